@@ -1,0 +1,1 @@
+"""The runtime that every function shares: contract, errors, S3 layout, tracing, entry point."""

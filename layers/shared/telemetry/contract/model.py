@@ -1,0 +1,92 @@
+"""What a contract says, once read: frozen dataclasses without behaviour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+ColumnType = Literal["text", "smallint", "integer", "bigint", "float", "boolean", "timestamp"]
+OnConflict = Literal["keep_first", "keep_last"]
+OnInvalid = Literal["reject", "null"]
+TimestampFormat = Literal["iso8601", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """One place a column's value may come from.
+
+    ``scope`` is ``reading`` (the unnested element), ``message`` (the enclosing message) or
+    ``envelope`` (``path`` is then one of ``topic``, ``client_id``, ``received_at``,
+    ``message_id``, or ``("topic", "2")`` for a segment of the topic, counted from 0).
+    """
+
+    scope: Literal["reading", "message", "envelope"]
+    path: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the table and how its value is found and cleaned."""
+
+    name: str
+    type: ColumnType
+    sources: tuple[Source, ...]
+    """Tried in order; the first that is present and not missing wins."""
+    required: bool = False
+    """A reading without a value here is rejected."""
+    on_invalid: OnInvalid = "reject"
+    """What an unreadable or out-of-range value does: reject the reading, or become NULL."""
+    missing: tuple[str | float | bool, ...] = ("",)
+    """Values that mean "no value", compared as numbers where both are numbers."""
+    range: tuple[float | None, float | None] = (None, None)
+    """Inclusive limits of a number; ``None`` is open."""
+    max_length: int | None = None
+    """Longest text, in characters."""
+    formats: tuple[TimestampFormat, ...] = ("iso8601",)
+    timezone: str = "UTC"
+    """Zone of timestamps that carry none (IANA name)."""
+    unit: str | None = None
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Checks:
+    """Set-level expectations on one micro-batch; a breach quarantines or warns."""
+
+    max_reject_share: float = 0.5
+    """Share of readings rejected (0..1) above which the batch is quarantined."""
+    warn_reject_share: float = 0.05
+    max_duplicate_share: float = 1.0
+    """Share of in-batch duplicates (0..1) above which the batch is quarantined."""
+    completeness: dict[str, float] = field(default_factory=dict)
+    """Column name to least share of non-null values (0..1); below it the batch is warned about."""
+    min_readings: int = 20
+    """Shares of batches smaller than this say nothing: such a batch is never quarantined."""
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What a reading is: where its parts come from, what they must be, where they go."""
+
+    name: str
+    topic: str
+    """MQTT topic filter that devices publish under, such as ``telemetry/fleet/+``."""
+    schema: str
+    table: str
+    key: tuple[str, ...]
+    """Columns that identify a reading; the last one is its timestamp where one is in the key."""
+    columns: tuple[Column, ...]
+    on_conflict: OnConflict = "keep_first"
+    readings: tuple[str, ...] | None = None
+    """Path of the array to unnest; ``None``, or absent in a message: the message is one reading."""
+    checks: Checks = field(default_factory=Checks)
+    description: str = ""
+    digest: str = ""
+    """SHA-256 of the contract file's bytes, hex, first 16 digits: names the version in the ledger."""
+
+    def column(self, name: str) -> Column:
+        """The column of that name. Raises ``KeyError`` where there is none."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(name)

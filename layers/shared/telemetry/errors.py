@@ -1,0 +1,95 @@
+"""The exception tree whose *names* the state machine matches.
+
+::
+
+    TelemetryError
+    ├── TransientError              the same call may succeed later: retried with backoff
+    │   ├── StorageUnavailableError     S3 throttled, timed out or answered 5xx
+    │   ├── QueueUnavailableError       SQS throttled, timed out or answered 5xx
+    │   ├── DatabaseUnavailableError    PostgreSQL away, starting, out of connections
+    │   └── DatabaseBusyError           deadlock, serialisation failure, lock timeout
+    └── PermanentError              repeating it changes nothing: recorded at once
+        ├── ContractError               the contract itself is wrong
+        ├── ConfigurationError          a setting, secret or permission is missing
+        ├── BatchMissingError           the object a reference names is not in S3
+        ├── BatchCorruptError           the object is there but can't be read
+        └── DatabaseRefusedError        PostgreSQL refused the rows or the statement
+
+Lambda reports an exception to Step Functions under its class name, so a ``Retry`` or ``Catch``
+that names a class here matches exactly that class and nothing below it. :func:`names_of` lists
+a whole branch; the state machine's lists are built with it and can't drift from the code.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BatchCorruptError",
+    "BatchMissingError",
+    "ConfigurationError",
+    "ContractError",
+    "DatabaseBusyError",
+    "DatabaseRefusedError",
+    "DatabaseUnavailableError",
+    "PermanentError",
+    "QueueUnavailableError",
+    "StorageUnavailableError",
+    "TelemetryError",
+    "TransientError",
+    "names_of",
+]
+
+
+class TelemetryError(Exception):
+    """Raised for anything this pipeline expects to go wrong; the message says what to do next."""
+
+
+class TransientError(TelemetryError):
+    """Raised when the same call may well succeed later."""
+
+
+class StorageUnavailableError(TransientError):
+    """Raised when S3 throttles, times out or answers with a server error."""
+
+
+class QueueUnavailableError(TransientError):
+    """Raised when SQS throttles, times out or answers with a server error."""
+
+
+class DatabaseUnavailableError(TransientError):
+    """Raised when PostgreSQL can't be reached or has no connection to give."""
+
+
+class DatabaseBusyError(TransientError):
+    """Raised when PostgreSQL gave up on this transaction in favour of another one."""
+
+
+class PermanentError(TelemetryError):
+    """Raised when repeating the call can't change the result."""
+
+
+class ContractError(PermanentError):
+    """Raised when a contract can't be read; the message names file, key and remedy."""
+
+
+class ConfigurationError(PermanentError):
+    """Raised when a setting, a secret or a permission is missing."""
+
+
+class BatchMissingError(PermanentError):
+    """Raised when the object that a reference names is not in S3."""
+
+
+class BatchCorruptError(PermanentError):
+    """Raised when a staged object is there but can't be read."""
+
+
+class DatabaseRefusedError(PermanentError):
+    """Raised when PostgreSQL refuses the rows or the statement for good."""
+
+
+def names_of(branch: type[TelemetryError]) -> list[str]:
+    """Class names of a branch of the tree, the branch itself first, in a stable order."""
+    names = [branch.__name__]
+    for child in branch.__subclasses__():
+        names.extend(names_of(child))
+    return names

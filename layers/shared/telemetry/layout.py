@@ -1,0 +1,112 @@
+"""Where everything lies in the data bucket: pure functions from ids to keys and back.
+
+::
+
+    raw/2026/11/23/<execution>/<batch>.n<messages>.ndjson.gz   envelopes as they left the queue
+    clean/date=2026-11-23/<batch>.parquet                      the analysts' zone
+    copy/<batch>.csv                                           rows ready for COPY, in key order
+    rejected/date=2026-11-23/<batch>.ndjson.gz                 rejects, verbatim, with reasons
+    reports/<batch>.json                                       what Transform and Validate found
+    outcomes/<execution>/<batch>.json                          how the batch ended in an execution
+    receipts/<publication>.json                                what a publisher says it sent
+
+The number of messages is part of a raw object's name, so that a listing alone tells how much has
+been staged. A batch id never contains a dot or a slash; the date in a key is the date the
+execution started (UTC), so a retried state writes to the same place.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+__all__ = [
+    "RawKey",
+    "clean_key",
+    "copy_key",
+    "outcome_key",
+    "outcomes_prefix",
+    "parse_raw_key",
+    "raw_key",
+    "raw_prefix",
+    "receipt_key",
+    "rejected_key",
+    "report_key",
+]
+
+RAW = "raw/"
+_RAW_KEY = re.compile(
+    r"^raw/(?P<date>\d{4}/\d{2}/\d{2})/(?P<execution>[^/]+)/"
+    r"(?P<batch_id>[^/.]+)\.n(?P<messages>\d+)\.ndjson\.gz$"
+)
+
+
+@dataclass(frozen=True)
+class RawKey:
+    """The parts of a raw object's key."""
+
+    date: str
+    """``YYYY-MM-DD``: the day (UTC) the staging execution started."""
+    execution: str
+    batch_id: str
+    messages: int
+    """Number of envelopes in the object, one a line."""
+
+
+def raw_prefix(execution: str, started: datetime) -> str:
+    """Prefix under which one execution stages; ``started`` is timezone-aware."""
+    return f"{RAW}{started.astimezone(UTC):%Y/%m/%d}/{execution}/"
+
+
+def raw_key(prefix: str, batch_id: str, messages: int) -> str:
+    """Key of one raw micro-batch under an execution's prefix."""
+    return f"{prefix}{batch_id}.n{messages}.ndjson.gz"
+
+
+def parse_raw_key(key: str) -> RawKey | None:
+    """The parts of a raw key, or ``None`` where the key is not one."""
+    match = _RAW_KEY.match(key)
+    if match is None:
+        return None
+    return RawKey(
+        date=match["date"].replace("/", "-"),
+        execution=match["execution"],
+        batch_id=match["batch_id"],
+        messages=int(match["messages"]),
+    )
+
+
+def clean_key(raw: RawKey) -> str:
+    """Key of the batch's Parquet object."""
+    return f"clean/date={raw.date}/{raw.batch_id}.parquet"
+
+
+def copy_key(raw: RawKey) -> str:
+    """Key of the batch's COPY-ready object."""
+    return f"copy/{raw.batch_id}.csv"
+
+
+def rejected_key(raw: RawKey) -> str:
+    """Key of the batch's rejects."""
+    return f"rejected/date={raw.date}/{raw.batch_id}.ndjson.gz"
+
+
+def report_key(batch_id: str) -> str:
+    """Key of the batch's report."""
+    return f"reports/{batch_id}.json"
+
+
+def outcomes_prefix(execution: str) -> str:
+    """Prefix of all outcomes of one execution."""
+    return f"outcomes/{execution}/"
+
+
+def outcome_key(execution: str, batch_id: str) -> str:
+    """Key of how one batch ended in one execution."""
+    return f"{outcomes_prefix(execution)}{batch_id}.json"
+
+
+def receipt_key(publication: str) -> str:
+    """Key of a publisher's receipt."""
+    return f"receipts/{publication}.json"
