@@ -1,0 +1,63 @@
+# Two commands do all set-up on a machine that has Python 3.11+ and make: `make run`, `make test`.
+# Nothing is installed outside this folder: .venv and .emulator-venv hold the two environments,
+# .build the layers and zips, .local the laptop's database and logs.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_FLAGS := --quiet --disable-pip-version-check --require-hashes
+UV ?= uv
+
+.DEFAULT_GOAL := help
+.PHONY: help run test slow lint format lock clean
+
+help:  ## Show this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(VENV)/.run .emulator-venv/.done  ## The whole pipeline, end to end, on this machine
+	@"$(BIN)/etl" demo
+
+test: $(VENV)/.test .emulator-venv/.done  ## The test suite
+	@"$(BIN)/python" -m pytest
+
+slow: $(VENV)/.test .emulator-venv/.done  ## The slower suites: real data, chaos, full property runs
+	@HYPOTHESIS_PROFILE=ci "$(BIN)/python" -m pytest -m slow --timeout 1500
+
+lint: $(VENV)/.test  ## Style and types
+	@"$(BIN)/ruff" check . && "$(BIN)/ruff" format --check . && "$(BIN)/mypy" layers/shared/telemetry functions workflow local layers/build.py
+
+format: $(VENV)/.test  ## Format the code
+	@"$(BIN)/ruff" format . && "$(BIN)/ruff" check --fix .
+
+lock:  ## Pin every requirement anew, with hashes (needs uv)
+	@for name in test run emulator; do \
+	  $(UV) pip compile -q --generate-hashes --no-emit-index-url --universal --python-version 3.11 \
+	    --custom-compile-command "make lock" \
+	    $$([ $$name = run ] && echo "-c requirements/test.txt") \
+	    requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+
+clean:  ## Remove everything this Makefile and `etl` made in this folder
+	@rm -rf .venv .emulator-venv .build .local *.egg-info
+
+# Each stamp is newer than what it was made from, so a changed lock file is installed again.
+$(VENV)/pyvenv.cfg:
+	@echo "==> Creating the Python environment in $(VENV)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=python3.x")'
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: $(VENV)/pyvenv.cfg requirements/run.txt pyproject.toml
+	@echo "==> Installing what etl needs (about a minute the first time)"
+	@"$(BIN)/python" -m pip install $(PIP_FLAGS) -r requirements/run.txt
+	@"$(BIN)/python" -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.run requirements/test.txt
+	@echo "==> Installing what the tests need"
+	@"$(BIN)/python" -m pip install $(PIP_FLAGS) -r requirements/test.txt
+	@touch $@
+
+.emulator-venv/.done: requirements/emulator.txt
+	@echo "==> Creating the AWS emulator's own environment in .emulator-venv"
+	@$(PYTHON) -m venv .emulator-venv
+	@.emulator-venv/bin/python -m pip install $(PIP_FLAGS) -r requirements/emulator.txt
+	@touch $@

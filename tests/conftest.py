@@ -1,0 +1,3 @@
+"""Fixtures that every suite shares; the servers behind them start on first use."""
+
+from __future__ import annotations
