@@ -1,0 +1,1 @@
+"""Devices: their certificates, an MQTT client for them, and a simulated fleet."""

@@ -1,0 +1,82 @@
+"""A device's identity: a thing, a key made here, a certificate signed by AWS IoT, a policy.
+
+The private key is made on this machine and never leaves it: AWS IoT sees only the signing
+request. Registering the same thing again reuses what is on disk.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+__all__ = ["Identity", "register", "unregister"]
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Where a device's credentials lie, and what it is called."""
+
+    thing: str
+    certificate: Path
+    key: Path
+
+
+def register(iot: Any, thing: str, *, policy: str, folder: Path) -> Identity:
+    """Create the thing and its certificate where they don't exist yet.
+
+    ``iot`` is a boto3 client; ``policy`` the name of the IoT policy to attach; ``folder`` is
+    private to one stack. Raises what botocore raises.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    identity = Identity(thing, folder / f"{thing}.crt", folder / f"{thing}.key")
+    iot.create_thing(thingName=thing)  # the same call again is answered, not refused
+    if identity.certificate.exists() and identity.key.exists():
+        return identity
+    signing_request = _new_key(identity)
+    certificate = iot.create_certificate_from_csr(
+        certificateSigningRequest=signing_request, setAsActive=True
+    )
+    arn = certificate["certificateArn"]
+    iot.attach_policy(policyName=policy, target=arn)
+    iot.attach_thing_principal(thingName=thing, principal=arn)
+    identity.certificate.write_text(certificate["certificatePem"])
+    (folder / f"{thing}.arn").write_text(arn)
+    return identity
+
+
+def unregister(iot: Any, thing: str, *, policy: str, folder: Path) -> None:
+    """Revoke and delete a device's certificate and thing, here and in AWS IoT."""
+    record = folder / f"{thing}.arn"
+    if record.exists():
+        arn = record.read_text().strip()
+        certificate_id = arn.rpartition("/")[2]
+        iot.detach_policy(policyName=policy, target=arn)
+        iot.detach_thing_principal(thingName=thing, principal=arn)
+        iot.update_certificate(certificateId=certificate_id, newStatus="INACTIVE")
+        iot.delete_certificate(certificateId=certificate_id)
+    iot.delete_thing(thingName=thing)
+    for suffix in ("arn", "crt", "key"):
+        (folder / f"{thing}.{suffix}").unlink(missing_ok=True)
+
+
+def _new_key(identity: Identity) -> str:
+    """Write a new P-256 key, readable by its owner only; return its signing request (PEM)."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    descriptor = os.open(identity.key, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(pem)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, identity.thing)])
+    request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
+    return request.public_bytes(serialization.Encoding.PEM).decode()

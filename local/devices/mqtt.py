@@ -1,0 +1,134 @@
+"""One device's MQTT connection: TLS with its own certificate, at-least-once publishing.
+
+``paho-mqtt`` does the protocol; what is ours is back-pressure (a bounded number of messages
+without acknowledgement) and the certainty that :meth:`DeviceConnection.drain` returns only when
+the broker has acknowledged every message.
+"""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from paho.mqtt import client as paho
+
+from local.devices.identity import Identity
+
+__all__ = ["Broker", "ConnectionRefusedByBrokerError", "DeviceConnection"]
+
+CONNECT_SECONDS = 15.0
+ACKNOWLEDGE_SECONDS = 60.0
+IN_FLIGHT = 100
+"""Messages without acknowledgement per connection, as many as AWS IoT Core keeps
+(AWS IoT Core message broker and protocol limits, "Maximum inbound unacknowledged QoS 1 publish
+requests": 100; AWS General Reference, read 2026-11)."""
+
+
+class ConnectionRefusedByBrokerError(Exception):
+    """Raised when the broker refuses a device or never answers; the message says which."""
+
+
+@dataclass(frozen=True)
+class Broker:
+    """Where devices connect. ``ca`` is the file that the server's certificate is checked with."""
+
+    host: str
+    port: int
+    ca: Path
+
+
+class DeviceConnection:
+    """A connected device. Use as a context manager; leaving it waits for what is in flight."""
+
+    def __init__(self, broker: Broker, identity: Identity) -> None:
+        self.identity = identity
+        self._broker = broker
+        self._room = threading.BoundedSemaphore(IN_FLIGHT)
+        self._connected = threading.Event()
+        self._failure: str | None = None
+        self._acknowledged = 0
+        self._published = 0
+        self._client = self._make_client()
+
+    def _make_client(self) -> Any:
+        client = paho.Client(
+            paho.CallbackAPIVersion.VERSION2,
+            client_id=self.identity.thing,
+            protocol=paho.MQTTv311,
+            clean_session=True,
+        )
+        context = ssl.create_default_context(cafile=str(self._broker.ca))
+        context.load_cert_chain(str(self.identity.certificate), str(self.identity.key))
+        client.tls_set_context(context)
+        client.max_inflight_messages_set(IN_FLIGHT)
+        client.on_connect = self._on_connect
+        client.on_publish = self._on_publish
+        return client
+
+    def _on_connect(self, _c: Any, _u: Any, _f: Any, reason: Any, _p: Any) -> None:
+        if reason.is_failure:
+            self._failure = str(reason)
+        self._connected.set()
+
+    def _on_publish(self, _c: Any, _u: Any, _mid: Any, _reason: Any, _p: Any) -> None:
+        self._acknowledged += 1
+        self._room.release()
+
+    def __enter__(self) -> DeviceConnection:
+        where = f"{self._broker.host}:{self._broker.port}"
+        try:
+            self._client.connect(self._broker.host, self._broker.port, keepalive=30)
+        except (OSError, ssl.SSLError) as error:
+            raise ConnectionRefusedByBrokerError(f"{where}: {error}") from error
+        self._client.loop_start()
+        if not self._connected.wait(CONNECT_SECONDS) or self._failure:
+            self._client.loop_stop()
+            why = self._failure or f"no answer in {CONNECT_SECONDS:.0f} s"
+            raise ConnectionRefusedByBrokerError(f"{where} refused {self.identity.thing}: {why}")
+        return self
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Queue one message; waits while too many are unacknowledged.
+
+        Raises ``ConnectionRefusedByBrokerError`` when nothing is acknowledged for a minute.
+        """
+        if not self._room.acquire(timeout=ACKNOWLEDGE_SECONDS):
+            raise ConnectionRefusedByBrokerError(self._stalled())
+        self._client.publish(topic, payload, qos=1)
+        self._published += 1
+
+    def drain(self) -> None:
+        """Return when the broker has acknowledged everything published so far."""
+        deadline = time.monotonic() + ACKNOWLEDGE_SECONDS
+        seen = self._acknowledged
+        while self._acknowledged < self._published:
+            if self._acknowledged != seen:
+                seen, deadline = self._acknowledged, time.monotonic() + ACKNOWLEDGE_SECONDS
+            if time.monotonic() > deadline:
+                raise ConnectionRefusedByBrokerError(self._stalled())
+            time.sleep(0.01)
+
+    def _stalled(self) -> str:
+        waiting = self._published - self._acknowledged
+        return (
+            f"{self.identity.thing}: the broker has acknowledged nothing for "
+            f"{ACKNOWLEDGE_SECONDS:.0f} s; {waiting} messages are waiting"
+        )
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None:
+                self.drain()
+        finally:
+            self._client.disconnect()
+            self._client.loop_stop()

@@ -1,0 +1,126 @@
+"""Where a command acts: the laptop's stand-ins, or a stack in an AWS account.
+
+Every command asks a :class:`Target` for clients, stack outputs and a database connection, and so
+never knows which of the two it talks to.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from local.devices.mqtt import Broker
+    from local.stack import LocalStack
+
+__all__ = ["DEFAULT_STATE", "NoStackError", "Target"]
+
+DEFAULT_STATE = Path(".local")
+DEFAULT_STACK = "telemetry"
+AWS_MQTT_PORT = 8883
+
+
+class NoStackError(Exception):
+    """Raised when there is nothing to act on; the message says how to get it."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """One deployed pipeline. ``local`` is set where it runs on this machine's stand-ins."""
+
+    stack: str = DEFAULT_STACK
+    region: str | None = None
+    profile: str | None = None
+    state: Path = DEFAULT_STATE
+    local: LocalStack | None = None
+    _clients: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @cached_property
+    def session(self) -> Any:
+        """A boto3 session; against the stand-ins its credentials are not secret."""
+        import boto3
+
+        if self.local is not None:
+            return boto3.Session("local", "local", region_name=self.local.region)
+        return boto3.Session(profile_name=self.profile, region_name=self.region)
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of that service, made once."""
+        if service not in self._clients:
+            options: dict[str, Any] = {}
+            if self.local is not None:
+                options["endpoint_url"] = (
+                    self.local.xray_endpoint_url if service == "xray" else self.local.endpoint_url
+                )
+            self._clients[service] = self.session.client(service, **options)
+        return self._clients[service]
+
+    @cached_property
+    def _description(self) -> dict[str, Any]:
+        from botocore.exceptions import ClientError
+
+        try:
+            stacks = self.client("cloudformation").describe_stacks(StackName=self.stack)["Stacks"]
+        except ClientError as error:
+            if "does not exist" in str(error):
+                hint = "`etl up`" if self.local else "`etl deploy`, or name another with --stack"
+                raise NoStackError(f"There is no stack '{self.stack}' yet: {hint}.") from error
+            raise
+        return dict(stacks[0])
+
+    @cached_property
+    def outputs(self) -> dict[str, str]:
+        """The stack's outputs by name. Raises :class:`NoStackError`."""
+        return {o["OutputKey"]: o["OutputValue"] for o in self._description.get("Outputs", [])}
+
+    @cached_property
+    def parameters(self) -> dict[str, str]:
+        """The stack's parameters by name. Raises :class:`NoStackError`."""
+        return {
+            p["ParameterKey"]: p["ParameterValue"] for p in self._description.get("Parameters", [])
+        }
+
+    @property
+    def bucket(self) -> str:
+        """Name of the data bucket."""
+        return self.outputs["DataBucketName"]
+
+    def database_settings(self) -> dict[str, str]:
+        """Keyword arguments for ``psycopg2.connect``, with the loader's password."""
+        secret = self.client("secretsmanager").get_secret_value(
+            SecretId=self.outputs["LoaderSecretArn"]
+        )
+        login = json.loads(secret["SecretString"])
+        return {
+            "host": self.parameters["DatabaseHost"],
+            "port": self.parameters["DatabasePort"],
+            "dbname": self.parameters["DatabaseName"],
+            "sslmode": self.parameters["DatabaseSslMode"],
+            "user": login["username"],
+            "password": login["password"],
+        }
+
+    def connect(self) -> Any:
+        """A psycopg2 connection as the loader role."""
+        import psycopg2
+
+        return psycopg2.connect(application_name="etl", **self.database_settings())
+
+    def broker(self) -> Broker:
+        """Where devices of this account connect."""
+        from local.devices.mqtt import Broker
+
+        if self.local is not None:
+            return Broker(self.local.mqtt_host, self.local.mqtt_port, Path(self.local.mqtt_ca))
+        import certifi
+
+        endpoint = self.client("iot").describe_endpoint(endpointType="iot:Data-ATS")
+        return Broker(endpoint["endpointAddress"], AWS_MQTT_PORT, Path(certifi.where()))
+
+    @property
+    def devices_folder(self) -> Path:
+        """Where the certificates of devices registered from this machine lie."""
+        return self.state / "devices" / self.stack
