@@ -1,0 +1,34 @@
+"""The contract: one TOML file that says what a reading is; everything else follows from it.
+
+``load_contract()`` reads the file a function was packaged with, ``parse_contract()`` reads bytes.
+Either gives a :class:`Contract` that has passed every rule, or raises one ``ContractError`` that
+lists everything wrong with the file. The format is described in ``docs/contract.md``.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from telemetry.contract.model import Checks, Column, Contract, Source
+from telemetry.contract.parse import parse_contract
+from telemetry.errors import ContractError
+
+__all__ = ["Checks", "Column", "Contract", "Source", "load_contract", "parse_contract"]
+
+
+def load_contract(path: Path | None = None) -> Contract:
+    """Read and check a contract file; without a path, the one packaged with the function.
+
+    Lambda unpacks a function's zip into ``$LAMBDA_TASK_ROOT``; ``contract.toml`` lies at its root.
+    Raises ``ContractError`` where the file can't be read or breaks a rule.
+    """
+    where = path or Path(os.environ.get("LAMBDA_TASK_ROOT", ".")) / "contract.toml"
+    try:
+        text = where.read_bytes()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ContractError(
+            f"{where}: can't be read ({reason}); give the path of a contract file"
+        ) from error
+    return parse_contract(text, where.name)

@@ -82,7 +82,7 @@ class Contract:
     checks: Checks = field(default_factory=Checks)
     description: str = ""
     digest: str = ""
-    """SHA-256 of the contract file's bytes, hex, first 16 digits: names the version in the ledger."""
+    """First 16 hex digits of the SHA-256 of the file: names the version in the ledger."""
 
     def column(self, name: str) -> Column:
         """The column of that name. Raises ``KeyError`` where there is none."""

@@ -1,0 +1,283 @@
+"""TOML text to :class:`Contract`: shapes and types here, meaning in :mod:`rules`.
+
+Reading never stops at the first mistake: a wrong value is noted, its default takes its place, and
+everything noted is raised at once. A column with a mistake in it is left out of the rules, so that
+one slip doesn't draw a second complaint about its stand-in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import tomllib
+from typing import Any, TypeVar, cast, get_args
+
+from telemetry.contract.model import (
+    Checks,
+    Column,
+    ColumnType,
+    Contract,
+    OnConflict,
+    OnInvalid,
+    Source,
+    TimestampFormat,
+)
+from telemetry.contract.rules import Problem, broken_rules
+from telemetry.contract.sources import SourceSyntaxError, parse_path, parse_source
+from telemetry.errors import ContractError
+
+__all__ = ["parse_contract"]
+
+T = TypeVar("T")
+
+_WORDS: dict[type, str] = {
+    str: "a text",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    list: "a list",
+    dict: "a table",
+}
+
+
+def parse_contract(text: bytes, source: str) -> Contract:
+    """Read and check a contract; ``source`` is the name that messages call the file by.
+
+    Raises one ``ContractError`` that lists every problem found, one a line.
+    """
+    try:
+        tables = tomllib.loads(text.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise ContractError(f"{source}: is not UTF-8; save it as UTF-8") from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ContractError(f"{source}: is not TOML: {error}") from error
+    reader = _Reader()
+    contract = _contract(reader, tables, hashlib.sha256(text).hexdigest()[:16])
+    problems = [*reader.problems, *broken_rules(contract, skip=frozenset(reader.broken))]
+    if problems:
+        raise ContractError("\n".join(f"{source}: {p.key}: {p.sentence}" for p in problems))
+    return contract
+
+
+class _Reader:
+    """Takes typed values out of TOML tables and notes what is wrong with them."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self.broken: set[str] = set()
+
+    def note(self, key: str, sentence: str) -> None:
+        self.problems.append(Problem(key, sentence))
+
+    def take(self, table: dict[str, Any], where: str, key: str, kind: type[T], default: T) -> T:
+        """The value of ``key`` if it is of ``kind``, else the default, with a note."""
+        if key not in table:
+            return default
+        value = table[key]
+        if kind is float and type(value) is int:
+            value = float(value)
+        if type(value) is kind:
+            return value
+        self.note(f"{where}{key}", f"{value!r} is not right here; write {_WORDS[kind]}")
+        return default
+
+    def require(self, table: dict[str, Any], where: str, key: str) -> str:
+        if key not in table:
+            self.note(f"{where}{key}", "is missing; add it")
+        return self.take(table, where, key, str, "")
+
+    def choose(self, table: dict[str, Any], where: str, key: str, of: Any, default: T) -> T:
+        """The value of ``key`` if it is one of the words of the ``Literal`` type ``of``."""
+        choices = get_args(of)
+        value = self.take(table, where, key, str, choices[0])
+        if key not in table:
+            return default
+        if value not in choices:
+            wanted = ", ".join(choices)
+            self.note(f"{where}{key}", f"{value!r} is not a {key}; use one of {wanted}")
+            return default
+        return cast("T", value)
+
+    def texts(self, table: dict[str, Any], where: str, key: str) -> list[str]:
+        """A list of texts; a single text is a list of one."""
+        value = table.get(key, [])
+        values = [value] if isinstance(value, str) else value
+        if isinstance(values, list) and all(isinstance(item, str) for item in values):
+            if key in table and not values:
+                self.note(f"{where}{key}", "is empty; name at least one or leave it out")
+            return values
+        self.note(f"{where}{key}", f"{value!r} is not right here; write a list of texts")
+        return []
+
+    def only(self, table: dict[str, Any], where: str, known: tuple[str, ...]) -> None:
+        for key in table:
+            if key not in known:
+                self.note(f"{where}{key}", f"is not known here; use one of {', '.join(known)}")
+
+
+def _contract(reader: _Reader, tables: dict[str, Any], digest: str) -> Contract:
+    reader.only(
+        tables, "", ("name", "description", "topic", "table", "message", "columns", "checks")
+    )
+    table = reader.take(tables, "", "table", dict, {})
+    reader.only(table, "table.", ("name", "schema", "key", "on_conflict"))
+    message = reader.take(tables, "", "message", dict, {})
+    reader.only(message, "message.", ("readings",))
+    if "key" not in table:
+        reader.note("table.key", "is missing; list the columns that identify a reading")
+    columns = reader.take(tables, "", "columns", dict, {})
+    return Contract(
+        name=reader.require(tables, "", "name"),
+        description=reader.take(tables, "", "description", str, ""),
+        topic=reader.require(tables, "", "topic"),
+        schema=reader.take(table, "table.", "schema", str, "telemetry"),
+        table=reader.require(table, "table.", "name"),
+        key=tuple(reader.texts(table, "table.", "key")),
+        on_conflict=reader.choose(table, "table.", "on_conflict", OnConflict, "keep_first"),
+        readings=_readings(reader, message),
+        columns=tuple(_column(reader, name, value) for name, value in columns.items()),
+        checks=_checks(reader, reader.take(tables, "", "checks", dict, {})),
+        digest=digest,
+    )
+
+
+def _readings(reader: _Reader, message: dict[str, Any]) -> tuple[str, ...] | None:
+    text = reader.take(message, "message.", "readings", str, "")
+    if "readings" not in message:
+        return None
+    try:
+        return parse_path(text)
+    except SourceSyntaxError as error:
+        reader.note("message.readings", str(error))
+        return None
+
+
+_COLUMN_KEYS = (
+    "type",
+    "from",
+    "required",
+    "on_invalid",
+    "missing",
+    "range",
+    "max_length",
+    "formats",
+    "timezone",
+    "unit",
+    "description",
+)
+
+
+def _column(reader: _Reader, name: str, table: Any) -> Column:
+    before = len(reader.problems)
+    where = f"columns.{name}."
+    if not isinstance(table, dict):
+        reader.note(f"columns.{name}", f"{table!r} is not a column; write [columns.{name}]")
+        table = {"type": "text"}
+    reader.only(table, where, _COLUMN_KEYS)
+    if "type" not in table:
+        reader.note(f"{where}type", f"is missing; use one of {', '.join(get_args(ColumnType))}")
+    column_type: ColumnType = reader.choose(table, where, "type", ColumnType, "text")
+    column = Column(
+        name=name,
+        type=column_type,
+        sources=_sources(reader, where, table, name),
+        required=reader.take(table, where, "required", bool, False),
+        on_invalid=reader.choose(table, where, "on_invalid", OnInvalid, "reject"),
+        missing=_missing(reader, where, table),
+        range=_range(reader, where, table),
+        max_length=reader.take(table, where, "max_length", int, 0)
+        if "max_length" in table
+        else None,
+        formats=_formats(reader, where, table),
+        timezone=reader.take(table, where, "timezone", str, "UTC"),
+        unit=reader.take(table, where, "unit", str, "") or None,
+        description=reader.take(table, where, "description", str, ""),
+    )
+    problems = [*reader.problems[before:], *_not_for_this_type(where, table, column_type)]
+    reader.problems[before:] = problems
+    if problems:
+        reader.broken.add(name)
+    return column
+
+
+_ONLY_FOR: dict[str, tuple[str, ...]] = {
+    "range": ("smallint", "integer", "bigint", "float"),
+    "max_length": ("text",),
+    "formats": ("timestamp",),
+    "timezone": ("timestamp",),
+}
+
+
+def _not_for_this_type(where: str, table: dict[str, Any], column_type: str) -> list[Problem]:
+    return [
+        Problem(
+            f"{where}{key}", f"says nothing about a {column_type}; it is for {', '.join(types)}"
+        )
+        for key, types in _ONLY_FOR.items()
+        if key in table and column_type not in types
+    ]
+
+
+def _sources(reader: _Reader, where: str, table: dict[str, Any], name: str) -> tuple[Source, ...]:
+    sources = []
+    for text in reader.texts(table, where, "from") or [name]:
+        try:
+            sources.append(parse_source(text))
+        except SourceSyntaxError as error:
+            reader.note(f"{where}from", str(error))
+    return tuple(sources)
+
+
+def _missing(reader: _Reader, where: str, table: dict[str, Any]) -> tuple[str | float | bool, ...]:
+    values = reader.take(table, where, "missing", list, [""])
+    for value in values:
+        if type(value) not in (str, int, float, bool) or not _finite(value):
+            reader.note(f"{where}missing", f"{value!r} can't be a marker; use texts, numbers, true")
+    return tuple(values)
+
+
+def _range(reader: _Reader, where: str, table: dict[str, Any]) -> tuple[float | None, float | None]:
+    """Limits; TOML has no null, so an open end is written ``-inf`` or ``inf``."""
+    if "range" not in table:
+        return (None, None)
+    value = table["range"]
+    pair = isinstance(value, list) and len(value) == 2
+    if not pair or any(type(end) not in (int, float) or math.isnan(end) for end in value):
+        reader.note(f"{where}range", f"{value!r} is not a range; write [least, most], inf for open")
+        return (None, None)
+    low, high = value
+    if low > high:
+        reader.note(f"{where}range", f"[{low}, {high}] is reversed; write [{high}, {low}]")
+    return (None if low == -math.inf else low, None if high == math.inf else high)
+
+
+def _formats(reader: _Reader, where: str, table: dict[str, Any]) -> tuple[TimestampFormat, ...]:
+    if "formats" not in table:
+        return ("iso8601",)
+    known = get_args(TimestampFormat)
+    formats = reader.texts(table, where, "formats")
+    for name in formats:
+        if name not in known:
+            reader.note(
+                f"{where}formats", f"{name!r} is not a format; use some of {', '.join(known)}"
+            )
+    return tuple(name for name in known if name in formats)
+
+
+def _checks(reader: _Reader, table: dict[str, Any]) -> Checks:
+    plain = Checks()
+    shares = ("max_reject_share", "warn_reject_share", "max_duplicate_share")
+    reader.only(table, "checks.", (*shares, "completeness", "min_readings"))
+    completeness = reader.take(table, "checks.", "completeness", dict, {})
+    return Checks(
+        max_reject_share=reader.take(table, "checks.", shares[0], float, plain.max_reject_share),
+        warn_reject_share=reader.take(table, "checks.", shares[1], float, plain.warn_reject_share),
+        max_duplicate_share=reader.take(
+            table, "checks.", shares[2], float, plain.max_duplicate_share
+        ),
+        completeness={
+            name: reader.take(completeness, "checks.completeness.", name, float, 0.0)
+            for name in completeness
+        },
+        min_readings=reader.take(table, "checks.", "min_readings", int, plain.min_readings),
+    )

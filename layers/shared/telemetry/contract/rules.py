@@ -1,0 +1,282 @@
+"""What a contract must keep to beyond its shape: one small function per rule.
+
+Each rule takes the contract (or one column of it) and yields a :class:`Problem` per breach, whose
+sentence says what is wrong and what to write instead. Limits are PostgreSQL 16's
+(https://www.postgresql.org/docs/16/limits.html) and AWS IoT Core's topic limits
+(https://docs.aws.amazon.com/general/latest/gr/iot-core.html), both read 2026-07.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from telemetry.contract.model import Column, Contract
+
+__all__ = ["Problem", "broken_rules"]
+
+MAX_IDENTIFIER_BYTES = 63
+MAX_COLUMNS = 1600
+MAX_KEY_COLUMNS = 32
+MAX_KEY_CHARACTERS = 600
+"""Text in a key, all columns together: a B-tree entry holds ~2,700 bytes, a character up to 4."""
+MAX_TEXT_CHARACTERS = 10_485_760
+MAX_TOPIC_BYTES = 256
+MAX_TOPIC_SLASHES = 7
+RESERVED_SCHEMAS = ("etl", "information_schema")
+SYSTEM_COLUMNS = ("tableoid", "xmin", "cmin", "xmax", "cmax", "ctid")
+INTEGER_BITS = {"smallint": 15, "integer": 31, "bigint": 63}
+
+_IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]*\Z")
+_NAME = re.compile(r"[a-z][a-z0-9-]*(_[a-z0-9-]+)*\Z")
+_TOPIC_LEVEL = re.compile(r"[A-Za-z0-9_.:@=-]+\Z")
+
+
+class Problem(NamedTuple):
+    """One thing wrong with a contract."""
+
+    key: str
+    """Dotted path of the entry in the file, such as ``columns.ts.type``."""
+    sentence: str
+    """What is wrong and what to do about it."""
+
+
+def broken_rules(contract: Contract, *, skip: frozenset[str] = frozenset()) -> Iterator[Problem]:
+    """All breaches; the columns named in ``skip`` have been complained about already."""
+    for rule in CONTRACT_RULES:
+        yield from rule(contract)
+    for column in contract.columns:
+        if column.name not in skip:
+            for column_rule in COLUMN_RULES:
+                yield from column_rule(column)
+
+
+def _identifier(key: str, name: str) -> Iterator[Problem]:
+    if not name:
+        return  # its absence is complained about by the reader
+    if not _IDENTIFIER.match(name):
+        yield Problem(
+            key, f"{name!r} is not a plain SQL name; use a-z, 0-9 and _, not starting with a digit"
+        )
+    elif len(name) > MAX_IDENTIFIER_BYTES:
+        yield Problem(
+            key, f"{name!r} is {len(name)} bytes long; PostgreSQL keeps {MAX_IDENTIFIER_BYTES}"
+        )
+
+
+def name_fits_resources(contract: Contract) -> Iterator[Problem]:
+    """The name becomes part of file and resource names."""
+    if contract.name and (not _NAME.match(contract.name) or len(contract.name) > 40):
+        yield Problem(
+            "name", f"{contract.name!r} can't name resources; use up to 40 of a-z, 0-9, _ and -"
+        )
+
+
+def topic_names_its_device(contract: Contract) -> Iterator[Problem]:
+    """The last level is the device's own name, which its certificate is held to."""
+    topic = contract.topic
+    if not topic:
+        return
+    *base, last = topic.split("/")
+    if last != "+" or not base:
+        yield Problem("topic", f"{topic!r} must end in '/+', the device's name; write 'a/b/+'")
+    elif not all(_TOPIC_LEVEL.match(level) for level in base):
+        yield Problem(
+            "topic", f"{topic!r} has a level that isn't plain; use letters, digits and _.:@=-"
+        )
+    elif len(topic) > MAX_TOPIC_BYTES or len(base) > MAX_TOPIC_SLASHES:
+        yield Problem(
+            "topic",
+            f"is too long for AWS IoT ({MAX_TOPIC_BYTES} bytes, {MAX_TOPIC_SLASHES} slashes);"
+            " shorten it",
+        )
+
+
+def table_has_a_sound_name(contract: Contract) -> Iterator[Problem]:
+    """Table and schema are plain names, and the schema is ours to fill."""
+    yield from _identifier("table.name", contract.table)
+    yield from _identifier("table.schema", contract.schema)
+    if contract.schema in RESERVED_SCHEMAS or contract.schema.startswith("pg_"):
+        yield Problem(
+            "table.schema", f"{contract.schema!r} is reserved; use another, say telemetry"
+        )
+
+
+def columns_fit_a_table(contract: Contract) -> Iterator[Problem]:
+    """There is at least one column and no more than a table holds."""
+    if not contract.columns:
+        yield Problem("columns", "there are none; add [columns.<name>] for each")
+    elif len(contract.columns) > MAX_COLUMNS:
+        yield Problem(
+            "columns", f"{len(contract.columns)} are more than the {MAX_COLUMNS} a table holds"
+        )
+
+
+def columns_have_sound_names(contract: Contract) -> Iterator[Problem]:
+    """Column names are plain and not PostgreSQL's own."""
+    for column in contract.columns:
+        yield from _identifier(f"columns.{column.name}", column.name)
+        if column.name in SYSTEM_COLUMNS:
+            yield Problem(f"columns.{column.name}", "is a name PostgreSQL keeps for itself; rename")
+
+
+def key_is_made_of_required_columns(contract: Contract) -> Iterator[Problem]:
+    """Each key column exists once, is required, and compares exactly."""
+    columns = {column.name: column for column in contract.columns}
+    for name in dict.fromkeys(contract.key):
+        if name not in columns:
+            yield Problem("table.key", f"{name!r} is not a column; add [columns.{name}]")
+        elif not columns[name].required:
+            yield Problem(f"columns.{name}.required", "is in the key; write required = true")
+        elif columns[name].type == "float":
+            yield Problem(f"columns.{name}.type", "a float can't be in the key; use bigint or text")
+    if len(set(contract.key)) < len(contract.key):
+        yield Problem("table.key", "names a column twice; name each once")
+    if len(contract.key) > MAX_KEY_COLUMNS:
+        yield Problem("table.key", f"has more than the {MAX_KEY_COLUMNS} columns an index holds")
+
+
+def time_is_last_in_the_key(contract: Contract) -> Iterator[Problem]:
+    """Load compares with the newest time per device: the time comes after what names the device."""
+    types = {column.name: column.type for column in contract.columns}
+    for name in contract.key[:-1]:
+        if types.get(name) == "timestamp":
+            yield Problem("table.key", f"{name!r} is a timestamp; put it last, and only one")
+
+
+def key_texts_fit_an_index(contract: Contract) -> Iterator[Problem]:
+    """An index entry that is too long would make PostgreSQL refuse the whole batch."""
+    texts = [c for c in contract.columns if c.name in contract.key and c.type == "text"]
+    for column in texts:
+        if column.max_length is None:
+            yield Problem(
+                f"columns.{column.name}.max_length", "a text in the key needs one; say 128"
+            )
+    total = sum(column.max_length or 0 for column in texts)
+    if total > MAX_KEY_CHARACTERS:
+        yield Problem(
+            "table.key", f"its texts may take {total} characters; keep to {MAX_KEY_CHARACTERS}"
+        )
+
+
+def columns_read_different_things(contract: Contract) -> Iterator[Problem]:
+    """Two columns of one type with the same sources are one column copied."""
+    seen: dict[object, str] = {}
+    for column in contract.columns:
+        first = seen.setdefault((column.type, column.sources), column.name)
+        if first != column.name:
+            yield Problem(f"columns.{column.name}.from", f"is the same as {first}'s; remove one")
+
+
+def checks_are_shares(contract: Contract) -> Iterator[Problem]:
+    """Shares lie between 0 and 1, the warning comes before the quarantine."""
+    checks = contract.checks
+    names = {column.name for column in contract.columns}
+    shares = {
+        "max_reject_share": checks.max_reject_share,
+        "warn_reject_share": checks.warn_reject_share,
+        "max_duplicate_share": checks.max_duplicate_share,
+        **{f"completeness.{name}": share for name, share in checks.completeness.items()},
+    }
+    for key, share in shares.items():
+        if not 0 <= share <= 1:
+            yield Problem(f"checks.{key}", f"{share} is not a share; write a number from 0 to 1")
+    for name in checks.completeness:
+        if name not in names:
+            yield Problem(f"checks.completeness.{name}", f"{name!r} is not a column")
+    if checks.min_readings < 0:
+        yield Problem("checks.min_readings", f"{checks.min_readings} is negative; write 0 or more")
+
+
+def required_is_not_forgiven(column: Column) -> Iterator[Problem]:
+    """A required column can't become NULL."""
+    if column.required and column.on_invalid == "null":
+        yield Problem(
+            f"columns.{column.name}.on_invalid",
+            "a required column can't become NULL; remove it or required",
+        )
+
+
+def sources_are_named_once(column: Column) -> Iterator[Problem]:
+    """Naming a source twice is a slip."""
+    if len(set(column.sources)) < len(column.sources):
+        yield Problem(f"columns.{column.name}.from", "names a source twice; name each once")
+
+
+def range_is_within_the_type(column: Column) -> Iterator[Problem]:
+    """A limit that the type can't hold would never be reached."""
+    bits = INTEGER_BITS.get(column.type)
+    if bits is None:
+        return
+    for limit in column.range:
+        if limit is not None and not -(2**bits) <= limit < 2**bits:
+            yield Problem(
+                f"columns.{column.name}.range", f"{limit} does not fit a {column.type}; narrow it"
+            )
+
+
+def length_is_positive(column: Column) -> Iterator[Problem]:
+    """A text of no characters is no text."""
+    length = column.max_length
+    if length is not None and not 1 <= length <= MAX_TEXT_CHARACTERS:
+        yield Problem(f"columns.{column.name}.max_length", f"{length} is not a length; write 1 up")
+
+
+def formats_are_told_apart(column: Column) -> Iterator[Problem]:
+    """Two epoch formats can't be told apart by the number alone."""
+    epochs = [name for name in column.formats if name != "iso8601"]
+    if len(epochs) > 1:
+        yield Problem(
+            f"columns.{column.name}.formats", f"{' and '.join(epochs)} look alike; keep one"
+        )
+
+
+def arrival_needs_iso8601(column: Column) -> Iterator[Problem]:
+    """``$received_at`` reaches a timestamp column as ISO 8601 text."""
+    arrives = any(s.scope == "envelope" and s.path == ("received_at",) for s in column.sources)
+    if column.type == "timestamp" and arrives and "iso8601" not in column.formats:
+        yield Problem(
+            f"columns.{column.name}.formats", "$received_at is read as iso8601; add it to the list"
+        )
+
+
+def zone_is_known(column: Column) -> Iterator[Problem]:
+    """The zone is in the IANA database, where this machine has one."""
+    if column.timezone != "UTC" and not _zone(column.timezone) and _zone("Europe/London"):
+        yield Problem(
+            f"columns.{column.name}.timezone",
+            f"{column.timezone!r} is not an IANA zone; write one such as 'Europe/London'",
+        )
+
+
+def _zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return True
+
+
+CONTRACT_RULES: tuple[Callable[[Contract], Iterator[Problem]], ...] = (
+    name_fits_resources,
+    topic_names_its_device,
+    table_has_a_sound_name,
+    columns_fit_a_table,
+    columns_have_sound_names,
+    key_is_made_of_required_columns,
+    time_is_last_in_the_key,
+    key_texts_fit_an_index,
+    columns_read_different_things,
+    checks_are_shares,
+)
+COLUMN_RULES: tuple[Callable[[Column], Iterator[Problem]], ...] = (
+    required_is_not_forgiven,
+    sources_are_named_once,
+    range_is_within_the_type,
+    length_is_positive,
+    formats_are_told_apart,
+    arrival_needs_iso8601,
+    zone_is_known,
+)
