@@ -236,6 +236,10 @@ def _missing(reader: _Reader, where: str, table: dict[str, Any]) -> tuple[str | 
     return tuple(values)
 
 
+def _finite(value: Any) -> bool:
+    return not isinstance(value, float) or math.isfinite(value)
+
+
 def _range(reader: _Reader, where: str, table: dict[str, Any]) -> tuple[float | None, float | None]:
     """Limits; TOML has no null, so an open end is written ``-inf`` or ``inf``."""
     if "range" not in table:
