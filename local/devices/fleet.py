@@ -1,0 +1,205 @@
+"""A simulated fleet that follows a contract, with mess on purpose and the right answer known.
+
+The generator is deterministic: the same contract, seed and start give the same messages, byte for
+byte. While it makes mess it counts what must become of each reading, so that a reconciliation can
+be checked against the truth and not only against itself.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from telemetry.contract.model import Column, Contract, Source
+
+__all__ = ["SimulatedDevice", "Truth", "device_topic"]
+
+Kind = str
+MESSAGE_MESS: tuple[Kind, ...] = ("sent again", "torn", "binary")
+READING_MESS: tuple[Kind, ...] = ("number as text", "missing marker", "out of range", "no time")
+
+
+@dataclass
+class Truth:
+    """What has been published and what must become of it. All counts are of readings but one."""
+
+    messages: int = 0
+    readings: int = 0
+    rows: int = 0
+    """Readings that must each end as a row of their own."""
+    duplicates: int = 0
+    rejected: int = 0
+
+    def add(self, other: Truth, *, times: int = 1) -> None:
+        """Add another count to this one."""
+        for name in vars(self):
+            setattr(self, name, getattr(self, name) + times * getattr(other, name))
+
+
+def device_topic(contract: Contract, thing: str) -> str:
+    """The topic a device publishes to: the filter's wildcard is its name."""
+    return contract.topic.replace("+", thing).replace("#", thing)
+
+
+@dataclass
+class SimulatedDevice:
+    """One device: an endless source of messages, and the truth about those it made."""
+
+    contract: Contract
+    thing: str
+    seed: int
+    start: datetime
+    readings_per_message: int = 20
+    mess: float = 0.02
+    """Share of messages, and of readings, that are messy (0..1)."""
+    truth: Truth = field(default_factory=Truth)
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(f"{self.seed}/{self.thing}")  # noqa: S311 - not a secret
+        self._clock = self.start.astimezone(UTC)
+        self._walk: dict[str, float] = {}
+        self._sequence = 0
+        self._last: tuple[bytes, Truth] | None = None
+
+    def messages(self) -> Iterator[bytes]:
+        """Payloads, one after another, without end."""
+        while True:
+            payload, truth = self._next()
+            self.truth.add(truth)
+            yield payload
+
+    def _next(self) -> tuple[bytes, Truth]:
+        kind = self._random.choice(MESSAGE_MESS) if self._messy() else None
+        if kind == "sent again" and self._last is not None:
+            payload, first = self._last
+            again = Truth(1, first.readings, 0, first.rows + first.duplicates, first.rejected)
+            return payload, again
+        if kind == "binary":
+            noise = bytes(self._random.randrange(256) for _ in range(40))
+            return b"\xff" + noise, Truth(messages=1, readings=1, rejected=1)
+        payload, truth = self._message()
+        if kind == "torn":
+            return payload[: len(payload) // 2], Truth(messages=1, readings=1, rejected=1)
+        self._last = payload, truth
+        return payload, truth
+
+    def _messy(self) -> bool:
+        return self._random.random() < self.mess
+
+    def _message(self) -> tuple[bytes, Truth]:
+        truth = Truth(messages=1)
+        message: dict[str, Any] = {}
+        readings = []
+        for _ in range(self.readings_per_message if self.contract.readings else 1):
+            reading, good = self._reading(message)
+            readings.append(reading)
+            truth.readings += 1
+            truth.rows += good
+            truth.rejected += not good
+        if self.contract.readings:
+            self._random.shuffle(readings)  # devices buffer and send out of order
+            _put(message, self.contract.readings, readings)
+        else:
+            message |= readings[0]
+        return json.dumps(message, separators=(",", ":"), ensure_ascii=False).encode(), truth
+
+    def _reading(self, message: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+        """One reading and whether it must become a row; ``message`` takes the outer members."""
+        self._clock += timedelta(milliseconds=self._random.randrange(900, 1100))
+        self._sequence += 1
+        reading: dict[str, Any] = {}
+        for column in self.contract.columns:
+            source = _written_source(column)
+            if source is not None:
+                outer = source.scope == "message"
+                _put(message if outer else reading, source.path, self._value(column))
+        good = True
+        if self._messy():
+            good = self._spoil(reading, self._random.choice(READING_MESS))
+        return reading, good
+
+    def _value(self, column: Column) -> Any:
+        if column.type == "timestamp":
+            return _timestamp(self._clock, column)
+        if column.type == "text":
+            return self.thing if column.name in self.contract.key else "ok"
+        if column.type == "boolean":
+            return self._random.random() < 0.5
+        low, high = _span(column)
+        if column.type in ("smallint", "integer", "bigint"):
+            return int(low) + self._sequence % max(1, int(high - low))
+        position = self._walk.get(column.name, 0.5) + self._random.gauss(0, 0.005)
+        self._walk[column.name] = position = min(0.95, max(0.05, position))
+        return round(low + position * (high - low), 3)
+
+    def _spoil(self, reading: dict[str, Any], kind: Kind) -> bool:
+        """Make one kind of mess in a reading; whether it must still become a row."""
+        if kind == "no time":
+            time = next((c for c in self.contract.columns if c.type == "timestamp"), None)
+            source = time and time.required and time.name in self.contract.key and _own_source(time)
+            return not (source and _drop(reading, source.path))
+        numbers = [c for c in self.contract.columns if c.type == "float" and _own_source(c)]
+        if kind == "out of range":
+            numbers = [c for c in numbers if c.range[1] is not None and c.on_invalid == "reject"]
+        elif kind == "missing marker":
+            numbers = [c for c in numbers if not c.required and c.missing]
+        if not numbers:
+            return True
+        column = self._random.choice(numbers)
+        source = _own_source(column)
+        assert source is not None  # noqa: S101 - filtered above
+        if kind == "number as text":
+            _put(reading, source.path, str(_get(reading, source.path)))
+        elif kind == "missing marker":
+            _put(reading, source.path, self._random.choice(column.missing))
+        else:
+            _put(reading, source.path, float(column.range[1] or 0) + 1000.0)
+            return False
+        return True
+
+
+def _written_source(column: Column) -> Source | None:
+    """The member a device fills for a column; none where the envelope alone provides it."""
+    inside = [s for s in column.sources if s.scope != "envelope"]
+    return inside[0] if inside else None
+
+
+def _own_source(column: Column) -> Source | None:
+    source = _written_source(column)
+    return source if source is not None and source.scope == "reading" else None
+
+
+def _span(column: Column) -> tuple[float, float]:
+    low, high = column.range
+    low = 0.0 if low is None else low
+    return low, low + 1000.0 if high is None else high
+
+
+def _timestamp(moment: datetime, column: Column) -> Any:
+    form = column.formats[0]
+    if form == "iso8601":
+        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    scale = {"epoch_s": 1, "epoch_ms": 10**3, "epoch_us": 10**6, "epoch_ns": 10**9}[form]
+    return int(moment.timestamp() * 1000) * scale // 1000
+
+
+def _put(target: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
+    for part in path[:-1]:
+        target = target.setdefault(part, {})
+    target[path[-1]] = value
+
+
+def _get(target: dict[str, Any], path: tuple[str, ...]) -> Any:
+    for part in path:
+        target = target[part]
+    return target
+
+
+def _drop(target: dict[str, Any], path: tuple[str, ...]) -> bool:
+    for part in path[:-1]:
+        target = target.get(part, {})
+    return target.pop(path[-1], None) is not None
