@@ -1,0 +1,73 @@
+"""Tracing, behind one small module: a step of the work becomes an X-Ray subsegment.
+
+Outside Lambda, and where no trace is being recorded, all of this does nothing. Inside, a failure
+of tracing is swallowed: a trace explains the work, it must never stop it.
+
+The X-Ray SDK is in maintenance since 2026-02 and AWS recommends OpenTelemetry for new work.
+Nothing but this module knows the SDK, so that a change touches one file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+__all__ = ["annotate", "step", "trace_id"]
+
+TRACE_HEADER = "_X_AMZN_TRACE_ID"
+"""Set by Lambda's runtime for each invocation, such as ``Root=1-...;Parent=...;Sampled=1``."""
+
+
+def trace_id() -> str | None:
+    """The id of the trace this invocation belongs to, such as ``1-5759e988-bd86...``."""
+    for part in os.environ.get(TRACE_HEADER, "").split(";"):
+        name, _, value = part.strip().partition("=")
+        if name == "Root" and value:
+            return value
+    return None
+
+
+@contextmanager
+def step(name: str) -> Iterator[None]:
+    """Times the enclosed work as a subsegment; an exception marks it as failed and passes on."""
+    recorder = _recorder()
+    subsegment = None
+    if recorder is not None:
+        with suppress(Exception):
+            subsegment = recorder.begin_subsegment(name)
+    try:
+        yield
+    except BaseException as error:
+        if subsegment is not None:
+            with suppress(Exception):
+                subsegment.add_exception(error, [])
+        raise
+    finally:
+        if subsegment is not None:
+            with suppress(Exception):
+                recorder.end_subsegment()
+
+
+def annotate(key: str, value: str | int | float | bool) -> None:
+    """Puts a searchable value on the innermost open step (``annotation.key = "value"``)."""
+    recorder = _recorder()
+    if recorder is None:
+        return
+    with suppress(Exception):
+        # Lambda owns the segment itself: only subsegments take annotations.
+        subsegment = recorder.current_subsegment()
+        if subsegment is not None:
+            subsegment.put_annotation(key, value)
+
+
+def _recorder() -> Any:
+    """The SDK's recorder, or ``None`` outside a traced invocation."""
+    if not os.environ.get("LAMBDA_TASK_ROOT") or trace_id() is None:
+        return None
+    try:
+        from aws_xray_sdk.core import xray_recorder
+    except Exception:  # a broken or missing SDK costs the trace, not the batch
+        return None
+    return xray_recorder
