@@ -1,0 +1,153 @@
+"""Connections to PostgreSQL, with errors of our own tree and secrets that stay secret.
+
+psycopg2 lives in the postgres layer and is imported when a connection is made: the shared layer
+holds this module for functions that never use it.
+
+SQLSTATE decides what an error is (``SQLSTATES`` below); the server's text is in the message.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from telemetry.clients import calling, client
+from telemetry.errors import (
+    ConfigurationError,
+    DatabaseBusyError,
+    DatabaseRefusedError,
+    DatabaseUnavailableError,
+    TelemetryError,
+)
+from telemetry.settings import DatabaseSettings
+
+__all__ = ["Credentials", "connect", "credentials", "database_errors", "forget_credentials"]
+
+CONNECT_SECONDS = 5
+
+SQLSTATES: dict[str, type[TelemetryError]] = {
+    "08": DatabaseUnavailableError,  # connection exception
+    "25006": DatabaseUnavailableError,  # read-only: a fail-over left us on the old primary
+    "25P03": DatabaseUnavailableError,  # idle in transaction for too long: the session is gone
+    "40": DatabaseBusyError,  # deadlock, serialisation failure
+    "53": DatabaseUnavailableError,  # out of connections, memory, disk
+    "55006": DatabaseBusyError,  # object in use
+    "55P03": DatabaseBusyError,  # lock timeout
+    "57014": DatabaseBusyError,  # statement timeout
+    "57P": DatabaseUnavailableError,  # shutting down, starting, dropped
+    "58": DatabaseUnavailableError,  # the server's own files or system
+}
+"""By longest prefix; whatever is not here is refused for good (data, constraint, syntax, role)."""
+
+# A failed login carries no SQLSTATE in psycopg2, only text. What isn't recognised counts as
+# unavailable, which is retried a few times before a person hears of it.
+_REFUSED_LOGINS = (
+    "authentication failed",
+    "does not exist",
+    "is not permitted to log in",
+    "no password supplied",
+    "no pg_hba.conf entry",
+    "permission denied for database",
+    "server does not support SSL",
+    "certificate verify failed",
+)
+
+_cache: dict[str, Credentials] = {}
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Who connects; the password shows in no representation."""
+
+    username: str
+    password: str = field(repr=False)
+
+
+def credentials(secret: str, *, fresh: bool = False) -> Credentials:
+    """The user of a secret (JSON with ``username`` and ``password``), cached per process."""
+    if fresh or secret not in _cache:
+        with calling("secretsmanager", f"read the secret {secret}"):
+            answer = client("secretsmanager").get_secret_value(SecretId=secret)
+        _cache[secret] = _parse(secret, answer.get("SecretString", ""))
+    return _cache[secret]
+
+
+def forget_credentials() -> None:
+    """Drops all cached credentials."""
+    _cache.clear()
+
+
+def connect(settings: DatabaseSettings, secret: str, application: str) -> Any:
+    """A new psycopg2 connection as the user of the secret.
+
+    Where the login fails with credentials from the cache, the secret is read again, since it may
+    have been rotated while this process was warm.
+    """
+    cached = secret in _cache
+    user = credentials(secret)
+    try:
+        return _connect(settings, user, application)
+    except (DatabaseRefusedError, DatabaseUnavailableError):
+        if not cached or (fresh := credentials(secret, fresh=True)) == user:
+            raise
+        return _connect(settings, fresh, application)
+
+
+@contextmanager
+def database_errors() -> Iterator[None]:
+    """Turns psycopg2's errors into the pipeline's, by SQLSTATE, with the original chained."""
+    import psycopg2
+
+    try:
+        yield
+    except psycopg2.Error as error:
+        code = error.pgcode or ""
+        lost = not code and isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError))
+        kind = DatabaseUnavailableError if lost else _kind(code)
+        raise kind(f"PostgreSQL: {str(error).strip()} [SQLSTATE {code or 'none'}]") from error
+
+
+def _connect(settings: DatabaseSettings, user: Credentials, application: str) -> Any:
+    import psycopg2
+
+    try:
+        return psycopg2.connect(
+            host=settings.host,
+            port=settings.port,
+            dbname=settings.name,
+            user=user.username,
+            password=user.password,
+            sslmode=settings.sslmode,
+            connect_timeout=CONNECT_SECONDS,
+            application_name=application,
+            # A fail-over leaves a dead peer that never answers: notice within half a minute.
+            keepalives_idle=10,
+            keepalives_interval=5,
+            keepalives_count=4,
+        )
+    except psycopg2.OperationalError as error:
+        refused = any(text in str(error) for text in _REFUSED_LOGINS)
+        kind = DatabaseRefusedError if refused else DatabaseUnavailableError
+        where = f"{settings.host}:{settings.port}/{settings.name} as {user.username}"
+        raise kind(f"Could not connect to {where}: {str(error).strip()}") from error
+
+
+def _kind(code: str) -> type[TelemetryError]:
+    for length in (5, 3, 2):
+        if code[:length] in SQLSTATES:
+            return SQLSTATES[code[:length]]
+    return DatabaseRefusedError
+
+
+def _parse(secret: str, value: str) -> Credentials:
+    try:
+        content = json.loads(value)
+        return Credentials(str(content["username"]), str(content["password"]))
+    except (ValueError, KeyError, TypeError):
+        # Not chained: the parser's own error may quote the secret.
+        raise ConfigurationError(
+            f"The secret {secret} must be JSON with the members username and password."
+        ) from None

@@ -1,0 +1,139 @@
+"""What a deployment can choose, as frozen dataclasses with a default for everything but its contract.
+
+``DefinitionSettings`` shapes the state machine, ``DeploySettings`` the whole stack. What an operator
+may want to change without building anything anew is a parameter of the template instead; the fields
+that end there say so.
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+__all__ = [
+    "AWS_TARGET",
+    "Architecture",
+    "DatabaseSettings",
+    "DefinitionSettings",
+    "DeploySettings",
+    "RuntimeTarget",
+    "TriggerMode",
+    "host_target",
+]
+
+TriggerMode = Literal["schedule", "queue", "both"]
+Architecture = Literal["arm64", "x86_64"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuntimeTarget:
+    """What the functions run on, and so what the layers are built for."""
+
+    python: str = "3.13"
+    """``major.minor``; supported by Lambda to 2029-06."""
+    architecture: Architecture = "arm64"
+    """Graviton costs 20 % less per GB-second than x86_64."""
+    host: bool = False
+    """Built for this machine (the laptop's stand-in) rather than for Amazon Linux."""
+
+    @property
+    def runtime(self) -> str:
+        """Lambda's ``Runtime``."""
+        return f"python{self.python}"
+
+    @property
+    def label(self) -> str:
+        """Short name for folders and tables."""
+        where = f"host-{sys.platform}" if self.host else "lambda"
+        return f"{where}-py{self.python}-{self.architecture}"
+
+
+AWS_TARGET = RuntimeTarget()
+
+
+def host_target() -> RuntimeTarget:
+    """This machine's own interpreter and processor."""
+    arm = platform.machine().lower() in {"arm64", "aarch64"}
+    return RuntimeTarget(
+        python=f"{sys.version_info.major}.{sys.version_info.minor}",
+        architecture="arm64" if arm else "x86_64",
+        host=True,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DefinitionSettings:
+    """Choices baked into the state machine's definition."""
+
+    max_concurrency: int = 10
+    """Batches in flight at once: bounds the connections to PostgreSQL and the Lambda concurrency."""
+    execution_timeout_seconds: int = 6 * 60 * 60
+    """An execution that takes longer is stopped; a backfill of a month fits."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatabaseSettings:
+    """Where PostgreSQL is; template parameters. Passwords are in Secrets Manager, never here."""
+
+    host: str
+    port: int = 5432
+    name: str = "telemetry"
+    ssl_mode: str = "verify-full"
+    owner_secret_arn: str = ""
+    """Secret with ``{"username", "password"}`` of the role that may create schemas and roles."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeploySettings:
+    """One deployment: one stack, one contract."""
+
+    stack: str
+    contract: Path
+    database: DatabaseSettings
+    target: RuntimeTarget = AWS_TARGET
+    definition: DefinitionSettings = field(default_factory=DefinitionSettings)
+    trigger_mode: TriggerMode = "both"
+    """Template parameter."""
+    schedule_expression: str = "rate(1 minute)"
+    """Template parameter, in EventBridge Scheduler's syntax."""
+    queue_window_seconds: int = 20
+    """How long the queue trigger gathers messages (1..300); template parameter."""
+    visibility_timeout_seconds: int = 480
+    """How long a received message stays hidden; template parameter."""
+    alert_email: str = ""
+    """Told of failures; template parameter, empty: nobody subscribed."""
+    log_retention_days: int = 30
+    """Template parameter."""
+    subnet_ids: tuple[str, ...] = ()
+    security_group_ids: tuple[str, ...] = ()
+    """VPC of Load and Migrate; template parameters, empty: no VPC."""
+    tolerated_failure_share: float = 0.0
+    """Share of failed batches (0..1) up to which an execution is "partial", not failed."""
+    tuning: dict[str, str] = field(default_factory=dict)
+    """More environment variables for every function, such as ``DRAIN_SECONDS``."""
+    tags: dict[str, str] = field(default_factory=dict)
+    retain_data: bool = True
+    """Keep the data bucket and its key when the stack is deleted."""
+
+    def parameters(self, artifact_bucket: str) -> dict[str, str]:
+        """Values of the template's parameters."""
+        return {
+            "ArtifactBucket": artifact_bucket,
+            "TriggerMode": self.trigger_mode,
+            "ScheduleExpression": self.schedule_expression,
+            "QueueWindowSeconds": str(self.queue_window_seconds),
+            "VisibilityTimeoutSeconds": str(self.visibility_timeout_seconds),
+            "ToleratedFailureShare": str(self.tolerated_failure_share),
+            "DatabaseHost": self.database.host,
+            "DatabasePort": str(self.database.port),
+            "DatabaseName": self.database.name,
+            "DatabaseSslMode": self.database.ssl_mode,
+            "OwnerSecretArn": self.database.owner_secret_arn,
+            "AlertEmail": self.alert_email,
+            "LogRetentionDays": str(self.log_retention_days),
+            "SubnetIds": ",".join(self.subnet_ids),
+            "SecurityGroupIds": ",".join(self.security_group_ids),
+        }
