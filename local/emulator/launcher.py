@@ -1,0 +1,162 @@
+"""Starts the emulator as a child of this process, on loopback ports of its own.
+
+It gets a clean set of environment variables: the functions it runs inherit its environment, and a
+developer's ``AWS_PROFILE`` or ``PYTHONPATH`` must not reach them. Everything it writes lies in one
+folder, and its temporary files are removed when it starts and when it stops.
+
+::
+
+    <folder>/emulator.log
+    <folder>/mqtt-ca.pem     signs the MQTT listener's certificate
+    <folder>/tmp/            temporary files: unpacked functions and layers
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.postgres import free_port
+from local.tether import tethered
+
+__all__ = ["Emulator", "EmulatorEndpoint", "EmulatorError", "default_python"]
+
+HOST = "127.0.0.1"
+REGION = "us-east-1"
+ACCOUNT = "000000000000"
+_START_TIMEOUT = 60.0
+_STOP_TIMEOUT = 10.0
+_REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+class EmulatorError(RuntimeError):
+    """Raised when the emulator can't be started; the message quotes its log."""
+
+
+@dataclass(frozen=True)
+class EmulatorEndpoint:
+    """Where a running emulator is reached."""
+
+    endpoint_url: str
+    region: str
+    mqtt_host: str
+    mqtt_port: int
+    mqtt_ca: Path
+    """File with the CA certificate that devices verify the listener with."""
+
+
+def default_python() -> Path:
+    """The interpreter of the emulator's environment, as the Makefile makes it."""
+    return _REPOSITORY / ".emulator-venv" / "bin" / "python"
+
+
+class Emulator:
+    """One emulator in one folder, owned by this process."""
+
+    def __init__(self, folder: Path, *, xray_port: int, python: Path | None = None) -> None:
+        """``xray_port`` is the UDP port on the loopback that takes trace segments."""
+        self.folder = folder.absolute()
+        self.log_file = self.folder / "emulator.log"
+        self.process: subprocess.Popen[bytes] | None = None
+        self._python = python or default_python()
+        self._xray_port = xray_port
+
+    def start(self) -> EmulatorEndpoint:
+        """Start it and return once it serves both HTTP and MQTT.
+
+        Raises :class:`EmulatorError`. Call it from a thread that lives as long as the program.
+        """
+        if not self._python.exists():
+            raise EmulatorError(f"The emulator's environment is missing: no {self._python}")
+        self._clear_temporary_files()
+        (self.folder / "tmp").mkdir(parents=True)
+        http_port, mqtt_port = free_port(), free_port()
+        with self.log_file.open("ab") as log:
+            self.process = subprocess.Popen(
+                tethered([str(self._python), "-I", str(_REPOSITORY / "local/emulator/start.py")]),
+                env=self._environment(http_port, mqtt_port),
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C in the terminal is the supervisor's to handle
+            )
+        url = f"http://{HOST}:{http_port}"
+        self._wait_until_ready(f"{url}/_ministack/ready")
+        authority = self.folder / "mqtt-ca.pem"
+        authority.write_bytes(_get(f"{url}/_ministack/iot/ca.pem"))
+        return EmulatorEndpoint(url, REGION, HOST, mqtt_port, authority)
+
+    def stop(self) -> None:
+        """Stop it and remove its temporary files."""
+        process, self.process = self.process, None
+        if process is not None:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(_STOP_TIMEOUT)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._clear_temporary_files()
+
+    def _clear_temporary_files(self) -> None:
+        shutil.rmtree(self.folder / "tmp", ignore_errors=True)
+
+    def _environment(self, http_port: int, mqtt_port: int) -> dict[str, str]:
+        temporary = str(self.folder / "tmp")
+        return {
+            "PATH": os.defpath,
+            "LANG": "C.UTF-8",
+            "TZ": "UTC",
+            "HOME": temporary,
+            "TMPDIR": temporary,
+            "BIND_HOST": HOST,
+            "GATEWAY_PORT": str(http_port),
+            "IOT_MTLS_PORT": str(mqtt_port),
+            "MINISTACK_HOST": HOST,
+            "MINISTACK_REGION": REGION,
+            "MINISTACK_ACCOUNT_ID": ACCOUNT,
+            "AWS_ENDPOINT_URL": f"http://{HOST}:{http_port}",
+            "AWS_XRAY_DAEMON_ADDRESS": f"{HOST}:{self._xray_port}",
+            "LOG_LEVEL": "WARNING",
+            "SFTP_ENABLED": "0",
+            "LAMBDA_EXECUTOR": "local",
+            "LAMBDA_WARM_TTL_SECONDS": "60",
+            # No Docker socket: the emulator must never look at the containers of this machine.
+            "DOCKER_HOST": "unix:///nonexistent/docker.sock",
+        }
+
+    def _wait_until_ready(self, url: str) -> None:
+        deadline = time.monotonic() + _START_TIMEOUT
+        while True:
+            if self.process is None or self.process.poll() is not None:
+                raise EmulatorError(f"The emulator ended while starting:\n{self._log_tail()}")
+            try:
+                if json.loads(_get(url)).get("iot_mtls") == "listening":
+                    return
+            except (OSError, urllib.error.URLError):
+                pass
+            if time.monotonic() > deadline:
+                self.stop()
+                raise EmulatorError(f"The emulator is not ready:\n{self._log_tail()}")
+            time.sleep(0.03)
+
+    def _log_tail(self) -> str:
+        lines = self.log_file.read_text(encoding="utf-8", errors="replace").splitlines()
+        return "\n".join(lines[-12:])
+
+
+def _get(url: str) -> bytes:
+    """Body of a GET on the loopback; never through the proxy that the environment may name."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(url, timeout=10) as response:
+        body: bytes = response.read()
+        return body

@@ -1,0 +1,17 @@
+"""What MiniStack 1.5.33 does differently from AWS, put right in process, one concern a module.
+
+Each patch says what AWS does, why it matters here, and when it can go; each has a test in
+``tests/integration/emulator`` that shows AWS's behaviour against the running emulator, so a new
+MiniStack that has caught up makes the patch, not the test, superfluous.
+"""
+
+from __future__ import annotations
+
+from local.emulator.patches import devices
+
+__all__ = ["apply"]
+
+
+def apply() -> None:
+    """Apply every patch; call once, before the emulator serves its first request."""
+    devices.apply()

@@ -1,0 +1,75 @@
+"""AWS IoT Core: who may connect, and as whom.
+
+AWS: a device connects with a registered, active X.509 certificate or not at all, and the policies
+attached to that certificate decide on every connect, publish and subscribe. ``DescribeEndpoint``
+names the host that devices dial.
+
+MiniStack 1.5.33: the listener binds every interface, takes clients without a certificate, looks at
+IoT policies only when all of IAM is enforced (``AUTH=true``), and names a host that no resolver
+knows. Remove each part when the released emulator has a setting for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from typing import Any
+
+from ministack.services import iot
+
+__all__ = ["apply"]
+
+_HOST = "127.0.0.1"
+
+
+def apply() -> None:
+    """Loopback only, certificates required, policies enforced, an endpoint one can dial."""
+    iot._mtls_start_locked = _listen_on_loopback
+    _require_certificates()
+    _enforce_policies()
+    _name_the_listener()
+
+
+async def _listen_on_loopback() -> None:
+    """The original with another host. A laptop's emulator must not be reachable from outside."""
+    port = iot._mtls_port()
+    if iot._mtls_server is not None or port is None:
+        return
+    loop = asyncio.get_running_loop()
+    # An error here ends the start: without its MQTT port this emulator is of no use.
+    iot._mtls_server = await loop.create_server(iot._MtlsAcceptor, host=_HOST, port=port)
+    iot._mtls_loop = loop
+
+
+def _require_certificates() -> None:
+    build_context = iot._mtls_build_ssl_context
+
+    def build_strict_context() -> ssl.SSLContext:
+        context: ssl.SSLContext = build_context()
+        context.verify_mode = ssl.CERT_REQUIRED
+        return context
+
+    iot._mtls_build_ssl_context = build_strict_context
+
+
+def _enforce_policies() -> None:
+    """Evaluate a certificate's IoT policies without turning on IAM for every other service."""
+
+    def evaluates_policies(session: Any) -> bool:
+        return session.certificate_id is not None or session.iam_credential is not None
+
+    iot._WSSession._evaluates_policies = evaluates_policies
+
+
+def _name_the_listener() -> None:
+    """``iot:Data-ATS`` becomes ``127.0.0.1:<port>``; AWS gives a bare host, whose port is 8883."""
+    describe = iot._describe_endpoint
+    address = f"{_HOST}:{os.environ['IOT_MTLS_PORT']}"
+
+    def describe_endpoint(query: dict[str, Any]) -> Any:
+        if query.get("endpointType", "iot:Data-ATS") == "iot:Data-ATS":
+            return iot.json_response({"endpointAddress": address})
+        return describe(query)
+
+    iot._describe_endpoint = describe_endpoint
