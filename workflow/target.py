@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from local.devices.mqtt import Broker
     from local.stack import LocalStack
+    from telemetry.contract.model import Contract
 
-__all__ = ["DEFAULT_STATE", "NoStackError", "Target"]
+__all__ = ["CONTRACT_KEY", "DEFAULT_STACK", "DEFAULT_STATE", "NoStackError", "Target"]
 
 DEFAULT_STATE = Path(".local")
 DEFAULT_STACK = "telemetry"
 AWS_MQTT_PORT = 8883
+CONTRACT_KEY = "contract/contract.toml"
 
 
 class NoStackError(Exception):
@@ -87,6 +89,14 @@ class Target:
     def bucket(self) -> str:
         """Name of the data bucket."""
         return self.outputs["DataBucketName"]
+
+    @cached_property
+    def contract(self) -> Contract:
+        """The contract this pipeline was deployed with, as deploy left it in the data bucket."""
+        from telemetry.contract import parse_contract
+
+        body = self.client("s3").get_object(Bucket=self.bucket, Key=CONTRACT_KEY)["Body"].read()
+        return parse_contract(body, f"s3://{self.bucket}/{CONTRACT_KEY}")
 
     def database_settings(self) -> dict[str, str]:
         """Keyword arguments for ``psycopg2.connect``, with the loader's password."""

@@ -164,8 +164,11 @@ class SimulatedDevice:
 
 def _written_source(column: Column) -> Source | None:
     """The member a device fills for a column; none where the envelope alone provides it."""
-    inside = [s for s in column.sources if s.scope != "envelope"]
-    return inside[0] if inside else None
+    for scope in ("message", "reading"):  # what the message says once need not be repeated
+        for source in column.sources:
+            if source.scope == scope:
+                return source
+    return None
 
 
 def _own_source(column: Column) -> Source | None:
@@ -176,7 +179,7 @@ def _own_source(column: Column) -> Source | None:
 def _span(column: Column) -> tuple[float, float]:
     low, high = column.range
     low = 0.0 if low is None else low
-    return low, low + 1000.0 if high is None else high
+    return low, low + 1000.0 if high is None or high == float("inf") else high
 
 
 def _timestamp(moment: datetime, column: Column) -> Any:

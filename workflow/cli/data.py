@@ -1,0 +1,128 @@
+"""``etl reconcile`` and ``etl psql``: what arrived."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from workflow.cli.context import JsonOption, console, guard, notes, print_json, target_of
+from workflow.reconcile import Reconciliation, gather
+from workflow.target import Target
+
+POLL_SECONDS = 0.5
+
+
+def table_name(target: Target) -> str:
+    """Quoted, qualified name of the contract's table."""
+    contract = target.contract
+    return f'"{contract.schema}"."{contract.table}"'
+
+
+def settle(target: Target, seconds: float) -> Reconciliation:
+    """Count until nothing is under way, at most that long; the last count."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = gather(target, table_name(target))
+        if not found.under_way or time.monotonic() >= deadline:
+            return found
+        time.sleep(POLL_SECONDS)
+
+
+def reconciliation_table(found: Reconciliation) -> Table:
+    """The account of every message and reading."""
+    table = Table(title="Reconciliation", title_justify="left")
+    table.add_column("")
+    table.add_column("messages", justify="right")
+    table.add_column("readings", justify="right")
+
+    def row(name: str, messages: int | None, readings: int | None, style: str = "") -> None:
+        cells = ["" if n is None else f"{n:,}" for n in (messages, readings)]
+        table.add_row(name, *cells, style=style)
+
+    ledger = found.ledger
+    row("published (receipts)", found.published_messages, found.published_readings)
+    row("delivered again", found.delivered_again or None, None, "dim")
+    row(f"staged in S3, {found.staged_batches:,} micro-batches", found.staged_messages, None)
+    row("still queued", found.queued, None)
+    row("dead-lettered", found.dead, None)
+    table.add_section()
+    row("read by Transform", ledger.messages, ledger.read)
+    row("  loaded: new rows", None, ledger.inserted)
+    row("  loaded: rows updated", None, ledger.updated or None)
+    row("  duplicates within a micro-batch", None, ledger.duplicates)
+    row("  duplicates of loaded rows", None, ledger.unchanged)
+    row("  rejected", None, ledger.rejected)
+    for reason, count in ledger.rejected_by.items():
+        row(f"    {reason}", None, count, "dim")
+    if ledger.quarantined:
+        row("  held in quarantine", None, ledger.quarantined)
+    table.add_section()
+    row("rows in the table", None, found.rows, "bold")
+    return table
+
+
+def tell(found: Reconciliation) -> bool:
+    """Print the account; whether it balances."""
+    console.print(reconciliation_table(found))
+    problems = found.problems()
+    for problem in problems:
+        console.print(f"[red]✗[/] {problem}")
+    if not problems:
+        console.print("[bold green]✓ balanced: every reading is accounted for, to the unit[/]")
+    return not problems
+
+
+@guard
+def reconcile(
+    context: typer.Context,
+    wait: Annotated[
+        float, typer.Option(min=0, help="Seconds to wait for what is under way.")
+    ] = 0.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Account for every message and reading. Exits with 1 when it does not balance."""
+    found = settle(target_of(context.obj), wait)
+    if as_json:
+        print_json(found.as_dict())
+        balanced = not found.problems()
+    else:
+        balanced = tell(found)
+    if not balanced:
+        if found.under_way:
+            notes.print("Something is still under way; try again, or with --wait 60.")
+        raise typer.Exit(1)
+
+
+@guard
+def psql(
+    context: typer.Context,
+    command: Annotated[
+        str | None, typer.Option("--command", "-c", help="Run this SQL and leave.")
+    ] = None,
+) -> None:
+    """Open psql on the pipeline's database, as the loader role."""
+    from local.postgres import binary
+
+    settings = target_of(context.obj).database_settings()
+    environment = os.environ | {
+        "PGHOST": settings["host"],
+        "PGPORT": settings["port"],
+        "PGDATABASE": settings["dbname"],
+        "PGSSLMODE": settings["sslmode"],
+        "PGUSER": settings["user"],
+        "PGPASSWORD": settings["password"],
+    }
+    program = shutil.which("psql") or str(binary("psql"))
+    arguments = [program, *(["--command", command] if command else [])]
+    os.execve(program, arguments, environment)  # noqa: S606 - psql takes the terminal over
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.command()(reconcile)
+    app.command()(psql)

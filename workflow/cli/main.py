@@ -1,0 +1,50 @@
+"""The command line. Each module beside this one holds the commands of one concern."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from workflow.cli import data, demo, executions, publish, stack
+from workflow.cli.context import Options
+from workflow.target import DEFAULT_STACK, DEFAULT_STATE
+
+app = typer.Typer(
+    name="etl",
+    help="Device telemetry over MQTT into PostgreSQL, each reading exactly one clean row.\n\n"
+    "Without --profile or --region a command acts on this machine's stand-ins (`etl up`).",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def choose_target(
+    context: typer.Context,
+    stack_name: Annotated[
+        str, typer.Option("--stack", envvar="ETL_STACK", help="CloudFormation stack.")
+    ] = DEFAULT_STACK,
+    region: Annotated[
+        str | None, typer.Option(envvar="ETL_REGION", help="AWS region; names an AWS account.")
+    ] = None,
+    profile: Annotated[
+        str | None, typer.Option(envvar="ETL_PROFILE", help="AWS profile; names an AWS account.")
+    ] = None,
+    state: Annotated[
+        Path, typer.Option(envvar="ETL_STATE", help="Folder of this machine's stand-ins.")
+    ] = DEFAULT_STATE,
+) -> None:
+    """Device telemetry over MQTT into PostgreSQL, each reading exactly one clean row."""
+    context.obj = Options(stack_name, region, profile, state)
+
+
+for module in (stack, publish, executions, data, demo):
+    module.register(app)
+
+
+def run() -> None:
+    """Entry point of the ``etl`` script."""
+    app()

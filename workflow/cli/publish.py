@@ -1,0 +1,112 @@
+"""``etl simulate`` and ``etl publish``: messages over MQTT, as devices send them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from workflow.cli.context import JsonOption, console, fail, guard, notes, print_json, target_of
+from workflow.receipts import Receipt
+
+PUBLISHING_COLUMNS = (
+    SpinnerColumn(),
+    TextColumn("{task.description}"),
+    BarColumn(bar_width=24),
+    TextColumn("{task.fields[sent]}"),
+    TimeElapsedColumn(),
+)
+
+
+@contextmanager
+def publishing_bar(title: str) -> Iterator[tuple[Progress, object]]:
+    """A progress display on standard error."""
+    with Progress(*PUBLISHING_COLUMNS, console=notes, transient=True) as progress:
+        yield progress, progress.add_task(title, total=None, sent="")
+
+
+@guard
+def simulate(
+    context: typer.Context,
+    devices: Annotated[int, typer.Option(min=1, help="Devices in the fleet.")] = 20,
+    rate: Annotated[
+        float, typer.Option(min=0, help="Messages a second over all devices; 0: no limit.")
+    ] = 50.0,
+    duration: Annotated[float, typer.Option(min=0.1, help="Seconds of publishing.")] = 20.0,
+    readings: Annotated[int, typer.Option(min=1, help="Readings in a message.")] = 20,
+    mess: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of messages and readings that are messy.")
+    ] = 0.02,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same mess.")] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Publish a simulated fleet's telemetry, messy on purpose, over MQTT with certificates."""
+    from workflow.publishing import FleetPlan
+    from workflow.publishing import simulate as run_fleet
+
+    target = target_of(context.obj)
+    plan = FleetPlan(devices, rate, duration, readings, mess, seed)
+    with publishing_bar(f"{devices} devices publish") as (bar, task):
+        receipt = run_fleet(
+            target,
+            target.contract,
+            plan,
+            lambda m, r: bar.update(task, sent=f"{m:,} messages, {r:,} readings"),  # type: ignore[arg-type]
+        )
+    tell_receipt(receipt, as_json=as_json)
+
+
+@guard
+def publish(
+    context: typer.Context,
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="NDJSON, plain or .gz.")
+    ],
+    readings: Annotated[
+        int, typer.Option("--readings", min=1, help="Readings (lines) put into one message.")
+    ] = 1,
+    connections: Annotated[int, typer.Option(min=1, help="MQTT connections.")] = 4,
+    as_json: JsonOption = False,
+) -> None:
+    """Publish a file over MQTT: each line one reading, one or several to a message."""
+    from workflow.publishing import publish_file
+
+    target = target_of(context.obj)
+    contract = target.contract
+    if readings > 1 and contract.readings is None:
+        raise fail(
+            f"contract '{contract.name}' takes one reading a message; leave --readings out, "
+            "or add `readings` to its [message] table"
+        )
+    with publishing_bar(f"publishing {file.name}") as (bar, task):
+        receipt = publish_file(
+            target,
+            contract,
+            file,
+            readings_per_message=readings,
+            connections=connections,
+            progress=lambda m, r: bar.update(task, sent=f"{m:,} messages, {r:,} readings"),  # type: ignore[arg-type]
+        )
+    tell_receipt(receipt, as_json=as_json)
+
+
+def tell_receipt(receipt: Receipt, *, as_json: bool) -> None:
+    """Say what was published."""
+    if as_json:
+        print_json(asdict(receipt))
+        return
+    console.print(
+        f"published [bold]{receipt.messages:,}[/] messages, "
+        f"[bold]{receipt.readings:,}[/] readings; receipt {receipt.publication}"
+    )
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.command()(simulate)
+    app.command()(publish)

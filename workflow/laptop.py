@@ -1,0 +1,84 @@
+"""The production template on this machine: start the stand-ins, deploy to them.
+
+What differs from an account in AWS is who answers the calls: the deployment itself is
+``workflow.deploy``, with layers built for this machine's interpreter and processor.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from local.stack import LocalStack, read, start
+from workflow.settings import DatabaseSettings, DeploySettings, TriggerMode, host_target
+from workflow.target import Target
+
+__all__ = ["bring_up", "local_target"]
+
+OWNER_SECRET = "telemetry-etl/owner"  # noqa: S105 - the secret's name
+
+
+def local_target(state: Path, stack: str, local: LocalStack) -> Target:
+    """The target of a stack on this machine."""
+    return Target(stack, local.region, None, state, local)
+
+
+def bring_up(
+    state: Path,
+    stack: str,
+    contract: Path,
+    *,
+    trigger: TriggerMode = "both",
+    schedule: str = "rate(1 minute)",
+    window: int = 5,
+    tether: bool = False,
+    told: Callable[[str], None] = lambda _: None,
+) -> Target:
+    """Start what is not running and deploy the contract's pipeline.
+
+    ``tether`` ends the stand-ins with this process. ``told`` gets a line per phase. Raises
+    ``ContractError`` for a contract that can't be read, before anything is started.
+    """
+    from telemetry.contract import load_contract
+    from workflow.deploy import deploy
+
+    load_contract(contract)
+    if read(state) is None:
+        told("starting PostgreSQL, the AWS emulator and the trace store")
+    local = start(state, tether=tether)
+    target = local_target(state, stack, local)
+    settings = DeploySettings(
+        stack=stack,
+        contract=contract,
+        database=DatabaseSettings(
+            host=local.database.host,
+            port=local.database.port,
+            name=local.database.name,
+            ssl_mode="disable",  # loopback only; TLS is asked for in an account
+            owner_secret_arn=_owner_secret(target, local),
+        ),
+        target=host_target(),
+        trigger_mode=trigger,
+        schedule_expression=schedule,
+        queue_window_seconds=window,
+        tuning={"DRAIN_SECONDS": "5"},
+        retain_data=False,
+    )
+    deploy(target.session, settings, told, endpoint_url=local.endpoint_url)
+    return target
+
+
+def _owner_secret(target: Target, local: LocalStack) -> str:
+    """ARN of the secret with the database owner's login, written when it is not there."""
+    client = target.client("secretsmanager")
+    login = json.dumps(
+        {
+            "username": local.database.owner,
+            "password": Path(local.database.owner_password_file).read_text().strip(),
+        }
+    )
+    try:
+        return str(client.create_secret(Name=OWNER_SECRET, SecretString=login)["ARN"])
+    except client.exceptions.ResourceExistsException:
+        return str(client.put_secret_value(SecretId=OWNER_SECRET, SecretString=login)["ARN"])
