@@ -212,4 +212,3 @@ def _count(line: bytes, contract: Contract) -> int:
     for part in contract.readings or ():
         value = value.get(part) if isinstance(value, dict) else None
     return len(value) if contract.readings and isinstance(value, list) else 1
-

@@ -205,16 +205,19 @@ def gather(target: Target, table: str) -> Reconciliation:
 def _read_ledger(cursor: Any) -> Ledger:
     cursor.execute(
         """
-        SELECT count(*), coalesce(sum(messages), 0), coalesce(sum(read), 0),
-               coalesce(sum(inserted), 0), coalesce(sum(updated), 0), coalesce(sum(unchanged), 0),
-               coalesce(sum(duplicates), 0), coalesce(sum(rejected), 0),
-               coalesce(sum(accepted) FILTER (WHERE status = 'quarantined'), 0)
+        SELECT count(*) AS batches, coalesce(sum(messages), 0) AS messages,
+               coalesce(sum(read), 0) AS read, coalesce(sum(inserted), 0) AS inserted,
+               coalesce(sum(updated), 0) AS updated, coalesce(sum(unchanged), 0) AS unchanged,
+               coalesce(sum(duplicates), 0) AS duplicates, coalesce(sum(rejected), 0) AS rejected,
+               coalesce(sum(accepted) FILTER (WHERE status = 'quarantined'), 0) AS quarantined
         FROM etl.ledger
         """
     )
-    sums = [int(value) for value in cursor.fetchone()]
+    names = [column.name for column in cursor.description]
+    sums = {name: int(value) for name, value in zip(names, cursor.fetchone(), strict=True)}
     cursor.execute(
         "SELECT key, sum(value::bigint) FROM etl.ledger, jsonb_each_text(rejected_by)"
         " GROUP BY key ORDER BY 2 DESC, 1"
     )
-    return Ledger(*sums, rejected_by={key: int(value) for key, value in cursor.fetchall()})
+    rejected_by = {key: int(value) for key, value in cursor.fetchall()}
+    return Ledger(rejected_by=rejected_by, **sums)  # type: ignore[arg-type]

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any
 
 from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion
 
 from local.devices.identity import Identity
 
@@ -57,7 +58,7 @@ class DeviceConnection:
 
     def _make_client(self) -> Any:
         client = paho.Client(
-            paho.CallbackAPIVersion.VERSION2,
+            CallbackAPIVersion.VERSION2,
             client_id=self.identity.thing,
             protocol=paho.MQTTv311,
             clean_session=True,

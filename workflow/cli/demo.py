@@ -94,7 +94,7 @@ def _publish(target: Target, plan: object) -> None:
     def publish() -> None:
         try:
             simulate(target, target.contract, plan, lambda m, r: sent.__setitem__(slice(2), [m, r]))  # type: ignore[arg-type]
-        except BaseException as error:  # noqa: BLE001 - raised again below, in the main thread
+        except BaseException as error:
             failure.append(error)
 
     thread = threading.Thread(target=publish, daemon=True)
@@ -146,7 +146,7 @@ def _tell_end(phases: Phases, *, keep: bool) -> None:
     console.print(f"  {etl} simulate --devices 50 --mess 0.1")
     console.print(f"  {etl} run                   start an execution and watch it")
     console.print(f"  {etl} executions; {etl} trace NAME")
-    console.print(f'  {etl} psql -c "select * from etl.ledger"')
+    console.print(f'  {etl} psql -c "table etl.ledger"')
     console.print(f"  {etl} up --contract your.toml; {etl} publish your.ndjson")
 
 

@@ -43,15 +43,12 @@ def run(
     """Start an execution and watch it, state by state. Exits with 1 when it fails."""
     target = target_of(context.obj)
     arn = start(target, {"prefix": prefix} if prefix else {})
-    execution = None
     if as_json:
-        for execution, _ in follow(target, arn):
-            pass
+        *_, (execution, _) = follow(target, arn)
     else:
         with Live(console=console, refresh_per_second=4) as live:
             for execution, states in follow(target, arn):
                 live.update(state_table(execution, states))
-    assert execution is not None  # noqa: S101 - follow yields at least once
     if as_json:
         print_json(vars(execution))
     elif execution.output:
