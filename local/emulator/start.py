@@ -21,10 +21,9 @@ def check_version() -> None:
         found = "none"
     if found != PINNED:
         sys.stderr.write(
-            f"The emulator's patches are for ministack {PINNED}, and this environment has {found}. "
-            "Install requirements/emulator.txt into it (`make` does), or adapt "
-            "local/emulator/patches to the new version and change PINNED in local/emulator/start.py."
-            "\n"
+            f"The emulator's patches are for ministack {PINNED}; this environment has {found}.\n"
+            "Install requirements/emulator.txt into it (`make` does), or adapt the patches in "
+            "local/emulator/patches to that version and change PINNED in local/emulator/start.py.\n"
         )
         raise SystemExit(3)
 

@@ -1,0 +1,238 @@
+"""The laptop's stack as others use it: start it, stop it, find out where it is.
+
+A supervisor (:mod:`local.supervisor`) owns PostgreSQL, the emulator and the trace store, and says
+where they are in ``<state>/stack.json``. Everything lies in the state folder, so that two copies
+of the project never meet. The database outlives :func:`stop`; what the emulator holds does not.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from local.postgres import Database
+
+__all__ = [
+    "LocalStack",
+    "LocalStackError",
+    "ProcessId",
+    "clear_leftovers",
+    "read",
+    "start",
+    "stop",
+    "write",
+]
+
+_REPOSITORY = Path(__file__).resolve().parents[1]
+_START_TIMEOUT = 120.0
+_STOP_TIMEOUT = 60.0
+_FILE = "stack.json"
+
+_tethers: dict[Path, subprocess.Popen[bytes]] = {}
+"""Supervisors that stop when this process ends: the open pipe is what keeps them going."""
+
+
+class LocalStackError(RuntimeError):
+    """Raised when the local stack can't be started; the message quotes the supervisor's log."""
+
+
+@dataclass(frozen=True)
+class ProcessId:
+    """A process, not mistakable for a later one that was given the same number."""
+
+    pid: int
+    create_time: float
+
+    @classmethod
+    def of(cls, pid: int) -> ProcessId:
+        """Identity of a living process."""
+        return cls(pid, psutil.Process(pid).create_time())
+
+    def find(self) -> psutil.Process | None:
+        """The process while it lives."""
+        try:
+            process = psutil.Process(self.pid)
+            same = abs(process.create_time() - self.create_time) < 0.01
+            return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+        except psutil.NoSuchProcess:
+            return None
+
+
+@dataclass(frozen=True)
+class LocalStack:
+    """Where a running local stack is reached. Every address is on the loopback."""
+
+    state: Path
+    endpoint_url: str
+    """Every AWS API but X-Ray."""
+    xray_endpoint_url: str
+    region: str
+    access_key_id: str
+    secret_access_key: str
+    mqtt_host: str
+    mqtt_port: int
+    mqtt_ca: Path
+    """File with the CA certificate that devices verify the MQTT listener with."""
+    database: Database
+    processes: dict[str, ProcessId]
+    """By role: supervisor, postgres, emulator, traces."""
+    log_files: dict[str, Path]
+
+    def client_settings(self, service: str) -> dict[str, str]:
+        """Keyword arguments for ``boto3.client(service, ...)``."""
+        return {
+            "endpoint_url": self.xray_endpoint_url if service == "xray" else self.endpoint_url,
+            "region_name": self.region,
+            "aws_access_key_id": self.access_key_id,
+            "aws_secret_access_key": self.secret_access_key,
+        }
+
+
+def start(state: Path, *, tether: bool = False, emulator_python: Path | None = None) -> LocalStack:
+    """The stack of this state folder, started where it isn't running.
+
+    With ``tether`` it stops when this process ends, however that happens; without, it goes on
+    until :func:`stop`. Raises :class:`LocalStackError`.
+    """
+    state = state.absolute()
+    state.mkdir(parents=True, exist_ok=True)
+    with _alone(state):
+        running = read(state)
+        if running is not None:
+            return running
+        command = [sys.executable, "-m", "local.supervisor", "--state", str(state)]
+        if tether:
+            command.append("--tether")
+        if emulator_python is not None:
+            command += ["--emulator-python", str(emulator_python)]
+        log_file = state / "supervisor.log"
+        with log_file.open("ab") as log:
+            supervisor = subprocess.Popen(
+                command,
+                cwd=_REPOSITORY,
+                stdin=subprocess.PIPE if tether else subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # neither Ctrl-C nor a closed terminal reaches it
+            )
+        if tether:
+            _tethers[state] = supervisor
+        return _wait_until_up(state, supervisor, log_file)
+
+
+def stop(state: Path) -> bool:
+    """Stop the stack of this state folder; ``False`` where none was running."""
+    state = state.absolute()
+    recorded = _read_file(state)
+    if recorded is None:
+        return False
+    was_running = read(state) is not None
+    supervisor = recorded.processes["supervisor"].find()
+    if supervisor is not None:
+        supervisor.terminate()
+        _wait(supervisor, _STOP_TIMEOUT)
+    tethered = _tethers.pop(state, None)
+    if tethered is not None:
+        if tethered.stdin is not None:
+            tethered.stdin.close()
+        tethered.wait(_STOP_TIMEOUT)
+    clear_leftovers(state)
+    return was_running
+
+
+def read(state: Path) -> LocalStack | None:
+    """The running stack of this state folder, or ``None`` unless every process of it lives."""
+    recorded = _read_file(state.absolute())
+    if recorded is None or any(one.find() is None for one in recorded.processes.values()):
+        return None
+    return recorded
+
+
+def write(stack: LocalStack) -> None:
+    """Record a running stack for :func:`read`, all at once."""
+    fresh = stack.state / f"{_FILE}.new"
+    fresh.write_text(json.dumps(asdict(stack), indent=2, default=str) + "\n", encoding="utf-8")
+    os.replace(fresh, stack.state / _FILE)
+
+
+def clear_leftovers(state: Path) -> list[str]:
+    """End what an earlier, killed run of this folder left; returns the roles that still lived.
+
+    A process counts as a leftover only where its number *and* its time of birth are on record.
+    """
+    recorded = _read_file(state)
+    if recorded is None:
+        return []
+    found = []
+    for role, identity in recorded.processes.items():
+        process = identity.find()
+        if process is not None:
+            found.append(role)
+            process.terminate()
+            if not _wait(process, 10.0):
+                process.kill()
+                _wait(process, 10.0)
+    (state / _FILE).unlink(missing_ok=True)
+    return found
+
+
+def _read_file(state: Path) -> LocalStack | None:
+    try:
+        content: dict[str, Any] = json.loads((state / _FILE).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    database = dict(content["database"])
+    database["owner_password_file"] = Path(database["owner_password_file"])
+    return LocalStack(
+        **{
+            **content,
+            # The folder may have been moved while the stack was down.
+            "state": state,
+            "mqtt_ca": Path(content["mqtt_ca"]),
+            "database": Database(**database),
+            "processes": {role: ProcessId(**one) for role, one in content["processes"].items()},
+            "log_files": {role: Path(file) for role, file in content["log_files"].items()},
+        }
+    )
+
+
+def _wait_until_up(state: Path, supervisor: subprocess.Popen[bytes], log: Path) -> LocalStack:
+    deadline = time.monotonic() + _START_TIMEOUT
+    while True:
+        stack = read(state)
+        if stack is not None and stack.processes["supervisor"].pid == supervisor.pid:
+            return stack
+        if supervisor.poll() is not None or time.monotonic() > deadline:
+            tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:]
+            if supervisor.poll() is None:
+                supervisor.terminate()
+            raise LocalStackError("The local stack did not start:\n" + "\n".join(tail))
+        time.sleep(0.05)
+
+
+def _wait(process: psutil.Process, patience: float) -> bool:
+    """Whether the process ended within so many seconds."""
+    try:
+        process.wait(patience)
+    except psutil.TimeoutExpired:
+        return False
+    return True
+
+
+@contextmanager
+def _alone(state: Path) -> Iterator[None]:
+    """Let one :func:`start` at a time through for this folder."""
+    with (state / "start.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,78 @@
+"""Starts the trace store as a child of this process."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.tether import tethered
+
+__all__ = ["TraceDaemon", "TraceDaemonError", "TraceEndpoint"]
+
+_REPOSITORY = Path(__file__).resolve().parents[2]
+_START_TIMEOUT = 30.0
+_STOP_TIMEOUT = 5.0
+
+
+class TraceDaemonError(RuntimeError):
+    """Raised when the trace store can't be started; the message quotes its log."""
+
+
+@dataclass(frozen=True)
+class TraceEndpoint:
+    """Where a running trace store is reached."""
+
+    endpoint_url: str
+    """The X-Ray API, for boto3's ``endpoint_url``."""
+    udp_port: int
+    """Takes segments on 127.0.0.1, like the X-Ray daemon."""
+
+
+class TraceDaemon:
+    """One trace store in one folder, owned by this process."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.absolute()
+        self.log_file = self.folder / "traces.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> TraceEndpoint:
+        """Start it and return once it listens. Raises :class:`TraceDaemonError`."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        ports_file = self.folder / "ports.json"
+        ports_file.unlink(missing_ok=True)
+        command = [sys.executable, "-m", "local.traces.daemon", str(self.folder)]
+        with self.log_file.open("ab") as log:
+            self.process = subprocess.Popen(
+                tethered(command),
+                cwd=_REPOSITORY,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + _START_TIMEOUT
+        while not ports_file.exists():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                tail = self.log_file.read_text(encoding="utf-8", errors="replace")[-2000:]
+                raise TraceDaemonError(f"The trace store did not start:\n{tail}")
+            time.sleep(0.02)
+        ports = json.loads(ports_file.read_text(encoding="utf-8"))
+        return TraceEndpoint(f"http://127.0.0.1:{ports['http']}", ports["udp"])
+
+    def stop(self) -> None:
+        """Stop it; what it took stays in its folder."""
+        process, self.process = self.process, None
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(_STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
