@@ -1,3 +1,5 @@
 """Fixtures that every suite shares; the servers behind them start on first use."""
 
 from __future__ import annotations
+
+pytest_plugins = ["tests.fixtures.local"]

@@ -7,15 +7,17 @@ What differs from an account in AWS is who answers the calls: the deployment its
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 from local.stack import LocalStack, read, start
-from workflow.settings import DatabaseSettings, DeploySettings, TriggerMode, host_target
+from workflow.settings import DatabaseSettings, DefinitionSettings, DeploySettings, TriggerMode, host_target
 from workflow.target import Target
 
 __all__ = ["bring_up", "local_target"]
 
+LAPTOP_CONCURRENCY = 2
 OWNER_SECRET = "telemetry-etl/owner"  # noqa: S105 - the secret's name
 
 
@@ -46,6 +48,9 @@ def bring_up(
     load_contract(contract)
     if read(state) is None:
         told("starting PostgreSQL, the AWS emulator and the trace store")
+        # The emulated account, S3 in it, begins anew, and S3 is the source of truth: a database
+        # that remembers more than S3 could never be reconciled.
+        shutil.rmtree(state / "postgres", ignore_errors=True)
     local = start(state, tether=tether)
     target = local_target(state, stack, local)
     settings = DeploySettings(
@@ -59,6 +64,8 @@ def bring_up(
             owner_secret_arn=_owner_secret(target, local),
         ),
         target=host_target(),
+        # The emulator starts a process for each function call in flight.
+        definition=DefinitionSettings(max_concurrency=LAPTOP_CONCURRENCY),
         trigger_mode=trigger,
         schedule_expression=schedule,
         queue_window_seconds=window,

@@ -220,4 +220,4 @@ def _read_ledger(cursor: Any) -> Ledger:
         " GROUP BY key ORDER BY 2 DESC, 1"
     )
     rejected_by = {key: int(value) for key, value in cursor.fetchall()}
-    return Ledger(rejected_by=rejected_by, **sums)  # type: ignore[arg-type]
+    return Ledger(rejected_by=rejected_by, **sums)

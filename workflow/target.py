@@ -46,7 +46,11 @@ class Target:
         import boto3
 
         if self.local is not None:
-            return boto3.Session("local", "local", region_name=self.local.region)
+            return boto3.Session(
+                self.local.access_key_id,
+                self.local.secret_access_key,
+                region_name=self.local.region,
+            )
         return boto3.Session(profile_name=self.profile, region_name=self.region)
 
     def client(self, service: str) -> Any:

@@ -93,9 +93,10 @@ def _told(error: Exception) -> str | None:
     from botocore.exceptions import BotoCoreError, ClientError
 
     from local.devices.mqtt import ConnectionRefusedByBrokerError
+    from local.stack import LocalStackError
     from telemetry.errors import TelemetryError
 
-    if isinstance(error, (NoStackError, TelemetryError, ConnectionRefusedByBrokerError)):
+    if isinstance(error, (NoStackError, TelemetryError, LocalStackError, ConnectionRefusedByBrokerError)):
         return str(error)
     if isinstance(error, ClientError):
         return f"AWS refused {error.operation_name}: {error}"

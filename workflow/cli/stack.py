@@ -51,11 +51,10 @@ def up(
 
 @guard
 def down(context: typer.Context) -> None:
-    """Stop the stand-ins. The database stays; the emulated account is gone."""
+    """Stop the stand-ins. The next `etl up` begins with an empty account and database."""
     from local.stack import stop
 
-    stopped = stop(context.obj.state)
-    console.print("stopped" if stopped is not False else "nothing was running")
+    console.print("stopped" if stop(context.obj.state) else "nothing was running")
 
 
 @guard
