@@ -1,0 +1,90 @@
+"""Brings the database to what the contract says: plan, then run, in one transaction.
+
+DDL is transactional in PostgreSQL: either everything is in place afterwards, or nothing changed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from functions.migrate.catalogue import read_table
+from telemetry.contract import Contract
+from telemetry.database import Credentials, database_errors
+from telemetry.ddl import plan_grants, plan_ledger, plan_table, quote_name, quote_text
+from telemetry.errors import ConfigurationError
+
+__all__ = ["Migration", "migrate"]
+
+_PREPARE = (
+    # Two deployments at once would race on CREATE ... IF NOT EXISTS, which is not atomic.
+    "SELECT pg_advisory_xact_lock(hashtext('telemetry migrate'))",
+    # ALTER TABLE queues every load behind itself while it waits: better give up soon.
+    "SET LOCAL lock_timeout = '10s'",
+    # "relation already exists, skipping" is what IF NOT EXISTS is for.
+    "SET LOCAL client_min_messages = 'warning'",
+)
+
+
+@dataclass(frozen=True)
+class Migration:
+    """What was done. No password is in it."""
+
+    table: list[str]
+    """Statements that created or changed the contract's table; empty where it was right."""
+    role: str
+    """``created`` or ``updated``."""
+    grants: list[str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """As the function returns it."""
+        return asdict(self)
+
+
+def migrate(connection: Any, contract: Contract, loader: Credentials) -> Migration:
+    """Creates or evolves table, ledger, loader role and grants, as the connection's owner.
+
+    Raises :class:`ContractError` where the change is one for a person, with nothing changed.
+    """
+    with database_errors(), connection, connection.cursor() as cursor:
+        for statement in _PREPARE:
+            cursor.execute(statement)
+        changes = plan_table(contract, read_table(cursor, contract))
+        for statement in [*plan_ledger(), *changes]:
+            cursor.execute(statement)
+        role = _ensure_role(cursor, loader)
+        grants = plan_grants(contract, connection.info.dbname, loader.username)
+        for statement in grants:
+            cursor.execute(statement)
+    return Migration(table=changes, role=role, grants=grants)
+
+
+def _ensure_role(cursor: Any, loader: Credentials) -> str:
+    """Makes the loader's role log in with the secret's password, and hold no power of its own."""
+    cursor.execute(
+        "SELECT rolname = current_user, rolsuper OR rolcreaterole OR rolcreatedb OR rolbypassrls "
+        "FROM pg_roles WHERE rolname = %s",
+        (loader.username,),
+    )
+    found = cursor.fetchone()
+    if found is not None and any(found):
+        raise ConfigurationError(
+            f"The loader's secret names the role {loader.username!r}, which owns the schema or has "
+            "administrative rights. Give the loader a role of its own, such as telemetry_loader."
+        )
+    verb = "CREATE" if found is None else "ALTER"
+    verifier = _verifier(cursor, loader)
+    cursor.execute(
+        f"{verb} ROLE {quote_name(loader.username)} LOGIN PASSWORD {quote_text(verifier)}"
+    )
+    return "created" if found is None else "updated"
+
+
+def _verifier(cursor: Any, user: Credentials) -> str:
+    """The SCRAM verifier of the password: the server, and so its log, never sees the password."""
+    from psycopg2.extensions import encrypt_password
+
+    verifier: str = encrypt_password(
+        user.password, user.username, scope=cursor.connection, algorithm="scram-sha-256"
+    )
+    return verifier
