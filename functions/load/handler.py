@@ -1,0 +1,80 @@
+"""Lambda function: the batch's rows go into PostgreSQL, in one transaction with the ledger.
+
+Event: what Validate returned. Result: ``{"batch_id", "status", "inserted", "updated",
+"unchanged", "repeated"}``. Before it returns, the outcome of the batch is in S3.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import asdict
+from typing import Any
+
+from functions.load.batch import Batch, Group, parse_batch, parse_groups
+from functions.load.loading import Loaded, load_batch
+from functions.load.source import StoredCopy
+from telemetry import metrics, settings
+from telemetry.contract import load_contract
+from telemetry.database import connect
+from telemetry.entry import lambda_entry
+from telemetry.layout import outcome_key
+from telemetry.logs import log
+from telemetry.storage import get_object, put_object
+from telemetry.tracing import step
+
+__all__ = ["handle"]
+
+
+@lambda_entry
+def handle(event: dict[str, Any]) -> dict[str, Any]:
+    """Loads the batch that the event refers to."""
+    bucket = event["bucket"]
+    with step("read report"):
+        batch = parse_batch(event, get_object(bucket, event["report_key"]))
+    loaded = _load(bucket, batch)
+    with step("write outcome"):
+        _write_outcome(bucket, batch, loaded)
+    _tell(loaded)
+    entry = loaded.entry
+    return {
+        "batch_id": entry.batch_id,
+        "status": entry.status,
+        "inserted": entry.inserted,
+        "updated": entry.updated,
+        "unchanged": entry.unchanged,
+        "repeated": loaded.repeated,
+    }
+
+
+def _load(bucket: str, batch: Batch) -> Loaded:
+    """A connection of its own for each batch: a frozen function would come back to a dead one."""
+
+    def groups() -> Sequence[Group]:
+        key = batch.groups_key
+        return parse_groups(get_object(bucket, key)) if key is not None else ()
+
+    database = settings.DatabaseSettings.from_environment()
+    secret = settings.text("LOADER_SECRET_ARN")
+    with step("connect"):
+        connection = connect(database, secret, f"telemetry load {batch.batch_id}"[:63])
+    with closing(connection), step("load batch"):
+        source = StoredCopy(bucket, batch.copy_key)
+        return load_batch(connection, load_contract(), batch, source, groups)
+
+
+def _write_outcome(bucket: str, batch: Batch, loaded: Loaded) -> None:
+    """Under the execution that asked, also for a repeated batch: Summarize looks there."""
+    body = json.dumps(asdict(loaded.entry)).encode()
+    put_object(bucket, outcome_key(batch.execution, batch.batch_id), body, "application/json")
+
+
+def _tell(loaded: Loaded) -> None:
+    entry = loaded.entry
+    log.info("Answered from the ledger" if loaded.repeated else "Loaded", **asdict(entry))
+    if not loaded.repeated:
+        metrics.count("RowsInserted", entry.inserted)
+        metrics.count("RowsUpdated", entry.updated)
+        metrics.count("RowsUnchanged", entry.unchanged)
+        metrics.count("BatchesQuarantined", int(entry.status == "quarantined"))
