@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from workflow.receipts import Receipt
+from workflow.reconcile import Ledger, Reconciliation
+
+RECEIPT = Receipt("p", "simulate", "2026-11-01", 10, 100, rows=80, duplicates=12, rejected=8)
+LEDGER = Ledger(
+    batches=2,
+    messages=10,
+    read=100,
+    inserted=80,
+    unchanged=2,
+    duplicates=10,
+    rejected=8,
+    rejected_by={"not_json": 3, "missing:ts": 5},
+)
+BALANCED = Reconciliation([RECEIPT], 2, 10, 0, 0, LEDGER, 80)
+
+
+def test_what_adds_up_has_no_problem() -> None:
+    assert BALANCED.problems() == []
+    assert not BALANCED.under_way
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"rows": 79}, "79 rows in the table, 80 inserted"),
+        ({"staged_messages": 9}, "1 published messages are in neither S3 nor a queue"),
+        ({"queued": 1}, "1 messages are still queued"),
+        ({"dead": 1}, "dead-letter"),
+        ({"staged_batches": 3}, "1 of 3 staged batches have no ledger row"),
+        ({"ledger": replace(LEDGER, read=101)}, "101 readings read, 100 accounted for"),
+        ({"ledger": replace(LEDGER, inserted=79, rejected=9)}, "reason"),
+        ({"receipts": [replace(RECEIPT, rows=81, readings=101)]}, "101 readings published"),
+        ({"receipts": [replace(RECEIPT, rows=81)]}, "publishers know of 81"),
+    ],
+)
+def test_each_gap_is_said(change: dict[str, object], said: str) -> None:
+    assert any(said in problem for problem in replace(BALANCED, **change).problems())  # type: ignore[arg-type]
+
+
+def test_a_message_delivered_again_is_shown_and_is_no_problem() -> None:
+    ledger = replace(LEDGER, messages=11, read=110, unchanged=12)
+    found = replace(BALANCED, staged_messages=11, ledger=ledger)
+    assert found.delivered_again == 1
+    assert found.problems() == []
+
+
+def test_an_empty_pipeline_balances() -> None:
+    assert Reconciliation([], 0, 0, 0, 0, Ledger(), 0).problems() == []
