@@ -1,0 +1,111 @@
+"""The main job: messy devices over MQTT, through the queue trigger, to rows that add up."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.end_to_end.conftest import account
+from workflow.executions import follow, latest, start
+from workflow.publishing import FleetPlan, publish_file, simulate
+from workflow.target import Target
+from workflow.traces import load_trace
+
+CONTRACT = "contracts/fleet.toml"
+PLAN = FleetPlan(devices=5, rate=100, duration=3, readings_per_message=10, mess=0.1, seed=3)
+
+
+def test_every_reading_of_a_messy_fleet_is_accounted_for(pipeline: Target) -> None:
+    receipt = simulate(pipeline, pipeline.contract, PLAN)
+    found = account(pipeline)
+    assert found.problems() == []
+    assert receipt.rejected
+    assert receipt.duplicates
+    assert found.rows == receipt.rows
+
+
+def test_the_same_file_published_twice_adds_no_row(pipeline: Target, tmp_path: Path) -> None:
+    lines = [
+        json.dumps({"device_id": "box-1", "ts": f"2026-11-01T00:00:{n:02d}Z", "temperature_c": n})
+        for n in range(60)
+    ]
+    path = tmp_path / "readings.ndjson"
+    path.write_text("\n".join(lines))
+    before = account(pipeline).rows
+    publish_file(pipeline, pipeline.contract, path, readings_per_message=7)
+    once = account(pipeline)
+    publish_file(pipeline, pipeline.contract, path, readings_per_message=7)
+    twice = account(pipeline)
+    assert once.rows == before + 60
+    assert twice.rows == once.rows
+    assert twice.ledger.unchanged + twice.ledger.duplicates >= 60
+    assert twice.problems() == []
+
+
+def test_an_execution_started_by_hand_has_one_trace_with_every_stage(pipeline: Target) -> None:
+    raw = pipeline.client("s3").list_objects_v2(Bucket=pipeline.bucket, Prefix="raw/")
+    prefix = raw["Contents"][0]["Key"].rpartition("/")[0] + "/"
+    *_, (execution, states) = follow(pipeline, start(pipeline, {"prefix": prefix}))
+    assert execution.status == "SUCCEEDED", execution
+    assert states[0].name
+    trace = _wait_for_trace(pipeline, execution.arn)
+    names = " ".join(span["name"].lower() for span in trace["spans"])
+    for stage in ("extract", "transform", "validate", "load", "summarize"):
+        assert stage in names, names
+
+
+def _wait_for_trace(target: Target, arn: str) -> dict[str, object]:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        trace = load_trace(target, arn)
+        if trace is not None and "load" in str(trace).lower():
+            return trace
+        time.sleep(0.3)
+    raise AssertionError("no trace arrived")
+
+
+@pytest.mark.parametrize("function", ["transform", "load"])
+def test_killing_a_function_in_the_middle_loses_and_doubles_nothing(
+    pipeline: Target, function: str
+) -> None:
+    killed: list[int] = []
+    stop = threading.Event()
+    emulator = pipeline.local.processes["emulator"].find()  # type: ignore[union-attr]
+    assert emulator is not None
+
+    def kill_once() -> None:
+        while not stop.is_set() and not killed:
+            for child in emulator.children(recursive=True):
+                if _serves(child, function) and child.cpu_times().user >= 0:
+                    os.kill(child.pid, signal.SIGKILL)
+                    killed.append(child.pid)
+                    return
+            time.sleep(0.005)
+
+    killer = threading.Thread(target=kill_once)
+    killer.start()
+    simulate(pipeline, pipeline.contract, PLAN)
+    stop_after = account(pipeline)
+    stop.set()
+    killer.join()
+    assert killed, f"no {function} process was seen"
+    assert stop_after.problems() == []
+
+
+def _serves(process: psutil.Process, function: str) -> bool:
+    try:
+        name = process.environ().get("AWS_LAMBDA_FUNCTION_NAME", "")
+    except psutil.Error:
+        return False
+    return function in name.lower()
+
+
+def test_executions_are_started_by_the_queue(pipeline: Target) -> None:
+    assert any(e.name.startswith("esm-") for e in latest(pipeline, 100))
