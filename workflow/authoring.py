@@ -1,0 +1,69 @@
+"""From a notebook: the SDK's ``Workflow`` over a deployed pipeline's functions.
+
+The workflow made here is a state machine of its own beside the stack's, with the same role, so
+that trying things out never makes the stack differ from its template.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from workflow.settings import DefinitionSettings
+from workflow.target import Target
+
+if TYPE_CHECKING:
+    from workflow.states.sdk import Graph, Workflow
+
+__all__ = ["build_workflow", "resolved", "substitutions"]
+
+
+def substitutions(target: Target) -> dict[str, str]:
+    """What ``${...}`` in a definition stand for in a deployed stack."""
+    functions = target.client("lambda")
+    values = {
+        "Partition": target.outputs["StateMachineArn"].split(":")[1],
+        "DataBucketName": target.bucket,
+        "TopicArn": target.outputs["TopicArn"],
+    }
+    pages = target.client("cloudformation").get_paginator("list_stack_resources")
+    for page in pages.paginate(StackName=target.stack):
+        for resource in page["StackResourceSummaries"]:
+            if resource["ResourceType"] == "AWS::Lambda::Function":
+                configuration = functions.get_function_configuration(
+                    FunctionName=resource["PhysicalResourceId"]
+                )
+                values[f"{resource['LogicalResourceId']}Arn"] = configuration["FunctionArn"]
+    return values
+
+
+def resolved(graph: Graph, values: dict[str, str]) -> Graph:
+    """The same graph with its ``${...}`` replaced; the SDK ships what ``to_dict`` returns."""
+    from stepfunctions.steps.states import FrozenGraph
+
+    from workflow.definition import resolve
+
+    return FrozenGraph(resolve(json.loads(json.dumps(graph.to_dict())), values))
+
+
+def build_workflow(
+    target: Target, name: str = "telemetry-notebook", settings: DefinitionSettings | None = None
+) -> Workflow:
+    """The pipeline's workflow, ready for ``create()``, ``update(...)`` and ``execute(...)``.
+
+    Raises ``NoStackError`` where nothing is deployed.
+    """
+    from workflow.definition import build_definition
+    from workflow.states.sdk import Workflow
+
+    graph = build_definition(settings or DefinitionSettings(max_concurrency=2))
+    client = target.client("stepfunctions")
+    machine: dict[str, Any] = client.describe_state_machine(
+        stateMachineArn=target.outputs["StateMachineArn"]
+    )
+    return Workflow(
+        name=name,
+        definition=resolved(graph, substitutions(target)),
+        role=machine["roleArn"],
+        client=client,
+    )
