@@ -1,4 +1,4 @@
-"""Which functions and layers there are: the one list that packaging, definition and template read."""
+"""Which functions and layers there are: the list that packaging, definition and template read."""
 
 from __future__ import annotations
 
@@ -41,7 +41,12 @@ class FunctionSpec:
 
 FUNCTIONS: tuple[FunctionSpec, ...] = (
     FunctionSpec(
-        name="extract", package="extract", entry="drain", layers=("shared",), memory=512, timeout=120
+        name="extract",
+        package="extract",
+        entry="drain",
+        layers=("shared",),
+        memory=512,
+        timeout=120,
     ),
     # The queue's visibility timeout is six times this one.
     FunctionSpec(
@@ -53,7 +58,7 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
         entry="handle",
         layers=("shared", "polars"),
         memory=2048,
-        timeout=75,
+        timeout=60,
     ),
     FunctionSpec(
         name="validate",

@@ -1,8 +1,8 @@
-"""What a deployment can choose, as frozen dataclasses with a default for everything but its contract.
+"""What a deployment can choose, as frozen dataclasses with defaults.
 
-``DefinitionSettings`` shapes the state machine, ``DeploySettings`` the whole stack. What an operator
-may want to change without building anything anew is a parameter of the template instead; the fields
-that end there say so.
+``DefinitionSettings`` shapes the state machine, ``DeploySettings`` the whole stack. What an
+operator may want to change without building anything anew is a parameter of the template; the
+fields that end there say so.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class DefinitionSettings:
     """Choices baked into the state machine's definition."""
 
     max_concurrency: int = 10
-    """Batches in flight at once: bounds the connections to PostgreSQL and the Lambda concurrency."""
+    """Batches in flight at once: bounds connections to PostgreSQL and Lambda concurrency."""
     execution_timeout_seconds: int = 6 * 60 * 60
     """An execution that takes longer is stopped; a backfill of a month fits."""
 

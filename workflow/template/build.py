@@ -1,0 +1,111 @@
+"""The whole template: a pure function of contract, settings and what has been packaged.
+
+Read it by concern: ``parameters``, ``storage`` (key, bucket), ``ingest`` (IoT, queues), ``compute``
+(layers, functions, ``permissions``), ``orchestration`` (state machine, schedule, topic). Modules
+refer to each other's resources by logical id; ``cfn-lint`` checks that every reference holds.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from troposphere import GetAtt, Output, Ref, Sub, Template, secretsmanager
+
+from telemetry.contract import Contract
+from workflow.inventory import FUNCTIONS
+from workflow.settings import DeploySettings
+from workflow.template.compute import add_compute
+from workflow.template.ingest import add_ingest
+from workflow.template.orchestration import add_orchestration
+from workflow.template.parameters import add_conditions, add_parameters
+from workflow.template.policies import GOES_WITH_THE_STACK
+from workflow.template.storage import add_storage
+
+__all__ = ["Artifacts", "build_template", "template_json"]
+
+LOADER_ROLE = "telemetry_loader"
+PASSWORD_CHARACTERS = 40
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifacts:
+    """Keys in the artifact bucket; each names its content, so a change is a new key."""
+
+    functions: dict[str, str]
+    """Package to key."""
+    layers: dict[str, str]
+    """Layer to key."""
+
+
+def build_template(
+    contract: Contract,
+    artifacts: Artifacts,
+    settings: DeploySettings,
+    definition: dict[str, Any],
+) -> Template:
+    """The template of one pipeline. ``definition``: the state machine, with its placeholders."""
+    template = Template(Description=f"Telemetry ETL: {contract.name}, from MQTT to PostgreSQL")
+    template.set_version("2010-09-09")
+    template.set_metadata({"Contract": {"Name": contract.name, "Digest": contract.digest}})
+    add_parameters(template)
+    add_conditions(template)
+    add_storage(template, retain=settings.retain_data)
+    _add_loader_secret(template)
+    add_ingest(template, contract)
+    add_compute(template, contract, settings, artifacts.layers, artifacts.functions)
+    add_orchestration(template, definition)
+    _add_outputs(template, contract)
+    return template
+
+
+def template_json(template: Template) -> str:
+    """Compact JSON with sorted keys: the same template is the same text."""
+    return json.dumps(template.to_dict(), sort_keys=True, separators=(",", ":"))
+
+
+def _add_loader_secret(template: Template) -> None:
+    template.add_resource(
+        secretsmanager.Secret(
+            "LoaderSecret",
+            **GOES_WITH_THE_STACK,
+            Description=Sub("Role by which ${AWS::StackName} loads rows"),
+            KmsKeyId=GetAtt("DataKey", "Arn"),
+            GenerateSecretString=secretsmanager.GenerateSecretString(
+                SecretStringTemplate=json.dumps({"username": LOADER_ROLE}),
+                GenerateStringKey="password",
+                PasswordLength=PASSWORD_CHARACTERS,
+                # Letters and digits alone are strong enough at this length and need no quoting.
+                ExcludePunctuation=True,
+                ExcludeCharacters="!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~",
+            ),
+        )
+    )
+
+
+def _add_outputs(template: Template, contract: Contract) -> None:
+    values: dict[str, Any] = {
+        "DataBucketName": Ref("DataBucket"),
+        "QueueUrl": Ref("TelemetryQueue"),
+        "QueueArn": GetAtt("TelemetryQueue", "Arn"),
+        "DeadLetterQueueUrl": Ref("DeadLetterQueue"),
+        "DeadLetterQueueArn": GetAtt("DeadLetterQueue", "Arn"),
+        "RuleErrorQueueUrl": Ref("RuleErrorQueue"),
+        "StateMachineArn": Ref("StateMachine"),
+        "TopicArn": Ref("AlertTopic"),
+        "DevicePolicyName": Ref("DevicePolicy"),
+        "DeviceGroupName": Sub("${AWS::StackName}-devices"),
+        "ProbeThingName": Ref("ProbeThing"),
+        "TopicFilter": contract.topic,
+        "ContractName": contract.name,
+        "ContractDigest": contract.digest,
+        "LoaderSecretArn": Ref("LoaderSecret"),
+        "KeyArn": GetAtt("DataKey", "Arn"),
+        "StateMachineLogGroupName": Ref("StateMachineLogGroup"),
+    }
+    for spec in FUNCTIONS:
+        values[f"{spec.title}FunctionName"] = Ref(f"{spec.title}Function")
+        values[f"{spec.title}LogGroupName"] = Ref(f"{spec.title}LogGroup")
+    for name, value in values.items():
+        template.add_output(Output(name, Value=value))

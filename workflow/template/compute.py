@@ -1,0 +1,158 @@
+"""Layers, functions, their roles and logs, and the queue's trigger.
+
+- No reserved concurrency: it is taken from the account's pool, which a new account hardly has. The
+  map's ``MaxConcurrency`` and the trigger's ``MaximumConcurrency`` bound the functions instead.
+- No dead-letter queue on the functions: that is for asynchronous invocations, and every one here is
+  synchronous, by the state machine, the queue's poller or the deployment.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from troposphere import GetAtt, If, NoValue, Ref, Sub, Template, awslambda, logs
+
+from telemetry.contract import Contract
+from workflow.inventory import FUNCTIONS, LAYERS, FunctionSpec
+from workflow.settings import DeploySettings
+from workflow.template.gaps import FunctionLoggingConfig, QueueScalingConfig
+from workflow.template.parameters import HAS_VPC, QUEUE_TRIGGER
+from workflow.template.permissions import function_statements, vpc_statement
+from workflow.template.policies import GOES_WITH_THE_STACK, allow, inline, service_role, traces
+
+__all__ = ["add_compute", "state_machine_arn"]
+
+METRICS_NAMESPACE = "TelemetryETL"
+# The largest batch Lambda takes from a standard queue; its 6 MB of payload usually end one sooner.
+QUEUE_BATCH_SIZE = 10_000
+QUEUE_PARALLELISM = 5
+
+
+def state_machine_arn() -> Sub:
+    """By name: its role and Stage need it before it exists."""
+    return Sub(
+        "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:"
+        "stateMachine:${AWS::StackName}"
+    )
+
+
+def add_compute(
+    template: Template,
+    contract: Contract,
+    settings: DeploySettings,
+    layer_keys: dict[str, str],
+    function_keys: dict[str, str],
+) -> None:
+    """``layer_keys``, ``function_keys``: layers and packages to keys of the artifact bucket."""
+    for layer in LAYERS:
+        template.add_resource(
+            awslambda.LayerVersion(
+                f"{layer.title()}Layer",
+                LayerName=Sub(f"${{AWS::StackName}}-{layer}"),
+                Content=awslambda.Content(S3Bucket=Ref("ArtifactBucket"), S3Key=layer_keys[layer]),
+                CompatibleRuntimes=[settings.target.runtime],
+                CompatibleArchitectures=[settings.target.architecture],
+            )
+        )
+    for spec in FUNCTIONS:
+        template.add_resource(_log_group(spec))
+        template.add_resource(_role(spec))
+        template.add_resource(_function(spec, contract, settings, function_keys[spec.package]))
+    template.add_resource(_queue_trigger())
+
+
+def _log_group(spec: FunctionSpec) -> logs.LogGroup:
+    return logs.LogGroup(
+        f"{spec.title}LogGroup",
+        **GOES_WITH_THE_STACK,
+        LogGroupName=Sub(f"/aws/lambda/${{AWS::StackName}}-{spec.name}"),
+        RetentionInDays=Ref("LogRetentionDays"),
+        KmsKeyId=GetAtt("DataKey", "Arn"),
+    )
+
+
+def _role(spec: FunctionSpec) -> Any:
+    write_logs = allow(
+        ["logs:CreateLogStream", "logs:PutLogEvents"], GetAtt(f"{spec.title}LogGroup", "Arn")
+    )
+    statements = [write_logs, traces(), *function_statements(spec.name)]
+    policies: list[Any] = [inline("Own", *statements)]
+    if spec.database:
+        policies.append(If(HAS_VPC, inline("Vpc", vpc_statement()), NoValue))
+    return service_role(f"{spec.title}Role", "lambda", *policies)
+
+
+def _function(
+    spec: FunctionSpec, contract: Contract, settings: DeploySettings, key: str
+) -> awslambda.Function:
+    properties: dict[str, Any] = {}
+    if spec.database:
+        properties["VpcConfig"] = If(
+            HAS_VPC,
+            awslambda.VPCConfig(
+                SubnetIds=Ref("SubnetIds"), SecurityGroupIds=Ref("SecurityGroupIds")
+            ),
+            NoValue,
+        )
+    return awslambda.Function(
+        f"{spec.title}Function",
+        FunctionName=Sub(f"${{AWS::StackName}}-{spec.name}"),
+        Runtime=settings.target.runtime,
+        Architectures=[settings.target.architecture],
+        Handler=spec.handler,
+        Code=awslambda.Code(S3Bucket=Ref("ArtifactBucket"), S3Key=key),
+        Layers=[Ref(f"{layer.title()}Layer") for layer in spec.layers],
+        MemorySize=spec.memory,
+        Timeout=spec.timeout,
+        Role=GetAtt(f"{spec.title}Role", "Arn"),
+        Environment=awslambda.Environment(Variables=_environment(spec, contract, settings)),
+        TracingConfig=awslambda.TracingConfig(Mode="Active"),
+        LoggingConfig=FunctionLoggingConfig(
+            LogFormat="JSON",
+            ApplicationLogLevel="INFO",
+            SystemLogLevel="WARN",
+            LogGroup=Ref(f"{spec.title}LogGroup"),
+        ),
+        **properties,
+    )
+
+
+def _environment(
+    spec: FunctionSpec, contract: Contract, settings: DeploySettings
+) -> dict[str, Any]:
+    variables: dict[str, Any] = {
+        "DATA_BUCKET": Ref("DataBucket"),
+        "PIPELINE": contract.name,
+        "POWERTOOLS_SERVICE_NAME": spec.name,
+        "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
+    }
+    if spec.name in {"extract", "stage"}:
+        variables["QUEUE_URL"] = Ref("TelemetryQueue")
+    if spec.name == "stage":
+        variables["STATE_MACHINE_ARN"] = state_machine_arn()
+    if spec.name == "summarize":
+        variables["TOLERATED_FAILURE_SHARE"] = Ref("ToleratedFailureShare")
+    if spec.database:
+        variables |= {
+            "DATABASE_HOST": Ref("DatabaseHost"),
+            "DATABASE_PORT": Ref("DatabasePort"),
+            "DATABASE_NAME": Ref("DatabaseName"),
+            "DATABASE_SSLMODE": Ref("DatabaseSslMode"),
+            "LOADER_SECRET_ARN": Ref("LoaderSecret"),
+        }
+    if spec.name == "migrate":
+        variables["OWNER_SECRET_ARN"] = Ref("OwnerSecretArn")
+    return variables | settings.tuning
+
+
+def _queue_trigger() -> awslambda.EventSourceMapping:
+    return awslambda.EventSourceMapping(
+        "QueueTriggerMapping",
+        Condition=QUEUE_TRIGGER,
+        EventSourceArn=GetAtt("TelemetryQueue", "Arn"),
+        FunctionName=Ref("StageFunction"),
+        BatchSize=QUEUE_BATCH_SIZE,
+        MaximumBatchingWindowInSeconds=Ref("QueueWindowSeconds"),
+        FunctionResponseTypes=["ReportBatchItemFailures"],
+        ScalingConfig=QueueScalingConfig(MaximumConcurrency=QUEUE_PARALLELISM),
+    )

@@ -1,0 +1,157 @@
+"""From devices to the queue: IoT policy, thing, topic rule, queues.
+
+The queues use SQS's own encryption (SSE-SQS): it costs no KMS call a message and needs no grant for
+IoT. The rule's role is the only principal the queue's policy names; operators of this account reach
+the queue by their own IAM permissions, which a redrive needs.
+
+Devices and their certificates come and go without a deployment, so the template holds what they
+share: the policy, the group, and one thing to test the path with.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from troposphere import GetAtt, Ref, Sub, Template, iot, sqs
+
+from telemetry.contract import Contract
+from workflow.template.policies import (
+    GOES_WITH_THE_STACK,
+    allow,
+    document,
+    inline,
+    only_tls,
+    service_role,
+)
+
+__all__ = ["RULE_SELECT", "add_ingest", "device_topic"]
+
+RULE_SELECT = (
+    "SELECT encode(*, 'base64') AS payload, topic() AS topic, clientid() AS client_id, "
+    "timestamp() AS received_at"
+)
+"""Keeps any payload byte for byte: broken JSON arrives as a reject instead of vanishing."""
+
+RETENTION_SECONDS = 14 * 24 * 60 * 60
+# A message that could not be staged ten times never will be; fewer would divert messages while S3
+# or Step Functions is away.
+RECEIVES_BEFORE_DEAD_LETTER = 10
+THING_NAME = "${!iot:Connection.Thing.ThingName}"
+IOT_ARN = "arn:${AWS::Partition}:iot:${AWS::Region}:${AWS::AccountId}:"
+
+
+def device_topic(topic_filter: str) -> str:
+    """Where a device may publish, as text for ``Fn::Sub``: its own topic and no other's.
+
+    The last wildcard of the contract's filter stands for the name of the thing; ``#`` leaves the
+    levels below it to the device.
+    """
+    levels = topic_filter.split("/")
+    if levels[-1] == "#":
+        return "/".join([*levels[:-1], THING_NAME, "*"])
+    if "+" in levels:
+        last = len(levels) - 1 - levels[::-1].index("+")
+        levels[last] = THING_NAME
+    return "/".join(level.replace("+", "*") for level in levels)
+
+
+def add_ingest(template: Template, contract: Contract) -> None:
+    """Everything between a device and Extract."""
+    _add_queues(template)
+    _add_devices(template, contract)
+    _add_rule(template, contract)
+
+
+def _add_queues(template: Template) -> None:
+    template.add_resource(_queue("DeadLetterQueue"))
+    template.add_resource(
+        _queue(
+            "TelemetryQueue",
+            VisibilityTimeout=Ref("VisibilityTimeoutSeconds"),
+            RedrivePolicy=sqs.RedrivePolicy(
+                deadLetterTargetArn=GetAtt("DeadLetterQueue", "Arn"),
+                maxReceiveCount=RECEIVES_BEFORE_DEAD_LETTER,
+            ),
+        )
+    )
+    # What the rule itself could not deliver; apart, because its messages have IoT's error format.
+    template.add_resource(_queue("RuleErrorQueue"))
+    for queue in ("TelemetryQueue", "RuleErrorQueue", "DeadLetterQueue"):
+        arn = GetAtt(queue, "Arn")
+        statements = [only_tls("sqs:*", arn)]
+        if queue != "DeadLetterQueue":
+            sender = {"Sid": "TopicRule", "Principal": {"AWS": GetAtt("TopicRuleRole", "Arn")}}
+            statements.append({**allow(["sqs:SendMessage"], arn), **sender})
+        template.add_resource(
+            sqs.QueuePolicy(
+                f"{queue}Policy", Queues=[Ref(queue)], PolicyDocument=document(*statements)
+            )
+        )
+
+
+def _queue(title: str, **properties: Any) -> sqs.Queue:
+    return sqs.Queue(
+        title,
+        **GOES_WITH_THE_STACK,
+        SqsManagedSseEnabled=True,
+        MessageRetentionPeriod=RETENTION_SECONDS,
+        **properties,
+    )
+
+
+def _add_devices(template: Template, contract: Contract) -> None:
+    template.add_resource(
+        iot.Policy(
+            "DevicePolicy",
+            PolicyDocument=document(
+                allow(
+                    ["iot:Connect"],
+                    Sub(f"{IOT_ARN}client/{THING_NAME}"),
+                    Bool={"iot:Connection.Thing.IsAttached": ["true"]},
+                ),
+                allow(["iot:Publish"], Sub(f"{IOT_ARN}topic/{device_topic(contract.topic)}")),
+            ),
+        )
+    )
+    template.add_resource(
+        iot.ThingGroup(
+            "DeviceGroup",
+            ThingGroupName=Sub("${AWS::StackName}-devices"),
+            ThingGroupProperties=iot.ThingGroupProperties(
+                ThingGroupDescription=f"Devices that send readings by the contract {contract.name}."
+            ),
+        )
+    )
+    template.add_resource(
+        iot.Thing("ProbeThing", ThingName=Sub("${AWS::StackName}-probe")),
+    )
+
+
+def _add_rule(template: Template, contract: Contract) -> None:
+    queues = [GetAtt("TelemetryQueue", "Arn"), GetAtt("RuleErrorQueue", "Arn")]
+    template.add_resource(
+        service_role(
+            "TopicRuleRole", "iot", inline("SendToQueues", allow(["sqs:SendMessage"], queues))
+        )
+    )
+    template.add_resource(
+        iot.TopicRule(
+            "TopicRule",
+            TopicRulePayload=iot.TopicRulePayload(
+                Description=f"Messages of {contract.name}, byte for byte, into the queue",
+                Sql=f"{RULE_SELECT} FROM '{contract.topic}'",
+                AwsIotSqlVersion="2016-03-23",
+                RuleDisabled=False,
+                Actions=[_send_to("TelemetryQueue")],
+                ErrorAction=_send_to("RuleErrorQueue"),
+            ),
+        )
+    )
+
+
+def _send_to(queue: str) -> iot.Action:
+    return iot.Action(
+        Sqs=iot.SqsAction(
+            QueueUrl=Ref(queue), RoleArn=GetAtt("TopicRuleRole", "Arn"), UseBase64=False
+        )
+    )

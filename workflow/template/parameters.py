@@ -1,0 +1,148 @@
+"""What an operator may change without building anything anew: parameters, and their conditions."""
+
+from __future__ import annotations
+
+from troposphere import Equals, Join, Not, Or, Parameter, Ref, Template
+
+__all__ = [
+    "HAS_EMAIL",
+    "HAS_VPC",
+    "QUEUE_TRIGGER",
+    "SCHEDULE_TRIGGER",
+    "add_conditions",
+    "add_parameters",
+]
+
+SCHEDULE_TRIGGER = "ScheduleTrigger"
+QUEUE_TRIGGER = "QueueTrigger"
+HAS_EMAIL = "HasEmail"
+HAS_VPC = "HasVpc"
+
+LOG_RETENTION_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827)
+
+
+def add_parameters(template: Template) -> None:
+    """All parameters; defaults suit a first deployment."""
+    for parameter in (*_trigger(), *_database(), *_operation()):
+        template.add_parameter(parameter)
+
+
+def add_conditions(template: Template) -> None:
+    """What the parameters switch."""
+    mode = Ref("TriggerMode")
+    template.add_condition(SCHEDULE_TRIGGER, Or(Equals(mode, "schedule"), Equals(mode, "both")))
+    template.add_condition(QUEUE_TRIGGER, Or(Equals(mode, "queue"), Equals(mode, "both")))
+    template.add_condition(HAS_EMAIL, Not(Equals(Ref("AlertEmail"), "")))
+    template.add_condition(HAS_VPC, Not(Equals(Join("", Ref("SubnetIds")), "")))
+
+
+def _trigger() -> list[Parameter]:
+    return [
+        Parameter(
+            "TriggerMode",
+            Type="String",
+            Default="both",
+            AllowedValues=["schedule", "queue", "both"],
+            Description="schedule: large batches, cheapest. queue: least delay. both: either.",
+        ),
+        Parameter(
+            "ScheduleExpression",
+            Type="String",
+            Default="rate(1 minute)",
+            AllowedPattern=r"^(rate|cron|at)\(.+\)$",
+            Description="How often the schedule drains the queue (EventBridge Scheduler syntax).",
+        ),
+        Parameter(
+            "QueueWindowSeconds",
+            Type="Number",
+            Default=20,
+            MinValue=1,
+            MaxValue=300,
+            Description="How long the queue trigger gathers messages before it stages them.",
+        ),
+        Parameter(
+            "VisibilityTimeoutSeconds",
+            Type="Number",
+            # Six times the stage function's timeout, plus the longest window.
+            Default=480,
+            MinValue=30,
+            MaxValue=43200,
+            Description="How long a received message stays hidden. At least 180 s plus the window.",
+        ),
+    ]
+
+
+def _database() -> list[Parameter]:
+    return [
+        Parameter("DatabaseHost", Type="String", MinLength=1, Description="Host of PostgreSQL."),
+        Parameter(
+            "DatabasePort",
+            Type="Number",
+            Default=5432,
+            MinValue=1,
+            MaxValue=65535,
+            Description="Port of PostgreSQL.",
+        ),
+        Parameter(
+            "DatabaseName", Type="String", Default="telemetry", Description="Name of the database."
+        ),
+        Parameter(
+            "DatabaseSslMode",
+            Type="String",
+            Default="verify-full",
+            AllowedValues=["disable", "allow", "prefer", "require", "verify-ca", "verify-full"],
+            Description="libpq's sslmode.",
+        ),
+        Parameter(
+            "OwnerSecretArn",
+            Type="String",
+            AllowedPattern=r"^arn:[^:]+:secretsmanager:[^:]*:[^:]*:secret:.+$",
+            Description=(
+                "Secret with username and password of the role that may create schemas and roles; "
+                "encrypted with the account's default key. Only the migrate function reads it."
+            ),
+        ),
+        Parameter(
+            "SubnetIds",
+            Type="CommaDelimitedList",
+            Default="",
+            Description="Subnets of the functions that connect to PostgreSQL; empty: no VPC.",
+        ),
+        Parameter(
+            "SecurityGroupIds",
+            Type="CommaDelimitedList",
+            Default="",
+            Description="Security groups of those functions; empty: no VPC.",
+        ),
+    ]
+
+
+def _operation() -> list[Parameter]:
+    return [
+        Parameter(
+            "ArtifactBucket",
+            Type="String",
+            MinLength=3,
+            Description="Bucket that holds the zips of functions and layers.",
+        ),
+        Parameter(
+            "AlertEmail",
+            Type="String",
+            Default="",
+            Description="Address told of failures; empty: nobody is subscribed.",
+        ),
+        Parameter(
+            "LogRetentionDays",
+            Type="Number",
+            Default=30,
+            AllowedValues=list(LOG_RETENTION_DAYS),
+            Description="How long CloudWatch keeps logs.",
+        ),
+        Parameter(
+            "ToleratedFailureShare",
+            Type="String",
+            Default="0.0",
+            AllowedPattern=r"^(0(\.\d+)?|1(\.0+)?)$",
+            Description="Share of failed batches (0..1) up to which an execution doesn't fail.",
+        ),
+    ]

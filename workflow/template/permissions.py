@@ -1,0 +1,118 @@
+"""What each function may do, and nothing else. Logs and traces are added to every one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from troposphere import GetAtt, Ref, Sub
+
+from workflow.template.policies import allow, bucket_listing, key_for, objects
+
+__all__ = ["function_statements", "vpc_statement"]
+
+Statement = dict[str, Any]
+
+
+def function_statements(name: str) -> list[Statement]:
+    """The statements of one function's role. Raises ``KeyError`` for a name without any."""
+    return _STATEMENTS[name]()
+
+
+def vpc_statement() -> Statement:
+    """What Lambda needs to put a function into a VPC; EC2 knows no resource to narrow this to."""
+    return allow(
+        [
+            "ec2:CreateNetworkInterface",
+            "ec2:DescribeNetworkInterfaces",
+            "ec2:DescribeSubnets",
+            "ec2:DeleteNetworkInterface",
+            "ec2:AssignPrivateIpAddresses",
+            "ec2:UnassignPrivateIpAddresses",
+        ],
+        "*",
+    )
+
+
+def _queue() -> Statement:
+    return allow(
+        ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"],
+        GetAtt("TelemetryQueue", "Arn"),
+    )
+
+
+def _extract() -> list[Statement]:
+    return [
+        _queue(),
+        objects("s3:PutObject", "raw"),
+        bucket_listing(),
+        key_for("s3", "GenerateDataKey"),
+    ]
+
+
+def _stage() -> list[Statement]:
+    start = allow(
+        ["states:StartExecution"],
+        Sub(
+            "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:"
+            "stateMachine:${AWS::StackName}"
+        ),
+    )
+    return [
+        _queue(),
+        objects("s3:PutObject", "raw"),
+        bucket_listing(),
+        key_for("s3", "GenerateDataKey"),
+        start,
+    ]
+
+
+def _transform() -> list[Statement]:
+    return [
+        objects("s3:GetObject", "raw"),
+        objects("s3:PutObject", "clean", "copy", "rejected", "reports"),
+        bucket_listing(),
+        key_for("s3", "Decrypt", "GenerateDataKey"),
+    ]
+
+
+def _validate() -> list[Statement]:
+    return [
+        objects("s3:GetObject", "reports", "clean"),
+        objects("s3:PutObject", "reports"),
+        bucket_listing(),
+        key_for("s3", "Decrypt", "GenerateDataKey"),
+    ]
+
+
+def _load() -> list[Statement]:
+    return [
+        objects("s3:GetObject", "copy", "reports"),
+        objects("s3:PutObject", "outcomes"),
+        bucket_listing(),
+        key_for("s3", "Decrypt", "GenerateDataKey"),
+        allow(["secretsmanager:GetSecretValue"], Ref("LoaderSecret")),
+        key_for("secretsmanager", "Decrypt"),
+    ]
+
+
+def _summarize() -> list[Statement]:
+    return [objects("s3:GetObject", "outcomes"), bucket_listing(), key_for("s3", "Decrypt")]
+
+
+def _migrate() -> list[Statement]:
+    return [
+        allow(["secretsmanager:GetSecretValue"], [Ref("LoaderSecret"), Ref("OwnerSecretArn")]),
+        key_for("secretsmanager", "Decrypt"),
+    ]
+
+
+_STATEMENTS: dict[str, Callable[[], list[Statement]]] = {
+    "extract": _extract,
+    "stage": _stage,
+    "transform": _transform,
+    "validate": _validate,
+    "load": _load,
+    "summarize": _summarize,
+    "migrate": _migrate,
+}
