@@ -7,7 +7,7 @@ MiniStack that has caught up makes the patch, not the test, superfluous.
 
 from __future__ import annotations
 
-from local.emulator.patches import devices
+from local.emulator.patches import devices, executions, functions, tracing
 
 __all__ = ["apply"]
 
@@ -15,3 +15,6 @@ __all__ = ["apply"]
 def apply() -> None:
     """Apply every patch; call once, before the emulator serves its first request."""
     devices.apply()
+    functions.apply()
+    executions.apply()
+    tracing.apply()  # last: it wraps what the others put in place

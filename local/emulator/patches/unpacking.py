@@ -1,0 +1,87 @@
+"""AWS Lambda: the folders a function runs from, unpacked once per content.
+
+AWS mounts the function at ``/var/task`` and its layers at ``/opt``, read-only, and gives each
+environment a ``/tmp`` of its own. MiniStack 1.5.33 unpacks every archive anew for each worker:
+234 MB for one that uses polars, left behind when it is killed. Here an archive is unpacked once,
+into a folder named by its SHA-256 in the emulator's temporary folder, which the launcher empties.
+Remove when the emulator shares unpacked archives.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import shutil
+import sys
+import tempfile
+import threading
+import zipfile
+from importlib.util import find_spec
+from pathlib import Path
+
+__all__ = ["layer_paths", "runtime_packages", "unpacked"]
+
+_RUNTIME_PACKAGES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3")
+"""What Lambda's Python runtime has besides the standard library: boto3 and what it needs."""
+
+_locks: dict[str, threading.Lock] = {}
+_locks_guard = threading.Lock()
+
+
+def unpacked(archive: bytes) -> Path:
+    """The folder that holds this zip archive's content; made on first use."""
+    digest = hashlib.sha256(archive).hexdigest()[:32]
+    folder = Path(tempfile.gettempdir()) / "unpacked" / digest
+    with _locks_guard:
+        lock = _locks.setdefault(digest, threading.Lock())
+    with lock:
+        if not folder.exists():
+            folder.parent.mkdir(exist_ok=True)
+            fresh = Path(tempfile.mkdtemp(dir=folder.parent))
+            try:
+                _unpack(archive, fresh)
+                fresh.rename(folder)
+            except BaseException:
+                shutil.rmtree(fresh, ignore_errors=True)
+                raise
+    return folder
+
+
+def _unpack(archive: bytes, folder: Path) -> None:
+    with zipfile.ZipFile(io.BytesIO(archive)) as content:
+        for member in content.infolist():
+            written = content.extract(member, folder)
+            mode = member.external_attr >> 16 & 0o777
+            if mode and not member.is_dir():
+                os.chmod(written, mode | 0o400)
+
+
+def layer_paths(layers: list[Path]) -> list[str]:
+    """Import path of layers in the order of the function's list.
+
+    AWS unpacks all of them into one ``/opt``, so the last layer that holds a file wins.
+    """
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    found: list[str] = []
+    for layer in reversed(layers):
+        for inside in (f"python/lib/{version}/site-packages", "python"):
+            if (layer / inside).is_dir():
+                found.append(str(layer / inside))
+    return found
+
+
+def runtime_packages() -> Path:
+    """A folder with links to boto3 and what it needs, and to nothing else of the emulator's."""
+    folder = Path(tempfile.gettempdir()) / "runtime"
+    with _locks_guard:
+        if not folder.exists():
+            folder.mkdir()
+            for name in _RUNTIME_PACKAGES:
+                spec = find_spec(name)
+                if spec is None or spec.origin is None:
+                    continue
+                source = Path(spec.origin)
+                target = source.parent if source.name == "__init__.py" else source
+                (folder / target.name).symlink_to(target)
+    return folder
