@@ -12,10 +12,10 @@ of date by the time of the COPY, when another load has brought the same rows in 
 straight COPY hits the primary key, is rolled back to a savepoint, and all rows go the other way.
 
 **Why this can't deadlock.** Each insert may wait for another transaction that has inserted the
-same key. All loads insert in ascending order of the key, so among them there is no circle: who
-waits for a key holds only smaller ones. A load that does both ways goes through the order twice,
-which would break this. So it takes the table's advisory lock for itself alone, while loads of one
-way share it and run side by side.
+same key. All loads insert in the order of their COPY object, ascending by the key, so among them
+there is no circle: who waits for a key holds only smaller ones. A load that goes both ways passes
+through the order twice, which would break this. So it takes the table's advisory lock for itself
+alone, while loads of one way share it and run side by side.
 """
 
 from __future__ import annotations
@@ -108,8 +108,21 @@ class _Insertion:
 
     def _merge(self, staged: int) -> Counts:
         """Merges ``staged`` rows, and makes sure that each of them is in the table afterwards."""
-        self._cursor.execute(statements.merge_staging(self._contract, self._batch.columns))
-        inserted, updated = self._cursor.fetchone()
+        contract, columns = self._contract, self._batch.columns
+        if statements.keeps_first(contract, columns):
+            self._cursor.execute(statements.insert_staged(contract, columns))
+            inserted, updated = self._cursor.rowcount, 0
+        else:
+            self._cursor.execute(statements.upsert_staged(contract, columns))
+            inserted, updated = self._cursor.fetchone()
+        unchanged = staged - inserted - updated
+        if unchanged:
+            self._check_presence()
+        return Counts(inserted, updated, unchanged)
+
+    def _check_presence(self) -> None:
+        """Rows that were neither inserted nor updated must be there: a trigger or a row policy
+        drops rows without an error."""
         self._cursor.execute(statements.missing_keys(self._contract))
         missing = self._cursor.fetchone()[0]
         if missing:
@@ -117,7 +130,6 @@ class _Insertion:
                 f"{missing} rows of the batch {self._batch.batch_id} were not taken by "
                 f"{self._table}, without an error: look for a trigger or a row policy on it."
             )
-        return Counts(inserted, updated, staged - inserted - updated)
 
     def _copy_straight(self, ranges: Sequence[Range] | None) -> int | None:
         """Rows copied into the table; ``None``, with nothing changed, where one was there."""
