@@ -100,7 +100,7 @@ def _add_outputs(template: Template, contract: Contract) -> None:
         "TopicFilter": contract.topic,
         "ContractName": contract.name,
         "ContractDigest": contract.digest,
-        "LoaderSecretArn": Ref("LoaderSecret"),
+        "LoaderSecretArn": GetAtt("LoaderSecret", "Id"),
         "KeyArn": GetAtt("DataKey", "Arn"),
         "StateMachineLogGroupName": Ref("StateMachineLogGroup"),
     }

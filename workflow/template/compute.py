@@ -138,7 +138,7 @@ def _environment(
             "DATABASE_PORT": Ref("DatabasePort"),
             "DATABASE_NAME": Ref("DatabaseName"),
             "DATABASE_SSLMODE": Ref("DatabaseSslMode"),
-            "LOADER_SECRET_ARN": Ref("LoaderSecret"),
+            "LOADER_SECRET_ARN": GetAtt("LoaderSecret", "Id"),
         }
     if spec.name == "migrate":
         variables["OWNER_SECRET_ARN"] = Ref("OwnerSecretArn")

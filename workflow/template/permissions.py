@@ -91,7 +91,7 @@ def _load() -> list[Statement]:
         objects("s3:PutObject", "outcomes"),
         bucket_listing(),
         key_for("s3", "Decrypt", "GenerateDataKey"),
-        allow(["secretsmanager:GetSecretValue"], Ref("LoaderSecret")),
+        allow(["secretsmanager:GetSecretValue"], GetAtt("LoaderSecret", "Id")),
         key_for("secretsmanager", "Decrypt"),
     ]
 
@@ -102,7 +102,10 @@ def _summarize() -> list[Statement]:
 
 def _migrate() -> list[Statement]:
     return [
-        allow(["secretsmanager:GetSecretValue"], [Ref("LoaderSecret"), Ref("OwnerSecretArn")]),
+        allow(
+            ["secretsmanager:GetSecretValue"],
+            [GetAtt("LoaderSecret", "Id"), Ref("OwnerSecretArn")],
+        ),
         key_for("secretsmanager", "Decrypt"),
     ]
 

@@ -1,0 +1,78 @@
+"""What a deployment would do: everything is built and decided here, nothing is sent anywhere."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from layers.build import BUILD_FOLDER, Progress
+from telemetry.contract import load_contract
+from workflow.artifacts import Packages, build_packages
+from workflow.definition import definition_json
+from workflow.limits import CHANGE_SET_BODY
+from workflow.settings import DeploySettings
+from workflow.template import build_template, template_json
+
+__all__ = ["DeploymentPlan", "artifact_bucket_name", "plan_deployment"]
+
+BUCKET_NAME_CHARACTERS = 63
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeploymentPlan:
+    """One deployment, ready to be carried out."""
+
+    stack: str
+    template: str
+    parameters: dict[str, str]
+    tags: dict[str, str]
+    artifact_bucket: str
+    packages: Packages
+
+    @property
+    def template_key(self) -> str:
+        """Key of the template in the artifact bucket, where it is too large for a request."""
+        return f"templates/{hashlib.sha256(self.template.encode()).hexdigest()[:16]}.json"
+
+    @property
+    def template_fits_request(self) -> bool:
+        """The template can be sent with the request itself."""
+        return len(self.template.encode()) <= CHANGE_SET_BODY.most
+
+    def missing(self, present: set[str]) -> dict[str, Path]:
+        """Uploads (key to file) that the artifact bucket lacks; a key names its content."""
+        return {k: path for k, path in self.packages.uploads.items() if k not in present}
+
+
+def artifact_bucket_name(stack: str, account: str, region: str) -> str:
+    """One bucket for a stack; cut where the name would be too long for S3."""
+    tail = f"-artifacts-{account}-{region}"
+    return stack.lower()[: BUCKET_NAME_CHARACTERS - len(tail)].rstrip("-") + tail
+
+
+def plan_deployment(
+    settings: DeploySettings,
+    *,
+    account: str,
+    region: str,
+    folder: Path = BUILD_FOLDER,
+    progress: Progress | None = None,
+) -> DeploymentPlan:
+    """Build what is needed and decide the rest.
+
+    Raises ``ContractError``, ``LayerBuildError``, ``PackageError`` or ``DefinitionError``.
+    """
+    contract = load_contract(settings.contract)
+    packages = build_packages(settings.contract, settings.target, folder=folder, progress=progress)
+    bucket = artifact_bucket_name(settings.stack, account, region)
+    definition = definition_json(settings.definition)
+    template = build_template(contract, packages.artifacts, settings, definition)
+    return DeploymentPlan(
+        stack=settings.stack,
+        template=template_json(template),
+        parameters=settings.parameters(bucket),
+        tags={"Pipeline": contract.name, **settings.tags},
+        artifact_bucket=bucket,
+        packages=packages,
+    )
