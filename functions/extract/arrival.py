@@ -1,0 +1,106 @@
+"""What the queue hands over by itself (SQS event source mapping): stage it, start an execution.
+
+The ids follow from the messages: the same messages handed over again overwrite their object with
+the same content, and start the same execution, which Step Functions refuses to do twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from functions.extract.batches import Accumulator, BatchLimits, MicroBatch
+from functions.extract.envelope import envelope_line
+from functions.extract.staging import Staged, put_lines
+from telemetry.clients import client
+from telemetry.errors import TelemetryError
+from telemetry.layout import raw_prefix
+from telemetry.logs import log
+
+__all__ = ["Arrival", "stage_arrival"]
+
+
+@dataclass
+class Arrival:
+    """How one handed-over batch ended."""
+
+    staged: Staged
+    failed: list[str] = field(default_factory=list)
+    """Ids of the messages that the queue must keep."""
+
+
+def stage_arrival(
+    records: Sequence[dict[str, Any]], bucket: str, state_machine: str, limits: BatchLimits
+) -> Arrival:
+    """Stages the records and starts an execution over them; never raises for an AWS failure."""
+    ordered = sorted(records, key=lambda record: str(record["messageId"]))
+    name = _name(ordered)
+    prefix = raw_prefix(name, _oldest(ordered))
+    arrival = _stage(ordered, bucket, prefix, name, limits)
+    if arrival.staged.batches and not _start(state_machine, name, arrival.staged):
+        # Staged but not started. It comes again, perhaps in other company; loading is idempotent.
+        arrival.failed = [record["messageId"] for record in ordered]
+    return arrival
+
+
+def _stage(
+    records: Sequence[dict[str, Any]], bucket: str, prefix: str, name: str, limits: BatchLimits
+) -> Arrival:
+    batches = _split(records, limits)
+    failed: list[str] = []
+    done, messages, size = 0, 0, 0
+    for number, batch in enumerate(batches):
+        batch_id = name if len(batches) == 1 else f"{name}-{number:04d}"
+        try:
+            size += put_lines(bucket, prefix, batch_id, batch.lines)
+        except TelemetryError as error:
+            log.error("Could not stage", error=type(error).__name__, cause=str(error))
+            failed += batch.receipts
+        else:
+            done, messages = done + 1, messages + len(batch.lines)
+    return Arrival(Staged(bucket, prefix, done, messages, size), failed)
+
+
+def _split(records: Iterable[dict[str, Any]], limits: BatchLimits) -> list[MicroBatch]:
+    """The records as micro-batches, with message ids in the place of receipts.
+
+    Without a limit of time, which would split the same records differently the next time.
+    """
+    accumulator = Accumulator(replace(limits, seconds=math.inf))
+    batches = accumulator.add(
+        (envelope_line(record["messageId"], record["body"]), record["messageId"])
+        for record in records
+    )
+    rest = accumulator.rest()
+    return batches if rest is None else [*batches, rest]
+
+
+def _start(state_machine: str, name: str, staged: Staged) -> bool:
+    """Starts the execution; whether it has been started, now or before."""
+    states = client("stepfunctions")
+    try:
+        states.start_execution(
+            stateMachineArn=state_machine, name=name, input=json.dumps(staged.as_dict())
+        )
+    except states.exceptions.ExecutionAlreadyExists:
+        log.info("Handed over again: its execution exists", execution=name)
+    except Exception as error:
+        log.error("Could not start an execution", error=type(error).__name__, cause=str(error))
+        return False
+    return True
+
+
+def _name(records: Sequence[dict[str, Any]]) -> str:
+    ids = "\n".join(str(record["messageId"]) for record in records)
+    return f"esm-{hashlib.sha256(ids.encode()).hexdigest()[:20]}"
+
+
+def _oldest(records: Sequence[dict[str, Any]]) -> datetime:
+    """When the oldest message was sent: unlike the time now, it is the same the next time."""
+    sent = min(int(record["attributes"]["SentTimestamp"]) for record in records)
+    return datetime.fromtimestamp(sent / 1000, UTC)

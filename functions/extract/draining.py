@@ -1,0 +1,116 @@
+"""The bounded drain of the queue: receive, stage in S3, and only then delete.
+
+::
+
+    receivers (threads) ──▶ open micro-batch ──full──▶ put to S3 ──▶ deleters (threads)
+
+A receiver ends at its first empty answer, so the drain ends when the queue is empty for all of
+them, or at the time limit. Whatever dies on the way, a message is either still in the queue, or
+in S3, or in both, which the key in PostgreSQL makes harmless.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from functions.extract.batches import Accumulator, BatchLimits, MicroBatch
+from functions.extract.envelope import envelope_line
+from functions.extract.queue import BATCH, Message, Queue
+
+__all__ = ["Drained", "Stage", "drain"]
+
+Stage = Callable[[MicroBatch], None]
+"""Puts a micro-batch into S3; when it returns, the batch is safe. Called from several threads."""
+
+
+@dataclass
+class Drained:
+    """What one drain did; the truth of what is staged is the listing of the prefix."""
+
+    messages: int = 0
+    batches: int = 0
+    not_deleted: int = 0
+    """Staged messages that stay in the queue and will be staged again."""
+
+
+@dataclass
+class _Drain:
+    queue: Queue
+    stage: Stage
+    limits: BatchLimits
+    until: float
+    """``time.monotonic()`` after which nothing more is received."""
+    deleters: ThreadPoolExecutor
+    deletions: list[Future[int]] = field(default_factory=list)
+    stop: threading.Event = field(default_factory=threading.Event)
+    done: Drained = field(default_factory=Drained)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self.accumulator = Accumulator(self.limits)
+
+    def receive_until_quiet(self) -> None:
+        """What one receiver does. An error stops the others as well, and is raised."""
+        try:
+            while not self.stop.is_set() and time.monotonic() < self.until:
+                messages = self.queue.receive()
+                if not messages:
+                    return
+                self.take(messages)
+        except BaseException:
+            self.stop.set()
+            raise
+
+    def take(self, messages: list[Message]) -> None:
+        """Adds messages to the open micro-batch, and settles what is full by that."""
+        lines = [(envelope_line(m.message_id, m.body), m.receipt) for m in messages]
+        for full in self.accumulator.add(lines):
+            self.settle(full)
+
+    def settle(self, batch: MicroBatch) -> None:
+        """Stages a micro-batch, then has its messages deleted in the background."""
+        self.stage(batch)
+        chunks = [batch.receipts[i : i + BATCH] for i in range(0, len(batch.receipts), BATCH)]
+        with self.lock:
+            self.done.messages += len(batch.lines)
+            self.done.batches += 1
+            self.deletions += [self.deleters.submit(self.queue.delete, chunk) for chunk in chunks]
+
+    def finish(self) -> Drained:
+        """Settles the rest and waits for the deletions."""
+        rest = self.accumulator.rest()
+        if rest is not None:
+            self.settle(rest)
+        self.done.not_deleted = sum(deletion.result() for deletion in self.deletions)
+        return self.done
+
+
+def drain(
+    queue: Queue, stage: Stage, limits: BatchLimits, *, receivers: int, seconds: float
+) -> Drained:
+    """Drains the queue for at most ``seconds`` of receiving, with ``receivers`` threads.
+
+    Deleting takes about as long as receiving did, and comes on top for the last micro-batch.
+    Raises the first :class:`TelemetryError`; what was staged until then stays staged.
+    """
+    until = time.monotonic() + seconds
+    first = queue.receive()
+    if not first:  # an idle pipeline costs one request, not one for each receiver
+        return Drained()
+    with ThreadPoolExecutor(receivers, "delete") as deleters:
+        work = _Drain(queue, stage, limits, until, deleters)
+        work.take(first)
+        with ThreadPoolExecutor(receivers, "receive") as threads:
+            running = [threads.submit(work.receive_until_quiet) for _ in range(receivers)]
+        failures = [error for future in running if (error := future.exception()) is not None]
+        if failures:
+            # Try to bring home what has been received; the failure that stopped us is the news.
+            with suppress(Exception):
+                work.finish()
+            raise failures[0]
+        return work.finish()

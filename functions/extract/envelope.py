@@ -1,0 +1,84 @@
+"""From an SQS message to an envelope: one line of a raw object. Pure, and total: any text is fine.
+
+The topic rule writes ``{"payload": base64, "topic", "client_id", "received_at"}``. A body that is
+anything else (a tool wrote to the queue, the rule was changed) is kept whole as the payload, so
+that Transform rejects it with a reason and nothing is lost.
+"""
+
+from __future__ import annotations
+
+import binascii
+import json
+from typing import Any
+
+__all__ = ["envelope_line"]
+
+_MEMBERS = frozenset({"payload", "topic", "client_id", "received_at"})
+_LARGEST = 2**63 - 1
+"""Milliseconds since 1970 that a 64-bit reader can still hold."""
+
+
+def envelope_line(message_id: str, body: str) -> bytes:
+    """The message as a line of JSON with its line feed: ASCII, always the same five members."""
+    envelope = _from_rule(body) or {
+        "topic": None,
+        "client_id": None,
+        "received_at": None,
+        # SQS only takes valid Unicode; a lone surrogate could come from somewhere else.
+        "payload": _base64(body.encode("utf-8", "surrogatepass")),
+    }
+    line = json.dumps({"message_id": message_id, **envelope}, separators=(",", ":"))
+    return line.encode("ascii") + b"\n"
+
+
+def _from_rule(body: str) -> dict[str, Any] | None:
+    """The envelope that the topic rule wrote, or ``None`` where it wasn't the rule."""
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(content, dict) or not content.keys() >= _MEMBERS:
+        return None
+    payload = _canonical(content["payload"])
+    if payload is None or not (_is_text(content["topic"]) and _is_text(content["client_id"])):
+        return None
+    if not _is_time(content["received_at"]):
+        return None
+    return {
+        "topic": content["topic"],
+        "client_id": content["client_id"],
+        "received_at": content["received_at"],
+        "payload": payload,
+    }
+
+
+def _canonical(payload: object) -> str | None:
+    """The base64 text in its one canonical form: readers differ in what else they accept."""
+    if not isinstance(payload, str):
+        return None
+    try:
+        return _base64(binascii.a2b_base64(payload, strict_mode=True))
+    except ValueError:  # also what non-ASCII text raises
+        return None
+
+
+def _base64(data: bytes) -> str:
+    return binascii.b2a_base64(data, newline=False).decode("ascii")
+
+
+def _is_text(value: object) -> bool:
+    """Whether it is a text that UTF-8 can hold, or null."""
+    if not isinstance(value, str):
+        return value is None
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # a lone surrogate, escaped in the JSON
+        return False
+    return True
+
+
+def _is_time(value: object) -> bool:
+    """Whether it is a 64-bit whole number, or null."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        return value is None
+    return -_LARGEST <= value <= _LARGEST

@@ -1,0 +1,99 @@
+"""Lambda functions that bring messages from the queue into S3.
+
+``drain``, the first state of the workflow. Event: ``{"execution", "started"}``, or with
+``"prefix"`` to list what is there (replay). Result: ``{"bucket", "prefix", "batches",
+"messages", "bytes"}``, from the listing: a retried attempt finds what a dead one had staged.
+
+``stage``, called by the queue. Event: ``{"Records": [...]}``. Result:
+``{"batchItemFailures": [{"itemIdentifier"}]}``: those messages stay in the queue.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from functions.extract.arrival import stage_arrival
+from functions.extract.batches import BatchLimits
+from functions.extract.draining import Drained
+from functions.extract.draining import drain as drain_queue
+from functions.extract.queue import Queue
+from functions.extract.staging import Stager, list_staged, require_staged
+from telemetry import metrics, settings
+from telemetry.entry import lambda_entry, seconds_left
+from telemetry.errors import ConfigurationError
+from telemetry.layout import raw_prefix
+from telemetry.logs import log
+from telemetry.tracing import step
+
+__all__ = ["drain", "stage"]
+
+RECEIVING_SHARE = 0.45
+"""Of the time left: deleting what was received takes about as long as receiving it."""
+
+
+@lambda_entry
+def drain(event: dict[str, Any]) -> dict[str, Any]:
+    """Drains the queue into the execution's prefix, and tells what lies there."""
+    bucket = settings.text("DATA_BUCKET")
+    if event.get("prefix"):
+        return require_staged(bucket, str(event["prefix"])).as_dict()
+    execution = str(event["execution"])
+    prefix = raw_prefix(execution, _started(event))
+    stager = Stager(bucket, prefix, execution)
+    with step("drain queue"):
+        done = drain_queue(
+            Queue(settings.text("QUEUE_URL")),
+            stager.stage,
+            _limits(),
+            receivers=settings.whole_number("DRAIN_RECEIVERS", 8, least=1),
+            seconds=min(settings.number("DRAIN_SECONDS", 20), seconds_left() * RECEIVING_SHARE),
+        )
+    _tell(done)
+    with step("list staged"):
+        return list_staged(bucket, prefix).as_dict()
+
+
+@lambda_entry
+def stage(event: dict[str, Any]) -> dict[str, Any]:
+    """Stages what the queue handed over, and starts an execution for it."""
+    records = event.get("Records") or []
+    if not records:
+        return {"batchItemFailures": []}
+    arrival = stage_arrival(
+        records, settings.text("DATA_BUCKET"), settings.text("STATE_MACHINE_ARN"), _limits()
+    )
+    _tell(
+        Drained(
+            messages=arrival.staged.messages,
+            batches=arrival.staged.batches,
+            not_deleted=len(arrival.failed),
+        )
+    )
+    return {"batchItemFailures": [{"itemIdentifier": name} for name in arrival.failed]}
+
+
+def _limits() -> BatchLimits:
+    default = BatchLimits()
+    return BatchLimits(
+        bytes=settings.whole_number("BATCH_BYTES", default.bytes, least=1),
+        messages=settings.whole_number("BATCH_MESSAGES", default.messages, least=1),
+        seconds=settings.number("BATCH_SECONDS", default.seconds),
+    )
+
+
+def _started(event: dict[str, Any]) -> datetime:
+    try:
+        started = datetime.fromisoformat(str(event["started"]))
+    except ValueError:
+        raise ConfigurationError(
+            f"The event's started must be ISO 8601, not {event['started']!r}."
+        ) from None
+    return started if started.tzinfo else started.replace(tzinfo=UTC)
+
+
+def _tell(done: Drained) -> None:
+    log.info("Staged", messages=done.messages, batches=done.batches, not_deleted=done.not_deleted)
+    metrics.count("MessagesStaged", done.messages)
+    metrics.count("BatchesStaged", done.batches)
+    metrics.count("MessagesNotDeleted", done.not_deleted)

@@ -1,0 +1,66 @@
+"""Receiving from and deleting in one SQS queue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from telemetry.clients import calling, client
+from telemetry.errors import QueueUnavailableError
+from telemetry.logs import log
+
+__all__ = ["BATCH", "Message", "Queue"]
+
+BATCH = 10
+"""Most messages in one receive or delete, says SQS."""
+WAIT_SECONDS = 1
+"""Long polling asks all of SQS's servers, so that an empty answer means an empty queue."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """What we use of an SQS message."""
+
+    message_id: str
+    body: str
+    receipt: str
+
+
+class Queue:
+    """One queue; may be used from several threads."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._client = client("sqs")
+
+    def receive(self) -> list[Message]:
+        """Up to ten messages; none where the queue is empty, after a second."""
+        with calling("sqs", "receive messages"):
+            answer = self._client.receive_message(
+                QueueUrl=self._url, MaxNumberOfMessages=BATCH, WaitTimeSeconds=WAIT_SECONDS
+            )
+        return [
+            Message(message["MessageId"], message["Body"], message["ReceiptHandle"])
+            for message in answer.get("Messages", ())
+        ]
+
+    def delete(self, receipts: Sequence[str]) -> int:
+        """Deletes up to ten messages; returns how many were not.
+
+        What isn't deleted comes again and changes nothing, so it is only logged. A missing
+        permission, however, would make all of it come again for ever: that is raised.
+        """
+        entries = [
+            {"Id": str(place), "ReceiptHandle": receipt} for place, receipt in enumerate(receipts)
+        ]
+        try:
+            with calling("sqs", "delete messages"):
+                answer = self._client.delete_message_batch(QueueUrl=self._url, Entries=entries)
+        except QueueUnavailableError as error:
+            log.warning("Staged messages will come again", messages=len(entries), cause=str(error))
+            return len(entries)
+        failed = answer.get("Failed", ())
+        if failed:
+            causes = sorted({str(entry.get("Code")) for entry in failed})
+            log.warning("Staged messages will come again", messages=len(failed), cause=causes)
+        return len(failed)
