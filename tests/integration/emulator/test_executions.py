@@ -1,0 +1,170 @@
+"""Step Functions: starting twice, maps, and the parts of the language that the workflow uses."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+
+import pytest
+from botocore.exceptions import ClientError
+
+WAIT = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 2, "End": True}}}
+PASS = {"StartAt": "Pass", "States": {"Pass": {"Type": "Pass", "End": True}}}
+
+
+@pytest.fixture(scope="module")
+def start(emulator):
+    client = emulator.client("stepfunctions")
+
+    def start_execution(arn, name, given):
+        return client.start_execution(stateMachineArn=arn, name=name, input=json.dumps(given))
+
+    return start_execution
+
+
+def test_starting_again_with_the_same_input_returns_the_running_execution(machine, start):
+    arn = machine(WAIT)
+    first, second = start(arn, "one", {"a": 1}), start(arn, "one", {"a": 1})
+    assert first["executionArn"] == second["executionArn"]
+    assert first["startDate"] == second["startDate"]
+
+
+def test_starting_again_with_another_input_is_refused(machine, start):
+    arn = machine(WAIT)
+    start(arn, "one", {"a": 1})
+    with pytest.raises(ClientError, match="ExecutionAlreadyExists"):
+        start(arn, "one", {"a": 2})
+
+
+def test_starting_again_after_the_end_is_refused(machine, start, finished):
+    arn = machine(PASS)
+    finished(start(arn, "one", {})["executionArn"])
+    with pytest.raises(ClientError, match="ExecutionAlreadyExists"):
+        start(arn, "one", {})
+
+
+@pytest.fixture(scope="module")
+def bucket(emulator):
+    name = f"bucket-{uuid.uuid4().hex[:10]}"
+    emulator.client("s3").create_bucket(Bucket=name)
+    return name
+
+
+def test_a_distributed_map_reads_a_listing_and_runs_its_items_at_once(
+    emulator, function, machine, run, bucket
+):
+    for index in range(6):
+        emulator.client("s3").put_object(Bucket=bucket, Key=f"raw/{index}", Body=b"x" * index)
+    emulator.client("s3").put_object(Bucket=bucket, Key="other/1", Body=b"")
+    arn = function(
+        "import time\ndef handle(e, c):\n    time.sleep(0.8)\n    return {**e, 'at': time.time()}"
+    )
+    processor = {
+        "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "EXPRESS"},
+        "StartAt": "Work",
+        "States": {"Work": {"Type": "Task", "Resource": arn, "End": True}},
+    }
+    definition = {
+        "StartAt": "Each",
+        "States": {
+            "Each": {
+                "Type": "Map",
+                "MaxConcurrency": 3,
+                "ItemReader": {
+                    "Resource": "arn:aws:states:::s3:listObjectsV2",
+                    "Parameters": {"Bucket.$": "$.bucket", "Prefix.$": "$.prefix"},
+                },
+                "ItemSelector": {
+                    "bucket.$": "$.bucket",
+                    "key.$": "$$.Map.Item.Value.Key",
+                    "size.$": "$$.Map.Item.Value.Size",
+                    "execution.$": "$$.Execution.Name",
+                    "started.$": "$$.Execution.StartTime",
+                },
+                "ItemProcessor": processor,
+                "ResultWriter": {
+                    "Resource": "arn:aws:states:::s3:putObject",
+                    "Parameters": {"Bucket.$": "$.bucket", "Prefix": "results"},
+                },
+                "ResultPath": None,
+                "End": True,
+            }
+        },
+    }
+    warm = run(machine(definition), {"bucket": bucket, "prefix": "raw/"})
+    assert warm["status"] == "SUCCEEDED", warm
+    began = time.monotonic()
+    definition["States"]["Each"]["ResultPath"] = "$.results"
+    execution = run(machine(definition), {"bucket": bucket, "prefix": "raw/"}, name="named")
+    assert time.monotonic() - began < 6 * 0.8, "items ran one after the other"
+    results = json.loads(execution["output"])["results"]
+    assert [(one["key"], one["size"]) for one in results] == [(f"raw/{i}", i) for i in range(6)]
+    assert {one["execution"] for one in results} == {"named"}
+    assert results[0]["started"].startswith("20")
+    starts = sorted(one["at"] for one in results)
+    assert starts[2] - starts[0] < 0.5, "the first three did not run together"
+    assert starts[3] - starts[2] > 0.5, "more than MaxConcurrency ran together"
+
+
+def test_a_task_puts_an_object_and_publishes_a_message(emulator, machine, run, bucket):
+    topic = emulator.client("sns").create_topic(Name=f"t-{uuid.uuid4().hex[:8]}")["TopicArn"]
+    sqs = emulator.client("sqs")
+    queue = sqs.create_queue(QueueName=f"q-{uuid.uuid4().hex[:8]}")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
+    emulator.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn["QueueArn"])
+    definition = {
+        "StartAt": "Put",
+        "States": {
+            "Put": {
+                "Type": "Task",
+                "Resource": "arn:aws:states:::aws-sdk:s3:putObject",
+                "Parameters": {
+                    "Bucket": bucket,
+                    "Key.$": "States.Format('outcomes/{}/failed/x.json', $$.Execution.Name)",
+                    "Body": {"status": "failed", "error.$": "$.error", "cause.$": "$.cause"},
+                    "ContentType": "application/json",
+                },
+                "ResultPath": None,
+                "Next": "Tell",
+            },
+            "Tell": {
+                "Type": "Task",
+                "Resource": "arn:aws:states:::sns:publish",
+                "Parameters": {"TopicArn": topic, "Subject": "Failed", "Message.$": "$.error"},
+                "End": True,
+            },
+        },
+    }
+    given = {"error": "LoadError", "cause": '{"errorMessage": "no \\"quotes\\""}'}
+    execution = run(machine(definition), given, name="put")
+    assert execution["status"] == "SUCCEEDED", execution
+    stored = emulator.client("s3").get_object(Bucket=bucket, Key="outcomes/put/failed/x.json")
+    assert json.loads(stored["Body"].read()) == {"status": "failed", **given}
+    (message,) = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=5)["Messages"]
+    assert json.loads(message["Body"])["Message"] == "LoadError"
+
+
+def test_a_retry_waits_longer_each_time(function, machine, run):
+    arn = function("import time\ndef handle(e, c): raise TimeoutError(str(time.time()))")
+    retry = [
+        {"ErrorEquals": ["TimeoutError"], "IntervalSeconds": 1, "BackoffRate": 2, "MaxAttempts": 2}
+    ]
+    state = {"Type": "Task", "Resource": arn, "Retry": retry, "End": True}
+    began = time.monotonic()
+    execution = run(machine({"StartAt": "Work", "States": {"Work": state}}))
+    assert execution["status"] == "FAILED"
+    assert 3.0 <= time.monotonic() - began < 6.0
+
+
+def test_parameters_reach_a_function_through_the_invoke_integration(function, machine, run):
+    arn = function("def handle(e, c): return {'got': e}")
+    state = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::lambda:invoke",
+        "Parameters": {"FunctionName": arn, "Payload.$": "$"},
+        "OutputPath": "$.Payload",
+        "End": True,
+    }
+    execution = run(machine({"StartAt": "Work", "States": {"Work": state}}), {"a": 1})
+    assert json.loads(execution["output"]) == {"got": {"a": 1}}
