@@ -13,7 +13,7 @@ from pathlib import Path
 
 from local.stack import LocalStack, read, start
 from workflow.settings import DatabaseSettings, DefinitionSettings, DeploySettings, TriggerMode, host_target
-from workflow.target import Target
+from workflow.target import CONTRACT_KEY, Target
 
 __all__ = ["bring_up", "local_target"]
 
@@ -73,6 +73,9 @@ def bring_up(
         retain_data=False,
     )
     deploy(target.session, settings, told, endpoint_url=local.endpoint_url)
+    target.client("s3").put_object(
+        Bucket=target.bucket, Key=CONTRACT_KEY, Body=contract.read_bytes()
+    )
     return target
 
 

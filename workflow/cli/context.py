@@ -95,8 +95,18 @@ def _told(error: Exception) -> str | None:
     from local.devices.mqtt import ConnectionRefusedByBrokerError
     from local.stack import LocalStackError
     from telemetry.errors import TelemetryError
+    from workflow.deploy import MigrationError
+    from workflow.stacks import StackError
 
-    if isinstance(error, (NoStackError, TelemetryError, LocalStackError, ConnectionRefusedByBrokerError)):
+    expected = (
+        NoStackError,
+        TelemetryError,
+        LocalStackError,
+        ConnectionRefusedByBrokerError,
+        StackError,
+        MigrationError,
+    )
+    if isinstance(error, expected):
         return str(error)
     if isinstance(error, ClientError):
         return f"AWS refused {error.operation_name}: {error}"
