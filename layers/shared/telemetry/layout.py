@@ -5,6 +5,7 @@
     raw/2026/11/23/<execution>/<batch>.n<messages>.ndjson.gz   envelopes as they left the queue
     clean/date=2026-11-23/<batch>.parquet                      the analysts' zone
     copy/<batch>.csv                                           rows ready for COPY, in key order
+    copy/<batch>.groups.json                                   where each device's rows lie in it
     rejected/date=2026-11-23/<batch>.ndjson.gz                 rejects, verbatim, with reasons
     reports/<batch>.json                                       what Transform and Validate found
     outcomes/<execution>/<batch>.json                          how the batch ended in an execution
@@ -24,6 +25,7 @@ from datetime import UTC, datetime
 __all__ = [
     "RawKey",
     "clean_key",
+    "copy_groups_key",
     "copy_key",
     "outcome_key",
     "outcomes_prefix",
@@ -85,6 +87,11 @@ def clean_key(raw: RawKey) -> str:
 def copy_key(raw: RawKey) -> str:
     """Key of the batch's COPY-ready object."""
     return f"copy/{raw.batch_id}.csv"
+
+
+def copy_groups_key(raw: RawKey) -> str:
+    """Key of what tells where in the COPY-ready object each device's rows lie."""
+    return f"copy/{raw.batch_id}.groups.json"
 
 
 def rejected_key(raw: RawKey) -> str:

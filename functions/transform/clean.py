@@ -1,0 +1,185 @@
+"""The core of Transform: a raw micro-batch in, clean rows and accounted rejects out. Pure.
+
+::
+
+    lines ─▶ messages, in an order of their own        envelopes
+          ─▶ raw texts, one per source and reading     bulk, careful
+          ─▶ typed columns, reasons to reject          columns, values, timestamps
+          ─▶ one row per key, in key order             here
+
+Messages are worked through in runs of a few MiB, so that what is large while it is being taken
+apart (JSON trees, raw texts) never exists for more than one run at a time.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from functions.transform.bulk import BulkDecoder
+from functions.transform.careful import CarefulReader
+from functions.transform.columns import clean_columns, rejections
+from functions.transform.envelopes import read_envelopes
+from functions.transform.plan import ARRIVAL, Plan, make_plan
+from telemetry.contract import Contract
+
+__all__ = ["CleanBatch", "Reject", "clean"]
+
+RUN_BYTES = 4 << 20
+"""Payload worked on at a time."""
+FIRST_MOMENT, LAST_MOMENT = -62_135_596_800_000, 253_402_300_799_999
+"""Epoch milliseconds of the years 1 to 9999."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A reading that gives no row."""
+
+    message: int
+    """Row of the batch's ``messages``."""
+    index: int | None
+    """Place in the message's array; ``None`` where the message itself is the reading."""
+    reasons: tuple[str, ...]
+    """All of them; the first one is counted."""
+
+
+@dataclass
+class CleanBatch:
+    """What a raw micro-batch comes to. ``read = rows + duplicates + rejects``."""
+
+    messages: pl.DataFrame
+    """As :func:`~functions.transform.envelopes.read_envelopes` gives them."""
+    rows: pl.DataFrame
+    """The contract's columns, in key order, one row per key."""
+    duplicates: int = 0
+    rejects: list[Reject] = field(default_factory=list)
+    empty_messages: int = 0
+    faults: dict[str, Counter[str]] = field(default_factory=dict)
+    """Column to how many values were invalid, out of range or too long, rejected or not."""
+
+    @property
+    def read(self) -> int:
+        """Readings in the batch."""
+        return self.rows.height + self.duplicates + len(self.rejects)
+
+
+def clean(raw: bytes, contract: Contract, *, bulk: bool = True) -> CleanBatch:
+    """Cleans a raw object's lines (not compressed). Takes any bytes; raises nothing of its own.
+
+    ``bulk=False`` has every message read by the careful reader: slower, the same result.
+    """
+    plan = make_plan(contract)
+    messages = read_envelopes(raw).with_row_index("m")
+    batch = CleanBatch(messages, pl.DataFrame())
+    batch.faults = {column.name: Counter() for column in contract.columns}
+    parts = [_clean_run(plan, run, batch, bulk=bulk) for run in _runs(messages)]
+    batch.rejects.sort(key=lambda reject: (reject.message, reject.index or 0))
+    _keep_one_per_key(contract, batch, parts)
+    return batch
+
+
+def _clean_run(plan: Plan, run: pl.DataFrame, batch: CleanBatch, *, bulk: bool) -> pl.DataFrame:
+    """Typed columns of the accepted readings of a run, still with their duplicates."""
+    readings = _readings(plan, run, batch, bulk=bulk)
+    columns = clean_columns(plan, readings)
+    rejected, reasons = rejections(columns, readings.height)
+    for column in columns:
+        for fault, mask in column.faults.items():
+            batch.faults[column.column.name][fault] += int(mask.sum())
+    frame = pl.DataFrame([column.values for column in columns])
+    if not reasons:
+        return frame
+    places = readings.select("m", "index").filter(rejected).iter_rows()
+    batch.rejects += [
+        Reject(m, index, tuple(told)) for (m, index), told in zip(places, reasons, strict=True)
+    ]
+    return frame.filter(~rejected)
+
+
+def _readings(plan: Plan, run: pl.DataFrame, batch: CleanBatch, *, bulk: bool) -> pl.DataFrame:
+    """``m``, ``index`` and all raw texts of the readings of a run that are objects, in order."""
+    unreadable = run["text"].is_null()
+    batch.rejects += [Reject(m, None, ("not_utf8",)) for m in run["m"].filter(unreadable)]
+    run = run.filter(~unreadable)
+    parts = []
+    if bulk and plan.document is not None:
+        decoded = BulkDecoder(plan).decode(run.select("m", "text"))
+        batch.empty_messages += decoded.empty
+        broken = decoded.readings.filter(~pl.col("object")).select("m", "index")
+        batch.rejects += [Reject(m, i, ("not_an_object",)) for m, i in broken.iter_rows()]
+        parts.append(decoded.readings.filter("object").drop("object"))
+        left = run.filter(pl.col("m").is_in(decoded.left.implode()))
+    else:
+        left = run
+    if left.height or not parts:
+        parts.append(_read_carefully(plan, left, batch))
+    readings = pl.concat(parts, how="diagonal")
+    if len(parts) > 1:
+        readings = readings.sort("m", maintain_order=True)
+    return readings.with_columns(_envelope_texts(plan, batch.messages, readings["m"]))
+
+
+def _read_carefully(plan: Plan, messages: pl.DataFrame, batch: CleanBatch) -> pl.DataFrame:
+    reader = CarefulReader(plan)
+    rows: list[tuple[int | str | None, ...]] = []
+    for m, text in messages.select("m", "text").iter_rows():
+        read = reader.read(text)
+        if isinstance(read, str):
+            batch.rejects.append(Reject(m, None, (read,)))
+            continue
+        batch.empty_messages += not read
+        for reading in read:
+            if reading.values is None:
+                batch.rejects.append(Reject(m, reading.index, ("not_an_object",)))
+            else:
+                rows.append((m, reading.index, *reading.values))
+    schema = {"m": pl.UInt32, "index": pl.Int64} | dict.fromkeys(reader.names, pl.String)
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _envelope_texts(plan: Plan, messages: pl.DataFrame, m: pl.Series) -> list[pl.Series]:
+    """Raw texts of the sources that are parts of the envelope, one per reading."""
+    texts = [_moments(messages["received_at"]).alias(ARRIVAL)] if plan.takes_arrival else []
+    for place, (name, *level) in plan.of_scope("envelope").items():
+        text = messages[name].cast(pl.String).alias(place)
+        if level:
+            text = text.str.split("/").list.get(int(level[0]), null_on_oob=True)
+        texts.append(text)
+    return [text.gather(m) for text in texts]
+
+
+def _moments(millis: pl.Series) -> pl.Series:
+    """ISO 8601 of epoch milliseconds."""
+    sound = millis.is_between(FIRST_MOMENT, LAST_MOMENT).fill_null(value=False)
+    moments = millis.zip_with(sound, millis.clear(millis.len())).cast(pl.Datetime("ms"))
+    return moments.dt.strftime("%Y-%m-%dT%H:%M:%S%.3fZ")
+
+
+def _keep_one_per_key(contract: Contract, batch: CleanBatch, parts: list[pl.DataFrame]) -> None:
+    """Sets the rows and counts the duplicates.
+
+    The parts are in order of (received_at, message_id, index) and the sort keeps that order among
+    equal keys, so the first or the last of each is the one the contract asks for.
+    """
+    frame = pl.concat(parts).sort(contract.key, maintain_order=True)
+    by = -1 if contract.on_conflict == "keep_last" else 1
+    same = pl.all_horizontal(
+        pl.col(name).eq_missing(pl.col(name).shift(by)) for name in contract.key
+    )
+    # Beyond the edge a shift gives null, which equals no key: keys are never null.
+    batch.rows = frame.filter(~same)
+    batch.duplicates = frame.height - batch.rows.height
+
+
+def _runs(messages: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Slices of about :data:`RUN_BYTES` of payload; an empty one where there are no messages."""
+    if not messages.height:
+        yield messages
+    ends = (messages["payload"].bin.size().cast(pl.Int64).cum_sum() // RUN_BYTES).rle()
+    at = 0
+    for length in ends.struct.field("len"):
+        yield messages.slice(at, length)
+        at += length

@@ -1,0 +1,144 @@
+"""From the raw texts of a reading's sources to one clean, typed value per column."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from functions.transform.plan import Plan
+from functions.transform.values import READERS, read_numbers
+from telemetry.contract import Column
+
+__all__ = ["CleanColumn", "clean_column", "clean_columns", "rejections"]
+
+FAULTS = ("invalid", "out_of_range", "too_long")
+"""What may be wrong with a value that is there; one at most applies to each."""
+
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+
+
+@dataclass(frozen=True)
+class CleanColumn:
+    """One column of a run of readings."""
+
+    column: Column
+    values: pl.Series
+    """Typed; null where there is nothing, or nothing good."""
+    faults: dict[str, pl.Series] = field(default_factory=dict)
+    """Fault to mask of the readings that have it; a fault that none has is left out."""
+
+    def rejecting(self) -> dict[str, pl.Series]:
+        """Reason to mask, for the faults that cost the reading and not only the value."""
+        column = self.column
+        found = {} if column.on_invalid == "null" else dict(self.faults)
+        if column.required:
+            absent = self.values.is_null()
+            for mask in self.faults.values():
+                absent &= ~mask
+            if absent.any():
+                found["missing"] = absent
+        return {f"{fault}:{column.name}": mask for fault, mask in found.items()}
+
+
+def clean_columns(plan: Plan, frame: pl.DataFrame) -> list[CleanColumn]:
+    """All columns of the contract; ``frame`` has a column of raw texts per source of the plan."""
+    return [
+        clean_column(column, [frame[plan.place(source, column)] for source in column.sources])
+        for column in plan.contract.columns
+    ]
+
+
+def rejections(columns: Sequence[CleanColumn], height: int) -> tuple[pl.Series, list[list[str]]]:
+    """Mask of the readings that are rejected, and for each of those all its reasons, in order."""
+    reasons = [item for column in columns for item in column.rejecting().items()]
+    rejected = pl.repeat(value=False, n=height, dtype=pl.Boolean, eager=True)
+    for _, mask in reasons:
+        rejected |= mask
+    places = rejected.arg_true()
+    told: list[list[str]] = [[] for _ in range(places.len())]
+    for reason, mask in reasons:
+        for row in mask.gather(places).arg_true():
+            told[row].append(reason)
+    return rejected, told
+
+
+def clean_column(column: Column, raw: Sequence[pl.Series]) -> CleanColumn:
+    """One column from the raw texts of its sources, the first that is not missing."""
+    texts = _first_present(column, raw)
+    read = READERS[column.type](texts, column)
+    values, beyond = read.value, read.beyond
+    outside = _outside(values, column)
+    if outside is not None:
+        beyond = outside if beyond is None else beyond | outside
+    unreadable = texts.is_not_null() & read.value.is_null()
+    if read.beyond is not None:
+        unreadable &= ~read.beyond
+    masks = {"invalid": unreadable, "out_of_range": beyond, "too_long": _too_long(values, column)}
+    faults = {fault: mask for fault, mask in masks.items() if mask is not None and mask.any()}
+    for mask in faults.values():
+        values = values.zip_with(~mask, values.clear(values.len()))
+    return CleanColumn(column, values.alias(column.name), faults)
+
+
+def _first_present(column: Column, raw: Sequence[pl.Series]) -> pl.Series:
+    found = _without_markers(column, raw[0])
+    for texts in raw[1:]:
+        if not found.null_count():
+            break
+        found = found.zip_with(found.is_not_null(), _without_markers(column, texts))
+    return found
+
+
+def _without_markers(column: Column, texts: pl.Series) -> pl.Series:
+    """The texts, null where one is a marker of "no value"."""
+    if texts.null_count() == texts.len():
+        return texts
+    words, numbers = _markers(column)
+    trimmed = texts if column.type == "text" else texts.str.strip_chars(" \t\r\n")
+    missing = trimmed.is_in(words)
+    if numbers:
+        missing |= read_numbers(trimmed).is_in(numbers)
+    missing = missing.fill_null(value=False)
+    return texts.zip_with(~missing, texts.clear(texts.len())) if missing.any() else texts
+
+
+def _markers(column: Column) -> tuple[list[str], list[float]]:
+    """Markers to compare as texts, and those to compare as numbers.
+
+    A text that spells a number is a number, unless the column is a text itself: a device that
+    sends ``-999.0`` means the marker ``"-999"``.
+    """
+    words: list[str] = []
+    numbers: list[float] = []
+    for marker in column.missing:
+        if isinstance(marker, bool):
+            words.append("true" if marker else "false")
+        elif not isinstance(marker, str) or _spells_number(column, marker):
+            numbers.append(float(marker))
+        else:
+            words.append(marker if column.type == "text" else marker.strip())
+    return words, numbers
+
+
+def _spells_number(column: Column, marker: str) -> bool:
+    return column.type != "text" and _NUMBER.fullmatch(marker.strip()) is not None
+
+
+def _outside(values: pl.Series, column: Column) -> pl.Series | None:
+    low, high = column.range
+    outside = None
+    if low is not None:
+        outside = values < low
+    if high is not None:
+        above = values > high
+        outside = above if outside is None else outside | above
+    return None if outside is None else outside.fill_null(value=False)
+
+
+def _too_long(values: pl.Series, column: Column) -> pl.Series | None:
+    if column.max_length is None:
+        return None
+    return (values.str.len_chars() > column.max_length).fill_null(value=False)

@@ -1,0 +1,109 @@
+"""Transform: one raw micro-batch becomes clean rows, rejects and a report, all of them in S3."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+from functions.transform.clean import clean
+from functions.transform.copy import copy_csv, copy_groups
+from functions.transform.rejects import rejected_lines
+from functions.transform.report import describe
+from telemetry import layout, metrics
+from telemetry.contract import Contract, load_contract
+from telemetry.entry import lambda_entry
+from telemetry.errors import BatchCorruptError
+from telemetry.storage import get_object, put_object
+from telemetry.tracing import step
+
+__all__ = ["handle"]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One object to be written."""
+
+    key: str
+    body: bytes
+    content_type: str
+
+
+@lambda_entry
+def handle(event: dict[str, Any]) -> dict[str, Any]:
+    """``{"bucket", "key", "execution", ...}`` in, a reference to the report with the counts out.
+
+    Raises ``BatchMissingError`` or ``BatchCorruptError`` where the raw object can't be read.
+    """
+    bucket, key = event["bucket"], event["key"]
+    with step("fetch"):
+        raw = decompress(get_object(bucket, key), key)
+    objects, report = transform(raw, load_contract(), key, event["execution"])
+    with step("store"):
+        for stored in objects:
+            put_object(bucket, stored.key, stored.body, stored.content_type)
+    metrics.count("ReadingsAccepted", report["accepted"])
+    metrics.count("ReadingsRejected", report["rejected"])
+    metrics.count("ReadingsDuplicate", report["duplicates"])
+    return {
+        "bucket": bucket,
+        "batch_id": report["batch_id"],
+        "raw_key": key,
+        "execution": event["execution"],
+        "report_key": layout.report_key(report["batch_id"]),
+        "copy_key": report["copy"]["key"],
+    } | {name: report[name] for name in ("read", "accepted", "duplicates", "rejected")}
+
+
+def decompress(body: bytes, key: str) -> bytes:
+    """The lines of a raw object. Raises ``BatchCorruptError`` where it is no whole gzip file."""
+    try:
+        return gzip.decompress(body)
+    except (OSError, EOFError, zlib.error) as error:
+        raise BatchCorruptError(
+            f"{key} is not a whole gzip object ({error}): stage it again, or remove it."
+        ) from error
+
+
+def transform(
+    raw: bytes, contract: Contract, key: str, execution: str
+) -> tuple[list[Stored], dict[str, Any]]:
+    """The objects that a raw micro-batch comes to, the report last, and the report itself.
+
+    Pure: the same lines under the same key give the same bytes.
+    """
+    place = layout.parse_raw_key(key)
+    if place is None:
+        raise BatchCorruptError(f"{key} is not the key of a raw micro-batch: see telemetry.layout.")
+    with step("clean"):
+        batch = clean(raw, contract)
+    with step("write"):
+        csv = copy_csv(batch.rows)
+        groups = copy_groups(batch.rows, csv, contract)
+        parquet = io.BytesIO()
+        batch.rows.write_parquet(parquet, compression="zstd")
+        rejects = rejected_lines(batch, contract)
+    objects = [
+        Stored(layout.clean_key(place), parquet.getvalue(), "application/vnd.apache.parquet"),
+        Stored(layout.copy_key(place), csv, "text/csv; charset=utf-8"),
+        Stored(layout.rejected_key(place), rejects, "application/x-ndjson+gzip"),
+    ]
+    copy = {
+        "key": layout.copy_key(place),
+        "rows": batch.rows.height,
+        "bytes": len(csv),
+        "columns": batch.rows.columns,
+    }
+    if groups is not None:
+        copy["groups_key"] = layout.copy_groups_key(place)
+        objects.append(Stored(layout.copy_groups_key(place), groups, "application/json"))
+    report: dict[str, Any] = {"batch_id": place.batch_id, "raw_key": key, "execution": execution}
+    report |= describe(batch, contract)
+    report |= {"clean_key": layout.clean_key(place), "rejected_key": layout.rejected_key(place)}
+    report |= {"copy": copy, "verdict": None, "findings": []}
+    body = json.dumps(report, ensure_ascii=False, indent=1).encode()
+    objects.append(Stored(layout.report_key(place.batch_id), body, "application/json"))
+    return objects, report

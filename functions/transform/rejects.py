@@ -1,0 +1,50 @@
+"""Rejects, verbatim: one JSON object a line, with the reasons and what the device sent."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import io
+import json
+from itertools import groupby
+from typing import Any
+
+from functions.transform.careful import element_texts
+from functions.transform.clean import CleanBatch, Reject
+from telemetry.contract import Contract
+
+__all__ = ["rejected_lines"]
+
+
+def rejected_lines(batch: CleanBatch, contract: Contract) -> bytes:
+    """All rejects, gzip-compressed; the same bytes for the same batch.
+
+    An element of an array comes with its own JSON text. The payload of its message stands only in
+    the line of the message's first reject (null in those after): were it repeated, a message of
+    many bad readings would grow with the square of their number.
+    """
+    buffer = io.BytesIO()
+    with gzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=6, mtime=0) as file:
+        for m, rejects in groupby(batch.rejects, key=lambda reject: reject.message):
+            message = batch.messages.row(m, named=True)
+            for line in _lines(message, list(rejects), contract):
+                file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+    return buffer.getvalue()
+
+
+def _lines(
+    message: dict[str, Any], rejects: list[Reject], contract: Contract
+) -> list[dict[str, Any]]:
+    envelope = {name: message[name] for name in ("message_id", "topic", "client_id", "received_at")}
+    elements: list[str] = []
+    if rejects[0].index is not None and contract.readings is not None:
+        elements = element_texts(message["text"], contract.readings)
+    payload: str | None = base64.b64encode(message["payload"]).decode()
+    lines = []
+    for reject in rejects:
+        line = {**envelope, "index": reject.index, "reasons": list(reject.reasons)}
+        if reject.index is not None:
+            line["reading"] = elements[reject.index]
+        lines.append({**line, "payload": payload})
+        payload = None
+    return lines

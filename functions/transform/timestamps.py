@@ -1,0 +1,103 @@
+"""Timestamps: ISO 8601 to the second and what may follow it, or the number of an epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+__all__ = ["read_timestamps"]
+
+ISO = (
+    r"^[0-9]{4}-[01][0-9]-[0-3][0-9][T ][0-2][0-9]:[0-5][0-9]:[0-5][0-9]"
+    r"(\.[0-9]{1,9})?(Z|[+-][0-2][0-9](:?[0-5][0-9])?)?$"
+)
+ISO_REST = r"^(?:\.([0-9]{1,9}))?(Z|[+-][0-9]{2})?:?([0-9]{2})?$"
+PER_SECOND = {"epoch_s": 1, "epoch_ms": 10**3, "epoch_us": 10**6, "epoch_ns": 10**9}
+FIRST, LAST = -62_135_596_800_000_000, 253_402_300_799_999_999
+"""Microseconds of 0001-01-01T00:00:00Z and of the last one of year 9999."""
+
+
+def read_timestamps(texts: pl.Series, formats: Sequence[str], zone: str) -> pl.Series:
+    """Microseconds in UTC of stripped texts; the first of the formats that can read one counts.
+
+    ``zone`` is that of ISO texts without an offset. Null where no format can read the text, where
+    a local time did not exist, and outside of the years 1 to 9999.
+    """
+    micros = pl.repeat(None, texts.len(), dtype=pl.Int64, eager=True)
+    for name in formats:
+        if micros.null_count() == texts.null_count():
+            break
+        read = _iso(texts, zone) if name == "iso8601" else _epoch(texts, PER_SECOND[name])
+        micros = micros.zip_with(micros.is_not_null(), read)
+    return _where(micros, micros.is_between(FIRST, LAST)).cast(pl.Datetime("us", "UTC"))
+
+
+def _epoch(texts: pl.Series, per_second: int) -> pl.Series:
+    """Whole numbers exactly, others as doubles, rounded to the microsecond."""
+    whole = texts.cast(pl.Int64, strict=False)
+    if per_second <= 10**6:
+        scale = 10**6 // per_second
+        limit = LAST // scale + 1
+        micros = _where(whole, whole.is_between(-limit, limit)) * scale
+    else:
+        micros = whole // (per_second // 10**6)
+    if whole.null_count() == texts.null_count():
+        return micros
+    number = texts.cast(pl.Float64, strict=False) * (10**6 / per_second)
+    fits = (number.abs() < 2.0**62) & whole.is_null()
+    return micros.zip_with(whole.is_not_null(), _where(number, fits).round().cast(pl.Int64))
+
+
+def _where(values: pl.Series, keep: pl.Series) -> pl.Series:
+    """``values`` where the mask is true, else null."""
+    return values.zip_with(keep.fill_null(value=False), values.clear(values.len()))
+
+
+def _iso(texts: pl.Series, zone: str) -> pl.Series:
+    frame = (
+        texts.alias("t")
+        .to_frame()
+        .with_columns(pl.when(pl.col("t").str.contains(ISO)).then(pl.col("t")).alias("t"))
+    )
+    local = _local(frame["t"])
+    length = frame["t"].str.len_bytes()
+    utc_mark = frame["t"].str.ends_with("Z")
+    naive = (length == 19).fill_null(value=False)
+    plain = naive | ((length == 20) & utc_mark).fill_null(value=False)
+    if (plain | local.is_null()).all() and (zone == "UTC" or not naive.any()):
+        return local
+    rest = frame["t"].str.slice(19).str.extract_groups(ISO_REST).struct.unnest()
+    fraction, hours, minutes = rest.get_columns()
+    micros = local + fraction.str.head(6).str.pad_end(6, "0").cast(pl.Int64).fill_null(0)
+    offset = _offset(hours, minutes)
+    absolute = micros - offset
+    return absolute.zip_with(hours.is_not_null(), _in_zone(micros, zone))
+
+
+def _local(texts: pl.Series) -> pl.Series:
+    """Microseconds of the date and time alone, as if they were UTC."""
+    head = texts.str.head(19)
+    read = head.str.to_datetime("%Y-%m-%dT%H:%M:%S", time_unit="us", strict=False)
+    if read.null_count() > texts.null_count():
+        spaced = head.str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="us", strict=False)
+        read = read.zip_with(read.is_not_null(), spaced)
+    return read.cast(pl.Int64)
+
+
+def _offset(hours: pl.Series, minutes: pl.Series) -> pl.Series:
+    """Microseconds east of Greenwich, of ``Z`` or signed hours and bare minutes."""
+    signed = hours.replace("Z", "+00")
+    hour = signed.str.slice(1).cast(pl.Int64) * 60
+    total = hour + minutes.cast(pl.Int64).fill_null(0)
+    east = total.zip_with(signed.str.starts_with("+"), -total)
+    return _where(east, hour < 24 * 60) * 60_000_000
+
+
+def _in_zone(micros: pl.Series, zone: str) -> pl.Series:
+    """UTC of local times: the earlier one where a time came twice, null where it never came."""
+    if zone == "UTC":
+        return micros
+    local = _where(micros, micros.is_between(FIRST, LAST)).cast(pl.Datetime("us"))
+    placed = local.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+    return placed.dt.convert_time_zone("UTC").cast(pl.Int64)
