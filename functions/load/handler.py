@@ -18,7 +18,7 @@ from functions.load.source import StoredCopy
 from telemetry import metrics, settings
 from telemetry.contract import load_contract
 from telemetry.database import connect
-from telemetry.entry import lambda_entry
+from telemetry.entry import lambda_entry, seconds_left
 from telemetry.layout import outcome_key
 from telemetry.logs import log
 from telemetry.storage import get_object, put_object
@@ -61,7 +61,9 @@ def _load(bucket: str, batch: Batch) -> Loaded:
         connection = connect(database, secret, f"telemetry load {batch.batch_id}"[:63])
     with closing(connection), step("load batch"):
         source = StoredCopy(bucket, batch.copy_key)
-        return load_batch(connection, load_contract(), batch, source, groups)
+        return load_batch(
+            connection, load_contract(), batch, source, groups, seconds=seconds_left()
+        )
 
 
 def _write_outcome(bucket: str, batch: Batch, loaded: Loaded) -> None:

@@ -19,11 +19,13 @@ __all__ = ["Loaded", "load_batch"]
 # SET LOCAL pins the connection behind RDS Proxy, and so does the temporary table. That is all the
 # same to us: a connection here lives for one transaction.
 _PREPARE = """
-SET LOCAL statement_timeout = '240s';
-SET LOCAL lock_timeout = '60s';
-SET LOCAL idle_in_transaction_session_timeout = '60s';
+SET LOCAL statement_timeout = {statement};
+SET LOCAL lock_timeout = {lock};
+SET LOCAL idle_in_transaction_session_timeout = {statement};
 SET LOCAL client_min_messages = 'warning';
 """
+
+LONGEST_SECONDS = 240.0
 
 
 @dataclass(frozen=True)
@@ -41,14 +43,18 @@ def load_batch(
     batch: Batch,
     source: CopySource,
     groups: Callable[[], Sequence[Group]],
+    *,
+    seconds: float = LONGEST_SECONDS,
 ) -> Loaded:
     """Loads the batch and commits, or raises with the transaction rolled back.
 
     ``groups`` is asked only when rows have to be inserted. A batch that the ledger has as loaded
     is answered from there; one it has as quarantined is loaded if its verdict is better now.
+    ``seconds`` is how long the caller lives: the server gives up before, so that no statement
+    goes on for nobody.
     """
     with database_errors(), connection, connection.cursor() as cursor:
-        cursor.execute(_PREPARE)
+        cursor.execute(_prepare(seconds))
         ledger.lock(cursor, batch.batch_id)
         known = ledger.find(cursor, batch.batch_id)
         if known is not None and (known.status == "loaded" or batch.quarantined):
@@ -59,3 +65,9 @@ def load_batch(
                 counts = insert_rows(cursor, contract, batch, source, groups())
         entry = ledger.write(cursor, batch, counts)
     return Loaded(entry, repeated=False)
+
+
+def _prepare(seconds: float) -> str:
+    """Settings of the transaction; PostgreSQL takes them in milliseconds, and 0 is no limit."""
+    statement = max(1000, int(min(seconds * 0.9, LONGEST_SECONDS) * 1000))
+    return _PREPARE.format(statement=statement, lock=statement // 2)
