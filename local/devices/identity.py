@@ -37,7 +37,7 @@ def register(iot: Any, thing: str, *, policy: str, folder: Path) -> Identity:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     identity = Identity(thing, folder / f"{thing}.crt", folder / f"{thing}.key")
     iot.create_thing(thingName=thing)  # the same call again is answered, not refused
-    if identity.certificate.exists() and identity.key.exists():
+    if identity.key.exists() and _still_registered(iot, folder / f"{thing}.arn"):
         return identity
     signing_request = _new_key(identity)
     certificate = iot.create_certificate_from_csr(
@@ -49,6 +49,18 @@ def register(iot: Any, thing: str, *, policy: str, folder: Path) -> Identity:
     identity.certificate.write_text(certificate["certificatePem"])
     (folder / f"{thing}.arn").write_text(arn)
     return identity
+
+
+def _still_registered(iot: Any, record: Path) -> bool:
+    """Whether the certificate on record is one that this account still accepts."""
+    if not record.exists():
+        return False
+    certificate_id = record.read_text().strip().rpartition("/")[2]
+    try:
+        found = iot.describe_certificate(certificateId=certificate_id)
+    except iot.exceptions.ResourceNotFoundException:
+        return False
+    return bool(found["certificateDescription"]["status"] == "ACTIVE")
 
 
 def unregister(iot: Any, thing: str, *, policy: str, folder: Path) -> None:

@@ -69,12 +69,18 @@ class DeviceConnection:
         client.max_inflight_messages_set(IN_FLIGHT)
         client.on_connect = self._on_connect
         client.on_publish = self._on_publish
+        client.on_disconnect = self._on_disconnect
         return client
 
     def _on_connect(self, _c: Any, _u: Any, _f: Any, reason: Any, _p: Any) -> None:
         if reason.is_failure:
             self._failure = str(reason)
         self._connected.set()
+
+    def _on_disconnect(self, _c: Any, _u: Any, _f: Any, reason: Any, _p: Any) -> None:
+        if not self._connected.is_set():  # closed in our face, as for an unknown certificate
+            self._failure = str(reason)
+            self._connected.set()
 
     def _on_publish(self, _c: Any, _u: Any, _mid: Any, _reason: Any, _p: Any) -> None:
         self._acknowledged += 1

@@ -129,8 +129,9 @@ def _log_lines(
         pages = client.get_paginator("filter_log_events").paginate(logGroupName=group, **options)
         for page in pages:
             for event in page["events"]:
-                if event["eventId"] not in seen:
-                    seen.add(event["eventId"])
+                identity = event.get("eventId") or f"{group}{event['timestamp']}{event['message']}"
+                if identity not in seen:
+                    seen.add(identity)
                     moment = time.strftime("%H:%M:%S", time.gmtime(event["timestamp"] / 1000))
                     lines.append((event["timestamp"], moment, name, event["message"]))
     return [(moment, name, message) for _, moment, name, message in sorted(lines)]
