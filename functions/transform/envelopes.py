@@ -41,13 +41,13 @@ def read_envelopes(raw: bytes) -> pl.DataFrame:
     lines = sorted(line for line in raw.split(b"\n") if line.strip())
     bulk = _read_in_bulk(lines)
     frame = bulk if bulk is not None else _read_one_by_one(lines)
-    text = pl.col("payload").cast(pl.String, strict=False).alias("text")
-    return frame.sort("received_at", "message_id", maintain_order=True).with_columns(text)
+    frame = frame.sort("received_at", "message_id", maintain_order=True)
+    return frame.with_columns(_as_text(frame["payload"]).alias("text"))
 
 
 def _read_in_bulk(lines: list[bytes]) -> pl.DataFrame | None:
     """All lines at once, or ``None`` where one of them isn't as Extract writes it."""
-    text = pl.Series(lines, dtype=pl.Binary).cast(pl.String, strict=False)
+    text = _as_text(pl.Series(lines, dtype=pl.Binary))
     if not lines or not text.str.contains(AS_EXTRACT_WRITES).fill_null(False).all():
         return None
     try:
@@ -56,6 +56,21 @@ def _read_in_bulk(lines: list[bytes]) -> pl.DataFrame | None:
     except pl.exceptions.PolarsError:
         return None
     return frame.with_columns(payload) if frame.height == len(lines) else None
+
+
+def _as_text(values: pl.Series) -> pl.Series:
+    """Bytes as text, null where they aren't UTF-8."""
+    try:
+        return values.cast(pl.String)
+    except pl.exceptions.PolarsError:  # it tells that there is one, not which
+        return pl.Series([_decoded(value) for value in values], dtype=pl.String)
+
+
+def _decoded(value: bytes) -> str | None:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _read_one_by_one(lines: list[bytes]) -> pl.DataFrame:
