@@ -24,8 +24,10 @@ from functions.transform.plan import Plan
 
 __all__ = ["BulkDecoder", "Decoded"]
 
-SLICE_CHARACTERS = 1 << 18
+SLICE_BYTES = 1 << 18
 """Text decoded at once: the decoder slows down sevenfold once its tape outgrows the cache."""
+LOOKS_WHOLE = r"^[ \t\r\n]*\{(?s:.*)\}[ \t\r\n]*$"
+"""Spares attempts at what is torn; nothing rests on it but that a message is no array."""
 SPLIT = 8
 SMALLEST = 4
 """A slice of this many messages that can't be decoded is not split further."""
@@ -54,61 +56,67 @@ class BulkDecoder:
 
     def decode(self, messages: pl.DataFrame) -> Decoded:
         """Decodes the messages of a frame with the columns ``m`` and ``text`` (no nulls)."""
-        plain = messages["text"].str.contains(r"^[ \t\r\n]*\{") & ~messages["text"].str.contains(
-            self._plan.unusual
+        texts = messages["text"]
+        plain = texts.str.contains(LOOKS_WHOLE) & ~texts.str.contains(self._plan.unusual)
+        tried = messages.filter(plain)
+        places, pairs = self._pairs(tried)
+        documents = self._documents(pairs, tried["m"].gather(places))
+        if documents is None:
+            return Decoded(self._nothing(), 0, messages["m"])
+        readings, empty = self._readings(documents)
+        return Decoded(
+            readings, empty, messages["m"].filter(~messages["m"].is_in(documents["m"].implode()))
         )
-        left = [messages["m"].filter(~plain)]
-        parts = []
-        for part in _slices(messages.filter(plain)):
-            for numbers, documents in self._attempt(part):
-                if documents is None:
-                    left.append(numbers)
-                else:
-                    parts.append(self._readings(numbers, documents))
-        readings = pl.concat([part for part, _ in parts]) if parts else self._nothing()
-        return Decoded(readings, sum(empty for _, empty in parts), pl.concat(left))
 
-    def _attempt(self, part: pl.DataFrame) -> Iterator[tuple[pl.Series, pl.Series | None]]:
-        documents = self._documents(part)
-        if documents is not None or part.height <= SMALLEST:
-            yield part["m"], documents
-            return
-        for smaller in part.iter_slices(-(-part.height // SPLIT)):
-            yield from self._attempt(smaller)
-
-    def _documents(self, part: pl.DataFrame) -> pl.Series | None:
-        """The messages as structs, or ``None`` where they can't all be decoded."""
+    def _pairs(self, messages: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
+        """Rows of ``messages`` that could be decoded, and for each its mark and its document."""
         number = pl.col("m").cast(pl.String)
-        array = pl.concat_str(
-            pl.lit(f'[{{"{self._mark}":"'), number, pl.lit('"},'), "text", pl.lit("]")
-        )
-        try:
-            rows = part.select(array).to_series().str.json_decode(self._type)
-        except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
-            return None
-        if rows.len() != part.height or not (rows.list.len() == 2).all():
-            return None
-        pairs = rows.explode()
-        marks = pairs.gather_every(2).struct.field(self._mark)
-        if marks.null_count() or not (marks == part["m"].cast(pl.String)).all():
-            return None
-        documents = pairs.gather_every(2, offset=1)
-        return None if documents.null_count() else documents
+        begin, end = pl.lit(f'[{{"{self._mark}":"'), pl.lit("]")
+        arrays = messages.select(
+            pl.concat_str(begin, number, pl.lit('"},'), "text", end)
+        ).to_series()
+        pairs, places = [pl.Series(dtype=self._type)], [pl.Series(dtype=pl.UInt32)]
+        for at, length in _slices(arrays):
+            for start, rows in self._attempt(arrays.slice(at, length), at):
+                pairs.append(rows)
+                places.append(pl.int_range(start, start + rows.len(), dtype=pl.UInt32, eager=True))
+        return pl.concat(places), pl.concat(pairs)
 
-    def _readings(self, m: pl.Series, documents: pl.Series) -> tuple[pl.DataFrame, int]:
+    def _attempt(self, arrays: pl.Series, at: int) -> Iterator[tuple[int, pl.Series]]:
+        """Decodes a slice whose first row is ``at``, or what can be decoded of its parts."""
+        try:
+            rows = arrays.str.json_decode(self._type)
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
+            rows = None
+        if rows is not None and rows.len() == arrays.len():
+            yield at, rows
+        elif arrays.len() > SMALLEST:
+            size = -(-arrays.len() // SPLIT)
+            for start in range(0, arrays.len(), size):
+                yield from self._attempt(arrays.slice(start, size), at + start)
+
+    def _documents(self, pairs: pl.Series, m: pl.Series) -> pl.DataFrame | None:
+        """``m`` and ``d``, the decoded messages; ``None`` where one reached into another."""
+        if not (pairs.list.len() == 2).all():
+            return None
+        rows = pairs.explode()
+        marks = rows.gather_every(2).struct.field(self._mark)
+        if not marks.eq_missing(m.cast(pl.String)).all():
+            return None
+        return pl.DataFrame([m, rows.gather_every(2, offset=1).alias("d")])
+
+    def _readings(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, int]:
         """One row per reading, and the number of messages without one."""
         plan = self._plan
-        frame = pl.DataFrame([m, documents.alias("d")])
         outer = [_at("d", path).alias(name) for name, path in plan.of_scope("message").items()]
         inner = plan.of_scope("reading")
         alone = [_at("d", path).alias(name) for name, path in inner.items()]
         if plan.contract.readings is None:
             return self._whole(frame, [*outer, *alone]), 0
-        array = _at("d", plan.contract.readings)
-        frame = frame.with_columns(array.alias("r"))
+        frame = frame.with_columns(_at("d", plan.contract.readings).alias("r"))
         whole = self._whole(frame.filter(pl.col("r").is_null()), [*outer, *alone])
-        lists = frame.filter(pl.col("r").is_not_null())
         size = pl.col("r").list.len()
+        lists = frame.filter(pl.col("r").is_not_null())
         filled = lists.select(
             "m", "r", pl.int_ranges(0, size, dtype=pl.Int64).alias("index"), *outer
         ).filter(size > 0)
@@ -145,10 +153,9 @@ def _at(column: str, path: tuple[str, ...]) -> pl.Expr:
     return expression
 
 
-def _slices(messages: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """Runs of messages of about :data:`SLICE_CHARACTERS` each."""
-    ends = (messages["text"].str.len_bytes().cum_sum() // SLICE_CHARACTERS).rle()
+def _slices(texts: pl.Series) -> Iterator[tuple[int, int]]:
+    """Start and length of runs of texts of about :data:`SLICE_BYTES` each."""
     at = 0
-    for length in ends.struct.field("len"):
-        yield messages.slice(at, length)
+    for length in (texts.str.len_bytes().cum_sum() // SLICE_BYTES).rle().struct.field("len"):
+        yield at, length
         at += length
