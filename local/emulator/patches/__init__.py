@@ -7,7 +7,7 @@ MiniStack that has caught up makes the patch, not the test, superfluous.
 
 from __future__ import annotations
 
-from local.emulator.patches import devices, executions, functions, tracing
+from local.emulator.patches import devices, executions, functions, mapping, queues, tracing
 
 __all__ = ["apply"]
 
@@ -15,6 +15,8 @@ __all__ = ["apply"]
 def apply() -> None:
     """Apply every patch; call once, before the emulator serves its first request."""
     devices.apply()
+    queues.apply()
+    mapping.apply()
     functions.apply()
     executions.apply()
     tracing.apply()  # last: it wraps what the others put in place

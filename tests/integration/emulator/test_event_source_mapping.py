@@ -1,0 +1,137 @@
+"""The SQS event source mapping gathers batches as AWS does: by size, by window, by payload."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+
+import pytest
+
+# Leaves one object per call, so that the test sees what each call was given.
+RECORDING = """
+import boto3, json, os, time
+def handle(event, context):
+    bodies = [one["body"][:20] for one in event["Records"]]
+    boto3.client("s3").put_object(
+        Bucket=os.environ["BUCKET"], Key=f"{time.time_ns()}", Body=json.dumps(bodies))
+    return {"batchItemFailures": [
+        {"itemIdentifier": one["messageId"]} for one in event["Records"]
+        if one["body"] == "fail" and one["attributes"]["ApproximateReceiveCount"] == "1"]}
+"""
+
+
+class Mapped:
+    def __init__(self, emulator, function, **settings):
+        unique = uuid.uuid4().hex[:10]
+        self.bucket = f"calls-{unique}"
+        self.s3, self.sqs = emulator.client("s3"), emulator.client("sqs")
+        self.s3.create_bucket(Bucket=self.bucket)
+        attributes = {"VisibilityTimeout": str(settings.pop("visibility", 60))}
+        answer = self.sqs.create_queue(QueueName=f"q-{unique}", Attributes=attributes)
+        self.queue = answer["QueueUrl"]
+        self.client = emulator.client("lambda")
+        arn = function(RECORDING, Environment={"Variables": {"BUCKET": self.bucket}}, Timeout=30)
+        described = self.sqs.get_queue_attributes(QueueUrl=self.queue, AttributeNames=["QueueArn"])
+        self.mapping = self.client.create_event_source_mapping(
+            FunctionName=arn, EventSourceArn=described["Attributes"]["QueueArn"], **settings
+        )["UUID"]
+
+    def send(self, bodies):
+        for start in range(0, len(bodies), 10):
+            entries = [
+                {"Id": str(i), "MessageBody": b} for i, b in enumerate(bodies[start : start + 10])
+            ]
+            self.sqs.send_message_batch(QueueUrl=self.queue, Entries=entries)
+
+    def calls(self, messages, patience=20):
+        """What each call was given, once so many messages have arrived."""
+        deadline = time.monotonic() + patience
+        while True:
+            found = self.s3.list_objects_v2(Bucket=self.bucket).get("Contents", [])
+            keys = [one["Key"] for one in found]
+            calls = [
+                json.loads(self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read())
+                for key in keys
+            ]
+            if sum(map(len, calls)) >= messages or time.monotonic() > deadline:
+                return calls
+            time.sleep(0.1)
+
+    def close(self):
+        self.client.delete_event_source_mapping(UUID=self.mapping)
+
+
+@pytest.fixture
+def mapped(emulator, function):
+    made = []
+
+    def make(**settings):
+        made.append(Mapped(emulator, function, **settings))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def test_a_batch_larger_than_ten_is_gathered_within_its_window(mapped):
+    mapping = mapped(BatchSize=1000, MaximumBatchingWindowInSeconds=2)
+    began = time.monotonic()
+    mapping.send([f"{i}" for i in range(120)])
+    (call,) = mapping.calls(120)
+    assert len(call) == 120
+    assert time.monotonic() - began >= 2.0
+
+
+def test_a_full_batch_does_not_wait_for_its_window(mapped):
+    mapping = mapped(BatchSize=50, MaximumBatchingWindowInSeconds=60)
+    mapping.send(["x"] * 100)
+    assert [len(call) for call in mapping.calls(100, patience=10)] == [50, 50]
+
+
+def test_a_batch_never_exceeds_six_megabytes(mapped):
+    mapping = mapped(BatchSize=10_000, MaximumBatchingWindowInSeconds=3)
+    for _ in range(2):
+        mapping.send([])
+        for _ in range(5):
+            mapping.sqs.send_message(QueueUrl=mapping.queue, MessageBody="y" * 900_000)
+    sizes = [len(call) for call in mapping.calls(10)]
+    assert sum(sizes) == 10
+    assert max(sizes) <= 6
+
+
+def test_without_a_window_messages_are_handed_over_at_once(mapped):
+    mapping = mapped(BatchSize=10)
+    began = time.monotonic()
+    mapping.send(["x"])
+    assert mapping.calls(1) == [["x"]]
+    assert time.monotonic() - began < 5.0
+
+
+def test_only_the_failures_a_function_reports_come_again(mapped):
+    mapping = mapped(
+        BatchSize=10,
+        MaximumBatchingWindowInSeconds=1,
+        FunctionResponseTypes=["ReportBatchItemFailures"],
+        visibility=2,
+    )
+    mapping.send(["ok", "fail", "fine"])
+    first, second = mapping.calls(4)
+    assert sorted(first) == ["fail", "fine", "ok"]
+    assert second == ["fail"]
+    assert mapping.sqs.receive_message(QueueUrl=mapping.queue).get("Messages", []) == []
+
+
+def test_a_message_is_given_to_the_mapping_or_to_a_receiver_never_to_both(mapped):
+    mapping = mapped(BatchSize=100, MaximumBatchingWindowInSeconds=1)
+    mapping.send([f"{i}" for i in range(200)])
+    drained = []
+    while got := mapping.sqs.receive_message(QueueUrl=mapping.queue, MaxNumberOfMessages=10).get(
+        "Messages"
+    ):
+        drained += [one["Body"] for one in got]
+        for one in got:
+            mapping.sqs.delete_message(QueueUrl=mapping.queue, ReceiptHandle=one["ReceiptHandle"])
+    handed = [body for call in mapping.calls(200 - len(drained)) for body in call]
+    assert sorted(drained + handed, key=int) == [f"{i}" for i in range(200)]
