@@ -1,0 +1,36 @@
+"""What the IoT policy lets a device do follows from the contract's topic filter."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from workflow.template.ingest import device_topic
+
+THING = "${!iot:Connection.Thing.ThingName}"
+
+
+@pytest.mark.parametrize(
+    ("topic_filter", "topic"),
+    [
+        ("telemetry/fleet/+", f"telemetry/fleet/{THING}"),
+        ("telemetry/+/status", f"telemetry/{THING}/status"),
+        ("site/+/device/+", f"site/*/device/{THING}"),
+        ("telemetry/fleet/#", f"telemetry/fleet/{THING}/*"),
+        ("telemetry/all", "telemetry/all"),
+    ],
+)
+def test_the_last_wildcard_is_the_name_of_the_thing(topic_filter, topic):
+    assert device_topic(topic_filter) == topic
+
+
+def test_a_device_may_connect_as_itself_and_publish_its_own_readings(resources):
+    document = resources["DevicePolicy"]["Properties"]["PolicyDocument"]
+    connect, publish = document["Statement"]
+    assert connect["Action"] == ["iot:Connect"]
+    assert connect["Resource"]["Fn::Sub"].endswith(f":client/{THING}")
+    assert connect["Condition"] == {"Bool": {"iot:Connection.Thing.IsAttached": ["true"]}}
+    assert publish["Action"] == ["iot:Publish"]
+    assert publish["Resource"]["Fn::Sub"].endswith(f":topic/telemetry/golden/{THING}")
+    assert "Subscribe" not in json.dumps(document)

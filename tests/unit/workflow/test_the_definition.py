@@ -1,0 +1,142 @@
+"""The state machine: its golden file, and the promises that a reader of the file would look for."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from telemetry.errors import PermanentError, TransientError, names_of
+from tests.unit.workflow.golden_files import check_golden
+from workflow.definition import MAP_RESULTS_PREFIX, build_definition, resolve
+from workflow.limits import EXPRESS_SECONDS, PAYLOAD, longest_seconds
+from workflow.retries import CHILD_TASK
+from workflow.settings import DefinitionSettings
+
+LAMBDA_SERVICE_ERRORS = {
+    "Lambda.ServiceException",
+    "Lambda.AWSLambdaException",
+    "Lambda.SdkClientException",
+    "Lambda.ClientExecutionTimeoutException",
+    "Lambda.TooManyRequestsException",
+}
+
+
+def children(definition: dict[str, Any]) -> dict[str, Any]:
+    states: dict[str, Any] = definition["States"]["Load batches"]["ItemProcessor"]["States"]
+    return states
+
+
+def tasks(definition: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    every = {**definition["States"], **children(definition)}
+    return {name: state for name, state in every.items() if state["Type"] == "Task"}
+
+
+def test_the_definition_is_the_golden_one(definition):
+    check_golden("definition.json", definition)
+
+
+def test_authoring_twice_gives_the_same_definition(definition):
+    assert json.loads(json.dumps(build_definition().to_dict())) == definition
+
+
+def test_every_task_retries_with_backoff_jitter_and_cap(definition):
+    for name, task in tasks(definition).items():
+        for retry in task["Retry"]:
+            assert retry["JitterStrategy"] == "FULL", name
+            assert retry["BackoffRate"] > 1, name
+            assert retry["MaxDelaySeconds"] >= retry["IntervalSeconds"], name
+
+
+def test_every_function_retries_each_transient_error_and_what_lambda_itself_throws(definition):
+    expected = set(names_of(TransientError)) | LAMBDA_SERVICE_ERRORS
+    for name, task in tasks(definition).items():
+        if task["Resource"].endswith("lambda:invoke"):
+            retried = {error for retry in task["Retry"] for error in retry["ErrorEquals"]}
+            assert expected <= retried, name
+
+
+def test_no_task_retries_a_permanent_error(definition):
+    permanent = set(names_of(PermanentError)) | {"States.ALL"}
+    for name, task in tasks(definition).items():
+        retried = {error for retry in task["Retry"] for error in retry["ErrorEquals"]}
+        assert not retried & permanent, name
+        if task["Resource"].endswith("lambda:invoke"):
+            assert "States.TaskFailed" not in retried, name
+
+
+def test_every_task_and_the_map_catch_everything(definition):
+    catching = {**tasks(definition), "Load batches": definition["States"]["Load batches"]}
+    for name, state in catching.items():
+        assert [c["ErrorEquals"] for c in state["Catch"]] == [["States.ALL"]], name
+
+
+def test_a_batch_fits_the_life_of_an_express_execution_with_all_its_retries(definition):
+    processor = definition["States"]["Load batches"]["ItemProcessor"]
+    assert processor["ProcessorConfig"] == {"Mode": "DISTRIBUTED", "ExecutionType": "EXPRESS"}
+    assert longest_seconds(processor) <= EXPRESS_SECONDS.most
+
+
+def test_longer_retries_inside_a_batch_are_refused(monkeypatch):
+    patient = tuple(
+        type(rule)(errors=rule.errors, interval=30, attempts=5, cap=60) for rule in CHILD_TASK
+    )
+    monkeypatch.setattr("workflow.definition.CHILD_TASK", patient)
+    with pytest.raises(ValueError, match=r"an Express execution lives 300 s"):
+        build_definition()
+
+
+def test_a_function_times_out_before_its_state_does(definition):
+    from workflow.inventory import FUNCTIONS
+
+    timeouts = {f"${{{spec.title}FunctionArn}}": spec.timeout for spec in FUNCTIONS}
+    for name, task in tasks(definition).items():
+        function = task["Parameters"].get("FunctionName")
+        if function:
+            assert task["TimeoutSeconds"] > timeouts[function], name
+
+
+def test_the_payload_stays_the_same_for_any_number_of_batches(definition):
+    load_batches = definition["States"]["Load batches"]
+    assert load_batches["ResultPath"] is None
+    assert load_batches["ResultWriter"]["Parameters"] == {
+        "Bucket": "${DataBucketName}",
+        "Prefix": MAP_RESULTS_PREFIX,
+    }
+    assert len(json.dumps(load_batches["ItemSelector"])) < PAYLOAD.most // 100
+
+
+def test_each_failure_in_a_batch_is_recorded_before_the_batch_fails(definition):
+    states = children(definition)
+    for step in ("Transform", "Validate", "Load"):
+        assert states[step]["Catch"][0]["Next"] == "Record failure"
+    assert states["Record failure"]["Next"] == "Batch failed"
+    assert states["Record failure"]["Parameters"]["Body"].keys() == {
+        "status",
+        "raw_key.$",
+        "error.$",
+        "cause.$",
+    }
+
+
+def test_whatever_breaks_around_the_batches_is_told_before_the_execution_fails(definition):
+    states = definition["States"]
+    for step in ("Extract", "List staged batches", "Load batches", "Summarize"):
+        assert states[step]["Catch"][0]["Next"] == "Tell of breakdown"
+    assert states["Tell of breakdown"]["Next"] == "Broken down"
+
+
+def test_settings_reach_the_definition():
+    graph = build_definition(DefinitionSettings(max_concurrency=3, execution_timeout_seconds=60))
+    made = graph.to_dict()
+    assert made["TimeoutSeconds"] == 60
+    assert made["States"]["Load batches"]["MaxConcurrency"] == 3
+
+
+def test_placeholders_are_resolved_as_cloudformation_does(definition):
+    values = {"ExtractFunctionArn": 'arn:with"quote', "TopicArn": "arn:topic"}
+    resolved = resolve(definition, values)
+    assert resolved["States"]["Extract"]["Parameters"]["FunctionName"] == 'arn:with"quote'
+    assert "${TopicArn}" not in json.dumps(resolved)
+    assert "${LoadFunctionArn}" in json.dumps(resolved)
