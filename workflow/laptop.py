@@ -12,7 +12,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from local.stack import LocalStack, read, start
-from workflow.settings import DatabaseSettings, DefinitionSettings, DeploySettings, TriggerMode, host_target
+from workflow.settings import (
+    DatabaseSettings,
+    DefinitionSettings,
+    DeploySettings,
+    TriggerMode,
+    host_target,
+)
 from workflow.target import CONTRACT_KEY, Target
 
 __all__ = ["bring_up", "local_target"]
