@@ -2,4 +2,8 @@
 
 from __future__ import annotations
 
-pytest_plugins = ["tests.fixtures.local"]
+pytest_plugins = [
+    "tests.fixtures.local",
+    "tests.fixtures.aws_fakes",
+    "tests.fixtures.telemetry_database",
+]

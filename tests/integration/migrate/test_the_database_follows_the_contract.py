@@ -1,0 +1,155 @@
+from dataclasses import replace
+
+import psycopg2
+import pytest
+
+from functions.migrate import handler
+from telemetry import database as shared
+from telemetry.contract import Contract
+from telemetry.database import Credentials
+from telemetry.errors import ConfigurationError, ContractError
+from tests.fixtures.aws_fakes import FakeAws
+from tests.fixtures.telemetry_database import CONTRACT, TABLE, TelemetryDatabase, column
+
+
+def grown(contract: Contract, *columns):
+    return replace(contract, columns=(*contract.columns, *columns))
+
+
+def test_a_fresh_database_gets_everything(empty_database: TelemetryDatabase):
+    done = empty_database.migrate()
+    assert done.table[0] == 'CREATE SCHEMA IF NOT EXISTS "telemetry"'
+    assert empty_database.rows() == []
+    assert empty_database.ledger() == {}
+
+
+def test_the_second_time_changes_nothing(database: TelemetryDatabase):
+    done = database.migrate()
+    assert (done.table, done.role) == ([], "updated")
+
+
+def test_a_new_column_is_added_and_the_rows_stay(database: TelemetryDatabase):
+    database.query(f"INSERT INTO {TABLE} VALUES ('a', now(), 1, NULL)")
+    done = database.migrate(grown(CONTRACT, column("co2", "float", unit="ppm")))
+    assert len(done.table) == 2
+    assert database.query(f"SELECT device_id, co2 FROM {TABLE}") == [("a", None)]
+    assert database.query(f"SELECT col_description('{TABLE}'::regclass, 5)") == [("[ppm]",)]
+
+
+def test_a_refused_change_leaves_all_as_it_was(database: TelemetryDatabase):
+    changed = (*CONTRACT.columns[:2], column("value", "integer"), CONTRACT.columns[3])
+    contract = grown(replace(CONTRACT, columns=changed), column("co2", "float"))
+    with pytest.raises(ContractError, match="TYPE integer"):
+        database.migrate(contract)
+    assert database.migrate().table == []
+
+
+def test_the_statement_of_a_refusal_does_what_is_needed(database: TelemetryDatabase):
+    database.query(f"INSERT INTO {TABLE} VALUES ('a', now(), 1.6, NULL)")
+    changed = (*CONTRACT.columns[:2], column("value", "integer"), CONTRACT.columns[3])
+    contract = replace(CONTRACT, columns=changed)
+    with pytest.raises(ContractError) as caught:
+        database.migrate(contract)
+    database.query(str(caught.value).splitlines()[-1])
+    assert database.migrate(contract).table == []
+    assert database.query(f"SELECT value FROM {TABLE}") == [(2,)]
+
+
+def test_a_view_of_that_name_is_refused(empty_database: TelemetryDatabase):
+    empty_database.query('CREATE SCHEMA telemetry CREATE VIEW "readings" AS SELECT 1 AS x')
+    with pytest.raises(ContractError, match="not a table"):
+        empty_database.migrate()
+
+
+@pytest.mark.parametrize("word", ["SELECT", "INSERT", "UPDATE"])
+def test_the_loader_may_load(database: TelemetryDatabase, word):
+    found = database.query(
+        "SELECT has_table_privilege(%s, %s, %s)", "telemetry_loader", TABLE, word
+    )
+    assert found == [(True,)]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        f"DELETE FROM {TABLE}",
+        f"TRUNCATE {TABLE}",
+        f"DROP TABLE {TABLE}",
+        f"ALTER TABLE {TABLE} ADD COLUMN x int",
+        "CREATE TABLE telemetry.mine (x int)",
+        "CREATE TABLE etl.mine (x int)",
+        "CREATE ROLE mine",
+        "DELETE FROM etl.ledger",
+        "CREATE SCHEMA mine",
+    ],
+)
+def test_the_loader_may_do_nothing_else(database: TelemetryDatabase, statement):
+    connection = database.connect_loader()
+    with connection.cursor() as cursor, pytest.raises(psycopg2.errors.InsufficientPrivilege):
+        cursor.execute(statement)
+    connection.close()
+
+
+@pytest.mark.parametrize("password", ["it's", 'a"b\\c', "pass word;--", "пароль", "p%s{}$$"])
+def test_the_loaders_password_may_hold_anything(database: TelemetryDatabase, password):
+    database.loader = Credentials("telemetry_loader", password)
+    database.migrate()
+    server = database.server
+    psycopg2.connect(
+        host=server.host,
+        port=server.port,
+        dbname=server.name,
+        user="telemetry_loader",
+        password=password,
+    ).close()
+
+
+def test_the_server_never_sees_the_password(database: TelemetryDatabase, monkeypatch):
+    seen = []
+    real = psycopg2.extensions.cursor.execute
+
+    class Spy(psycopg2.extensions.cursor):
+        def execute(self, statement, values=None):
+            seen.append(str(statement))
+            return real(self, statement, values)
+
+    monkeypatch.setattr(
+        database,
+        "connect_owner",
+        lambda: psycopg2.connect(database.server.dsn(), cursor_factory=Spy),
+    )
+    done = database.migrate()
+    assert any("PASSWORD 'SCRAM-SHA-256$" in statement for statement in seen)
+    assert not any(database.loader.password in text for text in [*seen, str(done)])
+
+
+def test_the_owner_can_not_be_the_loader(database: TelemetryDatabase):
+    database.loader = Credentials(database.server.owner, "x")
+    with pytest.raises(ConfigurationError, match="a role of its own"):
+        database.migrate()
+
+
+def test_the_function_reads_both_secrets(
+    empty_database: TelemetryDatabase, aws: FakeAws, monkeypatch, capsys
+):
+    server = empty_database.server
+    monkeypatch.setattr(handler, "load_contract", lambda: CONTRACT)
+    monkeypatch.setenv("LOADER_SECRET_ARN", "arn:loader")
+    monkeypatch.setenv("OWNER_SECRET_ARN", "arn:owner")
+    for name, value in (
+        ("HOST", server.host),
+        ("PORT", str(server.port)),
+        ("NAME", server.name),
+        ("SSLMODE", "prefer"),
+    ):
+        monkeypatch.setenv(f"DATABASE_{name}", value)
+    aws.secrets.hold("arn:loader", "telemetry_loader", "not to be logged")
+    aws.secrets.hold("arn:owner", server.owner, server.owner_password)
+    done = handler.handle({}, None)
+    assert done["role"] in ("created", "updated")
+    assert len(done["table"]) >= 2
+    output = capsys.readouterr().out
+    assert "not to be logged" not in output + str(done)
+    assert server.owner_password not in output + str(done)
+    shared.forget_credentials()
+    psycopg2.connect(server.dsn("telemetry_loader", "'not to be logged'")).close()

@@ -1,0 +1,45 @@
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from telemetry import layout
+
+STARTED = datetime(2026, 11, 23, 1, 30, tzinfo=timezone(timedelta(hours=2)))
+
+
+def test_a_prefix_has_the_utc_date_of_the_start():
+    assert layout.raw_prefix("run", STARTED) == "raw/2026/11/22/run/"
+
+
+@given(
+    batch_id=st.from_regex(r"[A-Za-z0-9_-]{1,80}", fullmatch=True),
+    execution=st.text(st.characters(blacklist_characters="/\n", codec="utf-8"), min_size=1),
+    messages=st.integers(0, 10**9),
+)
+def test_a_raw_key_tells_what_it_was_made_of(batch_id, execution, messages):
+    key = layout.raw_key(layout.raw_prefix(execution, STARTED), batch_id, messages)
+    raw = layout.parse_raw_key(key)
+    assert raw is not None
+    assert (raw.date, raw.execution, raw.batch_id, raw.messages) == (
+        "2026-11-22",
+        execution,
+        batch_id,
+        messages,
+    )
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "raw/2026/11/22/run/",
+        "raw/2026/11/22/run/batch.ndjson.gz",
+        "raw/2026/11/22/run/batch.n3.ndjson",
+        "raw/2026/11/22/batch.n3.ndjson.gz",
+        "clean/2026/11/22/run/batch.n3.ndjson.gz",
+        "raw/2026/11/22/run/more/batch.n3.ndjson.gz",
+    ],
+)
+def test_other_keys_are_not_raw_keys(key):
+    assert layout.parse_raw_key(key) is None
