@@ -58,19 +58,7 @@ def outputs(client: Any, stack: str) -> dict[str, str]:
 def apply_stack(client: Any, request: StackRequest, told: Told) -> Outcome:
     """Make the stack what the request says. Raises :class:`StackError`."""
     kind = _change_set_type(client, request.stack, told)
-    name = f"deploy-{uuid.uuid4().hex[:12]}"
-    client.create_change_set(
-        StackName=request.stack,
-        ChangeSetName=name,
-        ChangeSetType=kind,
-        Capabilities=["CAPABILITY_IAM"],
-        Parameters=[
-            {"ParameterKey": key, "ParameterValue": value}
-            for key, value in request.parameters.items()
-        ],
-        Tags=[{"Key": key, "Value": value} for key, value in request.tags.items()],
-        **request.template,
-    )
+    name = _create_change_set(client, request, kind)
     if not _wait_for_change_set(client, request.stack, name):
         client.delete_change_set(StackName=request.stack, ChangeSetName=name)
         return "unchanged"
@@ -78,6 +66,29 @@ def apply_stack(client: Any, request: StackRequest, told: Told) -> Outcome:
     client.execute_change_set(StackName=request.stack, ChangeSetName=name)
     _wait_for_stack(client, request.stack, seen, request.resources, told)
     return "created" if kind == "CREATE" else "updated"
+
+
+def _create_change_set(client: Any, request: StackRequest, kind: str) -> str:
+    from botocore.exceptions import ClientError
+
+    name = f"deploy-{uuid.uuid4().hex[:12]}"
+    parameters = [{"ParameterKey": k, "ParameterValue": v} for k, v in request.parameters.items()]
+    try:
+        client.create_change_set(
+            StackName=request.stack,
+            ChangeSetName=name,
+            ChangeSetType=kind,
+            Capabilities=["CAPABILITY_IAM"],
+            Parameters=parameters,
+            Tags=[{"Key": key, "Value": value} for key, value in request.tags.items()],
+            **request.template,
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ValidationError":
+            raise
+        reason = error.response["Error"]["Message"]
+        raise StackError(f"CloudFormation refuses stack {request.stack}: {reason}") from error
+    return name
 
 
 def delete_stack(client: Any, stack: str, told: Told) -> None:
@@ -116,7 +127,7 @@ def _wait_for_change_set(client: Any, stack: str, name: str) -> bool:
         if status == "FAILED":
             if any(text in reason for text in NO_CHANGES):
                 return False
-            raise StackError(f"CloudFormation refuses the template of {stack}: {reason}")
+            raise StackError(f"CloudFormation refuses stack {stack}: {reason}")
         time.sleep(pause)
     raise AssertionError("unreachable: the pauses don't end")
 

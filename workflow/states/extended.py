@@ -107,8 +107,8 @@ class LambdaTask(ServiceTask, sdk.LambdaStep):  # type: ignore[misc]
     The optimised integration ``lambda:invoke`` answers with the payload and a kilobyte of response
     metadata around it; the default ``result_selector`` keeps ``{"output": <payload>}``.
 
-    The SDK looks at the machine's configured region to find the partition; a definition must not
-    depend on where it is authored, so the partition is a parameter here.
+    The SDK's own constructor looks up the author's region to find the partition. A definition must
+    not depend on where it is authored, so that is passed over and the partition is a parameter.
     """
 
     def __init__(
@@ -116,6 +116,7 @@ class LambdaTask(ServiceTask, sdk.LambdaStep):  # type: ignore[misc]
         state_id: str,
         *,
         function: str,
+        timeout_seconds: int,
         payload: Any = None,
         partition: str = "aws",
         **fields: Any,
@@ -123,8 +124,14 @@ class LambdaTask(ServiceTask, sdk.LambdaStep):  # type: ignore[misc]
         """``payload``: object with ``.$`` members; ``None`` passes the state's whole input."""
         fields.setdefault("result_selector", {"output.$": "$.Payload"})
         sent = {"Payload.$": "$"} if payload is None else payload_member(payload)
-        super().__init__(state_id, parameters={"FunctionName": function, **sent}, **fields)
-        self.fields["resource"] = f"arn:{partition}:states:::lambda:invoke"
+        sdk.Task.__init__(
+            self,
+            state_id,
+            resource=f"arn:{partition}:states:::lambda:invoke",
+            parameters={"FunctionName": function, **sent},
+            timeout_seconds=timeout_seconds,
+            **fields,
+        )
 
 
 def payload_member(payload: Any) -> dict[str, Any]:
