@@ -1,0 +1,153 @@
+"""Takes a pipeline down. Data goes only when told: without that, anything that holds some stops it.
+
+CloudFormation deletes neither a bucket with objects, nor a policy that certificates use, and a
+deployment with ``retain_data`` tells it to leave the data bucket and its key. All of that is done
+here, when asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from workflow.plan import artifact_bucket_name
+from workflow.stacks import delete_stack, outputs, stack_status
+
+__all__ = ["HoldsDataError", "destroy", "what_is_held"]
+
+Told = Callable[[str], None]
+KEY_DELETION_DAYS = 7
+QUEUES = {
+    "QueueUrl": "messages in the queue",
+    "DeadLetterQueueUrl": "messages in the dead-letter queue",
+    "RuleErrorQueueUrl": "messages that the topic rule could not deliver",
+}
+
+
+class HoldsDataError(RuntimeError):
+    """Raised where deleting would lose something; the message lists what, and how to go on."""
+
+
+def _silent(_: str) -> None:
+    """Tell nobody."""
+
+
+def destroy(
+    session: Any,
+    stack: str,
+    told: Told = _silent,
+    *,
+    with_data: bool = False,
+    endpoint_url: str | None = None,
+) -> bool:
+    """Delete a pipeline's stack; ``False`` where there is none.
+
+    ``with_data`` also deletes queued messages, the data bucket, its key (after seven days' grace),
+    the artifacts, and detaches the devices' certificates. Without it, raises
+    :class:`HoldsDataError` where messages would be lost or certificates left without a policy; the
+    data bucket is left as the deployment's ``retain_data`` says. PostgreSQL is never touched.
+    """
+
+    def client(service: str) -> Any:
+        return session.client(service, endpoint_url=endpoint_url)
+
+    formation = client("cloudformation")
+    if stack_status(formation, stack) is None:
+        return False
+    found = outputs(formation, stack)
+    held = list(what_is_held(found, client("sqs"), client("iot")))
+    if held and not with_data:
+        raise HoldsDataError(
+            f"Stack {stack} still holds {'; '.join(held)}. Let them be loaded, or delete with data."
+        )
+    s3 = client("s3")
+    if with_data and found:
+        told("detaching devices and deleting data")
+        _detach_devices(client("iot"), found["DevicePolicyName"])
+        _empty_bucket(s3, found["DataBucketName"])
+    told(f"deleting stack {stack}")
+    delete_stack(formation, stack, told)
+    if with_data:
+        account = client("sts").get_caller_identity()["Account"]
+        for bucket in (
+            found.get("DataBucketName"),
+            artifact_bucket_name(stack, account, session.region_name),
+        ):
+            _delete_bucket(s3, bucket)
+        _retire_key(client("kms"), found.get("KeyArn"))
+    return True
+
+
+def what_is_held(found: dict[str, str], sqs: Any, iot: Any) -> Iterator[str]:
+    """What deleting the stack with these outputs would lose, in words."""
+    for key, name in QUEUES.items():
+        if key in found:
+            attributes = sqs.get_queue_attributes(
+                QueueUrl=found[key],
+                AttributeNames=[
+                    "ApproximateNumberOfMessages",
+                    "ApproximateNumberOfMessagesNotVisible",
+                ],
+            )["Attributes"]
+            count = sum(int(value) for value in attributes.values())
+            if count:
+                yield f"{count} {name}"
+    if "DevicePolicyName" in found:
+        certificates = len(_certificates(iot, found["DevicePolicyName"]))
+        if certificates:
+            yield f"{certificates} certificates of devices"
+
+
+def _certificates(iot: Any, policy: str) -> list[str]:
+    targets: list[str] = []
+    request: dict[str, Any] = {"policyName": policy}
+    while True:
+        page = iot.list_targets_for_policy(**request)
+        targets += page["targets"]
+        if not page.get("nextMarker"):
+            return targets
+        request["marker"] = page["nextMarker"]
+
+
+def _detach_devices(iot: Any, policy: str) -> None:
+    for certificate in _certificates(iot, policy):
+        iot.detach_policy(policyName=policy, target=certificate)
+
+
+def _empty_bucket(s3: Any, bucket: str) -> None:
+    """Delete every version of every object."""
+    for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+        objects = [
+            {"Key": item["Key"], "VersionId": item["VersionId"]}
+            for item in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+        ]
+        if objects:
+            s3.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
+
+
+def _delete_bucket(s3: Any, bucket: str | None) -> None:
+    """Empty and delete a bucket, where it still is."""
+    from botocore.exceptions import ClientError
+
+    if bucket is None:
+        return
+    try:
+        s3.head_bucket(Bucket=bucket)
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+            return
+        raise
+    _empty_bucket(s3, bucket)
+    s3.delete_bucket(Bucket=bucket)
+
+
+def _retire_key(kms: Any, key: str | None) -> None:
+    """Let the key go, where the stack left it."""
+    if key is None:
+        return
+    try:
+        state = kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"]
+    except kms.exceptions.NotFoundException:
+        return
+    if state == "Enabled":
+        kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=KEY_DELETION_DAYS)
