@@ -51,7 +51,7 @@ def copy_groups(rows: pl.DataFrame, csv: bytes, contract: Contract) -> bytes | N
         pl.lit(value=True), *(pl.col(name).eq_missing(pl.col(name).shift(1)) for name in prefix)
     )
     first = pl.int_range(pl.len()) == 0
-    starts = rows.select((~same | first).arg_true()).to_series().to_list()
+    starts = rows.with_columns(starts=~same | first)["starts"].arg_true().to_list()
     keys = rows.select(pl.col(name).cast(pl.String) for name in prefix)
     times = rows[time].dt.strftime(TIME_FORMAT)
     groups: list[dict[str, Any]] = []

@@ -1,0 +1,196 @@
+"""Hypothesis strategies made from a contract: raw objects as devices fill them, mess included."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+from hypothesis import strategies as st
+
+from telemetry.contract import Column, Contract, Source, load_contract
+
+HERE = Path(__file__).parent
+SHIPPED = HERE.parent.parent / "contracts"
+CONTRACTS = {
+    path.stem: load_contract(path)
+    for path in (*sorted((HERE / "contracts").glob("*.toml")), *sorted(SHIPPED.glob("*.toml")))
+}
+
+Batch = tuple[str, list[bytes]]
+"""Name of a contract in :data:`CONTRACTS` (short, as it is printed), and lines."""
+
+TIMES = st.sampled_from(
+    [
+        "2026-03-01T12:00:00Z",
+        "2026-03-01 12:00:00",
+        "2026-03-01T12:00:00.000+00:00",
+        "2026-03-01T13:00:00+0100",
+        "2026-07-01T12:00:00",
+        "2026-03-29T01:30:00",  # never was in London
+        "2026-10-25T01:30:00",  # was twice
+        "2026-03-01T12:00:00.123456789-05",
+        "0001-01-01T00:00:00+00:01",
+        "9999-12-31T23:59:59.999999Z",
+        "2026-02-29T00:00:00Z",
+        "2026-03-01T12:00:60Z",
+        "2026-03-01T24:00:00Z",
+        "2026-03-01T12:00Z",
+        "2026-03-01",
+        "٢026-03-01T12:00:00Z",
+    ]
+)
+EPOCHS = st.sampled_from(
+    [
+        "1772366400", "1772366400000", "1772366400.5", "1772366400000000000", "1.7723664e9",
+        "1772366400.123456", "1772366400123.4567", "-1", "0", "1e300", "9223372036854775807",
+        "-9223372036854775808", "253402300800", "-62135596801", "0.0000005",
+    ]
+)  # fmt: skip
+NUMBERS = st.one_of(
+    st.integers(-6, 301).map(str),
+    st.integers(-(2**70), 2**70).map(str),
+    st.floats(allow_nan=False, allow_infinity=False).map(repr),
+    st.decimals(-1000, 1000, places=3).map(str),
+    st.sampled_from(
+        [
+            "-0", "-0.0", "0.0", "1.0", "21.40", "1e2", "1E+2", "1e-2", "1e400", "-1e400",
+            "1e22", "9007199254740993.0", "1152921504606846976.0", "12345678901234567.5",
+            "0.1000000000000000055", "32767", "32768", "2147483648", "9223372036854775808",
+            "340282366920938463463374607431768211456", "0.30000000000000004", "-127", "-999.0",
+        ]
+    ),
+)  # fmt: skip
+NOT_NUMBERS = st.sampled_from(["01", "+1", ".5", "1.", "NaN", "Infinity", "-", "0x1", "1_0", "tru"])
+TEXTS = st.one_of(
+    st.sampled_from(
+        [
+            "", " ", "a", "b", "none", "n/a", "NaN", "null", "true", "Yes", "OFF", "unknown",
+            "a,b", 'q"', "x\ny", "\\.", "é𝄞", "\x00", "x\x00y", "\r", " 5 ", "5\u00a0", "inf",
+            "nan", "-999", "+7", ".5", "5.", "1_0", "0x1", "1,5", "٣", "\ufeff", "toolongtext",
+        ]
+    ),
+    st.text(max_size=6),
+)  # fmt: skip
+SPELLED_TEXTS = st.sampled_from(
+    [r'"\ud800"', r'"x\udfffy"', r'"\ud834\udd1e"', r'"\u0061"', r'"\/"', r'"\u0000"', '"\t"']
+)
+BLANKS = st.sampled_from(["", "", "", " ", "\n", "\t \r\n"])
+ODDITIES = st.sampled_from(["null", "true", "false", "{}", "[]", "[1]", '{"at":1}', '"', "nul"])
+
+
+def quoted(text: str, ascii_only: bool = False) -> str:
+    return json.dumps(text, ensure_ascii=ascii_only)
+
+
+def values(column: Column) -> st.SearchStrategy[str]:
+    """JSON texts for one column: more often good than not."""
+    good: st.SearchStrategy[str]
+    if column.type == "timestamp":
+        good = TIMES.map(quoted) | EPOCHS | EPOCHS.map(quoted)
+    elif column.type == "text":
+        good = st.sampled_from(["a", "b", "c"]).map(quoted) | TEXTS.map(quoted)
+    elif column.type == "boolean":
+        good = st.sampled_from(["true", "false", "1", "0", '"yes"', '"F"', "1.0", '"0.0"'])
+    else:
+        good = st.integers(0, 3).map(str) | NUMBERS | NUMBERS.map(quoted)
+    markers = st.sampled_from([json.dumps(marker) for marker in column.missing] or ["null"])
+    mess = st.one_of(markers, ODDITIES, NUMBERS, NOT_NUMBERS, TEXTS.map(quoted), SPELLED_TEXTS)
+    return st.one_of(good, good, good, mess)
+
+
+@st.composite
+def objects(draw: st.DrawFn, members: dict[str, Any]) -> str:
+    """JSON text of an object with some of the members, in any order, now and then twice."""
+    names = draw(st.lists(st.sampled_from(sorted(members)), max_size=len(members) + 2))
+    if draw(st.integers(0, 3)):
+        names = [*draw(st.permutations(sorted(members))), *names[:1]]
+    parts = []
+    for name in names:
+        below = members[name]
+        value = draw(objects(below) if isinstance(below, dict) else below)
+        spelled = quoted(name) if draw(st.integers(0, 30)) else f'"\\u{ord(name[0]):04x}{name[1:]}"'
+        parts.append(f"{draw(BLANKS)}{spelled}{draw(BLANKS)}:{value}{draw(BLANKS)}")
+    return "{" + ",".join(parts) + "}"
+
+
+def _tree(contract: Contract, scope: str) -> dict[str, Any]:
+    tree: dict[str, Any] = {"unknown": ODDITIES | NUMBERS}
+    for column in contract.columns:
+        for source in column.sources:
+            if source.scope == scope:
+                _plant(tree, source, values(column))
+    return tree
+
+
+def _plant(tree: dict[str, Any], source: Source, value: st.SearchStrategy[str]) -> None:
+    *parents, leaf = source.path
+    for name in parents:
+        tree = tree.setdefault(name, {})
+    tree[leaf] = value
+
+
+def messages(contract: Contract) -> st.SearchStrategy[bytes]:
+    """Payloads: mostly as the contract has them, some of them broken in some way."""
+    reading = objects(_tree(contract, "reading"))
+    whole = _tree(contract, "reading") | _tree(contract, "message")
+    text = objects(whole)
+    if contract.readings:
+        elements = st.lists(st.one_of(reading, reading, reading, ODDITIES), max_size=4)
+        array = elements.map(lambda items: "[" + ",".join(items) + "]")
+        tree = _tree(contract, "message")
+        holder = tree
+        for name in contract.readings[:-1]:
+            holder = holder.setdefault(name, {})
+        holder[contract.readings[-1]] = st.one_of(array, array, array, ODDITIES)
+        text = st.one_of(text, objects(tree), objects(tree), objects(tree))
+    good = text.map(lambda found: found.encode("utf-8", "surrogatepass"))
+    return st.one_of(good, good, good, broken(good))
+
+
+def broken(good: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:
+    """Torn, glued, wrapped or invented messages; some try to reach into their neighbours."""
+    return st.one_of(
+        st.binary(max_size=30),
+        st.tuples(good, st.integers(1, 40)).map(lambda pair: pair[0][: -pair[1]]),
+        st.tuples(good, st.sampled_from([b"", b",", b"\n", b"x", b"\x00", b"]"]), good).map(b"".join),
+        good.map(lambda found: b"[" + found + b"]"),
+        good.map(lambda found: b"\xef\xbb\xbf" + found),
+        good.map(lambda found: found.replace(b'"', b"\xff", 1)),
+        st.sampled_from(
+            [
+                b"", b"null", b"17", b'"x"', b"[]", b"{}", b"{} ", b'{"a":[{}', b"{}]}", b'{"a":[[{}',
+                b'{}]},{"b":[{}', b"{}],[{}", b'{"a":1},{"a":2}', b'{"readings":[{}', b"{}}", b"{",
+                b'{"a":NaN}', b'{"a":-Infinity}', b"{'a':1}", b'{"a":1,}', b'{"a" 1}', b"\xed\xa0\x80",
+                b'{"a":' + b"[" * 1200 + b"]" * 1200 + b"}", b'{"a":' + b"[" * 300 + b"]" * 300 + b"}",
+            ]
+        ),
+    )  # fmt: skip
+
+
+@st.composite
+def lines(draw: st.DrawFn, contract: Contract) -> bytes:
+    """One line of a raw object."""
+    if not draw(st.integers(0, 30)):
+        return draw(st.binary(max_size=40) | st.sampled_from([b"{}", b"[1]", b'"payload"', b"  "]))
+    topic = contract.topic.replace("+", draw(st.sampled_from(["a", "b", "é", ""])))
+    envelope = {
+        "message_id": draw(st.sampled_from(["m1", "m2", "m3", 'm"', "é"])),
+        "topic": draw(st.sampled_from([topic, topic, topic, None, ""])),
+        "client_id": draw(st.sampled_from(["a", None, "\u00e9\\"])),
+        "received_at": draw(st.sampled_from([1772366400000, 1772366400001, None, 0, 2**62])),
+        "payload": base64.b64encode(draw(messages(contract))).decode(),
+    }
+    compact = draw(st.sampled_from([(",", ":"), (", ", ": ")]))
+    return json.dumps(envelope, separators=compact, ensure_ascii=draw(st.booleans())).encode()
+
+
+@st.composite
+def batches(draw: st.DrawFn) -> Batch:
+    """The lines of a raw object, some of them delivered twice."""
+    name = draw(st.sampled_from(sorted(CONTRACTS)))
+    sent = draw(st.lists(lines(CONTRACTS[name]), max_size=12))
+    if sent and draw(st.booleans()):
+        sent = [*sent, draw(st.sampled_from(sent))]
+    return name, [line.replace(b"\n", b"") for line in sent]
