@@ -1,0 +1,120 @@
+"""The same batch twice at once, and batches that share rows: exact counts, no deadlock."""
+
+import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+
+import pytest
+
+from functions.load import rows as ways
+from functions.load.loading import load_batch
+from tests.fixtures.telemetry_database import (
+    CONTRACT,
+    KEEP_LAST,
+    MemoryCopy,
+    TelemetryDatabase,
+    make_batch,
+    make_copy,
+)
+
+THREADS = 4
+
+
+def load_all(database: TelemetryDatabase, batches, contract=CONTRACT, grouped=True):
+    """Loads (batch id, rows) all at the same moment; raises what any of them raised."""
+    start = threading.Barrier(len(batches))
+
+    def one(batch):
+        batch_id, rows = batch
+        content, groups = make_copy(rows)
+        with closing(database.connect_loader()) as connection:
+            start.wait(10)
+            return load_batch(
+                connection,
+                contract,
+                make_batch(batch_id, len(rows)),
+                MemoryCopy(content),
+                lambda: groups if grouped else [],
+                seconds=30,
+            )
+
+    with ThreadPoolExecutor(len(batches)) as threads:
+        return list(threads.map(one, batches))
+
+
+@pytest.mark.parametrize("attempt", range(5))
+def test_the_same_batch_at_the_same_time_is_loaded_once(database, attempt):
+    rows = [(f"d{device}", second, 1.0, None) for device in range(20) for second in range(20)]
+    loaded = load_all(database, [("one", rows)] * THREADS)
+    assert sorted(result.repeated for result in loaded) == [False] + [True] * (THREADS - 1)
+    assert {result.entry.inserted for result in loaded} == {400}
+    assert len(database.rows()) == 400
+
+
+@pytest.mark.parametrize("grouped", [True, False], ids=["straight", "staged"])
+@pytest.mark.parametrize("attempt", range(3))
+def test_the_same_rows_in_different_batches_are_inserted_once(database, attempt, grouped):
+    rows = [(f"d{device}", second, 1.0, None) for device in range(20) for second in range(20)]
+    batches = [(f"b{number}", rows) for number in range(THREADS)]
+    loaded = load_all(database, batches, grouped=grouped)
+    assert sum(result.entry.inserted for result in loaded) == 400
+    assert sum(result.entry.unchanged for result in loaded) == 400 * (THREADS - 1)
+    assert len(database.rows()) == 400
+
+
+def some_rows(chance: random.Random, number: int):
+    """Late rows of some devices and new ones of others, the newer the higher the number."""
+    return [
+        (f"d{device:02d}", second, float(second), None)
+        for device in chance.sample(range(12), 8)
+        for second in chance.sample(range(number * chance.choice([0, 10]), number * 10 + 20), 15)
+    ]
+
+
+@pytest.mark.parametrize("contract", [CONTRACT, KEEP_LAST], ids=lambda c: c.on_conflict)
+@pytest.mark.parametrize("seed", range(6))
+def test_overlapping_batches_of_all_ways_add_up_without_deadlock(database, contract, seed):
+    chance = random.Random(seed)
+    expected = set()
+    for number in range(4):
+        batches = [(f"{number}-{i}", some_rows(chance, number)) for i in range(THREADS)]
+        before = len(expected)
+        expected |= {row[:2] for _, rows in batches for row in rows}
+        loaded = load_all(database, batches, contract, grouped=chance.random() < 0.8)
+        assert sum(result.entry.inserted for result in loaded) == len(expected) - before
+        # The value follows from the key, so that nothing ever differs.
+        assert sum(result.entry.updated for result in loaded) == 0
+    assert {row[:2] for row in database.rows()} == expected
+    assert len(database.ledger()) == 4 * THREADS
+
+
+def test_keep_last_under_contention_counts_each_row_once(database):
+    keys = [(f"d{device}", second) for device in range(10) for second in range(10)]
+    batches = [
+        (f"b{number}", [(*key, float(number), None) for key in keys]) for number in range(THREADS)
+    ]
+    loaded = load_all(database, batches, KEEP_LAST)
+    assert sum(result.entry.inserted for result in loaded) == 100
+    assert sum(result.entry.updated for result in loaded) == 100 * (THREADS - 1)
+    assert len({row[2] for row in database.rows()}) == 1  # one batch's values, not a mixture
+
+
+def test_two_loads_that_go_both_ways_can_not_block_one_another(database, monkeypatch):
+    load_all(database, [("zero", [("a", 5, 1.0, None), ("b", 5, 1.0, None)])])
+    meeting = threading.Barrier(2)
+    copy_straight = ways._Insertion._copy_straight
+
+    def copy_and_wait_for_the_other(self, ranges):
+        copied = copy_straight(self, ranges)
+        with suppress(threading.BrokenBarrierError):
+            meeting.wait(0.5)
+        return copied
+
+    monkeypatch.setattr(ways._Insertion, "_copy_straight", copy_and_wait_for_the_other)
+    # What one load copies straight, the other one merges after what it copies straight itself.
+    first = [("a", 9, 1.0, None), ("b", 1, 1.0, None), ("b", 9, 1.0, None)]
+    second = [("a", 1, 1.0, None), ("a", 9, 1.0, None), ("b", 9, 1.0, None)]
+    loaded = load_all(database, [("one", first), ("two", second)])
+    assert sum(result.entry.inserted for result in loaded) == 4
+    assert len(database.rows()) == 6
