@@ -39,8 +39,8 @@ _START_TIMEOUT = 120.0
 _STOP_TIMEOUT = 60.0
 _FILE = "stack.json"
 
-_tethers: dict[Path, subprocess.Popen[bytes]] = {}
-"""Supervisors that stop when this process ends: the open pipe is what keeps them going."""
+_started: dict[Path, subprocess.Popen[bytes]] = {}
+"""Supervisors that this process started. A tethered one lives by the pipe that is open here."""
 
 
 class LocalStackError(RuntimeError):
@@ -111,6 +111,7 @@ def start(state: Path, *, tether: bool = False, emulator_python: Path | None = N
         running = read(state)
         if running is not None:
             return running
+        _let_go(state)
         command = [sys.executable, "-m", "local.supervisor", "--state", str(state)]
         if tether:
             command.append("--tether")
@@ -126,8 +127,7 @@ def start(state: Path, *, tether: bool = False, emulator_python: Path | None = N
                 stderr=log,
                 start_new_session=True,  # neither Ctrl-C nor a closed terminal reaches it
             )
-        if tether:
-            _tethers[state] = supervisor
+        _started[state] = supervisor
         return _wait_until_up(state, supervisor, log_file)
 
 
@@ -138,15 +138,12 @@ def stop(state: Path) -> bool:
     if recorded is None:
         return False
     was_running = read(state) is not None
-    supervisor = recorded.processes["supervisor"].find()
+    identity = recorded.processes["supervisor"]
+    supervisor = identity.find()
     if supervisor is not None:
         supervisor.terminate()
-        _wait(supervisor, _STOP_TIMEOUT)
-    tethered = _tethers.pop(state, None)
-    if tethered is not None:
-        if tethered.stdin is not None:
-            tethered.stdin.close()
-        tethered.wait(_STOP_TIMEOUT)
+        _has_ended(identity, _STOP_TIMEOUT)
+    _let_go(state)
     clear_leftovers(state)
     return was_running
 
@@ -180,9 +177,9 @@ def clear_leftovers(state: Path) -> list[str]:
         if process is not None:
             found.append(role)
             process.terminate()
-            if not _wait(process, 10.0):
+            if not _has_ended(identity, 10.0):
                 process.kill()
-                _wait(process, 10.0)
+                _has_ended(identity, 10.0)
     (state / _FILE).unlink(missing_ok=True)
     return found
 
@@ -215,18 +212,31 @@ def _wait_until_up(state: Path, supervisor: subprocess.Popen[bytes], log: Path) 
             return stack
         if supervisor.poll() is not None or time.monotonic() > deadline:
             tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:]
-            if supervisor.poll() is None:
-                supervisor.terminate()
+            supervisor.terminate()
+            _let_go(state)
             raise LocalStackError("The local stack did not start:\n" + "\n".join(tail))
         time.sleep(0.05)
 
 
-def _wait(process: psutil.Process, patience: float) -> bool:
-    """Whether the process ended within so many seconds."""
-    try:
-        process.wait(patience)
-    except psutil.TimeoutExpired:
-        return False
+def _let_go(state: Path) -> None:
+    """Close the tether of a supervisor that this process started, and reap it."""
+    child = _started.pop(state, None)
+    if child is not None:
+        if child.stdin is not None:
+            child.stdin.close()
+        child.wait(_STOP_TIMEOUT)
+
+
+def _has_ended(identity: ProcessId, patience: float) -> bool:
+    """Whether the process ended within so many seconds.
+
+    One that nobody has reaped yet has ended too: process 1 of a container often never does.
+    """
+    deadline = time.monotonic() + patience
+    while identity.find() is not None:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
     return True
 
 

@@ -8,6 +8,7 @@ folder, and its temporary files are removed when it starts and when it stops.
 
     <folder>/emulator.log
     <folder>/mqtt-ca.pem     signs the MQTT listener's certificate
+    <folder>/keys/           a signing key that takes the emulator time to make
     <folder>/tmp/            temporary files: unpacked functions and layers
 """
 
@@ -118,6 +119,8 @@ class Emulator:
             "TZ": "UTC",
             "HOME": temporary,
             "TMPDIR": temporary,
+            "STATE_DIR": str(self.folder / "keys"),
+            "S3_DATA_DIR": str(self.folder / "tmp" / "s3"),
             "BIND_HOST": HOST,
             "GATEWAY_PORT": str(http_port),
             "IOT_MTLS_PORT": str(mqtt_port),
