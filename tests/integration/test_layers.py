@@ -44,7 +44,7 @@ def names(path: Path) -> list[str]:
 
 @pytest.fixture
 def offline_folder(cached, tmp_path):
-    """An empty build folder with the wheels of the real one, and pip cut off from any index."""
+    """An empty build folder with the wheels of the real one: pip then asks no index."""
     (tmp_path / "wheels").symlink_to((BUILD_FOLDER / "wheels").resolve())
     return tmp_path
 
@@ -73,8 +73,13 @@ def test_everything_lies_where_lambda_looks_for_it(cached):
 
 @pytest.mark.parametrize(
     ("layer", "package"),
-    [("shared", "telemetry"), ("shared", "aws_xray_sdk"), ("shared", "aws_lambda_powertools")]
-    + [("polars", "polars"), ("postgres", "psycopg2")],
+    [
+        ("shared", "telemetry"),
+        ("shared", "aws_xray_sdk"),
+        ("shared", "aws_lambda_powertools"),
+        ("polars", "polars"),
+        ("postgres", "psycopg2"),
+    ],
 )
 def test_each_layer_holds_its_packages(cached, layer, package):
     assert f"python/{package}/__init__.py" in names(cached[layer].path)
@@ -153,9 +158,9 @@ def test_wheels_newer_than_the_runtimes_own_libraries_are_not_taken():
 def test_a_layer_that_cannot_be_built_says_why_and_what_to_do(tmp_path, monkeypatch):
     copy = tmp_path / "layers"
     (copy / "postgres").mkdir(parents=True)
-    (copy / "postgres" / "requirements.txt").write_text("psycopg2-binary==2.9.13\n")
+    (copy / "postgres" / "requirements.txt").write_text("psycopg2-binary is what we need\n")
     monkeypatch.setattr(build, "LAYERS_FOLDER", copy)
-    with pytest.raises(LayerBuildError, match="hash") as failed:
+    with pytest.raises(LayerBuildError, match="Invalid requirement") as failed:
         build_layer("postgres", HOST, folder=tmp_path)
     assert "make lock" in str(failed.value)
 
