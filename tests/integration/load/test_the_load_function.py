@@ -1,0 +1,189 @@
+"""The Lambda function around a load: reference in, outcome object and result out."""
+
+import json
+import secrets
+
+import pytest
+
+from functions.load import handler
+from telemetry.database import Credentials
+from telemetry.errors import BatchCorruptError, BatchMissingError, DatabaseRefusedError
+from telemetry.layout import outcome_key
+from tests.fixtures.aws_fakes import BUCKET, FakeAws, LambdaContext
+from tests.fixtures.telemetry_database import CONTRACT, TelemetryDatabase, make_copy
+
+ROWS = [("a", 1, 1.0, "x"), ("b", 2, 2.0, None)]
+RAW_KEY = "raw/2026/11/23/run/one.n2.ndjson.gz"
+EVENT = {
+    "bucket": BUCKET,
+    "batch_id": "one",
+    "raw_key": RAW_KEY,
+    "execution": "run",
+    "report_key": "reports/one.json",
+    "copy_key": "copy/one.csv",
+    "read": 4,
+    "accepted": 2,
+    "duplicates": 1,
+    "rejected": 1,
+    "verdict": "pass",
+}
+REPORT = {
+    "batch_id": "one",
+    "contract": "fleet",
+    "contract_digest": CONTRACT.digest,
+    "raw_key": RAW_KEY,
+    "execution": "run",
+    "messages": 2,
+    "raw_bytes": 100,
+    "read": 4,
+    "accepted": 2,
+    "duplicates": 1,
+    "rejected": 1,
+    "rejected_by": {"not_json": 1},
+    "empty_messages": 0,
+    "columns": {},
+    "min_time": "2026-11-23T06:00:01+00:00",
+    "max_time": "2026-11-23T06:00:02+00:00",
+    "copy": {
+        "key": "copy/one.csv",
+        "rows": 2,
+        "bytes": 0,
+        "columns": ["device_id", "ts", "value", "note"],
+        "groups_key": "copy/one.groups.json",
+    },
+}
+
+
+@pytest.fixture
+def staged(database: TelemetryDatabase, aws: FakeAws, monkeypatch):
+    """A transformed and validated batch in S3, and the function's settings."""
+    server = database.server
+    monkeypatch.setattr(handler, "load_contract", lambda: CONTRACT)
+    monkeypatch.setenv("LOADER_SECRET_ARN", "arn:loader")
+    for name, value in (
+        ("HOST", server.host),
+        ("PORT", str(server.port)),
+        ("NAME", server.name),
+        ("SSLMODE", "prefer"),
+    ):
+        monkeypatch.setenv(f"DATABASE_{name}", value)
+    aws.secrets.hold("arn:loader", database.loader.username, database.loader.password)
+    content, groups = make_copy(ROWS)
+    aws.s3.objects["copy/one.csv"] = content
+    aws.s3.objects["copy/one.groups.json"] = json.dumps(
+        {
+            "groups": [
+                {
+                    "key": list(group.key),
+                    "offset": group.range[0],
+                    "length": group.range[1] - group.range[0],
+                    "rows": group.rows,
+                    "min_time": group.min_time,
+                    "max_time": group.min_time,
+                }
+                for group in groups
+            ]
+        }
+    ).encode()
+    aws.s3.objects["reports/one.json"] = json.dumps(REPORT).encode()
+    return aws
+
+
+def test_a_batch_is_loaded_and_its_outcome_written(staged: FakeAws, database):
+    result = handler.handle(EVENT, LambdaContext())
+    assert result == {
+        "batch_id": "one",
+        "status": "loaded",
+        "inserted": 2,
+        "updated": 0,
+        "unchanged": 0,
+        "repeated": False,
+    }
+    assert database.rows() == ROWS
+    assert json.loads(staged.s3.objects[outcome_key("run", "one")]) == {
+        "batch_id": "one",
+        "raw_key": RAW_KEY,
+        "status": "loaded",
+        "read": 4,
+        "accepted": 2,
+        "duplicates": 1,
+        "rejected": 1,
+        "inserted": 2,
+        "updated": 0,
+        "unchanged": 0,
+    }
+
+
+def test_a_replay_writes_the_outcome_again_under_its_own_execution(staged: FakeAws, database):
+    handler.handle(EVENT, None)
+    result = handler.handle({**EVENT, "execution": "replay"}, None)
+    assert (result["repeated"], result["inserted"]) == (True, 2)
+    outcomes = [staged.s3.objects[outcome_key(name, "one")] for name in ("run", "replay")]
+    assert outcomes[0] == outcomes[1]
+    assert database.ledger()["one"]["execution"] == "run"
+
+
+def test_a_quarantined_batch_reads_no_copy_object(staged: FakeAws, database):
+    del staged.s3.objects["copy/one.csv"]
+    result = handler.handle({**EVENT, "verdict": "quarantine"}, None)
+    assert (result["status"], result["inserted"]) == ("quarantined", 0)
+    assert database.rows() == []
+    assert json.loads(staged.s3.objects[outcome_key("run", "one")])["status"] == "quarantined"
+
+
+def test_without_groups_all_rows_take_the_careful_way(staged: FakeAws, database):
+    report = {**REPORT, "copy": {k: v for k, v in REPORT["copy"].items() if k != "groups_key"}}
+    staged.s3.objects["reports/one.json"] = json.dumps(report).encode()
+    assert handler.handle(EVENT, None)["inserted"] == 2
+    assert database.rows() == ROWS
+
+
+@pytest.mark.parametrize("gone", ["reports/one.json", "copy/one.csv", "copy/one.groups.json"])
+def test_a_missing_object_leaves_nothing_behind(staged: FakeAws, database, gone):
+    del staged.s3.objects[gone]
+    with pytest.raises(BatchMissingError, match=gone):
+        handler.handle(EVENT, None)
+    assert (database.rows(), database.ledger()) == ([], {})
+    assert outcome_key("run", "one") not in staged.s3.objects
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"copy": 1}', b"\xff"])
+@pytest.mark.parametrize("key", ["reports/one.json", "copy/one.groups.json"])
+def test_an_unreadable_object_is_corrupt(staged: FakeAws, database, key, content):
+    staged.s3.objects[key] = content
+    with pytest.raises(BatchCorruptError, match="replay"):
+        handler.handle(EVENT, None)
+    assert (database.rows(), database.ledger()) == ([], {})
+
+
+def test_a_rotated_password_is_read_again(staged: FakeAws, database):
+    handler.handle({**EVENT, "verdict": "quarantine"}, None)
+    database.loader = Credentials(database.loader.username, secrets.token_hex(8))
+    database.migrate()
+    staged.secrets.hold("arn:loader", database.loader.username, database.loader.password)
+    assert handler.handle(EVENT, None)["inserted"] == 2
+    assert staged.secrets.calls == ["get_secret_value"] * 2
+
+
+def test_a_wrong_password_is_refused_and_not_shown(staged: FakeAws, database, capsys):
+    staged.secrets.hold("arn:loader", database.loader.username, "wrong-but-secret")
+    with pytest.raises(DatabaseRefusedError, match="authentication failed") as caught:
+        handler.handle(EVENT, None)
+    assert "wrong-but-secret" not in str(caught.value) + capsys.readouterr().out
+
+
+def test_the_session_names_the_batch(staged: FakeAws, database, monkeypatch):
+    names = []
+    real = handler.load_batch
+
+    def watched(connection, *args, **kwargs):
+        names.extend(
+            database.query(
+                "SELECT application_name FROM pg_stat_activity WHERE usename = 'telemetry_loader'"
+            )
+        )
+        return real(connection, *args, **kwargs)
+
+    monkeypatch.setattr(handler, "load_batch", watched)
+    handler.handle(EVENT, None)
+    assert names == [("telemetry load one",)]
