@@ -79,4 +79,3 @@ def _tell(loaded: Loaded) -> None:
         metrics.count("RowsInserted", entry.inserted)
         metrics.count("RowsUpdated", entry.updated)
         metrics.count("RowsUnchanged", entry.unchanged)
-        metrics.count("BatchesQuarantined", int(entry.status == "quarantined"))

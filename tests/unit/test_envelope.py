@@ -1,0 +1,114 @@
+"""From an SQS body to an envelope: whatever the body is, nothing of it is lost."""
+
+import base64
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from functions.extract.envelope import envelope_line
+
+MEMBERS = {"message_id", "topic", "client_id", "received_at", "payload"}
+
+
+def encode(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def read(body: str):
+    line = envelope_line("m-1", body)
+    assert line.endswith(b"\n")
+    assert line.count(b"\n") == 1
+    assert line.isascii()
+    envelope = json.loads(line)
+    assert envelope.keys() == MEMBERS
+    assert envelope["message_id"] == "m-1"
+    return envelope
+
+
+def rule_body(**changed) -> str:
+    body = {
+        "payload": encode(b'{"a": 1}'),
+        "topic": "telemetry/fleet/box-1",
+        "client_id": "box-1",
+        "received_at": 1795414200000,
+    }
+    return json.dumps({**body, **changed})
+
+
+@given(
+    payload=st.binary(max_size=200),
+    topic=st.none() | st.text(st.characters(codec="utf-8")),
+    client_id=st.none() | st.text(st.characters(codec="utf-8")),
+    received_at=st.none() | st.integers(-(2**63) + 1, 2**63 - 1),
+)
+def test_what_the_rule_wrote_is_passed_on(payload, topic, client_id, received_at):
+    body = rule_body(
+        payload=encode(payload), topic=topic, client_id=client_id, received_at=received_at
+    )
+    envelope = read(body)
+    assert base64.b64decode(envelope["payload"], validate=True) == payload
+    assert (envelope["topic"], envelope["client_id"], envelope["received_at"]) == (
+        topic,
+        client_id,
+        received_at,
+    )
+
+
+@given(body=st.text() | st.text(st.characters(codec="utf-8")).map(json.dumps))
+def test_any_other_body_is_the_payload(body):
+    envelope = read(body)
+    assert base64.b64decode(envelope["payload"]) == body.encode("utf-8", "surrogatepass")
+    assert (envelope["topic"], envelope["client_id"], envelope["received_at"]) == (None,) * 3
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "null",
+        "[]",
+        "not json",
+        '{"a": 1',
+        "[" * 100_000,
+        '{"payload":' * 50_000,
+        "1" * 10_000,
+        rule_body(payload=None),
+        rule_body(payload=7),
+        rule_body(payload="not base64!"),
+        rule_body(payload="YQ"),
+        rule_body(payload="YQ==\n"),
+        rule_body(payload="YQ==YQ=="),
+        rule_body(payload="ÿ"),
+        rule_body(topic=3),
+        rule_body(client_id=["box"]),
+        rule_body(topic="\ud800"),
+        rule_body(received_at="1795414200000"),
+        rule_body(received_at=1.5),
+        rule_body(received_at=True),
+        rule_body(received_at=2**63),
+        rule_body().replace("1795414200000", "NaN"),
+        rule_body().replace("1795414200000", "9" * 5000),
+        rule_body().replace('"topic"', '"tropic"'),
+        json.dumps({"payload": encode(b"{}"), "temperature": 3}),
+    ],
+    ids=lambda body: ascii(body[:40]),
+)
+def test_what_the_rule_did_not_write_is_kept_whole(body):
+    envelope = read(body)
+    assert base64.b64decode(envelope["payload"]) == body.encode()
+    assert (envelope["topic"], envelope["client_id"], envelope["received_at"]) == (None,) * 3
+
+
+def test_members_that_the_rule_adds_later_do_no_harm():
+    assert read(rule_body(principal="x"))["topic"] == "telemetry/fleet/box-1"
+
+
+def test_the_payload_is_canonical_base64_whatever_the_spare_bits_were():
+    assert read(rule_body(payload="YR=="))["payload"] == "YQ=="
+
+
+def test_an_empty_payload_stays_empty():
+    envelope = read(rule_body(payload=""))
+    assert (envelope["payload"], envelope["client_id"]) == ("", "box-1")
