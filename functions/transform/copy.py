@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+from itertools import pairwise
 from typing import Any, Literal
 
 import polars as pl
@@ -55,7 +56,7 @@ def copy_groups(rows: pl.DataFrame, csv: bytes, contract: Contract) -> bytes | N
     keys = rows.select(pl.col(name).cast(pl.String) for name in prefix)
     times = rows[time].dt.strftime(TIME_FORMAT)
     groups: list[dict[str, Any]] = []
-    for start, end in zip(starts, [*starts[1:], rows.height], strict=True):
+    for start, end in pairwise([*starts, rows.height]):
         offset = ends[start - 1] if start else 0
         groups.append(
             {

@@ -46,7 +46,9 @@ class Problem(NamedTuple):
 def broken_rules(contract: Contract, *, skip: frozenset[str] = frozenset()) -> Iterator[Problem]:
     """All breaches; the columns named in ``skip`` have been complained about already."""
     for rule in CONTRACT_RULES:
-        yield from rule(contract)
+        for problem in rule(contract):
+            if not any(problem.key.startswith(f"columns.{name}.") for name in skip):
+                yield problem
     for column in contract.columns:
         if column.name not in skip:
             for column_rule in COLUMN_RULES:

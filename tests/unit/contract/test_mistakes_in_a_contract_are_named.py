@@ -1,0 +1,166 @@
+"""Each mistake is reported with the file, the key and what to write instead."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from telemetry.contract import parse_contract
+from telemetry.errors import ContractError
+
+GOOD = """
+name = "good"
+topic = "lab/+"
+[table]
+name = "readings"
+key = ["id", "ts"]
+[columns.id]
+type = "text"
+max_length = 20
+required = true
+[columns.ts]
+type = "timestamp"
+required = true
+[columns.v]
+type = "float"
+"""
+
+
+def complaints(text: str) -> list[str]:
+    with pytest.raises(ContractError) as caught:
+        parse_contract(text.encode(), "good.toml")
+    return str(caught.value).splitlines()
+
+
+def test_the_good_one_is_good() -> None:
+    parse_contract(GOOD.encode(), "good.toml")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "remedy"),
+    [
+        ('name = "good"', "", "name", "add it"),
+        ('name = "good"', 'name = "Good one"', "name", "use up to 40"),
+        ('name = "good"', "name = 7", "name", "write a text"),
+        ('name = "good"', 'name = "good"\nowner = "me"', "owner", "use one of name"),
+        ('topic = "lab/+"', 'topic = "lab/#"', "topic", "write 'a/b/+'"),
+        ('topic = "lab/+"', 'topic = "+"', "topic", "write 'a/b/+'"),
+        ('topic = "lab/+"', 'topic = "$aws/+"', "topic", "use letters"),
+        ('topic = "lab/+"', f'topic = "{"a/" * 8}+"', "topic", "shorten it"),
+        ('name = "readings"', 'name = "Readings"', "table.name", "use a-z"),
+        ('name = "readings"', f'name = "{"a" * 64}"', "table.name", "PostgreSQL keeps 63"),
+        ('name = "readings"', 'name = "r"\nschema = "etl"', "table.schema", "use another"),
+        ('name = "readings"', 'name = "r"\nschema = "pg_x"', "table.schema", "use another"),
+        ('key = ["id", "ts"]', "", "table.key", "list the columns"),
+        ('key = ["id", "ts"]', "key = []", "table.key", "name at least one"),
+        ('key = ["id", "ts"]', 'key = ["id", "x"]', "table.key", "add [columns.x]"),
+        ('key = ["id", "ts"]', 'key = ["id", "id"]', "table.key", "name each once"),
+        ('key = ["id", "ts"]', 'key = ["id", "v"]', "columns.v.required", "required = true"),
+        ('key = ["id", "ts"]', 'key = ["ts", "id"]', "table.key", "put it last"),
+        ("max_length = 20", "", "columns.id.max_length", "say 128"),
+        ("max_length = 20", "max_length = 601", "table.key", "keep to 600"),
+        ("max_length = 20", "max_length = 0", "columns.id.max_length", "write 1 up"),
+        ("max_length = 20", "max_length = true", "columns.id.max_length", "write a whole number"),
+        ('type = "timestamp"', 'type = "datetime"', "columns.ts.type", "use one of text, smallint"),
+        ('type = "timestamp"', "", "columns.ts.type", "use one of text, smallint"),
+        ("[columns.v]", "[columns.V]", "columns.V", "use a-z"),
+        ("[columns.v]", "[columns.xmin]", "columns.xmin", "rename"),
+        ("[columns.v]", f"[columns.{'v' * 64}]", f"columns.{'v' * 64}", "PostgreSQL keeps 63"),
+    ],
+)
+def test_one_slip_gives_one_message(old: str, new: str, key: str, remedy: str) -> None:
+    assert old in GOOD
+    found = complaints(GOOD.replace(old, new, 1))
+    assert [line for line in found if line.startswith(f"good.toml: {key}: ") and remedy in line]
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize(
+    ("column", "key", "remedy"),
+    [
+        ("unti = 'm'", "unti", "use one of type, from"),
+        ("range = [5, 1]", "range", "write [1, 5]"),
+        ("range = [1]", "range", "write [least, most]"),
+        ("range = [nan, 1]", "range", "write [least, most]"),
+        ("range = ['a', 'b']", "range", "write [least, most]"),
+        ("max_length = 5", "max_length", "it is for text"),
+        ("formats = ['iso8601']", "formats", "it is for timestamp"),
+        ("timezone = 'UTC'", "timezone", "it is for timestamp"),
+        ("from = []", "from", "name at least one"),
+        ("from = ['a', 'a']", "from", "name each once"),
+        ("from = 3", "from", "write a list of texts"),
+        ("from = '$when'", "from", "use one of $topic"),
+        ("from = 'a..b'", "from", "write a path such as"),
+        ("missing = 'x'", "missing", "write a list"),
+        ("missing = [[1]]", "missing", "use texts, numbers"),
+        ("missing = [nan]", "missing", "use texts, numbers"),
+        ("on_invalid = 'drop'", "on_invalid", "use one of reject, null"),
+        ("required = 'yes'", "required", "write true or false"),
+        ("required = true\non_invalid = 'null'", "on_invalid", "remove it or required"),
+    ],
+)
+def test_a_slip_in_a_column_names_the_column(column: str, key: str, remedy: str) -> None:
+    (line,) = complaints(GOOD + column)
+    assert line.startswith(f"good.toml: columns.v.{key}: ")
+    assert remedy in line
+
+
+@pytest.mark.parametrize(
+    ("column", "key"),
+    [
+        ("type = 'text'\nrange = [1, 2]", "range"),
+        ("type = 'boolean'\nrange = [0, 1]", "range"),
+        ("type = 'smallint'\nrange = [0, 40000]", "range"),
+        ("type = 'timestamp'\nformats = ['rfc822']", "formats"),
+        ("type = 'timestamp'\nformats = ['epoch_s', 'epoch_ms']", "formats"),
+        ("type = 'timestamp'\nformats = ['epoch_ms']\nfrom = '$received_at'", "formats"),
+        ("type = 'timestamp'\ntimezone = 'Mars/Olympus'", "timezone"),
+        ("type = 'float'\nfrom = 'v'", "from"),
+    ],
+)
+def test_a_rule_of_a_type_is_told(column: str, key: str) -> None:
+    (line,) = complaints(f"{GOOD}[columns.w]\n{column}")
+    assert line.startswith(f"good.toml: columns.w.{key}: ")
+
+
+@pytest.mark.parametrize(
+    ("checks", "key"),
+    [
+        ("max_reject_share = 1.5", "max_reject_share"),
+        ("warn_reject_share = -0.1", "warn_reject_share"),
+        ("completeness = {nothing = 0.5}", "completeness.nothing"),
+        ("completeness = {v = 2}", "completeness.v"),
+        ("min_readings = -1", "min_readings"),
+        ("max_rejects = 1", "max_rejects"),
+    ],
+)
+def test_checks_are_checked(checks: str, key: str) -> None:
+    (line,) = complaints(f"{GOOD}[checks]\n{checks}")
+    assert line.startswith(f"good.toml: checks.{key}: ")
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    text = GOOD.replace("lab/+", "lab").replace('"float"', '"real"') + "colour = 'red'"
+    assert len(complaints(text)) == 3
+
+
+def test_a_float_can_not_be_in_the_key() -> None:
+    text = GOOD.replace('key = ["id", "ts"]', 'key = ["v"]') + "required = true"
+    assert "use bigint or text" in complaints(text)[0]
+
+
+def test_a_table_has_a_limit_of_columns() -> None:
+    more = "".join(f"[columns.c{n}]\ntype = 'float'\n" for n in range(1600))
+    assert "1600 a table holds" in complaints(GOOD + more)[0]
+
+
+@pytest.mark.parametrize("text", [b"name = ", b"\xff", b"a = 1\na = 2"])
+def test_what_is_not_toml_is_told_as_such(text: bytes) -> None:
+    with pytest.raises(ContractError, match=r"^good\.toml: is not (TOML|UTF-8)"):
+        parse_contract(text, "good.toml")
+
+
+def test_an_empty_file_asks_for_what_is_needed() -> None:
+    keys = {re.split(": ", line)[1] for line in complaints("")}
+    assert keys == {"name", "topic", "table.name", "table.key", "columns"}
