@@ -23,7 +23,6 @@ __all__ = [
     "DefinitionError",
     "Limit",
     "check_definition",
-    "check_payload",
     "definition_problems",
     "longest_seconds",
 ]
@@ -125,13 +124,6 @@ def check_definition(definition: dict[str, Any]) -> None:
     problems = list(definition_problems(definition))
     if problems:
         raise DefinitionError("The state machine's definition:\n  " + "\n  ".join(problems))
-
-
-def check_payload(name: str, payload: object) -> None:
-    """Raises ``ValueError`` where an execution's input would be refused for its size."""
-    size = len(json.dumps(payload).encode())
-    if size > PAYLOAD.most:
-        raise ValueError(f"{name}: {size:,} bytes, {PAYLOAD.most:,} at most ({PAYLOAD.page})")
 
 
 def definition_problems(definition: dict[str, Any]) -> Iterator[str]:

@@ -9,10 +9,8 @@ from typing import Any
 import pytest
 
 from workflow.limits import (
-    PAYLOAD,
     DefinitionError,
     check_definition,
-    check_payload,
     definition_problems,
 )
 
@@ -117,9 +115,3 @@ def test_a_name_used_inside_and_outside_the_map_is_refused(definition):
     for step in ("Transform", "Validate", "Load"):
         states[step]["Catch"][0]["Next"] = "Summarize"
     assert "Summarize: the name is used twice" in list(definition_problems(broken))
-
-
-def test_an_input_larger_than_the_service_takes_is_refused():
-    check_payload("input", {"prefix": "raw/2026/11/23/x/"})
-    with pytest.raises(ValueError, match="262,144 at most"):
-        check_payload("input", {"records": "x" * PAYLOAD.most})

@@ -10,7 +10,7 @@ import pytest
 from telemetry.errors import PermanentError, TransientError, names_of
 from tests.unit.workflow.golden_files import check_golden
 from workflow.definition import MAP_RESULTS_PREFIX, build_definition, resolve
-from workflow.limits import EXPRESS_SECONDS, PAYLOAD, longest_seconds
+from workflow.limits import EXPRESS_SECONDS, HISTORY_EVENTS, PAYLOAD, longest_seconds
 from workflow.retries import CHILD_TASK
 from workflow.settings import DefinitionSettings
 
@@ -105,6 +105,15 @@ def test_the_payload_stays_the_same_for_any_number_of_batches(definition):
         "Prefix": MAP_RESULTS_PREFIX,
     }
     assert len(json.dumps(load_batches["ItemSelector"])) < PAYLOAD.most // 100
+
+
+def test_the_history_stays_short_for_any_number_of_batches_and_retries(definition):
+    # Entered and exited, and at most five events for each attempt of a task or map.
+    attempts = [
+        1 + sum(retry["MaxAttempts"] for retry in state.get("Retry", ()))
+        for state in definition["States"].values()
+    ]
+    assert sum(2 + 5 * tried for tried in attempts) < HISTORY_EVENTS.most // 10
 
 
 def test_each_failure_in_a_batch_is_recorded_before_the_batch_fails(definition):
