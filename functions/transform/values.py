@@ -39,9 +39,11 @@ def read_text(texts: pl.Series, column: Column) -> Read:
 
 
 def read_float(texts: pl.Series, column: Column) -> Read:
-    """Finite doubles."""
+    """Finite doubles. There is one zero: ``-0`` is read as 0, however it is spelled."""
     del column
-    return Read(read_numbers(texts.str.strip_chars(BLANK)) + 0.0)  # -0.0 becomes 0.0
+    value = read_numbers(texts.str.strip_chars(BLANK))
+    zero = (value == 0).fill_null(value=False)
+    return Read(value.zip_with(~zero, value.abs()) if zero.any() else value)
 
 
 def read_whole(texts: pl.Series, column: Column) -> Read:
