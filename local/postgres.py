@@ -34,6 +34,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from local.ordinary_user import let_reach, let_run, ordinary_user
 from local.tether import tethered
 
 __all__ = ["Database", "PostgresError", "PostgresServer", "binary", "free_port", "temporary_server"]
@@ -42,7 +43,6 @@ HOST = "127.0.0.1"
 DATABASE_NAME = "telemetry"
 OWNER = "telemetry_owner"
 SUPERUSER = "postgres"
-_SYSTEM_USER = "pgserver"
 _START_TIMEOUT = 60.0
 """Seconds; crash recovery after a kill may replay a few hundred megabytes of log."""
 _STOP_TIMEOUT = 30.0
@@ -119,7 +119,7 @@ class PostgresServer:
         self.log_file = self.folder / "postgres.log"
         self.process: subprocess.Popen[bytes] | None = None
         self._port = 0
-        self._user = _system_user() if os.geteuid() == 0 else None
+        self._user = ordinary_user() if os.geteuid() == 0 else None
 
     @property
     def database(self) -> Database:
@@ -133,8 +133,9 @@ class PostgresServer:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         if self._user is not None:
-            _let_reach(self.folder)
-            _let_run(binary("postgres").parent.parent)
+            self._user = self._owner_of_data() or self._user
+            let_reach(self.folder)
+            let_run(binary("postgres"))
         if not (self.folder / "data").exists():
             self._make_cluster()
         for attempt in range(1, _PORT_ATTEMPTS + 1):
@@ -195,6 +196,13 @@ class PostgresServer:
         if done.returncode != 0:
             raise PostgresError(f"initdb failed in {self.folder}:\n{done.stderr.strip()}")
         fresh.rename(self.folder / "data")
+
+    def _owner_of_data(self) -> tuple[int, int] | None:
+        """The user an earlier run made the cluster as, which may not be today's choice."""
+        data = self.folder / "data"
+        if not data.exists() or data.stat().st_uid == 0:
+            return None
+        return data.stat().st_uid, data.stat().st_gid
 
     def _choose_port(self, *, fresh: bool) -> int:
         try:
@@ -304,37 +312,3 @@ def _password(file: Path) -> str:
 def _environment() -> dict[str, str]:
     """A clean environment: the caller's ``PG*`` and ``LC_*`` must not reach the server."""
     return {"PATH": os.defpath, "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
-
-
-def _system_user() -> tuple[int, int]:
-    """User and group id that the server runs as when root starts it."""
-    import pwd
-
-    for make in (True, False):
-        try:
-            entry = pwd.getpwnam(_SYSTEM_USER)
-            return entry.pw_uid, entry.pw_gid
-        except KeyError:
-            if make and shutil.which("useradd"):
-                command = ["useradd", "--system", "--no-create-home", _SYSTEM_USER]
-                subprocess.run(command, check=False, capture_output=True)
-    nobody = pwd.getpwnam("nobody")  # no useradd here (Alpine): any user but root will do
-    return nobody.pw_uid, nobody.pw_gid
-
-
-def _let_reach(folder: Path) -> None:
-    """Give other users search permission on a folder and those above it, where it lacks."""
-    for path in (folder, *folder.parents):
-        mode = path.stat().st_mode
-        if not mode & 0o001:
-            path.chmod(mode | 0o001)
-
-
-def _let_run(install: Path) -> None:
-    """Let other users read and run the wheel's files (a umask of 077 hides them)."""
-    _let_reach(install)
-    if (install / "bin" / "postgres").stat().st_mode & 0o005 == 0o005:
-        return
-    for path in (install, *install.rglob("*")):
-        mode = path.stat().st_mode
-        path.chmod(mode | (0o005 if path.is_dir() or mode & 0o100 else 0o004))

@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 
+import psutil
 import psycopg2
 import pytest
 
@@ -83,6 +84,20 @@ def test_a_lost_password_file_gets_a_new_password(folder):
         database = server.start()
         assert database.owner_password != first
         assert rows(database, "SELECT 1") == [(1,)]
+    finally:
+        server.stop()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has a choice of users")
+def test_the_server_runs_as_whoever_owns_its_data(folder):
+    server = PostgresServer(folder)
+    server.start()
+    server.stop()
+    for path in (folder / "data", *(folder / "data").rglob("*")):
+        os.chown(path, 65534, 65534)
+    try:
+        assert rows(server.start(), "SELECT 1") == [(1,)]
+        assert psutil.Process(server.process.pid).uids().real == 65534
     finally:
         server.stop()
 
