@@ -61,6 +61,8 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
 def decompress(body: bytes, key: str) -> bytes:
     """The lines of a raw object. Raises ``BatchCorruptError`` where it is no whole gzip file."""
     try:
+        if not body:  # which gzip.decompress takes for a whole file of nothing
+            raise EOFError("it is empty")
         return gzip.decompress(body)
     except (OSError, EOFError, zlib.error) as error:
         raise BatchCorruptError(
