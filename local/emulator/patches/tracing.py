@@ -144,9 +144,6 @@ def _trace_executions() -> None:
             answer = start(data)  # its thread copies this context
         finally:
             _position.reset(token)
-        if position is not None and answer[0] == 200:
-            arn = json.loads(answer[2])["executionArn"]
-            stepfunctions._executions[arn]["traceHeader"] = position.header()
         return answer
 
     def run_execution(arn: str) -> None:

@@ -114,7 +114,7 @@ def test_only_the_failures_a_function_reports_come_again(mapped):
         BatchSize=10,
         MaximumBatchingWindowInSeconds=1,
         FunctionResponseTypes=["ReportBatchItemFailures"],
-        visibility=2,
+        visibility=5,  # long enough for a cold start on a busy machine
     )
     mapping.send(["ok", "fail", "fine"])
     first, second = mapping.calls(4)
