@@ -81,8 +81,12 @@ _DENIED_CODES = frozenset(
         "AccessDeniedException",
         "InvalidAccessKeyId",
         "InvalidClientTokenId",
+        "KMS.AccessDeniedException",
         "KMS.DisabledException",
         "KMS.NotFoundException",
+        "KmsAccessDenied",
+        "KmsDisabled",
+        "KmsNotFound",
         "SignatureDoesNotMatch",
         "UnrecognizedClientException",
     }
