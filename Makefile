@@ -5,8 +5,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP_FLAGS := --quiet --disable-pip-version-check --require-hashes
+# Twice quiet: a machine's own pip configuration may warn about places we do not use.
+PIP_FLAGS := --quiet --quiet --disable-pip-version-check --require-hashes
 UV ?= uv
+# Lambda's Python runtimes bring these; a second copy in a layer would only take room.
+RUNTIME_HAS := boto3 botocore s3transfer urllib3 python-dateutil six
 
 .DEFAULT_GOAL := help
 .PHONY: help run test slow lint format lock clean
@@ -14,13 +17,13 @@ UV ?= uv
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(VENV)/.run .emulator-venv/.done  ## The whole pipeline, end to end, on this machine
+run: $(VENV)/.run .emulator-venv/.done .build/.done  ## The whole pipeline, end to end, on this machine
 	@"$(BIN)/etl" demo
 
-test: $(VENV)/.test .emulator-venv/.done  ## The test suite
+test: $(VENV)/.test .emulator-venv/.done .build/.done  ## The test suite
 	@"$(BIN)/python" -m pytest
 
-slow: $(VENV)/.test .emulator-venv/.done  ## The slower suites: real data, chaos, full property runs
+slow: $(VENV)/.test .emulator-venv/.done .build/.done  ## The slower suites: real data, chaos, full property runs
 	@HYPOTHESIS_PROFILE=ci "$(BIN)/python" -m pytest -m slow --timeout 1500
 
 lint: $(VENV)/.test  ## Style and types
@@ -35,6 +38,11 @@ lock:  ## Pin every requirement anew, with hashes (needs uv)
 	    --custom-compile-command "make lock" \
 	    $$([ $$name = run ] && echo "-c requirements/test.txt") \
 	    requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+	@for layer in shared polars postgres; do \
+	  $(UV) pip compile -q --generate-hashes --no-emit-index-url --universal --python-version 3.11 \
+	    --custom-compile-command "make lock" -c requirements/test.txt \
+	    $$([ $$layer = shared ] && printf -- '--no-emit-package %s ' $(RUNTIME_HAS)) \
+	    layers/$$layer/requirements.in -o layers/$$layer/requirements.txt || exit 1; done
 
 clean:  ## Remove everything this Makefile and `etl` made in this folder
 	@rm -rf .venv .emulator-venv .build .local *.egg-info
@@ -60,4 +68,10 @@ $(VENV)/.test: $(VENV)/.run requirements/test.txt
 	@echo "==> Creating the AWS emulator's own environment in .emulator-venv"
 	@$(PYTHON) -m venv .emulator-venv
 	@.emulator-venv/bin/python -m pip install $(PIP_FLAGS) -r requirements/emulator.txt
+	@touch $@
+
+# Wheels are fetched here, so that neither the tests nor a later run needs the network.
+.build/.done: layers/shared/requirements.txt layers/polars/requirements.txt layers/postgres/requirements.txt | $(VENV)/.run
+	@echo "==> Building the Lambda layers"
+	@"$(BIN)/python" -m layers.build --host
 	@touch $@

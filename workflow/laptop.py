@@ -75,6 +75,8 @@ def bring_up(
         trigger_mode=trigger,
         schedule_expression=schedule,
         queue_window_seconds=window,
+        # Short, so that one sees the messages of a killed function come back.
+        visibility_timeout_seconds=30,
         tuning={"DRAIN_SECONDS": "5"},
         retain_data=False,
     )

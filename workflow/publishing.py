@@ -29,6 +29,9 @@ MESSAGE_BYTES = 120 * 1024
 """Largest payload we make, with room for the topic: AWS IoT takes 128 KB a message
 (AWS IoT Core message broker limits, AWS General Reference, read 2026-11)."""
 
+UNLIMITED_INTERVAL = 1e-5
+"""Seconds between readings of a fleet without a rate; no device gets this fast here."""
+
 Progress = Callable[[int, int], None]
 """Called with the messages and readings published so far."""
 
@@ -48,6 +51,13 @@ class FleetPlan:
     seed: int = 1
     name: str = "device"
     """Things are called ``<name>-0001`` and so on."""
+
+    @property
+    def interval(self) -> float:
+        """Seconds between a device's readings at this rate; without one, as short as can be."""
+        if not self.rate:
+            return UNLIMITED_INTERVAL
+        return self.devices / (self.rate * self.readings_per_message)
 
 
 def register_devices(
@@ -74,7 +84,9 @@ def simulate(
     publication, started = new_publication("simulate")
     start = datetime.fromisoformat(started)
     devices = [
-        SimulatedDevice(contract, name, plan.seed, start, plan.readings_per_message, plan.mess)
+        SimulatedDevice(
+            contract, name, plan.seed, start, plan.readings_per_message, plan.mess, plan.interval
+        )
         for name in names
     ]
     truth = Truth()

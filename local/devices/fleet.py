@@ -19,6 +19,8 @@ from telemetry.contract.model import Column, Contract, Source
 __all__ = ["SimulatedDevice", "Truth", "device_topic"]
 
 Kind = str
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+PER_SECOND = {"epoch_s": 1, "epoch_ms": 10**3, "epoch_us": 10**6, "epoch_ns": 10**9}
 MESSAGE_MESS: tuple[Kind, ...] = ("sent again", "torn", "binary")
 READING_MESS: tuple[Kind, ...] = ("number as text", "missing marker", "out of range", "no time")
 
@@ -56,11 +58,14 @@ class SimulatedDevice:
     readings_per_message: int = 20
     mess: float = 0.02
     """Share of messages, and of readings, that are messy (0..1)."""
+    interval: float = 1.0
+    """Seconds between two readings; no shorter than the contract's timestamps can tell apart."""
     truth: Truth = field(default_factory=Truth)
 
     def __post_init__(self) -> None:
         self._random = random.Random(f"{self.seed}/{self.thing}")  # noqa: S311 - not a secret
         self._clock = self.start.astimezone(UTC)
+        self._step = max(self.interval, _resolution(self.contract))
         self._walk: dict[str, float] = {}
         self._sequence = 0
         self._last: tuple[bytes, Truth] | None = None
@@ -109,7 +114,9 @@ class SimulatedDevice:
 
     def _reading(self, message: dict[str, Any]) -> tuple[dict[str, Any], bool]:
         """One reading and whether it must become a row; ``message`` takes the outer members."""
-        self._clock += timedelta(milliseconds=self._random.randrange(900, 1100))
+        # Never faster than the interval says: a clock that ran ahead of real time would meet the
+        # readings of the device's next simulation.
+        self._clock += timedelta(seconds=self._step)
         self._sequence += 1
         reading: dict[str, Any] = {}
         for column in self.contract.columns:
@@ -185,9 +192,15 @@ def _span(column: Column) -> tuple[float, float]:
 def _timestamp(moment: datetime, column: Column) -> Any:
     form = column.formats[0]
     if form == "iso8601":
-        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    scale = {"epoch_s": 1, "epoch_ms": 10**3, "epoch_us": 10**6, "epoch_ns": 10**9}[form]
-    return int(moment.timestamp() * 1000) * scale // 1000
+        return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    microseconds = (moment - EPOCH) // timedelta(microseconds=1)
+    return microseconds * PER_SECOND[form] // 10**6
+
+
+def _resolution(contract: Contract) -> float:
+    """Seconds that two readings must be apart to have different timestamps, as we write them."""
+    forms = [column.formats[0] for column in contract.columns if column.type == "timestamp"]
+    return max((1 / min(PER_SECOND.get(form, 10**6), 10**6) for form in forms), default=0.0)
 
 
 def _put(target: dict[str, Any], path: tuple[str, ...], value: Any) -> None:

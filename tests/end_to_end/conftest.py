@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import tempfile
-from collections.abc import Callable, Iterator
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from local.stack import stop
@@ -14,8 +20,6 @@ from workflow.cli.data import settle
 from workflow.laptop import bring_up
 from workflow.reconcile import Reconciliation
 from workflow.target import Target
-
-BringUp = Callable[[Path], Target]
 
 
 @pytest.fixture(scope="module")
@@ -41,3 +45,47 @@ def pipeline(request: pytest.FixtureRequest) -> Iterator[Target]:
 def account(target: Target, seconds: float = 120.0) -> Reconciliation:
     """The reconciliation once nothing is under way."""
     return settle(target, seconds)
+
+
+@contextmanager
+def killing_one(target: Target, function: str) -> Iterator[list[int]]:
+    """Kill (SIGKILL) one process of a function while it works; yields the list of the killed."""
+    assert target.local is not None
+    emulator = target.local.processes["emulator"].find()
+    assert emulator is not None
+    killed: list[int] = []
+    enough = threading.Event()
+
+    def hunt() -> None:
+        used: dict[int, float] = {}
+        while not enough.is_set() and not killed:
+            for process in emulator.children(recursive=True):
+                # A process that burns time between two looks is in the middle of a call.
+                if _serves(process, function) and _has_worked(process, used):
+                    os.kill(process.pid, signal.SIGKILL)
+                    killed.append(process.pid)
+                    return
+            time.sleep(0.002)
+
+    hunter = threading.Thread(target=hunt)
+    hunter.start()
+    try:
+        yield killed
+    finally:
+        enough.set()
+        hunter.join()
+
+
+def _serves(process: psutil.Process, function: str) -> bool:
+    try:
+        return process.environ().get("AWS_LAMBDA_FUNCTION_NAME", "").endswith(f"-{function}")
+    except psutil.Error:
+        return False
+
+
+def _has_worked(process: psutil.Process, used: dict[int, float]) -> bool:
+    try:
+        now = sum(process.cpu_times()[:2])
+    except psutil.Error:
+        return False
+    return now > used.setdefault(process.pid, now)

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import threading
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 
-from tests.end_to_end.conftest import account
+from tests.end_to_end.conftest import account, killing_one
 from workflow.executions import follow, latest, start
 from workflow.publishing import FleetPlan, publish_file, simulate
 from workflow.target import Target
@@ -71,40 +67,15 @@ def _wait_for_trace(target: Target, arn: str) -> dict[str, object]:
     raise AssertionError("no trace arrived")
 
 
-@pytest.mark.parametrize("function", ["transform", "load"])
+@pytest.mark.parametrize("function", ["stage", "transform", "validate", "load", "summarize"])
 def test_killing_a_function_in_the_middle_loses_and_doubles_nothing(
     pipeline: Target, function: str
 ) -> None:
-    killed: list[int] = []
-    stop = threading.Event()
-    emulator = pipeline.local.processes["emulator"].find()  # type: ignore[union-attr]
-    assert emulator is not None
-
-    def kill_once() -> None:
-        while not stop.is_set() and not killed:
-            for child in emulator.children(recursive=True):
-                if _serves(child, function) and child.cpu_times().user >= 0:
-                    os.kill(child.pid, signal.SIGKILL)
-                    killed.append(child.pid)
-                    return
-            time.sleep(0.005)
-
-    killer = threading.Thread(target=kill_once)
-    killer.start()
-    simulate(pipeline, pipeline.contract, PLAN)
-    stop_after = account(pipeline)
-    stop.set()
-    killer.join()
-    assert killed, f"no {function} process was seen"
-    assert stop_after.problems() == []
-
-
-def _serves(process: psutil.Process, function: str) -> bool:
-    try:
-        name = process.environ().get("AWS_LAMBDA_FUNCTION_NAME", "")
-    except psutil.Error:
-        return False
-    return function in name.lower()
+    with killing_one(pipeline, function) as killed:
+        simulate(pipeline, pipeline.contract, PLAN)
+        found = account(pipeline)
+    assert killed, f"no process of {function} was seen at work"
+    assert found.problems() == []
 
 
 def test_executions_are_started_by_the_queue(pipeline: Target) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.live import Live
@@ -16,6 +17,10 @@ from workflow.cli.context import console, guard, notes
 from workflow.cli.data import settle, table_name, tell
 from workflow.cli.stack import DEFAULT_CONTRACT, ContractOption
 from workflow.target import Target
+
+if TYPE_CHECKING:
+    from workflow.executions import Execution
+    from workflow.publishing import FleetPlan
 
 SETTLE_SECONDS = 90.0
 SCHEDULE_AFTER = timedelta(seconds=8)
@@ -83,17 +88,19 @@ def _once(after: timedelta) -> str:
     return f"at({datetime.now(UTC) + after:%Y-%m-%dT%H:%M:%S})"
 
 
-def _publish(target: Target, plan: object) -> None:
-    import threading
-
+def _publish(target: Target, plan: FleetPlan) -> None:
     from workflow.publishing import simulate
 
-    sent = [0, 0]
+    sent = (0, 0)
     failure: list[BaseException] = []
+
+    def note(messages: int, readings: int) -> None:
+        nonlocal sent
+        sent = messages, readings
 
     def publish() -> None:
         try:
-            simulate(target, target.contract, plan, lambda m, r: sent.__setitem__(slice(2), [m, r]))  # type: ignore[arg-type]
+            simulate(target, target.contract, plan, note)
         except BaseException as error:
             failure.append(error)
 
@@ -105,10 +112,12 @@ def _publish(target: Target, plan: object) -> None:
             thread.join(0.5)
     if failure:
         raise failure[0]
-    console.print(f"published {sent[0]:,} messages, {sent[1]:,} readings, 2 % of them messy")
+    console.print(
+        f"published {sent[0]:,} messages, {sent[1]:,} readings, {plan.mess:.0%} of them messy"
+    )
 
 
-def _progress(target: Target, sent: list[int]) -> Table:
+def _progress(target: Target, sent: tuple[int, int]) -> Table:
     from workflow.reconcile import queue_depth, staged_messages
 
     batches, staged = staged_messages(target.client("s3"), target.bucket)
@@ -125,15 +134,25 @@ def _progress(target: Target, sent: list[int]) -> Table:
 
 
 def _tell_executions(target: Target) -> None:
-    from workflow.executions import latest
-
-    found = latest(target, 1000)
+    found = _ended_executions(target)
     by_queue = sum(e.name.startswith("esm-") for e in found)
     ended = sum(e.status == "SUCCEEDED" for e in found)
     console.print(
         f"{len(found)} executions ({by_queue} started by the queue, "
         f"{len(found) - by_queue} by the schedule), {ended} succeeded"
     )
+
+
+def _ended_executions(target: Target) -> list[Execution]:
+    """All executions, once the last has ended: rows are there before Summarize has run."""
+    from workflow.executions import latest
+
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while True:
+        found = latest(target, 1000)
+        if time.monotonic() > deadline or all(e.status != "RUNNING" for e in found):
+            return found
+        time.sleep(0.2)
 
 
 def _tell_end(phases: Phases, *, keep: bool) -> None:

@@ -28,7 +28,7 @@ def up(
         str, typer.Option(help="EventBridge Scheduler expression.")
     ] = "rate(1 minute)",
     window: Annotated[
-        int, typer.Option(min=0, max=300, help="Seconds the queue trigger gathers messages.")
+        int, typer.Option(min=1, max=300, help="Seconds the queue trigger gathers messages.")
     ] = 5,
 ) -> None:
     """Start the stand-ins on this machine and deploy the template to them. Safe to repeat."""
