@@ -1,0 +1,27 @@
+"""The contract in docs/contract.md is a real one, and the page knows every key and reason."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import get_args
+
+from telemetry.contract import parse_contract
+from telemetry.contract.model import ColumnType, TimestampFormat
+from telemetry.contract.parse import _COLUMN_KEYS
+
+PAGE = (Path(__file__).parents[3] / "docs" / "contract.md").read_text(encoding="utf-8")
+
+
+def test_the_example_is_a_sound_contract() -> None:
+    (example,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    contract = parse_contract(example.encode(), "docs/contract.md")
+    assert contract.readings == ("data", "readings")
+    assert all(key in example for key in _COLUMN_KEYS)
+
+
+def test_every_type_format_and_reason_is_on_the_page() -> None:
+    reasons = ("not_utf8", "not_json", "not_an_object", "not_an_array", "missing:<column>")
+    reasons += ("invalid:<column>", "out_of_range:<column>", "too_long:<column>")
+    for word in (*get_args(ColumnType), *get_args(TimestampFormat), *reasons):
+        assert f"`{word}`" in PAGE, word
