@@ -22,7 +22,6 @@ def substitutions(target: Target) -> dict[str, str]:
     """What ``${...}`` in a definition stand for in a deployed stack."""
     functions = target.client("lambda")
     values = {
-        "Partition": target.outputs["StateMachineArn"].split(":")[1],
         "DataBucketName": target.bucket,
         "TopicArn": target.outputs["TopicArn"],
     }

@@ -18,7 +18,7 @@ from workflow.target import Target
 
 __all__ = ["flatten", "load_trace", "timeline"]
 
-BAR = 40
+BAR = 28
 """Characters of the widest bar."""
 
 
@@ -89,7 +89,7 @@ def timeline(trace: dict[str, Any]) -> Table:
     whole = max(max(span["end"] for span in spans) - begin, 1e-6)
     table = Table(title=f"trace {trace['trace_id']}  {whole:.3f} s", title_justify="left")
     table.add_column("stage", no_wrap=True)
-    table.add_column("ms", justify="right")
+    table.add_column("ms", justify="right", no_wrap=True, min_width=7)
     table.add_column("timeline", no_wrap=True)
     for span in spans:
         seconds = span["end"] - span["start"]

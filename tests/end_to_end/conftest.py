@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +14,7 @@ import psutil
 import pytest
 
 from local.stack import stop
+from tests.fixtures.local import state_folder
 from workflow.cli.data import settle
 from workflow.laptop import bring_up
 from workflow.reconcile import Reconciliation
@@ -25,21 +24,20 @@ from workflow.target import Target
 @pytest.fixture(scope="module")
 def pipeline(request: pytest.FixtureRequest) -> Iterator[Target]:
     """A pipeline of the module's ``CONTRACT`` and ``TRIGGER``, in a path with a space."""
-    state = Path(tempfile.mkdtemp(prefix="etl state ")) / ".local"
     module = request.module
-    try:
-        yield bring_up(
-            state,
-            "end-to-end",
-            Path(module.CONTRACT),
-            trigger=getattr(module, "TRIGGER", "queue"),
-            schedule="rate(1 minute)",
-            window=getattr(module, "WINDOW", 1),
-            tether=True,
-        )
-    finally:
-        stop(state)
-        shutil.rmtree(state.parent, ignore_errors=True)
+    with state_folder() as state:
+        try:
+            yield bring_up(
+                state,
+                "end-to-end",
+                Path(module.CONTRACT),
+                trigger=getattr(module, "TRIGGER", "queue"),
+                schedule="rate(1 day)",
+                window=getattr(module, "WINDOW", 1),
+                tether=True,
+            )
+        finally:
+            stop(state)
 
 
 def account(target: Target, seconds: float = 120.0) -> Reconciliation:

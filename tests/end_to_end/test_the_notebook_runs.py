@@ -1,4 +1,4 @@
-"""The notebook is executed for real, cell by cell, against its own stand-ins."""
+"""The notebook is executed for real, cell by cell, against stand-ins of its own."""
 
 from __future__ import annotations
 
@@ -9,22 +9,19 @@ import pytest
 from nbclient import NotebookClient
 
 from local.stack import stop
+from tests.fixtures.local import state_folder
 
 NOTEBOOK = Path("notebooks/build_and_run.ipynb")
 
 
-@pytest.mark.timeout(240)
-def test_the_notebook_runs_from_its_first_cell_to_its_last(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    state = tmp_path / "state"
-    monkeypatch.setenv("ETL_STATE", str(state))
+def test_the_notebook_runs_from_its_first_cell_to_its_last(monkeypatch: pytest.MonkeyPatch) -> None:
     notebook = nbformat.read(NOTEBOOK, as_version=4)
-    try:
-        NotebookClient(
-            notebook, timeout=200, resources={"metadata": {"path": str(NOTEBOOK.parent)}}
-        ).execute()
-    finally:
-        stop(state)
-    executed = [c for c in notebook.cells if c.cell_type == "code"]
-    assert all(cell.execution_count for cell in executed)
+    with state_folder() as state:
+        monkeypatch.setenv("ETL_STATE", str(state))
+        try:
+            NotebookClient(
+                notebook, timeout=200, resources={"metadata": {"path": str(NOTEBOOK.parent)}}
+            ).execute()
+        finally:
+            stop(state)
+    assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code")

@@ -48,3 +48,7 @@ for module in (stack, publish, executions, data, demo):
 def run() -> None:
     """Entry point of the ``etl`` script."""
     app()
+
+
+if __name__ == "__main__":
+    run()
