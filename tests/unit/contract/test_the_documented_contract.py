@@ -8,7 +8,7 @@ from typing import get_args
 
 from telemetry.contract import parse_contract
 from telemetry.contract.model import ColumnType, TimestampFormat
-from telemetry.contract.parse import _COLUMN_KEYS
+from telemetry.contract.parse import COLUMN_KEYS
 
 PAGE = (Path(__file__).parents[3] / "docs" / "contract.md").read_text(encoding="utf-8")
 
@@ -17,7 +17,7 @@ def test_the_example_is_a_sound_contract() -> None:
     (example,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
     contract = parse_contract(example.encode(), "docs/contract.md")
     assert contract.readings == ("data", "readings")
-    assert all(key in example for key in _COLUMN_KEYS)
+    assert all(key in example for key in COLUMN_KEYS)
 
 
 def test_every_type_format_and_reason_is_on_the_page() -> None:

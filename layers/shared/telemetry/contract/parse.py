@@ -152,7 +152,7 @@ def _readings(reader: _Reader, message: dict[str, Any]) -> tuple[str, ...] | Non
         return None
 
 
-_COLUMN_KEYS = (
+COLUMN_KEYS = (
     "type",
     "from",
     "required",
@@ -173,7 +173,7 @@ def _column(reader: _Reader, name: str, table: Any) -> Column:
     if not isinstance(table, dict):
         reader.note(f"columns.{name}", f"{table!r} is not a column; write [columns.{name}]")
         table = {"type": "text"}
-    reader.only(table, where, _COLUMN_KEYS)
+    reader.only(table, where, COLUMN_KEYS)
     if "type" not in table:
         reader.note(f"{where}type", f"is missing; use one of {', '.join(get_args(ColumnType))}")
     column_type: ColumnType = reader.choose(table, where, "type", ColumnType, "text")
