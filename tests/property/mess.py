@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -84,39 +85,74 @@ def quoted(text: str, ascii_only: bool = False) -> str:
     return json.dumps(text, ensure_ascii=ascii_only)
 
 
-def values(column: Column) -> st.SearchStrategy[str]:
-    """JSON texts for one column: more often good than not."""
-    good: st.SearchStrategy[str]
+@dataclass(frozen=True)
+class Values:
+    """JSON texts for one column: those that give a value, and any at all."""
+
+    fine: st.SearchStrategy[str]
+    any: st.SearchStrategy[str]
+
+
+def values(column: Column) -> Values:
+    fine: st.SearchStrategy[str]
+    near: st.SearchStrategy[str]
+    low, high = column.range
     if column.type == "timestamp":
-        good = TIMES.map(quoted) | EPOCHS | EPOCHS.map(quoted)
+        good = ["2026-03-01T12:00:00Z", "2026-03-01 12:00:01", "2026-03-01T13:00:00.5+0100"]
+        epochs = ["1772366400", "1772366401.25", '"1772366400"', "0.5e1"]
+        texts = [quoted(text) for text in good] if "iso8601" in column.formats else []
+        fine = st.sampled_from([*texts, *(epochs if column.formats != ("iso8601",) else [])])
+        near = TIMES.map(quoted) | EPOCHS | EPOCHS.map(quoted)
     elif column.type == "text":
-        good = st.sampled_from(["a", "b", "c"]).map(quoted) | TEXTS.map(quoted)
+        fine = st.sampled_from(["a", "b", "é"]).map(quoted) | st.sampled_from(["7", "7.0", "true"])
+        near = TEXTS.map(quoted)
     elif column.type == "boolean":
-        good = st.sampled_from(["true", "false", "1", "0", '"yes"', '"F"', "1.0", '"0.0"'])
+        fine = near = st.sampled_from(["true", "false", "1", "0", '"yes"', '"F"', "1.0", '"0.0"'])
+    elif column.type == "float":
+        some = st.floats(max(low or -1e9, -1e9), min(high or 1e9, 1e9)).map(repr)
+        fine, near = some | some.map(quoted), NUMBERS | NUMBERS.map(quoted)
     else:
-        good = st.integers(0, 3).map(str) | NUMBERS | NUMBERS.map(quoted)
+        some = st.integers(int(low or 0), int(low or 0) + 2).map(str)
+        fine = some | some.map(quoted) | some.map(lambda text: text + ".0")
+        near = NUMBERS | NUMBERS.map(quoted)
     markers = st.sampled_from([json.dumps(marker) for marker in column.missing] or ["null"])
     mess = st.one_of(markers, ODDITIES, NUMBERS, NOT_NUMBERS, TEXTS.map(quoted), SPELLED_TEXTS)
-    return st.one_of(good, good, good, mess)
+    return Values(fine, near | mess)
+
+
+ANYTHING = Values(st.sampled_from(["null", "1", '"x"', "[{}]", "{}"]), ODDITIES | NUMBERS)
 
 
 @st.composite
 def objects(draw: st.DrawFn, members: dict[str, Any]) -> str:
-    """JSON text of an object with some of the members, in any order, now and then twice."""
-    names = draw(st.lists(st.sampled_from(sorted(members)), max_size=len(members) + 2))
-    if draw(st.integers(0, 3)):
-        names = [*draw(st.permutations(sorted(members))), *names[:1]]
+    """JSON text of an object: in any order, mostly complete and with little or no mess."""
+    names = draw(st.permutations(sorted(members)))
+    kind = draw(st.sampled_from(["fine", "fine", "fine", "messy", "thin", "twice", "wild"]))
+    messy: set[str] = set()
+    if kind == "wild":
+        messy = set(names)
+    elif kind == "messy":
+        messy = set(names[: draw(st.integers(1, 2))])
+    elif kind == "thin":
+        names = names[draw(st.integers(1, 3)) :]
+    elif kind == "twice":
+        names = [*names, names[0]]
     parts = []
     for name in names:
         below = members[name]
-        value = draw(objects(below) if isinstance(below, dict) else below)
-        spelled = quoted(name) if draw(st.integers(0, 30)) else f'"\\u{ord(name[0]):04x}{name[1:]}"'
+        if isinstance(below, dict):
+            value = draw(objects(below))
+        elif isinstance(below, Values):
+            value = draw(below.any if name in messy else below.fine)
+        else:
+            value = draw(below)
+        spelled = quoted(name) if draw(st.integers(0, 60)) else f'"\\u{ord(name[0]):04x}{name[1:]}"'
         parts.append(f"{draw(BLANKS)}{spelled}{draw(BLANKS)}:{value}{draw(BLANKS)}")
     return "{" + ",".join(parts) + "}"
 
 
 def _tree(contract: Contract, scope: str) -> dict[str, Any]:
-    tree: dict[str, Any] = {"unknown": ODDITIES | NUMBERS}
+    tree: dict[str, Any] = {"unknown": ANYTHING}
     for column in contract.columns:
         for source in column.sources:
             if source.scope == scope:
@@ -124,7 +160,7 @@ def _tree(contract: Contract, scope: str) -> dict[str, Any]:
     return tree
 
 
-def _plant(tree: dict[str, Any], source: Source, value: st.SearchStrategy[str]) -> None:
+def _plant(tree: dict[str, Any], source: Source, value: Values) -> None:
     *parents, leaf = source.path
     for name in parents:
         tree = tree.setdefault(name, {})
@@ -137,7 +173,7 @@ def messages(contract: Contract) -> st.SearchStrategy[bytes]:
     whole = _tree(contract, "reading") | _tree(contract, "message")
     text = objects(whole)
     if contract.readings:
-        elements = st.lists(st.one_of(reading, reading, reading, ODDITIES), max_size=4)
+        elements = st.lists(st.one_of(reading, reading, reading, reading, ODDITIES), max_size=4)
         array = elements.map(lambda items: "[" + ",".join(items) + "]")
         tree = _tree(contract, "message")
         holder = tree
@@ -146,7 +182,7 @@ def messages(contract: Contract) -> st.SearchStrategy[bytes]:
         holder[contract.readings[-1]] = st.one_of(array, array, array, ODDITIES)
         text = st.one_of(text, objects(tree), objects(tree), objects(tree))
     good = text.map(lambda found: found.encode("utf-8", "surrogatepass"))
-    return st.one_of(good, good, good, broken(good))
+    return st.one_of(good, good, good, good, good, broken(good))
 
 
 def broken(good: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections import Counter
+from datetime import datetime
 
 from hypothesis import event, given
 from hypothesis import strategies as st
@@ -24,6 +25,11 @@ def told(batch: CleanBatch) -> list[tuple[str | None, int | None, tuple[str, ...
     return [(ids[r.message], r.index, r.reasons) for r in batch.rejects]
 
 
+def spelled(row: tuple[object, ...]) -> list[str]:
+    """A row to compare to the letter: types and the sign of zero count, names of zones don't."""
+    return [v.isoformat() if isinstance(v, datetime) else repr(v) for v in row]
+
+
 def in_order(rejects: list[tuple[str | None, int | None, tuple[str, ...]]]) -> list[str]:
     return sorted(map(repr, rejects))
 
@@ -35,7 +41,7 @@ def test_the_transform_agrees_with_a_slow_and_plain_one(
     contract, lines = CONTRACTS[batch[0]], batch[1]
     found, wanted = clean(b"\n".join(lines), contract), expect(b"\n".join(lines), contract)
     event(f"rows: {min(found.rows.height, 3)}, rejects: {min(len(found.rejects), 3)}")
-    assert sorted(map(repr, found.rows.rows())) == sorted(map(repr, wanted.rows.values()))
+    assert sorted(map(spelled, found.rows.rows())) == sorted(map(spelled, wanted.rows.values()))
     assert in_order(told(found)) == in_order(wanted.rejects)
     assert found.duplicates == wanted.duplicates
     assert found.empty_messages == wanted.empty_messages
