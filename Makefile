@@ -23,7 +23,7 @@ run: $(VENV)/.run .emulator-venv/.done .build/.done  ## The whole pipeline, end 
 test: $(VENV)/.test .emulator-venv/.done .build/.done  ## The test suite
 	@"$(BIN)/python" -m pytest
 
-slow: $(VENV)/.test .emulator-venv/.done .build/.done  ## The slower suites: real data, chaos, full property runs
+slow: $(VENV)/.test .emulator-venv/.done .build/.done .build/.lambda  ## The slower suites: real data, chaos, full property runs
 	@HYPOTHESIS_PROFILE=ci "$(BIN)/python" -m pytest -m slow --timeout 1500
 
 lint: $(VENV)/.test  ## Style and types
@@ -74,4 +74,9 @@ $(VENV)/.test: $(VENV)/.run requirements/test.txt
 .build/.done: layers/shared/requirements.txt layers/polars/requirements.txt layers/postgres/requirements.txt | $(VENV)/.run
 	@echo "==> Building the Lambda layers"
 	@"$(BIN)/python" -m layers.build --host
+	@touch $@
+
+.build/.lambda: .build/.done
+	@echo "==> Building the Lambda layers for AWS (Python 3.13, arm64)"
+	@"$(BIN)/python" -m layers.build
 	@touch $@
