@@ -6,7 +6,7 @@ import base64
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
@@ -19,6 +19,7 @@ CONTRACTS = {
     for path in (*sorted((HERE / "contracts").glob("*.toml")), *sorted(SHIPPED.glob("*.toml")))
 }
 
+T = TypeVar("T")
 Batch = tuple[str, list[bytes]]
 """Name of a contract in :data:`CONTRACTS` (short, as it is printed), and lines."""
 
@@ -83,6 +84,12 @@ ODDITIES = st.sampled_from(["null", "true", "false", "{}", "[]", "[1]", '{"at":1
 
 def quoted(text: str, ascii_only: bool = False) -> str:
     return json.dumps(text, ensure_ascii=ascii_only)
+
+
+@st.composite
+def mostly(draw: st.DrawFn, usual: st.SearchStrategy[T], other: st.SearchStrategy[T]) -> T:
+    """Seven times out of eight the usual. (``one_of`` can't weigh: it merges what is equal.)"""
+    return draw(draw(st.sampled_from([usual] * 7 + [other])))
 
 
 @dataclass(frozen=True)
@@ -173,16 +180,16 @@ def messages(contract: Contract) -> st.SearchStrategy[bytes]:
     whole = _tree(contract, "reading") | _tree(contract, "message")
     text = objects(whole)
     if contract.readings:
-        elements = st.lists(st.one_of(reading, reading, reading, reading, ODDITIES), max_size=4)
+        elements = st.lists(mostly(reading, ODDITIES), max_size=4)
         array = elements.map(lambda items: "[" + ",".join(items) + "]")
         tree = _tree(contract, "message")
         holder = tree
         for name in contract.readings[:-1]:
             holder = holder.setdefault(name, {})
-        holder[contract.readings[-1]] = st.one_of(array, array, array, ODDITIES)
-        text = st.one_of(text, objects(tree), objects(tree), objects(tree))
+        holder[contract.readings[-1]] = mostly(array, ODDITIES)
+        text = mostly(objects(tree), text)
     good = text.map(lambda found: found.encode("utf-8", "surrogatepass"))
-    return st.one_of(good, good, good, good, good, broken(good))
+    return mostly(good, broken(good))
 
 
 def broken(good: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:
