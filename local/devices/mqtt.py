@@ -17,12 +17,14 @@ from typing import Any
 
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from local.devices.identity import Identity
 
 __all__ = ["Broker", "ConnectionRefusedByBrokerError", "DeviceConnection"]
 
 CONNECT_SECONDS = 15.0
+CONNECT_ATTEMPTS = 4
 ACKNOWLEDGE_SECONDS = 60.0
 IN_FLIGHT = 100
 """Messages without acknowledgement per connection, as many as AWS IoT Core keeps
@@ -68,6 +70,7 @@ class DeviceConnection:
         client.tls_set_context(context)
         client.max_inflight_messages_set(IN_FLIGHT)
         client.on_connect = self._on_connect
+        client.connect_timeout = CONNECT_SECONDS
         client.on_publish = self._on_publish
         client.on_disconnect = self._on_disconnect
         return client
@@ -89,8 +92,8 @@ class DeviceConnection:
     def __enter__(self) -> DeviceConnection:
         where = f"{self._broker.host}:{self._broker.port}"
         try:
-            self._client.connect(self._broker.host, self._broker.port, keepalive=30)
-        except (OSError, ssl.SSLError) as error:
+            self._reach()
+        except OSError as error:  # of which ssl.SSLError is one
             raise ConnectionRefusedByBrokerError(f"{where}: {error}") from error
         self._client.loop_start()
         if not self._connected.wait(CONNECT_SECONDS) or self._failure:
@@ -98,6 +101,16 @@ class DeviceConnection:
             why = self._failure or f"no answer in {CONNECT_SECONDS:.0f} s"
             raise ConnectionRefusedByBrokerError(f"{where} refused {self.identity.thing}: {why}")
         return self
+
+    @retry(
+        retry=retry_if_exception_type((TimeoutError, ConnectionError)),
+        stop=stop_after_attempt(CONNECT_ATTEMPTS),
+        wait=wait_random_exponential(multiplier=0.5, max=5),
+        reraise=True,
+    )
+    def _reach(self) -> None:
+        """Connect; a broker that is busy or just starting is asked again, as devices do."""
+        self._client.connect(self._broker.host, self._broker.port, keepalive=30)
 
     def publish(self, topic: str, payload: bytes) -> None:
         """Queue one message; waits while too many are unacknowledged.
