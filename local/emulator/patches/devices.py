@@ -26,6 +26,7 @@ _HOST = "127.0.0.1"
 def apply() -> None:
     """Loopback only, certificates required, policies enforced, an endpoint one can dial."""
     iot._mtls_start_locked = _listen_on_loopback
+    _keep_the_first_bytes()
     _require_certificates()
     _enforce_policies()
     _name_the_listener()
@@ -40,6 +41,22 @@ async def _listen_on_loopback() -> None:
     # An error here ends the start: without its MQTT port this emulator is of no use.
     iot._mtls_server = await loop.create_server(iot._MtlsAcceptor, host=_HOST, port=port)
     iot._mtls_loop = loop
+
+
+def _keep_the_first_bytes() -> None:
+    """Pause a new connection after asyncio has begun to read it, not before.
+
+    The acceptor pauses in ``connection_made`` so that the ClientHello waits in the kernel until TLS
+    takes over. CPython before 3.11.4 then starts reading all the same, and while the first
+    connection waits for its TLS context, its ClientHello is read, lost, and never answered. Can go
+    when 3.11.4 is the oldest Python that we support.
+    """
+    accepted = iot._MtlsAcceptor.connection_made
+
+    def connection_made(self: Any, transport: asyncio.Transport) -> None:
+        asyncio.get_running_loop().call_soon(accepted, self, transport)
+
+    iot._MtlsAcceptor.connection_made = connection_made
 
 
 def _require_certificates() -> None:
