@@ -42,6 +42,8 @@ def create_staging(contract: Contract, columns: Sequence[str]) -> str:
 
 def keeps_first(contract: Contract, columns: Sequence[str]) -> bool:
     """Whether a row that is there already stays as it is, whatever comes."""
+    if contract.on_conflict == "keep_greatest" and contract.greatest not in columns:
+        return True
     return contract.on_conflict == "keep_first" or set(columns) <= set(contract.key)
 
 
@@ -51,18 +53,35 @@ def insert_staged(contract: Contract, columns: Sequence[str]) -> str:
 
 
 def upsert_staged(contract: Contract, columns: Sequence[str]) -> str:
-    """Inserts the staged rows or updates those that differ; answers one row: inserted, updated."""
+    """Inserts the staged rows or updates those they change; answers one row: inserted, updated."""
     values = [name for name in columns if name not in contract.key]
-    setting = ", ".join(f"{quote_name(n)} = excluded.{quote_name(n)}" for n in values)
-    old = ", ".join(f"present.{quote_name(n)}" for n in values)
-    new = ", ".join(f"excluded.{quote_name(n)}" for n in values)
+    setting = ", ".join(f"{quote_name(n)} = {_new_value(contract, n)}" for n in values)
     # A row that is the same already is left alone: no new version, no work for vacuum.
     # One that this statement inserted has no xmax; one that it updated was locked by it before.
     return (
         f"WITH merged AS ({_insert(contract, columns)} DO UPDATE SET {setting} "
-        f"WHERE ({old}) IS DISTINCT FROM ({new}) RETURNING (xmax = 0) AS fresh) "
+        f"WHERE {_changes(contract, values)} RETURNING (xmax = 0) AS fresh) "
         "SELECT count(*) FILTER (WHERE fresh), count(*) FILTER (WHERE NOT fresh) FROM merged"
     )
+
+
+def _new_value(contract: Contract, name: str) -> str:
+    """What a column of a row that is there becomes."""
+    old, new = f"present.{quote_name(name)}", f"excluded.{quote_name(name)}"
+    return f"coalesce({old}, {new})" if contract.on_conflict == "fill_missing" else new
+
+
+def _changes(contract: Contract, values: Sequence[str]) -> str:
+    """Whether the row that comes changes the one that is there."""
+    if contract.greatest is not None:
+        old, new = (f"{row}.{quote_name(contract.greatest)}" for row in ("present", "excluded"))
+        return f"({new} > {old} OR {old} IS NULL AND {new} IS NOT NULL)"
+    if contract.on_conflict == "fill_missing":
+        pairs = ((f"present.{quote_name(n)}", f"excluded.{quote_name(n)}") for n in values)
+        return f"({' OR '.join(f'{old} IS NULL AND {new} IS NOT NULL' for old, new in pairs)})"
+    old = ", ".join(f"present.{quote_name(n)}" for n in values)
+    new = ", ".join(f"excluded.{quote_name(n)}" for n in values)
+    return f"({old}) IS DISTINCT FROM ({new})"
 
 
 def missing_keys(contract: Contract) -> str:

@@ -162,16 +162,30 @@ def _keep_one_per_key(contract: Contract, batch: CleanBatch, parts: list[pl.Data
     """Sets the rows and counts the duplicates.
 
     The parts are in order of (received_at, message_id, index) and the sort keeps that order among
-    equal keys, so the first or the last of each is the one the contract asks for.
+    equal keys, so the first or the last of each is the one the contract asks for. What a policy
+    does here to the readings of a batch, Load does to the rows of batches.
     """
-    frame = pl.concat(parts).sort(contract.key, maintain_order=True)
+    frame = _in_key_order(contract, pl.concat(parts))
     by = -1 if contract.on_conflict == "keep_last" else 1
     same = pl.all_horizontal(
         pl.col(name).eq_missing(pl.col(name).shift(by)) for name in contract.key
     )
     # Beyond the edge a shift gives null, which equals no key: keys are never null.
     batch.rows = frame.filter(~same)
+    if contract.on_conflict == "fill_missing" and batch.rows.height < frame.height:
+        values = pl.exclude(contract.key).drop_nulls().first()
+        filled = frame.group_by(contract.key, maintain_order=True).agg(values)
+        batch.rows = filled.select(frame.columns)
     batch.duplicates = frame.height - batch.rows.height
+
+
+def _in_key_order(contract: Contract, frame: pl.DataFrame) -> pl.DataFrame:
+    """Sorted by the key, and for ``keep_greatest`` with the greatest of each key first."""
+    if contract.greatest is None:
+        return frame.sort(contract.key, maintain_order=True)
+    down = [*[False] * len(contract.key), True]
+    by = [*contract.key, contract.greatest]
+    return frame.sort(by, descending=down, nulls_last=True, maintain_order=True)
 
 
 def _runs(messages: pl.DataFrame) -> Iterator[pl.DataFrame]:

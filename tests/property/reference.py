@@ -79,9 +79,20 @@ def _settle(accepted: list[Any], contract: Contract, found: Expected) -> None:
         key = tuple(values[place] for place in places)
         if key in found.rows:
             found.duplicates += 1
-            if contract.on_conflict == "keep_first":
-                continue
-        found.rows[key] = values
+            found.rows[key] = _kept(contract, found.rows[key], values, names)
+        else:
+            found.rows[key] = values
+
+
+def _kept(contract: Contract, old: Any, new: Any, names: list[str]) -> Any:
+    """What stays of two rows of one key, the old one having come first."""
+    if contract.on_conflict == "keep_greatest":
+        place = names.index(contract.greatest or "")
+        greater = new[place] is not None and (old[place] is None or new[place] > old[place])
+        return new if greater else old
+    if contract.on_conflict == "fill_missing":
+        return tuple(b if a is None else a for a, b in zip(old, new, strict=True))
+    return old if contract.on_conflict == "keep_first" else new
 
 
 def _envelope(line: bytes) -> dict[str, Any]:

@@ -53,6 +53,21 @@ def test_the_good_one_is_good() -> None:
         ('name = "readings"', 'name = "r"\nschema = "etl"', "table.schema", "use another"),
         ('name = "readings"', 'name = "r"\nschema = "pg_x"', "table.schema", "use another"),
         ('key = ["id", "ts"]', "", "table.key", "list the columns"),
+        ('key = ["id", "ts"]', 'key = ["id"]\ngreatest = "v"', "table.greatest", "write both"),
+        *(
+            (
+                'key = ["id", "ts"]',
+                f'key = ["ts"]\non_conflict = "keep_greatest"\n{greatest}',
+                "table.greatest",
+                remedy,
+            )
+            for greatest, remedy in (
+                ("", "write both"),
+                ('greatest = "x"', "add [columns.x]"),
+                ('greatest = "id"', "use a column of smallint"),
+                ('greatest = "ts"', "never differs"),
+            )
+        ),
         ('key = ["id", "ts"]', "key = []", "table.key", "name at least one"),
         ('key = ["id", "ts"]', 'key = ["id", "x"]', "table.key", "add [columns.x]"),
         ('key = ["id", "ts"]', 'key = ["id", "id"]', "table.key", "name each once"),

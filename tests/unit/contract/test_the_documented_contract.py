@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import get_args
 
 from telemetry.contract import parse_contract
-from telemetry.contract.model import ColumnType, TimestampFormat
+from telemetry.contract.model import ColumnType, OnConflict, TimestampFormat
 from telemetry.contract.parse import COLUMN_KEYS
 
 PAGE = (Path(__file__).parents[3] / "docs" / "contract.md").read_text(encoding="utf-8")
 
 
+EXAMPLES = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+
+
 def test_the_example_is_a_sound_contract() -> None:
-    (example,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    example = EXAMPLES[0]
     contract = parse_contract(example.encode(), "docs/contract.md")
     assert contract.readings == ("data", "readings")
     assert all(key in example for key in COLUMN_KEYS)
@@ -25,3 +28,15 @@ def test_every_type_format_and_reason_is_on_the_page() -> None:
     reasons += ("invalid:<column>", "out_of_range:<column>", "too_long:<column>")
     for word in (*get_args(ColumnType), *get_args(TimestampFormat), *reasons):
         assert f"`{word}`" in PAGE, word
+
+
+def test_the_policies_of_conflicts_are_on_the_page() -> None:
+    assert all(f"`{policy}`" in PAGE for policy in get_args(OnConflict))
+
+
+def test_the_example_of_the_greatest_is_a_sound_table() -> None:
+    table = next(text for text in EXAMPLES[1:] if "greatest = " in text)
+    whole = EXAMPLES[0].replace(re.findall(r"\[table\].*?\n\n", EXAMPLES[0], re.DOTALL)[0], table)
+    revision = '[columns.revision]\ntype = "integer"\n'
+    contract = parse_contract(f"{whole}\n{revision}".encode(), "docs/contract.md")
+    assert (contract.on_conflict, contract.greatest) == ("keep_greatest", "revision")

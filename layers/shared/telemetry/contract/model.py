@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 ColumnType = Literal["text", "smallint", "integer", "bigint", "float", "boolean", "timestamp"]
-OnConflict = Literal["keep_first", "keep_last"]
+OnConflict = Literal["keep_first", "keep_last", "keep_greatest", "fill_missing"]
 OnInvalid = Literal["reject", "null"]
 TimestampFormat = Literal["iso8601", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns"]
 
@@ -77,6 +77,8 @@ class Contract:
     """Columns that identify a reading; the last one is its timestamp where one is in the key."""
     columns: tuple[Column, ...]
     on_conflict: OnConflict = "keep_first"
+    greatest: str | None = None
+    """With ``keep_greatest``: the column whose greatest value stays; no value is the smallest."""
     readings: tuple[str, ...] | None = None
     """Path of the array to unnest; ``None``, or absent in a message: the message is one reading."""
     checks: Checks = field(default_factory=Checks)

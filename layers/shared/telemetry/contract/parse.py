@@ -115,12 +115,15 @@ class _Reader:
                 self.note(f"{where}{key}", f"is not known here; use one of {', '.join(known)}")
 
 
+TABLE_KEYS = ("name", "schema", "key", "on_conflict", "greatest")
+
+
 def _contract(reader: _Reader, tables: dict[str, Any], digest: str) -> Contract:
     reader.only(
         tables, "", ("name", "description", "topic", "table", "message", "columns", "checks")
     )
     table = reader.take(tables, "", "table", dict, {})
-    reader.only(table, "table.", ("name", "schema", "key", "on_conflict"))
+    reader.only(table, "table.", TABLE_KEYS)
     message = reader.take(tables, "", "message", dict, {})
     reader.only(message, "message.", ("readings",))
     if "key" not in table:
@@ -134,6 +137,7 @@ def _contract(reader: _Reader, tables: dict[str, Any], digest: str) -> Contract:
         table=reader.require(table, "table.", "name"),
         key=tuple(reader.texts(table, "table.", "key")),
         on_conflict=reader.choose(table, "table.", "on_conflict", OnConflict, "keep_first"),
+        greatest=reader.take(table, "table.", "greatest", str, "") or None,
         readings=_readings(reader, message),
         columns=tuple(_column(reader, name, value) for name, value in columns.items()),
         checks=_checks(reader, reader.take(tables, "", "checks", dict, {})),

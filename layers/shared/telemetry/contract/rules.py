@@ -27,6 +27,7 @@ MAX_TOPIC_BYTES = 256
 MAX_TOPIC_SLASHES = 7
 RESERVED_SCHEMAS = ("etl", "information_schema")
 SYSTEM_COLUMNS = ("tableoid", "xmin", "cmin", "xmax", "cmax", "ctid")
+ORDERED_TYPES = ("smallint", "integer", "bigint", "float", "decimal", "timestamp")
 INTEGER_BITS = {"smallint": 15, "integer": 31, "bigint": 63}
 
 _IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]*\Z")
@@ -163,6 +164,25 @@ def key_texts_fit_an_index(contract: Contract) -> Iterator[Problem]:
         )
 
 
+def greatest_can_be_compared(contract: Contract) -> Iterator[Problem]:
+    """Its values are in one order, here and in the database: texts are not, by their collation."""
+    name = contract.greatest
+    if (contract.on_conflict == "keep_greatest") != (name is not None):
+        yield Problem("table.greatest", "goes with on_conflict = 'keep_greatest'; write both")
+    if name is None:
+        return
+    types = {column.name: column.type for column in contract.columns}
+    if name not in types:
+        yield Problem("table.greatest", f"{name!r} is not a column; add [columns.{name}]")
+    elif types[name] not in ORDERED_TYPES:
+        yield Problem(
+            "table.greatest",
+            f"{name!r} is a {types[name]}; use a column of {', '.join(ORDERED_TYPES)}",
+        )
+    if name in contract.key:
+        yield Problem("table.greatest", f"{name!r} is in the key, so it never differs")
+
+
 def columns_read_different_things(contract: Contract) -> Iterator[Problem]:
     """Two columns of one type with the same sources are one column copied."""
     seen: dict[object, str] = {}
@@ -270,6 +290,7 @@ CONTRACT_RULES: tuple[Callable[[Contract], Iterator[Problem]], ...] = (
     key_is_made_of_required_columns,
     time_is_last_in_the_key,
     key_texts_fit_an_index,
+    greatest_can_be_compared,
     columns_read_different_things,
     checks_are_shares,
 )
