@@ -13,8 +13,12 @@ where it does not exist; the folders above the data get search permission (nothi
     <folder>/data/               the cluster
     <folder>/owner_password      password of the owner role, mode 0600
     <folder>/superuser_password  password of ``postgres``, mode 0600
-    <folder>/port                the port of the last run, taken again while it is free
+    <folder>/port, tls_port      the ports of the last run, taken again while they are free
     <folder>/postgres.log
+    <folder>/tls/                ca.crt, server.crt and server.key, made at each start
+
+The server was built without TLS; with ``tls`` a front that speaks it listens on a second port
+(:mod:`local.tls_front`), and clients connect there with ``verify-full``.
 """
 
 from __future__ import annotations
@@ -34,8 +38,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from local.certificates import write_certificates
 from local.ordinary_user import let_reach, let_run, ordinary_user
 from local.tether import tethered
+from local.tls_front import TlsFront
 
 __all__ = ["Database", "PostgresError", "PostgresServer", "binary", "free_port", "temporary_server"]
 
@@ -80,6 +86,10 @@ class Database:
     name: str
     owner: str
     owner_password_file: Path
+    tls_port: int = 0
+    """Where TLS is spoken, and nothing else; 0 where it is not."""
+    ca_file: Path | None = None
+    """Certificate of the authority that clients of ``tls_port`` verify the server with."""
 
     @property
     def owner_password(self) -> str:
@@ -114,7 +124,9 @@ def free_port() -> int:
 class PostgresServer:
     """One PostgreSQL server in one folder, owned by this process."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, tls: bool = False) -> None:
+        self._tls = tls
+        self._front: TlsFront | None = None
         self.folder = folder.absolute()
         self.log_file = self.folder / "postgres.log"
         self.process: subprocess.Popen[bytes] | None = None
@@ -124,7 +136,16 @@ class PostgresServer:
     @property
     def database(self) -> Database:
         """How to reach the database; valid once started."""
-        return Database(HOST, self._port, DATABASE_NAME, OWNER, self.folder / "owner_password")
+        front = self._front
+        return Database(
+            HOST,
+            self._port,
+            DATABASE_NAME,
+            OWNER,
+            self.folder / "owner_password",
+            tls_port=front.port if front is not None else 0,
+            ca_file=self.folder / "tls" / "ca.crt" if front is not None else None,
+        )
 
     def start(self) -> Database:
         """Make the cluster where there is none, start it, and return when it takes queries.
@@ -148,10 +169,18 @@ class PostgresServer:
                     raise
         (self.folder / "port").write_text(f"{self._port}\n", encoding="utf-8")
         self._prepare_database()
+        if self._tls:
+            write_certificates(self.folder / "tls", HOST)
+            self._front = TlsFront(HOST, self._port, self.folder / "tls")
+            port = self._front.start(_number(self.folder / "tls_port"))
+            (self.folder / "tls_port").write_text(f"{port}\n", encoding="utf-8")
         return self.database
 
     def stop(self) -> None:
         """Shut down with a checkpoint; harder where that takes longer than half a minute."""
+        front, self._front = self._front, None
+        if front is not None:
+            front.stop()
         process, self.process = self.process, None
         if process is None:
             return
@@ -205,10 +234,7 @@ class PostgresServer:
         return data.stat().st_uid, data.stat().st_gid
 
     def _choose_port(self, *, fresh: bool) -> int:
-        try:
-            last = int((self.folder / "port").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            last = 0
+        last = _number(self.folder / "port")
         if fresh or last == 0:
             return free_port()
         with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe:
@@ -290,14 +316,22 @@ class PostgresServer:
 
 
 @contextmanager
-def temporary_server() -> Iterator[Database]:
+def temporary_server(*, tls: bool = False) -> Iterator[Database]:
     """A server with an empty database in a temporary folder, gone at the end. For tests."""
     with tempfile.TemporaryDirectory(prefix="telemetry-pg-") as folder:
-        server = PostgresServer(Path(folder) / "postgres")
+        server = PostgresServer(Path(folder) / "postgres", tls=tls)
         try:
             yield server.start()
         finally:
             server.stop()
+
+
+def _number(file: Path) -> int:
+    """The number in the file; 0 where there is none."""
+    try:
+        return int(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return 0
 
 
 def _password(file: Path) -> str:

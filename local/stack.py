@@ -190,7 +190,9 @@ def _read_file(state: Path) -> LocalStack | None:
     except (FileNotFoundError, ValueError):
         return None
     database = dict(content["database"])
-    database["owner_password_file"] = Path(database["owner_password_file"])
+    for name in ("owner_password_file", "ca_file"):
+        if database.get(name) is not None:
+            database[name] = Path(database[name])
     return LocalStack(
         **{
             **content,

@@ -36,7 +36,7 @@ class Supervisor:
     def __init__(self, state: Path, emulator_python: Path | None = None) -> None:
         self.state = state.absolute()
         self._emulator_python = emulator_python
-        self._postgres = PostgresServer(self.state / "postgres")
+        self._postgres = PostgresServer(self.state / "postgres", tls=True)
         self._traces = TraceDaemon(self.state / "traces")
         self._emulator: Emulator | None = None
 

@@ -14,7 +14,7 @@ from layers.archive import Entry, files_below, unzipped_bytes, write_zip
 from layers.build import BUILD_FOLDER, BuiltLayer, Progress, build_layers
 from workflow.inventory import FUNCTIONS, FunctionSpec, LayerName
 from workflow.limits import LAYERS_PER_FUNCTION, UNZIPPED
-from workflow.settings import RuntimeTarget
+from workflow.settings import DATABASE_CA, RuntimeTarget
 from workflow.template import Artifacts
 
 __all__ = ["FunctionZip", "PackageError", "Packages", "build_function", "build_packages"]
@@ -91,13 +91,17 @@ def build_packages(
     contract: Path,
     target: RuntimeTarget,
     *,
+    ca_file: Path | None = None,
     folder: Path = BUILD_FOLDER,
     progress: Progress | None = None,
 ) -> Packages:
     """All zips for one contract and target. Raises ``LayerBuildError`` and ``PackageError``."""
+    connecting = {spec.package for spec in FUNCTIONS if spec.database}
     packages = Packages(
         functions={
-            name: build_function(name, contract, folder=folder)
+            name: build_function(
+                name, contract, ca_file=ca_file if name in connecting else None, folder=folder
+            )
             for name in sorted({spec.package for spec in FUNCTIONS})
         },
         layers=build_layers(target, folder=folder, progress=progress),
@@ -108,12 +112,18 @@ def build_packages(
     return packages
 
 
-def build_function(package: str, contract: Path, *, folder: Path = BUILD_FOLDER) -> FunctionZip:
-    """The zip of one package with this contract, from the cache where it is there."""
+def build_function(
+    package: str, contract: Path, *, ca_file: Path | None = None, folder: Path = BUILD_FOLDER
+) -> FunctionZip:
+    """The zip of one package with this contract, from the cache where it is there.
+
+    ``ca_file`` goes in as well: the authorities that the database's certificate is verified with.
+    """
     entries = [
         Entry("contract.toml", contract),
         Entry("functions/__init__.py", FUNCTIONS_FOLDER / "__init__.py"),
         *files_below(FUNCTIONS_FOLDER / package, f"functions/{package}/"),
+        *([Entry(DATABASE_CA, ca_file)] if ca_file is not None else []),
     ]
     digest = _digest(entries)
     path = folder / "functions" / f"{package}-{digest}.zip"

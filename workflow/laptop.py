@@ -19,7 +19,7 @@ from workflow.settings import (
     TriggerMode,
     host_target,
 )
-from workflow.target import CONTRACT_KEY, Target
+from workflow.target import CONTRACT_KEY, DATABASE_CA_KEY, Target
 
 __all__ = ["bring_up", "local_target"]
 
@@ -64,9 +64,10 @@ def bring_up(
         contract=contract,
         database=DatabaseSettings(
             host=local.database.host,
-            port=local.database.port,
+            port=local.database.tls_port,
             name=local.database.name,
-            ssl_mode="disable",  # loopback only; TLS is asked for in an account
+            ssl_mode="verify-full",
+            ca_file=local.database.ca_file,
             owner_secret_arn=_owner_secret(target, local),
         ),
         target=host_target(),
@@ -84,6 +85,10 @@ def bring_up(
     target.client("s3").put_object(
         Bucket=target.bucket, Key=CONTRACT_KEY, Body=contract.read_bytes()
     )
+    if settings.database.ca_file is not None:
+        target.client("s3").put_object(
+            Bucket=target.bucket, Key=DATABASE_CA_KEY, Body=settings.database.ca_file.read_bytes()
+        )
     return target
 
 

@@ -64,7 +64,13 @@ def plan_deployment(
     Raises ``ContractError``, ``LayerBuildError``, ``PackageError`` or ``DefinitionError``.
     """
     contract = load_contract(settings.contract)
-    packages = build_packages(settings.contract, settings.target, folder=folder, progress=progress)
+    packages = build_packages(
+        settings.contract,
+        settings.target,
+        ca_file=settings.database.ca_file,
+        folder=folder,
+        progress=progress,
+    )
     bucket = artifact_bucket_name(settings.stack, account, region)
     definition = definition_json(settings.definition)
     template = build_template(contract, packages.artifacts, settings, definition)

@@ -15,6 +15,7 @@ from typing import Literal
 
 __all__ = [
     "AWS_TARGET",
+    "DATABASE_CA",
     "Architecture",
     "DatabaseSettings",
     "DefinitionSettings",
@@ -23,6 +24,9 @@ __all__ = [
     "TriggerMode",
     "host_target",
 ]
+
+DATABASE_CA = "database-ca.pem"
+"""The file of authorities in the zips of the functions that connect."""
 
 TriggerMode = Literal["schedule", "queue", "both"]
 Architecture = Literal["arm64", "x86_64"]
@@ -82,6 +86,11 @@ class DatabaseSettings:
     port: int = 5432
     name: str = "telemetry"
     ssl_mode: str = "verify-full"
+    ca_file: Path | None = None
+    """PEM file of the authorities that Load and Migrate trust, packed into their zips. For RDS its
+    bundle (https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem); for RDS Proxy, whose
+    certificates are ACM's, Amazon Trust Services' (https://www.amazontrust.com/repository/).
+    Without one, ``verify-full`` can't connect."""
     owner_secret_arn: str = ""
     """Secret with ``{"username", "password"}`` of the role that may create schemas and roles."""
 

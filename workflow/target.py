@@ -7,6 +7,7 @@ never knows which of the two it talks to.
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,12 +18,20 @@ if TYPE_CHECKING:
     from local.stack import LocalStack
     from telemetry.contract.model import Contract
 
-__all__ = ["CONTRACT_KEY", "DEFAULT_STACK", "DEFAULT_STATE", "NoStackError", "Target"]
+__all__ = [
+    "CONTRACT_KEY",
+    "DATABASE_CA_KEY",
+    "DEFAULT_STACK",
+    "DEFAULT_STATE",
+    "NoStackError",
+    "Target",
+]
 
 DEFAULT_STATE = Path(".local")
 DEFAULT_STACK = "telemetry"
 AWS_MQTT_PORT = 8883
 CONTRACT_KEY = "contract/contract.toml"
+DATABASE_CA_KEY = "contract/database-ca.pem"
 
 
 class NoStackError(Exception):
@@ -108,6 +117,7 @@ class Target:
             SecretId=self.outputs["LoaderSecretArn"]
         )
         login = json.loads(secret["SecretString"])
+        trusted = self._database_ca()
         return {
             "host": self.parameters["DatabaseHost"],
             "port": self.parameters["DatabasePort"],
@@ -115,7 +125,26 @@ class Target:
             "sslmode": self.parameters["DatabaseSslMode"],
             "user": login["username"],
             "password": login["password"],
+            **({"sslrootcert": str(trusted)} if trusted is not None else {}),
         }
+
+    def _database_ca(self) -> Path | None:
+        """The authorities the deployment trusts, as a file in the state folder; libpq reads no
+        other thing. ``None`` where the deployment named none."""
+        from botocore.exceptions import ClientError
+
+        try:
+            answer = self.client("s3").get_object(Bucket=self.bucket, Key=DATABASE_CA_KEY)
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "NoSuchKey":
+                return None
+            raise
+        file = self.state / "database-ca" / f"{self.stack}.pem"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        fresh = file.with_suffix(f".{os.getpid()}")
+        fresh.write_bytes(answer["Body"].read())
+        fresh.replace(file)
+        return file
 
     def connect(self) -> Any:
         """A psycopg2 connection as the loader role."""

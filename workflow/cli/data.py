@@ -108,16 +108,23 @@ def psql(
     """Open psql on the pipeline's database, as the loader role."""
     from local.postgres import binary
 
-    settings = target_of(context.obj).database_settings()
+    target = target_of(context.obj)
+    settings = target.database_settings()
+    program = shutil.which("psql") or str(binary("psql"))
+    if target.local is not None:
+        # The laptop's psql comes from the wheel, which has no TLS; so it takes the plain port.
+        database = target.local.database
+        program = str(binary("psql"))
+        settings |= {"port": str(database.port), "sslmode": "disable", "sslrootcert": ""}
     environment = os.environ | {
         "PGHOST": settings["host"],
         "PGPORT": settings["port"],
         "PGDATABASE": settings["dbname"],
         "PGSSLMODE": settings["sslmode"],
+        "PGSSLROOTCERT": settings.get("sslrootcert", ""),
         "PGUSER": settings["user"],
         "PGPASSWORD": settings["password"],
     }
-    program = shutil.which("psql") or str(binary("psql"))
     arguments = [program, *(["--command", command] if command else [])]
     os.execve(program, arguments, environment)  # noqa: S606 - psql takes the terminal over
 

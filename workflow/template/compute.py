@@ -14,7 +14,7 @@ from troposphere import GetAtt, If, NoValue, Ref, Sub, Template, awslambda, logs
 
 from telemetry.contract import Contract
 from workflow.inventory import FUNCTIONS, LAYERS, FunctionSpec
-from workflow.settings import DeploySettings
+from workflow.settings import DATABASE_CA, DeploySettings
 from workflow.template.gaps import FunctionLoggingConfig, QueueScalingConfig
 from workflow.template.parameters import HAS_VPC, QUEUE_TRIGGER
 from workflow.template.permissions import function_statements, vpc_statement
@@ -140,6 +140,8 @@ def _environment(
             "DATABASE_SSLMODE": Ref("DatabaseSslMode"),
             "LOADER_SECRET_ARN": GetAtt("LoaderSecret", "Id"),
         }
+        if settings.database.ca_file is not None:
+            variables["DATABASE_SSLROOTCERT"] = DATABASE_CA
     if spec.name == "migrate":
         variables["OWNER_SECRET_ARN"] = Ref("OwnerSecretArn")
     return variables | settings.tuning

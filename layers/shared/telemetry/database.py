@@ -53,6 +53,8 @@ _REFUSED_LOGINS = (
     "permission denied for database",
     "server does not support SSL",
     "certificate verify failed",
+    "root certificate file",
+    "does not match host name",
 )
 
 _cache: dict[str, Credentials] = {}
@@ -121,6 +123,7 @@ def _connect(settings: DatabaseSettings, user: Credentials, application: str) ->
             user=user.username,
             password=user.password,
             sslmode=settings.sslmode,
+            sslrootcert=settings.sslrootcert,
             connect_timeout=CONNECT_SECONDS,
             application_name=application,
             # A fail-over leaves a dead peer that never answers: notice within half a minute.

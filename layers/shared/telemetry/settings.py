@@ -68,10 +68,16 @@ class DatabaseSettings:
     name: str
     port: int = field(default=5432)
     sslmode: str = "require"
+    sslrootcert: str | None = None
+    """File with the certificates of the authorities to trust, for ``verify-ca`` and
+    ``verify-full``; ``system`` for those of the operating system."""
 
     @classmethod
     def from_environment(cls) -> DatabaseSettings:
-        """Reads ``DATABASE_HOST``, ``_PORT``, ``_NAME`` and ``_SSLMODE``."""
+        """Reads ``DATABASE_HOST``, ``_PORT``, ``_NAME``, ``_SSLMODE`` and ``_SSLROOTCERT``.
+
+        A relative ``DATABASE_SSLROOTCERT`` is a file of the function's own zip, as the contract is.
+        """
         sslmode = text("DATABASE_SSLMODE", "require")
         if sslmode not in SSL_MODES:
             raise ConfigurationError(
@@ -82,4 +88,14 @@ class DatabaseSettings:
             port=whole_number("DATABASE_PORT", 5432, least=1),
             name=text("DATABASE_NAME"),
             sslmode=sslmode,
+            sslrootcert=_certificates(text("DATABASE_SSLROOTCERT", "")),
         )
+
+
+def _certificates(name: str) -> str | None:
+    if not name or name == "system":
+        return name or None
+    path = os.path.join(os.environ.get("LAMBDA_TASK_ROOT", ""), name)
+    if not os.path.isfile(path):
+        raise ConfigurationError(f"DATABASE_SSLROOTCERT names {path}, which is no file.")
+    return path
