@@ -43,14 +43,18 @@ class Batch:
 
 @dataclass(frozen=True)
 class Group:
-    """Neighbouring rows of the COPY object that share all key columns but the timestamp."""
+    """Neighbouring rows of the COPY object that share all key columns but the timestamp.
+
+    Transform makes several of what would be a long one, so that each spans little time.
+    """
 
     key: tuple[str, ...]
     """Values of those columns, as the COPY object writes them."""
     range: Range
     rows: int
     min_time: str
-    """ISO 8601."""
+    """ISO 8601, in UTC to the microsecond, as the COPY object writes it; so is ``max_time``."""
+    max_time: str = "infinity"
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,7 @@ def parse_groups(content: bytes) -> list[Group]:
                 range=(int(entry["offset"]), int(entry["offset"]) + int(entry["length"])),
                 rows=int(entry["rows"]),
                 min_time=str(entry["min_time"]),
+                max_time=str(entry["max_time"]),
             )
             for entry in json.loads(content)["groups"]
         ]

@@ -2,20 +2,27 @@
 
 ::
 
-                      ┌─ newer than all that is loaded of their group ──▶ COPY into the table
-    groups of a batch ┤
-                      └─ the others ──▶ COPY into a temporary table ──▶ INSERT ... ON CONFLICT
+                     ┌─ not in the table ────────▶ COPY into the table
+    lines of a batch ┤
+                     └─ in the table already ┬───▶ counted, where the first of a key is kept
+                                             └───▶ COPY into a temporary table
+                                                   ──▶ INSERT ... ON CONFLICT DO UPDATE
 
-The straight way is about as fast as ``psql \\copy``; the other one half as fast, but it copes with
-rows that are there already. A watermark (the latest loaded time of a group) decides. It may be out
-of date by the time of the COPY, when another load has brought the same rows in between: then the
-straight COPY hits the primary key, is rolled back to a savepoint, and all rows go the other way.
+The straight way is as fast as ``psql \\copy``, the other one half as fast. For each group of lines
+(a device, a span of time) the table is asked which times it has in that span. Mostly there are
+none, and the group's bytes pass through untouched; else the lines are looked at one by one. So what
+a conflict costs is its own, however late rows are spread.
+
+What is known may be out of date by the time of the COPY, when another load has brought the same
+rows in between: then the straight COPY hits the primary key, is rolled back to a savepoint, and all
+rows go the other way, which copes with anything.
 
 **Why this can't deadlock.** Each insert may wait for another transaction that has inserted the
 same key. All loads insert in the order of their COPY object, ascending by the key, so among them
 there is no circle: who waits for a key holds only smaller ones. A load that goes both ways passes
 through the order twice, which would break this. So it takes the table's advisory lock for itself
-alone, while loads of one way share it and run side by side.
+alone, while loads of one way share it and run side by side. With ``keep_first`` hardly any load
+goes both ways.
 """
 
 from __future__ import annotations
@@ -25,7 +32,8 @@ from typing import Any
 
 from functions.load import statements
 from functions.load.batch import Batch, Counts, Group, Range
-from functions.load.source import CopySource
+from functions.load.sifting import Block, Sifted, sifted_ranges
+from functions.load.source import CopySource, Readable
 from telemetry.contract import Contract
 from telemetry.ddl import qualified
 from telemetry.errors import BatchCorruptError, DatabaseRefusedError
@@ -37,7 +45,7 @@ READ_BYTES = 1 << 18
 """What one read of the COPY stream asks for; psycopg2's own 8 KiB costs a third of the speed."""
 
 STRAIGHT_SHARE = 0.25
-"""Below this share of rows the straight way isn't worth excluding other loads for."""
+"""Below this share of new rows the straight way isn't worth excluding other loads for."""
 
 TABLE_LOCKS = 0x7E1E
 """First half of the advisory locks on tables; the second half is a hash of the name."""
@@ -52,14 +60,17 @@ def insert_rows(
     Raises :class:`BatchCorruptError` where the COPY object holds other rows than the report says.
     """
     insertion = _Insertion(cursor, contract, batch, source)
-    straight = _newer(cursor, contract, groups)
-    rows_straight = sum(group.rows for group in straight)
-    if groups and rows_straight == batch.accepted:
-        counts = insertion.straight_only()
-    elif rows_straight >= STRAIGHT_SHARE * batch.accepted > 0:
-        newer = set(straight)
-        others = [group.range for group in groups if group not in newer]
-        counts = insertion.both_ways([group.range for group in straight], others)
+    if not statements.splits_by_time(contract):
+        groups = ()
+    blocks = _blocks(cursor, contract, groups)
+    unsure = sum(g.rows for g, block in zip(groups, blocks, strict=True) if block.known is None)
+    known = sum(len(block.known) for block in blocks if block.known)
+    if not groups:
+        counts = insertion.staged_only()
+    elif not unsure and (not known or statements.keeps_first(contract, batch.columns)):
+        counts = insertion.straight_only(blocks)
+    elif batch.accepted - unsure - known >= STRAIGHT_SHARE * batch.accepted:
+        counts = insertion.both_ways(blocks)
     else:
         counts = insertion.staged_only()
     if counts.total != batch.accepted:
@@ -80,31 +91,36 @@ class _Insertion:
         self._source = source
         self._table = qualified(contract)
 
-    def straight_only(self) -> Counts:
-        """All rows by COPY into the table; staged instead where one is there already."""
+    def straight_only(self, blocks: Sequence[Block]) -> Counts:
+        """New rows by COPY into the table, the known ones are only counted; all of them staged
+        instead where one turns out to be there already."""
         self._lock_table("pg_advisory_xact_lock_shared")
-        inserted = self._copy_straight(None)
-        return Counts(inserted) if inserted is not None else self._merge(self._stage(None))
+        copied = self._copy_straight(blocks)
+        return copied if copied is not None else self._merge(self._stage())
 
     def staged_only(self) -> Counts:
         """All rows by way of the staging table."""
-        staged = self._stage(None)  # before the lock: nobody else can see this table
+        staged = self._stage()  # before the lock: nobody else can see this table
         self._lock_table("pg_advisory_xact_lock_shared")
         return self._merge(staged)
 
-    def both_ways(self, straight: Sequence[Range], others: Sequence[Range]) -> Counts:
-        """Newer groups by COPY, the others by way of the staging table, as the only load."""
-        staged = self._stage(others)
+    def both_ways(self, blocks: Sequence[Block]) -> Counts:
+        """New rows by COPY, the others by way of the staging table, as the only load."""
+        staged = self._stage(blocks)
         self._lock_table("pg_advisory_xact_lock")
-        inserted = self._copy_straight(straight)
-        if inserted is None:
-            staged += self._copy(statements.STAGING, straight)
+        copied = self._copy_straight(blocks)
+        if copied is None:
+            staged += self._copy_sifted(statements.STAGING, blocks, known=False)[0]
         merged = self._merge(staged)
-        return Counts(merged.inserted + (inserted or 0), merged.updated, merged.unchanged)
+        inserted = copied.inserted if copied is not None else 0
+        return Counts(merged.inserted + inserted, merged.updated, merged.unchanged)
 
-    def _stage(self, ranges: Sequence[Range] | None) -> int:
+    def _stage(self, blocks: Sequence[Block] | None = None) -> int:
+        """Stages the known lines of these blocks, or all lines."""
         self._cursor.execute(statements.create_staging(self._contract, self._batch.columns))
-        return self._copy(statements.STAGING, ranges)
+        if blocks is None:
+            return self._copy(statements.STAGING, None)
+        return self._copy_sifted(statements.STAGING, blocks, known=True)[0]
 
     def _merge(self, staged: int) -> Counts:
         """Merges ``staged`` rows, and makes sure that each of them is in the table afterwards."""
@@ -122,7 +138,11 @@ class _Insertion:
 
     def _check_presence(self) -> None:
         """Rows that were neither inserted nor updated must be there: a trigger or a row policy
-        drops rows without an error."""
+        drops rows without an error. Where there is none, they are: that is what makes a conflict.
+        """
+        self._cursor.execute(statements.may_drop_rows(self._contract))
+        if not self._cursor.fetchone()[0]:
+            return
         self._cursor.execute(statements.missing_keys(self._contract))
         missing = self._cursor.fetchone()[0]
         if missing:
@@ -131,30 +151,46 @@ class _Insertion:
                 f"{self._table}, without an error: look for a trigger or a row policy on it."
             )
 
-    def _copy_straight(self, ranges: Sequence[Range] | None) -> int | None:
-        """Rows copied into the table; ``None``, with nothing changed, where one was there."""
+    def _copy_straight(self, blocks: Sequence[Block]) -> Counts | None:
+        """Lines not known to be there, copied into the table, and how many were left out;
+        ``None``, with nothing changed, where one was there after all."""
         from psycopg2 import errors
 
         self._cursor.execute("SAVEPOINT straight")
         try:
-            return self._copy(self._table, ranges)
+            copied, left_out = self._copy_sifted(self._table, blocks, known=False)
         except errors.UniqueViolation as error:
             self._cursor.execute("ROLLBACK TO SAVEPOINT straight")
             log.info("Rows arrived in between: staging all of them", detail=str(error).strip())
             return None
+        return Counts(copied, 0, left_out)
+
+    def _copy_sifted(self, table: str, blocks: Sequence[Block], *, known: bool) -> tuple[int, int]:
+        """Copies the known lines of the blocks, or the others; returns how many, and how many
+        lines of the blocks it looked into were left out."""
+        ranges = sifted_ranges(blocks, known=known)
+        if not ranges:
+            return 0, 0
+        column = self._batch.columns.index(self._contract.key[-1])
+        with self._source.open(ranges) as stream:
+            sifted = Sifted(stream, blocks, column=column, known=known)
+            return self._copy_stream(table, sifted), sifted.dropped
 
     def _copy(self, table: str, ranges: Sequence[Range] | None) -> int:
         """Streams the ranges into a table; returns the number of rows."""
         with self._source.open(ranges) as stream:
-            remembered = _Remembering(stream)
-            statement = statements.copy_in(table, self._batch.columns)
-            try:
-                self._cursor.copy_expert(statement, remembered, size=READ_BYTES)
-            except Exception as error:
-                # psycopg2 reports a failed read as a cancelled query and drops the exception.
-                if remembered.failure is not None:
-                    raise remembered.failure from error
-                raise
+            return self._copy_stream(table, stream)
+
+    def _copy_stream(self, table: str, stream: Readable) -> int:
+        remembered = _Remembering(stream)
+        statement = statements.copy_in(table, self._batch.columns)
+        try:
+            self._cursor.copy_expert(statement, remembered, size=READ_BYTES)
+        except Exception as error:
+            # psycopg2 reports a failed read as a cancelled query and drops the exception.
+            if remembered.failure is not None:
+                raise remembered.failure from error
+            raise
         return int(self._cursor.rowcount)
 
     def _lock_table(self, function: str) -> None:
@@ -178,11 +214,20 @@ class _Remembering:
         return data
 
 
-def _newer(cursor: Any, contract: Contract, groups: Sequence[Group]) -> list[Group]:
-    """The groups whose rows are all newer than what is loaded of them."""
-    if not groups or not statements.splits_by_time(contract):
+def _blocks(cursor: Any, contract: Contract, groups: Sequence[Group]) -> list[Block]:
+    """The groups, with the times that are loaded within their span."""
+    if not groups:
         return []
-    arrays = [[group.key[i] for group in groups] for i in range(len(contract.key) - 1)]
+    width = len(contract.key) - 1
+    arrays: list[list[Any]] = [[group.key[i] for group in groups] for i in range(width)]
     arrays.append([group.min_time for group in groups])
-    cursor.execute(statements.newer_groups(contract), arrays)
-    return [groups[place - 1] for (place,) in sorted(cursor.fetchall())]
+    arrays.append([group.max_time for group in groups])
+    arrays.append([group.rows for group in groups])
+    cursor.execute(statements.known_times(contract), arrays)
+    found = {place: times.encode().split() for place, times in cursor.fetchall()}
+    blocks = []
+    for place, group in enumerate(groups, 1):
+        times = found.get(place, [])
+        few = len(times) <= group.rows * statements.KNOWN_PER_ROW
+        blocks.append(Block(group.range, frozenset(times) if few else None))
+    return blocks

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from telemetry.contract import Contract
-from telemetry.ddl import qualified, quote_name, sql_type
+from telemetry.ddl import qualified, quote_name, quote_text, sql_type
 
 __all__ = [
     "STAGING",
@@ -19,14 +19,18 @@ __all__ = [
     "create_staging",
     "insert_staged",
     "keeps_first",
+    "known_times",
+    "may_drop_rows",
     "missing_keys",
-    "newer_groups",
     "splits_by_time",
     "upsert_staged",
 ]
 
 STAGING = "pg_temp.staging"
 """This transaction's own table: two loads never share one."""
+
+KNOWN_PER_ROW = 4
+"""Loaded times that are worth fetching for each row of a group."""
 
 
 def copy_in(table: str, columns: Sequence[str]) -> str:
@@ -56,10 +60,12 @@ def upsert_staged(contract: Contract, columns: Sequence[str]) -> str:
     """Inserts the staged rows or updates those they change; answers one row: inserted, updated."""
     values = [name for name in columns if name not in contract.key]
     setting = ", ".join(f"{quote_name(n)} = {_new_value(contract, n)}" for n in values)
-    # A row that is the same already is left alone: no new version, no work for vacuum.
+    # A row that changes nothing is left alone: no new version, no work for vacuum. Mostly that is
+    # seen before ON CONFLICT comes to it, which would lock the row, and so write it, to find out.
     # One that this statement inserted has no xmax; one that it updated was locked by it before.
     return (
-        f"WITH merged AS ({_insert(contract, columns)} DO UPDATE SET {setting} "
+        f"WITH merged AS ({_insert(contract, columns, _worth(contract, values))} "
+        f"DO UPDATE SET {setting} "
         f"WHERE {_changes(contract, values)} RETURNING (xmax = 0) AS fresh) "
         "SELECT count(*) FILTER (WHERE fresh), count(*) FILTER (WHERE NOT fresh) FROM merged"
     )
@@ -86,7 +92,7 @@ def _changes(contract: Contract, values: Sequence[str]) -> str:
 
 def missing_keys(contract: Contract) -> str:
     """Counts the staged rows whose key is not in the table: 0 once they are merged."""
-    same = " AND ".join(f"t.{quote_name(n)} = s.{quote_name(n)}" for n in contract.key)
+    same = _same_key(contract, "t", "s")
     # With LIMIT the planner can't make a join of it, and so never reads a large table through.
     return (
         f"SELECT count(*) FROM {STAGING} AS s "
@@ -95,28 +101,46 @@ def missing_keys(contract: Contract) -> str:
 
 
 def splits_by_time(contract: Contract) -> bool:
-    """Whether the key ends with a timestamp: only then does a watermark mean anything."""
+    """Whether the key ends with a timestamp: only then do groups have a span of time."""
     return contract.column(contract.key[-1]).type == "timestamp"
 
 
-def newer_groups(contract: Contract) -> str:
-    """Tells for each group whether all its rows are newer than what is loaded of it.
+def known_times(contract: Contract) -> str:
+    """The loaded times within each group's span.
 
-    Parameters: one array of text for each key column but the timestamp, then one of the groups'
-    smallest times. Answers the places (from 1) of those groups. Each is one probe of the primary
-    key's last entry for the group.
+    Parameters: one array of text for each key column but the timestamp, then arrays of the groups'
+    least times, greatest times and numbers of rows. Answers the place (from 1) of each group whose
+    span holds rows of the table, and their times, as the COPY object writes them but without the
+    offset, separated by blanks: at most :data:`KNOWN_PER_ROW` for each row of the group, and one.
+    Each group is one probe of the primary key.
     """
     prefix, time = contract.key[:-1], quote_name(contract.key[-1])
-    arrays = ", ".join(["%s::text[]"] * len(prefix) + ["%s::timestamptz[]"])
-    parts = ", ".join(f"k{i}" for i in range(len(prefix))) + (", " if prefix else "")
-    same = " AND ".join(
-        f"t.{quote_name(name)} = g.k{i}::{sql_type(contract.column(name))}"
+    arrays = ", ".join([*["%s::text[]"] * len(prefix), *["%s::timestamptz[]"] * 2, "%s::bigint[]"])
+    parts = ", ".join([*(f"k{i}" for i in range(len(prefix))), "least_time", "most_time", "n"])
+    same = "".join(
+        f"t.{quote_name(name)} = g.k{i}::{sql_type(contract.column(name))} AND "
         for i, name in enumerate(prefix)
     )
+    # A correlated subquery is never made a join, and so never reads a large table through.
+    near = (
+        f"SELECT t.{time} AS at FROM {qualified(contract)} AS t "
+        f"WHERE {same}t.{time} BETWEEN g.least_time AND g.most_time LIMIT g.n * {KNOWN_PER_ROW} + 1"
+    )
+    text = """to_char(near.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US')"""
     return (
-        f"SELECT g.place FROM unnest({arrays}) WITH ORDINALITY AS g ({parts}least_time, place) "
-        f"WHERE coalesce(g.least_time > (SELECT max(t.{time}) FROM {qualified(contract)} AS t "
-        f"WHERE {same or 'true'}), true)"
+        f"SELECT place, times FROM (SELECT g.place, "
+        f"(SELECT string_agg({text}, ' ') FROM ({near}) AS near) AS times "
+        f"FROM unnest({arrays}) WITH ORDINALITY AS g ({parts}, place)) AS found "
+        "WHERE times IS NOT NULL"
+    )
+
+
+def may_drop_rows(contract: Contract) -> str:
+    """Whether the table, or a partition of it, has what drops a row without an error."""
+    table = f"{quote_text(qualified(contract))}::regclass"
+    return (
+        "SELECT bool_or(relhastriggers OR relrowsecurity OR relhasrules) FROM pg_class "
+        f"WHERE oid = {table} OR oid IN (SELECT relid FROM pg_partition_tree({table}))"
     )
 
 
@@ -124,10 +148,23 @@ def _names(columns: Sequence[str]) -> str:
     return ", ".join(quote_name(name) for name in columns)
 
 
-def _insert(contract: Contract, columns: Sequence[str]) -> str:
+def _worth(contract: Contract, values: Sequence[str]) -> str:
+    """Condition on a staged row: it is new, or it changes what is there."""
+    return (
+        f" WHERE (SELECT {_changes(contract, values)} FROM {qualified(contract)} AS present "
+        f"WHERE {_same_key(contract, 'present', 'excluded')} LIMIT 1) IS NOT FALSE"
+    )
+
+
+def _same_key(contract: Contract, one: str, other: str) -> str:
+    return " AND ".join(f"{one}.{quote_name(n)} = {other}.{quote_name(n)}" for n in contract.key)
+
+
+def _insert(contract: Contract, columns: Sequence[str], where: str = "") -> str:
     # No ORDER BY: a scan of a temporary table gives its rows as they were copied, which is in
     # order of the key already, and sorting them again costs a sixth of the load.
     return (
         f"INSERT INTO {qualified(contract)} AS present ({_names(columns)}) "
-        f"SELECT {_names(columns)} FROM {STAGING} ON CONFLICT ({_names(contract.key)})"
+        f"SELECT {_names(columns)} FROM {STAGING} AS excluded{where} "
+        f"ON CONFLICT ({_names(contract.key)})"
     )

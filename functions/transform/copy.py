@@ -17,6 +17,8 @@ from telemetry.contract import Contract
 
 __all__ = ["copy_csv", "copy_groups", "group_columns"]
 
+GROUP_ROWS = 256
+"""Most rows of a group: Load looks into each line of a group whose time meets loaded rows."""
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%.6f+00:00"
 
 
@@ -40,8 +42,9 @@ def group_columns(contract: Contract) -> tuple[str, ...] | None:
 def copy_groups(rows: pl.DataFrame, csv: bytes, contract: Contract) -> bytes | None:
     """JSON that tells where the rows of each group lie in ``csv``, in its order.
 
-    A group's rows share all key columns but the timestamp; they lie together, in order of time.
-    Offset and length are in bytes. ``None`` where the key has no timestamp to split by.
+    A group's rows share all key columns but the timestamp; they lie together, in order of time,
+    and are :data:`GROUP_ROWS` at most. Offset and length are in bytes. ``None`` where the key has
+    no timestamp to split by.
     """
     prefix = group_columns(contract)
     if prefix is None:
@@ -56,7 +59,12 @@ def copy_groups(rows: pl.DataFrame, csv: bytes, contract: Contract) -> bytes | N
     keys = rows.select(pl.col(name).cast(pl.String) for name in prefix)
     times = rows[time].dt.strftime(TIME_FORMAT)
     groups: list[dict[str, Any]] = []
-    for start, end in pairwise([*starts, rows.height]):
+    cuts = [
+        cut
+        for start, end in pairwise([*starts, rows.height])
+        for cut in range(start, end, GROUP_ROWS)
+    ]
+    for start, end in pairwise([*cuts, rows.height]):
         offset = ends[start - 1] if start else 0
         groups.append(
             {

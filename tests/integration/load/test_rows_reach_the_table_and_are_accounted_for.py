@@ -7,6 +7,8 @@ import pytest
 
 from functions.load import rows as ways
 from functions.load.loading import load_batch
+from functions.load.sifting import Block
+from functions.load.statements import known_times
 from telemetry.errors import (
     BatchCorruptError,
     DatabaseBusyError,
@@ -94,21 +96,60 @@ def test_keep_last_tells_null_from_a_value(database, load):
     assert counts(load("four", [("a", 2, None, None)], contract=KEEP_LAST)) == (0, 0, 1)
 
 
-def test_newer_groups_go_straight_and_the_others_are_merged(database, load, monkeypatch):
-    load("one", OLD)
+@pytest.fixture
+def copies(monkeypatch):
+    """Which tables were copied into, and how many rows."""
     tables = []
-    real = ways._Insertion._copy
+    real = ways._Insertion._copy_stream
 
-    def watched(self, table, ranges):
-        copied = real(self, table, ranges)
+    def watched(self, table, stream):
+        copied = real(self, table, stream)
         tables.append((table, copied))
         return copied
 
-    monkeypatch.setattr(ways._Insertion, "_copy", watched)
-    mixed = [("a", 2, 7.0, None), ("a", 3, 3.0, None), ("b", 2, 1.0, None), ("c", 9, 1.0, None)]
-    assert counts(load("two", mixed)) == (3, 0, 1)
-    assert tables == [("pg_temp.staging", 2), (TABLE, 2)]
-    assert database.rows() == [*OLD[:2], mixed[1], OLD[2], *mixed[2:]]
+    monkeypatch.setattr(ways._Insertion, "_copy_stream", watched)
+    return tables
+
+
+MIXED = [("a", 1, 7.0, "x"), ("a", 3, 3.0, 'y\n,"z'), ("b", 2, 1.0, None), ("c", 9, 1.0, None)]
+
+
+def test_only_what_is_not_there_is_copied_where_the_first_row_stays(database, load, copies):
+    load("one", OLD)
+    copies.clear()
+    assert counts(load("two", MIXED)) == (3, 0, 1)
+    assert copies == [(TABLE, 3)]
+    assert database.rows() == [*OLD[:2], MIXED[1], OLD[2], *MIXED[2:]]
+
+
+def test_rows_that_are_there_are_merged_where_the_last_row_stays(database, load, copies):
+    load("one", OLD)
+    copies.clear()
+    assert counts(load("two", MIXED, contract=KEEP_LAST)) == (3, 1, 0)
+    assert copies == [("pg_temp.staging", 1), (TABLE, 3)]
+    assert database.rows() == [MIXED[0], OLD[1], MIXED[1], OLD[2], *MIXED[2:]]
+
+
+@pytest.mark.parametrize("contract", [CONTRACT, KEEP_LAST], ids=lambda c: c.on_conflict)
+def test_a_group_that_spans_far_more_rows_than_it_has_is_staged(database, load, copies, contract):
+    load("one", [("a", second, 1.0, None) for second in range(1, 59)])
+    copies.clear()
+    wide = [("a", 0, 2.0, None), ("a", 5, 2.0, None), ("a", 59, 2.0, None), ("b", 1, 2.0, None)]
+    updated = int(contract is KEEP_LAST)
+    assert counts(load("two", wide, contract=contract)) == (3, updated, 1 - updated)
+    assert copies == [("pg_temp.staging", 3), (TABLE, 1)]
+
+
+def unaware(kept):
+    """Instead of what the table was asked: nothing is known of the first ``kept`` groups."""
+
+    def blocks(_cursor, _contract, groups):
+        return [
+            Block(group.range, frozenset() if place < kept else None)
+            for place, group in enumerate(groups)
+        ]
+
+    return blocks
 
 
 @pytest.mark.parametrize("contract", [CONTRACT, KEEP_LAST], ids=lambda c: c.on_conflict)
@@ -116,14 +157,14 @@ def test_a_straight_copy_that_meets_a_row_falls_back_to_staging(
     database, load, monkeypatch, contract
 ):
     load("one", OLD)
-    monkeypatch.setattr(ways, "_newer", lambda _cursor, _contract, groups: list(groups))
+    monkeypatch.setattr(ways, "_blocks", unaware(kept=9))
     assert counts(load("two", [*OLD, ("b", 7, 7.0, None)], contract=contract)) == (1, 0, 3)
     assert database.rows() == [*OLD, ("b", 7, 7.0, None)]
 
 
 def test_a_mixed_load_that_meets_a_row_falls_back_to_staging(database, load, monkeypatch):
     load("one", OLD)
-    monkeypatch.setattr(ways, "_newer", lambda _cursor, _contract, groups: list(groups[:1]))
+    monkeypatch.setattr(ways, "_blocks", unaware(kept=1))
     assert counts(load("two", [*OLD, ("a", 7, 7.0, None)])) == (1, 0, 3)
     assert database.rows() == sorted([*OLD, ("a", 7, 7.0, None)])
 
@@ -204,7 +245,7 @@ def test_rows_that_a_trigger_drops_are_noticed(database, load):
 
 
 class BreakingCopy(MemoryCopy):
-    """Its rows, and then no end of the stream but an error."""
+    """All but the end of its rows, and then an error."""
 
     reads = 0
 
@@ -215,7 +256,7 @@ class BreakingCopy(MemoryCopy):
         self.reads += 1
         if self.reads > 1:
             raise StorageUnavailableError("the connection broke off")
-        return self.content
+        return self.content[:-10]
 
 
 @pytest.mark.parametrize("grouped", [True, False])
@@ -283,17 +324,16 @@ def test_values_of_all_kinds_survive(database, load):
     assert counts(load("two", tricky, contract=KEEP_LAST)) == (0, 0, 5)
 
 
-def test_watermarks_are_read_from_the_index_alone(database, load):
-    from functions.load.statements import newer_groups
-
+def test_loaded_times_are_read_from_the_index_alone(database, load):
     load("one", [(f"d{n}", s, 1.0, None) for n in range(40) for s in range(50)])
     with closing(database.connect_owner()) as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:
             cursor.execute(f"VACUUM ANALYZE {TABLE}")
             cursor.execute(
-                "EXPLAIN (COSTS OFF) " + newer_groups(CONTRACT), (["d1"], ["2026-11-23T06:00:00Z"])
+                "EXPLAIN (COSTS OFF) " + known_times(CONTRACT),
+                (["d1"], ["2026-11-23T06:00:00Z"], ["2026-11-23T06:00:09Z"], [10]),
             )
             plan = "\n".join(line for (line,) in cursor.fetchall())
-    assert "Index Only Scan Backward" in plan
+    assert "Index Only Scan" in plan
     assert "Seq Scan" not in plan
