@@ -19,6 +19,9 @@ __all__ = ["copy_csv", "copy_groups", "group_columns"]
 
 GROUP_ROWS = 256
 """Most rows of a group: Load looks into each line of a group whose time meets loaded rows."""
+GAP = 8
+"""A group ends where the next row is this many times the usual interval away: a few late rows in
+front of the newest would else make a group that spans all that was loaded between."""
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%.6f+00:00"
 
 
@@ -43,7 +46,7 @@ def copy_groups(rows: pl.DataFrame, csv: bytes, contract: Contract) -> bytes | N
     """JSON that tells where the rows of each group lie in ``csv``, in its order.
 
     A group's rows share all key columns but the timestamp; they lie together, in order of time,
-    and are :data:`GROUP_ROWS` at most. Offset and length are in bytes. ``None`` where the key has
+    and are :data:`GROUP_ROWS` at most, without a wide gap. Offset and length are in bytes. ``None`` where the key has
     no timestamp to split by.
     """
     prefix = group_columns(contract)
@@ -55,7 +58,9 @@ def copy_groups(rows: pl.DataFrame, csv: bytes, contract: Contract) -> bytes | N
         pl.lit(value=True), *(pl.col(name).eq_missing(pl.col(name).shift(1)) for name in prefix)
     )
     first = pl.int_range(pl.len()) == 0
-    starts = rows.with_columns(starts=~same | first)["starts"].arg_true().to_list()
+    interval = pl.when(same & ~first).then(pl.col(time).diff())
+    gap = (interval > GAP * interval.median()).fill_null(value=False)
+    starts = rows.with_columns(starts=~same | first | gap)["starts"].arg_true().to_list()
     keys = rows.select(pl.col(name).cast(pl.String) for name in prefix)
     times = rows[time].dt.strftime(TIME_FORMAT)
     groups: list[dict[str, Any]] = []
