@@ -22,7 +22,8 @@ same key. All loads insert in the order of their COPY object, ascending by the k
 there is no circle: who waits for a key holds only smaller ones. A load that goes both ways passes
 through the order twice, which would break this. So it takes the table's advisory lock for itself
 alone, while loads of one way share it and run side by side. With ``keep_first`` hardly any load
-goes both ways.
+goes both ways. A partitioned table can't tell in one statement what was inserted and what updated,
+so where rows are updated all loads of it are alone.
 """
 
 from __future__ import annotations
@@ -94,20 +95,22 @@ class _Insertion:
     def straight_only(self, blocks: Sequence[Block]) -> Counts:
         """New rows by COPY into the table, the known ones are only counted; all of them staged
         instead where one turns out to be there already."""
-        self._lock_table("pg_advisory_xact_lock_shared")
+        self._lock_table(alone=self._updates_apart)
         copied = self._copy_straight(blocks)
-        return copied if copied is not None else self._merge(self._stage())
+        if copied is not None:
+            return copied
+        return self._merge(self._stage())
 
     def staged_only(self) -> Counts:
         """All rows by way of the staging table."""
         staged = self._stage()  # before the lock: nobody else can see this table
-        self._lock_table("pg_advisory_xact_lock_shared")
+        self._lock_table(alone=self._updates_apart)
         return self._merge(staged)
 
     def both_ways(self, blocks: Sequence[Block]) -> Counts:
         """New rows by COPY, the others by way of the staging table, as the only load."""
         staged = self._stage(blocks)
-        self._lock_table("pg_advisory_xact_lock")
+        self._lock_table(alone=True)
         copied = self._copy_straight(blocks)
         if copied is None:
             staged += self._copy_sifted(statements.STAGING, blocks, known=False)[0]
@@ -128,6 +131,8 @@ class _Insertion:
         if statements.keeps_first(contract, columns):
             self._cursor.execute(statements.insert_staged(contract, columns))
             inserted, updated = self._cursor.rowcount, 0
+        elif self._updates_apart:
+            inserted, updated = self._insert_then_update()
         else:
             self._cursor.execute(statements.upsert_staged(contract, columns))
             inserted, updated = self._cursor.fetchone()
@@ -135,6 +140,23 @@ class _Insertion:
         if unchanged:
             self._check_presence()
         return Counts(inserted, updated, unchanged)
+
+    @property
+    def _updates_apart(self) -> bool:
+        """Whether a merge is two statements, and so two passes through the order of keys."""
+        contract = self._contract
+        return contract.partition != "none" and not statements.keeps_first(
+            contract, self._batch.columns
+        )
+
+    def _insert_then_update(self) -> tuple[int, int]:
+        contract, columns = self._contract, self._batch.columns
+        self._cursor.execute(statements.insert_staged(contract, columns))
+        inserted = self._cursor.rowcount
+        # Nobody has counted the staged rows: the planner would rather read the whole table.
+        self._cursor.execute("SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off")
+        self._cursor.execute(statements.update_staged(contract, columns))
+        return inserted, self._cursor.rowcount
 
     def _check_presence(self) -> None:
         """Rows that were neither inserted nor updated must be there: a trigger or a row policy
@@ -193,8 +215,9 @@ class _Insertion:
             raise
         return int(self._cursor.rowcount)
 
-    def _lock_table(self, function: str) -> None:
+    def _lock_table(self, *, alone: bool) -> None:
         """Takes the table's advisory lock until the end of the transaction."""
+        function = "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared"
         self._cursor.execute(f"SELECT {function}(%s, hashtext(%s))", (TABLE_LOCKS, self._table))
 
 

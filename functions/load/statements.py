@@ -23,14 +23,16 @@ __all__ = [
     "may_drop_rows",
     "missing_keys",
     "splits_by_time",
+    "update_staged",
     "upsert_staged",
 ]
 
 STAGING = "pg_temp.staging"
 """This transaction's own table: two loads never share one."""
 
-KNOWN_PER_ROW = 4
-"""Loaded times that are worth fetching for each row of a group."""
+KNOWN_PER_ROW = 8
+"""Loaded times that are worth fetching for each row of a group; as many as fit between two rows
+of one group where the table has the batch's usual interval (``GAP`` of Transform)."""
 
 
 def copy_in(table: str, columns: Sequence[str]) -> str:
@@ -68,6 +70,17 @@ def upsert_staged(contract: Contract, columns: Sequence[str]) -> str:
         f"DO UPDATE SET {setting} "
         f"WHERE {_changes(contract, values)} RETURNING (xmax = 0) AS fresh) "
         "SELECT count(*) FILTER (WHERE fresh), count(*) FILTER (WHERE NOT fresh) FROM merged"
+    )
+
+
+def update_staged(contract: Contract, columns: Sequence[str]) -> str:
+    """Updates the rows that staged ones change. For partitioned tables, of which ``xmax`` can't be
+    asked: after :func:`insert_staged`, whose rows are what was staged and so are never changed."""
+    values = [name for name in columns if name not in contract.key]
+    setting = ", ".join(f"{quote_name(n)} = {_new_value(contract, n)}" for n in values)
+    return (
+        f"UPDATE {qualified(contract)} AS present SET {setting} FROM {STAGING} AS excluded "
+        f"WHERE {_same_key(contract, 'present', 'excluded')} AND {_changes(contract, values)}"
     )
 
 

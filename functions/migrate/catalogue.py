@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from telemetry.contract import Contract
-from telemetry.ddl import ExistingColumn, ExistingTable, qualified
+from telemetry.ddl import ExistingColumn, ExistingTable, qualified, quote_name
 from telemetry.errors import ContractError
 
-__all__ = ["read_table"]
+__all__ = ["read_table", "stray_months"]
+
+MOST_STRAY_MONTHS = 120
+"""Partitions that one migration makes of what came unforeseen: a clock that jumps about is no
+reason for thousands."""
 
 _RELATION = "SELECT relkind, obj_description(oid, 'pg_class') FROM pg_class WHERE oid = %s"
 _COLUMNS = """
@@ -20,6 +25,11 @@ SELECT attname
 FROM pg_index, unnest(indkey) WITH ORDINALITY AS part (number, place), pg_attribute
 WHERE indrelid = %s AND indisprimary AND attrelid = indrelid AND attnum = number
 ORDER BY place"""
+
+_INDEXES = """
+SELECT relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid WHERE indrelid = %s"""
+_PARTITIONS = """
+SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid WHERE inhparent = %s"""
 
 _TABLES = ("r", "p")
 """Kinds of relation that hold rows of their own: ordinary and partitioned tables."""
@@ -42,4 +52,29 @@ def read_table(cursor: Any, contract: Contract) -> ExistingTable | None:
     cursor.execute(_COLUMNS, (oid,))
     columns = tuple(ExistingColumn(*row) for row in cursor.fetchall())
     cursor.execute(_KEY, (oid,))
-    return ExistingTable(columns, tuple(row[0] for row in cursor.fetchall()), comment)
+    key = tuple(row[0] for row in cursor.fetchall())
+    return ExistingTable(
+        columns,
+        key,
+        comment,
+        partitioned=kind == "p",
+        indexes=_names(cursor, _INDEXES, oid),
+        partitions=_names(cursor, _PARTITIONS, oid),
+    )
+
+
+def stray_months(cursor: Any, contract: Contract) -> list[date]:
+    """First days of the months (UTC) of which ``<table>_other`` has rows, the fullest first."""
+    other = f"{quote_name(contract.schema)}.{quote_name(contract.table + '_other')}"
+    time = quote_name(contract.key[-1])
+    cursor.execute(
+        f"SELECT date_trunc('month', {time} AT TIME ZONE 'UTC')::date FROM {other} "  # noqa: S608
+        f"WHERE {time} >= '0002-01-01' AND {time} < '9999-01-01' "
+        f"GROUP BY 1 ORDER BY count(*) DESC LIMIT {MOST_STRAY_MONTHS}"
+    )
+    return [row[0] for row in cursor.fetchall()]
+
+
+def _names(cursor: Any, query: str, oid: int) -> frozenset[str]:
+    cursor.execute(query, (oid,))
+    return frozenset(row[0] for row in cursor.fetchall())

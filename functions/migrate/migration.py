@@ -6,12 +6,20 @@ DDL is transactional in PostgreSQL: either everything is in place afterwards, or
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any
 
-from functions.migrate.catalogue import read_table
+from functions.migrate.catalogue import read_table, stray_months
 from telemetry.contract import Contract
 from telemetry.database import Credentials, database_errors
-from telemetry.ddl import plan_grants, plan_ledger, plan_table, quote_name, quote_text
+from telemetry.ddl import (
+    plan_grants,
+    plan_ledger,
+    plan_partitions,
+    plan_table,
+    quote_name,
+    quote_text,
+)
 from telemetry.errors import ConfigurationError
 
 __all__ = ["Migration", "migrate"]
@@ -49,14 +57,20 @@ def migrate(connection: Any, contract: Contract, loader: Credentials) -> Migrati
     with database_errors(), connection, connection.cursor() as cursor:
         for statement in _PREPARE:
             cursor.execute(statement)
-        changes = plan_table(contract, read_table(cursor, contract))
+        existing = read_table(cursor, contract)
+        changes = plan_table(contract, existing)
         for statement in [*plan_ledger(), *changes]:
+            cursor.execute(statement)
+        present = existing.partitions if existing is not None else frozenset()
+        strays = stray_months(cursor, contract) if present else []
+        partitions = plan_partitions(contract, present, strays, datetime.now(UTC).date())
+        for statement in partitions:
             cursor.execute(statement)
         role = _ensure_role(cursor, loader)
         grants = plan_grants(contract, connection.info.dbname, loader.username)
         for statement in grants:
             cursor.execute(statement)
-    return Migration(table=changes, role=role, grants=grants)
+    return Migration(table=changes + partitions, role=role, grants=grants)
 
 
 def _ensure_role(cursor: Any, loader: Credentials) -> str:

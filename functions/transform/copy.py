@@ -46,8 +46,8 @@ def copy_groups(rows: pl.DataFrame, csv: bytes, contract: Contract) -> bytes | N
     """JSON that tells where the rows of each group lie in ``csv``, in its order.
 
     A group's rows share all key columns but the timestamp; they lie together, in order of time,
-    and are :data:`GROUP_ROWS` at most, without a wide gap. Offset and length are in bytes. ``None`` where the key has
-    no timestamp to split by.
+    and are :data:`GROUP_ROWS` at most, without a wide gap. Offset and length are in bytes.
+    ``None`` where the key has no timestamp to split by.
     """
     prefix = group_columns(contract)
     if prefix is None:

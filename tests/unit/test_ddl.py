@@ -1,6 +1,8 @@
 """From contract to SQL: what is created, what grows by itself, what is left to a person."""
 
+import re
 from dataclasses import replace
+from datetime import date
 
 import pytest
 
@@ -140,3 +142,81 @@ def test_names_and_texts_are_quoted():
     assert ddl.quote_text("a\\'b") == "E'a\\\\''b'"
     with pytest.raises(ContractError):
         ddl.quote_text("a\0b")
+
+
+WIDER = [
+    ("smallint", "integer"),
+    ("integer", "bigint"),
+    ("integer", "double precision"),
+    ("real", "double precision"),
+    ("character varying(8)", "character varying(9)"),
+    ("character varying(8)", "text"),
+    ("numeric(8,2)", "numeric(9,2)"),
+    ("numeric(8,2)", "numeric(9,3)"),
+    ("numeric(8,2)", "numeric"),
+    ("smallint", "numeric(7,2)"),
+    ("bigint", "numeric"),
+]
+NARROWER = [
+    *((new, old) for old, new in WIDER),
+    ("bigint", "double precision"),
+    ("numeric(8,2)", "numeric(8,3)"),
+    ("bigint", "numeric(19,2)"),
+    ("text", "integer"),
+    ("double precision", "text"),
+    ("timestamp with time zone", "text"),
+]
+
+
+def retyped(monkeypatch, old, new):
+    """The plan for a column that was ``old`` and shall be ``new``, types as in the catalogue."""
+    monkeypatch.setattr(ddl, "sql_type", lambda c: new if c.name == "status" else c.type)
+    columns = tuple(
+        ddl.ExistingColumn(c.name, old if c.name == "status" else c.type, nullable=not c.required)
+        for c in CONTRACT.columns
+    )
+    table = ddl.ExistingTable(columns, CONTRACT.key, TABLE.comment)
+    return [s for s in ddl.plan_table(CONTRACT, table) if "COMMENT" not in s]
+
+
+@pytest.mark.parametrize(("old", "new"), WIDER)
+def test_a_type_that_holds_every_value_of_the_old_one_is_altered(monkeypatch, old, new):
+    assert retyped(monkeypatch, old, new) == [
+        f'ALTER TABLE "telemetry"."readings" ALTER COLUMN "status" TYPE {new}'
+    ]
+
+
+@pytest.mark.parametrize(("old", "new"), NARROWER)
+def test_any_other_type_is_refused(monkeypatch, old, new):
+    with pytest.raises(ContractError, match=f"TYPE {re.escape(new)} USING"):
+        retyped(monkeypatch, old, new)
+
+
+def test_an_index_that_is_missing_is_made_under_a_name_of_its_own():
+    contract = replace(CONTRACT, indexes=(("ts",), ("status", "ts")))
+    table = replace(TABLE, indexes=frozenset({"readings_ts_idx"}))
+    assert ddl.plan_table(contract, table) == [
+        'CREATE INDEX IF NOT EXISTS "readings_status_ts_idx" ON "telemetry"."readings" '
+        '("status", "ts")'
+    ]
+
+
+def test_the_name_of_an_index_fits_and_stays_apart_from_others():
+    names = {ddl.index_name("t" * 60, (column,)) for column in ("a", "b", "c" * 63)}
+    assert len(names) == 3
+    assert all(len(name) <= 63 and name.endswith("_idx") for name in names)
+
+
+def test_a_table_that_is_not_partitioned_is_not_made_so():
+    with pytest.raises(ContractError, match="rename"):
+        ddl.plan_table(replace(CONTRACT, partition="month"), TABLE)
+
+
+def test_partitions_are_made_from_the_last_month_to_a_year_ahead():
+    contract = replace(CONTRACT, partition="month")
+    made = "\n".join(ddl.plan_partitions(contract, frozenset(), [], date(2026, 1, 31)))
+    assert 'CREATE TABLE "telemetry"."readings_other" PARTITION OF' in made
+    assert made.count("ATTACH PARTITION") == 14
+    assert "FROM ('2025-12-01 00:00:00+00') TO ('2026-01-01 00:00:00+00')" in made
+    assert "FROM ('2027-01-01 00:00:00+00') TO ('2027-02-01 00:00:00+00')" in made
+    assert ddl.plan_partitions(CONTRACT, frozenset(), [], date(2026, 1, 31)) == []

@@ -6,14 +6,25 @@
                                       plan_ledger      (idempotent)
                                       plan_grants      (idempotent)
 
-A table grows by itself: a new column is added, a column that is no longer required may be empty,
-comments follow the contract. What could lose rows or rewrite a large table under a lock is
-refused with a :class:`ContractError` that holds the statement a person would run.
+A table grows by itself: a new column is added, a type becomes one that holds every value of the
+old one, a column that is no longer required may be empty, indexes and partitions are made, comments
+follow the contract. What could lose anything is refused with a :class:`ContractError` that holds
+the statement a person would run.
+
+Nobody but the owner, who migrates, makes partitions: those of the last month and of a year ahead,
+and one for whatever else comes (``<table>_other``), so that no row is ever refused. The next
+migration moves what gathered there into partitions of its own.
 """
+
+# ruff: noqa: S608 - the statements are made of quoted names and literals
 
 from __future__ import annotations
 
+import hashlib
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 
 from telemetry.contract.model import Column, ColumnType, Contract
 from telemetry.errors import ContractError
@@ -24,6 +35,7 @@ __all__ = [
     "ExistingTable",
     "plan_grants",
     "plan_ledger",
+    "plan_partitions",
     "plan_table",
     "qualified",
     "quote_name",
@@ -37,6 +49,9 @@ LEDGER = '"etl"."ledger"'
 
 NAME_BYTES = 63
 """Longest name PostgreSQL keeps; it cuts longer ones in silence, so that two may become one."""
+
+MONTHS_AHEAD = 12
+"""Months for which partitions are made before any row comes."""
 
 _SQL_TYPES: dict[ColumnType, str] = {
     "text": "text",
@@ -95,6 +110,11 @@ class ExistingTable:
     key: tuple[str, ...]
     """Columns of the primary key, in order; empty where there is none."""
     comment: str | None = None
+    partitioned: bool = False
+    indexes: frozenset[str] = frozenset()
+    """Names."""
+    partitions: frozenset[str] = frozenset()
+    """Names of tables, without their schema."""
 
 
 def quote_name(name: str) -> str:
@@ -132,11 +152,76 @@ def plan_table(contract: Contract, existing: ExistingTable | None) -> list[str]:
             f"CREATE SCHEMA IF NOT EXISTS {quote_name(contract.schema)}",
             _create_table(contract),
         ]
-        existing = ExistingTable(columns=(), key=contract.key)
+        existing = ExistingTable((), contract.key, partitioned=contract.partition != "none")
     else:
         _refuse_destruction(contract, existing)
         statements = _grow(contract, existing)
-    return statements + _comments(contract, existing)
+    return statements + _indexes(contract, existing) + _comments(contract, existing)
+
+
+def plan_partitions(
+    contract: Contract, present: frozenset[str], strays: Iterable[date], today: date
+) -> list[str]:
+    """Statements that make the partitions that are missing; none where the table has no need.
+
+    ``present`` are names of partitions, ``strays`` days in months that ``<table>_other`` has rows
+    of. Those rows are moved. All of it belongs into one transaction.
+    """
+    if contract.partition == "none":
+        return []
+    other = _partition(contract, "other")
+    statements = []
+    if f"{contract.table}_other" not in present:
+        statements.append(f"CREATE TABLE {other} PARTITION OF {qualified(contract)} DEFAULT")
+    ahead = [_month(today, number) for number in range(-1, MONTHS_AHEAD + 1)]
+    for month in sorted({*ahead, *(_month(day, 0) for day in strays)}):
+        if f"{contract.table}_{month:%Y_%m}" not in present:
+            statements += _new_partition(contract, month, other)
+    return statements
+
+
+def _new_partition(contract: Contract, month: date, other: str) -> list[str]:
+    """Filled before it is attached: PostgreSQL refuses a partition whose rows lie in the default
+    one, and whoever reads meanwhile waits for the lock and then sees every row once."""
+    name = _partition(contract, f"{month:%Y_%m}")
+    time = quote_name(contract.key[-1])
+    start, end = (quote_text(f"{day} 00:00:00+00") for day in (month, _month(month, 1)))
+    return [
+        f"CREATE TABLE {name} (LIKE {qualified(contract)} INCLUDING DEFAULTS INCLUDING STORAGE)",
+        f"LOCK TABLE {other} IN ACCESS EXCLUSIVE MODE",
+        f"WITH moved AS (DELETE FROM {other} WHERE {time} >= {start} AND {time} < {end} "
+        f"RETURNING *) INSERT INTO {name} SELECT * FROM moved",
+        f"ALTER TABLE {qualified(contract)} ATTACH PARTITION {name} FOR VALUES "
+        f"FROM ({start}) TO ({end})",
+    ]
+
+
+def _partition(contract: Contract, ending: str) -> str:
+    return f"{quote_name(contract.schema)}.{quote_name(f'{contract.table}_{ending}')}"
+
+
+def _month(day: date, number: int) -> date:
+    """First day of the month that comes so many after that of ``day``."""
+    months = day.year * 12 + day.month - 1 + number
+    return date(months // 12, months % 12 + 1, 1)
+
+
+def _indexes(contract: Contract, existing: ExistingTable) -> list[str]:
+    """Indexes that are missing. One that the contract has no more is left to a person."""
+    return [
+        f"CREATE INDEX IF NOT EXISTS {quote_name(name)} ON {qualified(contract)} "
+        f"({_names(columns)})"
+        for columns in contract.indexes
+        if (name := index_name(contract.table, columns)) not in existing.indexes
+    ]
+
+
+def index_name(table: str, columns: tuple[str, ...]) -> str:
+    """``<table>_<columns>_idx``, with a hash in place of what is too long."""
+    name = "_".join((table, *columns))
+    if len(name) + 4 > NAME_BYTES:
+        name = name[: NAME_BYTES - 13] + "_" + hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{name}_idx"
 
 
 def plan_ledger() -> list[str]:
@@ -165,7 +250,9 @@ def _create_table(contract: Contract) -> str:
     lines = [f"    {_definition(contract, column)}" for column in contract.columns]
     lines.append(f"    PRIMARY KEY ({_names(contract.key)})")
     body = ",\n".join(lines)
-    return f"CREATE TABLE IF NOT EXISTS {qualified(contract)} (\n{body}\n)"
+    by = f" PARTITION BY RANGE ({quote_name(contract.key[-1])})"
+    partitioned = by if contract.partition != "none" else ""
+    return f"CREATE TABLE IF NOT EXISTS {qualified(contract)} (\n{body}\n){partitioned}"
 
 
 def _definition(contract: Contract, column: Column) -> str:
@@ -174,7 +261,7 @@ def _definition(contract: Contract, column: Column) -> str:
 
 
 def _grow(contract: Contract, existing: ExistingTable) -> list[str]:
-    """New columns, and columns that may now be empty."""
+    """New columns, wider types, and columns that may now be empty."""
     table, present = qualified(contract), {column.name: column for column in existing.columns}
     statements = []
     for column in contract.columns:
@@ -186,7 +273,10 @@ def _grow(contract: Contract, existing: ExistingTable) -> list[str]:
             statements.append(
                 f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {name} {sql_type(column)}"
             )
-        elif not (found.nullable or column.required or column.name in contract.key):
+            continue
+        if _is_wider(sql_type(column), found.type):
+            statements.append(f"ALTER TABLE {table} ALTER COLUMN {name} TYPE {sql_type(column)}")
+        if not (found.nullable or column.required or column.name in contract.key):
             statements.append(f"ALTER TABLE {table} ALTER COLUMN {name} DROP NOT NULL")
     return statements
 
@@ -200,7 +290,7 @@ def _refuse_destruction(contract: Contract, existing: ExistingTable) -> None:
         if column is None:
             if not (found.nullable or found.filled):
                 refused.append(f"ALTER TABLE {table} ALTER COLUMN {name} DROP NOT NULL;")
-        elif found.type != sql_type(column):
+        elif found.type != sql_type(column) and not _is_wider(sql_type(column), found.type):
             kind = sql_type(column)
             refused.append(
                 f"ALTER TABLE {table} ALTER COLUMN {name} TYPE {kind} USING {name}::{kind};"
@@ -209,12 +299,45 @@ def _refuse_destruction(contract: Contract, existing: ExistingTable) -> None:
         refused.append(f"ALTER TABLE {table} ADD PRIMARY KEY ({_names(contract.key)});")
         if existing.key:
             refused[-1] = f"-- drop the primary key ({_names(existing.key)}), then\n{refused[-1]}"
+    if existing.partitioned != (contract.partition != "none"):
+        refused.append(
+            f"-- a table can't become partitioned, or cease to be: rename {table}, migrate,\n"
+            f"-- then INSERT INTO {table} SELECT * FROM the renamed one;"
+        )
     if refused:
         raise ContractError(
             f"The table {table} differs from the contract {contract.name!r} in a way that may "
             "lose rows or lock the table for long, so it was left as it is. If it is meant, run "
             "as the owner, then migrate again:\n" + "\n".join(refused)
         )
+
+
+_WIDER: dict[str, frozenset[str]] = {
+    "smallint": frozenset({"integer", "bigint", "numeric", "real", "double precision"}),
+    "integer": frozenset({"bigint", "numeric", "double precision"}),
+    "bigint": frozenset({"numeric"}),
+    "real": frozenset({"double precision"}),
+    "character varying": frozenset({"text"}),
+}
+"""By type: those that hold each of its values, unchanged."""
+
+_SIZED = re.compile(r"(character varying|numeric)\((\d+)(?:,(\d+))?\)\Z")
+
+
+def _is_wider(new: str, old: str) -> bool:
+    """Whether each value of ``old`` is one of ``new``, types as the catalogue writes them."""
+    before, after = _SIZED.match(old), _SIZED.match(new)
+    kind = before[1] if before else old
+    if new in _WIDER.get(kind, ()) or (before and new == kind):
+        return True
+    digits = {"smallint": 5, "integer": 10, "bigint": 19}.get(old)
+    if after is not None and after[1] == "numeric" and digits is not None:
+        return int(after[2]) - int(after[3] or 0) >= digits
+    if before is None or after is None or before[1] != after[1]:
+        return False
+    scale, new_scale = int(before[3] or 0), int(after[3] or 0)
+    whole, new_whole = int(before[2]) - scale, int(after[2]) - new_scale
+    return new != old and new_scale >= scale and new_whole >= whole
 
 
 def _comments(contract: Contract, existing: ExistingTable) -> list[str]:

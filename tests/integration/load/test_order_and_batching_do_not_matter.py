@@ -29,7 +29,7 @@ TABLE = '"telemetry"."settled"'
 Reading = dict[str, Any]
 
 
-def contract_for(policy: str) -> Contract:
+def contract_for(policy: str, partition: str) -> Contract:
     greatest = 'greatest = "seq"' if policy == "keep_greatest" else ""
     return parse_contract(
         f"""
@@ -40,6 +40,7 @@ def contract_for(policy: str) -> Contract:
         key = ["id", "ts"]
         on_conflict = "{policy}"
         {greatest}
+        partition = "{partition}"
         [columns.id]
         type = "smallint"
         required = true
@@ -106,14 +107,18 @@ def values(reading: Reading) -> tuple[Any, ...]:
     return tuple(reading.get(name) for name in ("id", "ts", "seq", "value", "note"))
 
 
-@pytest.mark.parametrize("grouped", [True, False], ids=["by blocks", "staged"])
+@pytest.mark.parametrize(
+    ("grouped", "partition"),
+    [(True, "none"), (False, "none"), (True, "month")],
+    ids=["by blocks", "staged", "partitioned"],
+)
 @pytest.mark.parametrize("policy", POLICIES)
 def test_the_table_ends_the_same_and_every_count_is_exact(
-    empty_database: TelemetryDatabase, policy: str, grouped: bool
+    empty_database: TelemetryDatabase, policy: str, grouped: bool, partition: str
 ) -> None:
-    contract = contract_for(policy)
+    contract = contract_for(policy, partition)
     empty_database.migrate(contract)
-    many = 100 if os.environ.get("HYPOTHESIS_PROFILE") == "ci" else 12
+    many = 100 if os.environ.get("HYPOTHESIS_PROFILE") == "ci" else 10
 
     @settings(max_examples=many, deadline=None, suppress_health_check=list(HealthCheck))
     @given(deliveries(policy))

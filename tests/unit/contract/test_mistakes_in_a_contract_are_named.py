@@ -53,6 +53,19 @@ def test_the_good_one_is_good() -> None:
         ('name = "readings"', 'name = "r"\nschema = "etl"', "table.schema", "use another"),
         ('name = "readings"', 'name = "r"\nschema = "pg_x"', "table.schema", "use another"),
         ('key = ["id", "ts"]', "", "table.key", "list the columns"),
+        ('key = ["id", "ts"]', 'key = ["id"]\npartition = "month"', "table.partition", "needs a"),
+        ('key = ["id", "ts"]', 'key = ["id"]\npartition = "day"', "table.partition", "use one of"),
+        *(
+            ('key = ["id", "ts"]', f'key = ["id", "ts"]\nindexes = {columns}', "table.indexes", to)
+            for columns, to in (
+                ('["ts"]', "write lists"),
+                ("[[]]", "write lists"),
+                ('[["x"]]', "add [columns.x]"),
+                ('[["v", "v"]]', "name each once"),
+                ('[["v"], ["v"]]', "name each once"),
+                ('[["id"]]', "remove it"),
+            )
+        ),
         ('key = ["id", "ts"]', 'key = ["id"]\ngreatest = "v"', "table.greatest", "write both"),
         *(
             (

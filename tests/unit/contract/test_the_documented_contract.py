@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 from typing import get_args
 
-from telemetry.contract import parse_contract
+from telemetry.contract import Contract, parse_contract
 from telemetry.contract.model import ColumnType, OnConflict, TimestampFormat
-from telemetry.contract.parse import COLUMN_KEYS
+from telemetry.contract.parse import COLUMN_KEYS, TABLE_KEYS
 
 PAGE = (Path(__file__).parents[3] / "docs" / "contract.md").read_text(encoding="utf-8")
 
@@ -34,9 +34,23 @@ def test_the_policies_of_conflicts_are_on_the_page() -> None:
     assert all(f"`{policy}`" in PAGE for policy in get_args(OnConflict))
 
 
+def with_table(mark: str, more: str = "") -> Contract:
+    """The page's contract with the page's table that has this in it."""
+    table = next(text for text in EXAMPLES[1:] if mark in text)
+    own = re.findall(r"\[table\].*?\n\n", EXAMPLES[0], re.DOTALL)[0]
+    return parse_contract(f"{EXAMPLES[0].replace(own, table)}\n{more}".encode(), "docs/contract.md")
+
+
 def test_the_example_of_the_greatest_is_a_sound_table() -> None:
-    table = next(text for text in EXAMPLES[1:] if "greatest = " in text)
-    whole = EXAMPLES[0].replace(re.findall(r"\[table\].*?\n\n", EXAMPLES[0], re.DOTALL)[0], table)
-    revision = '[columns.revision]\ntype = "integer"\n'
-    contract = parse_contract(f"{whole}\n{revision}".encode(), "docs/contract.md")
+    contract = with_table("greatest = ", '[columns.revision]\ntype = "integer"\n')
     assert (contract.on_conflict, contract.greatest) == ("keep_greatest", "revision")
+
+
+def test_the_example_of_partitions_and_indexes_is_a_sound_table() -> None:
+    contract = with_table("partition = ")
+    assert contract.partition == "month"
+    assert contract.indexes == (("ts",), ("temperature", "ts"))
+
+
+def test_every_key_of_a_table_is_on_the_page() -> None:
+    assert all(re.search(rf"^{key} = ", PAGE, re.MULTILINE) for key in TABLE_KEYS)

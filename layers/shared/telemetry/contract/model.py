@@ -7,6 +7,7 @@ from typing import Literal
 
 ColumnType = Literal["text", "smallint", "integer", "bigint", "float", "boolean", "timestamp"]
 OnConflict = Literal["keep_first", "keep_last", "keep_greatest", "fill_missing"]
+Partition = Literal["none", "month"]
 OnInvalid = Literal["reject", "null"]
 TimestampFormat = Literal["iso8601", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns"]
 
@@ -79,6 +80,10 @@ class Contract:
     on_conflict: OnConflict = "keep_first"
     greatest: str | None = None
     """With ``keep_greatest``: the column whose greatest value stays; no value is the smallest."""
+    partition: Partition = "none"
+    """Span of the key's timestamp that a partition of the table holds."""
+    indexes: tuple[tuple[str, ...], ...] = ()
+    """Columns of each index beside that of the key."""
     readings: tuple[str, ...] | None = None
     """Path of the array to unnest; ``None``, or absent in a message: the message is one reading."""
     checks: Checks = field(default_factory=Checks)

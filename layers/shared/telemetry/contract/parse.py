@@ -19,6 +19,7 @@ from telemetry.contract.model import (
     Contract,
     OnConflict,
     OnInvalid,
+    Partition,
     Source,
     TimestampFormat,
 )
@@ -115,7 +116,7 @@ class _Reader:
                 self.note(f"{where}{key}", f"is not known here; use one of {', '.join(known)}")
 
 
-TABLE_KEYS = ("name", "schema", "key", "on_conflict", "greatest")
+TABLE_KEYS = ("name", "schema", "key", "on_conflict", "greatest", "partition", "indexes")
 
 
 def _contract(reader: _Reader, tables: dict[str, Any], digest: str) -> Contract:
@@ -138,11 +139,22 @@ def _contract(reader: _Reader, tables: dict[str, Any], digest: str) -> Contract:
         key=tuple(reader.texts(table, "table.", "key")),
         on_conflict=reader.choose(table, "table.", "on_conflict", OnConflict, "keep_first"),
         greatest=reader.take(table, "table.", "greatest", str, "") or None,
+        partition=reader.choose(table, "table.", "partition", Partition, "none"),
+        indexes=_indexes(reader, table),
         readings=_readings(reader, message),
         columns=tuple(_column(reader, name, value) for name, value in columns.items()),
         checks=_checks(reader, reader.take(tables, "", "checks", dict, {})),
         digest=digest,
     )
+
+
+def _indexes(reader: _Reader, table: dict[str, Any]) -> tuple[tuple[str, ...], ...]:
+    value = reader.take(table, "table.", "indexes", list, [])
+    sound = all(isinstance(columns, list) and columns for columns in value)
+    if not sound or not all(isinstance(name, str) for columns in value for name in columns):
+        reader.note("table.indexes", f"{value!r} is not right; write lists, as in [['ts']]")
+        return ()
+    return tuple(tuple(columns) for columns in value)
 
 
 def _readings(reader: _Reader, message: dict[str, Any]) -> tuple[str, ...] | None:

@@ -183,6 +183,29 @@ def greatest_can_be_compared(contract: Contract) -> Iterator[Problem]:
         yield Problem("table.greatest", f"{name!r} is in the key, so it never differs")
 
 
+def indexes_are_of_columns(contract: Contract) -> Iterator[Problem]:
+    """An index names columns of the table, each once, and is not the key's over again."""
+    names = {column.name for column in contract.columns}
+    for columns in dict.fromkeys(contract.indexes):
+        for name in columns:
+            if name not in names:
+                yield Problem("table.indexes", f"{name!r} is not a column; add [columns.{name}]")
+        if len(set(columns)) < len(columns) or contract.indexes.count(columns) > 1:
+            yield Problem("table.indexes", f"{list(columns)} is there twice; name each once")
+        if columns == contract.key[: len(columns)]:
+            yield Problem("table.indexes", f"{list(columns)} is how the key begins; remove it")
+        if len(columns) > MAX_KEY_COLUMNS:
+            yield Problem("table.indexes", f"has more than {MAX_KEY_COLUMNS} columns")
+
+
+def partitions_have_a_time(contract: Contract) -> Iterator[Problem]:
+    """Rows are put into partitions by the timestamp of the key: a key holds across them only so."""
+    types = {column.name: column.type for column in contract.columns}
+    last = contract.key[-1] if contract.key else ""
+    if contract.partition != "none" and types.get(last) != "timestamp":
+        yield Problem("table.partition", "needs a timestamp as the last column of the key")
+
+
 def columns_read_different_things(contract: Contract) -> Iterator[Problem]:
     """Two columns of one type with the same sources are one column copied."""
     seen: dict[object, str] = {}
@@ -291,6 +314,8 @@ CONTRACT_RULES: tuple[Callable[[Contract], Iterator[Problem]], ...] = (
     time_is_last_in_the_key,
     key_texts_fit_an_index,
     greatest_can_be_compared,
+    indexes_are_of_columns,
+    partitions_have_a_time,
     columns_read_different_things,
     checks_are_shares,
 )
