@@ -13,6 +13,10 @@ from telemetry.contract import Contract
 
 __all__ = ["describe"]
 
+SKETCH_STEPS = 40
+LEAST_VALUES = 100
+"""Of fewer the quantiles say more about chance than about the column."""
+
 
 def describe(batch: CleanBatch, contract: Contract) -> dict[str, Any]:
     """The counts of a batch; they add up: ``read = accepted + duplicates + rejected``.
@@ -39,12 +43,25 @@ def describe(batch: CleanBatch, contract: Contract) -> dict[str, Any]:
                 "invalid": faults["invalid"],
                 "out_of_range": faults["out_of_range"],
                 "too_long": faults["too_long"],
+                **_sketch(rows[name], wanted=name in contract.checks.drift),
             }
             for name, faults in batch.faults.items()
         },
         "min_time": least,
         "max_time": most,
     }
+
+
+def _sketch(values: pl.Series, *, wanted: bool) -> dict[str, list[float]]:
+    """The column's quantiles in equal steps, for Validate's check of drift; none of few values."""
+    if not wanted:
+        return {}
+    ordered = values.drop_nulls().cast(pl.Float64).sort()
+    if len(ordered) < LEAST_VALUES:
+        return {}
+    last = len(ordered) - 1
+    places = [round(last * step / SKETCH_STEPS) for step in range(SKETCH_STEPS + 1)]
+    return {"quantiles": ordered.gather(places).to_list()}
 
 
 def _time_span(rows: pl.DataFrame, contract: Contract) -> tuple[str | None, str | None]:

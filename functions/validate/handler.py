@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
+from functions.validate.history import Entry, history_key, read_history, remember
 from functions.validate.judge import judge
+from functions.validate.telling import as_markdown
 from telemetry import metrics
 from telemetry.contract import Checks, load_contract
 from telemetry.entry import lambda_entry
@@ -23,20 +26,44 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
     Raises ``BatchMissingError`` or ``BatchCorruptError`` where the report can't be read.
     """
     bucket, key = event["bucket"], event["report_key"]
-    report = judged(get_object(bucket, key), load_contract().checks, key)
+    contract = load_contract()
+    checks, past = contract.checks, history_key(contract.name)
+    compares = checks.volume is not None or bool(checks.drift)
+    entries = read_history(bucket, past)[0] if compares else []
+    report = judged(get_object(bucket, key), checks, key, entries)
     body = json.dumps(report, ensure_ascii=False, indent=1).encode()
     put_object(bucket, key, body, "application/json")
+    page = as_markdown(report).encode()
+    put_object(bucket, key.removesuffix(".json") + ".md", page, "text/markdown; charset=utf-8")
+    if compares and report["verdict"] != "quarantine" and report["accepted"]:
+        remember(bucket, past, _entry(report))
     for finding in report["findings"]:
         log.warning(finding["sentence"], check=finding["check"], level_found=finding["level"])
     metrics.count("BatchesQuarantined", report["verdict"] == "quarantine")
     return {**event, "verdict": report["verdict"]}
 
 
-def judged(body: bytes, checks: Checks, key: str) -> dict[str, Any]:
-    """The report with verdict and findings. Raises ``BatchCorruptError`` where it is not one."""
+def _entry(report: dict[str, Any]) -> Entry:
+    sketches = {
+        name: column["quantiles"]
+        for name, column in report["columns"].items()
+        if "quantiles" in column
+    }
+    return {
+        "batch_id": report["batch_id"],
+        "accepted": report["accepted"],
+        "quantiles": sketches,
+    }
+
+
+def judged(body: bytes, checks: Checks, key: str, history: Sequence[Entry] = ()) -> dict[str, Any]:
+    """The report with verdict and findings, compared with the batches before, not with itself.
+
+    Raises ``BatchCorruptError`` where it is not one."""
     try:
         report: dict[str, Any] = json.loads(body)
-        verdict, findings = judge(report, checks)
+        before = [entry for entry in history if entry["batch_id"] != report.get("batch_id")]
+        verdict, findings = judge(report, checks, before)
     except (ValueError, KeyError, TypeError) as error:
         raise BatchCorruptError(
             f"The report {key} can't be read ({type(error).__name__}: {error}): replay the batch "

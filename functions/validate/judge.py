@@ -7,10 +7,13 @@ better looked at by a person before it reaches the table.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from statistics import median
 from typing import Any, Literal
 
+from functions.validate.drift import LEAST_BATCHES, stability_index
 from telemetry.contract import Checks
 
 __all__ = ["Finding", "Verdict", "judge"]
@@ -36,14 +39,22 @@ class Finding:
         return asdict(self)
 
 
-def judge(report: dict[str, Any], checks: Checks) -> tuple[Verdict, list[Finding]]:
+def judge(
+    report: dict[str, Any],
+    checks: Checks,
+    history: Sequence[dict[str, Any]] = (),
+    now: datetime | None = None,
+) -> tuple[Verdict, list[Finding]]:
     """The verdict on a batch, which is that of its worst finding, and all findings.
 
-    ``report`` is Transform's. A batch of less than ``checks.min_readings`` readings is at most
-    warned about: shares of so few say nothing.
+    ``report`` is Transform's, ``history`` tells of the batches before it, ``now`` is the time its
+    newest reading is compared with. A batch of less than ``checks.min_readings`` readings is at
+    most warned about: shares of so few say nothing.
     """
     findings = [*_rejects(report, checks), *_duplicates(report, checks)]
     findings += _completeness(report, checks)
+    findings += _freshness(report, checks, now or datetime.now(UTC))
+    findings += [*_volume(report, checks, history), *_drift(report, checks, history)]
     if any(finding.level == "quarantine" for finding in findings):
         return "quarantine", findings
     return ("warn" if findings else "pass"), findings
@@ -95,6 +106,64 @@ def _completeness(report: dict[str, Any], checks: Checks) -> Iterator[Finding]:
                 least,
                 f"Only {_percent(share)} of {accepted} rows have a value in {name}, "
                 f"{_percent(least)} are expected.",
+            )
+
+
+def _freshness(report: dict[str, Any], checks: Checks, now: datetime) -> Iterator[Finding]:
+    newest, limit = report.get("max_time"), checks.max_age_minutes
+    if limit is None or newest is None:
+        return
+    age = (now - datetime.fromisoformat(newest)).total_seconds() / 60
+    if age > limit:
+        yield Finding(
+            "freshness",
+            "warn",
+            round(age, 6),
+            limit,
+            f"The newest reading is {age:,.0f} minutes old, more than {limit:,.0f}: devices were "
+            "offline, a clock is slow, or this is a replay.",
+        )
+
+
+def _volume(
+    report: dict[str, Any], checks: Checks, history: Sequence[dict[str, Any]]
+) -> Iterator[Finding]:
+    if checks.volume is None or len(history) < LEAST_BATCHES:
+        return
+    usual = median(entry["accepted"] for entry in history)
+    if not usual:
+        return
+    least, most = checks.volume
+    times = report["accepted"] / usual
+    if not least <= times <= most:
+        yield Finding(
+            "volume",
+            "warn",
+            round(times, 6),
+            least if times < least else most,
+            f"{report['accepted']} rows are {times:.3g} times as many as the last "
+            f"{len(history)} batches had ({usual:g} in the middle).",
+        )
+
+
+def _drift(
+    report: dict[str, Any], checks: Checks, history: Sequence[dict[str, Any]]
+) -> Iterator[Finding]:
+    for name, most in checks.drift.items():
+        sketch = report["columns"][name].get("quantiles")
+        past = [e["quantiles"][name] for e in history if name in e["quantiles"]]
+        index = stability_index(sketch, past) if sketch else None
+        if index is not None and index > most:
+            middle = sketch[len(sketch) // 2]
+            usual = median(earlier[len(earlier) // 2] for earlier in past)
+            yield Finding(
+                f"drift.{name}",
+                "warn",
+                round(index, 6),
+                most,
+                f"The values of {name} have moved from those of the last {len(past)} batches "
+                f"(index {index:.2g}, more than {most:g}): {middle:.6g} in the middle, "
+                f"{usual:.6g} before.",
             )
 
 

@@ -78,8 +78,8 @@ def _transform() -> list[Statement]:
 
 def _validate() -> list[Statement]:
     return [
-        objects("s3:GetObject", "reports", "clean"),
-        objects("s3:PutObject", "reports"),
+        objects("s3:GetObject", "reports", "clean", "quality"),
+        objects("s3:PutObject", "reports", "quality"),
         bucket_listing(),
         key_for("s3", "Decrypt", "GenerateDataKey"),
     ]

@@ -4,6 +4,7 @@ import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
+from dataclasses import replace
 
 import pytest
 
@@ -118,3 +119,67 @@ def test_two_loads_that_go_both_ways_can_not_block_one_another(database, monkeyp
     loaded = load_all(database, [("one", first), ("two", second)])
     assert sum(result.entry.inserted for result in loaded) == 4
     assert len(database.rows()) == 6
+
+
+@pytest.mark.parametrize("policy", ["keep_greatest", "fill_missing"])
+@pytest.mark.parametrize("partition", ["none", "month"])
+def test_many_threads_with_overlapping_batches_end_at_the_same_table(
+    empty_database, policy, partition
+):
+    """Each value is of one reading alone, so whatever order the loads took, one table is right."""
+    contract = replace(
+        CONTRACT,
+        on_conflict=policy,
+        greatest="value" if policy == "keep_greatest" else None,
+        partition=partition,
+    )
+    empty_database.migrate(contract)
+    chance = random.Random(policy)
+    keys = [(f"d{device}", second) for device in range(8) for second in range(12)]
+    batches, wanted = [], {}
+    for number in range(24):
+        rows = []
+        for key in chance.sample(keys, 40):
+            if policy == "keep_greatest":
+                value, note = number + chance.random(), f"of {number}"
+                if key not in wanted or value > wanted[key][0]:
+                    wanted[key] = (value, note)
+            else:
+                value = float(key[1]) if chance.random() < 0.5 else None
+                note = key[0] if chance.random() < 0.5 else None
+                old = wanted.get(key, (None, None))
+                wanted[key] = (value if old[0] is None else old[0], note or old[1])
+            rows.append((*key, value, note))
+        batches.append((f"b{number}", rows))
+    chance.shuffle(batches)
+    loaded = [
+        result
+        for start in range(0, 24, 8)
+        for result in load_all(empty_database, batches[start : start + 8], contract)
+    ]
+    assert {row[:2]: row[2:] for row in empty_database.rows()} == wanted
+    assert sum(result.entry.inserted for result in loaded) == len(wanted)
+    assert all(result.entry.accepted == 40 for result in loaded)
+
+
+def test_a_load_leaves_nothing_in_a_session_that_others_will_use(database):
+    with closing(database.connect_loader()) as connection, connection.cursor() as cursor:
+        state = "SELECT name, setting FROM pg_settings WHERE name <> 'transaction_isolation'"
+        cursor.execute(state)
+        before = cursor.fetchall()
+        connection.rollback()
+        for number, grouped in enumerate((True, False)):
+            content, groups = make_copy([("a", number, 1.0, None), ("b", 1, 1.0, None)])
+            load_batch(
+                connection,
+                KEEP_LAST,
+                make_batch(f"b{number}", 2),
+                MemoryCopy(content),
+                lambda groups=groups, grouped=grouped: groups if grouped else [],
+            )
+        cursor.execute(state)
+        assert cursor.fetchall() == before
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
+        assert cursor.fetchone() == (0,)
+        cursor.execute("SELECT count(*) FROM pg_class WHERE relpersistence = 't'")
+        assert cursor.fetchone() == (0,)

@@ -61,6 +61,14 @@ class Checks:
     """Share of in-batch duplicates (0..1) above which the batch is quarantined."""
     completeness: dict[str, float] = field(default_factory=dict)
     """Column name to least share of non-null values (0..1); below it the batch is warned about."""
+    max_age_minutes: float | None = None
+    """Age of the newest reading when the batch is judged; above it the batch is warned about."""
+    volume: tuple[float, float] | None = None
+    """Least and most accepted readings, as multiples of the median of the last batches; beyond
+    them the batch is warned about."""
+    drift: dict[str, float] = field(default_factory=dict)
+    """Numeric column to the greatest population stability index against the last batches; above
+    it the batch is warned about."""
     min_readings: int = 20
     """Shares of batches smaller than this say nothing: such a batch is never quarantined."""
 

@@ -284,11 +284,37 @@ def _formats(reader: _Reader, where: str, table: dict[str, Any]) -> tuple[Timest
     return tuple(name for name in known if name in formats)
 
 
+CHECK_KEYS = (
+    "max_reject_share",
+    "warn_reject_share",
+    "max_duplicate_share",
+    "completeness",
+    "max_age_minutes",
+    "volume",
+    "drift",
+    "min_readings",
+)
+
+
+def _volume(reader: _Reader, table: dict[str, Any]) -> tuple[float, float] | None:
+    value = table.get("volume")
+    if value is None:
+        return None
+    pair = isinstance(value, list) and len(value) == 2
+    if not pair or any(type(end) not in (int, float) for end in value):
+        reader.note(
+            "checks.volume", f"{value!r} is not right; write [least, most], as in [0.1, 10]"
+        )
+        return None
+    return (float(value[0]), float(value[1]))
+
+
 def _checks(reader: _Reader, table: dict[str, Any]) -> Checks:
     plain = Checks()
     shares = ("max_reject_share", "warn_reject_share", "max_duplicate_share")
-    reader.only(table, "checks.", (*shares, "completeness", "min_readings"))
+    reader.only(table, "checks.", CHECK_KEYS)
     completeness = reader.take(table, "checks.", "completeness", dict, {})
+    drift = reader.take(table, "checks.", "drift", dict, {})
     return Checks(
         max_reject_share=reader.take(table, "checks.", shares[0], float, plain.max_reject_share),
         warn_reject_share=reader.take(table, "checks.", shares[1], float, plain.warn_reject_share),
@@ -299,5 +325,10 @@ def _checks(reader: _Reader, table: dict[str, Any]) -> Checks:
             name: reader.take(completeness, "checks.completeness.", name, float, 0.0)
             for name in completeness
         },
+        max_age_minutes=reader.take(table, "checks.", "max_age_minutes", float, 0.0)
+        if "max_age_minutes" in table
+        else None,
+        volume=_volume(reader, table),
+        drift={name: reader.take(drift, "checks.drift.", name, float, 0.25) for name in drift},
         min_readings=reader.take(table, "checks.", "min_readings", int, plain.min_readings),
     )

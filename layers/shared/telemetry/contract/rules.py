@@ -28,6 +28,7 @@ MAX_TOPIC_SLASHES = 7
 RESERVED_SCHEMAS = ("etl", "information_schema")
 SYSTEM_COLUMNS = ("tableoid", "xmin", "cmin", "xmax", "cmax", "ctid")
 ORDERED_TYPES = ("smallint", "integer", "bigint", "float", "decimal", "timestamp")
+NUMERIC_TYPES = ("smallint", "integer", "bigint", "float", "decimal")
 INTEGER_BITS = {"smallint": 15, "integer": 31, "bigint": 63}
 
 _IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]*\Z")
@@ -231,6 +232,16 @@ def checks_are_shares(contract: Contract) -> Iterator[Problem]:
     for name in checks.completeness:
         if name not in names:
             yield Problem(f"checks.completeness.{name}", f"{name!r} is not a column")
+    numeric = {column.name for column in contract.columns if column.type in NUMERIC_TYPES}
+    for name, most in checks.drift.items():
+        if name not in numeric:
+            yield Problem(f"checks.drift.{name}", f"{name!r} is not a column of numbers")
+        if not most > 0:
+            yield Problem(f"checks.drift.{name}", f"{most} is no index; write one such as 0.25")
+    if checks.volume is not None and not 0 <= checks.volume[0] <= 1 <= checks.volume[1]:
+        yield Problem("checks.volume", "the usual volume is 1; write [0.1, 10] or the like")
+    if checks.max_age_minutes is not None and not checks.max_age_minutes > 0:
+        yield Problem("checks.max_age_minutes", "is not an age; write minutes such as 120")
     if checks.min_readings < 0:
         yield Problem("checks.min_readings", f"{checks.min_readings} is negative; write 0 or more")
 
