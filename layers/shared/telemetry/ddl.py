@@ -187,7 +187,8 @@ def _new_partition(contract: Contract, month: date, other: str) -> list[str]:
     time = quote_name(contract.key[-1])
     start, end = (quote_text(f"{day} 00:00:00+00") for day in (month, _month(month, 1)))
     return [
-        f"CREATE TABLE {name} (LIKE {qualified(contract)} INCLUDING DEFAULTS INCLUDING STORAGE)",
+        f"CREATE TABLE {name} "
+        f"(LIKE {qualified(contract)} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)",
         f"LOCK TABLE {other} IN ACCESS EXCLUSIVE MODE",
         f"WITH moved AS (DELETE FROM {other} WHERE {time} >= {start} AND {time} < {end} "
         f"RETURNING *) INSERT INTO {name} SELECT * FROM moved",

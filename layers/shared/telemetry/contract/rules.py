@@ -27,8 +27,8 @@ MAX_TOPIC_BYTES = 256
 MAX_TOPIC_SLASHES = 7
 RESERVED_SCHEMAS = ("etl", "information_schema")
 SYSTEM_COLUMNS = ("tableoid", "xmin", "cmin", "xmax", "cmax", "ctid")
-ORDERED_TYPES = ("smallint", "integer", "bigint", "float", "decimal", "timestamp")
-NUMERIC_TYPES = ("smallint", "integer", "bigint", "float", "decimal")
+ORDERED_TYPES = ("smallint", "integer", "bigint", "real", "float", "decimal", "timestamp")
+NUMERIC_TYPES = ("smallint", "integer", "bigint", "real", "float", "decimal")
 INTEGER_BITS = {"smallint": 15, "integer": 31, "bigint": 63}
 
 _IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]*\Z")
