@@ -8,14 +8,17 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from functions.transform.jsontext import Number, json_text, named_members, rest
 from functions.transform.plan import NOT_A_VALUE, Plan
 
 __all__ = ["CarefulReader", "Reading", "element_texts"]
+
+Taker = Callable[[dict[str, Any]], str | None]
 
 MAX_DEPTH = 1024
 """Objects and arrays within each other; a text nested deeper is not accepted as JSON."""
@@ -39,9 +42,9 @@ class CarefulReader:
 
     def __init__(self, plan: Plan) -> None:
         self._array = plan.contract.readings
-        self._of_message = tuple(plan.of_scope("message").values())
-        self._of_reading = tuple(plan.of_scope("reading").values())
-        self.names = (*plan.of_scope("message"), *plan.of_scope("reading"))
+        self._of_message = _takers(plan, "message")
+        self._of_reading = (*_takers(plan, "reading"), *_takers(plan, "rest"))
+        self.names = (*plan.of_scope("message"), *plan.of_scope("reading"), *plan.of_scope("rest"))
 
     def read(self, text: str) -> str | list[Reading]:
         """The readings of a message, or the reason why it has none."""
@@ -67,10 +70,22 @@ class CarefulReader:
             for index, element in enumerate(elements)
         ]
 
-    def _values(
-        self, holder: dict[str, Any], paths: Sequence[tuple[str, ...]]
-    ) -> tuple[str | None, ...]:
-        return tuple(_raw_text(member(holder, path)) for path in paths)
+    def _values(self, holder: dict[str, Any], takers: Sequence[Taker]) -> tuple[str | None, ...]:
+        return tuple(take(holder) for take in takers)
+
+
+def _takers(plan: Plan, scope: str) -> tuple[Taker, ...]:
+    """What takes the raw text of each of a scope's sources out of a reading or message."""
+    as_json = plan.as_json
+    named = named_members(plan.contract)
+
+    def taker(place: str, path: tuple[str, ...]) -> Taker:
+        if scope == "rest":
+            return lambda holder: json_text(rest(holder, named) or None)
+        text = json_text if place in as_json else _raw_text
+        return lambda holder: text(member(holder, path))
+
+    return tuple(taker(place, path) for place, path in plan.of_scope(scope).items())
 
 
 def parse(text: str) -> Any:
@@ -106,7 +121,11 @@ def element_texts(text: str, path: tuple[str, ...]) -> list[str]:
 
 def _first_counts(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
-    return members if len(members) == len(pairs) else dict(reversed(pairs))
+    if len(members) < len(pairs):
+        members = {}
+        for name, value in pairs:
+            members.setdefault(name, value)
+    return members
 
 
 def _refuse(token: str) -> Any:
@@ -114,7 +133,7 @@ def _refuse(token: str) -> Any:
 
 
 _decoder = json.JSONDecoder(
-    object_pairs_hook=_first_counts, parse_int=str, parse_float=str, parse_constant=_refuse
+    object_pairs_hook=_first_counts, parse_int=Number, parse_float=Number, parse_constant=_refuse
 )
 
 

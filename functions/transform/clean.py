@@ -23,7 +23,7 @@ from functions.transform.bulk import BulkDecoder
 from functions.transform.careful import CarefulReader
 from functions.transform.columns import clean_columns, rejections
 from functions.transform.envelopes import read_envelopes
-from functions.transform.plan import ARRIVAL, Plan, make_plan
+from functions.transform.plan import ARRIVAL, RECEIVED, Plan, make_plan
 from telemetry.contract import Contract
 
 __all__ = ["CleanBatch", "Reject", "clean"]
@@ -87,6 +87,8 @@ def _clean_run(plan: Plan, run: pl.DataFrame, batch: CleanBatch, *, bulk: bool) 
     columns = clean_columns(plan, readings)
     rejected, reasons = rejections(columns, readings.height)
     for column in columns:
+        if column.truncated:
+            batch.faults[column.column.name]["truncated"] += column.truncated
         for fault, mask in column.faults.items():
             batch.faults[column.column.name][fault] += int(mask.sum())
     frame = pl.DataFrame([column.values for column in columns])
@@ -148,14 +150,21 @@ def _envelope_texts(plan: Plan, messages: pl.DataFrame, m: pl.Series) -> list[pl
         if level:
             text = text.str.split("/").list.get(int(level[0]), null_on_oob=True)
         texts.append(text)
+    if plan.takes_received:
+        moments = _sound(messages["received_at"]).cast(pl.Datetime("ms", "UTC"))
+        texts.append(moments.dt.cast_time_unit("us").alias(RECEIVED))
     return [text.gather(m) for text in texts]
 
 
 def _moments(millis: pl.Series) -> pl.Series:
     """ISO 8601 of epoch milliseconds."""
+    return _sound(millis).cast(pl.Datetime("ms")).dt.strftime("%Y-%m-%dT%H:%M:%S%.3fZ")
+
+
+def _sound(millis: pl.Series) -> pl.Series:
+    """Epoch milliseconds of the years that a time can have, null for others."""
     sound = millis.is_between(FIRST_MOMENT, LAST_MOMENT).fill_null(value=False)
-    moments = millis.zip_with(sound, millis.clear(millis.len())).cast(pl.Datetime("ms"))
-    return moments.dt.strftime("%Y-%m-%dT%H:%M:%S%.3fZ")
+    return millis.zip_with(sound, millis.clear(millis.len()))
 
 
 def _keep_one_per_key(contract: Contract, batch: CleanBatch, parts: list[pl.DataFrame]) -> None:

@@ -14,7 +14,7 @@ import polars as pl
 
 from telemetry.contract import Column, Contract, Source
 
-__all__ = ["ARRIVAL", "NOT_A_VALUE", "Plan", "make_plan"]
+__all__ = ["ARRIVAL", "NOT_A_VALUE", "RECEIVED", "Plan", "make_plan"]
 
 NOT_A_VALUE = "\x00"
 """Stands for a value of the wrong kind: U+0000 is invalid in a text and no part of a number."""
@@ -22,6 +22,9 @@ NOT_A_VALUE = "\x00"
 RECEIVED_AT = Source("envelope", ("received_at",))
 ARRIVAL = "arrival"
 """Frame column of the time of arrival in ISO 8601; its own place has it in epoch milliseconds."""
+
+RECEIVED = "received"
+"""Frame column of the time of arrival as a time, for columns that are judged by it."""
 
 BACKSLASH = r"\\"
 SPELLED_NUMBER = r":[ \t\r\n]*-?(?:[0-9]{16,}\.|[0-9]+(?:\.[0-9]+)?[eE])"
@@ -53,6 +56,16 @@ class Plan:
             c.type == "timestamp" and RECEIVED_AT in c.sources for c in self.contract.columns
         )
 
+    @property
+    def takes_received(self) -> bool:
+        """Whether a column is judged by the time of arrival."""
+        return any(c.max_age is not None or c.max_future is not None for c in self.contract.columns)
+
+    @property
+    def as_json(self) -> frozenset[str]:
+        """Frame columns that hold JSON texts, whatever stands there."""
+        return frozenset(self.place(s) for s in self.sources if s.form == "json")
+
     def of_scope(self, scope: str) -> dict[str, tuple[str, ...]]:
         """Frame column to path, of the sources of one scope."""
         return {self.place(s): s.path for s in self.sources if s.scope == scope}
@@ -69,6 +82,8 @@ Tree = dict[str, "Tree | None"]
 
 
 def _document(contract: Contract, sources: tuple[Source, ...]) -> pl.Struct | None:
+    if any(source.scope == "rest" for source in sources):
+        return None
     reading, message = _tree(sources, ("reading",)), _tree(sources, ("reading", "message"))
     if reading is None or message is None:
         return None
@@ -127,15 +142,26 @@ def _unusual(contract: Contract) -> str:
     which changes nothing for a number and something for a text; it mistakes escaped surrogates;
     and a member's name may hide behind an escape.
     """
-    texts = {
+    texts = _leaves(contract, "text")
+    kinds = [BACKSLASH, SPELLED_NUMBER]
+    if long := _leaves(contract, "decimal"):
+        # More digits than a double holds would come back as others.
+        kinds.append(rf'"(?:{long})"[ \t\r\n]*:[ \t\r\n]*-?[0-9.]{{16,}}')
+    if whole := _leaves(contract, "jsonb"):
+        # The bulk decoder tells no text from a number, and takes no object for a text.
+        kinds.append(rf'"(?:{whole})"[ \t\r\n]*:[ \t\r\n]*[^n \t\r\n]')
+    if texts:
+        kinds.append(rf'"(?:{texts})"[ \t\r\n]*:[ \t\r\n]*[-0-9]')
+    return "|".join(kinds)
+
+
+def _leaves(contract: Contract, kind: str) -> str:
+    """As alternatives of a regular expression, the members that columns of a type read."""
+    names = {
         s.path[-1]
         for c in contract.columns
-        if c.type == "text"
+        if c.type == kind
         for s in c.sources
-        if s.scope != "envelope"
+        if s.scope in ("reading", "message")
     }
-    kinds = [BACKSLASH, SPELLED_NUMBER]
-    if texts:
-        names = "|".join(re.escape(name) for name in sorted(texts))
-        kinds.append(rf'"(?:{names})"[ \t\r\n]*:[ \t\r\n]*[-0-9]')
-    return "|".join(kinds)
+    return "|".join(re.escape(name) for name in sorted(names))

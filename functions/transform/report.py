@@ -13,6 +13,9 @@ from telemetry.contract import Contract
 
 __all__ = ["describe"]
 
+SELDOM = ("too_old", "in_future", "truncated")
+"""Counted only for the columns that have any."""
+
 
 def describe(batch: CleanBatch, contract: Contract) -> dict[str, Any]:
     """The counts of a batch; they add up: ``read = accepted + duplicates + rejected``.
@@ -39,6 +42,7 @@ def describe(batch: CleanBatch, contract: Contract) -> dict[str, Any]:
                 "invalid": faults["invalid"],
                 "out_of_range": faults["out_of_range"],
                 "too_long": faults["too_long"],
+                **{name: faults[name] for name in SELDOM if faults[name]},
             }
             for name, faults in batch.faults.items()
         },

@@ -9,8 +9,10 @@ import base64
 import json
 import math
 import re
+import struct
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
+from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -59,7 +61,8 @@ def expect(raw: bytes, contract: Contract) -> Expected:
             else:
                 for column in contract.columns:
                     try:
-                        values.append(_clean(column, _raw(column, envelope, reading)))
+                        text = _raw(column, contract, envelope, reading)
+                        values.append(_clean(column, text, envelope["received_at"]))
                     except BadError as bad:
                         reasons.append(f"{bad}:{column.name}")
             if reasons:
@@ -173,14 +176,88 @@ def _member(holder: Any, path: tuple[str, ...]) -> Any:
     return holder
 
 
-def _raw(column: Column, envelope: dict[str, Any], reading: Any) -> Any:
+def _raw(column: Column, contract: Contract, envelope: dict[str, Any], reading: Any) -> Any:
     """The text that a column is to be read from, or ``None``."""
     message, item = reading
     for source in column.sources:
+        if column.type == "jsonb":
+            found = (
+                _unnamed(item, contract)
+                if source.scope == "rest"
+                else _value(source, envelope, message, item, column)
+            )
+            if found is not None:
+                return _json_text(found)
+            continue
         text = _text(_value(source, envelope, message, item, column))
         if text is not None and not _is_missing(column, text):
-            return text
+            return _undressed(column, text)
     return None
+
+
+def _undressed(column: Column, text: Any) -> Any:
+    """A number without its unit, with a point for the first comma."""
+    if text is NOT_A_VALUE or not (column.attached or column.decimal_comma):
+        return text
+    text = text.strip(" \t\r\n")
+    for unit in sorted(column.attached, key=len, reverse=True):
+        if text.endswith(unit):
+            text = text[: -len(unit)].rstrip(" \t\u00a0\u202f")
+            break
+    return text.replace(",", ".", 1) if column.decimal_comma else text
+
+
+def _unnamed(item: dict[str, Any], contract: Contract) -> Any:
+    """What no other column takes of a reading."""
+    taken = [
+        source.path
+        for column in contract.columns
+        for source in column.sources
+        if source.scope == "reading" or (source.scope == "message" and not contract.readings)
+    ]
+    if contract.readings:
+        taken.append(contract.readings)
+
+    def left(holder: dict[str, Any], above: tuple[str, ...]) -> dict[str, Any]:
+        kept = {}
+        for name, value in holder.items():
+            path = (*above, name)
+            if path in taken:
+                continue
+            if any(other[: len(path)] == path for other in taken):
+                inner = left(value, path) if isinstance(value, dict) else value
+                if inner is not None and inner != {}:
+                    kept[name] = inner
+            else:
+                kept[name] = value
+        return kept
+
+    return left(item, ()) or None
+
+
+def _json_text(value: Any) -> Any:
+    def spell(value: Any) -> str:
+        if isinstance(value, Spelled):
+            whole = format(Decimal(value), "f").lstrip("-").partition(".")
+            if Decimal(value) and max(len(whole[0]), len(whole[2])) > 1000:
+                raise ValueError("too many digits")
+            if not Decimal(value) and not -1000 <= Decimal(value).as_tuple().exponent < 1000:
+                raise ValueError("too many digits")
+            return str(value)
+        if isinstance(value, dict):
+            return "{" + ",".join(f"{spell(k)}:{spell(v)}" for k, v in value.items()) + "}"
+        if isinstance(value, list):
+            return "[" + ",".join(map(spell, value)) + "]"
+        text = json.dumps(value, ensure_ascii=False)
+        if isinstance(value, str) and "\x00" in value:
+            raise ValueError("U+0000")
+        text.encode()
+        return text
+
+    try:
+        return spell(value)
+    except ValueError:
+        return NOT_A_VALUE
 
 
 def _value(source: Source, envelope: Any, message: Any, item: Any, column: Column) -> Any:
@@ -218,7 +295,7 @@ def _is_missing(column: Column, text: Any) -> bool:
         return False
     if column.type != "text":
         text = text.strip(" \t\r\n")
-    number = _number(text)
+    number = _number(_undressed(column, text))
     for marker in column.missing:
         if isinstance(marker, bool):
             same = text == str(marker).lower()
@@ -238,7 +315,7 @@ def _number(text: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _clean(column: Column, text: Any) -> Any:
+def _clean(column: Column, text: Any, received_at: int | None) -> Any:
     """The value. Raises :class:`BadError` where the reading is to be rejected."""
     value = None
     if text is not None:
@@ -247,10 +324,20 @@ def _clean(column: Column, text: Any) -> Any:
                 raise BadError("invalid")
             value = _read(column, text)
             low, high = column.range
+            if column.type == "decimal":
+                low = None if low is None else Decimal(str(low))
+                high = None if high is None else Decimal(str(high))
             if (low is not None and value < low) or (high is not None and value > high):
                 raise BadError("out_of_range")
             if column.max_length is not None and len(value) > column.max_length:
-                raise BadError("too_long")
+                if column.on_too_long == "truncate":
+                    value = value[: column.max_length]
+                else:
+                    raise BadError("too_long")
+            if column.type == "timestamp":
+                _judge_by_arrival(column, value, received_at)
+            if column.type == "real":
+                value = struct.unpack("f", struct.pack("f", value))[0]
         except BadError:
             if column.on_invalid == "reject":
                 raise
@@ -260,30 +347,106 @@ def _clean(column: Column, text: Any) -> Any:
     return value
 
 
+def _judge_by_arrival(column: Column, moment: datetime, received_at: int | None) -> None:
+    try:
+        arrival = EPOCH + timedelta(milliseconds=received_at)  # type: ignore[arg-type]
+    except (TypeError, OverflowError):
+        return
+    micros = timedelta(microseconds=1)
+    if column.max_age is not None and (arrival - moment) // micros > column.max_age:
+        raise BadError("too_old")
+    if column.max_future is not None and (moment - arrival) // micros > column.max_future:
+        raise BadError("in_future")
+
+
 def _read(column: Column, text: str) -> Any:
+    if column.type == "jsonb":
+        return text
     if column.type == "text":
-        if "\x00" in text:
+        if "\x00" in text or (column.pattern and not re.fullmatch(column.pattern, text)):
             raise BadError("invalid")
         return text
     text = text.strip(" \t\r\n")
+    if column.type == "enum":
+        return _meant(text, [(v, s) for v, also in column.values for s in (v, *also)])
     if column.type == "boolean":
-        return _boolean(text)
+        own = [(True, s) for s in column.true_values] + [(False, s) for s in column.false_values]
+        try:
+            return _meant(text, own)
+        except BadError:
+            return _boolean(text)
+    if column.type == "decimal":
+        return _decimal(column, text)
     if column.type == "timestamp":
         return _timestamp(column, text)
     number = _number(text)
-    if column.type == "float":
-        if number is None:
-            raise BadError("invalid")
-        return number + 0.0
+    if column.type in ("real", "float"):
+        return _double(column, number)
     if WHOLE.fullmatch(text) and -(2**63) <= int(text) < 2**63:
         whole = int(text)
-    elif number is None or not number.is_integer():
+    elif number is None:
         raise BadError("invalid")
     else:
+        number = _rounded(number, column.round)
+        if not number.is_integer():
+            raise BadError("invalid")
         whole = int(number)
     if not -(2 ** BITS[column.type]) <= whole < 2 ** BITS[column.type]:
         raise BadError("out_of_range")
     return whole
+
+
+def _double(column: Column, number: float | None) -> float:
+    if number is None:
+        raise BadError("invalid")
+    if column.conversion is not None:
+        steps = column.conversion
+        number = (number * steps.multiply + steps.add) / steps.divide
+    number = _rounded(number, column.round)
+    try:
+        struct.pack("f" if column.type == "real" else "d", number)
+    except OverflowError:
+        raise BadError("out_of_range") from None
+    if math.isinf(number):
+        raise BadError("out_of_range")
+    return number + 0.0
+
+
+def _rounded(number: float, digits: int | None) -> float:
+    if digits is None or not abs(number * 10.0**digits) < 2.0**52:
+        return number
+    whole = Decimal(number * 10.0**digits).quantize(Decimal(1), ROUND_HALF_UP)
+    return float(whole) / 10.0**digits
+
+
+def _decimal(column: Column, text: str) -> Decimal:
+    if not NUMBER.fullmatch(text):
+        raise BadError("invalid")
+    mantissa, _, exponent = text.lower().partition("e")
+    number, power = Decimal(mantissa), int(exponent or 0)
+    last = Decimal(1).scaleb(-column.scale)
+    if number == 0 or number.adjusted() + power < -100:
+        return Decimal(0).quantize(last)
+    if number.adjusted() + power > 100:
+        raise BadError("out_of_range")
+    exact = Context(prec=1000)
+    number = number.scaleb(power, exact).quantize(last, ROUND_HALF_UP, exact)
+    assert column.precision is not None
+    if abs(number) >= Decimal(10) ** (column.precision - column.scale):
+        raise BadError("out_of_range")
+    return number or Decimal(0).quantize(last)
+
+
+def _meant(text: str, spelled: list[tuple[Any, Any]]) -> Any:
+    for meaning, spelling in spelled:
+        if isinstance(spelling, bool):
+            spelling = str(spelling).lower()  # noqa: PLW2901
+        as_number = _number(spelling) if isinstance(spelling, str) else float(spelling)
+        if text.lower() == str(spelling).lower() and as_number is None:
+            return meaning
+        if as_number is not None and _number(text) == as_number:
+            return meaning
+    raise BadError("invalid")
 
 
 def _boolean(text: str) -> bool:
@@ -297,7 +460,10 @@ def _boolean(text: str) -> bool:
 def _timestamp(column: Column, text: str) -> datetime:
     for name in column.formats:
         try:
-            moment = _iso(text, column.timezone) if name == "iso8601" else _epoch(text, name)
+            if "%" in name:
+                moment = _patterned(text, name, column.timezone)
+            else:
+                moment = _iso(text, column.timezone) if name == "iso8601" else _epoch(text, name)
         except (ValueError, OverflowError):
             continue
         if moment is not None and FIRST <= moment <= LAST:
@@ -332,3 +498,50 @@ def _epoch(text: str, name: str) -> datetime | None:
     if number is None:
         return None
     return EPOCH + timedelta(microseconds=round(number * (10**6 / per_second)))
+
+
+MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+
+
+def _patterned(text: str, pattern: str, zone: str) -> datetime | None:
+    """Eats the text from the left, a directive at a time."""
+    found: dict[str, str] = {}
+    pieces = re.findall(r"%.|[^%]", pattern, re.DOTALL)
+    for at, piece in enumerate(pieces):
+        if len(piece) == 1 or piece == "%%":
+            if not text.startswith(piece[-1]):
+                return None
+            text = text[1:]
+            continue
+        follows = at + 1 < len(pieces) and len(pieces[at + 1]) == 2 and pieces[at + 1] != "%%"
+        two = r"\d\d" if follows else r"\d\d?"
+        kinds = {"Y": r"\d{4}", "j": r"\d{3}", "b": "[A-Za-z]{3}", "p": "[AaPp][Mm]", "y": r"\d\d"}
+        kinds |= {"f": r"\d{1,9}", "z": r"Z|[+-]\d\d(?::?[0-9]{2})?"}
+        match = re.match(kinds.get(piece[1], two), text, re.ASCII)
+        if match is None:
+            return None
+        found[piece[1]], text = match[0], text[match.end() :]
+    if text:
+        return None
+    year = (
+        int(found["Y"])
+        if "Y" in found
+        else int(found["y"]) + (1900 if found["y"] >= "69" else 2000)
+    )
+    hour = int(found.get("H", 0))
+    if "p" in found:
+        hour = int(found["I"])
+        if not 1 <= hour <= 12:
+            return None
+        hour = hour % 12 + 12 * (found["p"].lower() == "pm")
+    if "j" in found:
+        first = datetime(year, 1, 1, tzinfo=UTC)
+        date = first + timedelta(days=int(found["j"]) - 1)
+        if date.year != year or found["j"] == "000":
+            return None
+    else:
+        month = MONTHS.index(found["b"].lower()) + 1 if "b" in found else int(found["m"])
+        date = datetime(year, month, int(found["d"]), tzinfo=UTC)
+    rest = f"{hour:02}:{int(found.get('M', 0)):02}:{int(found.get('S', 0)):02}"
+    rest += "." + found["f"] if "f" in found else ""
+    return _iso(f"{date.year:04}-{date.month:02}-{date.day:02}T{rest}{found.get('z', '')}", zone)

@@ -114,9 +114,11 @@ def test_the_copy_object_reads_back_to_the_same_rows(batch: Batch) -> None:
 def assert_same(kind: str, value: object, field: str | None) -> None:
     if value is None:
         assert field is None
-    elif kind == "float":
+    elif kind in ("real", "float"):
         assert field is not None
         assert float(field) == value
+    elif kind == "decimal":
+        assert field == format(value, "f")
     elif kind == "boolean":
         assert field == str(value).lower()
     elif kind == "timestamp":

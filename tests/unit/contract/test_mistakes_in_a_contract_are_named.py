@@ -141,7 +141,7 @@ def test_checks_are_checked(checks: str, key: str) -> None:
 
 
 def test_all_mistakes_are_told_at_once() -> None:
-    text = GOOD.replace("lab/+", "lab").replace('"float"', '"real"') + "colour = 'red'"
+    text = GOOD.replace("lab/+", "lab").replace('"float"', '"double"') + "colour = 'red'"
     assert len(complaints(text)) == 3
 
 

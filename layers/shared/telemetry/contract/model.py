@@ -5,9 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-ColumnType = Literal["text", "smallint", "integer", "bigint", "float", "boolean", "timestamp"]
+ColumnType = Literal[
+    "text",
+    "smallint",
+    "integer",
+    "bigint",
+    "real",
+    "float",
+    "decimal",
+    "boolean",
+    "enum",
+    "timestamp",
+    "jsonb",
+]
 OnConflict = Literal["keep_first", "keep_last"]
 OnInvalid = Literal["reject", "null"]
+OnTooLong = Literal["invalid", "truncate"]
+Form = Literal["text", "json"]
+Marker = str | float | bool
+"""What a device may send for something, compared as a number where both are numbers."""
 TimestampFormat = Literal["iso8601", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns"]
 
 
@@ -17,11 +33,26 @@ class Source:
 
     ``scope`` is ``reading`` (the unnested element), ``message`` (the enclosing message) or
     ``envelope`` (``path`` is then one of ``topic``, ``client_id``, ``received_at``,
-    ``message_id``, or ``("topic", "2")`` for a segment of the topic, counted from 0).
+    ``message_id``, or ``("topic", "2")`` for a segment of the topic, counted from 0). ``rest`` is
+    the members of the reading that no other column takes; its path is empty.
     """
 
-    scope: Literal["reading", "message", "envelope"]
+    scope: Literal["reading", "message", "envelope", "rest"]
     path: tuple[str, ...]
+    form: Form = "text"
+    """``json``: the value's JSON text, whatever it is; ``text``: a single value's own text."""
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """Makes one unit of another: ``(value * multiply + add) / divide``, in doubles.
+
+    Two steps of whole numbers and one division give 20 for 68 °F; one factor would give 20.00...04.
+    """
+
+    multiply: float
+    add: float = 0.0
+    divide: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -36,16 +67,42 @@ class Column:
     """A reading without a value here is rejected."""
     on_invalid: OnInvalid = "reject"
     """What an unreadable or out-of-range value does: reject the reading, or become NULL."""
-    missing: tuple[str | float | bool, ...] = ("",)
+    missing: tuple[Marker, ...] = ("",)
     """Values that mean "no value", compared as numbers where both are numbers."""
     range: tuple[float | None, float | None] = (None, None)
     """Inclusive limits of a number; ``None`` is open."""
     max_length: int | None = None
     """Longest text, in characters."""
-    formats: tuple[TimestampFormat, ...] = ("iso8601",)
+    on_too_long: OnTooLong = "invalid"
+    """Whether a longer text is a fault, or cut to ``max_length`` characters and counted."""
+    pattern: str | None = None
+    """Regular expression that the whole text must match."""
+    precision: int | None = None
+    """Digits of a decimal, ``scale`` of them after the point."""
+    scale: int = 0
+    values: tuple[tuple[str, tuple[Marker, ...]], ...] = ()
+    """What an enum may be, each with its other spellings."""
+    true_values: tuple[Marker, ...] = ()
+    false_values: tuple[Marker, ...] = ()
+    """What else, or what instead, stands for true and for false."""
+    attached: tuple[str, ...] = ()
+    """Units that may stand behind a number, and are taken off."""
+    decimal_comma: bool = False
+    round: int | None = None
+    """Digits after the point that a number is rounded to, half away from zero."""
+    formats: tuple[str, ...] = ("iso8601",)
+    """Each a :data:`TimestampFormat` or a pattern with ``%`` in it, tried in order."""
     timezone: str = "UTC"
     """Zone of timestamps that carry none (IANA name)."""
+    max_age: int | None = None
+    """Microseconds that a time may lie before the arrival of its message."""
+    max_future: int | None = None
+    """Microseconds that a time may lie after the arrival of its message."""
     unit: str | None = None
+    unit_from: str | None = None
+    """Unit that devices send in, where it isn't ``unit``."""
+    conversion: Conversion | None = None
+    """From ``unit_from`` to ``unit``: worked out when the contract is packaged."""
     description: str = ""
 
 

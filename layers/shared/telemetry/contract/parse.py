@@ -10,19 +10,23 @@ from __future__ import annotations
 import hashlib
 import math
 import tomllib
+from dataclasses import replace
 from typing import Any, TypeVar, cast, get_args
 
+from telemetry.contract.column import ONLY_FOR, VALUE_KEYS, value_keys
 from telemetry.contract.model import (
     Checks,
     Column,
     ColumnType,
     Contract,
+    Marker,
     OnConflict,
     OnInvalid,
     Source,
     TimestampFormat,
 )
-from telemetry.contract.rules import Problem, broken_rules
+from telemetry.contract.problems import Problem
+from telemetry.contract.rules import broken_rules
 from telemetry.contract.sources import SourceSyntaxError, parse_path, parse_source
 from telemetry.errors import ContractError
 
@@ -163,6 +167,7 @@ COLUMN_KEYS = (
     "formats",
     "timezone",
     "unit",
+    *VALUE_KEYS,
     "description",
 )
 
@@ -180,7 +185,7 @@ def _column(reader: _Reader, name: str, table: Any) -> Column:
     column = Column(
         name=name,
         type=column_type,
-        sources=_sources(reader, where, table, name),
+        sources=_sources(reader, where, table, name, column_type),
         required=reader.take(table, where, "required", bool, False),
         on_invalid=reader.choose(table, where, "on_invalid", OnInvalid, "reject"),
         missing=_missing(reader, where, table),
@@ -191,6 +196,7 @@ def _column(reader: _Reader, name: str, table: Any) -> Column:
         formats=_formats(reader, where, table),
         timezone=reader.take(table, where, "timezone", str, "UTC"),
         unit=reader.take(table, where, "unit", str, "") or None,
+        **value_keys(reader, where, table),
         description=reader.take(table, where, "description", str, ""),
     )
     problems = [*reader.problems[before:], *_not_for_this_type(where, table, column_type)]
@@ -200,35 +206,31 @@ def _column(reader: _Reader, name: str, table: Any) -> Column:
     return column
 
 
-_ONLY_FOR: dict[str, tuple[str, ...]] = {
-    "range": ("smallint", "integer", "bigint", "float"),
-    "max_length": ("text",),
-    "formats": ("timestamp",),
-    "timezone": ("timestamp",),
-}
-
-
 def _not_for_this_type(where: str, table: dict[str, Any], column_type: str) -> list[Problem]:
     return [
         Problem(
             f"{where}{key}", f"says nothing about a {column_type}; it is for {', '.join(types)}"
         )
-        for key, types in _ONLY_FOR.items()
+        for key, types in ONLY_FOR.items()
         if key in table and column_type not in types
     ]
 
 
-def _sources(reader: _Reader, where: str, table: dict[str, Any], name: str) -> tuple[Source, ...]:
+def _sources(
+    reader: _Reader, where: str, table: dict[str, Any], name: str, column_type: str
+) -> tuple[Source, ...]:
     sources = []
     for text in reader.texts(table, where, "from") or [name]:
         try:
-            sources.append(parse_source(text))
+            source = parse_source(text)
         except SourceSyntaxError as error:
             reader.note(f"{where}from", str(error))
+            continue
+        sources.append(replace(source, form="json") if column_type == "jsonb" else source)
     return tuple(sources)
 
 
-def _missing(reader: _Reader, where: str, table: dict[str, Any]) -> tuple[str | float | bool, ...]:
+def _missing(reader: _Reader, where: str, table: dict[str, Any]) -> tuple[Marker, ...]:
     values = reader.take(table, where, "missing", list, [""])
     for value in values:
         if type(value) not in (str, int, float, bool) or not _finite(value):
@@ -255,17 +257,20 @@ def _range(reader: _Reader, where: str, table: dict[str, Any]) -> tuple[float | 
     return (None if low == -math.inf else low, None if high == math.inf else high)
 
 
-def _formats(reader: _Reader, where: str, table: dict[str, Any]) -> tuple[TimestampFormat, ...]:
+def _formats(reader: _Reader, where: str, table: dict[str, Any]) -> tuple[str, ...]:
     if "formats" not in table:
         return ("iso8601",)
     known = get_args(TimestampFormat)
     formats = reader.texts(table, where, "formats")
     for name in formats:
-        if name not in known:
+        if name not in known and "%" not in name:
+            wanted = ", ".join(known)
             reader.note(
-                f"{where}formats", f"{name!r} is not a format; use some of {', '.join(known)}"
+                f"{where}formats",
+                f"{name!r} is not a format; use some of {wanted}, or a pattern such as '%Y-%m-%d'",
             )
-    return tuple(name for name in known if name in formats)
+    patterns = [name for name in dict.fromkeys(formats) if name not in known]
+    return (*(name for name in known if name in formats), *patterns)
 
 
 def _checks(reader: _Reader, table: dict[str, Any]) -> Checks:

@@ -38,6 +38,8 @@ def parse_source(text: str) -> Source:
     """One entry of ``from``. Raises :class:`SourceSyntaxError`."""
     if not text.startswith("$"):
         return Source("reading", parse_path(text))
+    if text == "$rest":
+        return Source("rest", (), "json")
     if text.startswith("$message."):
         return Source("message", parse_path(text.removeprefix("$message.")))
     if text[1:] in ENVELOPE_MEMBERS:
@@ -45,4 +47,6 @@ def parse_source(text: str) -> Source:
     if level := _TOPIC_LEVEL.match(text):
         return Source("envelope", ("topic", str(int(level[1]))))
     known = ", ".join(f"${member}" for member in ENVELOPE_MEMBERS)
-    raise SourceSyntaxError(f"{text!r} is not known; use one of {known}, $topic[n], $message.a.b")
+    raise SourceSyntaxError(
+        f"{text!r} is not known; use one of {known}, $topic[n], $message.a.b, $rest"
+    )
