@@ -169,7 +169,12 @@ def _converted(value: pl.Series, column: Column) -> pl.Series:
             f"make {column.unit} of {column.unit_from}; deploy it again with this version of etl."
         )
     steps = column.conversion
-    return (value * steps.multiply + steps.add) / steps.divide
+    return _divided(value * steps.multiply + steps.add, steps.divide)
+
+
+def _divided(value: pl.Series, by: float) -> pl.Series:
+    """To the nearest double: by one number, polars would multiply with its inverse."""
+    return value / pl.repeat(by, value.len(), dtype=pl.Float64, eager=True)
 
 
 def _rounded(value: pl.Series, digits: int | None) -> pl.Series:
@@ -178,7 +183,7 @@ def _rounded(value: pl.Series, digits: int | None) -> pl.Series:
         return value
     power = 10.0**digits
     scaled = value * power
-    rounded = scaled.round(mode="half_away_from_zero") / power
+    rounded = _divided(scaled.round(mode="half_away_from_zero"), power)
     return rounded.zip_with((scaled.abs() < 2.0**52).fill_null(value=False), value)
 
 

@@ -114,6 +114,9 @@ def values(column: Column) -> Values:
         texts = [quoted(text) for text in good] if "iso8601" in column.formats else []
         fine = st.sampled_from([*texts, *(epochs if column.formats != ("iso8601",) else [])])
         near = TIMES.map(quoted) | EPOCHS | EPOCHS.map(quoted)
+    elif column.pattern is not None:
+        fine = st.from_regex(column.pattern, fullmatch=True).map(quoted)
+        near = fine.map(str.lower) | fine.map(lambda text: text[:-1] + '\\n"') | TEXTS.map(quoted)
     elif column.type == "text":
         fine = st.sampled_from(["a", "b", "é"]).map(quoted) | st.sampled_from(["7", "7.0", "true"])
         near = TEXTS.map(quoted)
@@ -143,12 +146,13 @@ def values(column: Column) -> Values:
 
 
 PATTERNED = [
-    "01.03.2026 12:00:00", "1.3.2026 3:04:05", "29.03.2026 02:30:00", "25.10.2026 02:30:00",
+    "01.03.2026 12:00:00", "1.3.2026 3:04:05", "28.02.2026 01:00:01", "28.02.2026 12:00:00",
     "2603011200", "MAR 1, 2026 12:05 am", "mar 01, 2026 1:00 PM", "2026/060 12.00.00,5Z",
-    "2026/060 12.00.00,123456789+0130", "02.03.2026 00:00:00",
+    "2026/060 12.00.00,123456789+0130", "01.03.2026 13:01:30",
 ]  # fmt: skip
 NEARLY_PATTERNED = [
-    "31.02.2026 12:00:00", "28.02.2026 24:00:00", "01.03.26 12:00:00", "9903011200", "6903011200",
+    "31.02.2026 12:00:00", "28.02.2026 01:00:00", "27.02.2026 12:00:00", "02.03.2026 00:00:00",
+ "01.03.2026 13:01:31", "29.03.2026 02:30:00", "25.10.2026 02:30:00", "28.02.2026 24:00:00", "01.03.26 12:00:00", "9903011200", "6903011200",
     "6803011200", "260301120", "Mar 1, 2026 13:00 PM", "Mar 1, 2026 0:00 PM", "Foo 1, 2026 1:00 PM",
     "2026/366 12.00.00,5Z", "2026/000 12.00.00,5Z", "0000/001 12.00.00,5Z", "2024/366 12.00.00,5+24",
     "01.03.2026 12:00:00\n", "01.03.2026  12:00:00", "١.03.2026 12:00:00", "0001/001 00.00.00,0+0100",
