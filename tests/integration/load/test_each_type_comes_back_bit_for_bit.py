@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import struct
 from contextlib import closing
 from decimal import Context, Decimal
@@ -11,7 +12,7 @@ from typing import Any
 
 import psycopg2
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from functions.transform.clean import clean
@@ -24,6 +25,7 @@ from tests.property.mess import lines as any_lines
 from tests.unit.transform.envelopes_for import contract_of, lines
 
 EXACT = Context(prec=3000)
+EXAMPLES = 60 if os.environ.get("HYPOTHESIS_PROFILE") == "ci" else 10
 TYPES = [name for name in ("everything", "values", "rest") if name in CONTRACTS]
 EXTREMES = contract_of(
     """
@@ -115,7 +117,12 @@ def test_generated_rows(empty_database: TelemetryDatabase, name: str) -> None:
     contract = CONTRACTS[name]
     empty_database.migrate(contract)
 
-    @settings(max_examples=max(8, settings().max_examples // 3), database=None)
+    @settings(
+        max_examples=EXAMPLES,
+        database=None,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
     @given(st.lists(any_lines(contract), max_size=8))
     def check(found: list[bytes]) -> None:
         raw = b"\n".join(line.replace(b"\n", b"") for line in found)
