@@ -8,6 +8,7 @@ from typing import Literal
 ColumnType = Literal["text", "smallint", "integer", "bigint", "float", "boolean", "timestamp"]
 OnConflict = Literal["keep_first", "keep_last"]
 OnInvalid = Literal["reject", "null"]
+Shape = Literal["objects", "rows", "pairs", "senml", "keyed"]
 TimestampFormat = Literal["iso8601", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns"]
 
 
@@ -17,10 +18,32 @@ class Source:
 
     ``scope`` is ``reading`` (the unnested element), ``message`` (the enclosing message) or
     ``envelope`` (``path`` is then one of ``topic``, ``client_id``, ``received_at``,
-    ``message_id``, or ``("topic", "2")`` for a segment of the topic, counted from 0).
+    ``message_id``, or ``("topic", "2")`` for a segment of the topic, counted from 0, from the end
+    where negative). ``place`` is what a reading came under: ``key``, ``metric`` or ``value``.
+    ``constant`` has the raw text itself as its path.
     """
 
-    scope: Literal["reading", "message", "envelope"]
+    scope: Literal["reading", "message", "envelope", "place", "constant"]
+    path: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a message must have to be one of those that hold readings."""
+
+    source: Source
+    """Of scope ``message`` or ``envelope``."""
+    values: tuple[str | float | bool, ...] = ()
+    """It is one of these; numbers are compared as numbers."""
+    present: bool | None = None
+    """Instead of values: whether it is there and not null."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A member that becomes a reading of its own in a narrow table."""
+
+    name: str
     path: tuple[str, ...]
 
 
@@ -78,7 +101,16 @@ class Contract:
     columns: tuple[Column, ...]
     on_conflict: OnConflict = "keep_first"
     readings: tuple[str, ...] | None = None
-    """Path of the array to unnest; ``None``, or absent in a message: the message is one reading."""
+    """Path of the array to unnest; ``None``, or absent in a message: the message is one reading.
+    The empty path is the payload itself."""
+    shape: Shape = "objects"
+    """What stands there: see ``docs/contract.md``."""
+    fields: tuple[str, ...] = ()
+    """Names of the positions of a row, where ``shape`` is ``rows``."""
+    melt: tuple[Metric, ...] | Literal["numbers"] | None = None
+    """Members that become readings of their own: the listed ones, or every number not used."""
+    only: tuple[Condition, ...] = ()
+    """A message that breaks one of these is of another kind, and is set aside."""
     checks: Checks = field(default_factory=Checks)
     description: str = ""
     digest: str = ""
