@@ -11,22 +11,17 @@ from decimal import Decimal
 from json.encoder import encode_basestring
 from typing import Any
 
-from functions.transform.plan import NOT_A_VALUE
+from functions.transform.plan import NOT_A_VALUE, metrics_of
+from functions.transform.shapes import Number
 from telemetry.contract import Contract
 
-__all__ = ["Number", "json_text", "named_members", "rest"]
+__all__ = ["json_text", "named_members", "rest"]
 
 MAX_DIGITS = 1000
 """A few letters such as 1e100000 would be written out to 100,000 digits in the table."""
 
 Named = dict[str, "Named | None"]
 """Members that are taken; of those with members of their own, which."""
-
-
-class Number(str):
-    """A JSON number, as it is spelled."""
-
-    __slots__ = ()
 
 
 def json_text(value: Any) -> str | None:
@@ -99,14 +94,15 @@ def _checked(number: Number) -> str:
 def named_members(contract: Contract) -> Named:
     """The members of a reading that columns take, and those that hold its own readings."""
     named: Named = {}
-    alone = contract.readings is None
+    alone = not contract.readings
     paths = [
         source.path
         for column in contract.columns
         for source in column.sources
         if source.scope == "reading" or (alone and source.scope == "message")
     ]
-    if contract.readings is not None:
+    paths += [metric.path for metric in metrics_of(contract)]
+    if contract.readings:
         paths.append(contract.readings)
     for path in paths:
         _name(named, path)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
-from telemetry.contract import Column, Contract, Source, load_contract
+from telemetry.contract import Column, Contract, load_contract
 from workflow.units import resolve_units
 
 HERE = Path(__file__).parent
@@ -242,30 +242,116 @@ def _tree(contract: Contract, scope: str) -> dict[str, Any]:
     for column in contract.columns:
         for source in column.sources:
             if source.scope == scope:
-                _plant(tree, source, values(column))
+                _plant(tree, source.path, values(column))
+            if scope == "reading" and source.scope == "place" and source.path == ("value",):
+                for metric in contract.melt if isinstance(contract.melt, tuple) else ():
+                    _plant(tree, metric.path, values(column))
+    if scope == "message":
+        for condition in contract.only:
+            if condition.source.scope == "message" and condition.values:
+                wanted = st.sampled_from([json.dumps(value) for value in condition.values])
+                _plant(tree, condition.source.path, Values(wanted, wanted | ODDITIES | NUMBERS))
+    if scope == "reading" and contract.shape == "senml":
+        tree |= SENML
+    if contract.melt == "numbers":
+        tree |= {"a": ANYTHING, "b": Values(NUMBERS, NUMBERS)}
     return tree
 
 
-def _plant(tree: dict[str, Any], source: Source, value: Values) -> None:
-    *parents, leaf = source.path
+SENML_NUMBERS = st.sampled_from(
+    [
+        "0", "1", "-5.25", "1.772366400e9", "1772366401", "268435456", "268435455", "1e30", "-0",
+        "1e400", "0.1", "1e-30", "12345678901234567890.5", "1e999999", "1e99999999999999999999",
+    ]
+)  # fmt: skip
+SENML = {
+    "bn": Values(st.sampled_from(['"a:"', '"b:"', '""']), ODDITIES | NUMBERS),
+    "bt": Values(SENML_NUMBERS, ODDITIES | SENML_NUMBERS.map(quoted)),
+    "bu": Values(st.sampled_from(['"Cel"', "null"]), ODDITIES),
+    "bv": Values(SENML_NUMBERS, ODDITIES),
+    "bs": Values(SENML_NUMBERS, ODDITIES),
+    "n": Values(st.sampled_from(['"t"', '"h"']), ODDITIES | NUMBERS),
+    "t": Values(SENML_NUMBERS, ODDITIES | SENML_NUMBERS.map(quoted)),
+    "v": Values(SENML_NUMBERS, ODDITIES | NUMBERS),
+}
+
+
+def _plant(tree: dict[str, Any], path: tuple[str, ...], value: Values) -> None:
+    *parents, leaf = path
     for name in parents:
         tree = tree.setdefault(name, {})
     tree[leaf] = value
 
 
+@st.composite
+def rows(draw: st.DrawFn, contract: Contract) -> str:
+    """An array with a value for each position, now and then one too many or too few."""
+    tree = _tree(contract, "reading")
+    parts = []
+    for name in contract.fields:
+        usual = tree.get(name, ANYTHING)
+        parts.append(draw(mostly(usual.fine, usual.any)))
+    change = draw(st.sampled_from([0, 0, 0, 0, 0, -1, -2, 1]))
+    parts = [*parts, "1"] if change > 0 else parts[: len(parts) + change]
+    return "[" + draw(BLANKS) + ",".join(parts) + "]"
+
+
+@st.composite
+def pairs(draw: st.DrawFn, contract: Contract) -> str:
+    """An array of names and values, some of them no pairs."""
+    parts = []
+    for name, value in sorted(_tree(contract, "reading").items()):
+        text = draw(mostly(value.fine, value.any))
+        usual = st.just(f"[{quoted(name)},{text}]")
+        odd = st.sampled_from(
+            ["5", "[]", "null", '["n"]', "[null,1]", "[5,1]", "[true,1]", "[[],1]"]
+        )
+        parts.append(draw(mostly(mostly(usual, st.just(f"[{quoted(name)},{text},1]")), odd)))
+    return "[" + ",".join(draw(st.permutations(parts))) + "]"
+
+
+@st.composite
+def keyed(draw: st.DrawFn, contract: Contract) -> str:
+    """An object of which each member is a reading."""
+    key = next(c for c in contract.columns for s in c.sources if s.path == ("key",))
+    value = next((c for c in contract.columns for s in c.sources if s.path == ("value",)), None)
+    one = objects(_tree(contract, "reading"))
+    item = (one | values(value).fine | values(value).any) if value else one
+    parts = []
+    for _ in range(draw(st.integers(0, 4))):
+        name = draw(mostly(values(key).fine, TEXTS.map(quoted)))
+        parts.append(f"{name if name.startswith(chr(34)) else quoted(name)}:{draw(item)}")
+    parts += draw(st.sampled_from([[], [], ['"device":"d"'], ['"device":{}']]))
+    return "{" + ",".join(parts) + "}"
+
+
+def arrays(contract: Contract) -> st.SearchStrategy[str]:
+    """What stands at the path of ``readings``."""
+    if contract.shape == "keyed":
+        return keyed(contract)
+    element = objects(_tree(contract, "reading"))
+    if contract.shape == "rows":
+        element = rows(contract)
+    if contract.shape == "pairs":
+        element = pairs(contract)
+    found = st.lists(mostly(element, ODDITIES | st.just("[]")), max_size=4).map(
+        lambda items: "[" + ",".join(items) + "]"
+    )
+    return mostly(found, element) if contract.shape == "pairs" else found
+
+
 def messages(contract: Contract) -> st.SearchStrategy[bytes]:
     """Payloads: mostly as the contract has them, some of them broken in some way."""
-    reading = objects(_tree(contract, "reading"))
     whole = _tree(contract, "reading") | _tree(contract, "message")
     text = objects(whole)
-    if contract.readings:
-        elements = st.lists(mostly(reading, ODDITIES), max_size=4)
-        array = elements.map(lambda items: "[" + ",".join(items) + "]")
+    if contract.readings == ():
+        text = mostly(arrays(contract), text)
+    elif contract.readings:
         tree = _tree(contract, "message")
         holder = tree
         for name in contract.readings[:-1]:
             holder = holder.setdefault(name, {})
-        holder[contract.readings[-1]] = mostly(array, ODDITIES)
+        holder[contract.readings[-1]] = mostly(arrays(contract), ODDITIES)
         text = mostly(objects(tree), text)
     good = text.map(lambda found: found.encode("utf-8", "surrogatepass"))
     return mostly(good, broken(good))

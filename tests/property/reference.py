@@ -12,11 +12,11 @@ import re
 import struct
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
-from decimal import ROUND_HALF_UP, Context, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from telemetry.contract import Column, Contract, Source
+from telemetry.contract import Column, Condition, Contract, Source
 
 ENVELOPE = ("message_id", "topic", "client_id", "received_at", "payload")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -45,6 +45,7 @@ class Expected:
     duplicates: int = 0
     rejects: list[tuple[str | None, int | None, tuple[str, ...]]] = field(default_factory=list)
     empty_messages: int = 0
+    set_aside: int = 0
 
 
 def expect(raw: bytes, contract: Contract) -> Expected:
@@ -53,7 +54,12 @@ def expect(raw: bytes, contract: Contract) -> Expected:
     accepted = []
     for line in sorted(line for line in raw.split(b"\n") if line.strip()):
         envelope = _envelope(line)
-        for index, reading in _readings(envelope, contract, found):
+        readings = _readings(envelope, contract, found)
+        if readings is None:
+            found.read += 1
+            found.set_aside += 1
+            continue
+        for index, reading in readings:
             found.read += 1
             values, reasons = [], []
             if isinstance(reading, str):
@@ -106,6 +112,10 @@ def _envelope(line: bytes) -> dict[str, Any]:
 
 
 def _readings(envelope: dict[str, Any], contract: Contract, found: Expected) -> Any:
+    """Pairs of index and reading (or fault), or ``None`` for a message of another kind."""
+    conditions = [c for c in contract.only if c.source.scope == "envelope"]
+    if not all(_meets(c, envelope, None) for c in conditions):
+        return None
     try:
         text = envelope["payload"].decode()
     except UnicodeDecodeError:
@@ -114,18 +124,158 @@ def _readings(envelope: dict[str, Any], contract: Contract, found: Expected) -> 
         message = _json(text)
     except ValueError:
         return [(None, "not_json")]
-    if not isinstance(message, dict):
+    top = contract.readings == () and contract.shape != "keyed"
+    if not isinstance(message, dict) and not (top and isinstance(message, list)):
         return [(None, "not_an_object")]
-    array = _member(message, contract.readings) if contract.readings else None
-    if array is None:
-        return [(None, (message, message))]
-    if not isinstance(array, list):
+    if not all(_meets(c, envelope, message) for c in contract.only if c not in conditions):
+        return None
+    array = None if contract.readings is None else _member(message, contract.readings)
+    itself = array is message and contract.shape == "objects" and isinstance(array, dict)
+    if array is None or itself:
+        return _melt(contract, [(None, (message, message, {}))], alone=True)
+    if contract.shape == "keyed":
+        if not isinstance(array, dict):
+            return [(None, "not_an_object")]
+        parts = _keyed(contract, message, array)
+    elif not isinstance(array, list):
         return [(None, "not_an_array")]
-    found.empty_messages += not array
-    return [
-        (index, (message, item) if isinstance(item, dict) else "not_an_object")
-        for index, item in enumerate(array)
-    ]
+    elif contract.shape == "senml":
+        parts = _senml(message, array, envelope["received_at"])
+    elif contract.shape == "pairs" and array and all(map(_pair, array)):
+        return _melt(contract, [(None, (message, _of_pairs(array), {}))], alone=True)
+    else:
+        parts = [(index, _element(contract, message, item)) for index, item in enumerate(array)]
+    found.empty_messages += not parts
+    return _melt(contract, parts, alone=False)
+
+
+def _meets(condition: Condition, envelope: dict[str, Any], message: Any) -> bool:
+    source = condition.source
+    if source.scope == "message":
+        text = _text(_member(message, source.path))
+    else:
+        text = _text(_envelope_value(source, envelope))
+    if condition.present is not None:
+        return (text is not None) == condition.present
+    if text is None or text is NOT_A_VALUE:
+        return False
+    for value in condition.values:
+        if isinstance(value, bool):
+            if text == str(value).lower():
+                return True
+        elif isinstance(value, str):
+            if text == value:
+                return True
+        elif _number(text.strip(" \t\r\n")) == value:
+            return True
+    return False
+
+
+def _element(contract: Contract, message: Any, item: Any) -> Any:
+    if contract.shape == "objects":
+        return (message, item, {}) if isinstance(item, dict) else "not_an_object"
+    if contract.shape == "pairs":
+        sound = isinstance(item, list) and all(map(_pair, item))
+        return (message, _of_pairs(item), {}) if sound else "not_pairs"
+    if not isinstance(item, list):
+        return "not_an_array"
+    if len(item) > len(contract.fields):
+        return "too_many_fields"
+    return (message, {contract.fields[n]: item[n] for n in range(len(item))}, {})
+
+
+def _pair(item: Any) -> bool:
+    return isinstance(item, list) and len(item) == 2 and type(item[0]) is str
+
+
+def _of_pairs(pairs: Any) -> dict[str, Any]:
+    return dict(reversed([tuple(pair) for pair in pairs]))
+
+
+def _keyed(contract: Contract, message: Any, holder: dict[str, Any]) -> Any:
+    depth = len(contract.readings or ())
+    sources = [s for c in contract.columns for s in c.sources]
+    apart = [
+        s.path[depth] for s in sources
+        if s.scope == "message" and s.path[:depth] == contract.readings and s.path[depth:]
+    ]  # fmt: skip
+    plain = not contract.melt and any(s.scope == "place" and s.path[0] == "value" for s in sources)
+    parts = []
+    for index, (key, value) in enumerate(holder.items()):
+        if key in apart:
+            continue
+        if isinstance(value, dict):
+            parts.append((index, (message, value, {"key": key})))
+        elif plain:
+            parts.append((index, (message, {}, {"key": key, "value": value})))
+        else:
+            parts.append((index, "not_an_object"))
+    return parts
+
+
+def _senml(message: Any, pack: list[Any], arrived: int | None) -> Any:
+    parts: list[Any] = []
+    base = dict.fromkeys(("bn", "bt", "bu", "bv", "bs"))
+    for index, item in enumerate(pack):
+        if not isinstance(item, dict):
+            parts.append((index, "not_an_object"))
+            continue
+        base.update({name: item[name] for name in base if name in item})
+        if set(base) & set(item) and not {"v", "vs", "vb", "vd", "s"} & set(item):
+            continue
+        record = {name: value for name, value in item.items() if name not in base}
+        name = [part for part in (base["bn"], item.get("n")) if part is not None]
+        if name:
+            record["n"] = "".join(name) if all(type(part) is str for part in name) else []
+        if item.get("u") is None and base["bu"] is not None:
+            record["u"] = base["bu"]
+        for what in "vs":
+            if item.get(what) is not None:
+                record[what] = _added(base["b" + what], item[what])
+        time = _added(base["bt"], item.get("t"))
+        if time is None or (isinstance(time, Spelled) and float(time) < 268435456):
+            now = None if arrived is None else Spelled(Decimal(arrived) / 1000)
+            time = None if now is None else _added(now, time)
+        if time is not None or "t" in record:
+            record["t"] = time
+        parts.append((index, (message, record, {})))
+    return parts
+
+
+def _added(one: Any, other: Any) -> Any:
+    if one is None or other is None:
+        return other if one is None else one
+    if not isinstance(one, Spelled) or not isinstance(other, Spelled):
+        return []
+    with localcontext() as context:
+        context.prec = 40
+        try:
+            return Spelled(Decimal(one) + Decimal(other))
+        except ArithmeticError:
+            return []
+
+
+def _melt(contract: Contract, parts: Any, *, alone: bool) -> Any:
+    if contract.melt is None:
+        return parts
+    scopes = ("reading", "message") if alone else ("reading",)
+    used = {s.path[0] for c in contract.columns for s in c.sources if s.scope in scopes}
+    melted: list[Any] = []
+    for index, part in parts:
+        if isinstance(part, str):
+            melted.append((index, part))
+            continue
+        message, item, places = part
+        if contract.melt == "numbers":
+            metrics = {n: v for n, v in item.items() if isinstance(v, Spelled) and n not in used}
+        else:
+            metrics = {m.name: _member(item, m.path) for m in contract.melt}
+        metrics = {name: value for name, value in metrics.items() if value is not None}
+        if not metrics:
+            melted.append((index, "no_metric"))
+        for name, value in metrics.items():
+            melted.append((index, (message, item, {**places, "metric": name, "value": value})))
+    return melted
 
 
 class Spelled(str):
@@ -178,18 +328,18 @@ def _member(holder: Any, path: tuple[str, ...]) -> Any:
 
 def _raw(column: Column, contract: Contract, envelope: dict[str, Any], reading: Any) -> Any:
     """The text that a column is to be read from, or ``None``."""
-    message, item = reading
+    message, item, places = reading
     for source in column.sources:
         if column.type == "jsonb":
             found = (
                 _unnamed(item, contract)
                 if source.scope == "rest"
-                else _value(source, envelope, message, item, column)
+                else _value(source, envelope, message, item, places, column)
             )
             if found is not None:
                 return _json_text(found)
             continue
-        text = _text(_value(source, envelope, message, item, column))
+        text = _text(_value(source, envelope, message, item, places, column))
         if text is not None and not _is_missing(column, text):
             return _undressed(column, text)
     return None
@@ -215,6 +365,7 @@ def _unnamed(item: dict[str, Any], contract: Contract) -> Any:
         for source in column.sources
         if source.scope == "reading" or (source.scope == "message" and not contract.readings)
     ]
+    taken += [metric.path for metric in contract.melt or () if contract.melt != "numbers"]
     if contract.readings:
         taken.append(contract.readings)
 
@@ -260,26 +411,37 @@ def _json_text(value: Any) -> Any:
         return NOT_A_VALUE
 
 
-def _value(source: Source, envelope: Any, message: Any, item: Any, column: Column) -> Any:
+def _value(
+    source: Source, envelope: Any, message: Any, item: Any, places: Any, column: Column
+) -> Any:
     if source.scope == "reading":
         return _member(item, source.path)
     if source.scope == "message":
         return _member(message, source.path)
+    if source.scope == "place":
+        return places.get(source.path[0])
+    if source.scope == "constant":
+        return source.path[0]
+    if source.path[0] == "received_at" and column.type == "timestamp":
+        if envelope["received_at"] is None:
+            return None
+        try:
+            moment = EPOCH + timedelta(milliseconds=envelope["received_at"])
+        except OverflowError:
+            return None
+        return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return _envelope_value(source, envelope)
+
+
+def _envelope_value(source: Source, envelope: Any) -> Any:
     value = envelope[source.path[0]]
     if value is None:
         return None
     if len(source.path) > 1:
         levels = value.split("/")
         level = int(source.path[1])
-        return levels[level] if level < len(levels) else None
-    if source.path[0] == "received_at":
-        if column.type != "timestamp":
-            return Spelled(value)
-        try:
-            return (EPOCH + timedelta(milliseconds=value)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        except OverflowError:
-            return None
-    return value
+        return levels[level] if -len(levels) <= level < len(levels) else None
+    return Spelled(value) if source.path[0] == "received_at" else value
 
 
 def _text(value: Any) -> Any:

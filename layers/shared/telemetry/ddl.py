@@ -57,7 +57,9 @@ _SQL_TYPES: dict[ColumnType, str] = {
     "timestamp": "timestamp with time zone",
 }
 
-_LEDGER_COLUMNS = """\
+_BALANCE = "CHECK (read = accepted + duplicates + rejected + set_aside)"
+
+_LEDGER_COLUMNS = f"""\
     batch_id text PRIMARY KEY,
     raw_key text NOT NULL,
     execution text NOT NULL,
@@ -69,7 +71,8 @@ _LEDGER_COLUMNS = """\
     accepted bigint NOT NULL,
     duplicates bigint NOT NULL,
     rejected bigint NOT NULL,
-    rejected_by jsonb NOT NULL DEFAULT '{}',
+    set_aside bigint NOT NULL DEFAULT 0,
+    rejected_by jsonb NOT NULL DEFAULT '{{}}',
     inserted bigint NOT NULL,
     updated bigint NOT NULL,
     unchanged bigint NOT NULL,
@@ -77,9 +80,23 @@ _LEDGER_COLUMNS = """\
     max_time timestamptz,
     loaded_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT every_reading_is_accounted_for
-        CHECK (read = accepted + duplicates + rejected),
+        {_BALANCE},
     CONSTRAINT every_accepted_reading_is_a_row
         CHECK (status <> 'loaded' OR accepted = inserted + updated + unchanged)"""
+
+# A lock that waits for all loads is taken only where there is something to change.
+_EVOLVE_LEDGER = f"""\
+DO $evolve$ BEGIN
+    IF NOT EXISTS (
+        SELECT FROM pg_attribute
+        WHERE attrelid = {LEDGER!r}::regclass AND attname = 'set_aside' AND NOT attisdropped
+    ) THEN
+        ALTER TABLE {LEDGER}
+            ADD COLUMN set_aside bigint NOT NULL DEFAULT 0,
+            DROP CONSTRAINT IF EXISTS every_reading_is_accounted_for,
+            ADD CONSTRAINT every_reading_is_accounted_for {_BALANCE};
+    END IF;
+END $evolve$"""
 
 
 @dataclass(frozen=True)
@@ -152,10 +169,11 @@ def plan_table(contract: Contract, existing: ExistingTable | None) -> list[str]:
 
 
 def plan_ledger() -> list[str]:
-    """Statements that create the service schema and the ledger, where they are missing."""
+    """Statements that create the service schema and the ledger, or bring an older one forward."""
     return [
         f"CREATE SCHEMA IF NOT EXISTS {quote_name(SERVICE_SCHEMA)}",
         f"CREATE TABLE IF NOT EXISTS {LEDGER} (\n{_LEDGER_COLUMNS}\n)",
+        _EVOLVE_LEDGER,
         f"CREATE INDEX IF NOT EXISTS ledger_by_execution ON {LEDGER} (execution)",
         f"COMMENT ON TABLE {LEDGER} IS "
         + quote_text("One row per micro-batch, written in the transaction that loads its rows."),

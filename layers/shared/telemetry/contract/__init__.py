@@ -11,11 +11,20 @@ import os
 from pathlib import Path
 
 from telemetry.contract.conversions import UNITS_FILE, needs_conversions, with_conversions
-from telemetry.contract.model import Checks, Column, Contract, Source
+from telemetry.contract.model import Checks, Column, Condition, Contract, Metric, Source
 from telemetry.contract.parse import parse_contract
 from telemetry.errors import ContractError
 
-__all__ = ["Checks", "Column", "Contract", "Source", "load_contract", "parse_contract"]
+__all__ = [
+    "Checks",
+    "Column",
+    "Condition",
+    "Contract",
+    "Metric",
+    "Source",
+    "load_contract",
+    "parse_contract",
+]
 
 
 def load_contract(path: Path | None = None) -> Contract:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from telemetry.contract.model import Marker, OnTooLong
-
-if TYPE_CHECKING:
-    from telemetry.contract.parse import _Reader
+from telemetry.contract.reader import Reader
 
 __all__ = ["ONLY_FOR", "VALUE_KEYS", "value_keys"]
 
@@ -58,7 +56,7 @@ _DURATION = re.compile(r"([0-9]{1,9}) ?(ms|s|min|h|d)\Z")
 _MICROSECONDS = {"ms": 10**3, "s": 10**6, "min": 60 * 10**6, "h": 3600 * 10**6, "d": 86400 * 10**6}
 
 
-def value_keys(reader: _Reader, where: str, table: dict[str, Any]) -> dict[str, Any]:
+def value_keys(reader: Reader, where: str, table: dict[str, Any]) -> dict[str, Any]:
     """Arguments of :class:`Column` for the keys of :data:`VALUE_KEYS`."""
 
     def whole(key: str) -> int | None:
@@ -81,7 +79,7 @@ def value_keys(reader: _Reader, where: str, table: dict[str, Any]) -> dict[str, 
     }
 
 
-def _markers(reader: _Reader, where: str, key: str, found: Any) -> tuple[Marker, ...]:
+def _markers(reader: Reader, where: str, key: str, found: Any) -> tuple[Marker, ...]:
     """A list of texts, numbers, true and false."""
     markers = found if isinstance(found, list) else [found]
     for marker in markers:
@@ -93,7 +91,7 @@ def _markers(reader: _Reader, where: str, key: str, found: Any) -> tuple[Marker,
 
 
 def _values(
-    reader: _Reader, where: str, table: dict[str, Any]
+    reader: Reader, where: str, table: dict[str, Any]
 ) -> tuple[tuple[str, tuple[Marker, ...]], ...]:
     """A list of values, or a table of value to the other spellings of it."""
     found = table.get("values", [])
@@ -105,7 +103,7 @@ def _values(
     return tuple((value, ()) for value in reader.texts(table, where, "values"))
 
 
-def _duration(reader: _Reader, where: str, table: dict[str, Any], key: str) -> int | None:
+def _duration(reader: Reader, where: str, table: dict[str, Any], key: str) -> int | None:
     """Microseconds of a text such as ``36h``."""
     if key not in table:
         return None

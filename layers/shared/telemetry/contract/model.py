@@ -20,6 +20,7 @@ ColumnType = Literal[
 ]
 OnConflict = Literal["keep_first", "keep_last"]
 OnInvalid = Literal["reject", "null"]
+Shape = Literal["objects", "rows", "pairs", "senml", "keyed"]
 OnTooLong = Literal["invalid", "truncate"]
 Form = Literal["text", "json"]
 Marker = str | float | bool
@@ -33,14 +34,36 @@ class Source:
 
     ``scope`` is ``reading`` (the unnested element), ``message`` (the enclosing message) or
     ``envelope`` (``path`` is then one of ``topic``, ``client_id``, ``received_at``,
-    ``message_id``, or ``("topic", "2")`` for a segment of the topic, counted from 0). ``rest`` is
-    the members of the reading that no other column takes; its path is empty.
+    ``message_id``, or ``("topic", "2")`` for a segment of the topic, counted from 0, from the end
+    where negative). ``place`` is what a reading came under: ``key``, ``metric`` or ``value``.
+    ``constant`` has the raw text itself as its path. ``rest`` is the members of the reading that
+    no other column takes.
     """
 
-    scope: Literal["reading", "message", "envelope", "rest"]
+    scope: Literal["reading", "message", "envelope", "place", "constant", "rest"]
     path: tuple[str, ...]
     form: Form = "text"
     """``json``: the value's JSON text, whatever it is; ``text``: a single value's own text."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a message must have to be one of those that hold readings."""
+
+    source: Source
+    """Of scope ``message`` or ``envelope``."""
+    values: tuple[str | float | bool, ...] = ()
+    """It is one of these; numbers are compared as numbers."""
+    present: bool | None = None
+    """Instead of values: whether it is there and not null."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A member that becomes a reading of its own in a narrow table."""
+
+    name: str
+    path: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -135,7 +158,16 @@ class Contract:
     columns: tuple[Column, ...]
     on_conflict: OnConflict = "keep_first"
     readings: tuple[str, ...] | None = None
-    """Path of the array to unnest; ``None``, or absent in a message: the message is one reading."""
+    """Path of the array to unnest; ``None``, or absent in a message: the message is one reading.
+    The empty path is the payload itself."""
+    shape: Shape = "objects"
+    """What stands there: see ``docs/contract.md``."""
+    fields: tuple[str, ...] = ()
+    """Names of the positions of a row, where ``shape`` is ``rows``."""
+    melt: tuple[Metric, ...] | Literal["numbers"] | None = None
+    """Members that become readings of their own: the listed ones, or every number not used."""
+    only: tuple[Condition, ...] = ()
+    """A message that breaks one of these is of another kind, and is set aside."""
     checks: Checks = field(default_factory=Checks)
     description: str = ""
     digest: str = ""

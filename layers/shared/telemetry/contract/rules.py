@@ -176,6 +176,21 @@ def columns_read_different_things(contract: Contract) -> Iterator[Problem]:
             yield Problem(f"columns.{column.name}.from", f"is the same as {first}'s; remove one")
 
 
+def places_are_there(contract: Contract) -> Iterator[Problem]:
+    """``$key`` is of a keyed object, ``$metric`` of a melted reading, ``$value`` of either."""
+    places = {"metric": contract.melt is not None, "key": contract.shape == "keyed"}
+    places["value"] = any(places.values())
+    for column in contract.columns:
+        for source in column.sources:
+            (name, *_) = source.path
+            if source.scope == "place" and not places[name]:
+                wanted = "shape = 'keyed'" if name == "key" else "melt = [...]"
+                yield Problem(
+                    f"columns.{column.name}.from",
+                    f"${name} is not known here; add {wanted} to [message]",
+                )
+
+
 def checks_are_shares(contract: Contract) -> Iterator[Problem]:
     """Shares lie between 0 and 1, the warning comes before the quarantine."""
     checks = contract.checks
@@ -275,6 +290,7 @@ CONTRACT_RULES: tuple[Callable[[Contract], Iterator[Problem]], ...] = (
     time_is_last_in_the_key,
     key_texts_fit_an_index,
     columns_read_different_things,
+    places_are_there,
     checks_are_shares,
 )
 COLUMN_RULES: tuple[Callable[[Column], Iterator[Problem]], ...] = (
