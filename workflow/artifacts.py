@@ -14,6 +14,7 @@ from layers.archive import Entry, files_below, unzipped_bytes, write_zip
 from layers.build import BUILD_FOLDER, BuiltLayer, Progress, build_layers
 from telemetry.contract import parse_contract
 from telemetry.contract.conversions import UNITS_FILE, dump_conversions, needs_conversions
+from workflow.expressions import check_expressions
 from workflow.inventory import FUNCTIONS, FunctionSpec, LayerName
 from workflow.limits import LAYERS_PER_FUNCTION, UNZIPPED
 from workflow.settings import RuntimeTarget
@@ -127,8 +128,12 @@ def build_function(package: str, contract: Path, *, folder: Path = BUILD_FOLDER)
 
 
 def _units(contract: Path) -> list[Entry]:
-    """The numbers of the contract's unit conversions, where it has any."""
+    """The numbers of the contract's unit conversions, where it has any.
+
+    Raises ``ContractError`` where it would fail only once it runs.
+    """
     parsed = parse_contract(contract.read_bytes(), contract.name)
+    check_expressions(parsed)
     if not needs_conversions(parsed):
         return []
     return [Entry(UNITS_FILE, dump_conversions(resolve_units(parsed)))]

@@ -13,7 +13,9 @@ from telemetry.contract import parse_contract
 from telemetry.contract.message import MESSAGE_KEYS
 from telemetry.contract.model import ColumnType, Shape, TimestampFormat
 from telemetry.contract.parse import COLUMN_KEYS
+from telemetry.contract.patterns import DIRECTIVES
 from tests.unit.transform.envelopes_for import line
+from workflow.units import resolve_units
 
 PAGE = (Path(__file__).parents[3] / "docs" / "contract.md").read_text(encoding="utf-8")
 
@@ -22,15 +24,19 @@ def test_the_example_is_a_sound_contract() -> None:
     example, *_ = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
     contract = parse_contract(example.encode(), "docs/contract.md")
     assert contract.readings == ("data", "readings")
-    assert all(key in example for key in COLUMN_KEYS)
+    for key in COLUMN_KEYS:
+        assert f"\n{key} = " in PAGE, key
 
 
 def test_every_type_format_and_reason_is_on_the_page() -> None:
     reasons = ("not_utf8", "not_json", "not_an_object", "not_an_array", "missing:<column>")
     reasons += ("invalid:<column>", "out_of_range:<column>", "too_long:<column>")
+    reasons += ("too_old:<column>", "in_future:<column>")
     reasons += ("not_pairs", "too_many_fields", "no_metric")
     for word in (*get_args(ColumnType), *get_args(TimestampFormat), *reasons):
         assert f"`{word}`" in PAGE, word
+    for letter in DIRECTIVES:
+        assert f"`%{letter}`" in PAGE, letter
 
 
 def test_every_key_of_a_message_and_every_shape_is_on_the_page() -> None:
@@ -49,8 +55,8 @@ def test_every_example_with_messages_gives_the_rows_that_stand_below_it() -> Non
         columns = tomllib.loads(toml)["columns"]
         key = [name for name, column in columns.items() if column.get("required")]
         head = f'name = "page"\ntopic = "lab/+"\n[table]\nname = "page"\nkey = {key}\n'
-        sized = re.sub(r'type = "text"', 'type = "text"\nmax_length = 64', toml)
-        contract = parse_contract((head + sized).encode(), "docs/contract.md")
+        sized = re.sub(r'type = "text"(?!\nmax_length)', 'type = "text"\nmax_length = 64', toml)
+        contract = resolve_units(parse_contract((head + sized).encode(), "docs/contract.md"))
         payloads = re.split(r"\n(?=\{)", messages.strip())
         raw = b"\n".join(
             line(text.encode(), number, topic="lab/box-7") for number, text in enumerate(payloads)

@@ -97,6 +97,13 @@ def test_numbers_of_another_contract_are_refused() -> None:
             with_conversions(other, told)
 
 
+def test_an_expression_that_only_python_takes_stops_the_packaging(tmp_path: Path) -> None:
+    path = tmp_path / "lab.toml"
+    path.write_text(CONTRACT + "[columns.w]\ntype = 'text'\npattern = '(?a:x)'\n")
+    with pytest.raises(ContractError, match=r"columns\.w\.pattern: unrecognized flag"):
+        build_function("transform", path, folder=tmp_path / "build")
+
+
 def test_no_function_imports_the_units_library() -> None:
     modules = "functions.transform.handler, functions.load.handler, functions.migrate.handler"
     told = f"import sys, {modules}; print('pint' in sys.modules)"
