@@ -158,6 +158,9 @@ _decoder = json.JSONDecoder(
     object_pairs_hook=_first_counts, parse_int=Number, parse_float=Number, parse_constant=_refuse
 )
 
+_skipper = json.JSONDecoder(parse_int=str, parse_float=str)
+"""Finds where values end, of texts that have been read before."""
+
 
 def _raw_text(value: Any) -> str | None:
     if value is None:
@@ -201,7 +204,7 @@ def _elements(text: str, at: int) -> Iterator[tuple[int, int]]:
     """Start and end of each element of the array that opens at ``at``."""
     at = _after_blank(text, at + 1)
     while text[at] != "]":
-        _, end = _decoder.raw_decode(text, at)
+        _, end = _skipper.raw_decode(text, at)
         yield at, end
         at = _after_blank(text, end)
         at = _after_blank(text, at + 1) if text[at] == "," else at
@@ -212,9 +215,9 @@ def _members(text: str, at: int) -> list[tuple[int, int]]:
     found: dict[str, tuple[int, int]] = {}
     at = _after_blank(text, at + 1)
     while text[at] != "}":
-        name, at = _decoder.raw_decode(text, at)
+        name, at = _skipper.raw_decode(text, at)
         start = _after_blank(text, _after_blank(text, at) + 1)
-        _, end = _decoder.raw_decode(text, start)
+        _, end = _skipper.raw_decode(text, start)
         found.setdefault(name, (start, end))
         at = _after_blank(text, end)
         at = _after_blank(text, at + 1) if text[at] == "," else at
@@ -225,9 +228,9 @@ def _member_start(text: str, at: int, name: str) -> int:
     """Start of the value of the first member of that name, in the object that opens at ``at``."""
     at = _after_blank(text, at + 1)
     while True:
-        found, at = _decoder.raw_decode(text, at)
+        found, at = _skipper.raw_decode(text, at)
         at = _after_blank(text, _after_blank(text, at) + 1)
         if found == name:
             return at
-        _, at = _decoder.raw_decode(text, at)
+        _, at = _skipper.raw_decode(text, at)
         at = _after_blank(text, _after_blank(text, at) + 1)
