@@ -30,6 +30,7 @@ _INDEXES = """
 SELECT relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid WHERE indrelid = %s"""
 _PARTITIONS = """
 SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid WHERE inhparent = %s"""
+_CHECKS = "SELECT conname FROM pg_constraint WHERE conrelid = %s AND contype = 'c' ORDER BY 1"
 
 _TABLES = ("r", "p")
 """Kinds of relation that hold rows of their own: ordinary and partitioned tables."""
@@ -53,10 +54,13 @@ def read_table(cursor: Any, contract: Contract) -> ExistingTable | None:
     columns = tuple(ExistingColumn(*row) for row in cursor.fetchall())
     cursor.execute(_KEY, (oid,))
     key = tuple(row[0] for row in cursor.fetchall())
+    cursor.execute(_CHECKS, (oid,))
+    checks = tuple(row[0] for row in cursor.fetchall())
     return ExistingTable(
         columns,
         key,
         comment,
+        checks,
         partitioned=kind == "p",
         indexes=_names(cursor, _INDEXES, oid),
         partitions=_names(cursor, _PARTITIONS, oid),

@@ -13,13 +13,16 @@ from telemetry.contract import Contract
 
 __all__ = ["describe"]
 
+SELDOM = ("too_old", "in_future", "truncated")
+"""Counted only for the columns that have any."""
+
 SKETCH_STEPS = 40
 LEAST_VALUES = 100
 """Of fewer the quantiles say more about chance than about the column."""
 
 
 def describe(batch: CleanBatch, contract: Contract) -> dict[str, Any]:
-    """The counts of a batch; they add up: ``read = accepted + duplicates + rejected``.
+    """The counts of a batch; they add up: ``read = accepted + duplicates + rejected + set_aside``.
 
     ``rejected_by`` counts each reject under its first reason. Of a column, ``nulls`` counts
     accepted rows without a value, the rest counts values in all readings, rejected or not.
@@ -35,6 +38,7 @@ def describe(batch: CleanBatch, contract: Contract) -> dict[str, Any]:
         "accepted": rows.height,
         "duplicates": batch.duplicates,
         "rejected": len(batch.rejects),
+        "set_aside": batch.set_aside,
         "rejected_by": dict(sorted(Counter(r.reasons[0] for r in batch.rejects).items())),
         "empty_messages": batch.empty_messages,
         "columns": {
@@ -44,6 +48,7 @@ def describe(batch: CleanBatch, contract: Contract) -> dict[str, Any]:
                 "out_of_range": faults["out_of_range"],
                 "too_long": faults["too_long"],
                 **_sketch(rows[name], wanted=name in contract.checks.drift),
+                **{name: faults[name] for name in SELDOM if faults[name]},
             }
             for name, faults in batch.faults.items()
         },
