@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from functions.transform.shapes import BASE, SENML_VALUES
 from telemetry.contract import Column, Condition, Contract, Source
 from telemetry.contract.model import Metric, Shape
 
@@ -29,7 +30,14 @@ SPELLED_NUMBER = r"[ \t\r\n]*-?(?:[0-9]{16,}\.|[0-9]+(?:\.[0-9]+)?[eE])"
 """A number with an exponent, or too long to survive being read as a double and written again."""
 NOT_SHORTEST = r"[\[,][ \t\r\n]*-?(?:0\.0|[0-9]+\.[0-9]*0[ \t\r\n]*[\],]|0[ \t\r\n]*[\],])"
 """A number in an array that a double may be written otherwise than: 21.40, 0.001, -0."""
-ARRAYS: dict[Shape, int] = {"objects": 0, "rows": 1, "pairs": 2}
+_SENML = r'"(?:%s)"[ \t\r\n]*:[ \t\r\n]*%s'
+UNUSUAL_SENML = (
+    _SENML % ("b[ntuvs]|v|v[sbd]|s", "null"),  # which is not the same there as nothing
+    _SENML % ("b?n|b?u", "[-0-9tf]"),
+    _SENML % ("b?t", '["tf]'),
+)
+"""What is of another kind than it should be."""
+ARRAYS: dict[Shape, int] = {"objects": 0, "rows": 1, "pairs": 2, "senml": 0}
 """Shapes that the bulk decoder takes, and how many arrays an element is of."""
 
 
@@ -106,7 +114,9 @@ def _document(contract: Contract, asked: tuple[Source, ...]) -> pl.Struct | pl.L
 
 
 def _elements(contract: Contract, reading: Tree) -> pl.List | None:
-    if contract.shape == "objects":
+    if contract.shape == "senml":
+        reading = dict.fromkeys((*BASE, *SENML_VALUES, "n", "t", "u")) | reading
+    if contract.shape in ("objects", "senml"):
         return pl.List(pl.Struct(_fields(reading)))
     if any(reading.values()) or len(contract.fields) == 1:
         return None  # a value alone would pass for an array of one
@@ -164,8 +174,10 @@ def _unusual(contract: Contract) -> str:
     which changes nothing for a number and something for a text; it mistakes escaped surrogates;
     and a member's name may hide behind an escape.
     """
-    arrays = "" if contract.shape == "objects" else r"\[,"
+    arrays = r"\[," if ARRAYS.get(contract.shape) else ""
     kinds = [BACKSLASH, f"[:{arrays}]{SPELLED_NUMBER}"]
+    if contract.shape == "senml":
+        kinds += UNUSUAL_SENML
     asked = [s for c in contract.columns if c.type == "text" for s in c.sources]
     asked += [c.source for c in contract.only if any(isinstance(v, str) for v in c.values)]
     names = {s.path[-1] for s in asked if s.scope in ("reading", "message")}
