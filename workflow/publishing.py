@@ -177,19 +177,26 @@ def read_messages(
     """
     wrap = contract.readings if readings_per_message > 1 else None
     head, tail = _envelope(wrap) if wrap else (b"", b"")
+    plain = contract.melt is None and not contract.only
+    count = _counter(contract)
+
+    def wrapped(lines: list[bytes]) -> tuple[bytes, int]:
+        payload = head + b",".join(lines) + tail
+        return payload, len(lines) if plain else count(payload)
+
     pending: list[bytes] = []
     size = 0
     for line in _lines(path):
         if not wrap or not _is_object(line) or len(line) > MESSAGE_BYTES // 2:
-            yield line, _count(line, contract)
+            yield line, count(line)
             continue
         if len(pending) == readings_per_message or size + len(line) > MESSAGE_BYTES:
-            yield head + b",".join(pending) + tail, len(pending)
+            yield wrapped(pending)
             pending, size = [], 0
         pending.append(line)
         size += len(line) + 1
     if pending:
-        yield head + b",".join(pending) + tail, len(pending)
+        yield wrapped(pending)
 
 
 def _envelope(path: tuple[str, ...]) -> tuple[bytes, bytes]:
@@ -218,9 +225,18 @@ def _is_object(line: bytes) -> bool:
     return isinstance(_parse(line), dict)
 
 
-def _count(line: bytes, contract: Contract) -> int:
-    """Readings in a message that is sent as it is: the array's length, or one."""
-    value = _parse(line)
-    for part in contract.readings or ():
-        value = value.get(part) if isinstance(value, dict) else None
-    return len(value) if contract.readings and isinstance(value, list) else 1
+def _counter(contract: Contract) -> Callable[[bytes], int]:
+    """Tells the readings in a message: as the contract takes it apart, or one where it can't."""
+    from functions.transform.careful import CarefulReader
+    from functions.transform.plan import make_plan
+
+    reader = CarefulReader(make_plan(contract))
+
+    def count(payload: bytes) -> int:
+        try:
+            found = reader.read(payload.decode())
+        except UnicodeDecodeError:
+            return 1
+        return 1 if isinstance(found, str) else len(found)
+
+    return count

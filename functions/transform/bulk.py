@@ -23,6 +23,7 @@ import polars as pl
 
 from functions.transform.kinds import meets
 from functions.transform.plan import Plan, metrics_of
+from functions.transform.shapes import BASE, RELATIVE_BELOW, SENML_VALUES
 
 __all__ = ["BulkDecoder", "Decoded"]
 
@@ -31,6 +32,7 @@ SLICE_BYTES = 1 << 18
 OBJECT = (r"^[ \t\r\n]*\{", r"\}[ \t\r\n]*$")
 ARRAY = (r"^[ \t\r\n]*\[", r"\][ \t\r\n]*$")
 """How a message begins and ends. Torn ones don't; testing that is cheaper than a failed attempt."""
+SECONDS = r"^-?[0-9]{1,15}$"
 NO_TEXT = r"^(?:true|false|-?[0-9].*)$"
 """What stands for a name in a pair, and may not have been a text."""
 SPLIT = 8
@@ -150,7 +152,9 @@ class BulkDecoder:
             return documents
         found = documents.select("m", _at("d", self._plan.contract.readings or ()).alias("r"))
         rows = found.explode("r").filter(pl.col("r").is_not_null())
-        if shape == "rows":
+        if shape == "senml":
+            odd = _odd_records(found)
+        elif shape == "rows":
             odd = rows.filter(pl.col("r").list.len() == 1)
         else:
             pairs = rows.filter(pl.col("r").list.len() > 0).explode("r")
@@ -175,6 +179,9 @@ class BulkDecoder:
         elements = filled.select(
             "m", "r", pl.int_ranges(0, size, dtype=pl.Int64).alias("index"), *outer
         ).explode("r", "index")
+        if self._plan.contract.shape == "senml":
+            elements = _resolved(elements)
+            filled = elements.select("m").unique()
         readings = elements.select(
             "m",
             "index",
@@ -215,7 +222,7 @@ class BulkDecoder:
 
     def _fault(self) -> pl.Expr:
         contract, r = self._plan.contract, pl.col("r")
-        if contract.shape == "objects":
+        if contract.shape in ("objects", "senml"):
             return pl.when(r.is_null()).then(pl.lit("not_an_object"))
         if contract.shape == "pairs":
             return pl.when(r.is_null()).then(pl.lit("not_pairs"))
@@ -263,6 +270,57 @@ def _in_pairs(column: str, path: tuple[str, ...]) -> pl.Expr:
     pair = pl.element().list
     found = pl.element().filter(pair.get(0) == path[0]).list.get(1)
     return pl.col(column).list.eval(found).list.first()
+
+
+def _odd_records(lists: pl.DataFrame) -> pl.DataFrame:
+    """``m`` of SenML records that need exact sums, or the time of arrival."""
+    sized = lists.filter(pl.col("r").list.len() > 0)
+    records = sized.explode("r").filter(pl.col("r").is_not_null())
+    unsure = pl.any_horizontal(
+        pl.any_horizontal(_of(name).is_not_null() for name in ("bv", "bs")),
+        *(~_of(name).str.contains(SECONDS) for name in ("bt", "t")),
+    )
+    odd = records.filter(unsure.fill_null(value=False)).select("m")
+    none = sized.filter(pl.col("r").list.eval(pl.element().is_null()).list.any()).select("m")
+    sure = records.join(odd, on="m", how="anti")
+    relative = sure.filter(_time() < RELATIVE_BELOW).select("m")
+    return pl.concat([odd, none, relative])
+
+
+def _resolved(records: pl.DataFrame) -> pl.DataFrame:
+    """SenML records with their base values, as :mod:`shapes` has it; base records are left out."""
+    names = [_based("bn"), _of("n")]
+    name = pl.when(pl.any_horizontal(part.is_not_null() for part in names)).then(
+        pl.concat_str(*(part.fill_null("") for part in names))
+    )
+    unit = pl.coalesce(_of("u"), _based("bu"))
+    told = {"n": name, "u": unit, "t": _time().cast(pl.String)}
+    base = pl.any_horizontal(_of(name).is_not_null() for name in BASE)
+    value = pl.any_horizontal(_of(name).is_not_null() for name in SENML_VALUES)
+    records = records.with_columns(
+        (value | ~base).alias("kept"), *(found.alias(f"r.{key}") for key, found in told.items())
+    )
+    told = {key: pl.col(f"r.{key}") for key in told}
+    rest = [
+        _of(field).alias(field)
+        for field in records.schema["r"].to_schema()  # type: ignore[attr-defined]
+        if field not in told
+    ]
+    whole = pl.struct(*rest, *(found.alias(key) for key, found in told.items()))
+    return records.filter("kept").with_columns(whole.alias("r"))
+
+
+def _of(name: str) -> pl.Expr:
+    return pl.col("r").struct.field(name)
+
+
+def _based(name: str) -> pl.Expr:
+    return _of(name).forward_fill().over("m")
+
+
+def _time() -> pl.Expr:
+    base, own = _based("bt").cast(pl.Int64), _of("t").cast(pl.Int64)
+    return base.fill_null(0) + own.fill_null(0)
 
 
 def _metric(number: int) -> str:

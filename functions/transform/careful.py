@@ -177,10 +177,13 @@ def _raw_text(value: Any) -> str | None:
 
 
 def _depth(text: str) -> int:
+    """Levels of a text, or just more than are accepted."""
     depth = deepest = 0
     for match in _BRACKETS.finditer(text):
         depth += (match[1] is not None) - (match[2] is not None)
         deepest = max(deepest, depth)
+        if deepest > MAX_DEPTH:
+            break
     return deepest
 
 

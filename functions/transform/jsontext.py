@@ -7,7 +7,7 @@ its spelling, but blanks between the parts go and of members of one name the fir
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from json.encoder import encode_basestring
 from typing import Any
 
@@ -36,7 +36,7 @@ def json_text(value: Any) -> str | None:
         _write(value, parts)
         text = "".join(parts)
         text.encode()
-    except ValueError:  # a lone surrogate too
+    except (ValueError, InvalidOperation):  # a lone surrogate, an exponent beyond any number
         return NOT_A_VALUE
     return text
 

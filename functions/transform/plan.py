@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from functions.transform.shapes import BASE, SENML_VALUES
 from telemetry.contract import Column, Condition, Contract, Source
 from telemetry.contract.model import Metric, Shape
 
@@ -35,7 +36,14 @@ LONG_NUMBER = r"[ \t\r\n]*-?[0-9.]{16,}"
 """A number that may have more digits than a double keeps."""
 NOT_SHORTEST = r"[\[,][ \t\r\n]*-?(?:0\.0|[0-9]+\.[0-9]*0[ \t\r\n]*[\],]|0[ \t\r\n]*[\],])"
 """A number in an array that a double may be written otherwise than: 21.40, 0.001, -0."""
-ARRAYS: dict[Shape, int] = {"objects": 0, "rows": 1, "pairs": 2}
+_SENML = r'"(?:%s)"[ \t\r\n]*:[ \t\r\n]*%s'
+UNUSUAL_SENML = (
+    _SENML % ("b[ntuvs]|v|v[sbd]|s", "null"),  # which is not the same there as nothing
+    _SENML % ("b?n|b?u", "[-0-9tf]"),
+    _SENML % ("b?t", '["tf]'),
+)
+"""What is of another kind than it should be."""
+ARRAYS: dict[Shape, int] = {"objects": 0, "rows": 1, "pairs": 2, "senml": 0}
 """Shapes that the bulk decoder takes, and how many arrays an element is of."""
 
 
@@ -106,9 +114,7 @@ def metrics_of(contract: Contract) -> tuple[Metric, ...]:
 
 
 def _document(contract: Contract, asked: tuple[Source, ...]) -> pl.Struct | pl.List | None:
-    if contract.shape not in ARRAYS or contract.melt == "numbers":
-        return None
-    if any(s.scope == "rest" or (s.form == "json" and ARRAYS[contract.shape]) for s in asked):
+    if contract.shape not in ARRAYS or contract.melt == "numbers" or _is_for_careful(contract):
         return None
     sources = (*asked, *(Source("reading", metric.path) for metric in metrics_of(contract)))
     reading, message = _tree(sources, ("reading",)), _tree(sources, ("reading", "message"))
@@ -123,8 +129,18 @@ def _document(contract: Contract, asked: tuple[Source, ...]) -> pl.Struct | pl.L
     return None if placed is None else pl.Struct(placed)
 
 
+def _is_for_careful(contract: Contract) -> bool:
+    """Whether its types keep what the bulk decoder drops: kinds of values, members, digits."""
+    types = {column.type for column in contract.columns}
+    rest = any(s.scope == "rest" for column in contract.columns for s in column.sources)
+    in_arrays = "jsonb" in types and contract.shape != "objects"
+    return rest or in_arrays or ("decimal" in types and contract.shape == "senml")
+
+
 def _elements(contract: Contract, reading: Tree) -> pl.List | None:
-    if contract.shape == "objects":
+    if contract.shape == "senml":
+        reading = dict.fromkeys((*BASE, *SENML_VALUES, "n", "t", "u")) | reading
+    if contract.shape in ("objects", "senml"):
         return pl.List(pl.Struct(_fields(reading)))
     if any(reading.values()) or len(contract.fields) == 1:
         return None  # a value alone would pass for an array of one
@@ -182,8 +198,10 @@ def _unusual(contract: Contract) -> str:
     which changes nothing for a number and something for a text; it mistakes escaped surrogates;
     and a member's name may hide behind an escape.
     """
-    arrays = "" if contract.shape == "objects" else r"\[,"
+    arrays = r"\[," if ARRAYS.get(contract.shape) else ""
     kinds = [BACKSLASH, f"[:{arrays}]{SPELLED_NUMBER}"]
+    if contract.shape == "senml":
+        kinds += UNUSUAL_SENML
     asked = [c.source for c in contract.only if any(isinstance(v, str) for v in c.values)]
     if names := _leaves(contract, "text", asked):
         kinds.append(rf'"(?:{names})"[ \t\r\n]*:[ \t\r\n]*[-0-9]')

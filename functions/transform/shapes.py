@@ -13,11 +13,12 @@ from typing import Any
 
 from telemetry.contract import Contract
 
-__all__ = ["Number", "Part", "Unpacker", "member"]
+__all__ = ["BASE", "RELATIVE_BELOW", "SENML_VALUES", "Number", "Part", "Unpacker", "member"]
 
 RELATIVE_BELOW = 2**28
 """SenML times below are seconds from now (RFC 8428, 4.5.3); now is when the message arrived."""
 SUMS = ("t", "v", "s")
+BASE = ("bn", "bt", "bu", "bv", "bs")
 SENML_VALUES = ("v", "vs", "vb", "vd", "s")
 
 _exactly = Context(prec=40, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation, Overflow])
@@ -187,9 +188,6 @@ def _senml(pack: list[Any], arrived: int | None) -> Iterator[Part]:
         if not any(name in record for name in SENML_VALUES) and any(n in record for n in BASE):
             continue  # nothing but base values for those that follow
         yield Part(index, _resolved(record, base, arrived))
-
-
-BASE = ("bn", "bt", "bu", "bv", "bs")
 
 
 def _resolved(record: dict[str, Any], base: dict[str, Any], arrived: int | None) -> dict[str, Any]:

@@ -264,14 +264,15 @@ SENML_NUMBERS = st.sampled_from(
         "1e400", "0.1", "1e-30", "12345678901234567890.5", "1e999999", "1e99999999999999999999",
     ]
 )  # fmt: skip
+SENML_TIMES = st.sampled_from(["1772366400", "1772366401", "0", "5", "-5", "268435455"])
 SENML = {
     "bn": Values(st.sampled_from(['"a:"', '"b:"', '""']), ODDITIES | NUMBERS),
-    "bt": Values(SENML_NUMBERS, ODDITIES | SENML_NUMBERS.map(quoted)),
+    "bt": Values(SENML_TIMES, ODDITIES | SENML_NUMBERS.map(quoted)),
     "bu": Values(st.sampled_from(['"Cel"', "null"]), ODDITIES),
     "bv": Values(SENML_NUMBERS, ODDITIES),
     "bs": Values(SENML_NUMBERS, ODDITIES),
     "n": Values(st.sampled_from(['"t"', '"h"']), ODDITIES | NUMBERS),
-    "t": Values(SENML_NUMBERS, ODDITIES | SENML_NUMBERS.map(quoted)),
+    "t": Values(SENML_TIMES, ODDITIES | SENML_NUMBERS.map(quoted)),
     "v": Values(SENML_NUMBERS, ODDITIES | NUMBERS),
 }
 
@@ -330,6 +331,10 @@ def arrays(contract: Contract) -> st.SearchStrategy[str]:
     if contract.shape == "keyed":
         return keyed(contract)
     element = objects(_tree(contract, "reading"))
+    if contract.shape == "senml":
+        tree = _tree(contract, "reading")
+        plain = {name: value for name, value in tree.items() if name not in ("bv", "bs")}
+        element = mostly(objects(plain), element)
     if contract.shape == "rows":
         element = rows(contract)
     if contract.shape == "pairs":

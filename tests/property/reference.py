@@ -421,7 +421,7 @@ def _json_text(value: Any) -> Any:
 
     try:
         return spell(value)
-    except ValueError:
+    except (ValueError, ArithmeticError):
         return NOT_A_VALUE
 
 

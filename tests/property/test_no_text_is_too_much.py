@@ -105,7 +105,7 @@ def test_half_surrogates_are_taken_anywhere(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ["everything", "keyed", "pairs", "senml"])
 def test_a_text_of_ten_megabytes_is_taken(name: str) -> None:
     long = "x" * 10_000_000
     for text in (long, "[" * 9_999_999, '{"id":"' + long + '"}', '[{"id":"' + long + '"}]'):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import struct
 from collections import Counter
 from datetime import datetime
 
@@ -119,7 +120,8 @@ def assert_same(kind: str, value: object, field: str | None) -> None:
         assert field is None
     elif kind in ("real", "float"):
         assert field is not None
-        assert float(field) == value
+        width = "f" if kind == "real" else "d"  # the shortest text that is that single
+        assert struct.pack(width, float(field)) == struct.pack(width, value)
     elif kind == "decimal":
         assert field == format(value, "f")
     elif kind == "boolean":

@@ -50,6 +50,12 @@ def simulate(
     from workflow.publishing import simulate as run_fleet
 
     target = target_of(context.obj)
+    about = target.contract
+    if about.shape != "objects" or about.melt or about.only or about.readings == ():
+        raise fail(
+            f"contract '{about.name}' has messages of a shape or kind that the simulated fleet "
+            "does not know; publish a file of messages with: etl publish FILE"
+        )
     plan = FleetPlan(devices, rate, duration, readings, mess, seed)
     with publishing_bar(f"{devices} devices publish") as (bar, task):
         receipt = run_fleet(
@@ -78,7 +84,7 @@ def publish(
 
     target = target_of(context.obj)
     contract = target.contract
-    if readings > 1 and contract.readings is None:
+    if readings > 1 and (not contract.readings or contract.shape != "objects"):
         raise fail(
             f"contract '{contract.name}' takes one reading a message; leave --readings out, "
             "or add `readings` to its [message] table"

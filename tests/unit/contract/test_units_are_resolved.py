@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import zipfile
@@ -107,5 +108,8 @@ def test_an_expression_that_only_python_takes_stops_the_packaging(tmp_path: Path
 def test_no_function_imports_the_units_library() -> None:
     modules = "functions.transform.handler, functions.load.handler, functions.migrate.handler"
     told = f"import sys, {modules}; print('pint' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    found = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", told], capture_output=True, text=True, check=True, env=found
+    )
     assert done.stdout == "False\n"

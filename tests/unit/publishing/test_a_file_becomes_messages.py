@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telemetry.contract import load_contract
+from telemetry.contract import load_contract, parse_contract
 from workflow.publishing import MESSAGE_BYTES, read_messages
 
 FLEET = load_contract(Path("contracts/fleet.toml"))
@@ -58,3 +58,23 @@ def test_no_message_is_larger_than_iot_takes(sizes: list[int], share: int) -> No
         found = list(read_messages(write(Path(folder), lines), FLEET, share))
     assert sum(count for _, count in found) == len(lines)
     assert all(len(payload) <= MESSAGE_BYTES + 4096 for payload, _ in found)
+
+
+def test_readings_are_counted_as_the_contract_takes_messages_apart(tmp_path: Path) -> None:
+    contract = parse_contract(
+        b"""
+        name = "narrow"
+        topic = "lab/+"
+        table = { name = "narrow", key = ["id", "metric"] }
+        message = { melt = ["t", "h"], only = { kind = "up" } }
+        [columns]
+        id = { type = "integer", required = true }
+        metric = { type = "text", from = "$metric", required = true, max_length = 9 }
+        """,
+        "narrow.toml",
+    )
+    file = tmp_path / "sent.ndjson"
+    file.write_text(
+        '{"kind":"up","id":1,"t":1,"h":2}\n{"kind":"log","t":1,"h":2}\n{"kind":"up"}\n{\n'
+    )
+    assert [count for _, count in read_messages(file, contract, 1)] == [2, 1, 1, 1]

@@ -233,5 +233,17 @@ def test_a_message_of_another_topic_may_be_anything(payload: bytes) -> None:
 
 
 def test_a_plan_reads_in_bulk_what_it_can() -> None:
-    plans = [make_plan(about) for about in (ROWS, PAIRS, TOP, MELTED, ONLY, KEYED, NUMBERS, SENML)]
-    assert [plan.document is not None for plan in plans] == [True] * 5 + [False] * 3
+    plans = [make_plan(about) for about in (ROWS, PAIRS, TOP, MELTED, ONLY, SENML, KEYED, NUMBERS)]
+    assert [plan.document is not None for plan in plans] == [True] * 6 + [False] * 2
+    packs = [
+        [
+            {"bn": "a:", "bt": 1772366400, "bu": "V"},
+            {"n": "x", "v": 1.5},
+            {"n": "y", "t": 5, "v": 2},
+        ],
+        [{"n": "z", "t": 1772366400, "u": "A", "s": 2, "v": None}],
+        [{"bn": "b:", "v": 1, "t": 1772366400}, {"v": 2, "t": 1772366401}],
+    ]
+    batch = both_ways(lines(packs[0], packs[2]), SENML)
+    assert batch.rows["n"].to_list() == ["a:x", "a:y", "b:", "b:"]
+    assert both_ways(lines(*packs), SENML, careful=True).rows.height == 5
