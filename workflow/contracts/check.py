@@ -1,0 +1,221 @@
+"""What a contract makes of sample messages: the real Transform and gate, explained. Pure."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from functions.transform.careful import element_texts
+from functions.transform.clean import CleanBatch, Reject, clean
+from functions.transform.report import describe
+from functions.validate.judge import Finding, Verdict, judge
+from telemetry.contract import Column, Contract, Source
+from workflow.contracts.members import gather
+from workflow.contracts.samples import Message, Sample
+from workflow.contracts.toml_text import escaped_path
+
+__all__ = ["Checked", "ColumnFound", "Reason", "check", "envelopes", "source_text", "sources_text"]
+
+EXAMPLES = 3
+"""Verbatim examples of each reason."""
+EXAMPLE_CHARACTERS = 300
+FIRST_ARRIVAL = 1_772_366_400_000
+"""Epoch milliseconds at which messages arrive whose time of arrival the sample doesn't say."""
+DEVICE = "sample-device"
+"""Last level of the topic of messages whose topic the sample doesn't say."""
+
+
+@dataclass
+class Reason:
+    """Why readings are rejected, or lose a value."""
+
+    reason: str
+    readings: int = 0
+    """Rejected readings this applies to; counted under each of their reasons."""
+    values: int = 0
+    """Values lost while their reading went on."""
+    examples: list[str] = field(default_factory=list)
+    """What the device sent, to the letter, cut to :data:`EXAMPLE_CHARACTERS`."""
+
+
+@dataclass(frozen=True)
+class ColumnFound:
+    """What became of one column."""
+
+    name: str
+    missing: float
+    """Share of the rows without a value (0..1)."""
+    invalid: float
+    """Share of the readings whose value could not be read (0..1)."""
+    out_of_range: float
+    too_long: float
+
+
+@dataclass
+class Checked:
+    """What a load of the sample would come to."""
+
+    sample: str
+    messages: int
+    read: int
+    accepted: int
+    duplicates: int
+    rejected: int
+    other: dict[str, int]
+    """Other counts of Transform's report, such as readings set aside."""
+    reasons: list[Reason]
+    columns: list[ColumnFound]
+    min_time: str | None
+    max_time: str | None
+    unread: list[str]
+    """Members of the sample that no column takes."""
+    verdict: Verdict
+    findings: list[Finding]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, for JSON."""
+        return asdict(self)
+
+
+def check(contract: Contract, sample: Sample) -> Checked:
+    """Cleans the sample as one micro-batch and judges it."""
+    raw = envelopes(sample.messages, contract)
+    batch = clean(raw, contract)
+    report = describe(batch, contract)
+    verdict, findings = judge(report, contract.checks)
+    known = {"messages", "read", "accepted", "duplicates", "rejected", "raw_bytes"}
+    return Checked(
+        sample=sample.sentence(),
+        messages=report["messages"],
+        read=report["read"],
+        accepted=report["accepted"],
+        duplicates=report["duplicates"],
+        rejected=report["rejected"],
+        other={k: v for k, v in report.items() if type(v) is int and v and k not in known},
+        reasons=_reasons(raw, contract, batch),
+        columns=[_column(name, found, report) for name, found in report["columns"].items()],
+        min_time=report["min_time"],
+        max_time=report["max_time"],
+        unread=_unread(contract, sample.messages),
+        verdict=verdict,
+        findings=findings,
+    )
+
+
+def envelopes(messages: Sequence[Message], contract: Contract) -> bytes:
+    """The messages as a raw object's lines; what the sample doesn't say of their way is made up."""
+    topic = contract.topic.replace("+", DEVICE)
+    return b"\n".join(
+        json.dumps(
+            {
+                "message_id": message.message_id or f"sample-{number:08}",
+                "topic": topic if message.topic is None else message.topic,
+                "client_id": DEVICE if message.client_id is None else message.client_id,
+                "received_at": FIRST_ARRIVAL + number
+                if message.received_at is None
+                else message.received_at,
+                "payload": base64.b64encode(message.payload).decode(),
+            }
+        ).encode()
+        for number, message in enumerate(messages)
+    )
+
+
+def _reasons(raw: bytes, contract: Contract, batch: CleanBatch) -> list[Reason]:
+    """Most frequent first: what rejects, then what costs a value."""
+    found: dict[str, Reason] = {}
+    for reject in batch.rejects:
+        for reason in reject.reasons:
+            told = found.setdefault(reason, Reason(reason))
+            told.readings += 1
+            _add_example(told, reject, batch, contract)
+    forgiven = {
+        f"{fault}:{column.name}": count
+        for column in contract.columns
+        if column.on_invalid == "null"
+        for fault, count in batch.faults[column.name].items()
+        if count
+    }
+    if forgiven:
+        for reason, count in forgiven.items():
+            found.setdefault(reason, Reason(reason)).values += count
+        _add_forgiven_examples(raw, contract, found, set(forgiven))
+    return sorted(found.values(), key=lambda r: (not r.readings, -r.readings, -r.values, r.reason))
+
+
+def _add_forgiven_examples(
+    raw: bytes, contract: Contract, found: dict[str, Reason], wanted: set[str]
+) -> None:
+    """Examples of lost values: the same batch under a contract that forgives nothing rejects them.
+
+    Transform keeps no trace of where a value was lost, and need not: it is asked a second time.
+    """
+    columns = tuple(replace(column, on_invalid="reject") for column in contract.columns)
+    strict = replace(contract, columns=columns)
+    batch = clean(raw, strict)
+    for reject in batch.rejects:
+        for reason in wanted.intersection(reject.reasons):
+            _add_example(found[reason], reject, batch, strict)
+
+
+def _add_example(told: Reason, reject: Reject, batch: CleanBatch, contract: Contract) -> None:
+    if len(told.examples) < EXAMPLES:
+        example = _verbatim(reject, batch, contract)
+        if example not in told.examples:
+            told.examples.append(example)
+
+
+def _verbatim(reject: Reject, batch: CleanBatch, contract: Contract) -> str:
+    message = batch.messages.row(reject.message, named=True)
+    text = message["text"]
+    if text is None:
+        return repr(message["payload"][:EXAMPLE_CHARACTERS])
+    if isinstance(reject.index, int) and contract.readings is not None:
+        text = element_texts(text, contract.readings)[reject.index]
+    more = len(text) - EXAMPLE_CHARACTERS
+    return text if more <= 0 else f"{text[:EXAMPLE_CHARACTERS]}... and {more:,} characters"
+
+
+def _column(name: str, found: dict[str, int], report: dict[str, Any]) -> ColumnFound:
+    def part(fault: str, whole: str) -> float:
+        return round(found.get(fault, 0) / report[whole], 6) if report[whole] else 0.0
+
+    return ColumnFound(
+        name,
+        part("nulls", "accepted"),
+        part("invalid", "read"),
+        part("out_of_range", "read"),
+        part("too_long", "read"),
+    )
+
+
+def _unread(contract: Contract, messages: Sequence[Message]) -> list[str]:
+    """Members with a value somewhere in the sample that no column takes, most frequent first."""
+    members = gather(messages, contract.readings, look_for_array=False)
+    taken = {source.path for column in contract.columns for source in column.sources}
+    counts: Counter[str] = Counter()
+    for place in members.seen:
+        if any(place.path[: len(path)] == path for path in taken):
+            continue
+        with_value = sum(n for value, n in members.values(place).items() if value.text)
+        if with_value:
+            counts[source_text(Source(place.scope, place.path))] += with_value
+    return [name for name, _ in counts.most_common()]
+
+
+def source_text(source: Source) -> str:
+    """A source as ``from`` spells it."""
+    if source.scope == "envelope":
+        name, *level = source.path
+        return f"${name}" + (f"[{level[0]}]" if level else "")
+    path = escaped_path(source.path)
+    return f"$message.{path}" if source.scope == "message" else path
+
+
+def sources_text(column: Column) -> str:
+    """All sources of a column, in the order in which they are tried."""
+    return ", ".join(source_text(source) for source in column.sources)
