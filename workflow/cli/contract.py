@@ -34,7 +34,9 @@ def read(files: Sequence[Path], most: int) -> Sample:
     from workflow.contracts.samples import read_sample
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=notes, transient=True) as progress:
+    with Progress(
+        *columns, console=notes, transient=True, disable=not notes.is_terminal
+    ) as progress:
         task = progress.add_task("reading messages", total=None)
         sample = read_sample(
             files, most, lambda seen: progress.update(task, description=f"{seen:,} messages read")
@@ -153,9 +155,9 @@ def tell_checked(checked: Checked) -> None:
         console.print(f"from {checked.min_time} to {checked.max_time}")
     tell_columns(checked)
     for reason in checked.reasons:
-        told = [f"{reason.readings:,} readings rejected"] if reason.readings else []
-        told += [f"{reason.values:,} values lost"] if reason.values else []
-        console.print(f"\n[yellow]{reason.reason}[/]: {', '.join(told)}, such as")
+        told = [f"readings rejected: {reason.readings:,}"] if reason.readings else []
+        told += [f"values lost: {reason.values:,}"] if reason.values else []
+        console.print(f"\n[yellow]{reason.reason}[/]: {', '.join(told)}; such as")
         for example in reason.examples:
             console.print(Text(f"  {example}"), soft_wrap=True)
     if checked.unread:

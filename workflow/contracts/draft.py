@@ -247,7 +247,8 @@ def _warn_of_ceilings(draft: Draft, left: dict[float, int], low: float, high: fl
     """An end value that is far more frequent than an end should be: a sensor at its limit."""
     total = sum(left.values())
     for value in {low, high} if draft.type == "float" and len(left) > FEW else ():
-        if left[value] > 0.02 * total:
+        usual = total / len(left)
+        if left[value] > max(0.02 * total, 5 * usual):
             draft.about.append(
                 f"{share(left[value], total)} are exactly {value:g}, "
                 f"the {'most' if value == high else 'least'} seen: the sensor's own limit?"

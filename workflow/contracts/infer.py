@@ -94,7 +94,7 @@ def _about(sample: Sample, members: Members, files: str) -> list[str]:
     ]
     if members.broken:
         told.append(
-            f"{members.broken:,} messages or elements are no JSON objects: they are rejected."
+            f"Messages or elements that are no JSON objects, and so rejected: {members.broken:,}."
         )
     if members.too_many:
         told.append("There are too many different members; most of them were left out.")
@@ -200,6 +200,8 @@ def _set_key(found: Inferred, key: Key) -> None:
         draft.required = True
         draft.why["required"] = "in the key"
         found.key.append(draft.name)
+    in_key = [draft for name in found.key for draft in found.columns if draft.name == name]
+    found.columns = in_key + [draft for draft in found.columns if draft.name not in found.key]
     found.why["key"] = "; ".join(key.sentences())
     if key.more:
         more = ", ".join(draft.name for draft in key.more)
