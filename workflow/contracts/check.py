@@ -25,7 +25,7 @@ EXAMPLES = 3
 EXAMPLE_CHARACTERS = 300
 FIRST_ARRIVAL = 1_772_366_400_000
 """Epoch milliseconds at which messages arrive whose time of arrival the sample doesn't say."""
-DEVICE = "sample-device"
+DEVICE = "sample"
 """Last level of the topic of messages whose topic the sample doesn't say."""
 
 

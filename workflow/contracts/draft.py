@@ -10,6 +10,7 @@ from telemetry.contract.model import ColumnType, TimestampFormat
 from workflow.contracts.members import Members, Place, Value
 from workflow.contracts.names import device_rank, is_time, unit_of
 from workflow.contracts.values import (
+    BLANK,
     MISSING_WORDS,
     Numbers,
     epoch_format,
@@ -75,7 +76,9 @@ def draft_column(
     if not scalars:
         kind = next((v.kind for v in values if v.kind in ("array", "object")), "null")
         return "always null" if kind == "null" else f"an {kind}, which no type of column takes"
-    markers = Counter({v: n for v, n in scalars.items() if v.text.strip().lower() in MISSING_WORDS})
+    markers = Counter(
+        {v: n for v, n in scalars.items() if v.text.strip(BLANK).lower() in MISSING_WORDS}
+    )
     real = {v: n for v, n in scalars.items() if v not in markers}
     if not real:
         return "always " + _listed(dict.fromkeys(v.text for v in markers))
@@ -104,7 +107,7 @@ def _decide(draft: Draft, real: dict[Value, int]) -> None:
     path, total = draft.places[0].path, sum(real.values())
     texts = Counter({v.text: n for v, n in real.items() if v.kind == "text"})
     numbers = numbers_of(real.items())
-    words = sum(n for v, n in real.items() if v.text.strip().lower() in BOOLEAN_WORDS)
+    words = sum(n for v, n in real.items() if v.text.strip(BLANK).lower() in BOOLEAN_WORDS)
     if numbers.total >= ALIKE * total:
         _decide_number(draft, path, real, numbers)
     elif texts and iso_share(texts) * texts.total() >= ALIKE * total:
@@ -187,7 +190,7 @@ def _explain_time(draft: Draft, texts: Counter[str], numbers: Numbers) -> None:
     if epoch is not None:
         draft.formats.append(epoch)
         draft.why["formats"] = f"its numbers, read as {epoch}, lie between 2000 and 2100"
-    naive = sum(n for text, n in texts.items() if len(text.strip()) == 19)
+    naive = sum(n for text, n in texts.items() if len(text.strip(BLANK)) == 19)
     if naive:
         draft.why["timezone"] = (
             f"{share(naive, texts.total())} come without an offset; UTC is a guess"
@@ -196,9 +199,9 @@ def _explain_time(draft: Draft, texts: Counter[str], numbers: Numbers) -> None:
 
 def _mark_missing(draft: Draft, markers: Counter[Value], total: int) -> None:
     """Words that mean "no value"; the contract's own default is the empty text alone."""
-    spelled = Counter({v.text.strip(): 0 for v in markers})
+    spelled = Counter({v.text.strip(BLANK): 0 for v in markers})
     for value, count in markers.items():
-        spelled[value.text.strip()] += count
+        spelled[value.text.strip(BLANK)] += count
     if draft.type == "text":  # where blanks count, and a value is compared letter for letter
         spelled = Counter({v.text: n for v, n in markers.items()})
     draft.missing = ["", *sorted(word for word, _ in spelled.most_common(SPELLINGS) if word)]

@@ -19,6 +19,7 @@ from telemetry.contract.model import TimestampFormat
 from workflow.contracts.members import Value
 
 __all__ = [
+    "BLANK",
     "EPOCHS",
     "MISSING_WORDS",
     "Marker",
@@ -30,6 +31,8 @@ __all__ = [
     "round_out",
 ]
 
+BLANK = " \t\r\n"
+"""What Transform ignores around everything but a text."""
 MISSING_WORDS = {"", "nan", "null", "none", "nil", "n/a", "na", "-", "--", "undefined", "nodata"}
 """Texts that mean "no value", in lower case."""
 KNOWN = {-99.9, -127, -128, -200, -273.15, -300, -999, -999.9, -9999, -99999, -32768, -2147483648}
@@ -77,7 +80,7 @@ def numbers_of(values: Iterable[tuple[Value, int]]) -> Numbers:
     """Splits scalar values (and their counts) into numbers and the rest."""
     pairs = list(values)
     texts = pl.Series([_printable(value.text) for value, _ in pairs], dtype=pl.String)
-    read = read_numbers(texts.str.strip_chars(" \t\r\n"))
+    read = read_numbers(texts.str.strip_chars(BLANK))
     counts: Counter[float] = Counter()
     others: Counter[str] = Counter()
     whole = True
@@ -86,7 +89,7 @@ def numbers_of(values: Iterable[tuple[Value, int]]) -> Numbers:
             others[value.text] += count
         else:
             counts[number] += count
-            whole = whole and value.text.strip().lstrip("+-").isdecimal()
+            whole = whole and value.text.strip(BLANK).lstrip("+-").isdecimal()
     return Numbers(counts, whole, others)
 
 
@@ -94,7 +97,7 @@ def iso_share(values: Counter[str]) -> float:
     """Share of the texts that are times in ISO 8601 (0..1)."""
     if not values:
         return 0.0
-    texts = pl.Series([_printable(text).strip(" \t\r\n") for text in values], dtype=pl.String)
+    texts = pl.Series([_printable(text).strip(BLANK) for text in values], dtype=pl.String)
     read = read_timestamps(texts, ["iso8601"], "UTC")
     good = sum(count for count, at in zip(values.values(), read, strict=True) if at is not None)
     return good / values.total()
