@@ -82,7 +82,7 @@ def _comment(column: Column) -> str | None:
     return f"{column.description} {unit}".strip() or None
 
 
-KEPT = "rows already loaded keep what they have; to clean them anew, replay their raw objects"
+KEPT = "rows already loaded keep what they have"
 NEXT = "from the next batch on; rows already loaded stay as they are"
 
 _OF_CONTRACT: dict[str, tuple[str, str]] = {
@@ -103,12 +103,6 @@ _OF_CONTRACT: dict[str, tuple[str, str]] = {
 }
 _OF_COLUMN = {
     "type": "new rows are read as the new type",
-    "sources": KEPT,
-    "missing": KEPT,
-    "range": KEPT,
-    "max_length": KEPT,
-    "formats": KEPT,
-    "timezone": KEPT,
     "on_invalid": NEXT,
     "unit": "the column's comment follows; values already loaded are not converted",
     "description": "the column's comment follows",
@@ -135,7 +129,14 @@ def _column_changes(old: Contract, new: Contract) -> Iterator[Change]:
         elif name not in after:
             yield Change("removed", key, before[name].type, "", _meaning_of_removed(before[name]))
         else:
-            yield from _entries(key, before[name], after[name])
+            yield from _entries(key, before[name], after[name], _meaning_of_cleaning(new))
+
+
+def _meaning_of_cleaning(contract: Contract) -> str:
+    """What cleaning values in another way means for those already in the table."""
+    if contract.on_conflict == "keep_first":
+        return f"{KEPT}, and with keep_first even a replay leaves them"
+    return f"{KEPT} until their raw objects are replayed (`etl run --prefix`)"
 
 
 def _meaning_of_new(column: Column) -> str:
@@ -148,12 +149,12 @@ def _meaning_of_removed(column: Column) -> str:
     return f"{told}, which it does not allow" if column.required else told
 
 
-def _entries(key: str, old: Column, new: Column) -> Iterator[Change]:
+def _entries(key: str, old: Column, new: Column, kept: str) -> Iterator[Change]:
     for item in fields(Column):
         before, after = getattr(old, item.name), getattr(new, item.name)
         if before == after or item.name == "name":
             continue
-        meaning = _OF_COLUMN.get(item.name, KEPT)
+        meaning = _OF_COLUMN.get(item.name, kept)
         if item.name == "required":
             meaning = _meaning_of_required(required=bool(after))
         shown = _KEYS.get(item.name, item.name)
