@@ -15,10 +15,10 @@ from functions.transform.report import describe
 from functions.validate.judge import Finding, Verdict, judge
 from telemetry.contract import Column, Contract, Source
 from workflow.contracts.members import gather
+from workflow.contracts.paths import source_text
 from workflow.contracts.samples import Message, Sample
-from workflow.contracts.toml_text import escaped_path
 
-__all__ = ["Checked", "ColumnFound", "Reason", "check", "envelopes", "source_text", "sources_text"]
+__all__ = ["Checked", "ColumnFound", "Reason", "check", "envelopes", "sources_text"]
 
 EXAMPLES = 3
 """Verbatim examples of each reason."""
@@ -205,15 +205,6 @@ def _unread(contract: Contract, messages: Sequence[Message]) -> list[str]:
         if with_value:
             counts[source_text(Source(place.scope, place.path))] += with_value
     return [name for name, _ in counts.most_common()]
-
-
-def source_text(source: Source) -> str:
-    """A source as ``from`` spells it."""
-    if source.scope == "envelope":
-        name, *level = source.path
-        return f"${name}" + (f"[{level[0]}]" if level else "")
-    path = escaped_path(source.path)
-    return f"$message.{path}" if source.scope == "message" else path
 
 
 def sources_text(column: Column) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from telemetry.contract import Column, Contract, Source
 from telemetry.ddl import ExistingColumn, ExistingTable, plan_table, sql_type
 from telemetry.errors import ContractError
-from workflow.contracts.check import source_text
+from workflow.contracts.paths import source_text
 
 __all__ = ["Change", "Difference", "diff", "table_of"]
 

@@ -19,13 +19,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from telemetry.contract import Contract, parse_contract
-from telemetry.contract.sources import SourceSyntaxError, parse_source
 from workflow.contracts.draft import Draft, draft_column, share
 from workflow.contracts.keys import Key, choose_key
 from workflow.contracts.members import Members, Place, Value, gather
 from workflow.contracts.names import column_name
+from workflow.contracts.paths import written_path
 from workflow.contracts.samples import Message, Sample, SampleError
-from workflow.contracts.toml_text import escaped_path, write_contract
+from workflow.contracts.toml_text import write_contract
 
 __all__ = ["Inferred", "infer"]
 
@@ -119,7 +119,9 @@ def _drafts(members: Members, left_out: list[tuple[str, str]]) -> list[Draft]:
     taken: set[str] = set()
     for places in _merged(members):
         label = ".".join(places[0].path)
-        sources = [text for place in places if (text := _source(place)) is not None]
+        prefixes = ["$message." if place.scope == "message" else "" for place in places]
+        written = [written_path(p.path, prefix) for p, prefix in zip(places, prefixes, strict=True)]
+        sources = [text for text in written if text is not None]
         if len(sources) < len(places):
             left_out.append((label, "its name can't be written as a path"))
             continue
@@ -164,19 +166,6 @@ def _name(places: list[Place], taken: set[str]) -> str:
     if places[0].scope == "message" and name in taken:
         return column_name(("message", *path), taken)
     return column_name(path, taken)
-
-
-def _source(place: Place) -> str | None:
-    """The place as a ``from`` entry; ``None`` where the grammar has no way to say it."""
-    text = escaped_path(place.path)
-    if place.scope == "message":
-        text = f"$message.{text}"
-    try:
-        text.encode()
-        parsed = parse_source(text)
-    except (SourceSyntaxError, UnicodeEncodeError):
-        return None
-    return text if (parsed.scope, parsed.path) == (place.scope, place.path) else None
 
 
 def _set_key(found: Inferred, key: Key) -> None:

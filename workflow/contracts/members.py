@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from workflow.contracts.paths import written_path
 from workflow.contracts.samples import RUN, Message
 
 __all__ = ["Kind", "Members", "Place", "Value", "gather"]
@@ -134,6 +135,8 @@ def _arrays(
 ) -> Iterator[tuple[tuple[str, ...], list[Any]]]:
     for name, value in holder.items():
         here = (*path, name)
+        if written_path(here) is None:
+            continue
         if isinstance(value, list) and value and all(isinstance(v, dict) for v in value):
             yield here, value
         elif isinstance(value, dict) and len(here) < MAX_DEPTH:

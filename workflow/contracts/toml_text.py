@@ -7,23 +7,17 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from workflow.contracts.draft import Draft
+from workflow.contracts.paths import escaped_path
 
 if TYPE_CHECKING:
     from workflow.contracts.infer import Inferred
 
-__all__ = ["escaped_path", "quoted", "write_contract"]
+__all__ = ["quoted", "write_contract"]
 
 COMMENT_COLUMN = 36
 EXPECTED = 0.9
 """Completeness to be warned about, for a column that nearly always has a value."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-
-
-def escaped_path(path: tuple[str, ...]) -> str:
-    """A path as ``from`` spells it."""
-    parts = [re.sub(r"([\\.])", r"\\\1", part) for part in path]
-    text = ".".join(parts)
-    return f"\\{text}" if text.startswith("$") else text
 
 
 def quoted(text: str) -> str:
