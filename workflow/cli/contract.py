@@ -67,8 +67,9 @@ def infer(
     if out is not None and out.exists() and not force:
         raise fail(f"{out} is there already; give another --out, or --force")
     sample = read(files, most)
-    found = infer_contract(sample, name or files[0].name, ", ".join(f.name for f in files))
-    text, contract = found.text(), found.contract()
+    with notes.status("working out types, limits and key"):
+        found = infer_contract(sample, name or files[0].name, ", ".join(f.name for f in files))
+        text, contract = found.text(), found.contract()
     if out is None:
         typer.echo(text, nl=False)
         return

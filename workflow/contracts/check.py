@@ -198,10 +198,10 @@ def _unread(contract: Contract, messages: Sequence[Message]) -> list[str]:
     members = gather(messages, contract.readings, look_for_array=False)
     taken = {source.path for column in contract.columns for source in column.sources}
     counts: Counter[str] = Counter()
-    for place in members.seen:
+    for place, values in members.values.items():
         if any(place.path[: len(path)] == path for path in taken):
             continue
-        with_value = sum(n for value, n in members.values(place).items() if value.text)
+        with_value = sum(n for value, n in values.items() if value.text)
         if with_value:
             counts[source_text(Source(place.scope, place.path))] += with_value
     return [name for name, _ in counts.most_common()]

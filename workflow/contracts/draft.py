@@ -12,6 +12,7 @@ from workflow.contracts.names import device_rank, is_time, unit_of
 from workflow.contracts.values import (
     BLANK,
     MISSING_WORDS,
+    Marker,
     Numbers,
     epoch_format,
     extreme_markers,
@@ -25,6 +26,8 @@ __all__ = ["Draft", "draft_column", "share"]
 ALIKE = 0.95
 """Share of the values that must fit a type for it to be the column's."""
 RARE = 0.05
+AGAIN = 3
+"""Times that an impossible value must come to be a marker and not a slip."""
 FEW = 12
 """Distinct values of what may be a code."""
 BOOLEAN_WORDS = {"true", "false", "t", "f", "yes", "no", "y", "n", "on", "off"}
@@ -140,7 +143,7 @@ def _decide_number(
     as_texts = sum(n for v, n in real.items() if v.kind == "text") > sum(real.values()) / 2
     epoch = epoch_format(numbers.counts) if is_time(path) else None
     largest = max(abs(number) for number in numbers.counts)
-    unit = unit_of(path, *_ends(numbers))
+    unit = unit_of(path, _unmarked(numbers))
     if epoch is not None:
         draft.type = "timestamp"
     elif device_rank(path) is not None and as_texts:
@@ -167,11 +170,10 @@ def _counts_up(path: tuple[str, ...]) -> bool:
     return any(word in path[-1].lower() for word in ("seq", "count", "uptime", "frame", "total"))
 
 
-def _ends(numbers: Numbers) -> tuple[float, float]:
-    """Least and most of the numbers that are no markers."""
+def _unmarked(numbers: Numbers) -> dict[float, int]:
+    """The numbers that are no markers, and how often each comes."""
     marked = {marker.value for marker in extreme_markers(numbers.counts)}
-    left = [number for number in numbers.counts if number not in marked]
-    return min(left), max(left)
+    return {number: n for number, n in numbers.counts.items() if number not in marked}
 
 
 def _decide_text(draft: Draft, real: dict[Value, int]) -> None:
@@ -205,21 +207,28 @@ def _mark_missing(draft: Draft, markers: Counter[Value], total: int) -> None:
     if draft.type == "text":  # where blanks count, and a value is compared letter for letter
         spelled = Counter({v.text: n for v, n in markers.items()})
     draft.missing = ["", *sorted(word for word, _ in spelled.most_common(SPELLINGS) if word)]
-    told = [f"{_listed([word])} {share(n, total)}" for word, n in spelled.most_common(SPELLINGS)]
-    if told:
-        draft.why["missing"] = "of the readings: " + ", ".join(told)
+    if spelled:
+        words = _listed(word for word, _ in spelled.most_common())
+        draft.why["missing"] = f"{words}: {share(spelled.total(), total)} of the readings"
 
 
 def _limit(draft: Draft, numbers: Numbers) -> int:
     """Markers, range and unit of a number; the readings that have a marker."""
     markers = extreme_markers(numbers.counts)
+    left = _unmarked(numbers)
+    unit = unit_of(draft.places[0].path, left) if draft.type == "float" else None
+    if unit is not None:
+        outside = {n: count for n, count in left.items() if not unit.low <= n <= unit.high}
+        again = {n: count for n, count in sorted(outside.items()) if count >= AGAIN}
+        again = again if len(again) <= FEW else {}
+        why = f"always the same, and beyond what {unit.of} can be"
+        markers += [Marker(n, count, why) for n, count in again.items()]
+        left = {n: count for n, count in left.items() if n not in again}
     for marker in markers:
         value = int(marker.value) if float(marker.value).is_integer() else marker.value
         draft.missing.append(value)
         draft.about.append(f"missing: {value} ({marker.count:,} times) is {marker.why}")
-    left = {n: c for n, c in numbers.counts.items() if n not in {m.value for m in markers}}
     low, high = min(left), max(left)
-    unit = unit_of(draft.places[0].path, low, high) if draft.type == "float" else None
     if unit is not None:
         draft.unit, draft.range = unit.symbol, (unit.low, unit.high)
         draft.why["unit"] = "a guess from the name and the values"

@@ -131,7 +131,7 @@ def _drafts(members: Members, left_out: list[tuple[str, str]]) -> list[Draft]:
         name = _name(places, taken)
         values: Counter[Value] = Counter()
         for place in places:
-            values += members.values(place)
+            values += members.values[place]
         draft = draft_column(name, places, sources, values, members)
         if isinstance(draft, str):
             left_out.append((label, draft))
@@ -148,16 +148,16 @@ def _merged(members: Members) -> list[list[Place]]:
     both, which then mean two things.
     """
     groups: list[list[Place]] = []
-    for place in members.seen:
+    for place in members.values:
         if place.scope == "reading":
             groups.append([place])
             other = Place("message", place.path)
-            if other in members.seen and not any(
+            if other in members.values and not any(
                 place in reading and other in reading for reading in members.readings
             ):
                 groups[-1].append(other)
     merged = {place for group in groups for place in group}
-    return groups + [[place] for place in members.seen if place not in merged]
+    return groups + [[place] for place in members.values if place not in merged]
 
 
 def _name(places: list[Place], taken: set[str]) -> str:

@@ -65,13 +65,8 @@ class Members:
     """Messages that aren't JSON objects, and elements of the array that aren't objects."""
     too_many: int = 0
     """Values at places beyond the :data:`MAX_PLACES` that are followed."""
-    seen: dict[Place, int] = field(default_factory=dict)
-    """Place to the readings that have something there, in the order of first sight."""
-
-    def values(self, place: Place) -> Counter[Value]:
-        """How often each value occurs at a place."""
-        found = (reading.get(place) for reading in self.readings)
-        return Counter(value for value in found if value is not None)
+    values: dict[Place, Counter[Value]] = field(default_factory=dict)
+    """Place to how often each value occurs there, in the order of first sight."""
 
 
 def gather(
@@ -176,11 +171,14 @@ def _add(members: Members, document: dict[str, Any]) -> None:
 
 def _add_reading(members: Members, reading: Reading) -> None:
     for place in list(reading):
-        if place not in members.seen and len(members.seen) >= MAX_PLACES:
-            members.too_many += 1
-            del reading[place]
-        else:
-            members.seen[place] = members.seen.get(place, 0) + 1
+        counts = members.values.get(place)
+        if counts is None:
+            if len(members.values) >= MAX_PLACES:
+                members.too_many += 1
+                del reading[place]
+                continue
+            counts = members.values[place] = Counter()
+        counts[reading[place]] += 1
     members.readings.append(reading)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
 __all__ = ["Unit", "column_name", "device_rank", "is_time", "time_rank", "unit_of", "words"]
@@ -11,6 +12,7 @@ _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _NO_WORD = re.compile(r"[^a-z0-9]+")
 RESERVED = {"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"}
 NAME_BYTES = 63
+NEARLY_ALL = 0.95
 
 
 class Unit(NamedTuple):
@@ -123,11 +125,16 @@ def device_rank(path: tuple[str, ...]) -> int | None:
     return min(known)
 
 
-def unit_of(path: tuple[str, ...], low: float, high: float) -> Unit | None:
-    """The unit that a name hints at and in which all values from low to high make sense."""
+def unit_of(path: tuple[str, ...], counts: Mapping[float, int]) -> Unit | None:
+    """The unit that a name hints at and in which nearly all of the values make sense."""
     found = words(path[-1])
     joined = "_".join(found)
     units = [unit for spelled, unit in _SPELLED if joined.endswith(spelled)]
     for word in reversed(found):
         units += _UNITS.get(word, ()) if len(word) > 1 or word == found[-1] else ()
-    return next((u for u in units if u.low <= low and high <= u.high), None)
+    total = sum(counts.values())
+    for unit in units:
+        inside = sum(count for n, count in counts.items() if unit.low <= n <= unit.high)
+        if total and inside >= NEARLY_ALL * total:
+            return unit
+    return None

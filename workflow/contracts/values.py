@@ -117,16 +117,14 @@ def epoch_format(counts: Counter[float]) -> TimestampFormat | None:
 def extreme_markers(counts: Counter[float]) -> list[Marker]:
     """Values at the ends that stand far from all others, known or repeated: sentinels."""
     left = Counter(counts)
-    found = []
-    for end in (min, max):
-        for _ in range(EXTREMES):
-            if len(left) < 3:
-                break
-            marker = _extreme(left, end(left))
-            if marker is None:
-                break
-            found.append(marker)
-            del left[marker.value]
+    found: list[Marker] = []
+    # Both ends in turn: one far out at this end makes one at the other look near.
+    while len(left) >= 3 and len(found) < 2 * EXTREMES:
+        marker = _extreme(left, max(left)) or _extreme(left, min(left))
+        if marker is None:
+            break
+        found.append(marker)
+        del left[marker.value]
     return found
 
 

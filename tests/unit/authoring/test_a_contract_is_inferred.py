@@ -234,3 +234,26 @@ def test_what_is_inferred_takes_its_own_sample() -> None:
     checked = check(infer(sample, "lab").contract(), sample)
     assert (checked.accepted, checked.duplicates, checked.rejected) == (60, 1, 0)
     assert checked.verdict == "pass"
+
+
+def test_markers_at_both_ends_are_found() -> None:
+    column = contract_for(t=lambda n: {7: 1085, 8: 1085, 9: 1085, 10: -127}.get(n, n / 7)).column(
+        "t"
+    )
+    assert {-127, 1085} <= set(column.missing)
+
+
+def test_what_a_unit_can_not_be_is_a_marker_when_it_comes_again_and_else_out_of_range() -> None:
+    documents = readings(
+        200,
+        pressure=lambda n: 0 if n in (10, 50, 90) else 700 + n,
+        humidity=lambda n: 104.5 if n == 3 else 40 + n / 9,
+    )
+    sample = sample_of(*documents)
+    contract = infer(sample, "lab").contract()
+    assert contract.column("pressure").missing == ("", 0)
+    assert contract.column("humidity").range == (0, 100)
+    found = check(contract, sample)
+    assert {reason.reason: reason.values for reason in found.reasons} == {
+        "out_of_range:humidity": 1
+    }
