@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from functions.transform.careful import element_texts
 from functions.transform.clean import CleanBatch, Reject, clean
+from functions.transform.rejects import rejected_lines
 from functions.transform.report import describe
 from functions.validate.judge import Finding, Verdict, judge
 from telemetry.contract import Column, Contract, Source
@@ -130,52 +131,54 @@ def _reasons(raw: bytes, contract: Contract, batch: CleanBatch) -> list[Reason]:
     found: dict[str, Reason] = {}
     for reject in batch.rejects:
         for reason in reject.reasons:
-            told = found.setdefault(reason, Reason(reason))
-            told.readings += 1
-            _add_example(told, reject, batch, contract)
+            found.setdefault(reason, Reason(reason)).readings += 1
+    _add_examples(found, batch, contract)
     forgiven = {
         f"{fault}:{column.name}": count
         for column in contract.columns
         if column.on_invalid == "null"
         for fault, count in batch.faults[column.name].items()
-        if count
+        if count and fault != "truncated"  # which is cut, not lost
     }
+    for reason, count in forgiven.items():
+        found.setdefault(reason, Reason(reason)).values += count
     if forgiven:
-        for reason, count in forgiven.items():
-            found.setdefault(reason, Reason(reason)).values += count
-        _add_forgiven_examples(raw, contract, found, set(forgiven))
+        # Transform keeps no trace of where a value was lost, and need not: under a contract that
+        # forgives nothing, the same batch rejects the readings that lost one.
+        columns = tuple(replace(column, on_invalid="reject") for column in contract.columns)
+        strict = replace(contract, columns=columns)
+        _add_examples({reason: found[reason] for reason in forgiven}, clean(raw, strict), strict)
     return sorted(found.values(), key=lambda r: (not r.readings, -r.readings, -r.values, r.reason))
 
 
-def _add_forgiven_examples(
-    raw: bytes, contract: Contract, found: dict[str, Reason], wanted: set[str]
-) -> None:
-    """Examples of lost values: the same batch under a contract that forgives nothing rejects them.
-
-    Transform keeps no trace of where a value was lost, and need not: it is asked a second time.
-    """
-    columns = tuple(replace(column, on_invalid="reject") for column in contract.columns)
-    strict = replace(contract, columns=columns)
-    batch = clean(raw, strict)
+def _add_examples(found: dict[str, Reason], batch: CleanBatch, contract: Contract) -> None:
+    """The first few rejects of each reason, as Transform writes them."""
+    wanted = Counter(dict.fromkeys(found, EXAMPLES))
+    chosen: list[Reject] = []
     for reject in batch.rejects:
-        for reason in wanted.intersection(reject.reasons):
-            _add_example(found[reason], reject, batch, strict)
+        reasons = [reason for reason in reject.reasons if wanted[reason] > 0]
+        wanted.subtract(reasons)
+        if reasons:
+            chosen.append(reject)
+    lines = gzip.decompress(rejected_lines(replace(batch, rejects=chosen), contract)).splitlines()
+    for reject, line in zip(chosen, lines, strict=True):
+        text = _verbatim(json.loads(line))
+        for reason in reject.reasons:
+            told = found.get(reason)
+            if told is not None and len(told.examples) < EXAMPLES and text not in told.examples:
+                told.examples.append(text)
 
 
-def _add_example(told: Reason, reject: Reject, batch: CleanBatch, contract: Contract) -> None:
-    if len(told.examples) < EXAMPLES:
-        example = _verbatim(reject, batch, contract)
-        if example not in told.examples:
-            told.examples.append(example)
-
-
-def _verbatim(reject: Reject, batch: CleanBatch, contract: Contract) -> str:
-    message = batch.messages.row(reject.message, named=True)
-    text = message["text"]
-    if text is None:
-        return repr(message["payload"][:EXAMPLE_CHARACTERS])
-    if isinstance(reject.index, int) and contract.readings is not None:
-        text = element_texts(text, contract.readings)[reject.index]
+def _verbatim(line: dict[str, Any]) -> str:
+    """What the device sent, of a line of the rejects; bytes that are no text as Python has them."""
+    if "reading" in line:
+        text = str(line["reading"])
+    else:
+        payload = base64.b64decode(line["payload"])
+        try:
+            text = payload.decode()
+        except UnicodeDecodeError:
+            text = repr(payload)
     more = len(text) - EXAMPLE_CHARACTERS
     return text if more <= 0 else f"{text[:EXAMPLE_CHARACTERS]}... and {more:,} characters"
 

@@ -28,8 +28,11 @@ def written_path(path: tuple[str, ...], prefix: str = "") -> str | None:
 
 def source_text(source: Source) -> str:
     """A source as ``from`` spells it."""
-    if source.scope == "envelope":
+    scope: str = source.scope
+    if scope == "constant":
+        return f"constant {source.path[0]!r}"
+    if scope not in ("reading", "message"):
         name, *level = source.path
         return f"${name}" + (f"[{level[0]}]" if level else "")
     path = escaped_path(source.path)
-    return f"$message.{path}" if source.scope == "message" else path
+    return f"$message.{path}" if scope == "message" else path
