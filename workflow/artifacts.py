@@ -12,10 +12,14 @@ from pathlib import Path
 
 from layers.archive import Entry, files_below, unzipped_bytes, write_zip
 from layers.build import BUILD_FOLDER, BuiltLayer, Progress, build_layers
+from telemetry.contract import parse_contract
+from telemetry.contract.conversions import UNITS_FILE, dump_conversions, needs_conversions
+from workflow.expressions import check_expressions
 from workflow.inventory import FUNCTIONS, FunctionSpec, LayerName
 from workflow.limits import LAYERS_PER_FUNCTION, UNZIPPED
 from workflow.settings import RuntimeTarget
 from workflow.template import Artifacts
+from workflow.units import resolve_units
 
 __all__ = ["FunctionZip", "PackageError", "Packages", "build_function", "build_packages"]
 
@@ -112,6 +116,7 @@ def build_function(package: str, contract: Path, *, folder: Path = BUILD_FOLDER)
     """The zip of one package with this contract, from the cache where it is there."""
     entries = [
         Entry("contract.toml", contract),
+        *_units(contract),
         Entry("functions/__init__.py", FUNCTIONS_FOLDER / "__init__.py"),
         *files_below(FUNCTIONS_FOLDER / package, f"functions/{package}/"),
     ]
@@ -120,6 +125,18 @@ def build_function(package: str, contract: Path, *, folder: Path = BUILD_FOLDER)
     if not path.exists():
         write_zip(path, entries, level=LEVEL)
     return FunctionZip(package=package, path=path, digest=digest, unzipped=unzipped_bytes(path))
+
+
+def _units(contract: Path) -> list[Entry]:
+    """The numbers of the contract's unit conversions, where it has any.
+
+    Raises ``ContractError`` where it would fail only once it runs.
+    """
+    parsed = parse_contract(contract.read_bytes(), contract.name)
+    check_expressions(parsed)
+    if not needs_conversions(parsed):
+        return []
+    return [Entry(UNITS_FILE, dump_conversions(resolve_units(parsed)))]
 
 
 def _digest(entries: list[Entry]) -> str:

@@ -4,7 +4,8 @@ Three identities are checked:
 
 * messages: what publishers sent is staged in S3, still queued, or in the dead-letter queue;
 * batches: every staged batch has a ledger row (else it is still under way);
-* readings: ``read = inserted + updated + unchanged + duplicates + rejected + quarantined``.
+* readings: ``read = inserted + updated + unchanged + duplicates + rejected + set_aside
+  + quarantined``.
 
 At-least-once delivery may stage a message twice. The surplus is shown as "delivered again"; its
 readings end as duplicates, so rows are unaffected. Where the publishers know the right answer
@@ -35,6 +36,8 @@ class Ledger:
     unchanged: int = 0
     duplicates: int = 0
     rejected: int = 0
+    set_aside: int = 0
+    """Messages of another kind than those that hold readings; each was read as one."""
     quarantined: int = 0
     """Readings accepted by Transform in batches that the quality gate holds back."""
     rejected_by: dict[str, int] = field(default_factory=dict)
@@ -110,6 +113,7 @@ class Reconciliation:
             + ledger.unchanged
             + ledger.duplicates
             + ledger.rejected
+            + ledger.set_aside
             + ledger.quarantined
         )
         if ledger.read != ended:
@@ -209,6 +213,7 @@ def _read_ledger(cursor: Any) -> Ledger:
                coalesce(sum(read), 0) AS read, coalesce(sum(inserted), 0) AS inserted,
                coalesce(sum(updated), 0) AS updated, coalesce(sum(unchanged), 0) AS unchanged,
                coalesce(sum(duplicates), 0) AS duplicates, coalesce(sum(rejected), 0) AS rejected,
+               coalesce(sum(set_aside), 0) AS set_aside,
                coalesce(sum(accepted) FILTER (WHERE status = 'quarantined'), 0) AS quarantined
         FROM etl.ledger
         """

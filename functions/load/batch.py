@@ -39,6 +39,8 @@ class Batch:
     """Of the COPY object, in order."""
     groups_key: str | None
     """Key of the object that :func:`parse_groups` reads, where Transform wrote one."""
+    set_aside: int = 0
+    """Messages of another kind than those that hold readings."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,7 @@ def parse_batch(event: dict[str, Any], report: bytes) -> Batch:
             accepted=int(told["accepted"]),
             duplicates=int(told["duplicates"]),
             rejected=int(told["rejected"]),
+            set_aside=int(told.get("set_aside", 0)),  # reports of before have none
             rejected_by={str(reason): int(n) for reason, n in told["rejected_by"].items()},
             min_time=told["min_time"],
             max_time=told["max_time"],

@@ -22,24 +22,24 @@ BATCH_LOCKS = 0x7E1D
 _WRITE = f"""
 INSERT INTO {LEDGER} AS present (
     batch_id, raw_key, execution, contract, contract_digest, status, messages, read, accepted,
-    duplicates, rejected, rejected_by, inserted, updated, unchanged, min_time, max_time
+    duplicates, rejected, set_aside, rejected_by, inserted, updated, unchanged, min_time, max_time
 ) VALUES (
     %(batch_id)s, %(raw_key)s, %(execution)s, %(contract)s, %(contract_digest)s, %(status)s,
-    %(messages)s, %(read)s, %(accepted)s, %(duplicates)s, %(rejected)s, %(rejected_by)s,
-    %(inserted)s, %(updated)s, %(unchanged)s, %(min_time)s, %(max_time)s
+    %(messages)s, %(read)s, %(accepted)s, %(duplicates)s, %(rejected)s, %(set_aside)s,
+    %(rejected_by)s, %(inserted)s, %(updated)s, %(unchanged)s, %(min_time)s, %(max_time)s
 ) ON CONFLICT (batch_id) DO UPDATE SET
     execution = excluded.execution, contract = excluded.contract,
     contract_digest = excluded.contract_digest, status = excluded.status,
     messages = excluded.messages, read = excluded.read, accepted = excluded.accepted,
     duplicates = excluded.duplicates, rejected = excluded.rejected,
-    rejected_by = excluded.rejected_by, inserted = excluded.inserted, updated = excluded.updated,
-    unchanged = excluded.unchanged, min_time = excluded.min_time, max_time = excluded.max_time,
-    loaded_at = now()
+    set_aside = excluded.set_aside, rejected_by = excluded.rejected_by,
+    inserted = excluded.inserted, updated = excluded.updated, unchanged = excluded.unchanged,
+    min_time = excluded.min_time, max_time = excluded.max_time, loaded_at = now()
 WHERE present.status = 'quarantined'
 """
 
 _FIND = f"""
-SELECT batch_id, raw_key, status, read, accepted, duplicates, rejected,
+SELECT batch_id, raw_key, status, read, accepted, duplicates, rejected, set_aside,
        inserted, updated, unchanged
 FROM {LEDGER} WHERE batch_id = %s"""
 
@@ -56,6 +56,7 @@ class Entry:
     accepted: int
     duplicates: int
     rejected: int
+    set_aside: int
     inserted: int
     updated: int
     unchanged: int
@@ -95,6 +96,7 @@ def write(cursor: Any, batch: Batch, counts: Counts) -> Entry:
         accepted=batch.accepted,
         duplicates=batch.duplicates,
         rejected=batch.rejected,
+        set_aside=batch.set_aside,
         inserted=counts.inserted,
         updated=counts.updated,
         unchanged=counts.unchanged,

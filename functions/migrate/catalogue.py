@@ -21,6 +21,8 @@ FROM pg_index, unnest(indkey) WITH ORDINALITY AS part (number, place), pg_attrib
 WHERE indrelid = %s AND indisprimary AND attrelid = indrelid AND attnum = number
 ORDER BY place"""
 
+_CHECKS = "SELECT conname FROM pg_constraint WHERE conrelid = %s AND contype = 'c' ORDER BY 1"
+
 _TABLES = ("r", "p")
 """Kinds of relation that hold rows of their own: ordinary and partitioned tables."""
 
@@ -42,4 +44,7 @@ def read_table(cursor: Any, contract: Contract) -> ExistingTable | None:
     cursor.execute(_COLUMNS, (oid,))
     columns = tuple(ExistingColumn(*row) for row in cursor.fetchall())
     cursor.execute(_KEY, (oid,))
-    return ExistingTable(columns, tuple(row[0] for row in cursor.fetchall()), comment)
+    key = tuple(row[0] for row in cursor.fetchall())
+    cursor.execute(_CHECKS, (oid,))
+    checks = tuple(row[0] for row in cursor.fetchall())
+    return ExistingTable(columns, key, comment, checks)

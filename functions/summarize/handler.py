@@ -60,4 +60,4 @@ def _tell(result: dict[str, Any]) -> None:
     metrics.count("BatchesLoaded", result["loaded"])
     metrics.count("BatchesFailed", result["failed"])
     for name in SUMMED:
-        metrics.count(f"Readings{name.title()}", result[name])
+        metrics.count(f"Readings{name.title().replace('_', '')}", result[name])

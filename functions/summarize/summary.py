@@ -10,7 +10,7 @@ from typing import Any
 
 __all__ = ["SUMMED", "Failure", "summarize"]
 
-SUMMED = ("read", "inserted", "updated", "unchanged", "duplicates", "rejected")
+SUMMED = ("read", "inserted", "updated", "unchanged", "duplicates", "rejected", "set_aside")
 """Members of an outcome that add up over an execution, in readings."""
 
 SHOWN_FAILURES = 5
@@ -107,7 +107,8 @@ def _message(result: Mapping[str, Any], execution: str, prefix: str) -> str:
         f"{result['quarantined']} quarantined, {result['failed']} failed. "
         f"{result['read']} readings read, {result['inserted']} rows inserted, "
         f"{result['updated']} updated, {result['unchanged']} unchanged, "
-        f"{result['duplicates']} duplicates, {result['rejected']} rejected."
+        f"{result['duplicates']} duplicates, {result['rejected']} rejected, "
+        f"{result['set_aside']} set aside."
     ]
     if result["failed"]:
         lines += [f"- {f['raw_key']}: {f['error']}: {f['cause']}" for f in result["failures"]]

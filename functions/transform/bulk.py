@@ -6,10 +6,11 @@ message travels in an array of two, behind an object with a mark that no device 
 
     [{"<mark>":"17"},<message>]
 
-If as many rows come back as went in, each with two elements and the mark and number it was sent
-with, then each row starts where its array starts and ends before the next one starts: what stands
-after the mark is exactly one JSON value. If not, or if a value is of another type than the plan
-has, the messages are halved and halved again until the few that are left go to the careful reader.
+or, where messages are arrays, behind an array of the same kind. If as many rows come back as went
+in, each with two elements and the mark and number it was sent with, then each row starts where its
+array starts and ends before the next one starts: what stands after the mark is exactly one JSON
+value. If not, or if a value is of another type than the plan has, the messages are halved and
+halved again until the few that are left go to the careful reader.
 """
 
 from __future__ import annotations
@@ -20,15 +21,18 @@ from typing import NamedTuple
 
 import polars as pl
 
-from functions.transform.plan import Plan
+from functions.transform.kinds import meets
+from functions.transform.plan import Plan, metrics_of
 
 __all__ = ["BulkDecoder", "Decoded"]
 
 SLICE_BYTES = 1 << 18
 """Text decoded at once: the decoder slows down sevenfold once its tape outgrows the cache."""
-BEGINS_AS_OBJECT = r"^[ \t\r\n]*\{"
-ENDS_AS_OBJECT = r"\}[ \t\r\n]*$"
-"""Torn messages lack it; testing that is cheaper than a failed attempt."""
+OBJECT = (r"^[ \t\r\n]*\{", r"\}[ \t\r\n]*$")
+ARRAY = (r"^[ \t\r\n]*\[", r"\][ \t\r\n]*$")
+"""How a message begins and ends. Torn ones don't; testing that is cheaper than a failed attempt."""
+NO_TEXT = r"^(?:true|false|-?[0-9].*)$"
+"""What stands for a name in a pair, and may not have been a text."""
 SPLIT = 8
 SMALLEST = 4
 """A slice of this many messages that can't be decoded is not split further."""
@@ -38,9 +42,11 @@ class Decoded(NamedTuple):
     """What could be decoded, and what is left to the careful reader."""
 
     readings: pl.DataFrame
-    """``m`` (message), ``index``, ``object`` (whether it is one), and the raw texts of the plan."""
+    """``m`` (message), ``index``, ``fault`` (why it is no reading), the raw texts of the plan."""
     empty: int
     """Messages whose array is empty."""
+    set_aside: int
+    """Messages of another kind."""
     left: pl.Series
     """Numbers of the messages that were not decoded."""
 
@@ -49,34 +55,59 @@ class BulkDecoder:
     """Decodes messages for one plan whose ``document`` is not ``None``."""
 
     def __init__(self, plan: Plan) -> None:
-        assert plan.document is not None  # noqa: S101 - the caller's choice of reader
+        document = plan.document
+        assert document is not None  # noqa: S101 - the caller's choice of reader
         self._plan = plan
         self._mark = secrets.token_hex(8)
-        mark = pl.Field(self._mark, pl.String)
-        self._type = pl.List(pl.Struct([mark, *plan.document.fields]))
+        self._type = pl.List(self._with_mark(document))
+        depth, kind = 0, pl.List(document).inner
+        while isinstance(kind, pl.List):
+            depth, kind = depth + 1, kind.inner
+        self._prefix, begin, end = "", f'{{"{self._mark}":"', '"}'
+        if kind == pl.String:
+            self._prefix, begin, end = self._mark, f'"{self._mark}', '"'
+        self._begin, self._end = f"[{'[' * depth}{begin}", f"{end}{']' * depth},"
+        self._frame = ARRAY if isinstance(document, pl.List) else OBJECT
+
+    def _with_mark(self, kind: pl.Struct | pl.List) -> pl.DataType:
+        """The type of a message, with room for a mark."""
+        if isinstance(kind, pl.Struct):
+            return pl.Struct([pl.Field(self._mark, pl.String), *kind.fields])
+        inner = kind.inner
+        return pl.List(self._with_mark(inner)) if isinstance(inner, pl.Struct | pl.List) else kind
 
     def decode(self, messages: pl.DataFrame) -> Decoded:
         """Decodes the messages of a frame with the columns ``m`` and ``text`` (no nulls)."""
         texts = messages["text"]
-        plain = texts.str.contains(BEGINS_AS_OBJECT) & texts.str.contains(ENDS_AS_OBJECT)
+        begins, ends = self._frame
+        plain = texts.str.contains(begins) & texts.str.contains(ends)
         plain &= ~texts.str.contains(self._plan.unusual)
         tried = messages.filter(plain)
         places, pairs = self._pairs(tried)
         documents = self._documents(pairs, tried["m"].gather(places))
         if documents is None:
-            return Decoded(self._nothing(), 0, messages["m"])
-        readings, empty = self._readings(documents)
-        return Decoded(
-            readings, empty, messages["m"].filter(~messages["m"].is_in(documents["m"].implode()))
-        )
+            return Decoded(self._nothing(), 0, 0, messages["m"])
+        documents = self._sure(documents)
+        left = messages["m"].filter(~messages["m"].is_in(documents["m"].implode()))
+        wanted = self._of_this_kind(documents)
+        readings, empty = self._readings(wanted)
+        return Decoded(readings, empty, documents.height - wanted.height, left)
+
+    def _of_this_kind(self, documents: pl.DataFrame) -> pl.DataFrame:
+        """Documents that hold readings."""
+        for condition in self._plan.conditions("message"):
+            if isinstance(self._plan.document, pl.List):  # which has no members
+                texts = pl.Series([None], dtype=pl.String).new_from_index(0, documents.height)
+            else:
+                texts = documents.select(_at("d", condition.source.path)).to_series()
+            documents = documents.filter(meets(texts, condition))
+        return documents
 
     def _pairs(self, messages: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
         """Rows of ``messages`` that could be decoded, and for each its mark and its document."""
         number = pl.col("m").cast(pl.String)
-        begin, end = pl.lit(f'[{{"{self._mark}":"'), pl.lit("]")
-        arrays = messages.select(
-            pl.concat_str(begin, number, pl.lit('"},'), "text", end)
-        ).to_series()
+        begin, end = pl.lit(self._begin), pl.lit(self._end)
+        arrays = messages.select(pl.concat_str(begin, number, end, "text", pl.lit("]"))).to_series()
         pairs, places = [pl.Series(dtype=self._type)], [pl.Series(dtype=pl.UInt32)]
         for at, length in _slices(arrays):
             for start, rows in self._attempt(arrays.slice(at, length), at):
@@ -102,49 +133,122 @@ class BulkDecoder:
         if not (pairs.list.len() == 2).all():
             return None
         rows = pairs.explode()
-        marks = rows.gather_every(2).struct.field(self._mark)
-        if not marks.eq_missing(m.cast(pl.String)).all():
+        marks = rows.gather_every(2)
+        while isinstance(marks.dtype, pl.List):
+            marks = marks.list.first()
+        if isinstance(marks.dtype, pl.Struct):
+            marks = marks.struct.field(self._mark)
+        if not marks.eq_missing(self._prefix + m.cast(pl.String)).all():
             return None
         return pl.DataFrame([m, rows.gather_every(2, offset=1).alias("d")])
 
+    def _sure(self, documents: pl.DataFrame) -> pl.DataFrame:
+        """Those without a value that may have been another: decoded alone, ``5`` becomes ``[5]``,
+        and in a text ``true`` becomes ``"true"``."""
+        shape = self._plan.contract.shape
+        if shape == "objects":
+            return documents
+        found = documents.select("m", _at("d", self._plan.contract.readings or ()).alias("r"))
+        rows = found.explode("r").filter(pl.col("r").is_not_null())
+        if shape == "rows":
+            odd = rows.filter(pl.col("r").list.len() == 1)
+        else:
+            pairs = rows.filter(pl.col("r").list.len() > 0).explode("r")
+            name = pl.col("r").list.first()
+            unsure = name.is_null() | name.str.contains(NO_TEXT) | (pl.col("r").list.len() != 2)
+            odd = pairs.filter(unsure.fill_null(value=True))
+        if not odd.height:
+            return documents
+        return documents.filter(~pl.col("m").is_in(odd["m"].unique().implode()))
+
     def _readings(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, int]:
         """One row per reading, and the number of messages without one."""
-        plan = self._plan
-        outer = [_at("d", path).alias(name) for name, path in plan.of_scope("message").items()]
-        inner = plan.of_scope("reading")
-        alone = [_at("d", path).alias(name) for name, path in inner.items()]
-        if plan.contract.readings is None:
-            return self._whole(frame, [*outer, *alone]), 0
-        frame = frame.with_columns(_at("d", plan.contract.readings).alias("r"))
-        whole = self._whole(frame.filter(pl.col("r").is_null()), [*outer, *alone])
+        path = self._plan.contract.readings
+        if path is None:
+            return self._melted(self._whole(frame)), 0
+        frame = frame.with_columns(_at("d", path).alias("r"))
+        alone = pl.col("r").is_null()
         size = pl.col("r").list.len()
-        lists = frame.filter(pl.col("r").is_not_null())
-        filled = lists.select(
+        lists = frame.filter(~alone)
+        filled = lists.filter(size > 0)
+        outer = self._outer("d") if isinstance(self._plan.document, pl.Struct) else ()
+        elements = filled.select(
             "m", "r", pl.int_ranges(0, size, dtype=pl.Int64).alias("index"), *outer
-        ).filter(size > 0)
-        elements = filled.explode("r", "index").select(
+        ).explode("r", "index")
+        readings = elements.select(
             "m",
             "index",
-            pl.col("r").is_not_null().alias("object"),
-            *plan.of_scope("message"),
-            *[_at("r", path).alias(name) for name, path in inner.items()],
+            self._fault().alias("fault"),
+            *(e.meta.output_name() for e in outer),
+            *self._inner("r"),
         )
-        return pl.concat([whole, elements]), lists.height - filled.height
+        if lists.height < frame.height:
+            readings = pl.concat([self._whole(frame.filter(alone)), readings], how="diagonal")
+        return self._melted(readings), lists.height - filled.height
 
-    def _whole(self, frame: pl.DataFrame, values: list[pl.Expr]) -> pl.DataFrame:
+    def _whole(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Messages that are one reading each."""
         return frame.select(
             "m",
             pl.lit(None, dtype=pl.Int64).alias("index"),
-            pl.lit(value=True).alias("object"),
-            *values,
+            pl.lit(None, dtype=pl.String).alias("fault"),
+            *self._outer("d"),
+            *self._inner("d", shape="objects"),
         )
 
+    def _outer(self, column: str) -> list[pl.Expr]:
+        return [_at(column, p).alias(n) for n, p in self._plan.of_scope("message").items()]
+
+    def _inner(self, column: str, shape: str | None = None) -> list[pl.Expr]:
+        """Raw texts of a reading's members, and of its metrics."""
+        contract = self._plan.contract
+        asked = self._plan.of_scope("reading")
+        asked |= {_metric(n): metric.path for n, metric in enumerate(metrics_of(contract))}
+        take = {"rows": self._in_row, "pairs": _in_pairs}.get(shape or contract.shape, _at)
+        return [take(column, path).alias(name) for name, path in asked.items()]
+
+    def _in_row(self, column: str, path: tuple[str, ...]) -> pl.Expr:
+        fields = self._plan.contract.fields
+        if path[0] not in fields:
+            return pl.lit(None, dtype=pl.String)
+        return pl.col(column).list.get(fields.index(path[0]), null_on_oob=True)
+
+    def _fault(self) -> pl.Expr:
+        contract, r = self._plan.contract, pl.col("r")
+        if contract.shape == "objects":
+            return pl.when(r.is_null()).then(pl.lit("not_an_object"))
+        if contract.shape == "pairs":
+            return pl.when(r.is_null()).then(pl.lit("not_pairs"))
+        many = pl.when(r.list.len() > len(contract.fields)).then(pl.lit("too_many_fields"))
+        return pl.when(r.is_null()).then(pl.lit("not_an_array")).otherwise(many)
+
+    def _melted(self, readings: pl.DataFrame) -> pl.DataFrame:
+        """A reading per metric that is there, in the order of the contract."""
+        metrics = metrics_of(self._plan.contract)
+        if not metrics:
+            return readings
+        names = [_metric(n) for n in range(len(metrics))]
+        places = {path[0]: name for name, path in self._plan.of_scope("place").items()}
+        rest = readings.drop(names)
+        rest = rest.with_columns(pl.lit(None, dtype=pl.String).alias(n) for n in places.values())
+        sound = pl.col("fault").is_null()
+        none = pl.all_horizontal(pl.col(name).is_null() for name in names)
+        at = readings.with_row_index("at")
+        parts = [at.filter(~sound | none).with_columns(pl.col("fault").fill_null("no_metric"))]
+        for name, metric in zip(names, metrics, strict=True):
+            told = {"metric": pl.lit(metric.name), "value": pl.col(name)}
+            parts.append(
+                at.filter(sound & pl.col(name).is_not_null()).with_columns(
+                    told[path].alias(place) for path, place in places.items()
+                )
+            )
+        long = pl.concat(parts, how="diagonal").sort("at", maintain_order=True)
+        return rest.clear().vstack(long.select(rest.columns))
+
     def _nothing(self) -> pl.DataFrame:
-        names = [*self._plan.of_scope("message"), *self._plan.of_scope("reading")]
         return pl.DataFrame(
-            schema={"m": pl.UInt32, "index": pl.Int64, "object": pl.Boolean}
-            | dict.fromkeys(names, pl.String)
+            schema={"m": pl.UInt32, "index": pl.Int64, "fault": pl.String}
+            | dict.fromkeys(self._plan.names, pl.String)
         )
 
 
@@ -153,6 +257,16 @@ def _at(column: str, path: tuple[str, ...]) -> pl.Expr:
     for name in path:
         expression = expression.struct.field(name)
     return expression
+
+
+def _in_pairs(column: str, path: tuple[str, ...]) -> pl.Expr:
+    pair = pl.element().list
+    found = pl.element().filter(pair.get(0) == path[0]).list.get(1)
+    return pl.col(column).list.eval(found).list.first()
+
+
+def _metric(number: int) -> str:
+    return f"v{number}"
 
 
 def _slices(texts: pl.Series) -> Iterator[tuple[int, int]]:

@@ -8,69 +8,114 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from functions.transform.jsontext import json_text, named_members, rest
 from functions.transform.plan import NOT_A_VALUE, Plan
+from functions.transform.shapes import Number, Part, Unpacker, member
+from telemetry.contract import Condition
 
-__all__ = ["CarefulReader", "Reading", "element_texts"]
+__all__ = ["SET_ASIDE", "CarefulReader", "Reading", "element_texts"]
+
+Taker = Callable[[Any], str | None]
 
 MAX_DEPTH = 1024
 """Objects and arrays within each other; a text nested deeper is not accepted as JSON."""
+SET_ASIDE = "set_aside"
+"""Instead of a reason: the message is of another kind than those that hold readings."""
 
 _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|([\[{])|([\]}])', re.DOTALL)
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _BLANK = re.compile(r"[ \t\r\n]*")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Reading:
     """One reading of a message, taken apart but not yet cleaned."""
 
     index: int | None
     """Its place in the message's array; ``None`` where the message itself is the reading."""
-    values: tuple[str | None, ...] | None
-    """Raw texts in the order of the reader's ``names``; ``None`` where it is not an object."""
+    values: tuple[str | None, ...]
+    """Raw texts in the order of the reader's ``names``; none where there is a fault."""
+    fault: str | None = None
+    """Why it is no reading."""
 
 
 class CarefulReader:
     """Reads messages for one plan."""
 
     def __init__(self, plan: Plan) -> None:
-        self._array = plan.contract.readings
-        self._of_message = tuple(plan.of_scope("message").values())
-        self._of_reading = tuple(plan.of_scope("reading").values())
-        self.names = (*plan.of_scope("message"), *plan.of_scope("reading"))
+        self._array_alone = plan.contract.readings == () and plan.contract.shape != "keyed"
+        self._unpacker = Unpacker(plan.contract)
+        self._of_message = _takers(plan, "message")
+        self._of_reading = (*_takers(plan, "reading"), *_takers(plan, "rest"))
+        self._of_place = tuple(name for (name,) in plan.of_scope("place").values())
+        self._conditions = plan.conditions("message")
+        self.names = plan.names
 
-    def read(self, text: str) -> str | list[Reading]:
-        """The readings of a message, or the reason why it has none."""
+    def read(self, text: str, arrived: int | None = None) -> str | list[Reading]:
+        """The readings of a message, or the reason why it has none, or :data:`SET_ASIDE`.
+
+        ``arrived`` is when the message came, in epoch milliseconds.
+        """
         try:
             message = parse(text)
         except ValueError:
             return "not_json"
-        if not isinstance(message, dict):
+        if not isinstance(message, (dict, list) if self._array_alone else dict):
             return "not_an_object"
-        elements = None if self._array is None else member(message, self._array)
+        if not all(_holds(condition, message) for condition in self._conditions):
+            return SET_ASIDE
+        found = self._unpacker.parts(message, arrived)
+        if isinstance(found, str):
+            return found
         outer = self._values(message, self._of_message)
-        if elements is None:
-            return [Reading(None, (*outer, *self._values(message, self._of_reading)))]
-        if not isinstance(elements, list):
-            return "not_an_array"
-        return [
-            Reading(
-                index,
-                (*outer, *self._values(element, self._of_reading))
-                if isinstance(element, dict)
-                else None,
-            )
-            for index, element in enumerate(elements)
-        ]
+        return [self._reading(part, outer) for part in found]
 
-    def _values(
-        self, holder: dict[str, Any], paths: Sequence[tuple[str, ...]]
-    ) -> tuple[str | None, ...]:
-        return tuple(_raw_text(member(holder, path)) for path in paths)
+    def _reading(self, part: Part, outer: tuple[str | None, ...]) -> Reading:
+        if part.fault is not None:
+            return Reading(part.index, (), part.fault)
+        inner = self._values(part.holder, self._of_reading)
+        places = tuple(_raw_text(part.places.get(name)) for name in self._of_place)
+        return Reading(part.index, (*outer, *inner, *places))
+
+    def _values(self, holder: Any, takers: Sequence[Taker]) -> tuple[str | None, ...]:
+        return tuple(take(holder) for take in takers)
+
+
+def _takers(plan: Plan, scope: str) -> tuple[Taker, ...]:
+    """What takes the raw text of each of a scope's sources out of a reading or message."""
+    as_json = plan.as_json
+    named = named_members(plan.contract)
+
+    def taker(place: str, path: tuple[str, ...]) -> Taker:
+        if scope == "rest":
+            return lambda holder: json_text(rest(holder, named) or None)
+        text = json_text if place in as_json else _raw_text
+        return lambda holder: text(member(holder, path))
+
+    return tuple(taker(place, path) for place, path in plan.of_scope(scope).items())
+
+
+def _holds(condition: Condition, message: Any) -> bool:
+    """Whether a message meets a condition on one of its members."""
+    value = member(message, condition.source.path)
+    if condition.present is not None:
+        return (value is not None) == condition.present
+    text = _raw_text(value)
+    return text is not None and any(_is_same(text, wanted) for wanted in condition.values)
+
+
+def _is_same(text: str, wanted: str | float | bool) -> bool:
+    if isinstance(wanted, bool):
+        return text == ("true" if wanted else "false")
+    if isinstance(wanted, str):
+        return text == wanted
+    number = text.strip(" \t\r\n")
+    return _NUMBER.fullmatch(number) is not None and float(number) == wanted
 
 
 def parse(text: str) -> Any:
@@ -86,27 +131,23 @@ def parse(text: str) -> Any:
         return _decoder.decode(text)
 
 
-def member(holder: Any, path: tuple[str, ...]) -> Any:
-    """The value at a path; ``None`` where a step is absent, null or not an object."""
-    for name in path:
-        if not isinstance(holder, dict):
-            return None
-        holder = holder.get(name)
-    return holder
-
-
 def element_texts(text: str, path: tuple[str, ...]) -> list[str]:
-    """The elements of the array at ``path``, each as it is spelled in the message's JSON text."""
+    """The elements of the array or object at ``path``, as they are spelled in the JSON text."""
     with _deep_recursion():
         at = _after_blank(text, 0)
         for name in path:
             at = _member_start(text, at, name)
-        return [text[start:end] for start, end in _elements(text, at)]
+        found = _elements(text, at) if text[at] == "[" else _members(text, at)
+        return [text[start:end] for start, end in found]
 
 
 def _first_counts(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
-    return members if len(members) == len(pairs) else dict(reversed(pairs))
+    if len(members) < len(pairs):
+        members = {}
+        for name, value in pairs:
+            members.setdefault(name, value)
+    return members
 
 
 def _refuse(token: str) -> Any:
@@ -114,8 +155,11 @@ def _refuse(token: str) -> Any:
 
 
 _decoder = json.JSONDecoder(
-    object_pairs_hook=_first_counts, parse_int=str, parse_float=str, parse_constant=_refuse
+    object_pairs_hook=_first_counts, parse_int=Number, parse_float=Number, parse_constant=_refuse
 )
+
+_skipper = json.JSONDecoder(parse_int=str, parse_float=str)
+"""Finds where values end, of texts that have been read before."""
 
 
 def _raw_text(value: Any) -> str | None:
@@ -160,19 +204,33 @@ def _elements(text: str, at: int) -> Iterator[tuple[int, int]]:
     """Start and end of each element of the array that opens at ``at``."""
     at = _after_blank(text, at + 1)
     while text[at] != "]":
-        _, end = _decoder.raw_decode(text, at)
+        _, end = _skipper.raw_decode(text, at)
         yield at, end
         at = _after_blank(text, end)
         at = _after_blank(text, at + 1) if text[at] == "," else at
+
+
+def _members(text: str, at: int) -> list[tuple[int, int]]:
+    """Start and end of the values of the object that opens at ``at``, the first of each name."""
+    found: dict[str, tuple[int, int]] = {}
+    at = _after_blank(text, at + 1)
+    while text[at] != "}":
+        name, at = _skipper.raw_decode(text, at)
+        start = _after_blank(text, _after_blank(text, at) + 1)
+        _, end = _skipper.raw_decode(text, start)
+        found.setdefault(name, (start, end))
+        at = _after_blank(text, end)
+        at = _after_blank(text, at + 1) if text[at] == "," else at
+    return list(found.values())
 
 
 def _member_start(text: str, at: int, name: str) -> int:
     """Start of the value of the first member of that name, in the object that opens at ``at``."""
     at = _after_blank(text, at + 1)
     while True:
-        found, at = _decoder.raw_decode(text, at)
+        found, at = _skipper.raw_decode(text, at)
         at = _after_blank(text, _after_blank(text, at) + 1)
         if found == name:
             return at
-        _, at = _decoder.raw_decode(text, at)
+        _, at = _skipper.raw_decode(text, at)
         at = _after_blank(text, _after_blank(text, at) + 1)

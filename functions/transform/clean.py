@@ -20,10 +20,11 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from functions.transform.bulk import BulkDecoder
-from functions.transform.careful import CarefulReader
+from functions.transform.careful import SET_ASIDE, CarefulReader
 from functions.transform.columns import clean_columns, rejections
 from functions.transform.envelopes import read_envelopes
-from functions.transform.plan import ARRIVAL, Plan, make_plan
+from functions.transform.kinds import meets
+from functions.transform.plan import ARRIVAL, RECEIVED, Plan, make_plan
 from telemetry.contract import Contract
 
 __all__ = ["CleanBatch", "Reject", "clean"]
@@ -48,7 +49,7 @@ class Reject:
 
 @dataclass
 class CleanBatch:
-    """What a raw micro-batch comes to. ``read = rows + duplicates + rejects``."""
+    """What a raw micro-batch comes to. ``read = rows + duplicates + rejects + set_aside``."""
 
     messages: pl.DataFrame
     """As :func:`~functions.transform.envelopes.read_envelopes` gives them."""
@@ -57,13 +58,15 @@ class CleanBatch:
     duplicates: int = 0
     rejects: list[Reject] = field(default_factory=list)
     empty_messages: int = 0
+    set_aside: int = 0
+    """Messages of another kind than those that hold readings; each counts as one reading."""
     faults: dict[str, Counter[str]] = field(default_factory=dict)
     """Column to how many values were invalid, out of range or too long, rejected or not."""
 
     @property
     def read(self) -> int:
         """Readings in the batch."""
-        return self.rows.height + self.duplicates + len(self.rejects)
+        return self.rows.height + self.duplicates + len(self.rejects) + self.set_aside
 
 
 def clean(raw: bytes, contract: Contract, *, bulk: bool = True) -> CleanBatch:
@@ -87,6 +90,8 @@ def _clean_run(plan: Plan, run: pl.DataFrame, batch: CleanBatch, *, bulk: bool) 
     columns = clean_columns(plan, readings)
     rejected, reasons = rejections(columns, readings.height)
     for column in columns:
+        if column.truncated:
+            batch.faults[column.column.name]["truncated"] += column.truncated
         for fault, mask in column.faults.items():
             batch.faults[column.column.name][fault] += int(mask.sum())
     frame = pl.DataFrame([column.values for column in columns])
@@ -101,6 +106,7 @@ def _clean_run(plan: Plan, run: pl.DataFrame, batch: CleanBatch, *, bulk: bool) 
 
 def _readings(plan: Plan, run: pl.DataFrame, batch: CleanBatch, *, bulk: bool) -> pl.DataFrame:
     """``m``, ``index`` and all raw texts of the readings of a run that are objects, in order."""
+    run = _of_this_kind(plan, run, batch)
     unreadable = run["text"].is_null()
     batch.rejects += [Reject(m, None, ("not_utf8",)) for m in run["m"].filter(unreadable)]
     run = run.filter(~unreadable)
@@ -108,9 +114,13 @@ def _readings(plan: Plan, run: pl.DataFrame, batch: CleanBatch, *, bulk: bool) -
     if bulk and plan.document is not None:
         decoded = BulkDecoder(plan).decode(run.select("m", "text"))
         batch.empty_messages += decoded.empty
-        broken = decoded.readings.filter(~pl.col("object")).select("m", "index")
-        batch.rejects += [Reject(m, i, ("not_an_object",)) for m, i in broken.iter_rows()]
-        parts.append(decoded.readings.filter("object").drop("object"))
+        batch.set_aside += decoded.set_aside
+        broken = decoded.readings.filter(pl.col("fault").is_not_null())
+        batch.rejects += [
+            Reject(m, i, (fault,)) for m, i, fault in broken.select("m", "index", "fault").rows()
+        ]
+        whole = decoded.readings.filter(pl.col("fault").is_null()) if broken.height else None
+        parts.append((decoded.readings if whole is None else whole).drop("fault"))
         left = run.filter(pl.col("m").is_in(decoded.left.implode()))
     else:
         left = run
@@ -119,43 +129,69 @@ def _readings(plan: Plan, run: pl.DataFrame, batch: CleanBatch, *, bulk: bool) -
     readings = pl.concat(parts, how="diagonal")
     if len(parts) > 1:
         readings = readings.sort("m", maintain_order=True)
-    return readings.with_columns(_envelope_texts(plan, batch.messages, readings["m"]))
+    texts = _envelope_texts(plan, batch.messages)
+    return readings.with_columns(
+        *(text.gather(readings["m"]) for text in texts),
+        *(pl.lit(text).alias(name) for name, (text,) in plan.of_scope("constant").items()),
+    )
+
+
+def _of_this_kind(plan: Plan, run: pl.DataFrame, batch: CleanBatch) -> pl.DataFrame:
+    """The messages whose envelope says that they hold readings; the others are set aside."""
+    conditions = plan.conditions("envelope")
+    if not conditions:
+        return run
+    texts = {text.name: text for text in _envelope_texts(plan, run)}
+    masks = [meets(texts[plan.place(c.source)], c).alias(str(n)) for n, c in enumerate(conditions)]
+    kept = run.filter(pl.DataFrame(masks).select(pl.all_horizontal(pl.all())).to_series())
+    batch.set_aside += run.height - kept.height
+    return kept
 
 
 def _read_carefully(plan: Plan, messages: pl.DataFrame, batch: CleanBatch) -> pl.DataFrame:
     reader = CarefulReader(plan)
     rows: list[tuple[int | str | None, ...]] = []
-    for m, text in messages.select("m", "text").iter_rows():
-        read = reader.read(text)
+    for m, text, arrived in messages.select("m", "text", "received_at").iter_rows():
+        read = reader.read(text, arrived)
+        if read == SET_ASIDE:
+            batch.set_aside += 1
+            continue
         if isinstance(read, str):
             batch.rejects.append(Reject(m, None, (read,)))
             continue
         batch.empty_messages += not read
         for reading in read:
-            if reading.values is None:
-                batch.rejects.append(Reject(m, reading.index, ("not_an_object",)))
+            if reading.fault is not None:
+                batch.rejects.append(Reject(m, reading.index, (reading.fault,)))
             else:
                 rows.append((m, reading.index, *reading.values))
     schema = {"m": pl.UInt32, "index": pl.Int64} | dict.fromkeys(reader.names, pl.String)
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def _envelope_texts(plan: Plan, messages: pl.DataFrame, m: pl.Series) -> list[pl.Series]:
-    """Raw texts of the sources that are parts of the envelope, one per reading."""
+def _envelope_texts(plan: Plan, messages: pl.DataFrame) -> list[pl.Series]:
+    """Raw texts of the sources that are parts of the envelope, one per message."""
     texts = [_moments(messages["received_at"]).alias(ARRIVAL)] if plan.takes_arrival else []
     for place, (name, *level) in plan.of_scope("envelope").items():
         text = messages[name].cast(pl.String).alias(place)
         if level:
             text = text.str.split("/").list.get(int(level[0]), null_on_oob=True)
         texts.append(text)
-    return [text.gather(m) for text in texts]
+    if plan.takes_received:
+        moments = _sound(messages["received_at"]).cast(pl.Datetime("ms", "UTC"))
+        texts.append(moments.dt.cast_time_unit("us").alias(RECEIVED))
+    return texts
 
 
 def _moments(millis: pl.Series) -> pl.Series:
     """ISO 8601 of epoch milliseconds."""
+    return _sound(millis).cast(pl.Datetime("ms")).dt.strftime("%Y-%m-%dT%H:%M:%S%.3fZ")
+
+
+def _sound(millis: pl.Series) -> pl.Series:
+    """Epoch milliseconds of the years that a time can have, null for others."""
     sound = millis.is_between(FIRST_MOMENT, LAST_MOMENT).fill_null(value=False)
-    moments = millis.zip_with(sound, millis.clear(millis.len())).cast(pl.Datetime("ms"))
-    return moments.dt.strftime("%Y-%m-%dT%H:%M:%S%.3fZ")
+    return millis.zip_with(sound, millis.clear(millis.len()))
 
 
 def _keep_one_per_key(contract: Contract, batch: CleanBatch, parts: list[pl.DataFrame]) -> None:

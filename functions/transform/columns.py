@@ -5,19 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
 import polars as pl
 
-from functions.transform.plan import Plan
-from functions.transform.values import READERS, read_numbers
+from functions.transform.plan import RECEIVED, Plan
+from functions.transform.values import NUMBER, READERS, read_numbers
 from telemetry.contract import Column
 
 __all__ = ["CleanColumn", "clean_column", "clean_columns", "rejections"]
 
-FAULTS = ("invalid", "out_of_range", "too_long")
+FAULTS = ("invalid", "out_of_range", "too_long", "too_old", "in_future")
 """What may be wrong with a value that is there; one at most applies to each."""
 
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+EXACT = Context(prec=400)
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class CleanColumn:
     """Typed; null where there is nothing, or nothing good."""
     faults: dict[str, pl.Series] = field(default_factory=dict)
     """Fault to mask of the readings that have it; a fault that none has is left out."""
+    truncated: int = 0
+    """Texts that were cut."""
 
     def rejecting(self) -> dict[str, pl.Series]:
         """Reason to mask, for the faults that cost the reading and not only the value."""
@@ -46,7 +49,11 @@ class CleanColumn:
 def clean_columns(plan: Plan, frame: pl.DataFrame) -> list[CleanColumn]:
     """All columns of the contract; ``frame`` has a column of raw texts per source of the plan."""
     return [
-        clean_column(column, [frame[plan.place(source, column)] for source in column.sources])
+        clean_column(
+            column,
+            [frame[plan.place(source, column)] for source in column.sources],
+            frame[RECEIVED] if RECEIVED in frame.columns else None,
+        )
         for column in plan.contract.columns
     ]
 
@@ -65,8 +72,13 @@ def rejections(columns: Sequence[CleanColumn], height: int) -> tuple[pl.Series, 
     return rejected, told
 
 
-def clean_column(column: Column, raw: Sequence[pl.Series]) -> CleanColumn:
-    """One column from the raw texts of its sources, the first that is not missing."""
+def clean_column(
+    column: Column, raw: Sequence[pl.Series], received: pl.Series | None = None
+) -> CleanColumn:
+    """One column from the raw texts of its sources, the first that is not missing.
+
+    ``received`` is when each reading's message arrived, in UTC, for columns with a tolerance.
+    """
     texts = _first_present(column, raw)
     read = READERS[column.type](texts, column)
     values, beyond = read.value, read.beyond
@@ -76,33 +88,50 @@ def clean_column(column: Column, raw: Sequence[pl.Series]) -> CleanColumn:
     unreadable = texts.is_not_null() & read.value.is_null()
     if read.beyond is not None:
         unreadable &= ~read.beyond
+    values, truncated = _cut(values, column)
     masks = {"invalid": unreadable, "out_of_range": beyond, "too_long": _too_long(values, column)}
+    if received is not None:
+        masks |= _out_of_time(values, column, received)
     faults = {fault: mask for fault, mask in masks.items() if mask is not None and mask.any()}
     for mask in faults.values():
         values = values.zip_with(~mask, values.clear(values.len()))
-    return CleanColumn(column, values.alias(column.name), faults)
+    if column.type == "real":  # last, so that a limit of 0.1 isn't held against the single nearest
+        values = values.cast(pl.Float32)
+    return CleanColumn(column, values.alias(column.name), faults, truncated)
 
 
 def _first_present(column: Column, raw: Sequence[pl.Series]) -> pl.Series:
-    found = _without_markers(column, raw[0])
+    found = _present(column, raw[0])
     for texts in raw[1:]:
         if not found.null_count():
             break
-        found = found.zip_with(found.is_not_null(), _without_markers(column, texts))
+        found = found.zip_with(found.is_not_null(), _present(column, texts))
     return found
 
 
-def _without_markers(column: Column, texts: pl.Series) -> pl.Series:
-    """The texts, null where one is a marker of "no value"."""
-    if texts.null_count() == texts.len():
+def _present(column: Column, texts: pl.Series) -> pl.Series:
+    """The texts, numbers bare and with a point; null where one is a marker of "no value"."""
+    if texts.null_count() == texts.len() or column.type == "jsonb":
         return texts
     words, numbers = _markers(column)
     trimmed = texts if column.type == "text" else texts.str.strip_chars(" \t\r\n")
     missing = trimmed.is_in(words)
+    if column.attached or column.decimal_comma:
+        texts = trimmed = _bare(trimmed, column)
     if numbers:
         missing |= read_numbers(trimmed).is_in(numbers)
     missing = missing.fill_null(value=False)
     return texts.zip_with(~missing, texts.clear(texts.len())) if missing.any() else texts
+
+
+def _bare(texts: pl.Series, column: Column) -> pl.Series:
+    """Without the unit behind a number, and with a point for the comma."""
+    if column.attached:
+        units = "|".join(re.escape(unit) for unit in column.attached)
+        texts = texts.str.replace(rf"[ \t\u{{a0}}\u{{202f}}]*(?:{units})\z", "")
+    if column.decimal_comma:
+        texts = texts.str.replace(",", ".", literal=True)
+    return texts
 
 
 def _markers(column: Column) -> tuple[list[str], list[float]]:
@@ -124,21 +153,57 @@ def _markers(column: Column) -> tuple[list[str], list[float]]:
 
 
 def _spells_number(column: Column, marker: str) -> bool:
-    return column.type != "text" and _NUMBER.fullmatch(marker.strip()) is not None
+    return column.type != "text" and NUMBER.fullmatch(marker.strip()) is not None
 
 
 def _outside(values: pl.Series, column: Column) -> pl.Series | None:
     low, high = column.range
     outside = None
     if low is not None:
-        outside = values < low
+        outside = values < _limit(column, low, ROUND_CEILING)
     if high is not None:
-        above = values > high
+        above = values > _limit(column, high, ROUND_FLOOR)
         outside = above if outside is None else outside | above
     return None if outside is None else outside.fill_null(value=False)
 
 
+def _limit(column: Column, limit: float, towards: str) -> pl.Series | float:
+    """What to compare with: for a decimal, the limit in its own digits."""
+    if column.type != "decimal":
+        return limit
+    digits = Decimal(1).scaleb(-column.scale)
+    exact = Decimal(str(limit)).quantize(digits, towards, EXACT)
+    most = Decimal(10**38 - 1).scaleb(-column.scale, EXACT)
+    kind = pl.Decimal(38, column.scale)
+    return pl.Series([max(-most, min(most, exact))], dtype=kind)
+
+
+def _cut(values: pl.Series, column: Column) -> tuple[pl.Series, int]:
+    """The texts, those too long cut where the column says so; and how many that were."""
+    if column.on_too_long != "truncate" or column.max_length is None:
+        return values, 0
+    long = int((values.str.len_chars() > column.max_length).sum())
+    return (values.str.head(column.max_length) if long else values), long
+
+
 def _too_long(values: pl.Series, column: Column) -> pl.Series | None:
-    if column.max_length is None:
+    if column.max_length is None or column.on_too_long == "truncate":
         return None
     return (values.str.len_chars() > column.max_length).fill_null(value=False)
+
+
+def _out_of_time(
+    values: pl.Series, column: Column, received: pl.Series
+) -> dict[str, pl.Series | None]:
+    """Times too long before or after the arrival; where that isn't known, none is."""
+    found: dict[str, pl.Series | None] = {}
+    age = received.cast(pl.Int64) - values.cast(pl.Int64) if _has_tolerance(column) else received
+    if column.max_age is not None:
+        found["too_old"] = (age > column.max_age).fill_null(value=False)
+    if column.max_future is not None:
+        found["in_future"] = (age < -column.max_future).fill_null(value=False)
+    return found
+
+
+def _has_tolerance(column: Column) -> bool:
+    return column.max_age is not None or column.max_future is not None

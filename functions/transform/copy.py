@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import io
 import json
-from itertools import pairwise
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from typing import Any, Literal
 
 import polars as pl
@@ -72,16 +73,16 @@ def copy_groups(rows: pl.DataFrame, csv: bytes, contract: Contract) -> bytes | N
     return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _line_ends(csv: bytes, rows: int) -> list[int]:
+def _line_ends(csv: bytes, rows: int) -> Sequence[int]:
     """Byte offset just after each row."""
     lines = csv.split(b"\n")[:-1]
-    ends: list[int] = []
-    at = 0
+    ends = [at + place for place, at in enumerate(accumulate(map(len, lines)), 1)]
+    if len(lines) == rows:
+        return ends
     quoted = False
-    plain = len(lines) == rows
-    for line in lines:
-        at += len(line) + 1
-        quoted ^= not plain and line.count(b'"') % 2 == 1
+    found = []
+    for line, end in zip(lines, ends, strict=True):
+        quoted ^= line.count(b'"') % 2 == 1
         if not quoted:  # a line break within quotes does not end the row
-            ends.append(at)
-    return ends
+            found.append(end)
+    return found

@@ -48,6 +48,7 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
     metrics.count("ReadingsAccepted", report["accepted"])
     metrics.count("ReadingsRejected", report["rejected"])
     metrics.count("ReadingsDuplicate", report["duplicates"])
+    metrics.count("ReadingsSetAside", report["set_aside"])
     return {
         "bucket": bucket,
         "batch_id": report["batch_id"],
@@ -55,7 +56,7 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
         "execution": event["execution"],
         "report_key": layout.report_key(report["batch_id"]),
         "copy_key": report["copy"]["key"],
-    } | {name: report[name] for name in ("read", "accepted", "duplicates", "rejected")}
+    } | {name: report[name] for name in ("read", "accepted", "duplicates", "rejected", "set_aside")}
 
 
 def decompress(body: bytes, key: str) -> bytes:

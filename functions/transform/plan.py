@@ -8,13 +8,15 @@ where a value should be becomes :data:`NOT_A_VALUE`, which no column type can re
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
-from telemetry.contract import Column, Contract, Source
+from telemetry.contract import Column, Condition, Contract, Source
+from telemetry.contract.model import Metric, Shape
 
-__all__ = ["ARRIVAL", "NOT_A_VALUE", "Plan", "make_plan"]
+__all__ = ["ARRIVAL", "NOT_A_VALUE", "RECEIVED", "Plan", "make_plan", "metrics_of"]
 
 NOT_A_VALUE = "\x00"
 """Stands for a value of the wrong kind: U+0000 is invalid in a text and no part of a number."""
@@ -23,9 +25,18 @@ RECEIVED_AT = Source("envelope", ("received_at",))
 ARRIVAL = "arrival"
 """Frame column of the time of arrival in ISO 8601; its own place has it in epoch milliseconds."""
 
+RECEIVED = "received"
+"""Frame column of the time of arrival as a time, for columns that are judged by it."""
+
 BACKSLASH = r"\\"
-SPELLED_NUMBER = r":[ \t\r\n]*-?(?:[0-9]{16,}\.|[0-9]+(?:\.[0-9]+)?[eE])"
+SPELLED_NUMBER = r"[ \t\r\n]*-?(?:[0-9]{16,}\.|[0-9]+(?:\.[0-9]+)?[eE])"
 """A number with an exponent, or too long to survive being read as a double and written again."""
+LONG_NUMBER = r"[ \t\r\n]*-?[0-9.]{16,}"
+"""A number that may have more digits than a double keeps."""
+NOT_SHORTEST = r"[\[,][ \t\r\n]*-?(?:0\.0|[0-9]+\.[0-9]*0[ \t\r\n]*[\],]|0[ \t\r\n]*[\],])"
+"""A number in an array that a double may be written otherwise than: 21.40, 0.001, -0."""
+ARRAYS: dict[Shape, int] = {"objects": 0, "rows": 1, "pairs": 2}
+"""Shapes that the bulk decoder takes, and how many arrays an element is of."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +45,9 @@ class Plan:
 
     contract: Contract
     sources: tuple[Source, ...]
-    """Distinct sources of all columns. ``s<n>`` names the n-th in a frame."""
-    document: pl.Struct | None
-    """Type of a message for the bulk decoder; ``None`` where a path is both value and object."""
+    """Distinct sources of all columns and conditions. ``s<n>`` names the n-th in a frame."""
+    document: pl.Struct | pl.List | None
+    """Type of a message for the bulk decoder; ``None`` where it can't take them."""
     unusual: str
     """Regular expression of the texts that the bulk decoder would read differently."""
 
@@ -53,14 +64,35 @@ class Plan:
             c.type == "timestamp" and RECEIVED_AT in c.sources for c in self.contract.columns
         )
 
+    @property
+    def takes_received(self) -> bool:
+        """Whether a column is judged by the time of arrival."""
+        return any(c.max_age is not None or c.max_future is not None for c in self.contract.columns)
+
+    @property
+    def as_json(self) -> frozenset[str]:
+        """Frame columns that hold JSON texts, whatever stands there."""
+        return frozenset(self.place(s) for s in self.sources if s.form == "json")
+
     def of_scope(self, scope: str) -> dict[str, tuple[str, ...]]:
         """Frame column to path, of the sources of one scope."""
         return {self.place(s): s.path for s in self.sources if s.scope == scope}
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Frame columns of the raw texts that come out of a message."""
+        scopes = ("message", "reading", "rest", "place")
+        return tuple(name for scope in scopes for name in self.of_scope(scope))
+
+    def conditions(self, scope: str) -> tuple[Condition, ...]:
+        """What messages must have, of one scope: of their envelope or of themselves."""
+        return tuple(c for c in self.contract.only if c.source.scope == scope)
+
 
 def make_plan(contract: Contract) -> Plan:
     """The plan of a contract. Pure, and cheap enough to make once per invocation."""
-    sources = tuple(dict.fromkeys(s for column in contract.columns for s in column.sources))
+    asked = (s for column in contract.columns for s in column.sources)
+    sources = tuple(dict.fromkeys([*asked, *(c.source for c in contract.only)]))
     return Plan(contract, sources, _document(contract, sources), _unusual(contract))
 
 
@@ -68,16 +100,39 @@ Tree = dict[str, "Tree | None"]
 """Members of an object; ``None`` is a value."""
 
 
-def _document(contract: Contract, sources: tuple[Source, ...]) -> pl.Struct | None:
+def metrics_of(contract: Contract) -> tuple[Metric, ...]:
+    """Metrics that are known by name."""
+    return contract.melt if isinstance(contract.melt, tuple) else ()
+
+
+def _document(contract: Contract, asked: tuple[Source, ...]) -> pl.Struct | pl.List | None:
+    if contract.shape not in ARRAYS or contract.melt == "numbers":
+        return None
+    if any(s.scope == "rest" or (s.form == "json" and ARRAYS[contract.shape]) for s in asked):
+        return None
+    sources = (*asked, *(Source("reading", metric.path) for metric in metrics_of(contract)))
     reading, message = _tree(sources, ("reading",)), _tree(sources, ("reading", "message"))
     if reading is None or message is None:
         return None
-    fields = _fields(message)
     if contract.readings is None:
-        return pl.Struct(fields)
-    elements = pl.List(pl.Struct(_fields(reading)))
+        return pl.Struct(_fields(message))
+    elements = _elements(contract, reading)
+    if elements is None or not contract.readings:
+        return elements
     placed = _with_readings(message, contract.readings, elements)
     return None if placed is None else pl.Struct(placed)
+
+
+def _elements(contract: Contract, reading: Tree) -> pl.List | None:
+    if contract.shape == "objects":
+        return pl.List(pl.Struct(_fields(reading)))
+    if any(reading.values()) or len(contract.fields) == 1:
+        return None  # a value alone would pass for an array of one
+    return pl.List(_nested(ARRAYS[contract.shape]))
+
+
+def _nested(arrays: int) -> pl.DataType | type[pl.DataType]:
+    return pl.List(_nested(arrays - 1)) if arrays else pl.String
 
 
 def _tree(sources: tuple[Source, ...], scopes: tuple[str, ...]) -> Tree | None:
@@ -127,15 +182,26 @@ def _unusual(contract: Contract) -> str:
     which changes nothing for a number and something for a text; it mistakes escaped surrogates;
     and a member's name may hide behind an escape.
     """
-    texts = {
-        s.path[-1]
-        for c in contract.columns
-        if c.type == "text"
-        for s in c.sources
-        if s.scope != "envelope"
-    }
-    kinds = [BACKSLASH, SPELLED_NUMBER]
-    if texts:
-        names = "|".join(re.escape(name) for name in sorted(texts))
+    arrays = "" if contract.shape == "objects" else r"\[,"
+    kinds = [BACKSLASH, f"[:{arrays}]{SPELLED_NUMBER}"]
+    asked = [c.source for c in contract.only if any(isinstance(v, str) for v in c.values)]
+    if names := _leaves(contract, "text", asked):
         kinds.append(rf'"(?:{names})"[ \t\r\n]*:[ \t\r\n]*[-0-9]')
+        kinds += [NOT_SHORTEST] if arrays else []
+    if names := _leaves(contract, "decimal"):
+        # More digits than a double holds would come back as others.
+        kinds.append(rf'"(?:{names})"[ \t\r\n]*:{LONG_NUMBER}')
+        kinds += [rf"[\[,]{LONG_NUMBER}"] if arrays else []
+    if names := _leaves(contract, "jsonb"):
+        # The bulk decoder tells no text from a number, and takes no object for a text.
+        kinds.append(rf'"(?:{names})"[ \t\r\n]*:[ \t\r\n]*[^n \t\r\n]')
     return "|".join(kinds)
+
+
+def _leaves(contract: Contract, kind: str, also: Sequence[Source] = ()) -> str:
+    """As alternatives of a regular expression, the members that columns of a type read."""
+    asked = [s for c in contract.columns if c.type == kind for s in c.sources]
+    names = {s.path[-1] for s in (*asked, *also) if s.scope in ("reading", "message")}
+    if any(s.scope == "place" and s.path == ("value",) for s in asked):
+        names |= {metric.path[-1] for metric in metrics_of(contract)}
+    return "|".join(re.escape(name) for name in sorted(names))

@@ -13,9 +13,12 @@ from telemetry.contract import Contract
 
 __all__ = ["describe"]
 
+SELDOM = ("too_old", "in_future", "truncated")
+"""Counted only for the columns that have any."""
+
 
 def describe(batch: CleanBatch, contract: Contract) -> dict[str, Any]:
-    """The counts of a batch; they add up: ``read = accepted + duplicates + rejected``.
+    """The counts of a batch; they add up: ``read = accepted + duplicates + rejected + set_aside``.
 
     ``rejected_by`` counts each reject under its first reason. Of a column, ``nulls`` counts
     accepted rows without a value, the rest counts values in all readings, rejected or not.
@@ -31,6 +34,7 @@ def describe(batch: CleanBatch, contract: Contract) -> dict[str, Any]:
         "accepted": rows.height,
         "duplicates": batch.duplicates,
         "rejected": len(batch.rejects),
+        "set_aside": batch.set_aside,
         "rejected_by": dict(sorted(Counter(r.reasons[0] for r in batch.rejects).items())),
         "empty_messages": batch.empty_messages,
         "columns": {
@@ -39,6 +43,7 @@ def describe(batch: CleanBatch, contract: Contract) -> dict[str, Any]:
                 "invalid": faults["invalid"],
                 "out_of_range": faults["out_of_range"],
                 "too_long": faults["too_long"],
+                **{name: faults[name] for name in SELDOM if faults[name]},
             }
             for name, faults in batch.faults.items()
         },

@@ -1,10 +1,12 @@
-"""Timestamps: ISO 8601 to the second and what may follow it, or the number of an epoch."""
+"""Timestamps: ISO 8601 to the second and what may follow it, a pattern's, or an epoch's number."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import polars as pl
+
+from telemetry.contract.patterns import MONTHS, read_pattern
 
 __all__ = ["read_timestamps"]
 
@@ -28,7 +30,10 @@ def read_timestamps(texts: pl.Series, formats: Sequence[str], zone: str) -> pl.S
     for name in formats:
         if micros.null_count() == texts.null_count():
             break
-        read = _iso(texts, zone) if name == "iso8601" else _epoch(texts, PER_SECOND[name])
+        if name in PER_SECOND:
+            read = _epoch(texts, PER_SECOND[name])
+        else:
+            read = _iso(texts if name == "iso8601" else _as_iso(texts, name), zone)
         micros = micros.zip_with(micros.is_not_null(), read)
     return _where(micros, micros.is_between(FIRST, LAST)).cast(pl.Datetime("us", "UTC"))
 
@@ -73,6 +78,62 @@ def _iso(texts: pl.Series, zone: str) -> pl.Series:
     offset = _offset(hours, minutes)
     absolute = micros - offset
     return absolute.zip_with(hours.is_not_null(), _in_zone(micros, zone))
+
+
+def _as_iso(texts: pl.Series, pattern: str) -> pl.Series:
+    """ISO 8601 of the texts that follow the pattern, null for the others."""
+    known = read_pattern(pattern)
+    names = known.directives
+    whole = (
+        texts.alias("t")
+        .to_frame()
+        .select(pl.col("t").str.extract_groups(rf"\A(?:{known.regex})\z"))
+    )
+    parts = dict(zip(names, whole.to_series().struct.unnest().get_columns(), strict=True))
+    frame = pl.DataFrame([part.alias(name) for name, part in parts.items()])
+    date = _date(names)
+    clock = [_hour(names), *(_two(name, names) for name in "MS")]
+    text = pl.concat_str(date, pl.lit("T"), pl.concat_str(clock, separator=":"))
+    if "f" in names:
+        text += "." + pl.col("f")
+    if "z" in names:
+        text += pl.col("z")
+    return frame.select(text.alias("t"))["t"]
+
+
+def _two(name: str, names: Sequence[str]) -> pl.Expr:
+    """Two digits of a directive; ``00`` where the pattern lacks it."""
+    return pl.col(name).str.zfill(2) if name in names else pl.lit("00")
+
+
+def _date(names: Sequence[str]) -> pl.Expr:
+    year = pl.col("Y") if "Y" in names else _century(pl.col("y"))
+    if "j" in names:
+        day = pl.col("j").cast(pl.Int32)
+        first = (year + "-01-01").str.to_date("%Y-%m-%d", strict=False)
+        found = first + pl.duration(days=day - 1)
+        return pl.when((day > 0) & (found.dt.year() == first.dt.year())).then(
+            found.dt.strftime("%Y-%m-%d")
+        )
+    month = _two("m", names)
+    if "b" in names:
+        numbers = {name: f"{at:02}" for at, name in enumerate(MONTHS, 1)}
+        month = pl.col("b").str.to_lowercase().replace(numbers)
+    return pl.concat_str(year, month, _two("d", names), separator="-")
+
+
+def _century(year: pl.Expr) -> pl.Expr:
+    """As POSIX has it: 69 to 99 are of the last century."""
+    return pl.when(year.cast(pl.Int32) < 69).then("20" + year).otherwise("19" + year)
+
+
+def _hour(names: Sequence[str]) -> pl.Expr:
+    if "I" not in names:
+        return _two("H", names)
+    hour = pl.col("I").cast(pl.Int32)
+    afternoon = pl.col("p").str.to_lowercase() == "pm"
+    of_day = hour % 12 + pl.when(afternoon).then(12).otherwise(0)
+    return pl.when(hour.is_between(1, 12)).then(of_day.cast(pl.String).str.zfill(2))
 
 
 def _local(texts: pl.Series) -> pl.Series:

@@ -7,15 +7,22 @@ described in ``docs/contract.md``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import polars as pl
 
+from functions.transform.decimals import read_decimals
+from functions.transform.plan import NOT_A_VALUE
 from functions.transform.timestamps import read_timestamps
 from telemetry.contract import Column
+from telemetry.contract.model import Marker
+from telemetry.errors import ContractError
 
-__all__ = ["READERS", "Read", "read_numbers"]
+__all__ = ["NUMBER", "READERS", "Read", "read_numbers"]
+
+NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 BLANK = " \t\r\n"
 TRUE = ("true", "t", "yes", "y", "on")
@@ -33,17 +40,30 @@ class Read(NamedTuple):
 
 
 def read_text(texts: pl.Series, column: Column) -> Read:
-    """Any text that PostgreSQL can hold: all but those with U+0000."""
+    """Any text that PostgreSQL can hold (all without U+0000) and that follows the pattern."""
+    wrong = texts.str.contains("\x00", literal=True)
+    if column.pattern is not None:
+        wrong |= ~texts.str.contains(rf"\A(?:{column.pattern})\z")
+    return Read(_blank_out(texts, wrong))
+
+
+def read_json(texts: pl.Series, column: Column) -> Read:
+    """JSON texts as they are; what PostgreSQL couldn't hold comes as :data:`NOT_A_VALUE`."""
     del column
-    return Read(_blank_out(texts, texts.str.contains("\x00", literal=True)))
+    return Read(_blank_out(texts, texts == NOT_A_VALUE))
 
 
 def read_float(texts: pl.Series, column: Column) -> Read:
-    """Finite doubles. There is one zero: ``-0`` is read as 0, however it is spelled."""
-    del column
+    """Finite doubles, in the column's unit. There is one zero: ``-0`` is 0, however spelled."""
     value = read_numbers(texts.str.strip_chars(BLANK))
+    value = _rounded(_converted(value, column), column.round)
     zero = (value == 0).fill_null(value=False)
-    return Read(value.zip_with(~zero, value.abs()) if zero.any() else value)
+    value = value.zip_with(~zero, value.abs()) if zero.any() else value
+    large = ~value.is_finite()
+    if column.type == "real":
+        large |= value.cast(pl.Float32, strict=False).is_infinite()
+    large = large.fill_null(value=False)
+    return Read(_blank_out(value, large), large) if large.any() else Read(value)
 
 
 def read_whole(texts: pl.Series, column: Column) -> Read:
@@ -52,7 +72,7 @@ def read_whole(texts: pl.Series, column: Column) -> Read:
     value = texts.cast(pl.Int64, strict=False)
     beyond = None
     if value.null_count() > texts.null_count():
-        number = _blank_out(read_numbers(texts), value.is_not_null())
+        number = _blank_out(_rounded(read_numbers(texts), column.round), value.is_not_null())
         whole = (number == number.floor()).fill_null(value=False)
         held = whole & (number >= -(2.0**63)) & (number < 2.0**63)
         value = value.zip_with(
@@ -68,13 +88,55 @@ def read_whole(texts: pl.Series, column: Column) -> Read:
 
 
 def read_boolean(texts: pl.Series, column: Column) -> Read:
-    """true/false, t/f, yes/no, y/n, on/off in any case, and the numbers 1 and 0."""
-    del column
-    words = texts.str.strip_chars(BLANK).str.to_lowercase()
-    number = read_numbers(words)
-    true = words.is_in(TRUE) | (number == 1).fill_null(value=False)
-    false = words.is_in(FALSE) | (number == 0).fill_null(value=False)
-    return Read(_blank_out(true, ~(true | false).fill_null(value=False)))
+    """true/false, t/f, yes/no, y/n, on/off in any case, 1 and 0, and the column's own."""
+    usual: list[tuple[Marker, bool]] = [(word, True) for word in (*TRUE, 1)]
+    usual += [(word, False) for word in (*FALSE, 0)]
+    own = [(_as_text(spelling), True) for spelling in column.true_values]
+    own += [(_as_text(spelling), False) for spelling in column.false_values]
+    return Read(_meaning(texts, [*usual, *own], pl.Boolean()))
+
+
+def read_enum(texts: pl.Series, column: Column) -> Read:
+    """The values of the column, for them and their other spellings, in any case."""
+    spelled = [
+        (_as_text(spelling), value)
+        for value, spellings in column.values
+        for spelling in (value, *spellings)
+    ]
+    return Read(_meaning(texts, spelled, pl.String()))
+
+
+def _as_text(spelling: Marker) -> Marker:
+    return str(spelling).lower() if isinstance(spelling, bool) else spelling
+
+
+def _meaning(
+    texts: pl.Series, spelled: Sequence[tuple[Marker, object]], kind: pl.DataType
+) -> pl.Series:
+    """What each text means; a later spelling counts more than an earlier one.
+
+    Spellings that are numbers are compared as numbers, all others as words in any case.
+    """
+    words: dict[str, object] = {}
+    numbers: dict[float, object] = {}
+    for spelling, meaning in spelled:
+        if isinstance(spelling, str) and not NUMBER.fullmatch(spelling.strip(BLANK)):
+            words[spelling.strip(BLANK).lower()] = meaning
+        else:
+            numbers[float(spelling) + 0.0] = meaning
+    plain = texts.str.strip_chars(BLANK).str.to_lowercase()
+    found = plain.replace_strict(words, default=None, return_dtype=kind)
+    if numbers and found.null_count() > texts.null_count():
+        number = read_numbers(plain) + 0.0  # one zero
+        other = number.replace_strict(numbers, default=None, return_dtype=kind)
+        found = found.zip_with(found.is_not_null(), other)
+    return found
+
+
+def read_decimal(texts: pl.Series, column: Column) -> Read:
+    """Exact numbers of so many digits, rounded half away from zero as PostgreSQL does."""
+    assert column.precision is not None  # noqa: S101 - the contract's rules
+    return Read(*read_decimals(texts.str.strip_chars(BLANK), column.precision, column.scale))
 
 
 def read_timestamp(texts: pl.Series, column: Column) -> Read:
@@ -87,10 +149,42 @@ READERS: dict[str, Callable[[pl.Series, Column], Read]] = {
     "smallint": read_whole,
     "integer": read_whole,
     "bigint": read_whole,
+    "real": read_float,
     "float": read_float,
+    "decimal": read_decimal,
     "boolean": read_boolean,
+    "enum": read_enum,
     "timestamp": read_timestamp,
+    "jsonb": read_json,
 }
+
+
+def _converted(value: pl.Series, column: Column) -> pl.Series:
+    """In the column's unit. Raises ``ContractError`` where its numbers did not come along."""
+    if column.unit_from is None:
+        return value
+    if column.conversion is None:
+        raise ContractError(
+            f"columns.{column.name}.unit_from: the contract was packaged without the numbers that "
+            f"make {column.unit} of {column.unit_from}; deploy it again with this version of etl."
+        )
+    steps = column.conversion
+    return _divided(value * steps.multiply + steps.add, steps.divide)
+
+
+def _divided(value: pl.Series, by: float) -> pl.Series:
+    """To the nearest double: by one number, polars would multiply with its inverse."""
+    return value / pl.repeat(by, value.len(), dtype=pl.Float64, eager=True)
+
+
+def _rounded(value: pl.Series, digits: int | None) -> pl.Series:
+    """Half away from zero; doubles so large that they have no such digits stay as they are."""
+    if digits is None:
+        return value
+    power = 10.0**digits
+    scaled = value * power
+    rounded = _divided(scaled.round(mode="half_away_from_zero"), power)
+    return rounded.zip_with((scaled.abs() < 2.0**52).fill_null(value=False), value)
 
 
 def read_numbers(texts: pl.Series) -> pl.Series:

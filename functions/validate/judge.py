@@ -50,7 +50,7 @@ def judge(report: dict[str, Any], checks: Checks) -> tuple[Verdict, list[Finding
 
 
 def _rejects(report: dict[str, Any], checks: Checks) -> Iterator[Finding]:
-    share = _share(report["rejected"], report["read"])
+    share = _share(report["rejected"], _judged(report))
     level = _level(report, checks, share > checks.max_reject_share)
     limit = checks.max_reject_share if level == "quarantine" else checks.warn_reject_share
     if share <= min(checks.warn_reject_share, checks.max_reject_share):
@@ -62,13 +62,13 @@ def _rejects(report: dict[str, Any], checks: Checks) -> Iterator[Finding]:
         level,
         round(share, 6),
         limit,
-        f"{_percent(share)} of {report['read']} readings were rejected, more than "
+        f"{_percent(share)} of {_judged(report)} readings were rejected, more than "
         f"{_percent(limit)}; most often: {most}.",
     )
 
 
 def _duplicates(report: dict[str, Any], checks: Checks) -> Iterator[Finding]:
-    share = _share(report["duplicates"], report["read"])
+    share = _share(report["duplicates"], _judged(report))
     limit = checks.max_duplicate_share
     if share > limit:
         yield Finding(
@@ -76,7 +76,7 @@ def _duplicates(report: dict[str, Any], checks: Checks) -> Iterator[Finding]:
             _level(report, checks, breach=True),
             round(share, 6),
             limit,
-            f"{_percent(share)} of {report['read']} readings have the key of another one, more "
+            f"{_percent(share)} of {_judged(report)} readings have the key of another one, more "
             f"than {_percent(limit)}: devices may share a name, or their clocks stand still.",
         )
 
@@ -99,7 +99,13 @@ def _completeness(report: dict[str, Any], checks: Checks) -> Iterator[Finding]:
 
 
 def _level(report: dict[str, Any], checks: Checks, breach: bool) -> Level:
-    return "quarantine" if breach and report["read"] >= checks.min_readings else "warn"
+    return "quarantine" if breach and _judged(report) >= checks.min_readings else "warn"
+
+
+def _judged(report: dict[str, Any]) -> int:
+    """Readings that shares are of: messages of another kind, set aside, say nothing of them."""
+    judged: int = report["read"] - report.get("set_aside", 0)
+    return judged
 
 
 def _share(part: int, whole: int) -> float:

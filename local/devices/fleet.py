@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from telemetry.contract.model import Column, Contract, Source
 
@@ -134,14 +135,24 @@ class SimulatedDevice:
             return _timestamp(self._clock, column)
         if column.type == "text":
             return self.thing if column.name in self.contract.key else "ok"
-        if column.type == "boolean":
-            return self._random.random() < 0.5
+        if column.type in ("boolean", "enum", "jsonb"):
+            return self._choice(column)
         low, high = _span(column)
         if column.type in ("smallint", "integer", "bigint"):
             return int(low) + self._sequence % max(1, int(high - low))
         position = self._walk.get(column.name, 0.5) + self._random.gauss(0, 0.005)
         self._walk[column.name] = position = min(0.95, max(0.05, position))
-        return round(low + position * (high - low), 3)
+        value = low + position * (high - low)
+        if steps := column.conversion:  # the range is of the table's unit, not the device's
+            value = (value * steps.divide - steps.add) / steps.multiply
+        return round(value, 3)
+
+    def _choice(self, column: Column) -> Any:
+        if column.type == "enum":
+            return self._random.choice(column.values)[0]
+        if column.type == "jsonb":
+            return {"sequence": self._sequence}
+        return self._random.random() < 0.5
 
     def _spoil(self, reading: dict[str, Any], kind: Kind) -> bool:
         """Make one kind of mess in a reading; whether it must still become a row."""
@@ -193,6 +204,8 @@ def _timestamp(moment: datetime, column: Column) -> Any:
     form = column.formats[0]
     if form == "iso8601":
         return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    if "%" in form:
+        return moment.astimezone(ZoneInfo(column.timezone)).strftime(form)
     microseconds = (moment - EPOCH) // timedelta(microseconds=1)
     return microseconds * PER_SECOND[form] // 10**6
 
@@ -200,7 +213,14 @@ def _timestamp(moment: datetime, column: Column) -> Any:
 def _resolution(contract: Contract) -> float:
     """Seconds that two readings must be apart to have different timestamps, as we write them."""
     forms = [column.formats[0] for column in contract.columns if column.type == "timestamp"]
-    return max((1 / min(PER_SECOND.get(form, 10**6), 10**6) for form in forms), default=0.0)
+    return max((1 / min(_per_second(form), 10**6) for form in forms), default=0.0)
+
+
+def _per_second(form: str) -> float:
+    """How many times of a format there are in a second."""
+    if "%" not in form or "%f" in form:
+        return PER_SECOND.get(form, 10**6)
+    return 1 if "%S" in form else 1 / 60
 
 
 def _put(target: dict[str, Any], path: tuple[str, ...], value: Any) -> None:

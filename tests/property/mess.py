@@ -10,12 +10,13 @@ from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
-from telemetry.contract import Column, Contract, Source, load_contract
+from telemetry.contract import Column, Contract, load_contract
+from workflow.units import resolve_units
 
 HERE = Path(__file__).parent
 SHIPPED = HERE.parent.parent / "contracts"
 CONTRACTS = {
-    path.stem: load_contract(path)
+    path.stem: resolve_units(load_contract(path))
     for path in (*sorted((HERE / "contracts").glob("*.toml")), *sorted(SHIPPED.glob("*.toml")))
 }
 
@@ -104,27 +105,103 @@ def values(column: Column) -> Values:
     fine: st.SearchStrategy[str]
     near: st.SearchStrategy[str]
     low, high = column.range
-    if column.type == "timestamp":
+    if column.type == "timestamp" and "%" in column.formats[0]:
+        fine = st.sampled_from(PATTERNED).map(quoted)
+        near = fine | st.sampled_from(NEARLY_PATTERNED).map(quoted) | TIMES.map(quoted) | EPOCHS
+    elif column.type == "timestamp":
         good = ["2026-03-01T12:00:00Z", "2026-03-01 12:00:01", "2026-03-01T13:00:00.5+0100"]
         epochs = ["1772366400", "1772366401.25", '"1772366400"', "0.5e1"]
         texts = [quoted(text) for text in good] if "iso8601" in column.formats else []
         fine = st.sampled_from([*texts, *(epochs if column.formats != ("iso8601",) else [])])
         near = TIMES.map(quoted) | EPOCHS | EPOCHS.map(quoted)
+    elif column.pattern is not None:
+        fine = st.from_regex(column.pattern, fullmatch=True).map(quoted)
+        near = fine.map(str.lower) | fine.map(lambda text: text[:-1] + '\\n"') | TEXTS.map(quoted)
     elif column.type == "text":
         fine = st.sampled_from(["a", "b", "é"]).map(quoted) | st.sampled_from(["7", "7.0", "true"])
         near = TEXTS.map(quoted)
     elif column.type == "boolean":
-        fine = near = st.sampled_from(["true", "false", "1", "0", '"yes"', '"F"', "1.0", '"0.0"'])
-    elif column.type == "float":
+        own = [json.dumps(word) for word in (*column.true_values, *column.false_values)]
+        usual = ["true", "false", "1", "0", '"yes"', '"F"', "1.0", '"0.0"']
+        fine = near = st.sampled_from([*usual, *own, *[word.upper() for word in own]])
+    elif column.type == "enum":
+        words = [json.dumps(word) for value, also in column.values for word in (value, *also)]
+        fine = st.sampled_from(words)
+        near = fine.map(str.upper) | fine.map(lambda word: word + ".0") | TEXTS.map(quoted)
+    elif column.type == "decimal":
+        fine, near = decimals(column)
+    elif column.type == "jsonb":
+        fine, near = JSON, JSON | SPELLED_JSON
+    elif column.type in ("real", "float"):
         some = st.floats(max(low or -1e9, -1e9), min(high or 1e9, 1e9)).map(repr)
         fine, near = some | some.map(quoted), NUMBERS | NUMBERS.map(quoted)
     else:
         some = st.integers(int(low or 0), int(low or 0) + 2).map(str)
         fine = some | some.map(quoted) | some.map(lambda text: text + ".0")
         near = NUMBERS | NUMBERS.map(quoted)
+    near |= dressed(column)
     markers = st.sampled_from([json.dumps(marker) for marker in column.missing] or ["null"])
     mess = st.one_of(markers, ODDITIES, NUMBERS, NOT_NUMBERS, TEXTS.map(quoted), SPELLED_TEXTS)
     return Values(fine, near | mess)
+
+
+PATTERNED = [
+    "01.03.2026 12:00:00", "1.3.2026 3:04:05", "28.02.2026 01:00:01", "28.02.2026 12:00:00",
+    "2603011200", "MAR 1, 2026 12:05 am", "mar 01, 2026 1:00 PM", "2026/060 12.00.00,5Z",
+    "2026/060 12.00.00,123456789+0130", "01.03.2026 13:01:30",
+]  # fmt: skip
+NEARLY_PATTERNED = [
+    "31.02.2026 12:00:00", "28.02.2026 01:00:00", "27.02.2026 12:00:00", "02.03.2026 00:00:00",
+ "01.03.2026 13:01:31", "29.03.2026 02:30:00", "25.10.2026 02:30:00", "28.02.2026 24:00:00", "01.03.26 12:00:00", "9903011200", "6903011200",
+    "6803011200", "260301120", "Mar 1, 2026 13:00 PM", "Mar 1, 2026 0:00 PM", "Foo 1, 2026 1:00 PM",
+    "2026/366 12.00.00,5Z", "2026/000 12.00.00,5Z", "0000/001 12.00.00,5Z", "2024/366 12.00.00,5+24",
+    "01.03.2026 12:00:00\n", "01.03.2026  12:00:00", "١.03.2026 12:00:00", "0001/001 00.00.00,0+0100",
+]  # fmt: skip
+JSON = st.recursive(
+    st.sampled_from(
+        ["null", "true", "1", "-0.0", "1E+2", '"x"', '""', "1e-999", "21.40", '"é\\n"']
+    ),
+    lambda inner: (
+        st.lists(inner, max_size=2).map(lambda items: "[ " + ",".join(items) + "]")
+        | st.lists(st.tuples(st.sampled_from(["a", "b", "\u00e9"]), inner), max_size=3).map(
+            lambda items: "{" + ", ".join(f"{quoted(k)} : {v}" for k, v in items) + "}"
+        )
+    ),
+    max_leaves=4,
+)
+SPELLED_JSON = st.sampled_from(
+    [
+        r'["\ud800"]', r'{"\udfff":1}', r'"\ud834\udd1e"', r'{"a\u0000":1}', r'["\u0000"]', "[1e1000]",
+        "1e999", "1e-1000", "1e-1001", "0e5000", "1" * 1000, "1" * 1001, "[" * 90 + "]" * 90,
+        r'{"a":1,"\u0061":2}', r'"\u007f\/"',
+    ]
+)  # fmt: skip
+
+
+def decimals(column: Column) -> tuple[st.SearchStrategy[str], st.SearchStrategy[str]]:
+    places = column.scale
+    low, high = column.range
+    least, most = (max(low or -9, -9) if places else 0), min(high or 99, 99)
+    some = st.decimals(least, most, places=places).map(str)
+    finer = st.decimals(-100, 100, places=places + 3).map(str)
+    digits = st.integers(-(10**40), 10**40).map(str)
+    shifted = st.tuples(finer, st.integers(-30, 30)).map(lambda pair: f"{pair[0]}e{pair[1]}")
+    near = NUMBERS | finer | digits | shifted
+    return some | some.map(quoted), near | near.map(quoted)
+
+
+def dressed(column: Column) -> st.SearchStrategy[str]:
+    """Numbers with the column's units and commas, and with others."""
+    bare = st.sampled_from(
+        ["21.4", "-3", "0.1", "1.250,5", "", "7.5", "1,5", "1,,5", "-,-", "1.5e1"]
+    )
+    comma = st.booleans() if column.decimal_comma else st.just(value=False)
+    units = st.sampled_from(
+        ["", " ", *column.attached, *(f" {u}" for u in column.attached), "m", "\u00a0V"]
+    )
+    return st.tuples(bare, comma, units).map(
+        lambda parts: quoted((parts[0].replace(".", ",") if parts[1] else parts[0]) + parts[2])
+    )
 
 
 ANYTHING = Values(st.sampled_from(["null", "1", '"x"', "[{}]", "{}"]), ODDITIES | NUMBERS)
@@ -160,33 +237,121 @@ def objects(draw: st.DrawFn, members: dict[str, Any]) -> str:
 
 def _tree(contract: Contract, scope: str) -> dict[str, Any]:
     tree: dict[str, Any] = {"unknown": ANYTHING}
+    if any(source.scope == "rest" for column in contract.columns for source in column.sources):
+        tree = {"unknown": Values(JSON, JSON | SPELLED_JSON), "other": Values(JSON, SPELLED_JSON)}
     for column in contract.columns:
         for source in column.sources:
             if source.scope == scope:
-                _plant(tree, source, values(column))
+                _plant(tree, source.path, values(column))
+            if scope == "reading" and source.scope == "place" and source.path == ("value",):
+                for metric in contract.melt if isinstance(contract.melt, tuple) else ():
+                    _plant(tree, metric.path, values(column))
+    if scope == "message":
+        for condition in contract.only:
+            if condition.source.scope == "message" and condition.values:
+                wanted = st.sampled_from([json.dumps(value) for value in condition.values])
+                _plant(tree, condition.source.path, Values(wanted, wanted | ODDITIES | NUMBERS))
+    if scope == "reading" and contract.shape == "senml":
+        tree |= SENML
+    if contract.melt == "numbers":
+        tree |= {"a": ANYTHING, "b": Values(NUMBERS, NUMBERS)}
     return tree
 
 
-def _plant(tree: dict[str, Any], source: Source, value: Values) -> None:
-    *parents, leaf = source.path
+SENML_NUMBERS = st.sampled_from(
+    [
+        "0", "1", "-5.25", "1.772366400e9", "1772366401", "268435456", "268435455", "1e30", "-0",
+        "1e400", "0.1", "1e-30", "12345678901234567890.5", "1e999999", "1e99999999999999999999",
+    ]
+)  # fmt: skip
+SENML = {
+    "bn": Values(st.sampled_from(['"a:"', '"b:"', '""']), ODDITIES | NUMBERS),
+    "bt": Values(SENML_NUMBERS, ODDITIES | SENML_NUMBERS.map(quoted)),
+    "bu": Values(st.sampled_from(['"Cel"', "null"]), ODDITIES),
+    "bv": Values(SENML_NUMBERS, ODDITIES),
+    "bs": Values(SENML_NUMBERS, ODDITIES),
+    "n": Values(st.sampled_from(['"t"', '"h"']), ODDITIES | NUMBERS),
+    "t": Values(SENML_NUMBERS, ODDITIES | SENML_NUMBERS.map(quoted)),
+    "v": Values(SENML_NUMBERS, ODDITIES | NUMBERS),
+}
+
+
+def _plant(tree: dict[str, Any], path: tuple[str, ...], value: Values) -> None:
+    *parents, leaf = path
     for name in parents:
         tree = tree.setdefault(name, {})
     tree[leaf] = value
 
 
+@st.composite
+def rows(draw: st.DrawFn, contract: Contract) -> str:
+    """An array with a value for each position, now and then one too many or too few."""
+    tree = _tree(contract, "reading")
+    parts = []
+    for name in contract.fields:
+        usual = tree.get(name, ANYTHING)
+        parts.append(draw(mostly(usual.fine, usual.any)))
+    change = draw(st.sampled_from([0, 0, 0, 0, 0, -1, -2, 1]))
+    parts = [*parts, "1"] if change > 0 else parts[: len(parts) + change]
+    return "[" + draw(BLANKS) + ",".join(parts) + "]"
+
+
+@st.composite
+def pairs(draw: st.DrawFn, contract: Contract) -> str:
+    """An array of names and values, some of them no pairs."""
+    parts = []
+    for name, value in sorted(_tree(contract, "reading").items()):
+        text = draw(mostly(value.fine, value.any))
+        usual = st.just(f"[{quoted(name)},{text}]")
+        odd = st.sampled_from(
+            ["5", "[]", "null", '["n"]', "[null,1]", "[5,1]", "[true,1]", "[[],1]"]
+        )
+        parts.append(draw(mostly(mostly(usual, st.just(f"[{quoted(name)},{text},1]")), odd)))
+    return "[" + ",".join(draw(st.permutations(parts))) + "]"
+
+
+@st.composite
+def keyed(draw: st.DrawFn, contract: Contract) -> str:
+    """An object of which each member is a reading."""
+    key = next(c for c in contract.columns for s in c.sources if s.path == ("key",))
+    value = next((c for c in contract.columns for s in c.sources if s.path == ("value",)), None)
+    one = objects(_tree(contract, "reading"))
+    item = (one | values(value).fine | values(value).any) if value else one
+    parts = []
+    for _ in range(draw(st.integers(0, 4))):
+        name = draw(mostly(values(key).fine, TEXTS.map(quoted)))
+        parts.append(f"{name if name.startswith(chr(34)) else quoted(name)}:{draw(item)}")
+    parts += draw(st.sampled_from([[], [], ['"device":"d"'], ['"device":{}']]))
+    return "{" + ",".join(parts) + "}"
+
+
+def arrays(contract: Contract) -> st.SearchStrategy[str]:
+    """What stands at the path of ``readings``."""
+    if contract.shape == "keyed":
+        return keyed(contract)
+    element = objects(_tree(contract, "reading"))
+    if contract.shape == "rows":
+        element = rows(contract)
+    if contract.shape == "pairs":
+        element = pairs(contract)
+    found = st.lists(mostly(element, ODDITIES | st.just("[]")), max_size=4).map(
+        lambda items: "[" + ",".join(items) + "]"
+    )
+    return mostly(found, element) if contract.shape == "pairs" else found
+
+
 def messages(contract: Contract) -> st.SearchStrategy[bytes]:
     """Payloads: mostly as the contract has them, some of them broken in some way."""
-    reading = objects(_tree(contract, "reading"))
     whole = _tree(contract, "reading") | _tree(contract, "message")
     text = objects(whole)
-    if contract.readings:
-        elements = st.lists(mostly(reading, ODDITIES), max_size=4)
-        array = elements.map(lambda items: "[" + ",".join(items) + "]")
+    if contract.readings == ():
+        text = mostly(arrays(contract), text)
+    elif contract.readings:
         tree = _tree(contract, "message")
         holder = tree
         for name in contract.readings[:-1]:
             holder = holder.setdefault(name, {})
-        holder[contract.readings[-1]] = mostly(array, ODDITIES)
+        holder[contract.readings[-1]] = mostly(arrays(contract), ODDITIES)
         text = mostly(objects(tree), text)
     good = text.map(lambda found: found.encode("utf-8", "surrogatepass"))
     return mostly(good, broken(good))

@@ -9,12 +9,14 @@ import base64
 import json
 import math
 import re
+import struct
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
+from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from telemetry.contract import Column, Contract, Source
+from telemetry.contract import Column, Condition, Contract, Source
 
 ENVELOPE = ("message_id", "topic", "client_id", "received_at", "payload")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -43,6 +45,7 @@ class Expected:
     duplicates: int = 0
     rejects: list[tuple[str | None, int | None, tuple[str, ...]]] = field(default_factory=list)
     empty_messages: int = 0
+    set_aside: int = 0
 
 
 def expect(raw: bytes, contract: Contract) -> Expected:
@@ -51,7 +54,12 @@ def expect(raw: bytes, contract: Contract) -> Expected:
     accepted = []
     for line in sorted(line for line in raw.split(b"\n") if line.strip()):
         envelope = _envelope(line)
-        for index, reading in _readings(envelope, contract, found):
+        readings = _readings(envelope, contract, found)
+        if readings is None:
+            found.read += 1
+            found.set_aside += 1
+            continue
+        for index, reading in readings:
             found.read += 1
             values, reasons = [], []
             if isinstance(reading, str):
@@ -59,7 +67,8 @@ def expect(raw: bytes, contract: Contract) -> Expected:
             else:
                 for column in contract.columns:
                     try:
-                        values.append(_clean(column, _raw(column, envelope, reading)))
+                        text = _raw(column, contract, envelope, reading)
+                        values.append(_clean(column, text, envelope["received_at"]))
                     except BadError as bad:
                         reasons.append(f"{bad}:{column.name}")
             if reasons:
@@ -103,6 +112,10 @@ def _envelope(line: bytes) -> dict[str, Any]:
 
 
 def _readings(envelope: dict[str, Any], contract: Contract, found: Expected) -> Any:
+    """Pairs of index and reading (or fault), or ``None`` for a message of another kind."""
+    conditions = [c for c in contract.only if c.source.scope == "envelope"]
+    if not all(_meets(c, envelope, None) for c in conditions):
+        return None
     try:
         text = envelope["payload"].decode()
     except UnicodeDecodeError:
@@ -111,18 +124,158 @@ def _readings(envelope: dict[str, Any], contract: Contract, found: Expected) -> 
         message = _json(text)
     except ValueError:
         return [(None, "not_json")]
-    if not isinstance(message, dict):
+    top = contract.readings == () and contract.shape != "keyed"
+    if not isinstance(message, dict) and not (top and isinstance(message, list)):
         return [(None, "not_an_object")]
-    array = _member(message, contract.readings) if contract.readings else None
-    if array is None:
-        return [(None, (message, message))]
-    if not isinstance(array, list):
+    if not all(_meets(c, envelope, message) for c in contract.only if c not in conditions):
+        return None
+    array = None if contract.readings is None else _member(message, contract.readings)
+    itself = array is message and contract.shape == "objects" and isinstance(array, dict)
+    if array is None or itself:
+        return _melt(contract, [(None, (message, message, {}))], alone=True)
+    if contract.shape == "keyed":
+        if not isinstance(array, dict):
+            return [(None, "not_an_object")]
+        parts = _keyed(contract, message, array)
+    elif not isinstance(array, list):
         return [(None, "not_an_array")]
-    found.empty_messages += not array
-    return [
-        (index, (message, item) if isinstance(item, dict) else "not_an_object")
-        for index, item in enumerate(array)
-    ]
+    elif contract.shape == "senml":
+        parts = _senml(message, array, envelope["received_at"])
+    elif contract.shape == "pairs" and array and all(map(_pair, array)):
+        return _melt(contract, [(None, (message, _of_pairs(array), {}))], alone=True)
+    else:
+        parts = [(index, _element(contract, message, item)) for index, item in enumerate(array)]
+    found.empty_messages += not parts
+    return _melt(contract, parts, alone=False)
+
+
+def _meets(condition: Condition, envelope: dict[str, Any], message: Any) -> bool:
+    source = condition.source
+    if source.scope == "message":
+        text = _text(_member(message, source.path))
+    else:
+        text = _text(_envelope_value(source, envelope))
+    if condition.present is not None:
+        return (text is not None) == condition.present
+    if text is None or text is NOT_A_VALUE:
+        return False
+    for value in condition.values:
+        if isinstance(value, bool):
+            if text == str(value).lower():
+                return True
+        elif isinstance(value, str):
+            if text == value:
+                return True
+        elif _number(text.strip(" \t\r\n")) == value:
+            return True
+    return False
+
+
+def _element(contract: Contract, message: Any, item: Any) -> Any:
+    if contract.shape == "objects":
+        return (message, item, {}) if isinstance(item, dict) else "not_an_object"
+    if contract.shape == "pairs":
+        sound = isinstance(item, list) and all(map(_pair, item))
+        return (message, _of_pairs(item), {}) if sound else "not_pairs"
+    if not isinstance(item, list):
+        return "not_an_array"
+    if len(item) > len(contract.fields):
+        return "too_many_fields"
+    return (message, {contract.fields[n]: item[n] for n in range(len(item))}, {})
+
+
+def _pair(item: Any) -> bool:
+    return isinstance(item, list) and len(item) == 2 and type(item[0]) is str
+
+
+def _of_pairs(pairs: Any) -> dict[str, Any]:
+    return dict(reversed([tuple(pair) for pair in pairs]))
+
+
+def _keyed(contract: Contract, message: Any, holder: dict[str, Any]) -> Any:
+    depth = len(contract.readings or ())
+    sources = [s for c in contract.columns for s in c.sources]
+    apart = [
+        s.path[depth] for s in sources
+        if s.scope == "message" and s.path[:depth] == contract.readings and s.path[depth:]
+    ]  # fmt: skip
+    plain = not contract.melt and any(s.scope == "place" and s.path[0] == "value" for s in sources)
+    parts = []
+    for index, (key, value) in enumerate(holder.items()):
+        if key in apart:
+            continue
+        if isinstance(value, dict):
+            parts.append((index, (message, value, {"key": key})))
+        elif plain:
+            parts.append((index, (message, {}, {"key": key, "value": value})))
+        else:
+            parts.append((index, "not_an_object"))
+    return parts
+
+
+def _senml(message: Any, pack: list[Any], arrived: int | None) -> Any:
+    parts: list[Any] = []
+    base = dict.fromkeys(("bn", "bt", "bu", "bv", "bs"))
+    for index, item in enumerate(pack):
+        if not isinstance(item, dict):
+            parts.append((index, "not_an_object"))
+            continue
+        base.update({name: item[name] for name in base if name in item})
+        if set(base) & set(item) and not {"v", "vs", "vb", "vd", "s"} & set(item):
+            continue
+        record = {name: value for name, value in item.items() if name not in base}
+        name = [part for part in (base["bn"], item.get("n")) if part is not None]
+        if name:
+            record["n"] = "".join(name) if all(type(part) is str for part in name) else []
+        if item.get("u") is None and base["bu"] is not None:
+            record["u"] = base["bu"]
+        for what in "vs":
+            if item.get(what) is not None:
+                record[what] = _added(base["b" + what], item[what])
+        time = _added(base["bt"], item.get("t"))
+        if time is None or (isinstance(time, Spelled) and float(time) < 268435456):
+            now = None if arrived is None else Spelled(Decimal(arrived) / 1000)
+            time = None if now is None else _added(now, time)
+        if time is not None or "t" in record:
+            record["t"] = time
+        parts.append((index, (message, record, {})))
+    return parts
+
+
+def _added(one: Any, other: Any) -> Any:
+    if one is None or other is None:
+        return other if one is None else one
+    if not isinstance(one, Spelled) or not isinstance(other, Spelled):
+        return []
+    with localcontext() as context:
+        context.prec = 40
+        try:
+            return Spelled(Decimal(one) + Decimal(other))
+        except ArithmeticError:
+            return []
+
+
+def _melt(contract: Contract, parts: Any, *, alone: bool) -> Any:
+    if contract.melt is None:
+        return parts
+    scopes = ("reading", "message") if alone else ("reading",)
+    used = {s.path[0] for c in contract.columns for s in c.sources if s.scope in scopes}
+    melted: list[Any] = []
+    for index, part in parts:
+        if isinstance(part, str):
+            melted.append((index, part))
+            continue
+        message, item, places = part
+        if contract.melt == "numbers":
+            metrics = {n: v for n, v in item.items() if isinstance(v, Spelled) and n not in used}
+        else:
+            metrics = {m.name: _member(item, m.path) for m in contract.melt}
+        metrics = {name: value for name, value in metrics.items() if value is not None}
+        if not metrics:
+            melted.append((index, "no_metric"))
+        for name, value in metrics.items():
+            melted.append((index, (message, item, {**places, "metric": name, "value": value})))
+    return melted
 
 
 class Spelled(str):
@@ -173,36 +326,122 @@ def _member(holder: Any, path: tuple[str, ...]) -> Any:
     return holder
 
 
-def _raw(column: Column, envelope: dict[str, Any], reading: Any) -> Any:
+def _raw(column: Column, contract: Contract, envelope: dict[str, Any], reading: Any) -> Any:
     """The text that a column is to be read from, or ``None``."""
-    message, item = reading
+    message, item, places = reading
     for source in column.sources:
-        text = _text(_value(source, envelope, message, item, column))
+        if column.type == "jsonb":
+            found = (
+                _unnamed(item, contract)
+                if source.scope == "rest"
+                else _value(source, envelope, message, item, places, column)
+            )
+            if found is not None:
+                return _json_text(found)
+            continue
+        text = _text(_value(source, envelope, message, item, places, column))
         if text is not None and not _is_missing(column, text):
-            return text
+            return _undressed(column, text)
     return None
 
 
-def _value(source: Source, envelope: Any, message: Any, item: Any, column: Column) -> Any:
+def _undressed(column: Column, text: Any) -> Any:
+    """A number without its unit, with a point for the first comma."""
+    if text is NOT_A_VALUE or not (column.attached or column.decimal_comma):
+        return text
+    text = text.strip(" \t\r\n")
+    for unit in sorted(column.attached, key=len, reverse=True):
+        if text.endswith(unit):
+            text = text[: -len(unit)].rstrip(" \t\u00a0\u202f")
+            break
+    return text.replace(",", ".", 1) if column.decimal_comma else text
+
+
+def _unnamed(item: dict[str, Any], contract: Contract) -> Any:
+    """What no other column takes of a reading."""
+    taken = [
+        source.path
+        for column in contract.columns
+        for source in column.sources
+        if source.scope == "reading" or (source.scope == "message" and not contract.readings)
+    ]
+    taken += [metric.path for metric in contract.melt or () if contract.melt != "numbers"]
+    if contract.readings:
+        taken.append(contract.readings)
+
+    def left(holder: dict[str, Any], above: tuple[str, ...]) -> dict[str, Any]:
+        kept = {}
+        for name, value in holder.items():
+            path = (*above, name)
+            if path in taken:
+                continue
+            if any(other[: len(path)] == path for other in taken):
+                inner = left(value, path) if isinstance(value, dict) else value
+                if inner is not None and inner != {}:
+                    kept[name] = inner
+            else:
+                kept[name] = value
+        return kept
+
+    return left(item, ()) or None
+
+
+def _json_text(value: Any) -> Any:
+    def spell(value: Any) -> str:
+        if isinstance(value, Spelled):
+            whole = format(Decimal(value), "f").lstrip("-").partition(".")
+            if Decimal(value) and max(len(whole[0]), len(whole[2])) > 1000:
+                raise ValueError("too many digits")
+            if not Decimal(value) and not -1000 <= Decimal(value).as_tuple().exponent < 1000:
+                raise ValueError("too many digits")
+            return str(value)
+        if isinstance(value, dict):
+            return "{" + ",".join(f"{spell(k)}:{spell(v)}" for k, v in value.items()) + "}"
+        if isinstance(value, list):
+            return "[" + ",".join(map(spell, value)) + "]"
+        text = json.dumps(value, ensure_ascii=False)
+        if isinstance(value, str) and "\x00" in value:
+            raise ValueError("U+0000")
+        text.encode()
+        return text
+
+    try:
+        return spell(value)
+    except ValueError:
+        return NOT_A_VALUE
+
+
+def _value(
+    source: Source, envelope: Any, message: Any, item: Any, places: Any, column: Column
+) -> Any:
     if source.scope == "reading":
         return _member(item, source.path)
     if source.scope == "message":
         return _member(message, source.path)
+    if source.scope == "place":
+        return places.get(source.path[0])
+    if source.scope == "constant":
+        return source.path[0]
+    if source.path[0] == "received_at" and column.type == "timestamp":
+        if envelope["received_at"] is None:
+            return None
+        try:
+            moment = EPOCH + timedelta(milliseconds=envelope["received_at"])
+        except OverflowError:
+            return None
+        return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return _envelope_value(source, envelope)
+
+
+def _envelope_value(source: Source, envelope: Any) -> Any:
     value = envelope[source.path[0]]
     if value is None:
         return None
     if len(source.path) > 1:
         levels = value.split("/")
         level = int(source.path[1])
-        return levels[level] if level < len(levels) else None
-    if source.path[0] == "received_at":
-        if column.type != "timestamp":
-            return Spelled(value)
-        try:
-            return (EPOCH + timedelta(milliseconds=value)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        except OverflowError:
-            return None
-    return value
+        return levels[level] if -len(levels) <= level < len(levels) else None
+    return Spelled(value) if source.path[0] == "received_at" else value
 
 
 def _text(value: Any) -> Any:
@@ -218,7 +457,7 @@ def _is_missing(column: Column, text: Any) -> bool:
         return False
     if column.type != "text":
         text = text.strip(" \t\r\n")
-    number = _number(text)
+    number = _number(_undressed(column, text))
     for marker in column.missing:
         if isinstance(marker, bool):
             same = text == str(marker).lower()
@@ -238,7 +477,7 @@ def _number(text: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _clean(column: Column, text: Any) -> Any:
+def _clean(column: Column, text: Any, received_at: int | None) -> Any:
     """The value. Raises :class:`BadError` where the reading is to be rejected."""
     value = None
     if text is not None:
@@ -247,10 +486,20 @@ def _clean(column: Column, text: Any) -> Any:
                 raise BadError("invalid")
             value = _read(column, text)
             low, high = column.range
+            if column.type == "decimal":
+                low = None if low is None else Decimal(str(low))
+                high = None if high is None else Decimal(str(high))
             if (low is not None and value < low) or (high is not None and value > high):
                 raise BadError("out_of_range")
             if column.max_length is not None and len(value) > column.max_length:
-                raise BadError("too_long")
+                if column.on_too_long == "truncate":
+                    value = value[: column.max_length]
+                else:
+                    raise BadError("too_long")
+            if column.type == "timestamp":
+                _judge_by_arrival(column, value, received_at)
+            if column.type == "real":
+                value = struct.unpack("f", struct.pack("f", value))[0]
         except BadError:
             if column.on_invalid == "reject":
                 raise
@@ -260,30 +509,106 @@ def _clean(column: Column, text: Any) -> Any:
     return value
 
 
+def _judge_by_arrival(column: Column, moment: datetime, received_at: int | None) -> None:
+    try:
+        arrival = EPOCH + timedelta(milliseconds=received_at)  # type: ignore[arg-type]
+    except (TypeError, OverflowError):
+        return
+    micros = timedelta(microseconds=1)
+    if column.max_age is not None and (arrival - moment) // micros > column.max_age:
+        raise BadError("too_old")
+    if column.max_future is not None and (moment - arrival) // micros > column.max_future:
+        raise BadError("in_future")
+
+
 def _read(column: Column, text: str) -> Any:
+    if column.type == "jsonb":
+        return text
     if column.type == "text":
-        if "\x00" in text:
+        if "\x00" in text or (column.pattern and not re.fullmatch(column.pattern, text)):
             raise BadError("invalid")
         return text
     text = text.strip(" \t\r\n")
+    if column.type == "enum":
+        return _meant(text, [(v, s) for v, also in column.values for s in (v, *also)])
     if column.type == "boolean":
-        return _boolean(text)
+        own = [(True, s) for s in column.true_values] + [(False, s) for s in column.false_values]
+        try:
+            return _meant(text, own)
+        except BadError:
+            return _boolean(text)
+    if column.type == "decimal":
+        return _decimal(column, text)
     if column.type == "timestamp":
         return _timestamp(column, text)
     number = _number(text)
-    if column.type == "float":
-        if number is None:
-            raise BadError("invalid")
-        return number + 0.0
+    if column.type in ("real", "float"):
+        return _double(column, number)
     if WHOLE.fullmatch(text) and -(2**63) <= int(text) < 2**63:
         whole = int(text)
-    elif number is None or not number.is_integer():
+    elif number is None:
         raise BadError("invalid")
     else:
+        number = _rounded(number, column.round)
+        if not number.is_integer():
+            raise BadError("invalid")
         whole = int(number)
     if not -(2 ** BITS[column.type]) <= whole < 2 ** BITS[column.type]:
         raise BadError("out_of_range")
     return whole
+
+
+def _double(column: Column, number: float | None) -> float:
+    if number is None:
+        raise BadError("invalid")
+    if column.conversion is not None:
+        steps = column.conversion
+        number = (number * steps.multiply + steps.add) / steps.divide
+    number = _rounded(number, column.round)
+    try:
+        struct.pack("f" if column.type == "real" else "d", number)
+    except OverflowError:
+        raise BadError("out_of_range") from None
+    if math.isinf(number):
+        raise BadError("out_of_range")
+    return number + 0.0
+
+
+def _rounded(number: float, digits: int | None) -> float:
+    if digits is None or not abs(number * 10.0**digits) < 2.0**52:
+        return number
+    whole = Decimal(number * 10.0**digits).quantize(Decimal(1), ROUND_HALF_UP)
+    return float(whole) / 10.0**digits
+
+
+def _decimal(column: Column, text: str) -> Decimal:
+    if not NUMBER.fullmatch(text):
+        raise BadError("invalid")
+    mantissa, _, exponent = text.lower().partition("e")
+    number, power = Decimal(mantissa), int(exponent or 0)
+    last = Decimal(1).scaleb(-column.scale)
+    if number == 0 or number.adjusted() + power < -100:
+        return Decimal(0).quantize(last)
+    if number.adjusted() + power > 100:
+        raise BadError("out_of_range")
+    exact = Context(prec=1000)
+    number = number.scaleb(power, exact).quantize(last, ROUND_HALF_UP, exact)
+    assert column.precision is not None
+    if abs(number) >= Decimal(10) ** (column.precision - column.scale):
+        raise BadError("out_of_range")
+    return number or Decimal(0).quantize(last)
+
+
+def _meant(text: str, spelled: list[tuple[Any, Any]]) -> Any:
+    for meaning, spelling in spelled:
+        if isinstance(spelling, bool):
+            spelling = str(spelling).lower()  # noqa: PLW2901
+        as_number = _number(spelling) if isinstance(spelling, str) else float(spelling)
+        if text.lower() == str(spelling).lower() and as_number is None:
+            return meaning
+        if as_number is not None and _number(text) == as_number:
+            return meaning
+    raise BadError("invalid")
 
 
 def _boolean(text: str) -> bool:
@@ -297,7 +622,10 @@ def _boolean(text: str) -> bool:
 def _timestamp(column: Column, text: str) -> datetime:
     for name in column.formats:
         try:
-            moment = _iso(text, column.timezone) if name == "iso8601" else _epoch(text, name)
+            if "%" in name:
+                moment = _patterned(text, name, column.timezone)
+            else:
+                moment = _iso(text, column.timezone) if name == "iso8601" else _epoch(text, name)
         except (ValueError, OverflowError):
             continue
         if moment is not None and FIRST <= moment <= LAST:
@@ -332,3 +660,50 @@ def _epoch(text: str, name: str) -> datetime | None:
     if number is None:
         return None
     return EPOCH + timedelta(microseconds=round(number * (10**6 / per_second)))
+
+
+MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+
+
+def _patterned(text: str, pattern: str, zone: str) -> datetime | None:
+    """Eats the text from the left, a directive at a time."""
+    found: dict[str, str] = {}
+    pieces = re.findall(r"%.|[^%]", pattern, re.DOTALL)
+    for at, piece in enumerate(pieces):
+        if len(piece) == 1 or piece == "%%":
+            if not text.startswith(piece[-1]):
+                return None
+            text = text[1:]
+            continue
+        follows = at + 1 < len(pieces) and len(pieces[at + 1]) == 2 and pieces[at + 1] != "%%"
+        two = r"\d\d" if follows else r"\d\d?"
+        kinds = {"Y": r"\d{4}", "j": r"\d{3}", "b": "[A-Za-z]{3}", "p": "[AaPp][Mm]", "y": r"\d\d"}
+        kinds |= {"f": r"\d{1,9}", "z": r"Z|[+-]\d\d(?::?[0-9]{2})?"}
+        match = re.match(kinds.get(piece[1], two), text, re.ASCII)
+        if match is None:
+            return None
+        found[piece[1]], text = match[0], text[match.end() :]
+    if text:
+        return None
+    year = (
+        int(found["Y"])
+        if "Y" in found
+        else int(found["y"]) + (1900 if found["y"] >= "69" else 2000)
+    )
+    hour = int(found.get("H", 0))
+    if "p" in found:
+        hour = int(found["I"])
+        if not 1 <= hour <= 12:
+            return None
+        hour = hour % 12 + 12 * (found["p"].lower() == "pm")
+    if "j" in found:
+        first = datetime(year, 1, 1, tzinfo=UTC)
+        date = first + timedelta(days=int(found["j"]) - 1)
+        if date.year != year or found["j"] == "000":
+            return None
+    else:
+        month = MONTHS.index(found["b"].lower()) + 1 if "b" in found else int(found["m"])
+        date = datetime(year, month, int(found["d"]), tzinfo=UTC)
+    rest = f"{hour:02}:{int(found.get('M', 0)):02}:{int(found.get('S', 0)):02}"
+    rest += "." + found["f"] if "f" in found else ""
+    return _iso(f"{date.year:04}-{date.month:02}-{date.day:02}T{rest}{found.get('z', '')}", zone)

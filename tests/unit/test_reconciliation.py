@@ -51,5 +51,13 @@ def test_a_message_delivered_again_is_shown_and_is_no_problem() -> None:
     assert found.problems() == []
 
 
+def test_messages_set_aside_are_accounted_for() -> None:
+    ledger = replace(LEDGER, read=103, set_aside=3)
+    receipt = replace(RECEIPT, readings=103)
+    assert replace(BALANCED, ledger=ledger, receipts=[receipt]).problems() == []
+    unread = replace(BALANCED, ledger=replace(ledger, set_aside=2), receipts=[receipt])
+    assert unread.problems() == ["103 readings read, 102 accounted for"]
+
+
 def test_an_empty_pipeline_balances() -> None:
     assert Reconciliation([], 0, 0, 0, 0, Ledger(), 0).problems() == []

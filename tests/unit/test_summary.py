@@ -39,6 +39,12 @@ def test_all_loaded_is_a_success_and_adds_up():
     assert "etl run" not in result["message"]
 
 
+def test_messages_set_aside_add_up_and_are_told():
+    result = judge(2, [loaded(0, set_aside=3), loaded(1)])
+    assert result["set_aside"] == 3
+    assert "3 set aside" in result["message"]
+
+
 def test_a_quarantined_batch_is_no_failure():
     rows = {"inserted": 0, "updated": 0, "unchanged": 0}
     result = judge(2, [loaded(0), loaded(1, "quarantined", **rows)])

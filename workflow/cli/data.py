@@ -59,6 +59,7 @@ def reconciliation_table(found: Reconciliation) -> Table:
     row("  rejected", None, ledger.rejected)
     for reason, count in ledger.rejected_by.items():
         row(f"    {reason}", None, count, "dim")
+    row("  set aside: messages of other kinds", None, ledger.set_aside or None)
     if ledger.quarantined:
         row("  held in quarantine", None, ledger.quarantined)
     table.add_section()

@@ -13,6 +13,7 @@ refused with a :class:`ContractError` that holds the statement a person would ru
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 from telemetry.contract.model import Column, ColumnType, Contract
@@ -22,6 +23,7 @@ __all__ = [
     "LEDGER",
     "ExistingColumn",
     "ExistingTable",
+    "check_name",
     "plan_grants",
     "plan_ledger",
     "plan_table",
@@ -43,13 +45,21 @@ _SQL_TYPES: dict[ColumnType, str] = {
     "smallint": "smallint",
     "integer": "integer",
     "bigint": "bigint",
+    "real": "real",
     "float": "double precision",
+    "decimal": "numeric",
     "boolean": "boolean",
+    # Text with a check: a value can be added or taken away at once, without rewriting a row. Of
+    # PostgreSQL's own enum types none can be taken away, and each must be made before the table.
+    "enum": "text",
+    "jsonb": "jsonb",
     # The short name is what people write; the long one is what the catalogue answers.
     "timestamp": "timestamp with time zone",
 }
 
-_LEDGER_COLUMNS = """\
+_BALANCE = "CHECK (read = accepted + duplicates + rejected + set_aside)"
+
+_LEDGER_COLUMNS = f"""\
     batch_id text PRIMARY KEY,
     raw_key text NOT NULL,
     execution text NOT NULL,
@@ -61,7 +71,8 @@ _LEDGER_COLUMNS = """\
     accepted bigint NOT NULL,
     duplicates bigint NOT NULL,
     rejected bigint NOT NULL,
-    rejected_by jsonb NOT NULL DEFAULT '{}',
+    set_aside bigint NOT NULL DEFAULT 0,
+    rejected_by jsonb NOT NULL DEFAULT '{{}}',
     inserted bigint NOT NULL,
     updated bigint NOT NULL,
     unchanged bigint NOT NULL,
@@ -69,9 +80,23 @@ _LEDGER_COLUMNS = """\
     max_time timestamptz,
     loaded_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT every_reading_is_accounted_for
-        CHECK (read = accepted + duplicates + rejected),
+        {_BALANCE},
     CONSTRAINT every_accepted_reading_is_a_row
         CHECK (status <> 'loaded' OR accepted = inserted + updated + unchanged)"""
+
+# A lock that waits for all loads is taken only where there is something to change.
+_EVOLVE_LEDGER = f"""\
+DO $evolve$ BEGIN
+    IF NOT EXISTS (
+        SELECT FROM pg_attribute
+        WHERE attrelid = {LEDGER!r}::regclass AND attname = 'set_aside' AND NOT attisdropped
+    ) THEN
+        ALTER TABLE {LEDGER}
+            ADD COLUMN set_aside bigint NOT NULL DEFAULT 0,
+            DROP CONSTRAINT IF EXISTS every_reading_is_accounted_for,
+            ADD CONSTRAINT every_reading_is_accounted_for {_BALANCE};
+    END IF;
+END $evolve$"""
 
 
 @dataclass(frozen=True)
@@ -95,6 +120,8 @@ class ExistingTable:
     key: tuple[str, ...]
     """Columns of the primary key, in order; empty where there is none."""
     comment: str | None = None
+    checks: tuple[str, ...] = ()
+    """Names of its check constraints."""
 
 
 def quote_name(name: str) -> str:
@@ -119,6 +146,8 @@ def qualified(contract: Contract) -> str:
 
 def sql_type(column: Column) -> str:
     """The column's type, as the catalogue writes it."""
+    if column.type == "decimal":
+        return f"numeric({column.precision},{column.scale})"
     return _SQL_TYPES[column.type]
 
 
@@ -140,10 +169,11 @@ def plan_table(contract: Contract, existing: ExistingTable | None) -> list[str]:
 
 
 def plan_ledger() -> list[str]:
-    """Statements that create the service schema and the ledger, where they are missing."""
+    """Statements that create the service schema and the ledger, or bring an older one forward."""
     return [
         f"CREATE SCHEMA IF NOT EXISTS {quote_name(SERVICE_SCHEMA)}",
         f"CREATE TABLE IF NOT EXISTS {LEDGER} (\n{_LEDGER_COLUMNS}\n)",
+        _EVOLVE_LEDGER,
         f"CREATE INDEX IF NOT EXISTS ledger_by_execution ON {LEDGER} (execution)",
         f"COMMENT ON TABLE {LEDGER} IS "
         + quote_text("One row per micro-batch, written in the transaction that loads its rows."),
@@ -163,6 +193,7 @@ def plan_grants(contract: Contract, database: str, role: str) -> list[str]:
 
 def _create_table(contract: Contract) -> str:
     lines = [f"    {_definition(contract, column)}" for column in contract.columns]
+    lines += [f"    {_check(column)}" for column in contract.columns if column.values]
     lines.append(f"    PRIMARY KEY ({_names(contract.key)})")
     body = ",\n".join(lines)
     return f"CREATE TABLE IF NOT EXISTS {qualified(contract)} (\n{body}\n)"
@@ -188,7 +219,46 @@ def _grow(contract: Contract, existing: ExistingTable) -> list[str]:
             )
         elif not (found.nullable or column.required or column.name in contract.key):
             statements.append(f"ALTER TABLE {table} ALTER COLUMN {name} DROP NOT NULL")
+        statements += _new_checks(table, column, existing)
     return statements
+
+
+def _new_checks(table: str, column: Column, existing: ExistingTable) -> list[str]:
+    """The check of an enum whose values have changed, in place of those made for it before.
+
+    ``NOT VALID``: rows loaded before are not looked at (nor is the table locked for long), and a
+    value that is no longer in the contract may stay in them.
+    """
+    name = check_name(column) if column.values else None
+    if name in existing.checks:
+        return []
+    old = [check for check in existing.checks if _is_check_of(column, check)]
+    changes = [f"DROP CONSTRAINT {quote_name(check)}" for check in old]
+    if name is not None:
+        changes.append(f"ADD {_check(column)} NOT VALID")
+    return [f"ALTER TABLE {table} {', '.join(changes)}"] if changes else []
+
+
+def check_name(column: Column) -> str:
+    """Name of an enum's constraint; it tells the values, so that other values have another one."""
+    values = "\0".join(value for value, _ in column.values)
+    digest = hashlib.sha256(f"{column.name}\0{values}".encode()).hexdigest()[:8]
+    return f"{_check_prefix(column)}{digest}"
+
+
+def _check_prefix(column: Column) -> str:
+    return f"{column.name[: NAME_BYTES - 15]}_is_one_"
+
+
+def _is_check_of(column: Column, check: str) -> bool:
+    prefix = _check_prefix(column)
+    return check.startswith(prefix) and len(check) == len(prefix) + 8
+
+
+def _check(column: Column) -> str:
+    values = ", ".join(quote_text(value) for value, _ in column.values)
+    name = quote_name(check_name(column))
+    return f"CONSTRAINT {name} CHECK ({quote_name(column.name)} IN ({values}))"
 
 
 def _refuse_destruction(contract: Contract, existing: ExistingTable) -> None:

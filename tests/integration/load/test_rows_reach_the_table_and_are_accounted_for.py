@@ -187,6 +187,15 @@ def test_counts_that_do_not_add_up_are_refused_by_the_ledger_itself(database, lo
     assert (database.rows(), database.ledger()) == ([], {})
 
 
+def test_messages_set_aside_are_in_the_ledger(database, load):
+    with pytest.raises(DatabaseRefusedError, match="every_reading_is_accounted_for"):
+        load("one", OLD, set_aside=2)
+    sums = database.query("SELECT count(*) FROM etl.ledger")
+    assert sums == [(0,)]
+    load("one", OLD, read=len(OLD) + 2, set_aside=2)
+    assert database.query("SELECT read - accepted, set_aside FROM etl.ledger") == [(2, 2)]
+
+
 def test_rows_that_a_trigger_drops_are_noticed(database, load):
     database.query(
         "CREATE FUNCTION telemetry.drop_row() RETURNS trigger LANGUAGE plpgsql AS "

@@ -36,6 +36,26 @@ def test_a_new_column_is_added_and_the_rows_stay(database: TelemetryDatabase):
     assert database.query(f"SELECT col_description('{TABLE}'::regclass, 5)") == [("[ppm]",)]
 
 
+def test_a_ledger_of_before_gets_what_is_new(database: TelemetryDatabase):
+    database.query(
+        "ALTER TABLE etl.ledger DROP CONSTRAINT every_reading_is_accounted_for, DROP set_aside, "
+        "ADD CONSTRAINT every_reading_is_accounted_for "
+        "CHECK (read = accepted + duplicates + rejected)"
+    )
+    columns = (
+        "batch_id, raw_key, execution, contract, contract_digest, status, messages, read, "
+        "accepted, duplicates, rejected, inserted, updated, unchanged"
+    )
+    row = "'', '', '', '', 'loaded', 1, %s, 1, 0, 0, 1, 0, 0"
+    database.query(f"INSERT INTO etl.ledger ({columns}) VALUES ('old', {row})", 1)
+    for _ in range(2):
+        database.migrate()
+    assert database.query("SELECT batch_id, set_aside FROM etl.ledger") == [("old", 0)]
+    database.query(f"INSERT INTO etl.ledger ({columns}, set_aside) VALUES ('new', {row}, 4)", 5)
+    with pytest.raises(psycopg2.errors.CheckViolation, match="every_reading_is_accounted_for"):
+        database.query(f"INSERT INTO etl.ledger ({columns}) VALUES ('bad', {row})", 5)
+
+
 def test_a_refused_change_leaves_all_as_it_was(database: TelemetryDatabase):
     changed = (*CONTRACT.columns[:2], column("value", "integer"), CONTRACT.columns[3])
     contract = grown(replace(CONTRACT, columns=changed), column("co2", "float"))

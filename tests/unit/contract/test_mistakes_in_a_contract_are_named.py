@@ -60,6 +60,24 @@ def test_the_good_one_is_good() -> None:
         ('key = ["id", "ts"]', 'key = ["ts", "id"]', "table.key", "put it last"),
         ("max_length = 20", "", "columns.id.max_length", "say 128"),
         ("max_length = 20", "max_length = 601", "table.key", "keep to 600"),
+        (
+            "max_length = 20",
+            "max_length = 20\non_too_long = 'truncate'",
+            "columns.id.on_too_long",
+            "remove it",
+        ),
+        (
+            'type = "text"\nmax_length = 20',
+            'type = "real"',
+            "columns.id.type",
+            "use bigint or text",
+        ),
+        (
+            'type = "text"\nmax_length = 20',
+            'type = "jsonb"',
+            "columns.id.type",
+            "use bigint or text",
+        ),
         ("max_length = 20", "max_length = 0", "columns.id.max_length", "write 1 up"),
         ("max_length = 20", "max_length = true", "columns.id.max_length", "write a whole number"),
         ('type = "timestamp"', 'type = "datetime"', "columns.ts.type", "use one of text, smallint"),
@@ -117,6 +135,47 @@ def test_a_slip_in_a_column_names_the_column(column: str, key: str, remedy: str)
         ("type = 'timestamp'\nformats = ['epoch_ms']\nfrom = '$received_at'", "formats"),
         ("type = 'timestamp'\ntimezone = 'Mars/Olympus'", "timezone"),
         ("type = 'float'\nfrom = 'v'", "from"),
+        ("type = 'decimal'", "precision"),
+        ("type = 'decimal'\nprecision = 39", "precision"),
+        ("type = 'decimal'\nprecision = 3\nscale = 4", "scale"),
+        ("type = 'float'\nscale = 4", "scale"),
+        ("type = 'enum'", "values"),
+        ("type = 'enum'\nvalues = []", "values"),
+        ("type = 'enum'\nvalues = ['a', ' b']", "values"),
+        ("type = 'enum'\nvalues = ['a', 'A']", "values"),
+        ("type = 'enum'\nvalues = {a = [1], b = ['1.0']}", "values"),
+        ("type = 'enum'\nvalues = {a = [{}]}", "values.a"),
+        ("type = 'text'\nvalues = ['a']", "values"),
+        ("type = 'boolean'\ntrue_values = [2]\nfalse_values = ['2.0']", "true_values"),
+        ("type = 'boolean'\ntrue_values = [nan]", "true_values"),
+        ("type = 'text'\npattern = '['", "pattern"),
+        ("type = 'text'\npattern = ''", "pattern"),
+        ("type = 'text'\npattern = '[[]'", "pattern"),
+        ("type = 'text'\npattern = '(?=a)b'", "pattern"),
+        ("type = 'text'\npattern = '(a)\\1'", "pattern"),
+        ("type = 'bigint'\npattern = 'a'", "pattern"),
+        ("type = 'text'\non_too_long = 'truncate'", "on_too_long"),
+        ("type = 'text'\nmax_length = 5\non_too_long = 'cut'", "on_too_long"),
+        ("type = 'float'\nattached = ['5 V']", "attached"),
+        ("type = 'float'\nattached = ['']", "attached"),
+        ("type = 'boolean'\ndecimal_comma = true", "decimal_comma"),
+        ("type = 'float'\nround = 16", "round"),
+        ("type = 'integer'\nround = 1", "round"),
+        ("type = 'decimal'\nprecision = 5\nround = 1", "round"),
+        ("type = 'float'\nunit_from = 'degF'", "unit"),
+        ("type = 'integer'\nunit = 'm'\nunit_from = 'mm'", "unit_from"),
+        ("type = 'timestamp'\nformats = '%Y-%m'", "formats"),
+        ("type = 'timestamp'\nformats = '%Y-%m-%d %Q'", "formats"),
+        ("type = 'timestamp'\nformats = '%Y-%m-%d %I'", "formats"),
+        ("type = 'timestamp'\nformats = '%Y-%m-%d %f'", "formats"),
+        ("type = 'timestamp'\nformats = '%Y-%m-%d %Y'", "formats"),
+        ("type = 'timestamp'\nformats = '%Y-%m-%d%'", "formats"),
+        ("type = 'timestamp'\nmax_age = '5 weeks'", "max_age"),
+        ("type = 'timestamp'\nmax_future = 5", "max_future"),
+        ("type = 'jsonb'\nfrom = '$topic'", "from"),
+        ("type = 'jsonb'\nfrom = ['w', '$rest']", "from"),
+        ("type = 'jsonb'\nmissing = ['']", "missing"),
+        ("type = 'text'\nfrom = '$rest'", "type"),
     ],
 )
 def test_a_rule_of_a_type_is_told(column: str, key: str) -> None:
@@ -141,7 +200,7 @@ def test_checks_are_checked(checks: str, key: str) -> None:
 
 
 def test_all_mistakes_are_told_at_once() -> None:
-    text = GOOD.replace("lab/+", "lab").replace('"float"', '"real"') + "colour = 'red'"
+    text = GOOD.replace("lab/+", "lab").replace('"float"', '"double"') + "colour = 'red'"
     assert len(complaints(text)) == 3
 
 

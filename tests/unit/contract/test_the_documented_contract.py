@@ -3,25 +3,64 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 from typing import get_args
 
+from functions.transform.clean import clean
+from functions.transform.copy import copy_csv
 from telemetry.contract import parse_contract
-from telemetry.contract.model import ColumnType, TimestampFormat
+from telemetry.contract.message import MESSAGE_KEYS
+from telemetry.contract.model import ColumnType, Shape, TimestampFormat
 from telemetry.contract.parse import COLUMN_KEYS
+from telemetry.contract.patterns import DIRECTIVES
+from tests.unit.transform.envelopes_for import line
+from workflow.units import resolve_units
 
 PAGE = (Path(__file__).parents[3] / "docs" / "contract.md").read_text(encoding="utf-8")
 
 
 def test_the_example_is_a_sound_contract() -> None:
-    (example,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    example, *_ = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
     contract = parse_contract(example.encode(), "docs/contract.md")
     assert contract.readings == ("data", "readings")
-    assert all(key in example for key in COLUMN_KEYS)
+    for key in COLUMN_KEYS:
+        assert f"\n{key} = " in PAGE, key
 
 
 def test_every_type_format_and_reason_is_on_the_page() -> None:
     reasons = ("not_utf8", "not_json", "not_an_object", "not_an_array", "missing:<column>")
     reasons += ("invalid:<column>", "out_of_range:<column>", "too_long:<column>")
+    reasons += ("too_old:<column>", "in_future:<column>")
+    reasons += ("not_pairs", "too_many_fields", "no_metric")
     for word in (*get_args(ColumnType), *get_args(TimestampFormat), *reasons):
         assert f"`{word}`" in PAGE, word
+    for letter in DIRECTIVES:
+        assert f"`%{letter}`" in PAGE, letter
+
+
+def test_every_key_of_a_message_and_every_shape_is_on_the_page() -> None:
+    for word in MESSAGE_KEYS:
+        assert f"\n{word} = " in PAGE, word
+    for shape in get_args(Shape):
+        assert f'`"{shape}"`' in PAGE, shape
+
+
+def test_every_example_with_messages_gives_the_rows_that_stand_below_it() -> None:
+    blocks = re.findall(r"^```(\w+)\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+    three = zip(blocks, blocks[1:], blocks[2:], strict=False)
+    examples = [(a, b, c) for (_, a), (kind, b), (_, c) in three if kind == "json"]
+    assert len(examples) > 7
+    for toml, messages, rows in examples:
+        columns = tomllib.loads(toml)["columns"]
+        key = [name for name, column in columns.items() if column.get("required")]
+        head = f'name = "page"\ntopic = "lab/+"\n[table]\nname = "page"\nkey = {key}\n'
+        sized = re.sub(r'type = "text"(?!\nmax_length)', 'type = "text"\nmax_length = 64', toml)
+        contract = resolve_units(parse_contract((head + sized).encode(), "docs/contract.md"))
+        payloads = re.split(r"\n(?=\{)", messages.strip())
+        raw = b"\n".join(
+            line(text.encode(), number, topic="lab/box-7") for number, text in enumerate(payloads)
+        )
+        batch = clean(raw, contract)
+        assert batch.rejects == []
+        assert copy_csv(batch.rows).decode() == rows

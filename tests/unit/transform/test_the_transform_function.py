@@ -65,6 +65,7 @@ def test_it_answers_with_a_reference_and_the_counts(run: Any) -> None:
         "accepted": 1,
         "duplicates": 1,
         "rejected": 2,
+        "set_aside": 0,
     }
 
 

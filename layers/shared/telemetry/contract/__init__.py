@@ -10,25 +10,44 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from telemetry.contract.model import Checks, Column, Contract, Source
+from telemetry.contract.conversions import UNITS_FILE, needs_conversions, with_conversions
+from telemetry.contract.model import Checks, Column, Condition, Contract, Metric, Source
 from telemetry.contract.parse import parse_contract
 from telemetry.errors import ContractError
 
-__all__ = ["Checks", "Column", "Contract", "Source", "load_contract", "parse_contract"]
+__all__ = [
+    "Checks",
+    "Column",
+    "Condition",
+    "Contract",
+    "Metric",
+    "Source",
+    "load_contract",
+    "parse_contract",
+]
 
 
 def load_contract(path: Path | None = None) -> Contract:
     """Read and check a contract file; without a path, the one packaged with the function.
 
     Lambda unpacks a function's zip into ``$LAMBDA_TASK_ROOT``; ``contract.toml`` lies at its root.
+    Where a column is converted from another unit, ``units.json`` beside it has the numbers; a
+    contract read from a path has none until ``workflow.units`` works them out.
     Raises ``ContractError`` where the file can't be read or breaks a rule.
     """
     where = path or Path(os.environ.get("LAMBDA_TASK_ROOT", ".")) / "contract.toml"
+    text = _read(where)
+    contract = parse_contract(text, where.name)
+    if path is None and needs_conversions(contract):
+        return with_conversions(contract, _read(where.with_name(UNITS_FILE)))
+    return contract
+
+
+def _read(where: Path) -> bytes:
     try:
-        text = where.read_bytes()
+        return where.read_bytes()
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise ContractError(
             f"{where}: can't be read ({reason}); give the path of a contract file"
         ) from error
-    return parse_contract(text, where.name)

@@ -5,9 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-ColumnType = Literal["text", "smallint", "integer", "bigint", "float", "boolean", "timestamp"]
+ColumnType = Literal[
+    "text",
+    "smallint",
+    "integer",
+    "bigint",
+    "real",
+    "float",
+    "decimal",
+    "boolean",
+    "enum",
+    "timestamp",
+    "jsonb",
+]
 OnConflict = Literal["keep_first", "keep_last"]
 OnInvalid = Literal["reject", "null"]
+Shape = Literal["objects", "rows", "pairs", "senml", "keyed"]
+OnTooLong = Literal["invalid", "truncate"]
+Form = Literal["text", "json"]
+Marker = str | float | bool
+"""What a device may send for something, compared as a number where both are numbers."""
 TimestampFormat = Literal["iso8601", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns"]
 
 
@@ -17,11 +34,48 @@ class Source:
 
     ``scope`` is ``reading`` (the unnested element), ``message`` (the enclosing message) or
     ``envelope`` (``path`` is then one of ``topic``, ``client_id``, ``received_at``,
-    ``message_id``, or ``("topic", "2")`` for a segment of the topic, counted from 0).
+    ``message_id``, or ``("topic", "2")`` for a segment of the topic, counted from 0, from the end
+    where negative). ``place`` is what a reading came under: ``key``, ``metric`` or ``value``.
+    ``constant`` has the raw text itself as its path. ``rest`` is the members of the reading that
+    no other column takes.
     """
 
-    scope: Literal["reading", "message", "envelope"]
+    scope: Literal["reading", "message", "envelope", "place", "constant", "rest"]
     path: tuple[str, ...]
+    form: Form = "text"
+    """``json``: the value's JSON text, whatever it is; ``text``: a single value's own text."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a message must have to be one of those that hold readings."""
+
+    source: Source
+    """Of scope ``message`` or ``envelope``."""
+    values: tuple[str | float | bool, ...] = ()
+    """It is one of these; numbers are compared as numbers."""
+    present: bool | None = None
+    """Instead of values: whether it is there and not null."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A member that becomes a reading of its own in a narrow table."""
+
+    name: str
+    path: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """Makes one unit of another: ``(value * multiply + add) / divide``, in doubles.
+
+    Two steps of whole numbers and one division give 20 for 68 °F; one factor would give 20.00...04.
+    """
+
+    multiply: float
+    add: float = 0.0
+    divide: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -36,16 +90,42 @@ class Column:
     """A reading without a value here is rejected."""
     on_invalid: OnInvalid = "reject"
     """What an unreadable or out-of-range value does: reject the reading, or become NULL."""
-    missing: tuple[str | float | bool, ...] = ("",)
+    missing: tuple[Marker, ...] = ("",)
     """Values that mean "no value", compared as numbers where both are numbers."""
     range: tuple[float | None, float | None] = (None, None)
     """Inclusive limits of a number; ``None`` is open."""
     max_length: int | None = None
     """Longest text, in characters."""
-    formats: tuple[TimestampFormat, ...] = ("iso8601",)
+    on_too_long: OnTooLong = "invalid"
+    """Whether a longer text is a fault, or cut to ``max_length`` characters and counted."""
+    pattern: str | None = None
+    """Regular expression that the whole text must match."""
+    precision: int | None = None
+    """Digits of a decimal, ``scale`` of them after the point."""
+    scale: int = 0
+    values: tuple[tuple[str, tuple[Marker, ...]], ...] = ()
+    """What an enum may be, each with its other spellings."""
+    true_values: tuple[Marker, ...] = ()
+    false_values: tuple[Marker, ...] = ()
+    """What else, or what instead, stands for true and for false."""
+    attached: tuple[str, ...] = ()
+    """Units that may stand behind a number, and are taken off."""
+    decimal_comma: bool = False
+    round: int | None = None
+    """Digits after the point that a number is rounded to, half away from zero."""
+    formats: tuple[str, ...] = ("iso8601",)
+    """Each a :data:`TimestampFormat` or a pattern with ``%`` in it, tried in order."""
     timezone: str = "UTC"
     """Zone of timestamps that carry none (IANA name)."""
+    max_age: int | None = None
+    """Microseconds that a time may lie before the arrival of its message."""
+    max_future: int | None = None
+    """Microseconds that a time may lie after the arrival of its message."""
     unit: str | None = None
+    unit_from: str | None = None
+    """Unit that devices send in, where it isn't ``unit``."""
+    conversion: Conversion | None = None
+    """From ``unit_from`` to ``unit``: worked out when the contract is packaged."""
     description: str = ""
 
 
@@ -78,7 +158,16 @@ class Contract:
     columns: tuple[Column, ...]
     on_conflict: OnConflict = "keep_first"
     readings: tuple[str, ...] | None = None
-    """Path of the array to unnest; ``None``, or absent in a message: the message is one reading."""
+    """Path of the array to unnest; ``None``, or absent in a message: the message is one reading.
+    The empty path is the payload itself."""
+    shape: Shape = "objects"
+    """What stands there: see ``docs/contract.md``."""
+    fields: tuple[str, ...] = ()
+    """Names of the positions of a row, where ``shape`` is ``rows``."""
+    melt: tuple[Metric, ...] | Literal["numbers"] | None = None
+    """Members that become readings of their own: the listed ones, or every number not used."""
+    only: tuple[Condition, ...] = ()
+    """A message that breaks one of these is of another kind, and is set aside."""
     checks: Checks = field(default_factory=Checks)
     description: str = ""
     digest: str = ""

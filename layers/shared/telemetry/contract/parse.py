@@ -10,34 +10,30 @@ from __future__ import annotations
 import hashlib
 import math
 import tomllib
-from typing import Any, TypeVar, cast, get_args
+from dataclasses import replace
+from typing import Any, get_args
 
+from telemetry.contract.column import ONLY_FOR, VALUE_KEYS, value_keys
+from telemetry.contract.message import read_message
 from telemetry.contract.model import (
     Checks,
     Column,
     ColumnType,
     Contract,
+    Marker,
     OnConflict,
     OnInvalid,
     Source,
     TimestampFormat,
 )
-from telemetry.contract.rules import Problem, broken_rules
-from telemetry.contract.sources import SourceSyntaxError, parse_path, parse_source
+from telemetry.contract.problems import Problem
+from telemetry.contract.reader import Reader as _Reader
+from telemetry.contract.reader import finite as _finite
+from telemetry.contract.rules import broken_rules
+from telemetry.contract.sources import SourceSyntaxError, parse_source
 from telemetry.errors import ContractError
 
 __all__ = ["parse_contract"]
-
-T = TypeVar("T")
-
-_WORDS: dict[type, str] = {
-    str: "a text",
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    list: "a list",
-    dict: "a table",
-}
 
 
 def parse_contract(text: bytes, source: str) -> Contract:
@@ -59,62 +55,6 @@ def parse_contract(text: bytes, source: str) -> Contract:
     return contract
 
 
-class _Reader:
-    """Takes typed values out of TOML tables and notes what is wrong with them."""
-
-    def __init__(self) -> None:
-        self.problems: list[Problem] = []
-        self.broken: set[str] = set()
-
-    def note(self, key: str, sentence: str) -> None:
-        self.problems.append(Problem(key, sentence))
-
-    def take(self, table: dict[str, Any], where: str, key: str, kind: type[T], default: T) -> T:
-        """The value of ``key`` if it is of ``kind``, else the default, with a note."""
-        if key not in table:
-            return default
-        value = table[key]
-        if kind is float and type(value) is int:
-            value = float(value)
-        if type(value) is kind:
-            return value
-        self.note(f"{where}{key}", f"{value!r} is not right here; write {_WORDS[kind]}")
-        return default
-
-    def require(self, table: dict[str, Any], where: str, key: str) -> str:
-        if key not in table:
-            self.note(f"{where}{key}", "is missing; add it")
-        return self.take(table, where, key, str, "")
-
-    def choose(self, table: dict[str, Any], where: str, key: str, of: Any, default: T) -> T:
-        """The value of ``key`` if it is one of the words of the ``Literal`` type ``of``."""
-        choices = get_args(of)
-        value = self.take(table, where, key, str, choices[0])
-        if key not in table:
-            return default
-        if value not in choices:
-            wanted = ", ".join(choices)
-            self.note(f"{where}{key}", f"{value!r} is not a {key}; use one of {wanted}")
-            return default
-        return cast("T", value)
-
-    def texts(self, table: dict[str, Any], where: str, key: str) -> list[str]:
-        """A list of texts; a single text is a list of one."""
-        value = table.get(key, [])
-        values = [value] if isinstance(value, str) else value
-        if isinstance(values, list) and all(isinstance(item, str) for item in values):
-            if key in table and not values:
-                self.note(f"{where}{key}", "is empty; name at least one or leave it out")
-            return values
-        self.note(f"{where}{key}", f"{value!r} is not right here; write a list of texts")
-        return []
-
-    def only(self, table: dict[str, Any], where: str, known: tuple[str, ...]) -> None:
-        for key in table:
-            if key not in known:
-                self.note(f"{where}{key}", f"is not known here; use one of {', '.join(known)}")
-
-
 def _contract(reader: _Reader, tables: dict[str, Any], digest: str) -> Contract:
     reader.only(
         tables, "", ("name", "description", "topic", "table", "message", "columns", "checks")
@@ -122,7 +62,6 @@ def _contract(reader: _Reader, tables: dict[str, Any], digest: str) -> Contract:
     table = reader.take(tables, "", "table", dict, {})
     reader.only(table, "table.", ("name", "schema", "key", "on_conflict"))
     message = reader.take(tables, "", "message", dict, {})
-    reader.only(message, "message.", ("readings",))
     if "key" not in table:
         reader.note("table.key", "is missing; list the columns that identify a reading")
     columns = reader.take(tables, "", "columns", dict, {})
@@ -134,27 +73,17 @@ def _contract(reader: _Reader, tables: dict[str, Any], digest: str) -> Contract:
         table=reader.require(table, "table.", "name"),
         key=tuple(reader.texts(table, "table.", "key")),
         on_conflict=reader.choose(table, "table.", "on_conflict", OnConflict, "keep_first"),
-        readings=_readings(reader, message),
+        **read_message(reader, message),
         columns=tuple(_column(reader, name, value) for name, value in columns.items()),
         checks=_checks(reader, reader.take(tables, "", "checks", dict, {})),
         digest=digest,
     )
 
 
-def _readings(reader: _Reader, message: dict[str, Any]) -> tuple[str, ...] | None:
-    text = reader.take(message, "message.", "readings", str, "")
-    if "readings" not in message:
-        return None
-    try:
-        return parse_path(text)
-    except SourceSyntaxError as error:
-        reader.note("message.readings", str(error))
-        return None
-
-
 COLUMN_KEYS = (
     "type",
     "from",
+    "constant",
     "required",
     "on_invalid",
     "missing",
@@ -163,6 +92,7 @@ COLUMN_KEYS = (
     "formats",
     "timezone",
     "unit",
+    *VALUE_KEYS,
     "description",
 )
 
@@ -180,7 +110,7 @@ def _column(reader: _Reader, name: str, table: Any) -> Column:
     column = Column(
         name=name,
         type=column_type,
-        sources=_sources(reader, where, table, name),
+        sources=_sources(reader, where, table, name, column_type),
         required=reader.take(table, where, "required", bool, False),
         on_invalid=reader.choose(table, where, "on_invalid", OnInvalid, "reject"),
         missing=_missing(reader, where, table),
@@ -191,6 +121,7 @@ def _column(reader: _Reader, name: str, table: Any) -> Column:
         formats=_formats(reader, where, table),
         timezone=reader.take(table, where, "timezone", str, "UTC"),
         unit=reader.take(table, where, "unit", str, "") or None,
+        **value_keys(reader, where, table),
         description=reader.take(table, where, "description", str, ""),
     )
     problems = [*reader.problems[before:], *_not_for_this_type(where, table, column_type)]
@@ -200,44 +131,48 @@ def _column(reader: _Reader, name: str, table: Any) -> Column:
     return column
 
 
-_ONLY_FOR: dict[str, tuple[str, ...]] = {
-    "range": ("smallint", "integer", "bigint", "float"),
-    "max_length": ("text",),
-    "formats": ("timestamp",),
-    "timezone": ("timestamp",),
-}
-
-
 def _not_for_this_type(where: str, table: dict[str, Any], column_type: str) -> list[Problem]:
     return [
         Problem(
             f"{where}{key}", f"says nothing about a {column_type}; it is for {', '.join(types)}"
         )
-        for key, types in _ONLY_FOR.items()
+        for key, types in ONLY_FOR.items()
         if key in table and column_type not in types
     ]
 
 
-def _sources(reader: _Reader, where: str, table: dict[str, Any], name: str) -> tuple[Source, ...]:
+def _sources(
+    reader: _Reader, where: str, table: dict[str, Any], name: str, column_type: str
+) -> tuple[Source, ...]:
     sources = []
-    for text in reader.texts(table, where, "from") or [name]:
+    for text in reader.texts(table, where, "from") or ([] if "constant" in table else [name]):
         try:
-            sources.append(parse_source(text))
+            source = parse_source(text)
         except SourceSyntaxError as error:
             reader.note(f"{where}from", str(error))
+            continue
+        sources.append(replace(source, form="json") if column_type == "jsonb" else source)
+    if "constant" in table:
+        sources.append(Source("constant", (_constant(reader, where, table["constant"]),)))
     return tuple(sources)
 
 
-def _missing(reader: _Reader, where: str, table: dict[str, Any]) -> tuple[str | float | bool, ...]:
+def _constant(reader: _Reader, where: str, value: Any) -> str:
+    """A constant as the raw text that a device would have sent."""
+    if type(value) is bool:
+        return "true" if value else "false"
+    if type(value) in (str, int, float) and _finite(value):
+        return str(value)
+    reader.note(f"{where}constant", f"{value!r} is not right here; write a text, number or true")
+    return ""
+
+
+def _missing(reader: _Reader, where: str, table: dict[str, Any]) -> tuple[Marker, ...]:
     values = reader.take(table, where, "missing", list, [""])
     for value in values:
         if type(value) not in (str, int, float, bool) or not _finite(value):
             reader.note(f"{where}missing", f"{value!r} can't be a marker; use texts, numbers, true")
     return tuple(values)
-
-
-def _finite(value: Any) -> bool:
-    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _range(reader: _Reader, where: str, table: dict[str, Any]) -> tuple[float | None, float | None]:
@@ -255,17 +190,20 @@ def _range(reader: _Reader, where: str, table: dict[str, Any]) -> tuple[float | 
     return (None if low == -math.inf else low, None if high == math.inf else high)
 
 
-def _formats(reader: _Reader, where: str, table: dict[str, Any]) -> tuple[TimestampFormat, ...]:
+def _formats(reader: _Reader, where: str, table: dict[str, Any]) -> tuple[str, ...]:
     if "formats" not in table:
         return ("iso8601",)
     known = get_args(TimestampFormat)
     formats = reader.texts(table, where, "formats")
     for name in formats:
-        if name not in known:
+        if name not in known and "%" not in name:
+            wanted = ", ".join(known)
             reader.note(
-                f"{where}formats", f"{name!r} is not a format; use some of {', '.join(known)}"
+                f"{where}formats",
+                f"{name!r} is not a format; use some of {wanted}, or a pattern such as '%Y-%m-%d'",
             )
-    return tuple(name for name in known if name in formats)
+    patterns = [name for name in dict.fromkeys(formats) if name not in known]
+    return (*(name for name in known if name in formats), *patterns)
 
 
 def _checks(reader: _Reader, table: dict[str, Any]) -> Checks:

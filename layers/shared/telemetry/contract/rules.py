@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from telemetry.contract.column_rules import VALUE_RULES
 from telemetry.contract.model import Column, Contract
+from telemetry.contract.problems import Problem
 
 __all__ = ["Problem", "broken_rules"]
 
@@ -32,15 +33,6 @@ INTEGER_BITS = {"smallint": 15, "integer": 31, "bigint": 63}
 _IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]*\Z")
 _NAME = re.compile(r"[a-z][a-z0-9-]*(_[a-z0-9-]+)*\Z")
 _TOPIC_LEVEL = re.compile(r"[A-Za-z0-9_.:@=-]+\Z")
-
-
-class Problem(NamedTuple):
-    """One thing wrong with a contract."""
-
-    key: str
-    """Dotted path of the entry in the file, such as ``columns.ts.type``."""
-    sentence: str
-    """What is wrong and what to do about it."""
 
 
 def broken_rules(contract: Contract, *, skip: frozenset[str] = frozenset()) -> Iterator[Problem]:
@@ -132,8 +124,15 @@ def key_is_made_of_required_columns(contract: Contract) -> Iterator[Problem]:
             yield Problem("table.key", f"{name!r} is not a column; add [columns.{name}]")
         elif not columns[name].required:
             yield Problem(f"columns.{name}.required", "is in the key; write required = true")
-        elif columns[name].type == "float":
-            yield Problem(f"columns.{name}.type", "a float can't be in the key; use bigint or text")
+        elif columns[name].type in ("real", "float", "jsonb"):
+            kind = columns[name].type
+            yield Problem(
+                f"columns.{name}.type", f"a {kind} can't be in the key; use bigint or text"
+            )
+        elif columns[name].on_too_long == "truncate":
+            yield Problem(
+                f"columns.{name}.on_too_long", "would make one of two keys; remove it in the key"
+            )
     if len(set(contract.key)) < len(contract.key):
         yield Problem("table.key", "names a column twice; name each once")
     if len(contract.key) > MAX_KEY_COLUMNS:
@@ -157,6 +156,11 @@ def key_texts_fit_an_index(contract: Contract) -> Iterator[Problem]:
                 f"columns.{column.name}.max_length", "a text in the key needs one; say 128"
             )
     total = sum(column.max_length or 0 for column in texts)
+    total += sum(
+        max((len(value) for value, _ in column.values), default=0)
+        for column in contract.columns
+        if column.name in contract.key
+    )
     if total > MAX_KEY_CHARACTERS:
         yield Problem(
             "table.key", f"its texts may take {total} characters; keep to {MAX_KEY_CHARACTERS}"
@@ -170,6 +174,21 @@ def columns_read_different_things(contract: Contract) -> Iterator[Problem]:
         first = seen.setdefault((column.type, column.sources), column.name)
         if first != column.name:
             yield Problem(f"columns.{column.name}.from", f"is the same as {first}'s; remove one")
+
+
+def places_are_there(contract: Contract) -> Iterator[Problem]:
+    """``$key`` is of a keyed object, ``$metric`` of a melted reading, ``$value`` of either."""
+    places = {"metric": contract.melt is not None, "key": contract.shape == "keyed"}
+    places["value"] = any(places.values())
+    for column in contract.columns:
+        for source in column.sources:
+            (name, *_) = source.path
+            if source.scope == "place" and not places[name]:
+                wanted = "shape = 'keyed'" if name == "key" else "melt = [...]"
+                yield Problem(
+                    f"columns.{column.name}.from",
+                    f"${name} is not known here; add {wanted} to [message]",
+                )
 
 
 def checks_are_shares(contract: Contract) -> Iterator[Problem]:
@@ -228,7 +247,7 @@ def length_is_positive(column: Column) -> Iterator[Problem]:
 
 def formats_are_told_apart(column: Column) -> Iterator[Problem]:
     """Two epoch formats can't be told apart by the number alone."""
-    epochs = [name for name in column.formats if name != "iso8601"]
+    epochs = [name for name in column.formats if name.startswith("epoch_")]
     if len(epochs) > 1:
         yield Problem(
             f"columns.{column.name}.formats", f"{' and '.join(epochs)} look alike; keep one"
@@ -271,6 +290,7 @@ CONTRACT_RULES: tuple[Callable[[Contract], Iterator[Problem]], ...] = (
     time_is_last_in_the_key,
     key_texts_fit_an_index,
     columns_read_different_things,
+    places_are_there,
     checks_are_shares,
 )
 COLUMN_RULES: tuple[Callable[[Column], Iterator[Problem]], ...] = (
@@ -281,4 +301,5 @@ COLUMN_RULES: tuple[Callable[[Column], Iterator[Problem]], ...] = (
     formats_are_told_apart,
     arrival_needs_iso8601,
     zone_is_known,
+    *VALUE_RULES,
 )

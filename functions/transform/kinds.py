@@ -1,0 +1,26 @@
+"""Which messages hold readings, a column of raw texts at a time: the conditions of ``only``."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from functions.transform.values import BLANK, read_numbers
+from telemetry.contract import Condition
+
+__all__ = ["meets"]
+
+
+def meets(texts: pl.Series, condition: Condition) -> pl.Series:
+    """Mask of the raw texts that a condition wants, without nulls."""
+    if condition.present is not None:
+        return texts.is_not_null() if condition.present else texts.is_null()
+    words = [_word(value) for value in condition.values if isinstance(value, str | bool)]
+    numbers = [float(v) for v in condition.values if not isinstance(v, str | bool)]
+    found = texts.is_in(words)
+    if numbers:
+        found |= read_numbers(texts.str.strip_chars(BLANK)).is_in(numbers)
+    return found.fill_null(value=False)
+
+
+def _word(value: str | bool) -> str:
+    return value if isinstance(value, str) else str(value).lower()

@@ -1,0 +1,223 @@
+"""How a message holds its readings: one small function per shape, from JSON values to parts.
+
+This is the definition, one message at a time, for the careful reader. A part is a reading before
+its values are taken out of it. What each shape takes is described in ``docs/contract.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation, Overflow
+from typing import Any
+
+from telemetry.contract import Contract
+
+__all__ = ["Number", "Part", "Unpacker", "member"]
+
+RELATIVE_BELOW = 2**28
+"""SenML times below are seconds from now (RFC 8428, 4.5.3); now is when the message arrived."""
+SUMS = ("t", "v", "s")
+SENML_VALUES = ("v", "vs", "vb", "vd", "s")
+
+_exactly = Context(prec=40, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation, Overflow])
+
+
+class Number(str):
+    """A number, as JSON spells it."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A reading of a message, or what stands where one should be."""
+
+    index: int | None
+    """Its place in the array or keyed object; ``None`` where it is the message itself."""
+    holder: dict[str, Any] = field(default_factory=dict)
+    """Its members."""
+    fault: str | None = None
+    """Why it is no reading."""
+    places: dict[str, Any] = field(default_factory=dict)
+    """What ``$key``, ``$metric`` and ``$value`` are."""
+
+
+def member(holder: Any, path: tuple[str, ...]) -> Any:
+    """The value at a path; ``None`` where a step is absent, null or not an object."""
+    for name in path:
+        if not isinstance(holder, dict):
+            return None
+        holder = holder.get(name)
+    return holder
+
+
+class Unpacker:
+    """Takes messages apart as one contract has it."""
+
+    def __init__(self, contract: Contract) -> None:
+        self._contract = contract
+        sources = [s for column in contract.columns for s in column.sources]
+        self._used = {s.path[0] for s in sources if s.scope == "reading"}
+        self._used_alone = {s.path[0] for s in sources if s.scope in ("reading", "message")}
+        array = contract.readings or ()
+        self._apart = {
+            s.path[len(array)]
+            for s in sources
+            if s.scope == "message" and s.path[: len(array)] == array and len(s.path) > len(array)
+        }
+        values = any(s.scope == "place" and s.path == ("value",) for s in sources)
+        self._plain = values and contract.melt is None
+
+    def parts(self, message: Any, arrived: int | None) -> str | list[Part]:
+        """The readings of a message that is an object or array, or the reason why it has none.
+
+        ``arrived`` is in epoch milliseconds.
+        """
+        found = self._found(message, arrived)
+        if isinstance(found, str) or self._contract.melt is None:
+            return found
+        return [metric for part in found for metric in self._melted(part)]
+
+    def _found(self, message: Any, arrived: int | None) -> str | list[Part]:
+        contract = self._contract
+        found = None if contract.readings is None else member(message, contract.readings)
+        alone = contract.shape == "objects" and isinstance(message, dict) and found is message
+        if found is None or alone:
+            return [Part(None, message)]
+        if contract.shape == "keyed":
+            return list(self._keyed(found)) if isinstance(found, dict) else "not_an_object"
+        if not isinstance(found, list):
+            return "not_an_array"
+        if contract.shape == "senml":
+            return list(_senml(found, arrived))
+        if contract.shape == "pairs" and found and all(_is_pair(pair) for pair in found):
+            return [Part(None, _first_counts(found))]
+        read = READ[contract.shape]
+        return [read(contract, index, item) for index, item in enumerate(found)]
+
+    def _keyed(self, found: dict[str, Any]) -> Iterator[Part]:
+        """An object whose members' names say when, or what, each reading is."""
+        for index, (name, value) in enumerate(found.items()):
+            if name in self._apart:
+                continue
+            places = {"key": name}
+            if isinstance(value, dict):
+                yield Part(index, value, places=places)
+            elif self._plain:
+                yield Part(index, places=places | {"value": value})
+            else:
+                yield Part(index, fault="not_an_object")
+
+    def _melted(self, part: Part) -> Iterator[Part]:
+        """A reading per metric, for a narrow table."""
+        if part.fault is not None:
+            yield part
+            return
+        none = True
+        for name, value in self._metrics(part):
+            if value is not None:
+                none = False
+                yield replace(part, places=part.places | {"metric": name, "value": value})
+        if none:
+            yield replace(part, fault="no_metric")
+
+    def _metrics(self, part: Part) -> Iterator[tuple[str, Any]]:
+        if isinstance(self._contract.melt, tuple):
+            for metric in self._contract.melt:
+                yield metric.name, member(part.holder, metric.path)
+            return
+        used = self._used_alone if part.index is None else self._used
+        for name, value in part.holder.items():
+            if isinstance(value, Number) and name not in used:
+                yield name, value
+
+
+def _object(contract: Contract, index: int, item: Any) -> Part:
+    del contract
+    return Part(index, item) if isinstance(item, dict) else Part(index, fault="not_an_object")
+
+
+def _row(contract: Contract, index: int, item: Any) -> Part:
+    """Positions have names; one too many may mean that all of them have shifted."""
+    if not isinstance(item, list):
+        return Part(index, fault="not_an_array")
+    if len(item) > len(contract.fields):
+        return Part(index, fault="too_many_fields")
+    return Part(index, dict(zip(contract.fields, item, strict=False)))
+
+
+def _pairs(contract: Contract, index: int, item: Any) -> Part:
+    del contract
+    if isinstance(item, list) and all(_is_pair(pair) for pair in item):
+        return Part(index, _first_counts(item))
+    return Part(index, fault="not_pairs")
+
+
+def _is_pair(item: Any) -> bool:
+    return isinstance(item, list) and len(item) == 2 and _is_text(item[0])
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and not isinstance(value, Number)
+
+
+def _first_counts(pairs: list[Any]) -> dict[str, Any]:
+    members: dict[str, Any] = {}
+    for name, value in pairs:
+        members.setdefault(name, value)
+    return members
+
+
+READ: dict[str, Callable[[Contract, int, Any], Part]] = {
+    "objects": _object,
+    "rows": _row,
+    "pairs": _pairs,
+}
+
+
+def _senml(pack: list[Any], arrived: int | None) -> Iterator[Part]:
+    """Records with their base values resolved (RFC 8428, 4.6)."""
+    base: dict[str, Any] = {}
+    for index, record in enumerate(pack):
+        if not isinstance(record, dict):
+            yield Part(index, fault="not_an_object")
+            continue
+        base |= {name: value for name, value in record.items() if name in BASE}
+        if not any(name in record for name in SENML_VALUES) and any(n in record for n in BASE):
+            continue  # nothing but base values for those that follow
+        yield Part(index, _resolved(record, base, arrived))
+
+
+BASE = ("bn", "bt", "bu", "bv", "bs")
+
+
+def _resolved(record: dict[str, Any], base: dict[str, Any], arrived: int | None) -> dict[str, Any]:
+    found = {name: value for name, value in record.items() if name not in BASE}
+    names = [part for part in (base.get("bn"), record.get("n")) if part is not None]
+    if names:
+        found["n"] = "".join(names) if all(_is_text(part) for part in names) else names
+    if record.get("u") is None and base.get("bu") is not None:
+        found["u"] = base["bu"]
+    for name in SUMS:
+        if base.get(f"b{name}") is not None and (name == "t" or record.get(name) is not None):
+            found[name] = _sum(base[f"b{name}"], record.get(name))
+    time = found.get("t")
+    if time is None:
+        time = Number("0")
+    if isinstance(time, Number) and float(time) < RELATIVE_BELOW:
+        now = None if arrived is None else Number(Decimal(arrived).scaleb(-3))
+        found["t"] = None if now is None else _sum(now, time)
+    return found
+
+
+def _sum(one: Any, other: Any) -> Any:
+    """The exact sum of two numbers; what can't be added stays as a list, which no type takes."""
+    if other is None:
+        return one
+    if not isinstance(one, Number) or not isinstance(other, Number):
+        return [one, other]
+    try:
+        return Number(_exactly.add(Decimal(one), Decimal(other)))
+    except (InvalidOperation, Overflow):
+        return [one, other]

@@ -1,0 +1,58 @@
+"""The numbers that make one unit of another, as they ship beside a contract.
+
+They are worked out where a contract is packaged (``workflow.units``), so that no function needs a
+units library: ``units.json`` lies beside ``contract.toml`` in a function's zip and holds, for each
+column with ``unit_from``, the three numbers of a :class:`Conversion`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+
+from telemetry.contract.model import Contract, Conversion
+from telemetry.errors import ContractError
+
+__all__ = ["UNITS_FILE", "dump_conversions", "needs_conversions", "with_conversions"]
+
+UNITS_FILE = "units.json"
+
+
+def needs_conversions(contract: Contract) -> bool:
+    """Whether a column is sent in another unit."""
+    return any(column.unit_from for column in contract.columns)
+
+
+def dump_conversions(contract: Contract) -> bytes:
+    """``units.json`` of a contract that has its conversions."""
+    told = {
+        column.name: {"unit_from": column.unit_from, "unit": column.unit}
+        | asdict(column.conversion)
+        for column in contract.columns
+        if column.conversion is not None
+    }
+    return json.dumps(told, ensure_ascii=False, indent=1, sort_keys=True).encode()
+
+
+def with_conversions(contract: Contract, told: bytes) -> Contract:
+    """The contract with the numbers of a ``units.json``.
+
+    Raises ``ContractError`` where they aren't those of its columns.
+    """
+    try:
+        found = json.loads(told)
+        columns = []
+        for column in contract.columns:
+            if column.unit_from:
+                numbers = dict(found[column.name])
+                units = (numbers.pop("unit_from"), numbers.pop("unit"))
+                if units != (column.unit_from, column.unit):
+                    raise ValueError(f"{column.name} has other units")
+                conversion = Conversion(**{name: float(n) for name, n in numbers.items()})
+                column = replace(column, conversion=conversion)  # noqa: PLW2901
+            columns.append(column)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ContractError(
+            f"{UNITS_FILE}: is not of the contract {contract.name!r} ({error}); deploy it again"
+        ) from error
+    return replace(contract, columns=tuple(columns))

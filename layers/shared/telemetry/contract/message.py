@@ -1,0 +1,99 @@
+"""The table ``[message]``: how a message holds its readings, and which messages hold any."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from telemetry.contract.model import Condition, Metric, Shape
+from telemetry.contract.reader import Reader, finite
+from telemetry.contract.sources import SourceSyntaxError, parse_path, parse_source
+
+__all__ = ["MESSAGE_KEYS", "read_message"]
+
+MESSAGE_KEYS = ("readings", "shape", "fields", "melt", "only")
+WHOLE = "$message"
+"""Stands for the path of the payload itself."""
+
+
+def read_message(reader: Reader, table: dict[str, Any]) -> dict[str, Any]:
+    """The members of a :class:`Contract` that the table gives."""
+    reader.only(table, "message.", MESSAGE_KEYS)
+    shape: Shape = reader.choose(table, "message.", "shape", Shape, "objects")
+    readings = _readings(reader, table)
+    if readings is None and shape == "senml" and "readings" not in table:
+        readings = ()  # a SenML pack is the whole payload, as the RFC has it
+    fields = tuple(reader.texts(table, "message.", "fields"))
+    if shape != "objects" and readings is None and "readings" not in table:
+        reader.note("message.readings", f"is missing; name where the {shape} are, or {WHOLE!r}")
+    if ("fields" in table) != (shape == "rows"):
+        word = "is missing; name the positions" if shape == "rows" else "is for shape = 'rows'"
+        reader.note("message.fields", word)
+    if len(set(fields)) < len(fields):
+        reader.note("message.fields", "names a position twice; name each once")
+    return {
+        "readings": readings,
+        "shape": shape,
+        "fields": fields,
+        "melt": _melt(reader, table),
+        "only": _only(reader, reader.take(table, "message.", "only", dict, {})),
+    }
+
+
+def _readings(reader: Reader, table: dict[str, Any]) -> tuple[str, ...] | None:
+    text = reader.take(table, "message.", "readings", str, "")
+    if "readings" not in table:
+        return None
+    return () if text == WHOLE else _path(reader, "message.readings", text)
+
+
+def _path(reader: Reader, key: str, text: str) -> tuple[str, ...] | None:
+    try:
+        return parse_path(text)
+    except SourceSyntaxError as error:
+        reader.note(key, str(error))
+        return None
+
+
+def _melt(reader: Reader, table: dict[str, Any]) -> tuple[Metric, ...] | Literal["numbers"] | None:
+    """A list of paths, a table of metric to path, or the word for every number."""
+    value = table.get("melt")
+    if value is None or value == "numbers":
+        return value
+    named = value if isinstance(value, dict) else None
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        named = {item: item for item in value}
+        if len(named) < len(value):
+            reader.note("message.melt", "names a member twice; name each once")
+    if not named or not all(isinstance(item, str) for item in named.values()):
+        reader.note(
+            "message.melt", f"{value!r} is not right here; write a list of members, or 'numbers'"
+        )
+        return None
+    paths = {name: _path(reader, f"message.melt.{name}", text) for name, text in named.items()}
+    return tuple(Metric(name, path) for name, path in paths.items() if path)
+
+
+def _only(reader: Reader, table: dict[str, Any]) -> tuple[Condition, ...]:
+    found = []
+    for text, wanted in table.items():
+        key = f"message.only.{text}"
+        try:
+            source = parse_source(text if text.startswith("$") else f"$message.{text}")
+        except SourceSyntaxError as error:
+            reader.note(key, str(error))
+            continue
+        if source.scope == "place":
+            reader.note(key, "is known of a reading only; use a member of the message or $topic[n]")
+        elif isinstance(wanted, dict):
+            if set(wanted) != {"present"} or type(wanted["present"]) is not bool:
+                reader.note(key, f"{wanted!r} is not right here; write {{ present = true }}")
+            else:
+                found.append(Condition(source, present=wanted["present"]))
+        else:
+            values = wanted if isinstance(wanted, list) else [wanted]
+            if not values or any(
+                type(v) not in (str, int, float, bool) or not finite(v) for v in values
+            ):
+                reader.note(key, f"{wanted!r} is not right here; write the values it may have")
+            found.append(Condition(source, values=tuple(values)))
+    return tuple(found)

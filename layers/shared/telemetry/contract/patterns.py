@@ -1,0 +1,91 @@
+"""Patterns of times: a small part of what ``strptime`` knows, with nothing left to a library.
+
+::
+
+    %Y %y   year, of four digits or two (69-99 are 19xx)     %H %I   hour, of 24 or 12
+    %m %b   month, as number or English short name           %p      AM or PM, in any case
+    %d %j   day of the month, of the year                    %M %S   minute, second
+    %f      1 to 9 digits of a second's fraction             %z      Z, +01, +0100 or +01:00
+    %%      a percent sign
+
+Numbers of two digits may have one, unless another directive follows at once. Everything else
+stands for itself.
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["DIRECTIVES", "MONTHS", "TimePattern", "TimePatternError", "read_pattern"]
+
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+
+DIRECTIVES = {
+    "Y": "[0-9]{4}",
+    "y": "[0-9]{2}",
+    "m": "[0-9]{1,2}",
+    "b": "(?i:" + "|".join(MONTHS) + ")",
+    "d": "[0-9]{1,2}",
+    "j": "[0-9]{3}",
+    "H": "[0-9]{1,2}",
+    "I": "[0-9]{1,2}",
+    "p": "(?i:am|pm)",
+    "M": "[0-9]{1,2}",
+    "S": "[0-9]{1,2}",
+    "f": "[0-9]{1,9}",
+    "z": "Z|[+-][0-9]{2}(?::?[0-9]{2})?",
+}
+_PIECE = re.compile(r"%(.?)|[^%]+", re.DOTALL)
+_ONE_OF = (("Y", "y"), ("m", "b", "j"), ("d", "j"))
+"""What a date needs."""
+
+
+class TimePatternError(ValueError):
+    """Raised when a pattern can't be read; the message says what to write instead."""
+
+
+class TimePattern:
+    """A pattern, read: a regular expression whose groups are its directives."""
+
+    def __init__(self, regex: str, directives: tuple[str, ...]) -> None:
+        self.regex = regex
+        """Of the whole text; one group for each directive, in their order."""
+        self.directives = directives
+
+
+def read_pattern(text: str) -> TimePattern:
+    """The pattern. Raises :class:`TimePatternError`."""
+    pieces = list(_PIECE.finditer(text))
+    regex, directives = "", []
+    for at, piece in enumerate(pieces):
+        letter = piece[1]
+        if letter is None:
+            regex += re.escape(piece[0])
+        elif letter == "%":
+            regex += "%"
+        elif letter not in DIRECTIVES:
+            known = " ".join(f"%{name}" for name in DIRECTIVES)
+            raise TimePatternError(f"%{letter} is not known; use {known}")
+        else:
+            follows = at + 1 < len(pieces) and pieces[at + 1][1] not in (None, "%")
+            part = DIRECTIVES[letter]
+            regex += "(" + (part.replace("{1,2}", "{2}") if follows else part) + ")"
+            directives.append(letter)
+    _check(text, directives)
+    return TimePattern(regex, tuple(directives))
+
+
+def _check(text: str, directives: list[str]) -> None:
+    if len(set(directives)) < len(directives):
+        raise TimePatternError(f"{text!r} has a directive twice; keep one")
+    for choice in _ONE_OF:
+        found = [name for name in directives if name in choice]
+        wanted = " or ".join(f"%{name}" for name in choice)
+        if len(found) != 1:
+            raise TimePatternError(f"{text!r} must have one of {wanted}")
+    if "H" in directives and "I" in directives:
+        raise TimePatternError(f"{text!r} has both %H and %I; keep one")
+    if ("I" in directives) != ("p" in directives):
+        raise TimePatternError(f"{text!r} must have %I and %p together")
+    if "f" in directives and "S" not in directives:
+        raise TimePatternError(f"{text!r} has %f without %S; add it")
