@@ -99,8 +99,9 @@ def check(
     Exits with 1 where the contract is wrong, or the sample would be quarantined.
     """
     from telemetry.ddl import plan_table
+    from workflow.units import resolve_units
 
-    contract = load_contract(contract_file)
+    contract = resolve_units(load_contract(contract_file))
     statements = plan_table(contract, None)
     checked = None
     if files:
@@ -173,7 +174,7 @@ def tell_columns(checked: Checked) -> None:
     shown = [
         found
         for found in checked.columns
-        if found.missing or found.invalid or found.out_of_range or found.too_long
+        if found.missing or found.invalid or found.out_of_range or found.too_long or found.more
     ]
     if not shown:
         console.print("every column always has a value")
@@ -181,10 +182,12 @@ def tell_columns(checked: Checked) -> None:
     console.print()
     table = Table(box=None, pad_edge=False)
     table.add_column("column")
-    for heading in ("missing", "invalid", "out of range", "too long"):
-        table.add_column(heading, justify="right")
+    more = sorted({fault for found in shown for fault in found.more})
+    for heading in ("missing", "invalid", "out of range", "too long", *more):
+        table.add_column(heading.replace("_", " "), justify="right")
     for found in shown:
-        parts = (found.missing, found.invalid, found.out_of_range, found.too_long)
+        parts = [found.missing, found.invalid, found.out_of_range, found.too_long]
+        parts += [found.more.get(fault, 0.0) for fault in more]
         table.add_row(found.name, *(f"{part:.2%}" if part else "" for part in parts))
     console.print(table)
     never = [found.name for found in shown if found.missing == 1]

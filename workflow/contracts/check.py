@@ -54,6 +54,8 @@ class ColumnFound:
     """Share of the readings whose value could not be read (0..1)."""
     out_of_range: float
     too_long: float
+    more: dict[str, float] = field(default_factory=dict)
+    """Other faults that occurred: share of the readings that have them (0..1)."""
 
 
 @dataclass
@@ -187,19 +189,26 @@ def _column(name: str, found: dict[str, int], report: dict[str, Any]) -> ColumnF
     def part(fault: str, whole: str) -> float:
         return round(found.get(fault, 0) / report[whole], 6) if report[whole] else 0.0
 
-    return ColumnFound(
-        name,
-        part("nulls", "accepted"),
-        part("invalid", "read"),
-        part("out_of_range", "read"),
-        part("too_long", "read"),
-    )
+    usual = ("invalid", "out_of_range", "too_long")
+    more = {fault: part(fault, "read") for fault in found if fault not in ("nulls", *usual)}
+    invalid, out_of_range, too_long = (part(fault, "read") for fault in usual)
+    missing = part("nulls", "accepted")
+    return ColumnFound(name, missing, invalid, out_of_range, too_long, more)
 
 
 def _unread(contract: Contract, messages: Sequence[Message]) -> list[str]:
-    """Members with a value somewhere in the sample that no column takes, most frequent first."""
+    """Members with a value somewhere in the sample that no column takes, most frequent first.
+
+    None where a column takes all the rest, and none where readings are no objects: what is in
+    those has no name of its own.
+    """
+    sources = [source for column in contract.columns for source in column.sources]
+    rest = any(source.scope == "rest" for source in sources) or contract.melt == "numbers"
+    if rest or contract.shape != "objects" or contract.readings == ():
+        return []
     members = gather(messages, contract.readings, look_for_array=False)
-    taken = {source.path for column in contract.columns for source in column.sources}
+    taken = {source.path for source in (*sources, *(c.source for c in contract.only))}
+    taken |= {metric.path for metric in contract.melt or () if not isinstance(metric, str)}
     counts: Counter[str] = Counter()
     for place, values in members.values.items():
         if any(place.path[: len(path)] == path for path in taken):

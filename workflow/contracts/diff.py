@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from telemetry.contract import Column, Contract, Source
-from telemetry.ddl import ExistingColumn, ExistingTable, plan_table, sql_type
+from telemetry.ddl import ExistingColumn, ExistingTable, check_name, plan_table, sql_type
 from telemetry.errors import ContractError
 from workflow.contracts.paths import source_text
 
@@ -74,6 +74,7 @@ def table_of(contract: Contract) -> ExistingTable:
         ),
         key=contract.key,
         comment=contract.description or f"Readings of the contract {contract.name}.",
+        checks=tuple(check_name(column) for column in contract.columns if column.values),
     )
 
 
@@ -152,7 +153,7 @@ def _meaning_of_removed(column: Column) -> str:
 def _entries(key: str, old: Column, new: Column, kept: str) -> Iterator[Change]:
     for item in fields(Column):
         before, after = getattr(old, item.name), getattr(new, item.name)
-        if before == after or item.name == "name":
+        if before == after or item.name in ("name", "conversion"):
             continue
         meaning = _OF_COLUMN.get(item.name, kept)
         if item.name == "required":

@@ -19,6 +19,7 @@ from workflow.contracts.values import (
     iso_share,
     numbers_of,
     round_out,
+    unwrapped,
 )
 
 __all__ = ["Draft", "draft_column", "share"]
@@ -50,6 +51,8 @@ class Draft:
     max_length: int | None = None
     formats: list[TimestampFormat] = field(default_factory=list)
     unit: str | None = None
+    attached: list[str] = field(default_factory=list)
+    decimal_comma: bool = False
     about: list[str] = field(default_factory=list)
     """Lines of comment above the column."""
     why: dict[str, str] = field(default_factory=dict)
@@ -87,6 +90,7 @@ def draft_column(
         return "always " + _listed(dict.fromkeys(v.text for v in markers))
     total = len(members.readings)
     present = sum(real.values())
+    real = _without_disguise(draft, real)
     _decide(draft, real)
     _mark_missing(draft, markers, total)
     if draft.type not in ("text", "boolean", "timestamp"):
@@ -103,6 +107,22 @@ def draft_column(
     if draft.presence < RARE:
         draft.about.append("seen rarely: is it worth a column?")
     return draft
+
+
+def _without_disguise(draft: Draft, real: dict[Value, int]) -> dict[Value, int]:
+    """Numbers that come with a unit behind them or a comma in them, as plain numbers."""
+    plain, attached, comma = unwrapped(real)
+    path = draft.places[0].path
+    if not (attached or comma) or device_rank(path) is not None:
+        return real
+    if numbers_of(plain.items()).total < ALIKE * sum(plain.values()):
+        return real
+    draft.attached, draft.decimal_comma = attached, comma
+    if attached:
+        draft.why["attached"] = "stand behind the numbers and are taken off"
+    if comma:
+        draft.why["decimal_comma"] = "read as a point, not as thousands"
+    return plain
 
 
 def _decide(draft: Draft, real: dict[Value, int]) -> None:

@@ -62,6 +62,8 @@ def _column(draft: Draft) -> list[str]:
     entries.append(("formats", None if plain else _list(draft.formats)))
     entries.append(("timezone", '"UTC"' if "timezone" in draft.why else None))
     entries.append(("unit", None if draft.unit is None else quoted(draft.unit)))
+    entries.append(("attached", _list(draft.attached) if draft.attached else None))
+    entries.append(("decimal_comma", "true" if draft.decimal_comma else None))
     if draft.range is not None:
         entries.append(("range", f"[{_number(draft.range[0])}, {_number(draft.range[1])}]"))
     entries.append(("max_length", None if draft.max_length is None else str(draft.max_length)))

@@ -7,8 +7,9 @@ guess can't differ from what loading will do.
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import polars as pl
@@ -29,6 +30,7 @@ __all__ = [
     "iso_share",
     "numbers_of",
     "round_out",
+    "unwrapped",
 ]
 
 BLANK = " \t\r\n"
@@ -39,6 +41,11 @@ KNOWN = {-99.9, -127, -128, -200, -273.15, -300, -999, -999.9, -9999, -99999, -3
 KNOWN |= {999, 999.9, 1999.9, 3276.7, 6553.5, 9999, 9999.9, 99999, 32767, 65535, 2147483647}
 KNOWN |= {4294967295}
 """What sensors and gateways are known to answer when they have nothing to say."""
+_DISGUISED = re.compile(
+    r"([+-]?(?:[0-9]+(?:[.,][0-9]+)?|[.,][0-9]+))[ \t]*((?:[^\W\d_]|[°%µ/²³])*)"
+)
+MOST_UNITS = 1
+"""Different units behind the numbers of one member; more, and they may be rooms 12A and 12B."""
 EXTREMES = 3
 """Markers looked for at either end."""
 EPOCHS: dict[TimestampFormat, float] = {
@@ -91,6 +98,31 @@ def numbers_of(values: Iterable[tuple[Value, int]]) -> Numbers:
             counts[number] += count
             whole = whole and value.text.strip(BLANK).lstrip("+-").isdecimal()
     return Numbers(counts, whole, others)
+
+
+def unwrapped(values: Mapping[Value, int]) -> tuple[dict[Value, int], list[str], bool]:
+    """The values without the units attached to them and with points for decimal commas.
+
+    Also the units, and whether there were commas. Where nearly no text is a number in disguise,
+    the values come back as they are.
+    """
+    plain: Counter[Value] = Counter()
+    units: Counter[str] = Counter()
+    commas = disguised = 0
+    for value, count in values.items():
+        match = _DISGUISED.fullmatch(value.text.strip(BLANK)) if value.kind == "text" else None
+        if match is None:
+            plain[value] += count
+            continue
+        number, unit = match[1], match[2]
+        disguised += count
+        commas += count * ("," in number)
+        units[unit] += count * bool(unit)
+        plain[Value("text", number.replace(",", "."))] += count
+    attached = sorted(unit for unit, count in units.items() if count)
+    if disguised < 0.5 * sum(values.values()) or len(attached) > MOST_UNITS:
+        return dict(values), [], False
+    return dict(plain), attached, commas > 0
 
 
 def iso_share(values: Counter[str]) -> float:

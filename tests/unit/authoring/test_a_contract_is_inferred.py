@@ -236,6 +236,24 @@ def test_what_is_inferred_takes_its_own_sample() -> None:
     assert checked.verdict == "pass"
 
 
+def test_units_behind_numbers_and_decimal_commas_are_seen_through() -> None:
+    documents = readings(
+        battery=lambda n: f"{2 + n / 100:.2f} V" if n % 2 else f"{2 + n / 100:.2f}V",
+        level=lambda n: f"{n},5",
+        temp=lambda n: -999 if n == 3 else f"{n},{n % 10}°C",
+        firmware=lambda n: f"1.{n}b{n}",
+        room=lambda n: f"12{'AB'[n % 2]}",
+    )
+    sample = sample_of(*documents)
+    contract = infer(sample, "lab").contract()
+    battery, level, temp = (contract.column(name) for name in ("battery", "level", "temp"))
+    assert (battery.type, battery.attached, battery.decimal_comma) == ("float", ("V",), False)
+    assert (level.type, level.attached, level.decimal_comma) == ("float", (), True)
+    assert (temp.attached, temp.decimal_comma, temp.missing) == (("°C",), True, ("", -999))
+    assert contract.column("firmware").type == contract.column("room").type == "text"
+    assert check(contract, sample).reasons == []
+
+
 def test_markers_at_both_ends_are_found() -> None:
     column = contract_for(t=lambda n: {7: 1085, 8: 1085, 9: 1085, 10: -127}.get(n, n / 7)).column(
         "t"

@@ -101,3 +101,24 @@ def test_the_gate_judges_the_sample() -> None:
 def test_all_of_it_is_plain_data() -> None:
     found = checked(reading(1), b"{")
     assert json.loads(json.dumps(found.as_dict()))["rejected"] == 1
+
+
+def test_messages_of_another_kind_are_counted_and_not_rejected() -> None:
+    only = parse_contract(
+        CONTRACT.replace(b"[message]", b'[message]\nonly = { kind = "uplink" }'), "lab.toml"
+    )
+    documents = [reading(1, kind="uplink"), {"kind": "join"}]
+    messages = tuple(Message(json.dumps(document).encode()) for document in documents)
+    found = check(only, Sample(messages, 2))
+    assert (found.read, found.accepted, found.rejected) == (2, 1, 0)
+    assert found.other == {"set_aside": 1}
+    assert found.unread == []
+
+
+def test_a_text_that_is_cut_is_not_lost() -> None:
+    cut = parse_contract(CONTRACT + b'on_too_long = "truncate"\non_invalid = "null"\n', "lab.toml")
+    message = Message(json.dumps(reading(1, state="running")).encode())
+    found = check(cut, Sample((message,), 1))
+    assert found.reasons == []
+    (state,) = [column for column in found.columns if column.name == "state"]
+    assert state.more == {"truncated": 1.0}

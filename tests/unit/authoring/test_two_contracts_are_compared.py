@@ -45,7 +45,13 @@ def keys(found: Difference) -> list[tuple[str, str]]:
     return [(change.what, change.key) for change in found.changes]
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "contracts").glob("*.toml")), ids=lambda p: p.stem)
+CONTRACTS = [
+    *(ROOT / "contracts").glob("*.toml"),
+    *(ROOT / "tests" / "property" / "contracts").glob("*.toml"),
+]
+
+
+@pytest.mark.parametrize("path", sorted(CONTRACTS), ids=lambda path: path.stem)
 def test_a_deployed_contract_needs_nothing_done(path: Path) -> None:
     contract = load_contract(path)
     assert plan_table(contract, table_of(contract)) == []
@@ -57,6 +63,15 @@ def test_a_new_column_is_added_and_old_rows_have_nothing_in_it() -> None:
     assert keys(found) == [("added", "columns.fw")]
     assert found.statements == ['ALTER TABLE "telemetry"."lab" ADD COLUMN IF NOT EXISTS "fw" text']
     assert "already loaded are NULL" in found.changes[0].meaning
+
+
+def test_the_values_of_an_enum_are_a_check_that_deploy_replaces() -> None:
+    text = OLD + '[columns.state]\ntype = "enum"\nvalues = ["on", "off"]\n'
+    found = changed('["on", "off"]', '["on", "off", "idle"]', text)
+    assert keys(found) == [("changed", "columns.state.values")]
+    (statement,) = found.statements
+    assert "DROP CONSTRAINT" in statement
+    assert "'idle'" in statement
 
 
 def test_a_removed_column_stays_in_the_table() -> None:
