@@ -105,8 +105,15 @@ def metrics_of(contract: Contract) -> tuple[Metric, ...]:
     return contract.melt if isinstance(contract.melt, tuple) else ()
 
 
+def _is_pattern(name: str) -> bool:
+    """Whether polars takes a field's name for one that stands for several, or for another."""
+    return name == "*" or (name.startswith("^") and name.endswith("$"))
+
+
 def _document(contract: Contract, asked: tuple[Source, ...]) -> pl.Struct | pl.List | None:
-    if contract.shape not in ARRAYS or contract.melt == "numbers":
+    paths = [source.path for source in asked] + [metric.path for metric in metrics_of(contract)]
+    names = (name for path in (*paths, contract.readings or ()) for name in path)
+    if contract.shape not in ARRAYS or contract.melt == "numbers" or any(map(_is_pattern, names)):
         return None
     if any(s.scope == "rest" or (s.form == "json" and ARRAYS[contract.shape]) for s in asked):
         return None
