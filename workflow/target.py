@@ -98,9 +98,10 @@ class Target:
     def contract(self) -> Contract:
         """The contract this pipeline was deployed with, as deploy left it in the data bucket."""
         from telemetry.contract import parse_contract
+        from workflow.units import resolve_units
 
         body = self.client("s3").get_object(Bucket=self.bucket, Key=CONTRACT_KEY)["Body"].read()
-        return parse_contract(body, f"s3://{self.bucket}/{CONTRACT_KEY}")
+        return resolve_units(parse_contract(body, f"s3://{self.bucket}/{CONTRACT_KEY}"))
 
     def database_settings(self) -> dict[str, str]:
         """Keyword arguments for ``psycopg2.connect``, with the loader's password."""

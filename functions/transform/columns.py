@@ -175,7 +175,7 @@ def _limit(column: Column, limit: float, towards: str) -> pl.Series | float:
     exact = Decimal(str(limit)).quantize(digits, towards, EXACT)
     most = Decimal(10**38 - 1).scaleb(-column.scale, EXACT)
     kind = pl.Decimal(38, column.scale)
-    return pl.Series([max(-most, min(most, exact))], dtype=kind)
+    return pl.Series([format(max(most.copy_negate(), min(most, exact)), "f")]).cast(kind)
 
 
 def _cut(values: pl.Series, column: Column) -> tuple[pl.Series, int]:

@@ -59,6 +59,8 @@ def read_float(texts: pl.Series, column: Column) -> Read:
     value = _rounded(_converted(value, column), column.round)
     zero = (value == 0).fill_null(value=False)
     value = value.zip_with(~zero, value.abs()) if zero.any() else value
+    if column.type == "float" and column.unit_from is None:
+        return Read(value)  # finite as it was read; rounding keeps it so
     large = ~value.is_finite()
     if column.type == "real":
         large |= value.cast(pl.Float32, strict=False).is_infinite()

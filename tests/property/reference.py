@@ -189,7 +189,10 @@ def _pair(item: Any) -> bool:
 
 
 def _of_pairs(pairs: Any) -> dict[str, Any]:
-    return dict(reversed([tuple(pair) for pair in pairs]))
+    members: dict[str, Any] = {}
+    for name, value in pairs:
+        members.setdefault(name, value)
+    return members
 
 
 def _keyed(contract: Contract, message: Any, holder: dict[str, Any]) -> Any:
@@ -675,8 +678,9 @@ def _patterned(text: str, pattern: str, zone: str) -> datetime | None:
                 return None
             text = text[1:]
             continue
-        follows = at + 1 < len(pieces) and len(pieces[at + 1]) == 2 and pieces[at + 1] != "%%"
-        two = r"\d\d" if follows else r"\d\d?"
+        beside = [*pieces[at + 1 : at + 2], *pieces[:at][-1:]]
+        numbers = [other for other in beside if len(other) == 2 and other[1] not in "%bpz"]
+        two = r"\d\d" if numbers else r"\d\d?"
         kinds = {"Y": r"\d{4}", "j": r"\d{3}", "b": "[A-Za-z]{3}", "p": "[AaPp][Mm]", "y": r"\d\d"}
         kinds |= {"f": r"\d{1,9}", "z": r"Z|[+-]\d\d(?::?[0-9]{2})?"}
         match = re.match(kinds.get(piece[1], two), text, re.ASCII)

@@ -8,7 +8,7 @@
     %f      1 to 9 digits of a second's fraction             %z      Z, +01, +0100 or +01:00
     %%      a percent sign
 
-Numbers of two digits may have one, unless another directive follows at once. Everything else
+Numbers of two digits may have one, unless another number stands next to them. Everything else
 stands for itself.
 """
 
@@ -35,6 +35,7 @@ DIRECTIVES = {
     "f": "[0-9]{1,9}",
     "z": "Z|[+-][0-9]{2}(?::?[0-9]{2})?",
 }
+NUMBERS = set(DIRECTIVES) - {"b", "p", "z"}
 _PIECE = re.compile(r"%(.?)|[^%]+", re.DOTALL)
 _ONE_OF = (("Y", "y"), ("m", "b", "j"), ("d", "j"))
 """What a date needs."""
@@ -56,6 +57,7 @@ class TimePattern:
 def read_pattern(text: str) -> TimePattern:
     """The pattern. Raises :class:`TimePatternError`."""
     pieces = list(_PIECE.finditer(text))
+    letters = [piece[1] for piece in pieces]
     regex, directives = "", []
     for at, piece in enumerate(pieces):
         letter = piece[1]
@@ -67,9 +69,9 @@ def read_pattern(text: str) -> TimePattern:
             known = " ".join(f"%{name}" for name in DIRECTIVES)
             raise TimePatternError(f"%{letter} is not known; use {known}")
         else:
-            follows = at + 1 < len(pieces) and pieces[at + 1][1] not in (None, "%")
+            beside = {letters[at - 1] if at else None, *letters[at + 1 : at + 2]}
             part = DIRECTIVES[letter]
-            regex += "(" + (part.replace("{1,2}", "{2}") if follows else part) + ")"
+            regex += "(" + (part.replace("{1,2}", "{2}") if beside & NUMBERS else part) + ")"
             directives.append(letter)
     _check(text, directives)
     return TimePattern(regex, tuple(directives))
