@@ -185,12 +185,13 @@ def _verbatim(line: dict[str, Any]) -> str:
     return text if more <= 0 else f"{text[:EXAMPLE_CHARACTERS]}... and {more:,} characters"
 
 
-def _column(name: str, found: dict[str, int], report: dict[str, Any]) -> ColumnFound:
+def _column(name: str, found: dict[str, Any], report: dict[str, Any]) -> ColumnFound:
     def part(fault: str, whole: str) -> float:
         return round(found.get(fault, 0) / report[whole], 6) if report[whole] else 0.0
 
     usual = ("invalid", "out_of_range", "too_long")
-    more = {fault: part(fault, "read") for fault in found if fault not in ("nulls", *usual)}
+    seldom = [f for f, count in found.items() if type(count) is int and f not in ("nulls", *usual)]
+    more = {fault: part(fault, "read") for fault in seldom}
     invalid, out_of_range, too_long = (part(fault, "read") for fault in usual)
     missing = part("nulls", "accepted")
     return ColumnFound(name, missing, invalid, out_of_range, too_long, more)

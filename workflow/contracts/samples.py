@@ -18,8 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from telemetry.errors import TelemetryError
-
 __all__ = ["RUN", "Message", "Sample", "SampleError", "read_sample"]
 
 RUN = 50
@@ -34,7 +32,7 @@ ENVELOPE = {"payload", "topic", "client_id", "received_at"}
 """Members of what the topic rule sends; the raw objects in S3 have ``message_id`` as well."""
 
 
-class SampleError(TelemetryError):
+class SampleError(Exception):
     """Raised where a sample can't be read; the message says what would be one."""
 
 
