@@ -113,8 +113,16 @@ def metrics_of(contract: Contract) -> tuple[Metric, ...]:
     return contract.melt if isinstance(contract.melt, tuple) else ()
 
 
+def _is_pattern(name: str) -> bool:
+    """Whether polars takes a field's name for one that stands for several, or for another."""
+    return name == "*" or (name.startswith("^") and name.endswith("$"))
+
+
 def _document(contract: Contract, asked: tuple[Source, ...]) -> pl.Struct | pl.List | None:
     if contract.shape not in ARRAYS or contract.melt == "numbers" or _is_for_careful(contract):
+        return None
+    paths = [source.path for source in asked] + [metric.path for metric in metrics_of(contract)]
+    if any(_is_pattern(name) for path in (*paths, contract.readings or ()) for name in path):
         return None
     sources = (*asked, *(Source("reading", metric.path) for metric in metrics_of(contract)))
     reading, message = _tree(sources, ("reading",)), _tree(sources, ("reading", "message"))

@@ -95,12 +95,14 @@ def _told(error: Exception) -> str | None:
     from local.devices.mqtt import ConnectionRefusedByBrokerError
     from local.stack import LocalStackError
     from telemetry.errors import TelemetryError
+    from workflow.contracts.samples import SampleError
     from workflow.deploy import MigrationError
     from workflow.stacks import StackError
 
     expected = (
         NoStackError,
         TelemetryError,
+        SampleError,
         LocalStackError,
         ConnectionRefusedByBrokerError,
         StackError,

@@ -1,0 +1,70 @@
+"""Whatever well-formed messages look like, infer writes a sound contract that takes them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workflow.contracts.check import check
+from workflow.contracts.diff import diff, table_of
+from workflow.contracts.infer import infer
+from workflow.contracts.samples import Message, Sample
+
+NAMES = st.one_of(
+    st.sampled_from(["temp", "humidity_pct", "P1", "seq", "a.b", "$x", "battery V", "ctid", "1st"]),
+    st.text(max_size=8),
+)
+MARKERS: st.SearchStrategy[Any] = st.sampled_from([None, "", "n/a", "NaN", -999, -127])
+MEASURED: st.SearchStrategy[Any] = st.one_of(
+    st.integers(-(10**20), 10**20),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.booleans(),
+    st.text(max_size=12),
+    st.decimals(-50, 50, places=2).map(str),
+    st.dictionaries(st.text(min_size=1, max_size=3), st.integers(), max_size=2),
+    st.lists(st.integers(), max_size=2),
+    MARKERS,
+)
+SECONDS = st.integers(1_500_000_000, 1_900_000_000)
+ISO = st.datetimes().filter(lambda at: at.year >= 1000).map(lambda at: at.isoformat())
+DEVICES = st.one_of(st.sampled_from(["box-1", "box-2", "0017"]), st.integers(1, 3))
+
+
+@st.composite
+def samples(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Messages of one shape: the same members with values of their own, some of them absent."""
+    members = draw(st.lists(NAMES, unique=True, max_size=5))
+    device = draw(st.sampled_from([None, "device_id", "sensor"]))
+    time = draw(st.sampled_from([None, "ts", "timestamp"]))
+    array = draw(st.sampled_from([None, "readings", "data"]))
+    epoch = draw(st.booleans())
+    messages = []
+    for _ in range(draw(st.integers(1, 12))):
+        readings = []
+        for _ in range(1 if array is None else draw(st.integers(1, 4))):
+            reading = {name: draw(MEASURED) for name in members if draw(st.integers(0, 9))}
+            if time is not None:
+                reading[time] = draw(SECONDS if epoch else ISO)
+            if device is not None:
+                reading[device] = draw(DEVICES)
+            readings.append(reading)
+        messages.append(readings[0] if array is None else {array: readings, "firmware": "1.0"})
+    return messages
+
+
+@given(samples())
+def test_an_inferred_contract_is_sound_and_takes_its_own_sample(
+    documents: list[dict[str, Any]],
+) -> None:
+    messages = tuple(Message(json.dumps(document).encode()) for document in documents)
+    sample = Sample(messages, len(messages))
+    contract = infer(sample, "random").contract()
+    checked = check(contract, sample)
+    assert checked.read == checked.accepted + checked.duplicates + checked.rejected
+    assert checked.rejected <= 0.05 * checked.read, checked.reasons
+    assert diff(contract, contract).changes == []
+    assert diff(contract, contract).statements == []
+    assert len(table_of(contract).columns) == len(contract.columns)

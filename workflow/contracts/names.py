@@ -1,0 +1,140 @@
+"""What names give away: times, identities, units. And names that columns can have."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+__all__ = ["Unit", "column_name", "device_rank", "is_time", "time_rank", "unit_of", "words"]
+
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_NO_WORD = re.compile(r"[^a-z0-9]+")
+RESERVED = {"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"}
+NAME_BYTES = 63
+NEARLY_ALL = 0.95
+
+
+class Unit(NamedTuple):
+    """A unit and what can be measured in it."""
+
+    symbol: str
+    low: float
+    high: float
+    of: str
+    """What it is a limit of, for a person."""
+
+
+CELSIUS = Unit("°C", -60, 85, "temperatures outdoors and in boxes")
+PERCENT = Unit("%", 0, 100, "a share")
+HUMIDITY = Unit("%", 0, 100, "relative humidity")
+HECTOPASCAL = Unit("hPa", 300, 1100, "air pressure")
+PASCAL = Unit("Pa", 30_000, 110_000, "air pressure")
+VOLT = Unit("V", 0, 60, "a low voltage")
+DUST = Unit("µg/m³", 0, 2000, "particulate matter")
+
+_UNITS: dict[str, tuple[Unit, ...]] = {
+    **dict.fromkeys(("c", "celsius", "degc", "temperature", "temp", "tmp"), (CELSIUS,)),
+    **dict.fromkeys(("f", "fahrenheit", "degf"), (Unit("°F", -76, 185, "temperatures"),)),
+    "kelvin": (Unit("K", 213, 358, "temperatures"),),
+    **dict.fromkeys(("humidity", "hum", "rh"), (HUMIDITY,)),
+    **dict.fromkeys(("pct", "percent"), (PERCENT,)),
+    "hpa": (HECTOPASCAL,),
+    "mbar": (Unit("mbar", 300, 1100, "air pressure"),),
+    "pa": (PASCAL,),
+    "kpa": (Unit("kPa", 30, 110, "air pressure"),),
+    **dict.fromkeys(("pressure", "press", "baro"), (HECTOPASCAL, PASCAL)),
+    **dict.fromkeys(("v", "volt", "volts", "voltage"), (VOLT,)),
+    "mv": (Unit("mV", 0, 60_000, "a low voltage"),),
+    "lat": (Unit("°", -90, 90, "latitudes"),),
+    "latitude": (Unit("°", -90, 90, "latitudes"),),
+    **dict.fromkeys(("lon", "lng", "long", "longitude"), (Unit("°", -180, 180, "longitudes"),)),
+    **dict.fromkeys(("rssi", "dbm"), (Unit("dBm", -200, 50, "signal strength"),)),
+    "snr": (Unit("dB", -50, 100, "signal to noise"),),
+    "co2": (Unit("ppm", 0, 40_000, "carbon dioxide"),),
+    **dict.fromkeys(("pm10", "pm25", "pm1"), (DUST,)),
+    **dict.fromkeys(("lux", "lx"), (Unit("lx", 0, 200_000, "daylight"),)),
+}
+_SPELLED = (("pm2_5", DUST), ("pm_2_5", DUST))
+
+_TIMES: tuple[str, ...] = (
+    "ts",
+    "timestamp",
+    "time",
+    "datetime",
+    "measured",
+    "recorded",
+    "observed",
+    "date",
+)
+_TIMES += ("epoch", "when", "at", "t", "utc", "created", "sent", "received", "updated")
+_ARRIVALS = {"sent", "received", "updated", "created"}
+"""Times of the message rather than of the measurement."""
+_DEVICES: tuple[str, ...] = (
+    "device",
+    "deviceid",
+    "sensor",
+    "sensorid",
+    "deveui",
+    "thing",
+    "node",
+    "station",
+)
+_DEVICES += ("gateway", "serial", "mac", "imei", "eui", "host", "tag", "uid", "client", "id")
+
+
+def words(name: str) -> list[str]:
+    """The words of a name, in lower case: ``batteryVoltage`` is ``battery`` and ``voltage``."""
+    return [word for word in _NO_WORD.split(_CAMEL.sub("_", name).lower()) if word]
+
+
+def column_name(path: tuple[str, ...], taken: set[str]) -> str:
+    """A plain SQL name for a place that is not among those taken."""
+    name = "_".join(word for part in path for word in words(part)) or "member"
+    if name[0].isdigit():
+        name = f"m_{name}"
+    name = name[:NAME_BYTES].rstrip("_")
+    found, number = name, 2
+    while found in taken or found in RESERVED:
+        suffix = f"_{number}"
+        found = name[: NAME_BYTES - len(suffix)] + suffix
+        number += 1
+    return found
+
+
+def is_time(path: tuple[str, ...]) -> bool:
+    """Whether a member of that name is likely a point in time."""
+    return any(word in _TIMES for word in words(path[-1]))
+
+
+def time_rank(path: tuple[str, ...]) -> int:
+    """How likely a time is that of the measurement: smaller is likelier."""
+    found = words(path[-1])
+    rank = min((_TIMES.index(word) for word in found if word in _TIMES), default=len(_TIMES))
+    return rank + 100 * bool(_ARRIVALS & set(found))
+
+
+def device_rank(path: tuple[str, ...]) -> int | None:
+    """How likely a member names the device, smaller is likelier; ``None``: it doesn't sound so."""
+    last = words(path[-1])
+    if last[-1:] in (["id"], ["name"], ["eui"]) and len(path) > 1:
+        last = [*words(path[-2]), *last]
+    known = [_DEVICES.index(word) for word in last if word in _DEVICES]
+    if not known or last[-1] in ("type", "model", "version", "time", "status"):
+        return None
+    return min(known)
+
+
+def unit_of(path: tuple[str, ...], counts: Mapping[float, int]) -> Unit | None:
+    """The unit that a name hints at and in which nearly all of the values make sense."""
+    found = words(path[-1])
+    joined = "_".join(found)
+    units = [unit for spelled, unit in _SPELLED if joined.endswith(spelled)]
+    for word in reversed(found):
+        units += _UNITS.get(word, ()) if len(word) > 1 or word == found[-1] else ()
+    total = sum(counts.values())
+    for unit in units:
+        inside = sum(count for n, count in counts.items() if unit.low <= n <= unit.high)
+        if total and inside >= NEARLY_ALL * total:
+            return unit
+    return None
