@@ -24,12 +24,12 @@ import psycopg2
 import psycopg2.extras
 import pyarrow as pa
 import sqlalchemy
-from functions.load.loading import load_batch
-from functions.migrate.migration import migrate
 
 from bench.measuring import Measured, Way, by_turns, seconds_of, tell
 from bench.messages import contract
 from bench.rows import Rows, batch_of
+from functions.load.loading import load_batch
+from functions.migrate.migration import migrate
 from local.postgres import Database, binary, temporary_server
 from telemetry.database import Credentials
 from telemetry.ddl import qualified

@@ -1,4 +1,4 @@
-"""Rows for the fleet's table, as Transform's COPY object has them: CSV in key order, with groups."""
+"""Rows for the fleet's table, as a COPY object has them: CSV in key order, with groups."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import Any
 
 from functions.load.batch import Batch, Group, Range
 from functions.load.source import RangeReader, merge_ranges
-
 from telemetry.contract import Contract
 
 __all__ = ["Rows", "batch_of"]

@@ -8,11 +8,6 @@ beyond that (the Parquet object, the groups of the COPY object, the report).
 from __future__ import annotations
 
 import os
-
-# Before polars and numpy are imported: they size their pools then.
-for name in ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ARROW_NUM_THREADS"):
-    os.environ[name] = "1"
-
 import sys
 import tempfile
 from collections.abc import Callable
@@ -20,14 +15,15 @@ from pathlib import Path
 
 import orjson
 import polars as pl
-from functions.transform.handler import transform as whole_function
 
 from bench.measuring import Measured, Way, by_turns, seconds_of, tell
 from bench.messages import contract, raw_lines
 from bench.peers import duck, frames, loop, ours
 from bench.peers.result import Transformed, must_agree
+from functions.transform.handler import transform as whole_function
 
 KEY = "raw/2026/03/01/bench/batch.n1.ndjson.gz"
+POOLS = ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ARROW_NUM_THREADS")
 OURS, WHOLE = "telemetry-etl", "telemetry-etl, whole function"
 
 
@@ -82,4 +78,8 @@ def main(*, quick: bool) -> None:
 
 
 if __name__ == "__main__":
+    one_thread = dict.fromkeys(POOLS, "1")
+    if not one_thread.items() <= os.environ.items():  # read when a library is imported
+        command = [sys.executable, "-m", "bench.transforming", *sys.argv[1:]]
+        os.execve(sys.executable, command, {**os.environ, **one_thread})
     main(quick="--quick" in sys.argv)

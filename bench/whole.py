@@ -25,15 +25,15 @@ import orjson
 import psycopg2
 import pyarrow as pa
 from dlt.destinations import postgres
-from functions.load.batch import parse_batch, parse_groups
-from functions.load.loading import load_batch
-from functions.migrate.migration import migrate
-from functions.transform.handler import transform
 
 from bench.loading import CONTRACT, LOADER
 from bench.measuring import Measured, Way, by_turns, seconds_of, tell
 from bench.messages import raw_lines
 from bench.peers import loop
+from functions.load.batch import parse_batch, parse_groups
+from functions.load.loading import load_batch
+from functions.migrate.migration import migrate
+from functions.transform.handler import transform
 from local.postgres import Database, temporary_server
 from telemetry.ddl import qualified
 

@@ -11,13 +11,11 @@ from bench.peers.result import Transformed
 
 __all__ = ["transform"]
 
-READING = {
-    name: "VARCHAR"
-    for name in (
-        *("device_id", "ts", "time", "timestamp", "seq", "temperature_c", "temp", "humidity_pct"),
-        *("hum", "pressure_hpa", "battery_v", "charging", "status", "firmware"),
-    )
-}
+MEMBERS = (
+    *("device_id", "ts", "time", "timestamp", "seq", "temperature_c", "temp", "humidity_pct"),
+    *("hum", "pressure_hpa", "battery_v", "charging", "status", "firmware"),
+)
+READING = dict.fromkeys(MEMBERS, "VARCHAR")
 WEATHER = {"temperature": "VARCHAR", "humidity": "VARCHAR", "pressure": "VARCHAR"}
 ELEMENT = {**READING, "environment": WEATHER}
 SHAPE = json.dumps({**ELEMENT, "readings": [ELEMENT]})

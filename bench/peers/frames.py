@@ -30,7 +30,11 @@ def transform(raw: bytes) -> Transformed:
     envelopes = envelopes.sort_values(["received_at", "message_id"], ignore_index=True)
     frame, broken = _readings(envelopes)
     rows, reasons = _clean(frame, envelopes)
-    told = reasons.stack().dropna().groupby(level=0).agg(list) if reasons.size else pd.Series(dtype=object)
+    told = (
+        reasons.stack().dropna().groupby(level=0).agg(list)
+        if reasons.size
+        else pd.Series(dtype=object)
+    )
     rejected = rows.index.isin(told.index)
     accepted = rows[~rejected]
     kept = accepted.drop_duplicates(["device_id", "ts"], keep="first")
@@ -147,9 +151,9 @@ def _lines(envelopes: pd.DataFrame, rejects: pd.DataFrame) -> bytes:
     body = io.BytesIO()
     last = -1
     with gzip.GzipFile(fileobj=body, mode="wb", compresslevel=6, mtime=0) as file:
-        for m, index, reading, reasons in rejects[
-            ["m", "index", "reading", "reasons"]
-        ].itertuples(index=False):
+        for m, index, reading, reasons in rejects[["m", "index", "reading", "reasons"]].itertuples(
+            index=False
+        ):
             line = envelopes.loc[m].to_dict()
             line |= {"index": None if index < 0 else index, "reasons": reasons}
             if reading is not None:

@@ -39,9 +39,7 @@ def accepted_rows(raw: bytes, loads: Loads) -> list[list[Any]]:
     return list(_clean(raw, loads)[0].values())
 
 
-def _clean(
-    raw: bytes, loads: Loads
-) -> tuple[dict[tuple[str, datetime], list[Any]], Rejects, int]:
+def _clean(raw: bytes, loads: Loads) -> tuple[dict[tuple[str, datetime], list[Any]], Rejects, int]:
     envelopes = [loads(line) for line in raw.splitlines()]
     envelopes.sort(key=lambda envelope: (envelope["received_at"], envelope["message_id"]))
     rows: dict[tuple[str, datetime], list[Any]] = {}
@@ -113,7 +111,7 @@ def _row(
     return row, reasons
 
 
-def _number(
+def _number(  # noqa: PLR0911 - the usual value takes the shortest way
     value: Any, marker: float | None, low: float, high: float
 ) -> tuple[float | None, Fault]:
     if value is None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from bench.peers.result import Transformed
 from functions.transform.clean import clean
 from functions.transform.copy import copy_csv
 from functions.transform.rejects import rejected_lines
-
-from bench.peers.result import Transformed
 from telemetry.contract import Contract
 
 __all__ = ["transform"]

@@ -47,7 +47,9 @@ class Transformed:
             pl.col(name).str.replace(" ", "T").str.to_datetime(time_zone="UTC", time_unit="us")
             for name in TIMES
         ]
-        return frame.with_columns(*moments, charging=pl.col("charging").str.to_lowercase().str.head(1) == "t")
+        return frame.with_columns(
+            *moments, charging=pl.col("charging").str.to_lowercase().str.head(1) == "t"
+        )
 
     def reasons(self) -> list[tuple[str, int, tuple[str, ...]]]:
         """Message, index (-1 where it has none) and reasons of every reject."""
