@@ -28,11 +28,11 @@ HOW = """\
 
 - **Transform**: messages of a simulated fleet of three firmwares (plain names, nested weather, old
   short names with epoch milliseconds), 2 % of readings and of messages with something wrong,
-  through `contracts/fleet.toml` as any other contract; in, the lines of a raw object in memory; out, CSV in
-  key order and compressed rejects with their reasons. On one core, every library with one thread.
-  The loops, the pandas and the DuckDB way are written for this one contract (`bench/peers/`).
-  *whole function* also writes what the peers don't: Parquet, the groups of the COPY object, the
-  report.
+  through `contracts/fleet.toml` as any other contract. In: the lines of a raw object in memory;
+  out: CSV in key order and compressed rejects with their reasons. On one core, every library with
+  one thread. The loops, the pandas and the DuckDB way are written for this one contract
+  (`bench/peers/`). *whole function* also writes what the peers don't: Parquet, the groups of the
+  COPY object, the report.
 - **Load**: rows like the fleet's in key order, into a table that has rows of 1,000 devices already
   and its primary key; ours with the ledger row in the same transaction. psql, ADBC and `to_sql`
   fail at the first row that is there already, so theirs are always new. *half there* is told two
