@@ -1,8 +1,8 @@
 """Messages to measure with: a fleet of three firmwares, with mess on purpose, the same each time.
 
-Most boxes send the contract's own names; some send the weather in an object of its own; old ones
-use short names and epoch milliseconds. Two readings in a hundred have something wrong with them,
-two messages in a hundred are torn, binary or sent a second time.
+Most boxes send the contract's own names; some send the weather in an object of its own, and
+milliseconds; old ones use short names and epoch milliseconds. Two readings in a hundred have
+something wrong with them, two messages in a hundred are torn, binary or sent a second time.
 """
 
 from __future__ import annotations
@@ -98,6 +98,8 @@ class _Box:
         else:
             reading["ts"] = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
             if self._kind == "nested":
+                moment += timedelta(milliseconds=chance.randrange(1000))
+                reading["ts"] = f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
                 names = ("temperature", "humidity", "pressure")
                 values = (heat, damp, pressure)
                 reading["environment"] = dict(zip(names, values, strict=True))

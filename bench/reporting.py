@@ -88,9 +88,9 @@ def _told(one: Measured) -> str:
 
 
 def _number(value: float) -> str:
-    if value >= 1000:
+    if value >= 10_000:
         return f"{round(value, -2):,.0f}"
-    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
