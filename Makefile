@@ -1,6 +1,6 @@
 # Two commands do all set-up on a machine that has Python 3.11+ and make: `make run`, `make test`.
 # Nothing is installed outside this folder: .venv and .emulator-venv hold the two environments,
-# .build the layers and zips, .local the laptop's database and logs.
+# .bench-venv that of `make bench`, .build the layers and zips, .local the laptop's database and logs.
 
 PYTHON ?= python3
 VENV := .venv
@@ -12,7 +12,7 @@ UV ?= uv
 RUNTIME_HAS := boto3 botocore s3transfer urllib3 python-dateutil six
 
 .DEFAULT_GOAL := help
-.PHONY: help run test slow lint format lock clean
+.PHONY: help run test slow bench lint format lock clean
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ test: $(VENV)/.test .emulator-venv/.done .build/.done  ## The test suite
 
 slow: $(VENV)/.test .emulator-venv/.done .build/.done .build/.lambda  ## The slower suites: real data, chaos, full property runs
 	@HYPOTHESIS_PROFILE=ci "$(BIN)/python" -m pytest -m slow --timeout 1500
+
+bench: $(VENV)/.test .emulator-venv/.done .build/.done .bench-venv/.done  ## Everything against its neighbours, into docs/performance.md
+	@PYTHONPATH=".:layers/shared" TEST_PYTHON="$(BIN)/python" .bench-venv/bin/python -m bench.run
 
 lint: $(VENV)/.test  ## Style and types
 	@"$(BIN)/ruff" check . && "$(BIN)/ruff" format --check . && "$(BIN)/mypy" layers/shared/telemetry functions workflow local layers/build.py
@@ -43,9 +46,13 @@ lock:  ## Pin every requirement anew, with hashes (needs uv)
 	    --custom-compile-command "make lock" -c requirements/test.txt \
 	    $$([ $$layer = shared ] && printf -- '--no-emit-package %s ' $(RUNTIME_HAS)) \
 	    layers/$$layer/requirements.in -o layers/$$layer/requirements.txt || exit 1; done
+	@$(UV) pip compile -q --generate-hashes --no-emit-index-url --universal --python-version 3.11 \
+	    --custom-compile-command "make lock" \
+	    -c layers/shared/requirements.txt -c layers/polars/requirements.txt \
+	    -c layers/postgres/requirements.txt requirements/bench.in -o requirements/bench.txt
 
 clean:  ## Remove everything this Makefile and `etl` made in this folder
-	@rm -rf .venv .emulator-venv .build .local *.egg-info
+	@rm -rf .venv .emulator-venv .bench-venv .build .local *.egg-info
 
 # Each stamp is newer than what it was made from, so a changed lock file is installed again.
 $(VENV)/pyvenv.cfg:
@@ -68,6 +75,12 @@ $(VENV)/.test: $(VENV)/.run requirements/test.txt
 	@echo "==> Creating the AWS emulator's own environment in .emulator-venv"
 	@$(PYTHON) -m venv .emulator-venv
 	@.emulator-venv/bin/python -m pip install $(PIP_FLAGS) -r requirements/emulator.txt
+	@touch $@
+
+.bench-venv/.done: requirements/bench.txt
+	@echo "==> Creating the bench's own environment in .bench-venv"
+	@$(PYTHON) -m venv .bench-venv
+	@.bench-venv/bin/python -m pip install $(PIP_FLAGS) -r requirements/bench.txt
 	@touch $@
 
 # Wheels are fetched here, so that neither the tests nor a later run needs the network.

@@ -1,0 +1,185 @@
+"""Raw object to rows, transform and load, against dlt with merge: the same file and server.
+
+Usage: ``python -m bench.whole [--quick]``. dlt gets readings cleaned by the orjson loop (it has no
+cleaning of that kind), once as dictionaries and once as Arrow tables, which spares it its own
+normalizing. Each run begins with an empty table and must end with as many rows as ours.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import io
+import itertools
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import dlt
+import orjson
+import psycopg2
+import pyarrow as pa
+from dlt.destinations import postgres
+
+from bench.loading import CONTRACT, LOADER
+from bench.measuring import Measured, Way, by_turns, seconds_of, tell
+from bench.messages import raw_lines
+from bench.peers import loop
+from functions.load.batch import parse_batch, parse_groups
+from functions.load.loading import load_batch
+from functions.migrate.migration import migrate
+from functions.transform.handler import transform
+from local.postgres import Database, temporary_server
+from telemetry.ddl import qualified
+
+__all__ = ["measure"]
+
+SUBJECT = "raw object to rows"
+OURS = "telemetry-etl"
+KEY = "raw/2026/03/01/bench/batch{}.n1.ndjson.gz"
+ROWS_AT_ONCE = 50_000
+
+
+class Stored:
+    """Transform's objects, as Load finds them in S3."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    @contextlib.contextmanager
+    def open(self, ranges: Any) -> Iterator[Any]:
+        if ranges is not None:
+            raise AssertionError("an empty table takes a batch whole")
+        yield io.BytesIO(self._content)
+
+
+class Bench:
+    """One server and one raw object."""
+
+    def __init__(self, database: Database, raw: bytes, folder: Path) -> None:
+        self.database = database
+        self.raw = gzip.compress(raw, 1)
+        self.folder = folder
+        self.rows: int | None = None
+        self._numbers = itertools.count()
+
+    def ours(self) -> float:
+        number = next(self._numbers)
+        self._empty(qualified(CONTRACT))
+        dsn = self.database.dsn(LOADER.username, LOADER.password)
+
+        def work() -> None:
+            lines = gzip.decompress(self.raw)
+            objects, report = transform(lines, CONTRACT, KEY.format(number), "bench")
+            bodies = {stored.key: stored.body for stored in objects}
+            event = {"execution": "bench", "verdict": "pass"}
+            batch = parse_batch(event, objects[-1].body)
+            assert batch.groups_key is not None
+            groups = bodies[batch.groups_key]
+            with closing(psycopg2.connect(dsn)) as connection:
+                load_batch(
+                    connection,
+                    CONTRACT,
+                    batch,
+                    Stored(bodies[report["copy"]["key"]]),
+                    lambda: parse_groups(groups),
+                )
+
+        return self._checked(qualified(CONTRACT), work)
+
+    def dlt(self, items: Callable[[bytes], Iterator[Any]]) -> float:
+        """One pipeline run with ``merge`` into a dataset of its own."""
+        name = f"bench_{next(self._numbers)}"
+        database = self.database
+        address = (
+            f"postgresql://{database.owner}:{database.owner_password}"
+            f"@{database.host}:{database.port}/{database.name}"
+        )
+        pipeline = dlt.pipeline(
+            name,
+            pipelines_dir=str(self.folder),
+            destination=postgres(address),
+            dataset_name=name,
+        )
+        resource = dlt.resource(
+            lambda: items(gzip.decompress(self.raw)),
+            name="readings",
+            primary_key=("device_id", "ts"),
+            write_disposition={"disposition": "merge", "strategy": "upsert"},
+        )
+        seconds = self._checked(f'"{name}"."readings"', lambda: pipeline.run(resource))
+        self._drop(name)
+        return seconds
+
+    def _checked(self, table: str, work: Callable[[], object]) -> float:
+        seconds = seconds_of(work)
+        with self._owner() as owner, owner.cursor() as cursor:
+            cursor.execute(f"SELECT count(*) FROM {table}")
+            found = cursor.fetchone()[0]
+        if self.rows is None:
+            self.rows = found
+        if found != self.rows:
+            raise AssertionError(f"{found:,} rows in {table}, not {self.rows:,}")
+        return seconds
+
+    def _empty(self, table: str) -> None:
+        with self._owner() as owner, owner, owner.cursor() as cursor:
+            cursor.execute(f"TRUNCATE {table}")
+
+    def _drop(self, schema: str) -> None:
+        with self._owner() as owner, owner, owner.cursor() as cursor:
+            cursor.execute(
+                f"DROP SCHEMA {schema} CASCADE; DROP SCHEMA IF EXISTS {schema}_staging CASCADE"
+            )
+
+    def _owner(self) -> Any:
+        return closing(psycopg2.connect(self.database.dsn()))
+
+
+def dictionaries(raw: bytes) -> Iterator[Any]:
+    """Clean rows in parts of :data:`ROWS_AT_ONCE`."""
+    rows = loop.accepted_rows(raw, orjson.loads)
+    names = [column.name for column in CONTRACT.columns]
+    for part in _parts(rows):
+        yield [dict(zip(names, row, strict=True)) for row in part]
+
+
+def arrow_tables(raw: bytes) -> Iterator[Any]:
+    """The same as Arrow tables."""
+    names = [column.name for column in CONTRACT.columns]
+    for part in _parts(loop.accepted_rows(raw, orjson.loads)):
+        columns = [pa.array(column) for column in zip(*part, strict=True)]
+        yield pa.Table.from_arrays(columns, names=names)
+
+
+def _parts(rows: list[list[Any]]) -> Iterator[list[list[Any]]]:
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        yield rows[start : start + ROWS_AT_ONCE]
+
+
+def measure(readings: int, rounds: int) -> list[Measured]:
+    os.environ |= {"RUNTIME__DLTHUB_TELEMETRY": "false", "RUNTIME__LOG_LEVEL": "CRITICAL"}
+    logging.getLogger("dlt").setLevel(logging.CRITICAL)
+    with temporary_server() as database, tempfile.TemporaryDirectory() as folder:
+        with closing(psycopg2.connect(database.dsn())) as owner:
+            migrate(owner, CONTRACT, LOADER)
+        bench = Bench(database, raw_lines(readings, each=20), Path(folder))
+        return by_turns(
+            SUBJECT,
+            "readings/s",
+            [
+                Way(OURS, bench.ours, readings),
+                Way("dlt merge", lambda: bench.dlt(dictionaries), readings),
+                Way("dlt merge, Arrow", lambda: bench.dlt(arrow_tables), readings),
+            ],
+            rounds,
+        )
+
+
+if __name__ == "__main__":
+    tell(measure(2_000, 1) if "--quick" in sys.argv else measure(100_000, 3))
