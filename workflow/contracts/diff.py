@@ -7,7 +7,14 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from telemetry.contract import Column, Contract, Source
-from telemetry.ddl import ExistingColumn, ExistingTable, check_name, plan_table, sql_type
+from telemetry.ddl import (
+    ExistingColumn,
+    ExistingTable,
+    check_name,
+    index_name,
+    plan_table,
+    sql_type,
+)
 from telemetry.errors import ContractError
 from workflow.contracts.paths import source_text
 
@@ -75,6 +82,8 @@ def table_of(contract: Contract) -> ExistingTable:
         key=contract.key,
         comment=contract.description or f"Readings of the contract {contract.name}.",
         checks=tuple(check_name(column) for column in contract.columns if column.values),
+        partitioned=contract.partition != "none",
+        indexes=frozenset(index_name(contract.table, columns) for columns in contract.indexes),
     )
 
 
