@@ -170,7 +170,7 @@ NARROWER = [
 
 def retyped(monkeypatch, old, new):
     """The plan for a column that was ``old`` and shall be ``new``, types as in the catalogue."""
-    monkeypatch.setattr(ddl, "sql_type", lambda c: new if c.name == "status" else c.type)
+    monkeypatch.setattr(ddl.tables, "sql_type", lambda c: new if c.name == "status" else c.type)
     columns = tuple(
         ddl.ExistingColumn(c.name, old if c.name == "status" else c.type, nullable=not c.required)
         for c in CONTRACT.columns

@@ -1,0 +1,36 @@
+"""Names and literals in SQL, quoted so that no contract can break out of them."""
+
+from __future__ import annotations
+
+from telemetry.contract.model import Contract
+from telemetry.errors import ContractError
+
+__all__ = ["NAME_BYTES", "list_names", "qualified", "quote_name", "quote_text"]
+
+NAME_BYTES = 63
+"""Longest name PostgreSQL keeps; it cuts longer ones in silence, so that two may become one."""
+
+
+def quote_name(name: str) -> str:
+    """The name as a quoted identifier. Raises :class:`ContractError` where it can't be one."""
+    if not name or "\0" in name or len(name.encode()) > NAME_BYTES:
+        raise ContractError(f"{name!r} can't name anything: PostgreSQL takes 1 to 63 bytes.")
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quote_text(value: str) -> str:
+    """The text as a literal, whatever ``standard_conforming_strings`` says."""
+    if "\0" in value:
+        raise ContractError("PostgreSQL can't hold the character U+0000 in a text.")
+    quoted = "'" + value.replace("'", "''") + "'"
+    return "E" + quoted.replace("\\", "\\\\") if "\\" in quoted else quoted
+
+
+def qualified(contract: Contract) -> str:
+    """The contract's table, qualified and quoted."""
+    return f"{quote_name(contract.schema)}.{quote_name(contract.table)}"
+
+
+def list_names(columns: tuple[str, ...]) -> str:
+    """The names as a list of quoted identifiers."""
+    return ", ".join(quote_name(name) for name in columns)

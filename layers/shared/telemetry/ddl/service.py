@@ -1,0 +1,76 @@
+"""What every pipeline has beside its table: the ledger, and what the loader may do."""
+
+from __future__ import annotations
+
+from telemetry.contract.model import Contract
+from telemetry.ddl.names import qualified, quote_name, quote_text
+
+__all__ = ["LEDGER", "plan_grants", "plan_ledger"]
+
+SERVICE_SCHEMA = "etl"
+LEDGER = '"etl"."ledger"'
+"""The ledger's qualified and quoted name."""
+
+_BALANCE = "CHECK (read = accepted + duplicates + rejected + set_aside)"
+
+_LEDGER_COLUMNS = f"""\
+    batch_id text PRIMARY KEY,
+    raw_key text NOT NULL,
+    execution text NOT NULL,
+    contract text NOT NULL,
+    contract_digest text NOT NULL,
+    status text NOT NULL CHECK (status IN ('loaded', 'quarantined')),
+    messages integer NOT NULL,
+    read bigint NOT NULL,
+    accepted bigint NOT NULL,
+    duplicates bigint NOT NULL,
+    rejected bigint NOT NULL,
+    set_aside bigint NOT NULL DEFAULT 0,
+    rejected_by jsonb NOT NULL DEFAULT '{{}}',
+    inserted bigint NOT NULL,
+    updated bigint NOT NULL,
+    unchanged bigint NOT NULL,
+    min_time timestamptz,
+    max_time timestamptz,
+    loaded_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT every_reading_is_accounted_for
+        {_BALANCE},
+    CONSTRAINT every_accepted_reading_is_a_row
+        CHECK (status <> 'loaded' OR accepted = inserted + updated + unchanged)"""
+
+# A lock that waits for all loads is taken only where there is something to change.
+_EVOLVE_LEDGER = f"""\
+DO $evolve$ BEGIN
+    IF NOT EXISTS (
+        SELECT FROM pg_attribute
+        WHERE attrelid = {LEDGER!r}::regclass AND attname = 'set_aside' AND NOT attisdropped
+    ) THEN
+        ALTER TABLE {LEDGER}
+            ADD COLUMN set_aside bigint NOT NULL DEFAULT 0,
+            DROP CONSTRAINT IF EXISTS every_reading_is_accounted_for,
+            ADD CONSTRAINT every_reading_is_accounted_for {_BALANCE};
+    END IF;
+END $evolve$"""
+
+
+def plan_ledger() -> list[str]:
+    """Statements that create the service schema and the ledger, or bring an older one forward."""
+    return [
+        f"CREATE SCHEMA IF NOT EXISTS {quote_name(SERVICE_SCHEMA)}",
+        f"CREATE TABLE IF NOT EXISTS {LEDGER} (\n{_LEDGER_COLUMNS}\n)",
+        _EVOLVE_LEDGER,
+        f"CREATE INDEX IF NOT EXISTS ledger_by_execution ON {LEDGER} (execution)",
+        f"COMMENT ON TABLE {LEDGER} IS "
+        + quote_text("One row per micro-batch, written in the transaction that loads its rows."),
+    ]
+
+
+def plan_grants(contract: Contract, database: str, role: str) -> list[str]:
+    """Statements that let the loader do its work and nothing else."""
+    loader = quote_name(role)
+    schemas = ", ".join(quote_name(name) for name in (contract.schema, SERVICE_SCHEMA))
+    return [
+        f"GRANT CONNECT, TEMPORARY ON DATABASE {quote_name(database)} TO {loader}",
+        f"GRANT USAGE ON SCHEMA {schemas} TO {loader}",
+        f"GRANT SELECT, INSERT, UPDATE ON {qualified(contract)}, {LEDGER} TO {loader}",
+    ]
