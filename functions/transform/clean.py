@@ -106,6 +106,7 @@ def _clean_run(plan: Plan, run: pl.DataFrame, batch: CleanBatch, *, bulk: bool) 
 
 def _readings(plan: Plan, run: pl.DataFrame, batch: CleanBatch, *, bulk: bool) -> pl.DataFrame:
     """``m``, ``index`` and all raw texts of the readings of a run that are objects, in order."""
+    texts, first = _envelope_texts(plan, run), run["m"][0] if run.height else 0
     run = _of_this_kind(plan, run, batch)
     unreadable = run["text"].is_null()
     batch.rejects += [Reject(m, None, ("not_utf8",)) for m in run["m"].filter(unreadable)]
@@ -129,9 +130,9 @@ def _readings(plan: Plan, run: pl.DataFrame, batch: CleanBatch, *, bulk: bool) -
     readings = pl.concat(parts, how="diagonal")
     if len(parts) > 1:
         readings = readings.sort("m", maintain_order=True)
-    texts = _envelope_texts(plan, batch.messages)
+    places = readings["m"] - first
     return readings.with_columns(
-        *(text.gather(readings["m"]) for text in texts),
+        *(text.gather(places) for text in texts),
         *(pl.lit(text).alias(name) for name, (text,) in plan.of_scope("constant").items()),
     )
 

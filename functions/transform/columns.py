@@ -113,6 +113,8 @@ def _present(column: Column, texts: pl.Series) -> pl.Series:
     """The texts, numbers bare and with a point; null where one is a marker of "no value"."""
     if texts.null_count() == texts.len() or column.type == "jsonb":
         return texts
+    if texts.dtype == pl.Datetime:  # the time of arrival
+        return texts
     words, numbers = _markers(column)
     trimmed = texts if column.type == "text" else texts.str.strip_chars(" \t\r\n")
     missing = trimmed.is_in(words)

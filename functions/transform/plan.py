@@ -27,7 +27,7 @@ ARRIVAL = "arrival"
 """Frame column of the time of arrival in ISO 8601; its own place has it in epoch milliseconds."""
 
 RECEIVED = "received"
-"""Frame column of the time of arrival as a time, for columns that are judged by it."""
+"""Frame column of the time of arrival as a time, for columns that take or are judged by it."""
 
 BACKSLASH = r"\\"
 SPELLED_NUMBER = r"[ \t\r\n]*-?(?:[0-9]{16,}\.|[0-9]+(?:\.[0-9]+)?[eE])"
@@ -62,20 +62,24 @@ class Plan:
     def place(self, source: Source, column: Column | None = None) -> str:
         """Name of the frame column that holds the source's raw text for a column of the table."""
         if column is not None and column.type == "timestamp" and source == RECEIVED_AT:
-            return ARRIVAL
+            return RECEIVED if _takes_just_arrival(column) else ARRIVAL
         return f"s{self.sources.index(source)}"
 
     @property
     def takes_arrival(self) -> bool:
-        """Whether the time of arrival is wanted as a timestamp."""
+        """Whether the time of arrival is wanted as a timestamp's text."""
         return any(
-            c.type == "timestamp" and RECEIVED_AT in c.sources for c in self.contract.columns
+            c.type == "timestamp" and RECEIVED_AT in c.sources and not _takes_just_arrival(c)
+            for c in self.contract.columns
         )
 
     @property
     def takes_received(self) -> bool:
-        """Whether a column is judged by the time of arrival."""
-        return any(c.max_age is not None or c.max_future is not None for c in self.contract.columns)
+        """Whether the time of arrival is a column's value as it is, or a column is judged by it."""
+        return any(
+            c.max_age is not None or c.max_future is not None or _takes_just_arrival(c)
+            for c in self.contract.columns
+        )
 
     @property
     def as_json(self) -> frozenset[str]:
@@ -95,6 +99,12 @@ class Plan:
     def conditions(self, scope: str) -> tuple[Condition, ...]:
         """What messages must have, of one scope: of their envelope or of themselves."""
         return tuple(c for c in self.contract.only if c.source.scope == scope)
+
+
+def _takes_just_arrival(column: Column) -> bool:
+    """Whether it would only read the time again from the text that it is written to."""
+    iso = column.formats[:1] == ("iso8601",) and column.missing == ("",)
+    return column.type == "timestamp" and column.sources == (RECEIVED_AT,) and iso
 
 
 def make_plan(contract: Contract) -> Plan:

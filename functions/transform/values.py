@@ -143,6 +143,8 @@ def read_decimal(texts: pl.Series, column: Column) -> Read:
 
 def read_timestamp(texts: pl.Series, column: Column) -> Read:
     """Instants in UTC, to the microsecond."""
+    if texts.dtype != pl.String:  # a time already
+        return Read(texts)
     return Read(read_timestamps(texts.str.strip_chars(BLANK), column.formats, column.timezone))
 
 
