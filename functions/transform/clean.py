@@ -31,7 +31,7 @@ __all__ = ["CleanBatch", "Reject", "clean"]
 
 ORDER = " m"
 """Frame column of the message's number; no column of a contract is called so."""
-RUN_BYTES = 4 << 20
+RUN_BYTES = 16 << 20
 """Payload worked on at a time."""
 FIRST_MOMENT, LAST_MOMENT = -62_135_596_800_000, 253_402_300_799_999
 """Epoch milliseconds of the years 1 to 9999."""
@@ -114,31 +114,36 @@ def _clean_part(plan: Plan, readings: pl.DataFrame, batch: CleanBatch) -> pl.Dat
 
 def _readings(
     plan: Plan, run: pl.DataFrame, batch: CleanBatch, *, bulk: bool
-) -> Iterator[pl.DataFrame]:
-    """``m``, ``index`` and all raw values of the readings of a run, in parts.
+) -> list[pl.DataFrame]:
+    """``m``, ``index`` and all raw values of the readings of a run, in two parts at most.
 
     The parts differ in the types of their values; in each the readings are in order.
     """
-    texts, first = _envelope_texts(plan, run), run["m"][0] if run.height else 0
-
-    def whole(readings: pl.DataFrame) -> pl.DataFrame:
-        places = readings["m"] - first
-        return readings.with_columns(
-            *(text.gather(places) for text in texts),
-            *(pl.lit(text).alias(name) for name, (text,) in plan.of_scope("constant").items()),
-        )
-
     left = _of_this_kind(plan, run, batch)
     unreadable = left["text"].is_null()
     batch.rejects += [Reject(m, None, ("not_utf8",)) for m in left["m"].filter(unreadable)]
     left = left.filter(~unreadable)
+    parts = []
     for way in plan.ways if bulk else ():
         decoded = BulkDecoder(plan, way).decode(left.select("m", "text"))
-        yield whole(_without_faults(decoded, batch))
+        parts.append(_without_faults(decoded, batch))
         left = left.filter(pl.col("m").is_in(decoded.left.implode()))
-        if not left.height:
-            return
-    yield whole(_read_carefully(plan, left, batch))
+    parts.append(_read_carefully(plan, left, batch))
+    typed, as_texts = parts[:-2], parts[-2:]
+    texts = pl.concat(as_texts, how="diagonal").sort("m", maintain_order=True)
+    found = [part for part in (*typed, texts) if part.height] or [texts]
+    envelopes = _envelope_texts(plan, run)
+    return [_with_envelopes(plan, part, run, envelopes) for part in found]
+
+
+def _with_envelopes(
+    plan: Plan, readings: pl.DataFrame, run: pl.DataFrame, envelopes: list[pl.Series]
+) -> pl.DataFrame:
+    places = readings["m"] - (run["m"][0] if run.height else 0)
+    return readings.with_columns(
+        *(values.gather(places) for values in envelopes),
+        *(pl.lit(text).alias(name) for name, (text,) in plan.of_scope("constant").items()),
+    )
 
 
 def _without_faults(decoded: Decoded, batch: CleanBatch) -> pl.DataFrame:
@@ -187,7 +192,7 @@ def _read_carefully(plan: Plan, messages: pl.DataFrame, batch: CleanBatch) -> pl
 
 
 def _envelope_texts(plan: Plan, messages: pl.DataFrame) -> list[pl.Series]:
-    """Raw texts of the sources that are parts of the envelope, one per message."""
+    """Raw values of the sources that are parts of the envelope, one per message."""
     texts = [_moments(messages["received_at"]).alias(ARRIVAL)] if plan.takes_arrival else []
     for place, (name, *level) in plan.of_scope("envelope").items():
         text = messages[name].cast(pl.String).alias(place)

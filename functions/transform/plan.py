@@ -30,7 +30,6 @@ ARRIVAL = "arrival"
 RECEIVED = "received"
 """Frame column of the time of arrival as a time, for columns that take or are judged by it."""
 
-BACKSLASH = r"\\"
 SPELLED_NUMBER = r"[ \t\r\n]*-?(?:[0-9]{16,}\.|[0-9]+(?:\.[0-9]+)?[eE])"
 """A number with an exponent, or too long to survive being read as a double and written again."""
 LONG_NUMBER = r"[ \t\r\n]*-?[0-9.]{16,}"
@@ -75,7 +74,7 @@ class Way(NamedTuple):
     document: pl.Struct | pl.List
     """Type of a message."""
     unusual: str
-    """Regular expression of the texts that would be read differently."""
+    """Regular expression of the texts that would be read differently, as are all with a ``\\``."""
 
 
 @dataclass(frozen=True)
@@ -297,7 +296,7 @@ def _unusual(contract: Contract) -> str:
     and a member's name may hide behind an escape.
     """
     arrays = r"\[," if ARRAYS.get(contract.shape) else ""
-    kinds = [BACKSLASH, f"[:{arrays}]{SPELLED_NUMBER}", *_unusual_members(contract)]
+    kinds = [f"[:{arrays}]{SPELLED_NUMBER}", *_unusual_members(contract)]
     if contract.shape == "senml":
         kinds += UNUSUAL_SENML
     if arrays and _texts(contract):
@@ -328,7 +327,7 @@ def _texts(contract: Contract) -> set[str]:
 
 def _untyped(contract: Contract, types: Mapping[str, Type]) -> str:
     """Texts in which a member isn't of its type, or is unusual for a text."""
-    kinds = [BACKSLASH]
+    kinds = []
     for kind, value in NOT_OF_TYPE.items():
         names = {name for name, found in types.items() if found is kind}
         kinds += [_member(names, value)] if names else []

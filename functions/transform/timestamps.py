@@ -34,10 +34,11 @@ def read_timestamps(texts: pl.Series, formats: Sequence[str], zone: str) -> pl.S
     for name in formats:
         if micros.null_count() == texts.null_count():
             break
+        unread = _where(texts, micros.is_null())
         if name in PER_SECOND:
-            read = _epoch(texts, PER_SECOND[name])
+            read = _epoch(unread, PER_SECOND[name])
         else:
-            read = _iso(texts if name == "iso8601" else _as_iso(texts, name), zone)
+            read = _iso(unread if name == "iso8601" else _as_iso(unread, name), zone)
         micros = micros.zip_with(micros.is_not_null(), read)
     return _where(micros, micros.is_between(FIRST, LAST)).cast(pl.Datetime("us", "UTC"))
 
@@ -84,12 +85,16 @@ def _iso(texts: pl.Series, zone: str) -> pl.Series:
     plain = naive | ((length == 20) & utc_mark).fill_null(value=False)
     if (plain | local.is_null()).all() and (zone == "UTC" or not naive.any()):
         return local
-    rest = frame["t"].str.slice(19).str.extract_groups(ISO_REST).struct.unnest()
-    fraction, hours, minutes = rest.get_columns()
-    micros = local + fraction.str.head(6).str.pad_end(6, "0").cast(pl.Int64).fill_null(0)
-    offset = _offset(hours, minutes)
-    absolute = micros - offset
-    return absolute.zip_with(hours.is_not_null(), _in_zone(micros, zone))
+    rest = frame["t"].str.slice(19)
+    once = rest.unique()
+    fraction, hours, minutes = once.str.extract_groups(ISO_REST).struct.unnest().get_columns()
+    after = fraction.str.head(6).str.pad_end(6, "0").cast(pl.Int64).fill_null(0)
+    placed = hours.is_not_null()
+    shift = (after - _offset(hours, minutes)).zip_with(placed, after)
+    micros = local + looked_up(rest, once, shift)
+    if zone == "UTC":
+        return micros
+    return micros.zip_with(looked_up(rest, once, placed), _in_zone(micros, zone))
 
 
 def _as_iso(texts: pl.Series, pattern: str) -> pl.Series:
