@@ -150,7 +150,7 @@ def _texts(values: pd.Series) -> pd.Series:
 def _lines(envelopes: pd.DataFrame, rejects: pd.DataFrame) -> bytes:
     body = io.BytesIO()
     last = -1
-    with gzip.GzipFile(fileobj=body, mode="wb", compresslevel=6, mtime=0) as file:
+    with gzip.GzipFile(fileobj=body, mode="wb", compresslevel=1, mtime=0) as file:
         for m, index, reading, reasons in rejects[["m", "index", "reading", "reasons"]].itertuples(
             index=False
         ):

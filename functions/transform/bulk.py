@@ -22,7 +22,7 @@ from typing import NamedTuple
 import polars as pl
 
 from functions.transform.kinds import meets
-from functions.transform.plan import Plan, metrics_of
+from functions.transform.plan import Plan, Way, metrics_of
 from functions.transform.shapes import BASE, RELATIVE_BELOW, SENML_VALUES
 
 __all__ = ["BulkDecoder", "Decoded"]
@@ -44,7 +44,7 @@ class Decoded(NamedTuple):
     """What could be decoded, and what is left to the careful reader."""
 
     readings: pl.DataFrame
-    """``m`` (message), ``index``, ``fault`` (why it is no reading), the raw texts of the plan."""
+    """``m`` (message), ``index``, ``fault`` (why it is no reading), the raw values of the plan."""
     empty: int
     """Messages whose array is empty."""
     set_aside: int
@@ -54,12 +54,11 @@ class Decoded(NamedTuple):
 
 
 class BulkDecoder:
-    """Decodes messages for one plan whose ``document`` is not ``None``."""
+    """Decodes messages for one plan, in one of its ways."""
 
-    def __init__(self, plan: Plan) -> None:
-        document = plan.document
-        assert document is not None  # noqa: S101 - the caller's choice of reader
-        self._plan = plan
+    def __init__(self, plan: Plan, way: Way) -> None:
+        document = self._document = way.document
+        self._plan, self._unusual = plan, way.unusual
         self._mark = secrets.token_hex(8)
         self._type = pl.List(self._with_mark(document))
         depth, kind = 0, pl.List(document).inner
@@ -83,7 +82,8 @@ class BulkDecoder:
         texts = messages["text"]
         begins, ends = self._frame
         plain = texts.str.contains(begins) & texts.str.contains(ends)
-        plain &= ~texts.str.contains(self._plan.unusual)
+        plain &= ~texts.str.contains("\\", literal=True)  # apart from the rest, which it slows down
+        plain &= ~texts.str.contains(self._unusual)
         tried = messages.filter(plain)
         places, pairs = self._pairs(tried)
         documents = self._documents(pairs, tried["m"].gather(places))
@@ -98,7 +98,7 @@ class BulkDecoder:
     def _of_this_kind(self, documents: pl.DataFrame) -> pl.DataFrame:
         """Documents that hold readings."""
         for condition in self._plan.conditions("message"):
-            if isinstance(self._plan.document, pl.List):  # which has no members
+            if isinstance(self._document, pl.List):  # which has no members
                 texts = pl.Series([None], dtype=pl.String).new_from_index(0, documents.height)
             else:
                 texts = documents.select(_at("d", condition.source.path)).to_series()
@@ -175,7 +175,7 @@ class BulkDecoder:
         size = pl.col("r").list.len()
         lists = frame.filter(~alone)
         filled = lists.filter(size > 0)
-        outer = self._outer("d") if isinstance(self._plan.document, pl.Struct) else ()
+        outer = self._outer("d") if isinstance(self._document, pl.Struct) else ()
         elements = filled.select(
             "m", "r", pl.int_ranges(0, size, dtype=pl.Int64).alias("index"), *outer
         ).explode("r", "index")

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from functions.transform.jsontext import json_text, named_members, rest
@@ -131,14 +132,14 @@ def parse(text: str) -> Any:
         return _decoder.decode(text)
 
 
-def element_texts(text: str, path: tuple[str, ...]) -> list[str]:
-    """The elements of the array or object at ``path``, as they are spelled in the JSON text."""
+def element_texts(text: str, path: tuple[str, ...], most: int | None = None) -> list[str]:
+    """The elements of the array or object at ``path``, or the first ones, as they are spelled."""
     with _deep_recursion():
         at = _after_blank(text, 0)
         for name in path:
             at = _member_start(text, at, name)
         found = _elements(text, at) if text[at] == "[" else _members(text, at)
-        return [text[start:end] for start, end in found]
+        return [text[start:end] for start, end in islice(found, most)]
 
 
 def _first_counts(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -158,8 +159,9 @@ _decoder = json.JSONDecoder(
     object_pairs_hook=_first_counts, parse_int=Number, parse_float=Number, parse_constant=_refuse
 )
 
-_skipper = json.JSONDecoder(parse_int=str, parse_float=str)
-"""Finds where values end, of texts that have been read before."""
+_skipper = json.JSONDecoder()
+_long_skipper = json.JSONDecoder(parse_int=str)
+"""Find where values end, of texts that have been read before; the second one whatever there is."""
 
 
 def _raw_text(value: Any) -> str | None:
@@ -198,7 +200,17 @@ def _deep_recursion() -> Iterator[None]:
         sys.setrecursionlimit(before)
 
 
+def _end(text: str, at: int) -> int:
+    """End of the value that begins at ``at``."""
+    try:
+        return _skipper.raw_decode(text, at)[1]
+    except ValueError:  # more digits than Python makes an integer of
+        return _long_skipper.raw_decode(text, at)[1]
+
+
 def _after_blank(text: str, at: int) -> int:
+    if text[at : at + 1] > " ":
+        return at
     match = _BLANK.match(text, at)
     return match.end() if match else at
 
@@ -207,7 +219,7 @@ def _elements(text: str, at: int) -> Iterator[tuple[int, int]]:
     """Start and end of each element of the array that opens at ``at``."""
     at = _after_blank(text, at + 1)
     while text[at] != "]":
-        _, end = _skipper.raw_decode(text, at)
+        end = _end(text, at)
         yield at, end
         at = _after_blank(text, end)
         at = _after_blank(text, at + 1) if text[at] == "," else at
@@ -220,7 +232,7 @@ def _members(text: str, at: int) -> list[tuple[int, int]]:
     while text[at] != "}":
         name, at = _skipper.raw_decode(text, at)
         start = _after_blank(text, _after_blank(text, at) + 1)
-        _, end = _skipper.raw_decode(text, start)
+        end = _end(text, start)
         found.setdefault(name, (start, end))
         at = _after_blank(text, end)
         at = _after_blank(text, at + 1) if text[at] == "," else at
@@ -235,5 +247,4 @@ def _member_start(text: str, at: int, name: str) -> int:
         at = _after_blank(text, _after_blank(text, at) + 1)
         if found == name:
             return at
-        _, at = _skipper.raw_decode(text, at)
-        at = _after_blank(text, _after_blank(text, at) + 1)
+        at = _after_blank(text, _after_blank(text, _end(text, at)) + 1)

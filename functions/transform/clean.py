@@ -3,7 +3,7 @@
 ::
 
     lines ─▶ messages, in an order of their own        envelopes
-          ─▶ raw texts, one per source and reading     bulk, careful
+          ─▶ raw values, one per source and reading    bulk, careful
           ─▶ typed columns, reasons to reject          columns, values, timestamps
           ─▶ one row per key, in key order             here
 
@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from functions.transform.bulk import BulkDecoder
+from functions.transform.bulk import BulkDecoder, Decoded
 from functions.transform.careful import SET_ASIDE, CarefulReader
 from functions.transform.columns import clean_columns, rejections
 from functions.transform.envelopes import read_envelopes
@@ -29,7 +29,9 @@ from telemetry.contract import Contract
 
 __all__ = ["CleanBatch", "Reject", "clean"]
 
-RUN_BYTES = 4 << 20
+ORDER = " m"
+"""Frame column of the message's number; no column of a contract is called so."""
+RUN_BYTES = 16 << 20
 """Payload worked on at a time."""
 FIRST_MOMENT, LAST_MOMENT = -62_135_596_800_000, 253_402_300_799_999
 """Epoch milliseconds of the years 1 to 9999."""
@@ -86,7 +88,13 @@ def clean(raw: bytes, contract: Contract, *, bulk: bool = True) -> CleanBatch:
 
 def _clean_run(plan: Plan, run: pl.DataFrame, batch: CleanBatch, *, bulk: bool) -> pl.DataFrame:
     """Typed columns of the accepted readings of a run, still with their duplicates."""
-    readings = _readings(plan, run, batch, bulk=bulk)
+    parts = [_clean_part(plan, part, batch) for part in _readings(plan, run, batch, bulk=bulk)]
+    frame = parts[0] if len(parts) == 1 else pl.concat(parts).sort(ORDER, maintain_order=True)
+    return frame.drop(ORDER)
+
+
+def _clean_part(plan: Plan, readings: pl.DataFrame, batch: CleanBatch) -> pl.DataFrame:
+    """Typed columns of the accepted ones of the readings, and the number of their message."""
     columns = clean_columns(plan, readings)
     rejected, reasons = rejections(columns, readings.height)
     for column in columns:
@@ -94,7 +102,7 @@ def _clean_run(plan: Plan, run: pl.DataFrame, batch: CleanBatch, *, bulk: bool) 
             batch.faults[column.column.name]["truncated"] += column.truncated
         for fault, mask in column.faults.items():
             batch.faults[column.column.name][fault] += int(mask.sum())
-    frame = pl.DataFrame([column.values for column in columns])
+    frame = pl.DataFrame([*(column.values for column in columns), readings["m"].alias(ORDER)])
     if not reasons:
         return frame
     places = readings.select("m", "index").filter(rejected).iter_rows()
@@ -104,36 +112,50 @@ def _clean_run(plan: Plan, run: pl.DataFrame, batch: CleanBatch, *, bulk: bool) 
     return frame.filter(~rejected)
 
 
-def _readings(plan: Plan, run: pl.DataFrame, batch: CleanBatch, *, bulk: bool) -> pl.DataFrame:
-    """``m``, ``index`` and all raw texts of the readings of a run that are objects, in order."""
-    run = _of_this_kind(plan, run, batch)
-    unreadable = run["text"].is_null()
-    batch.rejects += [Reject(m, None, ("not_utf8",)) for m in run["m"].filter(unreadable)]
-    run = run.filter(~unreadable)
+def _readings(
+    plan: Plan, run: pl.DataFrame, batch: CleanBatch, *, bulk: bool
+) -> list[pl.DataFrame]:
+    """``m``, ``index`` and all raw values of the readings of a run, in two parts at most.
+
+    The parts differ in the types of their values; in each the readings are in order.
+    """
+    left = _of_this_kind(plan, run, batch)
+    unreadable = left["text"].is_null()
+    batch.rejects += [Reject(m, None, ("not_utf8",)) for m in left["m"].filter(unreadable)]
+    left = left.filter(~unreadable)
     parts = []
-    if bulk and plan.document is not None:
-        decoded = BulkDecoder(plan).decode(run.select("m", "text"))
-        batch.empty_messages += decoded.empty
-        batch.set_aside += decoded.set_aside
-        broken = decoded.readings.filter(pl.col("fault").is_not_null())
-        batch.rejects += [
-            Reject(m, i, (fault,)) for m, i, fault in broken.select("m", "index", "fault").rows()
-        ]
-        whole = decoded.readings.filter(pl.col("fault").is_null()) if broken.height else None
-        parts.append((decoded.readings if whole is None else whole).drop("fault"))
-        left = run.filter(pl.col("m").is_in(decoded.left.implode()))
-    else:
-        left = run
-    if left.height or not parts:
-        parts.append(_read_carefully(plan, left, batch))
-    readings = pl.concat(parts, how="diagonal")
-    if len(parts) > 1:
-        readings = readings.sort("m", maintain_order=True)
-    texts = _envelope_texts(plan, batch.messages)
+    for way in plan.ways if bulk else ():
+        decoded = BulkDecoder(plan, way).decode(left.select("m", "text"))
+        parts.append(_without_faults(decoded, batch))
+        left = left.filter(pl.col("m").is_in(decoded.left.implode()))
+    parts.append(_read_carefully(plan, left, batch))
+    typed, as_texts = parts[:-2], parts[-2:]
+    texts = pl.concat(as_texts, how="diagonal").sort("m", maintain_order=True)
+    found = [part for part in (*typed, texts) if part.height] or [texts]
+    envelopes = _envelope_texts(plan, run)
+    return [_with_envelopes(plan, part, run, envelopes) for part in found]
+
+
+def _with_envelopes(
+    plan: Plan, readings: pl.DataFrame, run: pl.DataFrame, envelopes: list[pl.Series]
+) -> pl.DataFrame:
+    places = readings["m"] - (run["m"][0] if run.height else 0)
     return readings.with_columns(
-        *(text.gather(readings["m"]) for text in texts),
+        *(values.gather(places) for values in envelopes),
         *(pl.lit(text).alias(name) for name, (text,) in plan.of_scope("constant").items()),
     )
+
+
+def _without_faults(decoded: Decoded, batch: CleanBatch) -> pl.DataFrame:
+    """The readings that are none are rejects; the others."""
+    batch.empty_messages += decoded.empty
+    batch.set_aside += decoded.set_aside
+    broken = decoded.readings.filter(pl.col("fault").is_not_null())
+    if not broken.height:
+        return decoded.readings.drop("fault")
+    faults = broken.select("m", "index", "fault").iter_rows()
+    batch.rejects += [Reject(m, index, (fault,)) for m, index, fault in faults]
+    return decoded.readings.filter(pl.col("fault").is_null()).drop("fault")
 
 
 def _of_this_kind(plan: Plan, run: pl.DataFrame, batch: CleanBatch) -> pl.DataFrame:
@@ -170,7 +192,7 @@ def _read_carefully(plan: Plan, messages: pl.DataFrame, batch: CleanBatch) -> pl
 
 
 def _envelope_texts(plan: Plan, messages: pl.DataFrame) -> list[pl.Series]:
-    """Raw texts of the sources that are parts of the envelope, one per message."""
+    """Raw values of the sources that are parts of the envelope, one per message."""
     texts = [_moments(messages["received_at"]).alias(ARRIVAL)] if plan.takes_arrival else []
     for place, (name, *level) in plan.of_scope("envelope").items():
         text = messages[name].cast(pl.String).alias(place)

@@ -110,10 +110,15 @@ def _first_present(column: Column, raw: Sequence[pl.Series]) -> pl.Series:
 
 
 def _present(column: Column, texts: pl.Series) -> pl.Series:
-    """The texts, numbers bare and with a point; null where one is a marker of "no value"."""
+    """The texts or values, numbers bare and with a point; null where one means "no value"."""
     if texts.null_count() == texts.len() or column.type == "jsonb":
         return texts
     words, numbers = _markers(column)
+    if texts.dtype != pl.String:  # values already
+        if not (numbers and texts.dtype.is_numeric()):
+            return texts
+        missing = texts.cast(pl.Float64).is_in(numbers).fill_null(value=False)
+        return texts.zip_with(~missing, texts.clear(texts.len())) if missing.any() else texts
     trimmed = texts if column.type == "text" else texts.str.strip_chars(" \t\r\n")
     missing = trimmed.is_in(words)
     if column.attached or column.decimal_comma:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import polars as pl
 
+from functions.transform.timestamps import looked_up
 from telemetry.contract import Contract
 
 __all__ = ["copy_csv", "copy_groups", "group_columns"]
@@ -31,10 +32,19 @@ def copy_csv(rows: pl.DataFrame) -> bytes:
     # A line of only \. would end the COPY before PostgreSQL 18; just a table of one column has any.
     style: Literal["non_numeric", "necessary"] = "non_numeric" if rows.width == 1 else "necessary"
     body = io.BytesIO()
-    rows.write_csv(
+    told = [_spelled(c) if isinstance(c.dtype, pl.Datetime) else c for c in rows.get_columns()]
+    pl.DataFrame(told).write_csv(
         body, include_header=False, null_value="", quote_style=style, datetime_format=TIME_FORMAT
     )
     return body.getvalue()
+
+
+def _spelled(moments: pl.Series) -> pl.Series:
+    """Times as text, if they repeat: then each is spelled once, which is what takes the time."""
+    once = moments.unique()
+    if 2 * once.len() > moments.len():
+        return moments
+    return looked_up(moments, once, once.dt.strftime(TIME_FORMAT))
 
 
 def group_columns(contract: Contract) -> tuple[str, ...] | None:
@@ -63,14 +73,16 @@ def copy_groups(rows: pl.DataFrame, csv: bytes, contract: Contract) -> bytes | N
     gap = (interval > GAP * interval.median()).fill_null(value=False)
     starts = rows.with_columns(starts=~same | first | gap)["starts"].arg_true().to_list()
     keys = rows.select(pl.col(name).cast(pl.String) for name in prefix)
-    times = rows[time].dt.strftime(TIME_FORMAT)
     groups: list[dict[str, Any]] = []
     cuts = [
         cut
         for start, end in pairwise([*starts, rows.height])
         for cut in range(start, end, GROUP_ROWS)
     ]
-    for start, end in pairwise([*cuts, rows.height]):
+    bounds = pl.Series([*cuts, rows.height], dtype=pl.Int64)
+    least = rows[time].gather(bounds.head(-1)).dt.strftime(TIME_FORMAT)
+    most = rows[time].gather(bounds.tail(-1) - 1).dt.strftime(TIME_FORMAT)
+    for place, (start, end) in enumerate(pairwise(bounds)):
         offset = ends[start - 1] if start else 0
         groups.append(
             {
@@ -78,8 +90,8 @@ def copy_groups(rows: pl.DataFrame, csv: bytes, contract: Contract) -> bytes | N
                 "offset": offset,
                 "length": ends[end - 1] - offset,
                 "rows": end - start,
-                "min_time": times[start],
-                "max_time": times[end - 1],
+                "min_time": least[place],
+                "max_time": most[place],
             }
         )
     told = {"columns": list(prefix), "time": time, "groups": groups}

@@ -8,8 +8,9 @@ where a value should be becomes :data:`NOT_A_VALUE`, which no column type can re
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import polars as pl
 
@@ -17,7 +18,7 @@ from functions.transform.shapes import BASE, SENML_VALUES
 from telemetry.contract import Column, Condition, Contract, Source
 from telemetry.contract.model import Metric, Shape
 
-__all__ = ["ARRIVAL", "NOT_A_VALUE", "RECEIVED", "Plan", "make_plan", "metrics_of"]
+__all__ = ["ARRIVAL", "NOT_A_VALUE", "RECEIVED", "Plan", "Way", "make_plan", "metrics_of"]
 
 NOT_A_VALUE = "\x00"
 """Stands for a value of the wrong kind: U+0000 is invalid in a text and no part of a number."""
@@ -27,9 +28,8 @@ ARRIVAL = "arrival"
 """Frame column of the time of arrival in ISO 8601; its own place has it in epoch milliseconds."""
 
 RECEIVED = "received"
-"""Frame column of the time of arrival as a time, for columns that are judged by it."""
+"""Frame column of the time of arrival as a time, for columns that take or are judged by it."""
 
-BACKSLASH = r"\\"
 SPELLED_NUMBER = r"[ \t\r\n]*-?(?:[0-9]{16,}\.|[0-9]+(?:\.[0-9]+)?[eE])"
 """A number with an exponent, or too long to survive being read as a double and written again."""
 LONG_NUMBER = r"[ \t\r\n]*-?[0-9.]{16,}"
@@ -47,6 +47,36 @@ ARRAYS: dict[Shape, int] = {"objects": 0, "rows": 1, "pairs": 2, "senml": 0}
 """Shapes that the bulk decoder takes, and how many arrays an element is of."""
 
 
+Type = type[pl.DataType]
+
+TRUTH = ("true", "false")
+TYPED: dict[str, Type] = {
+    "float": pl.Float64,
+    "real": pl.Float64,
+    "smallint": pl.Int64,
+    "integer": pl.Int64,
+    "bigint": pl.Int64,
+    "boolean": pl.Boolean,
+}
+"""What the bulk decoder may read the values of columns as, where devices send just that."""
+LONG_OR_SPELLED = r"-?(?:[0-9]{16}|[0-9]+(?:\.[0-9]+)?[eE])"
+NOT_OF_TYPE: dict[Type, str] = {
+    pl.Float64: rf"(?:[^-0-9n \t\r\n]|{LONG_OR_SPELLED})",
+    pl.Int64: r"(?:[^-0-9n \t\r\n]|-?[0-9]+[.eE]|-?[0-9]{19})",
+    pl.Boolean: r"[^tfn \t\r\n]",
+}
+"""How a value begins that is neither null nor surely of the type."""
+
+
+class Way(NamedTuple):
+    """One way to decode messages in bulk."""
+
+    document: pl.Struct | pl.List
+    """Type of a message."""
+    unusual: str
+    """Regular expression of the texts that would be read differently, as are all with a ``\\``."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """A contract, ready to be applied to messages."""
@@ -54,28 +84,36 @@ class Plan:
     contract: Contract
     sources: tuple[Source, ...]
     """Distinct sources of all columns and conditions. ``s<n>`` names the n-th in a frame."""
-    document: pl.Struct | pl.List | None
-    """Type of a message for the bulk decoder; ``None`` where it can't take them."""
-    unusual: str
-    """Regular expression of the texts that the bulk decoder would read differently."""
+    ways: tuple[Way, ...]
+    """For the bulk decoder, the fastest first, each for what those before it left; none where it
+    can't take the messages."""
 
     def place(self, source: Source, column: Column | None = None) -> str:
         """Name of the frame column that holds the source's raw text for a column of the table."""
         if column is not None and column.type == "timestamp" and source == RECEIVED_AT:
-            return ARRIVAL
+            return RECEIVED if _takes_just_arrival(column) else ARRIVAL
         return f"s{self.sources.index(source)}"
 
     @property
+    def document(self) -> pl.Struct | pl.List | None:
+        """Type of a message whose values are texts; ``None`` where the bulk decoder takes none."""
+        return self.ways[-1].document if self.ways else None
+
+    @property
     def takes_arrival(self) -> bool:
-        """Whether the time of arrival is wanted as a timestamp."""
+        """Whether the time of arrival is wanted as a timestamp's text."""
         return any(
-            c.type == "timestamp" and RECEIVED_AT in c.sources for c in self.contract.columns
+            c.type == "timestamp" and RECEIVED_AT in c.sources and not _takes_just_arrival(c)
+            for c in self.contract.columns
         )
 
     @property
     def takes_received(self) -> bool:
-        """Whether a column is judged by the time of arrival."""
-        return any(c.max_age is not None or c.max_future is not None for c in self.contract.columns)
+        """Whether the time of arrival is a column's value as it is, or a column is judged by it."""
+        return any(
+            c.max_age is not None or c.max_future is not None or _takes_just_arrival(c)
+            for c in self.contract.columns
+        )
 
     @property
     def as_json(self) -> frozenset[str]:
@@ -97,11 +135,59 @@ class Plan:
         return tuple(c for c in self.contract.only if c.source.scope == scope)
 
 
+def _takes_just_arrival(column: Column) -> bool:
+    """Whether it would only read the time again from the text that it is written to."""
+    iso = column.formats[:1] == ("iso8601",) and column.missing == ("",)
+    return column.type == "timestamp" and column.sources == (RECEIVED_AT,) and iso
+
+
 def make_plan(contract: Contract) -> Plan:
     """The plan of a contract. Pure, and cheap enough to make once per invocation."""
     asked = (s for column in contract.columns for s in column.sources)
     sources = tuple(dict.fromkeys([*asked, *(c.source for c in contract.only)]))
-    return Plan(contract, sources, _document(contract, sources), _unusual(contract))
+    plain = _document(contract, sources, {})
+    ways = [] if plain is None else [Way(plain, _unusual(contract))]
+    types = _member_types(contract)
+    typed = _document(contract, sources, types) if types else None
+    if typed is not None:
+        ways.insert(0, Way(typed, _untyped(contract, types)))
+    return Plan(contract, sources, tuple(ways))
+
+
+def _member_types(contract: Contract) -> dict[str, Type]:
+    """Names of the members that are numbers or booleans wherever they are taken.
+
+    All sources of a column are of one type, and so are all members of one name: texts, if not
+    every one of them may be something else.
+    """
+    if contract.shape != "objects" or contract.melt is not None:
+        return {}
+    together = [(_type_of(column), _names(column.sources)) for column in contract.columns]
+    together += [(pl.String, _names([condition.source])) for condition in contract.only]
+    types: dict[str, Type] = {}
+    while True:
+        before = dict(types)
+        for kind, names in together:
+            if any(types.get(name, kind) is not kind for name in names):
+                types |= dict.fromkeys(names, pl.String)
+            for name in names:
+                types.setdefault(name, kind)
+        if types == before:
+            return {name: kind for name, kind in types.items() if kind is not pl.String}
+
+
+def _type_of(column: Column) -> Type:
+    own = column.attached or column.decimal_comma or column.true_values or column.false_values
+    if own or len(_names(column.sources)) < len(column.sources):
+        return pl.String
+    if column.type == "boolean" and any(str(m).strip().lower() in TRUTH for m in column.missing):
+        return pl.String
+    return TYPED.get(column.type, pl.String)
+
+
+def _names(sources: Sequence[Source]) -> list[str]:
+    """Names of the members themselves, of sources within the message."""
+    return [s.path[-1] for s in sources if s.scope in ("reading", "message")]
 
 
 Tree = dict[str, "Tree | None"]
@@ -118,7 +204,10 @@ def _is_pattern(name: str) -> bool:
     return name == "*" or (name.startswith("^") and name.endswith("$"))
 
 
-def _document(contract: Contract, asked: tuple[Source, ...]) -> pl.Struct | pl.List | None:
+def _document(
+    contract: Contract, asked: tuple[Source, ...], types: Mapping[str, Type]
+) -> pl.Struct | pl.List | None:
+    """Type of a message for the bulk decoder; ``None`` where it can't take them."""
     if contract.shape not in ARRAYS or contract.melt == "numbers" or _is_for_careful(contract):
         return None
     paths = [source.path for source in asked] + [metric.path for metric in metrics_of(contract)]
@@ -129,11 +218,11 @@ def _document(contract: Contract, asked: tuple[Source, ...]) -> pl.Struct | pl.L
     if reading is None or message is None:
         return None
     if contract.readings is None:
-        return pl.Struct(_fields(message))
-    elements = _elements(contract, reading)
+        return pl.Struct(_fields(message, types))
+    elements = _elements(contract, reading, types)
     if elements is None or not contract.readings:
         return elements
-    placed = _with_readings(message, contract.readings, elements)
+    placed = _with_readings(message, contract.readings, elements, types)
     return None if placed is None else pl.Struct(placed)
 
 
@@ -145,11 +234,11 @@ def _is_for_careful(contract: Contract) -> bool:
     return rest or in_arrays or ("decimal" in types and contract.shape == "senml")
 
 
-def _elements(contract: Contract, reading: Tree) -> pl.List | None:
+def _elements(contract: Contract, reading: Tree, types: Mapping[str, Type]) -> pl.List | None:
     if contract.shape == "senml":
         reading = dict.fromkeys((*BASE, *SENML_VALUES, "n", "t", "u")) | reading
     if contract.shape in ("objects", "senml"):
-        return pl.List(pl.Struct(_fields(reading)))
+        return pl.List(pl.Struct(_fields(reading, types)))
     if any(reading.values()) or len(contract.fields) == 1:
         return None  # a value alone would pass for an array of one
     return pl.List(_nested(ARRAYS[contract.shape]))
@@ -177,25 +266,25 @@ def _tree(sources: tuple[Source, ...], scopes: tuple[str, ...]) -> Tree | None:
     return root
 
 
-def _fields(tree: Tree) -> dict[str, pl.DataType | type[pl.DataType]]:
+def _fields(tree: Tree, types: Mapping[str, Type]) -> dict[str, pl.DataType | Type]:
     return {
-        name: pl.String if below is None else pl.Struct(_fields(below))
+        name: types.get(name, pl.String) if below is None else pl.Struct(_fields(below, types))
         for name, below in tree.items()
     }
 
 
 def _with_readings(
-    tree: Tree, path: tuple[str, ...], elements: pl.List
-) -> dict[str, pl.DataType | type[pl.DataType]] | None:
+    tree: Tree, path: tuple[str, ...], elements: pl.List, types: Mapping[str, Type]
+) -> dict[str, pl.DataType | Type] | None:
     """Fields of ``tree`` with the array at ``path``; ``None`` where something else is there."""
     name, *rest = path
-    fields = _fields(tree)
+    fields = _fields(tree, types)
     below = tree.get(name, {})
     if not rest:
         if name in tree:
             return None
         return {**fields, name: elements}
-    inner = None if below is None else _with_readings(below, tuple(rest), elements)
+    inner = None if below is None else _with_readings(below, tuple(rest), elements, types)
     return None if inner is None else {**fields, name: pl.Struct(inner)}
 
 
@@ -207,27 +296,58 @@ def _unusual(contract: Contract) -> str:
     and a member's name may hide behind an escape.
     """
     arrays = r"\[," if ARRAYS.get(contract.shape) else ""
-    kinds = [BACKSLASH, f"[:{arrays}]{SPELLED_NUMBER}"]
+    kinds = [f"[:{arrays}]{SPELLED_NUMBER}", *_unusual_members(contract)]
     if contract.shape == "senml":
         kinds += UNUSUAL_SENML
-    asked = [c.source for c in contract.only if any(isinstance(v, str) for v in c.values)]
-    if names := _leaves(contract, "text", asked):
-        kinds.append(rf'"(?:{names})"[ \t\r\n]*:[ \t\r\n]*[-0-9]')
-        kinds += [NOT_SHORTEST] if arrays else []
-    if names := _leaves(contract, "decimal"):
-        # More digits than a double holds would come back as others.
-        kinds.append(rf'"(?:{names})"[ \t\r\n]*:{LONG_NUMBER}')
-        kinds += [rf"[\[,]{LONG_NUMBER}"] if arrays else []
-    if names := _leaves(contract, "jsonb"):
-        # The bulk decoder tells no text from a number, and takes no object for a text.
-        kinds.append(rf'"(?:{names})"[ \t\r\n]*:[ \t\r\n]*[^n \t\r\n]')
+    if arrays and _texts(contract):
+        kinds.append(NOT_SHORTEST)
+    if arrays and _leaves(contract, "decimal"):
+        kinds.append(rf"[\[,]{LONG_NUMBER}")
     return "|".join(kinds)
 
 
-def _leaves(contract: Contract, kind: str, also: Sequence[Source] = ()) -> str:
-    """As alternatives of a regular expression, the members that columns of a type read."""
+def _unusual_members(contract: Contract) -> list[str]:
+    kinds = []
+    if names := _texts(contract):
+        kinds.append(_member(names, "[-0-9]"))
+    if names := _leaves(contract, "decimal"):
+        # More digits than a double holds would come back as others.
+        kinds.append(_member(names, LONG_NUMBER))
+    if names := _leaves(contract, "jsonb"):
+        # The bulk decoder tells no text from a number, and takes no object for a text.
+        kinds.append(_member(names, r"[^n \t\r\n]"))
+    return kinds
+
+
+def _texts(contract: Contract) -> set[str]:
+    """The members whose exact text counts."""
+    asked = [c.source for c in contract.only if any(isinstance(v, str) for v in c.values)]
+    return _leaves(contract, "text", asked)
+
+
+def _untyped(contract: Contract, types: Mapping[str, Type]) -> str:
+    """Texts in which a member isn't of its type, or is unusual for a text."""
+    kinds = []
+    for kind, value in NOT_OF_TYPE.items():
+        names = {name for name, found in types.items() if found is kind}
+        kinds += [_member(names, value)] if names else []
+    sources = [s for column in contract.columns for s in column.sources]
+    texts = set(_names([*sources, *(c.source for c in contract.only)])) - types.keys()
+    if texts:
+        kinds.append(_member(texts, LONG_OR_SPELLED))
+    return "|".join([*kinds, *_unusual_members(contract)])
+
+
+def _member(names: Iterable[str], value: str) -> str:
+    """Regular expression of a member of one of these names with such a value."""
+    alternatives = "|".join(re.escape(name) for name in sorted(names))
+    return rf'"(?:{alternatives})"[ \t\r\n]*:[ \t\r\n]*{value}'
+
+
+def _leaves(contract: Contract, kind: str, also: Sequence[Source] = ()) -> set[str]:
+    """The members that columns of a type read."""
     asked = [s for c in contract.columns if c.type == kind for s in c.sources]
-    names = {s.path[-1] for s in (*asked, *also) if s.scope in ("reading", "message")}
+    names = set(_names([*asked, *also]))
     if any(s.scope == "place" and s.path == ("value",) for s in asked):
         names |= {metric.path[-1] for metric in metrics_of(contract)}
-    return "|".join(re.escape(name) for name in sorted(names))
+    return names

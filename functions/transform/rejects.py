@@ -24,7 +24,7 @@ def rejected_lines(batch: CleanBatch, contract: Contract) -> bytes:
     many bad readings would grow with the square of their number.
     """
     buffer = io.BytesIO()
-    with gzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=6, mtime=0) as file:
+    with gzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=1, mtime=0) as file:
         for m, rejects in groupby(batch.rejects, key=lambda reject: reject.message):
             message = batch.messages.row(m, named=True)
             for line in _lines(message, list(rejects), contract):
@@ -38,7 +38,8 @@ def _lines(
     envelope = {name: message[name] for name in ("message_id", "topic", "client_id", "received_at")}
     elements: list[str] = []
     if rejects[0].index is not None and contract.readings is not None:
-        elements = element_texts(message["text"], contract.readings)
+        most = 1 + max(reject.index or 0 for reject in rejects)
+        elements = element_texts(message["text"], contract.readings, most)
     payload: str | None = base64.b64encode(message["payload"]).decode()
     lines = []
     for reject in rejects:

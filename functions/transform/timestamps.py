@@ -8,7 +8,7 @@ import polars as pl
 
 from telemetry.contract.patterns import MONTHS, read_pattern
 
-__all__ = ["read_timestamps"]
+__all__ = ["looked_up", "read_timestamps"]
 
 ISO = (
     r"^[0-9]{4}-[01][0-9]-[0-3][0-9][T ][0-2][0-9]:[0-5][0-9]:[0-5][0-9]"
@@ -26,16 +26,29 @@ def read_timestamps(texts: pl.Series, formats: Sequence[str], zone: str) -> pl.S
     ``zone`` is that of ISO texts without an offset. Null where no format can read the text, where
     a local time did not exist, and outside of the years 1 to 9999.
     """
+    once = texts.unique()
+    if 2 * once.len() <= texts.len() and texts.len() > 1:
+        read = read_timestamps(once, formats, zone)
+        return looked_up(texts, once, read)
     micros = pl.repeat(None, texts.len(), dtype=pl.Int64, eager=True)
     for name in formats:
         if micros.null_count() == texts.null_count():
             break
+        unread = _where(texts, micros.is_null())
         if name in PER_SECOND:
-            read = _epoch(texts, PER_SECOND[name])
+            read = _epoch(unread, PER_SECOND[name])
         else:
-            read = _iso(texts if name == "iso8601" else _as_iso(texts, name), zone)
+            read = _iso(unread if name == "iso8601" else _as_iso(unread, name), zone)
         micros = micros.zip_with(micros.is_not_null(), read)
     return _where(micros, micros.is_between(FIRST, LAST)).cast(pl.Datetime("us", "UTC"))
+
+
+def looked_up(values: pl.Series, once: pl.Series, meanings: pl.Series) -> pl.Series:
+    """The meaning of each value, where ``meanings`` are those of the distinct values ``once``."""
+    table = pl.DataFrame([once.alias("value"), meanings.alias("meaning")])
+    sought = values.alias("value").to_frame()
+    found = sought.join(table, on="value", how="left", maintain_order="left", nulls_equal=True)
+    return found["meaning"].alias(values.name)
 
 
 def _epoch(texts: pl.Series, per_second: int) -> pl.Series:
@@ -72,12 +85,16 @@ def _iso(texts: pl.Series, zone: str) -> pl.Series:
     plain = naive | ((length == 20) & utc_mark).fill_null(value=False)
     if (plain | local.is_null()).all() and (zone == "UTC" or not naive.any()):
         return local
-    rest = frame["t"].str.slice(19).str.extract_groups(ISO_REST).struct.unnest()
-    fraction, hours, minutes = rest.get_columns()
-    micros = local + fraction.str.head(6).str.pad_end(6, "0").cast(pl.Int64).fill_null(0)
-    offset = _offset(hours, minutes)
-    absolute = micros - offset
-    return absolute.zip_with(hours.is_not_null(), _in_zone(micros, zone))
+    rest = frame["t"].str.slice(19)
+    once = rest.unique()
+    fraction, hours, minutes = once.str.extract_groups(ISO_REST).struct.unnest().get_columns()
+    after = fraction.str.head(6).str.pad_end(6, "0").cast(pl.Int64).fill_null(0)
+    placed = hours.is_not_null()
+    shift = (after - _offset(hours, minutes)).zip_with(placed, after)
+    micros = local + looked_up(rest, once, shift)
+    if zone == "UTC":
+        return micros
+    return micros.zip_with(looked_up(rest, once, placed), _in_zone(micros, zone))
 
 
 def _as_iso(texts: pl.Series, pattern: str) -> pl.Series:

@@ -55,7 +55,8 @@ def read_json(texts: pl.Series, column: Column) -> Read:
 
 def read_float(texts: pl.Series, column: Column) -> Read:
     """Finite doubles, in the column's unit. There is one zero: ``-0`` is 0, however spelled."""
-    value = read_numbers(texts.str.strip_chars(BLANK))
+    typed = texts.dtype == pl.Float64
+    value = texts if typed else read_numbers(texts.str.strip_chars(BLANK))
     value = _rounded(_converted(value, column), column.round)
     zero = (value == 0).fill_null(value=False)
     value = value.zip_with(~zero, value.abs()) if zero.any() else value
@@ -70,7 +71,8 @@ def read_float(texts: pl.Series, column: Column) -> Read:
 
 def read_whole(texts: pl.Series, column: Column) -> Read:
     """Integers of the column's size; a fraction or exponent is fine where the value is whole."""
-    texts = texts.str.strip_chars(BLANK)
+    if texts.dtype == pl.String:
+        texts = texts.str.strip_chars(BLANK)
     value = texts.cast(pl.Int64, strict=False)
     beyond = None
     if value.null_count() > texts.null_count():
@@ -91,6 +93,8 @@ def read_whole(texts: pl.Series, column: Column) -> Read:
 
 def read_boolean(texts: pl.Series, column: Column) -> Read:
     """true/false, t/f, yes/no, y/n, on/off in any case, 1 and 0, and the column's own."""
+    if texts.dtype == pl.Boolean:
+        return Read(texts)
     usual: list[tuple[Marker, bool]] = [(word, True) for word in (*TRUE, 1)]
     usual += [(word, False) for word in (*FALSE, 0)]
     own = [(_as_text(spelling), True) for spelling in column.true_values]
@@ -143,6 +147,8 @@ def read_decimal(texts: pl.Series, column: Column) -> Read:
 
 def read_timestamp(texts: pl.Series, column: Column) -> Read:
     """Instants in UTC, to the microsecond."""
+    if texts.dtype != pl.String:  # a time already
+        return Read(texts)
     return Read(read_timestamps(texts.str.strip_chars(BLANK), column.formats, column.timezone))
 
 

@@ -23,10 +23,11 @@ def parse(body: bytes) -> list[list[str | None]]:
         elif character == '"':
             quoted = was_quoted = True
         elif character in ",\n":
+            ends_copy = character == "\n" and not row and field == "\\." and not was_quoted
+            assert not ends_copy, "an unquoted line of only \\."
             row.append(field if field or was_quoted else None)
             field, was_quoted = "", False
             if character == "\n":
-                assert row != ["\\."], "would end the COPY"
                 rows.append(row)
                 row = []
         else:
