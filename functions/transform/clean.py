@@ -31,7 +31,7 @@ __all__ = ["CleanBatch", "Reject", "clean"]
 
 ORDER = " m"
 """Frame column of the message's number; no column of a contract is called so."""
-RUN_BYTES = 16 << 20
+RUN_BYTES = 12 << 20
 """Payload worked on at a time."""
 FIRST_MOMENT, LAST_MOMENT = -62_135_596_800_000, 253_402_300_799_999
 """Epoch milliseconds of the years 1 to 9999."""

@@ -23,15 +23,19 @@ HEAD = {
     "received_at": pl.Int64,
 }
 ENVELOPE = (*HEAD, "payload")
-_TEXT = r'"[^"\\\x00-\x1f]*"'
-BEFORE_THE_PAYLOAD = (
-    rf'^\{{"message_id": ?{_TEXT}, ?"topic": ?(?:null|{_TEXT}), ?"client_id": ?(?:null|{_TEXT}), ?'
-    r'"received_at": ?(?:null|0|[1-9][0-9]{0,14}), ?$'
-)
-"""A line that begins so can be read in bulk: no escapes, no other members, numbers that fit."""
-PAYLOAD = '"payload":'
-PARTS, FEW = 16, 32
-"""How bytes that aren't all UTF-8 are divided, and until how many are left."""
+BETWEEN = {
+    "f0": "{", "f1": "message_id", "f2": ":", "f4": ",", "f5": "topic", "f6": ":", "f8": ",",
+    "f9": "client_id", "f10": ":", "f12": ",", "f13": "received_at", "f15": "payload",
+    "f16": ":", "f18": "}",
+}  # fmt: skip
+"""What stands between the quotes of a line as Extract writes it, but for its five values.
+
+Where all of it is there, and no backslash, a line is what it seems: no escapes, no other members.
+"""
+TEXTS = {"f3": "message_id", "f7": "topic", "f11": "client_id"}
+FIELDS = {f"f{place}": pl.String for place in range(19)}
+ARRIVAL = r"^:(?:0|[1-9][0-9]{0,14}),$"
+CONTROL = r"[\x00-\x1f]"
 
 
 def read_envelopes(raw: bytes) -> pl.DataFrame:
@@ -41,36 +45,54 @@ def read_envelopes(raw: bytes) -> pl.DataFrame:
     ``payload`` (bytes), ``text`` (the payload's text, null where it isn't UTF-8). A line that is
     no envelope becomes a message of its own, with the line as its payload and nulls elsewhere.
     """
-    lines = sorted(line for line in raw.split(b"\n") if line.strip())
-    bulk = _read_in_bulk(lines)
-    frame = bulk if bulk is not None else _read_one_by_one(lines)
-    frame = frame.sort("received_at", "message_id", maintain_order=True)
+    frame = _read_in_bulk(raw)
+    if frame is None:
+        lines = sorted(line for line in raw.split(b"\n") if line.strip())
+        frame = _read_one_by_one(lines).sort("received_at", "message_id", maintain_order=True)
     return frame.with_columns(_as_text(frame["payload"]).alias("text"))
 
 
-def _read_in_bulk(lines: list[bytes]) -> pl.DataFrame | None:
-    """All lines at once, or ``None`` where one of them isn't as Extract writes it.
+def _read_in_bulk(raw: bytes) -> pl.DataFrame | None:
+    """All lines at once, in order, or ``None`` where one of them isn't as Extract writes it.
 
-    The payload, most of the line, is not looked at before it is decoded: in base64 it can't hold
-    the quotation mark that would end it early.
+    They are split at their quotes, as if they were CSV.
     """
-    text = _as_text(pl.Series(lines, dtype=pl.Binary))
-    if not lines or text.null_count():
+    if not raw.startswith(b"{") or b"\\" in raw or b"\r" in raw:
         return None
-    head, rest = text.str.splitn(PAYLOAD, 2).struct.unnest().get_columns()
-    rest = rest.str.strip_prefix(" ")
-    sound = head.str.contains(BEFORE_THE_PAYLOAD) & (rest.str.len_bytes() > 2)
-    sound &= rest.str.starts_with('"') & rest.str.ends_with('"}')
-    if not sound.fill_null(value=False).all():
-        return None
-    inside = rest.str.strip_prefix('"').str.strip_suffix('"}')
     try:
-        heads = "\n".join((head.str.strip_chars_end(", ") + "}").to_list())
-        frame = pl.read_ndjson(heads.encode(), schema=HEAD)
-        payload = inside.str.decode("base64", strict=True)
+        fields = pl.read_csv(
+            raw, has_header=False, separator='"', quote_char=None, schema=FIELDS
+        ).with_columns(pl.col(*TEXTS, "f17").fill_null(""))  # so it reads the empty text
+        if fields.height != raw.count(b"\n") + (not raw.endswith(b"\n")):
+            return None
+        if not fields.select(_as_extract_writes()).item():
+            return None
+        payload = fields["f17"].str.decode("base64", strict=True)
     except pl.exceptions.PolarsError:
         return None
-    return frame.with_columns(payload.alias("payload")) if frame.height == len(lines) else None
+    arrival = fields["f14"].str.strip_prefix(":").str.strip_suffix(",").cast(pl.Int64)
+    frame = fields.select(pl.col(name).alias(text) for name, text in TEXTS.items())
+    frame = frame.with_columns(arrival.alias("received_at"), payload.alias("payload"))
+    return _in_order(frame, fields["f17"])
+
+
+def _as_extract_writes() -> pl.Expr:
+    tests = [pl.col(name) == text for name, text in BETWEEN.items()]
+    tests.append(pl.col("f14").str.contains(ARRIVAL))
+    tests += [~pl.col(name).str.contains(CONTROL) for name in TEXTS]
+    return pl.all_horizontal(*(test.all(ignore_nulls=False) for test in tests))
+
+
+def _in_order(frame: pl.DataFrame, encoded: pl.Series) -> pl.DataFrame:
+    """By arrival and id, and where these are equal by the line: a text, its quote, the next."""
+    order = ["received_at", "message_id"]
+    ordered = frame.sort(order)
+    same = pl.all_horizontal(pl.col(name) == pl.col(name).shift(1) for name in order)
+    if not ordered.select(same.any()).item():
+        return ordered
+    ends = [pl.col("topic") + '"', pl.col("client_id") + '"']
+    with_line = frame.with_columns(encoded.alias("line"))
+    return with_line.sort(*order, *ends, "line").drop("line")
 
 
 def _as_text(values: pl.Series) -> pl.Series:
@@ -78,18 +100,16 @@ def _as_text(values: pl.Series) -> pl.Series:
     try:
         return values.cast(pl.String)
     except pl.exceptions.PolarsError:  # it tells that there is one, not which
-        if values.len() <= FEW:
-            return pl.Series(values.name, [_decoded(value) for value in values], dtype=pl.String)
-    size = -(-values.len() // PARTS)
-    parts = [_as_text(values.slice(start, size)) for start in range(0, values.len(), size)]
-    return pl.concat(parts)
+        sound = pl.Series([_is_text(value) for value in values.to_list()], dtype=pl.Boolean)
+        return values.zip_with(sound, values.clear(values.len())).cast(pl.String)
 
 
-def _decoded(value: bytes) -> str | None:
+def _is_text(value: bytes) -> bool:
     try:
-        return value.decode()
+        value.decode()
     except UnicodeDecodeError:
-        return None
+        return False
+    return True
 
 
 def _read_one_by_one(lines: list[bytes]) -> pl.DataFrame:
