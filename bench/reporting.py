@@ -15,8 +15,8 @@ MARKS = {"aim": "aim reached", "reach": "reached", "below": "**not reached**"}
 INTRODUCTION = """\
 # Performance
 
-Written by `make bench`: do not edit. Everything on this page was measured in one run on one
-machine, side by side: each way once, then each way again, beginning with another one each time.
+Written by `make bench`: do not edit. What one table sets side by side was measured in one run on
+one machine: each way once, then each way again, beginning with another one each time.
 Figures are medians; the least and the most stand beside them. A peer's time counts only because
 its result was found equal to ours: the same rows, the same rejects for the same reasons, the same
 number of duplicates.

@@ -15,7 +15,7 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,9 @@ from bench.loading import CONTRACT, LOADER
 from bench.measuring import Measured, Way, by_turns, seconds_of, tell
 from bench.messages import raw_lines
 from bench.peers import loop
-from functions.load.batch import parse_batch, parse_groups
+from functions.load.batch import Range, parse_batch, parse_groups
 from functions.load.loading import load_batch
+from functions.load.source import RangeReader, merge_ranges
 from functions.migrate.migration import migrate
 from functions.transform.handler import transform
 from local.postgres import Database, temporary_server
@@ -46,16 +47,16 @@ ROWS_AT_ONCE = 50_000
 
 
 class Stored:
-    """Transform's objects, as Load finds them in S3."""
+    """Transform's COPY object, as Load finds it in S3."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content
 
     @contextlib.contextmanager
-    def open(self, ranges: Any) -> Iterator[Any]:
-        if ranges is not None:
-            raise AssertionError("an empty table takes a batch whole")
-        yield io.BytesIO(self._content)
+    def open(self, ranges: Sequence[Range] | None) -> Iterator[Any]:
+        """The stream that Load reads."""
+        stream = io.BytesIO(self._content)
+        yield stream if ranges is None else RangeReader(stream, merge_ranges(ranges))
 
 
 class Bench:
