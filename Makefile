@@ -23,7 +23,7 @@ run: $(VENV)/.run .emulator-venv/.done .build/.done  ## The whole pipeline, end 
 test: $(VENV)/.test .emulator-venv/.done .build/.done  ## The test suite
 	@"$(BIN)/python" -m pytest
 
-slow: $(VENV)/.test .emulator-venv/.done .build/.done .build/.lambda  ## The slower suites: real data, chaos, full property runs
+slow: $(VENV)/.test .emulator-venv/.done .build/.done .build/.lambda .bench-venv/.done  ## The slower suites: real data, chaos, full property runs
 	@HYPOTHESIS_PROFILE=ci "$(BIN)/python" -m pytest -m slow --timeout 1500
 
 bench: $(VENV)/.test .emulator-venv/.done .build/.done .bench-venv/.done  ## Everything against its neighbours, into docs/performance.md

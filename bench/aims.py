@@ -58,6 +58,8 @@ def _ratios() -> list[tuple[str, tuple[str, str], tuple[str, str], float, float]
         rows.append(
             (f"load, {way}, against psql copy", ("load", way), ("load", "psql copy"), reach, aim)
         )
+    both = ("load", "two at once, all new"), ("load", "two psql at once")
+    rows.append(("load, two at once, against two psql copies at once", *both, 0.9, 1.0))
     whole = "raw object to rows"
     for peer in ("dlt merge", "dlt merge, Arrow"):
         rows.append((f"{whole}, against {peer}", (whole, OURS), (whole, peer), 10, 25))

@@ -87,10 +87,11 @@ class Bench:
                 lambda: load_batch(connection, CONTRACT, batch, rows, lambda: rows.groups)
             )
 
-    def load_two(self, halves: tuple[Rows, Rows]) -> float:
-        """Two loads at the same time."""
+    def two_at_once(self, work: Callable[[Rows], float], count: int) -> float:
+        """The same work twice at the same time, each with new rows of its own."""
+        both = (self.new(count), self.new(count))
         with ThreadPoolExecutor(2) as pool:
-            return seconds_of(lambda: list(pool.map(self.load, halves)))
+            return seconds_of(lambda: list(pool.map(work, both)))
 
     def psql(self, rows: Rows) -> float:
         """The yardstick; psql's own start is in it, some 20 ms."""
@@ -202,11 +203,8 @@ def ways(bench: Bench, count: int) -> Iterator[Way]:
     yield way("1 % there", bench.load, lambda n: bench.again(n, 0.01), count)
     yield way("half there, of half the devices", bench.load, lambda n: bench.again(n, 0.5), count)
     yield way("half there, of each device", bench.load, lambda n: bench.overlapping(n, 0.5), count)
-    yield Way(
-        "two at once, all new",
-        lambda: bench.load_two((bench.new(count), bench.new(count))),
-        2 * count,
-    )
+    yield Way("two at once, all new", lambda: bench.two_at_once(bench.load, count), 2 * count)
+    yield Way("two psql at once", lambda: bench.two_at_once(bench.psql, count), 2 * count)
     yield way("ADBC", bench.adbc, bench.new, count)
     yield way("execute_values", bench.execute_values, bench.new, count // 5)
     yield way("pandas to_sql", bench.to_sql, bench.new, count // 10)

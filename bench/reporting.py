@@ -44,12 +44,15 @@ HOW = """\
 - **Real data**: all messages wait in the queue; the clock runs from the first execution's start
   until every reading is accounted for. All servers of the local stack share the machine.
 """
+BOUNDS = Path(__file__).parent / "bounds.md"
+"""Written by hand after a profile; the page ends with it."""
 
 
 def page(measured: Sequence[Measured], machine: dict[str, str]) -> str:
     """The whole page, as Markdown."""
     parts = [INTRODUCTION.format(image=IMAGE), "## The aims\n", _aims(figures(measured))]
-    parts += ["## All that was measured\n", _everything(measured), HOW, "## The machine\n"]
+    parts += ["## All that was measured\n", _everything(measured), HOW, BOUNDS.read_text()]
+    parts.append("## The machine\n")
     parts.append(_table(["", ""], [[name, fact] for name, fact in machine.items()]))
     return "\n".join(parts)
 
