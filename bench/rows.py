@@ -59,7 +59,7 @@ def batch_of(name: str, rows: int, contract: Contract) -> Batch:
         execution="bench",
         contract=contract.name,
         contract_digest=contract.digest,
-        quarantined=False,
+        status="loaded",
         messages=1,
         read=rows,
         accepted=rows,

@@ -55,7 +55,7 @@ def build_workflow(
     from workflow.definition import build_definition
     from workflow.states.sdk import Workflow
 
-    graph = build_definition(settings or DefinitionSettings(max_concurrency=2))
+    graph = build_definition(settings)
     client = target.client("stepfunctions")
     machine: dict[str, Any] = client.describe_state_machine(
         stateMachineArn=target.outputs["StateMachineArn"]

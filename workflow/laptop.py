@@ -14,7 +14,6 @@ from pathlib import Path
 from local.stack import LocalStack, read, start
 from workflow.settings import (
     DatabaseSettings,
-    DefinitionSettings,
     DeploySettings,
     TriggerMode,
     host_target,
@@ -72,7 +71,7 @@ def bring_up(
         ),
         target=host_target(),
         # The emulator starts a process for each function call in flight.
-        definition=DefinitionSettings(max_concurrency=LAPTOP_CONCURRENCY),
+        max_concurrency=LAPTOP_CONCURRENCY,
         trigger_mode=trigger,
         schedule_expression=schedule,
         queue_window_seconds=window,

@@ -1,11 +1,13 @@
 """Does everything add up? Published, staged, loaded, duplicates and rejects, to the unit.
 
-Three identities are checked:
+Four identities are checked:
 
 * messages: what publishers sent is staged in S3, still queued, or in the dead-letter queue;
 * batches: every staged batch has a ledger row (else it is still under way);
 * readings: ``read = inserted + updated + unchanged + duplicates + rejected + set_aside
-  + quarantined``.
+  + quarantined + discarded``;
+* rows: what is in the table was inserted by the latest load of each batch, or by one before it
+  (``inserted + inserted_before``).
 
 At-least-once delivery may stage a message twice. The surplus is shown as "delivered again"; its
 readings end as duplicates, so rows are unaffected. Where the publishers know the right answer
@@ -40,6 +42,10 @@ class Ledger:
     """Messages of another kind than those that hold readings; each was read as one."""
     quarantined: int = 0
     """Readings accepted by Transform in batches that the quality gate holds back."""
+    discarded: int = 0
+    """Readings accepted by Transform in batches that a person gave up."""
+    inserted_before: int = 0
+    """Rows inserted by loads that a replay under another contract has replaced."""
     rejected_by: dict[str, int] = field(default_factory=dict)
 
 
@@ -115,13 +121,15 @@ class Reconciliation:
             + ledger.rejected
             + ledger.set_aside
             + ledger.quarantined
+            + ledger.discarded
         )
         if ledger.read != ended:
             found.append(f"{ledger.read} readings read, {ended} accounted for")
         if sum(ledger.rejected_by.values()) != ledger.rejected:
             found.append("the rejects by reason do not sum to the rejects")
-        if self.rows != ledger.inserted:
-            found.append(f"{self.rows} rows in the table, {ledger.inserted} inserted by the ledger")
+        inserted = ledger.inserted + ledger.inserted_before
+        if self.rows != inserted:
+            found.append(f"{self.rows} rows in the table, {inserted} inserted by the ledger")
         if ledger.read < self.published_readings:
             found.append(f"{self.published_readings} readings published, {ledger.read} read")
         if ledger.read > self.published_readings and not self.delivered_again:
@@ -136,8 +144,15 @@ class Reconciliation:
             "rejected": sum(r.rejected or 0 for r in self.receipts),
         }
         actual = {
-            "rows": ledger.inserted + ledger.quarantined,
-            "duplicates": ledger.duplicates + ledger.unchanged + ledger.updated,
+            "rows": ledger.inserted
+            + ledger.inserted_before
+            + ledger.quarantined
+            + ledger.discarded,
+            # A row that an earlier load of the same batch inserted is found there by the next one.
+            "duplicates": ledger.duplicates
+            + ledger.unchanged
+            + ledger.updated
+            - ledger.inserted_before,
             "rejected": ledger.rejected,
         }
         return [
@@ -214,7 +229,9 @@ def _read_ledger(cursor: Any) -> Ledger:
                coalesce(sum(updated), 0) AS updated, coalesce(sum(unchanged), 0) AS unchanged,
                coalesce(sum(duplicates), 0) AS duplicates, coalesce(sum(rejected), 0) AS rejected,
                coalesce(sum(set_aside), 0) AS set_aside,
-               coalesce(sum(accepted) FILTER (WHERE status = 'quarantined'), 0) AS quarantined
+               coalesce(sum(inserted_before), 0) AS inserted_before,
+               coalesce(sum(accepted) FILTER (WHERE status = 'quarantined'), 0) AS quarantined,
+               coalesce(sum(accepted) FILTER (WHERE status = 'discarded'), 0) AS discarded
         FROM etl.ledger
         """
     )

@@ -72,8 +72,6 @@ def host_target() -> RuntimeTarget:
 class DefinitionSettings:
     """Choices baked into the state machine's definition."""
 
-    max_concurrency: int = 10
-    """Batches in flight at once: bounds connections to PostgreSQL and Lambda concurrency."""
     execution_timeout_seconds: int = 6 * 60 * 60
     """An execution that takes longer is stopped; a backfill of a month fits."""
 
@@ -104,6 +102,10 @@ class DeploySettings:
     database: DatabaseSettings
     target: RuntimeTarget = AWS_TARGET
     definition: DefinitionSettings = field(default_factory=DefinitionSettings)
+    max_concurrency: int = 10
+    """Batches of one execution in flight at once; template parameter."""
+    loader_connections: int = 50
+    """Connections that the loader's role may have at once, whatever runs; template parameter."""
     trigger_mode: TriggerMode = "both"
     """Template parameter."""
     schedule_expression: str = "rate(1 minute)"
@@ -131,6 +133,8 @@ class DeploySettings:
         """Values of the template's parameters."""
         return {
             "ArtifactBucket": artifact_bucket,
+            "MaxConcurrency": str(self.max_concurrency),
+            "LoaderConnections": str(self.loader_connections),
             "TriggerMode": self.trigger_mode,
             "ScheduleExpression": self.schedule_expression,
             "QueueWindowSeconds": str(self.queue_window_seconds),

@@ -16,11 +16,12 @@ from typing import Any
 
 from functions.extract.batches import Accumulator, BatchLimits, MicroBatch
 from functions.extract.envelope import envelope_line
-from functions.extract.staging import Staged, put_lines
+from functions.extract.staging import Staged, put_lines, reference
 from telemetry.clients import client
 from telemetry.errors import TelemetryError
 from telemetry.layout import raw_prefix
 from telemetry.logs import log
+from telemetry.manifest import Item
 
 __all__ = ["Arrival", "stage_arrival"]
 
@@ -29,22 +30,42 @@ __all__ = ["Arrival", "stage_arrival"]
 class Arrival:
     """How one handed-over batch ended."""
 
-    staged: Staged
+    staged: list[Item] = field(default_factory=list)
+    messages: int = 0
+    """Staged ones."""
     failed: list[str] = field(default_factory=list)
     """Ids of the messages that the queue must keep."""
 
+    @property
+    def batches(self) -> int:
+        """Staged objects."""
+        return len(self.staged)
+
 
 def stage_arrival(
-    records: Sequence[dict[str, Any]], bucket: str, state_machine: str, limits: BatchLimits
+    records: Sequence[dict[str, Any]],
+    bucket: str,
+    state_machine: str,
+    limits: BatchLimits,
+    concurrency: int,
 ) -> Arrival:
     """Stages the records and starts an execution over them; never raises for an AWS failure."""
     ordered = sorted(records, key=lambda record: str(record["messageId"]))
     name = _name(ordered)
     prefix = raw_prefix(name, _oldest(ordered))
     arrival = _stage(ordered, bucket, prefix, name, limits)
-    if arrival.staged.batches and not _start(state_machine, name, arrival.staged):
-        # Staged but not started. It comes again, perhaps in other company; loading is idempotent.
-        arrival.failed = [record["messageId"] for record in ordered]
+    if not arrival.staged:
+        return arrival
+    try:
+        staged = reference(bucket, prefix, name, arrival.staged, concurrency)
+    except TelemetryError as error:
+        log.error("Could not write the manifest", error=type(error).__name__, cause=str(error))
+    else:
+        if _start(state_machine, name, staged):
+            return arrival
+    # Staged but not started. It comes again, perhaps in other company; loading is idempotent, and
+    # what this left behind the sweep finds.
+    arrival.failed = [record["messageId"] for record in ordered]
     return arrival
 
 
@@ -52,18 +73,17 @@ def _stage(
     records: Sequence[dict[str, Any]], bucket: str, prefix: str, name: str, limits: BatchLimits
 ) -> Arrival:
     batches = _split(records, limits)
-    failed: list[str] = []
-    done, messages, size = 0, 0, 0
+    arrival = Arrival()
     for number, batch in enumerate(batches):
         batch_id = name if len(batches) == 1 else f"{name}-{number:04d}"
         try:
-            size += put_lines(bucket, prefix, batch_id, batch.lines)
+            arrival.staged.append(put_lines(bucket, prefix, batch_id, batch.lines))
         except TelemetryError as error:
             log.error("Could not stage", error=type(error).__name__, cause=str(error))
-            failed += batch.receipts
+            arrival.failed += batch.receipts
         else:
-            done, messages = done + 1, messages + len(batch.lines)
-    return Arrival(Staged(bucket, prefix, done, messages, size), failed)
+            arrival.messages += len(batch.lines)
+    return arrival
 
 
 def _split(records: Iterable[dict[str, Any]], limits: BatchLimits) -> list[MicroBatch]:

@@ -1,8 +1,9 @@
 """Lambda functions that bring messages from the queue into S3.
 
-``drain``, the first state of the workflow. Event: ``{"execution", "started"}``, or with
-``"prefix"`` to list what is there (replay). Result: ``{"bucket", "prefix", "batches",
-"messages", "bytes"}``, from the listing: a retried attempt finds what a dead one had staged.
+``drain``, two states of the workflow. Event: ``{"execution", "started"}`` drains the queue; with
+``"request": {"prefix", "purpose"?, "concurrency"?}`` it lists what is there instead (replay).
+Result: ``{"bucket", "prefix", "manifest", "batches", "messages", "bytes", "concurrency"}``, from
+the listing: a retried attempt finds what a dead one had staged.
 
 ``stage``, called by the queue. Event: ``{"Records": [...]}``. Result:
 ``{"batchItemFailures": [{"itemIdentifier"}]}``: those messages stay in the queue.
@@ -18,16 +19,18 @@ from functions.extract.batches import BatchLimits
 from functions.extract.draining import Drained
 from functions.extract.draining import drain as drain_queue
 from functions.extract.queue import Queue
-from functions.extract.staging import Stager, list_staged, require_staged
+from functions.extract.staging import Stager, list_staged, reference, require_staged
 from telemetry import metrics, settings
 from telemetry.entry import lambda_entry, seconds_left
 from telemetry.errors import ConfigurationError
 from telemetry.layout import raw_prefix
 from telemetry.logs import log
+from telemetry.manifest import purpose_of
 from telemetry.tracing import step
 
 __all__ = ["drain", "stage"]
 
+DEFAULT_CONCURRENCY = 10
 RECEIVING_SHARE = 0.45
 """Of the time left: deleting what was received takes about as long as receiving it."""
 
@@ -35,10 +38,10 @@ RECEIVING_SHARE = 0.45
 @lambda_entry
 def drain(event: dict[str, Any]) -> dict[str, Any]:
     """Drains the queue into the execution's prefix, and tells what lies there."""
-    bucket = settings.text("DATA_BUCKET")
-    if event.get("prefix"):
-        return require_staged(bucket, str(event["prefix"])).as_dict()
-    execution = str(event["execution"])
+    bucket, execution = settings.text("DATA_BUCKET"), str(event["execution"])
+    request = event.get("request") or {}
+    if request.get("prefix"):
+        return _listed(bucket, execution, request)
     prefix = raw_prefix(execution, _started(event))
     stager = Stager(bucket, prefix, execution)
     with step("drain queue"):
@@ -51,7 +54,8 @@ def drain(event: dict[str, Any]) -> dict[str, Any]:
         )
     _tell(done)
     with step("list staged"):
-        return list_staged(bucket, prefix).as_dict()
+        items = list_staged(bucket, prefix)
+        return reference(bucket, prefix, execution, items, _concurrency()).as_dict()
 
 
 @lambda_entry
@@ -61,16 +65,30 @@ def stage(event: dict[str, Any]) -> dict[str, Any]:
     if not records:
         return {"batchItemFailures": []}
     arrival = stage_arrival(
-        records, settings.text("DATA_BUCKET"), settings.text("STATE_MACHINE_ARN"), _limits()
+        records,
+        settings.text("DATA_BUCKET"),
+        settings.text("STATE_MACHINE_ARN"),
+        _limits(),
+        _concurrency(),
     )
     _tell(
-        Drained(
-            messages=arrival.staged.messages,
-            batches=arrival.staged.batches,
-            not_deleted=len(arrival.failed),
-        )
+        Drained(messages=arrival.messages, batches=arrival.batches, not_deleted=len(arrival.failed))
     )
     return {"batchItemFailures": [{"itemIdentifier": name} for name in arrival.failed]}
+
+
+def _listed(bucket: str, execution: str, request: dict[str, Any]) -> dict[str, Any]:
+    """What lies under the prefix that a person named; the queue is left alone."""
+    prefix = str(request["prefix"])
+    with step("list staged"):
+        items = require_staged(bucket, prefix, purpose_of(request, "replay"))
+        asked = request.get("concurrency")
+        concurrency = _concurrency() if asked is None else max(1, int(asked))
+        return reference(bucket, prefix, execution, items, concurrency).as_dict()
+
+
+def _concurrency() -> int:
+    return settings.whole_number("MAX_CONCURRENCY", DEFAULT_CONCURRENCY, least=1)
 
 
 def _limits() -> BatchLimits:

@@ -7,8 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from telemetry.errors import BatchCorruptError
+from telemetry.layout import Status
+from telemetry.manifest import Purpose, purpose_of
 
 __all__ = ["Batch", "Counts", "Group", "Range", "parse_batch", "parse_groups"]
+
+_ENDS: dict[str, Status] = {
+    "pass": "loaded",
+    "warn": "loaded",
+    "quarantine": "quarantined",
+    "discard": "discarded",
+}
+"""Validate's verdict to what the ledger is to say, where it says nothing yet."""
 
 Range = tuple[int, int]
 """Bytes of the COPY object: start (inclusive) and end (exclusive)."""
@@ -24,7 +34,8 @@ class Batch:
     """The execution that loads it, which may not be the one that staged it."""
     contract: str
     contract_digest: str
-    quarantined: bool
+    status: Status
+    """What the ledger is to say, where it says nothing yet."""
     messages: int
     read: int
     accepted: int
@@ -41,6 +52,7 @@ class Batch:
     """Key of the object that :func:`parse_groups` reads, where Transform wrote one."""
     set_aside: int = 0
     """Messages of another kind than those that hold readings."""
+    purpose: Purpose = "load"
 
 
 @dataclass(frozen=True)
@@ -79,6 +91,7 @@ def parse_batch(event: dict[str, Any], report: bytes) -> Batch:
 
     Raises :class:`BatchCorruptError` where the report is not one.
     """
+    status, purpose = _ENDS[event["verdict"]], purpose_of(event)
     try:
         told = json.loads(report)
         copy = told["copy"]
@@ -88,7 +101,8 @@ def parse_batch(event: dict[str, Any], report: bytes) -> Batch:
             execution=str(event["execution"]),
             contract=str(told["contract"]),
             contract_digest=str(told["contract_digest"]),
-            quarantined=event["verdict"] == "quarantine",
+            status=status,
+            purpose=purpose,
             messages=int(told["messages"]),
             read=int(told["read"]),
             accepted=int(told["accepted"]),

@@ -67,9 +67,10 @@ def _load(bucket: str, batch: Batch) -> Loaded:
 
 
 def _write_outcome(bucket: str, batch: Batch, loaded: Loaded) -> None:
-    """Under the execution that asked, also for a repeated batch: Summarize looks there."""
-    body = json.dumps(asdict(loaded.entry)).encode()
-    put_object(bucket, outcome_key(batch.execution, batch.batch_id), body, "application/json")
+    """Of the execution that asked, also for a repeated batch: Summarize looks there."""
+    entry = loaded.entry
+    key = outcome_key(batch.raw_key, batch.execution, entry.status)
+    put_object(bucket, key, json.dumps(asdict(entry)).encode(), "application/json")
 
 
 def _tell(loaded: Loaded) -> None:

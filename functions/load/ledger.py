@@ -13,34 +13,28 @@ from typing import Any
 
 from functions.load.batch import Batch, Counts
 from telemetry.ddl import LEDGER
+from telemetry.layout import Status
 
 __all__ = ["Entry", "find", "lock", "write"]
 
 BATCH_LOCKS = 0x7E1D
 """First half of the advisory locks on batches; the second half is a hash of the id."""
 
+_COLUMNS = (
+    "batch_id", "raw_key", "execution", "contract", "contract_digest", "status", "messages",
+    "read", "accepted", "duplicates", "rejected", "set_aside", "rejected_by", "inserted",
+    "inserted_before", "updated", "unchanged", "loads", "min_time", "max_time",
+)  # fmt: skip
 _WRITE = f"""
-INSERT INTO {LEDGER} AS present (
-    batch_id, raw_key, execution, contract, contract_digest, status, messages, read, accepted,
-    duplicates, rejected, set_aside, rejected_by, inserted, updated, unchanged, min_time, max_time
-) VALUES (
-    %(batch_id)s, %(raw_key)s, %(execution)s, %(contract)s, %(contract_digest)s, %(status)s,
-    %(messages)s, %(read)s, %(accepted)s, %(duplicates)s, %(rejected)s, %(set_aside)s,
-    %(rejected_by)s, %(inserted)s, %(updated)s, %(unchanged)s, %(min_time)s, %(max_time)s
-) ON CONFLICT (batch_id) DO UPDATE SET
-    execution = excluded.execution, contract = excluded.contract,
-    contract_digest = excluded.contract_digest, status = excluded.status,
-    messages = excluded.messages, read = excluded.read, accepted = excluded.accepted,
-    duplicates = excluded.duplicates, rejected = excluded.rejected,
-    set_aside = excluded.set_aside, rejected_by = excluded.rejected_by,
-    inserted = excluded.inserted, updated = excluded.updated, unchanged = excluded.unchanged,
-    min_time = excluded.min_time, max_time = excluded.max_time, loaded_at = now()
-WHERE present.status = 'quarantined'
+INSERT INTO {LEDGER} ({", ".join(_COLUMNS)})
+VALUES ({", ".join(f"%({name})s" for name in _COLUMNS)})
+ON CONFLICT (batch_id) DO UPDATE SET loaded_at = now(),
+    {", ".join(f"{name} = excluded.{name}" for name in _COLUMNS[1:])}
 """
 
 _FIND = f"""
-SELECT batch_id, raw_key, status, read, accepted, duplicates, rejected, set_aside,
-       inserted, updated, unchanged
+SELECT batch_id, raw_key, status, contract_digest, read, accepted, duplicates, rejected, set_aside,
+       inserted, updated, unchanged, inserted_before, loads
 FROM {LEDGER} WHERE batch_id = %s"""
 
 
@@ -50,8 +44,9 @@ class Entry:
 
     batch_id: str
     raw_key: str
-    status: str
-    """``loaded`` or ``quarantined``."""
+    status: Status
+    """``loaded``, ``quarantined`` or ``discarded``."""
+    contract_digest: str
     read: int
     accepted: int
     duplicates: int
@@ -60,6 +55,10 @@ class Entry:
     inserted: int
     updated: int
     unchanged: int
+    inserted_before: int = 0
+    """Rows that earlier loads of this batch inserted, under other contracts."""
+    loads: int = 1
+    """1, and one more for each time that a loaded batch was loaded again."""
 
 
 def lock(cursor: Any, batch_id: str) -> None:
@@ -77,21 +76,13 @@ def find(cursor: Any, batch_id: str) -> Entry | None:
     return Entry(*row) if row is not None else None
 
 
-def write(cursor: Any, batch: Batch, counts: Counts) -> Entry:
-    """Writes the batch's row. One that says ``quarantined`` is replaced, one that says ``loaded``
-    never."""
-    status = "quarantined" if batch.quarantined else "loaded"
-    values = {
-        **vars(batch),
-        **vars(counts),
-        "status": status,
-        "rejected_by": json.dumps(batch.rejected_by),
-    }
-    cursor.execute(_WRITE, values)
-    return Entry(
+def write(cursor: Any, batch: Batch, counts: Counts, known: Entry | None = None) -> Entry:
+    """Writes the batch's row, in the place of ``known``, whose rows stay in the table."""
+    entry = Entry(
         batch_id=batch.batch_id,
         raw_key=batch.raw_key,
-        status=status,
+        status=batch.status,
+        contract_digest=batch.contract_digest,
         read=batch.read,
         accepted=batch.accepted,
         duplicates=batch.duplicates,
@@ -100,4 +91,9 @@ def write(cursor: Any, batch: Batch, counts: Counts) -> Entry:
         inserted=counts.inserted,
         updated=counts.updated,
         unchanged=counts.unchanged,
+        inserted_before=known.inserted + known.inserted_before if known is not None else 0,
+        loads=known.loads + 1 if known is not None and known.status == "loaded" else 1,
     )
+    told = {**vars(batch), **vars(entry), "rejected_by": json.dumps(batch.rejected_by)}
+    cursor.execute(_WRITE, {name: told[name] for name in _COLUMNS})
+    return entry

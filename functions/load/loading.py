@@ -14,7 +14,7 @@ from telemetry.contract import Contract
 from telemetry.database import database_errors
 from telemetry.tracing import step
 
-__all__ = ["Loaded", "load_batch"]
+__all__ = ["Loaded", "is_settled", "load_batch"]
 
 # SET LOCAL pins the connection behind RDS Proxy, and so does the temporary table. That is all the
 # same to us: a connection here lives for one transaction.
@@ -48,23 +48,37 @@ def load_batch(
 ) -> Loaded:
     """Loads the batch and commits, or raises with the transaction rolled back.
 
-    ``groups`` is asked only when rows have to be inserted. A batch that the ledger has as loaded
-    is answered from there; one it has as quarantined is loaded if its verdict is better now.
-    ``seconds`` is how long the caller lives: the server gives up before, so that no statement
-    goes on for nobody.
+    ``groups`` is asked only when rows have to be inserted. What the ledger has settled is answered
+    from there (:func:`is_settled`). ``seconds`` is how long the caller lives: the server gives up
+    before, so that no statement goes on for nobody.
     """
     with database_errors(), connection, connection.cursor() as cursor:
         cursor.execute(_prepare(seconds))
         ledger.lock(cursor, batch.batch_id)
         known = ledger.find(cursor, batch.batch_id)
-        if known is not None and (known.status == "loaded" or batch.quarantined):
+        if known is not None and is_settled(known, batch):
             return Loaded(known, repeated=True)
         counts = Counts()
-        if batch.accepted and not batch.quarantined:
+        if batch.accepted and batch.status == "loaded":
             with step("insert rows"):
                 counts = insert_rows(cursor, contract, batch, source, groups())
-        entry = ledger.write(cursor, batch, counts)
+        entry = ledger.write(cursor, batch, counts, known)
     return Loaded(entry, repeated=False)
+
+
+def is_settled(known: ledger.Entry, batch: Batch) -> bool:
+    """Whether the ledger's row of a batch stands, so that nothing is left to do.
+
+    * loaded: it stays loaded; only a replay under another contract loads it once more;
+    * discarded: only a release loads it;
+    * quarantined: it is written anew where the verdict is another now, or the contract is.
+    """
+    same_contract = known.contract_digest == batch.contract_digest
+    if known.status == "loaded":
+        return batch.purpose != "replay" or batch.status != "loaded" or same_contract
+    if known.status == "discarded":
+        return batch.purpose != "release" or batch.status != "loaded"
+    return batch.status == "quarantined" and same_contract
 
 
 def _prepare(seconds: float) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import Any
 
-from functions.migrate.migration import migrate
+from functions.migrate.migration import LOADER_CONNECTIONS, migrate
 from telemetry import settings, tracing
 from telemetry.contract import load_contract
 from telemetry.database import connect, credentials
@@ -26,11 +26,12 @@ def handle(_event: dict[str, Any]) -> dict[str, Any]:
     loader = credentials(settings.text("LOADER_SECRET_ARN"), fresh=True)
     database = settings.DatabaseSettings.from_environment()
     owner = settings.text("OWNER_SECRET_ARN")
+    connections = settings.whole_number("LOADER_CONNECTIONS", LOADER_CONNECTIONS, least=1)
     with (
         tracing.step("migrate"),
         closing(connect(database, owner, "telemetry migrate")) as connection,
     ):
-        done = migrate(connection, contract, loader)
+        done = migrate(connection, contract, loader, connections=connections)
     log.info(
         "Migrated",
         contract=contract.name,

@@ -22,7 +22,9 @@ from telemetry.ddl import (
 )
 from telemetry.errors import ConfigurationError
 
-__all__ = ["Migration", "migrate"]
+__all__ = ["LOADER_CONNECTIONS", "Migration", "migrate"]
+
+LOADER_CONNECTIONS = 50
 
 _PREPARE = (
     # Two deployments at once would race on CREATE ... IF NOT EXISTS, which is not atomic.
@@ -49,10 +51,18 @@ class Migration:
         return asdict(self)
 
 
-def migrate(connection: Any, contract: Contract, loader: Credentials) -> Migration:
+def migrate(
+    connection: Any,
+    contract: Contract,
+    loader: Credentials,
+    *,
+    connections: int = LOADER_CONNECTIONS,
+) -> Migration:
     """Creates or evolves table, ledger, loader role and grants, as the connection's owner.
 
-    Raises :class:`ContractError` where the change is one for a person, with nothing changed.
+    ``connections`` is how many the loader may have at once: whatever runs at the same time, the
+    database's other users keep theirs. Raises :class:`ContractError` where the change is one for a
+    person, with nothing changed.
     """
     with database_errors(), connection, connection.cursor() as cursor:
         for statement in _PREPARE:
@@ -66,14 +76,14 @@ def migrate(connection: Any, contract: Contract, loader: Credentials) -> Migrati
         partitions = plan_partitions(contract, present, strays, datetime.now(UTC).date())
         for statement in partitions:
             cursor.execute(statement)
-        role = _ensure_role(cursor, loader)
+        role = _ensure_role(cursor, loader, connections)
         grants = plan_grants(contract, connection.info.dbname, loader.username)
         for statement in grants:
             cursor.execute(statement)
     return Migration(table=changes + partitions, role=role, grants=grants)
 
 
-def _ensure_role(cursor: Any, loader: Credentials) -> str:
+def _ensure_role(cursor: Any, loader: Credentials, connections: int) -> str:
     """Makes the loader's role log in with the secret's password, and hold no power of its own."""
     cursor.execute(
         "SELECT rolname = current_user, rolsuper OR rolcreaterole OR rolcreatedb OR rolbypassrls "
@@ -89,7 +99,8 @@ def _ensure_role(cursor: Any, loader: Credentials) -> str:
     verb = "CREATE" if found is None else "ALTER"
     verifier = _verifier(cursor, loader)
     cursor.execute(
-        f"{verb} ROLE {quote_name(loader.username)} LOGIN PASSWORD {quote_text(verifier)}"
+        f"{verb} ROLE {quote_name(loader.username)} LOGIN CONNECTION LIMIT {connections:d} "
+        f"PASSWORD {quote_text(verifier)}"
     )
     return "created" if found is None else "updated"
 

@@ -1,44 +1,77 @@
 """Lambda function: judges an execution by how each of its batches ended.
 
-Event: ``{"bucket", "prefix", "execution"}``. Result: see :func:`summary.summarize`.
+Event: ``{"bucket", "manifest", "execution"}``. Result: see :func:`summary.summarize`.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from functions.summarize.summary import SUMMED, summarize
 from telemetry import metrics, settings
 from telemetry.entry import lambda_entry
-from telemetry.layout import outcomes_prefix, parse_raw_key
+from telemetry.layout import outcomes_prefix, parse_outcome_key
 from telemetry.logs import log
+from telemetry.manifest import parse_manifest
 from telemetry.storage import get_object, list_objects
 from telemetry.tracing import step
 
-__all__ = ["handle"]
+__all__ = ["handle", "listed_prefixes"]
 
 READERS = 16
+LISTED_APART = 8
+"""Folders of one day that are listed one by one."""
 
 
 @lambda_entry
 def handle(event: dict[str, Any]) -> dict[str, Any]:
-    """Compares what was staged with the outcomes."""
-    bucket, prefix, execution = event["bucket"], event["prefix"], event["execution"]
+    """Compares what the manifest names with the outcomes."""
+    bucket, manifest, execution = event["bucket"], event["manifest"], event["execution"]
     tolerated = settings.number("TOLERATED_FAILURE_SHARE", 0.0, most=1.0)
-    with step("list staged"):
-        staged = [o.key for o in list_objects(bucket, prefix) if parse_raw_key(o.key) is not None]
+    with step("read manifest"):
+        batches = [item.key for item in parse_manifest(get_object(bucket, manifest), manifest)]
     with step("read outcomes"):
-        outcomes = _read_outcomes(bucket, execution)
-    result = summarize(staged, outcomes, execution=execution, prefix=prefix, tolerated=tolerated)
+        outcomes = _read_outcomes(bucket, execution, batches)
+    result = summarize(batches, outcomes, execution=execution, tolerated=tolerated)
     _tell(result)
     return result
 
 
-def _read_outcomes(bucket: str, execution: str) -> list[dict[str, Any]]:
-    keys = [stored.key for stored in list_objects(bucket, outcomes_prefix(execution))]
+def listed_prefixes(batches: Iterable[str]) -> list[str]:
+    """Prefixes of outcomes that together hold those of all batches.
+
+    Executions of the queue trigger stage a batch or two each: of a day with many of them the whole
+    day is listed, which takes a thousand names at once, else what each execution had staged.
+    """
+    by_day: dict[str, set[str]] = {}
+    for key in batches:
+        folder = key.rpartition("/")[0]
+        by_day.setdefault(folder.rpartition("/")[0], set()).add(folder)
+    return [
+        outcomes_prefix(f"{place}/")
+        for day, folders in sorted(by_day.items())
+        for place in (sorted(folders) if len(folders) <= LISTED_APART else [day])
+    ]
+
+
+def _read_outcomes(bucket: str, execution: str, batches: list[str]) -> list[dict[str, Any]]:
+    """The outcomes of this execution, of its batches."""
+    wanted = set(batches)
+
+    def names(prefix: str) -> list[str]:
+        listed = ((o.key, parse_outcome_key(o.key)) for o in list_objects(bucket, prefix))
+        return [
+            key
+            for key, parts in listed
+            if parts and parts.execution == execution and parts.raw_key in wanted
+        ]
+
     with ThreadPoolExecutor(READERS) as readers:
+        found = readers.map(names, listed_prefixes(batches))
+        keys = [key for some in found for key in some]
         return list(readers.map(lambda key: _read_outcome(bucket, key), keys))
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any
+
+from telemetry.layout import SETTLED
 
 __all__ = ["SUMMED", "Failure", "summarize"]
 
 SUMMED = ("read", "inserted", "updated", "unchanged", "duplicates", "rejected", "set_aside")
 """Members of an outcome that add up over an execution, in readings."""
 
+ENDS = ("loaded", "quarantined", "discarded")
 SHOWN_FAILURES = 5
 CAUSE_LENGTH = 300
 WITHOUT_A_TRACE = "BatchLost"
@@ -36,44 +38,34 @@ class Failure:
 
 
 def summarize(
-    staged: Iterable[str],
-    outcomes: Iterable[Mapping[str, Any]],
+    batches: Iterable[str],
+    outcomes: Sequence[Mapping[str, Any]],
     *,
     execution: str,
-    prefix: str,
     tolerated: float,
 ) -> dict[str, Any]:
     """The execution's result.
 
-    ``staged`` are the raw keys under the prefix; ``outcomes`` the objects that Load and the
-    workflow's failure branch wrote. A batch that has an outcome of both kinds was loaded in the
-    end. ``tolerated`` is the share (0..1) of failed batches up to which the execution succeeds.
+    ``batches`` are the raw keys of its manifest; ``outcomes`` the objects that Load and the
+    workflow's failure branch wrote in this execution. A batch that has an outcome of both kinds
+    ended well in the end. ``tolerated`` is the share (0..1) of failed batches up to which the
+    execution succeeds.
     """
-    keys = sorted(staged)
-    ended = {_file(o): o for o in outcomes if o.get("status") in ("loaded", "quarantined")}
-    failed = {_file(o): o for o in outcomes if o.get("status") not in ("loaded", "quarantined")}
-    done = [ended[name] for key in keys if (name := PurePosixPath(key).name) in ended]
-    failures = [
-        _failure(key, failed.get(PurePosixPath(key).name))
-        for key in keys
-        if PurePosixPath(key).name not in ended
-    ]
+    keys = sorted(batches)
+    ended = {str(o.get("raw_key")): o for o in outcomes if o.get("status") in SETTLED}
+    failed = {str(o.get("raw_key")): o for o in outcomes if o.get("status") not in SETTLED}
+    done = [ended[key] for key in keys if key in ended]
+    failures = [_failure(key, failed.get(key)) for key in keys if key not in ended]
     result: dict[str, Any] = {
         "status": _status(len(failures), len(keys), tolerated),
         "batches": len(keys),
-        "loaded": sum(outcome["status"] == "loaded" for outcome in done),
-        "quarantined": sum(outcome["status"] == "quarantined" for outcome in done),
+        **{status: sum(o["status"] == status for o in done) for status in ENDS},
         "failed": len(failures),
         **{name: sum(int(outcome.get(name) or 0) for outcome in done) for name in SUMMED},
         "failures": [failure.as_dict() for failure in failures[:SHOWN_FAILURES]],
     }
-    result["message"] = _message(result, execution, prefix)
+    result["message"] = _message(result, execution)
     return result
-
-
-def _file(outcome: Mapping[str, Any]) -> str:
-    """Raw objects are matched by file name: the workflow's failure branch knows no batch id."""
-    return PurePosixPath(str(outcome.get("raw_key") or "")).name
 
 
 def _failure(key: str, outcome: Mapping[str, Any] | None) -> Failure:
@@ -100,11 +92,12 @@ def _status(failed: int, batches: int, tolerated: float) -> str:
     return "partial" if failed <= tolerated * batches else "failed"
 
 
-def _message(result: Mapping[str, Any], execution: str, prefix: str) -> str:
+def _message(result: Mapping[str, Any], execution: str) -> str:
     """What a person reads in the mail: what failed, and what repairs it."""
     lines = [
         f"Execution {execution}: {result['loaded']} of {result['batches']} batches loaded, "
-        f"{result['quarantined']} quarantined, {result['failed']} failed. "
+        f"{result['quarantined']} quarantined, {result['discarded']} discarded, "
+        f"{result['failed']} failed. "
         f"{result['read']} readings read, {result['inserted']} rows inserted, "
         f"{result['updated']} updated, {result['unchanged']} unchanged, "
         f"{result['duplicates']} duplicates, {result['rejected']} rejected, "
@@ -116,8 +109,9 @@ def _message(result: Mapping[str, Any], execution: str, prefix: str) -> str:
         if more:
             lines.append(f"- and {more} more")
         lines += [
-            "Nothing is lost: the batches are in S3. Once the cause is mended, load them again "
-            "(batches that are loaded already are left as they are):",
-            f"  etl run --prefix {prefix}",
+            "Nothing is lost: the batches are in S3. What failed for a while is tried again by the "
+            "sweep; for the rest mend the cause, and load them again (batches that are loaded "
+            "already are left as they are):",
+            f"  etl replay --execution {execution}",
         ]
     return "\n".join(lines)

@@ -17,6 +17,7 @@ from telemetry import layout, metrics
 from telemetry.contract import Contract, load_contract
 from telemetry.entry import lambda_entry
 from telemetry.errors import BatchCorruptError
+from telemetry.manifest import purpose_of
 from telemetry.storage import get_object, put_object
 from telemetry.tracing import step
 
@@ -34,7 +35,8 @@ class Stored:
 
 @lambda_entry
 def handle(event: dict[str, Any]) -> dict[str, Any]:
-    """``{"bucket", "key", "execution", ...}`` in, a reference to the report with the counts out.
+    """``{"bucket", "key", "execution", "purpose", ...}`` in, a reference to the report with the
+    counts out.
 
     Raises ``BatchMissingError`` or ``BatchCorruptError`` where the raw object can't be read.
     """
@@ -54,6 +56,7 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
         "batch_id": report["batch_id"],
         "raw_key": key,
         "execution": event["execution"],
+        "purpose": purpose_of(event),
         "report_key": layout.report_key(report["batch_id"]),
         "copy_key": report["copy"]["key"],
     } | {name: report[name] for name in ("read", "accepted", "duplicates", "rejected", "set_aside")}

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from functions.validate.history import Entry, history_key, read_history, remember
-from functions.validate.judge import judge
+from functions.validate.judge import judge, overrule
 from functions.validate.telling import as_markdown
 from telemetry import metrics
 from telemetry.contract import Checks, load_contract
 from telemetry.entry import lambda_entry
 from telemetry.errors import BatchCorruptError
 from telemetry.logs import log
+from telemetry.manifest import Purpose, purpose_of
 from telemetry.storage import get_object, put_object
 
 __all__ = ["handle"]
@@ -30,12 +31,12 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
     checks, past = contract.checks, history_key(contract.name)
     compares = checks.volume is not None or bool(checks.drift)
     entries = read_history(bucket, past)[0] if compares else []
-    report = judged(get_object(bucket, key), checks, key, entries)
+    report = judged(get_object(bucket, key), checks, key, entries, purpose_of(event))
     body = json.dumps(report, ensure_ascii=False, indent=1).encode()
     put_object(bucket, key, body, "application/json")
     page = as_markdown(report).encode()
     put_object(bucket, key.removesuffix(".json") + ".md", page, "text/markdown; charset=utf-8")
-    if compares and report["verdict"] != "quarantine" and report["accepted"]:
+    if compares and report["verdict"] in ("pass", "warn") and report["accepted"]:
         remember(bucket, past, _entry(report))
     for finding in report["findings"]:
         log.warning(finding["sentence"], check=finding["check"], level_found=finding["level"])
@@ -56,14 +57,20 @@ def _entry(report: dict[str, Any]) -> Entry:
     }
 
 
-def judged(body: bytes, checks: Checks, key: str, history: Sequence[Entry] = ()) -> dict[str, Any]:
+def judged(
+    body: bytes,
+    checks: Checks,
+    key: str,
+    history: Sequence[Entry] = (),
+    purpose: Purpose = "load",
+) -> dict[str, Any]:
     """The report with verdict and findings, compared with the batches before, not with itself.
 
     Raises ``BatchCorruptError`` where it is not one."""
     try:
         report: dict[str, Any] = json.loads(body)
         before = [entry for entry in history if entry["batch_id"] != report.get("batch_id")]
-        verdict, findings = judge(report, checks, before)
+        verdict, findings = overrule(*judge(report, checks, before), purpose)
     except (ValueError, KeyError, TypeError) as error:
         raise BatchCorruptError(
             f"The report {key} can't be read ({type(error).__name__}: {error}): replay the batch "

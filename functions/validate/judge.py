@@ -15,11 +15,12 @@ from typing import Any, Literal
 
 from functions.validate.drift import LEAST_BATCHES, stability_index
 from telemetry.contract import Checks
+from telemetry.manifest import Purpose
 
-__all__ = ["Finding", "Verdict", "judge"]
+__all__ = ["Finding", "Verdict", "judge", "overrule"]
 
-Verdict = Literal["pass", "warn", "quarantine"]
-Level = Literal["warn", "quarantine"]
+Verdict = Literal["pass", "warn", "quarantine", "discard"]
+Level = Literal["warn", "quarantine", "discard"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,20 @@ def judge(
     if any(finding.level == "quarantine" for finding in findings):
         return "quarantine", findings
     return ("warn" if findings else "pass"), findings
+
+
+def overrule(
+    verdict: Verdict, findings: list[Finding], purpose: Purpose
+) -> tuple[Verdict, list[Finding]]:
+    """The verdict after a person's word, which stands above the checks; their findings stay."""
+    held_by = sum(finding.level == "quarantine" for finding in findings)
+    if purpose == "release":
+        said = f"A person released the batch, with {held_by} checks that would hold it back."
+        return "warn", [*findings, Finding("released", "warn", held_by, 0, said)]
+    if purpose == "discard":
+        said = "A person discarded the batch: it stays in S3, and no row comes of it."
+        return "discard", [*findings, Finding("discarded", "discard", held_by, 0, said)]
+    return verdict, findings
 
 
 def _rejects(report: dict[str, Any], checks: Checks) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -43,3 +43,38 @@ def test_a_raw_key_tells_what_it_was_made_of(batch_id, execution, messages):
 )
 def test_other_keys_are_not_raw_keys(key):
     assert layout.parse_raw_key(key) is None
+
+
+RAW_KEY = "raw/2026/11/22/run.7/batch-0001.n3.ndjson.gz"
+
+
+def test_the_outcomes_of_a_batch_lie_under_the_name_of_its_raw_object():
+    key = layout.outcome_key(RAW_KEY, "replay-1", "loaded")
+    assert key == "outcomes/2026/11/22/run.7/batch-0001.n3.ndjson.gz/replay-1.loaded.json"
+    assert key.startswith(layout.outcomes_prefix(RAW_KEY))
+    assert key.startswith(layout.outcomes_prefix(layout.day_prefix(date(2026, 11, 22))))
+
+
+@given(
+    execution=st.from_regex(r"[A-Za-z0-9_.-]{1,80}", fullmatch=True),
+    status=st.sampled_from(["loaded", "quarantined", "discarded", "failed"]),
+)
+def test_an_outcome_key_tells_what_it_was_made_of(execution, status):
+    outcome = layout.parse_outcome_key(layout.outcome_key(RAW_KEY, execution, status))
+    assert outcome == layout.OutcomeKey(RAW_KEY, execution, status)
+    assert outcome.settled == (status != "failed")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "outcomes/2026/11/22/run/batch.n3.ndjson.gz/",
+        "outcomes/2026/11/22/run/batch.n3.ndjson.gz/other.json",
+        "outcomes/2026/11/22/run/batch.n3.ndjson.gz/other.lost.json",
+        "outcomes/2026/11/22/run/batch.json/other.loaded.json",
+        "outcomes/run/batch.json",
+        RAW_KEY,
+    ],
+)
+def test_other_keys_are_not_outcome_keys(key):
+    assert layout.parse_outcome_key(key) is None

@@ -59,5 +59,23 @@ def test_messages_set_aside_are_accounted_for() -> None:
     assert unread.problems() == ["103 readings read, 102 accounted for"]
 
 
+def test_discarded_readings_are_accounted_for() -> None:
+    ledger = replace(LEDGER, inserted=70, discarded=10)
+    assert replace(BALANCED, ledger=ledger, rows=70).problems() == []
+    lost = replace(BALANCED, ledger=replace(ledger, discarded=9), rows=70)
+    assert "100 readings read, 99 accounted for" in lost.problems()
+
+
+def test_rows_of_a_batch_that_was_loaded_again_are_accounted_for() -> None:
+    # 80 rows by the first load; the second, under another contract, found 75 and brought 5 more.
+    receipt = replace(RECEIPT, rows=85, rejected=3)
+    ledger = replace(
+        LEDGER, inserted=5, inserted_before=80, unchanged=82, rejected=3, rejected_by={"a": 3}
+    )
+    found = replace(BALANCED, receipts=[receipt], ledger=ledger, rows=85)
+    assert found.problems() == []
+    assert "84 rows in the table, 85 inserted" in replace(found, rows=84).problems()[0]
+
+
 def test_an_empty_pipeline_balances() -> None:
     assert Reconciliation([], 0, 0, 0, 0, Ledger(), 0).problems() == []

@@ -25,7 +25,7 @@ def broken(number: int, cause="why", error="BatchCorruptError"):
 
 def judge(staged: int, outcomes, tolerated=0.0):
     keys = [key(number) for number in range(staged)]
-    return summarize(keys, outcomes, execution="run", prefix=PREFIX, tolerated=tolerated)
+    return summarize(keys, outcomes, execution="run", tolerated=tolerated)
 
 
 def test_all_loaded_is_a_success_and_adds_up():
@@ -36,7 +36,7 @@ def test_all_loaded_is_a_success_and_adds_up():
     assert (result["inserted"], result["updated"], result["unchanged"]) == (12, 2, 2)
     assert result["failures"] == []
     assert "2 of 2 batches loaded" in result["message"]
-    assert "etl run" not in result["message"]
+    assert "etl replay" not in result["message"]
 
 
 def test_messages_set_aside_add_up_and_are_told():
@@ -51,12 +51,18 @@ def test_a_quarantined_batch_is_no_failure():
     assert (result["status"], result["loaded"], result["quarantined"]) == ("succeeded", 1, 1)
 
 
+def test_a_discarded_batch_is_no_failure():
+    result = judge(1, [loaded(0, "discarded")])
+    assert (result["status"], result["loaded"], result["discarded"]) == ("succeeded", 0, 1)
+    assert "1 discarded" in result["message"]
+
+
 def test_a_failed_batch_fails_the_execution_and_says_how_to_repair_it():
     result = judge(2, [loaded(0), broken(1)])
     assert (result["status"], result["failed"]) == ("failed", 1)
     assert result["failures"] == [{"raw_key": key(1), "error": "BatchCorruptError", "cause": "why"}]
     assert key(1) in result["message"]
-    assert f"etl run --prefix {PREFIX}" in result["message"]
+    assert "etl replay --execution run" in result["message"]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +82,7 @@ def test_a_batch_that_ended_without_a_trace_failed():
 @pytest.mark.parametrize("turned", [False, True])
 def test_a_batch_that_failed_and_then_was_loaded_is_loaded(turned):
     outcomes = [broken(0), loaded(0)]
-    result = judge(1, reversed(outcomes) if turned else outcomes)
+    result = judge(1, outcomes[::-1] if turned else outcomes)
     assert (result["status"], result["loaded"]) == ("succeeded", 1)
 
 

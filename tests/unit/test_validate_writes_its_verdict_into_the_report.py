@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from functions.validate.handler import handle
-from telemetry.errors import BatchCorruptError, BatchMissingError
+from telemetry.errors import BatchCorruptError, BatchMissingError, ConfigurationError
 from tests.fixtures.aws_fakes import BUCKET, FakeAws, LambdaContext
 
 KEY = "reports/batch.json"
@@ -31,7 +31,7 @@ def run(aws: FakeAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     (tmp_path / "contract.toml").write_bytes((contracts / "sensor_community.toml").read_bytes())
     monkeypatch.setenv("LAMBDA_TASK_ROOT", str(tmp_path))
     aws.s3.objects[KEY] = json.dumps(REPORT).encode()
-    return lambda: handle(EVENT, LambdaContext())
+    return lambda **more: handle({**EVENT, **more}, LambdaContext())
 
 
 def test_the_verdict_is_answered_and_kept(run: Any, aws: FakeAws) -> None:
@@ -65,3 +65,24 @@ def test_what_is_no_report_is_a_corrupt_batch(run: Any, aws: FakeAws, body: byte
     aws.s3.objects[KEY] = body
     with pytest.raises(BatchCorruptError, match="replay"):
         run()
+
+
+def test_a_person_may_release_what_the_checks_hold_back(run: Any, aws: FakeAws) -> None:
+    assert run(purpose="release") == {**EVENT, "purpose": "release", "verdict": "warn"}
+    findings = json.loads(aws.s3.objects[KEY])["findings"]
+    assert [found["check"] for found in findings] == ["reject_share", "released"]
+    assert "with 1 checks that would hold it back" in findings[-1]["sentence"]
+
+
+def test_a_person_may_discard_a_batch(run: Any, aws: FakeAws) -> None:
+    assert run(purpose="discard")["verdict"] == "discard"
+    assert json.loads(aws.s3.objects[KEY])["findings"][-1]["check"] == "discarded"
+
+
+def test_a_replay_is_judged_by_the_checks(run: Any) -> None:
+    assert run(purpose="replay")["verdict"] == "quarantine"
+
+
+def test_another_purpose_is_refused(run: Any) -> None:
+    with pytest.raises(ConfigurationError, match="purpose"):
+        run(purpose="destroy")

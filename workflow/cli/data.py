@@ -62,6 +62,8 @@ def reconciliation_table(found: Reconciliation) -> Table:
     row("  set aside: messages of other kinds", None, ledger.set_aside or None)
     if ledger.quarantined:
         row("  held in quarantine", None, ledger.quarantined)
+    if ledger.discarded:
+        row("  discarded by a person", None, ledger.discarded)
     table.add_section()
     row("rows in the table", None, found.rows, "bold")
     return table

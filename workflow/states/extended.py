@@ -38,6 +38,7 @@ class NewField(Enum):
     ItemSelector = "item_selector"
     ItemBatcher = "item_batcher"
     ResultWriter = "result_writer"
+    MaxConcurrencyPath = "max_concurrency_path"
     ToleratedFailurePercentage = "tolerated_failure_percentage"
     ToleratedFailureCount = "tolerated_failure_count"
     Label = "label"
@@ -181,6 +182,7 @@ class DistributedMap(sdk.Map):  # type: ignore[misc]
             NewField.ItemBatcher,
             NewField.ResultWriter,
             NewField.ResultSelector,
+            NewField.MaxConcurrencyPath,
             NewField.ToleratedFailurePercentage,
             NewField.ToleratedFailureCount,
             NewField.Label,

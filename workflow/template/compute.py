@@ -1,7 +1,7 @@
 """Layers, functions, their roles and logs, and the queue's trigger.
 
 - No reserved concurrency: it is taken from the account's pool, which a new account hardly has. The
-  map's ``MaxConcurrency`` and the trigger's ``MaximumConcurrency`` bound the functions instead.
+  map's concurrency and the trigger's ``MaximumConcurrency`` bound the functions instead.
 - No dead-letter queue on the functions: that is for asynchronous invocations, and every one here is
   synchronous, by the state machine, the queue's poller or the deployment.
 """
@@ -128,6 +128,7 @@ def _environment(
     }
     if spec.name in {"extract", "stage"}:
         variables["QUEUE_URL"] = Ref("TelemetryQueue")
+        variables["MAX_CONCURRENCY"] = Ref("MaxConcurrency")
     if spec.name == "stage":
         variables["STATE_MACHINE_ARN"] = state_machine_arn()
     if spec.name == "summarize":
@@ -144,6 +145,7 @@ def _environment(
             variables["DATABASE_SSLROOTCERT"] = DATABASE_CA
     if spec.name == "migrate":
         variables["OWNER_SECRET_ARN"] = Ref("OwnerSecretArn")
+        variables["LOADER_CONNECTIONS"] = Ref("LoaderConnections")
     return variables | settings.tuning
 
 

@@ -18,7 +18,6 @@ from workflow.template.parameters import HAS_EMAIL, SCHEDULE_TRIGGER
 from workflow.template.policies import (
     GOES_WITH_THE_STACK,
     allow,
-    bucket_listing,
     document,
     inline,
     key_for,
@@ -92,8 +91,8 @@ def _role() -> Any:
             allow(["lambda:InvokeFunction"], functions),
             allow(["sns:Publish"], Ref("AlertTopic")),
             key_for("sns", "Decrypt", "GenerateDataKey"),
-            # Listing the staged prefix, and recording a batch that failed.
-            bucket_listing(),
+            # Reading the manifest, and recording a batch that failed.
+            objects("s3:GetObject", "manifests"),
             objects("s3:PutObject", "outcomes"),
             key_for("s3", "Decrypt", "GenerateDataKey"),
         ),

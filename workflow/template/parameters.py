@@ -139,6 +139,22 @@ def _operation() -> list[Parameter]:
             Description="How long CloudWatch keeps logs.",
         ),
         Parameter(
+            "MaxConcurrency",
+            Type="Number",
+            Default=10,
+            MinValue=1,
+            MaxValue=1000,
+            Description="Batches that one execution has in flight at once.",
+        ),
+        Parameter(
+            "LoaderConnections",
+            Type="Number",
+            Default=50,
+            MinValue=1,
+            MaxValue=10000,
+            Description="Connections that the loader's role may have at once, whatever runs.",
+        ),
+        Parameter(
             "ToleratedFailureShare",
             Type="String",
             Default="0.0",

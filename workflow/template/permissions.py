@@ -44,7 +44,7 @@ def _queue() -> Statement:
 def _extract() -> list[Statement]:
     return [
         _queue(),
-        objects("s3:PutObject", "raw"),
+        objects("s3:PutObject", "raw", "manifests"),
         bucket_listing(),
         key_for("s3", "GenerateDataKey"),
     ]
@@ -60,7 +60,7 @@ def _stage() -> list[Statement]:
     )
     return [
         _queue(),
-        objects("s3:PutObject", "raw"),
+        objects("s3:PutObject", "raw", "manifests"),
         bucket_listing(),
         key_for("s3", "GenerateDataKey"),
         start,
@@ -97,7 +97,11 @@ def _load() -> list[Statement]:
 
 
 def _summarize() -> list[Statement]:
-    return [objects("s3:GetObject", "outcomes"), bucket_listing(), key_for("s3", "Decrypt")]
+    return [
+        objects("s3:GetObject", "outcomes", "manifests"),
+        bucket_listing(),
+        key_for("s3", "Decrypt"),
+    ]
 
 
 def _migrate() -> list[Statement]:

@@ -8,27 +8,43 @@
     copy/<batch>.groups.json                                   where each device's rows lie in it
     rejected/date=2026-11-23/<batch>.ndjson.gz                 rejects, verbatim, with reasons
     reports/<batch>.json                                       what Transform and Validate found
-    outcomes/<execution>/<batch>.json                          how the batch ended in an execution
+    outcomes/2026/11/23/<execution>/<batch>.n<messages>.ndjson.gz/<other>.<status>.json
+                                                               how the batch ended in an execution
+    manifests/<execution>.json                                 the batches an execution deals with
     receipts/<publication>.json                                what a publisher says it sent
 
 The number of messages is part of a raw object's name, so that a listing alone tells how much has
 been staged. A batch id never contains a dot or a slash; the date in a key is the date the
 execution started (UTC), so a retried state writes to the same place.
+
+The outcomes of a batch lie under the name of its raw object, one for each execution that dealt with
+it and each way it ended there: a listing of ``raw/`` and one of ``outcomes/`` for the same day tell
+the history of every batch, without reading an object. A batch is *settled* once one of them says
+``loaded``, ``quarantined`` or ``discarded``.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from typing import Literal, get_args
 
 __all__ = [
+    "OUTCOMES",
+    "RAW",
+    "SETTLED",
+    "OutcomeKey",
     "RawKey",
+    "Status",
     "clean_key",
     "copy_groups_key",
     "copy_key",
+    "day_prefix",
+    "manifest_key",
     "outcome_key",
     "outcomes_prefix",
+    "parse_outcome_key",
     "parse_raw_key",
     "raw_key",
     "raw_prefix",
@@ -38,9 +54,20 @@ __all__ = [
 ]
 
 RAW = "raw/"
+OUTCOMES = "outcomes/"
+
+Status = Literal["loaded", "quarantined", "discarded", "failed"]
+"""How a batch ended in an execution."""
+SETTLED: frozenset[Status] = frozenset({"loaded", "quarantined", "discarded"})
+"""Statuses of which the ledger has a row: nothing is left to be done by itself."""
+
 _RAW_KEY = re.compile(
     r"^raw/(?P<date>\d{4}/\d{2}/\d{2})/(?P<execution>[^/]+)/"
     r"(?P<batch_id>[^/.]+)\.n(?P<messages>\d+)\.ndjson\.gz$"
+)
+_OUTCOME_KEY = re.compile(
+    r"^outcomes/(?P<raw>.+)/(?P<execution>[^/]+)\."
+    rf"(?P<status>{'|'.join(get_args(Status))})\.json$"
 )
 
 
@@ -54,6 +81,26 @@ class RawKey:
     batch_id: str
     messages: int
     """Number of envelopes in the object, one a line."""
+
+
+@dataclass(frozen=True)
+class OutcomeKey:
+    """The parts of an outcome's key."""
+
+    raw_key: str
+    execution: str
+    """The execution that dealt with the batch, which may not be the one that staged it."""
+    status: Status
+
+    @property
+    def settled(self) -> bool:
+        """Whether the ledger has a row of the batch."""
+        return self.status in SETTLED
+
+
+def day_prefix(day: date) -> str:
+    """Prefix of everything staged by executions that started on that day (UTC)."""
+    return f"{RAW}{day:%Y/%m/%d}/"
 
 
 def raw_prefix(execution: str, started: datetime) -> str:
@@ -104,14 +151,29 @@ def report_key(batch_id: str) -> str:
     return f"reports/{batch_id}.json"
 
 
-def outcomes_prefix(execution: str) -> str:
-    """Prefix of all outcomes of one execution."""
-    return f"outcomes/{execution}/"
+def outcomes_prefix(raw: str) -> str:
+    """Prefix of all outcomes of one batch, by its raw key, or of all batches under a prefix."""
+    inner = raw.removeprefix(RAW)
+    return f"{OUTCOMES}{inner}" if inner.endswith("/") or not inner else f"{OUTCOMES}{inner}/"
 
 
-def outcome_key(execution: str, batch_id: str) -> str:
+def outcome_key(raw_key: str, execution: str, status: Status) -> str:
     """Key of how one batch ended in one execution."""
-    return f"{outcomes_prefix(execution)}{batch_id}.json"
+    return f"{outcomes_prefix(raw_key)}{execution}.{status}.json"
+
+
+def parse_outcome_key(key: str) -> OutcomeKey | None:
+    """The parts of an outcome's key, or ``None`` where the key is not one."""
+    match = _OUTCOME_KEY.match(key)
+    if match is None or parse_raw_key(RAW + match["raw"]) is None:
+        return None
+    status: Status = match["status"]  # type: ignore[assignment]
+    return OutcomeKey(RAW + match["raw"], match["execution"], status)
+
+
+def manifest_key(execution: str) -> str:
+    """Key of the list of batches that one execution deals with."""
+    return f"manifests/{execution}.json"
 
 
 def receipt_key(publication: str) -> str:

@@ -1,13 +1,15 @@
-"""AWS Step Functions: starting twice, and writing an object from a state.
+"""AWS Step Functions: starting twice, writing an object from a state, a map's own concurrency.
 
 AWS: ``StartExecution`` with the name and the input of an execution that still runs answers with
-that execution; another input, or an execution that has ended, is ``ExecutionAlreadyExists``. A
-task ``arn:aws:states:::aws-sdk:s3:putObject`` stores its ``Body`` as JSON text. A state machine
-keeps its tracing configuration.
+that execution; another input, or an execution that has ended, is ``ExecutionAlreadyExists``. A map
+with ``MaxConcurrencyPath`` takes the number of items in flight from its input. A task
+``arn:aws:states:::aws-sdk:s3:putObject`` stores its ``Body`` as JSON text. A state machine keeps
+its tracing configuration.
 
 MiniStack 1.5.33 refuses every repeated start, so a caller whose first answer got lost can't retry;
-has no ``putObject`` among its SDK integrations; and drops the tracing configuration. Remove each
-part when the released emulator passes its test without it.
+overlooks ``MaxConcurrencyPath`` and so runs 64 items of a distributed map at once; has no
+``putObject`` among its SDK integrations; and drops the tracing configuration. Remove each part when
+the released emulator passes its test without it.
 """
 
 from __future__ import annotations
@@ -28,8 +30,9 @@ Document = dict[str, Any]
 
 
 def apply() -> None:
-    """Idempotent starts, ``s3:putObject``, and tracing configurations that are kept."""
+    """Idempotent starts, concurrency by path, ``s3:putObject``, tracing that is kept."""
     _return_running_executions()
+    _read_concurrency_from_the_input()
     _add_put_object()
     _keep_tracing_configuration()
 
@@ -58,6 +61,25 @@ def _running_twin(data: Document) -> Document | None:
     if execution is None or execution["status"] != "RUNNING":
         return None
     return execution if execution["input"] == data.get("input", "{}") else None
+
+
+def _read_concurrency_from_the_input() -> None:
+    run = stepfunctions._run_map_items
+
+    def run_map_items(state: Document, raw_input: Any, execution: Document, context: Any) -> Any:
+        path = state.get("MaxConcurrencyPath")
+        if path is not None:
+            given = stepfunctions._apply_input_path(state, raw_input, context)
+            wanted = stepfunctions._resolve_path_or_ctx(path, given, context)
+            if not isinstance(wanted, int) or isinstance(wanted, bool) or wanted < 0:
+                raise stepfunctions._ExecutionError(
+                    "States.Runtime",
+                    f"The MaxConcurrencyPath '{path}' must give a number from 0, not {wanted!r}",
+                )
+            state = {**state, "MaxConcurrency": wanted}
+        return run(state, raw_input, execution, context)
+
+    stepfunctions._run_map_items = run_map_items
 
 
 def _add_put_object() -> None:

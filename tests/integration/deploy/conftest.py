@@ -11,7 +11,7 @@ import pytest
 
 from tests.fixtures.local import EmulatorStack
 from workflow.deploy import deploy
-from workflow.settings import DatabaseSettings, DefinitionSettings, DeploySettings, host_target
+from workflow.settings import DatabaseSettings, DeploySettings, host_target
 
 FLEET = Path("contracts/fleet.toml")
 
@@ -52,7 +52,7 @@ def account(emulator: EmulatorStack) -> Account:
             host="127.0.0.1", port=9, ssl_mode="disable", owner_secret_arn=secret["ARN"]
         ),
         target=host_target(),
-        definition=DefinitionSettings(max_concurrency=2),
+        max_concurrency=2,
         schedule_expression="rate(1 day)",
         retain_data=False,
     )

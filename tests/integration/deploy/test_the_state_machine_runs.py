@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from telemetry.layout import manifest_key, outcome_key
+from telemetry.manifest import Item, manifest_body
 from workflow.definition import definition_json, resolve
-from workflow.settings import DefinitionSettings
 
 STEPS = ("extract", "transform", "validate", "load", "summarize")
 ROLE = "arn:aws:iam::000000000000:role/any"
@@ -32,12 +33,20 @@ class Machine:
     folder: Path
 
     def staged(self, *names: str) -> dict[str, Any]:
-        """Put raw objects under a new prefix; the reference that Extract would answer."""
-        prefix = f"raw/2026/11/23/{uuid.uuid4().hex[:8]}/"
-        for name in names:
-            key = f"{prefix}{name}.n1.ndjson.gz"
-            self.account.client("s3").put_object(Bucket=self.bucket, Key=key, Body=b"x")
-        return {"bucket": self.bucket, "prefix": prefix, "batches": len(names)}
+        """Write a manifest of raw objects; the reference that Extract would answer."""
+        staging = uuid.uuid4().hex[:8]
+        prefix = f"raw/2026/11/23/{staging}/"
+        manifest = manifest_key(staging)
+        items = [Item(f"{prefix}{name}.n1.ndjson.gz", 1, "replay") for name in names]
+        put = self.account.client("s3").put_object
+        put(Bucket=self.bucket, Key=manifest, Body=manifest_body(items))
+        return {
+            "bucket": self.bucket,
+            "prefix": prefix,
+            "manifest": manifest,
+            "batches": len(names),
+            "concurrency": 2,
+        }
 
     def script(self, step: str, answer: dict[str, Any]) -> None:
         (self.folder / f"{step}.json").write_text(json.dumps(answer))
@@ -69,8 +78,11 @@ class Machine:
         bodies = [json.loads(message["Body"]) for message in found]
         return [f"{body['Subject']}: {body['Message']}" for body in bodies]
 
-    def outcome(self, execution: dict[str, Any], name: str) -> dict[str, Any]:
-        key = f"outcomes/{execution['name']}/failed/{name}.n1.ndjson.gz.json"
+    def outcome(
+        self, execution: dict[str, Any], reference: dict[str, Any], name: str
+    ) -> dict[str, Any]:
+        raw_key = f"{reference['prefix']}{name}.n1.ndjson.gz"
+        key = outcome_key(raw_key, execution["name"], "failed")
         stored = self.account.client("s3").get_object(Bucket=self.bucket, Key=key)
         found: dict[str, Any] = json.loads(stored["Body"].read())
         return found
@@ -106,7 +118,7 @@ def shared_machine(account, tmp_path_factory):
     values["TopicArn"] = sns.create_topic(Name=name)["TopicArn"]
     arn = sqs.get_queue_attributes(QueueUrl=alerts, AttributeNames=["QueueArn"])["Attributes"]
     sns.subscribe(TopicArn=values["TopicArn"], Protocol="sqs", Endpoint=arn["QueueArn"])
-    definition = resolve(definition_json(DefinitionSettings(max_concurrency=2)), values)
+    definition = resolve(definition_json(), values)
     machine = account.client("stepfunctions").create_state_machine(
         name=name, definition=json.dumps(definition), roleArn=ROLE
     )
@@ -130,7 +142,8 @@ def test_a_scheduled_execution_extracts_loads_and_summarizes(machine):
     (asked,) = machine.calls("extract")
     assert asked == {"execution": ended["name"], "started": asked["started"]}
     for item in machine.calls("transform"):
-        assert set(item) == {"bucket", "key", "size", "execution"}
+        assert set(item) == {"bucket", "key", "size", "execution", "purpose"}
+        assert (item["size"], item["purpose"]) == (1, "replay")
         assert item["execution"] == ended["name"]
         assert item["key"].startswith(reference["prefix"])
     # Each step gets the answer of the one before it, and nothing around it.
@@ -139,7 +152,7 @@ def test_a_scheduled_execution_extracts_loads_and_summarizes(machine):
     assert machine.calls("summarize") == [
         {
             "bucket": reference["bucket"],
-            "prefix": reference["prefix"],
+            "manifest": reference["manifest"],
             "execution": ended["name"],
         }
     ]
@@ -157,7 +170,7 @@ def test_a_prefix_alone_is_listed_and_replayed(machine):
     machine.script("extract", reference)
     assert machine.run({"prefix": reference["prefix"]})["status"] == "SUCCEEDED"
     (asked,) = machine.calls("extract")
-    assert asked["prefix"] == reference["prefix"]
+    assert asked["request"] == {"prefix": reference["prefix"]}
     assert len(machine.calls("load")) == 1
 
 
@@ -184,7 +197,7 @@ def test_a_permanent_error_is_recorded_at_once_and_the_other_batches_go_on(machi
     assert ended["status"] == "SUCCEEDED"
     assert len(machine.calls("transform", "transform-corrupt")) == 1
     assert len(machine.calls("load", "good")) == 1
-    recorded = machine.outcome(ended, "transform-corrupt")
+    recorded = machine.outcome(ended, reference, "transform-corrupt")
     assert recorded["status"] == "failed"
     assert recorded["raw_key"] == f"{reference['prefix']}transform-corrupt.n1.ndjson.gz"
     assert recorded["error"] == "BatchCorruptError"
@@ -194,8 +207,9 @@ def test_a_permanent_error_is_recorded_at_once_and_the_other_batches_go_on(machi
 
 def test_an_error_in_a_later_step_is_recorded_under_the_same_name(machine):
     machine.script("summarize", {"status": "partial", "message": "m"})
-    ended = machine.run(machine.staged("load-corrupt"))
-    assert machine.outcome(ended, "load-corrupt")["error"] == "BatchCorruptError"
+    reference = machine.staged("load-corrupt")
+    ended = machine.run(reference)
+    assert machine.outcome(ended, reference, "load-corrupt")["error"] == "BatchCorruptError"
 
 
 def test_failed_batches_are_told_and_fail_the_execution(machine):
@@ -221,7 +235,6 @@ def test_a_step_that_breaks_is_told_and_fails_the_execution(machine, step):
 
 
 def test_a_bucket_that_is_gone_breaks_the_map_and_is_told(machine):
-    gone = {"bucket": "there-is-no-such-bucket", "prefix": "raw/", "batches": 1}
-    ended = machine.run(gone)
+    ended = machine.run({**machine.staged("a"), "bucket": "there-is-no-such-bucket"})
     assert ended["status"] == "FAILED"
     assert len(machine.told()) == 1

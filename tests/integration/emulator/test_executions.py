@@ -107,6 +107,71 @@ def test_a_distributed_map_reads_a_listing_and_runs_its_items_at_once(
     assert starts[3] - starts[2] > 0.5, "more than MaxConcurrency ran together"
 
 
+def over_a_manifest(function: str) -> dict:
+    return {
+        "StartAt": "Each",
+        "States": {
+            "Each": {
+                "Type": "Map",
+                "MaxConcurrencyPath": "$.concurrency",
+                "ItemReader": {
+                    "Resource": "arn:aws:states:::s3:getObject",
+                    "ReaderConfig": {"InputType": "JSON"},
+                    "Parameters": {"Bucket.$": "$.bucket", "Key.$": "$.manifest"},
+                },
+                "ItemSelector": {
+                    "key.$": "$$.Map.Item.Value.key",
+                    "parts.$": "States.StringSplit($$.Map.Item.Value.key, '/')",
+                },
+                "ItemProcessor": {
+                    "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "EXPRESS"},
+                    "StartAt": "Work",
+                    "States": {
+                        "Work": {
+                            "Type": "Task",
+                            "Resource": function,
+                            "Parameters": {
+                                "key.$": "$.key",
+                                "last.$": "States.Format('{}-{}', $.parts[1], $.parts[0])",
+                            },
+                            "End": True,
+                        }
+                    },
+                },
+                "End": True,
+            }
+        },
+    }
+
+
+def test_a_distributed_map_reads_a_manifest_as_wide_as_its_input_says(
+    emulator, function, machine, run, bucket
+):
+    body = json.dumps([{"key": f"raw/{n}"} for n in range(4)])
+    emulator.client("s3").put_object(Bucket=bucket, Key="manifests/x.json", Body=body)
+    arn = function(
+        "import time\ndef handle(e, c):\n    time.sleep(0.5)\n    return {**e, 'at': time.time()}"
+    )
+    over = machine(over_a_manifest(arn))
+    given = {"bucket": bucket, "manifest": "manifests/x.json", "concurrency": 2}
+    run(over, given)  # warm
+    results = json.loads(run(over, given)["output"])
+    assert [(one["key"], one["last"]) for one in results] == [
+        (f"raw/{n}", f"{n}-raw") for n in range(4)
+    ]
+    starts = sorted(one["at"] for one in results)
+    assert starts[2] - starts[1] > 0.3, "more than two ran together"
+
+
+@pytest.mark.parametrize("concurrency", [None, "2", -1])
+def test_a_concurrency_that_is_no_number_fails_the_map(
+    emulator, function, machine, run, bucket, concurrency
+):
+    over = machine(over_a_manifest(function("def handle(e, c): return 1")))
+    ended = run(over, {"bucket": bucket, "manifest": "none", "concurrency": concurrency})
+    assert (ended["status"], ended["error"]) == ("FAILED", "States.Runtime")
+
+
 def test_a_task_puts_an_object_and_publishes_a_message(emulator, machine, run, bucket):
     topic = emulator.client("sns").create_topic(Name=f"t-{uuid.uuid4().hex[:8]}")["TopicArn"]
     sqs = emulator.client("sqs")

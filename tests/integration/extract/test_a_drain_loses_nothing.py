@@ -14,10 +14,12 @@ from telemetry.errors import (
     QueueUnavailableError,
     StorageUnavailableError,
 )
+from telemetry.manifest import parse_manifest
 from tests.fixtures.aws_fakes import BUCKET, FakeAws, LambdaContext, aws_error
 
 EVENT = {"execution": "run.7", "started": "2026-11-23T00:00:30.123Z"}
 PREFIX = "raw/2026/11/23/run.7/"
+MANIFEST = "manifests/run.7.json"
 THROTTLED = aws_error("SlowDown", 503)
 
 
@@ -37,6 +39,10 @@ def staged_bodies(aws: FakeAws) -> list[str]:
     ]
 
 
+def asking(prefix: str, **more):
+    return {"execution": "replay", "started": "x", "request": {"prefix": prefix, **more}}
+
+
 def bodies(count: int) -> list[str]:
     return [f"body {number}" for number in range(count)]
 
@@ -49,16 +55,23 @@ def test_everything_is_staged_and_then_deleted(aws: FakeAws):
     assert result == {
         "bucket": BUCKET,
         "prefix": PREFIX,
+        "manifest": MANIFEST,
         "batches": 6,
         "messages": 105,
-        "bytes": sum(map(len, aws.s3.objects.values())),
+        "bytes": sum(len(body) for key, body in aws.s3.objects.items() if key.startswith("raw/")),
+        "concurrency": 10,
     }
+    items = parse_manifest(aws.s3.objects[MANIFEST], MANIFEST)
+    assert {item.key: item.size for item in items} == {
+        key: len(body) for key, body in aws.s3.objects.items() if key.startswith("raw/")
+    }
+    assert {item.purpose for item in items} == {"load"}
 
 
 def test_the_names_tell_execution_attempt_number_and_messages(aws: FakeAws):
     aws.sqs.send(*bodies(25))
     handler.drain(EVENT, None)
-    names = sorted(key.removeprefix(PREFIX) for key in aws.s3.objects)
+    names = sorted(key.removeprefix(PREFIX) for key in aws.s3.objects if key.startswith(PREFIX))
     pattern = r"run-7-([0-9a-f]{6})-000(\d)\.n(\d+)\.ndjson\.gz"
     found = [re.fullmatch(pattern, name).groups() for name in names]
     assert len({attempt for attempt, _, _ in found}) == 1
@@ -69,6 +82,7 @@ def test_the_names_tell_execution_attempt_number_and_messages(aws: FakeAws):
 def test_an_empty_queue_costs_one_request(aws: FakeAws):
     assert handler.drain(EVENT, None)["batches"] == 0
     assert aws.sqs.calls == ["receive_message"]
+    assert aws.s3.objects == {}
 
 
 def test_a_crash_between_put_and_delete_doubles_and_loses_nothing(aws: FakeAws):
@@ -178,16 +192,29 @@ def test_a_prefix_is_listed_and_the_queue_left_alone(aws: FakeAws):
     aws.sqs.send(*bodies(30))
     handler.drain(EVENT, None)
     aws.sqs.send(*bodies(5))
-    again = handler.drain({"execution": "replay", "started": "x", "prefix": "raw/2026/"}, None)
+    again = handler.drain(asking("raw/2026/"), None)
     assert (again["messages"], again["prefix"]) == (30, "raw/2026/")
+    items = parse_manifest(aws.s3.objects[again["manifest"]], "m")
+    assert [item.purpose for item in items] == ["replay"] * 2
     assert aws.sqs.left == 5
+
+
+def test_a_listing_may_say_why_and_how_many_at_once(aws: FakeAws, monkeypatch):
+    monkeypatch.setenv("MAX_CONCURRENCY", "7")
+    aws.sqs.send(*bodies(3))
+    assert handler.drain(EVENT, None)["concurrency"] == 7
+    again = handler.drain(asking("raw/", purpose="release", concurrency=2), None)
+    assert again["concurrency"] == 2
+    assert parse_manifest(aws.s3.objects[again["manifest"]], "m")[0].purpose == "release"
+    with pytest.raises(ConfigurationError, match="purpose"):
+        handler.drain(asking("raw/", purpose="destroy"), None)
 
 
 def test_a_prefix_with_nothing_under_it_is_a_mistake(aws: FakeAws):
     with pytest.raises(BatchMissingError, match="raw/1999/"):
-        handler.drain({**EVENT, "prefix": "raw/1999/"}, None)
+        handler.drain(asking("raw/1999/"), None)
     with pytest.raises(ConfigurationError, match="begin with raw/"):
-        handler.drain({**EVENT, "prefix": "clean/"}, None)
+        handler.drain(asking("clean/"), None)
 
 
 def test_a_setting_that_is_missing_is_named(aws: FakeAws, monkeypatch):

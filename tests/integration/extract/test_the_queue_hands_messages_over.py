@@ -6,11 +6,16 @@ import json
 import pytest
 
 from functions.extract import handler
+from telemetry.manifest import Item, parse_manifest
 from tests.fixtures.aws_fakes import FakeAws, aws_error, sqs_event
 
 
 def failed(result) -> list[str]:
     return [entry["itemIdentifier"] for entry in result["batchItemFailures"]]
+
+
+def raw_objects(aws: FakeAws) -> dict[str, bytes]:
+    return {key: body for key, body in aws.s3.objects.items() if key.startswith("raw/")}
 
 
 def ids(event) -> list[str]:
@@ -19,17 +24,21 @@ def ids(event) -> list[str]:
 
 def test_messages_are_staged_and_an_execution_started(aws: FakeAws):
     assert handler.stage(sqs_event("a", "b", "c"), None) == {"batchItemFailures": []}
-    ((key, content),) = aws.s3.objects.items()
+    ((key, content),) = raw_objects(aws).items()
     ((name, given),) = aws.states.started.items()
     assert key == f"raw/2026/11/23/{name}/{name}.n3.ndjson.gz"
     assert len(name) == len("esm-") + 20
     assert given == {
         "bucket": "data",
         "prefix": f"raw/2026/11/23/{name}/",
+        "manifest": f"manifests/{name}.json",
         "batches": 1,
         "messages": 3,
         "bytes": len(content),
+        "concurrency": 10,
     }
+    items = parse_manifest(aws.s3.objects[given["manifest"]], "m")
+    assert items == [Item(key, len(content), "load")]
     assert len(gzip.decompress(content).splitlines()) == 3
 
 
@@ -45,7 +54,7 @@ def test_the_same_messages_in_another_order_are_the_same_object_and_execution(aw
 
 def test_the_date_is_that_of_the_oldest_message(aws: FakeAws):
     handler.stage(sqs_event("a", "b", sent_ms=1_795_391_999_999), None)  # 2026-11-22T23:59:59.999Z
-    assert all(key.startswith("raw/2026/11/22/") for key in aws.s3.objects)
+    assert all(key.startswith("raw/2026/11/22/") for key in raw_objects(aws))
 
 
 def test_large_arrivals_become_several_objects(aws: FakeAws, monkeypatch):
@@ -53,7 +62,7 @@ def test_large_arrivals_become_several_objects(aws: FakeAws, monkeypatch):
     handler.stage(sqs_event("a", "b", "c", "d", "e"), None)
     ((name, given),) = aws.states.started.items()
     assert (given["batches"], given["messages"]) == (3, 5)
-    assert [key.rpartition("/")[2] for key in aws.s3.objects] == [
+    assert [key.rpartition("/")[2] for key in raw_objects(aws)] == [
         f"{name}-0000.n2.ndjson.gz",
         f"{name}-0001.n2.ndjson.gz",
         f"{name}-0002.n1.ndjson.gz",
@@ -68,6 +77,7 @@ def test_only_the_messages_of_an_object_that_failed_come_again(aws: FakeAws, mon
     assert failed(result) == sorted(ids(event))[2:4]
     ((_, given),) = aws.states.started.items()
     assert (given["batches"], given["messages"]) == (2, 3)
+    assert len(parse_manifest(aws.s3.objects[given["manifest"]], "m")) == 2
 
 
 def test_nothing_staged_starts_nothing(aws: FakeAws):
@@ -84,9 +94,16 @@ def test_without_an_execution_all_messages_come_again(aws: FakeAws, error):
     event = sqs_event("a", "b")
     aws.states.fail("start_execution", error)
     assert sorted(failed(handler.stage(event, None))) == sorted(ids(event))
-    assert len(aws.s3.objects) == 1
+    assert len(raw_objects(aws)) == 1
     assert handler.stage(event, None) == {"batchItemFailures": []}
-    assert len(aws.s3.objects) == 1
+    assert len(raw_objects(aws)) == 1
+
+
+def test_without_a_manifest_nothing_is_started_and_all_messages_come_again(aws: FakeAws):
+    event = sqs_event("a", "b")
+    aws.s3.fail("put_object", aws_error("SlowDown", 503), skip=1)
+    assert sorted(failed(handler.stage(event, None))) == sorted(ids(event))
+    assert aws.states.started == {}
 
 
 def test_no_records_are_no_work(aws: FakeAws):

@@ -178,19 +178,19 @@ def test_a_repeated_batch_is_answered_from_the_ledger(database, load):
 
 
 def test_a_quarantined_batch_is_in_the_ledger_only(database, load):
-    loaded = load("one", OLD, quarantined=True)
+    loaded = load("one", OLD, status="quarantined")
     assert (loaded.entry.status, counts(loaded)) == ("quarantined", (0, 0, 0))
     assert database.rows() == []
     assert database.ledger()["one"]["accepted"] == 3
-    assert load("one", OLD, quarantined=True).repeated
+    assert load("one", OLD, status="quarantined").repeated
 
 
 def test_a_quarantined_batch_with_a_better_verdict_is_loaded(database, load):
-    load("one", OLD, quarantined=True)
+    load("one", OLD, status="quarantined")
     loaded = load("one", OLD, execution="later")
     assert (loaded.entry.status, counts(loaded), loaded.repeated) == ("loaded", (3, 0, 0), False)
     assert database.ledger()["one"]["execution"] == "later"
-    assert load("one", OLD, quarantined=True).entry.status == "loaded"
+    assert load("one", OLD, status="quarantined").entry.status == "loaded"
 
 
 def test_a_batch_without_accepted_readings_is_loaded_with_nothing(database, load):

@@ -100,10 +100,11 @@ def test_a_batch_is_loaded_and_its_outcome_written(staged: FakeAws, database):
         "repeated": False,
     }
     assert database.rows() == ROWS
-    assert json.loads(staged.s3.objects[outcome_key("run", "one")]) == {
+    assert json.loads(staged.s3.objects[outcome_key(RAW_KEY, "run", "loaded")]) == {
         "batch_id": "one",
         "raw_key": RAW_KEY,
         "status": "loaded",
+        "contract_digest": CONTRACT.digest,
         "read": 4,
         "accepted": 2,
         "duplicates": 1,
@@ -112,6 +113,8 @@ def test_a_batch_is_loaded_and_its_outcome_written(staged: FakeAws, database):
         "inserted": 2,
         "updated": 0,
         "unchanged": 0,
+        "inserted_before": 0,
+        "loads": 1,
     }
 
 
@@ -119,7 +122,9 @@ def test_a_replay_writes_the_outcome_again_under_its_own_execution(staged: FakeA
     handler.handle(EVENT, None)
     result = handler.handle({**EVENT, "execution": "replay"}, None)
     assert (result["repeated"], result["inserted"]) == (True, 2)
-    outcomes = [staged.s3.objects[outcome_key(name, "one")] for name in ("run", "replay")]
+    outcomes = [
+        staged.s3.objects[outcome_key(RAW_KEY, name, "loaded")] for name in ("run", "replay")
+    ]
     assert outcomes[0] == outcomes[1]
     assert database.ledger()["one"]["execution"] == "run"
 
@@ -129,7 +134,8 @@ def test_a_quarantined_batch_reads_no_copy_object(staged: FakeAws, database):
     result = handler.handle({**EVENT, "verdict": "quarantine"}, None)
     assert (result["status"], result["inserted"]) == ("quarantined", 0)
     assert database.rows() == []
-    assert json.loads(staged.s3.objects[outcome_key("run", "one")])["status"] == "quarantined"
+    outcome = staged.s3.objects[outcome_key(RAW_KEY, "run", "quarantined")]
+    assert json.loads(outcome)["status"] == "quarantined"
 
 
 def test_without_groups_all_rows_take_the_careful_way(staged: FakeAws, database):
@@ -145,7 +151,7 @@ def test_a_missing_object_leaves_nothing_behind(staged: FakeAws, database, gone)
     with pytest.raises(BatchMissingError, match=gone):
         handler.handle(EVENT, None)
     assert (database.rows(), database.ledger()) == ([], {})
-    assert outcome_key("run", "one") not in staged.s3.objects
+    assert outcome_key(RAW_KEY, "run", "loaded") not in staged.s3.objects
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"copy": 1}', b"\xff"])

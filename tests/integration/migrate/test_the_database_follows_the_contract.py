@@ -1,13 +1,16 @@
+from contextlib import closing
 from dataclasses import replace
 
 import psycopg2
 import pytest
 
 from functions.migrate import handler
+from functions.migrate.migration import migrate
 from telemetry import database as shared
 from telemetry.contract import Contract
 from telemetry.database import Credentials
-from telemetry.errors import ConfigurationError, ContractError
+from telemetry.errors import ConfigurationError, ContractError, DatabaseUnavailableError
+from telemetry.settings import DatabaseSettings
 from tests.fixtures.aws_fakes import FakeAws
 from tests.fixtures.telemetry_database import CONTRACT, TABLE, TelemetryDatabase, column
 
@@ -54,6 +57,45 @@ def test_a_ledger_of_before_gets_what_is_new(database: TelemetryDatabase):
     database.query(f"INSERT INTO etl.ledger ({columns}, set_aside) VALUES ('new', {row}, 4)", 5)
     with pytest.raises(psycopg2.errors.CheckViolation, match="every_reading_is_accounted_for"):
         database.query(f"INSERT INTO etl.ledger ({columns}) VALUES ('bad', {row})", 5)
+
+
+def test_a_ledger_without_discarded_batches_learns_of_them(database: TelemetryDatabase):
+    database.query(
+        "ALTER TABLE etl.ledger DROP inserted_before, DROP loads, "
+        "DROP CONSTRAINT ledger_status_check, "
+        "ADD CHECK (status IN ('loaded', 'quarantined'))"
+    )
+    columns = (
+        "batch_id, raw_key, execution, contract, contract_digest, status, messages, read, "
+        "accepted, duplicates, rejected, inserted, updated, unchanged"
+    )
+    row = "'', '', '', '', %s, 1, 1, 1, 0, 0, 0, 0, 0"
+    statement = f"INSERT INTO etl.ledger ({columns}) VALUES (%s, {row})"
+    database.query(statement, "old", "quarantined")
+    with pytest.raises(psycopg2.errors.CheckViolation):
+        database.query(statement, "new", "discarded")
+    for _ in range(2):
+        database.migrate()
+    database.query(statement, "new", "discarded")
+    with pytest.raises(psycopg2.errors.CheckViolation):
+        database.query(statement, "bad", "lost")
+    found = database.query("SELECT batch_id, inserted_before, loads FROM etl.ledger ORDER BY 1")
+    assert found == [("new", 0, 1), ("old", 0, 1)]
+
+
+def test_the_loader_has_only_so_many_connections(database: TelemetryDatabase):
+    limit = "SELECT rolconnlimit FROM pg_roles WHERE rolname = 'telemetry_loader'"
+    assert database.query(limit) == [(50,)]
+    with closing(database.connect_owner()) as connection:
+        migrate(connection, CONTRACT, database.loader, connections=2)
+    assert database.query(limit) == [(2,)]
+    server = database.server
+    settings = DatabaseSettings(
+        host=server.host, name=server.name, port=server.port, sslmode="prefer"
+    )
+    with closing(database.connect_loader()), closing(database.connect_loader()):
+        with pytest.raises(DatabaseUnavailableError, match="too many connections"):
+            shared._connect(settings, database.loader, "one too many")
 
 
 def test_a_refused_change_leaves_all_as_it_was(database: TelemetryDatabase):

@@ -3,23 +3,30 @@ import json
 import pytest
 
 from functions.summarize import handler
-from telemetry.errors import ConfigurationError, StorageUnavailableError
-from telemetry.layout import outcome_key
+from telemetry.errors import BatchMissingError, ConfigurationError, StorageUnavailableError
+from telemetry.layout import manifest_key, outcome_key
+from telemetry.manifest import Item, manifest_body, parse_manifest
 from tests.fixtures.aws_fakes import BUCKET, FakeAws, aws_error
 
 PREFIX = "raw/2026/11/23/run/"
-EVENT = {"bucket": BUCKET, "prefix": PREFIX, "execution": "run"}
+MANIFEST = manifest_key("run")
+EVENT = {"bucket": BUCKET, "manifest": MANIFEST, "execution": "run"}
 
 
-def stage(aws: FakeAws, name: str, outcome=None) -> None:
-    key = f"{PREFIX}{name}.n1.ndjson.gz"
-    aws.s3.objects[key] = b""
+def stage(aws: FakeAws, name: str, outcome=None, prefix: str = PREFIX) -> str:
+    """Add a batch to the manifest, and its outcome; returns the outcome's key."""
+    key = f"{prefix}{name}.n1.ndjson.gz"
+    known = aws.s3.objects.get(MANIFEST)
+    items = parse_manifest(known, MANIFEST) if known else []
+    aws.s3.objects[MANIFEST] = manifest_body([*items, Item(key, 1)])
+    place = outcome_key(key, "run", outcome or "loaded")
     if outcome == "failed":
         body = {"status": "failed", "raw_key": key, "error": "E", "cause": "why"}
-        aws.s3.objects[f"outcomes/run/failed/{name}.n1.ndjson.gz.json"] = json.dumps(body).encode()
+        aws.s3.objects[place] = json.dumps(body).encode()
     elif outcome:
         body = {"status": outcome, "raw_key": key, "read": 2, "inserted": 2}
-        aws.s3.objects[outcome_key("run", name)] = json.dumps(body).encode()
+        aws.s3.objects[place] = json.dumps(body).encode()
+    return place
 
 
 def test_it_reads_the_outcomes_of_its_own_execution(aws: FakeAws, monkeypatch):
@@ -28,7 +35,9 @@ def test_it_reads_the_outcomes_of_its_own_execution(aws: FakeAws, monkeypatch):
     stage(aws, "two", "loaded")
     stage(aws, "three", "failed")
     stage(aws, "four")
-    aws.s3.objects["outcomes/run-2/four.json"] = aws.s3.objects[outcome_key("run", "one")]
+    loaded = json.dumps({"status": "loaded", "raw_key": f"{PREFIX}four.n1.ndjson.gz"})
+    other = outcome_key(f"{PREFIX}four.n1.ndjson.gz", "run-2", "loaded")
+    aws.s3.objects[other] = loaded.encode()
     result = handler.handle(EVENT, None)
     assert result["status"] == "partial"
     assert (result["batches"], result["loaded"], result["failed"]) == (4, 2, 2)
@@ -37,15 +46,33 @@ def test_it_reads_the_outcomes_of_its_own_execution(aws: FakeAws, monkeypatch):
 
 
 def test_an_outcome_that_can_not_be_read_leaves_its_batch_failed(aws: FakeAws):
-    stage(aws, "one", "loaded")
-    aws.s3.objects[outcome_key("run", "one")] = b"{"
+    aws.s3.objects[stage(aws, "one", "loaded")] = b"{"
     assert handler.handle(EVENT, None)["failed"] == 1
 
 
-def test_other_objects_under_the_prefix_are_no_batches(aws: FakeAws):
+def test_only_what_the_manifest_names_is_judged(aws: FakeAws):
     stage(aws, "one", "loaded")
-    aws.s3.objects[f"{PREFIX}notes.txt"] = b""
-    assert handler.handle(EVENT, None)["batches"] == 1
+    aws.s3.objects[f"{PREFIX}later.n1.ndjson.gz"] = b""
+    elsewhere = f"{PREFIX}other.n1.ndjson.gz"
+    aws.s3.objects[outcome_key(elsewhere, "run", "loaded")] = json.dumps(
+        {"status": "loaded", "raw_key": elsewhere, "inserted": 2}
+    ).encode()
+    result = handler.handle(EVENT, None)
+    assert (result["batches"], result["inserted"]) == (1, 2)
+
+
+def test_batches_of_many_executions_are_found_by_a_few_listings(aws: FakeAws):
+    for number in range(20):
+        stage(aws, f"b{number}", "loaded", f"raw/2026/11/22/esm-{number}/")
+    stage(aws, "one", "discarded")
+    result = handler.handle(EVENT, None)
+    assert (result["loaded"], result["discarded"], result["failed"]) == (20, 1, 0)
+    assert aws.s3.calls.count("list_objects_v2") == 2
+
+
+def test_a_manifest_that_is_gone_is_a_missing_batch(aws: FakeAws):
+    with pytest.raises(BatchMissingError, match="manifests/run"):
+        handler.handle(EVENT, None)
 
 
 def test_an_outage_is_not_taken_for_a_failed_batch(aws: FakeAws):

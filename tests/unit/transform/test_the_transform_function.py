@@ -59,6 +59,7 @@ def test_it_answers_with_a_reference_and_the_counts(run: Any) -> None:
         "batch_id": "batch",
         "raw_key": KEY,
         "execution": "an-execution",
+        "purpose": "load",
         "report_key": "reports/batch.json",
         "copy_key": "copy/batch.csv",
         "read": 4,
@@ -67,6 +68,19 @@ def test_it_answers_with_a_reference_and_the_counts(run: Any) -> None:
         "rejected": 2,
         "set_aside": 0,
     }
+
+
+def test_why_the_batch_is_dealt_with_goes_on_to_the_next_step(run: Any) -> None:
+    assert handle({**EVENT, "purpose": "release"}, LambdaContext())["purpose"] == "release"
+
+
+def test_rejects_of_before_are_replaced_by_none(run: Any, aws: FakeAws) -> None:
+    run()
+    key = json.loads(aws.s3.objects["reports/batch.json"])["rejected_key"]
+    assert gzip.decompress(aws.s3.objects[key])
+    aws.s3.objects[KEY] = gzip.compress(lines({"r": [{"id": 1, "ts": "2026-03-01T00:00:00Z"}]}))
+    run()
+    assert gzip.decompress(aws.s3.objects[key]) == b""
 
 
 def test_it_writes_five_objects_the_report_last(run: Any, aws: FakeAws) -> None:

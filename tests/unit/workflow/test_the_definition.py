@@ -82,7 +82,7 @@ def test_longer_retries_inside_a_batch_are_refused(monkeypatch):
     patient = tuple(
         type(rule)(errors=rule.errors, interval=30, attempts=5, cap=60) for rule in CHILD_TASK
     )
-    monkeypatch.setattr("workflow.definition.CHILD_TASK", patient)
+    monkeypatch.setattr("workflow.definition.batches.CHILD_TASK", patient)
     with pytest.raises(ValueError, match=r"an Express execution lives 300 s"):
         build_definition()
 
@@ -137,10 +137,18 @@ def test_whatever_breaks_around_the_batches_is_told_before_the_execution_fails(d
 
 
 def test_settings_reach_the_definition():
-    graph = build_definition(DefinitionSettings(max_concurrency=3, execution_timeout_seconds=60))
-    made = graph.to_dict()
-    assert made["TimeoutSeconds"] == 60
-    assert made["States"]["Load batches"]["MaxConcurrency"] == 3
+    graph = build_definition(DefinitionSettings(execution_timeout_seconds=60))
+    assert graph.to_dict()["TimeoutSeconds"] == 60
+
+
+def test_the_map_runs_over_the_manifest_as_wide_as_its_input_says(definition):
+    load_batches = definition["States"]["Load batches"]
+    assert load_batches["ItemReader"] == {
+        "Resource": "arn:aws:states:::s3:getObject",
+        "ReaderConfig": {"InputType": "JSON"},
+        "Parameters": {"Bucket.$": "$.bucket", "Key.$": "$.manifest"},
+    }
+    assert load_batches["MaxConcurrencyPath"] == "$.concurrency"
 
 
 def test_placeholders_are_resolved_as_cloudformation_does(definition):

@@ -11,6 +11,7 @@ SERVICE_SCHEMA = "etl"
 LEDGER = '"etl"."ledger"'
 """The ledger's qualified and quoted name."""
 
+_STATUSES = "CHECK (status IN ('loaded', 'quarantined', 'discarded'))"
 _BALANCE = "CHECK (read = accepted + duplicates + rejected + set_aside)"
 
 _LEDGER_COLUMNS = f"""\
@@ -19,7 +20,7 @@ _LEDGER_COLUMNS = f"""\
     execution text NOT NULL,
     contract text NOT NULL,
     contract_digest text NOT NULL,
-    status text NOT NULL CHECK (status IN ('loaded', 'quarantined')),
+    status text NOT NULL CONSTRAINT ledger_status_check {_STATUSES},
     messages integer NOT NULL,
     read bigint NOT NULL,
     accepted bigint NOT NULL,
@@ -28,6 +29,8 @@ _LEDGER_COLUMNS = f"""\
     set_aside bigint NOT NULL DEFAULT 0,
     rejected_by jsonb NOT NULL DEFAULT '{{}}',
     inserted bigint NOT NULL,
+    inserted_before bigint NOT NULL DEFAULT 0,
+    loads integer NOT NULL DEFAULT 1,
     updated bigint NOT NULL,
     unchanged bigint NOT NULL,
     min_time timestamptz,
@@ -38,19 +41,41 @@ _LEDGER_COLUMNS = f"""\
     CONSTRAINT every_accepted_reading_is_a_row
         CHECK (status <> 'loaded' OR accepted = inserted + updated + unchanged)"""
 
-# A lock that waits for all loads is taken only where there is something to change.
-_EVOLVE_LEDGER = f"""\
+
+def _evolve_ledger(newest: str, changes: str) -> str:
+    """Changes a ledger that has no column ``newest`` yet.
+
+    A lock that waits for all loads is taken only where there is something to change.
+    """
+    return f"""\
 DO $evolve$ BEGIN
     IF NOT EXISTS (
         SELECT FROM pg_attribute
-        WHERE attrelid = {LEDGER!r}::regclass AND attname = 'set_aside' AND NOT attisdropped
+        WHERE attrelid = {LEDGER!r}::regclass AND attname = {newest!r} AND NOT attisdropped
     ) THEN
         ALTER TABLE {LEDGER}
-            ADD COLUMN set_aside bigint NOT NULL DEFAULT 0,
-            DROP CONSTRAINT IF EXISTS every_reading_is_accounted_for,
-            ADD CONSTRAINT every_reading_is_accounted_for {_BALANCE};
+            {changes};
     END IF;
 END $evolve$"""
+
+
+_EVOLUTION = (
+    (
+        "set_aside",
+        "ADD COLUMN set_aside bigint NOT NULL DEFAULT 0, "
+        "DROP CONSTRAINT IF EXISTS every_reading_is_accounted_for, "
+        f"ADD CONSTRAINT every_reading_is_accounted_for {_BALANCE}",
+    ),
+    (
+        "loads",
+        "ADD COLUMN inserted_before bigint NOT NULL DEFAULT 0, "
+        "ADD COLUMN loads integer NOT NULL DEFAULT 1, "
+        # The name that PostgreSQL gave to the check of a column in the ledgers of before.
+        "DROP CONSTRAINT IF EXISTS ledger_status_check, "
+        f"ADD CONSTRAINT ledger_status_check {_STATUSES}",
+    ),
+)
+"""What the ledger has gained since the first one, oldest first."""
 
 
 def plan_ledger() -> list[str]:
@@ -58,7 +83,7 @@ def plan_ledger() -> list[str]:
     return [
         f"CREATE SCHEMA IF NOT EXISTS {quote_name(SERVICE_SCHEMA)}",
         f"CREATE TABLE IF NOT EXISTS {LEDGER} (\n{_LEDGER_COLUMNS}\n)",
-        _EVOLVE_LEDGER,
+        *(_evolve_ledger(newest, changes) for newest, changes in _EVOLUTION),
         f"CREATE INDEX IF NOT EXISTS ledger_by_execution ON {LEDGER} (execution)",
         f"COMMENT ON TABLE {LEDGER} IS "
         + quote_text("One row per micro-batch, written in the transaction that loads its rows."),

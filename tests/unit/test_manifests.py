@@ -1,0 +1,30 @@
+"""A manifest names the batches of an execution, each once, with why it is dealt with."""
+
+import pytest
+
+from telemetry.errors import BatchCorruptError, ConfigurationError
+from telemetry.manifest import Item, manifest_body, parse_manifest, purpose_of
+
+
+def test_a_manifest_comes_back_in_the_order_of_the_keys():
+    items = [Item("raw/b", 2, "replay"), Item("raw/a", 1)]
+    assert parse_manifest(manifest_body(items), "m") == [items[1], items[0]]
+    assert manifest_body(items) == manifest_body(reversed(items))
+
+
+def test_a_batch_that_is_named_twice_is_dealt_with_once():
+    assert parse_manifest(manifest_body([Item("a", 1), Item("a", 1)]), "m") == [Item("a", 1)]
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"3", b'[{"key": "a"}]', b"[1]", b'[{"size": 1}]'])
+def test_what_is_no_manifest_is_named(body):
+    with pytest.raises(BatchCorruptError, match="manifests/x"):
+        parse_manifest(body, "manifests/x")
+
+
+def test_a_purpose_is_one_of_four():
+    assert purpose_of({}) == "load"
+    assert purpose_of({}, "replay") == "replay"
+    assert purpose_of({"purpose": "discard"}) == "discard"
+    with pytest.raises(ConfigurationError, match="load, replay, release, discard"):
+        purpose_of({"purpose": "destroy"})

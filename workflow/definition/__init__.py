@@ -1,0 +1,49 @@
+"""The state machine, composed with the SDK.
+
+::
+
+    Already staged? --bucket, manifest, batches, concurrency given-------.
+        | only a prefix: List staged batches -----------------.          |
+        | neither:       Extract -----------------------------+--> Anything staged? --no--> Nothing
+                                                                         |                  to do
+                                                                         v
+                              Load batches: distributed map over the manifest, one Express
+                              execution a batch:  Transform -> Validate -> Load
+                                                  `- any failure: Record failure -> Batch failed
+                                                                         |
+                                                                     Summarize
+                                                                         |
+                                                                  How did it end?
+                     succeeded -> All loaded | partial -> Tell of failed batches -> Partly loaded
+                                             | failed  -> Tell of failure -> Not loaded
+    A step around the batches that fails itself: Tell of breakdown -> Broken down
+
+Decisions:
+
+- **References only.** A state carries a bucket, the key of a manifest and counts. The manifest
+  names the batches; the map's results go to S3 by its ``ResultWriter`` and are dropped from the
+  payload (``ResultPath: null``), so that ten thousand batches are as light as one.
+- **A manifest, not a listing**, says what the map runs over: exactly the batches that this
+  execution is to deal with, wherever they lie, and why each. Queue, schedule, sweep, replay,
+  backfill, release and discard are one map and one path.
+- **The map tolerates every failure; Summarize judges.** It reads how each batch ended from S3, so
+  a child that vanished without a word counts as failed, which a tolerated percentage can't say.
+- **The optimised integration** (``lambda:invoke``), not the function's ARN as the resource: it is
+  what AWS develops further, and its ``ResultSelector`` lets the item stay beside the result, which
+  Record failure needs.
+- **Unqualified functions.** A version would tie a running execution to the code it began with, but
+  the old version must then outlive the deployment that replaced it, and every deployment would
+  leave one behind. Steps can be repeated and exchange references whose format only grows, so an
+  execution may cross a deployment.
+
+The resources say ``arn:aws``: cfn-lint knows Step Functions' integrations in no other partition.
+``${...}`` are resolved by ``DefinitionSubstitutions`` of the template (or :func:`resolve`).
+"""
+
+from __future__ import annotations
+
+from workflow.definition.batches import MAP_RESULTS_PREFIX
+from workflow.definition.machine import build_definition, definition_json, resolve
+from workflow.definition.tasks import function_arn
+
+__all__ = ["MAP_RESULTS_PREFIX", "build_definition", "definition_json", "function_arn", "resolve"]

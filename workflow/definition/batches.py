@@ -1,0 +1,96 @@
+"""What happens to the batches: the distributed map, and the steps of one batch in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from workflow.definition.tasks import SERVICE_CALL_SECONDS, caught_by, invoke, retries
+from workflow.retries import CHILD_TASK, MAP_RUN, SERVICE_CALL
+
+if TYPE_CHECKING:
+    from workflow.states.sdk import Chain, State
+
+__all__ = ["MAP_RESULTS_PREFIX", "batch_steps", "load_batches"]
+
+MAP_RESULTS_PREFIX = "map-results"
+EXECUTION = "$$.Execution.Name"
+ITEM = ("bucket", "key", "size", "execution", "purpose")
+"""What Transform is told."""
+
+
+def batch_steps() -> Chain:
+    """What happens to one micro-batch; input is one item of the map."""
+    from workflow.states.extended import FailWithPaths, ServiceTask
+    from workflow.states.sdk import Catch, Chain
+
+    failed = FailWithPaths("Batch failed", error_path="$.error.Error", cause_path="$.error.Cause")
+    record = ServiceTask(
+        "Record failure",
+        comment="Summarize reads how each batch ended; this is how a failed one says so.",
+        resource="arn:aws:states:::aws-sdk:s3:putObject",
+        parameters={
+            "Bucket.$": "$.bucket",
+            # What telemetry.layout.outcome_key gives; a test compares the two.
+            "Key.$": "States.Format('outcomes/{}/{}/{}/{}/{}/{}.failed.json', "
+            + ", ".join(f"$.parts[{place}]" for place in range(1, 6))
+            + ", $.execution)",
+            "ContentType": "application/json",
+            "Body": {
+                "status": "failed",
+                "raw_key.$": "$.key",
+                "error.$": "$.error.Error",
+                "cause.$": "$.error.Cause",
+            },
+        },
+        result_path=None,
+        timeout_seconds=SERVICE_CALL_SECONDS,
+        retry=retries(SERVICE_CALL),
+        # The first error is the one to report, not that it could not be recorded.
+        catch=Catch(error_equals=["States.ALL"], result_path=None, next_step=failed),
+    )
+    on_error = Chain([record, failed])
+    common: dict[str, Any] = {"rules": CHILD_TASK, "on_error": on_error}
+    item = {f"{name}.$": f"$.{name}" for name in ITEM}
+    so_far = "$.step.output"
+    transform = invoke("Transform", "transform", payload=item, **common)
+    validate = invoke("Validate", "validate", payload=so_far, **common)
+    load = invoke("Load", "load", payload=so_far, output_path="$.step.output", **common)
+    return Chain([transform, validate, load])
+
+
+def load_batches(on_error: Chain) -> State:
+    """The distributed map over the manifest; its output is its input.
+
+    How many batches are in flight is told with the manifest: a backfill of thousands may be gentler
+    to the database than what is fresh.
+    """
+    from workflow.states.extended import DistributedMap
+
+    return DistributedMap(
+        "Load batches",
+        label="Batches",
+        iterator=batch_steps(),
+        item_reader={
+            "Resource": "arn:aws:states:::s3:getObject",
+            "ReaderConfig": {"InputType": "JSON"},
+            "Parameters": {"Bucket.$": "$.bucket", "Key.$": "$.manifest"},
+        },
+        item_selector={
+            "bucket.$": "$.bucket",
+            "key.$": "$$.Map.Item.Value.key",
+            # raw, 2026, 11, 23, <execution>, <file>: the parts of the outcome's key.
+            "parts.$": "States.StringSplit($$.Map.Item.Value.key, '/')",
+            "size.$": "$$.Map.Item.Value.size",
+            "purpose.$": "$$.Map.Item.Value.purpose",
+            "execution.$": EXECUTION,
+        },
+        max_concurrency_path="$.concurrency",
+        tolerated_failure_percentage=100,
+        result_writer={
+            "Resource": "arn:aws:states:::s3:putObject",
+            "Parameters": {"Bucket": "${DataBucketName}", "Prefix": MAP_RESULTS_PREFIX},
+        },
+        result_path=None,
+        retry=retries(MAP_RUN),
+        catch=caught_by(on_error),
+    )

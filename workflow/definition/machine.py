@@ -1,0 +1,97 @@
+"""The whole machine: who finds the batches, and what follows."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from workflow.definition.batches import EXECUTION, load_batches
+from workflow.definition.ending import broken_down, how_did_it_end
+from workflow.definition.tasks import invoke
+from workflow.limits import check_definition
+from workflow.retries import PARENT_TASK
+from workflow.settings import DefinitionSettings
+
+if TYPE_CHECKING:
+    from workflow.states.sdk import Chain, Graph, State
+
+__all__ = ["build_definition", "definition_json", "resolve"]
+
+GIVEN = ("bucket", "manifest", "batches", "concurrency")
+"""Members of an input that names its batches."""
+
+
+def _extract_states(on_error: Chain) -> tuple[State, State]:
+    """Two ways to find batches with the same function: drain the queue, or list a prefix.
+
+    The one that lists gets the whole input, as what it may hold beside the prefix is its own say.
+    """
+    common: dict[str, Any] = {
+        "rules": PARENT_TASK,
+        "on_error": on_error,
+        "output_path": "$.step.output",
+    }
+    started = {"execution.$": EXECUTION, "started.$": "$$.Execution.StartTime"}
+    extract = invoke("Extract", "extract", payload=started, **common)
+    listing = invoke(
+        "List staged batches", "extract", payload={**started, "request.$": "$"}, **common
+    )
+    return extract, listing
+
+
+def build_definition(settings: DefinitionSettings | None = None) -> Graph:
+    """The graph to hand to the SDK's ``Workflow`` or to :func:`definition_json`.
+
+    Imports ``stepfunctions``, which takes seconds. Raises ``DefinitionError`` where the result
+    would break a limit or a rule of the language.
+    """
+    from workflow.states.extended import FailWithPaths
+    from workflow.states.sdk import Chain, Choice, ChoiceRule, Graph, Succeed
+
+    settings = settings or DefinitionSettings()
+    untold = FailWithPaths(
+        "Nobody was told", error_path="$.error.Error", cause_path="$.error.Cause"
+    )
+    broken = broken_down(untold)
+    extract, listing = _extract_states(broken)
+    summarize = invoke(
+        "Summarize",
+        "summarize",
+        payload={"bucket.$": "$.bucket", "manifest.$": "$.manifest", "execution.$": EXECUTION},
+        rules=PARENT_TASK,
+        on_error=broken,
+        output_path="$.step.output",
+    )
+    loading = Chain([load_batches(broken), summarize, how_did_it_end(untold)])
+    anything = Choice("Anything staged?")
+    anything.add_choice(ChoiceRule.NumericGreaterThan("$.batches", 0), loading)
+    anything.default_choice(Succeed("Nothing to do"))
+    extract.next(anything)
+    listing.next(anything)
+    staged = Choice("Already staged?")
+    given = [ChoiceRule.IsPresent(f"$.{name}", True) for name in GIVEN]
+    staged.add_choice(ChoiceRule.And(given), anything)
+    staged.add_choice(ChoiceRule.IsPresent("$.prefix", True), listing)
+    staged.default_choice(extract)
+    graph = Graph(
+        staged,
+        comment="Micro-batches of device telemetry, from the queue through S3 into PostgreSQL.",
+        timeout_seconds=settings.execution_timeout_seconds,
+    )
+    check_definition(graph.to_dict())
+    return graph
+
+
+def definition_json(settings: DefinitionSettings | None = None) -> dict[str, Any]:
+    """The same in Amazon States Language, as plain data."""
+    plain: dict[str, Any] = json.loads(json.dumps(build_definition(settings).to_dict()))
+    return plain
+
+
+def resolve(definition: dict[str, Any], substitutions: dict[str, str]) -> dict[str, Any]:
+    """Replace ``${Name}`` as CloudFormation's ``DefinitionSubstitutions`` does."""
+    text = json.dumps(definition)
+    for name, value in substitutions.items():
+        text = text.replace(f"${{{name}}}", json.dumps(value)[1:-1])
+    resolved: dict[str, Any] = json.loads(text)
+    return resolved
