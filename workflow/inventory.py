@@ -25,6 +25,9 @@ class FunctionSpec:
     """MB. CPU grows with it: 1,769 MB is one full core."""
     timeout: int
     """Seconds."""
+    answer: int = 0
+    """Bytes of its longest answer to the state machine; 0: it is no step of it. S3 keys have 1,024
+    bytes at most, so references are bounded; tests hold the functions to it."""
     database: bool = False
     """It connects to PostgreSQL: gets the database settings and, where there is one, the VPC."""
 
@@ -46,6 +49,7 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
         entry="drain",
         layers=("shared",),
         memory=512,
+        answer=4096,
         timeout=120,
     ),
     # The queue's visibility timeout is six times this one.
@@ -58,6 +62,7 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
         entry="handle",
         layers=("shared", "polars"),
         memory=2048,
+        answer=8192,
         timeout=60,
     ),
     FunctionSpec(
@@ -66,6 +71,7 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
         entry="handle",
         layers=("shared",),
         memory=256,
+        answer=8192,
         timeout=15,
     ),
     FunctionSpec(
@@ -74,6 +80,7 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
         entry="handle",
         layers=("shared", "postgres"),
         memory=512,
+        answer=2048,
         timeout=75,
         database=True,
     ),
@@ -83,6 +90,7 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
         entry="handle",
         layers=("shared",),
         memory=256,
+        answer=16384,
         timeout=60,
     ),
     FunctionSpec(

@@ -7,9 +7,12 @@ built. All pages read 2026-11.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
+
+from workflow.budgets import history_events, largest_payloads, loops
 
 __all__ = [
     "CHANGE_SET_BODY",
@@ -136,6 +139,31 @@ def definition_problems(definition: dict[str, Any]) -> Iterator[str]:
     yield from _machine_problems(definition, _MACHINE_FIELDS)
     names = [name for name, _ in _all_states(definition)]
     yield from (f"{name}: the name is used twice" for name in sorted(_repeated(names)))
+    yield from _budget_problems(definition)
+
+
+def _budget_problems(definition: dict[str, Any]) -> Iterator[str]:
+    """What would be too large or too long one day, with enough batches or bad luck."""
+    machines = [definition, *(s["ItemProcessor"] for _, s in _maps(definition))]
+    turning = [name for machine in machines for name in loops(machine)]
+    if turning:
+        yield f"a loop leads through {turning}: neither history nor payloads have a bound"
+        return
+    events = history_events(definition)
+    if events > HISTORY_EVENTS.most:
+        yield f"its history may have {events:,} events, {HISTORY_EVENTS.most:,} at most"
+    for name, state in _maps(definition):
+        if state["ItemProcessor"].get("ProcessorConfig", {}).get("Mode") != "DISTRIBUTED":
+            yield f"{name}: the history grows with the items of a map that is not distributed"
+    for name, size in largest_payloads(definition).items():
+        if size > PAYLOAD.most:
+            least = "without bound" if size == math.inf else f"{size:,.0f} bytes"
+            yield f"{name}: its payload may become {least}, {PAYLOAD.most:,} bytes at most"
+
+
+def _maps(definition: dict[str, Any]) -> list[tuple[str, State]]:
+    states = definition.get("States", {})
+    return [(name, state) for name, state in states.items() if "ItemProcessor" in state]
 
 
 def longest_seconds(machine: dict[str, Any]) -> float:

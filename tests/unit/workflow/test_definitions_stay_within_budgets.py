@@ -1,0 +1,120 @@
+"""Payloads and histories are bounded by reading the definition, for any number of batches."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+from typing import Any
+
+import pytest
+
+from workflow.budgets import history_events, largest_payloads
+from workflow.inventory import function
+from workflow.limits import HISTORY_EVENTS, PAYLOAD, definition_problems
+
+
+@pytest.fixture
+def changed(definition: dict[str, Any]) -> dict[str, Any]:
+    return copy.deepcopy(definition)
+
+
+def problems(definition: dict[str, Any]) -> str:
+    return "\n".join(definition_problems(definition))
+
+
+def test_every_state_has_a_bound_and_it_is_within_the_limit(definition):
+    bounds = largest_payloads(definition)
+    children = definition["States"]["Load batches"]["ItemProcessor"]["States"]
+    assert set(bounds) == set(definition["States"]) | set(children)
+    assert max(bounds.values()) <= PAYLOAD.most, bounds
+
+
+def test_references_are_a_few_kilobytes_and_only_errors_are_long(definition):
+    bounds = largest_payloads(definition)
+    for name in ("Extract", "Load batches", "Summarize", "Transform", "Validate", "Load"):
+        assert bounds[name] < PAYLOAD.most / 4, name
+    assert max(bounds, key=lambda name: bounds[name]) == "Tell of breakdown"
+
+
+def test_the_history_is_bounded_with_every_retry_of_every_state(definition):
+    retries = sum(
+        retry["MaxAttempts"]
+        for state in definition["States"].values()
+        for retry in state.get("Retry", ())
+    )
+    assert retries < history_events(definition) < HISTORY_EVENTS.most / 10
+
+
+def test_a_map_that_keeps_its_results_is_refused(changed):
+    changed["States"]["Load batches"]["ResultPath"] = "$.results"
+    assert "Load batches: its payload may become without bound" in problems(changed)
+    assert largest_payloads(changed)["Summarize"] == math.inf
+
+
+def test_a_map_in_the_history_of_its_machine_is_refused(changed):
+    each = changed["States"]["Load batches"]
+    each["ItemProcessor"]["ProcessorConfig"] = {"Mode": "INLINE"}
+    assert "the history grows with the items" in problems(changed)
+
+
+def test_a_loop_is_refused(changed):
+    changed["States"]["Summarize"]["Next"] = "Already staged?"
+    assert "a loop leads through" in problems(changed)
+
+
+def test_a_catch_that_leads_back_is_a_loop(changed):
+    changed["States"]["Summarize"]["Catch"][0]["Next"] = "Load batches"
+    assert "['Load batches', 'Summarize']" in problems(changed)
+
+
+def test_too_many_retries_are_refused(changed):
+    changed["States"]["Extract"]["Retry"][0]["MaxAttempts"] = 5_000
+    assert "events, 25,000 at most" in problems(changed)
+
+
+def test_a_function_whose_answer_has_no_bound_is_refused(changed):
+    changed["States"]["Summarize"]["Parameters"]["FunctionName"] = "${MigrateFunctionArn}"
+    assert "Summarize: its payload may become without bound" in problems(changed)
+
+
+def test_an_error_is_told_once_not_many_times(changed):
+    message = changed["States"]["Tell of breakdown"]["Parameters"]
+    message["Message.$"] = "States.Format('{}{}', States.JsonToString($), States.JsonToString($))"
+    assert "Tell of breakdown: its payload may become" in problems(changed)
+
+
+KEY = "raw/2026/11/23/" + "e" * 80 + "/" + "b" * 920
+LONGEST = {
+    "extract": {
+        "bucket": "b" * 63,
+        "prefix": KEY,
+        "manifest": KEY,
+        "batches": 10**9,
+        "messages": 10**12,
+        "bytes": 10**15,
+        "concurrency": 1000,
+    },
+    "transform": {
+        "bucket": "b" * 63,
+        "batch_id": KEY,
+        "raw_key": KEY,
+        "execution": "e" * 80,
+        "purpose": "release",
+        "report_key": KEY,
+        "copy_key": KEY,
+        **dict.fromkeys(("read", "accepted", "duplicates", "rejected", "set_aside"), 10**12),
+    },
+    "load": {
+        "batch_id": KEY,
+        "status": "quarantined",
+        **dict.fromkeys(("inserted", "updated", "unchanged"), 10**12),
+        "repeated": False,
+    },
+}
+
+
+@pytest.mark.parametrize("name", LONGEST)
+def test_the_longest_keys_fit_the_answers_bound(name):
+    assert len(KEY) >= 1010
+    assert len(json.dumps(LONGEST[name])) < function(name).answer

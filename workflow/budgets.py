@@ -1,0 +1,223 @@
+"""How large the payloads of a definition can get, and how long its history: bounds, by reading it.
+
+Both limits of AWS strike in production only, with the first backlog that is large enough. So they
+are bounded here from the definition alone, for any number of batches:
+
+- **Payload.** What a state gets is followed from the start through ``Parameters``, ``ResultPath``,
+  ``OutputPath`` and ``Catch``, with bounds of what comes from outside: the input, the answers of
+  functions (``FunctionSpec.answer``, to which tests hold the functions), errors, the context. The
+  result of a map has no bound, as it grows with its items.
+- **History.** Each state is visited once at most (a loop is refused), and each attempt of a task
+  or map leaves so many events.
+
+Pure: definitions are plain data, sizes are bytes of JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from workflow.inventory import FUNCTIONS
+
+__all__ = ["GIVEN_BYTES", "history_events", "largest_payloads", "loops"]
+
+GIVEN_BYTES = 16_384
+"""Input of an execution. Ours are below 1 KiB; a person who starts one by hand may add to it."""
+CONTEXT_BYTES = 2_048
+"""A value of the context object: a name, an ARN, a time, an S3 key (1,024 bytes at most)."""
+ERROR_NAME_BYTES = 256
+ERROR_BYTES = ERROR_NAME_BYTES + 2 * 32_768
+"""What a Catch adds: a cause has 32,768 characters at most, quotation marks in it count twice."""
+SERVICE_ANSWER_BYTES = 4_096
+"""Answer of ``sns:publish`` or ``s3:putObject``: ids and headers."""
+
+STATE_EVENTS = 2
+"""Entered and exited."""
+ATTEMPT_EVENTS = 5
+"""At most, of an attempt: scheduled, started, submitted, ended; of a map also its run's."""
+EXECUTION_EVENTS = 2
+"""Started and ended."""
+
+_INTRINSIC = re.compile(r"^States\.(\w+)\((.*)\)$", re.DOTALL)
+# As a text in a text, each quotation mark is escaped; a split part is quoted by itself.
+_GROWTH = {"JsonToString": 2, "StringSplit": 4}
+_REST = "*"
+"""The member that stands for all members that are not known by name."""
+
+State = dict[str, Any]
+Payload = dict[str, float]
+"""Bounds of the members of a JSON object, in bytes."""
+
+
+def history_events(machine: State) -> int:
+    """Most events of a Standard execution, with every retry of every state used up."""
+    attempts: int = sum(
+        1 + sum(retry.get("MaxAttempts", 3) for retry in state.get("Retry", ()))
+        for state in machine["States"].values()
+        if state["Type"] in {"Task", "Map", "Parallel"}
+    )
+    states = STATE_EVENTS * len(machine["States"])
+    return EXECUTION_EVENTS + states + ATTEMPT_EVENTS * attempts
+
+
+def loops(machine: State) -> list[str]:
+    """States from which a way leads back to themselves."""
+    states = machine["States"]
+    return sorted(name for name in states if name in _reachable(states, _everywhere(states[name])))
+
+
+def largest_payloads(machine: State, given: Payload | None = None) -> dict[str, float]:
+    """Bound of each state's longest payload: its input, what it sends, its output.
+
+    States inside a map are among them. The machine must be free of loops.
+    """
+    states: dict[str, State] = machine["States"]
+    inputs: dict[str, Payload] = {machine["StartAt"]: given or {_REST: GIVEN_BYTES}}
+    longest: dict[str, float] = {}
+    for name in _in_order(machine):
+        state, taken = states[name], inputs.get(name, {})
+        sent, output = _sent(state, taken), _output(state, taken)
+        longest[name] = max(_total(taken), sent, _total(output))
+        for target in _next(state):
+            _merge(inputs.setdefault(target, {}), output)
+        for catch in state.get("Catch", ()):
+            caught = _placed(taken, catch.get("ResultPath", "$"), ERROR_BYTES)
+            _merge(inputs.setdefault(catch["Next"], {}), caught)
+        if "ItemProcessor" in state:
+            item = _members(state.get("ItemSelector", {}), taken)
+            longest |= largest_payloads(state["ItemProcessor"], item)
+    return longest
+
+
+def _sent(state: State, taken: Payload) -> float:
+    """What a task sends; a state without ``Parameters`` sends what it gets."""
+    if "Parameters" not in state:
+        return _total(taken)
+    return _total(_members(state["Parameters"], taken))
+
+
+def _output(state: State, taken: Payload) -> Payload:
+    if state["Type"] not in {"Task", "Map", "Parallel"}:
+        return taken
+    placed = _placed(taken, state.get("ResultPath", "$"), _answer(state))
+    path = state.get("OutputPath", "$")
+    return placed if path == "$" else {_REST: _value(path, placed)}
+
+
+def _answer(state: State) -> float:
+    """Bound of a result; the selector of ours keeps the payload and no more."""
+    if state["Type"] != "Task":
+        return math.inf
+    function = str(state.get("Parameters", {}).get("FunctionName", ""))
+    for spec in FUNCTIONS:
+        if function == f"${{{spec.title}FunctionArn}}":
+            return spec.answer or math.inf
+    return math.inf if function else SERVICE_ANSWER_BYTES
+
+
+def _placed(taken: Payload, path: str | None, size: float) -> Payload:
+    """A result put into the input, as ``ResultPath`` says."""
+    if path is None:
+        return taken
+    if path == "$":
+        return {_REST: size}
+    name = path.removeprefix("$.").partition(".")[0]
+    return {**taken, name: size}
+
+
+def _members(template: State, taken: Payload) -> Payload:
+    """Bounds of the members of a template with ``.$`` members."""
+    return {
+        name.removesuffix(".$"): _filled(name, value, taken) for name, value in template.items()
+    }
+
+
+def _filled(name: str, value: Any, taken: Payload) -> float:
+    if name.endswith(".$"):
+        return _value(value, taken)
+    if isinstance(value, dict):
+        return _total(_members(value, taken))
+    return len(json.dumps(value))
+
+
+def _value(expression: str, taken: Payload) -> float:
+    """Bound of a path or an intrinsic function."""
+    called = _INTRINSIC.match(expression)
+    if called:
+        arguments = sum(_value(argument, taken) for argument in _arguments(called[2]))
+        return arguments * _GROWTH.get(called[1], 1)
+    if expression.startswith("$$."):
+        return CONTEXT_BYTES
+    if not expression.startswith("$"):
+        return len(json.dumps(expression))
+    if expression == "$":
+        return _total(taken)
+    first, _, below = expression.removeprefix("$.").partition(".")
+    if first == "error" and below == "Error":
+        return ERROR_NAME_BYTES
+    return taken.get(first.partition("[")[0], _total(taken))
+
+
+def _arguments(text: str) -> Iterator[str]:
+    """Arguments of an intrinsic function, parted at the commas of this level."""
+    depth, quoted, start = 0, False, 0
+    for place, character in enumerate(text):
+        if character == "'":
+            quoted = not quoted
+        elif not quoted and character in "()":
+            depth += 1 if character == "(" else -1
+        elif not quoted and character == "," and not depth:
+            yield text[start:place].strip()
+            start = place + 1
+    yield text[start:].strip()
+
+
+def _total(payload: Payload) -> float:
+    return 2 + sum(len(name) + 4 + size for name, size in payload.items())
+
+
+def _merge(into: Payload, other: Payload) -> None:
+    for name, size in other.items():
+        into[name] = max(size, into.get(name, 0))
+
+
+def _next(state: State) -> Iterator[str]:
+    if "Next" in state:
+        yield state["Next"]
+    if "Default" in state:
+        yield state["Default"]
+    yield from (choice["Next"] for choice in state.get("Choices", ()))
+
+
+def _everywhere(state: State) -> list[str]:
+    return [*_next(state), *(catch["Next"] for catch in state.get("Catch", ()))]
+
+
+def _reachable(states: dict[str, State], waiting: list[str]) -> set[str]:
+    seen: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name not in seen and name in states:
+            seen.add(name)
+            waiting.extend(_everywhere(states[name]))
+    return seen
+
+
+def _in_order(machine: State) -> list[str]:
+    """States, each after all that lead to it."""
+    states, order, seen = machine["States"], [], set()
+
+    def visit(name: str) -> None:
+        if name in seen or name not in states:
+            return
+        seen.add(name)
+        for target in _everywhere(states[name]):
+            visit(target)
+        order.append(name)
+
+    visit(machine["StartAt"])
+    return order[::-1]
