@@ -181,6 +181,16 @@ class PostgresServer:
         front, self._front = self._front, None
         if front is not None:
             front.stop()
+        self.halt()
+
+    def resume(self) -> None:
+        """End the outage that :meth:`halt` began. Raises :class:`PostgresError`."""
+        if self.process is None:
+            self._launch()
+
+    def halt(self) -> None:
+        """Stop the server alone, as an outage does: its port and certificates stay as they are,
+        and the front goes on listening."""
         process, self.process = self.process, None
         if process is None:
             return

@@ -94,6 +94,14 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
         timeout=60,
     ),
     FunctionSpec(
+        name="sweep",
+        package="sweep",
+        entry="handle",
+        layers=("shared",),
+        memory=512,
+        timeout=300,
+    ),
+    FunctionSpec(
         name="migrate",
         package="migrate",
         entry="handle",

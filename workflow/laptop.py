@@ -39,6 +39,7 @@ def bring_up(
     trigger: TriggerMode = "both",
     schedule: str = "rate(1 minute)",
     window: int = 5,
+    sweep: str = "rate(1 minute)",
     tether: bool = False,
     told: Callable[[str], None] = lambda _: None,
 ) -> Target:
@@ -74,10 +75,11 @@ def bring_up(
         max_concurrency=LAPTOP_CONCURRENCY,
         trigger_mode=trigger,
         schedule_expression=schedule,
+        sweep_expression=sweep,
         queue_window_seconds=window,
         # Short, so that one sees the messages of a killed function come back.
         visibility_timeout_seconds=30,
-        tuning={"DRAIN_SECONDS": "5"},
+        tuning={"DRAIN_SECONDS": "5", "SWEEP_GRACE_SECONDS": "20"},
         retain_data=False,
     )
     deploy(target.session, settings, told, endpoint_url=local.endpoint_url)

@@ -22,6 +22,7 @@ __all__ = [
     "LAYERS_PER_FUNCTION",
     "PAYLOAD",
     "STATE_NAME_CHARACTERS",
+    "TEMPLATE",
     "UNZIPPED",
     "DefinitionError",
     "Limit",
@@ -53,6 +54,7 @@ EXPRESS_SECONDS = Limit("life of an Express execution", 300, "seconds", _SFN_PAG
 STATE_NAME_CHARACTERS = Limit("name of a state", 80, "characters", _SFN_PAGE)
 UNZIPPED = Limit("function and its layers, unzipped", 262_144_000, "bytes", _LAMBDA_PAGE)
 LAYERS_PER_FUNCTION = Limit("layers of a function", 5, "layers", _LAMBDA_PAGE)
+TEMPLATE = Limit("template in a bucket", 1_048_576, "bytes", _CFN_PAGE)
 CHANGE_SET_BODY = Limit("template in a request", 51_200, "bytes", _CFN_PAGE)
 
 # The language's own fields: https://states-language.net/spec.html, and for the distributed map

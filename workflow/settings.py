@@ -110,6 +110,8 @@ class DeploySettings:
     """Template parameter."""
     schedule_expression: str = "rate(1 minute)"
     """Template parameter, in EventBridge Scheduler's syntax."""
+    sweep_expression: str = "rate(15 minutes)"
+    """How often batches that nobody takes care of are looked for; template parameter."""
     queue_window_seconds: int = 20
     """How long the queue trigger gathers messages (1..300); template parameter."""
     visibility_timeout_seconds: int = 480
@@ -137,6 +139,7 @@ class DeploySettings:
             "LoaderConnections": str(self.loader_connections),
             "TriggerMode": self.trigger_mode,
             "ScheduleExpression": self.schedule_expression,
+            "SweepExpression": self.sweep_expression,
             "QueueWindowSeconds": str(self.queue_window_seconds),
             "VisibilityTimeoutSeconds": str(self.visibility_timeout_seconds),
             "ToleratedFailureShare": str(self.tolerated_failure_share),

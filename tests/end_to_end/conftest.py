@@ -34,6 +34,8 @@ def pipeline(request: pytest.FixtureRequest) -> Iterator[Target]:
                 trigger=getattr(module, "TRIGGER", "queue"),
                 schedule="rate(1 day)",
                 window=getattr(module, "WINDOW", 1),
+                # Seldom, so that what is tested is not mended behind the test's back.
+                sweep=getattr(module, "SWEEP", "rate(1 day)"),
                 tether=True,
             )
         finally:

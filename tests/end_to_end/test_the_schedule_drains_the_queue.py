@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
 
 from tests.end_to_end.conftest import account, killing_one
-from workflow.executions import follow, start
+from workflow.cli.sweep import swept
+from workflow.executions import execution_arn, follow, latest, start
 from workflow.publishing import FleetPlan, simulate
 from workflow.target import Target
 
@@ -42,3 +47,40 @@ def test_an_execution_with_nothing_to_do_succeeds(pipeline: Target) -> None:
     *_, (execution, states) = follow(pipeline, start(pipeline))
     assert execution.status == "SUCCEEDED"
     assert states[-1].name in {"Nothing to do", "All loaded"}
+
+
+def test_what_a_dead_execution_had_staged_is_found_and_loaded_once(pipeline: Target) -> None:
+    simulate(pipeline, pipeline.contract, PLAN)
+    left_behind = _extract_for_nobody(pipeline)
+    assert left_behind["batches"] >= 1
+    assert account(pipeline, 0).problems() != []
+    _shorten_grace(pipeline)
+    with ThreadPoolExecutor(2) as both:
+        sweeps = list(both.map(lambda _: swept(pipeline, None, dry_run=False), range(2)))
+    (name,) = {sweep["execution"] for sweep in sweeps if sweep["execution"]}
+    *_, (execution, _) = follow(pipeline, execution_arn(pipeline, name))
+    assert execution.status == "SUCCEEDED", execution
+    assert account(pipeline).problems() == []
+    assert [e.name for e in latest(pipeline, 100) if e.name.startswith("sweep-")] == [name]
+    again = swept(pipeline, None, dry_run=False)
+    assert (again["due"], again["execution"]) == (0, None)
+
+
+def _extract_for_nobody(target: Target) -> dict[str, Any]:
+    """What is left of an execution that died right after its first state."""
+    event = {"execution": "died", "started": datetime.now(UTC).isoformat()}
+    answer = target.client("lambda").invoke(
+        FunctionName=target.outputs["ExtractFunctionName"], Payload=json.dumps(event)
+    )
+    found: dict[str, Any] = json.loads(answer["Payload"].read())
+    assert "FunctionError" not in answer, found
+    return found
+
+
+def _shorten_grace(target: Target) -> None:
+    """Let the sweep believe at once that nobody comes back."""
+    client, name = target.client("lambda"), target.outputs["SweepFunctionName"]
+    variables = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    client.update_function_configuration(
+        FunctionName=name, Environment={"Variables": {**variables, "SWEEP_GRACE_SECONDS": "0"}}
+    )

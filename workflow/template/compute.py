@@ -128,8 +128,9 @@ def _environment(
     }
     if spec.name in {"extract", "stage"}:
         variables["QUEUE_URL"] = Ref("TelemetryQueue")
+    if spec.name in {"extract", "stage", "sweep"}:
         variables["MAX_CONCURRENCY"] = Ref("MaxConcurrency")
-    if spec.name == "stage":
+    if spec.name in {"stage", "sweep"}:
         variables["STATE_MACHINE_ARN"] = state_machine_arn()
     if spec.name == "summarize":
         variables["TOLERATED_FAILURE_SHARE"] = Ref("ToleratedFailureShare")

@@ -1,4 +1,4 @@
-"""State machine, schedule and the topic that tells of failures.
+"""State machine, the schedules of drain and sweep, and the topic that tells of failures.
 
 Logging is on ``ALL`` with data: the Express executions of the map have no history, so their log is
 the only record of what happened in a batch, and the data is only references.
@@ -48,6 +48,7 @@ def add_orchestration(template: Template, definition: dict[str, Any]) -> None:
     template.add_resource(_role())
     template.add_resource(_state_machine(definition))
     _add_schedule(template)
+    _add_sweep_schedule(template)
 
 
 def _state_machine(definition: dict[str, Any]) -> stepfunctions.StateMachine:
@@ -182,6 +183,34 @@ def _add_schedule(template: Template) -> None:
                 RoleArn=GetAtt("ScheduleRole", "Arn"),
                 Input="{}",
                 # A missed start is made good by the next one: the messages wait in the queue.
+                RetryPolicy=scheduler.RetryPolicy(
+                    MaximumRetryAttempts=2, MaximumEventAgeInSeconds=60
+                ),
+            ),
+        )
+    )
+
+
+def _add_sweep_schedule(template: Template) -> None:
+    """In every mode: whatever starts executions, one may die."""
+    template.add_resource(
+        service_role(
+            "SweepScheduleRole",
+            "scheduler",
+            inline("Invoke", allow(["lambda:InvokeFunction"], GetAtt("SweepFunction", "Arn"))),
+        )
+    )
+    template.add_resource(
+        scheduler.Schedule(
+            "SweepSchedule",
+            Description="Loads batches that nobody takes care of",
+            ScheduleExpression=Ref("SweepExpression"),
+            FlexibleTimeWindow=scheduler.FlexibleTimeWindow(Mode="OFF"),
+            Target=scheduler.Target(
+                Arn=GetAtt("SweepFunction", "Arn"),
+                RoleArn=GetAtt("SweepScheduleRole", "Arn"),
+                Input="{}",
+                # A missed sweep is made good by the next one.
                 RetryPolicy=scheduler.RetryPolicy(
                     MaximumRetryAttempts=2, MaximumEventAgeInSeconds=60
                 ),

@@ -53,6 +53,13 @@ def _trigger() -> list[Parameter]:
             Description="How often the schedule drains the queue (EventBridge Scheduler syntax).",
         ),
         Parameter(
+            "SweepExpression",
+            Type="String",
+            Default="rate(15 minutes)",
+            AllowedPattern=r"^(rate|cron|at)\(.+\)$",
+            Description="How often batches that nobody takes care of are looked for.",
+        ),
+        Parameter(
             "QueueWindowSeconds",
             Type="Number",
             Default=20,

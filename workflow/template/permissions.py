@@ -50,14 +50,13 @@ def _extract() -> list[Statement]:
     ]
 
 
+def _states(kind: str) -> Sub:
+    """ARN of the state machine, or of its executions, by name: it is made after the functions."""
+    return Sub(f"arn:${{AWS::Partition}}:states:${{AWS::Region}}:${{AWS::AccountId}}:{kind}")
+
+
 def _stage() -> list[Statement]:
-    start = allow(
-        ["states:StartExecution"],
-        Sub(
-            "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:"
-            "stateMachine:${AWS::StackName}"
-        ),
-    )
+    start = allow(["states:StartExecution"], _states("stateMachine:${AWS::StackName}"))
     return [
         _queue(),
         objects("s3:PutObject", "raw", "manifests"),
@@ -104,6 +103,20 @@ def _summarize() -> list[Statement]:
     ]
 
 
+def _sweep() -> list[Statement]:
+    return [
+        objects("s3:GetObject", "outcomes", "manifests"),
+        objects("s3:PutObject", "manifests"),
+        bucket_listing(),
+        key_for("s3", "Decrypt", "GenerateDataKey"),
+        allow(
+            ["states:ListExecutions", "states:StartExecution"],
+            _states("stateMachine:${AWS::StackName}"),
+        ),
+        allow(["states:DescribeExecution"], _states("execution:${AWS::StackName}:*")),
+    ]
+
+
 def _migrate() -> list[Statement]:
     return [
         allow(
@@ -121,5 +134,6 @@ _STATEMENTS: dict[str, Callable[[], list[Statement]]] = {
     "validate": _validate,
     "load": _load,
     "summarize": _summarize,
+    "sweep": _sweep,
     "migrate": _migrate,
 }

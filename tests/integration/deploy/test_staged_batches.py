@@ -109,3 +109,12 @@ def test_nothing_is_no_execution(target):
     with pytest.raises(ValueError, match="1 to 10000"):
         staged.start_over(target, [], "load", name="none")
     assert staged.manifest_of(target, "never-was") == []
+
+
+def test_the_deployed_sweep_lists_executions_and_batches(target):
+    invoked = target.client("lambda").invoke(
+        FunctionName=target.outputs["SweepFunctionName"], Payload=b'{"dry_run": true, "days": 3}'
+    )
+    found = json.loads(invoked["Payload"].read())
+    assert "FunctionError" not in invoked, found
+    assert (found["days"], found["execution"]) == (3, None)

@@ -1,0 +1,75 @@
+"""PostgreSQL away for a minute in the middle of a run, and nobody does anything about it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from local import stack
+from local.postgres import PostgresServer
+from tests.end_to_end.conftest import account
+from tests.fixtures.local import state_folder
+from workflow.executions import latest
+from workflow.laptop import bring_up
+from workflow.publishing import FleetPlan, simulate
+from workflow.staged import Batch, batches_between
+from workflow.target import Target
+
+pytestmark = pytest.mark.slow
+
+CONTRACT = Path("contracts/fleet.toml")
+PLAN = FleetPlan(devices=5, rate=20, duration=30, readings_per_message=10, mess=0.1, seed=11)
+OUTAGE_SECONDS = 60
+BEFORE_SECONDS = 8
+PATIENCE_SECONDS = 300
+
+
+@contextmanager
+def pipeline_and_its_database() -> Iterator[tuple[Target, PostgresServer]]:
+    """A pipeline as ``etl up`` makes it, over a server that the test may stop: the stack's own
+    supervisor would take the end of its database for the end of everything."""
+    with state_folder() as state:
+        server = PostgresServer(state.parent / "database", tls=True)
+        database = server.start()
+        try:
+            local = stack.start(state, tether=True)
+            stack.write(replace(local, database=database))
+            yield bring_up(state, "outage", CONTRACT, window=1), server
+        finally:
+            stack.stop(state)
+            server.stop()
+
+
+def all_batches(target: Target) -> list[Batch]:
+    today = datetime.now(UTC).date()
+    return list(batches_between(target, today - timedelta(days=1), today))
+
+
+def test_a_minute_without_the_database_balances_without_a_command() -> None:
+    with pipeline_and_its_database() as (target, server):
+        receipts = []
+        fleet = threading.Thread(
+            target=lambda: receipts.append(simulate(target, target.contract, PLAN))
+        )
+        fleet.start()
+        time.sleep(BEFORE_SECONDS)
+        before = account(target, 0).ledger.batches
+        server.halt()
+        time.sleep(OUTAGE_SECONDS)
+        fleet.join()
+        failed = [batch for batch in all_batches(target) if batch.status == "failed"]
+        server.resume()
+        found = account(target, PATIENCE_SECONDS)
+        assert before, "the outage came before anything was loaded"
+        assert failed, "no batch failed while the database was away"
+        assert found.problems() == []
+        assert found.rows == receipts[0].rows
+        assert any(e.name.startswith("sweep-") for e in latest(target, 200))
+        assert {batch.status for batch in all_batches(target)} == {"loaded"}
