@@ -94,18 +94,20 @@ def transform(
         rejects = rejected_lines(batch, contract)
     objects = [
         Stored(layout.clean_key(place), parquet.getvalue(), "application/vnd.apache.parquet"),
-        Stored(layout.copy_key(place), csv, "text/csv; charset=utf-8"),
+        Stored(layout.copy_key(place, contract.digest), csv, "text/csv; charset=utf-8"),
         Stored(layout.rejected_key(place), rejects, "application/x-ndjson+gzip"),
     ]
     copy = {
-        "key": layout.copy_key(place),
+        "key": layout.copy_key(place, contract.digest),
         "rows": batch.rows.height,
         "bytes": len(csv),
         "columns": batch.rows.columns,
     }
     if groups is not None:
-        copy["groups_key"] = layout.copy_groups_key(place)
-        objects.append(Stored(layout.copy_groups_key(place), groups, "application/json"))
+        copy["groups_key"] = layout.copy_groups_key(place, contract.digest)
+        objects.append(
+            Stored(layout.copy_groups_key(place, contract.digest), groups, "application/json")
+        )
     report: dict[str, Any] = {"batch_id": place.batch_id, "raw_key": key, "execution": execution}
     report |= describe(batch, contract)
     report |= {"clean_key": layout.clean_key(place), "rejected_key": layout.rejected_key(place)}

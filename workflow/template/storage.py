@@ -129,7 +129,7 @@ def _lifecycle() -> list[s3.LifecycleRule]:
         ),
         _expiry("CopyIsMadeAgain", "copy/", DAYS_OF_INTERMEDIATES),
         _expiry("MapResultsAreUnread", f"{MAP_RESULTS_PREFIX}/", DAYS_OF_INTERMEDIATES),
-        _expiry("OutcomesAreInTheLedger", "outcomes/", DAYS_OF_BOOKKEEPING),
+        # Outcomes stay as long as raw/ does: without them an old batch would look like a lost one.
         _expiry("ManifestsAreDealtWith", "manifests/", DAYS_OF_BOOKKEEPING),
         _expiry("ReceiptsAreReconciled", "receipts/", DAYS_OF_BOOKKEEPING),
         s3.LifecycleRule(

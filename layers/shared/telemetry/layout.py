@@ -4,8 +4,8 @@
 
     raw/2026/11/23/<execution>/<batch>.n<messages>.ndjson.gz   envelopes as they left the queue
     clean/date=2026-11-23/<batch>.parquet                      the analysts' zone
-    copy/<batch>.csv                                           rows ready for COPY, in key order
-    copy/<batch>.groups.json                                   where each device's rows lie in it
+    copy/<batch>.<contract>.csv                                rows ready for COPY, in key order
+    copy/<batch>.<contract>.groups.json                        where each device's rows lie in it
     rejected/date=2026-11-23/<batch>.ndjson.gz                 rejects, verbatim, with reasons
     reports/<batch>.json                                       what Transform and Validate found
     outcomes/2026/11/23/<execution>/<batch>.n<messages>.ndjson.gz/<other>.<status>.json
@@ -131,14 +131,18 @@ def clean_key(raw: RawKey) -> str:
     return f"clean/date={raw.date}/{raw.batch_id}.parquet"
 
 
-def copy_key(raw: RawKey) -> str:
-    """Key of the batch's COPY-ready object."""
-    return f"copy/{raw.batch_id}.csv"
+def copy_key(raw: RawKey, digest: str) -> str:
+    """Key of the batch's COPY-ready object, as the contract of that digest makes it.
+
+    Two executions may deal with a batch at once, and a deployment lie between them: neither may
+    load rows that the other contract has made.
+    """
+    return f"copy/{raw.batch_id}.{digest}.csv"
 
 
-def copy_groups_key(raw: RawKey) -> str:
+def copy_groups_key(raw: RawKey, digest: str) -> str:
     """Key of what tells where in the COPY-ready object each device's rows lie."""
-    return f"copy/{raw.batch_id}.groups.json"
+    return f"copy/{raw.batch_id}.{digest}.groups.json"
 
 
 def rejected_key(raw: RawKey) -> str:

@@ -13,6 +13,7 @@ import pytest
 
 from functions.transform.handler import handle
 from telemetry import layout
+from telemetry.contract import parse_contract
 from telemetry.errors import BatchCorruptError, BatchMissingError, StorageUnavailableError
 from tests.fixtures.aws_fakes import BUCKET, FakeAws, LambdaContext, aws_error
 from tests.unit.transform.envelopes_for import KEY, line, lines
@@ -36,6 +37,7 @@ type = "float"
 [columns.note]
 type = "text"
 """
+DIGEST = parse_contract(CONTRACT, "lab").digest
 EVENT = {"bucket": BUCKET, "key": KEY, "size": 1, "execution": "an-execution"}
 RAW = lines(
     {"r": [{"id": 1, "ts": "2026-03-01T00:00:00Z", "v": 1.5, "note": ""}, {"id": 2}]},
@@ -61,7 +63,7 @@ def test_it_answers_with_a_reference_and_the_counts(run: Any) -> None:
         "execution": "an-execution",
         "purpose": "load",
         "report_key": "reports/batch.json",
-        "copy_key": "copy/batch.csv",
+        "copy_key": f"copy/batch.{DIGEST}.csv",
         "read": 4,
         "accepted": 1,
         "duplicates": 1,
@@ -88,20 +90,22 @@ def test_it_writes_five_objects_the_report_last(run: Any, aws: FakeAws) -> None:
     assert list(aws.s3.objects) == [
         KEY,
         "clean/date=2026-03-01/batch.parquet",
-        "copy/batch.csv",
+        f"copy/batch.{DIGEST}.csv",
         "rejected/date=2026-03-01/batch.ndjson.gz",
-        "copy/batch.groups.json",
+        f"copy/batch.{DIGEST}.groups.json",
         "reports/batch.json",
     ]
 
 
 def test_the_objects_hold_the_rows(run: Any, aws: FakeAws) -> None:
     run()
-    assert aws.s3.objects["copy/batch.csv"] == b"1,2026-03-01T00:00:00.000000+00:00,1.5,\n"
+    assert (
+        aws.s3.objects[f"copy/batch.{DIGEST}.csv"] == b"1,2026-03-01T00:00:00.000000+00:00,1.5,\n"
+    )
     clean = pl.read_parquet(io.BytesIO(aws.s3.objects["clean/date=2026-03-01/batch.parquet"]))
     assert clean.columns == ["id", "ts", "v", "note"]
     assert clean["v"].to_list() == [1.5]
-    groups = json.loads(aws.s3.objects["copy/batch.groups.json"])
+    groups = json.loads(aws.s3.objects[f"copy/batch.{DIGEST}.groups.json"])
     assert groups == {
         "columns": ["id"],
         "time": "ts",
@@ -125,11 +129,11 @@ def test_the_report_tells_everything_that_was_found(run: Any, aws: FakeAws) -> N
     assert report["empty_messages"] == 1
     assert report["rejected_by"] == {"missing:ts": 1, "not_json": 1}
     assert report["copy"] == {
-        "key": "copy/batch.csv",
+        "key": f"copy/batch.{DIGEST}.csv",
         "rows": 1,
         "bytes": 40,
         "columns": ["id", "ts", "v", "note"],
-        "groups_key": "copy/batch.groups.json",
+        "groups_key": f"copy/batch.{DIGEST}.groups.json",
     }
     assert report["contract"] == "lab"
     assert report["verdict"] is None
@@ -173,4 +177,4 @@ def test_a_batch_without_a_single_row_is_a_batch(run: Any, aws: FakeAws) -> None
     aws.s3.objects[KEY] = gzip.compress(line(b"broken"))
     answer = run()
     assert (answer["read"], answer["accepted"], answer["rejected"]) == (1, 0, 1)
-    assert aws.s3.objects["copy/batch.csv"] == b""
+    assert aws.s3.objects[f"copy/batch.{DIGEST}.csv"] == b""

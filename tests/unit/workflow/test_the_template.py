@@ -76,10 +76,10 @@ def test_the_data_bucket_is_encrypted_private_versioned_and_tls_only(resources):
     assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
-def test_raw_data_is_never_expired(resources):
+def test_raw_data_is_never_expired_nor_what_became_of_it(resources):
     rules = resources["DataBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
     expired = {rule.get("Prefix") for rule in rules if "ExpirationInDays" in rule}
-    assert expired == {"copy/", "map-results/", "outcomes/", "manifests/", "receipts/"}
+    assert expired == {"copy/", "map-results/", "manifests/", "receipts/"}
 
 
 def test_data_outlives_the_stack_unless_told_otherwise(contract, artifacts, settings, definition):
