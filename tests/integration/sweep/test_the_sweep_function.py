@@ -14,7 +14,9 @@ from telemetry.layout import day_prefix, manifest_key, outcome_key, raw_key
 from telemetry.manifest import Item, manifest_body, parse_manifest
 from tests.fixtures.aws_fakes import BUCKET, FakeAws, LambdaContext, aws_error
 
-NOW = datetime.now(UTC)
+
+def ago(seconds: float) -> datetime:
+    return datetime.now(UTC) - timedelta(seconds=seconds)
 
 
 @pytest.fixture
@@ -26,12 +28,12 @@ def sweep(aws: FakeAws, monkeypatch):
 
 def put(aws: FakeAws, key: str, body: bytes, age: float) -> str:
     aws.s3.objects[key] = body
-    aws.s3.modified[key] = NOW - timedelta(seconds=age)
+    aws.s3.modified[key] = ago(age)
     return key
 
 
 def stage(aws: FakeAws, name: str, *, execution: str = "dead", age: float = 100, days: int = 0):
-    prefix = f"{day_prefix((NOW - timedelta(days=days)).date())}{execution}/"
+    prefix = f"{day_prefix(ago(days * 86400).date())}{execution}/"
     return put(aws, raw_key(prefix, name, 2), b"x" * 10, age)
 
 
@@ -79,7 +81,7 @@ def test_batches_of_a_running_execution_are_left_alone(aws: FakeAws, sweep):
     aws.states.started |= {
         drain: {},
         replay: {"manifest": manifest_key(replay)},
-        listing: {"prefix": f"{day_prefix(NOW.date())}old/"},
+        listing: {"prefix": f"{day_prefix(ago(0).date())}old/"},
     }
     stage(aws, "drained", execution=drain)
     replayed = stage(aws, "replayed")
@@ -88,7 +90,7 @@ def test_batches_of_a_running_execution_are_left_alone(aws: FakeAws, sweep):
     result = sweep()
     assert (result["running"], result["due"], result["execution"]) == (3, 0, None)
     for name in (drain, replay, listing):
-        aws.states.ended[name] = NOW
+        aws.states.ended[name] = ago(0)
     assert sweep()["due"] == 3
 
 
@@ -97,7 +99,7 @@ def test_failures_are_told_apart_by_their_last_error(aws: FakeAws, sweep):
     end(aws, keys["busy"], "failed", error="BatchCorruptError", age=99, by="first")
     end(aws, keys["busy"], "failed", error="DatabaseBusyError", age=1000, by="later")
     end(aws, keys["busy"], "failed", error="DatabaseBusyError", age=300, by="latest")
-    aws.s3.modified[outcome_key(keys["busy"], "first", "failed")] = NOW - timedelta(hours=2)
+    aws.s3.modified[outcome_key(keys["busy"], "first", "failed")] = ago(7200)
     end(aws, keys["corrupt"], "failed", error="BatchCorruptError")
     end(aws, keys["moment"], "failed", error="DatabaseBusyError", age=30)
     for number in range(10):
@@ -139,9 +141,9 @@ def test_two_sweeps_at_once_start_one_execution(aws: FakeAws, sweep, monkeypatch
 def test_an_execution_that_ended_without_a_trace_is_followed_by_another(aws: FakeAws, sweep):
     stage(aws, "lost")
     first = sweep()["execution"]
-    aws.states.ended[first] = NOW - timedelta(seconds=10)
+    aws.states.ended[first] = ago(10)
     assert sweep()["execution"] is None, "its outcomes may not have been seen yet"
-    aws.states.ended[first] = NOW - timedelta(seconds=61)
+    aws.states.ended[first] = ago(61)
     second = sweep()["execution"]
     assert second == f"{first}-1"
     assert set(aws.states.started) == {first, second}
@@ -150,7 +152,7 @@ def test_an_execution_that_ended_without_a_trace_is_followed_by_another(aws: Fak
 def test_after_a_failure_the_next_execution_has_another_name(aws: FakeAws, sweep):
     key = stage(aws, "unlucky")
     first = sweep()["execution"]
-    aws.states.ended[first] = NOW
+    aws.states.ended[first] = ago(0)
     end(aws, key, "failed", error="DatabaseUnavailableError", age=61, by=first)
     second = sweep()["execution"]
     assert second.startswith("sweep-")
