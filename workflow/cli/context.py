@@ -97,12 +97,14 @@ def _told(error: Exception) -> str | None:
     from telemetry.errors import TelemetryError
     from workflow.contracts.samples import SampleError
     from workflow.deploy import MigrationError
+    from workflow.spans import SpanError
     from workflow.stacks import StackError
 
     expected = (
         NoStackError,
         TelemetryError,
         SampleError,
+        SpanError,
         LocalStackError,
         ConnectionRefusedByBrokerError,
         StackError,
