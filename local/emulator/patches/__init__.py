@@ -7,7 +7,15 @@ MiniStack that has caught up makes the patch, not the test, superfluous.
 
 from __future__ import annotations
 
-from local.emulator.patches import devices, executions, functions, mapping, queues, tracing
+from local.emulator.patches import (
+    devices,
+    executions,
+    functions,
+    mapping,
+    moving,
+    queues,
+    tracing,
+)
 
 __all__ = ["apply"]
 
@@ -16,6 +24,7 @@ def apply() -> None:
     """Apply every patch; call once, before the emulator serves its first request."""
     devices.apply()
     queues.apply()
+    moving.apply()
     mapping.apply()
     functions.apply()
     executions.apply()

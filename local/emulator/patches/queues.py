@@ -24,7 +24,7 @@ from typing import Any
 from ministack.services import sqs
 from ministack.services.cloudformation import provisioners
 
-__all__ = ["MessageTable", "apply", "collect", "delete"]
+__all__ = ["MessageTable", "apply", "collect", "delete", "table_of"]
 
 Message = dict[str, Any]
 Queue = dict[str, Any]
@@ -128,7 +128,7 @@ def apply() -> None:
 
 def collect(queue: Queue, limit: int, visibility_seconds: int) -> list[Message]:
     """Receive up to so many visible messages; those received too often go to the DLQ instead."""
-    table, now = _table(queue), time.time()
+    table, now = table_of(queue), time.time()
     dead_letters, most_receives = _redrive_target(queue)
     received: list[Message] = []
     while len(received) < limit:
@@ -152,9 +152,9 @@ def delete(queue: Queue, handle: str) -> bool:
 
     As on AWS, a handle of a message that is gone, or has been received again since, is accepted.
     """
-    message = _table(queue).with_receipt(handle)
+    message = table_of(queue).with_receipt(handle)
     if message is not None:
-        _table(queue).remove(message)
+        table_of(queue).remove(message)
         return True
     return bool(_RECEIPT_HANDLE.match(handle))
 
@@ -178,7 +178,7 @@ def _redrive_target(queue: Queue) -> tuple[Queue | None, int]:
 
 def _expire(queue: Queue) -> None:
     """Drop what has been kept for the retention period; the oldest messages come first."""
-    table = _table(queue)
+    table = table_of(queue)
     cutoff = time.time() - int(queue["attributes"].get("MessageRetentionPeriod", 345600))
     while (oldest := table.oldest()) is not None and oldest["sent_at"] <= cutoff:
         table.remove(oldest)
@@ -219,7 +219,7 @@ def _change_visibility_batch(queue: Queue, request: Message) -> Message:
 
 def _hide(queue: Queue, entry: Message) -> bool:
     """Set when a message becomes visible again; ``False`` where its handle is not current."""
-    table = _table(queue)
+    table = table_of(queue)
     message = table.with_receipt(entry.get("ReceiptHandle", ""))
     if message is None:
         return False
@@ -249,7 +249,7 @@ def _invalid_handle() -> Exception:
     return error
 
 
-def _table(queue: Queue) -> MessageTable:
+def table_of(queue: Queue) -> MessageTable:
     """The queue's messages as a table, made of the list that MiniStack starts with."""
     if not isinstance(queue["messages"], MessageTable):
         queue["messages"] = MessageTable(queue["messages"])
@@ -264,7 +264,7 @@ def _convert_new_queues() -> None:
         answer: Message = create(request, url)
         queue = sqs._queues[answer["QueueUrl"]]
         if not queue["is_fifo"]:
-            _table(queue)
+            table_of(queue)
         return answer
 
     sqs._act_create_queue = sqs._HANDLERS["CreateQueue"] = create_queue
@@ -275,7 +275,7 @@ def _convert_new_queues() -> None:
         url, attributes = create_resource(*arguments)
         queue = sqs._queues[url]
         if not queue["is_fifo"]:
-            _table(queue)
+            table_of(queue)
         return url, attributes
 
     handlers["create"] = create_from_template

@@ -1,0 +1,59 @@
+"""A message that can never be staged ends in the dead-letter queue, and comes back from there."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from tests.integration.deploy.conftest import Account
+from workflow.letters import DEAD_LETTERS, depth, peek
+from workflow.redrive import move_back
+from workflow.target import Target
+
+RECEIVES = 3
+
+
+def wait_until(condition: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + 30
+    while not (found := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return found
+
+
+def test_it_goes_to_the_dead_letters_after_its_receives_and_is_staged_once_mended(
+    account: Account,
+) -> None:
+    outputs, _ = account.deploy(stack="unstaged", trigger_mode="queue", queue_window_seconds=1)
+    functions, sqs, s3 = (account.client(name) for name in ("lambda", "sqs", "s3"))
+    target = Target("unstaged", _clients={"sqs": sqs})
+    target.__dict__["outputs"] = outputs
+    # The template allows ten receives, half a minute apart at least; this shows the same sooner.
+    policy = {"deadLetterTargetArn": outputs["DeadLetterQueueArn"], "maxReceiveCount": RECEIVES}
+    sqs.set_queue_attributes(
+        QueueUrl=outputs["QueueUrl"],
+        Attributes={"RedrivePolicy": json.dumps(policy), "VisibilityTimeout": "1"},
+    )
+    bucket = f"away-{uuid.uuid4().hex[:10]}"
+    function = {"FunctionName": outputs["StageFunctionName"]}
+    variables = functions.get_function_configuration(**function)["Environment"]["Variables"]
+    functions.update_function_configuration(
+        **function, Environment={"Variables": variables | {"DATA_BUCKET": bucket}}
+    )
+
+    sqs.send_message(QueueUrl=outputs["QueueUrl"], MessageBody="whatever it is")
+    wait_until(lambda: depth(target, DEAD_LETTERS).all)
+    (letter,) = peek(target, DEAD_LETTERS, 10)
+    assert letter.payload == b"whatever it is"
+    assert letter.receives == RECEIVES + 1  # the last one is our look
+
+    s3.create_bucket(Bucket=bucket)
+    *_, end = move_back(target)
+    assert (end.moved, end.status) == (1, "COMPLETED")
+    (only,) = wait_until(
+        lambda: s3.list_objects_v2(Bucket=bucket, Prefix="raw/").get("Contents", [])
+    )
+    assert ".n1." in only["Key"]
