@@ -97,6 +97,7 @@ def _told(error: Exception) -> str | None:
     from telemetry.errors import TelemetryError
     from workflow.contracts.samples import SampleError
     from workflow.deploy import MigrationError
+    from workflow.selection import NotFoundError
     from workflow.spans import SpanError
     from workflow.stacks import StackError
 
@@ -105,6 +106,7 @@ def _told(error: Exception) -> str | None:
         TelemetryError,
         SampleError,
         SpanError,
+        NotFoundError,
         LocalStackError,
         ConnectionRefusedByBrokerError,
         StackError,

@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from workflow.cli import contract, data, demo, dlq, executions, publish, rejects, stack, sweep
+from workflow.cli import (
+    contract,
+    data,
+    demo,
+    dlq,
+    executions,
+    publish,
+    quarantine,
+    rejects,
+    replay,
+    stack,
+    sweep,
+)
 from workflow.cli.context import Options
 from workflow.target import DEFAULT_STACK, DEFAULT_STATE
 
@@ -41,7 +53,9 @@ def choose_target(
     context.obj = Options(stack_name, region, profile, state)
 
 
-for module in (stack, publish, executions, sweep, data, rejects, dlq, contract, demo):
+for module in (
+    stack, publish, executions, sweep, data, rejects, quarantine, replay, dlq, contract, demo,
+):  # fmt: skip
     module.register(app)
 
 
