@@ -23,6 +23,7 @@ __all__ = ["OUTCOMES_KEPT", "Held", "held", "read_report", "report_page", "with_
 OUTCOMES_KEPT = timedelta(days=90)
 """As the bucket's lifecycle has it; a batch held for longer is in the ledger, and in raw/."""
 READERS = 8
+_ENDS = {"quarantine": "quarantined", "discard": "discarded"}
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,13 @@ class Held:
     batch: Batch
     report: dict[str, Any] | None
     """What Transform and Validate found; ``None`` where it is gone."""
+
+    @property
+    def status(self) -> str:
+        """Of the batch; where its outcomes have expired, as its report has it."""
+        verdict = (self.report or {}).get("verdict")
+        expired = self.batch.status == "staged" and verdict in _ENDS
+        return _ENDS[str(verdict)] if expired else self.batch.status
 
     @property
     def why(self) -> list[str]:

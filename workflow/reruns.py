@@ -48,8 +48,8 @@ class Tally:
         told = ", ".join(
             f"{number:,} {status}" for status, number in sorted(self.by_status.items())
         )
-        noun = "micro-batch" if self.batches == 1 else "micro-batches"
-        return f"{self.batches:,} {noun} of {self.messages:,} messages ({told})"
+        batches = f"{self.batches:,} micro-batch{'es' if self.batches != 1 else ''}"
+        return f"{batches} of {self.messages:,} message{'s' if self.messages != 1 else ''} ({told})"
 
 
 @dataclass(frozen=True)

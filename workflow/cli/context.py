@@ -15,7 +15,16 @@ from rich.console import Console
 
 from workflow.target import DEFAULT_STACK, DEFAULT_STATE, NoStackError, Target
 
-__all__ = ["JsonOption", "Options", "console", "fail", "guard", "print_json", "target_of"]
+__all__ = [
+    "JsonOption",
+    "Options",
+    "console",
+    "counted",
+    "fail",
+    "guard",
+    "print_json",
+    "target_of",
+]
 
 console = Console(highlight=False)
 """For results. Progress and remarks go to :data:`notes`, so that output can be piped."""
@@ -64,6 +73,12 @@ def target_of(options: Options) -> Target:
 def print_json(value: Any) -> None:
     """Print plain data as JSON on standard output."""
     sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 reject``, ``2 rejects``, ``3 micro-batches``."""
+    plural = f"{noun}es" if noun.endswith("ch") else f"{noun}s"
+    return f"{number:,} {noun if number == 1 else plural}"
 
 
 def guard(command: Command) -> Command:

@@ -10,7 +10,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from workflow.cli.context import JsonOption, console, fail, guard, notes, print_json, target_of
+from workflow.cli.context import (
+    JsonOption,
+    console,
+    counted,
+    fail,
+    guard,
+    notes,
+    print_json,
+    target_of,
+)
 from workflow.harmless import harmless
 from workflow.letters import DEAD_LETTERS, QUEUES, RULE_ERRORS, Depth, Letter, depth, peek
 from workflow.redrive import MOST_A_SECOND, Moving, move_back, send_again
@@ -110,7 +119,8 @@ def redrive(
     if _one_of(queue) == RULE_ERRORS and rate is not None:
         raise fail("--rate is SQS's, for dead-letters; the rule's errors are sent one by one")
     found = depth(target, queue)
-    notes.print(f"{found.all:,} messages that {ABOUT[queue]} go back to the telemetry queue.")
+    held = counted(found.all, "message")
+    notes.print(f"To the telemetry queue: {held} that {ABOUT[queue]}.", soft_wrap=True)
     if dry_run or not found.all:
         if as_json:
             print_json({"moved": 0, "to_move": found.all, "left": found.all, "status": "NOTHING"})
@@ -120,7 +130,8 @@ def redrive(
     steps = move_back(target, rate) if queue == DEAD_LETTERS else send_again(target)
     last = Moving(0, found.all, "RUNNING")
     columns = (TextColumn("moving"), BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=notes, transient=True) as progress:
+    shown = notes.is_terminal
+    with Progress(*columns, console=notes, transient=True, disable=not shown) as progress:
         bar = progress.add_task("", total=found.all)
         for last in steps:
             progress.update(bar, completed=last.moved, total=last.to_move or None)
@@ -131,7 +142,7 @@ def _tell_end(last: Moving, *, as_json: bool) -> None:
     if as_json:
         print_json(asdict(last))
     else:
-        console.print(f"{last.moved:,} messages moved")
+        console.print(f"{counted(last.moved, 'message')} moved")
     if last.left:
         notes.print(f"{last.left:,} are not as IoT writes them and stay: `etl dlq list --look 10`.")
     if last.status != "COMPLETED":

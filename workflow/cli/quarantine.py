@@ -9,7 +9,16 @@ from rich.table import Table
 from rich.text import Text
 
 from telemetry.manifest import Purpose
-from workflow.cli.context import JsonOption, console, fail, guard, notes, print_json, target_of
+from workflow.cli.context import (
+    JsonOption,
+    console,
+    counted,
+    fail,
+    guard,
+    notes,
+    print_json,
+    target_of,
+)
 from workflow.cli.rejects import FromOption, ToOption
 from workflow.cli.reruns import (
     ConcurrencyOption,
@@ -159,10 +168,10 @@ def _decide(
     found = [one.batch for one in chosen]
     rows = sum(one.accepted or 0 for one in chosen)
     does = {
-        "release": f"Load {tally(found)}, with up to {rows:,} rows, whatever the checks say.",
-        "discard": f"Give up {tally(found)}: {rows:,} readings will not become rows.",
+        "release": f"Load {tally(found)} whatever the checks say: up to {counted(rows, 'row')}.",
+        "discard": f"Give up {tally(found)}: {counted(rows, 'reading')} will not become rows.",
     }
-    notes.print(does[purpose] if found else "There is nothing to do.")
+    notes.print(does[purpose] if found else "There is nothing to do.", soft_wrap=True)
     if dry_run or not found:
         if as_json:
             print_json([_as_dict(one) for one in chosen])

@@ -15,7 +15,16 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from workflow.cli.context import JsonOption, console, fail, guard, notes, print_json, target_of
+from workflow.cli.context import (
+    JsonOption,
+    console,
+    counted,
+    fail,
+    guard,
+    notes,
+    print_json,
+    target_of,
+)
 from workflow.harmless import harmless
 from workflow.reject_files import Format, as_dict, output, write
 from workflow.rejects import Counts, Reject, Wanted, count, read_rejects
@@ -79,7 +88,8 @@ def counting(title: str) -> Iterator[Callable[[str], None]]:
         TextColumn("{task.fields[told]}"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=notes, transient=True) as progress:
+    shown = notes.is_terminal
+    with Progress(*columns, console=notes, transient=True, disable=not shown) as progress:
         task = progress.add_task(title, total=None, told="")
         yield lambda told: progress.update(task, told=told)
 
@@ -101,7 +111,9 @@ def list_rejects(
     wanted, broken = _wanted(reason, device, batch, start, end), _Broken()
     with counting("reading rejects") as told:
         counts = count(
-            read_rejects(target, wanted, broken=broken, progress=lambda n: told(f"{n:,} objects"))
+            read_rejects(
+                target, wanted, broken=broken, progress=lambda n: told(counted(n, "object"))
+            )
         )
     if as_json:
         print_json(counts.as_dict())
@@ -113,7 +125,7 @@ def list_rejects(
 def _tables(counts: Counts, most: int) -> Group:
     if not counts.rejects:
         return Group("no rejects")
-    total = f"{counts.rejects:,} rejects in {counts.batches:,} micro-batches"
+    total = f"{counted(counts.rejects, 'reject')} in {counted(counts.batches, 'micro-batch')}"
     return Group(
         total,
         _table("reason", counts.by_reason.most_common(), most),
@@ -212,7 +224,8 @@ def export(
     target = target_of(context.obj)
     wanted, broken = _wanted(reason, device, batch, start, end), _Broken()
     written = _export(target, wanted, broken, file, form)  # type: ignore[arg-type]
-    notes.print(f"{written:,} rejects {'printed' if file is None else f'written to {file}'}")
+    where = "printed" if file is None else f"written to {file}"
+    notes.print(f"{counted(written, 'reject')} {where}", soft_wrap=True)
     broken.end()
 
 
@@ -227,7 +240,7 @@ def _export(target: Any, wanted: Wanted, broken: _Broken, file: Path | None, for
         found = read_rejects(target, wanted, broken=broken, progress=reached)
         for written in write(found, out, form):
             if written % 1000 == 0:
-                told(f"{written:,} rejects of {objects:,} objects")
+                told(f"{counted(written, 'reject')} of {counted(objects, 'object')}")
     return written
 
 

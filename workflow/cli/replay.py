@@ -72,10 +72,8 @@ def replay(
     target = target_of(context.obj)
     with counting("looking for batches"):
         found = list(choose(target, choice))
-    notes.print(
-        f"Replay by {_deployed(target)}: {tally(found)}, "
-        f"{concurrency_of(target, concurrency)} at once."
-    )
+    at_once = f", {concurrency_of(target, concurrency)} at once" if found else ""
+    notes.print(f"Replay by {_deployed(target)}: {tally(found)}{at_once}.", soft_wrap=True)
     if dry_run or not found:
         if as_json:
             print_json([batch_as_dict(one) for one in found])
@@ -123,10 +121,11 @@ def backfill(
     notes.print(
         f"Backfill {work.id} of {work.span} by {_deployed(target)}: {whole}; "
         f"{whole.batches - left.batches:,} dealt with already, {left.batches:,} to go, "
-        f"{piece:,} to an execution, {concurrency_of(target, concurrency)} at once."
+        f"{piece:,} to an execution, {concurrency_of(target, concurrency)} at once.",
+        soft_wrap=True,
     )
     if running:
-        notes.print(f"{', '.join(running)} still runs and is followed first.")
+        notes.print(f"{', '.join(running)} still runs and is followed first.", soft_wrap=True)
     if dry_run or not (left.batches or running):
         if as_json:
             told = {"id": work.id, "batches": whole.batches, "left": left.batches}

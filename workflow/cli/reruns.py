@@ -81,7 +81,8 @@ def show_progress(steps: Iterable[Step], total: int) -> list[Execution]:
     """Draw the progress of one execution after the other; all of them as they ended."""
     ended: list[Execution] = []
     before = 0
-    with Progress(*COLUMNS, console=notes, transient=True) as progress:
+    shown = notes.is_terminal
+    with Progress(*COLUMNS, console=notes, transient=True, disable=not shown) as progress:
         bar = progress.add_task("starting", total=total, failed="")
         for step in _noting_the_way_back(steps):
             told = f"{step.failed:,} failed" if step.failed else ""
