@@ -110,8 +110,8 @@ def _message(result: Mapping[str, Any], execution: str) -> str:
             lines.append(f"- and {more} more")
         lines += [
             "Nothing is lost: the batches are in S3. What failed for a while is tried again by the "
-            "sweep; for the rest mend the cause, and load them again (batches that are loaded "
-            "already are left as they are):",
+            "sweep; for the rest mend the cause, and load them again (batches that this contract "
+            "has loaded already are left as they are):",
             f"  etl replay --execution {execution}",
         ]
     return "\n".join(lines)

@@ -20,8 +20,8 @@ FLEET = load_contract(Path("contracts/fleet.toml"))
 Transformed = Callable[..., str]
 
 
-@pytest.fixture
-def target(emulator: EmulatorStack) -> Target:
+def new_target(emulator: EmulatorStack) -> Target:
+    """A target whose stack is nothing but a fresh data bucket."""
     s3, sqs = emulator.client("s3"), emulator.client("sqs")
     bucket = f"data-{uuid.uuid4().hex[:10]}"
     s3.create_bucket(Bucket=bucket)
@@ -30,8 +30,7 @@ def target(emulator: EmulatorStack) -> Target:
     return target
 
 
-@pytest.fixture
-def transformed(target: Target) -> Transformed:
+def transforming(target: Target) -> Transformed:
     """Stages messages as one batch and transforms it; returns the raw key."""
 
     def stage(batch: str, *messages: Any, day: str = "2026/11/23", **members: Any) -> str:
@@ -48,3 +47,13 @@ def transformed(target: Target) -> Transformed:
         return key
 
     return stage
+
+
+@pytest.fixture
+def target(emulator: EmulatorStack) -> Target:
+    return new_target(emulator)
+
+
+@pytest.fixture
+def transformed(target: Target) -> Transformed:
+    return transforming(target)

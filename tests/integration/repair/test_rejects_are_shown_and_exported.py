@@ -81,8 +81,11 @@ def test_what_can_not_be_read_ends_the_command_with_1(etl, target, transformed):
     assert "no rejects" in etl("list", status=1)
 
 
+def test_a_cell_is_cut_before_it_spills_over():
+    assert len(cell("=" * 1_000_000)) <= CELL_CHARACTERS + 1
+
+
 @given(st.one_of(st.text(), st.binary()))
 def test_any_text_is_harmless(sent):
     assert harmless(sent).isprintable()
     assert cell(sent).lstrip()[:1] not in set("=+-@")
-    assert len(cell(sent * 1000)) <= CELL_CHARACTERS + 1
