@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from workflow.executions import execution_arn
-from workflow.reruns import Progress, parts, rerun, watch
+from workflow.reruns import Progress, Tally, parts, rerun, watch
 from workflow.selection import in_span
 from workflow.spans import Span
 from workflow.staged import Batch
@@ -55,6 +55,15 @@ class Backfill:
         """Whether one of its executions has dealt with the batch; what failed is tried again."""
         own = f"{self.id}-"
         return any(o.settled and o.execution.startswith(own) for o in batch.outcomes)
+
+    def tallies(self) -> tuple[Tally, Tally]:
+        """Counts of every batch of the span, and of those that are left."""
+        whole, left = Tally(), Tally()
+        for batch in self.all():
+            whole.add(batch)
+            if not self.has_settled(batch):
+                left.add(batch)
+        return whole, left
 
     def running(self) -> list[str]:
         """Names of its executions that still run: an earlier call was interrupted."""

@@ -116,8 +116,8 @@ def backfill(
     target = target_of(context.obj)
     work = Backfill.of(target, Span.of(start, end))
     with counting("looking for batches"):
-        running, whole = work.running(), tally(work.all())
-        left = tally(work.left())
+        running = work.running()
+        whole, left = work.tallies()
     notes.print(
         f"Backfill {work.id} of {work.span} by {_deployed(target)}: {whole}; "
         f"{whole.batches - left.batches:,} dealt with already, {left.batches:,} to go, "
