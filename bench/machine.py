@@ -12,7 +12,7 @@ import psutil
 
 from local.postgres import binary
 
-__all__ = ["describe"]
+__all__ = ["describe", "processor"]
 
 PACKAGES = (
     *("polars", "psycopg2-binary", "orjson", "pandas", "duckdb", "pyarrow", "sqlalchemy"),
@@ -27,7 +27,7 @@ def describe() -> dict[str, str]:
         [str(binary("postgres")), "--version"], check=True, capture_output=True, text=True
     )
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": str(cores),
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
         "system": f"{platform.system()} {platform.machine()}",
@@ -37,7 +37,7 @@ def describe() -> dict[str, str]:
     }
 
 
-def _processor() -> str:
+def processor() -> str:
     info = Path("/proc/cpuinfo")
     if info.exists():
         for line in info.read_text(encoding="utf-8").splitlines():

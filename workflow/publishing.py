@@ -51,6 +51,8 @@ class FleetPlan:
     seed: int = 1
     name: str = "device"
     """Things are called ``<name>-0001`` and so on."""
+    basic_ingest: bool = False
+    """Publish straight to the rule, past the message broker."""
 
     @property
     def interval(self) -> float:
@@ -70,6 +72,11 @@ def register_devices(
         identities.append(register(iot, name, policy=policy, folder=target.devices_folder))
         told(name)
     return identities
+
+
+def _before_the_topic(target: Target, *, basic_ingest: bool) -> str:
+    """What a device puts before its topic."""
+    return f"{target.outputs['BasicIngestPrefix']}/" if basic_ingest else ""
 
 
 def simulate(
@@ -97,7 +104,8 @@ def simulate(
                 (stack.enter_context(DeviceConnection(broker, identity)), device)
                 for identity, device in zip(identities, devices, strict=True)
             ]
-            _run_fleet(senders, plan, progress)
+            before = _before_the_topic(target, basic_ingest=plan.basic_ingest)
+            _run_fleet(senders, plan, before, progress)
     finally:
         for device in devices:
             truth.add(device.truth)
@@ -107,10 +115,18 @@ def simulate(
 
 
 def _run_fleet(
-    senders: list[tuple[DeviceConnection, SimulatedDevice]], plan: FleetPlan, progress: Progress
+    senders: list[tuple[DeviceConnection, SimulatedDevice]],
+    plan: FleetPlan,
+    before: str,
+    progress: Progress,
 ) -> None:
     sources = [
-        (connection, device_topic(device.contract, device.thing), device.messages(), device)
+        (
+            connection,
+            before + device_topic(device.contract, device.thing),
+            device.messages(),
+            device,
+        )
         for connection, device in senders
     ]
     begin = time.monotonic()
@@ -135,6 +151,7 @@ def publish_file(
     *,
     readings_per_message: int = 1,
     connections: int = 4,
+    basic_ingest: bool = False,
     progress: Progress = lambda _m, _r: None,
 ) -> Receipt:
     """Publish a file of NDJSON, one reading a line, ``.gz`` or plain.
@@ -145,6 +162,7 @@ def publish_file(
     identities = register_devices(target, names)
     publication, started = new_publication("publish")
     messages = readings = 0
+    before = _before_the_topic(target, basic_ingest=basic_ingest)
     try:
         with ExitStack() as stack:
             broker = target.broker()
@@ -156,7 +174,7 @@ def publish_file(
             )
             for payload, count in read_messages(path, contract, readings_per_message):
                 connection, thing = next(senders)
-                connection.publish(device_topic(contract, thing), payload)
+                connection.publish(before + device_topic(contract, thing), payload)
                 messages, readings = messages + 1, readings + count
                 if messages % 50 == 0:
                     progress(messages, readings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import time
 from pathlib import Path
@@ -43,6 +44,22 @@ def test_the_same_file_published_twice_adds_no_row(pipeline: Target, tmp_path: P
     assert twice.rows == once.rows
     assert twice.ledger.unchanged + twice.ledger.duplicates >= 60
     assert twice.problems() == []
+
+
+def test_basic_ingest_brings_the_same_readings_under_the_same_topic(pipeline: Target) -> None:
+    before = account(pipeline)
+    plan = FleetPlan(2, 50, 1, 10, mess=0, seed=8, name="direct", basic_ingest=True)
+    receipt = simulate(pipeline, pipeline.contract, plan)
+    found = account(pipeline)
+    assert found.problems() == []
+    assert found.rows == before.rows + receipt.rows
+    newest = max(
+        pipeline.client("s3").list_objects_v2(Bucket=pipeline.bucket, Prefix="raw/")["Contents"],
+        key=lambda stored: stored["LastModified"],
+    )
+    raw = pipeline.client("s3").get_object(Bucket=pipeline.bucket, Key=newest["Key"])["Body"].read()
+    topics = {json.loads(line)["topic"] for line in gzip.decompress(raw).splitlines()}
+    assert topics <= {"telemetry/fleet/direct-0001", "telemetry/fleet/direct-0002"}
 
 
 def test_an_execution_started_by_hand_has_one_trace_with_every_stage(pipeline: Target) -> None:

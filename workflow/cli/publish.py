@@ -23,6 +23,14 @@ PUBLISHING_COLUMNS = (
 )
 
 
+BasicIngestOption = Annotated[
+    bool,
+    typer.Option(
+        "--basic-ingest", help="Publish to $aws/rules/<rule>/<topic>: no messaging charge on AWS."
+    ),
+]
+
+
 @contextmanager
 def publishing_bar(title: str) -> Iterator[tuple[Progress, object]]:
     """A progress display on standard error."""
@@ -43,6 +51,7 @@ def simulate(
         float, typer.Option(min=0, max=1, help="Share of messages and readings that are messy.")
     ] = 0.02,
     seed: Annotated[int, typer.Option(help="The same seed makes the same mess.")] = 1,
+    basic_ingest: BasicIngestOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Publish a simulated fleet's telemetry, messy on purpose, over MQTT with certificates."""
@@ -56,7 +65,7 @@ def simulate(
             f"contract '{about.name}' has messages of a shape or kind that the simulated fleet "
             "does not know; publish a file of messages with: etl publish FILE"
         )
-    plan = FleetPlan(devices, rate, duration, readings, mess, seed)
+    plan = FleetPlan(devices, rate, duration, readings, mess, seed, basic_ingest=basic_ingest)
     with publishing_bar(f"{devices} devices publish") as (bar, task):
         receipt = run_fleet(
             target,
@@ -77,6 +86,7 @@ def publish(
         int, typer.Option("--readings", min=1, help="Readings (lines) put into one message.")
     ] = 1,
     connections: Annotated[int, typer.Option(min=1, help="MQTT connections.")] = 4,
+    basic_ingest: BasicIngestOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Publish a file over MQTT: each line one reading, one or several to a message."""
@@ -96,6 +106,7 @@ def publish(
             file,
             readings_per_message=readings,
             connections=connections,
+            basic_ingest=basic_ingest,
             progress=lambda m, r: bar.update(task, sent=f"{m:,} messages, {r:,} readings"),  # type: ignore[arg-type]
         )
     tell_receipt(receipt, as_json=as_json)

@@ -17,7 +17,7 @@ from telemetry.contract import Contract
 from workflow.inventory import FUNCTIONS
 from workflow.settings import DeploySettings
 from workflow.template.compute import add_compute
-from workflow.template.ingest import add_ingest
+from workflow.template.ingest import BASIC_INGEST, add_ingest
 from workflow.template.orchestration import add_orchestration
 from workflow.template.parameters import add_conditions, add_parameters
 from workflow.template.policies import GOES_WITH_THE_STACK
@@ -98,6 +98,7 @@ def _add_outputs(template: Template, contract: Contract) -> None:
         "DeviceGroupName": Sub("${AWS::StackName}-devices"),
         "ProbeThingName": Ref("ProbeThing"),
         "TopicFilter": contract.topic,
+        "BasicIngestPrefix": Sub(BASIC_INGEST),
         "ContractName": contract.name,
         "ContractDigest": contract.digest,
         "LoaderSecretArn": GetAtt("LoaderSecret", "Id"),

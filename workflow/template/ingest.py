@@ -24,7 +24,7 @@ from workflow.template.policies import (
     service_role,
 )
 
-__all__ = ["RULE_SELECT", "add_ingest", "device_topic"]
+__all__ = ["BASIC_INGEST", "RULE_SELECT", "add_ingest", "device_topic"]
 
 RULE_SELECT = (
     "SELECT encode(*, 'base64') AS payload, topic() AS topic, clientid() AS client_id, "
@@ -36,6 +36,8 @@ RETENTION_SECONDS = 14 * 24 * 60 * 60
 # A message that could not be staged ten times never will be; fewer would divert messages while S3
 # or Step Functions is away.
 RECEIVES_BEFORE_DEAD_LETTER = 10
+BASIC_INGEST = "$aws/rules/${TopicRule}"
+"""For ``Fn::Sub``: what a device puts before its topic to pay for no messaging."""
 THING_NAME = "${!iot:Connection.Thing.ThingName}"
 IOT_ARN = "arn:${AWS::Partition}:iot:${AWS::Region}:${AWS::AccountId}:"
 
@@ -109,7 +111,7 @@ def _add_devices(template: Template, contract: Contract) -> None:
                     Sub(f"{IOT_ARN}client/{THING_NAME}"),
                     Bool={"iot:Connection.Thing.IsAttached": ["true"]},
                 ),
-                allow(["iot:Publish"], Sub(f"{IOT_ARN}topic/{device_topic(contract.topic)}")),
+                allow(["iot:Publish"], _publishing(device_topic(contract.topic))),
             ),
         )
     )
@@ -125,6 +127,17 @@ def _add_devices(template: Template, contract: Contract) -> None:
     template.add_resource(
         iot.Thing("ProbeThing", ThingName=Sub("${AWS::StackName}-probe")),
     )
+
+
+def _publishing(topic: str) -> list[Sub]:
+    """The same topic by two ways: through the message broker, and straight to the rule.
+
+    Basic Ingest (``$aws/rules/<rule>/<topic>``) carries no messaging charge, and ``topic()`` in the
+    rule is without the prefix
+    (https://docs.aws.amazon.com/iot/latest/developerguide/iot-basic-ingest.html, read 2026-11).
+    The rule's ``FROM`` isn't asked then, so only this policy ties a device to its own topic.
+    """
+    return [Sub(f"{IOT_ARN}topic/{way}{topic}") for way in ("", f"{BASIC_INGEST}/")]
 
 
 def _add_rule(template: Template, contract: Contract) -> None:

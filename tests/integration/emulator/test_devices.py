@@ -27,7 +27,10 @@ POLICY = {
         {
             "Effect": "Allow",
             "Action": "iot:Publish",
-            "Resource": "arn:aws:iot:us-east-1:000000000000:topic/telemetry/fleet/${iot:Connection.Thing.ThingName}",
+            "Resource": [
+                f"arn:aws:iot:us-east-1:000000000000:topic/{way}telemetry/fleet/${{iot:Connection.Thing.ThingName}}"
+                for way in ("", "$aws/rules/*/")
+            ],
         },
     ],
 }
@@ -157,8 +160,9 @@ def test_a_device_that_publishes_to_anothers_topic_is_disconnected(device):
     assert not device.acknowledged.is_set()
 
 
-@pytest.mark.parametrize("payload", [b'{"a": 1}', b"{broken", b"\x00\xff\xfe", b""])
-def test_a_rule_carries_any_payload_to_the_queue_byte_for_byte(emulator, device, payload):
+@pytest.fixture
+def ruled(emulator, device):
+    """A rule over the device's topic: its name, and the queue it writes to."""
     sqs, iot = emulator.client("sqs"), emulator.client("iot")
     unique = uuid.uuid4().hex[:8]
     queue = sqs.create_queue(QueueName=f"rule-{unique}")["QueueUrl"]
@@ -177,11 +181,37 @@ def test_a_rule_carries_any_payload_to_the_queue_byte_for_byte(emulator, device,
         ruleName=f"r_{unique}",
         topicRulePayload={"sql": sql, "awsIotSqlVersion": "2016-03-23", "actions": [action]},
     )
+    return f"r_{unique}", queue
+
+
+def _body_of_the_one_message(emulator, queue):
+    sqs = emulator.client("sqs")
+    (message,) = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=5)["Messages"]
+    return json.loads(message["Body"])
+
+
+@pytest.mark.parametrize("payload", [b'{"a": 1}', b"{broken", b"\x00\xff\xfe", b""])
+def test_a_rule_carries_any_payload_to_the_queue_byte_for_byte(emulator, device, ruled, payload):
     assert device.connect()
     before = int(time.time() * 1000)
     device.client.publish(f"telemetry/fleet/{device.name}", payload, qos=1)
-    (message,) = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=5)["Messages"]
-    body = json.loads(message["Body"])
+    body = _body_of_the_one_message(emulator, ruled[1])
     assert base64.b64decode(body["payload"]) == payload
     assert (body["topic"], body["client_id"]) == (f"telemetry/fleet/{device.name}", device.name)
     assert before - 1000 <= body["received_at"] <= int(time.time() * 1000) + 1000
+
+
+def test_basic_ingest_reaches_the_rule_and_its_topic_has_no_prefix(emulator, device, ruled):
+    rule, queue = ruled
+    assert device.connect()
+    topic = f"telemetry/fleet/{device.name}"
+    device.client.publish(f"$aws/rules/{rule}/{topic}", b"{}", qos=1)
+    body = _body_of_the_one_message(emulator, queue)
+    assert (body["topic"], body["client_id"]) == (topic, device.name)
+
+
+def test_basic_ingest_of_anothers_topic_ends_the_connection(device, ruled):
+    assert device.connect()
+    device.client.publish(f"$aws/rules/{ruled[0]}/telemetry/fleet/another", b"{}", qos=1)
+    assert device.ended.wait(5)
+    assert not device.acknowledged.is_set()

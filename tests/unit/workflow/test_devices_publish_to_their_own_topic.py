@@ -32,5 +32,7 @@ def test_a_device_may_connect_as_itself_and_publish_its_own_readings(resources):
     assert connect["Resource"]["Fn::Sub"].endswith(f":client/{THING}")
     assert connect["Condition"] == {"Bool": {"iot:Connection.Thing.IsAttached": ["true"]}}
     assert publish["Action"] == ["iot:Publish"]
-    assert publish["Resource"]["Fn::Sub"].endswith(f":topic/telemetry/golden/{THING}")
+    through_the_broker, to_the_rule = (one["Fn::Sub"] for one in publish["Resource"])
+    assert through_the_broker.endswith(f":topic/telemetry/golden/{THING}")
+    assert to_the_rule.endswith(f":topic/$aws/rules/${{TopicRule}}/telemetry/golden/{THING}")
     assert "Subscribe" not in json.dumps(document)

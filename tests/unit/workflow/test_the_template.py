@@ -30,6 +30,7 @@ OUTPUTS_THE_CLI_READS = {
     "LoaderSecretArn",
     "MigrateFunctionName",
     "TopicFilter",
+    "BasicIngestPrefix",
     "RuleErrorQueueUrl",
 }
 
