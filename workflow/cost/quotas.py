@@ -1,0 +1,38 @@
+"""AWS's quotas that a growing pipeline meets, ``quotas.toml``."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+__all__ = ["Quota", "quota", "quotas"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quota:
+    """One limit."""
+
+    key: str
+    what: str
+    most: float
+    unit: str
+    raised: bool
+    """Whether AWS raises it on request."""
+    moves: str
+    """What of ours moves the load under it."""
+    page: str
+    checked: str
+
+
+@cache
+def quotas() -> dict[str, Quota]:
+    """The table, by key."""
+    table = tomllib.loads(Path(__file__).with_name("quotas.toml").read_text(encoding="utf-8"))
+    return {key: Quota(key=key, **fields) for key, fields in table.items()}
+
+
+def quota(key: str) -> Quota:
+    """The quota of that key. Raises ``KeyError`` where there is none."""
+    return quotas()[key]
