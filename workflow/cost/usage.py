@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from workflow.cost.batches import Batches, batches_of, body_bytes, payload_bytes
@@ -82,9 +82,9 @@ def monthly_use(fleet: Fleet, pipeline: Pipeline) -> list[Use]:
         *_workflow(pipeline, batches),
         *_requests(pipeline, batches),
         *_sweep(batches),
-        *_storage(pipeline, batches),
+        *_storage(fleet, pipeline, batches),
         *_logs(pipeline, batches),
-        *_fixed(pipeline),
+        *_fixed(),
     ]
 
 
@@ -193,11 +193,13 @@ def _sweep(batches: Batches) -> Iterator[Use]:
     yield Use("schedules", sweeps, "fixed")
 
 
-def _storage(pipeline: Pipeline, batches: Batches) -> Iterator[Use]:
+def _storage(fleet: Fleet, pipeline: Pipeline, batches: Batches) -> Iterator[Use]:
     """Of the objects of ``months_kept`` months, as lifecycle rules leave them in the last one."""
     size, number = (batches.messages, batches.readings), _a_month(batches.rate)
     months = pipeline.months_kept
-    raw = object_bytes("raw", *size)
+    # Longer names and numbers make payload and raw object longer alike.
+    raw = object_bytes("raw", *size) * payload_bytes(fleet)
+    raw /= payload_bytes(replace(fleet, reading_bytes=None))
     raw_gb = raw * number / GB
     if raw < SMALL_OBJECT:
         yield Use("s3_standard", raw_gb * months, "storage")
@@ -226,8 +228,7 @@ def _logs(pipeline: Pipeline, batches: Batches) -> Iterator[Use]:
         yield Use("logs_stored", size, group)  # type: ignore[arg-type]
 
 
-def _fixed(pipeline: Pipeline) -> Iterator[Use]:
-    del pipeline
+def _fixed() -> Iterator[Use]:
     yield Use("metrics", METRICS, "fixed")
     yield Use("alarms", ALARMS, "fixed")
     yield Use("dashboards", DASHBOARDS, "fixed")
