@@ -9,6 +9,7 @@ import typer
 
 from workflow.cli import (
     contract,
+    cost,
     data,
     demo,
     dlq,
@@ -54,7 +55,7 @@ def choose_target(
 
 
 for module in (
-    stack, publish, executions, sweep, data, rejects, quarantine, replay, dlq, contract, demo,
+    stack, publish, executions, sweep, data, rejects, quarantine, replay, dlq, contract, cost, demo,
 ):  # fmt: skip
     module.register(app)
 

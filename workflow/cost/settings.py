@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from workflow.settings import DefinitionSettings, DeploySettings
+from workflow.settings import DeploySettings
 from workflow.template.compute import QUEUE_BATCH_SIZE, QUEUE_PARALLELISM
 
 __all__ = ["SECONDS_A_MONTH", "Fleet", "Pipeline", "Trigger"]
@@ -65,7 +65,8 @@ class Pipeline:
     batch_messages: int = 50_000
     batch_bytes: int = 64 << 20
     """``BATCH_MESSAGES``, ``BATCH_BYTES``: when Extract closes a micro-batch."""
-    map_concurrency: int = DefinitionSettings.max_concurrency
+    map_concurrency: int = 10
+    """Batches of one execution in flight at once, as deployed by default."""
     months_kept: int = 12
     """How long raw, clean and rejected objects are kept: the bill is that of the month after."""
     database_writers: int = 2

@@ -53,7 +53,7 @@ OBJECTS_A_KEY_REQUEST = 100
 (https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-key.html, read 2026-11)."""
 POLL_SECONDS = 20.0
 """The queue's poller waits so long for a first message."""
-SWEEPS_A_DAY, SWEEP_DAYS, SWEEP_GB, LIST_KEYS = 96, 15, 0.25, 1_000
+SWEEPS_A_DAY, SWEEP_DAYS, SWEEP_GB, LIST_KEYS = 96, 15, 0.5, 1_000
 """The sweep lists raw/ and outcomes/ of so many days."""
 SWEEP_SECONDS_A_LIST = 0.1
 METRICS, ALARMS, DASHBOARDS, SECRETS, MAILS = 30, 12, 1, 2, 100
@@ -185,10 +185,14 @@ def _count(calls: list[dict[str, float]], *operations: str) -> float:
 
 def _sweep(batches: Batches) -> Iterator[Use]:
     keys = batches.rate * 86_400 * SWEEP_DAYS * 2
-    lists = keys / LIST_KEYS + 2 * SWEEP_DAYS
     sweeps = SWEEPS_A_DAY * MONTH_DAYS
-    yield Use("s3_put", sweeps * lists, "readings")
-    yield Use("lambda_seconds", sweeps * lists * SWEEP_SECONDS_A_LIST * SWEEP_GB, "readings")
+    groups: tuple[tuple[float, Group], ...] = (
+        (keys / LIST_KEYS, "readings"),
+        (2 * SWEEP_DAYS, "fixed"),
+    )
+    for lists, group in groups:
+        yield Use("s3_put", sweeps * lists, group)
+        yield Use("lambda_seconds", sweeps * lists * SWEEP_SECONDS_A_LIST * SWEEP_GB, group)
     yield Use("lambda_requests", sweeps, "fixed")
     yield Use("schedules", sweeps, "fixed")
 
@@ -223,9 +227,10 @@ def _logs(pipeline: Pipeline, batches: Batches) -> Iterator[Use]:
     execution += PARENT_EVENTS * EVENT_BYTES
     told = _a_month(batches.rate) * batch + _a_month(batches.executions) * execution
     idle = _a_month(batches.idle_executions) * PARENT_EVENTS / 2 * EVENT_BYTES
-    for size, group in ((told / GB, "readings"), (idle / GB, "fixed")):
-        yield Use("logs_ingested", size, group)  # type: ignore[arg-type]
-        yield Use("logs_stored", size, group)  # type: ignore[arg-type]
+    groups: tuple[tuple[float, Group], ...] = ((told / GB, "readings"), (idle / GB, "fixed"))
+    for size, group in groups:
+        yield Use("logs_ingested", size, group)
+        yield Use("logs_stored", size, group)
 
 
 def _fixed() -> Iterator[Use]:
