@@ -25,6 +25,8 @@ from workflow.cost.page_text import (
     ASSUMED,
     BASIC_INGEST,
     INTRODUCTION,
+    PARTS,
+    QUOTAS,
     REACH,
     SCALE,
     SOURCES,
@@ -41,6 +43,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "cost.md"
 TRIGGERS: tuple[Trigger, ...] = ("queue", "schedule")
 SCALES = (10, 100, 1_000, 10_000, 100_000, 1_000_000)
 MESSAGES = (1, 10, 50, 100, 200, 500)
+NEVER_MET = {"iot_connection", "map_concurrency"}
+"""Each device here has one reading a second, and an execution of the trigger one batch."""
 COMPACT = 85.0
 """Bytes of a reading with short names, such as a contract of rows takes."""
 Table = Sequence[Sequence[str]]
@@ -60,6 +64,7 @@ def page() -> str:
         "## Dollars by scale\n",
         _by_scale(),
         _both(),
+        PARTS,
         "## By service\n",
         _by_service(),
         "## What batching on the device and Basic Ingest save\n",
@@ -80,7 +85,7 @@ def page() -> str:
         _needed(50),
         "The same with one reading a message, beyond the quotas that AWS begins with:\n",
         _needed(1),
-        "### The quotas\n",
+        QUOTAS,
         _quotas(),
         "## Database and network\n",
         _optional(),
@@ -290,29 +295,48 @@ def _needed(each: int) -> str:
                 str(outcome.pipeline.database_writers),
                 "yes" if outcome.keeps_up else "**no**",
                 count(outcome.concurrency),
+                count(outcome.connections),
                 count(outcome.in_flight),
                 f"{outcome.starts:.1f}",
                 "; ".join(over) or "-",
             ]
         )
     head = ["readings/s", "MaximumConcurrency", "database writers", "keeps up", "Lambda at once"]
-    return _table([*head, "messages in flight", "executions/s", "quotas met"], rows)
+    head += ["connections", "messages in flight", "executions/s", "quotas met"]
+    return _table(head, rows)
+
+
+def _met_at() -> dict[str, list[str]]:
+    """Readings a second at which each quota is met, drawn on from the largest simulated fleet."""
+    found: dict[str, list[str]] = {key: [] for key in quotas()}
+    for each in (50, 1):
+        outcome = fitted(fleet(SCALES[-1], readings_per_message=each), Pipeline())
+        shares = outcome.quotas()
+        for key, texts in found.items():
+            texts.append("-" if key in NEVER_MET else _about(SCALES[-1] / shares[key]))
+    return found
+
+
+def _about(rate: float) -> str:
+    """Two digits, as that is what it is good for."""
+    return f"{float(f'{rate:.2g}'):,.0f}"
 
 
 def _quotas() -> str:
+    met = _met_at()
     rows = [
         [
             f"[{one.what}]({one.page})",
             f"{count(one.most)} {one.unit}",
+            *met[one.key],
             "yes" if one.raised else "no",
             one.moves,
             one.checked,
         ]
         for one in quotas().values()
     ]
-    return _table(
-        ["quota", "default", "AWS raises it", "what of ours moves the load", "checked"], rows
-    )
+    head = ["quota", "default", "met at, 50 a message", "met at, 1 a message", "AWS raises it"]
+    return _table([*head, "what of ours moves the load", "checked"], rows)
 
 
 def _optional() -> str:

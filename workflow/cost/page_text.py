@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-__all__ = ["ASSUMED", "BASIC_INGEST", "INTRODUCTION", "REACH", "SCALE", "SOURCES"]
+__all__ = [
+    "ASSUMED",
+    "BASIC_INGEST",
+    "INTRODUCTION",
+    "PARTS",
+    "QUOTAS",
+    "REACH",
+    "SCALE",
+    "SOURCES",
+]
 
 INTRODUCTION = """\
 # What it costs, and how far it goes
@@ -15,6 +24,19 @@ works out the same for your fleet.
 Unless a table says otherwise, each device has one reading a second, is always connected, and puts
 50 readings of `contracts/fleet.toml` into a message; objects in S3 are kept for a year, and the
 bill is that of the month after.
+"""
+PARTS = """\
+*The pipeline* is all that grows with batches and messages: queue, functions, workflow, requests to
+S3, logs, traces. *Fixed* is what an idle stack costs: key, secrets, metrics, alarms, dashboard,
+polling, the sweep's empty rounds. The schedule's rows end where one drain a minute no longer takes
+what comes.
+"""
+QUOTAS = """\
+### The quotas
+
+Where each is met, in readings a second, drawn on in a straight line from the simulated million,
+with the trigger and database fitted to it. The fleets here never get near a connection's limit; a
+gateway that sends for many devices may.
 """
 REACH = """\
 A message of up to 5 KB costs as much as an empty one, so few readings in many messages is the

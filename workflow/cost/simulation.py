@@ -117,6 +117,8 @@ class Outcome:
     """Seconds from a batch's oldest message to its rows."""
     concurrency: int = 0
     """Most function calls at once, those that had to wait included."""
+    connections: int = 0
+    """Most Loads at once: each has a connection of its own."""
     in_flight: float = 0.0
     """Most messages received and not deleted."""
     starts: float = 0.0
@@ -202,6 +204,7 @@ class _Run:
         self.outcome = Outcome(fleet, pipeline, seconds)
         self.calls = Places(self.clock, quota("lambda_concurrency").most)
         self.writers = Places(self.clock, pipeline.database_writers)
+        self.loads = Places(self.clock, float("inf"))
         # Without a window, a batch is as large as it can be.
         self.largest = batches_of(fleet, replace(pipeline, window_seconds=float("inf"))).messages
         self.usual = batches_of(fleet, pipeline).messages
@@ -228,6 +231,7 @@ class _Run:
         outcome.backlog = self._waiting()
         outcome.loaded_share = self.loaded_late / (self.fleet.messages * seconds / 2)
         outcome.concurrency = self.calls.most
+        outcome.connections = self.loads.most
         outcome.starts = self.started / seconds
         states = self.started * BUSY_STATES[self.pipeline.trigger]
         outcome.transitions = (states + self.children * CHILD_TRANSITIONS) / seconds
@@ -364,6 +368,7 @@ class _Run:
 
         def written() -> None:
             self.writers.give()
+            self.loads.give()
             self.calls.give()
             then()
 
@@ -373,4 +378,4 @@ class _Run:
         def begin() -> None:
             self.clock.after(around, lambda: self.writers.take(write))
 
-        self.calls.take(begin)
+        self.calls.take(lambda: self.loads.take(begin))

@@ -45,7 +45,8 @@ CHILD_EVENTS, PARENT_EVENTS, EVENT_BYTES = 17, 30, 1_000
 """Logged at level ALL with data; the size is assumed."""
 MAP_PUTS = 4
 """The manifest of the batches, and what the map's ResultWriter leaves."""
-MAP_GETS = 1
+MAP_GETS = 2
+"""The map and Summarize read the manifest."""
 TRACES = 2
 """Of an execution: its own, and that of what started it. AWS samples more than one a second."""
 OBJECTS_A_KEY_REQUEST = 100
