@@ -10,9 +10,10 @@ from rich.table import Table
 
 from workflow.cli.context import JsonOption, console, fail, guard, print_json
 from workflow.cost.bill import AIM, Bill, bill
+from workflow.cost.outcome import Outcome
 from workflow.cost.prices import AS_OF, REGION
 from workflow.cost.settings import Fleet, Pipeline, Trigger
-from workflow.cost.simulation import Outcome, simulate
+from workflow.cost.simulation import simulate
 from workflow.cost.telling import (
     as_data,
     count,

@@ -6,13 +6,12 @@ A test makes the page anew and compares.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from workflow.cost import usage
 from workflow.cost.batches import drain_capacity, payload_bytes
-from workflow.cost.bill import AIM, DATABASE_GB, ENDPOINTS, ZONES, Bill, bill, optional
+from workflow.cost.bill import AIM, DATABASE_GB, ENDPOINTS, ZONES, bill, optional
 from workflow.cost.durations import (
     S3_SECONDS,
     SQS_SECONDS,
@@ -21,6 +20,7 @@ from workflow.cost.durations import (
     database_seconds,
     measured,
 )
+from workflow.cost.page_scale import SCALES, TRIGGERS, fleet, met_quotas, needed, simulated, table
 from workflow.cost.page_text import (
     ASSUMED,
     BASIC_INGEST,
@@ -32,27 +32,17 @@ from workflow.cost.page_text import (
     SOURCES,
 )
 from workflow.cost.prices import AS_OF, prices
-from workflow.cost.quotas import quotas
-from workflow.cost.settings import Fleet, Pipeline, Trigger
-from workflow.cost.simulation import Outcome, fitted, simulate
-from workflow.cost.telling import count, dollars, held_up_by, nearest_quota, small
+from workflow.cost.settings import Fleet, Pipeline
+from workflow.cost.simulation import simulate
+from workflow.cost.telling import count, dollars, small
+from workflow.settings import DeploySettings
 
 __all__ = ["PAGE", "main", "page"]
 
 PAGE = Path(__file__).parents[2] / "docs" / "cost.md"
-TRIGGERS: tuple[Trigger, ...] = ("queue", "schedule")
-SCALES = (10, 100, 1_000, 10_000, 100_000, 1_000_000)
 MESSAGES = (1, 10, 50, 100, 200, 500)
-NEVER_MET = {"iot_connection", "map_concurrency"}
-"""Each device here has one reading a second, and an execution of the trigger one batch."""
 COMPACT = 85.0
 """Bytes of a reading with short names, such as a contract of rows takes."""
-Table = Sequence[Sequence[str]]
-
-
-def fleet(rate: float, **options: object) -> Fleet:
-    """Of devices that each have one reading a second."""
-    return Fleet(rate=float(rate), devices=int(rate), **options)  # type: ignore[arg-type]
 
 
 def page() -> str:
@@ -78,15 +68,16 @@ def page() -> str:
             database=count(1 / database_seconds(0, 1_000_000) * 1_000_000),
             drain=count(drain_capacity(fleet(1_000), Pipeline(trigger="schedule")) * 50),
         ),
-        _simulated("queue"),
+        simulated("queue"),
         "The same with the schedule:\n",
-        _simulated("schedule"),
-        "What it takes to keep up, with the queue trigger, all else as it is:\n",
-        _needed(50),
+        simulated("schedule"),
+        "What it takes to keep up, with the queue trigger, all else as it is. As deployed, "
+        f"`LoaderConnections` allows\n{DeploySettings.loader_connections} connections.\n",
+        needed(50),
         "The same with one reading a message, beyond the quotas that AWS begins with:\n",
-        _needed(1),
+        needed(1),
         QUOTAS,
-        _quotas(),
+        met_quotas(),
         "## Database and network\n",
         _optional(),
         "## What was measured\n",
@@ -106,12 +97,6 @@ def page() -> str:
         _prices(),
     ]
     return "\n".join(parts)
-
-
-def _table(head: Sequence[str], rows: Table) -> str:
-    """Markdown; all columns but the first to the right."""
-    lines = [" | ".join(head), " | ".join(["---", *["---:"] * (len(head) - 1)])]
-    return "".join(f"| {line} |\n" for line in [*lines, *(" | ".join(row) for row in rows)])
 
 
 def _reading_bytes() -> float:
@@ -134,7 +119,7 @@ def _key_figures() -> str:
                 made = bill(fleet(rate, basic_ingest=basic), pipeline)
                 name = trigger + (", Basic Ingest" if basic else "")
                 rows.append([count(rate), name, dollars(made.dollars()), small(made.a_million())])
-    return _table(["readings/s", "trigger", "a month", "a million readings"], rows)
+    return table(["readings/s", "trigger", "a month", "a million readings"], rows)
 
 
 def _both() -> str:
@@ -160,7 +145,7 @@ def _by_scale() -> str:
             made = bill(fleet(rate), pipeline)
             parts = [small(made.a_million(group)) for group in groups]
             rows.append([count(rate), pipeline.trigger, *parts, f"**{small(made.a_million())}**"])
-    return _table([*head, "storage", "fixed", "all"], rows)
+    return table([*head, "storage", "fixed", "all"], rows)
 
 
 def _by_service() -> str:
@@ -175,7 +160,7 @@ def _by_service() -> str:
         for name, _ in made[2].services()
     ]
     rows.append(["**all, a month**", *(f"**{dollars(one.dollars())}**" for one in made)])
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _batching() -> str:
@@ -202,7 +187,7 @@ def _batching() -> str:
         "Basic Ingest",
         "saved at 10,000/s",
     ]
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _settings() -> str:
@@ -245,7 +230,7 @@ def _settings() -> str:
         "the pipeline",
         "storage, a year",
     ]
-    return _table([*head, "together", f"under ${AIM}"], rows)
+    return table([*head, "together", f"under ${AIM}"], rows)
 
 
 def _example() -> str:
@@ -263,82 +248,6 @@ def _example() -> str:
     return f"```\n$ {command}\n{text}\n```\n"
 
 
-def _simulated(trigger: Trigger) -> str:
-    rows = []
-    for rate in SCALES:
-        outcome = simulate(fleet(rate), Pipeline(trigger=trigger))
-        made: Bill = bill(outcome.fleet, outcome.pipeline)
-        rows.append(
-            [
-                count(rate),
-                count(made.batches.readings),
-                f"yes, {outcome.lag:.0f} s behind" if outcome.keeps_up else "**no**",
-                count(outcome.concurrency),
-                f"{outcome.database_busy:.0%}",
-                held_up_by(outcome) or "-",
-                nearest_quota(outcome),
-            ]
-        )
-    head = ["readings/s", "readings a batch", "keeps up", "Lambda at once", "database busy"]
-    return _table([*head, "held up by", "AWS's nearest quota"], rows)
-
-
-def _needed(each: int) -> str:
-    rows = []
-    for rate in SCALES[3:]:
-        outcome: Outcome = fitted(fleet(rate, readings_per_message=each), Pipeline())
-        over = [quotas()[key].what for key, share in outcome.quotas().items() if share >= 0.995]
-        rows.append(
-            [
-                count(rate),
-                str(outcome.pipeline.pollers),
-                str(outcome.pipeline.database_writers),
-                "yes" if outcome.keeps_up else "**no**",
-                count(outcome.concurrency),
-                count(outcome.connections),
-                count(outcome.in_flight),
-                f"{outcome.starts:.1f}",
-                "; ".join(over) or "-",
-            ]
-        )
-    head = ["readings/s", "MaximumConcurrency", "database writers", "keeps up", "Lambda at once"]
-    head += ["connections", "messages in flight", "executions/s", "quotas met"]
-    return _table(head, rows)
-
-
-def _met_at() -> dict[str, list[str]]:
-    """Readings a second at which each quota is met, drawn on from the largest simulated fleet."""
-    found: dict[str, list[str]] = {key: [] for key in quotas()}
-    for each in (50, 1):
-        outcome = fitted(fleet(SCALES[-1], readings_per_message=each), Pipeline())
-        shares = outcome.quotas()
-        for key, texts in found.items():
-            texts.append("-" if key in NEVER_MET else _about(SCALES[-1] / shares[key]))
-    return found
-
-
-def _about(rate: float) -> str:
-    """Two digits, as that is what it is good for."""
-    return f"{float(f'{rate:.2g}'):,.0f}"
-
-
-def _quotas() -> str:
-    met = _met_at()
-    rows = [
-        [
-            f"[{one.what}]({one.page})",
-            f"{count(one.most)} {one.unit}",
-            *met[one.key],
-            "yes" if one.raised else "no",
-            one.moves,
-            one.checked,
-        ]
-        for one in quotas().values()
-    ]
-    head = ["quota", "default", "met at, 50 a message", "met at, 1 a message", "AWS raises it"]
-    return _table([*head, "what of ours moves the load", "checked"], rows)
-
-
 def _optional() -> str:
     rows = [
         [
@@ -353,7 +262,7 @@ def _optional() -> str:
         "endpoints (S3's gateway endpoint is free) or a NAT gateway: one or the other. None of it "
         "is in the figures above.\n"
     )
-    return _table(["part", "a month", "dollars a month"], rows) + text
+    return table(["part", "a month", "dollars a month"], rows) + text
 
 
 def _measured() -> str:
@@ -362,7 +271,7 @@ def _measured() -> str:
         seconds = [billed_seconds(name, n, 50 * n, Pipeline()) for n in (20, 200, 600)]
         rows.append([name, *(f"{one:.2f} s" for one in seconds)])
     head = ["billed seconds of a call", "1,000 readings", "10,000 readings", "30,000 readings"]
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _prices() -> str:
@@ -376,7 +285,7 @@ def _prices() -> str:
         ]
         for one in prices().values()
     ]
-    return _table(["what", "dollars", "for", "checked", "against"], rows)
+    return table(["what", "dollars", "for", "checked", "against"], rows)
 
 
 def main() -> None:

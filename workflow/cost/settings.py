@@ -65,8 +65,8 @@ class Pipeline:
     batch_messages: int = 50_000
     batch_bytes: int = 64 << 20
     """``BATCH_MESSAGES``, ``BATCH_BYTES``: when Extract closes a micro-batch."""
-    map_concurrency: int = 10
-    """Batches of one execution in flight at once, as deployed by default."""
+    map_concurrency: int = DeploySettings.max_concurrency
+    """Batches of one execution in flight at once; template parameter ``MaxConcurrency``."""
     months_kept: int = 12
     """How long raw, clean and rejected objects are kept: the bill is that of the month after."""
     database_writers: int = 2

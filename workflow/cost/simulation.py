@@ -16,20 +16,18 @@ back-off, slow neighbours) is not in here.
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import random
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from workflow.cost.batches import batches_of, drain_capacity
 from workflow.cost.durations import billed_seconds, database_seconds
+from workflow.cost.events import Action, Clock, Places
+from workflow.cost.outcome import Outcome
 from workflow.cost.quotas import quota
 from workflow.cost.settings import Fleet, Pipeline
 from workflow.cost.usage import BUSY_STATES, CHILD_TRANSITIONS, STATE_SECONDS
 
-__all__ = ["Outcome", "fitted", "simulate"]
+__all__ = ["fitted", "simulate"]
 
 SPREAD = 0.15
 """Standard deviation of a duration, as a share of it."""
@@ -41,118 +39,6 @@ BUSY = 0.9
 """Share of its time from which a part is what holds the others up."""
 LONGEST_DRAIN = 0.8
 """Of the period: deleting and staging take some of it too."""
-KEEPING_UP = 0.97
-"""Share of what came in the second half that must have been loaded in it."""
-
-Action = Callable[[], None]
-
-
-class Clock:
-    """Does things in order of time."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self._due: list[tuple[float, int, Action]] = []
-        self._order = itertools.count()
-
-    def after(self, seconds: float, action: Action) -> None:
-        """``action`` so many seconds from now."""
-        heapq.heappush(self._due, (self.now + seconds, next(self._order), action))
-
-    def run(self, until: float) -> None:
-        """Everything that is due before then."""
-        while self._due and self._due[0][0] <= until:
-            self.now, _, action = heapq.heappop(self._due)
-            action()
-
-
-class Places:
-    """So many places, taken in the order of asking; knows how many were in use or asked for."""
-
-    def __init__(self, clock: Clock, number: float) -> None:
-        self._clock, self._number = clock, number
-        self._waiting: deque[Action] = deque()
-        self.used = self.most = 0
-        self._held = self._since = 0.0
-
-    @property
-    def held_seconds(self) -> float:
-        """Places times seconds in use until now."""
-        return self._held + self.used * (self._clock.now - self._since)
-
-    def take(self, then: Action) -> None:
-        """``then`` runs once there is a place, which it holds until :meth:`give`."""
-        if self.used < self._number:
-            self._tally(1)
-            then()
-        else:
-            self._waiting.append(then)
-        self.most = max(self.most, self.used + len(self._waiting))
-
-    def give(self) -> None:
-        """A place is free again."""
-        if self._waiting:
-            self._waiting.popleft()()
-        else:
-            self._tally(-1)
-
-    def _tally(self, more: int) -> None:
-        self._held, self._since = self.held_seconds, self._clock.now
-        self.used += more
-
-
-@dataclass
-class Outcome:
-    """What was seen."""
-
-    fleet: Fleet
-    pipeline: Pipeline
-    seconds: float
-    """Simulated."""
-    loaded_share: float = 0.0
-    """Of the messages that came in the second half, how many were loaded in it."""
-    backlog: float = 0.0
-    """Messages in the queue at the end."""
-    lags: list[float] = field(default_factory=list)
-    """Seconds from a batch's oldest message to its rows."""
-    concurrency: int = 0
-    """Most function calls at once, those that had to wait included."""
-    connections: int = 0
-    """Most Loads at once: each has a connection of its own."""
-    in_flight: float = 0.0
-    """Most messages received and not deleted."""
-    starts: float = 0.0
-    """Executions a second."""
-    transitions: float = 0.0
-    """Standard, a second."""
-    trigger_busy: float = 0.0
-    """Share of the time that pollers worked rather than gathered, or that drains were under way."""
-    database_busy: float = 0.0
-    """Share of the writers' time."""
-
-    @property
-    def keeps_up(self) -> bool:
-        """Whether the rows come as fast as the messages."""
-        return self.loaded_share >= KEEPING_UP
-
-    @property
-    def lag(self) -> float:
-        """Median of the lags; infinite where nothing was loaded."""
-        ordered = sorted(self.lags)
-        return ordered[len(ordered) // 2] if ordered else float("inf")
-
-    def quotas(self) -> dict[str, float]:
-        """Share of each of AWS's quotas that is used (1: met)."""
-        used = {
-            "iot_publish": self.fleet.messages,
-            "iot_connection": self.fleet.messages / self.fleet.devices,
-            "sqs_in_flight": self.in_flight,
-            "lambda_concurrency": self.concurrency,
-            "trigger_concurrency": self.pipeline.pollers * (self.pipeline.trigger == "queue"),
-            "states_start": self.starts,
-            "states_transitions": self.transitions,
-        }
-        return {key: amount / quota(key).most for key, amount in used.items()}
 
 
 def fitted(fleet: Fleet, pipeline: Pipeline) -> Outcome:

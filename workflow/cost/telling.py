@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from workflow.cost.bill import AIM, Bill, bill
+from workflow.cost.outcome import Outcome
 from workflow.cost.quotas import quota
 from workflow.cost.settings import Fleet, Pipeline
-from workflow.cost.simulation import Outcome
 
-__all__ = ["as_data", "count", "dollars", "held_up_by", "nearest_quota", "small", "variants"]
+__all__ = ["MET", "as_data", "count", "dollars", "held_up_by", "nearest_quota", "small", "variants"]
 
 SMALLEST = 0.00005
 MET = 0.995

@@ -43,8 +43,8 @@ STATE_SECONDS = 0.05
 """What Step Functions itself takes for a state. Assumed."""
 CHILD_EVENTS, PARENT_EVENTS, EVENT_BYTES = 17, 30, 1_000
 """Logged at level ALL with data; the size is assumed."""
-MAP_PUTS = 4
-"""The manifest of the batches, and what the map's ResultWriter leaves."""
+MAP_PUTS = 3
+"""The manifest of the batches, and the two objects that the map's ResultWriter leaves."""
 MAP_GETS = 2
 """The map and Summarize read the manifest."""
 TRACES = 2

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from workflow.cost.events import Clock, Places
 from workflow.cost.settings import Fleet, Pipeline
-from workflow.cost.simulation import Clock, Places, fitted, simulate
+from workflow.cost.simulation import fitted, simulate
 from workflow.cost.telling import held_up_by, nearest_quota
 
 FLEET = Fleet(rate=100_000, devices=100_000)
