@@ -1,13 +1,14 @@
 """What each function uses for a micro-batch: the figures that `etl cost` works with.
 
-Usage: ``python -m bench.durations``. The handlers themselves run in this process, on the packaged
-contract, against the laptop's S3, SQS, Step Functions and PostgreSQL, over batches of several
-sizes. Measured for each call: processor seconds of this process, wall-clock seconds in the
-database, calls to AWS by operation, bytes logged. A straight line through them (so much a call, a
-message, a reading) is written to ``workflow/cost/measured.json``.
+Usage: ``python -m bench.durations [--quick]``; quick only tells what it saw. The handlers
+themselves run in this process, on the packaged contract, against the laptop's S3, SQS, Step
+Functions and PostgreSQL, over batches of several sizes. Measured for each call: processor seconds
+of this process, wall-clock seconds in the database, calls to AWS by operation, bytes logged. A
+straight line through them (so much a call, a message, a reading) is written to
+``workflow/cost/measured.json``.
 
 Wall-clock seconds against the emulator are not used: how long AWS takes to answer can't be measured
-here, and `workflow/cost/durations.py` says what is assumed for it.
+here, and ``workflow/cost/durations.py`` says what is assumed for it.
 """
 
 from __future__ import annotations
@@ -19,17 +20,16 @@ import os
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
-
 from bench import messages
+from bench.fitting import line
 from bench.machine import processor
 from functions.transform.handler import transform as whole_transform
 from local.stack import stop
@@ -41,6 +41,7 @@ from workflow.target import Target
 OUTPUT = Path(__file__).parents[1] / "workflow" / "cost" / "measured.json"
 BATCHES = ((20, 50), (200, 50), (700, 50), (200, 20), (1_500, 20), (200, 1), (2_000, 1), (8_000, 1))
 """Messages, and readings a message."""
+FEW = ((50, 20), (100, 1))
 ROUNDS = 3
 SERVICES = ("s3", "sqs", "stepfunctions", "secretsmanager")
 SEND_BATCH = 10
@@ -59,7 +60,7 @@ class Call:
     """Wall-clock seconds of Load's transaction."""
     logged: int = 0
     """Bytes on standard output."""
-    requests: Counter[str] = field(default_factory=Counter)
+    requests: dict[str, int] = field(default_factory=dict)
 
 
 class Probe:
@@ -104,7 +105,7 @@ class Probe:
             result = handle(event, None)
         cpu = time.process_time() - started
         logged = len(told.getvalue().encode())
-        requests = Counter(self._requests)
+        requests = dict(self._requests)
         self.calls.append(Call(name, *size, cpu, self._database, logged, requests))
         return result
 
@@ -220,25 +221,6 @@ def _drain(
         raise AssertionError(f"{len(bodies)} messages were sent, {staged['messages']} drained")
 
 
-def line(points: list[tuple[int, int, float]]) -> dict[str, float]:
-    """Least squares, of relative errors, with no part below nothing: a call, message, reading."""
-    values = np.array([value for *_, value in points], dtype=float)
-    parts = np.array([(1, count, readings) for count, readings, _ in points], dtype=float)
-    weights = 1 / np.maximum(values, values.max() / 1000 or 1)
-    used = [0, 1, 2]
-    while True:
-        found, *_ = np.linalg.lstsq(parts[:, used] * weights[:, None], values * weights, rcond=None)
-        if (found >= 0).all():
-            break
-        used.pop(int(found.argmin()))
-    whole = dict.fromkeys(("call", "message", "reading"), 0.0)
-    whole |= {
-        ("call", "message", "reading")[at]: float(v) for at, v in zip(used, found, strict=True)
-    }
-    # What the arithmetic leaves of nothing is nothing.
-    return {name: float(f"{v:.4g}") if v > 1e-9 else 0.0 for name, v in whole.items()}
-
-
 def least(calls: list[Call], of: Callable[[Call], float]) -> list[tuple[int, int, float]]:
     """The least over the rounds for each size: what others did on the machine only adds."""
     by_size: dict[tuple[int, int], list[float]] = defaultdict(list)
@@ -256,7 +238,7 @@ def summary(probe: Probe) -> dict[str, Any]:
             "cpu_seconds": line(least(calls, lambda c: c.cpu)),
             "logged_bytes": line(least(calls, lambda c: c.logged)),
             "requests": {
-                operation: line(least(calls, lambda c, o=operation: c.requests[o]))
+                operation: line(least(calls, lambda c, o=operation: c.requests.get(o, 0)))
                 for operation in sorted({o for call in calls for o in call.requests})
             },
         }
@@ -277,35 +259,33 @@ def summary(probe: Probe) -> dict[str, Any]:
     }
 
 
-def main() -> None:
+def measure(batches: Sequence[tuple[int, int]], rounds: int) -> Probe:
+    """Every batch so many times, after one that imports, connects and warms."""
     with TemporaryDirectory(prefix="etl-bench-", ignore_cleanup_errors=True) as name:
-        state = Path(name) / "state"
+        state, settings = Path(name) / "state", {"schedule": "rate(365 days)", "tether": True}
         try:
-            target = bring_up(
-                state,
-                "cost",
-                messages.CONTRACT,
-                trigger="schedule",
-                schedule="rate(365 days)",
-                tether=True,
-            )
+            target = bring_up(state, "cost", messages.CONTRACT, trigger="schedule", **settings)
             environment(target, Path(name))
             probe = Probe()
             probe.time_the_database()
-            number = 0
-            for turn in range(ROUNDS + 1):
-                if turn == 1:  # the first turn imports, connects and warms
-                    probe.calls.clear()
-                    probe.objects.clear()
-                for count, each in BATCHES[:1] if turn == 0 else BATCHES:
-                    number += 1
-                    batch(probe, target, number, count, each)
-                    print(turn, count, each, file=sys.stderr, flush=True)
+            batch(probe, target, 0, *batches[0])
+            probe.calls.clear()
+            probe.objects.clear()
+            for number, (count, each) in enumerate([*batches] * rounds, 1):
+                batch(probe, target, number, count, each)
+                print(f"{number}: {count} messages of {each}", file=sys.stderr, flush=True)
         finally:
             stop(state)
-    OUTPUT.parent.mkdir(exist_ok=True)
-    OUTPUT.write_text(json.dumps(summary(probe), indent=2) + "\n", encoding="utf-8")
+    return probe
+
+
+def main(*, quick: bool) -> None:
+    if quick:
+        calls = [asdict(call) for call in measure(FEW, 1).calls]
+        print(json.dumps(calls), flush=True)
+        return
+    OUTPUT.write_text(json.dumps(summary(measure(BATCHES, ROUNDS)), indent=2) + "\n")
 
 
 if __name__ == "__main__":
-    main()
+    main(quick="--quick" in sys.argv)

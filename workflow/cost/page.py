@@ -194,16 +194,14 @@ def _settings() -> str:
     base = fleet(5_000)
     queue, schedule = Pipeline(), Pipeline(trigger="schedule")
     wide = replace(queue, window_seconds=300.0)
-    large = replace(wide, pollers=2)
     ways: list[tuple[str, Fleet, Pipeline]] = [
         ("queue, window 20 s (as deployed)", base, queue),
         ("queue, window 300 s", base, wide),
-        ("queue, window 300 s, MaximumConcurrency 2", base, large),
         ("schedule, each minute", base, schedule),
         ("schedule, each 5 minutes", base, replace(schedule, period_seconds=300.0)),
     ]
     compact = replace(base, reading_bytes=COMPACT)
-    ways += [(f"{name}, compact readings", compact, way) for name, _, way in ways[2:4]]
+    ways += [(f"{name}, compact readings", compact, way) for name, _, way in ways[1:3]]
     more = replace(compact, readings_per_message=200)
     ways += [
         ("schedule, 100 readings a message", replace(base, readings_per_message=100), schedule)

@@ -49,9 +49,9 @@ message. **It depends on how long a reading is and how large the batches are.** 
 `fleet.toml` is {measured:.0f} bytes of JSON with its names spelled out, so that 50 of them are more
 than 5 KB, and ten such messages more than 64 KB in the queue: IoT's rules engine bills each
 message twice, SQS each receipt. With {compact:.0f} bytes (short names, or rows of values) they fit.
-And each batch costs what seven state transitions, a dozen S3 requests and their logs do, whatever
-is in it: the queue trigger's five pollers share out a window's messages, so at low rates its
-batches are small.
+And each batch costs what seven state transitions, some twenty S3 requests and their logs do,
+whatever is in it: the queue trigger's five pollers share out a window's messages, so at low rates
+its batches are small.
 """
 BASIC_INGEST = """\
 
