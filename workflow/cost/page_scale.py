@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 from workflow.cost.bill import Bill, bill
 from workflow.cost.outcome import Outcome
@@ -31,6 +32,12 @@ def fleet(rate: float, **options: object) -> Fleet:
     return Fleet(rate=float(rate), devices=int(rate), **options)  # type: ignore[arg-type]
 
 
+@cache
+def _fitted(devices: Fleet, pipeline: Pipeline) -> Outcome:
+    """As it takes a second, and two tables ask for the same."""
+    return fitted(devices, pipeline)
+
+
 def simulated(trigger: Trigger) -> str:
     """As deployed, at each scale."""
     rows = []
@@ -56,7 +63,7 @@ def needed(each: int) -> str:
     """With as many pollers and writers as it takes; ``each``: readings a message."""
     rows = []
     for rate in SCALES[3:]:
-        outcome: Outcome = fitted(fleet(rate, readings_per_message=each), Pipeline())
+        outcome: Outcome = _fitted(fleet(rate, readings_per_message=each), Pipeline())
         over = [quotas()[key].what for key, share in outcome.quotas().items() if share >= MET]
         rows.append(
             [
@@ -80,7 +87,7 @@ def _met_at() -> dict[str, list[str]]:
     """Readings a second at which each quota is met, drawn on from the largest simulated fleet."""
     found: dict[str, list[str]] = {key: [] for key in quotas()}
     for each in (50, 1):
-        outcome = fitted(fleet(SCALES[-1], readings_per_message=each), Pipeline())
+        outcome = _fitted(fleet(SCALES[-1], readings_per_message=each), Pipeline())
         shares = outcome.quotas()
         for key, texts in found.items():
             texts.append("-" if key in NEVER_MET else _about(SCALES[-1] / shares[key]))

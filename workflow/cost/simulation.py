@@ -33,8 +33,8 @@ SPREAD = 0.15
 """Standard deviation of a duration, as a share of it."""
 BATCHES = 400
 """At least so many batches are simulated ..."""
-PERIODS = 20
-"""... and so many windows or periods."""
+GATHERINGS = 40
+"""... and so many times what it takes to gather one."""
 BUSY = 0.9
 """Share of its time from which a part is what holds the others up."""
 LONGEST_DRAIN = 0.8
@@ -44,11 +44,13 @@ LONGEST_DRAIN = 0.8
 def fitted(fleet: Fleet, pipeline: Pipeline) -> Outcome:
     """The same with as many pollers and writers as it takes, each doubled while it is short.
 
-    Ends without keeping up where that helps no more.
+    What is nearly always busy is short too: a longer run would see its queue grow. Ends without
+    keeping up where doubling helps no more.
     """
     while True:
         outcome = simulate(fleet, pipeline)
-        if outcome.keeps_up:
+        busy = max(outcome.database_busy, outcome.trigger_busy)
+        if outcome.keeps_up and (pipeline.trigger == "schedule" or busy <= BUSY):
             return outcome
         before = pipeline
         if outcome.database_busy > BUSY:
@@ -66,8 +68,7 @@ def fitted(fleet: Fleet, pipeline: Pipeline) -> Outcome:
 def simulate(fleet: Fleet, pipeline: Pipeline, *, seed: int = 1) -> Outcome:
     """One run, long enough to see whether it keeps up."""
     batches = batches_of(fleet, pipeline)
-    period = pipeline.window_seconds if pipeline.trigger == "queue" else pipeline.period_seconds
-    seconds = max(BATCHES / batches.rate, PERIODS * min(period, 10 * batches.delay))
+    seconds = max(BATCHES / batches.rate, GATHERINGS * batches.delay)
     run = _Run(fleet, pipeline, seconds, random.Random(seed))  # noqa: S311 - no secret is made of it
     run.begin()
     run.clock.run(seconds)
