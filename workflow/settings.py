@@ -114,6 +114,8 @@ class DeploySettings:
     """How often batches that nobody takes care of are looked for; template parameter."""
     queue_window_seconds: int = 20
     """How long the queue trigger gathers messages (1..300); template parameter."""
+    queue_concurrency: int = 5
+    """Batches of the queue that are gathered and staged at once (2..1000); template parameter."""
     visibility_timeout_seconds: int = 480
     """How long a received message stays hidden; template parameter."""
     alert_email: str = ""
@@ -141,6 +143,7 @@ class DeploySettings:
             "ScheduleExpression": self.schedule_expression,
             "SweepExpression": self.sweep_expression,
             "QueueWindowSeconds": str(self.queue_window_seconds),
+            "QueueConcurrency": str(self.queue_concurrency),
             "VisibilityTimeoutSeconds": str(self.visibility_timeout_seconds),
             "ToleratedFailureShare": str(self.tolerated_failure_share),
             "DatabaseHost": self.database.host,

@@ -78,7 +78,7 @@ def needed(each: int) -> str:
                 "; ".join(over) or "-",
             ]
         )
-    head = ["readings/s", "MaximumConcurrency", "database writers", "keeps up", "Lambda at once"]
+    head = ["readings/s", "QueueConcurrency", "database writers", "keeps up", "Lambda at once"]
     head += ["connections", "messages in flight", "executions/s", "quotas met"]
     return table(head, rows)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from workflow.settings import DeploySettings
-from workflow.template.compute import QUEUE_BATCH_SIZE, QUEUE_PARALLELISM
+from workflow.template.compute import QUEUE_BATCH_SIZE
 
 __all__ = ["SECONDS_A_MONTH", "Fleet", "Pipeline", "Trigger"]
 
@@ -54,8 +54,8 @@ class Pipeline:
     """Template parameter ``QueueWindowSeconds``."""
     trigger_batch: int = QUEUE_BATCH_SIZE
     """Most messages that the queue hands over at once."""
-    pollers: int = QUEUE_PARALLELISM
-    """The trigger's ``MaximumConcurrency``: so many batches are gathered at once."""
+    pollers: int = DeploySettings.queue_concurrency
+    """Template parameter ``QueueConcurrency``: so many batches are gathered at once."""
     period_seconds: float = 60.0
     """Of the schedule: template parameter ``ScheduleExpression``."""
     drain_seconds: float = 20.0

@@ -79,7 +79,7 @@ def held_up_by(outcome: Outcome) -> str:
         return "Extract: one drain a period (DRAIN_SECONDS, its memory, or the queue trigger)"
     if outcome.database_busy >= outcome.trigger_busy:
         return "PostgreSQL (more processors, or more than one database)"
-    return "the queue trigger (MaximumConcurrency)"
+    return "the queue trigger (QueueConcurrency)"
 
 
 def as_data(made: Bill, outcome: Outcome) -> dict[str, Any]:

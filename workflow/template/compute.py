@@ -25,7 +25,6 @@ __all__ = ["add_compute", "state_machine_arn"]
 METRICS_NAMESPACE = "TelemetryETL"
 # The largest batch Lambda takes from a standard queue; its 6 MB of payload usually end one sooner.
 QUEUE_BATCH_SIZE = 10_000
-QUEUE_PARALLELISM = 5
 
 
 def state_machine_arn() -> Sub:
@@ -159,5 +158,5 @@ def _queue_trigger() -> awslambda.EventSourceMapping:
         BatchSize=QUEUE_BATCH_SIZE,
         MaximumBatchingWindowInSeconds=Ref("QueueWindowSeconds"),
         FunctionResponseTypes=["ReportBatchItemFailures"],
-        ScalingConfig=QueueScalingConfig(MaximumConcurrency=QUEUE_PARALLELISM),
+        ScalingConfig=QueueScalingConfig(MaximumConcurrency=Ref("QueueConcurrency")),
     )

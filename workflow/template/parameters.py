@@ -68,6 +68,15 @@ def _trigger() -> list[Parameter]:
             Description="How long the queue trigger gathers messages before it stages them.",
         ),
         Parameter(
+            "QueueConcurrency",
+            Type="Number",
+            Default=5,
+            # What Lambda allows for the mapping's MaximumConcurrency.
+            MinValue=2,
+            MaxValue=1000,
+            Description="Batches of the queue that are gathered and staged at once.",
+        ),
+        Parameter(
             "VisibilityTimeoutSeconds",
             Type="Number",
             # Six times the stage function's timeout, plus the longest window.

@@ -40,7 +40,7 @@ def test_too_few_pollers_leave_a_backlog():
     assert not outcome.keeps_up
     assert outcome.trigger_busy > 0.95
     assert outcome.backlog > 0
-    assert "MaximumConcurrency" in held_up_by(outcome)
+    assert "QueueConcurrency" in held_up_by(outcome)
 
 
 def test_more_of_what_is_short_makes_it_keep_up():
