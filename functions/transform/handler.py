@@ -16,12 +16,16 @@ from functions.transform.report import describe
 from telemetry import layout, metrics
 from telemetry.contract import Contract, load_contract
 from telemetry.entry import lambda_entry
-from telemetry.errors import BatchCorruptError
-from telemetry.manifest import purpose_of
+from telemetry.errors import BatchCorruptError, BatchMissingError
+from telemetry.logs import log
+from telemetry.manifest import Purpose, purpose_of
 from telemetry.storage import get_object, put_object
 from telemetry.tracing import step
 
 __all__ = ["handle"]
+
+UNREADABLE = "unreadable_batch"
+"""Reason of the rejects of a batch that could not be read."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +42,12 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
     """``{"bucket", "key", "execution", "purpose", ...}`` in, a reference to the report with the
     counts out.
 
-    Raises ``BatchMissingError`` or ``BatchCorruptError`` where the raw object can't be read.
+    Raises ``BatchMissingError`` or ``BatchCorruptError`` where the raw object can't be read, unless
+    a person discards the batch.
     """
     bucket, key = event["bucket"], event["key"]
     with step("fetch"):
-        raw = decompress(get_object(bucket, key), key)
+        raw = _fetch(bucket, key, purpose_of(event))
     objects, report = transform(raw, load_contract(), key, event["execution"])
     with step("store"):
         for stored in objects:
@@ -62,6 +67,17 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
     } | {name: report[name] for name in ("read", "accepted", "duplicates", "rejected", "set_aside")}
 
 
+def _fetch(bucket: str, key: str, purpose: Purpose) -> bytes | None:
+    """The lines of a raw object; ``None`` for one that can't be read and is to be discarded."""
+    try:
+        return decompress(get_object(bucket, key), key)
+    except (BatchCorruptError, BatchMissingError) as error:
+        if purpose != "discard":
+            raise
+        log.warning("A batch that can't be read is discarded", cause=str(error))
+        return None
+
+
 def decompress(body: bytes, key: str) -> bytes:
     """The lines of a raw object. Raises ``BatchCorruptError`` where it is no whole gzip file."""
     try:
@@ -70,22 +86,24 @@ def decompress(body: bytes, key: str) -> bytes:
         return gzip.decompress(body)
     except (OSError, EOFError, zlib.error) as error:
         raise BatchCorruptError(
-            f"{key} is not a whole gzip object ({error}): stage it again, or remove it."
+            f"{key} is not a whole gzip object ({error}): bring back an earlier version of the "
+            "object and replay the batch, or discard it."
         ) from error
 
 
 def transform(
-    raw: bytes, contract: Contract, key: str, execution: str
+    raw: bytes | None, contract: Contract, key: str, execution: str
 ) -> tuple[list[Stored], dict[str, Any]]:
     """The objects that a raw micro-batch comes to, the report last, and the report itself.
 
-    Pure: the same lines under the same key give the same bytes.
+    Of one that can't be read (``None``) each message that its name counts is a reject, so that all
+    of them are accounted for. Pure: the same lines under the same key give the same bytes.
     """
     place = layout.parse_raw_key(key)
     if place is None:
         raise BatchCorruptError(f"{key} is not the key of a raw micro-batch: see telemetry.layout.")
     with step("clean"):
-        batch = clean(raw, contract)
+        batch = clean(raw or b"", contract)
     with step("write"):
         csv = copy_csv(batch.rows)
         groups = copy_groups(batch.rows, csv, contract)
@@ -110,6 +128,10 @@ def transform(
         )
     report: dict[str, Any] = {"batch_id": place.batch_id, "raw_key": key, "execution": execution}
     report |= describe(batch, contract)
+    if raw is None:
+        lost = place.messages
+        report |= {"messages": lost, "read": lost, "rejected": lost}
+        report["rejected_by"] = {UNREADABLE: lost} if lost else {}
     report |= {"clean_key": layout.clean_key(place), "rejected_key": layout.rejected_key(place)}
     report |= {"copy": copy, "verdict": None, "findings": []}
     body = json.dumps(report, ensure_ascii=False, indent=1).encode()

@@ -36,9 +36,10 @@ def swept(target: Target, days: int | None, *, dry_run: bool) -> dict[str, Any]:
 
 def fates_table(result: dict[str, Any]) -> Table:
     """How many batches of the last days have which fate."""
-    table = Table(title=f"Staged batches of the last {result['days']} days", title_justify="left")
-    table.add_column("batches", justify="right")
-    table.add_column("")
+    title = f"Staged batches of the last {result['days']} days"
+    table = Table(title=title, title_justify="left", show_header=False)
+    table.add_column(justify="right")
+    table.add_column()
     for name, meaning in MEANINGS.items():
         if result[name] or name in {"settled", "due"}:
             table.add_row(f"{result[name]:,}", meaning)
@@ -63,7 +64,7 @@ def sweep(
         return
     console.print(fates_table(result))
     for key in result["for_a_person"]:
-        console.print(f"[red]✗[/] {key}")
+        console.print(f"[red]✗[/] {key}", soft_wrap=True)
     if result["execution"]:
         console.print(f"started [bold]{result['execution']}[/] over {result['started']:,} batches")
     elif result["due"]:

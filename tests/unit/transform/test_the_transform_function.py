@@ -178,3 +178,21 @@ def test_a_batch_without_a_single_row_is_a_batch(run: Any, aws: FakeAws) -> None
     answer = run()
     assert (answer["read"], answer["accepted"], answer["rejected"]) == (1, 0, 1)
     assert aws.s3.objects[f"copy/batch.{DIGEST}.csv"] == b""
+
+
+@pytest.mark.parametrize("body", [None, b"", b"no gzip", gzip.compress(RAW)[:-9]])
+def test_a_batch_that_can_not_be_read_may_be_discarded(
+    run: Any, aws: FakeAws, body: bytes | None
+) -> None:
+    aws.s3.objects.pop(KEY)
+    if body is not None:
+        aws.s3.objects[KEY] = body
+    with pytest.raises((BatchCorruptError, BatchMissingError)):
+        handle({**EVENT, "purpose": "replay"}, LambdaContext())
+    answer = handle({**EVENT, "purpose": "discard"}, LambdaContext())
+    messages = layout.parse_raw_key(KEY).messages
+    assert (answer["read"], answer["rejected"], answer["accepted"]) == (messages, messages, 0)
+    report = json.loads(aws.s3.objects[answer["report_key"]])
+    assert report["messages"] == messages
+    assert report["rejected_by"] == {"unreadable_batch": messages}
+    assert aws.s3.objects[answer["copy_key"]] == b""
