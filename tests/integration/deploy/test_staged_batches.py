@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from datetime import date
+from datetime import UTC, date, datetime
 from types import SimpleNamespace
 
 import pytest
@@ -12,6 +12,7 @@ import pytest
 from telemetry.layout import day_prefix, manifest_key, outcome_key, raw_key
 from telemetry.manifest import Item
 from workflow import staged
+from workflow.cli.sweep import swept
 from workflow.executions import describe, follow
 from workflow.target import Target
 
@@ -111,10 +112,16 @@ def test_nothing_is_no_execution(target):
     assert staged.manifest_of(target, "never-was") == []
 
 
-def test_the_deployed_sweep_lists_executions_and_batches(target):
-    invoked = target.client("lambda").invoke(
-        FunctionName=target.outputs["SweepFunctionName"], Payload=b'{"dry_run": true, "days": 3}'
-    )
-    found = json.loads(invoked["Payload"].read())
-    assert "FunctionError" not in invoked, found
-    assert (found["days"], found["execution"]) == (3, None)
+def test_the_deployed_sweep_leaves_what_failed_for_good_and_names_it(target):
+    prefix = f"{day_prefix(datetime.now(UTC).date())}{uuid.uuid4().hex[:8]}/"
+    corrupt, fresh = (put(target, raw_key(prefix, name, 1)) for name in ("corrupt", "fresh"))
+    name = f"replay-{uuid.uuid4().hex[:8]}"
+    arn = staged.start_over(target, staged.batches_of(target, [corrupt]), "load", name=name)
+    *_, (ended, _) = follow(target, arn)
+    assert ended.status == "FAILED"
+    found = swept(target, 2, dry_run=False)
+    assert corrupt in found["for_a_person"]
+    assert (found["permanent"], found["young"], found["due"]) == (1, 1, 0)
+    assert found["execution"] is None
+    for key in (corrupt, fresh):
+        target.client("s3").delete_object(Bucket=target.bucket, Key=key)
