@@ -25,7 +25,7 @@ from workflow.target import Target
 pytestmark = pytest.mark.slow
 
 CONTRACT = Path("contracts/fleet.toml")
-BEFORE = FleetPlan(devices=3, rate=0, duration=2, readings_per_message=10, seed=7)
+BEFORE = FleetPlan(devices=3, rate=20, duration=2, readings_per_message=10, seed=7)
 PLAN = FleetPlan(devices=3, rate=20, duration=20, readings_per_message=10, mess=0.1, seed=11)
 OUTAGE_SECONDS = 60
 PATIENCE_SECONDS = 300
@@ -52,6 +52,14 @@ def all_batches(target: Target) -> list[Batch]:
     return list(batches_between(target, today - timedelta(days=1), today))
 
 
+def _wait_for_a_failure(target: Target) -> None:
+    """On a busy machine a batch may still be on its way to the database that isn't there."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not any(batch.status == "failed" for batch in all_batches(target)):
+        assert time.monotonic() < deadline, "no batch failed while the database was away"
+        time.sleep(0.5)
+
+
 def test_a_minute_without_the_database_balances_without_a_command() -> None:
     with pipeline_and_its_database() as (target, server):
         receipts = [simulate(target, target.contract, BEFORE)]
@@ -61,16 +69,14 @@ def test_a_minute_without_the_database_balances_without_a_command() -> None:
             target=lambda: receipts.append(simulate(target, target.contract, PLAN))
         )
         fleet.start()
-        while len(all_batches(target)) == loaded.staged_batches:
-            assert fleet.is_alive(), "nothing was staged while the fleet was publishing"
+        while fleet.is_alive() and len(all_batches(target)) == loaded.staged_batches:
             time.sleep(0.2)
         server.halt()
         time.sleep(OUTAGE_SECONDS)
         fleet.join()
-        failed = [batch for batch in all_batches(target) if batch.status == "failed"]
+        _wait_for_a_failure(target)
         server.resume()
         found = account(target, PATIENCE_SECONDS)
-        assert failed, "no batch failed while the database was away"
         assert found.problems() == []
         assert found.rows == sum(receipt.rows or 0 for receipt in receipts)
         assert any(e.name.startswith("sweep-") for e in latest(target, 200))
