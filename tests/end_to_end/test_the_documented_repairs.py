@@ -100,9 +100,9 @@ class Story:
         mended = self.folder / "mended.toml"
         text = Path(CONTRACT).read_text(encoding="utf-8")
         mended.write_text(text.replace("range = [-60, 85]", "range = [-60, 150]"), encoding="utf-8")
-        bring_up(
-            self.target.state, self.target.stack, mended, trigger="schedule", schedule="rate(1 day)"
-        )
+        seldom = "rate(1 day)"
+        where = (self.target.state, self.target.stack, mended)
+        bring_up(*where, trigger="schedule", schedule=seldom, sweep=seldom)
         for name in ("outputs", "contract", "_description", "parameters"):
             self.target.__dict__.pop(name, None)
 
@@ -209,6 +209,9 @@ def test_the_page_shows_what_the_commands_print_and_nothing_is_lost_or_doubled(
     found = settle(story.target, 0)
     assert found.problems() == []
     assert found.rows == len(readings) + redriven
+    kept = {(row[2].isoformat(), row[4]) for row in story.table()}  # type: ignore[attr-defined]
+    sent = {(r["ts"].replace("Z", "+00:00"), r["temperature_c"]) for r in readings}
+    assert kept == sent | {("2026-11-23T06:30:00+00:00", 18.0)}
     assert found.ledger.rejected_by == {"not_json": 1}
 
 

@@ -52,7 +52,7 @@ def list_held(
     end: ToOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the batches in quarantine, of the last 90 days. Asks S3 only, not the database."""
+    """List the batches in quarantine. Asks S3 only, not the database."""
     found = list(held(target_of(context.obj), Span.of(start, end)))
     if as_json:
         print_json([_as_dict(one) for one in found])

@@ -12,7 +12,7 @@ from telemetry.layout import manifest_key, outcome_key
 from telemetry.manifest import Item, manifest_body
 from tests.integration.repair.conftest import new_target, transforming
 from workflow.cli.main import app
-from workflow.quarantine import held, with_reports
+from workflow.quarantine import held
 from workflow.reruns import name_of, parts, tally
 from workflow.selection import Choice, NotFoundError, choose
 from workflow.spans import ALWAYS, Span
@@ -107,12 +107,6 @@ def test_what_is_held_is_told_with_the_reason(target, keys):
     put(target, released)
     assert list(held(target, ALWAYS)) == []
     target.client("s3").delete_object(Bucket=target.bucket, Key=released)
-
-
-def test_a_batch_whose_outcomes_have_expired_is_still_held_by_its_report(target, keys):
-    put(target, "reports/fresh.json", json.dumps({"verdict": "quarantine"}).encode())
-    (fresh,) = with_reports(target, batches_of(target, [keys["fresh"]]))
-    assert (fresh.batch.status, fresh.status) == ("staged", "quarantined")
 
 
 def test_the_same_batches_have_the_same_name_in_any_order(target, keys):
