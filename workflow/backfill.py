@@ -44,8 +44,8 @@ class Backfill:
         return f"backfill-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
 
     def all(self) -> Iterator[Batch]:
-        """Every batch of the span."""
-        return in_span(self.target, self.span)
+        """Every batch of the span but those that a person has given up."""
+        return (b for b in in_span(self.target, self.span) if b.status != "discarded")
 
     def left(self) -> Iterator[Batch]:
         """The batches that this backfill has not settled yet."""

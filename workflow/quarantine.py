@@ -9,7 +9,6 @@ import json
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from telemetry.layout import report_key
@@ -18,12 +17,9 @@ from workflow.spans import Span
 from workflow.staged import Batch
 from workflow.target import Target
 
-__all__ = ["OUTCOMES_KEPT", "Held", "held", "read_report", "report_page", "with_reports"]
+__all__ = ["Held", "held", "read_report", "report_page", "with_reports"]
 
-OUTCOMES_KEPT = timedelta(days=90)
-"""As the bucket's lifecycle has it; a batch held for longer is in the ledger, and in raw/."""
 READERS = 8
-_ENDS = {"quarantine": "quarantined", "discard": "discarded"}
 
 
 @dataclass(frozen=True)
@@ -33,13 +29,6 @@ class Held:
     batch: Batch
     report: dict[str, Any] | None
     """What Transform and Validate found; ``None`` where it is gone."""
-
-    @property
-    def status(self) -> str:
-        """Of the batch; where its outcomes have expired, as its report has it."""
-        verdict = (self.report or {}).get("verdict")
-        expired = self.batch.status == "staged" and verdict in _ENDS
-        return _ENDS[str(verdict)] if expired else self.batch.status
 
     @property
     def why(self) -> list[str]:
@@ -55,11 +44,7 @@ class Held:
 
 def held(target: Target, span: Span) -> Iterator[Held]:
     """The quarantined batches that were staged in the span, with their reports."""
-    start = max(span.start, datetime.now(UTC) - OUTCOMES_KEPT)
-    if start >= span.end:
-        return
-    recent = Span(start, span.end)
-    batches = (b for b in in_span(target, recent) if b.status == "quarantined")
+    batches = (b for b in in_span(target, span) if b.status == "quarantined")
     yield from with_reports(target, batches)
 
 

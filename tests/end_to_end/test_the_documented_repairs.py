@@ -96,13 +96,17 @@ class Story:
     def put_the_whole_object_back(self) -> None:
         self.put("torn")
 
+    def stage_a_batch_beyond_repair(self) -> None:
+        self.bodies["beyond"] = self.body([message(50, 1.0), message(51, 2.0)])
+        self.put("beyond", cut=40)
+
     def deploy_the_mended_contract(self) -> None:
         mended = self.folder / "mended.toml"
         text = Path(CONTRACT).read_text(encoding="utf-8")
         mended.write_text(text.replace("range = [-60, 85]", "range = [-60, 150]"), encoding="utf-8")
-        bring_up(
-            self.target.state, self.target.stack, mended, trigger="schedule", schedule="rate(1 day)"
-        )
+        seldom = "rate(1 day)"
+        where = (self.target.state, self.target.stack, mended)
+        bring_up(*where, trigger="schedule", schedule=seldom, sweep=seldom)
         for name in ("outputs", "contract", "_description", "parameters"):
             self.target.__dict__.pop(name, None)
 
@@ -209,7 +213,10 @@ def test_the_page_shows_what_the_commands_print_and_nothing_is_lost_or_doubled(
     found = settle(story.target, 0)
     assert found.problems() == []
     assert found.rows == len(readings) + redriven
-    assert found.ledger.rejected_by == {"not_json": 1}
+    kept = {(row[2].isoformat(), row[4]) for row in story.table()}  # type: ignore[attr-defined]
+    sent = {(r["ts"].replace("Z", "+00:00"), r["temperature_c"]) for r in readings}
+    assert kept == sent | {("2026-11-23T06:30:00+00:00", 18.0)}
+    assert found.ledger.rejected_by == {"not_json": 1, "unreadable_batch": 2}
 
 
 def test_everything_replayed_twice_changes_no_row(story: Story) -> None:

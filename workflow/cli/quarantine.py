@@ -52,7 +52,7 @@ def list_held(
     end: ToOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the batches in quarantine, of the last 90 days. Asks S3 only, not the database."""
+    """List the batches in quarantine. Asks S3 only, not the database."""
     found = list(held(target_of(context.obj), Span.of(start, end)))
     if as_json:
         print_json([_as_dict(one) for one in found])
@@ -130,9 +130,13 @@ def discard(
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Give quarantined batches up: no row comes of them. They stay in S3; release undoes it."""
+    """Give batches up that are held, or that failed for good: no row comes of them.
+
+    They stay in S3, and release undoes it, where they can be read. Of one that can't be read each
+    message counts as rejected.
+    """
     target = target_of(context.obj)
-    chosen = _chosen(target, batches, everything, Span.of(start, end), ("quarantined",))
+    chosen = _chosen(target, batches, everything, Span.of(start, end), ("quarantined", "failed"))
     _decide(target, chosen, "discard", concurrency, dry_run=dry_run, yes=yes, as_json=as_json)
 
 
@@ -169,7 +173,7 @@ def _decide(
     rows = sum(one.accepted or 0 for one in chosen)
     does = {
         "release": f"Load {tally(found)} whatever the checks say: up to {counted(rows, 'row')}.",
-        "discard": f"Give up {tally(found)}: {counted(rows, 'reading')} will not become rows.",
+        "discard": f"Give up {tally(found)}: no row comes of it.",
     }
     notes.print(does[purpose] if found else "There is nothing to do.", soft_wrap=True)
     if dry_run or not found:

@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from workflow.cli.context import JsonOption, console, fail, guard, notes, print_json, target_of
+from workflow.cli.context import (
+    JsonOption,
+    console,
+    counted,
+    fail,
+    guard,
+    notes,
+    print_json,
+    target_of,
+)
 from workflow.cli.rejects import FromOption, ToOption, counting
 from workflow.cli.reruns import (
     ConcurrencyOption,
@@ -55,9 +64,10 @@ def replay(
 ) -> None:
     """Load batches again from S3, by the contract that is deployed now, and follow them.
 
-    What this contract has loaded already is left as it is. Under another contract a batch is
-    loaded again: rows that are there stay or follow the contract's on_conflict, readings that were
-    rejected and no longer are become rows. Given twice, it changes nothing the second time.
+    What this contract has loaded already is left as it is, and so is what was discarded. Under
+    another contract a batch is loaded again: rows that are there stay or follow the contract's
+    on_conflict, readings that were rejected and no longer are become rows. Given twice, it changes
+    nothing the second time.
     """
     choice = Choice(
         executions=tuple(execution or ()),
@@ -71,7 +81,11 @@ def replay(
         raise fail("say which: --execution, --batch, --from/--to, --reason, --device or --failed")
     target = target_of(context.obj)
     with counting("looking for batches"):
-        found = list(choose(target, choice))
+        chosen = list(choose(target, choice))
+    found = [one for one in chosen if one.status != "discarded"]
+    if len(chosen) > len(found):
+        left_out = counted(len(chosen) - len(found), "micro-batch")
+        notes.print(f"Left out: {left_out}, discarded (`etl quarantine release` loads them).")
     at_once = f", {concurrency_of(target, concurrency)} at once" if found else ""
     notes.print(f"Replay by {_deployed(target)}: {tally(found)}{at_once}.", soft_wrap=True)
     if dry_run or not found:

@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 from telemetry.layout import manifest_key, outcome_key
 from telemetry.manifest import Item, manifest_body
 from tests.integration.repair.conftest import new_target, transforming
+from workflow.backfill import Backfill
 from workflow.cli.main import app
-from workflow.quarantine import held, with_reports
+from workflow.quarantine import held
 from workflow.reruns import name_of, parts, tally
 from workflow.selection import Choice, NotFoundError, choose
 from workflow.spans import ALWAYS, Span
@@ -109,12 +110,6 @@ def test_what_is_held_is_told_with_the_reason(target, keys):
     target.client("s3").delete_object(Bucket=target.bucket, Key=released)
 
 
-def test_a_batch_whose_outcomes_have_expired_is_still_held_by_its_report(target, keys):
-    put(target, "reports/fresh.json", json.dumps({"verdict": "quarantine"}).encode())
-    (fresh,) = with_reports(target, batches_of(target, [keys["fresh"]]))
-    assert (fresh.batch.status, fresh.status) == ("staged", "quarantined")
-
-
 def test_the_same_batches_have_the_same_name_in_any_order(target, keys):
     batches = batches_of(target, list(keys.values()))
     name = name_of("replay", batches, "replay", "digest")
@@ -132,6 +127,23 @@ def test_pieces_hold_every_batch_once(target, keys):
     assert [len(part) for part in parts(batches, 3)] == [3, 1]
     told = str(tally(batches))
     assert told == "4 micro-batches of 5 messages (1 failed, 1 loaded, 1 quarantined, 1 staged)"
+
+
+def test_what_a_person_has_given_up_is_not_replayed(target, keys, monkeypatch):
+    monkeypatch.setattr("workflow.cli.replay.target_of", lambda _: target)
+    monkeypatch.setitem(target.outputs, "ContractDigest", "digest")
+    monkeypatch.setitem(target.outputs, "ContractName", "fleet")
+    given_up = outcome_key(keys["held"], "discard-1", "discarded")
+    put(target, given_up)
+    try:
+        result = CliRunner().invoke(app, ["replay", "--batch", "held", "--yes"])
+        left = [batch.raw.batch_id for batch in Backfill.of(target, ALWAYS).left()]
+    finally:
+        target.client("s3").delete_object(Bucket=target.bucket, Key=given_up)
+    assert result.exit_code == 0
+    assert "Left out: 1 micro-batch" in result.output
+    assert "held" not in left
+    assert len(left) == 3
 
 
 @pytest.mark.parametrize(
