@@ -79,6 +79,24 @@ _gatherings: dict[str, Gathering] = {}
 def apply() -> None:
     """Gather messages for each mapping as AWS does."""
     sqs._receive_messages_for_esm = _receive
+    _read_concurrency_as_number()
+
+
+def _read_concurrency_as_number() -> None:
+    """A parameter of a template arrives as text, which MiniStack compares with a number, in vain.
+
+    Can go when a mapping whose ``MaximumConcurrency`` is a parameter takes messages.
+    """
+    original = lambda_svc._sqs_esm_concurrency
+
+    def concurrency(mapping: Message, *arguments: Any) -> int:
+        limit = (mapping.get("ScalingConfig") or {}).get("MaximumConcurrency")
+        if limit is not None:
+            mapping = {**mapping, "ScalingConfig": {"MaximumConcurrency": int(limit)}}
+        result: int = original(mapping, *arguments)
+        return result
+
+    lambda_svc._sqs_esm_concurrency = concurrency
 
 
 def _receive(queue_url: str, batch_size: int | str) -> list[Message]:

@@ -84,6 +84,7 @@ def template(code_bucket, name):
                 "BatchSize": 100,
                 "MaximumBatchingWindowInSeconds": 1,
                 "FunctionResponseTypes": ["ReportBatchItemFailures"],
+                "ScalingConfig": {"MaximumConcurrency": ref("Concurrency")},
             },
         ),
         "Rule": (
@@ -101,6 +102,8 @@ def template(code_bucket, name):
         ),
     }
     return {
+        # A parameter arrives as text, whatever its type.
+        "Parameters": {"Concurrency": {"Type": "Number", "Default": 2}},
         "Resources": {
             key: {"Type": f"AWS::{kind}", "Properties": properties}
             for key, (kind, properties) in resources.items()
