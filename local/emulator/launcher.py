@@ -22,6 +22,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,16 +63,29 @@ def default_python() -> Path:
 class Emulator:
     """One emulator in one folder, owned by this process."""
 
-    def __init__(self, folder: Path, *, xray_port: int, python: Path | None = None) -> None:
-        """``xray_port`` is the UDP port on the loopback that takes trace segments."""
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        xray_port: int,
+        python: Path | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        """``xray_port`` is the UDP port on the loopback that takes trace segments.
+
+        ``variables`` are more environment variables, or others: MiniStack's own, such as
+        ``PERSIST_STATE``, and ``EMULATOR_PRELOAD``, a file that each function process runs first.
+        """
         self.folder = folder.absolute()
         self.log_file = self.folder / "emulator.log"
         self.process: subprocess.Popen[bytes] | None = None
         self._python = python or default_python()
         self._xray_port = xray_port
+        self._variables = dict(variables or {})
+        self._ports: tuple[int, int] | None = None
 
     def start(self) -> EmulatorEndpoint:
-        """Start it and return once it serves both HTTP and MQTT.
+        """Start it and return once it serves both HTTP and MQTT; again on the same ports.
 
         Raises :class:`EmulatorError`. Call it from a thread that lives as long as the program.
         """
@@ -79,7 +93,8 @@ class Emulator:
             raise EmulatorError(f"The emulator's environment is missing: no {self._python}")
         self._clear_temporary_files()
         (self.folder / "tmp").mkdir(parents=True)
-        http_port, mqtt_port = free_port(), free_port()
+        self._ports = self._ports or (free_port(), free_port())
+        http_port, mqtt_port = self._ports
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
                 tethered([str(self._python), "-I", str(_REPOSITORY / "local/emulator/start.py")]),
@@ -135,6 +150,7 @@ class Emulator:
             "LAMBDA_WARM_TTL_SECONDS": "60",
             # No Docker socket: the emulator must never look at the containers of this machine.
             "DOCKER_HOST": "unix:///nonexistent/docker.sock",
+            **self._variables,
         }
 
     def _wait_until_ready(self, url: str) -> None:

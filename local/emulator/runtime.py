@@ -6,12 +6,15 @@ Lambda. Invocations come in on one pipe, a JSON object a line, and their results
 so that whatever a function prints is log. A thread waits on the incoming pipe: when the emulator
 ends, in whatever way, the pipe closes and this process exits at once, also in mid-handler.
 
-Arguments: the two pipes' numbers. Environment: Lambda's own variables.
+Arguments: the two pipes' numbers. Environment: Lambda's own variables, and where the emulator was
+started with one, the file of a preload: Python that runs before the function's own, so that a test
+can make things go wrong in there which no API can.
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import json
 import logging
 import os
@@ -91,6 +94,15 @@ def load_handler() -> Handler:
     return handler
 
 
+def load_preload(file: str) -> None:
+    """Run a file as the module ``emulator_preload``."""
+    spec = importlib.util.spec_from_file_location("emulator_preload", file)
+    assert spec is not None  # noqa: S101
+    assert spec.loader is not None  # noqa: S101
+    sys.modules["emulator_preload"] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+
 def serialize(result: Any) -> str:
     """The handler's result as JSON; raises :class:`FunctionFault` where Lambda would refuse it."""
     try:
@@ -155,6 +167,9 @@ def main() -> None:
     search = json.loads(os.environ.pop("_EMULATOR_SEARCH_PATH"))
     sys.path[:0] = search["before"]
     sys.path.extend(search["after"])
+    preload = os.environ.pop("_EMULATOR_PRELOAD", "")
+    if preload:
+        load_preload(preload)
     log_handler = LogHandler()
     logging.getLogger().addHandler(log_handler)
     handler, fault = None, None

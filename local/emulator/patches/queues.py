@@ -12,6 +12,7 @@ the list it expects; FIFO queues, which nothing here uses, stay lists.
 
 from __future__ import annotations
 
+import copy
 import heapq
 import itertools
 import json
@@ -95,6 +96,10 @@ class MessageTable:
 
     def __iter__(self) -> Iterator[Message]:
         return iter(list(self._by_id.values()))
+
+    def __deepcopy__(self, memo: Any) -> list[Message]:
+        """The list that MiniStack writes into its snapshot, and reads back."""
+        return [copy.deepcopy(message, memo) for message in self]
 
     def __len__(self) -> int:
         return len(self._by_id)

@@ -235,6 +235,7 @@ class FunctionWorker(lambda_runtime.Worker):  # type: ignore[misc]  # MiniStack 
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "_EMULATOR_SEARCH_PATH": json.dumps(search),
+            "_EMULATOR_PRELOAD": os.environ.get("EMULATOR_PRELOAD", ""),
         }
         return {**given, **own, **local}
 
