@@ -12,7 +12,7 @@ UV ?= uv
 RUNTIME_HAS := boto3 botocore s3transfer urllib3 python-dateutil six
 
 .DEFAULT_GOAL := help
-.PHONY: help run test slow bench lint format lock clean
+.PHONY: help run test slow chaos bench lint format lock clean
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ test: $(VENV)/.test .emulator-venv/.done .build/.done  ## The test suite
 
 slow: $(VENV)/.test .emulator-venv/.done .build/.done .build/.lambda .bench-venv/.done  ## The slower suites: real data, chaos, full property runs
 	@HYPOTHESIS_PROFILE=ci "$(BIN)/python" -m pytest -m slow --timeout 1500
+
+chaos: $(VENV)/.test .emulator-venv/.done .build/.done  ## Faults by the thousand: FAULTS=5000, SEED=7 repeats a run's plans
+	@CHAOS_FAULTS="$(FAULTS)" CHAOS_SEED="$(SEED)" "$(BIN)/python" -m pytest tests/chaos -m slow -s
 
 bench: $(VENV)/.test .emulator-venv/.done .build/.done .bench-venv/.done  ## Everything against its neighbours, into docs/performance.md
 	@PYTHONPATH=".:layers/shared" TEST_PYTHON="$(BIN)/python" .bench-venv/bin/python -m bench.run

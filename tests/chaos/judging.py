@@ -1,0 +1,105 @@
+"""Nothing lost, nothing doubled, nothing left behind: what must hold once a round has healed."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from collections import Counter
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import Any
+
+from telemetry import layout
+from tests.chaos.rig import Rig
+from tests.chaos.traffic import Reject, line_of, spelled
+from workflow.receipts import Receipt, write_receipt
+from workflow.reconcile import Reconciliation, gather
+
+__all__ = ["account", "judge", "ledger"]
+
+TABLE = '"telemetry"."chaos_readings"'
+
+
+def account(rig: Rig) -> Reconciliation:
+    """The pipeline's own account, with a receipt of all that was sent."""
+    truth = rig.truth
+    receipt = Receipt("chaos", "publish", "", messages=len(truth.messages), readings=truth.read)
+    write_receipt(rig.client("s3"), rig.target.bucket, receipt)
+    return gather(rig.target, TABLE)
+
+
+def ledger(rig: Rig) -> dict[str, dict[str, Any]]:
+    """The ledger by batch id."""
+    names = ("batch_id", "raw_key", "execution", "status", "rejected")
+    with closing(rig.target.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute(f"SELECT {', '.join(names)} FROM etl.ledger")
+        return {row[0]: dict(zip(names, row, strict=True)) for row in cursor.fetchall()}
+
+
+def judge(rig: Rig) -> list[str]:
+    """Sentences about what is wrong; none where everything is as if nothing had happened."""
+    return [
+        *account(rig).problems(),
+        *_wrong_rows(rig),
+        *_wrong_rejects(rig),
+        *_left_behind(rig),
+    ]
+
+
+def _wrong_rows(rig: Rig) -> list[str]:
+    columns = ", ".join(f'"{column.name}"' for column in rig.traffic.contract.columns)
+    with closing(rig.target.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("SET timezone = 'UTC'")
+        cursor.execute(f"SELECT {columns} FROM {TABLE}")
+        found = Counter(spelled(tuple(map(_in_utc, row))) for row in cursor.fetchall())
+    wanted = Counter(rig.truth.spelled_rows())
+    lost, surplus = wanted - found, found - wanted
+    return [
+        f"{len(rows)} rows {what}, such as {min(rows)}"
+        for what, rows in (("lost or other than they must be", lost), ("too many", surplus))
+        if rows
+    ]
+
+
+def _in_utc(value: Any) -> Any:
+    return value.astimezone(UTC) if isinstance(value, datetime) else value
+
+
+def _wrong_rejects(rig: Rig) -> list[str]:
+    """Each reject is kept once for each batch its message is in, and verbatim."""
+    s3, bucket = rig.client("s3"), rig.target.bucket
+    kept: dict[Reject, bytes] = {}
+    wrong = []
+    for batch in ledger(rig).values():
+        raw = layout.parse_raw_key(batch["raw_key"])
+        assert raw is not None
+        body = s3.get_object(Bucket=bucket, Key=layout.rejected_key(raw))["Body"].read()
+        lines = [json.loads(line) for line in gzip.decompress(body).splitlines()]
+        readings = sum(line.get("readings", 1) for line in lines)  # a flood is told in short
+        if readings != batch["rejected"]:
+            wrong.append(f"{raw.batch_id}: {readings} rejects kept, {batch['rejected']} counted")
+        payloads: dict[str, str] = {}
+        for line in lines:
+            # The payload stands in the line of the message's first reject.
+            sent = payloads.setdefault(line["message_id"], line["payload"])
+            kept[line["message_id"], line["index"], tuple(line["reasons"])] = base64.b64decode(sent)
+    if set(kept) != set(rig.truth.rejects):
+        lost, surplus = set(rig.truth.rejects) - set(kept), set(kept) - set(rig.truth.rejects)
+        wrong.append(f"rejects lost: {list(lost)[:3]}, too many: {list(surplus)[:3]}")
+    for reject, payload in kept.items():
+        sent = json.loads(line_of("", rig.truth.messages[reject[0]]))["payload"]
+        if payload != base64.b64decode(sent):
+            wrong.append(f"the reject {reject} is not what was sent")
+    return wrong
+
+
+def _left_behind(rig: Rig) -> list[str]:
+    """Executions under way, and sessions of loads that nobody waits for."""
+    with closing(rig.target.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'telemetry load%'"
+        )
+        sessions = cursor.fetchone()[0]
+    found = [f"{name} is still running" for name in rig.running()]
+    return [*found, *([f"{sessions} sessions of loads are left"] if sessions else [])]

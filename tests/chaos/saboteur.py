@@ -1,0 +1,171 @@
+"""Faults of the database, committed while a load waits at a point (see ``preload.ask``)."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+import psycopg2
+
+from tests.chaos.rig import Rig
+
+__all__ = ["Saboteur"]
+
+HOLD_SECONDS = 1.0
+
+
+class Saboteur:
+    """A thread that does what ``preload.py`` asks for; it outlives every server it starts."""
+
+    def __init__(self, rig: Rig) -> None:
+        self._rig = rig
+        self._stop = threading.Event()
+        self._busy = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="saboteur")
+        self.failures: list[str] = []
+        self._acts: dict[str, Callable[[str, Callable[[], None]], None]] = {
+            "db_cut": self._cut,
+            "db_crash": self._crash,
+            "db_restart": self._restart,
+            "db_freeze": self._freeze,
+            "db_lock": self._lock,
+            "db_deadlock": self._deadlock,
+        }
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    @property
+    def is_busy(self) -> bool:
+        return self._busy.is_set()
+
+    def _run(self) -> None:
+        asked = self._rig.injector.folder / "asked"
+        while not self._stop.is_set():
+            requests = sorted(asked.glob("*.json"))
+            if not requests:
+                self._stop.wait(0.01)
+            for file in requests:
+                self._busy.set()
+                request = json.loads(file.read_text())
+                self._act(request)
+                file.unlink()
+            self._busy.clear()
+
+    def _act(self, request: dict[str, str]) -> None:
+        answered = self._rig.injector.folder / "answered" / request["id"]
+        batch = request["subject"].removeprefix("batch ")
+        try:
+            self._acts[request["kind"]](batch, answered.touch)
+        except Exception as error:
+            self.failures.append(f"{request}: {type(error).__name__}: {error}")
+        answered.touch()
+
+    def _connect(self) -> Any:
+        """As the superuser, in the pipeline's database."""
+        database = self._rig.postgres.database
+        password = (self._rig.postgres.folder / "superuser_password").read_text().strip()
+        connection = psycopg2.connect(
+            host=database.host,
+            port=database.port,
+            dbname=database.name,
+            user="postgres",
+            password=password,
+            application_name="chaos",
+            connect_timeout=5,
+        )
+        connection.autocommit = True
+        return connection
+
+    def _backend(self, batch: str) -> int:
+        """Process id of the server process that loads the batch."""
+        application = f"telemetry load {batch}"[:63]
+        with closing(self._connect()) as connection, connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pid FROM pg_stat_activity WHERE application_name = %s "
+                "ORDER BY backend_start DESC LIMIT 1",
+                (application,),
+            )
+            return int(cursor.fetchone()[0])
+
+    def _cut(self, batch: str, _: Callable[[], None]) -> None:
+        pid = self._backend(batch)
+        with closing(self._connect()) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s, 2000)", (pid,))
+            assert cursor.fetchone()[0]
+
+    def _crash(self, batch: str, _: Callable[[], None]) -> None:
+        """One server process dies: PostgreSQL cuts all others, and replays its log."""
+        try:
+            pid = self._backend(batch)
+        except TypeError:  # it has committed and is gone: any other will do
+            with closing(self._connect()) as connection, connection.cursor() as cursor:
+                cursor.execute("SELECT pg_backend_pid()")
+                os.kill(cursor.fetchone()[0], signal.SIGKILL)
+        else:
+            os.kill(pid, signal.SIGKILL)
+
+    def _restart(self, _: str, answer: Callable[[], None]) -> None:
+        self._rig.kill_postgres()
+        answer()  # the load goes on, and finds nobody there
+        time.sleep(HOLD_SECONDS)
+        self._rig.revive_postgres()
+
+    def _freeze(self, batch: str, answer: Callable[[], None]) -> None:
+        pid = self._backend(batch)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            answer()
+            time.sleep(HOLD_SECONDS)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    def _lock(self, _: str, answer: Callable[[], None]) -> None:
+        with closing(self._connect()) as connection, connection.cursor() as cursor:
+            cursor.execute("BEGIN")
+            # Others' uncommitted rows would make this wait for them: they are waiting for us.
+            cursor.execute("SET LOCAL lock_timeout = '200ms'")
+            try:
+                cursor.execute("LOCK TABLE telemetry.chaos_readings IN SHARE MODE")
+            except psycopg2.errors.LockNotAvailable:
+                cursor.execute("ROLLBACK; BEGIN")
+                cursor.execute("LOCK TABLE etl.ledger IN SHARE MODE")
+            answer()
+            time.sleep(HOLD_SECONDS)
+            cursor.execute("ROLLBACK")
+
+    def _deadlock(self, batch: str, answer: Callable[[], None]) -> None:
+        """We hold the batch's line of the ledger and want a row that the load has inserted."""
+        device, moment = self._first_key(batch)
+        with closing(self._connect()) as connection, connection.cursor() as cursor:
+            # The server ends the one whose patience ends first: the load.
+            cursor.execute("SET deadlock_timeout = '20s'")
+            cursor.execute("BEGIN")
+            cursor.execute("LOCK TABLE etl.ledger IN SHARE ROW EXCLUSIVE MODE")
+            answer()
+            cursor.execute(
+                "INSERT INTO telemetry.chaos_readings (device, ts, received_at) "
+                "VALUES (%s, %s, now()) ON CONFLICT DO NOTHING",
+                (device, moment),
+            )
+            cursor.execute("ROLLBACK")
+
+    def _first_key(self, batch: str) -> tuple[str, str]:
+        s3, bucket = self._rig.client("s3"), self._rig.target.bucket
+        found = s3.list_objects_v2(Bucket=bucket, Prefix=f"copy/{batch}.")["Contents"]
+        key = next(entry["Key"] for entry in found if entry["Key"].endswith(".csv"))
+        answer = s3.get_object(Bucket=bucket, Key=key)
+        row = next(csv.reader(io.StringIO(answer["Body"].read().decode())))
+        return row[0], row[1]
