@@ -106,6 +106,7 @@ CALLS = {
     ),
     "load": (
         "GetObject reports/",
+        "GetSecretValue",
         "GetObject copy/*.groups.json",
         "GetObject copy/",
         "PutObject outcomes/",

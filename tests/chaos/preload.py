@@ -128,6 +128,15 @@ def subject_of(event: Any, request: str) -> str:
     return f"invocation {request}"
 
 
+def forget_secrets() -> None:
+    """Where reading the secret is to fail, no process may know it already: as after a cold start."""
+    folder = PLANS / "GetSecretValue"
+    if folder.exists() and os.listdir(folder):
+        from telemetry.database import forget_credentials
+
+        forget_credentials()
+
+
 def wrap_invocations() -> None:
     """Note whom each invocation is about."""
     runtime = sys.modules["__emulator_runtime__"]
@@ -136,6 +145,7 @@ def wrap_invocations() -> None:
     def invoke_noting(handler: Callable[..., Any], invocation: dict[str, Any]) -> Any:
         global _subject  # noqa: PLW0603
         _subject = subject_of(invocation["event"] or {}, invocation["request_id"])
+        forget_secrets()
         try:
             return invoke(handler, invocation)
         finally:

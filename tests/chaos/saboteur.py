@@ -30,7 +30,8 @@ class Saboteur:
         self._stop = threading.Event()
         self._busy = threading.Event()
         self._thread = threading.Thread(target=self._run, name="saboteur")
-        self.failures: list[str] = []
+        self.failures: dict[str, str] = {}
+        """Faults that could not be committed, by their number: they have not happened."""
         self._acts: dict[str, Callable[[str, Callable[[], None]], None]] = {
             "db_cut": self._cut,
             "db_crash": self._crash,
@@ -70,11 +71,12 @@ class Saboteur:
         try:
             self._acts[request["kind"]](batch, answered.touch)
         except Exception as error:
-            self.failures.append(f"{request}: {type(error).__name__}: {error}")
+            self.failures[request["id"]] = f"{request}: {type(error).__name__}: {error}"
         answered.touch()
 
     def _connect(self) -> Any:
-        """As the superuser, in the pipeline's database."""
+        """As the superuser, in the pipeline's database; waits while another fault has it away."""
+        self._rig.wait_for_database()
         database = self._rig.postgres.database
         password = (self._rig.postgres.folder / "superuser_password").read_text().strip()
         connection = psycopg2.connect(
