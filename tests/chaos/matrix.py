@@ -27,8 +27,10 @@ END = "<!-- chaos matrix: end -->"
 
 INTRODUCTION = """\
 Each cell says how often that fault was made to happen at that point in the run told of below, alone
-or together with a second one, and what set it right where that was seen: **r** a retry within the
-execution, **s** the sweep, **p** a person's replay (the fault is of the kind that is not retried).
+or together with a second one, and what set it right where that was seen: **r** the execution that
+had staged the batch, by a retry or with no need of one; **s** the sweep; **p** a person's replay,
+where an object was damaged that is made anew from the raw one, which no retry of the step that
+reads it can do.
 After each round of faults the ledger had to balance to the unit, the table had to equal the
 oracle's row for row, and every reject had to be kept verbatim: **0 readings lost, 0 doubled**. An
 empty cell can't happen: it is not a call, not a write, or not the database's business. Raw objects
