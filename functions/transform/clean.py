@@ -23,6 +23,7 @@ from functions.transform.bulk import BulkDecoder, Decoded
 from functions.transform.careful import SET_ASIDE, CarefulReader
 from functions.transform.columns import clean_columns, rejections
 from functions.transform.envelopes import read_envelopes
+from functions.transform.inflation import measured, opened
 from functions.transform.kinds import meets
 from functions.transform.plan import ARRIVAL, RECEIVED, Plan, make_plan
 from telemetry.contract import Contract
@@ -54,7 +55,7 @@ class CleanBatch:
     """What a raw micro-batch comes to. ``read = rows + duplicates + rejects + set_aside``."""
 
     messages: pl.DataFrame
-    """As :func:`~functions.transform.envelopes.read_envelopes` gives them."""
+    """As :func:`~functions.transform.envelopes.read_envelopes` gives them; payloads as sent."""
     rows: pl.DataFrame
     """The contract's columns, in key order, one row per key."""
     duplicates: int = 0
@@ -78,6 +79,8 @@ def clean(raw: bytes, contract: Contract, *, bulk: bool = True) -> CleanBatch:
     """
     plan = make_plan(contract)
     messages = read_envelopes(raw).with_row_index("m")
+    if contract.compression is not None:
+        messages = measured(messages)
     batch = CleanBatch(messages, pl.DataFrame())
     batch.faults = {column.name: Counter() for column in contract.columns}
     parts = [_clean_run(plan, run, batch, bulk=bulk) for run in _runs(messages)]
@@ -119,7 +122,7 @@ def _readings(
 
     The parts differ in the types of their values; in each the readings are in order.
     """
-    left = _of_this_kind(plan, run, batch)
+    left = _opened(plan, _of_this_kind(plan, run, batch), batch)
     unreadable = left["text"].is_null()
     batch.rejects += [Reject(m, None, ("not_utf8",)) for m in left["m"].filter(unreadable)]
     left = left.filter(~unreadable)
@@ -156,6 +159,15 @@ def _without_faults(decoded: Decoded, batch: CleanBatch) -> pl.DataFrame:
     faults = broken.select("m", "index", "fault").iter_rows()
     batch.rejects += [Reject(m, index, (fault,)) for m, index, fault in faults]
     return decoded.readings.filter(pl.col("fault").is_null()).drop("fault")
+
+
+def _opened(plan: Plan, messages: pl.DataFrame, batch: CleanBatch) -> pl.DataFrame:
+    """The messages with what they stand for, where devices compress them."""
+    if plan.contract.compression is None:
+        return messages
+    broken = messages.filter(pl.col("fault").is_not_null())
+    batch.rejects += [Reject(m, None, (why,)) for m, why in broken.select("m", "fault").iter_rows()]
+    return opened(messages.filter(pl.col("fault").is_null()))
 
 
 def _of_this_kind(plan: Plan, run: pl.DataFrame, batch: CleanBatch) -> pl.DataFrame:
@@ -250,7 +262,10 @@ def _runs(messages: pl.DataFrame) -> Iterator[pl.DataFrame]:
     """Slices of about :data:`RUN_BYTES` of payload; an empty one where there are no messages."""
     if not messages.height:
         yield messages
-    ends = (messages["payload"].bin.size().cast(pl.Int64).cum_sum() // RUN_BYTES).rle()
+    sizes = messages["payload"].bin.size().cast(pl.Int64)
+    if "size" in messages.columns:  # what counts is what they are inflated to
+        sizes = pl.select(pl.max_horizontal(sizes, messages["size"])).to_series()
+    ends = (sizes.cum_sum() // RUN_BYTES).rle()
     at = 0
     for length in ends.struct.field("len"):
         yield messages.slice(at, length)

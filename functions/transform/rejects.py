@@ -11,6 +11,7 @@ from typing import Any
 
 from functions.transform.careful import element_texts
 from functions.transform.clean import CleanBatch, Reject
+from functions.transform.inflation import inflate
 from telemetry.contract import Contract
 
 __all__ = ["rejected_lines"]
@@ -39,7 +40,10 @@ def _lines(
     elements: list[str] = []
     if rejects[0].index is not None and contract.readings is not None:
         most = 1 + max(reject.index or 0 for reject in rejects)
-        elements = element_texts(message["text"], contract.readings, most)
+        text = message["text"]
+        if text is None:  # only a compressed payload has readings and no text of its own
+            text = inflate(message["payload"]).decode()
+        elements = element_texts(text, contract.readings, most)
     payload: str | None = base64.b64encode(message["payload"]).decode()
     lines = []
     for reject in rejects:
