@@ -72,38 +72,40 @@ class _Drain:
                 self.take(messages)
         except BaseException:
             self.stop.set()
+            with self.room:
+                self.room.notify_all()
             raise
 
     def has_room(self) -> bool:
         """Waits for room for more messages; whether there is time left for them."""
         with self.room:
             self.room.wait_for(
-                lambda: self.unstaged < UNSTAGED, max(0.0, self.until - time.monotonic())
+                lambda: self.unstaged < UNSTAGED or self.stop.is_set(),
+                max(0.0, self.until - time.monotonic()),
             )
         return not self.stop.is_set() and time.monotonic() < self.until
 
     def take(self, messages: list[Message]) -> None:
         """Adds messages to the open micro-batch, and settles what is full by that."""
         lines = [(envelope_line(m.message_id, m.body), m.receipt) for m in messages]
-        for full in self.accumulator.add(lines):
-            self.settle(full)
+        with self.room:  # counted before another receiver looks for room
+            full = self.accumulator.add(lines)
+            self.unstaged += len(full)
+        while full:
+            self.settle(full.pop(0))
 
     def settle(self, batch: MicroBatch) -> None:
         """Stages a micro-batch, then has its messages deleted in the background."""
-        with self.room:
-            self.unstaged += 1
-        try:
-            with self.staging:
-                self.stage(batch)
-        finally:
-            with self.room:
-                self.unstaged -= 1
-                self.room.notify_all()
+        with self.staging:
+            self.stage(batch)
         chunks = [batch.receipts[i : i + BATCH] for i in range(0, len(batch.receipts), BATCH)]
         with self.lock:
             self.done.messages += len(batch.lines)
             self.done.batches += 1
             self.deletions += [self.deleters.submit(self.queue.delete, chunk) for chunk in chunks]
+        with self.room:
+            self.unstaged -= 1
+            self.room.notify_all()
 
     def finish(self) -> Drained:
         """Settles the rest and waits for the deletions."""
