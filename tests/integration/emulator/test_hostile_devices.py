@@ -37,6 +37,7 @@ class Site:
     base: str
     policy: str
     queue: str
+    rule: str
 
     def device(self) -> Device:
         return Device(self.emulator, self.folder, self.policy)
@@ -62,7 +63,11 @@ def site(emulator: EmulatorStack, tmp_path: Path) -> Site:
     thing = "${iot:Connection.Thing.ThingName}"
     statements = [
         {"Effect": "Allow", "Action": "iot:Connect", "Resource": f"{ACCOUNT}client/{thing}"},
-        {"Effect": "Allow", "Action": "iot:Publish", "Resource": f"{ACCOUNT}topic/{own}"},
+        {
+            "Effect": "Allow",
+            "Action": "iot:Publish",
+            "Resource": [f"{ACCOUNT}topic/{way}{own}" for way in ("", f"$aws/rules/r_{unique}/")],
+        },
     ]
     statements[0]["Condition"] = {"Bool": {"iot:Connection.Thing.IsAttached": ["true"]}}  # type: ignore[assignment]
     document = {"Version": "2012-10-17", "Statement": statements}
@@ -79,7 +84,7 @@ def site(emulator: EmulatorStack, tmp_path: Path) -> Site:
             "actions": [action],
         },
     )
-    return Site(emulator, tmp_path, base, f"p-{unique}", queue)
+    return Site(emulator, tmp_path, base, f"p-{unique}", queue, f"r_{unique}")
 
 
 @pytest.fixture
@@ -109,7 +114,10 @@ def others_topics(site: Site, thief: Device, victim: Device) -> list[str]:
         f"{own}/x",
         f"{site.base}/",
         "$aws/things/" + victim.name + "/shadow/update",
-        "$aws/rules/any",
+        f"$aws/rules/{site.rule}",
+        f"$aws/rules/{site.rule}/{other}",
+        f"$aws/rules/{site.rule}/{own}/../{victim.name}",
+        f"$aws/rules/another/{own}",
     ]
 
 
