@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from local.devices.fleet import SimulatedDevice, Truth, device_topic
+from local.devices.fleet import SimulatedDevice, Truth, as_sent, device_topic
 from local.devices.identity import Identity, register
-from local.devices.mqtt import DeviceConnection
+from local.devices.mqtt import DeviceConnection, MessageTooLargeError
 from telemetry.contract.model import Contract
 from workflow.receipts import Receipt, new_publication, write_receipt
 from workflow.target import Target
@@ -156,7 +156,8 @@ def publish_file(
 ) -> Receipt:
     """Publish a file of NDJSON, one reading a line, ``.gz`` or plain.
 
-    Raises ``OSError`` for a file that can't be read and ``ConnectionRefusedByBrokerError``.
+    Raises ``OSError`` for a file that can't be read, ``ConnectionRefusedByBrokerError``, and
+    ``MessageTooLargeError`` at the first line that no message can hold.
     """
     names = [f"publisher-{number:02d}" for number in range(1, connections + 1)]
     identities = register_devices(target, names)
@@ -174,7 +175,11 @@ def publish_file(
             )
             for payload, count in read_messages(path, contract, readings_per_message):
                 connection, thing = next(senders)
-                connection.publish(before + device_topic(contract, thing), payload)
+                try:
+                    topic = before + device_topic(contract, thing)
+                    connection.publish(topic, as_sent(contract, payload))
+                except MessageTooLargeError as error:
+                    raise MessageTooLargeError(f"{path}, message {messages + 1}: {error}") from None
                 messages, readings = messages + 1, readings + count
                 if messages % 50 == 0:
                     progress(messages, readings)

@@ -25,8 +25,8 @@ __all__ = ["Format", "as_dict", "output", "write"]
 Format = Literal["ndjson", "csv"]
 
 COLUMNS = (
-    "day", "batch_id", "message_id", "topic", "client_id", "received_at", "index", "reasons",
-    "reading", "payload_text", "payload_bytes",
+    "day", "batch_id", "message_id", "topic", "client_id", "received_at", "index", "readings",
+    "reasons", "reading", "payload_text", "payload_bytes",
 )  # fmt: skip
 
 
@@ -41,6 +41,7 @@ def as_dict(reject: Reject) -> dict[str, Any]:
         "client_id": reject.client_id,
         "received_at": reject.received_at,
         "index": reject.index,
+        "readings": reject.readings,
         "reasons": list(reject.reasons),
         "reading": reject.reading,
         "payload": payload,
@@ -65,6 +66,7 @@ def _cells(reject: Reject) -> Iterator[str | bytes | None]:
     yield from (reject.day, reject.batch_id, reject.message_id, reject.topic, reject.client_id)
     yield reject.received
     yield None if reject.index is None else str(reject.index)
+    yield str(reject.readings)
     yield " ".join(reject.reasons)
     yield reject.reading
     yield reject.payload

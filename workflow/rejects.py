@@ -53,6 +53,9 @@ class Reject:
     """JSON text of the element, where ``index`` is set."""
     payload: bytes | None
     """What the device sent, byte for byte."""
+    readings: int = 1
+    """How many readings of the message this stands for: several where a batch has too many to tell
+    one by one."""
 
     @property
     def device(self) -> str | None:
@@ -160,12 +163,12 @@ def count(rejects: Iterator[Reject]) -> Counts:
     counts = Counts()
     last = None
     for reject in rejects:
-        counts.rejects += 1
+        counts.rejects += reject.readings
         counts.batches += reject.batch_id != last
         last = reject.batch_id
-        counts.by_reason.update(reject.reasons)
-        counts.by_device[reject.device or ""] += 1
-        counts.by_day[reject.day] += 1
+        counts.by_reason.update(dict.fromkeys(reject.reasons, reject.readings))
+        counts.by_device[reject.device or ""] += reject.readings
+        counts.by_day[reject.day] += reject.readings
     return counts
 
 
@@ -270,4 +273,5 @@ def _lines(found: _Object, body: Any) -> Iterator[Reject]:
                 reasons=tuple(line["reasons"]),
                 reading=line.get("reading"),
                 payload=payload,
+                readings=int(line.get("readings", 1)),
             )

@@ -5,8 +5,10 @@
     receivers (threads) ──▶ open micro-batch ──full──▶ put to S3 ──▶ deleters (threads)
 
 A receiver ends at its first empty answer, so the drain ends when the queue is empty for all of
-them, or at the time limit. Whatever dies on the way, a message is either still in the queue, or
-in S3, or in both, which the key in PostgreSQL makes harmless.
+them, or at the time limit. Nothing is received while one micro-batch is on its way to S3 and
+another is full: memory is bounded, however slow S3 and however long the queue. Whatever dies on the
+way, a message is either still in the queue, or in S3, or in both, which the key in PostgreSQL makes
+harmless.
 """
 
 from __future__ import annotations
@@ -24,8 +26,11 @@ from functions.extract.queue import BATCH, Message, Queue
 
 __all__ = ["Drained", "Stage", "drain"]
 
+UNSTAGED = 2
+"""Full micro-batches at which receiving pauses: one being staged, one that waits for it."""
+
 Stage = Callable[[MicroBatch], None]
-"""Puts a micro-batch into S3; when it returns, the batch is safe. Called from several threads."""
+"""Puts a micro-batch into S3; when it returns, the batch is safe. One call at a time."""
 
 
 @dataclass
@@ -50,6 +55,9 @@ class _Drain:
     stop: threading.Event = field(default_factory=threading.Event)
     done: Drained = field(default_factory=Drained)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    staging: threading.Lock = field(default_factory=threading.Lock)
+    room: threading.Condition = field(default_factory=threading.Condition)
+    unstaged: int = 0
 
     def __post_init__(self) -> None:
         self.accumulator = Accumulator(self.limits)
@@ -57,29 +65,47 @@ class _Drain:
     def receive_until_quiet(self) -> None:
         """What one receiver does. An error stops the others as well, and is raised."""
         try:
-            while not self.stop.is_set() and time.monotonic() < self.until:
+            while self.has_room():
                 messages = self.queue.receive()
                 if not messages:
                     return
                 self.take(messages)
         except BaseException:
             self.stop.set()
+            with self.room:
+                self.room.notify_all()
             raise
+
+    def has_room(self) -> bool:
+        """Waits for room for more messages; whether there is time left for them."""
+        with self.room:
+            self.room.wait_for(
+                lambda: self.unstaged < UNSTAGED or self.stop.is_set(),
+                max(0.0, self.until - time.monotonic()),
+            )
+        return not self.stop.is_set() and time.monotonic() < self.until
 
     def take(self, messages: list[Message]) -> None:
         """Adds messages to the open micro-batch, and settles what is full by that."""
         lines = [(envelope_line(m.message_id, m.body), m.receipt) for m in messages]
-        for full in self.accumulator.add(lines):
-            self.settle(full)
+        with self.room:  # counted before another receiver looks for room
+            full = self.accumulator.add(lines)
+            self.unstaged += len(full)
+        while full:
+            self.settle(full.pop(0))
 
     def settle(self, batch: MicroBatch) -> None:
         """Stages a micro-batch, then has its messages deleted in the background."""
-        self.stage(batch)
+        with self.staging:
+            self.stage(batch)
         chunks = [batch.receipts[i : i + BATCH] for i in range(0, len(batch.receipts), BATCH)]
         with self.lock:
             self.done.messages += len(batch.lines)
             self.done.batches += 1
             self.deletions += [self.deleters.submit(self.queue.delete, chunk) for chunk in chunks]
+        with self.room:
+            self.unstaged -= 1
+            self.room.notify_all()
 
     def finish(self) -> Drained:
         """Settles the rest and waits for the deletions."""

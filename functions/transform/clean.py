@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 
 import polars as pl
 
@@ -23,6 +24,7 @@ from functions.transform.bulk import BulkDecoder, Decoded
 from functions.transform.careful import SET_ASIDE, CarefulReader
 from functions.transform.columns import clean_columns, rejections
 from functions.transform.envelopes import read_envelopes
+from functions.transform.inflation import measured, opened
 from functions.transform.kinds import meets
 from functions.transform.plan import ARRIVAL, RECEIVED, Plan, make_plan
 from telemetry.contract import Contract
@@ -33,6 +35,11 @@ ORDER = " m"
 """Frame column of the message's number; no column of a contract is called so."""
 RUN_BYTES = 12 << 20
 """Payload worked on at a time."""
+VALUE_BYTES = 12
+"""What a comma counts for: a run of nothing but ``{},`` would hold millions of readings."""
+TOLD_APART = 200_000
+"""Rejects of a batch that are told one by one. More are not some bad readings but a bad device, and
+those of a message are told together."""
 FIRST_MOMENT, LAST_MOMENT = -62_135_596_800_000, 253_402_300_799_999
 """Epoch milliseconds of the years 1 to 9999."""
 
@@ -46,7 +53,9 @@ class Reject:
     index: int | None
     """Place in the message's array; ``None`` where the message itself is the reading."""
     reasons: tuple[str, ...]
-    """All of them; the first one is counted."""
+    """All of them; the first one is counted. Of several readings, the first of each."""
+    readings: int = 1
+    """How many readings of the message this stands for; with ``index`` ``None`` where several."""
 
 
 @dataclass
@@ -54,7 +63,7 @@ class CleanBatch:
     """What a raw micro-batch comes to. ``read = rows + duplicates + rejects + set_aside``."""
 
     messages: pl.DataFrame
-    """As :func:`~functions.transform.envelopes.read_envelopes` gives them."""
+    """As :func:`~functions.transform.envelopes.read_envelopes` gives them; payloads as sent."""
     rows: pl.DataFrame
     """The contract's columns, in key order, one row per key."""
     duplicates: int = 0
@@ -68,7 +77,12 @@ class CleanBatch:
     @property
     def read(self) -> int:
         """Readings in the batch."""
-        return self.rows.height + self.duplicates + len(self.rejects) + self.set_aside
+        return self.rows.height + self.duplicates + self.rejected + self.set_aside
+
+    @property
+    def rejected(self) -> int:
+        """Rejected readings."""
+        return sum(reject.readings for reject in self.rejects)
 
 
 def clean(raw: bytes, contract: Contract, *, bulk: bool = True) -> CleanBatch:
@@ -78,19 +92,40 @@ def clean(raw: bytes, contract: Contract, *, bulk: bool = True) -> CleanBatch:
     """
     plan = make_plan(contract)
     messages = read_envelopes(raw).with_row_index("m")
+    if contract.compression is not None:
+        messages = measured(messages)
     batch = CleanBatch(messages, pl.DataFrame())
     batch.faults = {column.name: Counter() for column in contract.columns}
     parts = [_clean_run(plan, run, batch, bulk=bulk) for run in _runs(messages)]
-    batch.rejects.sort(key=lambda reject: (reject.message, reject.index or 0))
     _keep_one_per_key(contract, batch, parts)
     return batch
 
 
 def _clean_run(plan: Plan, run: pl.DataFrame, batch: CleanBatch, *, bulk: bool) -> pl.DataFrame:
     """Typed columns of the accepted readings of a run, still with their duplicates."""
+    before, batch.rejects = batch.rejects, []
     parts = [_clean_part(plan, part, batch) for part in _readings(plan, run, batch, bulk=bulk)]
+    batch.rejects.sort(key=lambda reject: (reject.message, reject.index or 0))
+    batch.rejects = _told(before, batch.rejects)
     frame = parts[0] if len(parts) == 1 else pl.concat(parts).sort(ORDER, maintain_order=True)
     return frame.drop(ORDER)
+
+
+def _told(before: list[Reject], rejects: list[Reject]) -> list[Reject]:
+    """Those of the runs before and those of this one, in order, which are told together if need be.
+
+    Which ones are follows from the messages and their order alone.
+    """
+    if len(before) + len(rejects) <= TOLD_APART:
+        return before + rejects
+    for m, group in groupby(rejects, key=lambda reject: reject.message):
+        found = list(group)
+        if len(before) + len(found) <= TOLD_APART or len(found) == 1:
+            before += found
+            continue
+        counts = Counter(reject.reasons[0] for reject in found)
+        before += [Reject(m, None, (reason,), number) for reason, number in sorted(counts.items())]
+    return before
 
 
 def _clean_part(plan: Plan, readings: pl.DataFrame, batch: CleanBatch) -> pl.DataFrame:
@@ -107,7 +142,7 @@ def _clean_part(plan: Plan, readings: pl.DataFrame, batch: CleanBatch) -> pl.Dat
         return frame
     places = readings.select("m", "index").filter(rejected).iter_rows()
     batch.rejects += [
-        Reject(m, index, tuple(told)) for (m, index), told in zip(places, reasons, strict=True)
+        Reject(m, index, told) for (m, index), told in zip(places, reasons, strict=True)
     ]
     return frame.filter(~rejected)
 
@@ -119,7 +154,7 @@ def _readings(
 
     The parts differ in the types of their values; in each the readings are in order.
     """
-    left = _of_this_kind(plan, run, batch)
+    left = _opened(plan, _of_this_kind(plan, run, batch), batch)
     unreadable = left["text"].is_null()
     batch.rejects += [Reject(m, None, ("not_utf8",)) for m in left["m"].filter(unreadable)]
     left = left.filter(~unreadable)
@@ -156,6 +191,15 @@ def _without_faults(decoded: Decoded, batch: CleanBatch) -> pl.DataFrame:
     faults = broken.select("m", "index", "fault").iter_rows()
     batch.rejects += [Reject(m, index, (fault,)) for m, index, fault in faults]
     return decoded.readings.filter(pl.col("fault").is_null()).drop("fault")
+
+
+def _opened(plan: Plan, messages: pl.DataFrame, batch: CleanBatch) -> pl.DataFrame:
+    """The messages with what they stand for, where devices compress them."""
+    if plan.contract.compression is None:
+        return messages
+    broken = messages.filter(pl.col("fault").is_not_null())
+    batch.rejects += [Reject(m, None, (why,)) for m, why in broken.select("m", "fault").iter_rows()]
+    return opened(messages.filter(pl.col("fault").is_null()))
 
 
 def _of_this_kind(plan: Plan, run: pl.DataFrame, batch: CleanBatch) -> pl.DataFrame:
@@ -250,7 +294,12 @@ def _runs(messages: pl.DataFrame) -> Iterator[pl.DataFrame]:
     """Slices of about :data:`RUN_BYTES` of payload; an empty one where there are no messages."""
     if not messages.height:
         yield messages
-    ends = (messages["payload"].bin.size().cast(pl.Int64).cum_sum() // RUN_BYTES).rle()
+    sizes = messages["payload"].bin.size().cast(pl.Int64)
+    if "size" in messages.columns:  # what counts is what they are inflated to, to many values
+        sizes = pl.select(pl.max_horizontal(sizes, messages["size"] * 4)).to_series()
+    values = messages["text"].str.count_matches(",", literal=True).cast(pl.Int64).fill_null(0)
+    sizes = pl.select(pl.max_horizontal(sizes, values * VALUE_BYTES)).to_series()
+    ends = (sizes.cum_sum() // RUN_BYTES).rle()
     at = 0
     for length in ends.struct.field("len"):
         yield messages.slice(at, length)

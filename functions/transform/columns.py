@@ -19,6 +19,8 @@ FAULTS = ("invalid", "out_of_range", "too_long", "too_old", "in_future")
 """What may be wrong with a value that is there; one at most applies to each."""
 
 EXACT = Context(prec=400)
+CODED = 60
+"""Reasons that fit into the bits of one number."""
 
 
 @dataclass(frozen=True)
@@ -58,17 +60,32 @@ def clean_columns(plan: Plan, frame: pl.DataFrame) -> list[CleanColumn]:
     ]
 
 
-def rejections(columns: Sequence[CleanColumn], height: int) -> tuple[pl.Series, list[list[str]]]:
-    """Mask of the readings that are rejected, and for each of those all its reasons, in order."""
+def rejections(
+    columns: Sequence[CleanColumn], height: int
+) -> tuple[pl.Series, list[tuple[str, ...]]]:
+    """Mask of the readings that are rejected, and for each of those all its reasons, in order.
+
+    Readings with the same reasons share one tuple: a device may send millions of nothing.
+    """
     reasons = [item for column in columns for item in column.rejecting().items()]
     rejected = pl.repeat(value=False, n=height, dtype=pl.Boolean, eager=True)
     for _, mask in reasons:
         rejected |= mask
-    places = rejected.arg_true()
-    told: list[list[str]] = [[] for _ in range(places.len())]
-    for reason, mask in reasons:
-        for row in mask.gather(places).arg_true():
-            told[row].append(reason)
+    told: list[tuple[str, ...]] = [()] * int(rejected.sum())
+    for start in range(0, len(reasons), CODED):
+        some = reasons[start : start + CODED]
+        code = pl.repeat(0, height, dtype=pl.UInt64, eager=True)
+        for place, (_, mask) in enumerate(some):
+            code |= mask.cast(pl.UInt64) * (1 << place)
+        codes = code.filter(rejected)
+        names = {
+            found: tuple(reason for place, (reason, _) in enumerate(some) if found >> place & 1)
+            for found in codes.unique()
+        }
+        told = [
+            names[found] if not old else old + names[found]
+            for old, found in zip(told, codes, strict=True)
+        ]
     return rejected, told
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from functions.transform.careful import element_texts
 from functions.transform.clean import CleanBatch, Reject
+from functions.transform.inflation import inflate
 from telemetry.contract import Contract
 
 __all__ = ["rejected_lines"]
@@ -19,9 +20,10 @@ __all__ = ["rejected_lines"]
 def rejected_lines(batch: CleanBatch, contract: Contract) -> bytes:
     """All rejects, gzip-compressed; the same bytes for the same batch.
 
-    An element of an array comes with its own JSON text. The payload of its message stands only in
-    the line of the message's first reject (null in those after): were it repeated, a message of
-    many bad readings would grow with the square of their number.
+    A line stands for one reading, or for as many as its ``readings`` says, where a batch has more
+    than are told one by one. An element of an array comes with its own JSON text. The payload of
+    its message stands only in the line of the message's first reject (null in those after): were
+    it repeated, a message of many bad readings would grow with the square of their number.
     """
     buffer = io.BytesIO()
     with gzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=1, mtime=0) as file:
@@ -37,15 +39,20 @@ def _lines(
 ) -> list[dict[str, Any]]:
     envelope = {name: message[name] for name in ("message_id", "topic", "client_id", "received_at")}
     elements: list[str] = []
-    if rejects[0].index is not None and contract.readings is not None:
+    if any(reject.index is not None for reject in rejects) and contract.readings is not None:
         most = 1 + max(reject.index or 0 for reject in rejects)
-        elements = element_texts(message["text"], contract.readings, most)
+        text = message["text"]
+        if text is None:  # only a compressed payload has readings and no text of its own
+            text = inflate(message["payload"]).decode()
+        elements = element_texts(text, contract.readings, most)
     payload: str | None = base64.b64encode(message["payload"]).decode()
     lines = []
     for reject in rejects:
         line = {**envelope, "index": reject.index, "reasons": list(reject.reasons)}
         if reject.index is not None:
             line["reading"] = elements[reject.index]
+        if reject.readings > 1:
+            line["readings"] = reject.readings
         lines.append({**line, "payload": payload})
         payload = None
     return lines

@@ -37,9 +37,9 @@ def describe(batch: CleanBatch, contract: Contract) -> dict[str, Any]:
         "read": batch.read,
         "accepted": rows.height,
         "duplicates": batch.duplicates,
-        "rejected": len(batch.rejects),
+        "rejected": batch.rejected,
         "set_aside": batch.set_aside,
-        "rejected_by": dict(sorted(Counter(r.reasons[0] for r in batch.rejects).items())),
+        "rejected_by": dict(sorted(_by_reason(batch).items())),
         "empty_messages": batch.empty_messages,
         "columns": {
             name: {
@@ -55,6 +55,13 @@ def describe(batch: CleanBatch, contract: Contract) -> dict[str, Any]:
         "min_time": least,
         "max_time": most,
     }
+
+
+def _by_reason(batch: CleanBatch) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for reject in batch.rejects:
+        counts[reject.reasons[0]] += reject.readings
+    return counts
 
 
 def _sketch(values: pl.Series, *, wanted: bool) -> dict[str, list[float]]:

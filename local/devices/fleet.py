@@ -7,6 +7,7 @@ be checked against the truth and not only against itself.
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from telemetry.contract.model import Column, Contract, Source
 
-__all__ = ["SimulatedDevice", "Truth", "device_topic"]
+__all__ = ["SimulatedDevice", "Truth", "as_sent", "device_topic"]
 
 Kind = str
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -46,6 +47,11 @@ class Truth:
 def device_topic(contract: Contract, thing: str) -> str:
     """The topic a device publishes to: the filter's wildcard is its name."""
     return contract.topic.replace("+", thing).replace("#", thing)
+
+
+def as_sent(contract: Contract, payload: bytes) -> bytes:
+    """The payload as the contract's devices send it; the same bytes for the same payload."""
+    return payload if contract.compression is None else gzip.compress(payload, mtime=0)
 
 
 @dataclass
@@ -111,7 +117,8 @@ class SimulatedDevice:
             _put(message, self.contract.readings, readings)
         else:
             message |= readings[0]
-        return json.dumps(message, separators=(",", ":"), ensure_ascii=False).encode(), truth
+        text = json.dumps(message, separators=(",", ":"), ensure_ascii=False)
+        return as_sent(self.contract, text.encode()), truth
 
     def _reading(self, message: dict[str, Any]) -> tuple[dict[str, Any], bool]:
         """One reading and whether it must become a row; ``message`` takes the outer members."""

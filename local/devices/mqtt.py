@@ -21,7 +21,12 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_ra
 
 from local.devices.identity import Identity
 
-__all__ = ["Broker", "ConnectionRefusedByBrokerError", "DeviceConnection"]
+__all__ = [
+    "Broker",
+    "ConnectionRefusedByBrokerError",
+    "DeviceConnection",
+    "MessageTooLargeError",
+]
 
 CONNECT_SECONDS = 15.0
 CONNECT_ATTEMPTS = 4
@@ -30,6 +35,15 @@ IN_FLIGHT = 100
 """Messages without acknowledgement per connection, as many as AWS IoT Core keeps
 (AWS IoT Core message broker and protocol limits, "Maximum inbound unacknowledged QoS 1 publish
 requests": 100; AWS General Reference, read 2026-11)."""
+
+
+MESSAGE_BYTES = 128 * 1024
+"""Largest payload that AWS IoT Core takes; it disconnects who sends more (message broker limits,
+"Maximum payload size"; AWS General Reference, read 2026-11)."""
+
+
+class MessageTooLargeError(Exception):
+    """Raised, before anything is sent, for a payload that AWS IoT would refuse."""
 
 
 class ConnectionRefusedByBrokerError(Exception):
@@ -115,8 +129,14 @@ class DeviceConnection:
     def publish(self, topic: str, payload: bytes) -> None:
         """Queue one message; waits while too many are unacknowledged.
 
-        Raises ``ConnectionRefusedByBrokerError`` when nothing is acknowledged for a minute.
+        Raises ``ConnectionRefusedByBrokerError`` when nothing is acknowledged for a minute, and
+        ``MessageTooLargeError``.
         """
+        if len(payload) > MESSAGE_BYTES:
+            raise MessageTooLargeError(
+                f"a message of {len(payload):,} bytes is more than the {MESSAGE_BYTES:,} that AWS "
+                "IoT takes: send its readings in several messages"
+            )
         if not self._room.acquire(timeout=ACKNOWLEDGE_SECONDS):
             raise ConnectionRefusedByBrokerError(self._stalled())
         self._client.publish(topic, payload, qos=1)

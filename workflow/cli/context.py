@@ -107,7 +107,7 @@ def _told(error: Exception) -> str | None:
     import psycopg2
     from botocore.exceptions import BotoCoreError, ClientError
 
-    from local.devices.mqtt import ConnectionRefusedByBrokerError
+    from local.devices.mqtt import ConnectionRefusedByBrokerError, MessageTooLargeError
     from local.stack import LocalStackError
     from telemetry.errors import TelemetryError
     from workflow.contracts.samples import SampleError
@@ -124,6 +124,7 @@ def _told(error: Exception) -> str | None:
         NotFoundError,
         LocalStackError,
         ConnectionRefusedByBrokerError,
+        MessageTooLargeError,
         StackError,
         MigrationError,
     )

@@ -180,6 +180,8 @@ def _told(reject: Reject) -> Text:
     text = Text()
     text.append(" ".join(harmless(reason) for reason in reject.reasons), style="bold red")
     place = "" if reject.index is None else f"  reading {reject.index} of its message"
+    if reject.readings > 1:
+        place = f"  {reject.readings:,} readings of its message"
     text.append(f"{place}\n")
     members = {
         "device": reject.device,

@@ -133,7 +133,7 @@ def _reasons(raw: bytes, contract: Contract, batch: CleanBatch) -> list[Reason]:
     found: dict[str, Reason] = {}
     for reject in batch.rejects:
         for reason in reject.reasons:
-            found.setdefault(reason, Reason(reason)).readings += 1
+            found.setdefault(reason, Reason(reason)).readings += reject.readings
     _add_examples(found, batch, contract)
     forgiven = {
         f"{fault}:{column.name}": count

@@ -110,6 +110,7 @@ _OF_CONTRACT: dict[str, tuple[str, str]] = {
     ),
     "on_conflict": ("table.on_conflict", NEXT),
     "readings": ("message.readings", NEXT),
+    "compression": ("message.compression", NEXT),
 }
 _OF_COLUMN = {
     "type": "new rows are read as the new type",

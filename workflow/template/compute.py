@@ -25,6 +25,9 @@ __all__ = ["add_compute", "state_machine_arn"]
 METRICS_NAMESPACE = "TelemetryETL"
 # The largest batch Lambda takes from a standard queue; its 6 MB of payload usually end one sooner.
 QUEUE_BATCH_SIZE = 10_000
+# Of lines in a micro-batch whose payloads are compressed: of what Transform inflates (64 MiB at
+# most) a share of one to forty-three, three times what batches of readings shrink to.
+COMPRESSED_BATCH_BYTES = 2 << 20
 
 
 def state_machine_arn() -> Sub:
@@ -129,6 +132,8 @@ def _environment(
         variables["QUEUE_URL"] = Ref("TelemetryQueue")
     if spec.name in {"extract", "stage", "sweep"}:
         variables["MAX_CONCURRENCY"] = Ref("MaxConcurrency")
+    if spec.name in {"extract", "stage"} and contract.compression is not None:
+        variables["BATCH_BYTES"] = str(COMPRESSED_BATCH_BYTES)
     if spec.name in {"stage", "sweep"}:
         variables["STATE_MACHINE_ARN"] = state_machine_arn()
     if spec.name == "summarize":

@@ -1,12 +1,15 @@
-"""AWS IoT Core: who may connect, and as whom.
+"""AWS IoT Core: who may connect, and as whom; and rules take any payload.
 
 AWS: a device connects with a registered, active X.509 certificate or not at all, and the policies
 attached to that certificate decide on every connect, publish and subscribe. ``DescribeEndpoint``
-names the host that devices dial.
+names the host that devices dial. A rule that doesn't look into a payload carries it, whatever it
+is.
 
 MiniStack 1.5.33: the listener binds every interface, takes clients without a certificate, looks at
 IoT policies only when all of IAM is enforced (``AUTH=true``), and names a host that no resolver
-knows. Remove each part when the released emulator has a setting for it.
+knows. It parses each payload as JSON, and one that is nested deeper than Python's recursion goes,
+or a number of more digits than Python takes, ends the device's connection without an answer.
+Remove each part when the released emulator does as AWS does, or has a setting for it.
 """
 
 from __future__ import annotations
@@ -24,12 +27,13 @@ _HOST = "127.0.0.1"
 
 
 def apply() -> None:
-    """Loopback only, certificates required, policies enforced, an endpoint one can dial."""
+    """Loopback only, certificates, policies, an endpoint one can dial, any payload."""
     iot._mtls_start_locked = _listen_on_loopback
     _keep_the_first_bytes()
     _require_certificates()
     _enforce_policies()
     _name_the_listener()
+    _take_any_payload()
 
 
 async def _listen_on_loopback() -> None:
@@ -90,3 +94,16 @@ def _name_the_listener() -> None:
         return describe(query)
 
     iot._describe_endpoint = describe_endpoint
+
+
+def _take_any_payload() -> None:
+    """What its parser gives up on is a text, as what is no JSON is."""
+    parse = iot._rule_message
+
+    def rule_message(payload: bytes) -> Any:
+        try:
+            return parse(payload)
+        except (RecursionError, ValueError):
+            return payload.decode()
+
+    iot._rule_message = rule_message

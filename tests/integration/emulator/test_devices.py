@@ -190,7 +190,11 @@ def _body_of_the_one_message(emulator, queue):
     return json.loads(message["Body"])
 
 
-@pytest.mark.parametrize("payload", [b'{"a": 1}', b"{broken", b"\x00\xff\xfe", b""])
+@pytest.mark.parametrize(
+    "payload",
+    [b'{"a": 1}', b"{broken", b"\x00\xff\xfe", b"", b"[" * 50_000, b"1" * 5_000, bytes(128 * 1024)],
+    ids=["json", "broken", "binary", "empty", "deep", "long number", "largest"],
+)
 def test_a_rule_carries_any_payload_to_the_queue_byte_for_byte(emulator, device, ruled, payload):
     assert device.connect()
     before = int(time.time() * 1000)

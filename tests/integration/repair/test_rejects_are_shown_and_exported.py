@@ -89,3 +89,14 @@ def test_a_cell_is_cut_before_it_spills_over():
 def test_any_text_is_harmless(sent):
     assert harmless(sent).isprintable()
     assert cell(sent).lstrip()[:1] not in set("=+-@")
+
+
+def test_readings_that_share_a_line_are_counted_one_by_one(etl, transformed, monkeypatch):
+    monkeypatch.setattr("functions.transform.clean.TOLD_APART", 3)
+    transformed("a", b'{"readings": [{}, {}, {}, {}, 5]}')
+    counts = json.loads(etl("list", "--json"))
+    assert counts["rejects"] == 5
+    assert sorted(counts["by_reason"].values()) == [1, 4]
+    assert "4 readings of its message" in etl("show")
+    lines = [json.loads(line) for line in etl("export").splitlines() if line.startswith("{")]
+    assert sorted(line["readings"] for line in lines) == [1, 4]

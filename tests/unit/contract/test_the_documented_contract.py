@@ -9,6 +9,7 @@ from typing import get_args
 
 from functions.transform.clean import clean
 from functions.transform.copy import copy_csv
+from local.devices.fleet import as_sent
 from telemetry.contract import Contract, parse_contract
 from telemetry.contract.message import MESSAGE_KEYS
 from telemetry.contract.model import ColumnType, OnConflict, Shape, TimestampFormat
@@ -35,6 +36,7 @@ def test_every_type_format_and_reason_is_on_the_page() -> None:
     reasons = ("not_utf8", "not_json", "not_an_object", "not_an_array", "missing:<column>")
     reasons += ("invalid:<column>", "out_of_range:<column>", "too_long:<column>")
     reasons += ("too_old:<column>", "in_future:<column>")
+    reasons += ("not_gzip", "too_large")
     reasons += ("not_pairs", "too_many_fields", "no_metric")
     for word in (*get_args(ColumnType), *get_args(TimestampFormat), *reasons):
         assert f"`{word}`" in PAGE, word
@@ -62,7 +64,8 @@ def test_every_example_with_messages_gives_the_rows_that_stand_below_it() -> Non
         contract = resolve_units(parse_contract((head + sized).encode(), "docs/contract.md"))
         payloads = re.split(r"\n(?=\{)", messages.strip())
         raw = b"\n".join(
-            line(text.encode(), number, topic="lab/box-7") for number, text in enumerate(payloads)
+            line(as_sent(contract, text.encode()), number, topic="lab/box-7")
+            for number, text in enumerate(payloads)
         )
         batch = clean(raw, contract)
         assert batch.rejects == []

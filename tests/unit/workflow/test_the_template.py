@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,17 @@ def test_no_secret_is_in_an_environment_variable(resources):
     for name, function_ in of_type(resources, "AWS::Lambda::Function").items():
         variables = function_["Environment"]["Variables"]
         assert not [key for key in variables if "PASSWORD" in key], name
+
+
+def test_batches_of_compressed_payloads_are_staged_smaller(
+    contract, artifacts, settings, definition
+):
+    compressing = replace(contract, compression="gzip")
+    for one, size in ((contract, None), (compressing, "2097152")):
+        built = build_template(one, artifacts, settings, definition).to_dict()["Resources"]
+        for title in ("ExtractFunction", "StageFunction"):
+            variables = built[title]["Properties"]["Environment"]["Variables"]
+            assert variables.get("BATCH_BYTES") == size
 
 
 def test_only_functions_that_connect_to_postgresql_enter_the_vpc(resources):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from telemetry.contract.model import Condition, Metric, Shape
+from telemetry.contract.model import Compression, Condition, Metric, Shape
 from telemetry.contract.reader import Reader, finite
 from telemetry.contract.sources import SourceSyntaxError, parse_path, parse_source
 
 __all__ = ["MESSAGE_KEYS", "read_message"]
 
-MESSAGE_KEYS = ("readings", "shape", "fields", "melt", "only")
+MESSAGE_KEYS = ("readings", "shape", "fields", "melt", "only", "compression")
 WHOLE = "$message"
 """Stands for the path of the payload itself."""
 
@@ -34,6 +34,7 @@ def read_message(reader: Reader, table: dict[str, Any]) -> dict[str, Any]:
         "readings": readings,
         "shape": shape,
         "fields": fields,
+        "compression": reader.choose(table, "message.", "compression", Compression, None),
         "melt": _melt(reader, table),
         "only": _only(reader, reader.take(table, "message.", "only", dict, {})),
     }

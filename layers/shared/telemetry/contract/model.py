@@ -23,6 +23,7 @@ Partition = Literal["none", "month"]
 OnInvalid = Literal["reject", "null"]
 Shape = Literal["objects", "rows", "pairs", "senml", "keyed"]
 OnTooLong = Literal["invalid", "truncate"]
+Compression = Literal["gzip"]
 Form = Literal["text", "json"]
 Marker = str | float | bool
 """What a device may send for something, compared as a number where both are numbers."""
@@ -179,6 +180,8 @@ class Contract:
     """What stands there: see ``docs/contract.md``."""
     fields: tuple[str, ...] = ()
     """Names of the positions of a row, where ``shape`` is ``rows``."""
+    compression: Compression | None = None
+    """How devices compress payloads, those that do; a plain payload is taken as well."""
     melt: tuple[Metric, ...] | Literal["numbers"] | None = None
     """Members that become readings of their own: the listed ones, or every number not used."""
     only: tuple[Condition, ...] = ()

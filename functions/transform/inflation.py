@@ -1,0 +1,102 @@
+"""Payloads that devices send compressed (``compression = "gzip"``), within bounds. Pure.
+
+A few bytes of gzip may stand for a thousand times as many (a zip bomb), so nothing is inflated
+beyond a limit, and of a batch no more than Transform holds anyway. What can't be inflated is a
+reject that keeps the bytes as they were sent, and no other message pays for it.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import polars as pl
+
+__all__ = ["BATCH_BYTES", "NOT_GZIP", "PAYLOAD_BYTES", "TOO_LARGE", "inflate", "measured", "opened"]
+
+PAYLOAD_BYTES = 4 << 20
+"""Inflated, of one payload. AWS IoT takes 128 KB a message, so this is 32 times what was sent;
+batches of readings shrink to a tenth or a fifteenth."""
+BATCH_BYTES = 64 << 20
+"""Inflated, of all payloads of a batch: as many bytes as a batch of plain ones has at most. Where
+they are more, the largest are rejected until the others fit: a bomb costs nobody else."""
+
+NOT_GZIP, TOO_LARGE = "not_gzip", "too_large"
+GZIP = 31
+"""zlib's code for a gzip container."""
+SIGNATURE = b"\x1f\x8b"
+"""How gzip begins. No UTF-8 text does, so a plain payload is told from a compressed one."""
+
+
+class InflationError(Exception):
+    """Raised where a payload can't be inflated; the argument is the reason of the reject."""
+
+
+def inflate(payload: bytes) -> bytes:
+    """What a payload stands for: itself, where it isn't compressed.
+
+    Raises :class:`InflationError`: ``not_gzip`` where the stream is corrupt, ends too early or is
+    followed by anything, ``too_large`` beyond :data:`PAYLOAD_BYTES`.
+    """
+    if not payload.startswith(SIGNATURE):
+        return payload
+    inflater = zlib.decompressobj(GZIP)
+    try:
+        content = inflater.decompress(payload, PAYLOAD_BYTES + 1)
+    except zlib.error:
+        raise InflationError(NOT_GZIP) from None
+    if len(content) > PAYLOAD_BYTES:
+        raise InflationError(TOO_LARGE)
+    if not inflater.eof or inflater.unused_data:
+        raise InflationError(NOT_GZIP)
+    return content
+
+
+def measured(messages: pl.DataFrame) -> pl.DataFrame:
+    """The messages with their ``size`` inflated, in bytes, and the ``fault`` of those without.
+
+    Nothing inflated is kept: it comes back run by run, with :func:`opened`.
+    """
+    found = [_measure(payload) for payload in messages["payload"]]
+    sizes = _within(BATCH_BYTES, [size for size, _ in found])
+    faults = [
+        fault or (TOO_LARGE if size is None else None)
+        for size, (_, fault) in zip(sizes, found, strict=True)
+    ]
+    return messages.with_columns(
+        pl.Series("size", sizes, pl.Int64), pl.Series("fault", faults, pl.String)
+    )
+
+
+def opened(messages: pl.DataFrame) -> pl.DataFrame:
+    """Measured messages, those without a fault with their ``text`` (null where it isn't UTF-8)."""
+    columns = messages.select("payload", "text", "fault").iter_rows()
+    texts = [_text(*row) for row in columns]
+    return messages.with_columns(pl.Series("text", texts, pl.String))
+
+
+def _measure(payload: bytes) -> tuple[int, str | None]:
+    try:
+        return len(inflate(payload)), None
+    except InflationError as error:
+        return 0, str(error)
+
+
+def _within(most: int, sizes: list[int]) -> list[int | None]:
+    """The sizes, the largest of them ``None`` until the others come to no more than ``most``."""
+    kept: list[int | None] = list(sizes)
+    total = sum(sizes)
+    for place in sorted(range(len(sizes)), key=lambda place: (-sizes[place], place)):
+        if total <= most:
+            break
+        total, kept[place] = total - sizes[place], None
+    return kept
+
+
+def _text(payload: bytes, text: str | None, fault: Any) -> str | None:
+    if text is not None or fault is not None or not payload.startswith(SIGNATURE):
+        return text
+    try:
+        return inflate(payload).decode()
+    except UnicodeDecodeError:
+        return None
