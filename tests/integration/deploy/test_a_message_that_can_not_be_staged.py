@@ -19,7 +19,7 @@ RECEIVES = 2
 
 
 def wait_until(condition: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while not (found := condition()):
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -34,6 +34,9 @@ def test_it_goes_to_the_dead_letters_after_its_receives_and_is_staged_once_mende
     functions, sqs, s3 = (account.client(name) for name in ("lambda", "sqs", "s3"))
     target = Target("unstaged", _clients={"sqs": sqs})
     target.__dict__["outputs"] = outputs
+    usual = sqs.get_queue_attributes(
+        QueueUrl=outputs["QueueUrl"], AttributeNames=["RedrivePolicy", "VisibilityTimeout"]
+    )["Attributes"]
     # The template allows ten receives, half a minute apart at least; two show the same sooner.
     policy = {"deadLetterTargetArn": outputs["DeadLetterQueueArn"], "maxReceiveCount": RECEIVES}
     sqs.set_queue_attributes(
@@ -54,6 +57,7 @@ def test_it_goes_to_the_dead_letters_after_its_receives_and_is_staged_once_mende
     assert letter.receives == RECEIVES + 1  # the last one is our look
 
     s3.create_bucket(Bucket=bucket)
+    sqs.set_queue_attributes(QueueUrl=outputs["QueueUrl"], Attributes=usual)
     *_, end = move_back(target)
     assert (end.moved, end.status) == (1, "COMPLETED")
     (only,) = wait_until(
