@@ -15,7 +15,7 @@ from typing import Any
 
 from workflow.target import Target
 
-__all__ = ["Execution", "StateVisit", "follow", "latest", "start", "visits"]
+__all__ = ["Execution", "StateVisit", "follow", "history", "latest", "start", "visits"]
 
 POLL_SECONDS = 0.5
 
@@ -127,11 +127,16 @@ def follow(target: Target, arn: str) -> Iterator[tuple[Execution, list[StateVisi
 
 def visits(target: Target, arn: str) -> list[StateVisit]:
     """States visited so far, in order, with retries and the last error of each."""
+    return _visits_of(history(target, arn))
+
+
+def history(target: Target, arn: str) -> list[dict[str, Any]]:
+    """Every event so far, oldest first, as GetExecutionHistory has them."""
     events: list[dict[str, Any]] = []
     pages = target.client("stepfunctions").get_paginator("get_execution_history")
     for page in pages.paginate(executionArn=arn):
         events += page["events"]
-    return _visits_of(events)
+    return events
 
 
 def _visits_of(events: list[dict[str, Any]]) -> list[StateVisit]:

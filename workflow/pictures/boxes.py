@@ -22,7 +22,7 @@ NAME_SIZE = 13.5
 SMALL = 11.5
 SIGN_ROOM = 44.0
 PADDING = 14.0
-NARROWEST, WIDEST = 150.0, 280.0
+NARROWEST, WIDEST = 136.0, 280.0
 
 
 def size_of(step: Step, progress: Progress | None) -> Size:
@@ -71,7 +71,7 @@ def draw_box(drawing: Drawing, parent: Element, box: Box, progress: Progress | N
         drawing.write(line, box.x + SIGN_ROOM, box.y + 38, SMALL, parent=group, fill=role)
     if found and _shows_error(found):
         error = shortened(str(found.error), room, SMALL)
-        role = "caught" if found.status == "caught" else "failed"
+        role = "failed" if found.status in ("failed", "stopped") else "caught"
         drawing.write(error, box.x + SIGN_ROOM, box.y + 54, SMALL, parent=group, fill=role)
     if step.inner and found and found.counts is not None:
         _draw_counts(drawing, group, box, found.counts, box.y + head - COUNTS_HEIGHT + 6)
@@ -145,7 +145,7 @@ def _second_line(step: Step, found: StepProgress | None, progress: Progress | No
         return "ended here"
     if step.kind == "Choice":
         return step.about  # it takes no time worth telling
-    return step_words(found) or step.about
+    return step_words(step, found) or step.about
 
 
 def _kind_role(step: Step) -> str:
@@ -157,6 +157,6 @@ def _hint(step: Step, found: StepProgress | None, progress: Progress | None) -> 
     if progress is None and step.retriers:
         lines.append(f"{step.retriers} kinds of errors are retried")
     if found is not None:
-        lines += [step_words(found), tally(found.counts) if found.counts else ""]
+        lines += [step_words(step, found), tally(found.counts) if found.counts else ""]
         lines += [found.error or "", (found.cause or "")[:600]]
     return "\n".join(line for line in lines if line)

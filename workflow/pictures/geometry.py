@@ -8,16 +8,16 @@ from workflow.pictures.states import Arrow, Machine, Step
 
 __all__ = ["Box", "Layout", "Places", "Point", "Route", "Size"]
 
-COLUMN_GAP = 28.0
+COLUMN_GAP = 24.0
 ROW_GAP = 40.0
 LABEL_HEIGHT = 18.0
 CHANNEL = 11.0
 """Between two horizontal ways in the same gap."""
 RAIL = 14.0
-LANE_GAP = 34.0
+LANE_GAP = 30.0
 CONTAINER_HEAD = 14.0
 """Between what a container says of itself and its inner steps."""
-CONTAINER_PADDING = 20.0
+CONTAINER_PADDING = 18.0
 START_ROOM = 34.0
 END_ROOM = 24.0
 PORT = 0.3

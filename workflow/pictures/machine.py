@@ -79,7 +79,8 @@ def _draw(
             place = drawing.add("g", group, transform=f"translate({corner[0]:.1f} {corner[1]:.1f})")
             _draw(drawing, place, inner, progress)
         if box.step.ends and not outermost:
-            _draw_end(drawing, parent, box.centre, box.y + box.height)
+            there = progress is None or box.step.name in progress.steps
+            _draw_end(drawing, parent, box.centre, box.y + box.height, there)
     for route in routes:
         _draw_label(drawing, parent, route, progress)
 
@@ -93,12 +94,13 @@ def _draw_start(drawing: Drawing, parent: Element, layout: Layout, reached: bool
     _draw_head(drawing, parent, (x, y - START_ROOM), (x, y), role)
 
 
-def _draw_end(drawing: Drawing, parent: Element, x: float, y: float) -> None:
+def _draw_end(drawing: Drawing, parent: Element, x: float, y: float, reached: bool) -> None:
+    role = "line" if reached else "faint-line"
     drawing.add(
-        "path", parent, d=f"M{x:.1f} {y:.1f}v{END_ROOM - 12:.0f}", stroke="line", fill="none"
+        "path", parent, d=f"M{x:.1f} {y:.1f}v{END_ROOM - 12:.0f}", stroke=role, fill="none"
     )
-    drawing.add("circle", parent, cx=x, cy=y + END_ROOM - 7, r=5.5, fill="none", stroke="line")
-    drawing.add("circle", parent, cx=x, cy=y + END_ROOM - 7, r=2.8, fill="line")
+    drawing.add("circle", parent, cx=x, cy=y + END_ROOM - 7, r=5.5, fill="none", stroke=role)
+    drawing.add("circle", parent, cx=x, cy=y + END_ROOM - 7, r=2.8, fill=role)
 
 
 def _was_taken(route: Route, progress: Progress | None) -> bool:

@@ -11,6 +11,8 @@ __all__ = ["described", "duration", "step_words", "tally"]
 
 def duration(seconds: float) -> str:
     """``85 ms``, ``1.83 s``, ``2 min 5 s``, ``3 h 4 min``."""
+    if seconds < 0.0005:
+        return "under 1 ms"
     if seconds < 0.9995:
         return f"{round(seconds * 1000)} ms"
     if seconds < 59.95:
@@ -35,16 +37,16 @@ def tally(counts: Counts) -> str:
     return ", ".join(said) or "no items"
 
 
-def step_words(progress: StepProgress) -> str:
+def step_words(step: Step, progress: StepProgress) -> str:
     """The line below a state's name: how long, how often again."""
     said = []
-    counts = progress.counts
+    counts = None if step.inner else progress.counts
     if counts is not None and counts.total > 1:
         said.append(f"{counts.total:,}×")
     if progress.seconds is not None:
         median = "median " if counts is not None and counts.total > 1 else ""
         said.append(median + duration(progress.seconds))
-    elif progress.status == "running" and (counts is None or counts.total == 1):
+    elif progress.status == "running" and (counts is None or counts.total <= 1):
         said.append("running")
     if progress.visits > 1 and counts is None:
         said.append(f"{progress.visits} visits")
@@ -90,7 +92,7 @@ def _went(step: Step, progress: Progress | None) -> str:
     found = progress.steps.get(step.name)
     if found is None:
         return " [not reached]"
-    words = [STATUS_WORDS[found.status], step_words(found)]
+    words = [STATUS_WORDS[found.status], step_words(step, found)]
     if found.counts is not None:
         words.append(tally(found.counts))
     if found.error and found.status != "succeeded":
