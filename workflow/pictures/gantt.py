@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from typing import Any
+from xml.etree.ElementTree import Element
 
 from workflow.pictures.svg import Drawing, shortened, text_width
 from workflow.pictures.wording import duration
@@ -51,6 +52,8 @@ class _Row:
     error: str = ""
     several: bool = False
     running: bool = False
+    told: str = ""
+    """The error's name, where it arose."""
 
 
 def gantt_svg(trace: dict[str, Any], title: str = "") -> str:
@@ -83,16 +86,17 @@ def _rows(spans: list[Span]) -> list[_Row]:
     rows: list[_Row] = []
     index = 0
     while index < len(spans):
-        span = spans[index]
         alike = _alike_from(spans, index)
         if len(alike) <= MOST_ALIKE:
-            rows.append(_row(span))
+            rows.append(_row(spans, index))
             index += 1
             continue
-        ranked = sorted(alike, key=lambda i: (not _failed(spans, i), -_seconds(spans[i])))
+        ranked = sorted(
+            alike, key=lambda i: (not _failed(spans, i, _end_of(spans, i)), -_seconds(spans[i]))
+        )
         shown = sorted(ranked[:MOST_ALIKE])
         for item in shown:
-            rows += [_row(s) for s in spans[item : _end_of(spans, item)]]
+            rows += [_row(spans, i) for i in range(item, _end_of(spans, item))]
         rows.append(_others(spans, [i for i in alike if i not in shown]))
         index = _end_of(spans, alike[-1])
     return rows
@@ -118,15 +122,17 @@ def _end_of(spans: list[Span], index: int) -> int:
     return end
 
 
-def _failed(spans: list[Span], index: int) -> bool:
-    return any(span["fault"] for span in spans[index : _end_of(spans, index)])
+def _failed(spans: list[Span], begin: int, end: int) -> bool:
+    return any(span["fault"] for span in spans[begin:end])
 
 
 def _seconds(span: Span) -> float:
     return float(span["end"] - span["start"])
 
 
-def _row(span: Span) -> _Row:
+def _row(spans: list[Span], index: int) -> _Row:
+    span = spans[index]
+    arose = span["fault"] and not _failed(spans, index + 1, _end_of(spans, index))
     error = ": ".join(str(span[k]) for k in ("error", "cause") if span.get(k))
     code = span.get("origin") == FUNCTION_CODE
     return _Row(
@@ -137,6 +143,7 @@ def _row(span: Span) -> _Row:
         _role(span),
         error or ("failed" if span["fault"] else ""),
         running=bool(span.get("running")),
+        told=str(span.get("error") or "failed") if arose else "",
     )
 
 
@@ -224,8 +231,19 @@ def _draw_row(drawing: Drawing, row: _Row, y: float, begin: float, whole: float)
     if row.error:
         # The colour alone would not tell everyone.
         drawing.write("✕", x - 13, y + 15, NAME_SIZE, parent=group, fill="failed", bold=True)
+    if row.told:
+        _tell_error(drawing, group, row.told, (x, x + length), y)
     right = MARGIN + NAMES + AXIS + DURATIONS
     drawing.write(took, right, y + 15, SMALL, parent=group, fill="muted", anchor="end")
+
+
+def _tell_error(
+    drawing: Drawing, group: Element, told: str, bar: tuple[float, float], y: float
+) -> None:
+    """The error's name at the right of its bar, or at the left where the axis ends."""
+    after = bar[1] + 8 + text_width(told, SMALL) < MARGIN + NAMES + AXIS
+    x, anchor = (bar[1] + 8, "start") if after else (bar[0] - 18, "end")
+    drawing.write(told, x, y + 15, SMALL, parent=group, fill="failed", anchor=anchor)
 
 
 def _draw_legend(drawing: Drawing, rows: list[_Row], y: float) -> None:

@@ -96,9 +96,7 @@ def _draw_start(drawing: Drawing, parent: Element, layout: Layout, reached: bool
 
 def _draw_end(drawing: Drawing, parent: Element, x: float, y: float, reached: bool) -> None:
     role = "line" if reached else "faint-line"
-    drawing.add(
-        "path", parent, d=f"M{x:.1f} {y:.1f}v{END_ROOM - 12:.0f}", stroke=role, fill="none"
-    )
+    drawing.add("path", parent, d=f"M{x:.1f} {y:.1f}v{END_ROOM - 12:.0f}", stroke=role, fill="none")
     drawing.add("circle", parent, cx=x, cy=y + END_ROOM - 7, r=5.5, fill="none", stroke=role)
     drawing.add("circle", parent, cx=x, cy=y + END_ROOM - 7, r=2.8, fill=role)
 

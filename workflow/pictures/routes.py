@@ -17,6 +17,7 @@ from workflow.pictures.ways import Ways
 
 __all__ = ["route"]
 
+REJOIN = 12.0
 _PORT_REACH = 240.0
 """Ports of wide boxes stay this near their middle."""
 
@@ -36,7 +37,11 @@ def route(arrow: Arrow, ways: Ways, places: Places) -> Route:
         end = (target.x + target.width, target.middle)
         return Route(arrow, (start, (rail, start[1]), (rail, end[1]), end), bent=True)
     points = _leave(arrow, ways, places) + _arrive(arrow, ways, places)
-    return Route(arrow, tuple(points), bent=True)
+    label_at = None
+    if kind == "back" and arrow.label:
+        begin, end = points[-3], points[-2]
+        label_at = ((begin[0] + end[0]) / 2, begin[1] + 3)
+    return Route(arrow, tuple(points), bent=True, label_at=label_at)
 
 
 def _flow(arrow: Arrow, ways: Ways, places: Places) -> Route:
@@ -61,7 +66,8 @@ def _leave(arrow: Arrow, ways: Ways, places: Places) -> list[Point]:
     """From the source onto the rail."""
     kind, box, rail = ways.kind(arrow), places.boxes[arrow.source], _rail(arrow, ways, places)
     if kind == "rejoin":
-        return [(box.x, box.middle), (rail, box.middle)]
+        y = box.middle + REJOIN  # errors arrive in the middle
+        return [(box.x, y), (rail, y)]
     side = -1 if kind == "back" else 1
     if ways.is_outermost(arrow.source, side):
         edge = box.x if side < 0 else box.x + box.width
