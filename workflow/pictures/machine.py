@@ -51,7 +51,7 @@ def machine_svg(
         _draw_execution(drawing, progress, cause, width)
     x = (width - layout.width) / 2
     root = drawing.add("g", transform=f"translate({x:.1f} {head:.1f})")
-    _draw(drawing, root, layout, progress, outermost=True)
+    _draw(drawing, root, layout, progress)
     _draw_legend(drawing, machine, height - MARGIN + 6, progress)
     return drawing.text()
 
@@ -65,7 +65,6 @@ def _draw(
     parent: Element,
     layout: Layout,
     progress: Progress | None,
-    outermost: bool = False,
 ) -> None:
     """Containers, then arrows, then boxes, so that no line runs over a word."""
     reached = progress is None or layout.machine.start in progress.steps
@@ -78,7 +77,7 @@ def _draw(
         for inner, corner in zip(box.inner, box.inner_at, strict=True):
             place = drawing.add("g", group, transform=f"translate({corner[0]:.1f} {corner[1]:.1f})")
             _draw(drawing, place, inner, progress)
-        if box.step.ends and not outermost:
+        if box.step.ends:
             there = progress is None or box.step.name in progress.steps
             _draw_end(drawing, parent, box.centre, box.y + box.height, there)
     for route in routes:
