@@ -44,7 +44,8 @@ def told_condition(rule: dict[str, Any]) -> str:
 def _joined(rules: list[dict[str, Any]], word: str) -> str:
     present = [_name(str(r["Variable"])) for r in rules if r.get("IsPresent") is True]
     if word == "And" and len(present) == len(rules):
-        return f"has {', '.join(present)}"
+        more = f" and {len(present) - 2} more" if len(present) > 3 else ""
+        return f"has {', '.join(present[: 2 if more else None])}{more}"
     return f" {word.lower()} ".join(told_condition(rule) for rule in rules)
 
 

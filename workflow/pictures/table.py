@@ -70,4 +70,4 @@ def _order(machine: Machine) -> list[str]:
 def _retried(state: dict[str, Any]) -> str:
     """How often at most, for any kind of error."""
     most = max((r.get("MaxAttempts", 3) for r in state.get("Retry", ())), default=0)
-    return f"up to {most} times" if most else ""
+    return "" if not most else "once" if most == 1 else f"up to {most} times"

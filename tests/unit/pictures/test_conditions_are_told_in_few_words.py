@@ -20,6 +20,10 @@ from workflow.pictures.conditions import told_condition
             "has bucket, manifest",
         ),
         (
+            {"And": [{"Variable": f"$.{n}", "IsPresent": True} for n in "abcd"]},
+            "has a, b and 2 more",
+        ),
+        (
             {
                 "Or": [
                     {"Variable": "$.n", "NumericEquals": 1},
