@@ -64,13 +64,26 @@ class Picture:
 
 
 def look(definition: Any, title: str = "State machine") -> Picture:
-    """The picture of a definition: Amazon States Language as plain data, the SDK's graph, or its
-    ``Workflow``."""
-    graph = getattr(definition, "definition", definition)
-    plain = graph.to_dict() if hasattr(graph, "to_dict") else graph
-    machine = read_machine(json.loads(json.dumps(plain)))
+    """The picture of a definition: Amazon States Language as plain data, or what the SDK has:
+    a state, a chain, a graph, a ``Workflow``."""
+    plain = _plain(definition)
+    machine = read_machine(plain)
     told = f"{title}: {len(machine.every_step())} states, starting with {machine.start}"
     return Picture(machine_svg(plain, title=title), told)
+
+
+def _plain(definition: Any) -> dict[str, Any]:
+    """The definition as plain data."""
+    if not isinstance(definition, dict):
+        from workflow.states.sdk import Chain, Graph, State, Workflow
+
+        if isinstance(definition, Workflow):
+            definition = definition.definition
+        if isinstance(definition, State | Chain):
+            definition = Graph(definition)
+        definition = definition.to_dict()
+    plain: dict[str, Any] = json.loads(json.dumps(definition))
+    return plain
 
 
 def look_at_execution(target: Target, execution: str) -> Picture:
@@ -80,8 +93,8 @@ def look_at_execution(target: Target, execution: str) -> Picture:
     return _execution_picture(target, found, _definition(target, arn))
 
 
-def watch(target: Target, execution: str, every: float = POLL_SECONDS) -> Picture:
-    """Follow an execution in a notebook, the picture drawn anew in place; returns the last one."""
+def watch(target: Target, execution: str, every: float = POLL_SECONDS) -> None:
+    """Show an execution in a notebook, the picture drawn anew in place until it has ended."""
     from IPython.display import display
 
     arn = execution_arn(target, execution)
@@ -90,14 +103,12 @@ def watch(target: Target, execution: str, every: float = POLL_SECONDS) -> Pictur
     while True:
         found = describe(target, arn)
         picture = _execution_picture(target, found, definition)
-        if found.status != "RUNNING":
-            if shown is not None:
-                shown.update(picture)
-            return picture
         if shown is None:
             shown = display(picture, display_id=True)  # type: ignore[no-untyped-call]
         else:
             shown.update(picture)
+        if found.status != "RUNNING":
+            return
         time.sleep(every)
 
 

@@ -14,7 +14,7 @@ from workflow.pictures.geometry import END_ROOM, START_ROOM, Layout, Route
 from workflow.pictures.layout import lay_out
 from workflow.pictures.progress import Progress, Status
 from workflow.pictures.states import Machine, Step, read_machine
-from workflow.pictures.svg import Drawing, rounded, shortened, swung, text_width
+from workflow.pictures.svg import Drawing, rounded, shortened, swung, text_width, wrapped
 from workflow.pictures.symbols import STATUS_WORDS, status_sign
 from workflow.pictures.wording import described, duration
 
@@ -22,11 +22,13 @@ __all__ = ["machine_svg"]
 
 MARGIN = 24.0
 HEAD = 66.0
-CAUSE_LINE = 18.0
+CAUSE_LINE = 17.0
+CAUSE_LINES = 3
+CAUSE_SIZE = 12.0
 LEGEND = 34.0
 LABEL_SIZE = 11.5
 LABEL_WIDTH = 210.0
-LEAST_WIDTH = 460.0
+LEAST_WIDTH = 520.0
 
 
 def machine_svg(
@@ -38,9 +40,9 @@ def machine_svg(
     """
     machine = read_machine(definition)
     layout = lay_out(machine, lambda step: size_of(step, progress), _label_width)
-    cause = _cause(progress)
-    head = HEAD + (CAUSE_LINE if cause else 0.0)
     width = max(layout.width + 2 * MARGIN, LEAST_WIDTH)
+    cause = wrapped(_cause(progress), width - 2 * MARGIN - 34, CAUSE_SIZE, CAUSE_LINES)
+    head = HEAD + CAUSE_LINE * len(cause)
     height = head + layout.height + MARGIN + LEGEND
     comment = str(definition.get("Comment", ""))
     heading = f"Execution {progress.name}" if progress else title
@@ -196,7 +198,7 @@ def _cause(progress: Progress | None) -> str:
     return ": ".join(part for part in (progress.error, progress.cause) if part)
 
 
-def _draw_execution(drawing: Drawing, progress: Progress, cause: str, width: float) -> None:
+def _draw_execution(drawing: Drawing, progress: Progress, cause: list[str], width: float) -> None:
     status_sign(drawing, None, MARGIN + 12, 31, progress.status)
     name = shortened(progress.name, width - 2 * MARGIN - 40, 16, bold=True)
     drawing.write(name, MARGIN + 34, 28, 16, bold=True)
@@ -204,9 +206,8 @@ def _draw_execution(drawing: Drawing, progress: Progress, cause: str, width: flo
     when = f" · started {progress.started:%Y-%m-%d %H:%M:%S %Z}".rstrip()
     line = f"{STATUS_WORDS[progress.status]}{took}{when}"
     drawing.write(line, MARGIN + 34, 46, 12.5, fill="muted")
-    if cause:
-        shown = shortened(" ".join(cause.split()), width - 2 * MARGIN - 34, 12)
-        drawing.write(shown, MARGIN + 34, 46 + CAUSE_LINE, 12, fill="failed")
+    for index, text in enumerate(cause, 1):
+        drawing.write(text, MARGIN + 34, 46 + CAUSE_LINE * index, CAUSE_SIZE, fill="failed")
 
 
 def _draw_legend(drawing: Drawing, machine: Machine, y: float, progress: Progress | None) -> None:

@@ -242,7 +242,8 @@ def _of_trace(
     for index, span in enumerate(spans):
         if span["name"] in visits:
             visits[span["name"]].append(_traced(spans, index))
-    found = {name: _counted(many) for name, many in visits.items() if many}
+    guarded = {arrow.source for arrow in inner.arrows if arrow.caught}
+    found = {name: _counted(many, name in guarded) for name, many in visits.items() if many}
     ends = [s.name for s in inner.every_step() if s.kind == "Fail"]
     # A Fail state does no work, so no trace has it; with one alone it is where the failed are.
     if around and around.counts and around.counts.failed and len(ends) == 1:
@@ -279,12 +280,13 @@ def _traced(spans: Sequence[dict[str, Any]], index: int) -> _Traced:
     )
 
 
-def _counted(visits: list[_Traced]) -> StepProgress:
+def _counted(visits: list[_Traced], guarded: bool) -> StepProgress:
     ended = sorted(v.seconds for v in visits if v.seconds is not None)
     failed = [v for v in visits if v.failed]
     running = len(visits) - len(ended)
     counts = Counts(len(ended) - len(failed), len(failed), running)
-    status: Status = "running" if running else "caught" if failed else "succeeded"
+    lost: Status = "caught" if guarded else "failed"
+    status: Status = "running" if running else lost if failed else "succeeded"
     noted = next((v for v in [*failed, *visits] if v.error), None)
     return StepProgress(
         status=status,

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Any
 from xml.etree import ElementTree
 
-__all__ = ["Drawing", "Point", "rounded", "shortened", "swung", "text_width"]
+__all__ = ["Drawing", "Point", "rounded", "shortened", "swung", "text_width", "wrapped"]
 
 Point = tuple[float, float]
 
@@ -79,6 +79,21 @@ def shortened(text: str, width: float, size: float, bold: bool = False) -> str:
     while text and text_width(text + "…", size, bold) > width:
         text = text[:-1]
     return text.rstrip() + "…"
+
+
+def wrapped(text: str, width: float, size: float, most: int) -> list[str]:
+    """The text in lines of that width, cut with an ellipsis after ``most`` of them."""
+    lines, words = [""], text.split()
+    for index, word in enumerate(words):
+        longer = f"{lines[-1]} {word}".strip()
+        if text_width(longer, size) <= width or not lines[-1]:
+            lines[-1] = longer
+        elif len(lines) == most:
+            lines[-1] = shortened(" ".join([lines[-1], *words[index:]]), width, size)
+            break
+        else:
+            lines.append(word)
+    return [shortened(line, width, size) for line in lines if line]
 
 
 def rounded(points: Iterable[Point], radius: float = 7.0) -> str:

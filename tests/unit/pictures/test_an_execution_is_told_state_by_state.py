@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.pictures.machines import ours
+from tests.unit.pictures.machines import ours, task
 from workflow.executions import Execution
 from workflow.pictures.progress import Counts, Progress, progress_from
 from workflow.pictures.states import read_machine
@@ -165,6 +165,16 @@ def test_the_ways_inside_a_map_are_those_that_an_item_went() -> None:
         ("Transform", "Record failure"),
     } <= taken
     assert ("Load", "Record failure") not in taken
+
+
+def test_an_error_that_nothing_catches_is_a_failure_of_the_step() -> None:
+    spans = [span("Load", 0), span("telemetry-load", 1, fault=True, error="Boom")]
+    inner = {"StartAt": "Load", "States": {"Load": task(End=True)}}
+    each = {"Type": "Map", "End": True, "ItemProcessor": inner}
+    machine = read_machine({"StartAt": "Each", "States": {"Each": each}})
+    execution = Execution("arn:x:run", "run", "FAILED", T0, T0, {}, None, None, None)
+    found = progress_from(machine, execution, [entered("Each", 0)], spans=spans)
+    assert (found.steps["Load"].status, found.steps["Load"].error) == ("failed", "Boom")
 
 
 def test_without_a_trace_the_counts_of_the_map_remain() -> None:
