@@ -56,7 +56,8 @@ def choose_target(
 
 
 for module in (
-    stack, publish, executions, diagram, sweep, data, rejects, quarantine, replay, dlq, contract, cost, demo,
+    stack, publish, executions, diagram, sweep, data, rejects, quarantine, replay, dlq, contract,
+    cost, demo,
 ):  # fmt: skip
     module.register(app)
 
