@@ -186,7 +186,7 @@ def _draw_axis(drawing: Drawing, whole: float, rows: int) -> None:
         drawing.add(
             "path", d=f"M{x:.1f} {HEAD - 6:.0f}V{bottom:.0f}", stroke="faint-line", fill="none"
         )
-        label = "0" if tick == 0 else _tick_label(tick * step, step)
+        label = "0" if tick == 0 else _tick_label(tick * step, whole)
         drawing.write(label, x, HEAD - 12, SMALL, fill="muted", anchor="middle")
 
 
@@ -198,12 +198,11 @@ def _round_step(rough: float) -> float:
     return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.999)
 
 
-def _tick_label(seconds: float, step: float) -> str:
-    if step >= 60:
+def _tick_label(seconds: float, whole: float) -> str:
+    """In the unit that fits the whole axis."""
+    if whole > TICKS * 40:
         return f"{seconds / 60:.0f} min"
-    if step < 1:
-        return f"{seconds * 1000:,.0f} ms"
-    return f"{seconds:.0f} s"
+    return f"{seconds:g} s" if whole >= 1 else f"{seconds * 1000:g} ms"
 
 
 def _draw_row(drawing: Drawing, row: _Row, y: float, begin: float, whole: float) -> None:

@@ -193,9 +193,11 @@ def _draw_title(drawing: Drawing, title: str, comment: str, width: float) -> Non
 
 
 def _cause(progress: Progress | None) -> str:
+    """Error and cause; of a cause with several lines the first, which sums it up."""
     if progress is None or not (progress.error or progress.cause):
         return ""
-    return ": ".join(part for part in (progress.error, progress.cause) if part)
+    first, *more = (progress.cause or "").strip().splitlines() or [""]
+    return ": ".join(part for part in (progress.error, first) if part) + (" …" if more else "")
 
 
 def _draw_execution(drawing: Drawing, progress: Progress, cause: list[str], width: float) -> None:
