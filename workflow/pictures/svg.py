@@ -157,7 +157,7 @@ class Drawing:
                 "id": _SELF,
                 "font-family": FONT,
                 # A page that is narrower than the picture shrinks it.
-                "style": "max-width:100%;height:auto",
+                "style": f"width:100%;max-width:{_n(width)}px;height:auto",
             },
         )
         ElementTree.SubElement(self.root, "title", {"id": f"{_SELF}-title"}).text = _legal(title)
