@@ -30,7 +30,9 @@ bench: $(VENV)/.test .emulator-venv/.done .build/.done .bench-venv/.done  ## Eve
 	@PYTHONPATH=".:layers/shared" TEST_PYTHON="$(BIN)/python" .bench-venv/bin/python -m bench.run
 
 lab: $(VENV)/.lab .emulator-venv/.done .build/.done  ## JupyterLab with the notebooks
-	@"$(BIN)/jupyter" lab notebooks
+	@# JupyterLab shows pictures of a notebook it doesn't know only once it is trusted; nothing runs.
+	@"$(BIN)/jupyter" trust notebooks/*.ipynb
+	@"$(BIN)/jupyter" lab --ServerApp.ip=127.0.0.1 notebooks
 
 notebooks: $(VENV)/.test .emulator-venv/.done .build/.done  ## Execute the notebooks and keep what they show
 	@"$(BIN)/python" -m tests.end_to_end.notebooks
