@@ -13,7 +13,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from workflow.executions import describe
+from workflow.executions import describe, told_cause
 from workflow.target import Target
 
 __all__ = ["flatten", "load_trace", "timeline"]
@@ -93,7 +93,7 @@ def _span(node: dict[str, Any]) -> dict[str, Any]:
         "origin": node.get("origin"),
         "running": "end_time" not in node,
         "error": first.get("type"),
-        "cause": first.get("message"),
+        "cause": told_cause(first.get("message")),
     }
 
 

@@ -8,12 +8,12 @@ trace (as far as there is one) what the steps inside did.
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
+from workflow.executions import told_cause
 from workflow.pictures.states import Machine, Step
 
 __all__ = ["Counts", "Progress", "Status", "StepProgress", "progress_from"]
@@ -108,7 +108,7 @@ def progress_from(
         started=execution.started,
         seconds=execution.seconds,
         error=execution.error,
-        cause=_said(execution.cause),
+        cause=told_cause(execution.cause),
         steps=steps,
         taken=frozenset(taken),
     )
@@ -197,17 +197,8 @@ def _again(earlier: StepProgress, later: StepProgress) -> StepProgress:
 def _error_of(event: dict[str, Any]) -> tuple[str, str | None]:
     for key, details in event.items():
         if key.endswith("EventDetails") and isinstance(details, dict) and "error" in details:
-            return str(details["error"]), _said(details.get("cause"))
+            return str(details["error"]), told_cause(details.get("cause"))
     return str(event["type"]), None
-
-
-def _said(cause: str | None) -> str | None:
-    """What a person wants of a cause: of a Lambda's error object the message."""
-    try:
-        message = json.loads(cause or "")["errorMessage"]
-    except (ValueError, TypeError, KeyError):
-        return cause
-    return str(message)
 
 
 # -- the items of a Map -------------------------------------------------------------------------
