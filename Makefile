@@ -12,10 +12,10 @@ UV ?= uv
 RUNTIME_HAS := boto3 botocore s3transfer urllib3 python-dateutil six
 
 .DEFAULT_GOAL := help
-.PHONY: help run test slow chaos bench lint format lock clean
+.PHONY: help run test slow chaos bench lab notebooks lint format lock clean
 
 help:  ## Show this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/.run .emulator-venv/.done .build/.done  ## The whole pipeline, end to end, on this machine
 	@"$(BIN)/etl" demo
@@ -32,6 +32,14 @@ chaos: $(VENV)/.test .emulator-venv/.done .build/.done  ## Faults by the thousan
 bench: $(VENV)/.test .emulator-venv/.done .build/.done .bench-venv/.done  ## Everything against its neighbours, into docs/performance.md
 	@PYTHONPATH=".:layers/shared" TEST_PYTHON="$(BIN)/python" .bench-venv/bin/python -m bench.run
 
+lab: $(VENV)/.lab .emulator-venv/.done .build/.done  ## JupyterLab with the notebooks
+	@# JupyterLab shows pictures of a notebook it doesn't know only once it is trusted; nothing runs.
+	@"$(BIN)/jupyter" trust notebooks/*.ipynb
+	@"$(BIN)/jupyter" lab --ServerApp.ip=127.0.0.1 notebooks
+
+notebooks: $(VENV)/.test .emulator-venv/.done .build/.done  ## Execute the notebooks and keep what they show
+	@"$(BIN)/python" -m tests.end_to_end.notebooks
+
 lint: $(VENV)/.test  ## Style and types
 	@"$(BIN)/ruff" check . && "$(BIN)/ruff" format --check . && "$(BIN)/mypy" layers/shared/telemetry functions workflow local layers/build.py
 
@@ -39,10 +47,10 @@ format: $(VENV)/.test  ## Format the code
 	@"$(BIN)/ruff" format . && "$(BIN)/ruff" check --fix .
 
 lock:  ## Pin every requirement anew, with hashes (needs uv)
-	@for name in test run emulator; do \
+	@for name in test run notebooks emulator; do \
 	  $(UV) pip compile -q --generate-hashes --no-emit-index-url --universal --python-version 3.11 \
 	    --custom-compile-command "make lock" \
-	    $$([ $$name = run ] && echo "-c requirements/test.txt") \
+	    $$(case $$name in run|notebooks) echo "-c requirements/test.txt";; esac) \
 	    requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 	@for layer in shared polars postgres; do \
 	  $(UV) pip compile -q --generate-hashes --no-emit-index-url --universal --python-version 3.11 \
@@ -72,6 +80,11 @@ $(VENV)/.run: $(VENV)/pyvenv.cfg requirements/run.txt pyproject.toml
 $(VENV)/.test: $(VENV)/.run requirements/test.txt
 	@echo "==> Installing what the tests need"
 	@"$(BIN)/python" -m pip install $(PIP_FLAGS) -r requirements/test.txt
+	@touch $@
+
+$(VENV)/.lab: $(VENV)/.run requirements/notebooks.txt
+	@echo "==> Installing JupyterLab and what the charts need"
+	@"$(BIN)/python" -m pip install $(PIP_FLAGS) -r requirements/notebooks.txt
 	@touch $@
 
 .emulator-venv/.done: requirements/emulator.txt

@@ -15,7 +15,7 @@ from workflow.target import Target
 if TYPE_CHECKING:
     from workflow.states.sdk import Graph, Workflow
 
-__all__ = ["build_workflow", "resolved", "substitutions"]
+__all__ = ["build_workflow", "resolved", "substitutions", "trace_executions"]
 
 
 def substitutions(target: Target) -> dict[str, str]:
@@ -46,16 +46,20 @@ def resolved(graph: Graph, values: dict[str, str]) -> Graph:
 
 
 def build_workflow(
-    target: Target, name: str = "telemetry-notebook", settings: DefinitionSettings | None = None
+    target: Target,
+    name: str = "telemetry-notebook",
+    settings: DefinitionSettings | None = None,
+    graph: Graph | None = None,
 ) -> Workflow:
     """The pipeline's workflow, ready for ``create()``, ``update(...)`` and ``execute(...)``.
 
-    Raises ``NoStackError`` where nothing is deployed.
+    ``graph`` is another definition over the same functions. Raises ``NoStackError`` where nothing
+    is deployed.
     """
     from workflow.definition import build_definition
     from workflow.states.sdk import Workflow
 
-    graph = build_definition(settings)
+    graph = graph or build_definition(settings)
     client = target.client("stepfunctions")
     machine: dict[str, Any] = client.describe_state_machine(
         stateMachineArn=target.outputs["StateMachineArn"]
@@ -65,4 +69,11 @@ def build_workflow(
         definition=resolved(graph, substitutions(target)),
         role=machine["roleArn"],
         client=client,
+    )
+
+
+def trace_executions(target: Target, workflow: Workflow) -> None:
+    """Have X-Ray follow the executions of a created workflow; the SDK's ``create`` can't say so."""
+    target.client("stepfunctions").update_state_machine(
+        stateMachineArn=workflow.state_machine_arn, tracingConfiguration={"enabled": True}
     )

@@ -6,6 +6,7 @@ Works from the execution's history alone, so it is the same against AWS and the 
 from __future__ import annotations
 
 import json
+import re
 import time
 import uuid
 from collections.abc import Iterator
@@ -15,9 +16,20 @@ from typing import Any
 
 from workflow.target import Target
 
-__all__ = ["Execution", "StateVisit", "follow", "latest", "start", "visits"]
+__all__ = [
+    "Execution",
+    "StateVisit",
+    "follow",
+    "history",
+    "latest",
+    "start",
+    "told_cause",
+    "visits",
+]
 
 POLL_SECONDS = 0.5
+ERROR_MESSAGE = re.compile(r'\{"errorMessage": ?("(?:[^"\\]|\\.)*")')
+"""How the error object of a Lambda function begins."""
 
 
 @dataclass(frozen=True)
@@ -127,11 +139,16 @@ def follow(target: Target, arn: str) -> Iterator[tuple[Execution, list[StateVisi
 
 def visits(target: Target, arn: str) -> list[StateVisit]:
     """States visited so far, in order, with retries and the last error of each."""
+    return _visits_of(history(target, arn))
+
+
+def history(target: Target, arn: str) -> list[dict[str, Any]]:
+    """Every event so far, oldest first, as GetExecutionHistory has them."""
     events: list[dict[str, Any]] = []
     pages = target.client("stepfunctions").get_paginator("get_execution_history")
     for page in pages.paginate(executionArn=arn):
         events += page["events"]
-    return _visits_of(events)
+    return events
 
 
 def _visits_of(events: list[dict[str, Any]]) -> list[StateVisit]:
@@ -167,3 +184,12 @@ def _error_of(event: dict[str, Any]) -> str:
         if key.endswith("EventDetails") and isinstance(details, dict) and "error" in details:
             return str(details["error"])
     return str(event["type"])
+
+
+def told_cause(cause: str | None) -> str | None:
+    """What a person wants of a cause: of a Lambda's error object the message, without the stack.
+
+    The object may be cut off, as traces have it.
+    """
+    message = ERROR_MESSAGE.match(cause or "")
+    return str(json.loads(message[1])) if message else cause

@@ -13,11 +13,13 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from workflow.executions import describe
+from workflow.executions import describe, told_cause
 from workflow.target import Target
 
 __all__ = ["flatten", "load_trace", "timeline"]
 
+FUNCTION_CODE = "AWS::Lambda::Function"
+"""Origin of the segment that a function's code runs in."""
 BAR = 28
 """Characters of the widest bar."""
 
@@ -25,8 +27,10 @@ BAR = 28
 def load_trace(target: Target, arn: str) -> dict[str, Any] | None:
     """``{"trace_id", "spans": [...]}`` of an execution, or ``None`` where X-Ray knows none.
 
-    A span is ``{"name", "depth", "start", "end", "fault", "annotations"}``; times are epoch
-    seconds, spans are ordered as they nest.
+    A span is ``{"name", "depth", "start", "end", "fault", "annotations", "origin", "own",
+    "running", "error", "cause"}``; times are epoch seconds, spans are ordered as they nest.
+    ``own`` are the steps that a function's code names itself; ``error`` and ``cause`` are ``None``
+    where nothing failed.
     """
     execution = describe(target, arn)
     xray = target.client("xray")
@@ -62,24 +66,35 @@ def flatten(documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
         children.setdefault(parent if parent in nodes else None, []).append(identity)
     spans: list[dict[str, Any]] = []
 
-    def walk(identity: str, depth: int) -> None:
+    def walk(identity: str, depth: int, own: bool) -> None:
         node = nodes[identity]
-        spans.append(
-            {
-                "name": node.get("name", "?"),
-                "depth": depth,
-                "start": node["start_time"],
-                "end": node.get("end_time", node["start_time"]),
-                "fault": bool(node.get("fault") or node.get("error")),
-                "annotations": node.get("annotations", {}),
-            }
-        )
+        spans.append({"depth": depth, "own": own, **_span(node)})
+        own = own or node.get("origin") == FUNCTION_CODE
         for child in sorted(children.get(identity, []), key=lambda i: nodes[i]["start_time"]):
-            walk(child, depth + 1)
+            walk(child, depth + 1, own)
 
     for root in sorted(children.get(None, []), key=lambda i: nodes[i]["start_time"]):
-        walk(root, 0)
+        walk(root, 0, own=False)
     return spans
+
+
+def _span(node: dict[str, Any]) -> dict[str, Any]:
+    """What is told of one segment or subsegment."""
+    # The cause may also be the id of another segment's exception.
+    cause = node.get("cause")
+    exceptions = cause.get("exceptions", []) if isinstance(cause, dict) else []
+    first = exceptions[0] if exceptions else {}
+    return {
+        "name": node.get("name", "?"),
+        "start": node["start_time"],
+        "end": node.get("end_time", node["start_time"]),
+        "fault": bool(node.get("fault") or node.get("error")),
+        "annotations": node.get("annotations", {}),
+        "origin": node.get("origin"),
+        "running": "end_time" not in node,
+        "error": first.get("type"),
+        "cause": told_cause(first.get("message")),
+    }
 
 
 def timeline(trace: dict[str, Any]) -> Table:

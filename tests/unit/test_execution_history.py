@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from workflow.executions import _visits_of, trace_header
+from workflow.executions import _visits_of, told_cause, trace_header
 from workflow.traces import flatten
 
 T0 = datetime(2026, 11, 1, tzinfo=UTC)
@@ -61,3 +61,16 @@ def test_spans_nest_under_their_parents_in_order_of_time() -> None:
 def test_a_span_whose_parent_is_unknown_is_still_shown() -> None:
     spans = flatten([{"id": "b", "parent_id": "gone", "name": "load", "start_time": 2.0}])
     assert [s["name"] for s in spans] == ["load"]
+
+
+def test_an_error_of_a_function_is_told_without_its_stack() -> None:
+    cause = '{"errorMessage": "No queue.", "errorType": "X", "stackTrace": ["File ..."]}'
+    failed = {"id": "a", "name": "extract", "start_time": 0.0, "end_time": 1.0, "fault": True}
+    exceptions = [{"type": "X", "message": cause}]
+    (span,) = flatten([{**failed, "cause": {"exceptions": exceptions}}])
+    assert (span["error"], span["cause"]) == ("X", "No queue.")
+    assert told_cause(cause[:60]) == "No queue."
+    assert told_cause('{"errorMessage": "cut in the mid') == '{"errorMessage": "cut in the mid'
+    assert told_cause(r'{"errorMessage":"a \"b\" \u00e9"}') == 'a "b" é'
+    assert told_cause("plain text") == "plain text"
+    assert told_cause("[1]") == "[1]"

@@ -1,5 +1,8 @@
 """Tracing explains the work and never stops it."""
 
+import json
+import os
+import socket
 import subprocess
 import sys
 
@@ -82,33 +85,49 @@ def test_the_trace_id_is_the_root_of_the_header(monkeypatch):
 
 
 def test_subsegments_reach_the_daemon_under_lambdas_segment(tmp_path):
-    """The real SDK, in a process of its own: it decides at import whether it is in Lambda."""
-    import json
-    import os
-    import socket
-
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as daemon:
-        daemon.bind(("127.0.0.1", 0))
-        daemon.settimeout(5)
-        code = (
-            "from telemetry.tracing import step, annotate\n"
-            "with step('load.handle'):\n"
-            "    annotate('execution', 'run-7')\n"
-            "    with step('insert rows'): pass\n"
-        )
-        environment = {
-            **os.environ,
-            "LAMBDA_TASK_ROOT": str(tmp_path),
-            "_X_AMZN_TRACE_ID": HEADER,
-            "AWS_XRAY_DAEMON_ADDRESS": f"127.0.0.1:{daemon.getsockname()[1]}",
-        }
-        subprocess.run([sys.executable, "-c", code], check=True, env=environment)
-        documents = [json.loads(daemon.recv(65536).split(b"\n", 1)[1]) for _ in range(2)]
+    code = (
+        "from telemetry.tracing import step, annotate\n"
+        "with step('load.handle'):\n"
+        "    annotate('execution', 'run-7')\n"
+        "    with step('insert rows'): pass\n"
+    )
+    documents = documents_of(code, 2, tmp_path)
     inner, outer = sorted(documents, key=lambda d: d["name"] == "load.handle")
     assert (inner["name"], inner["parent_id"]) == ("insert rows", outer["id"])
     assert outer["annotations"] == {"execution": "run-7"}
     assert outer["parent_id"] == "53995c3f42cd8ad8"
     assert {d["trace_id"] for d in documents} == {tracing_root()}
+
+
+def test_a_warm_function_hangs_each_invocation_below_its_own_segment(tmp_path):
+    """Two batches of one execution are two invocations of one process in one trace."""
+    code = (
+        "import os\n"
+        "from telemetry.tracing import step\n"
+        "with step('first'): pass\n"
+        "header = os.environ['_X_AMZN_TRACE_ID']\n"
+        "os.environ['_X_AMZN_TRACE_ID'] = header.replace('53995c3f42cd8ad8', '1111111111111111')\n"
+        "with step('second'): pass\n"
+    )
+    documents = documents_of(code, 2, tmp_path)
+    parents = {document["name"]: document["parent_id"] for document in documents}
+    assert parents == {"first": "53995c3f42cd8ad8", "second": "1111111111111111"}
+
+
+def documents_of(code, count, folder):
+    """What the real SDK sends, in a process of its own: it decides at import whether it is in
+    Lambda."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as daemon:
+        daemon.bind(("127.0.0.1", 0))
+        daemon.settimeout(5)
+        environment = {
+            **os.environ,
+            "LAMBDA_TASK_ROOT": str(folder),
+            "_X_AMZN_TRACE_ID": HEADER,
+            "AWS_XRAY_DAEMON_ADDRESS": f"127.0.0.1:{daemon.getsockname()[1]}",
+        }
+        subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+        return [json.loads(daemon.recv(65536).split(b"\n", 1)[1]) for _ in range(count)]
 
 
 def tracing_root():

@@ -12,6 +12,7 @@ from workflow.cli import (
     cost,
     data,
     demo,
+    diagram,
     dlq,
     executions,
     publish,
@@ -55,7 +56,8 @@ def choose_target(
 
 
 for module in (
-    stack, publish, executions, sweep, data, rejects, quarantine, replay, dlq, contract, cost, demo,
+    stack, publish, executions, diagram, sweep, data, rejects, quarantine, replay, dlq, contract,
+    cost, demo,
 ):  # fmt: skip
     module.register(app)
 

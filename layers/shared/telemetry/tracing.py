@@ -68,6 +68,26 @@ def _recorder() -> Any:
         return None
     try:
         from aws_xray_sdk.core import xray_recorder
+
+        _follow_invocation(xray_recorder.context)
     except Exception:  # a broken or missing SDK costs the trace, not the batch
         return None
     return xray_recorder
+
+
+def _follow_invocation(context: Any) -> None:
+    """Hang what comes below this invocation's segment.
+
+    A warm function serves several batches of one execution, all in one trace. The SDK begins anew
+    only where the trace differs, and so would hang their steps below the first invocation.
+    """
+    from aws_xray_sdk.core.models.facade_segment import FacadeSegment
+    from aws_xray_sdk.core.models.trace_header import TraceHeader
+
+    header = TraceHeader.from_header_str(os.environ[TRACE_HEADER])
+    entity = context.get_trace_entity()
+    segment = getattr(entity, "parent_segment", entity)
+    if header.parent and segment.id != header.parent:
+        context.set_trace_entity(
+            FacadeSegment("facade", header.parent, header.root, bool(header.sampled))
+        )
