@@ -71,8 +71,13 @@ def run_round(
     before = len(rig.injector.fired())
     rig.injector.plan(plans)
     _feed(rig, trigger, all_fire=all_fire)
-    fed = time.monotonic()
     left = rig.injector.withdraw()
+    if left and all_fire:
+        # A plan belongs to the batch that met it first, which may have died before it could happen.
+        rig.injector.plan([Plan((fault,)) for fault in left])
+        _feed(rig, trigger, all_fire=all_fire)
+        left = rig.injector.withdraw()
+    fed = time.monotonic()
     healing = heal(rig, saboteur)
     healed = time.monotonic()
     problems = judging.judge(rig)
