@@ -73,7 +73,8 @@ def run_round(
     _feed(rig, trigger, all_fire=all_fire)
     left = rig.injector.withdraw()
     if left and all_fire:
-        # A plan belongs to the batch that met it first, which may have died before it could happen.
+        # A plan belongs to the batch that met it first. Now and then one is left over, on a machine
+        # with nothing else to do; why is not known. It gets other batches, and must happen there.
         rig.injector.plan([Plan((fault,)) for fault in left])
         _feed(rig, trigger, all_fire=all_fire)
         left = rig.injector.withdraw()
