@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from telemetry.layout import receipt_key
+from workflow.listing import listed
 
 __all__ = ["Receipt", "new_publication", "read_receipts", "write_receipt"]
 
@@ -48,9 +49,7 @@ def write_receipt(s3: Any, bucket: str, receipt: Receipt) -> None:
 def read_receipts(s3: Any, bucket: str) -> list[Receipt]:
     """All receipts, oldest first."""
     receipts = []
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="receipts/")
-    for page in pages:
-        for entry in page.get("Contents", []):
-            body = s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read()
-            receipts.append(Receipt(**json.loads(body)))
+    for entry in listed(s3, bucket, "receipts/"):
+        body = s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read()
+        receipts.append(Receipt(**json.loads(body)))
     return receipts

@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from telemetry.layout import RAW, parse_raw_key
+from workflow.listing import listed
 from workflow.receipts import Receipt, read_receipts
 from workflow.target import Target
 
@@ -179,11 +180,10 @@ class Reconciliation:
 def staged_messages(s3: Any, bucket: str) -> tuple[int, int]:
     """``(batches, messages)`` staged in S3, by the names of the raw objects."""
     batches = messages = 0
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=RAW):
-        for entry in page.get("Contents", []):
-            raw = parse_raw_key(entry["Key"])
-            if raw is not None:
-                batches, messages = batches + 1, messages + raw.messages
+    for entry in listed(s3, bucket, RAW):
+        raw = parse_raw_key(entry["Key"])
+        if raw is not None:
+            batches, messages = batches + 1, messages + raw.messages
     return batches, messages
 
 

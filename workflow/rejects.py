@@ -21,6 +21,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from telemetry.layout import RAW, parse_raw_key, report_key
+from workflow.listing import listed
 from workflow.spans import ALWAYS, Span
 from workflow.target import Target
 
@@ -203,16 +204,14 @@ def _of_batch(s3: Any, bucket: str, batch_id: str) -> _Object | None:
 def _listed(s3: Any, bucket: str, span: Span) -> Iterator[_Object]:
     first, last = f"{span.first_key_day}", f"{span.last_key_day}"
     start = {} if span.is_open else {"StartAfter": f"{REJECTED}date={first}"}
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=REJECTED, **start)
-    for page in pages:
-        for entry in page.get("Contents", ()):
-            found = _parsed(entry["Key"])
-            if found is None or entry["Size"] <= EMPTY_GZIP:
-                continue
-            if found.day > last:
-                return
-            if found.day >= first:
-                yield found
+    for entry in listed(s3, bucket, REJECTED, **start):
+        found = _parsed(entry["Key"])
+        if found is None or entry["Size"] <= EMPTY_GZIP:
+            continue
+        if found.day > last:
+            return
+        if found.day >= first:
+            yield found
 
 
 def _parsed(key: str) -> _Object | None:
@@ -226,11 +225,9 @@ def _parsed(key: str) -> _Object | None:
 def _staged(s3: Any, bucket: str, day: str, span: Span) -> set[str]:
     """Ids of the batches with this day in their key that were staged in the span."""
     prefix = f"{RAW}{day.replace('-', '/')}/"
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
     return {
         raw.batch_id
-        for page in pages
-        for entry in page.get("Contents", ())
+        for entry in listed(s3, bucket, prefix)
         if entry["LastModified"] in span and (raw := parse_raw_key(entry["Key"])) is not None
     }
 

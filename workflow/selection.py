@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from telemetry.layout import RAW, parse_raw_key, report_key
+from workflow.listing import listed
 from workflow.rejects import Wanted, read_rejects
 from workflow.spans import ALWAYS, Span
 from workflow.staged import Batch, batch, batches_between, batches_of, manifest_of
@@ -128,12 +129,8 @@ def _rejecting(target: Target, choice: Choice) -> set[tuple[str, str]]:
 
 def _first_day(target: Target) -> date | None:
     """The day of the first raw key, or ``None`` where nothing is staged."""
-    for page in (
-        target.client("s3").get_paginator("list_objects_v2")
-        .paginate(Bucket=target.bucket, Prefix=RAW)
-    ):  # fmt: skip
-        for entry in page.get("Contents", ()):
-            raw = parse_raw_key(entry["Key"])
-            if raw is not None:
-                return date.fromisoformat(raw.date)
+    for entry in listed(target.client("s3"), target.bucket, RAW):
+        raw = parse_raw_key(entry["Key"])
+        if raw is not None:
+            return date.fromisoformat(raw.date)
     return None

@@ -23,6 +23,7 @@ from telemetry.layout import (
 )
 from telemetry.manifest import Item, Purpose, manifest_body, parse_manifest
 from workflow.executions import start
+from workflow.listing import listed
 from workflow.target import Target
 
 __all__ = [
@@ -183,6 +184,4 @@ def _below(target: Target, prefix: str) -> Iterator[Batch]:
 
 
 def _list(target: Target, prefix: str) -> Iterator[dict[str, Any]]:
-    pages = target.client("s3").get_paginator("list_objects_v2")
-    for page in pages.paginate(Bucket=target.bucket, Prefix=prefix):
-        yield from page.get("Contents", [])
+    return listed(target.client("s3"), target.bucket, prefix)
