@@ -6,8 +6,6 @@ migration. Where there are none yet, or none any more, nothing is done, and a tr
 that no rollup is believed.
 """
 
-# ruff: noqa: S608 - the statements are made of quoted names and literals
-
 from __future__ import annotations
 
 import time

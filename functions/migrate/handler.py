@@ -13,7 +13,7 @@ from typing import Any
 from functions.migrate.analytics import bring_up_to_date, forget_figures
 from functions.migrate.migration import LOADER_CONNECTIONS, migrate
 from telemetry import settings, tracing
-from telemetry.contract import load_contract
+from telemetry.contract import Contract, load_contract
 from telemetry.database import connect, credentials
 from telemetry.entry import lambda_entry, seconds_left
 from telemetry.errors import ConfigurationError

@@ -26,6 +26,7 @@ from workflow.template.storage import add_storage
 __all__ = ["Artifacts", "build_template", "template_json"]
 
 LOADER_ROLE = "telemetry_loader"
+ANALYST_ROLE = "telemetry_analyst"
 PASSWORD_CHARACTERS = 40
 
 
@@ -52,7 +53,7 @@ def build_template(
     add_parameters(template)
     add_conditions(template)
     add_storage(template, retain=settings.retain_data)
-    _add_loader_secret(template)
+    _add_database_secrets(template)
     add_ingest(template, contract)
     add_compute(template, contract, settings, artifacts.layers, artifacts.functions)
     add_orchestration(template, definition)
@@ -65,23 +66,28 @@ def template_json(template: Template) -> str:
     return json.dumps(template.to_dict(), sort_keys=True, separators=(",", ":"))
 
 
-def _add_loader_secret(template: Template) -> None:
-    template.add_resource(
-        secretsmanager.Secret(
-            "LoaderSecret",
-            **GOES_WITH_THE_STACK,
-            Description=Sub("Role by which ${AWS::StackName} loads rows"),
-            KmsKeyId=GetAtt("DataKey", "Arn"),
-            GenerateSecretString=secretsmanager.GenerateSecretString(
-                SecretStringTemplate=json.dumps({"username": LOADER_ROLE}),
-                GenerateStringKey="password",
-                PasswordLength=PASSWORD_CHARACTERS,
-                # Letters and digits alone are strong enough at this length and need no quoting.
-                ExcludePunctuation=True,
-                ExcludeCharacters="!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~",
-            ),
+def _add_database_secrets(template: Template) -> None:
+    """The logins of the roles that the migration makes."""
+    for title, role, purpose in (
+        ("LoaderSecret", LOADER_ROLE, "loads rows"),
+        ("AnalystSecret", ANALYST_ROLE, "is read, and no more"),
+    ):
+        template.add_resource(
+            secretsmanager.Secret(
+                title,
+                **GOES_WITH_THE_STACK,
+                Description=Sub(f"Role by which ${{AWS::StackName}} {purpose}"),
+                KmsKeyId=GetAtt("DataKey", "Arn"),
+                GenerateSecretString=secretsmanager.GenerateSecretString(
+                    SecretStringTemplate=json.dumps({"username": role}),
+                    GenerateStringKey="password",
+                    PasswordLength=PASSWORD_CHARACTERS,
+                    # Letters and digits alone are strong enough at this length, with no quoting.
+                    ExcludePunctuation=True,
+                    ExcludeCharacters="!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~",
+                ),
+            )
         )
-    )
 
 
 def _add_outputs(template: Template, contract: Contract) -> None:
@@ -102,6 +108,7 @@ def _add_outputs(template: Template, contract: Contract) -> None:
         "ContractName": contract.name,
         "ContractDigest": contract.digest,
         "LoaderSecretArn": GetAtt("LoaderSecret", "Id"),
+        "AnalystSecretArn": GetAtt("AnalystSecret", "Id"),
         "KeyArn": GetAtt("DataKey", "Arn"),
         "StateMachineLogGroupName": Ref("StateMachineLogGroup"),
     }

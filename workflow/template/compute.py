@@ -150,6 +150,7 @@ def _environment(
             variables["DATABASE_SSLROOTCERT"] = DATABASE_CA
     if spec.name == "migrate":
         variables["OWNER_SECRET_ARN"] = Ref("OwnerSecretArn")
+        variables["ANALYST_SECRET_ARN"] = GetAtt("AnalystSecret", "Id")
         variables["LOADER_CONNECTIONS"] = Ref("LoaderConnections")
     return variables | settings.tuning
 

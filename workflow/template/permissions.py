@@ -121,7 +121,7 @@ def _migrate() -> list[Statement]:
     return [
         allow(
             ["secretsmanager:GetSecretValue"],
-            [GetAtt("LoaderSecret", "Id"), Ref("OwnerSecretArn")],
+            [GetAtt("LoaderSecret", "Id"), GetAtt("AnalystSecret", "Id"), Ref("OwnerSecretArn")],
         ),
         key_for("secretsmanager", "Decrypt"),
     ]

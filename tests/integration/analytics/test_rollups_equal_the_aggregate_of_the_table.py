@@ -31,8 +31,8 @@ from tests.integration.analytics.rollups import (
     table_says,
 )
 
-POLICIES = ("keep_first", "keep_last", "keep_greatest", "fill_missing")
-MANY = 60 if os.environ.get("HYPOTHESIS_PROFILE") == "ci" else 6
+OTHERS = ("keep_first", "keep_greatest", "fill_missing")
+MANY = 60 if os.environ.get("HYPOTHESIS_PROFILE") == "ci" else 4
 
 
 @st.composite
@@ -63,7 +63,13 @@ def histories(draw: st.DrawFn) -> list[tuple[str, list[Reading]]]:
 
 
 @pytest.mark.parametrize(
-    ("policy", "partition"), [(p, "none") for p in POLICIES] + [("keep_last", "month")]
+    ("policy", "partition"),
+    [
+        ("keep_last", "none"),
+        *(pytest.param(policy, "none", marks=pytest.mark.slow) for policy in OTHERS),
+        pytest.param("keep_first", "month", marks=pytest.mark.slow),
+        pytest.param("keep_last", "month", marks=pytest.mark.slow),
+    ],
 )
 def test_a_rollup_is_exact_after_every_step(
     empty_database: TelemetryDatabase, policy: str, partition: str

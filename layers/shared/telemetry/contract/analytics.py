@@ -80,7 +80,7 @@ def _metrics(reader: Reader, table: dict[str, Any]) -> tuple[str, ...] | None:
 def views_have_room_for_their_names(contract: Contract) -> Iterator[Problem]:
     """PostgreSQL cuts longer names in silence."""
     room = MAX_NAME - len(LONGEST_ENDING)
-    if contract.analytics.views and len(contract.table) > room:
+    if contract.analytics.views and room < len(contract.table) <= MAX_NAME:
         yield Problem(
             "table.name",
             f"leaves no room for its views ({contract.table}{LONGEST_ENDING}); shorten it to "
@@ -117,7 +117,7 @@ def rollups_fit_a_table(contract: Contract) -> Iterator[Problem]:
         )
     room = MAX_NAME - max(map(len, METRIC_ENDINGS))
     for name in metrics:
-        if len(name) > room:
+        if room < len(name) <= MAX_NAME:
             yield Problem(
                 f"columns.{name}",
                 f"leaves no room for {name}_count in rollups; shorten it to {room} bytes, or name "

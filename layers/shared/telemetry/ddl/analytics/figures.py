@@ -31,7 +31,7 @@ class Figure:
     name: str
     type: str
     of_rows: str
-    """Aggregate over ``s``: rows of the table, with ``gap between``, the time since the row before."""
+    """Aggregate over ``s``: rows of the table, with the time since the row before."""
     of_figures: str
     """Aggregate over ``f``: the same figures of finer spans."""
 

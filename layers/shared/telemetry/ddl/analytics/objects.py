@@ -4,6 +4,8 @@ What keeps data (figures and marks) is changed as little as it can be; all else 
 anew whenever anything about it differs, which a digest in a comment tells.
 """
 
+# ruff: noqa: S608 - the statements are made of quoted names
+
 from __future__ import annotations
 
 import hashlib
@@ -12,8 +14,14 @@ from dataclasses import dataclass, field
 
 from telemetry.contract.model import Contract
 from telemetry.ddl.analytics.figures import figures_of
-from telemetry.ddl.analytics.levels import DAILY, HOURLY, Level, levels_of, service_name
-from telemetry.ddl.analytics.levels import series_columns
+from telemetry.ddl.analytics.levels import (
+    DAILY,
+    HOURLY,
+    Level,
+    levels_of,
+    series_columns,
+    service_name,
+)
 from telemetry.ddl.analytics.refreshing import plan_functions, plan_trigger
 from telemetry.ddl.analytics.spans import exact_name, exact_view, kept_name, marks_name
 from telemetry.ddl.analytics.views import View, public_name, views_of
@@ -103,8 +111,9 @@ def _refuse_strangers(contract: Contract, existing: ExistingAnalytics) -> None:
     strangers = [name for name, comment in existing.views.items() if OURS not in (comment or "")]
     if strangers and contract.analytics.views:
         raise ContractError(
-            f"{', '.join(strangers)} is there already and was not made by this pipeline: rename it, "
-            "or give the contract's table another name, or write views = false under [analytics]."
+            f"{', '.join(strangers)} is there already and was not made by this pipeline: rename "
+            "it, or give the contract's table another name, or write views = false under "
+            "[analytics]."
         )
 
 

@@ -122,8 +122,8 @@ def _refresh(contract: Contract) -> str:
     """Takes at most so many marks and keeps the figures of their spans.
 
     Answers how many marks it took, or NULL where another refresh is at work, or where less than
-    ``least rest`` has gone by since the last one, or less than :data:`SHARE` times what that took: however
-    much comes in, refreshes take a small share of the server.
+    ``least rest`` has gone by since the last one, or less than :data:`SHARE` times what that took:
+    however much comes in, refreshes take a small share of the server.
     """
     levels, finest = levels_of(contract), levels_of(contract)[0]
     keys = series_columns(contract)
@@ -138,7 +138,8 @@ def _refresh(contract: Contract) -> str:
     marks, refreshed = marks_name(contract), service_name(contract, "refreshed")
     steps = "\n".join(_keep(contract, level, unnested) for level in levels)
     return f"""\
-CREATE FUNCTION {service_name(contract, "refresh")}("most marks" integer, "least rest" interval) RETURNS bigint
+CREATE FUNCTION {service_name(contract, "refresh")}("most marks" integer, "least rest" interval)
+RETURNS bigint
 LANGUAGE plpgsql {_SAFE} AS $function$ DECLARE
     "began at" timestamptz := clock_timestamp();
     "marks taken" bigint;

@@ -35,7 +35,7 @@ def plan_analyst_grants(contract: Contract, database: str, role: str) -> list[st
 
 
 def plan_marker_grants(contract: Contract, role: str) -> list[str]:
-    """Statements that let the loader mark and refresh by the functions for it, and read the views."""
+    """Statements that let the loader mark and refresh, by functions, and read the views."""
     loader = quote_name(role)
     grants = [f"GRANT SELECT ON {view.name} TO {loader}" for view in views_of(contract)]
     if levels_of(contract):
