@@ -26,8 +26,8 @@ from telemetry.errors import ContractError
 
 __all__ = ["bring_up_to_date", "forget_figures", "keep_out_refreshes", "plan_views", "run"]
 
-MARKS_AT_ONCE = 5000
-"""Marks that one transaction takes: some seconds, in which no load waits."""
+SERIES_AT_ONCE = 5000
+"""Whose spans one transaction refreshes: some seconds, in which no load waits."""
 
 _COLUMNS = """
 SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute
@@ -118,8 +118,8 @@ def _in_transaction(connection: Any, contract: Contract, deadline: float, work: 
 
 def _expanded(cursor: Any, contract: Contract) -> None:
     """A mark on each span, in the place of one on everything."""
-    coarsest = levels_of(contract)[-1].column
-    cursor.execute(f"SELECT EXISTS (SELECT FROM {marks_name(contract)} WHERE {coarsest} IS NULL)")
+    span = levels_of(contract)[0].column
+    cursor.execute(f"SELECT EXISTS (SELECT FROM {marks_name(contract)} WHERE {span} IS NULL)")
     if cursor.fetchone()[0]:
         keep_out_refreshes(cursor, contract)
         cursor.execute(f"SELECT {service_name(contract, 'expand')}()")
@@ -127,6 +127,6 @@ def _expanded(cursor: Any, contract: Contract) -> None:
 
 def _refreshed(cursor: Any, contract: Contract) -> int | None:
     keep_out_refreshes(cursor, contract)
-    cursor.execute(f"SELECT {service_name(contract, 'refresh')}({MARKS_AT_ONCE}, interval '0')")
+    cursor.execute(f"SELECT {service_name(contract, 'refresh')}({SERIES_AT_ONCE}, interval '0')")
     taken: int | None = cursor.fetchone()[0]
     return taken

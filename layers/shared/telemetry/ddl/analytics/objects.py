@@ -32,7 +32,7 @@ from telemetry.errors import ContractError
 __all__ = ["AnalyticsPlan", "ExistingAnalytics", "keeper_names", "plan_analytics", "view_names"]
 
 ENDINGS = ("latest", "hourly", "daily", "gaps", "quality", "quality_daily", "rejects")
-FUNCTIONS = ("touched", "mark", "expand", "refresh")
+FUNCTIONS = ("touched", "mark", "mark_groups", "expand", "refresh")
 OURS = "Made by Telemetry ETL"
 """Stands in the comment of each view, so that nobody else's is ever dropped."""
 
@@ -203,7 +203,8 @@ def _kept_table(
 
 def _marks_table(contract: Contract, existing: ExistingAnalytics) -> tuple[list[str], bool]:
     name, levels = marks_name(contract), levels_of(contract)
-    columns = _series(contract) | {level.column: level.type for level in levels}
+    columns = {level.column: level.type for level in levels}
+    columns |= {name: f"{kind}[]" for name, kind in _series(contract).items()}
     refreshed = service_name(contract, "refreshed")
     found = existing.kept.get(name)
     statements = []
@@ -215,20 +216,13 @@ def _marks_table(contract: Contract, existing: ExistingAnalytics) -> tuple[list[
     if found is not None and dict(found) == columns:
         return statements, True
     listed = ", ".join(f"{quote_name(column)} {kind}" for column, kind in columns.items())
-    order = ", ".join(
-        quote_name(column)
-        for column in (
-            *(level.column for level in levels[1:]), *series_columns(contract), levels[0].column,
-        )
-    )  # fmt: skip
     return [
         *statements,
         *([f"DROP TABLE {name}"] if found is not None else []),
         # Comes and goes all the time: vacuum by number, since a share of nothing says nothing.
         f"CREATE TABLE {name} ({listed}) WITH (autovacuum_vacuum_scale_factor = 0, "
-        "autovacuum_vacuum_threshold = 10000, autovacuum_analyze_scale_factor = 0, "
-        "autovacuum_analyze_threshold = 10000)",
-        f"CREATE INDEX ON {name} ({order})",
+        "autovacuum_vacuum_threshold = 1000, autovacuum_analyze_scale_factor = 0, "
+        "autovacuum_analyze_threshold = 1000)",
     ], False
 
 

@@ -32,7 +32,8 @@ _SAFE = "SECURITY DEFINER SET search_path = pg_catalog, pg_temp"
 
 def plan_functions(contract: Contract) -> list[str]:
     """Statements that create the functions."""
-    return [_touched(contract), _mark(contract), _expand(contract), _refresh(contract)]
+    makers = (_touched, _mark, _mark_groups, _expand, _refresh)
+    return [maker(contract) for maker in makers]
 
 
 def plan_trigger(contract: Contract) -> str:
@@ -61,6 +62,27 @@ END $function$"""
 
 
 def _mark(contract: Contract) -> str:
+    """Marks one span of many series: an array of text for each of their columns.
+
+    The span is what begins its time, such as ``2026-11-23T06``. A mark is one row, however many
+    series it has: a batch of a reading of each device hardly pays for it.
+    """
+    keys = series_columns(contract)
+    arrays = ", ".join(
+        f"${place}::{sql_type(contract.column(name))}[]" for place, name in enumerate(keys, 2)
+    )
+    kinds = ", ".join(["text", *["text[]"] * len(keys)])
+    moment = "(rpad($1, 13, 'T00') || ':00:00+00')::timestamptz"
+    spans = ", ".join(level.of(moment) for level in levels_of(contract))
+    return f"""\
+CREATE FUNCTION {service_name(contract, "mark")}({kinds}) RETURNS void
+LANGUAGE sql {_SAFE} AS $function$
+    INSERT INTO {marks_name(contract)} ({_mark_columns(contract)})
+    SELECT {", ".join([spans, *([arrays] if arrays else [])])}
+$function$"""
+
+
+def _mark_groups(contract: Contract) -> str:
     """Marks the spans of groups of rows that share a series, by their least and greatest times.
 
     Parameters: one array of text for each column of the series, then least times, greatest times
@@ -70,56 +92,58 @@ def _mark(contract: Contract) -> str:
     time, finest = quote_name(contract.key[-1]), levels_of(contract)[0]
     keys = series_columns(contract)
     kinds = ["text[]"] * len(keys) + ["timestamptz[]"] * 2 + ["bigint[]"]
-    names = ", ".join(
-        [*(f"k{place}" for place in range(len(keys))), "least_time", "most_time", "n"]
-    )
+    own = [f"k{place}" for place in range(len(keys))]
+    names = ", ".join([*own, "least_time", "most_time", "n"])
     series = [f"g.k{i}::{sql_type(contract.column(name))}" for i, name in enumerate(keys)]
     same = "".join(
         f"t.{quote_name(name)} = {value} AND " for name, value in zip(keys, series, strict=True)
     )
     many = f"{finest.number.format('g.least_time', 'g.most_time')} > 2 * g.n"
     arrays = ", ".join(f"${place}" for place in range(1, len(kinds) + 1))
-    spans = ", ".join(
-        [finest.column, *(_coarser(level, finest) for level in levels_of(contract)[1:])]
-    )
+    listed = ", ".join([*(f"{v} AS {k}" for v, k in zip(series, own, strict=True)), "span"])
+    spans = ", ".join(["span", *(level.of("span") for level in levels_of(contract)[1:])])
+    collected = "".join(f", array_agg({name})" for name in own)
     return f"""\
-CREATE FUNCTION {service_name(contract, "mark")}({", ".join(kinds)}) RETURNS void
+CREATE FUNCTION {service_name(contract, "mark_groups")}({", ".join(kinds)}) RETURNS void
 LANGUAGE sql {_SAFE} AS $function$
     INSERT INTO {marks_name(contract)} ({_mark_columns(contract)})
-    SELECT DISTINCT {"".join(f"{value}, " for value in series)}{spans}
-    FROM unnest({arrays}) AS g ({names})
-    CROSS JOIN LATERAL (
-        SELECT {finest.series.format("g.least_time", "g.most_time")} WHERE NOT {many}
-        UNION ALL
-        SELECT DISTINCT {finest.of(f"t.{time}")} FROM {qualified(contract)} AS t
-        WHERE {many} AND {same}t.{time} BETWEEN g.least_time AND g.most_time
-    ) AS spans ({finest.column})
+    SELECT {spans}{collected} FROM (
+        SELECT DISTINCT {listed}
+        FROM unnest({arrays}) AS g ({names})
+        CROSS JOIN LATERAL (
+            SELECT {finest.series.format("g.least_time", "g.most_time")} WHERE NOT {many}
+            UNION ALL
+            SELECT DISTINCT {finest.of(f"t.{time}")} FROM {qualified(contract)} AS t
+            WHERE {many} AND {same}t.{time} BETWEEN g.least_time AND g.most_time
+        ) AS spans (span)
+    ) AS every GROUP BY span
 $function$"""
 
 
 def _expand(contract: Contract) -> str:
     """Puts marks on each span there is, in the place of those that stand for all."""
     finest, coarser = levels_of(contract)[0], levels_of(contract)[1:]
-    time, keys = quote_name(contract.key[-1]), [quote_name(n) for n in series_columns(contract)]
-    spans = ", ".join([*keys, finest.column, *(_coarser(level, finest) for level in coarser)])
-    coarsest = levels_of(contract)[-1].column
+    keys = [quote_name(name) for name in series_columns(contract)]
+    time = quote_name(contract.key[-1])
+    spans = ", ".join([finest.column, *(level.of(finest.column) for level in coarser)])
+    collected = "".join(f", array_agg({key})" for key in keys)
+    series = "".join(f"{key}, " for key in keys)
     return f"""\
 CREATE FUNCTION {service_name(contract, "expand")}() RETURNS void
 LANGUAGE plpgsql {_SAFE} AS $function$ BEGIN
-    DELETE FROM {marks_name(contract)} WHERE {coarsest} IS NULL;
+    DELETE FROM {marks_name(contract)} WHERE {finest.column} IS NULL;
     INSERT INTO {marks_name(contract)} ({_mark_columns(contract)})
-    SELECT {spans} FROM (
-        SELECT {"".join(f"{key}, " for key in keys)}{finest.of(time)} AS {finest.column}
-        FROM {qualified(contract)}
+    SELECT {spans}{collected} FROM (
+        SELECT {series}{finest.of(time)} AS {finest.column} FROM {qualified(contract)}
         UNION
-        SELECT {"".join(f"{key}, " for key in keys)}{finest.column}
-        FROM {kept_name(contract, finest)}
-    ) AS every;
+        SELECT {series}{finest.column} FROM {kept_name(contract, finest)}
+    ) AS every GROUP BY {finest.column};
 END $function$"""
 
 
 def _refresh(contract: Contract) -> str:
-    """Takes at most so many marks and keeps the figures of their spans.
+    """Takes the marks of the newest spans, so many series of them or one whole span, and keeps
+    their figures.
 
     Answers how many marks it took, or NULL where another refresh is at work, or where less than
     ``least rest`` has gone by since the last one, or less than :data:`SHARE` times what that took:
@@ -132,13 +156,17 @@ def _refresh(contract: Contract) -> str:
     # No column of a contract has a blank in its name, so none can be taken for a variable.
     variables = [f'"column {place}"' for place in range(len(columns))]
     declared = "\n    ".join(f"{v} {kind}[];" for v, kind in zip(variables, kinds, strict=True))
-    arrays = ", ".join(f"array_agg({name})" for name in columns)
+    arrays = ", ".join(f"array_agg(s.{name})" for name in columns)
     unnested = f"unnest({', '.join(variables)}) AS m ({', '.join(columns)})"
-    listed = ", ".join(columns)
+    own = columns[:-1]
+    size = f"cardinality({own[0]})" if own else "1"
+    listed = ", ".join([*(f"u.{name}" for name in own), f"m.{finest.column}"])
+    series = ", ".join(f"m.{name}" for name in own)
+    unnesting = f" CROSS JOIN LATERAL unnest({series}) AS u ({', '.join(own)})" if own else ""
     marks, refreshed = marks_name(contract), service_name(contract, "refreshed")
     steps = "\n".join(_keep(contract, level, unnested) for level in levels)
     return f"""\
-CREATE FUNCTION {service_name(contract, "refresh")}("most marks" integer, "least rest" interval)
+CREATE FUNCTION {service_name(contract, "refresh")}("most series" integer, "least rest" interval)
 RETURNS bigint
 LANGUAGE plpgsql {_SAFE} AS $function$ DECLARE
     "began at" timestamptz := clock_timestamp();
@@ -154,13 +182,19 @@ BEGIN
     ) THEN
         RETURN NULL;
     END IF;
-    WITH marks AS (
-        DELETE FROM {marks} WHERE ctid = ANY (ARRAY (
-            SELECT ctid FROM {marks} WHERE {finest.column} IS NOT NULL LIMIT "most marks"
-        )) RETURNING {listed}
-    ), spans AS (SELECT {listed}, count(*) AS "marks of it" FROM marks GROUP BY {listed})
-    SELECT coalesce(sum("marks of it"), 0), {arrays} INTO "marks taken", {", ".join(variables)}
-    FROM spans;
+    WITH chosen AS (
+        SELECT {finest.column} FROM (
+            SELECT {finest.column}, row_number() OVER newest AS place,
+                sum(sum({size})) OVER newest AS total
+            FROM {marks} WHERE {finest.column} IS NOT NULL
+            GROUP BY {finest.column} WINDOW newest AS (ORDER BY {finest.column} DESC)
+        ) AS spans WHERE place = 1 OR total <= "most series"
+    ), marks AS (
+        DELETE FROM {marks} WHERE {finest.column} IN (SELECT {finest.column} FROM chosen)
+        RETURNING *
+    ), spans AS (SELECT DISTINCT {listed} FROM marks AS m{unnesting})
+    SELECT (SELECT count(*) FROM marks), {arrays} INTO "marks taken", {", ".join(variables)}
+    FROM spans AS s;
     -- Each statement from here on sees at least the rows of the marks that were taken.
 {steps}
     UPDATE {refreshed} SET refreshed_at = clock_timestamp(),
@@ -192,11 +226,6 @@ def _keep(contract: Contract, level: Level, taken: str) -> str:
         {time} >= {level.start(f"d.{span}")} AND {time} < {level.end(f"d.{span}")});"""
 
 
-def _coarser(level: Level, finest: Level) -> str:
-    """The coarser span that a finer one lies in, by its column."""
-    return level.of(quote_name(finest.column))
-
-
 def _mark_columns(contract: Contract) -> str:
     levels = (level.column for level in levels_of(contract))
-    return ", ".join([*(quote_name(name) for name in series_columns(contract)), *levels])
+    return ", ".join([*levels, *(quote_name(name) for name in series_columns(contract))])

@@ -39,6 +39,8 @@ def plan_marker_grants(contract: Contract, role: str) -> list[str]:
     loader = quote_name(role)
     grants = [f"GRANT SELECT ON {view.name} TO {loader}" for view in views_of(contract)]
     if levels_of(contract):
-        functions = ", ".join(service_name(contract, part) for part in ("mark", "refresh"))
+        functions = ", ".join(
+            service_name(contract, part) for part in ("mark", "mark_groups", "refresh")
+        )
         grants.append(f"GRANT EXECUTE ON FUNCTION {functions} TO {loader}")
     return grants

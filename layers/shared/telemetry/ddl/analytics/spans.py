@@ -10,7 +10,15 @@ from telemetry.ddl.analytics.figures import figures_of
 from telemetry.ddl.analytics.levels import Level, levels_of, series_columns, service_name
 from telemetry.ddl.names import qualified, quote_name
 
-__all__ = ["exact_name", "exact_view", "figures_of_spans", "kept_name", "marks_name", "same_series"]
+__all__ = [
+    "exact_name",
+    "exact_view",
+    "figures_of_spans",
+    "kept_name",
+    "marked_spans",
+    "marks_name",
+    "same_series",
+]
 
 
 def kept_name(contract: Contract, level: Level) -> str:
@@ -57,36 +65,81 @@ def figures_of_spans(contract: Contract, level: Level, spans: str, finer: str) -
     )
 
 
+def marked_spans(contract: Contract, level: Level, alias: str) -> str:
+    """The spans that have a mark, each once; a mark has the series of one batch in arrays."""
+    keys = [quote_name(name) for name in series_columns(contract)]
+    listed = ", ".join([*(f"u.{key}" for key in keys), f"m.{level.column}"])
+    return (
+        f"(SELECT DISTINCT {listed} FROM {marks_name(contract)} AS m{_unnested(keys)} "
+        f"WHERE m.{level.column} IS NOT NULL) AS {alias}"
+    )
+
+
+def is_marked(contract: Contract, level: Level, alias: str) -> str:
+    """Condition that the span of ``alias`` has a mark; its negation is one hash of all marks."""
+    keys = [quote_name(name) for name in series_columns(contract)]
+    same = "".join(f"u.{key} = {alias}.{key} AND " for key in keys)
+    return (
+        f"EXISTS (SELECT FROM {marks_name(contract)} AS m{_unnested(keys)} "
+        f"WHERE {same}m.{level.column} = {alias}.{level.column})"
+    )
+
+
+def _unnested(keys: list[str]) -> str:
+    if not keys:
+        return ""
+    arrays, names = ", ".join(f"m.{key}" for key in keys), ", ".join(keys)
+    return f" CROSS JOIN LATERAL unnest({arrays}) AS u ({names})"
+
+
 def exact_view(contract: Contract, level: Level) -> str:
     """SELECT of a level's view: kept where there is no mark, fresh where there is one.
 
     Conditions on series and span reach all three parts, so a reader pays for what is asked for.
     """
-    finest = levels_of(contract)[0]
-    figures = figures_of(contract)
-    kept = ", ".join(f"h.{quote_name(figure.name)}" for figure in figures)
-    name = quote_name(level.column)
-    marks = marks_name(contract)
-    coarsest = quote_name(levels_of(contract)[-1].column)
-    any_span = f"EXISTS (SELECT FROM {marks} AS m WHERE m.{coarsest} IS NULL)"
-    marked = f"{same_series(contract, 'm', 'h')}m.{name} = h.{name}"
-    if level == finest and (coarser := levels_of(contract)[1:]):
-        # By the index of the marks, which begins with the day.
-        day = coarser[0]
-        marked = f"m.{quote_name(day.column)} = {day.of(f'h.{name}')} AND {marked}"
-    columns = ", ".join(
-        f"m.{quote_name(column)}" for column in (*series_columns(contract), level.column)
+    levels = levels_of(contract)
+    kept = ", ".join(f"h.{quote_name(figure.name)}" for figure in figures_of(contract))
+    any_span = (
+        f"EXISTS (SELECT FROM {marks_name(contract)} AS m WHERE m.{levels[0].column} IS NULL)"
     )
-    spans = f"(SELECT DISTINCT {columns} FROM {marks} AS m WHERE m.{name} IS NOT NULL) AS d"
+    if level == levels[0]:
+        spans = marked_spans(contract, level, "d")
+        fresh = f"{figures_of_spans(contract, level, spans, '')} WHERE NOT {any_span}"
+    else:
+        fresh = _fresh_from_finer(contract, level, any_span)
     return (
         f"SELECT {_span_columns(contract, level, 'h')}, {kept}\n"
         f"FROM {kept_name(contract, level)} AS h\n"
-        f"WHERE NOT EXISTS (SELECT FROM {marks} AS m WHERE {marked}) AND NOT {any_span}\n"
-        f"UNION ALL\n"
-        f"{figures_of_spans(contract, level, spans, exact_name(contract, finest))} "
-        f"WHERE NOT {any_span}\n"
-        f"UNION ALL\n"
-        f"{_all_spans(contract, level, any_span)}"
+        f"WHERE NOT {is_marked(contract, level, 'h')} AND NOT {any_span}\n"
+        f"UNION ALL\n{fresh}\n"
+        f"UNION ALL\n{_all_spans(contract, level, any_span)}"
+    )
+
+
+def _fresh_from_finer(contract: Contract, level: Level, any_span: str) -> str:
+    """Marked spans of a coarser level: what is kept of their finer ones without a mark, and those
+    with one from the rows. Sets are joined, so the work is that of the spans alone."""
+    finest = levels_of(contract)[0]
+    names = [quote_name(figure.name) for figure in figures_of(contract)]
+    keys = [quote_name(name) for name in series_columns(contract)]
+    start, end = (side(f"d.{level.column}") for side in (level.start, level.end))
+    kept = (
+        f"SELECT {_span_columns(contract, level, 'd')}, {', '.join(f'h.{name}' for name in names)} "
+        f"FROM {marked_spans(contract, level, 'd')} JOIN {kept_name(contract, finest)} AS h "
+        f"ON {same_series(contract, 'h', 'd')}h.{finest.column} >= {start} "
+        f"AND h.{finest.column} < {end} "
+        f"WHERE NOT {is_marked(contract, finest, 'h')}"
+    )
+    span = level.of(f"r.{finest.column}")
+    listed = ", ".join([*(f"r.{key}" for key in keys), span, *(f"r.{name}" for name in names)])
+    of_rows = figures_of_spans(contract, finest, marked_spans(contract, finest, "d"), "")
+    own = ", ".join([*keys, level.column])
+    figures = ", ".join(figure.of_figures for figure in figures_of(contract))
+    mine = ", ".join([*(f"f.{key}" for key in keys), f"f.{level.column}"])
+    return (
+        f"SELECT {mine}, {figures} FROM ({kept}\nUNION ALL\n"
+        f"SELECT {listed} FROM ({of_rows}) AS r"
+        f") AS f ({own}, {', '.join(names)}) WHERE NOT {any_span} GROUP BY {mine}"
     )
 
 
