@@ -1,8 +1,8 @@
 """Lambda function, called once by each deployment: schema, ledger, views, roles and grants.
 
-Event: ``{}``, or ``{"rollups": "rebuild"}`` or ``{"rollups": "refresh"}``, which leave all else as
-it is. Result: ``{"table": [...], "role": "created"|"updated", "grants": [...], "views": [...],
-"left": marks}``, or ``{"left": marks}``. Spans that are still marked are read from the rows.
+Event: ``{}``, or ``{"rollups": "rebuild"|"refresh"}``, which leaves all else as it is; ``seconds``
+is how long figures may take. Result: ``{"table": [...], "role": "created"|"updated", "grants":
+[...], "views": [...], "left": marks}``, or ``{"left": marks}``. What is marked is read from rows.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
             forget_figures(connection, contract)
         with tracing.step("refresh rollups"):
             most = DEPLOY_SECONDS if asked is None else REBUILD_SECONDS
-            seconds = min(most, seconds_left() - SPARE_SECONDS)
+            seconds = min(float(event.get("seconds", most)), seconds_left() - SPARE_SECONDS)
             left = bring_up_to_date(connection, contract, seconds)
     log.info("Refreshed rollups", contract=contract.name, left=left)
     return {**done, "left": left}

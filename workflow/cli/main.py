@@ -19,6 +19,7 @@ from workflow.cli import (
     quarantine,
     rejects,
     replay,
+    rollups,
     stack,
     sweep,
 )
@@ -56,8 +57,8 @@ def choose_target(
 
 
 for module in (
-    stack, publish, executions, diagram, sweep, data, rejects, quarantine, replay, dlq, contract,
-    cost, demo,
+    stack, publish, executions, diagram, sweep, data, rollups, rejects, quarantine, replay, dlq,
+    contract, cost, demo,
 ):  # fmt: skip
     module.register(app)
 
