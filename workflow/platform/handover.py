@@ -47,13 +47,15 @@ def core_settings(settings: DeploySettings, outputs: Mapping[str, str]) -> Deplo
         name=outputs["DatabaseName"],
         owner_host=outputs["OwnerDatabaseHost"],
         owner_secret_arn=outputs["OwnerSecretArn"],
-        owner_key_arn=outputs.get("OwnerKeyArn", ""),
+        owner_key_arn=outputs.get("OwnerKeyArn", settings.database.owner_key_arn),
     )
+    if "SubnetIds" not in outputs:
+        return replace(settings, database=database)
     return replace(
         settings,
         database=database,
-        subnet_ids=_listed(outputs.get("SubnetIds", "")),
-        security_group_ids=_listed(outputs.get("SecurityGroupIds", "")),
+        subnet_ids=tuple(outputs["SubnetIds"].split(",")),
+        security_group_ids=tuple(outputs["SecurityGroupIds"].split(",")),
     )
 
 
@@ -73,7 +75,3 @@ def s3_prefix_list(ec2: Any) -> str:
         )
     identifier: str = found[0]["PrefixListId"]
     return identifier
-
-
-def _listed(text: str) -> tuple[str, ...]:
-    return tuple(part for part in text.split(",") if part)
