@@ -15,7 +15,7 @@ from troposphere.iam import Role
 from workflow.platform.conditions import NEW_DATABASE
 from workflow.platform.key import log_group
 from workflow.platform.network import subnets
-from workflow.template.policies import service_role
+from workflow.platform.roles import role_of_service
 
 __all__ = ["ENGINE_MAJOR", "OWNER", "PARAMETERS", "add_database"]
 
@@ -140,9 +140,10 @@ def _watching() -> dict[str, Any]:
 
 
 def _monitoring_role() -> Role:
-    """AWS's own policy: it names the one log group that RDS writes to, and nothing else."""
-    role = service_role("MonitoringRole", "monitoring.rds")
-    role.Condition = NEW_DATABASE
+    """With AWS's own policy: it lets RDS write to the log groups ``RDS*``, and nothing else."""
+    role = role_of_service(
+        "MonitoringRole", NEW_DATABASE, "monitoring.rds", acts_for="rds:db:${AWS::StackName}"
+    )
     role.ManagedPolicyArns = [
         Sub("arn:${AWS::Partition}:iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole")
     ]

@@ -30,6 +30,7 @@ from workflow.platform.conditions import (
     chosen,
 )
 from workflow.platform.network import vpc
+from workflow.template.findings import accepted
 
 __all__ = ["add_groups"]
 
@@ -43,20 +44,26 @@ _DATABASE = chosen(
     GROUPED_DATABASE, Ref("DatabaseSecurityGroupId"), GetAtt("DatabaseGroup", "GroupId")
 )
 _PROXY = GetAtt("ProxyGroup", "GroupId")
+_HIDDEN = {
+    "Metadata": accepted(
+        CKV_AWS_23="Every rule has one; checkov doesn't look into those under a condition."
+    )
+}
 
 
 def add_groups(template: Template) -> None:
     """Groups of functions, endpoints, database and proxy, and the ways between them."""
-    for title, condition, what, ways in (
-        ("FunctionsGroup", HAS_NETWORK, "Functions that connect to PostgreSQL", _of_functions()),
-        ("EndpointGroup", HAS_ENDPOINTS, "Endpoints of AWS services", [_nowhere()]),
-        ("DatabaseGroup", NEW_DATABASE, "PostgreSQL", [_nowhere()]),
-        ("ProxyGroup", HAS_PROXY, "RDS Proxy", _of_proxy()),
+    for title, condition, what, ways, metadata in (
+        ("FunctionsGroup", HAS_NETWORK, "Functions with a database", _of_functions(), _HIDDEN),
+        ("EndpointGroup", HAS_ENDPOINTS, "Endpoints of AWS services", [_nowhere()], {}),
+        ("DatabaseGroup", NEW_DATABASE, "PostgreSQL", [_nowhere()], {}),
+        ("ProxyGroup", HAS_PROXY, "RDS Proxy", _of_proxy(), {}),
     ):
         template.add_resource(
             ec2.SecurityGroup(
                 title,
                 Condition=condition,
+                **metadata,
                 VpcId=vpc(),
                 GroupDescription=what,
                 SecurityGroupEgress=ways,

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from troposphere import Cidr, GetAtt, GetAZs, If, NoValue, Ref, Select, Sub, Tags, Template, ec2
+from troposphere import Cidr, GetAtt, GetAZs, If, Ref, Select, Sub, Tags, Template, ec2
 
 from workflow.platform.conditions import GIVEN_NETWORK, NEW_NETWORK, THREE_ZONES, chosen
 from workflow.platform.key import log_group
-from workflow.template.policies import allow, inline, service_role
+from workflow.platform.roles import role_of_service
+from workflow.template.policies import allow, inline
 
 __all__ = ["add_network", "subnets", "vpc"]
 
@@ -31,8 +32,8 @@ def vpc() -> If:
 
 def subnets() -> If:
     """Ids of the private subnets, made or given."""
-    third = If(THREE_ZONES, Ref("SubnetC"), NoValue)
-    return chosen(GIVEN_NETWORK, Ref("SubnetIds"), [Ref("SubnetA"), Ref("SubnetB"), third])
+    made = If(THREE_ZONES, [Ref(title) for title in SUBNETS], [Ref(t) for t in SUBNETS[:2]])
+    return chosen(GIVEN_NETWORK, Ref("SubnetIds"), made)
 
 
 def add_network(template: Template) -> None:
@@ -82,19 +83,19 @@ def _add_subnet(template: Template, title: str, place: int, condition: str) -> N
 
 def _add_flow_logs(template: Template) -> None:
     template.add_resource(log_group("FlowLogGroup", NEW_NETWORK, "/aws/vpc/${AWS::StackName}"))
-    role = service_role(
-        "FlowLogRole",
-        "vpc-flow-logs",
-        inline(
-            "Write",
-            allow(
-                ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"],
-                GetAtt("FlowLogGroup", "Arn"),
-            ),
-        ),
+    write = allow(
+        ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"],
+        GetAtt("FlowLogGroup", "Arn"),
     )
-    role.Condition = NEW_NETWORK
-    template.add_resource(role)
+    template.add_resource(
+        role_of_service(
+            "FlowLogRole",
+            NEW_NETWORK,
+            "vpc-flow-logs",
+            inline("Write", write),
+            acts_for="ec2:vpc-flow-log/*",
+        )
+    )
     template.add_resource(
         ec2.FlowLog(
             "FlowLog",

@@ -19,7 +19,8 @@ from troposphere import GetAtt, If, NoValue, Ref, Sub, Template, rds
 from workflow.platform.conditions import GIVEN_CLUSTER, GIVEN_INSTANCE, HAS_PROXY, chosen
 from workflow.platform.key import log_group
 from workflow.platform.network import subnets
-from workflow.template.policies import allow, inline, service_role, via
+from workflow.platform.roles import role_of_service
+from workflow.template.policies import allow, inline, via
 
 __all__ = ["add_proxy"]
 
@@ -37,17 +38,14 @@ def add_proxy(template: Template) -> None:
     """Proxy, its role, its target and its log."""
     name = "/aws/rds/proxy/${AWS::StackName}"
     template.add_resource(log_group("ProxyLogGroup", HAS_PROXY, name))
-    role = service_role(
-        "ProxyRole",
-        "rds",
-        inline(
-            "ReadLoaderSecret",
-            allow(["secretsmanager:GetSecretValue"], Ref("LoaderSecretArn")),
-            allow(["kms:Decrypt"], Ref("CoreKeyArn"), StringEquals=via("secretsmanager")),
-        ),
+    read = allow(["secretsmanager:GetSecretValue"], Ref("LoaderSecretArn"))
+    by = {"kms:ViaService": via("secretsmanager")}
+    decrypt = allow(["kms:Decrypt"], Ref("CoreKeyArn"), StringEquals=by)
+    # RDS doesn't say for which proxy it acts. Nobody else's can have the role: RDS takes it only
+    # from who may pass it, which is somebody of this account.
+    template.add_resource(
+        role_of_service("ProxyRole", HAS_PROXY, "rds", inline("ReadLoaderSecret", read, decrypt))
     )
-    role.Condition = HAS_PROXY
-    template.add_resource(role)
     template.add_resource(_proxy())
     template.add_resource(_target())
 
