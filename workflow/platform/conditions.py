@@ -118,7 +118,13 @@ def add_rules(template: Template) -> None:
             And(given_database, vpc),
             [(reached, "A given database needs DatabaseSecurityGroupId or DatabaseCidr.")],
         ),
-        "ProxyNeedsVpc": (proxy, [(vpc, "A proxy needs a VPC: Network = new or given.")]),
+        "ProxyNeedsVpc": (
+            proxy,
+            [
+                (vpc, "A proxy needs a VPC: Network = new or given."),
+                (Equals(Ref("DatabasePort"), "5432"), "A proxy needs DatabasePort = 5432."),
+            ],
+        ),
         "ProxyToGivenDatabase": (
             And(proxy, given_database),
             [

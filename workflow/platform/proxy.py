@@ -24,14 +24,14 @@ from workflow.template.policies import allow, inline, via
 
 __all__ = ["add_proxy"]
 
-# Load sends a statement at least every few minutes, or has died: its own timeout is 300 s.
-IDLE_CLIENT_SECONDS = 300
+# Load lives for 75 s: a client that is silent for longer has died.
+IDLE_CLIENT_SECONDS = 120
 # Of PostgreSQL's max_connections; the rest is for people, analysts and Migrate.
 MOST_CONNECTIONS_PERCENT = 75
 # Kept open between schedules, so that a batch needn't wait for a login.
 IDLE_CONNECTIONS_PERCENT = 10
-# Longer than most batches take, and short enough for Load to report it and be retried.
-BORROW_SECONDS = 60
+# Longer than most batches take; Load still has time to say so, and is tried again.
+BORROW_SECONDS = 15
 
 
 def add_proxy(template: Template) -> None:

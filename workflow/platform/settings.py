@@ -25,6 +25,9 @@ __all__ = [
 NetworkChoice = Literal["new", "given", "none"]
 DatabaseChoice = Literal["new", "given"]
 
+PROXY_PORT = 5432
+"""The port of a PostgreSQL proxy can't be chosen; Load and Migrate share theirs."""
+
 _RDS_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
@@ -65,7 +68,9 @@ class PlatformSettings:
     database: DatabaseChoice = "new"
     """``new``: RDS for PostgreSQL. ``given``: a database that is there."""
     database_name: str = "telemetry"
+    """Name of the database, made or given."""
     database_port: int = 5432
+    """Port of PostgreSQL; 5432 with a proxy, which listens on no other."""
     instance_class: str = "db.t4g.medium"
     """Of a new database."""
     storage_gb: int = 50
@@ -220,12 +225,22 @@ def _database_problems(settings: PlatformSettings) -> Iterator[str]:
         )
     if settings.database == "new" and settings.most_storage_gb <= settings.storage_gb:
         yield "most_storage_gb must be larger than storage_gb, or the database could not grow."
-    if settings.proxy and settings.network == "none":
+    yield from _proxy_problems(settings)
+
+
+def _proxy_problems(settings: PlatformSettings) -> Iterator[str]:
+    if not settings.proxy:
+        return
+    if settings.network == "none":
         yield "A proxy needs a VPC: choose network = new or given."
+    if settings.database_port != PROXY_PORT:
+        yield f"A proxy listens on {PROXY_PORT}, so database_port must be that too."
+    if settings.database == "new":
+        return
     targets = [settings.database_instance_id, settings.database_cluster_id]
-    if settings.proxy and settings.database == "given" and sum(map(bool, targets)) != 1:
+    if sum(map(bool, targets)) != 1:
         yield "A proxy to a given database needs database_instance_id or database_cluster_id."
-    if settings.proxy and settings.database == "given" and not settings.database_security_group_id:
+    if not settings.database_security_group_id:
         yield "A proxy to a given database needs database_security_group_id."
 
 
