@@ -148,6 +148,13 @@ def _core() -> list[Parameter]:
         _text("TraceGroupName", "X-Ray group of its traces; empty: none.", MaxLength=32),
         _text("AlertTopicArn", "Its output TopicArn.", AllowedPattern=_ARN % "sns"),
         _text("QueueName", "Its queue of telemetry: the last part of its output QueueArn."),
+        _number(
+            "BacklogPeriods",
+            6,
+            1,
+            288,
+            "Times five minutes for which the queue may look as if nobody emptied it.",
+        ),
         _text(
             "LoaderSecretArn",
             "Its output LoaderSecretArn, for the proxy.",

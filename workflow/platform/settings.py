@@ -6,6 +6,7 @@ wanted is left out by a condition.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -112,6 +113,8 @@ class PlatformSettings:
     """The core's topic (its output ``TopicArn``), told by the platform's alarms."""
     queue_name: str = ""
     """The core's queue of telemetry, whose backlog is watched."""
+    backlog_minutes: int = 30
+    """For so long the queue may look as if nobody emptied it; more than the schedule's interval."""
     loader_secret_arn: str = ""
     """The core's secret (its output ``LoaderSecretArn``), for the proxy."""
     core_key_arn: str = ""
@@ -162,6 +165,7 @@ class PlatformSettings:
             "TraceGroupName": self.core_stack[: TRACE_GROUP_NAME.most] if self.trace_group else "",
             "AlertTopicArn": self.alert_topic_arn,
             "QueueName": self.queue_name,
+            "BacklogPeriods": str(math.ceil(self.backlog_minutes / 5)),
             "LoaderSecretArn": self.loader_secret_arn,
             "CoreKeyArn": self.core_key_arn,
             "MonthlyBudget": str(self.monthly_budget),
