@@ -15,6 +15,7 @@ from typing import Literal
 from workflow.platform.limits import INSTANCE_NAME, TRACE_GROUP_NAME
 
 __all__ = [
+    "PROXY_PORT",
     "DatabaseChoice",
     "NetworkChoice",
     "PlatformSettings",
