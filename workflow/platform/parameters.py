@@ -99,6 +99,7 @@ def _database() -> list[Parameter]:
             AllowedPattern=r"^[A-Za-z][A-Za-z0-9_]{0,62}$",
         ),
         _number("DatabasePort", 5432, 1150, 65535, "Port of PostgreSQL."),
+        _choice("EngineVersion", "18", ("16", "17", "18"), "Major version of a new PostgreSQL."),
         _text(
             "InstanceClass",
             "Class of a new database.",
