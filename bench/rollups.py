@@ -30,7 +30,6 @@ import psycopg2
 from bench.messages import contract
 from bench.rows import Rows, batch_of
 from functions.load.loading import load_batch
-from functions.load.marks import refresh
 from functions.migrate.analytics import bring_up_to_date
 from functions.migrate.migration import migrate
 from local.postgres import Database, temporary_server
@@ -167,7 +166,7 @@ def answers(devices: int, each: int) -> None:
                 _tell(f"{span}, the last hour of each device not refreshed", _ask(cursor, sql))
             _tell(
                 "refresh of the last hour of each device",
-                _seconds(lambda: refresh(connection, table, seconds=60)),
+                _seconds(lambda: bring_up_to_date(owner, table, 600)),
             )
 
 

@@ -19,6 +19,7 @@ without a span, which stands for all of them: slow to read until the next refres
 
 from __future__ import annotations
 
+from telemetry.ddl.analytics.figures import Shown, shown_of
 from telemetry.ddl.analytics.levels import levels_of, service_name
 from telemetry.ddl.analytics.objects import (
     AnalyticsPlan,
@@ -41,6 +42,7 @@ __all__ = [
     "SETTING",
     "AnalyticsPlan",
     "ExistingAnalytics",
+    "Shown",
     "keeper_names",
     "levels_of",
     "marks_name",
@@ -48,5 +50,6 @@ __all__ = [
     "plan_analytics",
     "plan_marker_grants",
     "service_name",
+    "shown_of",
     "view_names",
 ]

@@ -21,6 +21,7 @@ __all__ = ["Figure", "Shown", "figures_of", "shown_of"]
 
 SCALE = "18446744073709551616::double precision"
 """2^64: more rows than there will ever be."""
+MOMENT, DOUBLE = "timestamp with time zone", "double precision"
 _DOUBLES = ("real", "float")
 
 
@@ -47,6 +48,8 @@ class Shown:
     """A column of the public view: an expression over ``x``, what is kept."""
 
     name: str
+    type: str
+    """As the catalogue writes it."""
     expression: str
     comment: str
 
@@ -54,11 +57,10 @@ class Shown:
 def figures_of(contract: Contract) -> tuple[Figure, ...]:
     """Everything that is kept of a span."""
     time = f"s.{quote_name(contract.key[-1])}"
-    moment = "timestamp with time zone"
     return (
         Figure("readings", "bigint", "count(*)", "sum(f.readings)::bigint"),
-        Figure("first_time", moment, f"min({time})", "min(f.first_time)"),
-        Figure("last_time", moment, f"max({time})", "max(f.last_time)"),
+        Figure("first_time", MOMENT, f"min({time})", "min(f.first_time)"),
+        Figure("last_time", MOMENT, f"max({time})", "max(f.last_time)"),
         Figure("longest", "interval", 'max(s."gap between")', "max(f.longest)"),
         *(figure for column in metrics_of(contract) for figure in _kept(column)),
     )
@@ -67,9 +69,9 @@ def figures_of(contract: Contract) -> tuple[Figure, ...]:
 def shown_of(contract: Contract) -> tuple[Shown, ...]:
     """Everything that is shown of a span."""
     return (
-        Shown("readings", "x.readings", "Number of readings."),
-        Shown("first_time", "x.first_time", "Time of the first reading."),
-        Shown("last_time", "x.last_time", "Time of the last reading."),
+        Shown("readings", "bigint", "x.readings", "Number of readings."),
+        Shown("first_time", MOMENT, "x.first_time", "Time of the first reading."),
+        Shown("last_time", MOMENT, "x.last_time", "Time of the last reading."),
         *(shown for column in metrics_of(contract) for shown in _shown(column)),
     )
 
@@ -111,19 +113,28 @@ def _shown(column: Column) -> tuple[Shown, ...]:
     name = column.name
     unit = f" [{column.unit}]" if column.unit else ""
     count = f"x.{quote_name(f'{name}_count')}"
-    counted = Shown(f"{name}_count", count, f"Readings that have a value of {name}.")
+    counted = Shown(f"{name}_count", "bigint", count, f"Readings that have a value of {name}.")
     if column.type == "boolean":
         true = f"x.{quote_name(f'{name}_true')}"
         share = f"{true}::double precision / nullif({count}, 0)"
-        return (Shown(f"{name}_share", share, f"Share of them in which {name} is true."), counted)
+        about = f"Share of them in which {name} is true."
+        return (Shown(f"{name}_share", DOUBLE, share, about), counted)
     total = f"x.{quote_name(f'{name}_sum')}"
     if column.type in _DOUBLES:
         average = f"{total} / nullif({count}, 0) * {SCALE}"
     else:
         average = f"({total} / nullif({count}, 0))::double precision"
+    extremes = (
+        Shown(
+            f"{name}_{word}",
+            sql_type(column),
+            f"x.{quote_name(f'{name}_{word}')}",
+            f"{told} {name}.{unit}",
+        )
+        for word, told in (("min", "Least"), ("max", "Greatest"))
+    )
     return (
-        Shown(f"{name}_min", f"x.{quote_name(f'{name}_min')}", f"Least {name}.{unit}"),
-        Shown(f"{name}_max", f"x.{quote_name(f'{name}_max')}", f"Greatest {name}.{unit}"),
-        Shown(f"{name}_avg", average, f"Average {name}.{unit}"),
+        *extremes,
+        Shown(f"{name}_avg", DOUBLE, average, f"Average {name}.{unit}"),
         counted,
     )
