@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from workflow.cli import (
+    athena,
     contract,
     cost,
     data,
@@ -57,8 +58,8 @@ def choose_target(
 
 
 for module in (
-    stack, publish, executions, diagram, sweep, data, rollups, rejects, quarantine, replay, dlq,
-    contract, cost, demo,
+    stack, publish, executions, diagram, sweep, data, rollups, athena, rejects, quarantine, replay,
+    dlq, contract, cost, demo,
 ):  # fmt: skip
     module.register(app)
 
