@@ -112,6 +112,7 @@ def _told(error: Exception) -> str | None:
     from telemetry.errors import TelemetryError
     from workflow.contracts.samples import SampleError
     from workflow.deploy import MigrationError
+    from workflow.rollups import RollupsError
     from workflow.selection import NotFoundError
     from workflow.spans import SpanError
     from workflow.stacks import StackError
@@ -127,6 +128,7 @@ def _told(error: Exception) -> str | None:
         MessageTooLargeError,
         StackError,
         MigrationError,
+        RollupsError,
     )
     if isinstance(error, expected):
         return str(error)
