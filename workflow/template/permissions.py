@@ -31,7 +31,7 @@ def vpc_statements(function: str) -> list[Statement]:
     refused: Statement = {
         "Sid": "NotByTheCode",
         "Effect": "Deny",
-        "Action": [*_INTERFACES, *_LOOKING, "ec2:DetachNetworkInterface"],
+        "Action": [*_INTERFACES, *_LOOKING],
         "Resource": "*",
         "Condition": {"ArnEquals": own_code},
     }
