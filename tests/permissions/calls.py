@@ -82,9 +82,10 @@ def _queue(call: Call, stack: Stack) -> str:
 def _get_secret(call: Call, stack: Stack) -> Asked:
     secret = call.given["SecretId"]
     yield "secretsmanager:GetSecretValue", secret, ()
-    # A secret of somebody else's is under the account's default key, which asks for nothing.
-    if secret in stack.own_secrets:
-        yield "kms:Decrypt", stack.key, stack.via("secretsmanager")
+    # The account's default key asks for nothing.
+    key = stack.key_of_secret(secret)
+    if key is not None:
+        yield "kms:Decrypt", key, stack.via("secretsmanager")
 
 
 def _of_machine(action: str) -> Any:

@@ -75,19 +75,15 @@ class Stack:
         """The context of a use of the key by a service."""
         return (("kms:ViaService", f"{service}.{self.region}.amazonaws.com"),)
 
-    @cached_property
-    def own_secrets(self) -> set[str]:
-        """ARNs of the stack's secrets, which are under its key."""
-        secrets = self.target.client("secretsmanager")
-        found = [
-            secrets.describe_secret(SecretId=self.physical[logical])
-            for logical in self.of_type("AWS::SecretsManager::Secret")
-        ]
-        return {one["ARN"] for one in found if one["KmsKeyId"] == self.key}
+    def key_of_secret(self, secret: str) -> str | None:
+        """ARN of the customer's key that a secret is under; ``None``: the account's default key."""
+        found = self.target.client("secretsmanager").describe_secret(SecretId=secret)
+        key: str | None = found.get("KmsKeyId")
+        return key
 
     @cached_property
     def policies(self) -> Policies:
-        """All statements, resolved; and an administrator, whom IAM lets do everything."""
+        """All statements, resolved; and what is the account's: an administrator, the owner's key."""
         found = [
             Named(name, statement, holder, guards)
             for logical, resource in self.resources.items()
@@ -97,7 +93,15 @@ class Stack:
             for name, statement in zip(names(logical, policy, statements), statements, strict=True)
         ]
         everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
-        return Policies([*found, Named("", everything, ADMINISTRATOR)], self.account)
+        given = [Named("", everything, ADMINISTRATOR)]
+        owners = self.target.parameters["OwnerKeyArn"]
+        given += [Named("", one, guards=(owners,)) for one in self._key_policy(owners)]
+        return Policies([*found, *given], self.account)
+
+    def _key_policy(self, key: str) -> list[Statement]:
+        found = self.target.client("kms").get_key_policy(KeyId=key, PolicyName="default")
+        statements: list[Statement] = json.loads(found["Policy"])["Statement"]
+        return statements
 
     def _about(
         self, logical: str, resource: dict[str, Any], policy: str
@@ -127,8 +131,7 @@ class Stack:
             iot = self.target.client("iot")
             document = iot.get_policy(policyName=self.physical[logical])["policyDocument"]
         elif kind == "AWS::KMS::Key":
-            kms = self.target.client("kms")
-            document = kms.get_key_policy(KeyId=self.key, PolicyName="default")["Policy"]
+            return self._key_policy(self.key)
         elif kind == "AWS::SQS::QueuePolicy":
             url = self.physical[properties["Queues"][0]["Ref"]]
             asked = {"QueueUrl": url, "AttributeNames": ["Policy"]}

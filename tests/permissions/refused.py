@@ -69,7 +69,11 @@ def _without_tls(stack: Stack, legitimate: Collection[Request]) -> Iterator[Requ
 def _key(stack: Stack, legitimate: Collection[Request]) -> Iterator[Request]:
     """Nobody uses the key directly, and a role only by the services that it uses anyway."""
     uses = ("kms:Decrypt", "kms:GenerateDataKey")
-    known = {(r.principal, r.action, r.context) for r in legitimate}
+    known = {(r.principal, r.action, r.context) for r in legitimate if r.resource == stack.key}
+    owners = stack.target.parameters["OwnerKeyArn"]
+    migrate, load = (stack.function_role(name) for name in ("migrate", "load"))
+    yield Request(migrate, "kms:Decrypt", owners, (), "the owner's key directly")
+    yield Request(load, "kms:Decrypt", owners, stack.via("secretsmanager"), "the owner's key")
     roles = [stack.role(logical) for logical in stack.of_type("AWS::IAM::Role")]
     for principal in [*roles, ADMINISTRATOR]:
         for use in uses:

@@ -54,14 +54,20 @@ class RecordedRig(Rig):
     def _deploy_settings(self, local: LocalStack) -> DeploySettings:
         """With a VPC, which the emulator doesn't have: its statements are deployed all the same.
 
-        And with a gate that holds back a batch of rejects.
+        And with a gate that holds back a batch of rejects, and a key of the owner's own.
         """
+        settings = super()._deploy_settings(local)
+        key = self.client("kms").create_key(Description="of the owner")["KeyMetadata"]["Arn"]
+        self.client("secretsmanager").update_secret(
+            SecretId=settings.database.owner_secret_arn, KmsKeyId=key
+        )
         strict = self.state / "strict.toml"
         text = CONTRACT.read_text(encoding="utf-8")
         strict.write_text(text.replace("max_reject_share = 1.0", "max_reject_share = 0.95"))
         return replace(
-            super()._deploy_settings(local),
+            settings,
             contract=strict,
+            database=replace(settings.database, owner_key_arn=key),
             subnet_ids=("subnet-6a1b",),
             security_group_ids=("sg-6a1b",),
         )

@@ -7,9 +7,9 @@ from typing import Any
 
 from troposphere import GetAtt, Ref, Sub
 
-from workflow.template.policies import allow, bucket_listing, key_for, objects, own_arn
+from workflow.template.policies import allow, bucket_listing, key_for, objects, own_arn, via
 
-__all__ = ["function_statements", "vpc_statements"]
+__all__ = ["function_statements", "owner_key_statement", "vpc_statements"]
 
 Statement = dict[str, Any]
 
@@ -54,6 +54,12 @@ _LOOKING = ("ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets")
 def _machine() -> Sub:
     """ARN of the state machine, by name: it is made after the functions."""
     return own_arn("states:stateMachine:${AWS::StackName}")
+
+
+def owner_key_statement() -> Statement:
+    """What Migrate needs where the owner's secret has a key of its own."""
+    by: dict[str, Any] = {"kms:ViaService": via("secretsmanager")}
+    return allow(["kms:Decrypt"], Ref("OwnerKeyArn"), sid="OwnersKey", StringEquals=by)
 
 
 def _extract() -> list[Statement]:

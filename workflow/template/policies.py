@@ -117,8 +117,8 @@ def only_tls(actions: str, resources: Any) -> Statement:
     }
 
 
-# For which resources a service assumes a role; each service's page on the confused deputy says what
-# it tells. AWS Lambda tells nothing; it lets a role be passed by who may, and by nobody else.
+# For which resources a service assumes a role: each service's page on the confused deputy says what
+# it tells; others tell the account. AWS Lambda tells nothing: who may pass the role decides.
 ACTS_FOR = {
     "iot": "iot:rule/*",  # the rule's name isn't known before it exists, and it needs the role
     "scheduler": "scheduler:schedule-group/default",
@@ -136,6 +136,8 @@ def service_role(title: str, service: str, *policies: Any) -> Role:
     }
     if service in ACTS_FOR:
         trust["Condition"] = of_this_account(ACTS_FOR[service])
+    elif service != "lambda":
+        trust["Condition"] = {"StringEquals": {"aws:SourceAccount": Ref("AWS::AccountId")}}
     return Role(title, AssumeRolePolicyDocument=document(trust), Policies=list(policies))
 
 
