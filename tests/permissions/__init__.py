@@ -11,7 +11,9 @@
     refused.py      what must never be allowed
     policies.py     the evaluator
 
-AWS would ask IAM at each call. The emulator isn't made to: its functions call with the account's
-own keys. So the real calls are recorded and judged here by the policies that were deployed. What
-IAM really says is AWS's to show; ``etl deploy`` to an account is the last proof.
+Two judges: the emulator, which is started so that it holds functions, devices and queues to their
+policies while the run goes on; and the evaluator here, to which all is put that the emulator doesn't
+ask about (the key, the state machine's own calls, logs, traces, the VPC, who assumes a role) and
+every change of every statement. What IAM itself says is AWS's to show: ``etl deploy`` to an account
+is the last proof.
 """

@@ -49,7 +49,10 @@ class RecordedRig(Rig):
     def _variables(self) -> dict[str, str]:
         self.recorder.parent.mkdir(parents=True)
         shutil.copyfile(_RECORDER, self.recorder)
-        return {**super()._variables(), "EMULATOR_PRELOAD": str(self.recorder)}
+        enforced = {
+            "AUTH": "true"
+        }  # functions call as their roles, which the emulator holds them to
+        return {**super()._variables(), "EMULATOR_PRELOAD": str(self.recorder), **enforced}
 
     def _deploy_settings(self, local: LocalStack) -> DeploySettings:
         """With a VPC, which the emulator doesn't have: its statements are deployed all the same.
@@ -77,6 +80,7 @@ class RecordedRig(Rig):
 class Recording:
     """What has been asked for, and the policies that answer."""
 
+    rig: RecordedRig
     stack: Stack
     calls: list[Call]
     keys: list[str]
@@ -129,7 +133,7 @@ def recorded_run() -> Iterator[Recording]:
             stack = Stack(rig.target)
             _ = stack.policies
             keys = [o["Key"] for o in listed(rig.client("s3"), rig.target.bucket, "")]
-            recording = Recording(stack, read_calls(rig.calls), keys, list(_scheduled(rig)))
+            recording = Recording(rig, stack, read_calls(rig.calls), keys, list(_scheduled(rig)))
             _ = recording.asked, recording.refused
             yield recording
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 
 import pytest
@@ -34,6 +35,26 @@ def test_the_run_went_through_every_kind_of_state(recording: Recording) -> None:
 def test_every_statement_of_the_template_is_deployed(recording: Recording) -> None:
     deployed = [one.name for one in recording.policies.statements if one.name]
     assert sorted(deployed) == sorted(statement_names())
+
+
+def test_the_emulator_refused_no_call_either(recording: Recording) -> None:
+    refused = [call for call in recording.calls if "Denied" in str(call.error)]
+    assert refused == []
+
+
+def test_the_emulator_holds_functions_to_their_roles(recording: Recording) -> None:
+    iam, role = recording.rig.client("iam"), recording.stack.physical["SweepRole"]
+    own = iam.get_role_policy(RoleName=role, PolicyName="Own")["PolicyDocument"]
+    less = [one for one in own["Statement"] if one["Sid"] != "ListOrMiss"]
+    assert recording.rig.sweep() is not None
+    iam.put_role_policy(
+        RoleName=role, PolicyName="Own", PolicyDocument=json.dumps({**own, "Statement": less})
+    )
+    try:
+        assert recording.rig.sweep() is None
+    finally:
+        iam.put_role_policy(RoleName=role, PolicyName="Own", PolicyDocument=json.dumps(own))
+    assert recording.rig.sweep() is not None
 
 
 def test_all_that_is_asked_for_is_allowed(recording: Recording) -> None:

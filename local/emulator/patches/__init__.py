@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from local.emulator.patches import (
     devices,
+    enforcing,
     executions,
     functions,
     mapping,
@@ -28,4 +29,5 @@ def apply() -> None:
     mapping.apply()
     functions.apply()
     executions.apply()
+    enforcing.apply()
     tracing.apply()  # last: it wraps what the others put in place
