@@ -9,7 +9,6 @@ from typing import Any
 from functions.validate.history import Entry, history_key, read_history, remember
 from functions.validate.judge import judge, overrule
 from functions.validate.telling import as_markdown
-from telemetry import metrics
 from telemetry.contract import Checks, load_contract
 from telemetry.entry import lambda_entry
 from telemetry.errors import BatchCorruptError
@@ -40,7 +39,7 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
         remember(bucket, past, _entry(report))
     for finding in report["findings"]:
         log.warning(finding["sentence"], check=finding["check"], level_found=finding["level"])
-    metrics.count("BatchesQuarantined", report["verdict"] == "quarantine")
+    log.info("Judged", verdict=report["verdict"], findings=len(report["findings"]))
     return {**event, "verdict": report["verdict"]}
 
 

@@ -19,6 +19,7 @@ from workflow.template.policies import (
     GOES_WITH_THE_STACK,
     allow,
     document,
+    for_alarms_of_this_stack,
     inline,
     key_for,
     objects,
@@ -143,12 +144,15 @@ def _add_topic(template: Template) -> None:
     topic = Ref("AlertTopic")
     template.add_resource(sns.Topic("AlertTopic", KmsMasterKeyId=GetAtt("DataKey", "Arn")))
     publisher = {"Sid": "Workflow", "Principal": {"AWS": GetAtt("StateMachineRole", "Arn")}}
+    alarms = {"Sid": "AlarmsOfThisStack", "Principal": {"Service": "cloudwatch.amazonaws.com"}}
     template.add_resource(
         sns.TopicPolicy(
             "AlertTopicPolicy",
             Topics=[topic],
             PolicyDocument=document(
-                only_tls("sns:Publish", topic), {**allow(["sns:Publish"], topic), **publisher}
+                only_tls("sns:Publish", topic),
+                {**allow(["sns:Publish"], topic), **publisher},
+                {**allow(["sns:Publish"], topic, **for_alarms_of_this_stack()), **alarms},
             ),
         )
     )

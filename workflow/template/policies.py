@@ -12,6 +12,7 @@ __all__ = [
     "allow",
     "bucket_listing",
     "document",
+    "for_alarms_of_this_stack",
     "inline",
     "key_for",
     "objects",
@@ -68,6 +69,20 @@ def traces(*, sampling: bool = False) -> Statement:
     if sampling:
         actions += ["xray:GetSamplingRules", "xray:GetSamplingTargets"]
     return allow(actions, "*")
+
+
+def for_alarms_of_this_stack() -> dict[str, Any]:
+    """Condition on what CloudWatch does for alarms of this stack, or of one whose name goes on
+    from there, as the platform stack's does."""
+    return {
+        "StringEquals": {"aws:SourceAccount": Ref("AWS::AccountId")},
+        "ArnLike": {
+            "aws:SourceArn": Sub(
+                "arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}:"
+                "alarm:${AWS::StackName}-*"
+            )
+        },
+    }
 
 
 def only_tls(actions: str, resources: Any) -> Statement:

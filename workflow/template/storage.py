@@ -7,7 +7,7 @@ from typing import Any
 from troposphere import GetAtt, Ref, Sub, Template, kms, s3
 
 from workflow.definition import MAP_RESULTS_PREFIX
-from workflow.template.policies import document, only_tls
+from workflow.template.policies import document, for_alarms_of_this_stack, only_tls
 
 __all__ = ["add_storage"]
 
@@ -79,6 +79,16 @@ def _key(policy: str) -> kms.Key:
                         )
                     }
                 },
+            },
+            # The topic that alarms tell is encrypted with this key
+            # (https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html, read 2026-11).
+            {
+                "Sid": "AlarmsOfThisStack",
+                "Effect": "Allow",
+                "Principal": {"Service": "cloudwatch.amazonaws.com"},
+                "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+                "Resource": "*",
+                "Condition": for_alarms_of_this_stack(),
             },
         ),
     )
