@@ -8,10 +8,12 @@ MiniStack that has caught up makes the patch, not the test, superfluous.
 from __future__ import annotations
 
 from local.emulator.patches import (
+    alarms,
     devices,
     executions,
     functions,
     mapping,
+    metrics,
     moving,
     queues,
     tracing,
@@ -28,4 +30,6 @@ def apply() -> None:
     mapping.apply()
     functions.apply()
     executions.apply()
+    metrics.apply()
+    alarms.apply()
     tracing.apply()  # last: it wraps what the others put in place
