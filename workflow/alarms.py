@@ -161,6 +161,8 @@ def _changes(target: Target, name: str, short: str, most: int) -> Iterator[Chang
         for item in page["AlarmHistoryItems"]:
             data = json.loads(item.get("HistoryData") or "{}")
             before, after = data.get("oldState", {}), data.get("newState", {})
+            if before.get("stateValue") == after.get("stateValue"):
+                continue  # it was created
             yield Change(
                 short=short,
                 time=item["Timestamp"].astimezone(UTC),

@@ -25,11 +25,11 @@ __all__ = ["Point", "Series", "Signal", "catalogue", "fitting_period", "read"]
 QUERIES_A_CALL = 500
 """Most in one GetMetricData
 (https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html)."""
-PERIODS = (60, 300, 900, 3600, 21_600, 86_400)
+PERIODS = (60, 120, 300, 600, 900, 1800, 3600, 10_800, 21_600, 86_400)
 QUEUES = {
     "queue": "QueueUrl",
-    "dead letters": "DeadLetterQueueUrl",
-    "rule errors": "RuleErrorQueueUrl",
+    "dead-letters": "DeadLetterQueueUrl",
+    "rule-errors": "RuleErrorQueueUrl",
 }
 """What a queue is called, and the output of the stack that names it."""
 
@@ -39,7 +39,7 @@ class Signal:
     """One metric with all its dimensions: one line in a chart."""
 
     name: str
-    """Unique, such as ``MessagesStaged``, ``StageSeconds/load`` or ``Errors/load``."""
+    """Unique, such as ``MessagesStaged``, ``StageSeconds/load`` or ``MessagesWaiting/queue``."""
     namespace: str
     metric: str
     dimensions: tuple[tuple[str, str], ...]
@@ -152,12 +152,17 @@ def _own(stack: str) -> Iterator[Signal]:
 def _of_queues(target: Target) -> Iterator[Signal]:
     for queue, output in QUEUES.items():
         name = target.outputs[output].rpartition("/")[2]
-        for metric, unit, meaning in (
-            ("ApproximateNumberOfMessagesVisible", "Count", "Messages that wait."),
-            ("ApproximateAgeOfOldestMessage", "Seconds", "How long the oldest has waited."),
+        for told, metric, unit, meaning in (
+            (
+                "MessagesWaiting",
+                "ApproximateNumberOfMessagesVisible",
+                "Count",
+                "Messages that wait.",
+            ),
+            ("OldestSeconds", "ApproximateAgeOfOldestMessage", "Seconds", "Age of the oldest."),
         ):
             yield Signal(
-                f"{metric}/{queue}", "AWS/SQS", metric, (("QueueName", name),), unit, "Maximum",
+                f"{told}/{queue}", "AWS/SQS", metric, (("QueueName", name),), unit, "Maximum",
                 meaning,
             )  # fmt: skip
 

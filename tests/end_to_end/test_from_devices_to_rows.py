@@ -6,6 +6,7 @@ import gzip
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -72,13 +73,19 @@ def test_an_execution_started_by_hand_has_one_trace_with_every_stage(pipeline: T
     names = " ".join(span["name"].lower() for span in trace["spans"])
     for stage in ("extract", "transform", "validate", "load", "summarize"):
         assert stage in names, names
+    # Below each function are its own steps, and X-Ray finds both execution and batch.
+    own = {span["name"]: span["annotations"] for span in trace["spans"] if span["own"]}
+    assert {"list staged", "clean", "judge", "insert rows", "read outcomes"} <= set(own)
+    for handler in ("extract.drain", "transform.handle", "validate.handle", "load.handle"):
+        assert own[handler]["execution"] == execution.name
+    assert own["load.handle"]["batch_id"] == own["transform.handle"]["batch_id"]
 
 
-def _wait_for_trace(target: Target, arn: str) -> dict[str, object]:
+def _wait_for_trace(target: Target, arn: str) -> dict[str, Any]:
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         trace = load_trace(target, arn)
-        if trace is not None and "load" in str(trace).lower():
+        if trace is not None and "read outcomes" in str(trace):
             return trace
         time.sleep(0.3)
     raise AssertionError("no trace arrived")

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
@@ -18,7 +19,7 @@ from workflow.sparkline import on_a_grid, sparkline
 __all__ = ["register"]
 
 UNITS = {"Count": "", "Seconds": " s", "Milliseconds": " ms", "Percent": " %"}
-LIST_POINTS, ONE_POINTS = 24, 24
+LIST_POINTS, ONE_POINTS = 20, 30
 BAR = 40
 SinceOption = Annotated[
     str, typer.Option("--since", help="How far back: 90m, 6h, 2d, or an ISO time (UTC).")
@@ -32,12 +33,12 @@ def metrics(
         str | None,
         typer.Argument(help="One metric, or one of its values: StageSeconds, StageSeconds/load."),
     ] = None,
-    start: SinceOption = "3h",
+    start: SinceOption = "1h",
     period: Annotated[
         int | None, typer.Option(min=60, help="Seconds of a point (whole minutes); default: fits.")
     ] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="List metrics without any data in that time, too.")
+        bool, typer.Option("--all", help="List those without data, or at zero all the time, too.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -52,7 +53,8 @@ def metrics(
     if as_json:
         print_json([_as_dict(series) for series in found if series.points or name or everything])
     elif name is None:
-        _list(found if everything else [s for s in found if s.points], len(found), begin, now)
+        moved = [s for s in found if any(point.value for point in s.points)]
+        _list(found if everything else moved, len(found), begin, now)
     else:
         for series in found:
             if series.points or len(found) == 1 or everything:
@@ -65,28 +67,32 @@ def _chosen(signals: list[Signal], name: str | None) -> list[Signal]:
     if name is None:
         return signals
     wanted = name.lower()
-    found = [one for one in signals if wanted in (one.name.lower(), one.metric.lower())]
+    found = [
+        one
+        for one in signals
+        if wanted in (one.name.lower(), one.name.lower().partition("/")[0], one.metric.lower())
+    ]
     if not found:
-        near = sorted({one.metric for one in signals if wanted in one.metric.lower()})
+        near = sorted({n for one in signals if wanted in (n := one.name.partition("/")[0]).lower()})
         hint = f"do you mean {', '.join(near)}?" if near else "`etl metrics --all` lists them."
         raise fail(f"there is no metric '{name}'; {hint}")
     return found
 
 
 def _list(found: list[Series], of: int, begin: datetime, now: datetime) -> None:
-    table = Table()
-    table.add_column("metric")
-    table.add_column(f"since {begin:%H:%M} UTC", justify="right")
-    table.add_column("over time", no_wrap=True)
-    table.add_column("what it is", overflow="fold")
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))  # narrow: a terminal has 80 columns
+    table.add_column("metric", no_wrap=True)
+    table.add_column("", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    table.add_column(f"since {begin:%H:%M} UTC", no_wrap=True)
     for series in found:
         signal = series.signal
         line = sparkline(on_a_grid(series, begin, now))
-        total = f"{_told(series.total, signal)}  {_word(signal.statistic)}" if series.points else ""
-        table.add_row(signal.name, total, Text(line, "cyan"), signal.meaning)
+        total = _told(series.total, signal) if series.points else ""
+        table.add_row(signal.name, total, _word(signal.statistic), Text(line, "cyan"))
     console.print(table)
     if len(found) < of:
-        notes.print(f"{of - len(found)} more have no data in that time (--all lists them)")
+        notes.print(f"{of - len(found)} more are zero or have no data (--all lists them)")
 
 
 def _one(series: Series, begin: datetime, now: datetime) -> None:
