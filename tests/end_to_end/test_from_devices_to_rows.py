@@ -75,7 +75,7 @@ def test_an_execution_started_by_hand_has_one_trace_with_every_stage(pipeline: T
         assert stage in names, names
     # Below each function are its own steps, and X-Ray finds both execution and batch.
     own = {span["name"]: span["annotations"] for span in trace["spans"] if span["own"]}
-    assert {"list staged", "clean", "judge", "insert rows", "read outcomes"} <= set(own)
+    assert {"list staged", "clean", "judge", "load batch", "read outcomes"} <= set(own)
     for handler in ("extract.drain", "transform.handle", "validate.handle", "load.handle"):
         assert own[handler]["execution"] == execution.name
     assert own["load.handle"]["batch_id"] == own["transform.handle"]["batch_id"]
