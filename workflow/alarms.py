@@ -7,6 +7,7 @@ other stacks may begin the same. Works by boto3 alone, so it is the same on AWS 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ NAMES_A_CALL = 100
 """Most in one DescribeAlarms."""
 KINDS = ("AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm")
 RUNBOOK = "docs/runbook.md"
+SECTION = re.compile(r"docs/[\w/-]+\.md#[\w-]+")
 URGENCY: dict[str, int] = {"ALARM": 0, "INSUFFICIENT_DATA": 1, "OK": 2}
 
 
@@ -44,8 +46,9 @@ class Alarm:
 
     @property
     def runbook(self) -> str:
-        """Page and section."""
-        return f"{RUNBOOK}#{self.short}"
+        """Page and section that its description names, or that it would have."""
+        named = SECTION.search(self.description)
+        return named[0] if named else f"{RUNBOOK}#{self.short}"
 
 
 @dataclass(frozen=True)
@@ -110,11 +113,12 @@ def sound(target: Target, name: str, reason: str) -> Alarm:
 
 
 def _names(target: Target) -> Iterator[tuple[str, str]]:
-    """Full and short name of each alarm of the stack, and of the platform stack beside it."""
+    """Full and short name of each alarm of the stack, and of the platform stack beside it, whose
+    alarms bear this stack's name, too."""
     target.outputs  # noqa: B018 - a missing stack is told by its own error
     for stack in (target.stack, f"{target.stack}-platform"):
         for name in _of_stack(target, stack):
-            yield name, name.removeprefix(f"{stack}-")
+            yield name, name.removeprefix(f"{target.stack}-")
 
 
 def _of_stack(target: Target, stack: str) -> Iterator[str]:
