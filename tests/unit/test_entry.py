@@ -79,6 +79,15 @@ def test_metrics_are_written_once_at_the_end_also_of_a_failure(capsys):
     assert (written["execution"], written["batch_id"]) == ("run-7", "b")
 
 
+def test_metrics_that_can_not_be_written_fail_nothing(capsys, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("no room")
+
+    monkeypatch.setattr("telemetry.metrics.flush", broken)
+    assert handler(lambda _: {"done": 1})({}, None) == {"done": 1}
+    assert lines(capsys)[0]["message"] == "The metrics could not be written"
+
+
 def test_a_stage_tells_how_long_it_took(capsys, monkeypatch):
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "load")
     monkeypatch.setenv("PIPELINE", "fleet")

@@ -58,7 +58,7 @@ def lambda_entry(handle: Callable[[Event], Event]) -> Callable[..., Event]:
             if stage in STAGES:
                 seconds = round(time.perf_counter() - started, 6)
                 metrics.record("StageSeconds", seconds, of=stage)
-            metrics.flush(_known | _trace())
+            _flush()
 
     return entry
 
@@ -73,6 +73,14 @@ def identify(**known: str) -> None:
 def _remember(**known: str) -> None:
     log.append_keys(**known)
     _known.update(known)
+
+
+def _flush() -> None:
+    """Metrics tell of the work, they must never fail it."""
+    try:
+        metrics.flush(_known | _trace())
+    except Exception:
+        log.exception("The metrics could not be written")
 
 
 def _trace() -> dict[str, str]:

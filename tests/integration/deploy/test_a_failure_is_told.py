@@ -11,7 +11,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from typing import Any
@@ -23,6 +23,7 @@ from tests.integration.deploy.conftest import Account
 from workflow.alarms import alarm, alarms, changes
 from workflow.cli.main import app
 from workflow.executions import Execution, follow, start
+from workflow.metrics import catalogue
 from workflow.target import Target
 
 STACK = "alarming"
@@ -198,3 +199,25 @@ def test_every_line_of_a_failed_run_says_whose_it_is(target: Target, failed: Exe
                 assert line["batch_id"] == "broken-1", line
     assert set(seen) == {"Extract", "Transform", "Summarize"}
     assert len(set().union(*seen.values())) == 1  # one trace, whatever function
+
+
+def test_every_alarm_sounds_when_what_it_listens_to_reaches_its_threshold(target: Target) -> None:
+    cloudwatch = target.client("cloudwatch")
+    measured = {(s.namespace, s.metric, frozenset(s.dimensions)) for s in catalogue(target)}
+    names = [one.name for one in alarms(target)]
+    for told in cloudwatch.describe_alarms(AlarmNames=names, MaxRecords=100)["MetricAlarms"]:
+        own = frozenset((one["Name"], one["Value"]) for one in told["Dimensions"])
+        # An alarm on something that nobody measures would be silent for ever.
+        assert (told["Namespace"], told["MetricName"], own) in measured, told["AlarmName"]
+        now = datetime.now(UTC)
+        points = [
+            {
+                "MetricName": told["MetricName"],
+                "Dimensions": told["Dimensions"],
+                "Timestamp": now - timedelta(seconds=told["Period"] * period + 1),
+                "Value": told["Threshold"],
+            }
+            for period in range(told["EvaluationPeriods"])
+        ]
+        cloudwatch.put_metric_data(Namespace=told["Namespace"], MetricData=points)
+    _until(lambda: [{}] if all(one.state == "ALARM" for one in alarms(target)) else [])
