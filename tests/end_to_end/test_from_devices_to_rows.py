@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from tests.end_to_end.conftest import account, killing_one
 from workflow.executions import follow, latest, start
+from workflow.metrics import catalogue, read
 from workflow.publishing import FleetPlan, publish_file, simulate
 from workflow.target import Target
 from workflow.traces import load_trace
@@ -27,6 +29,26 @@ def test_every_reading_of_a_messy_fleet_is_accounted_for(pipeline: Target) -> No
     assert receipt.rejected
     assert receipt.duplicates
     assert found.rows == receipt.rows
+
+
+def test_the_metrics_agree_with_the_ledger_to_the_unit(pipeline: Target) -> None:
+    ledger = account(pipeline).ledger
+    since = datetime.now(UTC) - timedelta(hours=1)
+    found = {s.signal.name: s for s in read(pipeline, catalogue(pipeline), since=since)}
+    for name, expected in {
+        "ReadingsRead": ledger.read,
+        "ReadingsInserted": ledger.inserted,
+        "ReadingsUpdated": ledger.updated,
+        "ReadingsUnchanged": ledger.unchanged,
+        "ReadingsDuplicate": ledger.duplicates,
+        "ReadingsRejected": ledger.rejected,
+    }.items():
+        assert found[name].total == expected, name
+    for reason in ("missing", "not_json", "out_of_range"):
+        counted = sum(n for r, n in ledger.rejected_by.items() if r.partition(":")[0] == reason)
+        assert found[f"ReadingsRejectedByReason/{reason}"].total == counted, reason
+    assert 0 < found["ArrivalToRowSeconds"].total < 120
+    assert 0 < found["LagMedianSeconds"].total < 120
 
 
 def test_the_same_file_published_twice_adds_no_row(pipeline: Target, tmp_path: Path) -> None:
