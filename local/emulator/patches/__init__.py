@@ -16,6 +16,7 @@ from local.emulator.patches import (
     metrics,
     moving,
     queues,
+    timeouts,
     tracing,
 )
 
@@ -30,6 +31,7 @@ def apply() -> None:
     mapping.apply()
     functions.apply()
     executions.apply()
+    timeouts.apply()
     metrics.apply()
     alarms.apply()
     tracing.apply()  # last: it wraps what the others put in place

@@ -9,9 +9,8 @@ MiniStack 1.5.33 keeps such lines as text, counts only what was invoked through 
 metrics of queues and executions. Remove each part when the released emulator passes its test
 without it.
 
-Differences: queues are measured every few seconds instead of every minute, so that alarms needn't
-be waited for. ``ExecutionsTimedOut`` never counts, as MiniStack doesn't end executions for their
-time.
+Difference: queues are measured every few seconds instead of every minute, so that alarms needn't be
+waited for.
 """
 
 from __future__ import annotations
