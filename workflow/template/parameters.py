@@ -7,6 +7,8 @@ from troposphere import Equals, Join, Not, Or, Parameter, Ref, Template
 __all__ = [
     "HAS_EMAIL",
     "HAS_NO_DATA_ALARM",
+    "HAS_OWNER_HOST",
+    "HAS_OWNER_KEY",
     "HAS_VPC",
     "QUEUE_TRIGGER",
     "SCHEDULE_TRIGGER",
@@ -17,6 +19,8 @@ __all__ = [
 SCHEDULE_TRIGGER = "ScheduleTrigger"
 QUEUE_TRIGGER = "QueueTrigger"
 HAS_EMAIL = "HasEmail"
+HAS_OWNER_HOST = "HasOwnerHost"
+HAS_OWNER_KEY = "HasOwnerKey"
 HAS_VPC = "HasVpc"
 HAS_NO_DATA_ALARM = "HasNoDataAlarm"
 
@@ -36,6 +40,8 @@ def add_conditions(template: Template) -> None:
     template.add_condition(QUEUE_TRIGGER, Or(Equals(mode, "queue"), Equals(mode, "both")))
     template.add_condition(HAS_EMAIL, Not(Equals(Ref("AlertEmail"), "")))
     template.add_condition(HAS_NO_DATA_ALARM, Not(Equals(Ref("AlarmAfterSilentMinutes"), 0)))
+    template.add_condition(HAS_OWNER_HOST, Not(Equals(Ref("OwnerDatabaseHost"), "")))
+    template.add_condition(HAS_OWNER_KEY, Not(Equals(Ref("OwnerKeyArn"), "")))
     template.add_condition(HAS_VPC, Not(Equals(Join("", Ref("SubnetIds")), "")))
 
 
@@ -117,8 +123,24 @@ def _database() -> list[Parameter]:
             Type="String",
             AllowedPattern=r"^arn:[^:]+:secretsmanager:[^:]*:[^:]*:secret:.+$",
             Description=(
-                "Secret with username and password of the role that may create schemas and roles; "
-                "encrypted with the account's default key. Only the migrate function reads it."
+                "Secret with username and password of the role that may create schemas and roles. "
+                "Only the migrate function reads it."
+            ),
+        ),
+        Parameter(
+            "OwnerKeyArn",
+            Type="String",
+            Default="",
+            AllowedPattern=r"^(arn:[^:]+:kms:[^:]*:[^:]*:key/.+)?$",
+            Description="Customer-managed key of that secret; empty: the account's default key.",
+        ),
+        Parameter(
+            "OwnerDatabaseHost",
+            Type="String",
+            Default="",
+            Description=(
+                "Host by which the migrate function connects, where DatabaseHost is a proxy that "
+                "knows the loader alone; empty: DatabaseHost."
             ),
         ),
         Parameter(
