@@ -51,6 +51,18 @@ def test_the_metrics_agree_with_the_ledger_to_the_unit(pipeline: Target) -> None
     assert 0 < found["LagMedianSeconds"].total < 120
 
 
+def test_every_line_of_every_function_says_whose_it_is(pipeline: Target) -> None:
+    for name in ("Stage", "Transform", "Validate", "Load", "Summarize"):
+        lines = _lines(pipeline, name)
+        assert [line for line in lines if "_aws" in line], name
+        assert [line for line in lines if "message" in line], name
+        known = {"execution", "request_id", "xray_trace_id", "function"}
+        if name in ("Transform", "Validate", "Load"):
+            known.add("batch_id")
+        for line in lines:
+            assert known <= {key for key, value in line.items() if value}, line
+
+
 def test_the_same_file_published_twice_adds_no_row(pipeline: Target, tmp_path: Path) -> None:
     lines = [
         json.dumps({"device_id": "box-1", "ts": f"2026-11-01T00:00:{n:02d}Z", "temperature_c": n})
@@ -101,6 +113,18 @@ def test_an_execution_started_by_hand_has_one_trace_with_every_stage(pipeline: T
     for handler in ("extract.drain", "transform.handle", "validate.handle", "load.handle"):
         assert own[handler]["execution"] == execution.name
     assert own["load.handle"]["batch_id"] == own["transform.handle"]["batch_id"]
+
+
+def _lines(target: Target, function: str) -> list[dict[str, Any]]:
+    """What a function has logged, once it has: the last of an execution may still be at work."""
+    deadline = time.monotonic() + 20
+    group = target.outputs[f"{function}LogGroupName"]
+    while time.monotonic() < deadline:
+        events = target.client("logs").filter_log_events(logGroupName=group)["events"]
+        if lines := [json.loads(e["message"]) for e in events if e["message"].startswith("{")]:
+            return lines
+        time.sleep(0.3)
+    raise AssertionError(f"{function} has logged nothing")
 
 
 def _wait_for_trace(target: Target, arn: str) -> dict[str, Any]:
