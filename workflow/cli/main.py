@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from workflow.cli import (
+    alarms,
     contract,
     cost,
     data,
@@ -15,6 +16,7 @@ from workflow.cli import (
     diagram,
     dlq,
     executions,
+    metrics,
     publish,
     quarantine,
     rejects,
@@ -56,8 +58,8 @@ def choose_target(
 
 
 for module in (
-    stack, publish, executions, diagram, sweep, data, rejects, quarantine, replay, dlq, contract,
-    cost, demo,
+    stack, publish, executions, diagram, alarms, metrics, sweep, data, rejects, quarantine, replay,
+    dlq, contract, cost, demo,
 ):  # fmt: skip
     module.register(app)
 

@@ -14,6 +14,7 @@ from typing import Any
 from troposphere import GetAtt, If, NoValue, Ref, Sub, Template, awslambda, logs
 
 from telemetry.contract import Contract
+from telemetry.metric_table import NAMESPACE
 from workflow.inventory import FUNCTIONS, LAYERS, FunctionSpec
 from workflow.settings import DATABASE_CA, DeploySettings
 from workflow.template.findings import accepted
@@ -40,7 +41,6 @@ from workflow.template.policies import (
 
 __all__ = ["add_compute", "state_machine_arn"]
 
-METRICS_NAMESPACE = "TelemetryETL"
 # The largest batch Lambda takes from a standard queue; its 6 MB of payload usually end one sooner.
 QUEUE_BATCH_SIZE = 10_000
 # Of lines in a micro-batch whose payloads are compressed: of what Transform inflates (64 MiB at
@@ -161,9 +161,10 @@ def _environment(
 ) -> dict[str, Any]:
     variables: dict[str, Any] = {
         "DATA_BUCKET": Ref("DataBucket"),
-        "PIPELINE": contract.name,
+        # Not the contract's name: two stacks of one contract are two pipelines.
+        "PIPELINE": Ref("AWS::StackName"),
         "POWERTOOLS_SERVICE_NAME": spec.name,
-        "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
+        "POWERTOOLS_METRICS_NAMESPACE": NAMESPACE,
     }
     if spec.name in {"extract", "stage"}:
         variables["QUEUE_URL"] = Ref("TelemetryQueue")

@@ -8,13 +8,16 @@ MiniStack that has caught up makes the patch, not the test, superfluous.
 from __future__ import annotations
 
 from local.emulator.patches import (
+    alarms,
     devices,
     enforcing,
     executions,
     functions,
     mapping,
+    metrics,
     moving,
     queues,
+    timeouts,
     tracing,
 )
 
@@ -30,4 +33,7 @@ def apply() -> None:
     functions.apply()
     executions.apply()
     enforcing.apply()
+    timeouts.apply()
+    metrics.apply()
+    alarms.apply()
     tracing.apply()  # last: it wraps what the others put in place
