@@ -12,6 +12,8 @@ from workflow.cli import (
     cost,
     data,
     demo,
+    deploy,
+    destroy,
     diagram,
     dlq,
     executions,
@@ -19,6 +21,7 @@ from workflow.cli import (
     quarantine,
     rejects,
     replay,
+    settings,
     stack,
     sweep,
 )
@@ -56,8 +59,8 @@ def choose_target(
 
 
 for module in (
-    stack, publish, executions, diagram, sweep, data, rejects, quarantine, replay, dlq, contract,
-    cost, demo,
+    stack, settings, deploy, destroy, publish, executions, diagram, sweep, data, rejects,
+    quarantine, replay, dlq, contract, cost, demo,
 ):  # fmt: skip
     module.register(app)
 
