@@ -21,7 +21,7 @@ from typing import Any
 from workflow.platform.settings import PlatformSettings
 from workflow.settings import DeploySettings
 
-__all__ = ["core_settings", "given_core", "s3_prefix_list"]
+__all__ = ["close_default_group", "core_settings", "given_core", "s3_prefix_list"]
 
 
 def given_core(
@@ -47,13 +47,15 @@ def core_settings(settings: DeploySettings, outputs: Mapping[str, str]) -> Deplo
         name=outputs["DatabaseName"],
         owner_host=outputs["OwnerDatabaseHost"],
         owner_secret_arn=outputs["OwnerSecretArn"],
-        owner_key_arn=outputs.get("OwnerKeyArn", ""),
+        owner_key_arn=outputs.get("OwnerKeyArn", settings.database.owner_key_arn),
     )
+    if "SubnetIds" not in outputs:
+        return replace(settings, database=database)
     return replace(
         settings,
         database=database,
-        subnet_ids=_listed(outputs.get("SubnetIds", "")),
-        security_group_ids=_listed(outputs.get("SecurityGroupIds", "")),
+        subnet_ids=tuple(outputs["SubnetIds"].split(",")),
+        security_group_ids=tuple(outputs["SecurityGroupIds"].split(",")),
     )
 
 
@@ -75,5 +77,20 @@ def s3_prefix_list(ec2: Any) -> str:
     return identifier
 
 
-def _listed(text: str) -> tuple[str, ...]:
-    return tuple(part for part in text.split(",") if part)
+def close_default_group(ec2: Any, group: str) -> int:
+    """Takes every rule off a VPC's default security group; returns how many there were.
+
+    ``group``: the platform's output ``DefaultSecurityGroupId``. CloudFormation can't do it, and
+    whoever starts a machine without naming a group gets this one. Safe to repeat.
+    """
+    filters = [{"Name": "group-id", "Values": [group]}]
+    pages = ec2.get_paginator("describe_security_group_rules").paginate(Filters=filters)
+    rules = [rule for page in pages for rule in page["SecurityGroupRules"]]
+    for out, revoke in (
+        (True, ec2.revoke_security_group_egress),
+        (False, ec2.revoke_security_group_ingress),
+    ):
+        found = [rule["SecurityGroupRuleId"] for rule in rules if rule["IsEgress"] is out]
+        if found:
+            revoke(GroupId=group, SecurityGroupRuleIds=found)
+    return len(rules)

@@ -6,9 +6,12 @@ wanted is left out by a condition.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
+
+from workflow.platform.limits import INSTANCE_NAME, TRACE_GROUP_NAME
 
 __all__ = [
     "DatabaseChoice",
@@ -21,6 +24,11 @@ __all__ = [
 
 NetworkChoice = Literal["new", "given", "none"]
 DatabaseChoice = Literal["new", "given"]
+
+PROXY_PORT = 5432
+"""The port of a PostgreSQL proxy can't be chosen; Load and Migrate share theirs."""
+
+_RDS_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
 class PlatformSettingsError(ValueError):
@@ -38,7 +46,7 @@ class PlatformSettings:
     """``new``: a VPC without a way to the internet. ``given``: security groups and endpoints in a
     VPC that is there. ``none``: no VPC, for a database that is reached without one."""
     vpc_cidr: str = "10.42.0.0/16"
-    """Addresses of a new VPC, /16 to /24."""
+    """Addresses of a new VPC, /16 to /22."""
     zones: int = 2
     """Availability zones of a new VPC, 2 or 3: one private subnet in each."""
     s3_prefix_list_id: str = ""
@@ -53,15 +61,20 @@ class PlatformSettings:
     secrets_security_group_id: str = ""
     """Security group of an endpoint for Secrets Manager that a given VPC has already; empty: an
     endpoint is made. A VPC takes only one with private names."""
+    xray_endpoint: bool = False
+    """An endpoint for X-Ray too. Lambda sends traces by its own network; this is for a VPC in which
+    the spans of Load are missing all the same."""
 
     database: DatabaseChoice = "new"
     """``new``: RDS for PostgreSQL. ``given``: a database that is there."""
     database_name: str = "telemetry"
+    """Name of the database, made or given."""
     database_port: int = 5432
+    """Port of PostgreSQL; 5432 with a proxy, which listens on no other."""
     instance_class: str = "db.t4g.medium"
     """Of a new database."""
     storage_gb: int = 50
-    """GiB of a new database at first; it grows by itself."""
+    """GiB of a new database at first (it grows by itself), and what its alarm compares with."""
     most_storage_gb: int = 500
     """GiB to which it grows."""
     multi_az: bool = True
@@ -74,11 +87,16 @@ class PlatformSettings:
     """Given database."""
     database_security_group_id: str = ""
     """Security group of a given database, which then lets the functions in; empty: it does so
-    already, and ``vpc_cidr`` tells where it is."""
+    already, and ``database_cidr`` tells where it is."""
+    database_cidr: str = ""
+    """Addresses of a given database without a security group, such as ``10.0.3.7/32``."""
     database_instance_id: str = ""
     """Identifier of a given RDS instance, for its alarms and the proxy."""
     database_cluster_id: str = ""
     """Identifier of a given Aurora cluster, for the proxy; instead of an instance's."""
+    most_connections: int = 300
+    """Connections above which the database's alarm goes off. PostgreSQL on RDS takes about one for
+    every 9.5 MB of the instance's memory."""
     owner_secret_arn: str = ""
     """Secret of a given database's owner; a new one makes its own."""
 
@@ -88,6 +106,8 @@ class PlatformSettings:
 
     core_stack: str = ""
     """Name of the core stack once it is there: adds proxy, alarms and trace group."""
+    trace_group: bool = True
+    """A group of X-Ray for the core's traces; its name is cut where X-Ray takes no longer one."""
     alert_topic_arn: str = ""
     """The core's topic (its output ``TopicArn``), told by the platform's alarms."""
     queue_name: str = ""
@@ -120,6 +140,7 @@ class PlatformSettings:
             "SubnetIds": ",".join(self.subnet_ids),
             "RouteTableIds": ",".join(self.route_table_ids),
             "SecretsSecurityGroupId": self.secrets_security_group_id,
+            "XrayEndpoint": _word(self.xray_endpoint),
             "Database": self.database,
             "DatabaseName": self.database_name,
             "DatabasePort": str(self.database_port),
@@ -131,11 +152,14 @@ class PlatformSettings:
             "DeletionProtection": _word(self.deletion_protection),
             "DatabaseHost": self.database_host,
             "DatabaseSecurityGroupId": self.database_security_group_id,
+            "DatabaseCidr": self.database_cidr,
             "DatabaseInstanceId": self.database_instance_id,
             "DatabaseClusterId": self.database_cluster_id,
+            "MostConnections": str(self.most_connections),
             "OwnerSecretArn": self.owner_secret_arn,
             "Proxy": _word(self.proxy),
             "CoreStack": self.core_stack,
+            "TraceGroupName": self.core_stack[: TRACE_GROUP_NAME.most] if self.trace_group else "",
             "AlertTopicArn": self.alert_topic_arn,
             "QueueName": self.queue_name,
             "LoaderSecretArn": self.loader_secret_arn,
@@ -156,11 +180,25 @@ def check_settings(settings: PlatformSettings) -> None:
 
 def settings_problems(settings: PlatformSettings) -> Iterator[str]:
     """Every contradiction, one sentence each. The template's rules say the same."""
+    yield from _name_problems(settings)
     yield from _network_problems(settings)
     yield from _database_problems(settings)
     yield from _second_phase_problems(settings)
     if settings.monthly_budget and not settings.budget_email:
         yield "monthly_budget needs budget_email, or nobody would be told."
+
+
+def _name_problems(settings: PlatformSettings) -> Iterator[str]:
+    """Database and proxy bear the stack's name, and RDS writes names in lower case: the log groups
+    made for them would be another's."""
+    named = settings.database == "new" or settings.proxy
+    if not named:
+        return
+    if not _RDS_NAME.fullmatch(settings.stack) or len(settings.stack) > INSTANCE_NAME.most:
+        yield (
+            f"stack names database and proxy, so it must be lower-case letters, digits and single "
+            f"hyphens, {INSTANCE_NAME.most} characters at most, not {settings.stack!r}."
+        )
 
 
 def _network_problems(settings: PlatformSettings) -> Iterator[str]:
@@ -179,13 +217,31 @@ def _database_problems(settings: PlatformSettings) -> Iterator[str]:
         yield "database = given needs database_host."
     if settings.database == "given" and not settings.owner_secret_arn:
         yield "database = given needs owner_secret_arn, the secret of the role that owns schemas."
+    reached = settings.database_security_group_id or settings.database_cidr
+    if settings.database == "given" and settings.network != "none" and not reached:
+        yield (
+            "database = given in a VPC needs database_security_group_id or database_cidr, or the "
+            "functions could not reach it."
+        )
     if settings.database == "new" and settings.most_storage_gb <= settings.storage_gb:
         yield "most_storage_gb must be larger than storage_gb, or the database could not grow."
-    if settings.proxy and settings.network == "none":
+    yield from _proxy_problems(settings)
+
+
+def _proxy_problems(settings: PlatformSettings) -> Iterator[str]:
+    if not settings.proxy:
+        return
+    if settings.network == "none":
         yield "A proxy needs a VPC: choose network = new or given."
+    if settings.database_port != PROXY_PORT:
+        yield f"A proxy listens on {PROXY_PORT}, so database_port must be that too."
+    if settings.database == "new":
+        return
     targets = [settings.database_instance_id, settings.database_cluster_id]
-    if settings.proxy and settings.database == "given" and sum(map(bool, targets)) != 1:
+    if sum(map(bool, targets)) != 1:
         yield "A proxy to a given database needs database_instance_id or database_cluster_id."
+    if not settings.database_security_group_id:
+        yield "A proxy to a given database needs database_security_group_id."
 
 
 def _second_phase_problems(settings: PlatformSettings) -> Iterator[str]:

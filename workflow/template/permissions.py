@@ -36,7 +36,8 @@ def vpc_statement() -> Statement:
 
 def owner_key_statement() -> Statement:
     """What Migrate needs where the owner's secret has a key of its own."""
-    return allow(["kms:Decrypt"], Ref("OwnerKeyArn"), StringEquals=via("secretsmanager"))
+    by = {"kms:ViaService": via("secretsmanager")}
+    return allow(["kms:Decrypt"], Ref("OwnerKeyArn"), StringEquals=by)
 
 
 def _queue() -> Statement:

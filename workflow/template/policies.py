@@ -59,13 +59,13 @@ def key_for(service: str, *actions: str) -> Statement:
     return allow(
         [f"kms:{action}" for action in actions],
         GetAtt("DataKey", "Arn"),
-        StringEquals=via(service),
+        StringEquals={"kms:ViaService": via(service)},
     )
 
 
-def via(service: str) -> dict[str, Any]:
-    """Condition on a key's use: by this service, on behalf of the caller."""
-    return {"kms:ViaService": Sub(f"{service}.${{AWS::Region}}.${{AWS::URLSuffix}}")}
+def via(service: str) -> Sub:
+    """The name by which KMS knows that a service uses a key for its caller."""
+    return Sub(f"{service}.${{AWS::Region}}.${{AWS::URLSuffix}}")
 
 
 def traces(*, sampling: bool = False) -> Statement:
