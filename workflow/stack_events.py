@@ -127,6 +127,11 @@ _REMEDIES: tuple[tuple[str, str], ...] = (
         "Look at `etl plan`: it lists the zips with their sizes.",
     ),
     (
+        r"[Cc]annot delete protected|deletion protection",
+        "The database is protected: set platform.deletion_protection = false, deploy, then "
+        "destroy. A last snapshot is taken even so.",
+    ),
+    (
         r"bucket you tried to delete is not empty",
         "`etl destroy --with-data` empties it first.",
     ),

@@ -47,6 +47,8 @@ def destroy(
         return
     if dry_run:
         return
+    if found.protected:
+        raise fail(found.protected)
     if found.blocked:
         raise fail(
             f"Stack {found.stack} still holds {'; '.join(found.blocked)}. Let messages be loaded "

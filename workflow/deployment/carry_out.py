@@ -17,6 +17,7 @@ from workflow.deployment.steps import Step
 from workflow.deployment.survey import Built, BuiltPlatform, build_platform
 from workflow.plan import DeploymentPlan
 from workflow.platform import core_settings, given_core
+from workflow.platform.handover import close_default_group
 from workflow.stack_events import StackEvent, event_ids
 from workflow.stacks import (
     StackRequest,
@@ -31,7 +32,14 @@ from workflow.target import Target
 
 __all__ = ["Deployment", "Destruction", "Listener"]
 
-OF_THE_CORE = ("CoreStack", "AlertTopicArn", "QueueName", "LoaderSecretArn", "CoreKeyArn")
+OF_THE_CORE = (
+    "CoreStack",
+    "AlertTopicArn",
+    "QueueName",
+    "LoaderSecretArn",
+    "CoreKeyArn",
+    "TraceGroupName",
+)
 """The platform's parameters about the core; empty, what needs it goes."""
 
 
@@ -98,8 +106,12 @@ class Deployment:
         s3, listener = self.target.client("s3"), self.listener
         upload(s3, self.built.core, region, listener.told, listener.sent)
 
-    def _platform(self, _step: Step) -> None:
+    def _platform(self, step: Step) -> None:
         self._apply(self._built_platform.plan)
+        group = outputs(self._formation, step.stack).get("DefaultSecurityGroupId")
+        if group:
+            # Which CloudFormation can't do.
+            close_default_group(self.target.client("ec2"), group)
 
     def _core(self, _step: Step) -> None:
         core, settings = self.built.core, self.built.settings
@@ -168,7 +180,10 @@ class Destruction:
         """Update the platform as it is deployed, without what refers to the core."""
         formation = self.target.client("cloudformation")
         self.listener.told(f"stack {stack}: taking down what refers to the core")
-        values = {**parameters(formation, stack), **dict.fromkeys(OF_THE_CORE, "")}
+        values = {
+            name: "" if name in OF_THE_CORE else value
+            for name, value in parameters(formation, stack).items()
+        }
         described = formation.describe_stacks(StackName=stack)["Stacks"][0]
         request = StackRequest(
             stack=stack,

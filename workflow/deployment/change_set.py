@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from workflow.stacks import StackRequest, change_set, stack_status
+from workflow.stacks import StackRequest, change_set, delete_stack, stack_status
 
 __all__ = ["ReportedChange", "preview", "read_changes"]
 
@@ -65,7 +65,7 @@ def _clear(client: Any, stack: str, name: str, *, with_stack: bool) -> None:
             client.delete_change_set(StackName=stack, ChangeSetName=name)
         # Only an empty one: somebody may have created it for real in the meantime.
         if with_stack and stack_status(client, stack) == "REVIEW_IN_PROGRESS":
-            client.delete_stack(StackName=stack)
+            delete_stack(client, stack, lambda _: None)
     except ClientError as error:
         if "does not exist" not in str(error):
             raise

@@ -15,6 +15,10 @@ from workflow.target import Target
 
 __all__ = ["Farewell", "farewell"]
 
+PROTECTED = (
+    "The platform's database is protected, so nothing was deleted. Set platform.deletion_protection "
+    "= false and `etl deploy`, then destroy; a last snapshot is taken even so."
+)
 RETAINED = {
     "AWS::S3::Bucket": "bucket {}, with every object in it",
     "AWS::KMS::Key": "key {}, which that is encrypted with",
@@ -33,6 +37,8 @@ class Farewell:
     stays: list[str] = field(default_factory=list)
     blocked: list[str] = field(default_factory=list)
     """What would be lost, though nobody said that it may be."""
+    protected: str = ""
+    """What AWS would refuse to delete, and how to let it; empty where nothing is."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data."""
@@ -62,7 +68,12 @@ def farewell(target: Target, *, with_data: bool) -> Farewell:
         goes=[*goes, *(held if with_data else [])],
         stays=stays,
         blocked=[] if with_data else held,
+        protected=PROTECTED if with_platform and _is_protected(platform_values) else "",
     )
+
+
+def _is_protected(platform: dict[str, str]) -> bool:
+    return platform.get("Database") == "new" and platform.get("DeletionProtection") == "true"
 
 
 def _situation(target: Target) -> Situation:

@@ -115,7 +115,7 @@ def _fate(resource: ResourceChange) -> str:
     if resource.loses:
         verb = "removed" if resource.action == "remove" else "replaced"
         doubt = "may be " if maybe and verb == "replaced" else ""
-        return f" [bold red]{doubt}{verb}: {escape(resource.loses)} is lost[/]"
+        return f" [bold red]{doubt}{verb}, and with it {escape(resource.loses)}[/]"
     kept = f"the old one stays ({resource.policy})" if resource.policy != "Delete" else ""
     if resource.action == "remove":
         return f" [yellow]{kept}[/]" if kept else ""
