@@ -20,7 +20,7 @@ from workflow.settings import (
     TriggerMode,
     host_target,
 )
-from workflow.target import NoStackError, Target
+from workflow.target import DEFAULT_STACK, NoStackError, Target
 
 __all__ = ["bring_up", "deploy_here", "laptop_settings", "local_target", "start_stand_ins"]
 
@@ -58,7 +58,7 @@ def laptop_settings(target: Target, contract: Path) -> DeploySettings:
         database=DatabaseSettings(
             host=local.database.host,
             port=local.database.tls_port,
-            name=_database_name(target, local),
+            name=_database_name(target.stack, local),
             ssl_mode="verify-full",
             ca_file=local.database.ca_file,
             owner_secret_arn=_owner_secret(target, local),
@@ -125,24 +125,12 @@ def _running(target: Target) -> LocalStack:
     return target.local
 
 
-def _database_name(target: Target, local: LocalStack) -> str:
-    """The stack's database: the first pipeline has the server's, others one of their own.
+def _database_name(stack: str, local: LocalStack) -> str:
+    """The stack's database: the usual pipeline has the server's, others one of their own.
 
     The ledger is a database's: two pipelines in one would count each other's readings.
     """
-    pages = target.client("cloudformation").get_paginator("describe_stacks").paginate()
-    taken: dict[str, str] = {
-        each["StackName"]: parameter["ParameterValue"]
-        for page in pages
-        for each in page["Stacks"]
-        for parameter in each.get("Parameters", [])
-        if parameter["ParameterKey"] == "DatabaseName"
-        and not each["StackStatus"].startswith(("DELETE", "REVIEW"))
-    }
-    if target.stack in taken:
-        return taken[target.stack]
-    usual = local.database.name
-    return usual if usual not in taken.values() else target.stack.lower().replace("-", "_")
+    return local.database.name if stack == DEFAULT_STACK else stack.lower().replace("-", "_")
 
 
 def _owner_secret(target: Target, local: LocalStack) -> str:

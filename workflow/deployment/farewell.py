@@ -16,8 +16,9 @@ from workflow.target import Target
 __all__ = ["Farewell", "farewell"]
 
 PROTECTED = (
-    "The platform's database is protected, so nothing was deleted. Set platform.deletion_protection "
-    "= false and `etl deploy`, then destroy; a last snapshot is taken even so."
+    "The platform's database is protected, so nothing was deleted. Set "
+    "platform.deletion_protection = false and `etl deploy`, then destroy; a last snapshot is "
+    "taken even so."
 )
 RETAINED = {
     "AWS::S3::Bucket": "bucket {}, with every object in it",

@@ -136,6 +136,7 @@ def survey(
         core=core,
         platform=build_platform(core, platform, settings.contract) if platform else None,
     )
+    contract = load_contract(settings.contract)
     present = present_keys(target.client("s3"), core.artifact_bucket)
     told("asking CloudFormation what would change")
     reviews = [_review_stack(target, core, now.core_status, present)]
@@ -152,7 +153,7 @@ def survey(
         uploads=[
             Upload(key, path.stat().st_size) for key, path in sorted(core.missing(present).items())
         ],
-        remarks=[*_shared_database(formation, settings, target.stack)],
+        remarks=[*_neighbours(formation, settings, target.stack, contract.topic)],
     )
     return plan, built
 
@@ -255,8 +256,8 @@ def _review_contract(target: Target, settings: DeploySettings, now: Situation) -
     return review_contract(target.client("s3"), said, settings.contract)
 
 
-def _shared_database(formation: Any, settings: DeploySettings, stack: str) -> Iterator[str]:
-    """Other pipelines with the same database: the ledger in it would count for both."""
+def _neighbours(formation: Any, settings: DeploySettings, stack: str, topic: str) -> Iterator[str]:
+    """Other pipelines of the account that this one would meet in a database or on a topic."""
     from botocore.exceptions import ClientError
 
     own = (settings.database.host, settings.database.name)
@@ -265,13 +266,18 @@ def _shared_database(formation: Any, settings: DeploySettings, stack: str) -> It
     except ClientError:
         # Some may describe their own stacks alone.
         return
-    for each in (one for page in pages for one in page["Stacks"]):
+    for each in (one for page in pages for one in page["Stacks"] if one["StackName"] != stack):
         values = {p["ParameterKey"]: p.get("ParameterValue") for p in each.get("Parameters", [])}
-        if each["StackName"] != stack and own == (
-            values.get("DatabaseHost"),
-            values.get("DatabaseName"),
-        ):
+        said = {o["OutputKey"]: o["OutputValue"] for o in each.get("Outputs", [])}
+        if "TopicFilter" not in said:
+            continue
+        if own == (values.get("DatabaseHost"), values.get("DatabaseName")):
             yield (
-                f"Stack {each['StackName']} has the same database, {own[1]} at {own[0]}. The "
+                f"stack {each['StackName']} has the same database, {own[1]} at {own[0]}. The "
                 "ledger in it would count for both: give each a database.name of its own."
+            )
+        if said["TopicFilter"] == topic:
+            yield (
+                f"stack {each['StackName']} takes messages of the same topic, {topic}: each "
+                "reading becomes a row in both."
             )

@@ -99,7 +99,9 @@ def test_a_changed_definition_is_told_state_by_state():
     ]
 
 
-def a_plan(*diffs: ResourceDiff, status: str | None = "CREATE_COMPLETE", **facts: object) -> DeployPlan:
+def a_plan(
+    *diffs: ResourceDiff, status: str | None = "CREATE_COMPLETE", **facts: object
+) -> DeployPlan:
     review = StackReview(stack="s", status=status, resources=review_resources(diffs, None))
     given = {
         "stack": "s",

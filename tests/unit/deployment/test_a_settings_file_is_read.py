@@ -158,7 +158,7 @@ def test_any_setting_can_be_set_by_a_flag(flag, expected):
 
 
 def test_a_flag_without_a_value_says_how():
-    with pytest.raises(SettingsError, match="--set run.trigger=queue"):
+    with pytest.raises(SettingsError, match=r"--set run\.trigger=queue"):
         flag_value("run.trigger")
 
 

@@ -59,7 +59,9 @@ def test_everything_that_a_deployment_can_choose_is_a_setting(owner):
 
 
 def test_everything_of_the_platform_is_a_setting_or_filled_in():
-    named = {key.removeprefix("platform.") for key in known_entries() if key.startswith("platform.")}
+    named = {
+        key.removeprefix("platform.") for key in known_entries() if key.startswith("platform.")
+    }
     assert named | FILLED_IN == {one.name for one in fields(PlatformSettings)}
 
 

@@ -14,7 +14,11 @@ def kinds(**facts: Any) -> list[str]:
     return [f"{step.kind} {step.stack}" for step in deployment_steps(now)]
 
 
-THERE = {"core_status": "UPDATE_COMPLETE", "platform": "s-platform", "platform_status": "CREATE_COMPLETE"}
+THERE = {
+    "core_status": "UPDATE_COMPLETE",
+    "platform": "s-platform",
+    "platform_status": "CREATE_COMPLETE",
+}
 ALONE = ["upload s", "core s", "migrate s", "contract s"]
 
 
@@ -69,7 +73,9 @@ def test_a_stack_is_made_ready_first(status, first):
 
 def gone(*, with_platform: bool, **facts: Any) -> list[str]:
     now = Situation(**{"core": "s", **facts})
-    return [f"{one.kind} {one.stack}" for one in destruction_steps(now, with_platform=with_platform)]
+    return [
+        f"{one.kind} {one.stack}" for one in destruction_steps(now, with_platform=with_platform)
+    ]
 
 
 def test_a_destruction_goes_the_other_way():

@@ -33,6 +33,7 @@ CORE_OUTPUTS = {
     "KeyArn": "arn:aws:kms:eu-central-1:1:key/k",
     "MigrateFunctionName": "plant-migrate",
     "DataBucketName": "data",
+    "TopicFilter": "telemetry/fleet/+",
 }
 
 
@@ -134,7 +135,9 @@ PLATFORM = PlatformSettings(stack="plant-platform", s3_prefix_list_id="pl-1")
 PROXY = replace(PLATFORM, proxy=True)
 
 
-def deploy(place: Place, platform: PlatformSettings | None = PLATFORM, **settings: Any) -> Deployment:
+def deploy(
+    place: Place, platform: PlatformSettings | None = PLATFORM, **settings: Any
+) -> Deployment:
     plan, built = survey(place, replace(SETTINGS, **settings), platform)  # type: ignore[arg-type]
     deployment = Deployment(place, built)  # type: ignore[arg-type]
     for step in plan.steps:
@@ -280,12 +283,13 @@ def test_a_stack_that_only_a_person_can_help_is_left_alone(formation, place, sta
     assert formation.log == []
 
 
-def test_two_pipelines_in_one_database_are_warned_of(formation, place):
+def test_two_pipelines_with_one_database_and_one_topic_are_told_of(formation, place):
     deploy(place, None, database=DatabaseSettings(host="db", owner_secret_arn=OWNER))
     place.stack = "second"  # type: ignore[misc]
     given = DatabaseSettings(host="db", owner_secret_arn=OWNER)
     plan, _ = survey(place, replace(SETTINGS, database=given), None)  # type: ignore[arg-type]
-    assert any("Stack plant has the same database" in remark for remark in plan.remarks)
+    assert "stack plant has the same database, telemetry at db" in plan.remarks[0]
+    assert "stack plant takes messages of the same topic, telemetry/fleet/+" in plan.remarks[1]
 
 
 def destroy(place: Place, *, with_data: bool) -> Any:
@@ -305,7 +309,9 @@ def test_a_destruction_keeps_the_platform_for_the_sake_of_its_database(formation
     assert formation.log == ["update plant-platform", "delete plant"]
     assert "stack plant-platform, as the database is in it" in found.stays
     left = formation.stacks["plant-platform"].parameters
-    assert {left[n] for n in ("CoreStack", "QueueName", "LoaderSecretArn", "TraceGroupName")} == {""}
+    assert {left[n] for n in ("CoreStack", "QueueName", "LoaderSecretArn", "TraceGroupName")} == {
+        ""
+    }
     assert left["Database"] == "new"
 
 

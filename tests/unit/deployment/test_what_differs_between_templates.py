@@ -132,8 +132,10 @@ def test_a_long_value_is_cut():
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text("ab{", max_size=4),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["Id", "Key", "a", "b.c", "Ref"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["Id", "Key", "a", "b.c", "Ref"]), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 properties = st.dictionaries(st.sampled_from("ABC"), values, max_size=3)
