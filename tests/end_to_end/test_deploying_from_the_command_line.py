@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from typer.testing import CliRunner
 
@@ -19,10 +20,30 @@ from local.stack import start, stop
 from tests.fixtures.local import state_folder
 from workflow.cli.data import settle
 from workflow.cli.main import app
+from workflow.deployment.permissions import deployer_policy
 from workflow.laptop import local_target
 from workflow.target import Target
 
 FLEET = Path("contracts/fleet.toml").absolute()
+ACTIONS = {
+    "ListObjectsV2": {"s3:ListBucket"},
+    "HeadBucket": {"s3:ListBucket"},
+    "ListObjectVersions": {"s3:ListBucketVersions"},
+    "DeleteObjects": {"s3:DeleteObject", "s3:DeleteObjectVersion"},
+    "CreateMultipartUpload": {"s3:PutObject"},
+    "UploadPart": {"s3:PutObject"},
+    "CompleteMultipartUpload": {"s3:PutObject"},
+    "PutPublicAccessBlock": {"s3:PutBucketPublicAccessBlock"},
+    "PutBucketEncryption": {"s3:PutEncryptionConfiguration"},
+    "Invoke": {"lambda:InvokeFunction"},
+}
+"""Actions that are not called as their operations are."""
+FREE = {"sts:GetCallerIdentity"}
+"""Needs no permission."""
+OF_OTHERS = {"states:ListExecutions", "secretsmanager:GetSecretValue"}
+"""Called by ``etl status``, and by this test itself."""
+OF_THE_STAND_INS = {"secretsmanager:CreateSecret", "secretsmanager:PutSecretValue"}
+"""The laptop writes its own database's login."""
 COLUMN = '\n[columns.co2_ppm]\nfrom = "co2"\ntype = "integer"\nunit = "ppm"\n'
 
 
@@ -82,7 +103,33 @@ def columns(target: Target) -> list[str]:
         return [row[0] for row in cursor.fetchall()]
 
 
-def test_a_pipeline_is_planned_created_grown_by_a_column_and_destroyed(machine: Machine) -> None:
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Every call that commands make to AWS, as the action that a policy would have to allow."""
+    made: set[str] = set()
+
+    class Recording(boto3.Session):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            self.events.register("before-call", self.record)
+
+        def record(self, model: Any, **_: Any) -> None:
+            service = model.service_model.signing_name
+            made.update(ACTIONS.get(model.name, {f"{service}:{model.name}"}))
+
+    monkeypatch.setattr(boto3, "Session", Recording)
+    return made
+
+
+def allowed() -> set[str]:
+    statements = deployer_policy("plant", "1", "r")["Statement"]
+    actions = {action for statement in statements for action in statement["Action"]}
+    return actions | FREE | OF_THE_STAND_INS
+
+
+def test_a_pipeline_is_planned_created_grown_by_a_column_and_destroyed(
+    machine: Machine, calls: set[str]
+) -> None:
     first = machine.plan()
     assert first["changes"]
     assert first["stacks"][0]["status"] is None
@@ -111,8 +158,10 @@ def test_a_pipeline_is_planned_created_grown_by_a_column_and_destroyed(machine: 
 
     assert machine.etl("destroy", answer="plant-b\n").exit_code == 1
     assert machine.etl("status").exit_code == 0
-    gone = machine.etl("destroy", answer="plant\n")
+    gone = machine.etl("destroy", "--with-data", answer="plant\n")
     assert gone.exit_code == 0, gone.output
+    assert calls - OF_OTHERS <= allowed(), calls - OF_OTHERS - allowed()
+    assert {"cloudformation:ExecuteChangeSet", "s3:DeleteObjectVersion"} <= calls
     assert "PostgreSQL: database plant" in gone.output
     assert machine.etl("status").exit_code == 1
     assert machine.etl("destroy", "--yes").exit_code == 0  # nothing is there: nothing to do

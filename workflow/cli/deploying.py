@@ -15,7 +15,16 @@ from workflow.platform.settings import PlatformSettings
 from workflow.settings import DeploySettings
 from workflow.target import Target
 
-__all__ = ["SETTINGS_FILE", "LocalOption", "Place", "SetOption", "SettingsOption", "place", "told"]
+__all__ = [
+    "SETTINGS_FILE",
+    "LocalOption",
+    "Place",
+    "SetOption",
+    "SettingsOption",
+    "pipeline_of",
+    "place",
+    "told",
+]
 
 SETTINGS_FILE = Path("pipeline.toml")
 
@@ -92,10 +101,8 @@ def place(
 ) -> Place:
     """Where to act, and the settings: flags over the file over defaults. Ends the command where
     nothing runs here and no account is named. Raises ``SettingsError``."""
-    given = _given(settings, {**flags, **dict(flag_value(one) for one in overrides or ())})
     options: Options = context.obj
-    own = _named(context)
-    pipeline = PipelineSettings(from_flags(own).over(given))
+    pipeline = pipeline_of(context, settings, flags, overrides)
     stack = pipeline.stack
     region, profile = (pipeline.values.get(name) for name in ("region", "profile"))
     if (region or profile) and not local:
@@ -112,6 +119,17 @@ def place(
     return Place(Target(stack, running.region, None, options.state, running), pipeline)
 
 
+def pipeline_of(
+    context: typer.Context,
+    settings: Path | None,
+    flags: dict[str, Any] | None = None,
+    overrides: list[str] | None = None,
+) -> PipelineSettings:
+    """The settings alone: flags over the file over defaults. Raises ``SettingsError``."""
+    said = {**(flags or {}), **dict(flag_value(one) for one in overrides or ())}
+    return PipelineSettings(from_flags(_named(context)).over(_given(settings, said)))
+
+
 def _given(settings: Path | None, flags: dict[str, Any]) -> Given:
     path = settings or (SETTINGS_FILE if SETTINGS_FILE.is_file() else None)
     if path is None:
@@ -125,9 +143,7 @@ def _given(settings: Path | None, flags: dict[str, Any]) -> Given:
 
 def _named(context: typer.Context) -> dict[str, str]:
     """What stands before the command (or in ETL_...), as far as it was really said."""
-    outer = context.parent
-    if outer is None:
-        return {}
+    outer = context.find_root()
     found = {}
     for key, name in (("stack", "stack_name"), ("region", "region"), ("profile", "profile")):
         source = outer.get_parameter_source(name)

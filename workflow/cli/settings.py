@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.table import Table
 
-from workflow.cli.context import console, fail, guard
-from workflow.cli.deploying import SETTINGS_FILE
+from workflow.cli.context import console, fail, guard, print_json
+from workflow.cli.deploying import SETTINGS_FILE, SettingsOption, pipeline_of
+from workflow.deployment.pipeline import platform_stack
 
 commands = typer.Typer(
     help="The settings file of a deployment: write one, check it, look a key up.",
@@ -67,6 +68,38 @@ def list_keys(
         if word.lower() in f"{key} {text}".lower():
             table.add_row(key, default, text)
     console.print(table)
+
+
+Who = Literal["deployer", "cloudformation", "cloudformation-platform"]
+
+
+@commands.command()
+@guard
+def policy(
+    context: typer.Context,
+    who: Annotated[
+        Who,
+        typer.Argument(help="Who deploys, or the role by which CloudFormation makes a stack."),
+    ] = "deployer",
+    account: Annotated[str, typer.Option(help="The AWS account's number.")] = "123456789012",
+    settings: SettingsOption = None,
+) -> None:
+    """Print the IAM policy that a deployment by these settings needs."""
+    from workflow.deployment.permissions import cloudformation_policy, deployer_policy
+
+    pipeline = pipeline_of(context, settings)
+    region = pipeline.values.get("region")
+    if region is None:
+        raise fail("The policy names a region: give --region, or `region` in the settings file.")
+    if who == "deployer":
+        role = pipeline.values.get("execution_role_arn", "")
+        print_json(deployer_policy(pipeline.stack, account, region, role))
+        return
+    if who == "cloudformation":
+        print_json(cloudformation_policy("core", pipeline.stack, account, region))
+    else:
+        stack = platform_stack(pipeline.stack)
+        print_json(cloudformation_policy("platform", stack, account, region))
 
 
 def register(app: typer.Typer) -> None:

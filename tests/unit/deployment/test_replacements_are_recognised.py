@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
+from typing import Any
 
-import cfnlint
 import pytest
 
+from tests.unit.deployment.schemas import schemas, types_of
 from workflow.deployment.replacement import (
     CREATE_ONLY_FILE,
     HOLDS,
@@ -17,30 +17,17 @@ from workflow.deployment.replacement import (
     what_is_lost,
 )
 
-GOLDEN = Path(__file__).parents[1] / "workflow" / "golden"
-SCHEMAS = Path(cfnlint.__file__).parent / "data" / "schemas" / "resources"
 
-
-def schemas() -> dict[str, list[str]]:
-    """Resource type to its create-only properties, as cfn-lint has them of CloudFormation."""
-    found = {}
-    for path in SCHEMAS.glob("**/*.json"):
-        schema = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(schema, dict) and "typeName" in schema:
-            paths = [p.removeprefix("/properties/") for p in schema.get("createOnlyProperties", [])]
-            found[schema["typeName"]] = sorted({p for p in paths if "/" not in p})
-    return found
+def create_only_of(schema: dict[str, Any]) -> list[str]:
+    paths = [path.removeprefix("/properties/") for path in schema.get("createOnlyProperties", [])]
+    return sorted({path for path in paths if "/" not in path})
 
 
 def test_the_table_is_what_the_schemas_say_of_every_type_in_the_templates():
-    known = schemas()
-    used = {
-        resource["Type"]
-        for name in ("template.json", "platform.json")
-        for resource in json.loads((GOLDEN / name).read_text())["Resources"].values()
-    }
-    before = json.loads(CREATE_ONLY_FILE.read_text())
-    wanted = {name: known[name] for name in sorted(used | before.keys()) if known.get(name)}
+    used = types_of("template.json") | types_of("platform.json")
+    names = sorted(used | json.loads(CREATE_ONLY_FILE.read_text()).keys())
+    found = {name: create_only_of(schemas()[name]) for name in names if name in schemas()}
+    wanted = {name: properties for name, properties in found.items() if properties}
     if os.environ.get("UPDATE_GOLDEN"):
         CREATE_ONLY_FILE.write_text(json.dumps(wanted, indent=2) + "\n")
     assert json.loads(CREATE_ONLY_FILE.read_text()) == wanted, "UPDATE_GOLDEN=1 writes it anew"
