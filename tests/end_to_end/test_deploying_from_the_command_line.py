@@ -181,6 +181,17 @@ def test_a_mistake_in_the_settings_is_told_before_anything_happens(machine, flag
     assert what in result.output
 
 
+def test_ctrl_c_says_that_cloudformation_goes_on_and_how_to_look_again(machine, monkeypatch):
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("workflow.deployment.carry_out.Deployment.do", interrupted)
+    result = machine.etl("deploy", "--yes", stack="left-out")
+    assert result.exit_code == 130
+    assert "CloudFormation goes on without you" in result.output
+    assert "`etl deploy` follows what is running in stack left-out" in result.output
+
+
 def test_a_platform_is_left_out_here_and_that_is_said(machine: Machine) -> None:
     result = machine.etl("plan", "--set", "platform.proxy=true", stack="left-out")
     assert result.exit_code == 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from workflow.cli.context import JsonOption, console, fail, guard, notes, print_json
+from workflow.cli.context import JsonOption, console, counted, fail, guard, notes, print_json
 from workflow.cli.deploying import LocalOption, Place, SetOption, SettingsOption, place, told
 from workflow.settings import TriggerMode
 
@@ -156,10 +156,19 @@ def _carry_out(where: Place, found: DeployPlan, built: Built, skip: tuple[str, .
                 soft_wrap=True,
             )
             raise typer.Exit(130) from None
-    for statement in deployment.schema_changes:
-        console.print(f"[dim]schema:[/] {escape(statement)}", soft_wrap=True)
+    _tell_schema(deployment.schema_changes)
     console.print(f"[green]deployed[/]: stack [bold]{stack}[/]")
     console.print(f"[dim]next: {_next(where)}[/]", soft_wrap=True)
+
+
+def _tell_schema(statements: list[str]) -> None:
+    """What the migration ran on the table; comments are but counted."""
+    comments = [one for one in statements if one.startswith("COMMENT ")]
+    for statement in statements:
+        if statement not in comments:
+            console.print(f"[dim]schema:[/] {escape(statement)}", soft_wrap=True)
+    if comments:
+        console.print(f"[dim]schema: {counted(len(comments), 'comment')} on table and columns[/]")
 
 
 def _next(where: Place) -> str:

@@ -7,7 +7,7 @@ from typing import Self
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from workflow.deployment.carry_out import Listener
 from workflow.deployment.plan import DeployPlan
@@ -17,10 +17,11 @@ from workflow.stack_events import StackEvent
 __all__ = ["DeployProgress"]
 
 MOST_NAMES = 3
+OF_A_STACK = frozenset({"platform", "core", "join", "core again"})
 
 
 class DeployProgress:
-    """Turns phases and stack events into what a person sees."""
+    """Turns steps, phases and stack events into what a person sees."""
 
     def __init__(self, console: Console, plan: DeployPlan | None = None) -> None:
         self._console = console
@@ -30,14 +31,16 @@ class DeployProgress:
         self._uploads = sum(one.size for one in plan.uploads) if plan else 0
         self._bar = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
             BarColumn(bar_width=24),
-            MofNCompleteColumn(),
+            TextColumn("{task.fields[count]}"),
+            TextColumn("{task.description}"),
+            TimeElapsedColumn(),
             console=console,
             transient=True,
             disable=not console.is_terminal,
         )
-        self._task = self._bar.add_task("", total=None, visible=False)
+        self._task = self._bar.add_task("", total=None, count="")
+        self._total = 0
         self._working: dict[str, str] = {}
         self._done: set[str] = set()
         self._sent_bytes = 0
@@ -63,19 +66,20 @@ class DeployProgress:
         """A step begins."""
         self._working.clear()
         self._done.clear()
-        total = (
-            self._uploads // 1_000_000 if step.kind == "upload" else self._totals.get(step.stack)
-        )
-        shown = step.kind in {"core", "platform", "core again", "join"} or bool(self._uploads)
-        self._bar.reset(self._task, total=total or None, visible=shown and bool(total))
         self._sent_bytes = 0
+        of_stack = step.kind in OF_A_STACK
+        self._total = self._totals.get(step.stack, 0) if of_stack else 0
+        if step.kind == "upload":
+            self._total = self._uploads
+        self._bar.reset(self._task, total=self._total or None, description=step.text, count="")
 
     def _told(self, text: str) -> None:
         self._bar.console.print(f"[dim]•[/] {escape(text)}", highlight=False)
 
     def _sent(self, size: int) -> None:
         self._sent_bytes += size
-        self._bar.update(self._task, description="MB", completed=self._sent_bytes // 1_000_000)
+        count = f"{self._sent_bytes / 1e6:.1f}/{self._uploads / 1e6:.1f} MB"
+        self._bar.update(self._task, completed=self._sent_bytes, count=count)
 
     def _event(self, event: StackEvent) -> None:
         if event.of_stack:
@@ -85,6 +89,7 @@ class DeployProgress:
             self._bar.console.print(
                 f"  [red]✗ {escape(event.resource)} {event.status}{escape(reason)}[/]",
                 highlight=False,
+                soft_wrap=True,
             )
         if event.status.endswith("_IN_PROGRESS"):
             self._working[event.resource] = event.status
@@ -100,7 +105,9 @@ class DeployProgress:
         names = list(self._working)[:MOST_NAMES]
         more = len(self._working) - len(names)
         told = ", ".join(names) + (f" and {more} more" if more > 0 else "")
-        self._bar.update(self._task, description=escape(told), completed=len(self._done))
+        done = min(len(self._done), self._total) if self._total else len(self._done)
+        count = f"{done}/{self._total}" if self._total else f"{done}"
+        self._bar.update(self._task, description=escape(told), completed=done, count=count)
 
 
 def _sign(event: StackEvent) -> str:

@@ -87,8 +87,10 @@ def _tell_new(console: Console, review: StackReview) -> None:
     for one in review.resources:
         name = one.type.removeprefix("AWS::")
         by_type[name] = by_type.get(name, 0) + 1
-    told = ", ".join(f"{count} {name}" for name, count in sorted(by_type.items()))
-    _indented(console, "\n".join(textwrap.wrap(told, WIDTH)), 2)
+    # A number stays with its name when lines are broken.
+    told = ", ".join(f"{count}\N{NO-BREAK SPACE}{name}" for name, count in sorted(by_type.items()))
+    lines = textwrap.wrap(told, WIDTH)
+    _indented(console, "\n".join(lines).replace("\N{NO-BREAK SPACE}", " "), 2)
 
 
 def _indented(console: Console, text: str | Text, by: int) -> None:
