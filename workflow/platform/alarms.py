@@ -27,7 +27,6 @@ MINUTES_5 = 300
 OLDEST_TRANSACTIONS = 1_000_000_000
 LEAST_MEMORY_BYTES = 200 * 1024 * 1024
 HALF_AN_HOUR = 1800
-A_DAY = 86_400
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +53,7 @@ class MathAlarm:
     meaning: str
     first: str
     """What to do first."""
-    periods: int = 3
+    periods: Any = 3
     """So many times five minutes in a row."""
     condition: str = HAS_CORE
     missing: str = "notBreaching"
@@ -175,17 +174,16 @@ _PIPELINE = (
     ),
     MathAlarm(
         name="backlog",
-        # Seconds until the queue is empty at the rate at which it is emptied now.
-        expression=(
-            "IF(waiting > 0, IF(FILL(staged, 0) > 0, waiting * PERIOD(staged) / FILL(staged, 1), "
-            f"{A_DAY}), 0)"
-        ),
+        # At the rate at which it is emptied now, which is never quite none: CloudWatch gives no
+        # value at all where it would divide by nought.
+        expression="PERIOD(waiting) * waiting / (FILL(staged, 0) + 0.01)",
         label="Seconds until the queue is empty",
         metrics=(
             _of_queue("ApproximateNumberOfMessagesVisible", "waiting", "Average"),
             _of_queue("NumberOfMessagesDeleted", "staged", "Sum"),
         ),
         threshold=HALF_AN_HOUR,
+        periods=Ref("BacklogPeriods"),
         meaning="At its present pace the pipeline needs more than half an hour for what waits.",
         first="Give it more at once (QueueConcurrency, MaxConcurrency), see docs/cost.md.",
     ),
@@ -198,8 +196,8 @@ _PIPELINE = (
             _of_queue("NumberOfMessagesDeleted", "staged", "Sum"),
         ),
         threshold=1000,
-        periods=6,
-        meaning="For half an hour more messages come than are staged.",
+        periods=Ref("BacklogPeriods"),
+        meaning="More messages come than are staged, and have for a while.",
         first="Give it more at once (QueueConcurrency, MaxConcurrency), see docs/cost.md.",
     ),
 )

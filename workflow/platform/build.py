@@ -1,7 +1,7 @@
 """The whole platform template: a pure function of contract and settings.
 
-Read it by concern: ``parameters``, ``conditions`` (what they switch), ``key``, ``network``,
-``endpoints``, ``groups`` (who may talk to whom), ``database``, ``proxy``, ``alarms``,
+Read it by concern: ``parameters``, ``conditions`` (what they switch), ``rules``, ``key``,
+``network``, ``endpoints``, ``groups`` (who may talk to whom), ``database``, ``proxy``, ``alarms``,
 ``composites``, ``watching`` (traces, budget). Modules refer to each other's resources by logical
 id; ``cfn-lint`` checks that every reference holds, and a property test that none dangles under any
 combination of parameters.
@@ -24,7 +24,6 @@ from workflow.platform.conditions import (
     NEW_DATABASE,
     NEW_NETWORK,
     add_conditions,
-    add_rules,
     chosen,
 )
 from workflow.platform.database import add_database
@@ -34,6 +33,7 @@ from workflow.platform.key import add_key
 from workflow.platform.network import add_network, subnets, vpc
 from workflow.platform.parameters import add_parameters
 from workflow.platform.proxy import add_proxy
+from workflow.platform.rules import add_rules
 from workflow.platform.settings import PlatformSettings
 from workflow.platform.watching import add_budget, add_trace_group
 

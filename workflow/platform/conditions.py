@@ -1,7 +1,7 @@
-"""What the parameters switch on, and which of their combinations make no sense.
+"""What the parameters switch on.
 
-The rules say on the console what :func:`workflow.platform.settings.settings_problems` says on the
-command line.
+A condition includes everything that its resources refer to: a forgotten parameter leaves a part out
+instead of breaking the stack (and :mod:`workflow.platform.rules` says which one it was).
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ __all__ = [
     "WATCHED_DATABASE",
     "XRAY_ENDPOINT",
     "add_conditions",
-    "add_rules",
     "chosen",
+    "filled",
 ]
 
 NEW_NETWORK = "NewNetwork"
@@ -81,82 +81,8 @@ def add_conditions(template: Template) -> None:
         template.add_condition(name, rule)
 
 
-def add_rules(template: Template) -> None:
-    """CloudFormation refuses these before it makes anything, with the sentence given here."""
-    given_network, given_database = (
-        Equals(Ref("Network"), "given"),
-        Equals(Ref("Database"), "given"),
-    )
-    vpc, core = Not(Equals(Ref("Network"), "none")), _filled("CoreStack")
-    proxy = Equals(Ref("Proxy"), "true")
-    reached = Or(_filled("DatabaseSecurityGroupId"), _filled("DatabaseCidr"))
-    one_target = Or(
-        And(_filled("DatabaseInstanceId"), Equals(Ref("DatabaseClusterId"), "")),
-        And(_filled("DatabaseClusterId"), Equals(Ref("DatabaseInstanceId"), "")),
-    )
-    rules: dict[str, tuple[Any, list[tuple[Any, str]]]] = {
-        "VpcNeedsPrefixList": (vpc, [(_filled("S3PrefixListId"), "A VPC needs S3PrefixListId.")]),
-        "GivenVpc": (
-            given_network,
-            [
-                (_filled("VpcId"), "Network = given needs VpcId."),
-                (_filled_list("SubnetIds"), "Network = given needs SubnetIds."),
-            ],
-        ),
-        "NewDatabaseNeedsVpc": (
-            Equals(Ref("Database"), "new"),
-            [(vpc, "A new database needs a VPC: Network = new or given.")],
-        ),
-        "GivenDatabase": (
-            given_database,
-            [
-                (_filled("DatabaseHost"), "Database = given needs DatabaseHost."),
-                (_filled("OwnerSecretArn"), "Database = given needs OwnerSecretArn."),
-            ],
-        ),
-        "GivenDatabaseInVpc": (
-            And(given_database, vpc),
-            [(reached, "A given database needs DatabaseSecurityGroupId or DatabaseCidr.")],
-        ),
-        "ProxyNeedsVpc": (
-            proxy,
-            [
-                (vpc, "A proxy needs a VPC: Network = new or given."),
-                (Equals(Ref("DatabasePort"), "5432"), "A proxy needs DatabasePort = 5432."),
-            ],
-        ),
-        "ProxyToGivenDatabase": (
-            And(proxy, given_database),
-            [
-                (one_target, "A proxy needs DatabaseInstanceId or DatabaseClusterId."),
-                (_filled("DatabaseSecurityGroupId"), "A proxy needs DatabaseSecurityGroupId."),
-            ],
-        ),
-        "Core": (
-            core,
-            [
-                (_filled("AlertTopicArn"), "CoreStack needs AlertTopicArn."),
-                (_filled("QueueName"), "CoreStack needs QueueName."),
-            ],
-        ),
-        "ProxyOfCore": (
-            And(proxy, core),
-            [
-                (_filled("LoaderSecretArn"), "A proxy needs LoaderSecretArn."),
-                (_filled("CoreKeyArn"), "A proxy needs CoreKeyArn."),
-            ],
-        ),
-        "BudgetIsTold": (
-            Not(Equals(Ref("MonthlyBudget"), "0")),
-            [(_filled("BudgetEmail"), "MonthlyBudget needs BudgetEmail.")],
-        ),
-    }
-    for name, (when, assertions) in rules.items():
-        told = [{"Assert": rule, "AssertDescription": text} for rule, text in assertions]
-        template.add_rule(name, {"RuleCondition": when, "Assertions": told})
-
-
-def _filled(parameter: str) -> Not:
+def filled(parameter: str) -> Not:
+    """Whether a parameter says anything."""
     return Not(Equals(Ref(parameter), ""))
 
 
@@ -167,14 +93,14 @@ def _filled_list(parameter: str) -> Not:
 def _network() -> dict[str, Any]:
     return {
         NEW_NETWORK: Equals(Ref("Network"), "new"),
-        GIVEN_NETWORK: And(Equals(Ref("Network"), "given"), _filled("VpcId")),
+        GIVEN_NETWORK: And(Equals(Ref("Network"), "given"), filled("VpcId")),
         HAS_NETWORK: Or(Condition(NEW_NETWORK), Condition(GIVEN_NETWORK)),
         THREE_ZONES: And(Condition(NEW_NETWORK), Equals(Ref("Zones"), "3")),
         S3_ENDPOINT: Or(
             Condition(NEW_NETWORK), And(Condition(GIVEN_NETWORK), _filled_list("RouteTableIds"))
         ),
         SECRETS_ENDPOINT: And(Condition(HAS_NETWORK), Equals(Ref("SecretsSecurityGroupId"), "")),
-        GIVEN_SECRETS_ENDPOINT: And(Condition(HAS_NETWORK), _filled("SecretsSecurityGroupId")),
+        GIVEN_SECRETS_ENDPOINT: And(Condition(HAS_NETWORK), filled("SecretsSecurityGroupId")),
         XRAY_ENDPOINT: And(Condition(HAS_NETWORK), Equals(Ref("XrayEndpoint"), "true")),
         HAS_ENDPOINTS: Or(Condition(SECRETS_ENDPOINT), Condition(XRAY_ENDPOINT)),
     }
@@ -184,14 +110,14 @@ def _database() -> dict[str, Any]:
     given = (Condition(HAS_NETWORK), Condition(GIVEN_DATABASE))
     return {
         GIVEN_DATABASE: And(
-            Equals(Ref("Database"), "given"), _filled("DatabaseHost"), _filled("OwnerSecretArn")
+            Equals(Ref("Database"), "given"), filled("DatabaseHost"), filled("OwnerSecretArn")
         ),
-        GIVEN_INSTANCE: And(Condition(GIVEN_DATABASE), _filled("DatabaseInstanceId")),
-        GIVEN_CLUSTER: And(Condition(GIVEN_DATABASE), _filled("DatabaseClusterId")),
+        GIVEN_INSTANCE: And(Condition(GIVEN_DATABASE), filled("DatabaseInstanceId")),
+        GIVEN_CLUSTER: And(Condition(GIVEN_DATABASE), filled("DatabaseClusterId")),
         NEW_DATABASE: And(Condition(HAS_NETWORK), Equals(Ref("Database"), "new")),
-        GROUPED_DATABASE: And(*given, _filled("DatabaseSecurityGroupId")),
+        GROUPED_DATABASE: And(*given, filled("DatabaseSecurityGroupId")),
         ADDRESSED_DATABASE: And(
-            *given, Equals(Ref("DatabaseSecurityGroupId"), ""), _filled("DatabaseCidr")
+            *given, Equals(Ref("DatabaseSecurityGroupId"), ""), filled("DatabaseCidr")
         ),
         LETS_IN: Or(Condition(NEW_DATABASE), Condition(GROUPED_DATABASE)),
         PROXY_TARGET: Or(
@@ -206,24 +132,24 @@ def _database() -> dict[str, Any]:
 
 def _second_phase() -> dict[str, Any]:
     return {
-        HAS_CORE: And(_filled("CoreStack"), _filled("AlertTopicArn"), _filled("QueueName")),
+        HAS_CORE: And(filled("CoreStack"), filled("AlertTopicArn"), filled("QueueName")),
         HAS_PROXY: And(
             Condition(HAS_CORE),
             Condition(PROXY_TARGET),
             Equals(Ref("Proxy"), "true"),
-            _filled("LoaderSecretArn"),
-            _filled("CoreKeyArn"),
+            filled("LoaderSecretArn"),
+            filled("CoreKeyArn"),
         ),
         HAS_KEY: Or(Condition(NEW_NETWORK), Condition(NEW_DATABASE), Condition(HAS_PROXY)),
         WATCHED_DATABASE: And(
             Condition(HAS_CORE), Or(Condition(NEW_DATABASE), Condition(GIVEN_INSTANCE))
         ),
-        HAS_TRACE_GROUP: And(Condition(HAS_CORE), _filled("TraceGroupName")),
+        HAS_TRACE_GROUP: And(Condition(HAS_CORE), filled("TraceGroupName")),
     }
 
 
 def _money() -> dict[str, Any]:
     return {
         HAS_BUDGET: Not(Equals(Ref("MonthlyBudget"), "0")),
-        HAS_BUDGET_TAG: _filled("BudgetTag"),
+        HAS_BUDGET_TAG: filled("BudgetTag"),
     }

@@ -17,11 +17,8 @@ from workflow.platform.key import log_group
 from workflow.platform.network import subnets
 from workflow.platform.roles import role_of_service
 
-__all__ = ["ENGINE_MAJOR", "OWNER", "PARAMETERS", "add_database"]
+__all__ = ["OWNER", "PARAMETERS", "add_database"]
 
-ENGINE_MAJOR = "18"
-"""Newest major version that RDS supports (its release calendar, 2026-11), and the one the tests
-run against. RDS chooses the minor version and keeps it new."""
 OWNER = "telemetry_owner"
 SLOW_STATEMENT_MS = 5_000
 IDLE_TRANSACTION_MS = 5 * 60 * 1000
@@ -58,7 +55,7 @@ def add_database(template: Template) -> None:
             "DatabaseParameters",
             Condition=NEW_DATABASE,
             Description=Sub("PostgreSQL of ${AWS::StackName}"),
-            Family=f"postgres{ENGINE_MAJOR}",
+            Family=Sub("postgres${EngineVersion}"),
             Parameters=PARAMETERS,
         )
     )
@@ -79,7 +76,8 @@ def _instance() -> rds.DBInstance:
         # By name, since RDS names the log groups after it.
         DBInstanceIdentifier=Sub("${AWS::StackName}"),
         Engine="postgres",
-        EngineVersion=ENGINE_MAJOR,
+        # The major alone: RDS chooses the minor version, and keeps it new.
+        EngineVersion=Ref("EngineVersion"),
         AutoMinorVersionUpgrade=True,
         DBInstanceClass=Ref("InstanceClass"),
         DBName=Ref("DatabaseName"),

@@ -99,6 +99,7 @@ def _database() -> list[Parameter]:
             AllowedPattern=r"^[A-Za-z][A-Za-z0-9_]{0,62}$",
         ),
         _number("DatabasePort", 5432, 1150, 65535, "Port of PostgreSQL."),
+        _choice("EngineVersion", "18", ("16", "17", "18"), "Major version of a new PostgreSQL."),
         _text(
             "InstanceClass",
             "Class of a new database.",
@@ -148,6 +149,13 @@ def _core() -> list[Parameter]:
         _text("TraceGroupName", "X-Ray group of its traces; empty: none.", MaxLength=32),
         _text("AlertTopicArn", "Its output TopicArn.", AllowedPattern=_ARN % "sns"),
         _text("QueueName", "Its queue of telemetry: the last part of its output QueueArn."),
+        _number(
+            "BacklogPeriods",
+            6,
+            1,
+            288,
+            "Times five minutes for which the queue may look as if nobody emptied it.",
+        ),
         _text(
             "LoaderSecretArn",
             "Its output LoaderSecretArn, for the proxy.",

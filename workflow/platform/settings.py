@@ -6,6 +6,7 @@ wanted is left out by a condition.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,7 +15,9 @@ from typing import Literal
 from workflow.platform.limits import INSTANCE_NAME, TRACE_GROUP_NAME
 
 __all__ = [
+    "PROXY_PORT",
     "DatabaseChoice",
+    "EngineVersion",
     "NetworkChoice",
     "PlatformSettings",
     "PlatformSettingsError",
@@ -24,6 +27,9 @@ __all__ = [
 
 NetworkChoice = Literal["new", "given", "none"]
 DatabaseChoice = Literal["new", "given"]
+EngineVersion = Literal["16", "17", "18"]
+"""Majors that RDS supports and a contract's limits hold for: 18 is the newest of them, and the one
+that the tests run against (RDS's release calendar, 2026-11)."""
 
 PROXY_PORT = 5432
 """The port of a PostgreSQL proxy can't be chosen; Load and Migrate share theirs."""
@@ -71,6 +77,8 @@ class PlatformSettings:
     """Name of the database, made or given."""
     database_port: int = 5432
     """Port of PostgreSQL; 5432 with a proxy, which listens on no other."""
+    engine_version: EngineVersion = "18"
+    """Major version of a new PostgreSQL; RDS chooses the minor one and keeps it new."""
     instance_class: str = "db.t4g.medium"
     """Of a new database."""
     storage_gb: int = 50
@@ -112,6 +120,8 @@ class PlatformSettings:
     """The core's topic (its output ``TopicArn``), told by the platform's alarms."""
     queue_name: str = ""
     """The core's queue of telemetry, whose backlog is watched."""
+    backlog_minutes: int = 30
+    """For so long the queue may look as if nobody emptied it; more than the schedule's interval."""
     loader_secret_arn: str = ""
     """The core's secret (its output ``LoaderSecretArn``), for the proxy."""
     core_key_arn: str = ""
@@ -144,6 +154,7 @@ class PlatformSettings:
             "Database": self.database,
             "DatabaseName": self.database_name,
             "DatabasePort": str(self.database_port),
+            "EngineVersion": self.engine_version,
             "InstanceClass": self.instance_class,
             "StorageGb": str(self.storage_gb),
             "MostStorageGb": str(self.most_storage_gb),
@@ -162,6 +173,7 @@ class PlatformSettings:
             "TraceGroupName": self.core_stack[: TRACE_GROUP_NAME.most] if self.trace_group else "",
             "AlertTopicArn": self.alert_topic_arn,
             "QueueName": self.queue_name,
+            "BacklogPeriods": str(math.ceil(self.backlog_minutes / 5)),
             "LoaderSecretArn": self.loader_secret_arn,
             "CoreKeyArn": self.core_key_arn,
             "MonthlyBudget": str(self.monthly_budget),

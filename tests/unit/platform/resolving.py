@@ -83,6 +83,8 @@ class Resolved:
                 return given[0].join(self._test(given[1]))
             case "Fn::Equals":
                 return self._test(given[0]) == self._test(given[1])
+            case "Fn::EachMemberEquals":
+                return all(member == given[1] for member in self._test(given[0]))
             case "Fn::Not":
                 return not self._test(given[0])
             case "Fn::And":

@@ -90,3 +90,10 @@ def test_a_database_that_is_not_rds_has_no_alarms_of_its_own(template):
 def test_without_the_core_there_are_none(template):
     made = Resolved(template, SETTINGS["new network and database"].parameters()).resources
     assert not [name for name in made if name.endswith("Alarm")]
+
+
+def test_the_cores_alarms_that_are_named_are_there():
+    """All the time, under no condition of the core's: a composite can't name what is not there."""
+    core = pytest.importorskip("workflow.template.alarms")
+    always = {spec.name for spec in core.ALARMS if spec.condition is None}
+    assert always >= CORE_ALARMS

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from tests.unit.platform.deployments import GIVEN_NETWORK, KEY, LOADER, NEW, OWNER, TOPIC
+from tests.unit.platform.deployments import GIVEN_NETWORK, KEY, LOADER, NEW, OWNER, SETTINGS, TOPIC
 from tests.unit.platform.resolving import Resolved
 from workflow.platform.settings import PlatformSettings, settings_problems
 
@@ -73,20 +74,37 @@ def mended(found: PlatformSettings) -> PlatformSettings:
 
 
 sensible = anything.map(mended)
+whatever = st.one_of(anything, sensible)
 
 
-@examples(max_examples=100)
-@given(anything)
-def test_whatever_is_referred_to_is_there(template, settings: PlatformSettings):
+def dangling(template, settings: PlatformSettings) -> list[tuple[str, str]]:
+    """Resources and outputs that are made, each with what it names and is not there."""
     resolved = Resolved(template, settings.parameters())
     there = {*resolved.resources, *template["Parameters"]}
-    for name, body in {**resolved.resources, **resolved.outputs}.items():
-        for reference in resolved.references(body):
-            assert reference.startswith(PSEUDO) or reference in there, (name, reference)
+    return [
+        (name, reference)
+        for name, body in {**resolved.resources, **resolved.outputs}.items()
+        for reference in resolved.references(body)
+        if not reference.startswith(PSEUDO) and reference not in there
+    ]
 
 
 @examples(max_examples=100)
-@given(anything)
+@given(whatever)
+def test_whatever_is_referred_to_is_there(template, settings: PlatformSettings):
+    assert dangling(template, settings) == []
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_nothing_dangles_in_a_deployment_with_any_one_change(template, name):
+    for field, values in CHOICES.items():
+        for value in values:
+            changed = replace(SETTINGS[name], **{field: value})
+            assert dangling(template, changed) == [], (field, value)
+
+
+@examples(max_examples=100)
+@given(whatever)
 def test_whatever_is_waited_for_is_there(template, settings: PlatformSettings):
     resolved = Resolved(template, settings.parameters())
     for name, body in resolved.resources.items():
@@ -107,7 +125,7 @@ def test_no_property_of_a_sensible_deployment_is_an_empty_parameter(
 
 
 @examples(max_examples=100)
-@given(anything)
+@given(whatever)
 def test_the_console_refuses_what_the_command_line_refuses(template, settings: PlatformSettings):
     refused = list(settings_problems(settings))
     assert bool(Resolved(template, settings.parameters()).broken_rules()) == bool(refused), refused

@@ -8,9 +8,9 @@ from typing import Any
 import psycopg2
 import pytest
 
-from tests.unit.platform.deployments import SETTINGS
+from tests.unit.platform.deployments import NEW, SETTINGS
 from tests.unit.platform.resolving import Resolved
-from workflow.platform.database import ENGINE_MAJOR, PARAMETERS
+from workflow.platform.database import PARAMETERS
 
 KEY = {"Fn::GetAtt": ["PlatformKey", "Arn"]}
 
@@ -68,10 +68,15 @@ def test_whoever_comes_without_tls_is_refused():
     assert PARAMETERS["rds.force_ssl"] == "1"
 
 
-def test_the_version_is_the_one_that_the_tests_run_against(postgres, resources):
+def test_the_version_is_the_one_that_the_tests_run_against(postgres):
     with closing(psycopg2.connect(postgres.dsn())) as connection:
-        assert str(connection.server_version // 10_000) == ENGINE_MAJOR
-    assert resources["DatabaseParameters"]["Properties"]["Family"] == f"postgres{ENGINE_MAJOR}"
+        assert str(connection.server_version // 10_000) == NEW.engine_version
+
+
+def test_parameters_are_of_the_engines_family(resources, instance):
+    family = resources["DatabaseParameters"]["Properties"]["Family"]
+    assert family == {"Fn::Sub": "postgres${EngineVersion}"}
+    assert instance["EngineVersion"] == {"Ref": "EngineVersion"}
 
 
 def test_postgresql_takes_every_parameter(postgres):

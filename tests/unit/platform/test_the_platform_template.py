@@ -109,6 +109,19 @@ def test_every_parameter_is_used(template):
     assert unused == []
 
 
+def test_no_name_stands_for_two_things(template):
+    sections = ("Parameters", "Resources", "Conditions", "Rules")
+    names = [name for section in sections for name in template[section]]
+    assert len(names) == len(set(names))
+
+
+def test_rules_use_only_functions_that_rules_know(template):
+    known = {"And", "Or", "Not", "Equals", "Contains", "EachMemberEquals", "EachMemberIn"}
+    used = set(re.findall(r'"Fn::(\w+)"', json.dumps(template["Rules"])))
+    assert used <= known
+    assert '"Condition":' not in json.dumps(template["Rules"])
+
+
 def test_every_parameter_is_explained_and_has_its_place_on_the_console(template):
     interface = template["Metadata"]["AWS::CloudFormation::Interface"]
     placed = [p for group in interface["ParameterGroups"] for p in group["Parameters"]]
