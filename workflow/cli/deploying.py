@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from workflow.cli.context import Options, fail, notes
 from workflow.deployment.given import Given, SettingsError, flag_value, from_flags, read_file
@@ -154,4 +155,4 @@ def _named(context: typer.Context) -> dict[str, str]:
 
 def told(text: str) -> None:
     """A line about a phase."""
-    notes.print(f"[dim]•[/] {text}", highlight=False)
+    notes.print(f"[dim]•[/] {escape(text)}", highlight=False)

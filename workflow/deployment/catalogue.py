@@ -73,11 +73,12 @@ TABLES: dict[str, str] = {
     "database": "PostgreSQL; leave this out where [platform] makes one",
     "network": "The VPC of the functions that connect to PostgreSQL; [platform] may bring one",
     "operation": "Who is told, and what is kept",
+    "alarms": "When alarms sound",
     "runtime": "What the functions run on",
     "tuning": "More environment variables for every function, as texts",
     "tags": "On the stacks, and so on everything in them",
-    "platform": "A second stack, <stack>-platform, of what only AWS can host: network, database, "
-    "proxy, budget. Leave the table out where you have them",
+    "platform": "A second stack, named like the first with -platform, of what only AWS can host: "
+    "network, database, proxy, budget. Leave the table out where you have them",
 }
 """Tables in the order in which the example shows them."""
 

@@ -27,7 +27,7 @@ _HEAD = """\
 def example(stack: str = "telemetry", contract: str = "contracts/fleet.toml") -> str:
     """A settings file in TOML, every key with its comment."""
     lines = [_HEAD]
-    for table, title in TABLES.items():
+    for table, title in _tables():
         lines += ["", *_comment(f"{title}."), *_head_of(table), ""]
         for entry in _entries(table):
             lines += _comment(_plain(entry.text) + _choices(entry))
@@ -36,6 +36,13 @@ def example(stack: str = "telemetry", contract: str = "contracts/fleet.toml") ->
             name, value = FREE_TABLES[table]
             lines += [f'# {name} = "{value}"', ""]
     return "\n".join(lines).replace("\n\n\n", "\n\n").rstrip() + "\n"
+
+
+def _tables() -> Iterator[tuple[str, str]]:
+    """Tables that hold anything, with their titles."""
+    for table, title in TABLES.items():
+        if table in FREE_TABLES or any(_entries(table)):
+            yield table, title
 
 
 def _head_of(table: str) -> list[str]:
@@ -86,7 +93,7 @@ def _choices(entry: Entry) -> str:
 def reference() -> str:
     """Every key as Markdown tables, for the docs."""
     parts = []
-    for table, title in TABLES.items():
+    for table, title in _tables():
         head = f"### `[{table}]`" if table else "### At the top"
         parts += [head, "", f"{title}.", ""]
         if table in FREE_TABLES:

@@ -1,4 +1,4 @@
-"""Every key that a settings file may hold: the catalogue's, and the platform's own fields."""
+"""Every key that a settings file may hold: the catalogue's, and the fields of whole dataclasses."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import ast
 import inspect
 import itertools
 import textwrap
-from collections.abc import Iterator
-from dataclasses import Field, fields
+from collections.abc import Iterator, Set
+from dataclasses import fields, is_dataclass
 from functools import cache
-from typing import get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from workflow.deployment.catalogue import ENTRIES, Entry, Kind
 from workflow.platform.settings import PlatformSettings
+from workflow.settings import DeploySettings
 
 __all__ = ["known_entries"]
 
@@ -38,6 +39,7 @@ _TEXTS = {
 _KINDS: dict[object, Kind] = {
     str: "text",
     int: "whole number",
+    float: "number",
     bool: "true or false",
     tuple[str, ...]: "list of texts",
 }
@@ -46,29 +48,35 @@ _KINDS: dict[object, Kind] = {
 @cache
 def known_entries() -> dict[str, Entry]:
     """By key, in the order of the file."""
-    return {one.key: one for one in (*ENTRIES, *_platform_entries())}
+    found = (*ENTRIES, *_parts(), *_entries("platform", PlatformSettings, FILLED_IN))
+    return {one.key: one for one in found}
 
 
-def _platform_entries() -> Iterator[Entry]:
-    hints = get_type_hints(PlatformSettings)
-    told = _field_docs(PlatformSettings)
-    for one in fields(PlatformSettings):
-        if one.name not in FILLED_IN:
-            yield _entry(one, hints[one.name], _TEXTS.get(one.name) or told[one.name])
+def _parts() -> Iterator[Entry]:
+    """Parts of a deployment that are tables of their own, by the name of their field."""
+    listed = {one.owner for one in ENTRIES}
+    for one in fields(DeploySettings):
+        part = one.default_factory
+        if isinstance(part, type) and is_dataclass(part) and part not in listed:
+            yield from _entries(one.name, part)
 
 
-def _entry(one: Field[object], hint: object, told: str) -> Entry:
-    choices = get_args(hint) if hint not in _KINDS else ()
-    return Entry(
-        key=f"platform.{one.name}",
-        kind=_KINDS.get(hint, "text"),
-        text=told,
-        owner=PlatformSettings,
-        choices=tuple(str(choice) for choice in choices),
-    )
+def _entries(table: str, owner: type[Any], left_out: Set[str] = frozenset()) -> Iterator[Entry]:
+    """An entry for each field of a dataclass, with the text under it."""
+    hints = get_type_hints(owner)
+    told = _field_docs(owner)
+    for name in (one.name for one in fields(owner) if one.name not in left_out):
+        choices = get_args(hints[name]) if hints[name] not in _KINDS else ()
+        yield Entry(
+            key=f"{table}.{name}",
+            kind=_KINDS.get(hints[name], "text"),
+            text=_TEXTS.get(name) or told[name],
+            owner=owner,
+            choices=tuple(str(choice) for choice in choices),
+        )
 
 
-def _field_docs(owner: type[PlatformSettings]) -> dict[str, str]:
+def _field_docs(owner: type[Any]) -> dict[str, str]:
     """The text under each field of a dataclass, in one line; its name where there is none."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(owner)))
     body = next(node.body for node in tree.body if isinstance(node, ast.ClassDef))

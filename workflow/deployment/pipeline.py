@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from workflow.deployment.given import Given, SettingsError
 from workflow.deployment.known import known_entries
 from workflow.platform.settings import PlatformSettings, settings_problems
-from workflow.settings import (
-    DatabaseSettings,
-    DefinitionSettings,
-    DeploySettings,
-    RuntimeTarget,
-)
+from workflow.settings import DatabaseSettings, DeploySettings
 from workflow.target import DEFAULT_STACK
 
 __all__ = [
@@ -142,15 +137,13 @@ def platform_settings(
 
 
 def _with(base: DeploySettings, owner: type | None, name: str, value: Any) -> DeploySettings:
-    """The base with one field changed, of it or of a part of it."""
+    """The base with one field changed, of it or of the part of it that is such a dataclass."""
     if owner is DeploySettings:
         return replace(base, **{name: value})
-    if owner is DatabaseSettings:
-        return replace(base, database=replace(base.database, **{name: value}))
-    if owner is DefinitionSettings:
-        return replace(base, definition=replace(base.definition, **{name: value}))
-    if owner is RuntimeTarget:
-        return replace(base, target=replace(base.target, **{name: value}))
+    for one in fields(base):
+        part = getattr(base, one.name)
+        if owner is not None and type(part) is owner:
+            return replace(base, **{one.name: replace(part, **{name: value})})
     return base
 
 

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[3]
 COMMITTED = ROOT / "pipeline.example.toml"
 PAGE = ROOT / "docs" / "settings.md"
 BEGIN, END = "<!-- reference -->\n", "<!-- end of reference -->\n"
-NOT_CHOSEN = {"database", "target", "definition", "tuning", "tags", "host"}
+NOT_CHOSEN = {"database", "target", "definition", "tuning", "tags", "host", *TABLES}
 """Parts with tables of their own, and the laptop's mark."""
 
 
@@ -100,6 +100,13 @@ def test_a_settings_file_is_checked_without_aws(tmp_path):
     result = CliRunner().invoke(app, ["settings", "check", str(path)])
     assert result.exit_code == 1
     assert "is run.trigger meant?" in result.output
+
+
+def test_a_table_named_in_an_error_is_not_taken_for_a_style(tmp_path):
+    path = tmp_path / "pipeline.toml"
+    path.write_text(f'contract = "{ROOT}/contracts/fleet.toml"\n')
+    result = CliRunner().invoke(app, ["settings", "check", str(path)])
+    assert "or add [platform] to have one made" in result.output
 
 
 def test_keys_can_be_looked_up_by_a_word():
