@@ -141,9 +141,10 @@ def _with(base: DeploySettings, owner: type | None, name: str, value: Any) -> De
     if owner is DeploySettings:
         return replace(base, **{name: value})
     for one in fields(base):
-        part = getattr(base, one.name)
+        part: Any = getattr(base, one.name)
         if owner is not None and type(part) is owner:
-            return replace(base, **{one.name: replace(part, **{name: value})})
+            changed: dict[str, Any] = {one.name: replace(part, **{name: value})}
+            return replace(base, **changed)
     return base
 
 
