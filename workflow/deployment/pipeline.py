@@ -143,9 +143,12 @@ def _with(base: DeploySettings, owner: type | None, name: str, value: Any) -> De
     for one in fields(base):
         part: Any = getattr(base, one.name)
         if owner is not None and type(part) is owner:
-            changed: dict[str, Any] = {one.name: replace(part, **{name: value})}
-            return replace(base, **changed)
+            return replace(base, **{one.name: _changed(part, name, value)})
     return base
+
+
+def _changed(part: Any, name: str, value: Any) -> Any:
+    return replace(part, **{name: value})
 
 
 def _missing(pipeline: PipelineSettings, settings: DeploySettings) -> Iterator[str]:
