@@ -9,6 +9,7 @@ import typer
 
 from workflow.cli import (
     alarms,
+    athena,
     contract,
     cost,
     data,
@@ -23,6 +24,7 @@ from workflow.cli import (
     quarantine,
     rejects,
     replay,
+    rollups,
     settings,
     stack,
     sweep,
@@ -62,7 +64,7 @@ def choose_target(
 
 for module in (
     stack, settings, deploy, destroy, publish, executions, diagram, alarms, metrics, sweep, data,
-    rejects, quarantine, replay, dlq, contract, cost, demo,
+    rollups, athena, rejects, quarantine, replay, dlq, contract, cost, demo,
 ):  # fmt: skip
     module.register(app)
 
