@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from workflow.cli import (
+    alarms,
     contract,
     cost,
     data,
@@ -17,6 +18,7 @@ from workflow.cli import (
     diagram,
     dlq,
     executions,
+    metrics,
     publish,
     quarantine,
     rejects,
@@ -59,8 +61,8 @@ def choose_target(
 
 
 for module in (
-    stack, settings, deploy, destroy, publish, executions, diagram, sweep, data, rejects,
-    quarantine, replay, dlq, contract, cost, demo,
+    stack, settings, deploy, destroy, publish, executions, diagram, alarms, metrics, sweep, data,
+    rejects, quarantine, replay, dlq, contract, cost, demo,
 ):  # fmt: skip
     module.register(app)
 
