@@ -8,19 +8,24 @@ from typing import Annotated
 import typer
 
 from workflow.cli import (
+    alarms,
     athena,
     contract,
     cost,
     data,
     demo,
+    deploy,
+    destroy,
     diagram,
     dlq,
     executions,
+    metrics,
     publish,
     quarantine,
     rejects,
     replay,
     rollups,
+    settings,
     stack,
     sweep,
 )
@@ -58,8 +63,8 @@ def choose_target(
 
 
 for module in (
-    stack, publish, executions, diagram, sweep, data, rollups, athena, rejects, quarantine, replay,
-    dlq, contract, cost, demo,
+    stack, settings, deploy, destroy, publish, executions, diagram, alarms, metrics, sweep, data,
+    rollups, athena, rejects, quarantine, replay, dlq, contract, cost, demo,
 ):  # fmt: skip
     module.register(app)
 
