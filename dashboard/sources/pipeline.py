@@ -1,0 +1,146 @@
+"""The pipeline that is looked at: AWS clients that give up soon, and a database that only reads.
+
+Nothing here may harm what it looks at: every query runs in a read-only transaction with a time
+limit, and only few connections are open at once, however many pages are.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from workflow.target import Target
+
+__all__ = ["Database", "HastyTarget", "Pipeline"]
+
+CONNECTIONS = 3
+CONNECT_SECONDS = 3
+QUERY_SECONDS = 5.0
+DESCRIBED_SECONDS = 10.0
+"""How long a stack's outputs and its contract are taken for true: a deployment changes them."""
+SERVICES = (
+    "cloudformation", "cloudwatch", "s3", "secretsmanager", "sqs", "stepfunctions", "sts", "xray",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class HastyTarget(Target):
+    """A target whose calls end soon where nobody answers: a person waits for the page."""
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of that service, made once."""
+        if service not in self._clients:
+            from botocore.config import Config
+
+            options: dict[str, Any] = {}
+            if self.local is not None:
+                xray = service == "xray"
+                options["endpoint_url"] = (
+                    self.local.xray_endpoint_url if xray else self.local.endpoint_url
+                )
+            self._clients[service] = self.session.client(
+                service,
+                config=Config(
+                    connect_timeout=CONNECT_SECONDS,
+                    read_timeout=20,
+                    retries={"total_max_attempts": 1 if self.local else 3, "mode": "standard"},
+                    max_pool_connections=20,
+                ),
+                **options,
+            )
+        return self._clients[service]
+
+
+class Database:
+    """Questions to PostgreSQL: read-only, each with a time limit, few at once."""
+
+    def __init__(self, pipeline: Pipeline, dsn: str | None) -> None:
+        self._pipeline, self._dsn = pipeline, dsn
+        self._free: list[Any] = []
+        self._lock = threading.Lock()
+        self._places = threading.BoundedSemaphore(CONNECTIONS)
+
+    def query(
+        self, sql: str, values: Any = (), *, seconds: float = QUERY_SECONDS
+    ) -> list[dict[str, Any]]:
+        """Rows as dicts. Raises ``psycopg2.Error``, a timeout as ``QueryCanceled``."""
+        with self._connection() as connection, connection.cursor() as cursor:
+            cursor.execute("SET LOCAL statement_timeout = %s", (int(seconds * 1000),))
+            cursor.execute(sql, values or None)
+            names = [column.name for column in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    @contextmanager
+    def _connection(self) -> Iterator[Any]:
+        with self._places:
+            connection = self._taken()
+            try:
+                yield connection
+                connection.rollback()  # nothing was changed; ends the SET LOCAL
+            except BaseException:
+                self._given_up(connection)
+                raise
+            with self._lock:
+                self._free.append(connection)
+
+    def _taken(self) -> Any:
+        import psycopg2
+
+        with self._lock:
+            if self._free:
+                return self._free.pop()
+        given: dict[str, Any] = {"application_name": "etl dashboard"}
+        given["connect_timeout"] = CONNECT_SECONDS
+        if self._dsn is not None:
+            connection = psycopg2.connect(self._dsn, **given)
+        else:
+            connection = psycopg2.connect(**given, **self._pipeline.target.database_settings())
+        connection.set_session(readonly=True)
+        return connection
+
+    def _given_up(self, connection: Any) -> None:
+        """A connection that failed, with all that wait: the server may have been away."""
+        with self._lock:
+            gone, self._free = [connection, *self._free], []
+        for one in gone:
+            one.close()
+
+    def close(self) -> None:
+        """Close all that are not in use."""
+        with self._lock:
+            gone, self._free = self._free, []
+        for connection in gone:
+            connection.close()
+
+
+class Pipeline:
+    """One deployed pipeline, as the pages ask for it."""
+
+    def __init__(self, target: Target, dsn: str | None = None) -> None:
+        """``dsn`` names another way to the database than the stack's parameters and secret."""
+        self._target: Target = HastyTarget(
+            target.stack, target.region, target.profile, target.state, target.local
+        )
+        for service in SERVICES:  # making clients is not safe in threads, using them is
+            self._target.client(service)
+        self._until = 0.0
+        self._lock = threading.Lock()
+        self.database = Database(self, dsn)
+
+    @property
+    def target(self) -> Target:
+        """The target, its outputs, parameters and contract never older than a few seconds."""
+        with self._lock:
+            if time.monotonic() > self._until:
+                # A copy has the same clients, and has read nothing yet.
+                self._target = replace(self._target)
+                self._until = time.monotonic() + DESCRIBED_SECONDS
+            return self._target
+
+    def forget(self) -> None:
+        """Look at the stack anew with the next question."""
+        self._until = 0.0
