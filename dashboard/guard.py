@@ -114,9 +114,7 @@ class Guard:
         )
 
     def _knows(self, given: str | None) -> bool:
-        return given is not None and hmac.compare_digest(
-            given.encode(), self.keys.access.encode()
-        )
+        return given is not None and hmac.compare_digest(given.encode(), self.keys.access.encode())
 
     def _cookie(self, headers: Headers) -> str | None:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from dashboard.live import Answer
 from dashboard.sources.ledger import Pace
@@ -64,7 +64,7 @@ def diagnose(facts: Facts) -> Health:
         *_of_alarms(facts.alarms.value or ()),
         *_of_queues(facts.queues.value),
         *_of_executions(facts.executions.value or ()),
-        *_of_the_account(facts.account.value),
+        *_of_the_account(facts),
         *_of_quality(facts),
     ]
     problems.sort(key=lambda problem: WORST.index(problem.level))
@@ -72,7 +72,8 @@ def diagnose(facts: Facts) -> Health:
         return _well(facts)
     worst = problems[0]
     others = len(problems) - 1
-    more = f" And {others} more {'thing' if others == 1 else 'things'} to look at." if others else ""
+    things = "1 more thing" if others == 1 else f"{others} more things"
+    more = f" And {things} to look at." if others else ""
     return Health(worst.level, worst.sentence + more, tuple(problems))
 
 
@@ -94,7 +95,7 @@ def _counted(number: int, noun: str) -> str:
 
 def _troubles(facts: Facts) -> list[Problem]:
     """What could not be asked, each once."""
-    answers: Sequence[Answer[object]] = (
+    answers: tuple[Answer[Any], ...] = (
         facts.executions, facts.queues, facts.pace, facts.held, facts.account,
     )  # fmt: skip
     found: dict[str, Trouble] = {}
@@ -151,19 +152,29 @@ def _of_executions(executions: Sequence[Execution]) -> list[Problem]:
     ]
 
 
-def _of_the_account(account: Reconciliation | None) -> list[Problem]:
+def _of_the_account(facts: Facts) -> list[Problem]:
     """Nothing while batches are under way: what is not counted yet is not missing."""
-    if account is None or account.under_way:
-        unfinished = account and not account.queued
-        gap = account.staged_batches - account.ledger.batches if account and unfinished else 0
-        if gap > 0:
-            told = f"{_counted(gap, 'staged batch')} {'has' if gap == 1 else 'have'} not ended yet."
-            told = told.replace("batchs", "batches")
-            return [Problem("warning", told, "etl replay --failed", ("/act/replay?failed=1", "Replay what failed"))]
+    account = facts.account.value
+    if account is None:
         return []
+    if account.under_way:
+        gap = account.staged_batches - account.ledger.batches
+        if gap <= 0 or account.queued or not _at_rest(facts):
+            return []
+        what = "staged batch has" if gap == 1 else "staged batches have"
+        link = ("/act/replay?failed=1", "Replay what failed")
+        return [Problem("warning", f"{gap:,} {what} no end yet.", "etl replay --failed", link)]
     dead = f"{account.dead} messages are in the dead-letter queue"  # told by the queue itself
     found = [sentence for sentence in account.problems() if sentence != dead]
     return [Problem("bad", f"The account is open: {s}.", "etl reconcile") for s in found]
+
+
+def _at_rest(facts: Facts) -> bool:
+    """Whether nothing has run since the account was counted."""
+    return all(
+        e.stopped is not None and e.stopped.timestamp() < facts.account.at
+        for e in facts.executions.value or ()
+    )
 
 
 def _of_quality(facts: Facts) -> list[Problem]:

@@ -101,7 +101,7 @@ class Jobs:
     def _carry_out(self, job: Job, steps: Callable[[], Iterable[Progress]]) -> None:
         try:
             job.see(steps())
-        except Exception as error:  # noqa: BLE001 - its page tells it
+        except Exception as error:
             job.trouble = trouble_of(error)
         job.ended = datetime.now(UTC)
         self._finished()

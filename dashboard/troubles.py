@@ -26,7 +26,7 @@ class Trouble:
     """What to do next; backticks mark what to type."""
 
 
-def trouble_of(error: Exception) -> Trouble:
+def trouble_of(error: Exception) -> Trouble:  # noqa: PLR0911 - one return for each kind
     """The trouble for an exception; what is not expected is logged with its traceback."""
     import psycopg2
     from botocore.exceptions import BotoCoreError, ClientError

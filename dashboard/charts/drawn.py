@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from dashboard.charts.scales import Scale, number_text, scale_of, time_ticks
 __all__ = ["Bar", "Bars", "Chart", "Line", "bars_chart", "line_chart", "spark"]
 
 WIDTH, HEIGHT = 1000.0, 100.0
+Point = tuple[datetime, float, float, float]
+"""A time, and the least, mean and greatest value there."""
 GAP = 2.5
 """Where no reading lies for so many steps, a line is not drawn on."""
 
@@ -92,7 +95,7 @@ def _value(value: float, percent: bool, step: float | None = None) -> str:
 
 def line_chart(
     title: str,
-    points: Sequence[tuple[datetime, float, float, float]],
+    points: Sequence[Point],
     start: datetime,
     end: datetime,
     *,
@@ -137,7 +140,7 @@ def line_chart(
     )
 
 
-def _runs(points: Sequence[tuple[datetime, float, float, float]], step: float) -> list[tuple[int, int]]:
+def _runs(points: Sequence[Point], step: float) -> list[tuple[int, int]]:
     """Where each unbroken run of points begins and ends."""
     breaks = [
         index
@@ -145,13 +148,13 @@ def _runs(points: Sequence[tuple[datetime, float, float, float]], step: float) -
         if (points[index][0] - points[index - 1][0]).total_seconds() > step * GAP
     ]
     edges = [0, *breaks, len(points)]
-    return list(zip(edges, edges[1:], strict=False))
+    return list(itertools.pairwise(edges))
 
 
 def _told(
     title: str,
     unit: str,
-    points: Sequence[tuple[datetime, float, float, float]],
+    points: Sequence[Point],
     percent: bool,
 ) -> str:
     least, most = min(p[1] for p in points), max(p[3] for p in points)
@@ -164,7 +167,7 @@ def _told(
 
 def _readable(
     places: Sequence[tuple[float, float, float, float]],
-    points: Sequence[tuple[datetime, float, float, float]],
+    points: Sequence[Point],
     unit: str,
     flat: bool,
     percent: bool,
@@ -209,12 +212,9 @@ def bars_chart(
             if value:
                 low, high = _y(scale, heights[index]), _y(scale, heights[index] + value)
                 heights[index] += value
-                bars.append(
-                    Bar(
-                        _n(index * slot + slot * 0.12), _n(high), _n(slot * 0.76),
-                        _n(max(low - high, 0.6)), stack.tone,
-                    )  # fmt: skip
-                )
+                x, width = index * slot + slot * 0.12, slot * 0.76
+                tall = max(low - high, 0.6)
+                bars.append(Bar(_n(x), _n(high), _n(width), _n(tall), stack.tone))
     y_ticks, x_ticks = _axes(scale, starts[0], end, percent=False)
     points = [
         [
@@ -238,7 +238,9 @@ def bars_chart(
     )
 
 
-def spark(values: Sequence[float], *, low: float | None = None, high: float | None = None) -> list[Bar]:
+def spark(
+    values: Sequence[float], *, low: float | None = None, high: float | None = None
+) -> list[Bar]:
     """Small bars for one line of a table, in a box of 100 x 24 units; none for no values."""
     if not values:
         return []

@@ -79,7 +79,7 @@ def time_ticks(start: datetime, end: datetime, most: int = 6) -> list[tuple[floa
     whole = max((end - start).total_seconds(), 1e-3)
     step = next((s for s in SECOND_STEPS if whole / s <= most), SECOND_STEPS[-1])
     first = math.ceil(start.timestamp() / step) * step
-    found = []
+    found: list[tuple[float, str]] = []
     at = float(first)
     while at <= end.timestamp() and len(found) <= most + 1:
         time = datetime.fromtimestamp(at, UTC)

@@ -107,5 +107,3 @@ def _reports(pipeline: Pipeline, batch_ids: list[str]) -> list[dict[str, Any] | 
     target = pipeline.target
     with ThreadPoolExecutor(READERS) as readers:
         return list(readers.map(lambda one: read_report(target, one), batch_ids))
-
-

@@ -15,8 +15,6 @@ __all__ = [
 ]  # fmt: skip
 
 MINUTES = 60
-LOADED_FIRST = "loads = 1 AND status = 'loaded'"
-"""Batches whose age says how long the pipeline took: no replay has touched them."""
 
 
 @dataclass(frozen=True)
@@ -123,8 +121,10 @@ def pace(pipeline: Pipeline) -> Pace:
         "WHERE loaded_at > now() - interval '1 hour' GROUP BY 1"
     )
     delay = pipeline.database.query(
-        "SELECT extract(epoch FROM percentile_cont(0.5) WITHIN GROUP (ORDER BY loaded_at - max_time)"
-        f") AS seconds FROM etl.ledger WHERE {LOADED_FIRST} AND max_time IS NOT NULL "  # noqa: S608
+        "SELECT extract(epoch FROM percentile_cont(0.5) "
+        "WITHIN GROUP (ORDER BY loaded_at - max_time)) AS seconds FROM etl.ledger "
+        # No replay has touched these: their age says how long the pipeline took.
+        "WHERE loads = 1 AND status = 'loaded' AND max_time IS NOT NULL "
         "AND loaded_at > now() - interval '1 hour'"
     )[0]["seconds"]
     found = {row["start"]: row for row in rows}
@@ -176,9 +176,7 @@ def reasons(pipeline: Pipeline, span: Span) -> list[Reason]:
         "WHERE loaded_at >= %s AND loaded_at < %s GROUP BY key ORDER BY 2 DESC, 1 LIMIT 200",
         _limits(span),
     )
-    return [
-        Reason(r["reason"], int(r["readings"]), int(r["batches"]), r["latest"]) for r in rows
-    ]
+    return [Reason(r["reason"], int(r["readings"]), int(r["batches"]), r["latest"]) for r in rows]
 
 
 def newest_rejecting(

@@ -14,7 +14,7 @@ from itertools import islice
 from dashboard.sources.ledger import newest_rejecting
 from dashboard.sources.pipeline import Pipeline
 from workflow.rejects import Reject, Wanted, read_rejects
-from workflow.spans import Span
+from workflow.spans import ALWAYS, Span
 
 __all__ = ["Sample", "Sought", "sample"]
 
@@ -33,7 +33,7 @@ class Sought:
     reason: str = ""
     device: str = ""
     batch: str = ""
-    span: Span = Span()
+    span: Span = ALWAYS
     most: int = 25
 
 
@@ -55,14 +55,12 @@ def sample(pipeline: Pipeline, sought: Sought) -> Sample:
     import psycopg2
 
     batches: tuple[str, ...]
-    span = Span()
+    span = ALWAYS
     if sought.batch:
         batches = (sought.batch,)
     else:
         try:
-            rows = newest_rejecting(
-                pipeline, sought.reason or None, sought.span, MOST_BATCHES + 1
-            )
+            rows = newest_rejecting(pipeline, sought.reason or None, sought.span, MOST_BATCHES + 1)
             batches = tuple(row.batch_id for row in rows)
         except psycopg2.Error:
             batches, span = (), _recent(sought.span)

@@ -10,6 +10,7 @@ import typer
 from workflow.cli import (
     contract,
     cost,
+    dashboard,
     data,
     demo,
     diagram,
@@ -56,8 +57,8 @@ def choose_target(
 
 
 for module in (
-    stack, publish, executions, diagram, sweep, data, rejects, quarantine, replay, dlq, contract,
-    cost, demo,
+    stack, publish, executions, dashboard, diagram, sweep, data, rejects, quarantine, replay, dlq,
+    contract, cost, demo,
 ):  # fmt: skip
     module.register(app)
 
