@@ -80,9 +80,12 @@ def diagnose(facts: Facts) -> Health:
 def _well(facts: Facts) -> Health:
     waiting = facts.queues.value.waiting if facts.queues.value else 0
     running = sum(e.status == "RUNNING" for e in facts.executions.value or ())
-    if waiting or running:
-        told = f"{waiting:,} messages wait, " if waiting else ""
-        return Health("busy", f"All is well: {told}{_counted(running, 'execution')} at work.")
+    busy = [
+        *([f"{_counted(waiting, 'message')} in the queue"] if waiting else []),
+        *([f"{_counted(running, 'execution')} at work"] if running else []),
+    ]
+    if busy:
+        return Health("busy", f"All is well: {', '.join(busy)}.")
     account = facts.account.value
     if account is not None and account.ledger.read == 0:
         return Health("good", "All is well, and nothing has arrived yet.")

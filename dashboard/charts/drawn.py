@@ -238,17 +238,18 @@ def bars_chart(
     )
 
 
-def spark(
-    values: Sequence[float], *, low: float | None = None, high: float | None = None
-) -> list[Bar]:
-    """Small bars for one line of a table, in a box of 100 x 24 units; none for no values."""
-    if not values:
-        return []
-    base = 0.0 if low is None else low
-    top = max(high if high is not None else max(values), base + 1e-9)
-    slot = 100 / len(values)
+def spark(values: Sequence[float], *, high: float | None = None, slots: int = 0) -> list[Bar]:
+    """Small bars for one line of a table, in a box of 100 x 24 units; none for no values.
+
+    ``high`` is the value of a full bar, else the greatest; fewer values than ``slots`` stand at the
+    right end.
+    """
+    number = max(slots, len(values))
+    top = max(high if high is not None else max(values, default=0.0), 1e-9)
+    slot = 100 / max(number, 1)
+    first = number - len(values)
     return [
-        Bar(_n(i * slot), _n(24 - h), _n(slot * 0.72), _n(h), "a")
+        Bar(_n((first + i) * slot), _n(24 - h), _n(slot * 0.72), _n(h), "a")
         for i, value in enumerate(values)
-        if (h := max((value - base) / (top - base), 0) * 24) > 0 or value > base
+        if value > 0 and (h := max(min(value / top, 1.0) * 24, 1.0))
     ]

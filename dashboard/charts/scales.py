@@ -12,7 +12,8 @@ SECOND_STEPS = (
     1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 2 * 3600, 3 * 3600, 6 * 3600,
     12 * 3600, 86400, 2 * 86400, 7 * 86400, 14 * 86400, 30 * 86400, 91 * 86400, 365 * 86400,
 )  # fmt: skip
-_PREFIXES = ((1e9, "G"), (1e6, "M"), (1e4, "k"))
+_PREFIXES = ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k"))
+"""From which value on, what it is divided by, and the letter."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,8 @@ def number_text(value: float, step: float | None = None) -> str:
     """A number for a person: ``12.5``, ``3,400``, ``1.2 M``; digits as the step needs them."""
     if value == 0:
         return "0"
-    for size, prefix in _PREFIXES:
-        if abs(value) >= size:
+    for least, size, prefix in _PREFIXES:
+        if abs(value) >= least:
             shown = f"{value / size:,.2f}".rstrip("0").rstrip(".")
             return f"{shown} {prefix}"
     if step is None:

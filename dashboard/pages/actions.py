@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Literal, get_args
 from urllib.parse import parse_qsl
 
+import psycopg2
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
@@ -18,6 +19,7 @@ from starlette.routing import BaseRoute, Route
 
 from dashboard.jobs import Job, TooManyJobsError
 from dashboard.room import Room
+from dashboard.sources.ledger import batches_of
 from dashboard.sources.pipeline import Pipeline
 from dashboard.troubles import Trouble, trouble_of
 from workflow.executions import start
@@ -53,6 +55,8 @@ class Plan:
     contract: str
     digest: str
     concurrency: int
+    loaded_by_it: int
+    """Batches that the deployed contract has loaded already: nothing of them changes."""
     cut: bool
     """Whether there are more than one click does."""
 
@@ -82,8 +86,18 @@ def plan(pipeline: Pipeline, deed: Deed, choice: Choice) -> Plan:
         target.outputs["ContractName"],
         target.outputs["ContractDigest"][:12],
         concurrency_of(target, None),
+        _loaded_by(pipeline, fitting, target.outputs["ContractDigest"]),
         len(found) > MOST_BATCHES,
     )
+
+
+def _loaded_by(pipeline: Pipeline, batches: list[Batch], digest: str) -> int:
+    """Of these batches, how many the ledger says that contract has loaded; 0 without a ledger."""
+    try:
+        rows = batches_of(pipeline, [batch.raw.batch_id for batch in batches])
+    except psycopg2.Error:
+        return 0
+    return sum(row.status == "loaded" and row.contract_digest == digest for row in rows.values())
 
 
 def routes(room: Room) -> list[BaseRoute]:

@@ -173,13 +173,14 @@ def _range(asked: str, spans: tuple[datetime, datetime] | None) -> tuple[str, da
 def _chart(one: fleet.Series, start: datetime, end: datetime) -> Chart:
     column = one.column
     percent = column.type == "boolean"
+    points = [(t, m, m, m) for t, _, m, _ in one.points] if percent else one.points
     gaps = sorted(
         (b[0] - a[0]).total_seconds() for a, b in zip(one.points, one.points[1:], strict=False)
     )
     usual = gaps[len(gaps) // 2] if gaps else 0.0  # the median: gaps are longer than it
     step = max(usual, (end - start).total_seconds() / POINTS)
     return line_chart(
-        column.name, one.points, start, end, unit=column.unit or "", step=step,
+        column.name, points, start, end, unit=column.unit or "", step=step,
         percent=percent, zero=percent, description=column.description,
         tone="b" if percent else "a",
     )  # fmt: skip

@@ -44,7 +44,10 @@ def routes(room: Room) -> list[BaseRoute]:
             trend=trend,
             charts=_charts(periods, step) if periods else [],
             complete=complete,
-            sparks={one.column: spark(one.shares, low=0, high=1) for one in complete.value or ()},
+            sparks={
+                one.column: spark(one.shares, high=1, slots=holding.NEWEST_BATCHES)
+                for one in complete.value or ()
+            },
             columns={c.name: c for c in _columns(room)},
         )
 

@@ -28,14 +28,16 @@ function show(plot, index) {
   index = Math.max(0, Math.min(points.length - 1, index));
   plot.reading = index;
   const [place, time, ...values] = points[index];
-  own(plot, "cross").style.left = place * 100 + "%";
+  const shapes = plot.querySelector(".shapes").getBoundingClientRect();
+  const x = shapes.left - plot.getBoundingClientRect().left + place * shapes.width;
+  own(plot, "cross").style.left = x + "px";
   const tip = own(plot, "tip");
   tip.textContent = "";
   const strong = document.createElement("b");
   strong.textContent = values.join(" · ");
   tip.append(strong, " ", time);
   const room = plot.clientWidth - tip.offsetWidth;
-  tip.style.left = Math.max(0, Math.min(room, place * plot.clientWidth - tip.offsetWidth / 2)) + "px";
+  tip.style.left = Math.max(0, Math.min(room, x - tip.offsetWidth / 2)) + "px";
 }
 
 function hide(plot) {
@@ -45,7 +47,7 @@ function hide(plot) {
 document.addEventListener("pointermove", (event) => {
   const plot = event.target.closest?.(".plot");
   if (!plot) return;
-  const box = plot.getBoundingClientRect();
+  const box = plot.querySelector(".shapes").getBoundingClientRect();
   show(plot, nearest(JSON.parse(plot.dataset.points), (event.clientX - box.left) / box.width));
 });
 document.addEventListener("pointerout", (event) => {
