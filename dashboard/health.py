@@ -87,7 +87,9 @@ def _well(facts: Facts) -> Health:
     if busy:
         return Health("busy", f"All is well: {', '.join(busy)}.")
     account = facts.account.value
-    if account is not None and account.ledger.read == 0:
+    if account is None:
+        return Health("good", "Nothing is wrong so far; the account is being counted.")
+    if account.ledger.read == 0:
         return Health("good", "All is well, and nothing has arrived yet.")
     return Health("good", "All is well: every reading is accounted for.")
 
