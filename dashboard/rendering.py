@@ -6,7 +6,7 @@ import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -20,6 +20,8 @@ __all__ = ["Pages", "ago", "hexdump", "moment_text"]
 
 FOLDER = Path(__file__).parent
 HEX_BYTES = 512
+AHEAD_SECONDS = 30
+"""So far ahead a device's clock may be without a word."""
 
 
 def ago(time: datetime | None) -> str:
@@ -28,7 +30,7 @@ def ago(time: datetime | None) -> str:
         return "never"
     seconds = (datetime.now(UTC) - time).total_seconds()
     said = _rough(abs(seconds))
-    if seconds < -2:
+    if seconds < -AHEAD_SECONDS:
         return f"in {said}"
     return "just now" if seconds < 3 else f"{said} ago"
 
@@ -107,7 +109,14 @@ def _plural(number: int, noun: str) -> str:
 def _query(**given: Any) -> str:
     """A query string of what is set, ready behind an address."""
     left = {name: value for name, value in given.items() if value not in (None, "", False)}
-    return f"?{urlencode(left, doseq=True)}" if left else ""
+    # A device may have sent half of a surrogate pair; an address holds it all the same.
+    told = urlencode(left, doseq=True, errors="surrogatepass")
+    return f"?{told}" if told else ""
+
+
+def _in_a_path(text: str) -> str:
+    """Text as one part of an address."""
+    return quote(text, safe="", errors="surrogatepass")
 
 
 def environment() -> Environment:
@@ -123,6 +132,7 @@ def environment() -> Environment:
     made.filters.update(
         harmless=harmless, number=_number, percent=_percent, time=_time, typed=_typed,
         duration=duration, moment=moment_text, hexdump=hexdump, plural=_plural,
+        urlencode=_in_a_path,
     )  # fmt: skip
     made.globals.update(query=_query)
     return made
@@ -140,10 +150,9 @@ class Pages:
         self, request: Request, template: str, *, status: int = 200, **context: Any
     ) -> Response:
         """The page; nothing but "not modified" where the browser has it as it is."""
-        body = self._environment.get_template(template).render(
-            path=request.url.path, arguments=request.query_params, **context
-        )
-        tag = f'"{hashlib.sha256(body.encode()).hexdigest()[:24]}"'
+        text = self._environment.get_template(template).render(path=request.url.path, **context)
+        body = text.encode("utf-8", "backslashreplace")
+        tag = f'"{hashlib.sha256(body).hexdigest()[:24]}"'
         if request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers={"ETag": tag})
         return HTMLResponse(body, status, headers={"ETag": tag})

@@ -64,15 +64,12 @@ def number_text(value: float, step: float | None = None) -> str:
         if abs(value) >= least:
             shown = f"{value / size:,.2f}".rstrip("0").rstrip(".")
             return f"{shown} {prefix}"
-    if step is None:
-        step = abs(value) / 100
+    if step is None:  # three digits
+        step = 10.0 ** (math.floor(math.log10(abs(value))) - 2)
     digits = max(0, -math.floor(math.log10(step) + 1e-9)) if step < 1 else 0
     if digits > 6:
         return f"{value:.3g}"
-    text = f"{value:,.{digits}f}"
-    if step >= 1 and step != round(step):
-        text = f"{value:,.1f}"
-    return text
+    return f"{value:,.{1 if step > 1 and step % 1 else digits}f}"
 
 
 def time_ticks(start: datetime, end: datetime, most: int = 6) -> list[tuple[float, str]]:
