@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from dashboard.live import Answer
 from dashboard.sources.ledger import Pace
+from dashboard.sources.runs import FAILED_STATES
 from dashboard.sources.watch import Alarm, Queues
 from dashboard.troubles import Trouble
 from workflow.executions import Execution
@@ -19,7 +20,6 @@ Level = Literal["good", "busy", "warning", "bad"]
 WORST = ("bad", "warning", "busy", "good")
 RECENT_READINGS = 20
 """Of fewer a share says little."""
-FAILED_STATES = ("FAILED", "TIMED_OUT", "ABORTED")
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,8 @@ class Facts:
     pace: Answer[Pace]
     held: Answer[int]
     account: Answer[Reconciliation]
+    unsettled: Answer[dict[str, int]] = field(default_factory=Answer)
+    """Batches of failed executions that nothing has settled since, by execution."""
     warn_reject_share: float = 0.05
     """Of the contract's checks."""
 
@@ -63,7 +65,7 @@ def diagnose(facts: Facts) -> Health:
         *_troubles(facts),
         *_of_alarms(facts.alarms.value or ()),
         *_of_queues(facts.queues.value),
-        *_of_executions(facts.executions.value or ()),
+        *_of_executions(facts.executions.value or (), facts.unsettled.value or {}),
         *_of_the_account(facts),
         *_of_quality(facts),
     ]
@@ -141,20 +143,22 @@ def _of_queues(queues: Queues | None) -> list[Problem]:
     return found
 
 
-def _of_executions(executions: Sequence[Execution]) -> list[Problem]:
-    """The newest that ended, where it failed; older ones have been followed by better."""
+def _of_executions(executions: Sequence[Execution], unsettled: dict[str, int]) -> list[Problem]:
+    """Failures that leave batches without an end; and the newest, where it failed without any."""
+    found = []
+    for name, number in unsettled.items():
+        verb = "is" if number == 1 else "are"
+        told = f"Execution {name} failed, and {number:,} of its batches {verb} not settled yet."
+        command = f"etl replay --failed --execution {name}"
+        found.append(Problem("bad", told, command, (f"/executions/{name}", "See what failed")))
     ended = [execution for execution in executions if execution.status != "RUNNING"]
-    if not ended or ended[0].status not in FAILED_STATES:
-        return []
-    last = ended[0]
-    return [
-        Problem(
-            "bad",
-            f"The last execution {last.status.lower().replace('_', ' ')}: {last.name}.",
-            f"etl replay --execution {last.name}",
-            (f"/executions/{last.name}", "See what failed"),
-        )
-    ]
+    if ended and ended[0].status in FAILED_STATES and ended[0].name not in unsettled:
+        last = ended[0]
+        how = last.status.lower().replace("_", " ")
+        told = f"The last execution {how}: {last.name}."
+        command = f"etl replay --execution {last.name}"
+        found.append(Problem("bad", told, command, (f"/executions/{last.name}", "See why")))
+    return found
 
 
 def _of_the_account(facts: Facts) -> list[Problem]:

@@ -67,6 +67,7 @@ class Room:
         share = checks.value.warn_reject_share if checks.value else 0.05
         return Facts(
             executions=self.ask("executions", runs.newest),
+            unsettled=self.ask("unsettled", runs.unsettled, SELDOM),
             queues=self.ask("queues", watch.queues),
             alarms=self.ask("alarms", watch.alarms, SELDOM),
             pace=self.ask("pace", ledger.pace),

@@ -30,6 +30,7 @@ def listen(port: int | None) -> socket.socket:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             found.bind((HOST, number))
+            found.listen()  # only now is it ours: two may be bound
         except OSError:
             found.close()
             continue

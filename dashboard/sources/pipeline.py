@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -68,31 +66,47 @@ class Database:
         self, sql: str, values: Any = (), *, seconds: float = QUERY_SECONDS
     ) -> list[dict[str, Any]]:
         """Rows as dicts. Raises ``psycopg2.Error``, a timeout as ``QueryCanceled``."""
-        with self._connection() as connection, connection.cursor() as cursor:
-            cursor.execute("SET LOCAL statement_timeout = %s", (int(seconds * 1000),))
-            cursor.execute(sql, values or None)
-            names = [column.name for column in cursor.description]
-            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
-    @contextmanager
-    def _connection(self) -> Iterator[Any]:
-        with self._places:
-            connection = self._taken()
-            try:
-                yield connection
-                connection.rollback()  # nothing was changed; ends the SET LOCAL
-            except BaseException:
-                self._given_up(connection)
-                raise
-            with self._lock:
-                self._free.append(connection)
-
-    def _taken(self) -> Any:
         import psycopg2
 
+        with self._places:
+            connection, kept = self._taken()
+            try:
+                rows = self._asked(connection, sql, values, seconds)
+            except (psycopg2.OperationalError, psycopg2.InterfaceError):
+                # One that lay idle may have been cut meanwhile; a new one tells whether it is away.
+                if not kept or not connection.closed:
+                    raise
+                connection, _ = self._taken()
+                rows = self._asked(connection, sql, values, seconds)
+            with self._lock:
+                self._free.append(connection)
+            return rows
+
+    def _asked(
+        self, connection: Any, sql: str, values: Any, seconds: float
+    ) -> list[dict[str, Any]]:
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SET LOCAL statement_timeout = %s", (int(seconds * 1000),))
+                cursor.execute(sql, values or None)
+                names = [column.name for column in cursor.description]
+                rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+            connection.rollback()  # nothing was changed; ends the SET LOCAL
+            return rows
+        except BaseException:
+            self._given_up(connection)
+            raise
+
+    def _taken(self) -> tuple[Any, bool]:
+        """A connection, and whether it was used before."""
         with self._lock:
             if self._free:
-                return self._free.pop()
+                return self._free.pop(), True
+        return self._connected(), False
+
+    def _connected(self) -> Any:
+        import psycopg2
+
         given: dict[str, Any] = {"application_name": "etl dashboard"}
         given["connect_timeout"] = CONNECT_SECONDS
         if self._dsn is not None:
@@ -103,9 +117,11 @@ class Database:
         return connection
 
     def _given_up(self, connection: Any) -> None:
-        """A connection that failed, with all that wait: the server may have been away."""
+        """Close one that failed; where the server cut it, those that lie idle are cut, too."""
+        gone = [connection]
         with self._lock:
-            gone, self._free = [connection, *self._free], []
+            if connection.closed:
+                gone, self._free = [connection, *self._free], []
         for one in gone:
             one.close()
 

@@ -19,11 +19,17 @@ from workflow.staged import Batch, manifest_of
 from workflow.staged import batches_of as staged_of
 from workflow.target import Target
 
-__all__ = ["RunBatch", "RunDetail", "Seen", "detail", "newest", "picture", "timeline", "totals_of"]
+__all__ = [
+    "FAILED_STATES", "RunBatch", "RunDetail", "Seen", "detail", "newest", "picture", "timeline",
+    "totals_of", "unsettled",
+]  # fmt: skip
 
 MOST_BATCHES = 200
 """Of one execution, as many as are listed."""
 READERS = 8
+MOST_FAILED = 5
+"""Failed executions that are looked into for batches nobody has settled."""
+FAILED_STATES = ("FAILED", "TIMED_OUT", "ABORTED")
 
 
 @dataclass(frozen=True)
@@ -160,6 +166,30 @@ def _failure(target: Target, raw: str, execution: str) -> dict[str, Any]:
         return dict(json.loads(body))
     except (s3.exceptions.NoSuchKey, ValueError):
         return {}
+
+
+def unsettled(pipeline: Pipeline) -> dict[str, int]:
+    """Of the newest executions that failed: how many of their batches nothing has settled since."""
+    target = pipeline.target
+    found = {}
+    for name in _failed(target):
+        keys = [item.key for item in manifest_of(target, name)[:MOST_BATCHES]]
+        if left := sum(not batch.settled for batch in staged_of(target, keys)):
+            found[name] = left
+    return found
+
+
+def _failed(target: Target) -> list[str]:
+    """Names of the newest executions that did not end well, however long ago."""
+    ended: list[dict[str, Any]] = []
+    for status in FAILED_STATES:
+        ended += target.client("stepfunctions").list_executions(
+            stateMachineArn=target.outputs["StateMachineArn"],
+            statusFilter=status,
+            maxResults=MOST_FAILED,
+        )["executions"]
+    ended.sort(key=lambda e: e["startDate"], reverse=True)
+    return [str(e["name"]) for e in ended[:MOST_FAILED]]
 
 
 def picture(pipeline: Pipeline, name: str) -> Seen:

@@ -80,6 +80,11 @@ def test_work_under_way_is_no_problem() -> None:
             "The last execution failed: bad-1",
             "etl replay --execution bad-1",
         ),
+        (
+            {"unsettled": answer({"bad-2": 3})},
+            "Execution bad-2 failed, and 3 of its batches are not settled",
+            "etl replay --failed --execution bad-2",
+        ),
         ({"held": answer(1)}, "1 batch is held in quarantine", "etl quarantine list"),
         ({"pace": answer(pace(100, 20))}, "20.0% of the last hour's", "etl rejects list"),
         ({"account": answer(account(rows=97))}, "97 rows in the table", "etl reconcile"),

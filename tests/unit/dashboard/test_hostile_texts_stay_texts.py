@@ -19,7 +19,7 @@ MARK = "zqx"
 pieces = st.sampled_from(
     [
         f"<{MARK}>", f"</code></pre><{MARK} {MARK}=1>", f'" {MARK}="1', f"' {MARK}='1", "<script>",
-        "<!--", "-->", "]]>", "{{7*7}}", "{% raw %}", "&lt;", "\x00", "\x1b[2J", "\u202e", "\ud800",
+        "<!--", "-->", "]]>", "{{7919*7919}}", "{% raw %}", "&lt;", "\x00", "\x1b[2J", "\u202e", "\ud800",
         "\u2028", "</title>", "javascript:alert(1)", "%22", "\\", "`",
     ]
 )  # fmt: skip
@@ -85,7 +85,7 @@ def test_a_reject_makes_no_element_of_its_own(text: str) -> None:
     assert found.tags == PLAIN.tags
     assert "\u202e" not in found.shown
     assert "\x1b" not in found.shown
-    assert "49" not in page or "49" in text, "nothing in it was taken for a template"
+    assert "62710561" not in page, "nothing in it was taken for a template"
 
 
 @given(st.binary(max_size=2000))
