@@ -72,7 +72,7 @@ def number_text(value: float, step: float | None = None) -> str:
     return f"{value:,.{1 if step > 1 and step % 1 else digits}f}"
 
 
-def time_ticks(start: datetime, end: datetime, most: int = 6) -> list[tuple[float, str]]:
+def time_ticks(start: datetime, end: datetime, most: int = 5) -> list[tuple[float, str]]:
     """Round times between two, each with its place (0..1) and its text, in UTC."""
     whole = max((end - start).total_seconds(), 1e-3)
     step = next((s for s in SECOND_STEPS if whole / s <= most), SECOND_STEPS[-1])

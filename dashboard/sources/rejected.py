@@ -7,9 +7,9 @@ such rejects. Where the database is away, those of the last days are listed in S
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 
 from dashboard.sources.ledger import newest_rejecting
 from dashboard.sources.pipeline import Pipeline
@@ -19,8 +19,8 @@ from workflow.spans import ALWAYS, Span
 __all__ = ["Sample", "Sought", "sample"]
 
 MOST_BATCHES = 40
-MOST_LINES = 200_000
-"""Looked at in search of a device that has few rejects."""
+MOST_BATCHES_OF_A_DEVICE = 1000
+"""The ledger does not say which devices a batch has rejects of, so more are looked through."""
 PATIENCE_SECONDS = 5.0
 OF_ONE_BATCH = 10
 """So that one bad batch does not hide the others."""
@@ -50,56 +50,63 @@ class Sample:
     """Sentences about objects that can't be read."""
 
 
+class _OutOfTime(Exception):  # noqa: N818 - no error: what was found by then is shown
+    """Raised to stop reading."""
+
+
 def sample(pipeline: Pipeline, sought: Sought) -> Sample:
     """The newest rejects that are sought."""
     import psycopg2
 
-    batches: tuple[str, ...]
+    limit = MOST_BATCHES_OF_A_DEVICE if sought.device else MOST_BATCHES
+    batches: tuple[str, ...] = (sought.batch,) if sought.batch else ()
     span = ALWAYS
-    if sought.batch:
-        batches = (sought.batch,)
-    else:
+    if not sought.batch:
         try:
-            rows = newest_rejecting(pipeline, sought.reason or None, sought.span, MOST_BATCHES + 1)
+            rows = newest_rejecting(pipeline, sought.reason or None, sought.span, limit + 1)
             batches = tuple(row.batch_id for row in rows)
         except psycopg2.Error:
-            batches, span = (), _recent(sought.span)
+            span = _recent(sought.span)
     if not batches and span.is_open:
         return Sample([], 0, whole=True, broken=[])
-    looked = batches[:MOST_BATCHES]
     wanted = Wanted(
         (sought.reason,) if sought.reason else (),
         (sought.device,) if sought.device else (),
-        looked,
+        batches[:limit],
         span,
     )
-    return _read(pipeline, wanted, sought.most, all_batches=len(batches) <= MOST_BATCHES)
+    return _read(pipeline, wanted, sought.most, all_batches=len(batches) <= limit)
 
 
 def _read(pipeline: Pipeline, wanted: Wanted, most: int, *, all_batches: bool) -> Sample:
     broken: list[str] = []
     objects = 0
+    until = time.monotonic() + PATIENCE_SECONDS
 
     def reached(number: int) -> None:
         nonlocal objects
         objects = number
+        if time.monotonic() > until:
+            raise _OutOfTime
 
     each = most if len(wanted.batches) == 1 else OF_ONE_BATCH
     found: list[Reject] = []
-    of_batch: dict[str, int] = {}
-    until = time.monotonic() + PATIENCE_SECONDS
+    of_batch: Counter[str] = Counter()
+    whole = all_batches
     lines = read_rejects(pipeline.target, wanted, broken=broken.append, progress=reached)
-    ended = True
-    for reject in islice(lines, MOST_LINES):
-        taken = of_batch.get(reject.batch_id, 0)
-        of_batch[reject.batch_id] = taken + 1
-        if taken < each:
-            found.append(reject)
-        if len(found) >= most or time.monotonic() > until:
-            ended = False
-            break
-    lines.close()  # type: ignore[attr-defined]  # a generator: its threads end now
-    whole = ended and all_batches and all(n <= each for n in of_batch.values())
+    try:
+        for reject in lines:
+            of_batch[reject.batch_id] += 1
+            if of_batch[reject.batch_id] <= each:
+                found.append(reject)
+            if len(found) >= most or time.monotonic() > until:
+                whole = False
+                break
+    except _OutOfTime:
+        whole = False
+    finally:
+        lines.close()  # type: ignore[attr-defined]  # a generator: its threads end now
+    whole = whole and all(number <= each for number in of_batch.values())
     return Sample(found, max(objects, len(of_batch)), whole, broken)
 
 

@@ -7,7 +7,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +163,33 @@ def test_the_way_from_a_reject_to_its_row(
     told = page.locator(".plot").nth(1).get_attribute("aria-label")
     assert "temperature_c" in told
     assert "120" in told
+
+
+def test_a_batch_that_is_held_back_is_released(
+    room: ControlRoom, pipeline: Target, browser: Browser
+) -> None:
+    now = datetime.now(UTC)
+    readings = [
+        {"ts": (now - timedelta(seconds=n)).isoformat(), "temperature_c": 9.5 if n == 30 else 900}
+        for n in range(31)
+    ]
+    message = {"device_id": "oven-1", "readings": readings}
+    send_as_the_rule_does(pipeline, json.dumps(message).encode(), "oven-1")
+    page = room.open(browser)
+    page.click("text=Drain the queue now")
+    wait_for_text(page, "main .lead", "succeeded", 90)
+    page.goto(room.base)
+    wait_for_text(page, ".health", "1 batch is held in quarantine")
+    page.click("text=Look and decide")
+    assert "96.8% of 31 readings were rejected" in page.inner_text("main")
+    page.click("text=Release…")
+    assert "whatever the checks say" in page.inner_text("main")
+    page.click("text=Release them")
+    wait_for_text(page, "main .lead", "succeeded", 90)
+    page.click("nav >> text=Quarantine")
+    assert "Nothing is held back" in page.inner_text("main")
+    page.goto(room.base + "/device?id=oven-1")
+    assert "9.5" in page.locator(".plot").first.get_attribute("aria-label")
 
 
 def test_what_a_hostile_device_sent_is_text_and_nothing_else(
