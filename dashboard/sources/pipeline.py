@@ -53,6 +53,14 @@ class HastyTarget(Target):
         return self._clients[service]
 
 
+def _hasty(target: Target) -> Target:
+    """The target with clients of its own, all made: that is not safe in threads, using them is."""
+    made = HastyTarget(target.stack, target.region, target.profile, target.state, target.local)
+    for service in SERVICES:
+        made.client(service)
+    return made
+
+
 class Database:
     """Questions to PostgreSQL: read-only, each with a time limit, few at once."""
 
@@ -138,11 +146,7 @@ class Pipeline:
 
     def __init__(self, target: Target, dsn: str | None = None) -> None:
         """``dsn`` names another way to the database than the stack's parameters and secret."""
-        self._target: Target = HastyTarget(
-            target.stack, target.region, target.profile, target.state, target.local
-        )
-        for service in SERVICES:  # making clients is not safe in threads, using them is
-            self._target.client(service)
+        self._target = _hasty(target)
         self._until = 0.0
         self._lock = threading.Lock()
         self.database = Database(self, dsn)
@@ -152,10 +156,23 @@ class Pipeline:
         """The target, its outputs, parameters and contract never older than a few seconds."""
         with self._lock:
             if time.monotonic() > self._until:
-                # A copy has the same clients, and has read nothing yet.
-                self._target = replace(self._target)
+                self._target = self._now()
                 self._until = time.monotonic() + DESCRIBED_SECONDS
             return self._target
+
+    def _now(self) -> Target:
+        """The same stack, of which nothing has been read yet.
+
+        On this machine it may have been started anew since, and then listens on other ports.
+        """
+        if self._target.local is not None:
+            from local.stack import read
+
+            found = read(self._target.state)
+            if found is not None and found != self._target.local:
+                self.database.close()
+                return _hasty(replace(self._target, local=found))
+        return replace(self._target)  # with the same clients
 
     def forget(self) -> None:
         """Look at the stack anew with the next question."""

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from dashboard.app import application
 from dashboard.room import Room
 from dashboard.serving import PortTakenError, address, listen
+from dashboard.sources.pipeline import Pipeline
 from local.postgres import Database
 from local.stack import LocalStack
 from workflow.cli.main import app
@@ -114,3 +115,19 @@ def test_a_stack_elsewhere_is_not_taken_for_this_machine(gone: Target) -> None:
     room = Room(aws)
     assert room.pages._environment.globals["place"] == "AWS us-east-1"
     room.close()
+
+
+def test_a_stack_that_was_started_anew_is_found_on_its_new_ports(
+    gone: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert gone.local is not None
+    anew = replace(gone.local, endpoint_url="http://127.0.0.1:10")
+    monkeypatch.setattr("local.stack.read", lambda _: gone.local)
+    pipeline = Pipeline(gone)
+    before = pipeline.target.client("s3")
+    pipeline.forget()
+    assert pipeline.target.client("s3") is before, "clients are kept as long as they are right"
+    monkeypatch.setattr("local.stack.read", lambda _: anew)
+    assert pipeline.target.client("s3") is before, "not asked with every question"
+    pipeline.forget()
+    assert pipeline.target.client("s3").meta.endpoint_url == "http://127.0.0.1:10"
