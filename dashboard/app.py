@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
 from dashboard.guard import Guard
-from dashboard.pages import actions, executions, fleet, overview, quality, rejects
+from dashboard.pages import actions, executions, fleet, letters, overview, quality, rejects
 from dashboard.rendering import FOLDER
 from dashboard.room import Room
 from dashboard.troubles import Trouble
@@ -23,7 +23,7 @@ from dashboard.troubles import Trouble
 __all__ = ["application"]
 
 log = logging.getLogger(__name__)
-CONCERNS = (overview, executions, rejects, quality, fleet, actions)
+CONCERNS = (overview, executions, rejects, letters, quality, fleet, actions)
 
 
 def application(room: Room, port: int) -> Starlette:

@@ -18,6 +18,7 @@ __all__ = ["Facts", "Health", "Level", "Problem", "diagnose"]
 
 Level = Literal["good", "busy", "warning", "bad"]
 WORST = ("bad", "warning", "busy", "good")
+LETTERS = ("/letters", "Look and move back")
 RECENT_READINGS = 20
 """Of fewer a share says little."""
 
@@ -136,10 +137,10 @@ def _of_queues(queues: Queues | None) -> list[Problem]:
     if queues.dead:
         verb = "is" if queues.dead == 1 else "are"
         told = f"{_counted(queues.dead, 'message')} {verb} in the dead-letter queue."
-        found.append(Problem("bad", told, "etl dlq redrive"))
+        found.append(Problem("bad", told, "etl dlq redrive", LETTERS))
     if queues.rule_errors:
         told = f"The topic rule could not deliver {_counted(queues.rule_errors, 'message')}."
-        found.append(Problem("bad", told, "etl dlq list --look 5"))
+        found.append(Problem("bad", told, "etl dlq redrive --queue rule-errors", LETTERS))
     return found
 
 

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 
 from dashboard.troubles import Trouble, trouble_of
 from workflow.executions import Execution
+from workflow.redrive import Moving
 from workflow.reruns import Progress
 
 __all__ = ["Job", "Jobs", "TooManyJobsError"]
@@ -29,12 +30,13 @@ class TooManyJobsError(Exception):
 
 @dataclass
 class Job:
-    """Batches on their way through the workflow once more."""
+    """Batches on their way through the workflow once more, or messages on their way back."""
 
     number: int
     title: str
     total: int
-    """Batches."""
+    """How many of ``noun`` there are."""
+    noun: str = "batch"
     reason: str = ""
     """What the rejects were rejected for that it is to repair, where that began it."""
     begun: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -43,6 +45,8 @@ class Job:
     failed: int = 0
     executions: list[Execution] = field(default_factory=list)
     """Each as it was last seen."""
+    said: str = ""
+    """What is to be said of its end."""
     trouble: Trouble | None = None
 
     @property
@@ -71,6 +75,18 @@ class Job:
             if step.ended:
                 before += step.done
 
+    def see_moving(self, steps: Iterable[Moving]) -> None:
+        """Follow messages on their way back to the queue, to the end."""
+        last = Moving(0, self.total, "RUNNING")
+        for last in steps:
+            self.done, self.total = last.moved, max(self.total, last.to_move)
+        self.said = f"{last.moved:,} moved to the telemetry queue."
+        if last.left:
+            self.said += f" {last.left:,} are not as IoT writes them, and stay."
+        if last.status != "COMPLETED":
+            why = last.failure or "somebody stopped it"
+            self.trouble = Trouble("aws", f"The move ended as {last.status}", why)
+
 
 class Jobs:
     """Those of this run of the control room."""
@@ -83,7 +99,13 @@ class Jobs:
         self._finished = finished
 
     def begin(
-        self, title: str, total: int, steps: Callable[[], Iterable[Progress]], reason: str = ""
+        self,
+        title: str,
+        total: int,
+        work: Callable[[Job], None],
+        *,
+        noun: str = "batch",
+        reason: str = "",
     ) -> Job:
         """Begin work and return at once. Raises :class:`TooManyJobsError`."""
         with self._lock:
@@ -91,16 +113,16 @@ class Jobs:
                 raise TooManyJobsError(
                     f"{MOST_RUNNING} of these are under way: wait until one has ended."
                 )
-            job = Job(next(self._numbers), title, total, reason)
+            job = Job(next(self._numbers), title, total, noun, reason)
             self._jobs[job.number] = job
             while len(self._jobs) > MOST_REMEMBERED:
                 self._jobs.popitem(last=False)
-        threading.Thread(target=self._carry_out, args=(job, steps), daemon=True).start()
+        threading.Thread(target=self._carry_out, args=(job, work), daemon=True).start()
         return job
 
-    def _carry_out(self, job: Job, steps: Callable[[], Iterable[Progress]]) -> None:
+    def _carry_out(self, job: Job, work: Callable[[Job], None]) -> None:
         try:
-            job.see(steps())
+            work(job)
         except Exception as error:
             job.trouble = trouble_of(error)
         job.ended = datetime.now(UTC)

@@ -23,6 +23,8 @@ from dashboard.sources.ledger import batches_of
 from dashboard.sources.pipeline import Pipeline
 from dashboard.troubles import Trouble, trouble_of
 from workflow.executions import start
+from workflow.letters import DEAD_LETTERS, QUEUES, depth
+from workflow.redrive import move_back, send_again
 from workflow.reruns import Progress, Tally, concurrency_of, parts, rerun, tally
 from workflow.selection import Choice, choose
 from workflow.spans import Span
@@ -124,6 +126,12 @@ def routes(room: Room) -> list[BaseRoute]:
             return await run_in_threadpool(_stale, room, request)
         return await run_in_threadpool(_drain, room, request)
 
+    async def redrive(request: Request) -> Response:
+        form = await _form(request)
+        if not _ours(room, form):
+            return await run_in_threadpool(_stale, room, request)
+        return await run_in_threadpool(_redrive, room, request, form.get("queue", ""))
+
     def work(request: Request) -> Response:
         job = room.jobs.get(int(request.path_params["number"]))
         if job is None:
@@ -132,6 +140,7 @@ def routes(room: Room) -> list[BaseRoute]:
 
     return [
         Route("/act/drain", drain, methods=["POST"]),
+        Route("/act/redrive", redrive, methods=["POST"]),
         Route("/act/{deed}", ask, methods=["GET"]),
         Route("/act/{deed}", carry_out, methods=["POST"]),
         Route("/work/{number:int}", work),
@@ -197,7 +206,7 @@ def _job(room: Room, found: Plan, reason: str) -> Job:
 
     titles = {"replay": "Load again", "release": "Release", "discard": "Discard"}
     title = f"{titles[found.deed]}: {found.tally}"
-    return room.jobs.begin(title, len(found.batches), steps, reason)
+    return room.jobs.begin(title, len(found.batches), lambda job: job.see(steps()), reason=reason)
 
 
 def _drain(room: Room, request: Request) -> Response:
@@ -210,6 +219,29 @@ def _drain(room: Room, request: Request) -> Response:
         )  # fmt: skip
     room.changed()
     return RedirectResponse(f"/executions/{arn.rpartition(':')[2]}", 303)
+
+
+def _redrive(room: Room, request: Request, queue: str) -> Response:
+    if queue not in QUEUES:
+        return _not_found(room, request)
+    target = room.pipeline.target
+    move = move_back if queue == DEAD_LETTERS else send_again
+    try:
+        number = depth(target, queue).all
+        job = room.jobs.begin(
+            f"Back to the queue: {queue}",
+            number,
+            lambda job: job.see_moving(move(target)),
+            noun="message",
+        )
+    except Exception as error:
+        trouble = Trouble("asked", str(error))
+        if not isinstance(error, TooManyJobsError):
+            trouble = trouble_of(error)
+        return room.pages.answer(
+            request, "message.html", status=502, title="Nothing was moved", trouble=trouble
+        )
+    return RedirectResponse(f"/work/{job.number}", 303)
 
 
 def _not_found(room: Room, request: Request) -> Response:

@@ -31,7 +31,7 @@ HOSTILE = (
 )
 PAGES = (
     "/", "/executions", "/rejects", "/rejects?reason=out_of_range:temperature_c", "/quarantine",
-    "/quality", "/fleet", "/device?id=kiln-1", "/act/replay?reason=out_of_range:temperature_c",
+    "/letters", "/quality", "/fleet", "/device?id=kiln-1", "/act/replay?reason=out_of_range:temperature_c",
 )  # fmt: skip
 
 
@@ -190,6 +190,23 @@ def test_a_batch_that_is_held_back_is_released(
     assert "Nothing is held back" in page.inner_text("main")
     page.goto(room.base + "/device?id=oven-1")
     assert "9.5" in page.locator(".plot").first.get_attribute("aria-label")
+
+
+def test_a_dead_letter_goes_back_to_the_queue(
+    room: ControlRoom, pipeline: Target, browser: Browser
+) -> None:
+    pipeline.client("sqs").send_message(
+        QueueUrl=pipeline.outputs["DeadLetterQueueUrl"], MessageBody="<script>no envelope</script>"
+    )
+    page = room.open(browser)
+    wait_for_text(page, "#verdict", "1 message is in the dead-letter queue")
+    page.click("text=Look and move back")
+    page.click("text=Look at some")
+    assert "<script>no envelope</script>" in page.inner_text("pre")
+    page.click("text=Move all back to the queue")
+    wait_for_text(page, "main", "1 moved to the telemetry queue", 60)
+    page.goto(room.base)
+    wait_for_text(page, "#verdict", "1 message in the queue")
 
 
 def test_what_a_hostile_device_sent_is_text_and_nothing_else(

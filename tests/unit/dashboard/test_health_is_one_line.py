@@ -74,7 +74,7 @@ def test_work_under_way_is_no_problem() -> None:
     ("facts", "sentence", "command"),
     [
         ({"queues": answer(Queues(0, 1, 0))}, "1 message is in the dead-letter", "etl dlq redrive"),
-        ({"queues": answer(Queues(0, 0, 2))}, "could not deliver 2", "etl dlq list"),
+        ({"queues": answer(Queues(0, 0, 2))}, "could not deliver 2", "etl dlq redrive --q"),
         (
             {"executions": answer([execution("FAILED", "bad-1")])},
             "The last execution failed: bad-1",
