@@ -53,6 +53,21 @@ class Keys:
     """In the address that the command prints."""
     form: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
     """In every form of ours."""
+    tickets: set[str] = field(default_factory=set, repr=False)
+    """Keys that let in once."""
+
+    def ticket(self) -> str:
+        """A key for one entrance: what starts a browser shows its address to all in ``ps``."""
+        made = secrets.token_urlsafe(24)
+        self.tickets.add(made)
+        return made
+
+    def redeem(self, given: str | None) -> bool:
+        """Whether it is a ticket, which it is no more from now on."""
+        if given not in self.tickets:
+            return False
+        self.tickets.discard(given)
+        return True
 
 
 class Guard:
@@ -102,7 +117,7 @@ class Guard:
             return None
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         given = dict(query).get("key")
-        if scope["method"] in SAFE and self._knows(given):
+        if scope["method"] in SAFE and (self._knows(given) or self.keys.redeem(given)):
             left = urlencode([pair for pair in query if pair[0] != "key"])
             answer = RedirectResponse(scope["path"] + (f"?{left}" if left else ""), 303)
             answer.set_cookie(

@@ -38,9 +38,9 @@ def listen(port: int | None) -> socket.socket:
     raise PortTakenError(f"Port {port} is in use: name another with --port, or leave it out.")
 
 
-def address(room: Room, port: int) -> str:
-    """Where the control room is, with its key."""
-    return f"http://{HOST}:{port}/?key={room.keys.access}"
+def address(port: int, key: str) -> str:
+    """Where the control room is, with a key to it."""
+    return f"http://{HOST}:{port}/?key={key}"
 
 
 def serve(
@@ -57,13 +57,13 @@ def serve(
         lifespan="on",
         timeout_graceful_shutdown=2,
     )
-    _Server(config, lambda: _up(address(room, port), open_browser, told)).run([listening])
 
+    def up() -> None:
+        told(address(port, room.keys.access))
+        if open_browser:
+            webbrowser.open(address(port, room.keys.ticket()))
 
-def _up(where: str, open_browser: bool, told: Callable[[str], None]) -> None:
-    told(where)
-    if open_browser:
-        webbrowser.open(where)
+    _Server(config, up).run([listening])
 
 
 class _Server(uvicorn.Server):

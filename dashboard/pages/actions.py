@@ -136,14 +136,14 @@ def routes(room: Room) -> list[BaseRoute]:
         job = room.jobs.get(int(request.path_params["number"]))
         if job is None:
             return _not_found(room, request)
-        return room.pages.answer(request, "work.html", job=job)
+        return room.pages.answer(request, "job.html", job=job)
 
     return [
         Route("/act/drain", drain, methods=["POST"]),
         Route("/act/redrive", redrive, methods=["POST"]),
         Route("/act/{deed}", ask, methods=["GET"]),
         Route("/act/{deed}", carry_out, methods=["POST"]),
-        Route("/work/{number:int}", work),
+        Route("/jobs/{number:int}", work),
     ]
 
 
@@ -194,7 +194,7 @@ def _begin(room: Room, request: Request, deed: Deed, form: QueryParams) -> Respo
         return _plan_page(room, request, deed, form, Trouble("asked", str(error)))
     except Exception as error:
         return _plan_page(room, request, deed, form, trouble_of(error))
-    return RedirectResponse(f"/work/{job.number}", 303)
+    return RedirectResponse(f"/jobs/{job.number}", 303)
 
 
 def _job(room: Room, found: Plan, reason: str) -> Job:
@@ -241,7 +241,7 @@ def _redrive(room: Room, request: Request, queue: str) -> Response:
         return room.pages.answer(
             request, "message.html", status=502, title="Nothing was moved", trouble=trouble
         )
-    return RedirectResponse(f"/work/{job.number}", 303)
+    return RedirectResponse(f"/jobs/{job.number}", 303)
 
 
 def _not_found(room: Room, request: Request) -> Response:

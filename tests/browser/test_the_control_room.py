@@ -145,7 +145,7 @@ def test_the_way_from_a_reject_to_its_row(
     assert "again from S3 by contract" in page.inner_text("main")
     assert "nothing will change" not in page.inner_text("main")
     page.click("text=Load them again")
-    page.wait_for_url(re.compile(r"/work/\d+"))
+    page.wait_for_url(re.compile(r"/jobs/\d+"))
     wait_for_text(page, "main .lead", "succeeded", 90)
     assert "1 batch dealt with" in page.inner_text("main .lead")
 

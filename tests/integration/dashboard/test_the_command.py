@@ -82,7 +82,7 @@ def test_a_page_that_is_as_it_was_is_not_sent_again(served: tuple[Room, int]) ->
 
 
 def test_what_is_not_there_is_said(served: tuple[Room, int]) -> None:
-    for path in ("/nothing", "/work/7", "/act/destroy", "/static/../app.py", "/static/nothing.js"):
+    for path in ("/nothing", "/jobs/7", "/act/destroy", "/static/../app.py", "/static/nothing.js"):
         assert get(*served, path)[0] == 404, path
 
 
@@ -100,7 +100,7 @@ def test_a_port_that_is_taken_is_told_and_without_one_another_is_found() -> None
 
 def test_the_address_has_the_key_and_nothing_else_secret(gone: Target) -> None:
     room = Room(gone)
-    assert address(room, 8710) == f"http://127.0.0.1:8710/?key={room.keys.access}"
+    assert address(8710, room.keys.access) == f"http://127.0.0.1:8710/?key={room.keys.access}"
     room.close()
 
 

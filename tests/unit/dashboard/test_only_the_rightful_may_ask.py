@@ -75,6 +75,12 @@ def test_the_key_leaves_the_address_and_stays_in_a_strict_cookie() -> None:
     assert "samesite=strict" in headers["set-cookie"].lower()
 
 
+def test_a_ticket_lets_in_once() -> None:
+    query = f"key={KEYS.ticket()}"
+    assert ask(cookie="", query=query)[0] == 303
+    assert ask(cookie="", query=query)[0] == 401
+
+
 @pytest.mark.parametrize(
     "headers",
     [
