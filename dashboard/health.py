@@ -9,8 +9,9 @@ from typing import Any, Literal
 from dashboard.live import Answer
 from dashboard.sources.ledger import Pace
 from dashboard.sources.runs import FAILED_STATES
-from dashboard.sources.watch import Alarm, Queues
+from dashboard.sources.watch import Queues
 from dashboard.troubles import Trouble
+from workflow.alarms import Alarm
 from workflow.executions import Execution
 from workflow.reconcile import Reconciliation
 
@@ -124,7 +125,7 @@ def _command_in(hint: str) -> str | None:
 
 def _of_alarms(alarms: Sequence[Alarm]) -> list[Problem]:
     return [
-        Problem("bad", f"The alarm {one.name} rings: {one.description or one.reason}", "etl alarms")
+        Problem("bad", f"The alarm {one.short} sounds: {one.reason}", "etl alarms")
         for one in alarms
         if one.state == "ALARM"
     ]

@@ -69,7 +69,7 @@ class Room:
             executions=self.ask("executions", runs.newest),
             unsettled=self.ask("unsettled", runs.unsettled, SELDOM),
             queues=self.ask("queues", watch.queues),
-            alarms=self.ask("alarms", watch.alarms, SELDOM),
+            alarms=self.ask("alarms", watch.ringing, SELDOM),
             pace=self.ask("pace", ledger.pace),
             held=self.ask("held", holding.held_number, LATER),
             account=self.account(),

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from workflow.cli import (
+    alarms,
     contract,
     cost,
     dashboard,
@@ -16,6 +17,7 @@ from workflow.cli import (
     diagram,
     dlq,
     executions,
+    metrics,
     publish,
     quarantine,
     rejects,
@@ -57,8 +59,8 @@ def choose_target(
 
 
 for module in (
-    stack, publish, executions, dashboard, diagram, sweep, data, rejects, quarantine, replay, dlq,
-    contract, cost, demo,
+    stack, publish, executions, dashboard, diagram, alarms, metrics, sweep, data, rejects,
+    quarantine, replay, dlq, contract, cost, demo,
 ):  # fmt: skip
     module.register(app)
 

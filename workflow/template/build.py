@@ -1,8 +1,9 @@
 """The whole template: a pure function of contract, settings and what has been packaged.
 
 Read it by concern: ``parameters``, ``storage`` (key, bucket), ``ingest`` (IoT, queues), ``compute``
-(layers, functions, ``permissions``), ``orchestration`` (state machine, schedule, topic). Modules
-refer to each other's resources by logical id; ``cfn-lint`` checks that every reference holds.
+(layers, functions, ``permissions``), ``orchestration`` (state machine, schedule, topic),
+``alarms``, ``dashboard``. Modules refer to each other's resources by logical id; ``cfn-lint``
+checks that every reference holds.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from troposphere import GetAtt, Output, Ref, Sub, Template, secretsmanager
 from telemetry.contract import Contract
 from workflow.inventory import FUNCTIONS
 from workflow.settings import DeploySettings
+from workflow.template.alarms import add_alarms
 from workflow.template.compute import add_compute
+from workflow.template.dashboard import add_dashboard
 from workflow.template.ingest import BASIC_INGEST, add_ingest
 from workflow.template.orchestration import add_orchestration
 from workflow.template.parameters import add_conditions, add_parameters
@@ -56,6 +59,8 @@ def build_template(
     add_ingest(template, contract)
     add_compute(template, contract, settings, artifacts.layers, artifacts.functions)
     add_orchestration(template, definition)
+    add_alarms(template)
+    add_dashboard(template)
     _add_outputs(template, contract)
     return template
 
@@ -104,6 +109,7 @@ def _add_outputs(template: Template, contract: Contract) -> None:
         "LoaderSecretArn": GetAtt("LoaderSecret", "Id"),
         "KeyArn": GetAtt("DataKey", "Arn"),
         "StateMachineLogGroupName": Ref("StateMachineLogGroup"),
+        "DashboardName": Ref("Dashboard"),
     }
     for spec in FUNCTIONS:
         values[f"{spec.title}FunctionName"] = Ref(f"{spec.title}Function")

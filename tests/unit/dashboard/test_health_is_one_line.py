@@ -11,8 +11,9 @@ import pytest
 from dashboard.health import Facts, diagnose
 from dashboard.live import Answer
 from dashboard.sources.ledger import Minute, Pace
-from dashboard.sources.watch import Alarm, Queues
+from dashboard.sources.watch import Queues
 from dashboard.troubles import Trouble
+from workflow.alarms import Alarm
 from workflow.executions import Execution
 from workflow.reconcile import Ledger, Reconciliation
 
@@ -90,8 +91,8 @@ def test_work_under_way_is_no_problem() -> None:
         ({"account": answer(account(rows=97))}, "97 rows in the table", "etl reconcile"),
         ({"account": answer(account(staged_batches=3))}, "1 staged batch has no end", "etl replay"),
         (
-            {"alarms": answer([Alarm("queue-age", "ALARM", "why", "", None)])},
-            "The alarm queue-age rings",
+            {"alarms": answer([Alarm("s-queue-age", "queue-age", "ALARM", NOW, "why", "", ())])},
+            "The alarm queue-age sounds: why",
             "etl alarms",
         ),
         (
