@@ -13,7 +13,7 @@ UV ?= uv
 RUNTIME_HAS := boto3 botocore s3transfer urllib3 python-dateutil six
 
 .DEFAULT_GOAL := help
-.PHONY: help run test slow chaos bench lab notebooks lint audit format lock clean
+.PHONY: help run test slow chaos bench browser lab notebooks lint audit format lock clean
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,11 +24,23 @@ run: $(VENV)/.run .emulator-venv/.done .build/.done  ## The whole pipeline, end 
 test: $(VENV)/.test .emulator-venv/.done .build/.done  ## The test suite
 	@"$(BIN)/python" -m pytest
 
-slow: $(VENV)/.test .emulator-venv/.done .build/.done .build/.lambda .bench-venv/.done .audit-venv/.done  ## The slower suites: real data, chaos, full property runs
+slow: $(VENV)/.browser .emulator-venv/.done .build/.done .build/.lambda .bench-venv/.done .audit-venv/.done chromium  ## The slower suites: real data, chaos, full property runs
 	@HYPOTHESIS_PROFILE=ci "$(BIN)/python" -m pytest -m slow --timeout 1500
 
 chaos: $(VENV)/.test .emulator-venv/.done .build/.done  ## Faults by the thousand: FAULTS=5000, SEED=7 repeats a run's plans
 	@CHAOS_FAULTS="$(FAULTS)" CHAOS_SEED="$(SEED)" "$(BIN)/python" -m pytest tests/chaos -m slow -s
+
+browser: $(VENV)/.browser .emulator-venv/.done .build/.done chromium  ## The web pages, in a real browser
+	@"$(BIN)/python" -m pytest tests/browser -m browser --timeout 600
+
+# Debian's package, where one may install it; elsewhere the tests skip, saying so.
+.PHONY: chromium
+chromium:
+	@command -v "$${CHROMIUM:-chromium}" >/dev/null || { \
+	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || exit 0; \
+	  echo "==> Installing chromium for the browser tests"; \
+	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
+	    apt-get -qq install -y --no-install-recommends chromium fonts-dejavu-core >/dev/null; }
 
 bench: $(VENV)/.test .emulator-venv/.done .build/.done .bench-venv/.done  ## Everything against its neighbours, into docs/performance.md
 	@PYTHONPATH=".:layers/shared" TEST_PYTHON="$(BIN)/python" .bench-venv/bin/python -m bench.run
@@ -42,7 +54,7 @@ notebooks: $(VENV)/.test .emulator-venv/.done .build/.done  ## Execute the noteb
 	@"$(BIN)/python" -m tests.end_to_end.notebooks
 
 lint: $(VENV)/.test  ## Style and types
-	@"$(BIN)/ruff" check . && "$(BIN)/ruff" format --check . && "$(BIN)/mypy" layers/shared/telemetry functions workflow local audit layers/build.py
+	@"$(BIN)/ruff" check . && "$(BIN)/ruff" format --check . && "$(BIN)/mypy" layers/shared/telemetry functions workflow local dashboard audit layers/build.py
 
 audit: $(VENV)/.run .audit-venv/.done  ## Templates, permissions, dependencies, secrets: what can be checked here
 	@"$(BIN)/python" -m audit.templates .build/audit
@@ -57,6 +69,9 @@ lock:  ## Pin every requirement anew, with hashes (needs uv)
 	    --custom-compile-command "make lock" \
 	    $$(case $$name in run|notebooks) echo "-c requirements/test.txt";; esac) \
 	    requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+	@$(UV) pip compile -q --generate-hashes --no-emit-index-url --universal --python-version 3.11 \
+	    --custom-compile-command "make lock" -c requirements/test.txt \
+	    requirements/browser.in -o requirements/browser.txt
 	@for layer in shared polars postgres; do \
 	  $(UV) pip compile -q --generate-hashes --no-emit-index-url --universal --python-version 3.11 \
 	    --custom-compile-command "make lock" -c requirements/test.txt \
@@ -85,6 +100,11 @@ $(VENV)/.run: $(VENV)/pyvenv.cfg requirements/run.txt pyproject.toml
 $(VENV)/.test: $(VENV)/.run requirements/test.txt
 	@echo "==> Installing what the tests need"
 	@"$(BIN)/python" -m pip install $(PIP_FLAGS) -r requirements/test.txt
+	@touch $@
+
+$(VENV)/.browser: $(VENV)/.test requirements/browser.txt
+	@echo "==> Installing what drives a browser"
+	@"$(BIN)/python" -m pip install $(PIP_FLAGS) -r requirements/browser.txt
 	@touch $@
 
 $(VENV)/.lab: $(VENV)/.run requirements/notebooks.txt

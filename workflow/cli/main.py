@@ -12,6 +12,7 @@ from workflow.cli import (
     athena,
     contract,
     cost,
+    dashboard,
     data,
     demo,
     deploy,
@@ -64,7 +65,7 @@ def choose_target(
 
 for module in (
     stack, settings, deploy, destroy, publish, executions, diagram, alarms, metrics, sweep, data,
-    rollups, athena, rejects, quarantine, replay, dlq, contract, cost, demo,
+    rollups, athena, rejects, quarantine, replay, dlq, contract, dashboard, cost, demo,
 ):  # fmt: skip
     module.register(app)
 
