@@ -32,6 +32,8 @@ DEFAULT_STACK = "telemetry"
 AWS_MQTT_PORT = 8883
 CONTRACT_KEY = "contract/contract.toml"
 DATABASE_CA_KEY = "contract/database-ca.pem"
+LOADER = "LoaderSecretArn"
+"""Output that has the secret with the login of Load."""
 
 
 class NoStackError(Exception):
@@ -112,20 +114,18 @@ class Target:
         body = self.client("s3").get_object(Bucket=self.bucket, Key=CONTRACT_KEY)["Body"].read()
         return resolve_units(parse_contract(body, f"s3://{self.bucket}/{CONTRACT_KEY}"))
 
-    def database_settings(self) -> dict[str, str]:
-        """Keyword arguments for ``psycopg2.connect``, with the loader's password."""
-        secret = self.client("secretsmanager").get_secret_value(
-            SecretId=self.outputs["LoaderSecretArn"]
-        )
-        login = json.loads(secret["SecretString"])
+    def database_settings(self, login: str = LOADER) -> dict[str, str]:
+        """Keyword arguments for ``psycopg2.connect``, with the password of that login."""
+        secret = self.client("secretsmanager").get_secret_value(SecretId=self.outputs[login])
+        found = json.loads(secret["SecretString"])
         trusted = self._database_ca()
         return {
             "host": self.parameters["DatabaseHost"],
             "port": self.parameters["DatabasePort"],
             "dbname": self.parameters["DatabaseName"],
             "sslmode": self.parameters["DatabaseSslMode"],
-            "user": login["username"],
-            "password": login["password"],
+            "user": found["username"],
+            "password": found["password"],
             **({"sslrootcert": str(trusted)} if trusted is not None else {}),
         }
 

@@ -108,6 +108,8 @@ def _told(error: Exception) -> str | None:
     from botocore.exceptions import BotoCoreError, ClientError
 
     from local.devices.mqtt import ConnectionRefusedByBrokerError, MessageTooLargeError
+    from local.pgadmin import PgAdminError
+    from local.pgadmin.environment import InstallationError
     from local.stack import LocalStackError
     from telemetry.errors import TelemetryError
     from workflow.contracts.samples import SampleError
@@ -123,6 +125,8 @@ def _told(error: Exception) -> str | None:
         SpanError,
         NotFoundError,
         LocalStackError,
+        InstallationError,
+        PgAdminError,
         ConnectionRefusedByBrokerError,
         MessageTooLargeError,
         StackError,

@@ -15,6 +15,7 @@ from workflow.cli import (
     diagram,
     dlq,
     executions,
+    pgadmin,
     publish,
     quarantine,
     rejects,
@@ -56,8 +57,8 @@ def choose_target(
 
 
 for module in (
-    stack, publish, executions, diagram, sweep, data, rejects, quarantine, replay, dlq, contract,
-    cost, demo,
+    stack, publish, executions, diagram, sweep, data, pgadmin, rejects, quarantine, replay, dlq,
+    contract, cost, demo,
 ):  # fmt: skip
     module.register(app)
 
