@@ -162,6 +162,7 @@ def test_nobody_gets_in_without_the_key(running: Running, key: str) -> None:
     for path in ("", "browser/", "misc/ping", "sqleditor/"):
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(f"{running.url.split('?')[0]}{path}{key}", timeout=30)
+        refused.value.close()
         assert refused.value.code == 401
 
 
@@ -181,3 +182,14 @@ def test_a_second_one_is_refused_with_the_way_to_the_first(running: Running) -> 
     assert result.exit_code == 1
     assert "runs already" in result.output
     assert (running.folder / "passfile").exists()
+
+
+def test_what_is_exported_has_no_password(running: Running, tmp_path: Path) -> None:
+    file = tmp_path / "servers.json"
+    options = ["--state", str(running.target.state), "pgadmin", "--export", str(file)]
+    result = CliRunner().invoke(app, options)
+    assert result.exit_code == 0, result.output
+    servers = json.loads(file.read_text())["Servers"].values()
+    assert {s["ConnectionParameters"]["sslmode"] for s in servers} == {"verify-full"}
+    password = running.target.database_settings()["password"]
+    assert password not in file.read_text() + result.output

@@ -33,6 +33,40 @@ ISO = st.datetimes().filter(lambda at: at.year >= 1000).map(lambda at: at.isofor
 DEVICES = st.one_of(st.sampled_from(["box-1", "box-2", "0017"]), st.integers(1, 3))
 
 
+def shaped(shape: str, readings: list[dict[str, Any]], names: list[str]) -> Any:
+    """Readings as a device of that habit sends them."""
+    if shape == "rows":
+        return {"names": names, "data": [[r.get(name) for name in names] for r in readings]}
+    if shape == "bare rows":
+        return {"data": [[r.get(name) for name in names] for r in readings]}
+    if shape == "pairs":
+        return {"data": [[[name, value] for name, value in r.items()] for r in readings]}
+    if shape == "keyed":
+        return {"data": {str(1_700_000_000 + n): r for n, r in enumerate(readings)}}
+    if shape == "payload":
+        return readings
+    values = [{"n": name, "v": value} for r in readings for name, value in r.items()]
+    return [{"bn": "box:", "bt": 1_700_000_000}, *values]
+
+
+@st.composite
+def shaped_samples(draw: st.DrawFn) -> list[Any]:
+    """Messages of one of the other shapes."""
+    shape = draw(st.sampled_from(["rows", "bare rows", "pairs", "keyed", "payload", "senml"]))
+    names = draw(st.lists(NAMES, unique=True, min_size=2, max_size=5))
+    return [
+        shaped(
+            shape,
+            [
+                {name: draw(MEASURED) for name in names if draw(st.integers(0, 9))}
+                for _ in range(draw(st.integers(1, 4)))
+            ],
+            names,
+        )
+        for _ in range(draw(st.integers(1, 8)))
+    ]
+
+
 @st.composite
 def samples(draw: st.DrawFn) -> list[dict[str, Any]]:
     """Messages of one shape: the same members with values of their own, some of them absent."""
@@ -55,9 +89,9 @@ def samples(draw: st.DrawFn) -> list[dict[str, Any]]:
     return messages
 
 
-@given(samples())
+@given(samples() | shaped_samples())
 def test_an_inferred_contract_is_sound_and_takes_its_own_sample(
-    documents: list[dict[str, Any]],
+    documents: list[Any],
 ) -> None:
     messages = tuple(Message(json.dumps(document).encode()) for document in documents)
     sample = Sample(messages, len(messages))

@@ -73,16 +73,19 @@ def _export(target: Target, file: Path, tunnel_port: int | None) -> None:
             )
         )
     file.write_text(json.dumps(servers_file(servers), indent=2) + "\n", encoding="utf-8")
-    console.print(f"wrote {file}: no password in it; import it with Tools > Import/Export Servers")
+    _tell_of_passwords(target, file, arns)
+
+
+def _tell_of_passwords(target: Target, file: Path, arns: dict[str, str]) -> None:
+    # Plain text: to rich, a part of an ARN is an emoji.
+    typer.echo(f"wrote {file}, no password in it; import it with Tools > Import/Export Servers")
+    if target.local is not None:
+        typer.echo("here, `etl pgadmin` without --export has the server and needs no password")
+        return
     for login, arn in arns.items():
         told = password_command(arn, target.region, target.profile)
-        console.print(f"\nthe password of the {login}:\n  {told}", soft_wrap=True)
-    if target.local is None:
-        console.print(
-            "\npgAdmin as a desktop application runs that command by itself; "
-            "in a browser it asks you for the password.",
-            soft_wrap=True,
-        )
+        typer.echo(f"\nthe password of the {login}:\n  {told}")
+    typer.echo("\npgAdmin as a desktop application runs that by itself; in server mode it asks you")
 
 
 def _serve(target: Target, port: int, *, open_page: bool, as_json: bool) -> None:

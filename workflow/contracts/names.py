@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from telemetry.contract.model import TimestampFormat
+
 __all__ = ["Unit", "column_name", "device_rank", "is_time", "time_rank", "unit_of", "words"]
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -56,6 +58,15 @@ _UNITS: dict[str, tuple[Unit, ...]] = {
     **dict.fromkeys(("lux", "lx"), (Unit("lx", 0, 200_000, "daylight"),)),
 }
 _SPELLED = (("pm2_5", DUST), ("pm_2_5", DUST))
+
+EPOCHS: dict[TimestampFormat, float] = {
+    "epoch_s": 1.0,
+    "epoch_ms": 1e3,
+    "epoch_us": 1e6,
+    "epoch_ns": 1e9,
+}
+YEAR_2000, YEAR_2100 = 946_684_800, 4_102_444_800
+"""Epoch seconds between which a number may be a time."""
 
 _TIMES: tuple[str, ...] = (
     "ts",
