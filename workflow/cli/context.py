@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from workflow.target import DEFAULT_STACK, DEFAULT_STATE, NoStackError, Target
 
@@ -26,9 +27,9 @@ __all__ = [
     "target_of",
 ]
 
-console = Console(highlight=False)
+console = Console(highlight=False, emoji=False)
 """For results. Progress and remarks go to :data:`notes`, so that output can be piped."""
-notes = Console(stderr=True, highlight=False)
+notes = Console(stderr=True, highlight=False, emoji=False)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -51,7 +52,8 @@ class Options:
 
 def fail(message: str) -> typer.Exit:
     """Say what is wrong and what to do next; ``raise`` the result."""
-    notes.print(f"[bold red]error[/] {message}", soft_wrap=True)
+    # Escaped: a "[message]" in it is a table of a contract, not a style.
+    notes.print(f"[bold red]error[/] {escape(message)}", soft_wrap=True)
     return typer.Exit(1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -36,9 +37,22 @@ app = typer.Typer(
 )
 
 
+def tell_version(asked: bool) -> None:
+    """Print the version and leave, where that was asked."""
+    if asked:
+        typer.echo(f"telemetry-etl {version('telemetry-etl')}")
+        raise typer.Exit
+
+
 @app.callback()
 def choose_target(
     context: typer.Context,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=tell_version, is_eager=True, help="Print the version and leave."
+        ),
+    ] = False,
     stack_name: Annotated[
         str, typer.Option("--stack", envvar="ETL_STACK", help="CloudFormation stack.")
     ] = DEFAULT_STACK,

@@ -245,7 +245,9 @@ def _limit(draft: Draft, numbers: Numbers) -> int:
     """Markers, range and unit of a number; the readings that have a marker."""
     markers = extreme_markers(numbers.counts)
     left = _unmarked(numbers)
-    unit = unit_of(draft.label, left) if draft.type == "float" else None
+    # "2.8V" says more than the member's name does.
+    label = (*draft.label, *draft.attached)
+    unit = unit_of(label, left) if draft.type == "float" else None
     if unit is not None:
         outside = {n: count for n, count in left.items() if not unit.low <= n <= unit.high}
         again = {n: count for n, count in sorted(outside.items()) if count >= AGAIN}

@@ -200,7 +200,10 @@ def _set_key(found: Inferred, key: Key) -> None:
             ("device",),
             max_length=KEY_TEXT,
         )
-        device.about.append("no member names the device, so the last level of the topic does")
+        device.about.append(
+            "no member names the device, so the last level of the topic does; if one"
+        )
+        device.about.append("of the columns below is its name, put that in the key instead")
         found.columns.insert(0, device)
     if time is None:
         time = Draft(
