@@ -51,7 +51,8 @@ pgadmin: $(VENV)/.run .pgadmin-venv/.done  ## pgAdmin 4 on the database that `et
 lab: $(VENV)/.lab .emulator-venv/.done .build/.done  ## JupyterLab with the notebooks
 	@# JupyterLab shows pictures of a notebook it doesn't know only once it is trusted; nothing runs.
 	@"$(BIN)/jupyter" trust notebooks/*.ipynb
-	@"$(BIN)/jupyter" lab --ServerApp.ip=127.0.0.1 notebooks
+	@# Root is who one is in most containers, and the rest of the project does not mind.
+	@"$(BIN)/jupyter" lab --ServerApp.ip=127.0.0.1 $$([ "$$(id -u)" != 0 ] || echo --allow-root) notebooks
 
 notebooks: $(VENV)/.test .emulator-venv/.done .build/.done  ## Execute the notebooks and keep what they show
 	@"$(BIN)/python" -m tests.end_to_end.notebooks

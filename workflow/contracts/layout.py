@@ -51,6 +51,8 @@ class Layout:
     """Members of a keyed object that are of all its readings, not one of them."""
     plain: bool = False
     """Members of a keyed object are plain values."""
+    based: bool = False
+    """SenML packs have base names: RFC 8428, 4.5.1, then makes names those of one sensor."""
     why: dict[str, str] = field(default_factory=dict, compare=False)
     """``readings``, ``shape`` or ``fields`` to the comment beside its line."""
 
@@ -66,6 +68,8 @@ class Layout:
 
     def label(self, path: Path) -> Path:
         """The path of a reading's member as columns are named by."""
+        if self.shape == "senml" and self.based and path == ("n",):
+            return ("sensor_name",)
         if self.shape == "senml" and len(path) == 1:
             return (SENML_NAMES.get(path[0], path[0]),)
         return path
@@ -100,11 +104,12 @@ def find_layout(documents: Sequence[Any]) -> Layout:
         return _rows(path, [v for v in found if _array_shape(v) == "rows"], documents)
     if shape == "keyed":
         return _keyed(path, [v for v in found if _is_keyed(v)])
-    why = {}
     if shape == "senml":
-        why["shape"] = "RFC 8428: names and times are put together from their bases"
-    elif shape == "pairs":
-        why["shape"] = "pairs of a name and its value"
+        packs = [value for value in found if is_pack(value)]
+        based = all(any("bn" in record for record in pack) for pack in packs)
+        why = {"shape": "RFC 8428: names and times are put together from their bases"}
+        return Layout(path, shape, based=based, why=why)
+    why = {"shape": "pairs of a name and its value"} if shape == "pairs" else {}
     return Layout(path, shape, why=why)
 
 

@@ -103,10 +103,19 @@ def test_a_senml_pack_is_resolved() -> None:
     ]
     found, contract = taken(*documents)
     assert (contract.shape, contract.readings) == ("senml", ())
-    assert contract.key == ("device", "name", "ts")
+    assert contract.key == ("sensor_name", "ts")
     assert contract.column("ts").formats == ("epoch_s",)
     assert {"value", "unit", "boolean_value", "text_value"} <= {c.name for c in contract.columns}
     assert "RFC 8428" in found.text()
+
+
+def test_names_without_a_base_may_be_those_of_many_devices() -> None:
+    documents = [
+        [{"bt": START + n * 60, "n": "temp", "v": n / 7}, {"n": "hum", "v": n / 3}]
+        for n in range(40)
+    ]
+    _, contract = taken(*documents)
+    assert contract.key == ("device", "name", "ts")
 
 
 def test_objects_that_only_have_a_name_and_a_value_among_others_are_no_senml() -> None:
