@@ -45,7 +45,7 @@ chromium:
 bench: $(VENV)/.test .emulator-venv/.done .build/.done .bench-venv/.done  ## Everything against its neighbours, into docs/performance.md
 	@PYTHONPATH=".:layers/shared" TEST_PYTHON="$(BIN)/python" .bench-venv/bin/python -m bench.run
 
-pgadmin: $(VENV)/.run .pgadmin-venv/.done  ## pgAdmin 4 on the database that `etl up` started
+pgadmin: $(VENV)/.run  ## pgAdmin 4 on the database that `etl up` started
 	@"$(BIN)/etl" pgadmin
 
 lab: $(VENV)/.lab .emulator-venv/.done .build/.done  ## JupyterLab with the notebooks
