@@ -43,11 +43,17 @@ def ensure(told: Callable[[str], None]) -> None:
     if make is None:
         raise InstallationError("pgAdmin is installed by make, which this machine does not have.")
     command = [make, "--no-print-directory", "-C", str(_REPOSITORY), f"PYTHON={sys.executable}"]
-    if subprocess.run(
-        [*command, "--question", _STAMP], capture_output=True, check=False
-    ).returncode:
+    # `make pgadmin` must not hand its own flags down to the make below it.
+    clean = {name: v for name, v in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*command, *arguments], env=clean, capture_output=True, text=True, check=False
+        )
+
+    if run("--question", _STAMP).returncode != 0:
         told("installing pgAdmin 4 into .pgadmin-venv, once: 600 MB, one to three minutes")
-        done = subprocess.run([*command, _STAMP], capture_output=True, text=True, check=False)
+        done = run(_STAMP)
         if done.returncode != 0:
             tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-12:])
             raise InstallationError(f"pgAdmin could not be installed:\n{tail}")

@@ -18,15 +18,18 @@ NAMES = st.one_of(
     st.text(max_size=8),
 )
 MARKERS: st.SearchStrategy[Any] = st.sampled_from([None, "", "n/a", "NaN", -999, -127])
-MEASURED: st.SearchStrategy[Any] = st.one_of(
+PLAIN: st.SearchStrategy[Any] = st.one_of(
     st.integers(-(10**20), 10**20),
     st.floats(allow_nan=False, allow_infinity=False),
     st.booleans(),
     st.text(max_size=12),
     st.decimals(-50, 50, places=2).map(str),
+    MARKERS,
+)
+MEASURED: st.SearchStrategy[Any] = st.one_of(
+    PLAIN,
     st.dictionaries(st.text(min_size=1, max_size=3), st.integers(), max_size=2),
     st.lists(st.integers(), max_size=2),
-    MARKERS,
 )
 SECONDS = st.integers(1_500_000_000, 1_900_000_000)
 ISO = st.datetimes().filter(lambda at: at.year >= 1000).map(lambda at: at.isoformat())
@@ -45,7 +48,9 @@ def shaped(shape: str, readings: list[dict[str, Any]], names: list[str]) -> Any:
         return {"data": {str(1_700_000_000 + n): r for n, r in enumerate(readings)}}
     if shape == "payload":
         return readings
-    values = [{"n": name, "v": value} for r in readings for name, value in r.items()]
+    # The name is in the key, which no text with U+0000 can be.
+    named = [pair for r in readings for pair in r.items() if "\x00" not in pair[0]]
+    values = [{"n": name, "v": value} for name, value in named]
     return [{"bn": "box:", "bt": 1_700_000_000}, *values]
 
 
@@ -58,7 +63,7 @@ def shaped_samples(draw: st.DrawFn) -> list[Any]:
         shaped(
             shape,
             [
-                {name: draw(MEASURED) for name in names if draw(st.integers(0, 9))}
+                {name: draw(PLAIN) for name in names if draw(st.integers(0, 9))}
                 for _ in range(draw(st.integers(1, 4)))
             ],
             names,

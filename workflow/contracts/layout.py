@@ -24,6 +24,7 @@ MAX_DEPTH = 6
 """Objects within each other that are looked into."""
 SHARE = 0.3
 """Share of the messages that must have readings at a place for it to be theirs."""
+NEARLY_ALL = 0.95
 MOST_FIELDS = 100
 """Positions of a row at most; a longer array is a measurement, such as a spectrum."""
 _SENML = {*BASE, *SENML_VALUES, "bver", "n", "u", "t", "ut"}
@@ -100,8 +101,8 @@ def find_layout(documents: Sequence[Any]) -> Layout:
         return Layout()
     path, shape = max(enough, key=lambda place: (elements[place], -len(place[0])))
     found = [member(document, path) for document in documents]
-    if shape == "rows":
-        return _rows(path, [v for v in found if _array_shape(v) == "rows"], documents)
+    if shape == "rows" or (shape == "pairs" and _rather_rows(path, found, documents)):
+        return _rows(path, [v for v in found if _are_rows(v)], documents)
     if shape == "keyed":
         return _keyed(path, [v for v in found if _is_keyed(v)])
     if shape == "senml":
@@ -148,9 +149,29 @@ def _array_shape(value: Any) -> Shape | None:
         return None
     if _is_one_of_pairs(value) or all(_is_one_of_pairs(element) for element in value):
         return "pairs"
-    if all(2 <= len(element) <= MOST_FIELDS and _is_flat(element) for element in value):
-        return "rows"
-    return None
+    return "rows" if _are_rows(value) else None
+
+
+def _are_rows(value: Any) -> bool:
+    """Arrays of plain values; pairs of a name and a value are such, too."""
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(
+            isinstance(row, list) and 2 <= len(row) <= MOST_FIELDS and _is_flat(row)
+            for row in value
+        )
+    )
+
+
+def _rather_rows(path: Path, found: Sequence[Any], documents: Sequence[Any]) -> bool:
+    """Whether what looks like pairs is rows of two: they have a header, or not all are pairs."""
+    arrays = [value for value in found if isinstance(value, list) and value]
+    pairs = sum(_array_shape(value) == "pairs" for value in arrays)
+    rows = [value for value in arrays if _are_rows(value)]
+    if len(rows) < NEARLY_ALL * len(arrays):
+        return False
+    return pairs < NEARLY_ALL * len(arrays) or _header(path, documents, 2) is not None
 
 
 def _is_one_of_pairs(value: list[Any]) -> bool:

@@ -69,6 +69,14 @@ def test_rows_of_times_and_values_are_no_pairs() -> None:
     assert contract.shape == "rows"
 
 
+def test_rows_of_two_under_a_header_are_no_pairs() -> None:
+    documents = [
+        {"id": "a", "fields": ["state", "n"], "v": [["on", n], ["off", n + 1]]} for n in range(9)
+    ]
+    contract = infer(sample_of(*documents), "lab").contract()
+    assert (contract.shape, contract.fields) == ("rows", ("state", "n"))
+
+
 def test_a_long_array_of_numbers_is_a_measurement_and_no_rows() -> None:
     documents = [{"id": "a", "ts": at(n), "spectrum": [1, 2, 3], "grid": []} for n in range(20)]
     found, contract = taken(*documents)
