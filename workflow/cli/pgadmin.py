@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 import webbrowser
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -13,10 +14,10 @@ import typer
 from workflow.cli.context import JsonOption, console, fail, guard, notes, print_json, target_of
 from workflow.pgadmin.queries import saved_queries
 from workflow.pgadmin.servers import Server, password_command, servers_file
-from workflow.target import Target
+from workflow.target import DatabaseRole, Target
 
-LOGINS = {"AnalystSecretArn": "analyst", "LoaderSecretArn": "loader"}
-"""Output of the stack that has a login's secret, to the name of the login."""
+ROLES: tuple[DatabaseRole, ...] = ("analyst", "loader")
+"""Roles whose login a stack may have, in an output such as ``LoaderSecretArn``."""
 
 
 @guard
@@ -55,18 +56,15 @@ def pgadmin(
 
 
 def _export(target: Target, file: Path, tunnel_port: int | None) -> None:
-    servers, arns = [], {}
-    for output, login in LOGINS.items():
-        if output not in target.outputs:
-            continue
-        arn = arns[login] = target.outputs[output]
+    servers, arns = [], _secrets(target)
+    for role, arn in arns.items():
         command = None
         if target.local is None:
             command = password_command(arn, target.region, target.profile)
         servers.append(
             Server.of(
-                f"{target.stack} ({login})",
-                target.database_settings(output),
+                f"{target.stack} ({role})",
+                target.database_settings(role),
                 tunnel_port=tunnel_port,
                 password_command=command,
                 comment=f"Its password is in Secrets Manager: {arn}",
@@ -76,15 +74,15 @@ def _export(target: Target, file: Path, tunnel_port: int | None) -> None:
     _tell_of_passwords(target, file, arns)
 
 
-def _tell_of_passwords(target: Target, file: Path, arns: dict[str, str]) -> None:
+def _tell_of_passwords(target: Target, file: Path, arns: dict[DatabaseRole, str]) -> None:
     # Plain text: to rich, a part of an ARN is an emoji.
     typer.echo(f"wrote {file}, no password in it; import it with Tools > Import/Export Servers")
     if target.local is not None:
         typer.echo("here, `etl pgadmin` without --export has the server and needs no password")
         return
-    for login, arn in arns.items():
+    for role, arn in arns.items():
         told = password_command(arn, target.region, target.profile)
-        typer.echo(f"\nthe password of the {login}:\n  {told}")
+        typer.echo(f"\nthe password of the {role}:\n  {told}")
     typer.echo("\npgAdmin as a desktop application runs that by itself; in server mode it asks you")
 
 
@@ -107,6 +105,7 @@ def _serve(target: Target, port: int, *, open_page: bool, as_json: bool) -> None
         pgadmin.start()
         if as_json:
             print_json({"url": pgadmin.url, "page": str(pgadmin.page)})
+            sys.stdout.flush()  # into a pipe it would wait for the end, which is far
         else:
             console.print(f"[green]pgAdmin[/] at {pgadmin.url}", soft_wrap=True)
             console.print("the key in that address is all it takes to get in; Ctrl-C stops it")
@@ -122,14 +121,19 @@ def _serve(target: Target, port: int, *, open_page: bool, as_json: bool) -> None
 def _registered(target: Target, passfile: Path) -> tuple[list[Server], list[str]]:
     """The logins of this machine's stack, and the lines of the passfile."""
     servers, lines = [], []
-    for output, login in LOGINS.items():
-        if output in target.outputs:
-            settings = target.database_settings(output)
-            name = f"{target.stack} ({login})"
-            servers.append(Server.of(name, settings, password_file=passfile))
-            line = [settings[key] for key in ("host", "port", "dbname", "user", "password")]
-            lines.append(":".join(text.replace("\\", "\\\\").replace(":", "\\:") for text in line))
+    for role in _secrets(target):
+        settings = target.database_settings(role)
+        name = f"{target.stack} ({role})"
+        servers.append(Server.of(name, settings, password_file=passfile))
+        line = [settings[key] for key in ("host", "port", "dbname", "user", "password")]
+        lines.append(":".join(text.replace("\\", "\\\\").replace(":", "\\:") for text in line))
     return servers, lines
+
+
+def _secrets(target: Target) -> dict[DatabaseRole, str]:
+    """The roles this stack has a login of, and the ARN of each one's secret."""
+    outputs = {role: f"{role.title()}SecretArn" for role in ROLES}
+    return {role: target.outputs[name] for role, name in outputs.items() if name in target.outputs}
 
 
 def _interrupt(_number: int, _frame: Any) -> NoReturn:
