@@ -107,15 +107,20 @@ def guard(command: Command) -> Command:
 def _told(error: Exception) -> str | None:
     """The sentence for a failure that is not a bug, else ``None``."""
     import psycopg2
-    from botocore.exceptions import BotoCoreError, ClientError
 
+    from layers.build import LayerBuildError
     from local.devices.mqtt import ConnectionRefusedByBrokerError, MessageTooLargeError
     from local.pgadmin import PgAdminError
     from local.pgadmin.environment import InstallationError
     from local.stack import LocalStackError
     from telemetry.errors import TelemetryError
+    from workflow.artifacts import PackageError
+    from workflow.cli import refusals
     from workflow.contracts.samples import SampleError
     from workflow.deploy import MigrationError
+    from workflow.deployment.given import SettingsError
+    from workflow.destroy import HoldsDataError
+    from workflow.limits import DefinitionError
     from workflow.selection import NotFoundError
     from workflow.spans import SpanError
     from workflow.stacks import StackError
@@ -133,13 +138,17 @@ def _told(error: Exception) -> str | None:
         MessageTooLargeError,
         StackError,
         MigrationError,
+        SettingsError,
+        HoldsDataError,
+        LayerBuildError,
+        PackageError,
+        DefinitionError,
     )
     if isinstance(error, expected):
         return str(error)
-    if isinstance(error, ClientError):
-        return f"AWS refused {error.operation_name}: {error}"
-    if isinstance(error, BotoCoreError):
-        return f"AWS can't be reached: {error}"
+    of_aws = refusals.told(error)
+    if of_aws is not None:
+        return of_aws
     if isinstance(error, psycopg2.OperationalError):
         return f"PostgreSQL can't be reached: {str(error).strip()}"
     if isinstance(error, OSError):

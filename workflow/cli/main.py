@@ -9,18 +9,23 @@ from typing import Annotated
 import typer
 
 from workflow.cli import (
+    alarms,
     contract,
     cost,
     data,
     demo,
+    deploy,
+    destroy,
     diagram,
     dlq,
     executions,
+    metrics,
     pgadmin,
     publish,
     quarantine,
     rejects,
     replay,
+    settings,
     stack,
     sweep,
 )
@@ -71,8 +76,8 @@ def choose_target(
 
 
 for module in (
-    stack, publish, executions, diagram, sweep, data, pgadmin, rejects, quarantine, replay, dlq,
-    contract, cost, demo,
+    stack, settings, deploy, destroy, publish, executions, diagram, alarms, metrics, sweep, data,
+    pgadmin, rejects, quarantine, replay, dlq, contract, cost, demo,
 ):  # fmt: skip
     module.register(app)
 
