@@ -1,6 +1,6 @@
 # Two commands do all set-up on a machine that has Python 3.11+ and make: `make run`, `make test`.
 # Nothing is installed outside this folder: .venv and .emulator-venv hold the two environments,
-# .bench-venv that of `make bench`, .build the layers and zips, .local the laptop's database and logs.
+# .bench-venv that of `make bench`, .docs-venv that of `make docs`, .build the layers and zips, .local the laptop's database and logs.
 
 PYTHON ?= python3
 VENV := .venv
@@ -12,10 +12,10 @@ UV ?= uv
 RUNTIME_HAS := boto3 botocore s3transfer urllib3 python-dateutil six
 
 .DEFAULT_GOAL := help
-.PHONY: help run test slow chaos bench lab notebooks lint format lock clean
+.PHONY: help run test slow chaos bench lab notebooks docs docs-serve reference lint format lock clean
 
 help:  ## Show this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/.run .emulator-venv/.done .build/.done  ## The whole pipeline, end to end, on this machine
 	@"$(BIN)/etl" demo
@@ -40,6 +40,15 @@ lab: $(VENV)/.lab .emulator-venv/.done .build/.done  ## JupyterLab with the note
 notebooks: $(VENV)/.test .emulator-venv/.done .build/.done  ## Execute the notebooks and keep what they show
 	@"$(BIN)/python" -m tests.end_to_end.notebooks
 
+docs: .docs-venv/.done  ## The documentation as a site in .build/site, every link checked
+	@.docs-venv/bin/python docs/_site/build.py
+
+docs-serve: docs  ## The site at http://127.0.0.1:8000 (PORT=8001 for another port)
+	@.docs-venv/bin/python -m http.server --bind 127.0.0.1 --directory .build/site $(PORT)
+
+reference: $(VENV)/.run  ## Write the pages that are generated from the code anew
+	@"$(BIN)/python" -m workflow.reference
+
 lint: $(VENV)/.test  ## Style and types
 	@"$(BIN)/ruff" check . && "$(BIN)/ruff" format --check . && "$(BIN)/mypy" layers/shared/telemetry functions workflow local layers/build.py
 
@@ -47,7 +56,7 @@ format: $(VENV)/.test  ## Format the code
 	@"$(BIN)/ruff" format . && "$(BIN)/ruff" check --fix .
 
 lock:  ## Pin every requirement anew, with hashes (needs uv)
-	@for name in test run notebooks emulator; do \
+	@for name in test run notebooks emulator docs; do \
 	  $(UV) pip compile -q --generate-hashes --no-emit-index-url --universal --python-version 3.11 \
 	    --custom-compile-command "make lock" \
 	    $$(case $$name in run|notebooks) echo "-c requirements/test.txt";; esac) \
@@ -63,7 +72,7 @@ lock:  ## Pin every requirement anew, with hashes (needs uv)
 	    -c layers/postgres/requirements.txt requirements/bench.in -o requirements/bench.txt
 
 clean:  ## Remove everything this Makefile and `etl` made in this folder
-	@rm -rf .venv .emulator-venv .bench-venv .build .local *.egg-info
+	@rm -rf .venv .emulator-venv .bench-venv .docs-venv .build .local *.egg-info
 
 # Each stamp is newer than what it was made from, so a changed lock file is installed again.
 $(VENV)/pyvenv.cfg:
@@ -97,6 +106,12 @@ $(VENV)/.lab: $(VENV)/.run requirements/notebooks.txt
 	@echo "==> Creating the bench's own environment in .bench-venv"
 	@$(PYTHON) -m venv .bench-venv
 	@.bench-venv/bin/python -m pip install $(PIP_FLAGS) -r requirements/bench.txt
+	@touch $@
+
+.docs-venv/.done: requirements/docs.txt
+	@echo "==> Creating the documentation's own environment in .docs-venv"
+	@$(PYTHON) -m venv .docs-venv
+	@.docs-venv/bin/python -m pip install $(PIP_FLAGS) -r requirements/docs.txt
 	@touch $@
 
 # Wheels are fetched here, so that neither the tests nor a later run needs the network.
