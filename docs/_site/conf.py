@@ -27,6 +27,7 @@ language = "en"
 nitpicky = True
 
 myst_heading_anchors = 4
+myst_enable_extensions = ["deflist"]
 myst_fence_as_directive = ["mermaid"]
 nb_execution_mode = "off"  # `make notebooks` executes them; the site shows what they showed
 nb_ipywidgets_js: dict[str, dict[str, str]] = {}  # would come from a CDN
