@@ -1,6 +1,7 @@
 # Two commands do all set-up on a machine that has Python 3.11+ and make: `make run`, `make test`.
 # Nothing is installed outside this folder: .venv and .emulator-venv hold the two environments,
-# .bench-venv that of `make bench`, .docs-venv that of `make docs`, .build the layers and zips, .local the laptop's database and logs.
+# .bench-venv and .docs-venv those of `make bench` and `make docs`, .build the layers, zips and the
+# site, .local the laptop's database and logs.
 
 PYTHON ?= python3
 VENV := .venv

@@ -1,11 +1,13 @@
 """``make docs``: build the site, check each link of it, and list those that lead elsewhere.
 
-A warning of Sphinx is an error, and so is a link or an anchor that leads nowhere. Links to
-elsewhere are not fetched: a build must not fail because somebody else's server does.
+A warning of Sphinx is an error, and so are a link or an anchor that leads nowhere, and whatever a
+page would load from elsewhere. Links to elsewhere are not fetched: a build must not fail because
+somebody else's server does.
 """
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +18,12 @@ ROOT = HERE.parents[1]
 SITE = ROOT / ".build" / "site"
 PAGES = "**/*.html"
 # Mermaid's styles speak of gradients that only another of its looks draws.
+LOADED = re.compile(
+    r"""<(?:script|img|iframe|source|object)\b[^>]*?\b(?:src|data)=["'](?:https?:)?//[^"']+"""
+    r"""|<link\b(?=[^>]*rel=["']?(?:stylesheet|icon|pre))[^>]*?href=["'](?:https?:)?//[^"']+"""
+    r"""|(?:@import\s*|url\(\s*)["']?(?:https?:)?//[^"')]+"""
+)
+"""What a browser would fetch from another place by itself."""
 NOT_LINKS = r"#d[0-9a-f]{12}-gradient$"
 
 
@@ -50,9 +58,22 @@ def check() -> None:
     )
 
 
+def nothing_from_elsewhere() -> None:
+    """Ends the program where a page or a style would load something from another place."""
+    found = [
+        f"{file.relative_to(SITE)}: {loaded[0]}"
+        for file in sorted(SITE.rglob("*"))
+        if file.suffix in {".html", ".css", ".svg"}
+        for loaded in LOADED.finditer(file.read_text(encoding="utf-8"))
+    ]
+    if found:
+        sys.exit("\n".join(["What pages load must be part of the site:", *found]))
+
+
 if __name__ == "__main__":
     try:
         build()
+        nothing_from_elsewhere()
         check()
     except KeyboardInterrupt:
         sys.exit(130)

@@ -25,6 +25,7 @@ include_patterns = ["docs/*.md", "notebooks/*.ipynb", "C*.md", "SECURITY.md"]
 exclude_patterns = [".*", "bench", "functions", "layers", "local", "tests", "workflow"]
 language = "en"
 nitpicky = True
+smartquotes = False  # would make one dash of the two of an option
 
 myst_heading_anchors = 4
 myst_enable_extensions = ["deflist"]

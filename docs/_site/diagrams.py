@@ -1,4 +1,4 @@
-"""Draws the Mermaid diagrams of the pages while the site is built, once for light and once for dark.
+"""Draws the Mermaid diagrams of the pages while the site is built, for light and for dark.
 
 Mermaid itself draws them (mermaidx runs it without a browser), so that they are what a git host
 shows; but no script is left for the reader to load. A drawing takes a second, so drawings are kept
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import html
 import json
+import re
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,7 +20,7 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-FONT = "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif"
+FONT = "-apple-system, BlinkMacSystemFont, 'Segoe UI', Helvetica, Arial, sans-serif"
 LIGHT = {
     "primaryColor": "#e3f2f3",
     "primaryBorderColor": "#0b6e78",
@@ -43,6 +44,7 @@ DARK = {
     "noteTextColor": "#fdf3d7",
     "edgeLabelBackground": "#131416",
 }
+NATURAL = re.compile(r"max-width: ([\d.]+)px")
 THEMES = {"light": LIGHT, "dark": DARK}
 
 
@@ -86,7 +88,9 @@ class Diagram(SphinxDirective):
                     "Mermaid can't draw this: %s", error, location=self.get_location()
                 )
                 return []
-            drawings.append(f'<div class="only-{theme}">{svg}</div>')
+            natural = NATURAL.search(svg)
+            width = f"{natural[1]}px" if natural else "34rem"
+            drawings.append(f'<div class="only-{theme}" style="--natural: {width}">{svg}</div>')
         label = html.escape("Diagram. Its text: " + "; ".join(source.splitlines()), quote=True)
         figure = f'<div class="diagram" role="img" aria-label="{label}">{"".join(drawings)}</div>'
         return [nodes.raw("", figure, format="html")]

@@ -32,7 +32,16 @@ PAGES = {
         "/notebooks/your_own_telemetry",
         "/notebooks/analyse",
     ],
-    "Look up": ["contract", "cli", "settings", "tables", "layout", "metrics", "glossary"],
+    "Look up": [
+        "contract",
+        "cli",
+        "settings",
+        "parameters",
+        "tables",
+        "layout",
+        "metrics",
+        "glossary",
+    ],
     "Understand": [
         "architecture",
         "workflow",

@@ -67,7 +67,7 @@ def main(state: str, words: list[str]) -> None:
     target = Target(DEFAULT_STACK, local.region, None, Path(state), local)
     answer = said(target, words[0], words[1], words[2:])
     if "text" in options(words[2:]).get("output", []):
-        sys.stdout.write(f"{answer}\n")
+        sys.stdout.write("\t".join(answer if isinstance(answer, list) else [f"{answer}"]) + "\n")
     elif answer:
         sys.stdout.write(json.dumps(answer, indent=4, default=str) + "\n")
 

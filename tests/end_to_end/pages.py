@@ -1,8 +1,8 @@
 """Pages whose commands are given to a shell, one after the other, and show what that printed.
 
-A block of ``console`` is a list of commands behind ``$`` with their output. Its commands share one
-shell, so a variable that one sets is there for the next. What a page needs and doesn't show stands
-in a comment: ``<!-- test: COMMAND -->``.
+A block of ``console`` is a list of commands behind ``$`` with their output. A variable that one
+sets is there for all that follow. What a page needs and doesn't show stands in a comment:
+``<!-- test: COMMAND -->``.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ class Shell:
         self._program(programs / "etl", "workflow.cli.main")
         self._program(programs / "aws", "tests.end_to_end.aws_command", str(state))
         self._program(programs / "as-device", "tests.end_to_end.as_device", str(state))
+        self._program(programs / "as-owner", "tests.end_to_end.as_owner", str(state))
         self.environment = os.environ | {
             "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'layers' / 'shared'}",
@@ -72,10 +73,11 @@ class Shell:
     def give(self, commands: list[str]) -> list[str]:
         """What each command printed, on both of its streams, and its status where it failed."""
         mark = "\x1e"
-        script = "".join(
+        script = "set -a; [ ! -f .variables ] || . ./.variables\n" + "".join(
             f'{command}\nstatus=$?; [ $status = 0 ] || echo "(exit status $status)"; echo "{mark}"\n'
             for command in commands
         )
+        script += "export -p > .variables\n"
         done = subprocess.run(
             ["bash", "-c", script],
             cwd=self.folder,
@@ -89,6 +91,7 @@ class Shell:
         )
         printed = done.stdout.split(f"{mark}\n")
         assert len(printed) == len(commands) + 1, done.stdout
+        assert "Traceback" not in done.stdout, done.stdout
         return [told(text) for text in printed[:-1]]
 
 

@@ -35,10 +35,10 @@ One bucket holds everything between the queue and PostgreSQL; its name is the st
   day of the readings. So a step that is tried again writes to the same place.
 * The number behind `.n` is the number of messages in the object. A listing alone tells how much has
   been staged.
-* A batch is *settled* once an outcome of it says `loaded`, `quarantined` or `discarded`. A batch with
-  none of these after {grace} minutes is found by the [sweep](guarantees.md).
-* Old versions of an object stay {versions} days. The bucket is encrypted with the stack's own key and refuses
-  requests without TLS.
+* A batch is *settled* once an outcome of it says `loaded`, `quarantined` or `discarded`. One with
+  none of these after {grace} minutes is found by the [sweep](loading.md#the-sweep).
+* Old versions of an object stay {versions} days. The bucket is encrypted with the stack's own key
+  and refuses requests without TLS.
 
 ## An envelope
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from workflow.reference.commands import commands_page
 from workflow.reference.layout import layout_page
-from workflow.reference.settings import settings_page
+from workflow.reference.parameters import parameters_page
 from workflow.reference.tables import tables_page
 
 __all__ = ["DOCS", "pages"]
@@ -18,7 +18,7 @@ def pages() -> dict[Path, str]:
     """The text of each page as it should be now."""
     made = {
         "cli.md": commands_page(),
-        "settings.md": settings_page(),
+        "parameters.md": parameters_page(),
         "tables.md": tables_page(),
         "layout.md": layout_page(),
     }

@@ -1,5 +1,7 @@
 """``docs/tables.md``: what is in PostgreSQL, from the statements that make it."""
 
+# ruff: noqa: E501 - rows of a table are lines
+
 from __future__ import annotations
 
 import re
@@ -46,8 +48,8 @@ LEDGER_COLUMNS = {
 TEXT = """\
 # Tables in PostgreSQL
 
-Each pipeline has a table of its own for readings, which follows from [the contract](contract.md), and
-all pipelines of a database share the ledger. Both are made and brought forward by the migrate
+Each pipeline has a table of its own for readings, which follows from [the contract](contract.md).
+All pipelines of a database share the ledger. Both are made and brought forward by the migrate
 function at each deployment; see [Loading](loading.md) for how rows get in.
 
 {generated}

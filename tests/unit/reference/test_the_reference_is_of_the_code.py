@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from workflow.reference.pages import pages
-from workflow.reference.settings import CLASSES, fields_of
+from workflow.reference.parameters import CLASSES, fields_of
 from workflow.reference.tables import LEDGER_COLUMNS, ledger_columns
 from workflow.reference.tuning import TUNING
 

@@ -1,4 +1,4 @@
-"""``docs/settings.md``: what a deployment may choose, from the dataclasses and the template."""
+"""``docs/parameters.md``: what a deployment may choose, from the dataclasses and the template."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from workflow.reference.markdown import generated, table
 from workflow.reference.tuning import TUNING
 from workflow.template.parameters import add_parameters
 
-__all__ = ["fields_of", "settings_page"]
+__all__ = ["fields_of", "parameters_page"]
 
 CLASSES = (
     source.DeploySettings,
@@ -24,11 +24,12 @@ CLASSES = (
 )
 
 INTRODUCTION = """\
-# Settings
+# Parameters
 
-What a reading is, is said by [the contract](contract.md). This page has the rest: what a deployment
-chooses (`workflow/settings.py`), which of it are parameters of the CloudFormation template, and
-what tunes a function. What a single command takes is in [The command line](cli.md).
+What a reading is, is said by [the contract](contract.md). This page has the rest, from the inside
+out: what a deployment chooses in Python (`workflow/settings.py`), which of it are parameters of the
+CloudFormation template, and what tunes a function. What a single command takes is in
+[The command line](cli.md).
 """
 PARAMETERS = """\
 ## Template parameters
@@ -46,7 +47,7 @@ function with a message that names the variable.
 """
 
 
-def settings_page() -> str:
+def parameters_page() -> str:
     """The page, as Markdown."""
     parts = [
         INTRODUCTION,
@@ -118,7 +119,9 @@ def _allowed(parameter: Parameter) -> str:
     if "AllowedValues" in given:
         return ", ".join(f"`{value}`" for value in given["AllowedValues"])
     if "MinValue" in given:
-        return f"{given['MinValue']:,} to {given['MaxValue']:,}" if "MaxValue" in given else (
-            f"at least {given['MinValue']:,}"
+        return (
+            f"{given['MinValue']:,} to {given['MaxValue']:,}"
+            if "MaxValue" in given
+            else (f"at least {given['MinValue']:,}")
         )
     return {"CommaDelimitedList": "list", "Number": "number"}.get(given["Type"], "text")
