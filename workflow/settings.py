@@ -89,8 +89,12 @@ class DatabaseSettings:
     bundle (https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem); for RDS Proxy, whose
     certificates are ACM's, Amazon Trust Services' (https://www.amazontrust.com/repository/).
     Without one, ``verify-full`` can't connect."""
+    owner_host: str = ""
+    """Host by which Migrate connects where Load goes through a proxy; empty: ``host``."""
     owner_secret_arn: str = ""
     """Secret with ``{"username", "password"}`` of the role that may create schemas and roles."""
+    owner_key_arn: str = ""
+    """Customer-managed key of that secret; empty: the account's default key."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +154,9 @@ class DeploySettings:
             "DatabasePort": str(self.database.port),
             "DatabaseName": self.database.name,
             "DatabaseSslMode": self.database.ssl_mode,
+            "OwnerDatabaseHost": self.database.owner_host,
             "OwnerSecretArn": self.database.owner_secret_arn,
+            "OwnerKeyArn": self.database.owner_key_arn,
             "AlertEmail": self.alert_email,
             "LogRetentionDays": str(self.log_retention_days),
             "SubnetIds": ",".join(self.subnet_ids),

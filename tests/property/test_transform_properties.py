@@ -8,7 +8,7 @@ import struct
 from collections import Counter
 from datetime import datetime
 
-from hypothesis import event, given
+from hypothesis import event, example, given
 from hypothesis import strategies as st
 
 from functions.transform.clean import CleanBatch, clean
@@ -17,6 +17,7 @@ from functions.transform.handler import transform
 from tests.property.mess import CONTRACTS, Batch, batches
 from tests.property.postgres_csv import parse
 from tests.property.reference import expect
+from tests.unit.transform.envelopes_for import line as envelope
 
 KEY = "raw/2026/03/01/execution/batch.n1.ndjson.gz"
 
@@ -134,7 +135,14 @@ def assert_same(kind: str, value: object, field: str | None) -> None:
         assert field == str(value)
 
 
+A_GAP_AMONG_THE_ROWS_OF_A_KEY = [
+    envelope({"device": "a", "log": {"2026-03-01T12:00:00Z": 0.0, "2026-03-01T12:00:00.5Z": 1.0}}),
+    envelope({"device": "a", "log": {"2026-03-01T12:00:01Z": 2.0, "0.5e1": 3.0}}, 2),
+]
+
+
 @given(batches())
+@example(("keyed", A_GAP_AMONG_THE_ROWS_OF_A_KEY))
 def test_groups_tell_where_rows_lie(batch: Batch) -> None:
     contract, lines = CONTRACTS[batch[0]], batch[1]
     rows = clean(b"\n".join(lines), contract).rows
@@ -143,15 +151,18 @@ def test_groups_tell_where_rows_lie(batch: Batch) -> None:
     if groups is None:
         return
     at = count = 0
-    seen = set()
+    latest: dict[tuple[str, ...], str] = {}
+    before: tuple[str, ...] | None = None
     for group in json.loads(groups)["groups"]:
         assert group["offset"] == at
         part = parse(csv[at : at + group["length"]])
         assert len(part) == group["rows"] > 0
         assert group["min_time"] <= group["max_time"]
         key = tuple(group["key"])
-        assert key not in seen
-        seen.add(key)
+        # Rows of one key may be several groups, but side by side, each later than the last.
+        assert key == before or key not in latest
+        assert latest.get(key, "") < group["min_time"]
+        before, latest[key] = key, group["max_time"]
         names = [column.name for column in contract.columns]
         for row in part:
             assert [row[names.index(name)] for name in contract.key[:-1]] == group["key"]

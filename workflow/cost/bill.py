@@ -15,7 +15,7 @@ __all__ = ["AIM", "Bill", "Line", "bill", "optional"]
 AIM = 0.02
 """Dollars for a million readings beyond IoT's messages: what we set out for."""
 HOURS = 730.0
-DATABASE_GB, ENDPOINTS, ZONES, PROXY_VCPUS = 100, 2, 2, 2
+DATABASE_GB, ENDPOINTS, ZONES, PROXY_VCPUS = 100, 1, 2, 2
 
 
 @dataclass(frozen=True)

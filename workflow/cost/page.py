@@ -11,7 +11,7 @@ from pathlib import Path
 
 from workflow.cost import usage
 from workflow.cost.batches import drain_capacity, payload_bytes
-from workflow.cost.bill import AIM, DATABASE_GB, ENDPOINTS, ZONES, bill, optional
+from workflow.cost.bill import AIM, DATABASE_GB, ZONES, bill, optional
 from workflow.cost.durations import (
     S3_SECONDS,
     SQS_SECONDS,
@@ -256,9 +256,9 @@ def _optional() -> str:
         for line in optional()
     ]
     text = (
-        f"\nWith {DATABASE_GB} GB of storage. In each of {ZONES} zones {ENDPOINTS} interface "
-        "endpoints (S3's gateway endpoint is free) or a NAT gateway: one or the other. None of it "
-        "is in the figures above.\n"
+        f"\nWith {DATABASE_GB} GB of storage. In each of {ZONES} zones an interface endpoint for "
+        "Secrets Manager (S3's gateway endpoint is free), or a NAT gateway: one or the other. None "
+        "of it is in the figures above.\n"
     )
     return table(["part", "a month", "dollars a month"], rows) + text
 

@@ -16,8 +16,17 @@ from telemetry.contract import Contract
 from workflow.inventory import FUNCTIONS, LAYERS, FunctionSpec
 from workflow.settings import DATABASE_CA, DeploySettings
 from workflow.template.gaps import FunctionLoggingConfig, QueueScalingConfig
-from workflow.template.parameters import HAS_VPC, QUEUE_TRIGGER
-from workflow.template.permissions import function_statements, vpc_statement
+from workflow.template.parameters import (
+    HAS_OWNER_HOST,
+    HAS_OWNER_KEY,
+    HAS_VPC,
+    QUEUE_TRIGGER,
+)
+from workflow.template.permissions import (
+    function_statements,
+    owner_key_statement,
+    vpc_statement,
+)
 from workflow.template.policies import GOES_WITH_THE_STACK, allow, inline, service_role, traces
 
 __all__ = ["add_compute", "state_machine_arn"]
@@ -81,6 +90,8 @@ def _role(spec: FunctionSpec) -> Any:
     policies: list[Any] = [inline("Own", *statements)]
     if spec.database:
         policies.append(If(HAS_VPC, inline("Vpc", vpc_statement()), NoValue))
+    if spec.name == "migrate":
+        policies.append(If(HAS_OWNER_KEY, inline("OwnerKey", owner_key_statement()), NoValue))
     return service_role(f"{spec.title}Role", "lambda", *policies)
 
 
@@ -149,6 +160,10 @@ def _environment(
         if settings.database.ca_file is not None:
             variables["DATABASE_SSLROOTCERT"] = DATABASE_CA
     if spec.name == "migrate":
+        # Straight to the database: a proxy knows the loader's secret alone.
+        variables["DATABASE_HOST"] = If(
+            HAS_OWNER_HOST, Ref("OwnerDatabaseHost"), Ref("DatabaseHost")
+        )
         variables["OWNER_SECRET_ARN"] = Ref("OwnerSecretArn")
         variables["LOADER_CONNECTIONS"] = Ref("LoaderConnections")
     return variables | settings.tuning

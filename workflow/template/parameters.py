@@ -6,6 +6,8 @@ from troposphere import Equals, Join, Not, Or, Parameter, Ref, Template
 
 __all__ = [
     "HAS_EMAIL",
+    "HAS_OWNER_HOST",
+    "HAS_OWNER_KEY",
     "HAS_VPC",
     "QUEUE_TRIGGER",
     "SCHEDULE_TRIGGER",
@@ -16,6 +18,8 @@ __all__ = [
 SCHEDULE_TRIGGER = "ScheduleTrigger"
 QUEUE_TRIGGER = "QueueTrigger"
 HAS_EMAIL = "HasEmail"
+HAS_OWNER_HOST = "HasOwnerHost"
+HAS_OWNER_KEY = "HasOwnerKey"
 HAS_VPC = "HasVpc"
 
 LOG_RETENTION_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827)
@@ -33,6 +37,8 @@ def add_conditions(template: Template) -> None:
     template.add_condition(SCHEDULE_TRIGGER, Or(Equals(mode, "schedule"), Equals(mode, "both")))
     template.add_condition(QUEUE_TRIGGER, Or(Equals(mode, "queue"), Equals(mode, "both")))
     template.add_condition(HAS_EMAIL, Not(Equals(Ref("AlertEmail"), "")))
+    template.add_condition(HAS_OWNER_HOST, Not(Equals(Ref("OwnerDatabaseHost"), "")))
+    template.add_condition(HAS_OWNER_KEY, Not(Equals(Ref("OwnerKeyArn"), "")))
     template.add_condition(HAS_VPC, Not(Equals(Join("", Ref("SubnetIds")), "")))
 
 
@@ -114,8 +120,24 @@ def _database() -> list[Parameter]:
             Type="String",
             AllowedPattern=r"^arn:[^:]+:secretsmanager:[^:]*:[^:]*:secret:.+$",
             Description=(
-                "Secret with username and password of the role that may create schemas and roles; "
-                "encrypted with the account's default key. Only the migrate function reads it."
+                "Secret with username and password of the role that may create schemas and roles. "
+                "Only the migrate function reads it."
+            ),
+        ),
+        Parameter(
+            "OwnerKeyArn",
+            Type="String",
+            Default="",
+            AllowedPattern=r"^(arn:[^:]+:kms:[^:]*:[^:]*:key/.+)?$",
+            Description="Customer-managed key of that secret; empty: the account's default key.",
+        ),
+        Parameter(
+            "OwnerDatabaseHost",
+            Type="String",
+            Default="",
+            Description=(
+                "Host by which the migrate function connects, where DatabaseHost is a proxy that "
+                "knows the loader alone; empty: DatabaseHost."
             ),
         ),
         Parameter(

@@ -7,9 +7,9 @@ from typing import Any
 
 from troposphere import GetAtt, Ref, Sub
 
-from workflow.template.policies import allow, bucket_listing, key_for, objects
+from workflow.template.policies import allow, bucket_listing, key_for, objects, via
 
-__all__ = ["function_statements", "vpc_statement"]
+__all__ = ["function_statements", "owner_key_statement", "vpc_statement"]
 
 Statement = dict[str, Any]
 
@@ -32,6 +32,12 @@ def vpc_statement() -> Statement:
         ],
         "*",
     )
+
+
+def owner_key_statement() -> Statement:
+    """What Migrate needs where the owner's secret has a key of its own."""
+    by = {"kms:ViaService": via("secretsmanager")}
+    return allow(["kms:Decrypt"], Ref("OwnerKeyArn"), StringEquals=by)
 
 
 def _queue() -> Statement:

@@ -18,6 +18,7 @@ __all__ = [
     "only_tls",
     "service_role",
     "traces",
+    "via",
 ]
 
 Statement = dict[str, Any]
@@ -58,8 +59,13 @@ def key_for(service: str, *actions: str) -> Statement:
     return allow(
         [f"kms:{action}" for action in actions],
         GetAtt("DataKey", "Arn"),
-        StringEquals={"kms:ViaService": Sub(f"{service}.${{AWS::Region}}.${{AWS::URLSuffix}}")},
+        StringEquals={"kms:ViaService": via(service)},
     )
+
+
+def via(service: str) -> Sub:
+    """The name by which KMS knows that a service uses a key for its caller."""
+    return Sub(f"{service}.${{AWS::Region}}.${{AWS::URLSuffix}}")
 
 
 def traces(*, sampling: bool = False) -> Statement:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-import resource
 import zlib
 from typing import Any
 
@@ -16,6 +15,7 @@ from functions.transform.clean import CleanBatch, clean
 from functions.transform.handler import transform
 from functions.transform.rejects import rejected_lines
 from telemetry.contract import Contract, parse_contract
+from tests.fixtures.peak_memory import peak_memory
 from tests.unit.transform.envelopes_for import KEY, contract_of, line, lines
 
 PLAIN = """
@@ -124,11 +124,11 @@ def test_a_bomb_is_not_inflated() -> None:
     zeros = bytes(16 * MIB)
     bomb = b"".join([packer.compress(zeros) for _ in range(24)]) + packer.flush()
     assert len(bomb) < 2 * MIB  # of 384
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     raw = lines({"r": [{"id": 1}]}, bomb)
-    assert reasons(both_ways(raw)) == [(1, "too_large")]
-    assert base64.b64decode(rejected(raw)[0]["payload"]) == bomb
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024
+    with peak_memory() as held:
+        assert reasons(both_ways(raw)) == [(1, "too_large")]
+        assert base64.b64decode(rejected(raw)[0]["payload"]) == bomb
+    assert held.mib < 200
 
 
 def test_of_many_bombs_only_as_many_are_taken_as_a_batch_may_hold() -> None:
