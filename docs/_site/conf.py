@@ -28,7 +28,8 @@ nitpicky = True
 smartquotes = False  # would make one dash of the two of an option
 
 myst_heading_anchors = 4
-myst_enable_extensions = ["deflist"]
+suppress_warnings = ["myst.header"]  # a heading may skip a level where that reads better
+myst_enable_extensions = ["deflist", "html_image"]
 myst_fence_as_directive = ["mermaid"]
 nb_execution_mode = "off"  # `make notebooks` executes them; the site shows what they showed
 nb_ipywidgets_js: dict[str, dict[str, str]] = {}  # would come from a CDN

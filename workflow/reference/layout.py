@@ -17,6 +17,7 @@ from telemetry.layout import (
 )
 from workflow.definition import MAP_RESULTS_PREFIX
 from workflow.reference.markdown import generated, table
+from workflow.target import CONTRACT_KEY, DATABASE_CA_KEY
 from workflow.template import storage
 
 __all__ = ["layout_page"]
@@ -90,5 +91,11 @@ def _rows() -> list[tuple[str, str, str]]:
         (manifest_key("drain-1"), "the batches that an execution deals with", books),
         (receipt_key("p-20261123"), "what a publisher says it has sent", books),
         (f"{MAP_RESULTS_PREFIX}/...", "what Step Functions writes of its Map", made_again),
+        (
+            CONTRACT_KEY,
+            "the contract that is deployed; `deployed` in `etl contract diff`",
+            "for ever",
+        ),
+        (DATABASE_CA_KEY, "the authorities that the commands trust for PostgreSQL", "for ever"),
     ]
     return [(f"`{place}`", text, kept) for place, text, kept in rows]

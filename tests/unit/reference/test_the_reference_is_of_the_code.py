@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 from pathlib import Path
 
 import pytest
 
+from telemetry import layout
+from workflow.reference.layout import layout_page
 from workflow.reference.pages import pages
 from workflow.reference.parameters import CLASSES, fields_of
 from workflow.reference.tables import LEDGER_COLUMNS, ledger_columns
@@ -32,6 +35,12 @@ def test_every_field_of_a_deployment_is_on_the_page() -> None:
     for which in CLASSES:
         named = [name for name, *_ in fields_of(which)]
         assert named == list(which.__dataclass_fields__)
+
+
+def test_every_kind_of_object_is_on_the_page() -> None:
+    kinds = re.findall(r"^    (\w+)/", layout.__doc__ or "", re.MULTILINE)
+    assert len(kinds) > 7
+    assert [kind for kind in kinds if f"| `{kind}/" not in layout_page()] == []
 
 
 def test_every_number_that_tunes_a_function_is_explained() -> None:
