@@ -93,7 +93,7 @@ def _rows() -> list[tuple[str, str, str]]:
         (f"{MAP_RESULTS_PREFIX}/...", "what Step Functions writes of its Map", made_again),
         (
             CONTRACT_KEY,
-            "the contract that is deployed; `deployed` in `etl contract diff`",
+            "the contract that is deployed",
             "for ever",
         ),
         (DATABASE_CA_KEY, "the authorities that the commands trust for PostgreSQL", "for ever"),
