@@ -16,6 +16,7 @@ from typing import Literal
 __all__ = [
     "AWS_TARGET",
     "DATABASE_CA",
+    "AlarmSettings",
     "Architecture",
     "DatabaseSettings",
     "DefinitionSettings",
@@ -98,6 +99,49 @@ class DatabaseSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AlarmSettings:
+    """When alarms sound; template parameters. Counts are of five minutes."""
+
+    failed_executions: int = 1
+    timed_out_executions: int = 1
+    reject_share_percent: int = 10
+    """Average over the batches of five minutes."""
+    lag_seconds: int = 900
+    """From a reading's own time to its row: the median, in two of three times five minutes."""
+    queue_age_seconds: int = 900
+    dead_letters: int = 1
+    rule_errors: int = 1
+    function_errors: int = 5
+    """Of one function; of the sweep in an hour."""
+    throttles: int = 10
+    """Of one function."""
+    load_seconds: int = 60
+    """Of the longest load; Lambda ends it at 75."""
+    quarantined_batches: int = 1
+    batches_for_a_person: int = 1
+    no_data_minutes: int = 0
+    """Without any message (1..1440); 0: no such alarm, as a fleet may be silent by night."""
+
+    def parameters(self) -> dict[str, str]:
+        """Values of the template's parameters."""
+        return {
+            "AlarmAtFailedExecutions": str(self.failed_executions),
+            "AlarmAtTimedOutExecutions": str(self.timed_out_executions),
+            "AlarmAtRejectPercent": str(self.reject_share_percent),
+            "AlarmAtLagSeconds": str(self.lag_seconds),
+            "AlarmAtQueueSeconds": str(self.queue_age_seconds),
+            "AlarmAtDeadLetters": str(self.dead_letters),
+            "AlarmAtRuleErrors": str(self.rule_errors),
+            "AlarmAtFunctionErrors": str(self.function_errors),
+            "AlarmAtThrottles": str(self.throttles),
+            "AlarmAtLoadSeconds": str(self.load_seconds),
+            "AlarmAtQuarantinedBatches": str(self.quarantined_batches),
+            "AlarmAtBatchesForAPerson": str(self.batches_for_a_person),
+            "AlarmAfterSilentMinutes": str(self.no_data_minutes),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
 class DeploySettings:
     """One deployment: one stack, one contract."""
 
@@ -124,6 +168,8 @@ class DeploySettings:
     """How long a received message stays hidden; template parameter."""
     alert_email: str = ""
     """Told of failures; template parameter, empty: nobody subscribed."""
+    alarms: AlarmSettings = field(default_factory=AlarmSettings)
+    """When alarms sound; template parameters."""
     log_retention_days: int = 30
     """Template parameter."""
     subnet_ids: tuple[str, ...] = ()
@@ -134,6 +180,8 @@ class DeploySettings:
     tuning: dict[str, str] = field(default_factory=dict)
     """More environment variables for every function, such as ``DRAIN_SECONDS``."""
     tags: dict[str, str] = field(default_factory=dict)
+    execution_role_arn: str = ""
+    """Role that CloudFormation acts by; empty: whoever deploys."""
     retain_data: bool = True
     """Keep the data bucket and its key when the stack is deleted."""
 
@@ -161,4 +209,5 @@ class DeploySettings:
             "LogRetentionDays": str(self.log_retention_days),
             "SubnetIds": ",".join(self.subnet_ids),
             "SecurityGroupIds": ",".join(self.security_group_ids),
+            **self.alarms.parameters(),
         }

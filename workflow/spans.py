@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-__all__ = ["ALWAYS", "KEPT_IN_THE_QUEUE", "Span", "SpanError", "moment"]
+__all__ = ["ALWAYS", "KEPT_IN_THE_QUEUE", "Span", "SpanError", "moment", "since"]
 
 KEPT_IN_THE_QUEUE = timedelta(days=15)
 """A batch's key bears the day its execution started or its oldest message was sent, and SQS keeps
@@ -73,6 +74,24 @@ def moment(text: str) -> datetime:
             f"'{text}' is no time: write 2026-11-23 or 2026-11-23T06:30 (UTC)."
         ) from None
     return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def since(text: str, now: datetime) -> datetime:
+    """A time as a person names it from now, such as ``90m``, ``6h`` or ``2d``, or as :func:`moment`
+    reads it. Raises SpanError, also for one that is still to come."""
+    ago = re.fullmatch(r"(\d{1,6})([smhd])", text.strip())
+    try:
+        found = now - timedelta(**{UNITS[ago[2]]: int(ago[1])}) if ago else moment(text)
+    except (SpanError, OverflowError):
+        raise SpanError(
+            f"'{text}' is no time: write 90m, 6h, 2d, or 2026-11-23T06:30 (UTC)."
+        ) from None
+    if found >= now:
+        raise SpanError(f"Nothing has happened since {text}: it is still to come.")
+    return found
 
 
 def _told(time: datetime) -> str:

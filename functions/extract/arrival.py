@@ -18,6 +18,7 @@ from functions.extract.batches import Accumulator, BatchLimits, MicroBatch
 from functions.extract.envelope import envelope_line
 from functions.extract.staging import Staged, put_lines, reference
 from telemetry.clients import client
+from telemetry.entry import identify
 from telemetry.errors import TelemetryError
 from telemetry.layout import raw_prefix
 from telemetry.logs import log
@@ -35,6 +36,8 @@ class Arrival:
     """Staged ones."""
     failed: list[str] = field(default_factory=list)
     """Ids of the messages that the queue must keep."""
+    oldest: float | None = None
+    """Epoch seconds when the queue had the oldest message."""
 
     @property
     def batches(self) -> int:
@@ -51,9 +54,11 @@ def stage_arrival(
 ) -> Arrival:
     """Stages the records and starts an execution over them; never raises for an AWS failure."""
     ordered = sorted(records, key=lambda record: str(record["messageId"]))
-    name = _name(ordered)
-    prefix = raw_prefix(name, _oldest(ordered))
+    name, oldest = _name(ordered), _oldest(ordered)
+    identify(execution=name)
+    prefix = raw_prefix(name, oldest)
     arrival = _stage(ordered, bucket, prefix, name, limits)
+    arrival.oldest = oldest.timestamp()
     if not arrival.staged:
         return arrival
     try:

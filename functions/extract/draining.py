@@ -41,6 +41,8 @@ class Drained:
     batches: int = 0
     not_deleted: int = 0
     """Staged messages that stay in the queue and will be staged again."""
+    oldest: float | None = None
+    """Epoch seconds when the queue had the oldest received message; ``None`` where none came."""
 
 
 @dataclass
@@ -88,6 +90,10 @@ class _Drain:
     def take(self, messages: list[Message]) -> None:
         """Adds messages to the open micro-batch, and settles what is full by that."""
         lines = [(envelope_line(m.message_id, m.body), m.receipt) for m in messages]
+        sent = [m.sent for m in messages if m.sent is not None]
+        with self.lock:
+            known = [] if self.done.oldest is None else [self.done.oldest]
+            self.done.oldest = min([*sent, *known], default=None)
         with self.room:  # counted before another receiver looks for room
             full = self.accumulator.add(lines)
             self.unstaged += len(full)

@@ -11,6 +11,7 @@ the listing: a retried attempt finds what a dead one had staged.
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -72,7 +73,12 @@ def stage(event: dict[str, Any]) -> dict[str, Any]:
         _concurrency(),
     )
     _tell(
-        Drained(messages=arrival.messages, batches=arrival.batches, not_deleted=len(arrival.failed))
+        Drained(
+            messages=arrival.messages,
+            batches=arrival.batches,
+            not_deleted=len(arrival.failed),
+            oldest=arrival.oldest,
+        )
     )
     return {"batchItemFailures": [{"itemIdentifier": name} for name in arrival.failed]}
 
@@ -112,6 +118,8 @@ def _started(event: dict[str, Any]) -> datetime:
 
 def _tell(done: Drained) -> None:
     log.info("Staged", messages=done.messages, batches=done.batches, not_deleted=done.not_deleted)
-    metrics.count("MessagesStaged", done.messages)
-    metrics.count("BatchesStaged", done.batches)
-    metrics.count("MessagesNotDeleted", done.not_deleted)
+    metrics.record("MessagesStaged", done.messages)
+    metrics.record("BatchesStaged", done.batches)
+    metrics.record("MessagesNotDeleted", done.not_deleted)
+    if done.oldest is not None:
+        metrics.record("QueueSeconds", max(0.0, round(time.time() - done.oldest, 3)))

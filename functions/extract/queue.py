@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from telemetry.clients import calling, client
 from telemetry.errors import QueueUnavailableError
@@ -24,6 +25,8 @@ class Message:
     message_id: str
     body: str
     receipt: str
+    sent: float | None = None
+    """Epoch seconds when the queue had it."""
 
 
 class Queue:
@@ -37,10 +40,13 @@ class Queue:
         """Up to ten messages; none where the queue is empty, after a second."""
         with calling("sqs", "receive messages"):
             answer = self._client.receive_message(
-                QueueUrl=self._url, MaxNumberOfMessages=BATCH, WaitTimeSeconds=WAIT_SECONDS
+                QueueUrl=self._url,
+                MaxNumberOfMessages=BATCH,
+                WaitTimeSeconds=WAIT_SECONDS,
+                MessageSystemAttributeNames=["SentTimestamp"],
             )
         return [
-            Message(message["MessageId"], message["Body"], message["ReceiptHandle"])
+            Message(message["MessageId"], message["Body"], message["ReceiptHandle"], _sent(message))
             for message in answer.get("Messages", ())
         ]
 
@@ -64,3 +70,9 @@ class Queue:
             causes = sorted({str(entry.get("Code")) for entry in failed})
             log.warning("Staged messages will come again", messages=len(failed), cause=causes)
         return len(failed)
+
+
+def _sent(message: dict[str, Any]) -> float | None:
+    """SQS tells milliseconds, as text."""
+    told = message.get("Attributes", {}).get("SentTimestamp")
+    return None if told is None else int(told) / 1000

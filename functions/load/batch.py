@@ -53,6 +53,10 @@ class Batch:
     set_aside: int = 0
     """Messages of another kind than those that hold readings."""
     purpose: Purpose = "load"
+    median_time: str | None = None
+    """ISO 8601; reports of before have none, nor have they a first arrival."""
+    first_arrival: str | None = None
+    """When AWS IoT had the first message: ISO 8601."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,8 @@ def parse_batch(event: dict[str, Any], report: bytes) -> Batch:
             rejected_by={str(reason): int(n) for reason, n in told["rejected_by"].items()},
             min_time=told["min_time"],
             max_time=told["max_time"],
+            median_time=told.get("median_time"),
+            first_arrival=told.get("first_arrival"),
             copy_key=str(copy["key"]),
             columns=tuple(copy["columns"]),
             groups_key=copy.get("groups_key"),

@@ -10,12 +10,14 @@ import json
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 from functions.load.batch import Batch, Group, parse_batch, parse_groups
 from functions.load.loading import Loaded, load_batch
+from functions.load.measuring import measure
 from functions.load.source import StoredCopy
-from telemetry import metrics, settings
+from telemetry import settings
 from telemetry.contract import load_contract
 from telemetry.database import connect
 from telemetry.entry import lambda_entry, seconds_left
@@ -36,7 +38,7 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
     loaded = _load(bucket, batch)
     with step("write outcome"):
         _write_outcome(bucket, batch, loaded)
-    _tell(loaded)
+    _tell(batch, loaded)
     entry = loaded.entry
     return {
         "batch_id": entry.batch_id,
@@ -73,10 +75,8 @@ def _write_outcome(bucket: str, batch: Batch, loaded: Loaded) -> None:
     put_object(bucket, key, json.dumps(asdict(entry)).encode(), "application/json")
 
 
-def _tell(loaded: Loaded) -> None:
+def _tell(batch: Batch, loaded: Loaded) -> None:
     entry = loaded.entry
     log.info("Answered from the ledger" if loaded.repeated else "Loaded", **asdict(entry))
     if not loaded.repeated:
-        metrics.count("RowsInserted", entry.inserted)
-        metrics.count("RowsUpdated", entry.updated)
-        metrics.count("RowsUnchanged", entry.unchanged)
+        measure(batch, entry, datetime.now(UTC))

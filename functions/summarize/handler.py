@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from functions.summarize.summary import SUMMED, summarize
+from functions.summarize.summary import summarize
 from telemetry import metrics, settings
 from telemetry.entry import lambda_entry
 from telemetry.layout import outcomes_prefix, parse_outcome_key
@@ -90,7 +90,7 @@ def _read_outcome(bucket: str, key: str) -> dict[str, Any]:
 def _tell(result: dict[str, Any]) -> None:
     told = {name: value for name, value in result.items() if name not in ("message", "failures")}
     log.info(result["message"], **told)
-    metrics.count("BatchesLoaded", result["loaded"])
-    metrics.count("BatchesFailed", result["failed"])
-    for name in SUMMED:
-        metrics.count(f"Readings{name.title().replace('_', '')}", result[name])
+    # Readings are counted by Load, as they are settled.
+    metrics.record("BatchesLoaded", result["loaded"])
+    metrics.record("BatchesFailed", result["failed"])
+    metrics.record("BatchesQuarantined", result["quarantined"])

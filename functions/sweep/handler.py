@@ -90,5 +90,5 @@ def _look(
 def _tell(result: dict[str, Any]) -> None:
     waiting = result["permanent"] + result["exhausted"]
     (log.warning if waiting or result["due"] else log.info)("Swept", **result)
-    metrics.count("BatchesSwept", result["started"])
-    metrics.count("BatchesForAPerson", waiting)
+    metrics.record("BatchesSwept", result["started"])
+    metrics.record("BatchesForAPerson", waiting)

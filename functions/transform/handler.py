@@ -13,7 +13,7 @@ from functions.transform.clean import clean
 from functions.transform.copy import copy_csv, copy_groups
 from functions.transform.rejects import rejected_lines
 from functions.transform.report import describe
-from telemetry import layout, metrics
+from telemetry import layout
 from telemetry.contract import Contract, load_contract
 from telemetry.entry import lambda_entry
 from telemetry.errors import BatchCorruptError, BatchMissingError
@@ -24,6 +24,7 @@ from telemetry.tracing import step
 
 __all__ = ["handle"]
 
+COUNTS = ("read", "accepted", "duplicates", "rejected", "set_aside")
 UNREADABLE = "unreadable_batch"
 """Reason of the rejects of a batch that could not be read."""
 
@@ -52,10 +53,8 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
     with step("store"):
         for stored in objects:
             put_object(bucket, stored.key, stored.body, stored.content_type)
-    metrics.count("ReadingsAccepted", report["accepted"])
-    metrics.count("ReadingsRejected", report["rejected"])
-    metrics.count("ReadingsDuplicate", report["duplicates"])
-    metrics.count("ReadingsSetAside", report["set_aside"])
+    counts = {name: report[name] for name in COUNTS}
+    log.info("Transformed", **counts, rejected_by=report["rejected_by"])
     return {
         "bucket": bucket,
         "batch_id": report["batch_id"],
@@ -64,7 +63,8 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
         "purpose": purpose_of(event),
         "report_key": layout.report_key(report["batch_id"]),
         "copy_key": report["copy"]["key"],
-    } | {name: report[name] for name in ("read", "accepted", "duplicates", "rejected", "set_aside")}
+        **counts,
+    }
 
 
 def _fetch(bucket: str, key: str, purpose: Purpose) -> bytes | None:

@@ -17,6 +17,8 @@ SELDOM = ("too_old", "in_future", "truncated")
 """Counted only for the columns that have any."""
 
 SKETCH_STEPS = 40
+EARLIEST_ARRIVAL, LATEST_ARRIVAL = 946_684_800_000, 4_102_444_800_000
+"""Milliseconds since 1970: the years 2000 to 2100. A tool may write anything to the queue."""
 LEAST_VALUES = 100
 """Of fewer the quantiles say more about chance than about the column."""
 
@@ -28,7 +30,7 @@ def describe(batch: CleanBatch, contract: Contract) -> dict[str, Any]:
     accepted rows without a value, the rest counts values in all readings, rejected or not.
     """
     rows = batch.rows
-    least, most = _time_span(rows, contract)
+    least, middle, most = _times(rows, contract)
     return {
         "contract": contract.name,
         "contract_digest": contract.digest,
@@ -53,7 +55,9 @@ def describe(batch: CleanBatch, contract: Contract) -> dict[str, Any]:
             for name, faults in batch.faults.items()
         },
         "min_time": least,
+        "median_time": middle,
         "max_time": most,
+        "first_arrival": _first_arrival(batch.messages),
     }
 
 
@@ -76,12 +80,27 @@ def _sketch(values: pl.Series, *, wanted: bool) -> dict[str, list[float]]:
     return {"quantiles": ordered.gather(places).to_list()}
 
 
-def _time_span(rows: pl.DataFrame, contract: Contract) -> tuple[str | None, str | None]:
-    """First and last time: of the key's timestamp, else of the first timestamp column."""
+def _times(rows: pl.DataFrame, contract: Contract) -> tuple[str | None, str | None, str | None]:
+    """First, median and last time: of the key's timestamp, else of the first timestamp column."""
     names = [*reversed(contract.key), *(column.name for column in contract.columns)]
     times = [name for name in names if contract.column(name).type == "timestamp"]
     if not times:
-        return None, None
-    span = pl.Series([rows[times[0]].min(), rows[times[0]].max()], dtype=pl.Datetime("us", "UTC"))
-    least, most = span.dt.strftime(TIME_FORMAT)
-    return least, most
+        return None, None, None
+    column = rows[times[0]]
+    # The lower of two middle ones: a time that a reading has.
+    middle = column.sort(nulls_last=True)
+    known = len(column) - column.null_count()
+    median = middle[(known - 1) // 2] if known else None
+    found = [column.min(), median, column.max()]
+    least, mid, most = pl.Series(found, dtype=pl.Datetime("us", "UTC")).dt.strftime(TIME_FORMAT)
+    return least, mid, most
+
+
+def _first_arrival(messages: pl.DataFrame) -> str | None:
+    """When AWS IoT had the first message; ``None`` where no message tells a sane time."""
+    arrivals = messages["received_at"]
+    sane = arrivals.filter(arrivals.is_between(EARLIEST_ARRIVAL, LATEST_ARRIVAL))
+    if sane.is_empty():
+        return None
+    first = pl.Series([sane.min()], dtype=pl.Int64).cast(pl.Datetime("ms", "UTC"))
+    return str(first.dt.strftime(TIME_FORMAT)[0])

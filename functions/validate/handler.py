@@ -9,13 +9,13 @@ from typing import Any
 from functions.validate.history import Entry, history_key, read_history, remember
 from functions.validate.judge import judge, overrule
 from functions.validate.telling import as_markdown
-from telemetry import metrics
 from telemetry.contract import Checks, load_contract
 from telemetry.entry import lambda_entry
 from telemetry.errors import BatchCorruptError
 from telemetry.logs import log
 from telemetry.manifest import Purpose, purpose_of
 from telemetry.storage import get_object, put_object
+from telemetry.tracing import step
 
 __all__ = ["handle"]
 
@@ -30,18 +30,27 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
     contract = load_contract()
     checks, past = contract.checks, history_key(contract.name)
     compares = checks.volume is not None or bool(checks.drift)
-    entries = read_history(bucket, past)[0] if compares else []
-    report = judged(get_object(bucket, key), checks, key, entries, purpose_of(event))
+    with step("read report"):
+        entries = read_history(bucket, past)[0] if compares else []
+        body = get_object(bucket, key)
+    with step("judge"):
+        report = judged(body, checks, key, entries, purpose_of(event))
+    with step("write verdict"):
+        _write(bucket, key, report)
+        if compares and report["verdict"] in ("pass", "warn") and report["accepted"]:
+            remember(bucket, past, _entry(report))
+    for finding in report["findings"]:
+        log.warning(finding["sentence"], check=finding["check"], level_found=finding["level"])
+    log.info("Judged", verdict=report["verdict"], findings=len(report["findings"]))
+    return {**event, "verdict": report["verdict"]}
+
+
+def _write(bucket: str, key: str, report: dict[str, Any]) -> None:
+    """The report with the verdict, and the same as a page for a person."""
     body = json.dumps(report, ensure_ascii=False, indent=1).encode()
     put_object(bucket, key, body, "application/json")
     page = as_markdown(report).encode()
     put_object(bucket, key.removesuffix(".json") + ".md", page, "text/markdown; charset=utf-8")
-    if compares and report["verdict"] in ("pass", "warn") and report["accepted"]:
-        remember(bucket, past, _entry(report))
-    for finding in report["findings"]:
-        log.warning(finding["sentence"], check=finding["check"], level_found=finding["level"])
-    metrics.count("BatchesQuarantined", report["verdict"] == "quarantine")
-    return {**event, "verdict": report["verdict"]}
 
 
 def _entry(report: dict[str, Any]) -> Entry:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import gzip
 import json
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.end_to_end.conftest import account, killing_one
 from workflow.executions import follow, latest, start
+from workflow.metrics import catalogue, read
 from workflow.publishing import FleetPlan, publish_file, simulate
 from workflow.target import Target
 from workflow.traces import load_trace
@@ -26,6 +29,38 @@ def test_every_reading_of_a_messy_fleet_is_accounted_for(pipeline: Target) -> No
     assert receipt.rejected
     assert receipt.duplicates
     assert found.rows == receipt.rows
+
+
+def test_the_metrics_agree_with_the_ledger_to_the_unit(pipeline: Target) -> None:
+    ledger = account(pipeline).ledger
+    since = datetime.now(UTC) - timedelta(hours=1)
+    found = {s.signal.name: s for s in read(pipeline, catalogue(pipeline), since=since)}
+    for name, expected in {
+        "ReadingsRead": ledger.read,
+        "ReadingsInserted": ledger.inserted,
+        "ReadingsUpdated": ledger.updated,
+        "ReadingsUnchanged": ledger.unchanged,
+        "ReadingsDuplicate": ledger.duplicates,
+        "ReadingsRejected": ledger.rejected,
+    }.items():
+        assert found[name].total == expected, name
+    for reason in ("missing", "not_json", "out_of_range"):
+        counted = sum(n for r, n in ledger.rejected_by.items() if r.partition(":")[0] == reason)
+        assert found[f"ReadingsRejectedByReason/{reason}"].total == counted, reason
+    assert 0 < found["ArrivalToRowSeconds"].total < 120
+    assert 0 < found["LagMedianSeconds"].total < 120
+
+
+def test_every_line_of_every_function_says_whose_it_is(pipeline: Target) -> None:
+    for name in ("Stage", "Transform", "Validate", "Load", "Summarize"):
+        lines = _lines(pipeline, name)
+        assert [line for line in lines if "_aws" in line], name
+        assert [line for line in lines if "message" in line], name
+        known = {"execution", "request_id", "xray_trace_id", "function"}
+        if name in ("Transform", "Validate", "Load"):
+            known.add("batch_id")
+        for line in lines:
+            assert known <= {key for key, value in line.items() if value}, line
 
 
 def test_the_same_file_published_twice_adds_no_row(pipeline: Target, tmp_path: Path) -> None:
@@ -72,13 +107,31 @@ def test_an_execution_started_by_hand_has_one_trace_with_every_stage(pipeline: T
     names = " ".join(span["name"].lower() for span in trace["spans"])
     for stage in ("extract", "transform", "validate", "load", "summarize"):
         assert stage in names, names
+    # Below each function are its own steps, and X-Ray finds both execution and batch.
+    own = {span["name"]: span["annotations"] for span in trace["spans"] if span["own"]}
+    assert {"list staged", "clean", "judge", "load batch", "read outcomes"} <= set(own)
+    for handler in ("extract.drain", "transform.handle", "validate.handle", "load.handle"):
+        assert own[handler]["execution"] == execution.name
+    assert own["load.handle"]["batch_id"] == own["transform.handle"]["batch_id"]
 
 
-def _wait_for_trace(target: Target, arn: str) -> dict[str, object]:
+def _lines(target: Target, function: str) -> list[dict[str, Any]]:
+    """What a function has logged, once it has: the last of an execution may still be at work."""
+    deadline = time.monotonic() + 20
+    group = target.outputs[f"{function}LogGroupName"]
+    while time.monotonic() < deadline:
+        events = target.client("logs").filter_log_events(logGroupName=group)["events"]
+        if lines := [json.loads(e["message"]) for e in events if e["message"].startswith("{")]:
+            return lines
+        time.sleep(0.3)
+    raise AssertionError(f"{function} has logged nothing")
+
+
+def _wait_for_trace(target: Target, arn: str) -> dict[str, Any]:
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         trace = load_trace(target, arn)
-        if trace is not None and "load" in str(trace).lower():
+        if trace is not None and "read outcomes" in str(trace):
             return trace
         time.sleep(0.3)
     raise AssertionError("no trace arrived")

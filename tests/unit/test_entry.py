@@ -5,7 +5,7 @@ import json
 import pytest
 
 from telemetry import metrics
-from telemetry.entry import lambda_entry, seconds_left
+from telemetry.entry import identify, lambda_entry, seconds_left
 from telemetry.errors import (
     DatabaseBusyError,
     QueueUnavailableError,
@@ -49,20 +49,52 @@ def test_nothing_of_one_invocation_is_in_the_lines_of_the_next(capsys):
     handle = handler(lambda _: log.info("Working") or {})
     handle({"execution": "run-7", "batch_id": "b"}, None)
     handle({}, None)
-    assert not {"execution", "batch_id"} & lines(capsys)[2].keys()
+    assert not {"execution", "batch_id"} & lines(capsys)[1].keys()
+
+
+def test_what_becomes_known_on_the_way_is_in_all_lines_from_there(capsys):
+    def work(_):
+        identify(execution="esm-1")
+        log.info("Working")
+        metrics.record("MessagesStaged", 3)
+        return {}
+
+    handler(work)({}, LambdaContext())
+    told, written = lines(capsys)
+    for line in (told, written):
+        assert line["execution"] == "esm-1"
+        assert line["request_id"] == LambdaContext().aws_request_id
 
 
 def test_metrics_are_written_once_at_the_end_also_of_a_failure(capsys):
     def work(_):
-        metrics.count("RowsInserted", 3)
+        metrics.record("ReadingsInserted", 3)
         raise DatabaseBusyError("deadlock")
 
     with pytest.raises(DatabaseBusyError):
-        handler(work)({}, None)
+        handler(work)({"execution": "run-7", "batch_id": "b"}, None)
     handler(lambda _: {})({}, None)
-    written = [line for line in lines(capsys) if "_aws" in line]
-    assert [line.get("RowsInserted") for line in written] == [[3.0], None]
-    assert written[0]["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "TelemetryETL"
+    (written,) = [line for line in lines(capsys) if "_aws" in line]
+    assert written["ReadingsInserted"] == [3.0]
+    assert (written["execution"], written["batch_id"]) == ("run-7", "b")
+
+
+def test_metrics_that_can_not_be_written_fail_nothing(capsys, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("no room")
+
+    monkeypatch.setattr("telemetry.metrics.flush", broken)
+    assert handler(lambda _: {"done": 1})({}, None) == {"done": 1}
+    assert lines(capsys)[0]["message"] == "The metrics could not be written"
+
+
+def test_a_stage_tells_how_long_it_took(capsys, monkeypatch):
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "load")
+    monkeypatch.setenv("PIPELINE", "fleet")
+    handler(lambda _: {})({}, None)
+    (written,) = lines(capsys)
+    assert 0 <= written["StageSeconds"][0] < 5
+    assert (written["Pipeline"], written["Stage"]) == ("fleet", "load")
 
 
 def test_the_error_line_names_the_error(capsys):

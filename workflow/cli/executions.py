@@ -13,6 +13,8 @@ from rich.text import Text
 
 from workflow.cli.context import JsonOption, console, fail, guard, notes, print_json, target_of
 from workflow.executions import Execution, StateVisit, execution_arn, follow, latest, start
+from workflow.harmless import harmless
+from workflow.log_lines import LogLine, log_line
 from workflow.target import Target
 
 COLOURS = {"SUCCEEDED": "green", "RUNNING": "yellow"}
@@ -98,6 +100,9 @@ def logs(
     minutes: Annotated[float, typer.Option(min=0.1, help="How far back.")] = 15.0,
     search: Annotated[str | None, typer.Option(help="CloudWatch Logs filter pattern.")] = None,
     follow_on: Annotated[bool, typer.Option("--follow", "-f", help="Go on as they come.")] = False,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Every line as it is, those for machines too.")
+    ] = False,
 ) -> None:
     """Print the functions' logs, oldest first."""
     target = target_of(context.obj)
@@ -109,12 +114,27 @@ def logs(
     seen: set[str] = set()
     while True:
         for moment, name, message in _log_lines(target, chosen, since, search, seen):
-            console.print(f"[dim]{moment}[/] [cyan]{name}[/]", Text(message.rstrip()))
+            _print_line(moment, name, message, raw=raw)
         if not follow_on:
             if not seen:
                 notes.print("no log lines in that time")
             return
         time.sleep(LOG_POLL_SECONDS)
+
+
+def _print_line(moment: str, name: str, message: str, *, raw: bool) -> None:
+    line = LogLine(message.rstrip()) if raw else log_line(message)
+    if line is None:
+        return
+    told = Text(f"{moment} ", "dim").append(f"{name} ", "cyan")
+    if line.level not in ("", "INFO"):
+        told.append(f"{line.level} ", "bold red" if line.level == "ERROR" else "yellow")
+    told.append(harmless(line.message), "default")
+    for field, value in line.fields.items():
+        told.append(f" {field}=", "dim").append(harmless(value), "default")
+    console.print(told, soft_wrap=True)
+    if line.trace:
+        console.print(Text(harmless(line.trace), "dim"), soft_wrap=True)
 
 
 def _log_lines(

@@ -8,17 +8,22 @@ from typing import Annotated
 import typer
 
 from workflow.cli import (
+    alarms,
     contract,
     cost,
     data,
     demo,
+    deploy,
+    destroy,
     diagram,
     dlq,
     executions,
+    metrics,
     publish,
     quarantine,
     rejects,
     replay,
+    settings,
     stack,
     sweep,
 )
@@ -56,8 +61,8 @@ def choose_target(
 
 
 for module in (
-    stack, publish, executions, diagram, sweep, data, rejects, quarantine, replay, dlq, contract,
-    cost, demo,
+    stack, settings, deploy, destroy, publish, executions, diagram, alarms, metrics, sweep, data,
+    rejects, quarantine, replay, dlq, contract, cost, demo,
 ):  # fmt: skip
     module.register(app)
 

@@ -1,8 +1,9 @@
 """The whole template: a pure function of contract, settings and what has been packaged.
 
 Read it by concern: ``parameters``, ``storage`` (key, bucket), ``ingest`` (IoT, queues), ``compute``
-(layers, functions, ``permissions``), ``orchestration`` (state machine, schedule, topic). Modules
-refer to each other's resources by logical id; ``cfn-lint`` checks that every reference holds.
+(layers, functions, ``permissions``), ``orchestration`` (state machine, schedule, topic),
+``alarms``, ``dashboard``. Modules refer to each other's resources by logical id; ``cfn-lint``
+checks that every reference holds.
 """
 
 from __future__ import annotations
@@ -16,16 +17,18 @@ from troposphere import GetAtt, Output, Ref, Sub, Template, secretsmanager
 from telemetry.contract import Contract
 from workflow.inventory import FUNCTIONS
 from workflow.settings import DeploySettings
+from workflow.template.alarms import add_alarms
 from workflow.template.compute import add_compute
+from workflow.template.dashboard import add_dashboard
 from workflow.template.ingest import BASIC_INGEST, add_ingest
 from workflow.template.orchestration import add_orchestration
 from workflow.template.parameters import add_conditions, add_parameters
 from workflow.template.policies import GOES_WITH_THE_STACK
 from workflow.template.storage import add_storage
 
-__all__ = ["Artifacts", "build_template", "template_json"]
+__all__ = ["Artifacts", "build_template", "database_role", "template_json"]
 
-LOADER_ROLE = "telemetry_loader"
+ROLE_BYTES = 63  # what PostgreSQL keeps of a name
 PASSWORD_CHARACTERS = 40
 
 
@@ -52,10 +55,12 @@ def build_template(
     add_parameters(template)
     add_conditions(template)
     add_storage(template, retain=settings.retain_data)
-    _add_loader_secret(template)
+    _add_loader_secret(template, database_role(settings.stack, "loader"))
     add_ingest(template, contract)
     add_compute(template, contract, settings, artifacts.layers, artifacts.functions)
     add_orchestration(template, definition)
+    add_alarms(template)
+    add_dashboard(template)
     _add_outputs(template, contract)
     return template
 
@@ -65,7 +70,16 @@ def template_json(template: Template) -> str:
     return json.dumps(template.to_dict(), sort_keys=True, separators=(",", ":"))
 
 
-def _add_loader_secret(template: Template) -> None:
+def database_role(stack: str, what: str) -> str:
+    """Name of a role of this pipeline alone: ``telemetry_loader`` of the stack ``telemetry``.
+
+    Roles are the server's, not a database's: pipelines that share a server, each with a database
+    of its own, would take one another's passwords away.
+    """
+    return f"{stack.lower().replace('-', '_')[: ROLE_BYTES - len(what) - 1]}_{what}"
+
+
+def _add_loader_secret(template: Template, role: str) -> None:
     template.add_resource(
         secretsmanager.Secret(
             "LoaderSecret",
@@ -73,7 +87,7 @@ def _add_loader_secret(template: Template) -> None:
             Description=Sub("Role by which ${AWS::StackName} loads rows"),
             KmsKeyId=GetAtt("DataKey", "Arn"),
             GenerateSecretString=secretsmanager.GenerateSecretString(
-                SecretStringTemplate=json.dumps({"username": LOADER_ROLE}),
+                SecretStringTemplate=json.dumps({"username": role}),
                 GenerateStringKey="password",
                 PasswordLength=PASSWORD_CHARACTERS,
                 # Letters and digits alone are strong enough at this length and need no quoting.
@@ -104,6 +118,7 @@ def _add_outputs(template: Template, contract: Contract) -> None:
         "LoaderSecretArn": GetAtt("LoaderSecret", "Id"),
         "KeyArn": GetAtt("DataKey", "Arn"),
         "StateMachineLogGroupName": Ref("StateMachineLogGroup"),
+        "DashboardName": Ref("Dashboard"),
     }
     for spec in FUNCTIONS:
         values[f"{spec.title}FunctionName"] = Ref(f"{spec.title}Function")

@@ -6,6 +6,7 @@ from troposphere import Equals, Join, Not, Or, Parameter, Ref, Template
 
 __all__ = [
     "HAS_EMAIL",
+    "HAS_NO_DATA_ALARM",
     "HAS_OWNER_HOST",
     "HAS_OWNER_KEY",
     "HAS_VPC",
@@ -21,13 +22,14 @@ HAS_EMAIL = "HasEmail"
 HAS_OWNER_HOST = "HasOwnerHost"
 HAS_OWNER_KEY = "HasOwnerKey"
 HAS_VPC = "HasVpc"
+HAS_NO_DATA_ALARM = "HasNoDataAlarm"
 
 LOG_RETENTION_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827)
 
 
 def add_parameters(template: Template) -> None:
     """All parameters; defaults suit a first deployment."""
-    for parameter in (*_trigger(), *_database(), *_operation()):
+    for parameter in (*_trigger(), *_database(), *_operation(), *_alarm_thresholds()):
         template.add_parameter(parameter)
 
 
@@ -37,6 +39,7 @@ def add_conditions(template: Template) -> None:
     template.add_condition(SCHEDULE_TRIGGER, Or(Equals(mode, "schedule"), Equals(mode, "both")))
     template.add_condition(QUEUE_TRIGGER, Or(Equals(mode, "queue"), Equals(mode, "both")))
     template.add_condition(HAS_EMAIL, Not(Equals(Ref("AlertEmail"), "")))
+    template.add_condition(HAS_NO_DATA_ALARM, Not(Equals(Ref("AlarmAfterSilentMinutes"), 0)))
     template.add_condition(HAS_OWNER_HOST, Not(Equals(Ref("OwnerDatabaseHost"), "")))
     template.add_condition(HAS_OWNER_KEY, Not(Equals(Ref("OwnerKeyArn"), "")))
     template.add_condition(HAS_VPC, Not(Equals(Join("", Ref("SubnetIds")), "")))
@@ -112,8 +115,9 @@ def _database() -> list[Parameter]:
             "DatabaseSslMode",
             Type="String",
             Default="verify-full",
-            AllowedValues=["disable", "allow", "prefer", "require", "verify-ca", "verify-full"],
-            Description="libpq's sslmode.",
+            # Those of libpq's that never fall back to a line without TLS.
+            AllowedValues=["require", "verify-ca", "verify-full"],
+            Description="libpq's sslmode; only verify-full checks that it is the right server.",
         ),
         Parameter(
             "OwnerSecretArn",
@@ -200,3 +204,39 @@ def _operation() -> list[Parameter]:
             Description="Share of failed batches (0..1) up to which an execution doesn't fail.",
         ),
     ]
+
+
+ALARM_THRESHOLDS = (
+    ("AlarmAtFailedExecutions", 1, "Failed executions in five minutes at which the alarm sounds."),
+    ("AlarmAtTimedOutExecutions", 1, "Executions stopped for their time, in five minutes."),
+    ("AlarmAtRejectPercent", 10, "Percent of readings rejected, batches of five minutes."),
+    ("AlarmAtLagSeconds", 900, "Seconds from a reading's own time to its row, median."),
+    ("AlarmAtQueueSeconds", 900, "Seconds that the oldest message may wait in the queue."),
+    ("AlarmAtDeadLetters", 1, "Messages in the dead-letter queue."),
+    ("AlarmAtRuleErrors", 1, "Messages that the topic rule could not deliver."),
+    ("AlarmAtFunctionErrors", 5, "Failed calls of one function in five minutes (sweep: an hour)."),
+    ("AlarmAtThrottles", 10, "Calls of one function refused for concurrency, in five minutes."),
+    ("AlarmAtLoadSeconds", 60, "Seconds of the longest load; Lambda ends it at 75."),
+    ("AlarmAtQuarantinedBatches", 1, "Batches held back by the checks, in five minutes."),
+    ("AlarmAtBatchesForAPerson", 1, "Batches that the sweep has given up on."),
+)  # fmt: skip
+"""Parameter, default, what it counts."""
+LONGEST_SILENCE_MINUTES = 24 * 60
+"""CloudWatch looks back a day at most where a period is shorter than an hour
+(https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html)."""
+
+
+def _alarm_thresholds() -> list[Parameter]:
+    thresholds = [
+        Parameter(name, Type="Number", Default=default, MinValue=1, Description=description)
+        for name, default, description in ALARM_THRESHOLDS
+    ]
+    silence = Parameter(
+        "AlarmAfterSilentMinutes",
+        Type="Number",
+        Default=0,
+        MinValue=0,
+        MaxValue=LONGEST_SILENCE_MINUTES,
+        Description="Minutes without any message after which an alarm sounds; 0: never.",
+    )
+    return [*thresholds, silence]

@@ -7,12 +7,14 @@
         return load_batch(Reference.parse(event), settings).as_dict()
 
 Lambda calls the result as ``handle(event, context)``; the function itself stays available as
-``handle.__wrapped__``. Every log line carries ``execution``, ``batch_id``, the request id and the
-trace id; the trace carries ``execution`` and ``batch_id`` as annotations.
+``handle.__wrapped__``. Every log line, those with metrics too, carries ``execution``,
+``batch_id``, the request id and the trace id; the trace carries ``execution`` and ``batch_id`` as
+annotations. What the event doesn't tell, :func:`identify` adds once it is known.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -24,12 +26,15 @@ from telemetry.clients import typed_error
 from telemetry.errors import PermanentError, TelemetryError, TransientError
 from telemetry.layout import parse_raw_key
 from telemetry.logs import log
+from telemetry.metric_table import STAGES
 
-__all__ = ["Event", "lambda_entry", "seconds_left"]
+__all__ = ["Event", "identify", "lambda_entry", "seconds_left"]
 
 Event = dict[str, Any]
 
 _context: ContextVar[Any] = ContextVar("lambda_context", default=None)
+_known: dict[str, str] = {}
+"""What the lines of this invocation say of it; a Lambda process serves one at a time."""
 
 
 def lambda_entry(handle: Callable[[Event], Event]) -> Callable[..., Event]:
@@ -38,22 +43,50 @@ def lambda_entry(handle: Callable[[Event], Event]) -> Callable[..., Event]:
 
     @wraps(handle)
     def entry(event: Event, context: Any = None) -> Event:
-        known = _identity(event)
         log.clear_state()
-        log.append_keys(**known, **_invocation(context))
+        _known.clear()
+        _remember(**_invocation(context))
         token = _context.set(context)
         started = time.perf_counter()
         try:
             with tracing.step(name):
-                for key, value in known.items():
-                    tracing.annotate(key, value)
+                identify(**_identity(event))
                 return _run(handle, event)
         finally:
             _context.reset(token)
-            metrics.milliseconds("Duration", round((time.perf_counter() - started) * 1000, 3))
-            metrics.flush()
+            stage = os.environ.get("POWERTOOLS_SERVICE_NAME")
+            if stage in STAGES:
+                seconds = round(time.perf_counter() - started, 6)
+                metrics.record("StageSeconds", seconds, of=stage)
+            _flush()
 
     return entry
+
+
+def identify(**known: str) -> None:
+    """Puts ``execution`` or ``batch_id`` into all lines from here on, and onto the current step."""
+    _remember(**known)
+    for key, value in known.items():
+        tracing.annotate(key, value)
+
+
+def _remember(**known: str) -> None:
+    log.append_keys(**known)
+    _known.update(known)
+
+
+def _flush() -> None:
+    """Metrics tell of the work, they must never fail it."""
+    try:
+        metrics.flush(_known | _trace())
+    except Exception:
+        log.exception("The metrics could not be written")
+
+
+def _trace() -> dict[str, str]:
+    """The trace id, under the name that Powertools gives it in the other lines."""
+    found = tracing.trace_id()
+    return {} if found is None else {"xray_trace_id": found}
 
 
 def seconds_left() -> float:

@@ -1,45 +1,80 @@
 """Counts and durations as CloudWatch metrics, in the embedded metric format (EMF).
 
 They are gathered during an invocation and written to standard output once at its end, by
-:mod:`telemetry.entry`: CloudWatch reads them from the log, no call is made.
+:mod:`telemetry.entry`: CloudWatch reads them from the log, no call is made. What may be emitted is
+declared in :mod:`telemetry.metric_table`.
 """
 
 from __future__ import annotations
 
+import json
 import os
-from functools import cache
+import sys
+from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["count", "flush", "milliseconds"]
+from telemetry.metric_table import METRICS, NAMESPACE, PIPELINE
 
-NAMESPACE = "TelemetryETL"
+__all__ = ["UndeclaredMetricError", "flush", "record"]
 
+Own = tuple[str, str] | None
+"""A metric's own dimension and its value."""
 
-def count(name: str, value: float) -> None:
-    """Adds to a count, such as ``MessagesStaged``."""
-    _metrics().add_metric(name=name, unit="Count", value=value)
-
-
-def milliseconds(name: str, value: float) -> None:
-    """Adds a duration in milliseconds."""
-    _metrics().add_metric(name=name, unit="Milliseconds", value=value)
+_gathered: dict[Own, list[tuple[str, float]]] = {}
+"""A line of EMF each: what is in one has all its dimensions in common."""
 
 
-def flush() -> None:
-    """Writes what was gathered since the last time, if anything."""
-    metrics = _metrics()
-    if metrics.provider.metric_set:
-        metrics.flush_metrics()
+class UndeclaredMetricError(Exception):
+    """Raised for a metric, or a value of its dimension, that the table of metrics doesn't have."""
 
 
-@cache
-def _metrics() -> Any:
-    from aws_lambda_powertools.metrics import Metrics
+def record(name: str, value: float, of: str | None = None) -> None:
+    """Adds a value, such as ``record("MessagesStaged", 120)``.
 
-    metrics = Metrics(
-        namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE", NAMESPACE),
-        service=os.environ.get("POWERTOOLS_SERVICE_NAME", "telemetry"),
+    ``of`` is the value of the metric's own dimension, where it has one: ``record("StageSeconds",
+    0.4, of="load")``. Raises :class:`UndeclaredMetricError`.
+    """
+    metric = METRICS.get(name)
+    if metric is None:
+        raise UndeclaredMetricError(f"{name} is not in telemetry.metric_table: declare it there.")
+    if of not in (metric.values or (None,)):
+        raise UndeclaredMetricError(
+            f"{name} is declared for {', '.join(metric.values) or 'no dimension of its own'}, "
+            f"not for {of!r}: see telemetry.metric_table."
+        )
+    own = (metric.dimension, of) if metric.dimension is not None and of is not None else None
+    _gathered.setdefault(own, []).append((name, float(value)))
+
+
+def flush(identity: Mapping[str, str] | None = None) -> None:
+    """Writes what was gathered since the last time, if anything.
+
+    ``identity`` (execution, batch, request and trace ids) goes into each line as fields beside the
+    metrics: searchable, and not billed as dimensions are.
+    """
+    try:
+        for own, values in _gathered.items():
+            sys.stdout.write(json.dumps(_line(own, values, identity or {})) + "\n")
+    finally:
+        _gathered.clear()
+
+
+def _line(own: Own, values: list[tuple[str, float]], identity: Mapping[str, str]) -> dict[str, Any]:
+    """One object of EMF, as Powertools writes it."""
+    from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import (
+        AmazonCloudWatchEMFProvider,
     )
+
+    emf = AmazonCloudWatchEMFProvider(
+        namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE", NAMESPACE)
+    )
+    emf.service = ""  # Powertools would make a dimension of it: a metric for each function
     if pipeline := os.environ.get("PIPELINE"):
-        metrics.set_default_dimensions(pipeline=pipeline)
-    return metrics
+        emf.add_dimension(PIPELINE, pipeline)
+    if own is not None:
+        emf.add_dimension(*own)
+    for name, value in values:
+        emf.add_metric(name, METRICS[name].unit, value)
+    for key, text in identity.items():
+        emf.add_metadata(key, text)
+    return dict(emf.serialize_metric_set())

@@ -8,12 +8,16 @@ MiniStack that has caught up makes the patch, not the test, superfluous.
 from __future__ import annotations
 
 from local.emulator.patches import (
+    alarms,
     devices,
+    enforcing,
     executions,
     functions,
     mapping,
+    metrics,
     moving,
     queues,
+    timeouts,
     tracing,
 )
 
@@ -28,4 +32,8 @@ def apply() -> None:
     mapping.apply()
     functions.apply()
     executions.apply()
+    enforcing.apply()
+    timeouts.apply()
+    metrics.apply()
+    alarms.apply()
     tracing.apply()  # last: it wraps what the others put in place

@@ -79,6 +79,22 @@ def test_the_names_tell_execution_attempt_number_and_messages(aws: FakeAws):
     assert sorted(int(messages) for *_, messages in found) == [5, 20]
 
 
+def test_it_tells_how_many_messages_are_safe_and_how_long_they_had_waited(aws: FakeAws, capsys):
+    aws.sqs.sent_ms -= 90_000
+    aws.sqs.send(*bodies(25))
+    handler.drain(EVENT, None)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (told,) = [line for line in lines if "MessagesStaged" in line]
+    assert (told["MessagesStaged"], told["BatchesStaged"]) == ([25.0], [2.0])
+    assert 90 <= told["QueueSeconds"][0] < 120
+    assert told["execution"] == EVENT["execution"]
+    handler.drain(EVENT, None)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (told,) = [line for line in lines if "MessagesStaged" in line]
+    assert told["MessagesStaged"] == [0.0]  # a heartbeat: the drain works, nothing came
+    assert "QueueSeconds" not in told
+
+
 def test_an_empty_queue_costs_one_request(aws: FakeAws):
     assert handler.drain(EVENT, None)["batches"] == 0
     assert aws.sqs.calls == ["receive_message"]

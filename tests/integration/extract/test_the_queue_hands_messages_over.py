@@ -42,6 +42,16 @@ def test_messages_are_staged_and_an_execution_started(aws: FakeAws):
     assert len(gzip.decompress(content).splitlines()) == 3
 
 
+def test_lines_and_metrics_bear_the_name_of_the_execution_that_they_begin(aws: FakeAws, capsys):
+    handler.stage(sqs_event("a", "b", "c"), None)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (told,) = [line for line in lines if "MessagesStaged" in line]
+    assert told["MessagesStaged"] == [3.0]
+    assert told["QueueSeconds"][0] >= 0
+    assert {line["execution"] for line in lines} == {told["execution"]}
+    assert told["execution"].startswith("esm-")
+
+
 def test_the_same_messages_in_another_order_are_the_same_object_and_execution(aws: FakeAws):
     event = sqs_event("a", "b", "c")
     handler.stage(event, None)

@@ -138,6 +138,7 @@ def test_the_report_tells_everything_that_was_found(run: Any, aws: FakeAws) -> N
     assert report["contract"] == "lab"
     assert report["verdict"] is None
     assert report["min_time"] == report["max_time"] == "2026-03-01T00:00:00.000000+00:00"
+    assert report["median_time"] == report["min_time"]
 
 
 def test_running_it_again_writes_the_same_bytes(run: Any, aws: FakeAws) -> None:

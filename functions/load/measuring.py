@@ -1,0 +1,49 @@
+"""What a settled batch adds to the metrics: its readings, as the ledger counts them; its delay."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+
+from functions.load.batch import Batch
+from functions.load.ledger import Entry
+from telemetry import metrics
+from telemetry.metric_table import reason_kind
+
+__all__ = ["measure"]
+
+
+def measure(batch: Batch, entry: Entry, now: datetime) -> None:
+    """Records a batch that the ledger has just settled, loaded or not.
+
+    Not for one that is answered from the ledger, so that each batch counts once, however often it
+    comes. ``now``: when its rows were there.
+    """
+    metrics.record("ReadingsRead", entry.read)
+    metrics.record("ReadingsInserted", entry.inserted)
+    metrics.record("ReadingsUpdated", entry.updated)
+    metrics.record("ReadingsUnchanged", entry.unchanged)
+    metrics.record("ReadingsDuplicate", entry.duplicates)
+    metrics.record("ReadingsRejected", entry.rejected)
+    metrics.record("ReadingsSetAside", entry.set_aside)
+    if entry.read:
+        metrics.record("RejectShare", 100 * entry.rejected / entry.read)
+    kinds: Counter[str] = Counter()
+    for reason, readings in batch.rejected_by.items():
+        kinds[reason_kind(reason)] += readings
+    for kind, readings in kinds.items():
+        metrics.record("ReadingsRejectedByReason", readings, of=kind)
+    # A replayed batch is as old as the mistake that it mends: no delay of the pipeline's.
+    if batch.purpose == "load" and entry.status == "loaded" and entry.loads == 1:
+        _measure_delay(batch, now)
+
+
+def _measure_delay(batch: Batch, now: datetime) -> None:
+    for name, moment in (
+        ("LagMedianSeconds", batch.median_time),
+        ("LagMaxSeconds", batch.min_time),
+        ("ArrivalToRowSeconds", batch.first_arrival),
+    ):
+        if moment is not None:
+            # A device whose clock is ahead sends readings from the future: that is no delay.
+            metrics.record(name, max(0.0, (now - datetime.fromisoformat(moment)).total_seconds()))

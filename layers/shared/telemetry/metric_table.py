@@ -1,0 +1,171 @@
+"""Every metric that the functions emit: the one list that code, alarms, dashboard and docs read.
+
+Each has the dimension ``Pipeline`` (the stack's name), so that several pipelines of one account
+stay apart, and at most one more, whose values are listed here. CloudWatch bills each combination of
+name and dimensions as a metric of its own (:func:`series`), so what a device or a contract chooses
+(device ids, column names, batch ids) is never a dimension: it is in the log line that carries the
+metric, where CloudWatch Logs Insights finds it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = [
+    "METRICS",
+    "NAMESPACE",
+    "OTHER",
+    "PIPELINE",
+    "REASONS",
+    "STAGES",
+    "Metric",
+    "Statistic",
+    "Unit",
+    "reason_kind",
+    "series",
+]
+
+Unit = Literal["Count", "Seconds", "Percent"]
+"""As CloudWatch spells them."""
+Statistic = Literal["Sum", "Average", "Maximum", "p50"]
+
+NAMESPACE = "TelemetryETL"
+PIPELINE = "Pipeline"
+"""Dimension of every metric: the stack."""
+OTHER = "other"
+
+STAGES = ("extract", "stage", "transform", "validate", "load")
+"""The functions that a micro-batch passes; of the others ``AWS/Lambda`` has the duration."""
+
+REASONS = (
+    "missing", "invalid", "out_of_range", "too_long", "too_old", "in_future", "not_json",
+    "not_utf8", "not_gzip", "too_large", "not_an_object", "not_an_array", "unreadable_batch", OTHER,
+)  # fmt: skip
+"""Kinds of reject: a reason up to its colon. The column behind it is in ledger and log."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """One declared metric."""
+
+    name: str
+    unit: Unit
+    statistic: Statistic
+    """What to look at first."""
+    emitted_by: tuple[str, ...]
+    """Functions."""
+    meaning: str
+    dimension: str | None = None
+    """Beside ``Pipeline``."""
+    values: tuple[str, ...] = ()
+    """All that this dimension can be."""
+
+
+def reason_kind(reason: str) -> str:
+    """``missing:ts`` is ``missing``; what nobody declared is ``other``."""
+    kind = reason.partition(":")[0]
+    return kind if kind in REASONS else OTHER
+
+
+def series() -> int:
+    """Metrics that CloudWatch bills for one pipeline, at most."""
+    return sum(max(1, len(metric.values)) for metric in METRICS.values())
+
+
+def _count(name: str, by: str, meaning: str) -> Metric:
+    return Metric(
+        name=name, unit="Count", statistic="Sum", emitted_by=tuple(by.split()), meaning=meaning
+    )
+
+
+_ALL = (
+    _count("MessagesStaged", "extract stage", "Messages that are safe in S3."),
+    _count("BatchesStaged", "extract stage", "Micro-batches that these messages became."),
+    _count(
+        "MessagesNotDeleted",
+        "extract stage",
+        "Staged messages that stay in the queue and come again, which changes nothing.",
+    ),
+    Metric(
+        name="QueueSeconds",
+        unit="Seconds",
+        statistic="Maximum",
+        emitted_by=("extract", "stage"),
+        meaning="How long the oldest of the staged messages had waited in the queue.",
+    ),
+    _count("ReadingsRead", "load", "Readings in the batches that the ledger has settled."),
+    _count("ReadingsInserted", "load", "Readings that became a new row."),
+    _count("ReadingsUpdated", "load", "Readings that changed a row."),
+    _count("ReadingsUnchanged", "load", "Readings whose row was there already."),
+    _count("ReadingsDuplicate", "load", "Readings that their own batch holds twice."),
+    _count("ReadingsRejected", "load", "Readings kept as rejects, with a reason."),
+    _count("ReadingsSetAside", "load", "Messages of another kind than those with readings."),
+    Metric(
+        name="ReadingsRejectedByReason",
+        unit="Count",
+        statistic="Sum",
+        emitted_by=("load",),
+        meaning="Rejected readings by the kind of their first reason.",
+        dimension="Reason",
+        values=REASONS,
+    ),
+    Metric(
+        name="RejectShare",
+        unit="Percent",
+        statistic="Average",
+        emitted_by=("load",),
+        meaning="Rejected readings of a batch, of those read.",
+    ),
+    Metric(
+        name="LagMedianSeconds",
+        unit="Seconds",
+        statistic="p50",
+        emitted_by=("load",),
+        meaning=(
+            "From the time in the reading, as the device tells it, to its row: the median reading "
+            "of a batch. Not of replays, nor of tables without a time."
+        ),
+    ),
+    Metric(
+        name="LagMaxSeconds",
+        unit="Seconds",
+        statistic="Maximum",
+        emitted_by=("load",),
+        meaning="The same of the oldest reading of a batch.",
+    ),
+    Metric(
+        name="ArrivalToRowSeconds",
+        unit="Seconds",
+        statistic="p50",
+        emitted_by=("load",),
+        meaning=(
+            "From the arrival of a batch's first message at AWS IoT to its rows. No device's clock "
+            "is in it. Not of replays."
+        ),
+    ),
+    Metric(
+        name="StageSeconds",
+        unit="Seconds",
+        statistic="p50",
+        emitted_by=STAGES,
+        meaning="How long a stage worked on a batch (Extract: on all that it drained).",
+        dimension="Stage",
+        values=STAGES,
+    ),
+    _count("BatchesLoaded", "summarize", "Batches of ended executions that were loaded."),
+    _count(
+        "BatchesFailed", "summarize", "Batches that failed; the sweep tries most of them again."
+    ),
+    _count("BatchesQuarantined", "summarize", "Batches that the contract's checks hold back."),
+    _count("BatchesSwept", "sweep", "Batches nobody took care of, for which a sweep started one."),
+    Metric(
+        name="BatchesForAPerson",
+        unit="Count",
+        statistic="Maximum",
+        emitted_by=("sweep",),
+        meaning="Batches that will not mend themselves, as the last sweep found them.",
+    ),
+)
+
+METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}

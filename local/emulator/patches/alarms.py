@@ -1,0 +1,167 @@
+"""Amazon CloudWatch alarms: judged by their own metric, over their periods, and told by SNS.
+
+AWS: an alarm looks at the one metric with exactly its dimensions, period by period, over the last
+``EvaluationPeriods``; it sounds where ``DatapointsToAlarm`` of them reach the threshold, and
+``TreatMissingData`` says what periods without data are. It is judged again and again, so that it
+also ends by itself. A change of state goes into the history, and to the topics among its actions
+(:mod:`local.emulator.patches.notices`); also the first change from INSUFFICIENT_DATA to OK.
+
+MiniStack 1.5.33 judges only when somebody puts data, over all metrics of that name whatever their
+dimensions, over one long period, and never treats missing data. Remove when the released emulator
+passes the tests without it.
+
+Differences: AWS judges once a minute; here every second, by periods that end now, so that nobody
+waits for a minute to end. Periods keep their length. What is set by hand stays for
+:data:`HELD_SECONDS`. "missing" and "ignore" look at no more than the evaluation periods, while AWS
+looks back a little further for data.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import operator
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ministack.core.responses import request_scope
+from ministack.services import cloudwatch
+
+from local.emulator.patches.notices import iso, sentence, tell
+
+__all__ = ["apply", "judge"]
+
+Document = dict[str, Any]
+
+TICK_SECONDS = 1.0
+HELD_SECONDS = 5.0
+LATE_SECONDS = 300.0
+"""Data may be stored so long after the moment it bears."""
+BREACHES: dict[str, Callable[[float, float], bool]] = {
+    "GreaterThanOrEqualToThreshold": operator.ge,
+    "GreaterThanThreshold": operator.gt,
+    "LessThanOrEqualToThreshold": operator.le,
+    "LessThanThreshold": operator.lt,
+}
+
+_held: dict[str, float] = {}
+"""ARN of an alarm that was set by hand: ``time.time()`` until which it stays so."""
+_judging = threading.RLock()
+_log = logging.getLogger("emulator.alarms")
+
+
+def apply() -> None:
+    """Judge every alarm, for ever."""
+    cloudwatch._evaluate_alarm = _evaluate
+    cloudwatch._dispatch_alarm_actions = tell
+    _hold_what_is_set_by_hand()
+    threading.Thread(target=_judge_for_ever, daemon=True).start()
+
+
+def judge(
+    values: list[float | None], alarm: Document, state: str
+) -> tuple[str, int, list[float | None]]:
+    """The state by these periods (newest first, ``None`` without data), how many of them breach,
+    and the values as they were taken."""
+    breaches = BREACHES[alarm["ComparisonOperator"]]
+    enough = alarm.get("DatapointsToAlarm") or len(values)
+    known = [value for value in values if value is not None]
+    over = sum(breaches(value, alarm["Threshold"]) for value in known)
+    missing = len(values) - len(known)
+    treatment = alarm.get("TreatMissingData") or "missing"
+    if treatment == "breaching":
+        over += missing
+    elif treatment == "missing" and not known:
+        return "INSUFFICIENT_DATA", over, values
+    elif treatment == "missing":
+        enough = min(enough, len(known))
+    elif treatment == "ignore" and over < enough <= over + missing:
+        return state, over, values  # what is missing could decide it
+    return ("ALARM" if over >= enough else "OK"), over, values
+
+
+def _judge_for_ever() -> None:
+    while True:
+        time.sleep(TICK_SECONDS)
+        for (account, region, name), alarm in cloudwatch._alarms.all_items():
+            try:
+                with request_scope(account, region):
+                    _evaluate(alarm)
+            except Exception:  # one broken alarm must not end all of them
+                _log.exception("The alarm %s can't be judged", name)
+
+
+def _evaluate(alarm: Document) -> None:
+    """Judge one alarm of the current account and region, and tell where its state changes."""
+    if not alarm.get("Namespace") or alarm.get("ComparisonOperator") not in BREACHES:
+        return
+    with _judging:  # a request and the ticker may come at the same time
+        if _held.get(alarm["AlarmArn"], 0) > time.time():
+            return
+        before = alarm["StateValue"]
+        now = time.time()
+        state, over, values = judge(_values(alarm, now), alarm, before)
+        if state == before:
+            return
+        _change(alarm, before, state, sentence(alarm, state, over, values, now), values)
+
+
+def _change(
+    alarm: Document, before: str, state: str, reason: str, values: list[float | None]
+) -> None:
+    moment = time.time()
+    data = {
+        "version": "1.0",
+        "queryDate": iso(moment),
+        "period": alarm["Period"],
+        "recentDatapoints": [value for value in values if value is not None],
+        "threshold": alarm["Threshold"],
+    }
+    alarm.update(
+        StateValue=state,
+        StateReason=reason,
+        StateReasonData=json.dumps(data),
+        StateUpdatedTimestamp=moment,
+        StateTransitionedTimestamp=moment,
+    )
+    cloudwatch._record_history(alarm["AlarmName"], before, state, reason, reason_data=data)
+    tell(alarm, before, state, reason)
+    cloudwatch._evaluate_parent_alarms(alarm)
+
+
+def _values(alarm: Document, now: float) -> list[float | None]:
+    """The metric in each of the last periods, newest first."""
+    period, periods = alarm["Period"], alarm["EvaluationPeriods"]
+    named = cloudwatch._dims_from_list(alarm.get("Dimensions") or [])
+    key = (alarm["Namespace"], alarm["MetricName"], cloudwatch._dims_key(named))
+    buckets: list[list[Document]] = [[] for _ in range(periods)]
+    for point in reversed(cloudwatch._metrics.get(key) or []):
+        age = now - point["Timestamp"]
+        if age > period * periods + LATE_SECONDS:
+            break
+        if 0 <= age < period * periods:
+            buckets[int(age // period)].append(point)
+    statistic = alarm.get("ExtendedStatistic") or alarm.get("Statistic") or "Average"
+    return [
+        cloudwatch._stat_value(cloudwatch._calc_stats(points), statistic, points)
+        if points
+        else None
+        for points in buckets
+    ]
+
+
+def _hold_what_is_set_by_hand() -> None:
+    set_state = cloudwatch._set_alarm_state
+
+    def set_and_hold(params: Any, given: Document, *protocol: Any) -> Any:
+        name = given.get("AlarmName") or cloudwatch._p(params, "AlarmName")
+        alarm = cloudwatch._alarms.get(name)
+        with _judging:
+            if alarm is not None:
+                _held[alarm["AlarmArn"]] = time.time() + HELD_SECONDS
+                alarm["StateTransitionedTimestamp"] = time.time()
+            return set_state(params, given, *protocol)
+
+    cloudwatch._set_alarm_state = set_and_hold
