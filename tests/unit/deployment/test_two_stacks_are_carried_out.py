@@ -30,6 +30,7 @@ CORE_OUTPUTS = {
     "TopicArn": "arn:aws:sns:eu-central-1:1:plant-AlertTopic",
     "QueueArn": "arn:aws:sqs:eu-central-1:1:plant-TelemetryQueue",
     "LoaderSecretArn": "arn:aws:secretsmanager:eu-central-1:1:secret:loader-AbCdEf",
+    "AnalystSecretArn": "arn:aws:secretsmanager:eu-central-1:1:secret:analyst-AbCdEf",
     "KeyArn": "arn:aws:kms:eu-central-1:1:key/k",
     "MigrateFunctionName": "plant-migrate",
     "DataBucketName": "data",
