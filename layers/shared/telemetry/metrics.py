@@ -73,8 +73,8 @@ def _line(own: Own, values: list[tuple[str, float]], identity: Mapping[str, str]
         emf.add_dimension(PIPELINE, pipeline)
     if own is not None:
         emf.add_dimension(*own)
-    for name, value in values:
-        emf.add_metric(name, METRICS[name].unit, value)
     for key, text in identity.items():
         emf.add_metadata(key, text)
+    for name, value in values:  # Powertools writes a full line at once: all else is in it by now
+        emf.add_metric(name, METRICS[name].unit, value)
     return dict(emf.serialize_metric_set())
