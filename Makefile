@@ -1,6 +1,7 @@
 # Two commands do all set-up on a machine that has Python 3.11+ and make: `make run`, `make test`.
 # Nothing is installed outside this folder: .venv and .emulator-venv hold the two environments,
-# .bench-venv that of `make bench`, .build the layers and zips, .local the laptop's database and logs.
+# .bench-venv and .audit-venv those of `make bench` and `make audit`, .build the layers and zips,
+# .local the laptop's database and logs.
 
 PYTHON ?= python3
 VENV := .venv
@@ -12,7 +13,7 @@ UV ?= uv
 RUNTIME_HAS := boto3 botocore s3transfer urllib3 python-dateutil six
 
 .DEFAULT_GOAL := help
-.PHONY: help run test slow chaos bench lab notebooks lint format lock clean
+.PHONY: help run test slow chaos bench lab notebooks lint audit format lock clean
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,7 +24,7 @@ run: $(VENV)/.run .emulator-venv/.done .build/.done  ## The whole pipeline, end 
 test: $(VENV)/.test .emulator-venv/.done .build/.done  ## The test suite
 	@"$(BIN)/python" -m pytest
 
-slow: $(VENV)/.test .emulator-venv/.done .build/.done .build/.lambda .bench-venv/.done  ## The slower suites: real data, chaos, full property runs
+slow: $(VENV)/.test .emulator-venv/.done .build/.done .build/.lambda .bench-venv/.done .audit-venv/.done  ## The slower suites: real data, chaos, full property runs
 	@HYPOTHESIS_PROFILE=ci "$(BIN)/python" -m pytest -m slow --timeout 1500
 
 chaos: $(VENV)/.test .emulator-venv/.done .build/.done  ## Faults by the thousand: FAULTS=5000, SEED=7 repeats a run's plans
@@ -41,13 +42,17 @@ notebooks: $(VENV)/.test .emulator-venv/.done .build/.done  ## Execute the noteb
 	@"$(BIN)/python" -m tests.end_to_end.notebooks
 
 lint: $(VENV)/.test  ## Style and types
-	@"$(BIN)/ruff" check . && "$(BIN)/ruff" format --check . && "$(BIN)/mypy" layers/shared/telemetry functions workflow local layers/build.py
+	@"$(BIN)/ruff" check . && "$(BIN)/ruff" format --check . && "$(BIN)/mypy" layers/shared/telemetry functions workflow local audit layers/build.py
+
+audit: $(VENV)/.run .audit-venv/.done  ## Templates, permissions, dependencies, secrets: what can be checked here
+	@"$(BIN)/python" -m audit.templates .build/audit
+	@.audit-venv/bin/python -m audit
 
 format: $(VENV)/.test  ## Format the code
 	@"$(BIN)/ruff" format . && "$(BIN)/ruff" check --fix .
 
 lock:  ## Pin every requirement anew, with hashes (needs uv)
-	@for name in test run notebooks emulator; do \
+	@for name in test run notebooks emulator audit; do \
 	  $(UV) pip compile -q --generate-hashes --no-emit-index-url --universal --python-version 3.11 \
 	    --custom-compile-command "make lock" \
 	    $$(case $$name in run|notebooks) echo "-c requirements/test.txt";; esac) \
@@ -63,7 +68,7 @@ lock:  ## Pin every requirement anew, with hashes (needs uv)
 	    -c layers/postgres/requirements.txt requirements/bench.in -o requirements/bench.txt
 
 clean:  ## Remove everything this Makefile and `etl` made in this folder
-	@rm -rf .venv .emulator-venv .bench-venv .build .local *.egg-info
+	@rm -rf .venv .emulator-venv .bench-venv .audit-venv .build .local *.egg-info
 
 # Each stamp is newer than what it was made from, so a changed lock file is installed again.
 $(VENV)/pyvenv.cfg:
@@ -91,6 +96,12 @@ $(VENV)/.lab: $(VENV)/.run requirements/notebooks.txt
 	@echo "==> Creating the AWS emulator's own environment in .emulator-venv"
 	@$(PYTHON) -m venv .emulator-venv
 	@.emulator-venv/bin/python -m pip install $(PIP_FLAGS) -r requirements/emulator.txt
+	@touch $@
+
+.audit-venv/.done: requirements/audit.txt
+	@echo "==> Installing what the audit needs in .audit-venv (minutes the first time)"
+	@$(PYTHON) -m venv .audit-venv
+	@.audit-venv/bin/python -m pip install $(PIP_FLAGS) -r requirements/audit.txt
 	@touch $@
 
 .bench-venv/.done: requirements/bench.txt

@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from workflow.plan import artifact_bucket_name
-from workflow.stacks import delete_stack, outputs, stack_status
+from workflow.stack_events import StackEvent
+from workflow.stacks import delete_stack, deployed_template, outputs, stack_status
 
-__all__ = ["HoldsDataError", "destroy", "what_is_held"]
+__all__ = ["HoldsDataError", "destroy", "objects_held", "retains_bucket", "what_is_held"]
 
 Told = Callable[[str], None]
 KEY_DELETION_DAYS = 7
+OF_THE_DEPLOYMENT = "contract/"
 QUEUES = {
     "QueueUrl": "messages in the queue",
     "DeadLetterQueueUrl": "messages in the dead-letter queue",
@@ -39,13 +41,15 @@ def destroy(
     *,
     with_data: bool = False,
     endpoint_url: str | None = None,
+    watch: Callable[[StackEvent], None] | None = None,
 ) -> bool:
     """Delete a pipeline's stack; ``False`` where there is none.
 
     ``with_data`` also deletes queued messages, the data bucket, its key (after seven days' grace),
     the artifacts, and detaches the devices' certificates. Without it, raises
-    :class:`HoldsDataError` where messages would be lost or certificates left without a policy; the
-    data bucket is left as the deployment's ``retain_data`` says. PostgreSQL is never touched.
+    :class:`HoldsDataError` where messages or objects would be lost or certificates left without a
+    policy; the data bucket is left where the deployment's ``retain_data`` says so. PostgreSQL is
+    never touched.
     """
 
     def client(service: str) -> Any:
@@ -55,18 +59,24 @@ def destroy(
     if stack_status(formation, stack) is None:
         return False
     found = outputs(formation, stack)
+    s3 = client("s3")
     held = list(what_is_held(found, client("sqs"), client("iot")))
+    goes = "DataBucketName" in found and not retains_bucket(formation, stack)
+    if goes:
+        held += objects_held(s3, found["DataBucketName"])
     if held and not with_data:
         raise HoldsDataError(
-            f"Stack {stack} still holds {'; '.join(held)}. Let them be loaded, or delete with data."
+            f"Stack {stack} still holds {'; '.join(held)}. Let messages be loaded and detach the "
+            "devices; or delete all of it: `etl destroy --with-data`."
         )
-    s3 = client("s3")
     if with_data and found:
         told("detaching devices and deleting data")
         _detach_devices(client("iot"), found["DevicePolicyName"])
+    if (with_data or goes) and found:
+        # CloudFormation deletes no bucket that holds anything, be it a copy of the contract.
         _empty_bucket(s3, found["DataBucketName"])
     told(f"deleting stack {stack}")
-    delete_stack(formation, stack, told)
+    delete_stack(formation, stack, told, watch)
     if with_data:
         account = client("sts").get_caller_identity()["Account"]
         for bucket in (
@@ -96,6 +106,20 @@ def what_is_held(found: dict[str, str], sqs: Any, iot: Any) -> Iterator[str]:
         certificates = len(_certificates(iot, found["DevicePolicyName"]))
         if certificates:
             yield f"{certificates} certificates of devices"
+
+
+def objects_held(s3: Any, bucket: str) -> Iterator[str]:
+    """In words, that the bucket holds more than what a deployment itself put there."""
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+    keys = (item["Key"] for page in pages for item in page.get("Contents", []))
+    if any(not key.startswith(OF_THE_DEPLOYMENT) for key in keys):
+        yield f"objects in bucket {bucket}"
+
+
+def retains_bucket(formation: Any, stack: str) -> bool:
+    """Whether the data bucket outlives the stack, by the template that is deployed."""
+    template = deployed_template(formation, stack)
+    return bool(template["Resources"].get("DataBucket", {}).get("DeletionPolicy") == "Retain")
 
 
 def _certificates(iot: Any, policy: str) -> list[str]:

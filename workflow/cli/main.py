@@ -13,6 +13,8 @@ from workflow.cli import (
     cost,
     data,
     demo,
+    deploy,
+    destroy,
     diagram,
     dlq,
     executions,
@@ -21,6 +23,7 @@ from workflow.cli import (
     quarantine,
     rejects,
     replay,
+    settings,
     stack,
     sweep,
 )
@@ -58,8 +61,8 @@ def choose_target(
 
 
 for module in (
-    stack, publish, executions, diagram, alarms, metrics, sweep, data, rejects, quarantine, replay,
-    dlq, contract, cost, demo,
+    stack, settings, deploy, destroy, publish, executions, diagram, alarms, metrics, sweep, data,
+    rejects, quarantine, replay, dlq, contract, cost, demo,
 ):  # fmt: skip
     module.register(app)
 

@@ -61,6 +61,8 @@ METRICS, ALARMS, DASHBOARDS, SECRETS, MAILS = 39, 20, 1, 2, 100
 """Of one stack, without the alarm on silence. Mails: when something fails. Assumed."""
 SECRET_READS = 1_000
 """Load reads its secret once in the life of a process."""
+QUEUE_KEY_REQUESTS = 2_880
+"""SQS asks KMS once an hour and caller: see ``workflow.template.ingest.KEY_REUSE_SECONDS``."""
 
 
 @dataclass(frozen=True)
@@ -239,6 +241,7 @@ def _fixed() -> Iterator[Use]:
     yield Use("alarms", ALARMS, "fixed")
     yield Use("dashboards", DASHBOARDS, "fixed")
     yield Use("keys", 1, "fixed")
+    yield Use("key_requests", QUEUE_KEY_REQUESTS, "fixed")
     yield Use("secrets", SECRETS, "fixed")
     yield Use("secret_requests", SECRET_READS, "fixed")
     yield Use("mails", MAILS, "fixed")

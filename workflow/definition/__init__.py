@@ -42,8 +42,15 @@ The resources say ``arn:aws``: cfn-lint knows Step Functions' integrations in no
 
 from __future__ import annotations
 
-from workflow.definition.batches import MAP_RESULTS_PREFIX
+from workflow.definition.batches import MAP_RESULTS_PREFIX, MAP_RUN_LABEL
 from workflow.definition.machine import build_definition, definition_json, resolve
 from workflow.definition.tasks import function_arn
 
-__all__ = ["MAP_RESULTS_PREFIX", "build_definition", "definition_json", "function_arn", "resolve"]
+__all__ = [
+    "MAP_RESULTS_PREFIX",
+    "MAP_RUN_LABEL",
+    "build_definition",
+    "definition_json",
+    "function_arn",
+    "resolve",
+]

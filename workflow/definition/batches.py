@@ -10,9 +10,11 @@ from workflow.retries import CHILD_TASK, MAP_RUN, SERVICE_CALL
 if TYPE_CHECKING:
     from workflow.states.sdk import Chain, State
 
-__all__ = ["MAP_RESULTS_PREFIX", "batch_steps", "load_batches"]
+__all__ = ["MAP_RESULTS_PREFIX", "MAP_RUN_LABEL", "batch_steps", "load_batches"]
 
 MAP_RESULTS_PREFIX = "map-results"
+MAP_RUN_LABEL = "Batches"
+"""Part of the ARNs of the map's child executions."""
 EXECUTION = "$$.Execution.Name"
 ITEM = ("bucket", "key", "size", "execution", "purpose")
 """What Transform is told."""
@@ -68,7 +70,7 @@ def load_batches(on_error: Chain) -> State:
 
     return DistributedMap(
         "Load batches",
-        label="Batches",
+        label=MAP_RUN_LABEL,
         iterator=batch_steps(),
         item_reader={
             "Resource": "arn:aws:states:::s3:getObject",

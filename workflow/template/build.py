@@ -26,9 +26,9 @@ from workflow.template.parameters import add_conditions, add_parameters
 from workflow.template.policies import GOES_WITH_THE_STACK
 from workflow.template.storage import add_storage
 
-__all__ = ["Artifacts", "build_template", "template_json"]
+__all__ = ["Artifacts", "build_template", "database_role", "template_json"]
 
-LOADER_ROLE = "telemetry_loader"
+ROLE_BYTES = 63  # what PostgreSQL keeps of a name
 PASSWORD_CHARACTERS = 40
 
 
@@ -55,7 +55,7 @@ def build_template(
     add_parameters(template)
     add_conditions(template)
     add_storage(template, retain=settings.retain_data)
-    _add_loader_secret(template)
+    _add_loader_secret(template, database_role(settings.stack, "loader"))
     add_ingest(template, contract)
     add_compute(template, contract, settings, artifacts.layers, artifacts.functions)
     add_orchestration(template, definition)
@@ -70,7 +70,16 @@ def template_json(template: Template) -> str:
     return json.dumps(template.to_dict(), sort_keys=True, separators=(",", ":"))
 
 
-def _add_loader_secret(template: Template) -> None:
+def database_role(stack: str, what: str) -> str:
+    """Name of a role of this pipeline alone: ``telemetry_loader`` of the stack ``telemetry``.
+
+    Roles are the server's, not a database's: pipelines that share a server, each with a database
+    of its own, would take one another's passwords away.
+    """
+    return f"{stack.lower().replace('-', '_')[: ROLE_BYTES - len(what) - 1]}_{what}"
+
+
+def _add_loader_secret(template: Template, role: str) -> None:
     template.add_resource(
         secretsmanager.Secret(
             "LoaderSecret",
@@ -78,7 +87,7 @@ def _add_loader_secret(template: Template) -> None:
             Description=Sub("Role by which ${AWS::StackName} loads rows"),
             KmsKeyId=GetAtt("DataKey", "Arn"),
             GenerateSecretString=secretsmanager.GenerateSecretString(
-                SecretStringTemplate=json.dumps({"username": LOADER_ROLE}),
+                SecretStringTemplate=json.dumps({"username": role}),
                 GenerateStringKey="password",
                 PasswordLength=PASSWORD_CHARACTERS,
                 # Letters and digits alone are strong enough at this length and need no quoting.

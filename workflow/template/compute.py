@@ -3,7 +3,8 @@
 - No reserved concurrency: it is taken from the account's pool, which a new account hardly has. The
   map's concurrency and the trigger's ``MaximumConcurrency`` bound the functions instead.
 - No dead-letter queue on the functions: that is for asynchronous invocations, and every one here is
-  synchronous, by the state machine, the queue's poller or the deployment.
+  synchronous, by the state machine, the queue's poller or the deployment; the sweep, which the
+  schedule calls, is made good by the next one.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from telemetry.contract import Contract
 from telemetry.metric_table import NAMESPACE
 from workflow.inventory import FUNCTIONS, LAYERS, FunctionSpec
 from workflow.settings import DATABASE_CA, DeploySettings
+from workflow.template.findings import accepted
 from workflow.template.gaps import FunctionLoggingConfig, QueueScalingConfig
 from workflow.template.parameters import (
     HAS_OWNER_HOST,
@@ -26,9 +28,16 @@ from workflow.template.parameters import (
 from workflow.template.permissions import (
     function_statements,
     owner_key_statement,
-    vpc_statement,
+    vpc_statements,
 )
-from workflow.template.policies import GOES_WITH_THE_STACK, allow, inline, service_role, traces
+from workflow.template.policies import (
+    GOES_WITH_THE_STACK,
+    allow,
+    inline,
+    own_arn,
+    service_role,
+    traces,
+)
 
 __all__ = ["add_compute", "state_machine_arn"]
 
@@ -41,10 +50,7 @@ COMPRESSED_BATCH_BYTES = 2 << 20
 
 def state_machine_arn() -> Sub:
     """By name: its role and Stage need it before it exists."""
-    return Sub(
-        "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:"
-        "stateMachine:${AWS::StackName}"
-    )
+    return own_arn("states:stateMachine:${AWS::StackName}")
 
 
 def add_compute(
@@ -84,12 +90,14 @@ def _log_group(spec: FunctionSpec) -> logs.LogGroup:
 
 def _role(spec: FunctionSpec) -> Any:
     write_logs = allow(
-        ["logs:CreateLogStream", "logs:PutLogEvents"], GetAtt(f"{spec.title}LogGroup", "Arn")
+        ["logs:CreateLogStream", "logs:PutLogEvents"],
+        GetAtt(f"{spec.title}LogGroup", "Arn"),
+        sid="Logs",
     )
     statements = [write_logs, traces(), *function_statements(spec.name)]
     policies: list[Any] = [inline("Own", *statements)]
     if spec.database:
-        policies.append(If(HAS_VPC, inline("Vpc", vpc_statement()), NoValue))
+        policies.append(If(HAS_VPC, inline("Vpc", *vpc_statements(spec.name)), NoValue))
     if spec.name == "migrate":
         policies.append(If(HAS_OWNER_KEY, inline("OwnerKey", owner_key_statement()), NoValue))
     return service_role(f"{spec.title}Role", "lambda", *policies)
@@ -126,8 +134,26 @@ def _function(
             SystemLogLevel="WARN",
             LogGroup=Ref(f"{spec.title}LogGroup"),
         ),
+        Metadata=_accepted(spec),
         **properties,
     )
+
+
+def _accepted(spec: FunctionSpec) -> dict[str, Any]:
+    reasons = {
+        "CKV_AWS_115": "Reserved concurrency is taken from the account's pool, which a new account "
+        "hardly has; the map's concurrency and the queue trigger's maximum bound the functions.",
+        "CKV_AWS_116": "A dead-letter queue is for asynchronous invocations that matter; callers "
+        "here wait for the answer, and a missed sweep is made good by the next one.",
+        "CKV_AWS_173": "The variables hold names, ARNs and numbers, no secret; Lambda encrypts "
+        "them with its own key, and the role of each function needs one permission less.",
+    }
+    if not spec.database:
+        reasons["CKV_AWS_117"] = (
+            "It calls AWS alone, by TLS; a VPC would add endpoints to pay for and no protection. "
+            "Only what connects to PostgreSQL enters one."
+        )
+    return accepted(**reasons)
 
 
 def _environment(

@@ -11,7 +11,7 @@ from typing import Any
 
 from troposphere import GetAtt, Ref, Sub, Template, logs, scheduler, sns, stepfunctions
 
-from workflow.definition import MAP_RESULTS_PREFIX
+from workflow.definition import MAP_RESULTS_PREFIX, MAP_RUN_LABEL
 from workflow.inventory import function
 from workflow.template.compute import state_machine_arn
 from workflow.template.parameters import HAS_EMAIL, SCHEDULE_TRIGGER
@@ -19,14 +19,16 @@ from workflow.template.policies import (
     GOES_WITH_THE_STACK,
     allow,
     document,
-    for_alarms_of_this_stack,
     inline,
     key_for,
     objects,
+    of_this_account,
     only_tls,
+    own_arn,
     service_role,
     traces,
 )
+from workflow.template.storage import ALARMS
 
 __all__ = ["IN_THE_WORKFLOW", "add_orchestration"]
 
@@ -90,8 +92,8 @@ def _role() -> Any:
         "states",
         inline(
             "Steps",
-            allow(["lambda:InvokeFunction"], functions),
-            allow(["sns:Publish"], Ref("AlertTopic")),
+            allow(["lambda:InvokeFunction"], functions, sid="Invoke"),
+            allow(["sns:Publish"], Ref("AlertTopic"), sid="Tell"),
             key_for("sns", "Decrypt", "GenerateDataKey"),
             # Reading the manifest, and recording a batch that failed.
             objects("s3:GetObject", "manifests"),
@@ -104,13 +106,23 @@ def _role() -> Any:
 
 
 def _map_run_statements() -> list[dict[str, Any]]:
-    """A distributed map starts executions of its own machine and writes their results to S3."""
-    executions = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:execution:"
-    own = [Sub(executions + "${AWS::StackName}:*"), Sub(executions + "${AWS::StackName}/*")]
-    results = Sub(f"${{DataBucket.Arn}}/{MAP_RESULTS_PREFIX}/*")
+    """A distributed map starts executions of its own machine and writes their results to S3.
+
+    (https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html, 2026-11)
+    """
+    executions = "states:execution:${AWS::StackName}"
     return [
-        allow(["states:StartExecution"], state_machine_arn()),
-        allow(["states:DescribeExecution", "states:StopExecution", "states:RedriveExecution"], own),
+        allow(["states:StartExecution"], state_machine_arn(), sid="Children"),
+        allow(
+            ["states:DescribeExecution", "states:StopExecution"],
+            own_arn(f"{executions}:*"),
+            sid="Follow",
+        ),
+        allow(
+            ["states:RedriveExecution"],
+            own_arn(f"{executions}/{MAP_RUN_LABEL}:*"),
+            sid="Redrive",
+        ),
         allow(
             [
                 "s3:PutObject",
@@ -118,7 +130,8 @@ def _map_run_statements() -> list[dict[str, Any]]:
                 "s3:ListMultipartUploadParts",
                 "s3:AbortMultipartUpload",
             ],
-            results,
+            Sub(f"${{DataBucket.Arn}}/{MAP_RESULTS_PREFIX}/*"),
+            sid="Results",
         ),
     ]
 
@@ -137,23 +150,23 @@ def _log_delivery() -> dict[str, Any]:
             "logs:DescribeLogGroups",
         ],
         "*",
+        sid="LogDelivery",
     )
 
 
 def _add_topic(template: Template) -> None:
     topic = Ref("AlertTopic")
     template.add_resource(sns.Topic("AlertTopic", KmsMasterKeyId=GetAtt("DataKey", "Arn")))
-    publisher = {"Sid": "Workflow", "Principal": {"AWS": GetAtt("StateMachineRole", "Arn")}}
-    alarms = {"Sid": "AlarmsOfThisStack", "Principal": {"Service": "cloudwatch.amazonaws.com"}}
+    alarms = {
+        **allow(["sns:Publish"], topic, sid="AlarmsOfThisStack", **of_this_account(ALARMS)),
+        "Principal": {"Service": "cloudwatch.amazonaws.com"},
+    }
     template.add_resource(
         sns.TopicPolicy(
             "AlertTopicPolicy",
             Topics=[topic],
-            PolicyDocument=document(
-                only_tls("sns:Publish", topic),
-                {**allow(["sns:Publish"], topic), **publisher},
-                {**allow(["sns:Publish"], topic, **for_alarms_of_this_stack()), **alarms},
-            ),
+            # The state machine publishes by the permission of its role.
+            PolicyDocument=document(only_tls("sns:Publish", topic), alarms),
         )
     )
     template.add_resource(
@@ -172,7 +185,7 @@ def _add_schedule(template: Template) -> None:
         service_role(
             "ScheduleRole",
             "scheduler",
-            inline("Start", allow(["states:StartExecution"], Ref("StateMachine"))),
+            inline("Start", allow(["states:StartExecution"], Ref("StateMachine"), sid="Start")),
         )
     )
     template.add_resource(
@@ -201,7 +214,10 @@ def _add_sweep_schedule(template: Template) -> None:
         service_role(
             "SweepScheduleRole",
             "scheduler",
-            inline("Invoke", allow(["lambda:InvokeFunction"], GetAtt("SweepFunction", "Arn"))),
+            inline(
+                "Invoke",
+                allow(["lambda:InvokeFunction"], GetAtt("SweepFunction", "Arn"), sid="Invoke"),
+            ),
         )
     )
     template.add_resource(

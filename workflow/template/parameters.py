@@ -115,8 +115,9 @@ def _database() -> list[Parameter]:
             "DatabaseSslMode",
             Type="String",
             Default="verify-full",
-            AllowedValues=["disable", "allow", "prefer", "require", "verify-ca", "verify-full"],
-            Description="libpq's sslmode.",
+            # Those of libpq's that never fall back to a line without TLS.
+            AllowedValues=["require", "verify-ca", "verify-full"],
+            Description="libpq's sslmode; only verify-full checks that it is the right server.",
         ),
         Parameter(
             "OwnerSecretArn",

@@ -7,9 +7,9 @@ from typing import Any
 
 from troposphere import GetAtt, Ref, Sub
 
-from workflow.template.policies import allow, bucket_listing, key_for, objects, via
+from workflow.template.policies import allow, bucket_listing, key_for, objects, own_arn, via
 
-__all__ = ["function_statements", "owner_key_statement", "vpc_statement"]
+__all__ = ["function_statements", "owner_key_statement", "vpc_statements"]
 
 Statement = dict[str, Any]
 
@@ -19,56 +19,75 @@ def function_statements(name: str) -> list[Statement]:
     return _STATEMENTS[name]()
 
 
-def vpc_statement() -> Statement:
-    """What Lambda needs to put a function into a VPC; EC2 knows no resource to narrow this to."""
-    return allow(
-        [
-            "ec2:CreateNetworkInterface",
-            "ec2:DescribeNetworkInterfaces",
-            "ec2:DescribeSubnets",
-            "ec2:DeleteNetworkInterface",
-            "ec2:AssignPrivateIpAddresses",
-            "ec2:UnassignPrivateIpAddresses",
-        ],
-        "*",
-    )
+def vpc_statements(function: str) -> list[Statement]:
+    """What Lambda needs to put a function into a VPC, and the function's own code must not have.
+
+    (https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html, read 2026-11: describing
+    works on all resources only, the rest takes the account's; the code is told by the ARN.)
+    """
+    own_code: dict[str, Any] = {
+        "lambda:SourceFunctionArn": own_arn(f"lambda:function:${{AWS::StackName}}-{function}")
+    }
+    refused: Statement = {
+        "Sid": "NotByTheCode",
+        "Effect": "Deny",
+        "Action": [*_INTERFACES, *_LOOKING],
+        "Resource": "*",
+        "Condition": {"ArnEquals": own_code},
+    }
+    return [
+        allow(list(_INTERFACES), own_arn("ec2:*/*"), sid="Interfaces"),
+        allow(list(_LOOKING), "*", sid="Looking"),
+        refused,
+    ]
+
+
+_INTERFACES = (
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:UnassignPrivateIpAddresses",
+)
+_LOOKING = ("ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets")
+
+
+def _machine() -> Sub:
+    """ARN of the state machine, by name: it is made after the functions."""
+    return own_arn("states:stateMachine:${AWS::StackName}")
 
 
 def owner_key_statement() -> Statement:
     """What Migrate needs where the owner's secret has a key of its own."""
-    by = {"kms:ViaService": via("secretsmanager")}
-    return allow(["kms:Decrypt"], Ref("OwnerKeyArn"), StringEquals=by)
-
-
-def _queue() -> Statement:
-    return allow(
-        ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"],
-        GetAtt("TelemetryQueue", "Arn"),
-    )
+    by: dict[str, Any] = {"kms:ViaService": via("secretsmanager")}
+    return allow(["kms:Decrypt"], Ref("OwnerKeyArn"), sid="OwnersKey", StringEquals=by)
 
 
 def _extract() -> list[Statement]:
     return [
-        _queue(),
+        allow(
+            ["sqs:ReceiveMessage", "sqs:DeleteMessage"],
+            GetAtt("TelemetryQueue", "Arn"),
+            sid="Drain",
+        ),
+        key_for("sqs", "Decrypt"),
         objects("s3:PutObject", "raw", "manifests"),
-        bucket_listing(),
+        bucket_listing("raw"),
         key_for("s3", "GenerateDataKey"),
     ]
 
 
-def _states(kind: str) -> Sub:
-    """ARN of the state machine, or of its executions, by name: it is made after the functions."""
-    return Sub(f"arn:${{AWS::Partition}}:states:${{AWS::Region}}:${{AWS::AccountId}}:{kind}")
-
-
 def _stage() -> list[Statement]:
-    start = allow(["states:StartExecution"], _states("stateMachine:${AWS::StackName}"))
+    """The queue is read by Lambda's poller, with the function's role."""
     return [
-        _queue(),
+        allow(
+            ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"],
+            GetAtt("TelemetryQueue", "Arn"),
+            sid="Poll",
+        ),
+        key_for("sqs", "Decrypt"),
         objects("s3:PutObject", "raw", "manifests"),
-        bucket_listing(),
         key_for("s3", "GenerateDataKey"),
-        start,
+        allow(["states:StartExecution"], _machine(), sid="Start"),
     ]
 
 
@@ -83,7 +102,7 @@ def _transform() -> list[Statement]:
 
 def _validate() -> list[Statement]:
     return [
-        objects("s3:GetObject", "reports", "clean", "quality"),
+        objects("s3:GetObject", "reports", "quality"),
         objects("s3:PutObject", "reports", "quality"),
         bucket_listing(),
         key_for("s3", "Decrypt", "GenerateDataKey"),
@@ -96,7 +115,7 @@ def _load() -> list[Statement]:
         objects("s3:PutObject", "outcomes"),
         bucket_listing(),
         key_for("s3", "Decrypt", "GenerateDataKey"),
-        allow(["secretsmanager:GetSecretValue"], GetAtt("LoaderSecret", "Id")),
+        allow(["secretsmanager:GetSecretValue"], GetAtt("LoaderSecret", "Id"), sid="Login"),
         key_for("secretsmanager", "Decrypt"),
     ]
 
@@ -115,11 +134,12 @@ def _sweep() -> list[Statement]:
         objects("s3:PutObject", "manifests"),
         bucket_listing(),
         key_for("s3", "Decrypt", "GenerateDataKey"),
+        allow(["states:ListExecutions", "states:StartExecution"], _machine(), sid="Start"),
         allow(
-            ["states:ListExecutions", "states:StartExecution"],
-            _states("stateMachine:${AWS::StackName}"),
+            ["states:DescribeExecution"],
+            own_arn("states:execution:${AWS::StackName}:*"),
+            sid="Describe",
         ),
-        allow(["states:DescribeExecution"], _states("execution:${AWS::StackName}:*")),
     ]
 
 
@@ -128,6 +148,7 @@ def _migrate() -> list[Statement]:
         allow(
             ["secretsmanager:GetSecretValue"],
             [GetAtt("LoaderSecret", "Id"), Ref("OwnerSecretArn")],
+            sid="Logins",
         ),
         key_for("secretsmanager", "Decrypt"),
     ]

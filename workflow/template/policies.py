@@ -12,11 +12,12 @@ __all__ = [
     "allow",
     "bucket_listing",
     "document",
-    "for_alarms_of_this_stack",
     "inline",
     "key_for",
     "objects",
+    "of_this_account",
     "only_tls",
+    "own_arn",
     "service_role",
     "traces",
     "via",
@@ -33,9 +34,11 @@ def document(*statements: Statement) -> dict[str, Any]:
     return {"Version": VERSION, "Statement": list(statements)}
 
 
-def allow(actions: list[str], resource: Any, **condition: Any) -> Statement:
-    """An Allow; ``condition`` maps an operator to its keys."""
+def allow(actions: list[str], resource: Any, sid: str = "", **condition: Any) -> Statement:
+    """An Allow; ``condition`` maps an operator to its keys, ``sid`` names it where that helps."""
     statement: Statement = {"Effect": "Allow", "Action": actions, "Resource": resource}
+    if sid:
+        statement["Sid"] = sid
     if condition:
         statement["Condition"] = condition
     return statement
@@ -43,16 +46,22 @@ def allow(actions: list[str], resource: Any, **condition: Any) -> Statement:
 
 def objects(action: str, *prefixes: str) -> Statement:
     """One S3 action on the objects under these prefixes of the data bucket."""
-    return allow([action], [Sub(f"${{DataBucket.Arn}}/{prefix}/*") for prefix in prefixes])
+    places = [Sub(f"${{DataBucket.Arn}}/{prefix}/*") for prefix in prefixes]
+    return allow([action], places, sid=action.removeprefix("s3:"))
 
 
-def bucket_listing() -> Statement:
-    """Listing the data bucket.
+def bucket_listing(*prefixes: str) -> Statement:
+    """Listing the data bucket under these prefixes, or all of it for who reads objects.
 
-    Not narrowed to a prefix: without it S3 answers a missing object with 403 instead of 404, and a
-    batch that is gone would look like a missing permission.
+    A reader isn't narrowed to a prefix: the condition would not hold for a request that names none,
+    such as the read of an object. S3 would then answer a missing one with 403 instead of 404, and a
+    batch that is gone would look like a missing permission
+    (https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html, read 2026-11).
     """
-    return allow(["s3:ListBucket"], GetAtt("DataBucket", "Arn"))
+    if not prefixes:
+        return allow(["s3:ListBucket"], GetAtt("DataBucket", "Arn"), sid="ListOrMiss")
+    below: dict[str, Any] = {"s3:prefix": [f"{prefix}/*" for prefix in prefixes]}
+    return allow(["s3:ListBucket"], GetAtt("DataBucket", "Arn"), sid="List", StringLike=below)
 
 
 def key_for(service: str, *actions: str) -> Statement:
@@ -60,6 +69,7 @@ def key_for(service: str, *actions: str) -> Statement:
     return allow(
         [f"kms:{action}" for action in actions],
         GetAtt("DataKey", "Arn"),
+        sid=f"KeyBy{service.title()}",
         StringEquals={"kms:ViaService": via(service)},
     )
 
@@ -69,26 +79,30 @@ def via(service: str) -> Sub:
     return Sub(f"{service}.${{AWS::Region}}.${{AWS::URLSuffix}}")
 
 
+def of_this_account(arn: str) -> dict[str, Any]:
+    """The condition by which a service is believed: it acts for one of these resources of ours.
+
+    ``arn``: from the service on, as text for ``Fn::Sub``, with wildcards.
+    """
+    return {
+        "StringEquals": {"aws:SourceAccount": Ref("AWS::AccountId")},
+        "ArnLike": {"aws:SourceArn": own_arn(arn)},
+    }
+
+
+def own_arn(rest: str) -> Sub:
+    """An ARN of this account and region: ``rest`` is ``service:resource``."""
+    service, _, resource = rest.partition(":")
+    where = "${AWS::Region}:${AWS::AccountId}"
+    return Sub(f"arn:${{AWS::Partition}}:{service}:{where}:{resource}")
+
+
 def traces(*, sampling: bool = False) -> Statement:
     """Sending traces to X-Ray, which knows no resource to narrow this to."""
     actions = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
     if sampling:
         actions += ["xray:GetSamplingRules", "xray:GetSamplingTargets"]
-    return allow(actions, "*")
-
-
-def for_alarms_of_this_stack() -> dict[str, Any]:
-    """Condition on what CloudWatch does for alarms of this stack, or of one whose name goes on
-    from there, as the platform stack's does."""
-    return {
-        "StringEquals": {"aws:SourceAccount": Ref("AWS::AccountId")},
-        "ArnLike": {
-            "aws:SourceArn": Sub(
-                "arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}:"
-                "alarm:${AWS::StackName}-*"
-            )
-        },
-    }
+    return allow(actions, "*", sid="Traces")
 
 
 def only_tls(actions: str, resources: Any) -> Statement:
@@ -103,15 +117,26 @@ def only_tls(actions: str, resources: Any) -> Statement:
     }
 
 
+# For which resources a service assumes a role: each service's page on the confused deputy says what
+# it tells; others tell the account. AWS Lambda tells nothing: who may pass the role decides.
+ACTS_FOR = {
+    "iot": "iot:rule/*",  # the rule's name isn't known before it exists, and it needs the role
+    "scheduler": "scheduler:schedule-group/default",
+    "states": "states:stateMachine:*",
+}
+
+
 def service_role(title: str, service: str, *policies: Any) -> Role:
     """A role for one AWS service, acting for this account only (confused deputy)."""
-    trust = {
+    trust: Statement = {
+        "Sid": "Assume",
         "Effect": "Allow",
         "Principal": {"Service": f"{service}.amazonaws.com"},
         "Action": "sts:AssumeRole",
     }
-    # Lambda assumes its functions' roles without a source account.
-    if service != "lambda":
+    if service in ACTS_FOR:
+        trust["Condition"] = of_this_account(ACTS_FOR[service])
+    elif service != "lambda":
         trust["Condition"] = {"StringEquals": {"aws:SourceAccount": Ref("AWS::AccountId")}}
     return Role(title, AssumeRolePolicyDocument=document(trust), Policies=list(policies))
 

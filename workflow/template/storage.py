@@ -7,9 +7,23 @@ from typing import Any
 from troposphere import GetAtt, Ref, Sub, Template, kms, s3
 
 from workflow.definition import MAP_RESULTS_PREFIX
-from workflow.template.policies import document, for_alarms_of_this_stack, only_tls
+from workflow.inventory import FUNCTIONS
+from workflow.template.findings import accepted
+from workflow.template.policies import allow, document, of_this_account, only_tls, own_arn, via
 
-__all__ = ["add_storage"]
+__all__ = ["ALARMS", "add_storage"]
+
+ACCOUNT = Sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:root")
+ALARMS = "cloudwatch:alarm:${AWS::StackName}-*"
+"""The alarms of a pipeline, of its platform stack too."""
+KEY_SERVICES = ("s3", "sqs", "sns", "secretsmanager")
+KEY_ADMINISTRATION = (
+    "CancelKeyDeletion", "CreateAlias", "DeleteAlias", "DescribeKey", "DisableKey",
+    "DisableKeyRotation", "EnableKey", "EnableKeyRotation", "GetKeyPolicy", "GetKeyRotationStatus",
+    "ListGrants", "ListKeyPolicies", "ListKeyRotations", "ListResourceTags", "PutKeyPolicy",
+    "RevokeGrant", "RotateKeyOnDemand", "ScheduleKeyDeletion", "TagResource", "UntagResource",
+    "UpdateAlias", "UpdateKeyDescription",
+)  # fmt: skip
 
 DAYS_OF_INTERMEDIATES = 7
 DAYS_TO_INFREQUENT = 30
@@ -46,52 +60,73 @@ def _key(policy: str) -> kms.Key:
         "DataKey",
         DeletionPolicy=policy,
         UpdateReplacePolicy=policy,
-        Description=Sub("Data, logs, alerts and secrets of ${AWS::StackName}"),
+        Description=Sub("Data, queues, logs, alerts and secrets of ${AWS::StackName}"),
         EnableKeyRotation=True,
-        KeyPolicy=document(
-            # The account decides by IAM who may use the key; without this statement nobody could,
-            # nor could anybody ever change this policy.
-            {
-                "Sid": "Account",
-                "Effect": "Allow",
-                "Principal": {"AWS": Sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:root")},
-                "Action": "kms:*",
-                "Resource": "*",
-            },
-            {
-                "Sid": "LogsOfThisStack",
-                "Effect": "Allow",
-                "Principal": {"Service": Sub("logs.${AWS::Region}.amazonaws.com")},
-                "Action": [
-                    "kms:Encrypt",
-                    "kms:Decrypt",
-                    "kms:ReEncryptFrom",
-                    "kms:ReEncryptTo",
-                    "kms:GenerateDataKey",
-                    "kms:DescribeKey",
-                ],
-                "Resource": "*",
-                "Condition": {
-                    "ArnLike": {
-                        "kms:EncryptionContext:aws:logs:arn": Sub(
-                            "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:"
-                            "log-group:*${AWS::StackName}*"
-                        )
-                    }
-                },
-            },
-            # The topic that alarms tell is encrypted with this key
-            # (https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html, read 2026-11).
-            {
-                "Sid": "AlarmsOfThisStack",
-                "Effect": "Allow",
-                "Principal": {"Service": "cloudwatch.amazonaws.com"},
-                "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
-                "Resource": "*",
-                "Condition": for_alarms_of_this_stack(),
-            },
-        ),
+        KeyPolicy=document(_administration(), _use(), _logs(), _alarms()),
     )
+
+
+def _administration() -> dict[str, Any]:
+    """The account decides by IAM who looks after the key, which does not let them use it.
+
+    With ``PutKeyPolicy`` the account can't lock itself out.
+    """
+    return {
+        **allow([f"kms:{action}" for action in KEY_ADMINISTRATION], "*", sid="Administration"),
+        "Principal": {"AWS": ACCOUNT},
+    }
+
+
+def _use() -> dict[str, Any]:
+    """The account decides by IAM who uses the key, and only for what the services keep with it.
+
+    Nobody decrypts with it directly, whatever their permissions are.
+    """
+    services = {"kms:ViaService": [via(service) for service in KEY_SERVICES]}
+    return {
+        **allow(
+            ["kms:Decrypt", "kms:GenerateDataKey"], "*", sid="UseByServices", StringEquals=services
+        ),
+        "Principal": {"AWS": ACCOUNT},
+    }
+
+
+def _logs() -> dict[str, Any]:
+    """CloudWatch Logs says for which group it asks.
+
+    (https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html, 2026-11)
+    """
+    groups = [f"/aws/lambda/${{AWS::StackName}}-{spec.name}" for spec in FUNCTIONS]
+    groups.append("/aws/vendedlogs/states/${AWS::StackName}")
+    actions = ["Encrypt", "Decrypt", "ReEncryptFrom", "ReEncryptTo", "GenerateDataKey"]
+    context = {
+        "kms:EncryptionContext:aws:logs:arn": [own_arn(f"logs:log-group:{g}") for g in groups]
+    }
+    return {
+        **allow(
+            [f"kms:{action}" for action in [*actions, "DescribeKey"]],
+            "*",
+            sid="LogsOfThisStack",
+            ArnEquals=context,
+        ),
+        "Principal": {"Service": Sub("logs.${AWS::Region}.amazonaws.com")},
+    }
+
+
+def _alarms() -> dict[str, Any]:
+    """An alarm publishes to the encrypted topic as CloudWatch, which has no role.
+
+    (https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html, read 2026-11)
+    """
+    return {
+        **allow(
+            ["kms:Decrypt", "kms:GenerateDataKey"],
+            "*",
+            sid="AlarmsOfThisStack",
+            **of_this_account(ALARMS),
+        ),
+        "Principal": {"Service": "cloudwatch.amazonaws.com"},
+    }
 
 
 def _bucket(policy: str) -> s3.Bucket:
@@ -122,6 +157,10 @@ def _bucket(policy: str) -> s3.Bucket:
         # versions stay for a month. Objects are hardly ever overwritten, so this costs little.
         VersioningConfiguration=s3.VersioningConfiguration(Status="Enabled"),
         LifecycleConfiguration=s3.LifecycleConfiguration(Rules=_lifecycle()),
+        Metadata=accepted(
+            CKV_AWS_18="Who read which object is told by the account's CloudTrail data events, "
+            "which come with identities and in order; S3's own access logs have neither."
+        ),
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from local.emulator.patches import (
     alarms,
     devices,
+    enforcing,
     executions,
     functions,
     mapping,
@@ -31,6 +32,7 @@ def apply() -> None:
     mapping.apply()
     functions.apply()
     executions.apply()
+    enforcing.apply()
     timeouts.apply()
     metrics.apply()
     alarms.apply()

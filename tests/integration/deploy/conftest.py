@@ -49,7 +49,7 @@ def account(emulator: EmulatorStack) -> Account:
         contract=FLEET,
         # Nobody listens on port 9, the discard service: a refused connection, at once.
         database=DatabaseSettings(
-            host="127.0.0.1", port=9, ssl_mode="disable", owner_secret_arn=secret["ARN"]
+            host="127.0.0.1", port=9, ssl_mode="require", owner_secret_arn=secret["ARN"]
         ),
         target=host_target(),
         max_concurrency=2,

@@ -7,26 +7,23 @@ from typing import Any
 from tests.unit.workflow.golden_files import check_golden
 from workflow.inventory import FUNCTIONS
 
-# Actions for which AWS knows no resource: https://docs.aws.amazon.com/service-authorization/ (2026-11)
-NO_RESOURCE = {
-    "xray:PutTraceSegments",
-    "xray:PutTelemetryRecords",
-    "xray:GetSamplingRules",
-    "xray:GetSamplingTargets",
-    "logs:CreateLogDelivery",
-    "logs:GetLogDelivery",
-    "logs:UpdateLogDelivery",
-    "logs:DeleteLogDelivery",
-    "logs:ListLogDeliveries",
-    "logs:PutResourcePolicy",
-    "logs:DescribeResourcePolicies",
-    "logs:DescribeLogGroups",
-    "ec2:CreateNetworkInterface",
-    "ec2:DescribeNetworkInterfaces",
-    "ec2:DescribeSubnets",
-    "ec2:DeleteNetworkInterface",
-    "ec2:AssignPrivateIpAddresses",
-    "ec2:UnassignPrivateIpAddresses",
+# Actions for which AWS knows no resource, and why; `make audit` compares every statement with the
+# Service Authorization Reference (https://docs.aws.amazon.com/service-authorization/latest/reference/).
+ON_EVERYTHING = {
+    "xray:PutTraceSegments": "X-Ray knows no resource of a trace",
+    "xray:PutTelemetryRecords": "X-Ray knows no resource of a trace",
+    "xray:GetSamplingRules": "listed for all rules at once",
+    "xray:GetSamplingTargets": "asked for all rules at once",
+    "logs:CreateLogDelivery": "deliveries of vended logs have no ARN",
+    "logs:GetLogDelivery": "deliveries of vended logs have no ARN",
+    "logs:UpdateLogDelivery": "deliveries of vended logs have no ARN",
+    "logs:DeleteLogDelivery": "deliveries of vended logs have no ARN",
+    "logs:ListLogDeliveries": "deliveries of vended logs have no ARN",
+    "logs:PutResourcePolicy": "the policy is the region's, not a log group's",
+    "logs:DescribeResourcePolicies": "the policy is the region's, not a log group's",
+    "logs:DescribeLogGroups": "Step Functions describes all: its page on logging asks for it",
+    "ec2:DescribeNetworkInterfaces": "EC2 describes all, says Lambda's page on VPCs",
+    "ec2:DescribeSubnets": "EC2 describes all",
 }
 
 
@@ -49,6 +46,8 @@ def grants(role: dict[str, Any]) -> dict[str, list[str]]:
     """Action to the resources it is allowed on."""
     allowed: dict[str, list[str]] = {}
     for statement in statements(role):
+        if statement["Effect"] != "Allow":
+            continue
         resources = statement["Resource"]
         listed = resources if isinstance(resources, list) else [resources]
         for action in statement["Action"]:
@@ -77,7 +76,26 @@ def test_no_action_is_a_wildcard(resources):
 def test_a_wildcard_resource_is_only_where_aws_knows_no_other(resources):
     for name, role in roles(resources).items():
         everywhere = {action for action, on in grants(role).items() if "*" in on}
-        assert everywhere <= NO_RESOURCE, name
+        assert everywhere <= set(ON_EVERYTHING), name
+
+
+def test_no_reason_for_a_wildcard_resource_is_left_over(resources):
+    everywhere = {
+        action
+        for role in roles(resources).values()
+        for action, on in grants(role).items()
+        if "*" in on
+    }
+    assert everywhere == set(ON_EVERYTHING)
+
+
+def test_a_deny_is_of_one_functions_own_code(resources):
+    for name, role in roles(resources).items():
+        for statement in statements(role):
+            if statement["Effect"] == "Deny":
+                own = statement["Condition"]["ArnEquals"]["lambda:SourceFunctionArn"]["Fn::Sub"]
+                function = name.removesuffix("Role").lower()
+                assert own.endswith(f":function:${{AWS::StackName}}-{function}"), name
 
 
 def test_the_key_is_used_through_one_service_only(resources):
@@ -87,11 +105,12 @@ def test_the_key_is_used_through_one_service_only(resources):
                 assert "kms:ViaService" in statement["Condition"]["StringEquals"], name
 
 
-def test_only_lambda_trusts_without_naming_this_account(resources):
+def test_only_lambda_trusts_without_naming_this_account_and_a_resource(resources):
     for name, role in roles(resources).items():
         trust = role["Properties"]["AssumeRolePolicyDocument"]["Statement"][0]
         if trust["Principal"]["Service"] != "lambda.amazonaws.com":
             assert "aws:SourceAccount" in trust["Condition"]["StringEquals"], name
+            assert "aws:SourceArn" in trust["Condition"]["ArnLike"], name
 
 
 def test_the_owners_login_is_read_by_migrate_alone(resources):

@@ -109,16 +109,40 @@ def test_every_queue_and_the_topic_refuse_callers_without_tls(resources):
 
 def test_every_queue_is_encrypted_and_keeps_messages_for_two_weeks(resources):
     for name, queue in of_type(resources, "AWS::SQS::Queue").items():
-        assert queue["SqsManagedSseEnabled"] is True, name
+        assert queue["KmsMasterKeyId"] == {"Fn::GetAtt": ["DataKey", "Arn"]}, name
+        assert queue["KmsDataKeyReusePeriodSeconds"] == 3600, name
         assert queue["MessageRetentionPeriod"] == 14 * 86400, name
 
 
-def test_only_the_topic_rule_is_named_as_a_sender(resources):
-    statements = resources["TelemetryQueuePolicy"]["Properties"]["PolicyDocument"]["Statement"]
-    allowed = [statement for statement in statements if statement["Effect"] == "Allow"]
-    assert [statement["Principal"] for statement in allowed] == [
-        {"AWS": {"Fn::GetAtt": ["TopicRuleRole", "Arn"]}}
-    ]
+def test_no_policy_of_a_queue_lets_anybody_in(resources):
+    for name, policy in of_type(resources, "AWS::SQS::QueuePolicy").items():
+        effects = [statement["Effect"] for statement in policy["PolicyDocument"]["Statement"]]
+        assert effects == ["Deny"], name
+
+
+def test_one_key_is_on_everything_that_holds_data(resources):
+    key = {"Fn::GetAtt": ["DataKey", "Arn"]}
+    named = {
+        "AWS::SQS::Queue": "KmsMasterKeyId",
+        "AWS::SNS::Topic": "KmsMasterKeyId",
+        "AWS::Logs::LogGroup": "KmsKeyId",
+        "AWS::SecretsManager::Secret": "KmsKeyId",
+    }
+    for kind, member in named.items():
+        for name, properties in of_type(resources, kind).items():
+            assert properties[member] == key, name
+
+
+def test_the_key_lets_those_who_look_after_it_not_use_it(resources):
+    statements = resources["DataKey"]["Properties"]["KeyPolicy"]["Statement"]
+    administration, use, *services = statements
+    assert not {"kms:Decrypt", "kms:GenerateDataKey"} & set(administration["Action"])
+    assert "kms:PutKeyPolicy" in administration["Action"]
+    assert "kms:ViaService" in use["Condition"]["StringEquals"]
+    for statement in services:
+        assert statement["Condition"], statement["Sid"]
+    assert not [s["Sid"] for s in statements if "*" in "".join(s["Action"])]
+    assert resources["DataKey"]["Properties"]["EnableKeyRotation"] is True
 
 
 def test_a_message_stays_hidden_six_function_timeouts_plus_the_longest_window(template):

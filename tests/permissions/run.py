@@ -1,0 +1,208 @@
+"""A run in which everything happens once: each function, each way an execution ends, each repair."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from local.stack import LocalStack
+from tests.chaos.rig import Rig
+from tests.fixtures.local import state_folder
+from tests.permissions.calls import Call, read_calls, requests_of
+from tests.permissions.deployed import Stack
+from tests.permissions.documented import documented
+from tests.permissions.machine import definition_requests, requests_of_services
+from tests.permissions.policies import Policies, Request
+from tests.permissions.refused import refused
+from tests.permissions.statements import CONTRACT
+from workflow.listing import listed
+from workflow.publishing import FleetPlan, simulate
+from workflow.settings import DeploySettings
+
+__all__ = ["Recording", "recorded_run"]
+
+_RECORDER = Path(__file__).with_name("recorder.py")
+FLEET = FleetPlan(devices=1, rate=50, duration=0.5, readings_per_message=5, seed=1, name="box")
+
+
+class RecordedRig(Rig):
+    """The chaos suite's pipeline, with a recorder in each function in the place of faults."""
+
+    @property
+    def recorder(self) -> Path:
+        """Where the recorder lies."""
+        return self.state / "recorder" / "recorder.py"
+
+    @property
+    def calls(self) -> Path:
+        """What it has written so far."""
+        return self.recorder.with_name("calls.ndjson")
+
+    def _variables(self) -> dict[str, str]:
+        self.recorder.parent.mkdir(parents=True)
+        shutil.copyfile(_RECORDER, self.recorder)
+        enforced = {
+            "AUTH": "true"
+        }  # functions call as their roles, which the emulator holds them to
+        return {**super()._variables(), "EMULATOR_PRELOAD": str(self.recorder), **enforced}
+
+    def _deploy_settings(self, local: LocalStack) -> DeploySettings:
+        """With a VPC, which the emulator doesn't have: its statements are deployed all the same.
+
+        And with a gate that holds back a batch of rejects, and a key of the owner's own.
+        """
+        settings = super()._deploy_settings(local)
+        key = self.client("kms").create_key(Description="of the owner")["KeyMetadata"]["Arn"]
+        self.client("secretsmanager").update_secret(
+            SecretId=settings.database.owner_secret_arn, KmsKeyId=key
+        )
+        strict = self.state / "strict.toml"
+        text = CONTRACT.read_text(encoding="utf-8")
+        strict.write_text(text.replace("max_reject_share = 1.0", "max_reject_share = 0.95"))
+        return replace(
+            settings,
+            contract=strict,
+            database=replace(settings.database, owner_key_arn=key),
+            subnet_ids=("subnet-6a1b",),
+            security_group_ids=("sg-6a1b",),
+        )
+
+
+@dataclass
+class Recording:
+    """What has been asked for, and the policies that answer."""
+
+    rig: RecordedRig
+    stack: Stack
+    calls: list[Call]
+    keys: list[str]
+    """Of everything in the data bucket after the run."""
+    told: list[dict[str, Any]]
+    """What the executions scheduled, of services other than Lambda."""
+
+    @property
+    def policies(self) -> Policies:
+        """All statements, resolved."""
+        return self.stack.policies
+
+    @cached_property
+    def asked(self) -> list[Request]:
+        """Every request that must be allowed, each once."""
+        every = [
+            *(request for call in self.calls for request in requests_of(call, self.stack)),
+            *definition_requests(self.stack, self.keys),
+            *requests_of_services(self.stack),
+            *documented(self.stack),
+        ]
+        return list(dict.fromkeys(every))
+
+    @cached_property
+    def refused(self) -> list[Request]:
+        """Every request that must not be."""
+        return list(dict.fromkeys(refused(self.stack, self.asked)))
+
+    @cached_property
+    def exact(self) -> Policies:
+        """The deployed policies, which decide all as they must: else no change could be judged."""
+        assert self.broken_by(self.policies) is None
+        return self.policies
+
+    def broken_by(self, policies: Policies) -> Request | None:
+        """A request that these policies decide otherwise than they must, if there is one."""
+        missing = (request for request in self.asked if not policies.allow(request))
+        open_doors = (request for request in self.refused if policies.allow(request))
+        return next(missing, None) or next(open_doors, None)
+
+
+@contextmanager
+def recorded_run() -> Iterator[Recording]:
+    """Deploy, have everything happen, and keep the stack while its policies are read."""
+    with state_folder() as state:
+        rig = RecordedRig(state, seed=5)
+        try:
+            rig.start()
+            _everything_once(rig)
+            stack = Stack(rig.target)
+            _ = stack.policies
+            keys = [o["Key"] for o in listed(rig.client("s3"), rig.target.bucket, "")]
+            recording = Recording(rig, stack, read_calls(rig.calls), keys, list(_scheduled(rig)))
+            _ = recording.asked, recording.refused
+            yield recording
+        finally:
+            rig.stop()
+
+
+def _everything_once(rig: RecordedRig) -> None:
+    """Queue trigger, schedule, failure, quarantine, replay, sweep; migrate ran at the deployment."""
+    rig.trigger_by_queue(on=True)
+    simulate(rig.target, rig.target.contract, FLEET)
+    _until(lambda: not rig.queued())
+    rig.wait_until_idle()
+    rig.trigger_by_queue(on=False)
+    _sweep_beside_an_execution(rig)
+    day = f"{datetime.now(UTC):%Y/%m/%d}"
+    torn, lost = f"raw/{day}/torn/torn.n3.ndjson.gz", f"raw/{day}/torn/lost.n3.ndjson.gz"
+    rejects = f"raw/{day}/rejects/rejects.n25.ndjson.gz"
+    for key, body in ((torn, b"no gzip"), (rejects, gzip.compress(b"no envelope\n" * 25))):
+        rig.client("s3").put_object(Bucket=rig.target.bucket, Key=key, Body=body)
+    rig.replay([torn, rejects])
+    rig.wait_until_idle()
+    _start_over_one_that_is_gone(rig, lost)
+    rig.start_execution({"prefix": f"raw/{day}/"})
+    rig.wait_until_idle()
+    rig.orphan()
+    time.sleep(1.1)  # the sweep's grace, as the rig has it
+    swept = rig.sweep()
+    assert swept is not None
+    assert swept["started"]
+    rig.wait_until_idle()
+
+
+def _sweep_beside_an_execution(rig: RecordedRig) -> None:
+    """The schedule's drain, and a sweep that finds it under way; the first sweep may come late."""
+    for _ in range(10):
+        rig.send(20)
+        rig.start_execution()
+        rig.sweep()
+        rig.wait_until_idle()
+        if any(c.operation == "DescribeExecution" for c in read_calls(rig.calls)):
+            return
+    raise AssertionError("no sweep met an execution under way")
+
+
+def _start_over_one_that_is_gone(rig: Rig, key: str) -> None:
+    """A batch that was deleted between the listing and its turn."""
+    s3, name = rig.client("s3"), "one-is-gone"
+    manifest = f"manifests/{name}.json"
+    body = b'[{"key": "%s", "size": 1, "purpose": "load"}]' % key.encode()
+    s3.put_object(Bucket=rig.target.bucket, Key=manifest, Body=body)
+    given = {"bucket": rig.target.bucket, "manifest": manifest, "batches": 1, "concurrency": 1}
+    rig.start_execution(given, name)
+    rig.wait_until_idle()
+
+
+def _until(done: Any, seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def _scheduled(rig: Rig) -> Iterator[dict[str, Any]]:
+    """Tasks of services in the histories of the executions."""
+    states = rig.client("stepfunctions")
+    machine = rig.target.outputs["StateMachineArn"]
+    for execution in states.list_executions(stateMachineArn=machine)["executions"]:
+        history = states.get_execution_history(executionArn=execution["executionArn"])
+        for event in history["events"]:
+            details = event.get("taskScheduledEventDetails")
+            if details:
+                yield details
