@@ -11,7 +11,7 @@ import json
 from collections import Counter
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from telemetry import metrics
@@ -62,6 +62,8 @@ def test_every_member_that_a_line_names_is_there_and_of_its_kind(values, known):
 
 @settings(max_examples=20)
 @given(recorded)
+@example([("ReadingsRead", None, 1.0)] * 100)
+@example([("ReadingsRead", None, 1.0)] * 101)
 def test_every_value_is_in_exactly_one_line_under_its_own_dimension(values):
     found: Counter[tuple[str, str | None, float]] = Counter()
     for line in written(values, {}):
