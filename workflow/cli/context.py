@@ -110,6 +110,8 @@ def _told(error: Exception) -> str | None:
 
     from layers.build import LayerBuildError
     from local.devices.mqtt import ConnectionRefusedByBrokerError, MessageTooLargeError
+    from local.pgadmin import PgAdminError
+    from local.pgadmin.environment import InstallationError
     from local.stack import LocalStackError
     from telemetry.errors import TelemetryError
     from workflow.artifacts import PackageError
@@ -131,6 +133,8 @@ def _told(error: Exception) -> str | None:
         SpanError,
         NotFoundError,
         LocalStackError,
+        InstallationError,
+        PgAdminError,
         ConnectionRefusedByBrokerError,
         MessageTooLargeError,
         StackError,
