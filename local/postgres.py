@@ -43,12 +43,21 @@ from local.ordinary_user import let_reach, let_run, ordinary_user
 from local.tether import tethered
 from local.tls_front import TlsFront
 
-__all__ = ["Database", "PostgresError", "PostgresServer", "binary", "free_port", "temporary_server"]
+__all__ = [
+    "Database",
+    "PostgresError",
+    "PostgresServer",
+    "binary",
+    "ensure_database",
+    "free_port",
+    "temporary_server",
+]
 
 HOST = "127.0.0.1"
 DATABASE_NAME = "telemetry"
 OWNER = "telemetry_owner"
 SUPERUSER = "postgres"
+SUPERUSER_PASSWORD = "superuser_password"  # noqa: S105 - the file's name
 _START_TIMEOUT = 60.0
 """Seconds; crash recovery after a kill may replay a few hundred megabytes of log."""
 _STOP_TIMEOUT = 30.0
@@ -104,6 +113,28 @@ class Database:
         if password is not None:
             parts["password"] = password
         return " ".join(f"{key}={value}" for key, value in parts.items())
+
+
+def ensure_database(database: Database, name: str) -> None:
+    """Make another database on the same server, with the same owner, where it isn't there."""
+    import psycopg2
+    from psycopg2 import sql
+
+    password = database.owner_password_file.with_name(SUPERUSER_PASSWORD)
+    connection = psycopg2.connect(
+        host=database.host,
+        port=database.port,
+        dbname="postgres",
+        user=SUPERUSER,
+        password=password.read_text(encoding="utf-8").strip(),
+    )
+    connection.autocommit = True
+    with closing(connection), connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
+        if cursor.fetchone() is None:
+            statement = sql.SQL("CREATE DATABASE {} OWNER {}")
+            names = sql.Identifier(name), sql.Identifier(database.owner)
+            cursor.execute(statement.format(*names))
 
 
 def binary(name: str) -> Path:
@@ -210,7 +241,7 @@ class PostgresServer:
         fresh = self.folder / "data.new"
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
-        password = _password(self.folder / "superuser_password")
+        password = _password(self.folder / SUPERUSER_PASSWORD)
         _password(self.folder / "owner_password")
         with tempfile.NamedTemporaryFile(dir=self.folder, prefix="initdb-") as handed:
             handed.write(password.encode())
@@ -314,7 +345,7 @@ class PostgresServer:
             port=self._port,
             dbname="postgres",
             user=user,
-            password=_password(self.folder / "superuser_password"),
+            password=_password(self.folder / SUPERUSER_PASSWORD),
             connect_timeout=5,
         )
         connection.autocommit = True

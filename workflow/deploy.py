@@ -2,8 +2,8 @@
 
 :func:`workflow.plan.plan_deployment` decides, this module acts: it uploads what is missing, applies
 the template by a change set, and has the migrate function bring the database's schema up to the
-contract. Repeating a deployment is safe and changes nothing. Nothing is printed; ``told`` gets one
-line for each phase.
+contract, a copy of which it then leaves in the data bucket: what lies there is in force. Repeating
+a deployment is safe and changes nothing. Nothing is printed; ``told`` gets one line for each phase.
 """
 
 from __future__ import annotations
@@ -17,8 +17,17 @@ from layers.build import BUILD_FOLDER
 from workflow.plan import DeploymentPlan, plan_deployment
 from workflow.settings import DeploySettings
 from workflow.stacks import StackRequest, apply_stack, outputs
+from workflow.target import CONTRACT_KEY, DATABASE_CA_KEY
 
-__all__ = ["MigrationError", "deploy"]
+__all__ = [
+    "MigrationError",
+    "deploy",
+    "leave_contract",
+    "present_keys",
+    "run_migration",
+    "stack_request",
+    "upload",
+]
 
 Told = Callable[[str], None]
 
@@ -65,24 +74,51 @@ def deploy(
     if migrate:
         told("bringing the schema up to the contract")
         run_migration(client("lambda"), found["MigrateFunctionName"])
+    leave_contract(s3, found["DataBucketName"], settings)
     return found
 
 
-def upload(s3: Any, plan: DeploymentPlan, region: str, told: Told) -> None:
-    """Put into the artifact bucket what is not there yet."""
+def leave_contract(s3: Any, bucket: str, settings: DeploySettings) -> None:
+    """Put the contract in force, and what the database is verified with, where commands look."""
+    s3.put_object(Bucket=bucket, Key=CONTRACT_KEY, Body=settings.contract.read_bytes())
+    if settings.database.ca_file is not None:
+        body = settings.database.ca_file.read_bytes()
+        s3.put_object(Bucket=bucket, Key=DATABASE_CA_KEY, Body=body)
+
+
+def upload(
+    s3: Any,
+    plan: DeploymentPlan,
+    region: str,
+    told: Told = _silent,
+    sent: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Put into the artifact bucket what is not there yet; ``sent`` gets bytes as they go."""
     ensure_artifact_bucket(s3, plan.artifact_bucket, region)
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=plan.artifact_bucket)
-    present = {item["Key"] for page in pages for item in page.get("Contents", [])}
+    present = present_keys(s3, plan.artifact_bucket)
     missing = plan.missing(present)
     if missing:
         size = sum(path.stat().st_size for path in missing.values())
         told(f"uploading {len(missing)} zips, {size / 1e6:.1f} MB")
     for key, path in missing.items():
-        s3.upload_file(str(path), plan.artifact_bucket, key)
+        s3.upload_file(str(path), plan.artifact_bucket, key, Callback=sent)
     if not plan.template_fits_request and plan.template_key not in present:
         s3.put_object(
             Bucket=plan.artifact_bucket, Key=plan.template_key, Body=plan.template.encode()
         )
+
+
+def present_keys(s3: Any, bucket: str) -> set[str]:
+    """What the artifact bucket holds; nothing where there is no such bucket."""
+    from botocore.exceptions import ClientError
+
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+    try:
+        return {item["Key"] for page in pages for item in page.get("Contents", [])}
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "NoSuchBucket":
+            return set()
+        raise
 
 
 def ensure_artifact_bucket(s3: Any, bucket: str, region: str) -> None:
@@ -142,11 +178,15 @@ def stack_request(s3: Any, plan: DeploymentPlan) -> StackRequest:
         parameters=plan.parameters,
         tags=plan.tags,
         resources=len(json.loads(plan.template)["Resources"]),
+        role=plan.role,
     )
 
 
-def run_migration(functions: Any, name: str) -> None:
-    """Invoke the migrate function. Raises :class:`MigrationError` with its message."""
+def run_migration(functions: Any, name: str) -> list[str]:
+    """Invoke the migrate function; the statements that it ran on the table.
+
+    Raises :class:`MigrationError` with its message.
+    """
     answer = functions.invoke(FunctionName=name, Payload=b"{}")
     payload = json.loads(answer["Payload"].read() or b"null")
     if answer.get("FunctionError"):
@@ -156,3 +196,5 @@ def run_migration(functions: Any, name: str) -> None:
             f"{said.get('errorMessage', '')}\nRepair the cause and deploy again; this changes "
             "nothing else."
         )
+    statements: list[str] = (payload or {}).get("table", [])
+    return statements

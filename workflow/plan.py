@@ -17,6 +17,7 @@ from workflow.template import build_template, template_json
 __all__ = ["DeploymentPlan", "artifact_bucket_name", "plan_deployment"]
 
 BUCKET_NAME_CHARACTERS = 63
+HASH_CHARACTERS = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,8 @@ class DeploymentPlan:
     tags: dict[str, str]
     artifact_bucket: str
     packages: Packages
+    role: str = ""
+    """Role that CloudFormation acts by; empty: the caller's."""
 
     @property
     def template_key(self) -> str:
@@ -42,13 +45,18 @@ class DeploymentPlan:
 
     def missing(self, present: set[str]) -> dict[str, Path]:
         """Uploads (key to file) that the artifact bucket lacks; a key names its content."""
-        return {k: path for k, path in self.packages.uploads.items() if k not in present}
+        return {k: path for k, path in sorted(self.packages.uploads.items()) if k not in present}
 
 
 def artifact_bucket_name(stack: str, account: str, region: str) -> str:
-    """One bucket for a stack; cut where the name would be too long for S3."""
+    """One bucket for a stack; a hash tells stacks apart whose names are cut for S3."""
     tail = f"-artifacts-{account}-{region}"
-    return stack.lower()[: BUCKET_NAME_CHARACTERS - len(tail)].rstrip("-") + tail
+    room = BUCKET_NAME_CHARACTERS - len(tail)
+    name = stack.lower()
+    if len(name) > room:
+        digest = hashlib.sha256(stack.encode()).hexdigest()[:HASH_CHARACTERS]
+        name = f"{name[: room - HASH_CHARACTERS - 1].rstrip('-')}-{digest}"
+    return name + tail
 
 
 def plan_deployment(
@@ -81,4 +89,5 @@ def plan_deployment(
         tags={"Pipeline": contract.name, **settings.tags},
         artifact_bucket=bucket,
         packages=packages,
+        role=settings.execution_role_arn,
     )

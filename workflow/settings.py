@@ -180,6 +180,8 @@ class DeploySettings:
     tuning: dict[str, str] = field(default_factory=dict)
     """More environment variables for every function, such as ``DRAIN_SECONDS``."""
     tags: dict[str, str] = field(default_factory=dict)
+    execution_role_arn: str = ""
+    """Role that CloudFormation acts by; empty: whoever deploys."""
     retain_data: bool = True
     """Keep the data bucket and its key when the stack is deleted."""
 

@@ -70,7 +70,7 @@ class Watched:
         return [
             url
             for url in self.requests
-            if urlsplit(url).scheme not in ("data", "blob", "about")
+            if urlsplit(url).scheme not in ("data", "blob", "about", "file")
             and urlsplit(url).hostname not in LOOPBACK
         ]
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from workflow.target import DEFAULT_STACK, DEFAULT_STATE, NoStackError, Target
 
@@ -26,9 +27,9 @@ __all__ = [
     "target_of",
 ]
 
-console = Console(highlight=False)
+console = Console(highlight=False, emoji=False)
 """For results. Progress and remarks go to :data:`notes`, so that output can be piped."""
-notes = Console(stderr=True, highlight=False)
+notes = Console(stderr=True, highlight=False, emoji=False)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -51,7 +52,8 @@ class Options:
 
 def fail(message: str) -> typer.Exit:
     """Say what is wrong and what to do next; ``raise`` the result."""
-    notes.print(f"[bold red]error[/] {message}", soft_wrap=True)
+    # Escaped: a "[message]" in it is a table of a contract, not a style.
+    notes.print(f"[bold red]error[/] {escape(message)}", soft_wrap=True)
     return typer.Exit(1)
 
 
@@ -105,13 +107,20 @@ def guard(command: Command) -> Command:
 def _told(error: Exception) -> str | None:
     """The sentence for a failure that is not a bug, else ``None``."""
     import psycopg2
-    from botocore.exceptions import BotoCoreError, ClientError
 
+    from layers.build import LayerBuildError
     from local.devices.mqtt import ConnectionRefusedByBrokerError, MessageTooLargeError
+    from local.pgadmin import PgAdminError
+    from local.pgadmin.environment import InstallationError
     from local.stack import LocalStackError
     from telemetry.errors import TelemetryError
+    from workflow.artifacts import PackageError
+    from workflow.cli import refusals
     from workflow.contracts.samples import SampleError
     from workflow.deploy import MigrationError
+    from workflow.deployment.given import SettingsError
+    from workflow.destroy import HoldsDataError
+    from workflow.limits import DefinitionError
     from workflow.selection import NotFoundError
     from workflow.spans import SpanError
     from workflow.stacks import StackError
@@ -123,17 +132,23 @@ def _told(error: Exception) -> str | None:
         SpanError,
         NotFoundError,
         LocalStackError,
+        InstallationError,
+        PgAdminError,
         ConnectionRefusedByBrokerError,
         MessageTooLargeError,
         StackError,
         MigrationError,
+        SettingsError,
+        HoldsDataError,
+        LayerBuildError,
+        PackageError,
+        DefinitionError,
     )
     if isinstance(error, expected):
         return str(error)
-    if isinstance(error, ClientError):
-        return f"AWS refused {error.operation_name}: {error}"
-    if isinstance(error, BotoCoreError):
-        return f"AWS can't be reached: {error}"
+    of_aws = refusals.told(error)
+    if of_aws is not None:
+        return of_aws
     if isinstance(error, psycopg2.OperationalError):
         return f"PostgreSQL can't be reached: {str(error).strip()}"
     if isinstance(error, OSError):

@@ -30,10 +30,21 @@ def up(
     window: Annotated[
         int, typer.Option(min=1, max=300, help="Seconds the queue trigger gathers messages.")
     ] = 5,
+    bare: Annotated[
+        bool,
+        typer.Option("--bare", help="Start the stand-ins and deploy nothing: `etl deploy` does."),
+    ] = False,
 ) -> None:
     """Start the stand-ins on this machine and deploy the template to them. Safe to repeat."""
-    from workflow.laptop import bring_up
+    from workflow.laptop import bring_up, start_stand_ins
 
+    if bare:
+        local = start_stand_ins(
+            context.obj.state, told=lambda text: notes.print(f"[dim]•[/] {text}")
+        )
+        console.print(f"[green]up[/]: the stand-ins at {local.endpoint_url}, with nothing deployed")
+        console.print("try: etl plan; etl deploy; etl down")
+        return
     target = bring_up(
         context.obj.state,
         context.obj.stack,

@@ -26,9 +26,9 @@ from workflow.template.parameters import add_conditions, add_parameters
 from workflow.template.policies import GOES_WITH_THE_STACK
 from workflow.template.storage import add_storage
 
-__all__ = ["Artifacts", "build_template", "template_json"]
+__all__ = ["Artifacts", "build_template", "database_role", "template_json"]
 
-LOADER_ROLE = "telemetry_loader"
+ROLE_BYTES = 63  # what PostgreSQL keeps of a name
 PASSWORD_CHARACTERS = 40
 
 
@@ -55,7 +55,7 @@ def build_template(
     add_parameters(template)
     add_conditions(template)
     add_storage(template, retain=settings.retain_data)
-    _add_loader_secret(template)
+    _add_database_secrets(template, settings.stack)
     add_ingest(template, contract)
     add_compute(template, contract, settings, artifacts.layers, artifacts.functions)
     add_orchestration(template, definition)
@@ -70,23 +70,37 @@ def template_json(template: Template) -> str:
     return json.dumps(template.to_dict(), sort_keys=True, separators=(",", ":"))
 
 
-def _add_loader_secret(template: Template) -> None:
-    template.add_resource(
-        secretsmanager.Secret(
-            "LoaderSecret",
-            **GOES_WITH_THE_STACK,
-            Description=Sub("Role by which ${AWS::StackName} loads rows"),
-            KmsKeyId=GetAtt("DataKey", "Arn"),
-            GenerateSecretString=secretsmanager.GenerateSecretString(
-                SecretStringTemplate=json.dumps({"username": LOADER_ROLE}),
-                GenerateStringKey="password",
-                PasswordLength=PASSWORD_CHARACTERS,
-                # Letters and digits alone are strong enough at this length and need no quoting.
-                ExcludePunctuation=True,
-                ExcludeCharacters="!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~",
-            ),
+def database_role(stack: str, what: str) -> str:
+    """Name of a role of this pipeline alone: ``telemetry_loader`` of the stack ``telemetry``.
+
+    Roles are the server's, not a database's: pipelines that share a server, each with a database
+    of its own, would take one another's passwords away.
+    """
+    return f"{stack.lower().replace('-', '_')[: ROLE_BYTES - len(what) - 1]}_{what}"
+
+
+def _add_database_secrets(template: Template, stack: str) -> None:
+    """The logins of the roles that the migration makes."""
+    for title, role, purpose in (
+        ("LoaderSecret", database_role(stack, "loader"), "loads rows"),
+        ("AnalystSecret", database_role(stack, "analyst"), "is read, and no more"),
+    ):
+        template.add_resource(
+            secretsmanager.Secret(
+                title,
+                **GOES_WITH_THE_STACK,
+                Description=Sub(f"Role by which ${{AWS::StackName}} {purpose}"),
+                KmsKeyId=GetAtt("DataKey", "Arn"),
+                GenerateSecretString=secretsmanager.GenerateSecretString(
+                    SecretStringTemplate=json.dumps({"username": role}),
+                    GenerateStringKey="password",
+                    PasswordLength=PASSWORD_CHARACTERS,
+                    # Letters and digits alone are strong enough at this length, with no quoting.
+                    ExcludePunctuation=True,
+                    ExcludeCharacters="!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~",
+                ),
+            )
         )
-    )
 
 
 def _add_outputs(template: Template, contract: Contract) -> None:
@@ -107,6 +121,7 @@ def _add_outputs(template: Template, contract: Contract) -> None:
         "ContractName": contract.name,
         "ContractDigest": contract.digest,
         "LoaderSecretArn": GetAtt("LoaderSecret", "Id"),
+        "AnalystSecretArn": GetAtt("AnalystSecret", "Id"),
         "KeyArn": GetAtt("DataKey", "Arn"),
         "StateMachineLogGroupName": Ref("StateMachineLogGroup"),
         "DashboardName": Ref("Dashboard"),

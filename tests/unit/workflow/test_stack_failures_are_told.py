@@ -68,7 +68,10 @@ def test_the_first_cause_is_named_and_its_consequences_are_not():
         apply_stack(formation, REQUEST, lambda _: None)
     assert str(failed.value) == (
         "Stack s ended in UPDATE_ROLLBACK_COMPLETE:\n"
-        "  TelemetryQueue (AWS::SQS::Queue): Access denied"
+        "  TelemetryQueue (AWS::SQS::Queue): Access denied\n"
+        "    -> Your role, or CloudFormation's execution role, lacks this permission: "
+        "docs/deploy.md lists what a deployment needs.\n"
+        "Everything is as it was before. Mend the cause and deploy again."
     )
 
 

@@ -1,0 +1,274 @@
+"""etl plan, deploy, outputs, destroy against the stand-ins: a pipeline's life, and two side by side."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from typer.testing import CliRunner
+
+from local.stack import start, stop
+from tests.fixtures.local import state_folder
+from workflow.cli.data import settle
+from workflow.cli.main import app
+from workflow.deployment.permissions import deployer_policy
+from workflow.laptop import local_target
+from workflow.target import Target
+
+FLEET = Path("contracts/fleet.toml").absolute()
+ACTIONS = {
+    "ListObjectsV2": {"s3:ListBucket"},
+    "HeadBucket": {"s3:ListBucket"},
+    "ListObjectVersions": {"s3:ListBucketVersions"},
+    "DeleteObjects": {"s3:DeleteObject", "s3:DeleteObjectVersion"},
+    "CreateMultipartUpload": {"s3:PutObject"},
+    "UploadPart": {"s3:PutObject"},
+    "CompleteMultipartUpload": {"s3:PutObject"},
+    "PutPublicAccessBlock": {"s3:PutBucketPublicAccessBlock"},
+    "PutBucketEncryption": {"s3:PutEncryptionConfiguration"},
+    "Invoke": {"lambda:InvokeFunction"},
+}
+"""Actions that are not called as their operations are."""
+FREE = {"sts:GetCallerIdentity"}
+"""Needs no permission."""
+OF_OTHERS = {"states:ListExecutions", "secretsmanager:GetSecretValue"}
+"""Called by ``etl status``, and by this test itself."""
+OF_THE_STAND_INS = {"secretsmanager:CreateSecret", "secretsmanager:PutSecretValue"}
+"""The laptop writes its own database's login."""
+COLUMN = '\n[columns.co2_ppm]\nfrom = "co2"\ntype = "integer"\nunit = "ppm"\n'
+
+
+@dataclass(frozen=True)
+class Machine:
+    """This machine with nothing but bare stand-ins on it."""
+
+    state: Path
+    folder: Path
+
+    def etl(self, *words: str, stack: str = "plant", answer: str | None = None) -> Any:
+        given = ["--state", str(self.state), "--stack", stack, *words]
+        result = CliRunner().invoke(app, given, input=answer)
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.output
+        return result
+
+    def plan(self, *words: str, stack: str = "plant") -> dict[str, Any]:
+        result = self.etl("plan", "--json", *words, stack=stack)
+        found: dict[str, Any] = json.loads(result.stdout)
+        return found
+
+    def start(self, *words: str, stack: str) -> subprocess.Popen[str]:
+        given = ["--state", str(self.state), "--stack", stack, *words]
+        return subprocess.Popen(
+            [sys.executable, "-m", "workflow.cli.main", *given],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "ETL_SETTINGS": ""},
+        )
+
+    def target(self, stack: str = "plant") -> Target:
+        return local_target(self.state, stack, start(self.state))
+
+    def contract(self, name: str, more: str) -> Path:
+        path = self.folder / name
+        path.write_text(FLEET.read_text(encoding="utf-8") + more, encoding="utf-8")
+        return path
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    with state_folder() as state:
+        try:
+            start(state, tether=True)
+            yield Machine(state, tmp_path_factory.mktemp("contracts"))
+        finally:
+            stop(state)
+
+
+def columns(target: Target) -> list[str]:
+    with closing(target.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT column_name FROM information_schema.columns "
+            "WHERE table_name = 'fleet_readings' ORDER BY ordinal_position"
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Every call that commands make to AWS, as the action that a policy would have to allow."""
+    made: set[str] = set()
+
+    class Recording(boto3.Session):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            self.events.register("before-call", self.record)
+
+        def record(self, model: Any, **_: Any) -> None:
+            service = model.service_model.signing_name
+            made.update(ACTIONS.get(model.name, {f"{service}:{model.name}"}))
+
+    monkeypatch.setattr(boto3, "Session", Recording)
+    return made
+
+
+def allowed() -> set[str]:
+    statements = deployer_policy("plant", "1", "r")["Statement"]
+    actions = {action for statement in statements for action in statement["Action"]}
+    return actions | FREE | OF_THE_STAND_INS
+
+
+def test_a_pipeline_is_planned_created_grown_by_a_column_and_destroyed(
+    machine: Machine, calls: set[str]
+) -> None:
+    first = machine.plan()
+    assert first["changes"]
+    assert first["stacks"][0]["status"] is None
+    assert machine.etl("outputs").exit_code == 1  # a plan leaves nothing behind
+
+    created = machine.etl("deploy", answer="y\n")
+    assert created.exit_code == 0, created.output
+    assert "✓ TelemetryQueue" in created.output
+    assert "schema: CREATE TABLE" in created.output
+    assert machine.etl("plan", "--detailed-exit-code").exit_code == 0
+    url = machine.etl("outputs", "QueueUrl").stdout
+    assert url == json.loads(machine.etl("outputs", "--json").stdout)["QueueUrl"] + "\n"
+
+    wider = str(machine.contract("wider.toml", COLUMN))
+    planned = machine.plan("--contract", wider)
+    (change,) = planned["contract"]["changes"]
+    assert (change["what"], change["key"]) == ("added", "columns.co2_ppm")
+    assert planned["contract"]["statements"][0].endswith('"co2_ppm" integer')
+    assert {one["key"].split("/")[0] for one in planned["uploads"]} == {"functions"}
+    assert planned["losses"] == []
+    assert "co2_ppm" not in columns(machine.target())
+
+    grown = machine.etl("deploy", "--contract", wider, "--yes")
+    assert grown.exit_code == 0, grown.output
+    assert columns(machine.target())[-1] == "co2_ppm"
+
+    assert machine.etl("destroy", answer="plant-b\n").exit_code == 1
+    assert machine.etl("status").exit_code == 0
+    gone = machine.etl("destroy", "--with-data", answer="plant\n")
+    assert gone.exit_code == 0, gone.output
+    assert calls - OF_OTHERS <= allowed(), calls - OF_OTHERS - allowed()
+    assert {"cloudformation:ExecuteChangeSet", "s3:DeleteObjectVersion"} <= calls
+    assert "PostgreSQL: database plant" in gone.output
+    assert machine.etl("status").exit_code == 1
+    assert machine.etl("destroy", "--yes").exit_code == 0  # nothing is there: nothing to do
+
+
+@pytest.mark.parametrize(
+    ("flags", "what"),
+    [
+        (["--set", "run.triger=queue"], "is run.trigger meant?"),
+        (["--set", "run.max_concurrency=many"], "a whole number is needed"),
+        (["--settings", "nowhere.toml"], "etl settings init"),
+    ],
+)
+def test_a_mistake_in_the_settings_is_told_before_anything_happens(machine, flags, what):
+    result = machine.etl("deploy", *flags, "--yes")
+    assert result.exit_code == 1
+    assert what in result.output
+
+
+def test_ctrl_c_says_that_cloudformation_goes_on_and_how_to_look_again(machine, monkeypatch):
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("workflow.deployment.carry_out.Deployment.do", interrupted)
+    result = machine.etl("deploy", "--yes", stack="left-out")
+    assert result.exit_code == 130
+    assert "CloudFormation goes on without you" in result.output
+    assert "`etl deploy` follows what is running in stack left-out" in result.output
+
+
+def test_a_platform_is_left_out_here_and_that_is_said(machine: Machine) -> None:
+    result = machine.etl("plan", "--set", "platform.proxy=true", stack="left-out")
+    assert result.exit_code == 0
+    assert "the emulator can't host" in result.output
+    assert "left-out-platform" not in result.output
+
+
+@pytest.mark.slow
+def test_data_is_kept_unless_told(machine: Machine) -> None:
+    assert machine.etl("deploy", "--yes", stack="keeps").exit_code == 0
+    target = machine.target("keeps")
+    bucket = target.bucket
+    target.client("s3").put_object(Bucket=bucket, Key="raw/x", Body=b"x")
+    stopped = machine.etl("destroy", "--yes", stack="keeps")
+    assert stopped.exit_code == 1
+    assert f"objects in bucket {bucket}" in stopped.output
+    kept = machine.etl("deploy", "--yes", "--set", "operation.retain_data=true", stack="keeps")
+    assert kept.exit_code == 0, kept.output
+    gone = machine.etl("destroy", "--yes", stack="keeps")
+    assert gone.exit_code == 0, gone.output
+    assert f"bucket {bucket}, with every object in it" in gone.output.partition("stays")[2]
+    body = machine.target("keeps").client("s3").get_object(Bucket=bucket, Key="raw/x")["Body"]
+    assert body.read() == b"x"
+
+
+@pytest.mark.slow
+def test_a_loss_of_data_is_told_in_the_plan_and_by_the_exit_status(machine: Machine) -> None:
+    words = ("--set", "run.trigger=queue")
+    assert machine.etl("deploy", "--yes", *words, stack="loses").exit_code == 0
+    formation = machine.target("loses").client("cloudformation")
+    template = formation.get_template(StackName="loses")["TemplateBody"]
+    deployed = template if isinstance(template, dict) else json.loads(template)
+    # A queue that the code to come doesn't know: deploying removes it, and what is in it.
+    deployed["Resources"]["SpareQueue"] = {"Type": "AWS::SQS::Queue"}
+    described = formation.describe_stacks(StackName="loses")["Stacks"][0]
+    s3, bucket = machine.target("loses").client("s3"), machine.target("loses").bucket
+    s3.put_object(Bucket=bucket, Key="contract/t.json", Body=json.dumps(deployed).encode())
+    formation.update_stack(
+        StackName="loses",
+        TemplateURL=f"{s3.meta.endpoint_url}/{bucket}/contract/t.json",
+        Parameters=described["Parameters"],
+        Capabilities=["CAPABILITY_IAM"],
+    )
+    formation.get_waiter("stack_update_complete").wait(
+        StackName="loses", WaiterConfig={"Delay": 1, "MaxAttempts": 20}
+    )
+    result = machine.etl("plan", *words, "--detailed-exit-code", stack="loses")
+    assert result.exit_code == 11
+    assert "SpareQueue SQS::Queue removed, and with it the messages in it" in result.output
+
+
+@pytest.mark.slow
+def test_two_pipelines_are_deployed_at_once_and_keep_apart(machine: Machine) -> None:
+    stacks = ("north", "south")
+    text = FLEET.read_text(encoding="utf-8")
+    for stack in stacks:
+        own = text.replace("telemetry/fleet/+", f"telemetry/{stack}/+")
+        (machine.folder / f"{stack}.toml").write_text(own, encoding="utf-8")
+    deploying = [
+        machine.start(
+            "deploy", "--yes", "--contract", str(machine.folder / f"{stack}.toml"), stack=stack
+        )
+        for stack in stacks
+    ]
+    for process in deploying:
+        told, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, told
+    north, south = (machine.target(stack) for stack in stacks)
+    assert north.parameters["DatabaseName"] != south.parameters["DatabaseName"]
+    assert north.bucket != south.bucket
+    for stack, seconds in (("north", "2"), ("south", "1")):
+        sent = machine.etl(
+            "simulate", "--duration", seconds, "--devices", "2", "--mess", "0", stack=stack
+        )
+        assert sent.exit_code == 0, sent.output
+    accounts = [settle(target, 90.0) for target in (north, south)]
+    assert [account.problems() for account in accounts] == [[], []]
+    assert accounts[0].rows != accounts[1].rows
+    assert machine.etl("destroy", "--yes", "--with-data", stack="south").exit_code == 0
+    assert settle(north, 0.0).problems() == []
