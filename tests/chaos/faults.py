@@ -60,7 +60,7 @@ STEPS = {
     "extract": ("extract.drain", "drain queue", "stage batch", "list staged"),
     "stage": ("extract.stage", "stage batch"),
     "transform": ("transform.handle", "fetch", "clean", "write", "store"),
-    "validate": ("validate.handle",),
+    "validate": ("validate.handle", "read report", "judge", "write verdict"),
     "load": (
         "load.handle",
         "read report",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 from rich.table import Table
@@ -20,7 +20,7 @@ from workflow.cli.context import (
     target_of,
 )
 from workflow.reconcile import Reconciliation, gather
-from workflow.target import Target
+from workflow.target import DatabaseRole, Target
 
 POLL_SECONDS = 0.5
 
@@ -120,12 +120,17 @@ def psql(
     command: Annotated[
         str | None, typer.Option("--command", "-c", help="Run this SQL and leave.")
     ] = None,
+    role: Annotated[
+        str, typer.Option("--as", help="Role: loader, or analyst, who only reads.")
+    ] = "loader",
 ) -> None:
-    """Open psql on the pipeline's database, as the loader role."""
+    """Open psql on the pipeline's database, as the loader or as the analyst."""
     from local.postgres import binary
 
     target = target_of(context.obj)
-    settings = target.database_settings()
+    if role not in get_args(DatabaseRole):
+        raise typer.BadParameter(f"{role!r} is no role here; use loader or analyst.")
+    settings = target.database_settings(role)  # type: ignore[arg-type]
     program = shutil.which("psql") or str(binary("psql"))
     if target.local is not None:
         # The laptop's psql comes from the wheel, which has no TLS; so it takes the plain port.

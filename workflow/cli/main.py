@@ -10,8 +10,10 @@ import typer
 
 from workflow.cli import (
     alarms,
+    athena,
     contract,
     cost,
+    dashboard,
     data,
     demo,
     deploy,
@@ -25,6 +27,7 @@ from workflow.cli import (
     quarantine,
     rejects,
     replay,
+    rollups,
     settings,
     stack,
     sweep,
@@ -77,7 +80,7 @@ def choose_target(
 
 for module in (
     stack, settings, deploy, destroy, publish, executions, diagram, alarms, metrics, sweep, data,
-    pgadmin, rejects, quarantine, replay, dlq, contract, cost, demo,
+    rollups, athena, rejects, quarantine, replay, dlq, contract, dashboard, pgadmin, cost, demo,
 ):  # fmt: skip
     module.register(app)
 
