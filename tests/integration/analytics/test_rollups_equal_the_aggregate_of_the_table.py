@@ -217,6 +217,16 @@ def test_what_a_person_does_to_the_table_is_seen(
     assert_exact(empty_database)
 
 
+def test_the_next_load_puts_a_mark_for_everything_apart(empty_database: TelemetryDatabase) -> None:
+    contract = contract_for()
+    empty_database.migrate(contract)
+    load(empty_database, contract, "one", [reading(m, value=m / 7) for m in range(200)])
+    empty_database.query(f"UPDATE {TABLE} SET value = 0")
+    load(empty_database, contract, "two", [reading(500, value=1.0)], refreshes=True)
+    assert kept_only(empty_database)
+    assert_exact(empty_database)
+
+
 def test_a_load_that_is_rolled_back_leaves_no_mark(empty_database: TelemetryDatabase) -> None:
     contract = contract_for()
     empty_database.migrate(contract)
