@@ -94,7 +94,9 @@ def test_a_rollup_is_exact_after_every_step(
     property_holds()
 
 
-@pytest.mark.parametrize("policy", ["keep_first", "keep_last"])
+@pytest.mark.parametrize(
+    "policy", ["keep_last", pytest.param("keep_first", marks=pytest.mark.slow)]
+)
 def test_loads_and_refreshes_at_once_leave_it_exact(
     empty_database: TelemetryDatabase, policy: str
 ) -> None:
@@ -265,7 +267,7 @@ def test_the_spans_are_of_utc_whatever_the_session_says(empty_database: Telemetr
     for refreshed in (False, True):
         if refreshed:
             bring_up(empty_database, contract)
-        for zone in ("UTC", "Europe/Berlin", "Asia/Kolkata", "America/St_Johns"):
+        for zone in ("Europe/Berlin", "America/St_Johns"):
             database = empty_database.server.name
             empty_database.query(f"ALTER DATABASE \"{database}\" SET timezone = '{zone}'")
             try:
