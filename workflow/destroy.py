@@ -8,6 +8,7 @@ here, when asked.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from workflow.plan import artifact_bucket_name
@@ -19,6 +20,15 @@ __all__ = ["HoldsDataError", "destroy", "objects_held", "retains_bucket", "what_
 Told = Callable[[str], None]
 KEY_DELETION_DAYS = 7
 OF_THE_DEPLOYMENT = "contract/"
+GONE = frozenset(
+    {
+        "AWS.SimpleQueueService.NonExistentQueue",
+        "QueueDoesNotExist",
+        "ResourceNotFoundException",
+        "NoSuchBucket",
+    }
+)
+"""Codes by which services say that something isn't there."""
 QUEUES = {
     "QueueUrl": "messages in the queue",
     "DeadLetterQueueUrl": "messages in the dead-letter queue",
@@ -60,29 +70,27 @@ def destroy(
         return False
     found = outputs(formation, stack)
     s3 = client("s3")
-    held = list(what_is_held(found, client("sqs"), client("iot")))
-    goes = "DataBucketName" in found and not retains_bucket(formation, stack)
-    if goes:
-        held += objects_held(s3, found["DataBucketName"])
-    if held and not with_data:
-        raise HoldsDataError(
-            f"Stack {stack} still holds {'; '.join(held)}. Let messages be loaded and detach the "
-            "devices; or delete all of it: `etl destroy --with-data`."
-        )
-    if with_data and found:
+    bucket_goes = "DataBucketName" in found and not retains_bucket(formation, stack)
+    if not with_data:
+        held = [*what_is_held(found, client("sqs"), client("iot"))]
+        held += objects_held(s3, found["DataBucketName"]) if bucket_goes else ()
+        if held:
+            raise HoldsDataError(
+                f"Stack {stack} still holds {'; '.join(held)}. Let messages be loaded and detach "
+                "the devices; or delete all of it: `etl destroy --with-data`."
+            )
+    elif found:
         told("detaching devices and deleting data")
         _detach_devices(client("iot"), found["DevicePolicyName"])
-    if (with_data or goes) and found:
+    if found and (with_data or bucket_goes):
         # CloudFormation deletes no bucket that holds anything, be it a copy of the contract.
         _empty_bucket(s3, found["DataBucketName"])
     told(f"deleting stack {stack}")
     delete_stack(formation, stack, told, watch)
     if with_data:
         account = client("sts").get_caller_identity()["Account"]
-        for bucket in (
-            found.get("DataBucketName"),
-            artifact_bucket_name(stack, account, session.region_name),
-        ):
+        artifacts = artifact_bucket_name(stack, account, session.region_name)
+        for bucket in (found.get("DataBucketName"), artifacts):
             _delete_bucket(s3, bucket)
         _retire_key(client("kms"), found.get("KeyArn"))
     return True
@@ -91,28 +99,44 @@ def destroy(
 def what_is_held(found: dict[str, str], sqs: Any, iot: Any) -> Iterator[str]:
     """What deleting the stack with these outputs would lose, in words."""
     for key, name in QUEUES.items():
-        if key in found:
-            attributes = sqs.get_queue_attributes(
-                QueueUrl=found[key],
-                AttributeNames=[
-                    "ApproximateNumberOfMessages",
-                    "ApproximateNumberOfMessagesNotVisible",
-                ],
-            )["Attributes"]
-            count = sum(int(value) for value in attributes.values())
-            if count:
-                yield f"{count} {name}"
+        count = _messages(sqs, found[key]) if key in found else 0
+        if count:
+            yield f"{count} {name}"
     if "DevicePolicyName" in found:
         certificates = len(_certificates(iot, found["DevicePolicyName"]))
         if certificates:
             yield f"{certificates} certificates of devices"
 
 
+def _messages(sqs: Any, url: str) -> int:
+    """Messages in a queue, seen or not; none where an earlier attempt deleted it."""
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    attributes: dict[str, str] = {}
+    with _what_is_gone():
+        attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    return sum(int(value) for value in attributes.values())
+
+
+@contextmanager
+def _what_is_gone() -> Iterator[None]:
+    """Pass over what a destruction that was broken off has deleted already."""
+    from botocore.exceptions import ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in GONE:
+            raise
+
+
 def objects_held(s3: Any, bucket: str) -> Iterator[str]:
     """In words, that the bucket holds more than what a deployment itself put there."""
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
     keys = (item["Key"] for page in pages for item in page.get("Contents", []))
-    if any(not key.startswith(OF_THE_DEPLOYMENT) for key in keys):
+    others = False
+    with _what_is_gone():
+        others = any(not key.startswith(OF_THE_DEPLOYMENT) for key in keys)
+    if others:
         yield f"objects in bucket {bucket}"
 
 
@@ -125,12 +149,14 @@ def retains_bucket(formation: Any, stack: str) -> bool:
 def _certificates(iot: Any, policy: str) -> list[str]:
     targets: list[str] = []
     request: dict[str, Any] = {"policyName": policy}
-    while True:
-        page = iot.list_targets_for_policy(**request)
-        targets += page["targets"]
-        if not page.get("nextMarker"):
-            return targets
-        request["marker"] = page["nextMarker"]
+    with _what_is_gone():
+        while True:
+            page = iot.list_targets_for_policy(**request)
+            targets += page["targets"]
+            if not page.get("nextMarker"):
+                break
+            request["marker"] = page["nextMarker"]
+    return targets
 
 
 def _detach_devices(iot: Any, policy: str) -> None:
@@ -139,7 +165,12 @@ def _detach_devices(iot: Any, policy: str) -> None:
 
 
 def _empty_bucket(s3: Any, bucket: str) -> None:
-    """Delete every version of every object."""
+    """Delete every version of every object, where the bucket still is."""
+    with _what_is_gone():
+        _delete_versions(s3, bucket)
+
+
+def _delete_versions(s3: Any, bucket: str) -> None:
     for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
         objects = [
             {"Key": item["Key"], "VersionId": item["VersionId"]}

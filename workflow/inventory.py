@@ -107,7 +107,8 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
         entry="handle",
         layers=("shared", "postgres"),
         memory=256,
-        timeout=60,
+        # A rebuild of rollups takes all of it, and then as many calls more as are needed.
+        timeout=300,
         database=True,
     ),
 )

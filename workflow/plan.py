@@ -45,7 +45,7 @@ class DeploymentPlan:
 
     def missing(self, present: set[str]) -> dict[str, Path]:
         """Uploads (key to file) that the artifact bucket lacks; a key names its content."""
-        return {k: path for k, path in self.packages.uploads.items() if k not in present}
+        return {k: path for k, path in sorted(self.packages.uploads.items()) if k not in present}
 
 
 def artifact_bucket_name(stack: str, account: str, region: str) -> str:

@@ -7,7 +7,8 @@ Four identities are checked:
 * readings: ``read = inserted + updated + unchanged + duplicates + rejected + set_aside
   + quarantined + discarded``;
 * rows: what is in the table was inserted by the latest load of each batch, or by one before it
-  (``inserted + inserted_before``).
+  (``inserted + inserted_before``). A stack that was given another contract has a table for each;
+  only what batches of today's contract inserted is in today's.
 
 At-least-once delivery may stage a message twice. The surplus is shown as "delivered again"; its
 readings end as duplicates, so rows are unaffected. Where the publishers know the right answer
@@ -45,6 +46,8 @@ class Ledger:
     """Readings accepted by Transform in batches that the quality gate holds back."""
     discarded: int = 0
     """Readings accepted by Transform in batches that a person gave up."""
+    elsewhere: int = 0
+    """Rows that batches of other contracts inserted, in tables of their own."""
     inserted_before: int = 0
     """Rows inserted by loads that a replay under another contract has replaced."""
     rejected_by: dict[str, int] = field(default_factory=dict)
@@ -128,7 +131,7 @@ class Reconciliation:
             found.append(f"{ledger.read} readings read, {ended} accounted for")
         if sum(ledger.rejected_by.values()) != ledger.rejected:
             found.append("the rejects by reason do not sum to the rejects")
-        inserted = ledger.inserted + ledger.inserted_before
+        inserted = ledger.inserted + ledger.inserted_before - ledger.elsewhere
         if self.rows != inserted:
             found.append(f"{self.rows} rows in the table, {inserted} inserted by the ledger")
         if ledger.read < self.published_readings:
@@ -205,7 +208,7 @@ def gather(target: Target, table: str) -> Reconciliation:
     connection = target.connect()
     try:
         with connection.cursor() as cursor:
-            ledger = _read_ledger(cursor)
+            ledger = _read_ledger(cursor, target.contract.name)
             cursor.execute(f"SELECT count(*) FROM {table}")  # noqa: S608 - quoted by telemetry.ddl
             rows = cursor.fetchone()[0]
     finally:
@@ -221,7 +224,7 @@ def gather(target: Target, table: str) -> Reconciliation:
     )
 
 
-def _read_ledger(cursor: Any) -> Ledger:
+def _read_ledger(cursor: Any, contract: str) -> Ledger:
     cursor.execute(
         """
         SELECT count(*) AS batches, coalesce(sum(messages), 0) AS messages,
@@ -230,10 +233,13 @@ def _read_ledger(cursor: Any) -> Ledger:
                coalesce(sum(duplicates), 0) AS duplicates, coalesce(sum(rejected), 0) AS rejected,
                coalesce(sum(set_aside), 0) AS set_aside,
                coalesce(sum(inserted_before), 0) AS inserted_before,
+               coalesce(sum(inserted + inserted_before) FILTER (WHERE contract <> %s), 0)
+                   AS elsewhere,
                coalesce(sum(accepted) FILTER (WHERE status = 'quarantined'), 0) AS quarantined,
                coalesce(sum(accepted) FILTER (WHERE status = 'discarded'), 0) AS discarded
         FROM etl.ledger
-        """
+        """,
+        (contract,),
     )
     names = [column.name for column in cursor.description]
     sums = {name: int(value) for name, value in zip(names, cursor.fetchone(), strict=True)}

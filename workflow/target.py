@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from local.devices.mqtt import Broker
@@ -23,6 +23,7 @@ __all__ = [
     "DATABASE_CA_KEY",
     "DEFAULT_STACK",
     "DEFAULT_STATE",
+    "DatabaseRole",
     "NoStackError",
     "Target",
 ]
@@ -30,6 +31,7 @@ __all__ = [
 DEFAULT_STATE = Path(".local")
 DEFAULT_STACK = "telemetry"
 AWS_MQTT_PORT = 8883
+DatabaseRole = Literal["loader", "analyst"]
 CONTRACT_KEY = "contract/contract.toml"
 DATABASE_CA_KEY = "contract/database-ca.pem"
 
@@ -112,10 +114,10 @@ class Target:
         body = self.client("s3").get_object(Bucket=self.bucket, Key=CONTRACT_KEY)["Body"].read()
         return resolve_units(parse_contract(body, f"s3://{self.bucket}/{CONTRACT_KEY}"))
 
-    def database_settings(self) -> dict[str, str]:
-        """Keyword arguments for ``psycopg2.connect``, with the loader's password."""
+    def database_settings(self, role: DatabaseRole = "loader") -> dict[str, str]:
+        """Keyword arguments for ``psycopg2.connect``, with the role's password."""
         secret = self.client("secretsmanager").get_secret_value(
-            SecretId=self.outputs["LoaderSecretArn"]
+            SecretId=self.outputs[f"{role.title()}SecretArn"]
         )
         login = json.loads(secret["SecretString"])
         trusted = self._database_ca()

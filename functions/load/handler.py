@@ -15,10 +15,11 @@ from typing import Any
 
 from functions.load.batch import Batch, Group, parse_batch, parse_groups
 from functions.load.loading import Loaded, load_batch
+from functions.load.marks import REFRESH_SECONDS, refresh
 from functions.load.measuring import measure
 from functions.load.source import StoredCopy
 from telemetry import settings
-from telemetry.contract import load_contract
+from telemetry.contract import Contract, load_contract
 from telemetry.database import connect
 from telemetry.entry import lambda_entry, seconds_left
 from telemetry.layout import outcome_key
@@ -35,10 +36,15 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
     bucket = event["bucket"]
     with step("read report"):
         batch = parse_batch(event, get_object(bucket, event["report_key"]))
-    loaded = _load(bucket, batch)
-    with step("write outcome"):
-        _write_outcome(bucket, batch, loaded)
-    _tell(batch, loaded)
+    contract = load_contract()
+    with closing(_connected(batch)) as connection:
+        with step("load batch"):
+            loaded = _load(connection, contract, bucket, batch)
+        with step("write outcome"):
+            _write_outcome(bucket, batch, loaded)
+        _tell(batch, loaded)
+        with step("refresh rollups"):
+            refresh(connection, contract, seconds=min(REFRESH_SECONDS, seconds_left() / 4))
     entry = loaded.entry
     return {
         "batch_id": entry.batch_id,
@@ -50,22 +56,21 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _load(bucket: str, batch: Batch) -> Loaded:
+def _connected(batch: Batch) -> Any:
     """A connection of its own for each batch: a frozen function would come back to a dead one."""
+    database = settings.DatabaseSettings.from_environment()
+    secret = settings.text("LOADER_SECRET_ARN")
+    with step("connect"):
+        return connect(database, secret, f"telemetry load {batch.batch_id}"[:63])
 
+
+def _load(connection: Any, contract: Contract, bucket: str, batch: Batch) -> Loaded:
     def groups() -> Sequence[Group]:
         key = batch.groups_key
         return parse_groups(get_object(bucket, key)) if key is not None else ()
 
-    database = settings.DatabaseSettings.from_environment()
-    secret = settings.text("LOADER_SECRET_ARN")
-    with step("connect"):
-        connection = connect(database, secret, f"telemetry load {batch.batch_id}"[:63])
-    with closing(connection), step("load batch"):
-        source = StoredCopy(bucket, batch.copy_key)
-        return load_batch(
-            connection, load_contract(), batch, source, groups, seconds=seconds_left()
-        )
+    source = StoredCopy(bucket, batch.copy_key)
+    return load_batch(connection, contract, batch, source, groups, seconds=seconds_left())
 
 
 def _write_outcome(bucket: str, batch: Batch, loaded: Loaded) -> None:

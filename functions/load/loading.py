@@ -8,6 +8,7 @@ from typing import Any
 
 from functions.load import ledger
 from functions.load.batch import Batch, Counts, Group
+from functions.load.marks import Marking
 from functions.load.rows import insert_rows
 from functions.load.source import CopySource
 from telemetry.contract import Contract
@@ -61,9 +62,20 @@ def load_batch(
         counts = Counts()
         if batch.accepted and batch.status == "loaded":
             with step("insert rows"):
-                counts = insert_rows(cursor, contract, batch, source, groups())
+                counts = _insert(cursor, contract, batch, source, groups())
         entry = ledger.write(cursor, batch, counts, known)
     return Loaded(entry, repeated=False)
+
+
+def _insert(
+    cursor: Any, contract: Contract, batch: Batch, source: CopySource, groups: Sequence[Group]
+) -> Counts:
+    """The rows, and the marks on what they changed."""
+    marking = Marking(cursor, contract, groups)
+    counts = insert_rows(cursor, contract, batch, source, groups)
+    if counts.inserted or counts.updated:
+        marking.mark()
+    return counts
 
 
 def is_settled(known: ledger.Entry, batch: Batch) -> bool:

@@ -149,10 +149,12 @@ def known_times(contract: Contract) -> str:
 
 
 def may_drop_rows(contract: Contract) -> str:
-    """Whether the table, or a partition of it, has what drops a row without an error."""
+    """Whether the table, or a partition of it, has what drops a row without an error: a trigger
+    before each row, a rule, a row policy."""
     table = f"{quote_text(qualified(contract))}::regclass"
+    before_row = "EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND tgtype & 3 = 3)"
     return (
-        "SELECT bool_or(relhastriggers OR relrowsecurity OR relhasrules) FROM pg_class "
+        f"SELECT bool_or({before_row} OR relrowsecurity OR relhasrules) FROM pg_class AS c "
         f"WHERE oid = {table} OR oid IN (SELECT relid FROM pg_partition_tree({table}))"
     )
 

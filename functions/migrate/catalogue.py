@@ -7,6 +7,7 @@ from typing import Any
 
 from telemetry.contract import Contract
 from telemetry.ddl import ExistingColumn, ExistingTable, qualified, quote_name
+from telemetry.ddl.analytics import view_names
 from telemetry.errors import ContractError
 
 __all__ = ["read_table", "stray_months"]
@@ -64,7 +65,14 @@ def read_table(cursor: Any, contract: Contract) -> ExistingTable | None:
         partitioned=kind == "p",
         indexes=_names(cursor, _INDEXES, oid),
         partitions=_names(cursor, _PARTITIONS, oid),
+        views=tuple(name for name in view_names(contract) if _is_view(cursor, name)),
     )
+
+
+def _is_view(cursor: Any, name: str) -> bool:
+    cursor.execute("SELECT relkind = 'v' FROM pg_class WHERE oid = to_regclass(%s)::oid", (name,))
+    found = cursor.fetchone()
+    return found is not None and bool(found[0])
 
 
 def stray_months(cursor: Any, contract: Contract) -> list[date]:

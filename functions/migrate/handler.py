@@ -1,6 +1,8 @@
-"""Lambda function, called once by each deployment: schema, ledger, loader role and grants.
+"""Lambda function, called once by each deployment: schema, ledger, views, roles and grants.
 
-Event: ``{}``. Result: ``{"table": [...], "role": "created"|"updated", "grants": [...]}``.
+Event: ``{}``, or ``{"rollups": "rebuild"|"refresh"}``, which leaves all else as it is; ``seconds``
+is how long figures may take. Result: ``{"table": [...], "role": "created"|"updated", "grants":
+[...], "views": [...], "left": marks}``, or ``{"left": marks}``. What is marked is read from rows.
 """
 
 from __future__ import annotations
@@ -8,35 +10,61 @@ from __future__ import annotations
 from contextlib import closing
 from typing import Any
 
+from functions.migrate.analytics import bring_up_to_date, forget_figures
 from functions.migrate.migration import LOADER_CONNECTIONS, migrate
 from telemetry import settings, tracing
-from telemetry.contract import load_contract
+from telemetry.contract import Contract, load_contract
 from telemetry.database import connect, credentials
-from telemetry.entry import lambda_entry
+from telemetry.entry import lambda_entry, seconds_left
+from telemetry.errors import ConfigurationError
 from telemetry.logs import log
 
 __all__ = ["handle"]
 
 
+DEPLOY_SECONDS = 20.0
+"""That a deployment waits for figures at most; loads make the others, little by little."""
+REBUILD_SECONDS = 240.0
+SPARE_SECONDS = 5.0
+"""For the answer, when a refresh has used its time up."""
+
+
 @lambda_entry
-def handle(_event: dict[str, Any]) -> dict[str, Any]:
+def handle(event: dict[str, Any]) -> dict[str, Any]:
     """Applies the packaged contract as the owner."""
     contract = load_contract()
-    # Fresh: the owner may have been rotated since, and deployments are rare.
-    loader = credentials(settings.text("LOADER_SECRET_ARN"), fresh=True)
     database = settings.DatabaseSettings.from_environment()
     owner = settings.text("OWNER_SECRET_ARN")
+    asked = event.get("rollups")
+    if asked not in (None, "rebuild", "refresh"):
+        raise ConfigurationError(f"{asked!r} can't be done with rollups: rebuild or refresh them.")
+    with closing(connect(database, owner, "telemetry migrate")) as connection:
+        done: dict[str, Any] = {}
+        if asked is None:
+            with tracing.step("migrate"):
+                done = _migrate(connection, contract)
+        elif asked == "rebuild":
+            forget_figures(connection, contract)
+        with tracing.step("refresh rollups"):
+            most = DEPLOY_SECONDS if asked is None else REBUILD_SECONDS
+            seconds = min(float(event.get("seconds", most)), seconds_left() - SPARE_SECONDS)
+            left = bring_up_to_date(connection, contract, seconds)
+    log.info("Refreshed rollups", contract=contract.name, left=left)
+    return {**done, "left": left}
+
+
+def _migrate(connection: Any, contract: Contract) -> dict[str, Any]:
+    # Fresh: the owner may have been rotated since, and deployments are rare.
+    loader = credentials(settings.text("LOADER_SECRET_ARN"), fresh=True)
+    analyst = credentials(settings.text("ANALYST_SECRET_ARN"), fresh=True)
     connections = settings.whole_number("LOADER_CONNECTIONS", LOADER_CONNECTIONS, least=1)
-    with (
-        tracing.step("migrate"),
-        closing(connect(database, owner, "telemetry migrate")) as connection,
-    ):
-        done = migrate(connection, contract, loader, connections=connections)
+    done = migrate(connection, contract, loader, analyst, connections=connections)
     log.info(
         "Migrated",
         contract=contract.name,
         digest=contract.digest,
         changes=len(done.table),
+        views=len(done.views),
         role=done.role,
     )
     return done.as_dict()

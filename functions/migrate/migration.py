@@ -9,16 +9,23 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from functions.migrate.analytics import keep_out_refreshes, plan_views, run
 from functions.migrate.catalogue import read_table, stray_months
 from telemetry.contract import Contract
 from telemetry.database import Credentials, database_errors
 from telemetry.ddl import (
+    ExistingTable,
     plan_grants,
     plan_ledger,
     plan_partitions,
     plan_table,
     quote_name,
     quote_text,
+)
+from telemetry.ddl.analytics import (
+    ANALYST_CONNECTIONS,
+    plan_analyst_grants,
+    plan_marker_grants,
 )
 from telemetry.errors import ConfigurationError
 
@@ -45,6 +52,8 @@ class Migration:
     role: str
     """``created`` or ``updated``."""
     grants: list[str]
+    views: list[str]
+    """Statements that made or changed what analysts get; empty where it was right."""
 
     def as_dict(self) -> dict[str, Any]:
         """As the function returns it."""
@@ -55,10 +64,11 @@ def migrate(
     connection: Any,
     contract: Contract,
     loader: Credentials,
+    analyst: Credentials | None = None,
     *,
     connections: int = LOADER_CONNECTIONS,
 ) -> Migration:
-    """Creates or evolves table, ledger, loader role and grants, as the connection's owner.
+    """Creates or evolves table, ledger, views, roles and grants, as the connection's owner.
 
     ``connections`` is how many the loader may have at once: whatever runs at the same time, the
     database's other users keep theirs. Raises :class:`ContractError` where the change is one for a
@@ -67,39 +77,51 @@ def migrate(
     with database_errors(), connection, connection.cursor() as cursor:
         for statement in _PREPARE:
             cursor.execute(statement)
+        keep_out_refreshes(cursor, contract)
         existing = read_table(cursor, contract)
         changes = plan_table(contract, existing)
-        for statement in [*plan_ledger(), *changes]:
-            cursor.execute(statement)
+        views = plan_views(cursor, contract, _added(contract, existing))
+        run(cursor, [*plan_ledger(), *views.before, *changes])
         present = existing.partitions if existing is not None else frozenset()
         strays = stray_months(cursor, contract) if present else []
         partitions = plan_partitions(contract, present, strays, datetime.now(UTC).date())
         for statement in partitions:
             cursor.execute(statement)
-        role = _ensure_role(cursor, loader, connections)
-        grants = plan_grants(contract, connection.info.dbname, loader.username)
-        for statement in grants:
-            cursor.execute(statement)
-    return Migration(table=changes + partitions, role=role, grants=grants)
+        run(cursor, views.after)
+        database = connection.info.dbname
+        role = _ensure_role(cursor, "loader", loader, connections)
+        grants = plan_grants(contract, database, loader.username)
+        grants += plan_marker_grants(contract, loader.username)
+        if analyst is not None:
+            _ensure_role(cursor, "analyst", analyst, ANALYST_CONNECTIONS)
+            grants += plan_analyst_grants(contract, database, analyst.username)
+        run(cursor, grants)
+    return Migration(changes + partitions, role, grants, [*views.before, *views.after])
 
 
-def _ensure_role(cursor: Any, loader: Credentials, connections: int) -> str:
-    """Makes the loader's role log in with the secret's password, and hold no power of its own."""
+def _added(contract: Contract, existing: ExistingTable | None) -> frozenset[str]:
+    """Columns that the table does not have yet."""
+    present = {column.name for column in existing.columns} if existing is not None else set()
+    return frozenset(column.name for column in contract.columns) - present
+
+
+def _ensure_role(cursor: Any, part: str, user: Credentials, connections: int) -> str:
+    """Makes the role log in with the secret's password, and hold no power of its own."""
     cursor.execute(
         "SELECT rolname = current_user, rolsuper OR rolcreaterole OR rolcreatedb OR rolbypassrls "
         "FROM pg_roles WHERE rolname = %s",
-        (loader.username,),
+        (user.username,),
     )
     found = cursor.fetchone()
     if found is not None and any(found):
         raise ConfigurationError(
-            f"The loader's secret names the role {loader.username!r}, which owns the schema or has "
-            "administrative rights. Give the loader a role of its own, such as telemetry_loader."
+            f"The {part}'s secret names the role {user.username!r}, which owns the schema or has "
+            f"administrative rights. Give the {part} a role of its own, such as telemetry_{part}."
         )
     verb = "CREATE" if found is None else "ALTER"
-    verifier = _verifier(cursor, loader)
+    verifier = _verifier(cursor, user)
     cursor.execute(
-        f"{verb} ROLE {quote_name(loader.username)} LOGIN CONNECTION LIMIT {connections:d} "
+        f"{verb} ROLE {quote_name(user.username)} LOGIN CONNECTION LIMIT {connections:d} "
         f"PASSWORD {quote_text(verifier)}"
     )
     return "created" if found is None else "updated"

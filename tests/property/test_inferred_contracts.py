@@ -18,19 +18,58 @@ NAMES = st.one_of(
     st.text(max_size=8),
 )
 MARKERS: st.SearchStrategy[Any] = st.sampled_from([None, "", "n/a", "NaN", -999, -127])
-MEASURED: st.SearchStrategy[Any] = st.one_of(
+PLAIN: st.SearchStrategy[Any] = st.one_of(
     st.integers(-(10**20), 10**20),
     st.floats(allow_nan=False, allow_infinity=False),
     st.booleans(),
     st.text(max_size=12),
     st.decimals(-50, 50, places=2).map(str),
+    MARKERS,
+)
+MEASURED: st.SearchStrategy[Any] = st.one_of(
+    PLAIN,
     st.dictionaries(st.text(min_size=1, max_size=3), st.integers(), max_size=2),
     st.lists(st.integers(), max_size=2),
-    MARKERS,
 )
 SECONDS = st.integers(1_500_000_000, 1_900_000_000)
 ISO = st.datetimes().filter(lambda at: at.year >= 1000).map(lambda at: at.isoformat())
 DEVICES = st.one_of(st.sampled_from(["box-1", "box-2", "0017"]), st.integers(1, 3))
+
+
+def shaped(shape: str, readings: list[dict[str, Any]], names: list[str]) -> Any:
+    """Readings as a device of that habit sends them."""
+    if shape == "rows":
+        return {"names": names, "data": [[r.get(name) for name in names] for r in readings]}
+    if shape == "bare rows":
+        return {"data": [[r.get(name) for name in names] for r in readings]}
+    if shape == "pairs":
+        return {"data": [[[name, value] for name, value in r.items()] for r in readings]}
+    if shape == "keyed":
+        return {"data": {str(1_700_000_000 + n): r for n, r in enumerate(readings)}}
+    if shape == "payload":
+        return readings
+    # The name is in the key, which no text with U+0000 can be.
+    named = [pair for r in readings for pair in r.items() if "\x00" not in pair[0]]
+    values = [{"n": name, "v": value} for name, value in named]
+    return [{"bn": "box:", "bt": 1_700_000_000}, *values]
+
+
+@st.composite
+def shaped_samples(draw: st.DrawFn) -> list[Any]:
+    """Messages of one of the other shapes."""
+    shape = draw(st.sampled_from(["rows", "bare rows", "pairs", "keyed", "payload", "senml"]))
+    names = draw(st.lists(NAMES, unique=True, min_size=2, max_size=5))
+    return [
+        shaped(
+            shape,
+            [
+                {name: draw(PLAIN) for name in names if draw(st.integers(0, 9))}
+                for _ in range(draw(st.integers(1, 4)))
+            ],
+            names,
+        )
+        for _ in range(draw(st.integers(1, 8)))
+    ]
 
 
 @st.composite
@@ -55,9 +94,9 @@ def samples(draw: st.DrawFn) -> list[dict[str, Any]]:
     return messages
 
 
-@given(samples())
+@given(samples() | shaped_samples())
 def test_an_inferred_contract_is_sound_and_takes_its_own_sample(
-    documents: list[dict[str, Any]],
+    documents: list[Any],
 ) -> None:
     messages = tuple(Message(json.dumps(document).encode()) for document in documents)
     sample = Sample(messages, len(messages))

@@ -6,6 +6,7 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from workflow.cli.context import fail
 from workflow.cli.main import app
 
 COMMANDS = sorted(get_command(app).commands)  # type: ignore[attr-defined]
@@ -39,3 +40,16 @@ def test_a_contract_that_is_wrong_is_told_before_anything_starts(tmp_path: Path)
     assert result.exit_code == 1
     assert "wrong.toml" in result.output
     assert not (tmp_path / "stack.json").exists()
+
+
+def test_the_version_is_told() -> None:
+    result = runner.invoke(app, ["--version"])
+    assert result.exit_code == 0
+    assert result.output.startswith("telemetry-etl 0.")
+
+
+def test_an_error_shows_a_contracts_tables_as_they_are_written(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fail("add it to the [message] table of arn:aws:secret:x")
+    assert "the [message] table of arn:aws:secret:x" in capsys.readouterr().err

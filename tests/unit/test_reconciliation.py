@@ -51,6 +51,12 @@ def test_a_message_delivered_again_is_shown_and_is_no_problem() -> None:
     assert found.problems() == []
 
 
+def test_rows_in_the_tables_of_other_contracts_are_not_missed_in_todays() -> None:
+    found = replace(BALANCED, ledger=replace(LEDGER, elsewhere=50), rows=30)
+    assert found.problems() == []
+    assert replace(found, rows=80).problems() == ["80 rows in the table, 30 inserted by the ledger"]
+
+
 def test_messages_set_aside_are_accounted_for() -> None:
     ledger = replace(LEDGER, read=103, set_aside=3)
     receipt = replace(RECEIPT, readings=103)

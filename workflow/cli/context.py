@@ -110,6 +110,8 @@ def _told(error: Exception) -> str | None:
 
     from layers.build import LayerBuildError
     from local.devices.mqtt import ConnectionRefusedByBrokerError, MessageTooLargeError
+    from local.pgadmin import PgAdminError
+    from local.pgadmin.environment import InstallationError
     from local.stack import LocalStackError
     from telemetry.errors import TelemetryError
     from workflow.artifacts import PackageError
@@ -119,6 +121,7 @@ def _told(error: Exception) -> str | None:
     from workflow.deployment.given import SettingsError
     from workflow.destroy import HoldsDataError
     from workflow.limits import DefinitionError
+    from workflow.rollups import RollupsError
     from workflow.selection import NotFoundError
     from workflow.spans import SpanError
     from workflow.stacks import StackError
@@ -130,10 +133,13 @@ def _told(error: Exception) -> str | None:
         SpanError,
         NotFoundError,
         LocalStackError,
+        InstallationError,
+        PgAdminError,
         ConnectionRefusedByBrokerError,
         MessageTooLargeError,
         StackError,
         MigrationError,
+        RollupsError,
         SettingsError,
         HoldsDataError,
         LayerBuildError,

@@ -78,6 +78,7 @@ def infer(
         f"wrote [bold]{out}[/]: {len(contract.columns)} columns, key {', '.join(contract.key)}"
     )
     console.print(f"next: go through it, then etl contract check {out} {files[0]}", soft_wrap=True)
+    console.print(f"then: etl up --contract {out}; etl publish {files[0]}", soft_wrap=True)
 
 
 @guard

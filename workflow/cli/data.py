@@ -5,14 +5,22 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 from rich.table import Table
 
-from workflow.cli.context import JsonOption, console, guard, notes, print_json, target_of
+from workflow.cli.context import (
+    JsonOption,
+    console,
+    counted,
+    guard,
+    notes,
+    print_json,
+    target_of,
+)
 from workflow.reconcile import Reconciliation, gather
-from workflow.target import Target
+from workflow.target import DatabaseRole, Target
 
 POLL_SECONDS = 0.5
 
@@ -41,13 +49,17 @@ def reconciliation_table(found: Reconciliation) -> Table:
     table.add_column("readings", justify="right")
 
     def row(name: str, messages: int | None, readings: int | None, style: str = "") -> None:
+        if messages is None and readings is None:
+            return
         cells = ["" if n is None else f"{n:,}" for n in (messages, readings)]
         table.add_row(name, *cells, style=style)
 
     ledger = found.ledger
     row("published (receipts)", found.published_messages, found.published_readings)
     row("delivered again", found.delivered_again or None, None, "dim")
-    row(f"staged in S3, {found.staged_batches:,} micro-batches", found.staged_messages, None)
+    row(
+        f"staged in S3, {counted(found.staged_batches, 'micro-batch')}", found.staged_messages, None
+    )
     row("still queued", found.queued, None)
     row("dead-lettered", found.dead, None)
     table.add_section()
@@ -65,6 +77,7 @@ def reconciliation_table(found: Reconciliation) -> Table:
     if ledger.discarded:
         row("  discarded by a person", None, ledger.discarded)
     table.add_section()
+    row("rows in tables of other contracts", None, ledger.elsewhere or None)
     row("rows in the table", None, found.rows, "bold")
     return table
 
@@ -107,12 +120,17 @@ def psql(
     command: Annotated[
         str | None, typer.Option("--command", "-c", help="Run this SQL and leave.")
     ] = None,
+    role: Annotated[
+        str, typer.Option("--as", help="Role: loader, or analyst, who only reads.")
+    ] = "loader",
 ) -> None:
-    """Open psql on the pipeline's database, as the loader role."""
+    """Open psql on the pipeline's database, as the loader or as the analyst."""
     from local.postgres import binary
 
     target = target_of(context.obj)
-    settings = target.database_settings()
+    if role not in get_args(DatabaseRole):
+        raise typer.BadParameter(f"{role!r} is no role here; use loader or analyst.")
+    settings = target.database_settings(role)  # type: ignore[arg-type]
     program = shutil.which("psql") or str(binary("psql"))
     if target.local is not None:
         # The laptop's psql comes from the wheel, which has no TLS; so it takes the plain port.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -9,8 +10,10 @@ import typer
 
 from workflow.cli import (
     alarms,
+    athena,
     contract,
     cost,
+    dashboard,
     data,
     demo,
     deploy,
@@ -19,10 +22,12 @@ from workflow.cli import (
     dlq,
     executions,
     metrics,
+    pgadmin,
     publish,
     quarantine,
     rejects,
     replay,
+    rollups,
     settings,
     stack,
     sweep,
@@ -40,9 +45,22 @@ app = typer.Typer(
 )
 
 
+def tell_version(asked: bool) -> None:
+    """Print the version and leave, where that was asked."""
+    if asked:
+        typer.echo(f"telemetry-etl {version('telemetry-etl')}")
+        raise typer.Exit
+
+
 @app.callback()
 def choose_target(
     context: typer.Context,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=tell_version, is_eager=True, help="Print the version and leave."
+        ),
+    ] = False,
     stack_name: Annotated[
         str, typer.Option("--stack", envvar="ETL_STACK", help="CloudFormation stack.")
     ] = DEFAULT_STACK,
@@ -62,7 +80,7 @@ def choose_target(
 
 for module in (
     stack, settings, deploy, destroy, publish, executions, diagram, alarms, metrics, sweep, data,
-    rejects, quarantine, replay, dlq, contract, cost, demo,
+    rollups, athena, rejects, quarantine, replay, dlq, contract, dashboard, pgadmin, cost, demo,
 ):  # fmt: skip
     module.register(app)
 

@@ -96,8 +96,9 @@ def publish(
     contract = target.contract
     if readings > 1 and (not contract.readings or contract.shape != "objects"):
         raise fail(
-            f"contract '{contract.name}' takes one reading a message; leave --readings out, "
-            "or add `readings` to its [message] table"
+            f"contract '{contract.name}' takes the file's lines as messages, as they are: leave "
+            "--readings out. Several in one message need a contract with `readings` in its "
+            "[message] table, of shape objects."
         )
     with publishing_bar(f"publishing {file.name}") as (bar, task):
         receipt = publish_file(

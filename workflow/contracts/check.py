@@ -15,6 +15,8 @@ from functions.transform.rejects import rejected_lines
 from functions.transform.report import describe
 from functions.validate.judge import Finding, Verdict, judge
 from telemetry.contract import Column, Contract, Source
+from workflow.contracts.layout import Layout
+from workflow.contracts.members import ARRIVED as FIRST_ARRIVAL
 from workflow.contracts.members import gather
 from workflow.contracts.paths import source_text
 from workflow.contracts.samples import Message, Sample
@@ -24,8 +26,6 @@ __all__ = ["Checked", "ColumnFound", "Reason", "check", "envelopes", "sources_te
 EXAMPLES = 3
 """Verbatim examples of each reason."""
 EXAMPLE_CHARACTERS = 300
-FIRST_ARRIVAL = 1_772_366_400_000
-"""Epoch milliseconds at which messages arrive whose time of arrival the sample doesn't say."""
 DEVICE = "sample"
 """Last level of the topic of messages whose topic the sample doesn't say."""
 
@@ -207,7 +207,7 @@ def _unread(contract: Contract, messages: Sequence[Message]) -> list[str]:
     rest = any(source.scope == "rest" for source in sources) or contract.melt == "numbers"
     if rest or contract.shape != "objects" or contract.readings == ():
         return []
-    members = gather(messages, contract.readings, look_for_array=False)
+    members = gather(messages, Layout(contract.readings))
     taken = {source.path for source in (*sources, *(c.source for c in contract.only))}
     taken |= {metric.path for metric in contract.melt or () if not isinstance(metric, str)}
     counts: Counter[str] = Counter()

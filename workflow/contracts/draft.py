@@ -44,11 +44,15 @@ class Draft:
     name: str
     places: list[Place]
     sources: list[str]
+    label: tuple[str, ...]
+    """The path that its name and its meaning come from."""
     type: ColumnType = "text"
     required: bool = False
     missing: list[str | float] = field(default_factory=list)
     range: tuple[float, float] | None = None
     max_length: int | None = None
+    values: list[str] = field(default_factory=list)
+    """What an enum may be."""
     formats: list[TimestampFormat] = field(default_factory=list)
     unit: str | None = None
     attached: list[str] = field(default_factory=list)
@@ -73,10 +77,15 @@ def share(part: float, whole: float) -> str:
 
 
 def draft_column(
-    name: str, places: list[Place], sources: list[str], values: Counter[Value], members: Members
+    name: str,
+    label: tuple[str, ...],
+    places: list[Place],
+    sources: list[str],
+    values: Counter[Value],
+    members: Members,
 ) -> Draft | str:
     """A column for the values of a member, or the reason why there should be none."""
-    draft = Draft(name, places, sources)
+    draft = Draft(name, places, sources, label)
     scalars = {v: n for v, n in values.items() if v.kind in ("number", "text", "boolean")}
     nested = sum(n for v, n in values.items() if v.kind in ("object", "array"))
     if not scalars:
@@ -112,7 +121,7 @@ def draft_column(
 def _without_disguise(draft: Draft, real: dict[Value, int]) -> dict[Value, int]:
     """Numbers that come with a unit behind them or a comma in them, as plain numbers."""
     plain, attached, comma = unwrapped(real)
-    path = draft.places[0].path
+    path = draft.label
     if not (attached or comma) or device_rank(path) is not None:
         return real
     if numbers_of(plain.items()).total < ALIKE * sum(plain.values()):
@@ -127,7 +136,7 @@ def _without_disguise(draft: Draft, real: dict[Value, int]) -> dict[Value, int]:
 
 def _decide(draft: Draft, real: dict[Value, int]) -> None:
     """The type, with what goes with it."""
-    path, total = draft.places[0].path, sum(real.values())
+    path, total = draft.label, sum(real.values())
     texts = Counter({v.text: n for v, n in real.items() if v.kind == "text"})
     numbers = numbers_of(real.items())
     words = sum(n for v, n in real.items() if v.text.strip(BLANK).lower() in BOOLEAN_WORDS)
@@ -236,7 +245,9 @@ def _limit(draft: Draft, numbers: Numbers) -> int:
     """Markers, range and unit of a number; the readings that have a marker."""
     markers = extreme_markers(numbers.counts)
     left = _unmarked(numbers)
-    unit = unit_of(draft.places[0].path, left) if draft.type == "float" else None
+    # "2.8V" says more than the member's name does.
+    label = (*draft.label, *draft.attached)
+    unit = unit_of(label, left) if draft.type == "float" else None
     if unit is not None:
         outside = {n: count for n, count in left.items() if not unit.low <= n <= unit.high}
         again = {n: count for n, count in sorted(outside.items()) if count >= AGAIN}
@@ -253,7 +264,7 @@ def _limit(draft: Draft, numbers: Numbers) -> int:
         draft.unit, draft.range = unit.symbol, (unit.low, unit.high)
         draft.why["unit"] = "a guess from the name and the values"
         draft.why["range"] = f"{unit.of}; seen: {low:g} to {high:g}"
-    elif draft.type != "smallint" and not _counts_up(draft.places[0].path):
+    elif draft.type != "smallint" and not _counts_up(draft.label):
         draft.range = _with_head_room(draft, low, high)
         draft.why["range"] = f"seen: {low:g} to {high:g}, with head room"
     _warn_of_ceilings(draft, left, low, high)

@@ -21,10 +21,12 @@ from pathlib import Path
 from telemetry.contract import Contract, parse_contract
 from workflow.contracts.draft import Draft, draft_column, share
 from workflow.contracts.keys import Key, choose_key
+from workflow.contracts.layout import Layout
 from workflow.contracts.members import Members, Place, Value, gather
 from workflow.contracts.names import column_name
 from workflow.contracts.paths import written_path
 from workflow.contracts.samples import Message, Sample, SampleError
+from workflow.contracts.states import name_states
 from workflow.contracts.toml_text import write_contract
 
 __all__ = ["Inferred", "infer"]
@@ -42,11 +44,12 @@ class Inferred:
     topic: str
     columns: list[Draft]
     key: list[str]
-    array: tuple[str, ...] | None = None
+    layout: Layout = field(default_factory=Layout)
     on_conflict: str = "keep_first"
     about: list[str] = field(default_factory=list)
     why: dict[str, str] = field(default_factory=dict)
-    """``key``, ``on_conflict``, ``topic`` or ``readings`` to the comment beside its line."""
+    """``key``, ``on_conflict``, ``topic``, ``readings``, ``shape`` or ``fields`` to the comment
+    beside its line."""
     left_out: list[tuple[str, str]] = field(default_factory=list)
     """Members without a column, and why."""
 
@@ -68,14 +71,17 @@ def infer(sample: Sample, name: str, files: str = "") -> Inferred:
         )
     name = sound_name(name)
     topic, guessed = _topic(sample.messages, name)
-    found = Inferred(name, topic, [], [], members.array)
+    found = Inferred(name, topic, [], [], members.layout)
     found.about = _about(sample, members, files)
     if guessed:
         found.why["topic"] = "a guess: the last level is the device's name"
-    if members.array is not None:
+    found.why |= members.layout.why
+    if members.layout.path is not None:
         found.why["readings"] = f"{len(members.readings):,} readings looked at"
     found.columns = _drafts(members, found.left_out)
     _set_key(found, choose_key(found.columns, members))
+    _expect_values(found)
+    name_states(found.columns, members)
     return found
 
 
@@ -119,8 +125,7 @@ def _drafts(members: Members, left_out: list[tuple[str, str]]) -> list[Draft]:
     taken: set[str] = set()
     for places in _merged(members):
         label = ".".join(places[0].path)
-        prefixes = ["$message." if place.scope == "message" else "" for place in places]
-        written = [written_path(p.path, prefix) for p, prefix in zip(places, prefixes, strict=True)]
+        written = [_written(place) for place in places]
         sources = [text for text in written if text is not None]
         if len(sources) < len(places):
             left_out.append((label, "its name can't be written as a path"))
@@ -128,11 +133,12 @@ def _drafts(members: Members, left_out: list[tuple[str, str]]) -> list[Draft]:
         if len(drafts) >= MAX_COLUMNS:
             left_out.append((label, f"beyond the first {MAX_COLUMNS} columns"))
             continue
-        name = _name(places, taken)
+        naming = _label(members.layout, places[0])
+        name = _name(places[0].scope, naming, taken)
         values: Counter[Value] = Counter()
         for place in places:
             values += members.values[place]
-        draft = draft_column(name, places, sources, values, members)
+        draft = draft_column(name, naming, places, sources, values, members)
         if isinstance(draft, str):
             left_out.append((label, draft))
             continue
@@ -160,10 +166,23 @@ def _merged(members: Members) -> list[list[Place]]:
     return groups + [[place] for place in members.values if place not in merged]
 
 
-def _name(places: list[Place], taken: set[str]) -> str:
-    path = places[0].path
+def _written(place: Place) -> str | None:
+    """The place as ``from`` spells it, where it can."""
+    if place.scope == "place":
+        return f"${place.path[0]}"
+    return written_path(place.path, "$message." if place.scope == "message" else "")
+
+
+def _label(layout: Layout, place: Place) -> tuple[str, ...]:
+    """What a place is called: what the readings of an object are keyed by are times."""
+    if place.scope == "place":
+        return ("ts",) if place.path == ("key",) else place.path
+    return layout.label(place.path) if place.scope == "reading" else place.path
+
+
+def _name(scope: str, path: tuple[str, ...], taken: set[str]) -> str:
     name = column_name(path, set())
-    if places[0].scope == "message" and name in taken:
+    if scope == "message" and name in taken:
         return column_name(("message", *path), taken)
     return column_name(path, taken)
 
@@ -175,12 +194,25 @@ def _set_key(found: Inferred, key: Key) -> None:
     level = found.topic.count("/")
     if device is None:
         device = Draft(
-            column_name(("device",), names), [], [f"$topic[{level}]"], max_length=KEY_TEXT
+            column_name(("device",), names),
+            [],
+            [f"$topic[{level}]"],
+            ("device",),
+            max_length=KEY_TEXT,
         )
-        device.about.append("no member names the device, so the last level of the topic does")
+        device.about.append(
+            "no member names the device, so the last level of the topic does; if one"
+        )
+        device.about.append("of the columns below is its name, put that in the key instead")
         found.columns.insert(0, device)
     if time is None:
-        time = Draft(column_name(("received_at",), names), [], ["$received_at"], "timestamp")
+        time = Draft(
+            column_name(("received_at",), names),
+            [],
+            ["$received_at"],
+            ("received_at",),
+            "timestamp",
+        )
         time.formats = ["iso8601"]
         time.about.append("no member is always there as a time of measurement: the time of arrival")
         time.about.append("is, but readings of one message then share it and count as duplicates")
@@ -199,7 +231,6 @@ def _set_key(found: Inferred, key: Key) -> None:
     if key.conflicting > 0.01 * key.readings and not key.more:
         found.on_conflict = "keep_last"
         found.why["on_conflict"] = "a later reading of the same key looks like a correction"
-    _expect_values(found)
 
 
 def _expect_values(found: Inferred) -> None:

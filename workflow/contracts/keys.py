@@ -74,7 +74,7 @@ def choose_key(drafts: Sequence[Draft], members: Members) -> Key:
 def _device(drafts: Sequence[Draft], total: int) -> Draft | None:
     candidates = []
     for place, draft in enumerate(drafts):
-        rank = device_rank(draft.places[0].path)
+        rank = device_rank(draft.label)
         names_the_reading = total >= 20 and draft.distinct > NAMES_ONE * total
         if rank is None or names_the_reading or not _can_be_key(draft):
             continue
@@ -86,7 +86,7 @@ def _device(drafts: Sequence[Draft], total: int) -> Draft | None:
 def _time(drafts: Sequence[Draft]) -> Draft | None:
     """The likeliest time of measurement: of the reading rather than of its message."""
     times = [
-        (draft.places[0].scope == "message", time_rank(draft.places[0].path), place, draft)
+        (draft.places[0].scope == "message", time_rank(draft.label), place, draft)
         for place, draft in enumerate(drafts)
         if draft.type == "timestamp" and draft.presence >= ALWAYS
     ]

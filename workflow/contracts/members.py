@@ -1,8 +1,8 @@
 """What is in sample messages: the readings, flattened, and every value of every member.
 
-A place is where a value is found: ``("reading", path)`` or ``("message", path)``, as in the
-contract's sources. A message without the array of readings is a reading itself, as Transform has
-it.
+A place is where a value is found: ``("reading", path)``, ``("message", path)`` or, in an object
+keyed by time, ``("place", ("key",))``, as in the contract's sources. A message without the array
+of readings is a reading itself, as Transform has it.
 """
 
 from __future__ import annotations
@@ -13,21 +13,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from workflow.contracts.paths import written_path
+from functions.transform.shapes import Number, Part
+from workflow.contracts.layout import MAX_DEPTH, Layout, find_layout
 from workflow.contracts.samples import RUN, Message
 
 __all__ = ["Kind", "Members", "Place", "Value", "gather"]
 
 MAX_READINGS = 100_000
 """Readings looked at; of longer samples every n-th run of messages counts."""
-MAX_DEPTH = 6
-"""Objects within each other that are flattened."""
 MAX_PLACES = 2_000
-ARRAY_SHARE = 0.3
-"""Share of the messages that must have an array of objects for it to be the readings."""
+ARRIVED = 1_772_366_400_000
+"""Epoch milliseconds at which a message arrived whose time of arrival is not known."""
 
 Kind = Literal["number", "text", "boolean", "null", "object", "array"]
-Scope = Literal["reading", "message"]
+Scope = Literal["reading", "message", "place"]
 
 
 class Place(NamedTuple):
@@ -44,12 +43,6 @@ class Value(NamedTuple):
     text: str
 
 
-class _Number(str):
-    """A number as the message spells it."""
-
-    __slots__ = ()
-
-
 Reading = dict[Place, Value]
 
 
@@ -57,8 +50,8 @@ Reading = dict[Place, Value]
 class Members:
     """The sample, taken apart."""
 
-    array: tuple[str, ...] | None = None
-    """Path of the array of readings."""
+    layout: Layout = field(default_factory=Layout)
+    """Where the readings are."""
     readings: list[Reading] = field(default_factory=list)
     messages: int = 0
     broken: int = 0
@@ -69,37 +62,31 @@ class Members:
     """Place to how often each value occurs there, in the order of first sight."""
 
 
-def gather(
-    messages: Sequence[Message],
-    array: tuple[str, ...] | None = None,
-    *,
-    look_for_array: bool = True,
-) -> Members:
+def gather(messages: Sequence[Message], layout: Layout | None = None) -> Members:
     """Takes messages apart. Broken ones are counted, whatever is wrong with them.
 
-    ``array`` is the path of the readings; without it, an array of objects is looked for.
+    Without a ``layout``, the likeliest is found.
     """
     members = Members(messages=len(messages))
-    documents = []
+    documents: list[tuple[Any, int]] = []
     for message in messages:
         document = _parsed(message.payload)
-        if isinstance(document, dict):
-            documents.append(document)
+        if isinstance(document, dict | list):
+            documents.append((document, message.received_at or ARRIVED))
         else:
             members.broken += 1
-    members.array = array
-    if array is None and look_for_array:
-        members.array = _array_of_readings(documents)
-    total = sum(_size(document, members.array) for document in documents)
+    members.layout = layout or find_layout([document for document, _ in documents])
+    total = sum(members.layout.size(document) for document, _ in documents)
     step = max(1, -(-total // MAX_READINGS))
-    for number, document in enumerate(documents):
+    unpacker = members.layout.unpacker()
+    for number, (document, arrived) in enumerate(documents):
         if number // RUN % step == 0:
-            _add(members, document)
+            _add(members, document, members.layout.parts(unpacker, document, arrived))
     return members
 
 
 def _parsed(payload: bytes) -> Any:
-    """The JSON in a payload, with :class:`_Number` for numbers; ``None`` where it is none."""
+    """The JSON in a payload, with :class:`Number` for numbers; ``None`` where it is none."""
     try:
         return _decoder.decode(payload.decode())
     except (ValueError, RecursionError):
@@ -110,63 +97,36 @@ def _refuse(token: str) -> Any:
     raise ValueError(token)
 
 
-_decoder = json.JSONDecoder(parse_int=_Number, parse_float=_Number, parse_constant=_refuse)
+_decoder = json.JSONDecoder(parse_int=Number, parse_float=Number, parse_constant=_refuse)
 
 
-def _array_of_readings(documents: Sequence[dict[str, Any]]) -> tuple[str, ...] | None:
-    """The path at which enough messages have an array of objects; the largest of them."""
-    having: Counter[tuple[str, ...]] = Counter()
-    elements: Counter[tuple[str, ...]] = Counter()
-    for document in documents:
-        for path, array in _arrays(document, ()):
-            having[path] += 1
-            elements[path] += len(array)
-    enough = [path for path, count in having.items() if count >= ARRAY_SHARE * len(documents)]
-    return max(enough, key=lambda path: (elements[path], -len(path)), default=None)
-
-
-def _arrays(
-    holder: dict[str, Any], path: tuple[str, ...]
-) -> Iterator[tuple[tuple[str, ...], list[Any]]]:
-    for name, value in holder.items():
-        here = (*path, name)
-        if written_path(here) is None:
-            continue
-        if isinstance(value, list) and value and all(isinstance(v, dict) for v in value):
-            yield here, value
-        elif isinstance(value, dict) and len(here) < MAX_DEPTH:
-            yield from _arrays(value, here)
-
-
-def _at(holder: Any, path: tuple[str, ...]) -> Any:
-    for name in path:
-        holder = holder.get(name) if isinstance(holder, dict) else None
-    return holder
-
-
-def _size(document: dict[str, Any], array: tuple[str, ...] | None) -> int:
-    elements = None if array is None else _at(document, array)
-    return len(elements) if isinstance(elements, list) else 1
-
-
-def _add(members: Members, document: dict[str, Any]) -> None:
-    elements = None if members.array is None else _at(document, members.array)
-    if elements is None:
-        _add_reading(members, dict(_leaves(document, "reading", ())))
-        return
-    if not isinstance(elements, list):
-        members.broken += 1
-        return
-    around = {
-        place: value
-        for place, value in _leaves(document, "message", ())
-        if place.path != members.array
-    }
-    for element in elements:
-        if isinstance(element, dict):
-            _add_reading(members, around | dict(_leaves(element, "reading", ())))
-        else:
+def _add(members: Members, document: Any, parts: list[Part]) -> None:
+    around: Reading | None = None
+    for part in parts:
+        if part.fault is not None:
             members.broken += 1
+        elif part.index is None and part.holder is document:
+            _add_reading(members, dict(_leaves(document, "reading", ())))
+        else:
+            if around is None:
+                around = _around(members.layout, document)
+            named = {
+                Place("place", (name,)): _value(value)
+                for name, value in part.places.items()
+                if members.layout.shape == "keyed"
+            }
+            _add_reading(members, around | named | dict(_leaves(part.holder, "reading", ())))
+
+
+def _around(layout: Layout, document: Any) -> Reading:
+    """What lies beside the readings, and is of all of them."""
+    path = layout.path or ()
+    own = {(*path, name) for name in layout.apart}
+    return {
+        place: value
+        for place, value in (_leaves(document, "message", ()) if isinstance(document, dict) else ())
+        if place.path != layout.header and (place.path in own or place.path[: len(path)] != path)
+    }
 
 
 def _add_reading(members: Members, reading: Reading) -> None:
@@ -198,7 +158,7 @@ def _value(value: Any) -> Value:
         return Value("null", "")
     if isinstance(value, bool):
         return Value("boolean", "true" if value else "false")
-    if isinstance(value, _Number):
+    if isinstance(value, Number):
         return Value("number", str(value))
     if isinstance(value, str):
         return Value("text", value)

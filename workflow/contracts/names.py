@@ -6,8 +6,14 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from telemetry.contract.model import TimestampFormat
+
 __all__ = ["Unit", "column_name", "device_rank", "is_time", "time_rank", "unit_of", "words"]
 
+_UNIT_SPELLINGS = re.compile(
+    r"(?<![a-z])(hPa|kPa|mPa|mV|kV|mA|kWh|kW|mW|pH|dBm|dB|MHz|kHz|kOhm)(?![a-z])"
+)
+"""Units with capitals within, which are one word."""
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _NO_WORD = re.compile(r"[^a-z0-9]+")
 RESERVED = {"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"}
@@ -57,6 +63,15 @@ _UNITS: dict[str, tuple[Unit, ...]] = {
 }
 _SPELLED = (("pm2_5", DUST), ("pm_2_5", DUST))
 
+EPOCHS: dict[TimestampFormat, float] = {
+    "epoch_s": 1.0,
+    "epoch_ms": 1e3,
+    "epoch_us": 1e6,
+    "epoch_ns": 1e9,
+}
+YEAR_2000, YEAR_2100 = 946_684_800, 4_102_444_800
+"""Epoch seconds between which a number may be a time."""
+
 _TIMES: tuple[str, ...] = (
     "ts",
     "timestamp",
@@ -79,13 +94,23 @@ _DEVICES: tuple[str, ...] = (
     "thing",
     "node",
     "station",
+    "machine",
+    "asset",
+    "equipment",
+    "vehicle",
+    "meter",
+    "probe",
+    "logger",
+    "beacon",
+    "controller",
 )
 _DEVICES += ("gateway", "serial", "mac", "imei", "eui", "host", "tag", "uid", "client", "id")
 
 
 def words(name: str) -> list[str]:
     """The words of a name, in lower case: ``batteryVoltage`` is ``battery`` and ``voltage``."""
-    return [word for word in _NO_WORD.split(_CAMEL.sub("_", name).lower()) if word]
+    spelled = _UNIT_SPELLINGS.sub(lambda unit: f"_{unit[0].lower()}_", name)
+    return [word for word in _NO_WORD.split(_CAMEL.sub("_", spelled).lower()) if word]
 
 
 def column_name(path: tuple[str, ...], taken: set[str]) -> str:

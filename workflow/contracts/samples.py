@@ -160,7 +160,7 @@ def _is_document(line: bytes) -> bool:
 
 
 def _whole(begin: bytes, rest: BinaryIO, path: Path) -> list[bytes] | None:
-    """The messages of a file that is one JSON array or one object over several lines."""
+    """The messages of a file that is one JSON array, or one message over several lines."""
     from functions.transform.careful import element_texts
 
     if begin.lstrip(b"\xef\xbb\xbf \t")[:1] not in (b"[", b"{"):
@@ -176,11 +176,22 @@ def _whole(begin: bytes, rest: BinaryIO, path: Path) -> list[bytes] | None:
     try:
         text = body.decode("utf-8-sig")
         found = json.loads(text)
-        if isinstance(found, dict):
+        if isinstance(found, dict) or _is_one_message(found):
             return [text.encode()]
         return [element.encode() for element in element_texts(text, ())]
     except (ValueError, RecursionError):
         return None
+
+
+def _is_one_message(found: list[Any]) -> bool:
+    """Whether an array is a payload: records of SenML or rows say nothing without the others."""
+    from workflow.contracts.layout import is_pack
+
+    rows = all(
+        isinstance(e, list) and not any(isinstance(v, list | dict) for v in e) for e in found
+    )
+    based = is_pack(found) and any(record.keys() & {"bn", "bt"} for record in found)
+    return based or (rows and bool(found))
 
 
 def _message(line: bytes) -> Message:

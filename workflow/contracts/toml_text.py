@@ -36,9 +36,8 @@ def write_contract(found: Inferred) -> str:
     lines += ["", "[table]", _entry("name", quoted(found.name))]
     lines += [_entry("key", _list(found.key), found.why.get("key"))]
     lines += [_entry("on_conflict", quoted(found.on_conflict), found.why.get("on_conflict"))]
-    if found.array is not None:
-        path = quoted(escaped_path(found.array))
-        lines += ["", "[message]", _entry("readings", path, found.why.get("readings"))]
+    if found.layout.path is not None:
+        lines += ["", "[message]", *_message(found)]
     for draft in found.columns:
         lines += ["", *_column(draft)]
     lines += ["", *_checks(found.columns)]
@@ -48,6 +47,17 @@ def write_contract(found: Inferred) -> str:
         if len(found.left_out) > 50:
             lines.append(f"#   and {len(found.left_out) - 50:,} more")
     return "\n".join(lines) + "\n"
+
+
+def _message(found: Inferred) -> list[str]:
+    layout = found.layout
+    path = "$message" if layout.path == () else escaped_path(layout.path or ())
+    lines = [_entry("readings", quoted(path), found.why.get("readings"))]
+    if layout.shape != "objects":
+        lines.append(_entry("shape", quoted(layout.shape), found.why.get("shape")))
+    if layout.fields:
+        lines.append(_entry("fields", _list(layout.fields), found.why.get("fields")))
+    return lines
 
 
 def _column(draft: Draft) -> list[str]:
@@ -67,6 +77,7 @@ def _column(draft: Draft) -> list[str]:
     if draft.range is not None:
         entries.append(("range", f"[{_number(draft.range[0])}, {_number(draft.range[1])}]"))
     entries.append(("max_length", None if draft.max_length is None else str(draft.max_length)))
+    entries.append(("values", _list(draft.values) if draft.values else None))
     default = draft.missing in ([], [""]) and "missing" not in draft.why
     markers = "[" + ", ".join(_marker(marker) for marker in draft.missing) + "]"
     entries.append(("missing", None if default else markers))

@@ -18,10 +18,10 @@ from functions.transform.timestamps import read_timestamps
 from functions.transform.values import read_numbers
 from telemetry.contract.model import TimestampFormat
 from workflow.contracts.members import Value
+from workflow.contracts.names import EPOCHS, YEAR_2000, YEAR_2100
 
 __all__ = [
     "BLANK",
-    "EPOCHS",
     "MISSING_WORDS",
     "Marker",
     "Numbers",
@@ -48,14 +48,6 @@ MOST_UNITS = 1
 """Different units behind the numbers of one member; more, and they may be rooms 12A and 12B."""
 EXTREMES = 3
 """Markers looked for at either end."""
-EPOCHS: dict[TimestampFormat, float] = {
-    "epoch_s": 1.0,
-    "epoch_ms": 1e3,
-    "epoch_us": 1e6,
-    "epoch_ns": 1e9,
-}
-YEAR_2000, YEAR_2100 = 946_684_800, 4_102_444_800
-"""Epoch seconds between which a number may be a time."""
 
 
 @dataclass(frozen=True)

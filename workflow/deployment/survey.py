@@ -78,12 +78,15 @@ def situation(target: Target, platform: PlatformSettings | None) -> Situation:
     formation = target.client("cloudformation")
     name = platform_stack(target.stack) if platform else ""
     known = parameters(formation, name) if platform else {}
+    status = stack_status(formation, target.stack)
+    # Of a core that is gone, or was never finished, there is nothing to tell.
+    alive = status not in {None, "REVIEW_IN_PROGRESS", *GONE_WRONG_AT_BIRTH}
     return Situation(
         core=target.stack,
-        core_status=stack_status(formation, target.stack),
+        core_status=status,
         platform=name,
         platform_status=stack_status(formation, name) if platform else None,
-        joined=known.get(CORE_STACK) == target.stack,
+        joined=alive and known.get(CORE_STACK) == target.stack,
         proxy=platform is not None and platform.proxy,
     )
 
@@ -125,9 +128,7 @@ def survey(
     """
     formation = target.client("cloudformation")
     now = situation(target, platform)
-    for stack, status in ((now.core, now.core_status), (now.platform, now.platform_status)):
-        if status in STUCK and status != CONTINUES:
-            raise StackError(refusal(stack, status))
+    _refuse_what_is_stuck(now)
     settings, platform = _told_of_each_other(formation, settings, platform, now)
     told("building functions, layers and template")
     core = build_core(target, settings, told)
@@ -136,9 +137,8 @@ def survey(
         core=core,
         platform=build_platform(core, platform, settings.contract) if platform else None,
     )
-    contract = load_contract(settings.contract)
-    present = present_keys(target.client("s3"), core.artifact_bucket)
     told("asking CloudFormation what would change")
+    present = present_keys(target.client("s3"), core.artifact_bucket)
     reviews = [_review_stack(target, core, now.core_status, present)]
     if built.platform is not None:
         platform_plan = built.platform.plan
@@ -150,12 +150,17 @@ def survey(
         steps=deployment_steps(now),
         stacks=reviews,
         contract=_review_contract(target, settings, now),
-        uploads=[
-            Upload(key, path.stat().st_size) for key, path in sorted(core.missing(present).items())
-        ],
-        remarks=[*_neighbours(formation, settings, target.stack, contract.topic)],
+        uploads=[Upload(key, path.stat().st_size) for key, path in core.missing(present).items()],
+        remarks=list(_neighbours(formation, settings)),
     )
     return plan, built
+
+
+def _refuse_what_is_stuck(now: Situation) -> None:
+    """Raises ``StackError`` where a person has to act on a stack first."""
+    for stack, status in ((now.core, now.core_status), (now.platform, now.platform_status)):
+        if status in STUCK and status != CONTINUES:
+            raise StackError(refusal(stack, status))
 
 
 def _told_of_each_other(
@@ -256,10 +261,11 @@ def _review_contract(target: Target, settings: DeploySettings, now: Situation) -
     return review_contract(target.client("s3"), said, settings.contract)
 
 
-def _neighbours(formation: Any, settings: DeploySettings, stack: str, topic: str) -> Iterator[str]:
+def _neighbours(formation: Any, settings: DeploySettings) -> Iterator[str]:
     """Other pipelines of the account that this one would meet in a database or on a topic."""
     from botocore.exceptions import ClientError
 
+    stack, topic = settings.stack, load_contract(settings.contract).topic
     own = (settings.database.host, settings.database.name)
     try:
         pages = list(formation.get_paginator("describe_stacks").paginate())

@@ -33,6 +33,7 @@ from workflow.platform.key import add_key
 from workflow.platform.network import add_network, subnets, vpc
 from workflow.platform.parameters import add_parameters
 from workflow.platform.proxy import add_proxy
+from workflow.platform.quicksight import add_quicksight
 from workflow.platform.rules import add_rules
 from workflow.platform.settings import PlatformSettings
 from workflow.platform.watching import add_budget, add_trace_group
@@ -60,6 +61,7 @@ def build_platform_template(contract: Contract, settings: PlatformSettings) -> T
     add_alarms(template)
     add_composites(template)
     add_trace_group(template)
+    add_quicksight(template, contract)
     add_budget(template)
     _add_outputs(template)
     template.metadata.update({"Contract": {"Name": contract.name}, "Stack": settings.stack})

@@ -35,6 +35,7 @@ def given_core(
         queue_name=outputs["QueueArn"].rsplit(":", 1)[-1],
         loader_secret_arn=outputs["LoaderSecretArn"],
         core_key_arn=outputs["KeyArn"],
+        analyst_secret_arn=outputs["AnalystSecretArn"],
     )
 
 

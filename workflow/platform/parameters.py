@@ -162,6 +162,16 @@ def _core() -> list[Parameter]:
             AllowedPattern=_ARN % "secretsmanager",
         ),
         _text("CoreKeyArn", "Its output KeyArn, for the proxy.", AllowedPattern=_ARN % "kms"),
+        _text(
+            "AnalystSecretArn",
+            "Its output AnalystSecretArn, for QuickSight.",
+            AllowedPattern=_ARN % "secretsmanager",
+        ),
+        _text(
+            "QuickSightUser",
+            "ARN of the QuickSight user or group that owns the dashboard; empty: there is none.",
+            AllowedPattern=r"^(arn:[^:]+:quicksight:[^:]+:\d{12}:(user|group)/.+)?$",
+        ),
     ]
 
 

@@ -126,6 +126,11 @@ class PlatformSettings:
     """The core's secret (its output ``LoaderSecretArn``), for the proxy."""
     core_key_arn: str = ""
     """The core's key (its output ``KeyArn``), which encrypts that secret."""
+    analyst_secret_arn: str = ""
+    """The core's secret (its output ``AnalystSecretArn``), for QuickSight."""
+    quicksight_user: str = ""
+    """ARN of the QuickSight user or group that owns data sets and dashboard; empty: there are none.
+    QuickSight has to be switched on in the account, and allowed to read the analyst's secret."""
 
     monthly_budget: int = 0
     """US dollars a month above which, or forecast above which, an e-mail is sent; 0: no budget."""
@@ -176,6 +181,8 @@ class PlatformSettings:
             "BacklogPeriods": str(math.ceil(self.backlog_minutes / 5)),
             "LoaderSecretArn": self.loader_secret_arn,
             "CoreKeyArn": self.core_key_arn,
+            "AnalystSecretArn": self.analyst_secret_arn,
+            "QuickSightUser": self.quicksight_user,
             "MonthlyBudget": str(self.monthly_budget),
             "BudgetEmail": self.budget_email,
             "BudgetTag": self.budget_tag,

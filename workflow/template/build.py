@@ -55,7 +55,7 @@ def build_template(
     add_parameters(template)
     add_conditions(template)
     add_storage(template, retain=settings.retain_data)
-    _add_loader_secret(template, database_role(settings.stack, "loader"))
+    _add_database_secrets(template, settings.stack)
     add_ingest(template, contract)
     add_compute(template, contract, settings, artifacts.layers, artifacts.functions)
     add_orchestration(template, definition)
@@ -79,23 +79,28 @@ def database_role(stack: str, what: str) -> str:
     return f"{stack.lower().replace('-', '_')[: ROLE_BYTES - len(what) - 1]}_{what}"
 
 
-def _add_loader_secret(template: Template, role: str) -> None:
-    template.add_resource(
-        secretsmanager.Secret(
-            "LoaderSecret",
-            **GOES_WITH_THE_STACK,
-            Description=Sub("Role by which ${AWS::StackName} loads rows"),
-            KmsKeyId=GetAtt("DataKey", "Arn"),
-            GenerateSecretString=secretsmanager.GenerateSecretString(
-                SecretStringTemplate=json.dumps({"username": role}),
-                GenerateStringKey="password",
-                PasswordLength=PASSWORD_CHARACTERS,
-                # Letters and digits alone are strong enough at this length and need no quoting.
-                ExcludePunctuation=True,
-                ExcludeCharacters="!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~",
-            ),
+def _add_database_secrets(template: Template, stack: str) -> None:
+    """The logins of the roles that the migration makes."""
+    for title, role, purpose in (
+        ("LoaderSecret", database_role(stack, "loader"), "loads rows"),
+        ("AnalystSecret", database_role(stack, "analyst"), "is read, and no more"),
+    ):
+        template.add_resource(
+            secretsmanager.Secret(
+                title,
+                **GOES_WITH_THE_STACK,
+                Description=Sub(f"Role by which ${{AWS::StackName}} {purpose}"),
+                KmsKeyId=GetAtt("DataKey", "Arn"),
+                GenerateSecretString=secretsmanager.GenerateSecretString(
+                    SecretStringTemplate=json.dumps({"username": role}),
+                    GenerateStringKey="password",
+                    PasswordLength=PASSWORD_CHARACTERS,
+                    # Letters and digits alone are strong enough at this length, with no quoting.
+                    ExcludePunctuation=True,
+                    ExcludeCharacters="!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~",
+                ),
+            )
         )
-    )
 
 
 def _add_outputs(template: Template, contract: Contract) -> None:
@@ -116,6 +121,7 @@ def _add_outputs(template: Template, contract: Contract) -> None:
         "ContractName": contract.name,
         "ContractDigest": contract.digest,
         "LoaderSecretArn": GetAtt("LoaderSecret", "Id"),
+        "AnalystSecretArn": GetAtt("AnalystSecret", "Id"),
         "KeyArn": GetAtt("DataKey", "Arn"),
         "StateMachineLogGroupName": Ref("StateMachineLogGroup"),
         "DashboardName": Ref("Dashboard"),

@@ -192,6 +192,7 @@ def _environment(
             HAS_OWNER_HOST, Ref("OwnerDatabaseHost"), Ref("DatabaseHost")
         )
         variables["OWNER_SECRET_ARN"] = Ref("OwnerSecretArn")
+        variables["ANALYST_SECRET_ARN"] = GetAtt("AnalystSecret", "Id")
         variables["LOADER_CONNECTIONS"] = Ref("LoaderConnections")
     return variables | settings.tuning
 

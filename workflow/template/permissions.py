@@ -147,7 +147,7 @@ def _migrate() -> list[Statement]:
     return [
         allow(
             ["secretsmanager:GetSecretValue"],
-            [GetAtt("LoaderSecret", "Id"), Ref("OwnerSecretArn")],
+            [GetAtt("LoaderSecret", "Id"), GetAtt("AnalystSecret", "Id"), Ref("OwnerSecretArn")],
             sid="Logins",
         ),
         key_for("secretsmanager", "Decrypt"),

@@ -43,6 +43,29 @@ def test_queued_messages_and_certificates_stop_it_and_are_counted(account):
     assert stack_status(account.client("cloudformation"), "holds") == "CREATE_COMPLETE"
 
 
+def test_a_destruction_that_was_broken_off_is_finished_by_the_next(account):
+    outputs, _ = account.deploy(stack="half-gone")
+    # What is deleted behind CloudFormation's back, or before a deletion that failed.
+    account.client("sqs").delete_queue(QueueUrl=outputs["QueueUrl"])
+    account.client("iot").delete_policy(policyName=outputs["DevicePolicyName"])
+    bucket = outputs["DataBucketName"]
+    s3 = account.client("s3")
+    for item in s3.list_object_versions(Bucket=bucket)["Versions"]:
+        s3.delete_object(Bucket=bucket, Key=item["Key"], VersionId=item["VersionId"])
+    s3.delete_bucket(Bucket=bucket)
+    assert take_down(account, "half-gone") is True
+    assert stack_status(account.client("cloudformation"), "half-gone") is None
+
+
+def test_objects_that_would_go_with_the_bucket_stop_it(account):
+    outputs, _ = account.deploy(stack="holds-objects", retain_data=False)
+    s3 = account.client("s3")
+    s3.put_object(Bucket=outputs["DataBucketName"], Key="raw/x", Body=b"x")
+    with pytest.raises(HoldsDataError, match=f"objects in bucket {outputs['DataBucketName']}"):
+        take_down(account, "holds-objects")
+    assert s3.get_object(Bucket=outputs["DataBucketName"], Key="raw/x")["Body"].read() == b"x"
+
+
 def test_with_data_everything_goes(account):
     outputs, _ = account.deploy(stack="all-of-it", retain_data=True, trigger_mode="schedule")
     s3, iot = account.client("s3"), account.client("iot")

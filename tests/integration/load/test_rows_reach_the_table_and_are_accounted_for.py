@@ -315,7 +315,7 @@ def test_a_lock_that_does_not_come_is_busy(database):
 
 
 def test_a_missing_table_is_refused(database, load):
-    database.query(f"DROP TABLE {TABLE}")
+    database.query(f"DROP TABLE {TABLE} CASCADE")
     with pytest.raises(DatabaseRefusedError, match="42P01"):
         load("one", OLD)
 

@@ -41,7 +41,7 @@ def test_a_new_column_is_added_and_the_rows_stay(database: TelemetryDatabase):
 
 def test_a_ledger_of_before_gets_what_is_new(database: TelemetryDatabase):
     database.query(
-        "ALTER TABLE etl.ledger DROP CONSTRAINT every_reading_is_accounted_for, DROP set_aside, "
+        "ALTER TABLE etl.ledger DROP CONSTRAINT every_reading_is_accounted_for, DROP set_aside CASCADE, "
         "ADD CONSTRAINT every_reading_is_accounted_for "
         "CHECK (read = accepted + duplicates + rejected)"
     )
@@ -61,7 +61,7 @@ def test_a_ledger_of_before_gets_what_is_new(database: TelemetryDatabase):
 
 def test_a_ledger_without_discarded_batches_learns_of_them(database: TelemetryDatabase):
     database.query(
-        "ALTER TABLE etl.ledger DROP inserted_before, DROP loads, "
+        "ALTER TABLE etl.ledger DROP inserted_before CASCADE, DROP loads, "
         "DROP CONSTRAINT ledger_status_check, "
         "ADD CHECK (status IN ('loaded', 'quarantined'))"
     )
@@ -112,7 +112,7 @@ def test_the_statement_of_a_refusal_does_what_is_needed(database: TelemetryDatab
     contract = replace(CONTRACT, columns=changed)
     with pytest.raises(ContractError) as caught:
         database.migrate(contract)
-    database.query(str(caught.value).splitlines()[-1])
+    database.query("\n".join(str(caught.value).splitlines()[1:]))
     assert database.migrate(contract).table == []
     assert database.query(f"SELECT value FROM {TABLE}") == [(2,)]
 
@@ -191,13 +191,14 @@ def test_the_owner_can_not_be_the_loader(database: TelemetryDatabase):
         database.migrate()
 
 
-def test_the_function_reads_both_secrets(
+def test_the_function_reads_all_secrets(
     empty_database: TelemetryDatabase, aws: FakeAws, monkeypatch, capsys
 ):
     server = empty_database.server
     monkeypatch.setattr(handler, "load_contract", lambda: CONTRACT)
     monkeypatch.setenv("LOADER_SECRET_ARN", "arn:loader")
     monkeypatch.setenv("OWNER_SECRET_ARN", "arn:owner")
+    monkeypatch.setenv("ANALYST_SECRET_ARN", "arn:analyst")
     for name, value in (
         ("HOST", server.host),
         ("PORT", str(server.port)),
@@ -207,11 +208,14 @@ def test_the_function_reads_both_secrets(
         monkeypatch.setenv(f"DATABASE_{name}", value)
     aws.secrets.hold("arn:loader", "telemetry_loader", "not to be logged")
     aws.secrets.hold("arn:owner", server.owner, server.owner_password)
+    aws.secrets.hold("arn:analyst", "telemetry_analyst", "nor is this")
     done = handler.handle({}, None)
     assert done["role"] in ("created", "updated")
     assert len(done["table"]) >= 2
+    assert done["left"] == 0
     output = capsys.readouterr().out
     assert "not to be logged" not in output + str(done)
     assert server.owner_password not in output + str(done)
+    assert "nor is this" not in output + str(done)
     shared.forget_credentials()
     psycopg2.connect(server.dsn("telemetry_loader", "'not to be logged'")).close()

@@ -114,6 +114,9 @@ def test_words_for_nothing_are_markers_and_do_not_change_the_type() -> None:
         ("pressure", 101250.5, "Pa"),
         ("batteryVoltage", 3.5, "V"),
         ("pm2_5", 7.5, "µg/m³"),
+        ("hPa", 1012.5, "hPa"),
+        ("supplymV", 3300.5, None),
+        ("supply_mV", 3300.5, "mV"),
         ("temperature", 295.5, None),
         ("misc", 21.5, None),
     ],
@@ -139,6 +142,13 @@ def test_a_metric_joins_the_key_where_device_and_time_are_not_enough() -> None:
         for n in range(60)
     ]
     assert inferred(*documents).contract().key == ("node", "metric", "ts")
+
+
+@pytest.mark.parametrize("name", ["machine", "meterId", "vehicle", "stationName"])
+def test_what_is_called_as_devices_are_names_the_device(name: str) -> None:
+    documents = [{name: f"no {n % 3}", "ts": 1_772_366_400 + n, "level": n / 7} for n in range(60)]
+    (device, time) = inferred(*documents).contract().key
+    assert (device.replace("_", ""), time) == (name.lower(), "ts")
 
 
 def test_without_a_device_the_topic_names_it_and_without_a_time_the_arrival_is_it() -> None:
@@ -248,6 +258,7 @@ def test_units_behind_numbers_and_decimal_commas_are_seen_through() -> None:
     contract = infer(sample, "lab").contract()
     battery, level, temp = (contract.column(name) for name in ("battery", "level", "temp"))
     assert (battery.type, battery.attached, battery.decimal_comma) == ("float", ("V",), False)
+    assert (battery.unit, battery.range) == ("V", (0, 60))
     assert (level.type, level.attached, level.decimal_comma) == ("float", (), True)
     assert (temp.attached, temp.decimal_comma, temp.missing) == (("°C",), True, ("", -999))
     assert contract.column("firmware").type == contract.column("room").type == "text"

@@ -10,7 +10,8 @@ from typing import get_args
 from functions.transform.clean import clean
 from functions.transform.copy import copy_csv
 from local.devices.fleet import as_sent
-from telemetry.contract import Contract, parse_contract
+from telemetry.contract import Analytics, Contract, parse_contract
+from telemetry.contract.analytics import ANALYTICS_KEYS
 from telemetry.contract.message import MESSAGE_KEYS
 from telemetry.contract.model import ColumnType, OnConflict, Shape, TimestampFormat
 from telemetry.contract.parse import COLUMN_KEYS, TABLE_KEYS
@@ -96,3 +97,10 @@ def test_the_example_of_partitions_and_indexes_is_a_sound_table() -> None:
 
 def test_every_key_of_a_table_is_on_the_page() -> None:
     assert all(re.search(rf"^{key} = ", PAGE, re.MULTILINE) for key in TABLE_KEYS)
+
+
+def test_the_example_of_analytics_is_sound_and_has_every_key() -> None:
+    analytics = next(text for text in EXAMPLES[1:] if "[analytics]" in text)
+    contract = parse_contract(f"{EXAMPLES[0]}\n{analytics}".encode(), "docs/contract.md")
+    assert contract.analytics == Analytics(metrics=("temperature",))
+    assert all(re.search(rf"^{key} = ", analytics, re.MULTILINE) for key in ANALYTICS_KEYS)

@@ -30,6 +30,7 @@ CORE_OUTPUTS = {
     "TopicArn": "arn:aws:sns:eu-central-1:1:plant-AlertTopic",
     "QueueArn": "arn:aws:sqs:eu-central-1:1:plant-TelemetryQueue",
     "LoaderSecretArn": "arn:aws:secretsmanager:eu-central-1:1:secret:loader-AbCdEf",
+    "AnalystSecretArn": "arn:aws:secretsmanager:eu-central-1:1:secret:analyst-AbCdEf",
     "KeyArn": "arn:aws:kms:eu-central-1:1:key/k",
     "MigrateFunctionName": "plant-migrate",
     "DataBucketName": "data",
@@ -219,6 +220,19 @@ def test_a_core_that_fails_once_is_joined_by_the_next_deployment(formation, plac
     assert formation.stacks["plant"].parameters["DatabaseHost"] == "proxy.example.com"
 
 
+def test_a_core_that_went_behind_the_platforms_back_is_made_and_joined_again(formation, place):
+    deploy(place)
+    formation.delete_stack(StackName="plant")
+    formation.log.clear()
+    deploy(place)
+    assert formation.log == [
+        "update plant-platform",
+        "create plant",
+        "migrate by plant-migrate",
+        "update plant-platform",
+    ]
+
+
 def test_a_plan_changes_nothing_and_leaves_nothing(formation, place):
     plan, _ = survey(place, SETTINGS, PROXY)  # type: ignore[arg-type]
     assert plan.changes
@@ -287,7 +301,7 @@ def test_two_pipelines_with_one_database_and_one_topic_are_told_of(formation, pl
     deploy(place, None, database=DatabaseSettings(host="db", owner_secret_arn=OWNER))
     place.stack = "second"  # type: ignore[misc]
     given = DatabaseSettings(host="db", owner_secret_arn=OWNER)
-    plan, _ = survey(place, replace(SETTINGS, database=given), None)  # type: ignore[arg-type]
+    plan, _ = survey(place, replace(SETTINGS, stack="second", database=given), None)  # type: ignore[arg-type]
     assert "stack plant has the same database, telemetry at db" in plan.remarks[0]
     assert "stack plant takes messages of the same topic, telemetry/fleet/+" in plan.remarks[1]
 

@@ -10,6 +10,8 @@ ACCOUNT = "123456789012"
 KEY = f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555"
 OWNER = f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:owner-AbCdEf"
 LOADER = f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:loader-AbCdEf"
+ANALYST = f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:analyst-AbCdEf"
+QUICKSIGHT_USER = f"arn:aws:quicksight:eu-central-1:{ACCOUNT}:user/default/ana"
 TOPIC = f"arn:aws:sns:eu-central-1:{ACCOUNT}:golden-AlertTopic"
 
 NEW = PlatformSettings(stack="golden-platform", s3_prefix_list_id="pl-6ea54007")
@@ -19,6 +21,7 @@ WITH_CORE = {
     "queue_name": "golden-TelemetryQueue",
     "loader_secret_arn": LOADER,
     "core_key_arn": KEY,
+    "analyst_secret_arn": ANALYST,
 }
 GIVEN_DATABASE = {
     "database": "given",
@@ -41,6 +44,7 @@ EVERYTHING = replace(
     monthly_budget=200,
     budget_email="ops@example.com",
     budget_tag="user:Pipeline$golden",
+    quicksight_user=QUICKSIGHT_USER,
     **WITH_CORE,
 )
 

@@ -10,7 +10,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from tests.unit.platform.deployments import EVERYTHING, KEY, LOADER, NEW, OWNER, TOPIC
+from tests.unit.platform.deployments import ANALYST, EVERYTHING, KEY, LOADER, NEW, OWNER, TOPIC
 from workflow.platform import PlatformSettingsError, check_settings, core_settings, given_core
 from workflow.platform.handover import close_default_group, s3_prefix_list
 from workflow.settings import DatabaseSettings, DeploySettings
@@ -20,6 +20,7 @@ CORE_OUTPUTS = {
     "QueueArn": "arn:aws:sqs:eu-central-1:123456789012:golden-TelemetryQueue-1X",
     "LoaderSecretArn": LOADER,
     "KeyArn": KEY,
+    "AnalystSecretArn": ANALYST,
 }
 PLATFORM_OUTPUTS = {
     "DatabaseHost": "proxy.example.com",
@@ -51,6 +52,7 @@ def test_the_platform_is_told_of_the_core():
     assert given["QueueName"] == "golden-TelemetryQueue-1X"
     assert (given["AlertTopicArn"], given["LoaderSecretArn"]) == (TOPIC, LOADER)
     assert given["CoreKeyArn"] == KEY
+    assert given["AnalystSecretArn"] == ANALYST
 
 
 def test_the_core_is_told_of_the_platform():

@@ -9,7 +9,17 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from tests.unit.platform.deployments import GIVEN_NETWORK, KEY, LOADER, NEW, OWNER, SETTINGS, TOPIC
+from tests.unit.platform.deployments import (
+    ANALYST,
+    GIVEN_NETWORK,
+    KEY,
+    LOADER,
+    NEW,
+    OWNER,
+    QUICKSIGHT_USER,
+    SETTINGS,
+    TOPIC,
+)
 from tests.unit.platform.resolving import Resolved
 from workflow.platform.settings import PlatformSettings, settings_problems
 
@@ -37,6 +47,8 @@ CHOICES = {
     "queue_name": ("", "golden-queue"),
     "loader_secret_arn": ("", LOADER),
     "core_key_arn": ("", KEY),
+    "analyst_secret_arn": ("", ANALYST),
+    "quicksight_user": ("", QUICKSIGHT_USER),
     "monthly_budget": (0, 100),
     "budget_email": ("", "ops@example.com"),
     "budget_tag": ("", "user:Pipeline$golden"),

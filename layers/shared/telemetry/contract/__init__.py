@@ -11,11 +11,12 @@ import os
 from pathlib import Path
 
 from telemetry.contract.conversions import UNITS_FILE, needs_conversions, with_conversions
-from telemetry.contract.model import Checks, Column, Condition, Contract, Metric, Source
+from telemetry.contract.model import Analytics, Checks, Column, Condition, Contract, Metric, Source
 from telemetry.contract.parse import parse_contract
 from telemetry.errors import ContractError
 
 __all__ = [
+    "Analytics",
     "Checks",
     "Column",
     "Condition",

@@ -20,6 +20,7 @@ ColumnType = Literal[
 ]
 OnConflict = Literal["keep_first", "keep_last", "keep_greatest", "fill_missing"]
 Partition = Literal["none", "month"]
+Rollup = Literal["hourly", "daily"]
 OnInvalid = Literal["reject", "null"]
 Shape = Literal["objects", "rows", "pairs", "senml", "keyed"]
 OnTooLong = Literal["invalid", "truncate"]
@@ -155,6 +156,18 @@ class Checks:
 
 
 @dataclass(frozen=True)
+class Analytics:
+    """What is made for analysts beside the table."""
+
+    views: bool = True
+    """``False``: nothing at all."""
+    rollups: tuple[Rollup, ...] = ("hourly", "daily")
+    """Spans of time that have a row of figures each; only where the key ends with a timestamp."""
+    metrics: tuple[str, ...] | None = None
+    """Columns that rollups aggregate; ``None``: all numbers and booleans beside the key."""
+
+
+@dataclass(frozen=True)
 class Contract:
     """What a reading is: where its parts come from, what they must be, where they go."""
 
@@ -187,6 +200,7 @@ class Contract:
     only: tuple[Condition, ...] = ()
     """A message that breaks one of these is of another kind, and is set aside."""
     checks: Checks = field(default_factory=Checks)
+    analytics: Analytics = field(default_factory=Analytics)
     description: str = ""
     digest: str = ""
     """First 16 hex digits of the SHA-256 of the file: names the version in the ledger."""

@@ -13,6 +13,7 @@ import tomllib
 from dataclasses import replace
 from typing import Any, get_args
 
+from telemetry.contract.analytics import read_analytics
 from telemetry.contract.column import ONLY_FOR, VALUE_KEYS, value_keys
 from telemetry.contract.message import read_message
 from telemetry.contract.model import (
@@ -56,13 +57,21 @@ def parse_contract(text: bytes, source: str) -> Contract:
     return contract
 
 
+TOP_KEYS = (
+    "name",
+    "description",
+    "topic",
+    "table",
+    "message",
+    "columns",
+    "checks",
+    "analytics",
+)
 TABLE_KEYS = ("name", "schema", "key", "on_conflict", "greatest", "partition", "indexes")
 
 
 def _contract(reader: _Reader, tables: dict[str, Any], digest: str) -> Contract:
-    reader.only(
-        tables, "", ("name", "description", "topic", "table", "message", "columns", "checks")
-    )
+    reader.only(tables, "", TOP_KEYS)
     table = reader.take(tables, "", "table", dict, {})
     reader.only(table, "table.", TABLE_KEYS)
     message = reader.take(tables, "", "message", dict, {})
@@ -83,6 +92,7 @@ def _contract(reader: _Reader, tables: dict[str, Any], digest: str) -> Contract:
         **read_message(reader, message),
         columns=tuple(_column(reader, name, value) for name, value in columns.items()),
         checks=_checks(reader, reader.take(tables, "", "checks", dict, {})),
+        analytics=read_analytics(reader, reader.take(tables, "", "analytics", dict, {})),
         digest=digest,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, TypeVar, cast, get_args
 
-from telemetry.contract.rules import Problem
+from telemetry.contract.problems import Problem
 
 __all__ = ["Reader", "finite"]
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 from zoneinfo import ZoneInfo
 
+from telemetry.contract.analytics import ANALYTICS_RULES
 from telemetry.contract.column_rules import VALUE_RULES
 from telemetry.contract.model import Column, Contract
 from telemetry.contract.problems import Problem
@@ -349,6 +350,7 @@ CONTRACT_RULES: tuple[Callable[[Contract], Iterator[Problem]], ...] = (
     columns_read_different_things,
     places_are_there,
     checks_are_shares,
+    *ANALYTICS_RULES,
 )
 COLUMN_RULES: tuple[Callable[[Column], Iterator[Problem]], ...] = (
     required_is_not_forgiven,

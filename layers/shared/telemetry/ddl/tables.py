@@ -43,6 +43,8 @@ class ExistingTable:
     """Names."""
     partitions: frozenset[str] = frozenset()
     """Names of tables, without their schema."""
+    views: tuple[str, ...] = ()
+    """Ours, made of it: qualified and quoted, in an order in which they can be dropped."""
 
 
 def plan_table(contract: Contract, existing: ExistingTable | None) -> list[str]:
@@ -148,6 +150,9 @@ def _refuse_destruction(contract: Contract, existing: ExistingTable) -> None:
             f"-- a table can't become partitioned, or cease to be: rename {table}, migrate,\n"
             f"-- then INSERT INTO {table} SELECT * FROM the renamed one;"
         )
+    if refused and existing.views:
+        views = ", ".join(existing.views)
+        refused.insert(0, f"DROP VIEW {views}; -- the migration makes them again")
     if refused:
         raise ContractError(
             f"The table {table} differs from the contract {contract.name!r} in a way that may "

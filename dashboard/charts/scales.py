@@ -1,0 +1,94 @@
+"""Round numbers and round times for axes. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+__all__ = ["Scale", "number_text", "scale_of", "time_ticks"]
+
+SECOND_STEPS = (
+    1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 2 * 3600, 3 * 3600, 6 * 3600,
+    12 * 3600, 86400, 2 * 86400, 7 * 86400, 14 * 86400, 30 * 86400, 91 * 86400, 365 * 86400,
+)  # fmt: skip
+_PREFIXES = ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k"))
+"""From which value on, what it is divided by, and the letter."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """An axis from ``low`` to ``high``, both round, with equal steps."""
+
+    low: float
+    high: float
+    step: float
+
+    @property
+    def ticks(self) -> list[float]:
+        """All of them, both ends included."""
+        number = round((self.high - self.low) / self.step)
+        return [self.low + self.step * n for n in range(number + 1)]
+
+    def place(self, value: float) -> float:
+        """Where a value lies: 0 at the low end, 1 at the high one."""
+        return (value - self.low) / (self.high - self.low)
+
+
+def scale_of(least: float, most: float, *, ticks: int = 4, zero: bool = False) -> Scale:
+    """A round scale that holds both values; from zero on where that is wished."""
+    if zero:
+        least, most = min(0.0, least), max(0.0, most)
+    if least == most:
+        spread = abs(least) * 0.1 or 1.0
+        least, most = (0.0, spread) if zero else (least - spread, most + spread)
+    step = _round_step((most - least) / ticks)
+    low = math.floor(least / step + 1e-9) * step
+    high = math.ceil(most / step - 1e-9) * step
+    return Scale(low, high, step) if high > low else Scale(low, low + step, step)
+
+
+def _round_step(raw: float) -> float:
+    power = 10.0 ** math.floor(math.log10(raw))
+    for factor in (1, 2, 2.5, 5, 10):
+        if raw <= factor * power * (1 + 1e-9):
+            return factor * power
+    return 10 * power
+
+
+def number_text(value: float, step: float | None = None) -> str:
+    """A number for a person: ``12.5``, ``3,400``, ``1.2 M``; digits as the step needs them."""
+    if value == 0:
+        return "0"
+    for least, size, prefix in _PREFIXES:
+        if abs(value) >= least:
+            shown = f"{value / size:,.2f}".rstrip("0").rstrip(".")
+            return f"{shown} {prefix}"
+    if step is None:  # three digits
+        step = 10.0 ** (math.floor(math.log10(abs(value))) - 2)
+    digits = max(0, -math.floor(math.log10(step) + 1e-9)) if step < 1 else 0
+    if digits > 6:
+        return f"{value:.3g}"
+    return f"{value:,.{1 if step > 1 and step % 1 else digits}f}"
+
+
+def time_ticks(start: datetime, end: datetime, most: int = 5) -> list[tuple[float, str]]:
+    """Round times between two, each with its place (0..1) and its text, in UTC."""
+    whole = max((end - start).total_seconds(), 1e-3)
+    step = next((s for s in SECOND_STEPS if whole / s <= most), SECOND_STEPS[-1])
+    first = math.ceil(start.timestamp() / step) * step
+    found: list[tuple[float, str]] = []
+    at = float(first)
+    while at <= end.timestamp() and len(found) <= most + 1:
+        time = datetime.fromtimestamp(at, UTC)
+        found.append(((at - start.timestamp()) / whole, _time_text(time, step)))
+        at += step
+    return found
+
+
+def _time_text(time: datetime, step: int) -> str:
+    if step >= timedelta(days=1).total_seconds():
+        return f"{time:%b} {time.day}"
+    if time.hour == time.minute == time.second == 0:
+        return f"{time:%b} {time.day}"
+    return f"{time:%H:%M:%S}" if step < 60 else f"{time:%H:%M}"

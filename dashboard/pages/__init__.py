@@ -1,0 +1,1 @@
+"""The pages, one module for each concern: its addresses, and what its templates get."""

@@ -1,0 +1,186 @@
+"""The fleet: every device, a page at a time; and one device with charts of what it measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from dashboard.charts.drawn import Chart, line_chart, spark
+from dashboard.live import Answer
+from dashboard.room import LATER, SELDOM, Room
+from dashboard.sources import fleet, ledger
+from dashboard.sources.fleet import POINTS, Device
+
+__all__ = ["routes"]
+
+PAGE = 50
+QUIET, SILENT = timedelta(minutes=15), timedelta(hours=24)
+WINDOWS = {
+    "1h": ("hour", timedelta(hours=1)),
+    "24h": ("24 hours", timedelta(hours=24)),
+    "7d": ("7 days", timedelta(days=7)),
+    "30d": ("30 days", timedelta(days=30)),
+}
+SORTS = {"name": "Name", "seen": "Last seen", "silent": "Silent longest", "readings": "Readings"}
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One page of the roster."""
+
+    devices: Sequence[Device]
+    matching: int
+    all: int
+    page: int
+    pages: int
+    by_state: dict[str, int]
+    """Of the whole fleet: reporting, quiet, silent."""
+
+
+def state_of(last: datetime, now: datetime) -> str:
+    """``reporting``, ``quiet`` after a quarter of an hour, ``silent`` after a day."""
+    age = now - last
+    return "silent" if age > SILENT else "quiet" if age > QUIET else "reporting"
+
+
+def listing(
+    devices: Sequence[Device],
+    *,
+    search: str = "",
+    sort: str = "name",
+    state: str = "",
+    page: int = 1,
+    readings: dict[str, int] | None = None,
+) -> Listing:
+    """The devices that match, sorted, one page of them. Pure but for the clock."""
+    now = datetime.now(UTC)
+    states = {device.name: state_of(device.last, now) for device in devices}
+    wanted = search.casefold()
+    found = [
+        device
+        for device in devices
+        if wanted in device.name.casefold() and state in ("", states[device.name])
+    ]
+    if sort in ("seen", "silent"):
+        found.sort(key=lambda device: device.last, reverse=sort == "seen")
+    elif sort == "readings" and readings is not None:
+        found.sort(key=lambda device: -readings.get(device.name, 0))
+    pages = max(1, -(-len(found) // PAGE))
+    page = min(max(1, page), pages)
+    counted = dict.fromkeys(("reporting", "quiet", "silent"), 0)
+    for one in states.values():
+        counted[one] += 1
+    shown = found[(page - 1) * PAGE : page * PAGE]
+    return Listing(shown, len(found), len(devices), page, pages, counted)
+
+
+def routes(room: Room) -> list[BaseRoute]:
+    """Of this concern."""
+
+    def listed(request: Request) -> Response:
+        given = request.query_params
+        sort = given.get("sort", "") if given.get("sort") in SORTS else "name"
+        page = int(given["page"]) if given.get("page", "").isdecimal() else 1
+        window = given.get("window", "")
+        window = window if window in WINDOWS else _fitting_window(room)
+        end = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)
+        start = end - WINDOWS[window][1]
+        found = room.ask("roster", fleet.roster, LATER)
+        counts: Answer[dict[str, int]] = Answer()
+        if sort == "readings":
+            counts = room.ask(("counts", window), lambda p: fleet.counts(p, start, end), SELDOM)
+        shown = listing(
+            found.value or (), search=given.get("search", ""), sort=sort,
+            state=given.get("state", ""), page=page, readings=counts.value,
+        )  # fmt: skip
+        names = [device.name for device in shown.devices]
+        active = room.ask(
+            ("activity", window, *names), lambda p: fleet.activity(p, names, start, end), LATER
+        )
+        now = datetime.now(UTC)
+        return room.pages.answer(
+            request,
+            "fleet.html",
+            found=found,
+            listing=shown,
+            states={device.name: state_of(device.last, now) for device in shown.devices},
+            activity=active.value or {},
+            sparks={n: spark([float(v) for v in a.steps]) for n, a in (active.value or {}).items()},
+            trouble=counts.trouble or active.trouble,
+            sorts=SORTS,
+            windows={name: text for name, (text, _) in WINDOWS.items()},
+            chosen={"sort": sort, "window": window, "search": given.get("search", ""),
+                    "state": given.get("state", "")},
+        )  # fmt: skip
+
+    def device(request: Request) -> Response:
+        name = request.query_params.get("id", "")
+        asked = request.query_params.get("span", "")
+        around = room.ask(("span", name), lambda p: fleet.span_of(p, name), LATER)
+        spans = around.value
+        chosen, start, end = _range(asked, spans)
+        found: Answer[list[fleet.Series]] = Answer()
+        row: Answer[dict[str, object]] = Answer()
+        if spans:
+            key = ("series", name, chosen, end)
+            found = room.ask(key, lambda p: fleet.series(p, name, start, end), LATER)
+            row = room.ask(("latest", name), lambda p: fleet.latest_row(p, name), LATER)
+        columns = room.ask("columns", lambda p: p.target.contract.columns, SELDOM)
+        return room.pages.answer(
+            request,
+            "device.html",
+            status=200 if spans or around.trouble else 404,
+            name=name,
+            around=around,
+            state=state_of(spans[1], datetime.now(UTC)) if spans else "",
+            charts=[_chart(one, start, end) for one in found.value or ()],
+            trouble=found.trouble,
+            row=row.value or {},
+            columns=columns.value or (),
+            spans={**{k: text for k, (text, _) in WINDOWS.items()}, "all": "all time"},
+            chosen=chosen,
+        )
+
+    return [Route("/fleet", listed), Route("/device", device)]
+
+
+def _fitting_window(room: Room) -> str:
+    """The shortest that holds what there is."""
+    extent = room.ask("extent", ledger.extent, LATER).value
+    if extent is None or extent.first is None:
+        return "24h"
+    age = datetime.now(UTC) - extent.first
+    return next((name for name, (_, length) in WINDOWS.items() if age < length), "24h")
+
+
+def _range(asked: str, spans: tuple[datetime, datetime] | None) -> tuple[str, datetime, datetime]:
+    """What to chart, back from the device's last reading: as asked, else the shortest that holds
+    all, at most a day."""
+    first, last = spans or (datetime.now(UTC), datetime.now(UTC))
+    whole = last - first
+    if asked not in (*WINDOWS, "all"):
+        asked = "all" if whole < WINDOWS["24h"][1] else "24h"
+    if asked == "all":
+        return asked, first, max(last, first + timedelta(seconds=1))
+    return asked, last - WINDOWS[asked][1], last
+
+
+def _chart(one: fleet.Series, start: datetime, end: datetime) -> Chart:
+    column = one.column
+    percent = column.type == "boolean"
+    points = [(t, m, m, m) for t, _, m, _ in one.points] if percent else one.points
+    gaps = sorted(
+        (b[0] - a[0]).total_seconds() for a, b in zip(one.points, one.points[1:], strict=False)
+    )
+    usual = gaps[len(gaps) // 2] if gaps else 0.0  # the median: gaps are longer than it
+    step = max(usual, (end - start).total_seconds() / POINTS)
+    return line_chart(
+        column.name, points, start, end, unit=column.unit or "", step=step,
+        percent=percent, zero=percent, description=column.description,
+        tone="b" if percent else "a",
+    )  # fmt: skip

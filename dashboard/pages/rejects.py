@@ -1,0 +1,100 @@
+"""Rejects by reason, with samples of what the devices sent; and what quarantine holds back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from dashboard.live import Answer
+from dashboard.room import LATER, Room
+from dashboard.sources import holding, ledger, rejected
+from dashboard.troubles import trouble_of
+from workflow.quarantine import read_report
+from workflow.selection import Choice, choose
+from workflow.spans import Span, SpanError
+
+__all__ = ["SINCE", "routes"]
+
+SINCE = {
+    "1h": ("last hour", timedelta(hours=1)),
+    "24h": ("last 24 hours", timedelta(hours=24)),
+    "7d": ("last 7 days", timedelta(days=7)),
+    "30d": ("last 30 days", timedelta(days=30)),
+}
+MOST, STEP = 100, 25
+
+
+def _span(since: str) -> Span:
+    """From so long ago, to the minute, so that pages share the answer."""
+    if since not in SINCE:
+        return Span()
+    start = datetime.now(UTC) - SINCE[since][1]
+    return Span(start.replace(second=0, microsecond=0))
+
+
+def routes(room: Room) -> list[BaseRoute]:
+    """Of this concern."""
+
+    def listed(request: Request) -> Response:
+        given = request.query_params
+        since, reason = given.get("since", ""), given.get("reason", "").strip()
+        device, batch = given.get("device", "").strip(), given.get("batch", "").strip()
+        most = min(MOST, int(given["most"]) if given.get("most", "").isdecimal() else STEP)
+        span = _span(since)
+        reasons = room.ask(("reasons", since), lambda p: ledger.reasons(p, span), LATER)
+        try:
+            sought = rejected.Sought(reason, device, batch, span, most)
+        except SpanError as error:
+            sample: Answer[rejected.Sample] = Answer(trouble=trouble_of(error))
+        else:
+            key = ("sample", since, reason, device, batch, most)
+            sample = room.ask(key, lambda p: rejected.sample(p, sought), LATER)
+        found = reasons.value or []
+        return room.pages.answer(
+            request,
+            "rejects.html",
+            reasons=reasons,
+            total=sum(one.readings for one in found),
+            top=max((one.readings for one in found), default=1),
+            sample=sample,
+            sought={"reason": reason, "device": device, "batch": batch, "since": since},
+            sinces={name: text for name, (text, _) in SINCE.items()},
+            most=most,
+            more=min(MOST, most + STEP) if most < MOST else None,
+        )
+
+    def quarantine(request: Request) -> Response:
+        found = room.ask("quarantine", holding.held, LATER)
+        return room.pages.answer(request, "quarantine.html", found=found)
+
+    def batch(request: Request) -> Response:
+        name = request.path_params["batch"]
+        found = room.ask(
+            ("batch", name),
+            lambda p: (
+                next(iter(choose(p.target, Choice(batches=(name,)))), None),
+                read_report(p.target, name),
+                ledger.batches_of(p, [name]).get(name),
+            ),
+            LATER,
+        )
+        staged, report, row = found.value or (None, None, None)
+        return room.pages.answer(
+            request,
+            "batch.html",
+            status=200 if staged else 404,
+            name=name,
+            trouble=found.trouble,
+            staged=staged,
+            report=report,
+            row=row,
+        )
+
+    return [
+        Route("/rejects", listed),
+        Route("/quarantine", quarantine),
+        Route("/batches/{batch}", batch),
+    ]

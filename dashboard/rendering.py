@@ -1,0 +1,166 @@
+"""Templates to answers: every text is escaped, and made harmless where a device wrote it."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from workflow.harmless import harmless
+from workflow.pictures.wording import duration
+
+__all__ = ["Pages", "ago", "hexdump", "moment_text"]
+
+FOLDER = Path(__file__).parent
+HEX_BYTES = 512
+AHEAD_SECONDS = 30
+"""So far ahead a device's clock may be without a word."""
+
+
+def ago(time: datetime | None) -> str:
+    """``12 s ago``, ``3 min ago``, ``2 h ago``, ``5 d ago``; ``in 4 min`` for a clock ahead."""
+    if time is None:
+        return "never"
+    seconds = (datetime.now(UTC) - time).total_seconds()
+    said = _rough(abs(seconds))
+    if seconds < -AHEAD_SECONDS:
+        return f"in {said}"
+    return "just now" if seconds < 3 else f"{said} ago"
+
+
+def _rough(seconds: float) -> str:
+    for size, name in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{int(seconds // size):,} {name}"
+    return f"{int(seconds)} s"
+
+
+def moment_text(time: datetime | None) -> str:
+    """``13:50:41`` today, else ``Nov 23, 13:50:41``, in UTC."""
+    if time is None:
+        return ""
+    time = time.astimezone(UTC)
+    now = datetime.now(UTC)
+    if time.date() == now.date():
+        return f"{time:%H:%M:%S}"
+    year = "" if time.year == now.year else f"{time.year} "
+    return f"{year}{time:%b} {time.day}, {time:%H:%M:%S}"
+
+
+def hexdump(content: bytes) -> str:
+    """The first bytes as a hex editor shows them: place, bytes, and what is plain ASCII."""
+    lines = []
+    for start in range(0, min(len(content), HEX_BYTES), 16):
+        part = content[start : start + 16]
+        pairs = " ".join(f"{byte:02x}" for byte in part)
+        plain = "".join(chr(byte) if 32 <= byte < 127 else "·" for byte in part)
+        lines.append(f"{start:04x}  {pairs:<47}  {plain}")
+    if len(content) > HEX_BYTES:
+        lines.append(f"… {len(content) - HEX_BYTES:,} bytes more")
+    return "\n".join(lines)
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f}"
+
+
+def _percent(share: float | None) -> str:
+    if share is None:
+        return "–"
+    percent = share * 100
+    if 0 < percent < 0.1:
+        return "< 0.1 %"
+    if 99.9 < percent < 100:
+        return "> 99.9 %"
+    return f"{percent:.1f} %"
+
+
+def _time(time: datetime | None) -> Markup:
+    """A ``time`` element: how long ago, with the whole time where a pointer rests."""
+    if time is None:
+        return Markup("–")
+    whole = time.astimezone(UTC).isoformat(timespec="seconds")
+    return Markup('<time datetime="{0}" title="{1} UTC">{2}</time>').format(
+        whole, moment_text(time), ago(time)
+    )
+
+
+def _typed(text: str) -> Markup:
+    """Text in which backticks mark what to type."""
+    parts = text.split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if index % 2 else escape(part)
+        for index, part in enumerate(parts)
+    )
+
+
+def _plural(number: int, noun: str) -> str:
+    ending = "" if number == 1 else "es" if noun.endswith(("ch", "x")) else "s"
+    return f"{number:,} {noun}{ending}"
+
+
+def _query(**given: Any) -> str:
+    """A query string of what is set, ready behind an address."""
+    left = {name: value for name, value in given.items() if value not in (None, "", False)}
+    # A device may have sent half of a surrogate pair; an address holds it all the same.
+    told = urlencode(left, doseq=True, errors="surrogatepass")
+    return f"?{told}" if told else ""
+
+
+def _in_a_path(text: str) -> str:
+    """Text as one part of an address."""
+    return quote(text, safe="", errors="surrogatepass")
+
+
+def environment() -> Environment:
+    """The templates' environment. Undefined names are errors, and all output is escaped."""
+    made = Environment(
+        loader=FileSystemLoader(FOLDER / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.do"],
+    )
+    made.filters.update(
+        harmless=harmless, number=_number, percent=_percent, time=_time, typed=_typed,
+        duration=duration, moment=moment_text, hexdump=hexdump, plural=_plural,
+        urlencode=_in_a_path,
+    )  # fmt: skip
+    made.globals.update(query=_query)
+    return made
+
+
+class Pages:
+    """Renders templates with what every page has."""
+
+    def __init__(self, **common: Any) -> None:
+        """``common`` is there in each template."""
+        self._environment = environment()
+        self._environment.globals.update(common, version=_version())
+
+    def answer(
+        self, request: Request, template: str, *, status: int = 200, **context: Any
+    ) -> Response:
+        """The page; nothing but "not modified" where the browser has it as it is."""
+        text = self._environment.get_template(template).render(path=request.url.path, **context)
+        body = text.encode("utf-8", "backslashreplace")
+        tag = f'"{hashlib.sha256(body).hexdigest()[:24]}"'
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers={"ETag": tag})
+        return HTMLResponse(body, status, headers={"ETag": tag})
+
+
+def _version() -> str:
+    """Changes with the static files, so that a browser never shows old ones."""
+    digest = hashlib.sha256()
+    for file in sorted((FOLDER / "static").iterdir()):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:10]

@@ -1,0 +1,1 @@
+"""What the pages show, asked of the pipeline: plain functions from a pipeline to dataclasses."""

@@ -1,0 +1,229 @@
+"""The fleet: who reports, since when, how much; and what one device measured.
+
+The roster walks the key's index from device to device, so that it takes as long as there are
+devices, however many readings each has. Everything else is asked for a page or a device only.
+"""
+
+# ruff: noqa: S608 - the statements are made of names quoted by telemetry.ddl
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from dashboard.sources.pipeline import Pipeline
+from telemetry.contract.model import Column, Contract
+from telemetry.ddl import qualified
+from telemetry.ddl.names import quote_name
+
+__all__ = [
+    "Activity", "Device", "NoFleetError", "Series", "Subject", "activity", "counts", "latest_row",
+    "roster", "series", "span_of", "subject_of",
+]  # fmt: skip
+
+MOST_DEVICES = 50_000
+STEPS = 24
+"""Bars of a sparkline."""
+POINTS = 240
+"""Most points of a chart: about as many as a laptop's chart has room for."""
+NUMBERS = ("smallint", "integer", "bigint", "real", "float", "decimal")
+MOST_CHARTS = 16
+
+
+class NoFleetError(Exception):
+    """Raised where the contract's key names no device or no time."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Which columns say who measured, and when."""
+
+    table: str
+    """Qualified and quoted."""
+    device: str
+    time: str
+    plain_key: bool
+    """Whether the key is just these two."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """One device of the roster."""
+
+    name: str
+    last: datetime
+
+
+@dataclass(frozen=True)
+class Activity:
+    """How much a device reported in a span of time."""
+
+    readings: int = 0
+    steps: tuple[int, ...] = (0,) * STEPS
+
+
+@dataclass(frozen=True)
+class Series:
+    """One column of one device over time, in at most :data:`POINTS` steps."""
+
+    column: Column
+    points: list[tuple[datetime, float, float, float]] = field(default_factory=list)
+    """Start of the step, least, mean and greatest value in it; steps without values are left
+    out."""
+
+
+def subject_of(contract: Contract) -> Subject:
+    """The first column of the key, and its timestamp. Raises :class:`NoFleetError`."""
+    times = [name for name in contract.key if contract.column(name).type == "timestamp"]
+    others = [name for name in contract.key if name not in times]
+    if not times or not others:
+        raise NoFleetError(
+            f"The key of contract '{contract.name}' ({', '.join(contract.key)}) does not name a "
+            "device and a time, so there is no fleet to show."
+        )
+    plain = contract.key == (others[0], times[-1])
+    return Subject(qualified(contract), others[0], times[-1], plain)
+
+
+def roster(pipeline: Pipeline) -> list[Device]:
+    """Every device with its last reading, by name."""
+    subject = subject_of(pipeline.target.contract)
+    device, time, table = quote_name(subject.device), quote_name(subject.time), subject.table
+    if subject.plain_key:
+        sql = f"""
+            WITH RECURSIVE roster AS (
+                (SELECT {device} AS name FROM {table} ORDER BY 1 LIMIT 1)
+                UNION ALL
+                SELECT (SELECT t.{device} FROM {table} t WHERE t.{device} > roster.name
+                        ORDER BY 1 LIMIT 1)
+                FROM roster WHERE roster.name IS NOT NULL
+            )
+            SELECT name::text AS name,
+                   (SELECT max(t.{time}) FROM {table} t WHERE t.{device} = roster.name) AS last
+            FROM roster WHERE name IS NOT NULL LIMIT %s"""
+    else:
+        sql = (
+            f"SELECT {device}::text AS name, max({time}) AS last FROM {table} "
+            "GROUP BY 1 ORDER BY 1 LIMIT %s"
+        )
+    rows = pipeline.database.query(sql, (MOST_DEVICES,), seconds=8)
+    return [Device(row["name"], row["last"]) for row in rows]
+
+
+def counts(pipeline: Pipeline, start: datetime, end: datetime) -> dict[str, int]:
+    """Readings in the span by device, of all devices."""
+    subject = subject_of(pipeline.target.contract)
+    device, time = quote_name(subject.device), quote_name(subject.time)
+    rows = pipeline.database.query(
+        f"SELECT {device}::text AS name, count(*) AS readings FROM {subject.table} "
+        f"WHERE {time} >= %s AND {time} < %s GROUP BY 1 LIMIT %s",
+        (start, end, MOST_DEVICES),
+        seconds=8,
+    )
+    return {row["name"]: int(row["readings"]) for row in rows}
+
+
+def activity(
+    pipeline: Pipeline, devices: list[str], start: datetime, end: datetime
+) -> dict[str, Activity]:
+    """Readings of these devices in the span, in :data:`STEPS` steps."""
+    subject = subject_of(pipeline.target.contract)
+    device, time = quote_name(subject.device), quote_name(subject.time)
+    step = max((end - start).total_seconds() / STEPS, 1e-6)
+    rows = pipeline.database.query(
+        f"SELECT {device}::text AS name, "
+        f"least(floor(extract(epoch FROM {time} - %s) / %s), %s)::int AS step, "
+        f"count(*) AS readings FROM {subject.table} "
+        f"WHERE {device}::text = ANY(%s) AND {time} >= %s AND {time} < %s GROUP BY 1, 2",
+        (start, step, STEPS - 1, devices, start, end),
+    )
+    bars: dict[str, list[int]] = {name: [0] * STEPS for name in devices}
+    for row in rows:
+        bars[row["name"]][row["step"]] = int(row["readings"])
+    return {name: Activity(sum(steps), tuple(steps)) for name, steps in bars.items()}
+
+
+def span_of(pipeline: Pipeline, name: str) -> tuple[datetime, datetime] | None:
+    """First and last reading of a device, or ``None`` where it has none."""
+    subject = subject_of(pipeline.target.contract)
+    device, time = quote_name(subject.device), quote_name(subject.time)
+    (row,) = pipeline.database.query(
+        f"SELECT min({time}) AS first, max({time}) AS last FROM {subject.table} "
+        f"WHERE {device}::text = %s",
+        (name,),
+    )
+    return (row["first"], row["last"]) if row["first"] is not None else None
+
+
+def latest_row(pipeline: Pipeline, name: str) -> dict[str, Any]:
+    """The device's newest row, by column of the contract; empty where it has none."""
+    contract = pipeline.target.contract
+    subject = subject_of(contract)
+    columns = ", ".join(quote_name(column.name) for column in contract.columns)
+    rows = pipeline.database.query(
+        f"SELECT {columns} FROM {subject.table} WHERE {quote_name(subject.device)}::text = %s "
+        f"ORDER BY {quote_name(subject.time)} DESC LIMIT 1",
+        (name,),
+    )
+    return rows[0] if rows else {}
+
+
+def series(pipeline: Pipeline, name: str, start: datetime, end: datetime) -> list[Series]:
+    """What a device measured in the span: its numbers, and of a boolean how often it was true.
+
+    PostgreSQL makes the steps, so that a million readings come as :data:`POINTS` points each.
+    """
+    contract = pipeline.target.contract
+    subject = subject_of(contract)
+    shown = [
+        column
+        for column in contract.columns
+        if column.type in (*NUMBERS, "boolean") and column.name not in contract.key
+    ][:MOST_CHARTS]
+    if not shown:
+        return []
+    step = max((end - start).total_seconds() / POINTS, 1e-3)
+    values = ", ".join(_measured(number, column) for number, column in enumerate(shown))
+    time = quote_name(subject.time)
+    rows = pipeline.database.query(
+        f"SELECT floor(extract(epoch FROM {time} - %s) / %s)::int AS step, {values} "
+        f"FROM {subject.table} WHERE {quote_name(subject.device)}::text = %s "
+        f"AND {time} >= %s AND {time} <= %s GROUP BY 1 ORDER BY 1 LIMIT %s",
+        (start, step, name, start, end, POINTS + 2),
+    )
+    return [
+        Series(
+            column,
+            [
+                (start + timedelta(seconds=row["step"] * step), *found)
+                for row in rows
+                if (found := _numbers(row, number)) is not None
+            ],
+        )
+        for number, column in enumerate(shown)
+    ]
+
+
+def _measured(number: int, column: Column) -> str:
+    name = quote_name(column.name)
+    value = f"{name}::int" if column.type == "boolean" else name
+    if column.type in ("real", "float"):  # one NaN would make the whole step one
+        value = f"CASE WHEN {name} BETWEEN -1e300 AND 1e300 THEN {name} END"
+    return (
+        f"min({value})::float8 AS l{number}, avg({value})::float8 AS m{number}, "
+        f"max({value})::float8 AS g{number}"
+    )
+
+
+def _numbers(row: dict[str, Any], number: int) -> tuple[float, float, float] | None:
+    least, mean, most = (row[f"{kind}{number}"] for kind in "lmg")
+    if mean is None or not all(math.isfinite(v) for v in (least, mean, most)):
+        return None
+    return float(least), float(mean), float(most)
+
+
+def now() -> datetime:
+    """The time, in UTC."""
+    return datetime.now(UTC)

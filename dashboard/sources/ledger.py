@@ -1,0 +1,216 @@
+"""What the ledger tells over time: throughput, delay, quality, rejects by reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from dashboard.sources.pipeline import Pipeline
+from workflow.spans import FIRST, LAST, Span
+
+__all__ = [
+    "Extent", "LedgerBatch", "Minute", "Pace", "Period", "Reason", "batches_of", "extent",
+    "newest_rejecting", "pace", "reasons", "trend",
+]  # fmt: skip
+
+MINUTES = 60
+
+
+@dataclass(frozen=True)
+class Minute:
+    """One minute of loading."""
+
+    start: datetime
+    read: int = 0
+    rejected: int = 0
+    batches: int = 0
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How much, and how late, over the last hour."""
+
+    minutes: list[Minute]
+    """Every minute of the hour, oldest first."""
+    delay_seconds: float | None
+    """Median time from a batch's newest measurement to its rows; ``None`` without batches."""
+
+    @property
+    def per_minute(self) -> float:
+        """Readings a minute over the last five whole minutes."""
+        last = self.minutes[-6:-1]
+        return sum(m.read for m in last) / max(1, len(last))
+
+    @property
+    def in_the_hour(self) -> int:
+        """Readings of the whole hour."""
+        return sum(m.read for m in self.minutes)
+
+
+@dataclass(frozen=True)
+class Period:
+    """Sums over one step of time."""
+
+    start: datetime
+    read: int = 0
+    accepted: int = 0
+    rejected: int = 0
+    duplicates: int = 0
+    """Within a batch, and of rows that were there already."""
+    set_aside: int = 0
+
+    def share(self, number: int) -> float | None:
+        """Of all readings, 0..1; ``None`` where there were none."""
+        return number / self.read if self.read else None
+
+
+@dataclass(frozen=True)
+class Reason:
+    """How often readings were rejected for one reason."""
+
+    reason: str
+    """``kind`` or ``kind:column``."""
+    readings: int
+    batches: int
+    latest: datetime
+    """When a batch with it was last loaded."""
+
+
+@dataclass(frozen=True)
+class Extent:
+    """From when to when there are readings."""
+
+    first: datetime | None
+    last: datetime | None
+    loaded_first: datetime | None = None
+
+
+@dataclass(frozen=True)
+class LedgerBatch:
+    """One row of the ledger."""
+
+    batch_id: str
+    execution: str
+    status: str
+    messages: int
+    read: int
+    inserted: int
+    updated: int
+    unchanged: int
+    duplicates: int
+    rejected: int
+    set_aside: int
+    loads: int
+    loaded_at: datetime
+    contract_digest: str
+    rejected_by: dict[str, int] = field(default_factory=dict)
+
+
+BATCH_COLUMNS = (
+    "batch_id, execution, status, messages, read, inserted, updated, unchanged, duplicates, "
+    "rejected, set_aside, loads, loaded_at, contract_digest, rejected_by"
+)
+
+
+def pace(pipeline: Pipeline) -> Pace:
+    """Throughput by the minute, and the delay."""
+    rows = pipeline.database.query(
+        "SELECT date_trunc('minute', loaded_at) AS start, sum(read) AS read, "
+        "sum(rejected) AS rejected, count(*) AS batches FROM etl.ledger "
+        "WHERE loaded_at > now() - interval '1 hour' GROUP BY 1"
+    )
+    delay = pipeline.database.query(
+        "SELECT extract(epoch FROM percentile_cont(0.5) "
+        "WITHIN GROUP (ORDER BY loaded_at - max_time)) AS seconds FROM etl.ledger "
+        # No replay has touched these: their age says how long the pipeline took.
+        "WHERE loads = 1 AND status = 'loaded' AND max_time IS NOT NULL "
+        "AND loaded_at > now() - interval '1 hour'"
+    )[0]["seconds"]
+    found = {row["start"]: row for row in rows}
+    this = datetime.now(UTC).replace(second=0, microsecond=0)
+    minutes = [this - timedelta(minutes=back) for back in reversed(range(MINUTES))]
+    return Pace(
+        [
+            Minute(m, *(int(found[m][name]) for name in ("read", "rejected", "batches")))
+            if m in found
+            else Minute(m)
+            for m in minutes
+        ],
+        None if delay is None else float(delay),
+    )
+
+
+def extent(pipeline: Pipeline) -> Extent:
+    """First and last measurement that the ledger knows, and the first load."""
+    (row,) = pipeline.database.query(
+        "SELECT min(min_time) AS first, max(max_time) AS last, min(loaded_at) AS loaded_first "
+        "FROM etl.ledger"
+    )
+    return Extent(row["first"], row["last"], row["loaded_first"])
+
+
+def trend(pipeline: Pipeline, start: datetime, step: timedelta) -> list[Period]:
+    """Sums by step of the time of loading, from ``start`` until now, empty steps included."""
+    rows = pipeline.database.query(
+        "SELECT date_bin(%s, loaded_at, %s) AS start, sum(read) AS read, "
+        "sum(accepted) AS accepted, sum(rejected) AS rejected, "
+        "sum(duplicates + unchanged) AS duplicates, sum(set_aside) AS set_aside "
+        "FROM etl.ledger WHERE loaded_at >= %s GROUP BY 1 LIMIT 2000",
+        (step, start, start),
+    )
+    names = ("read", "accepted", "rejected", "duplicates", "set_aside")
+    found = {row["start"]: [int(row[name]) for name in names] for row in rows}
+    periods, at, now = [], start, datetime.now(UTC)
+    while at <= now:
+        periods.append(Period(at, *found.get(at, [0] * len(names))))
+        at += step
+    return periods
+
+
+def reasons(pipeline: Pipeline, span: Span) -> list[Reason]:
+    """Rejects by reason, the most frequent first, of batches loaded in the span."""
+    rows = pipeline.database.query(
+        "SELECT key AS reason, sum(value::bigint) AS readings, count(*) AS batches, "
+        "max(loaded_at) AS latest FROM etl.ledger, jsonb_each_text(rejected_by) "
+        "WHERE loaded_at >= %s AND loaded_at < %s GROUP BY key ORDER BY 2 DESC, 1 LIMIT 200",
+        _limits(span),
+    )
+    return [Reason(r["reason"], int(r["readings"]), int(r["batches"]), r["latest"]) for r in rows]
+
+
+def newest_rejecting(
+    pipeline: Pipeline, reason: str | None, span: Span, most: int
+) -> list[LedgerBatch]:
+    """The newest batches with rejects (of the reason or its kind), newest first."""
+    wanted = "rejected > 0"
+    values: list[Any] = []
+    if reason:
+        wanted = (
+            "EXISTS (SELECT FROM jsonb_object_keys(rejected_by) AS k "
+            "WHERE k = %s OR split_part(k, ':', 1) = %s)"
+        )
+        values = [reason, reason]
+    rows = pipeline.database.query(
+        f"SELECT {BATCH_COLUMNS} FROM etl.ledger WHERE {wanted} "  # noqa: S608 - our own texts
+        "AND loaded_at >= %s AND loaded_at < %s ORDER BY loaded_at DESC LIMIT %s",
+        [*values, *_limits(span), most],
+    )
+    return [LedgerBatch(**row) for row in rows]
+
+
+def batches_of(pipeline: Pipeline, batch_ids: list[str]) -> dict[str, LedgerBatch]:
+    """Rows of the ledger by batch; of those that have one."""
+    rows = pipeline.database.query(
+        f"SELECT {BATCH_COLUMNS} FROM etl.ledger WHERE batch_id = ANY(%s)",  # noqa: S608
+        (batch_ids,),
+    )
+    return {row["batch_id"]: LedgerBatch(**row) for row in rows}
+
+
+def _limits(span: Span) -> tuple[datetime | str, datetime | str]:
+    """For SQL; PostgreSQL's own words where a side is open."""
+    return (
+        "-infinity" if span.start == FIRST else span.start,
+        "infinity" if span.end == LAST else span.end,
+    )

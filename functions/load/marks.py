@@ -1,0 +1,134 @@
+"""Marks the spans of time that a batch wrote to, and refreshes what is marked, for the rollups.
+
+The marks are in the transaction of the rows, so that there is no moment at which a rollup misses
+them; :mod:`telemetry.ddl.analytics` tells how. The functions that are called here were made by the
+migration. Where there are none yet, or none any more, nothing is done, and a trigger sees to it
+that no rollup is believed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from functions.load.batch import Group
+from telemetry.contract import Contract
+from telemetry.database import database_errors
+from telemetry.ddl import qualified
+from telemetry.ddl.analytics import SETTING, levels_of, service_name
+from telemetry.errors import TelemetryError
+from telemetry.logs import log
+
+__all__ = ["Marking", "array_of", "refresh", "spans_of"]
+
+REST_SECONDS = 60
+"""Between two refreshes, whoever does them."""
+DIGITS = {"hourly": 13, "daily": 10}
+SERIES_AT_ONCE = 5000
+"""Whose spans one transaction refreshes."""
+REFRESH_SECONDS = 15.0
+"""That one load spends on a refresh at most, once its batch is loaded and accounted for."""
+
+
+class Marking:
+    """Of one load."""
+
+    def __init__(self, cursor: Any, contract: Contract, groups: Sequence[Group]) -> None:
+        """Says that this transaction marks what it writes, if it can: it knows where it writes, and
+        the database has rollups."""
+        self._cursor = cursor
+        self._contract = contract
+        self._groups = groups
+        self._promised = False
+        if levels_of(contract) and groups and all(g.max_time != "infinity" for g in groups):
+            cursor.execute(
+                "SELECT set_config(%s, %s, true) WHERE to_regproc(%s) IS NOT NULL",
+                (SETTING, qualified(contract), service_name(contract, "mark")),
+            )
+            self._promised = bool(cursor.rowcount)
+
+    def mark(self) -> None:
+        """After the rows are in the table."""
+        if not self._promised:
+            return
+        spans, others = spans_of(self._groups, DIGITS[levels_of(self._contract)[0].name])
+        width = len(self._contract.key) - 1
+        calls, values = [], []
+        for span, series in spans.items():
+            calls.append(self._call("mark", ["text", *["text[]"] * width]))
+            columns = zip(*series, strict=True) if width else ()
+            values += [span, *(array_of(column) for column in columns)]
+        if others:
+            calls.append(
+                self._call("mark_groups", [*["text[]"] * width, *["timestamptz[]"] * 2, "bigint[]"])
+            )
+            values += [array_of([group.key[i] for group in others]) for i in range(width)]
+            values += [array_of([group.min_time for group in others])]
+            values += [array_of([group.max_time for group in others])]
+            values += [array_of([str(group.rows) for group in others])]
+        self._cursor.execute(f"SELECT {', '.join(calls)}", values)
+
+    def _call(self, part: str, kinds: Sequence[str]) -> str:
+        places = ", ".join(f"%s::{kind}" for kind in kinds)
+        return f"{service_name(self._contract, part)}({places})"
+
+
+def spans_of(
+    groups: Sequence[Group], digits: int
+) -> tuple[dict[str, dict[tuple[str, ...], None]], list[Group]]:
+    """Series by the span that their rows are in, and the groups whose rows are in several.
+
+    The first ``digits`` of a time, as the COPY object writes it, name its span.
+    """
+    spans: dict[str, dict[tuple[str, ...], None]] = {}
+    others = []
+    for group in groups:
+        span = group.min_time[:digits]
+        if span == group.max_time[:digits] and span[4] == "-":  # no year of five digits
+            spans.setdefault(span, {})[group.key] = None
+        else:
+            others.append(group)
+    return spans, others
+
+
+def array_of(values: Iterable[str]) -> str:
+    """The texts as PostgreSQL writes an array: one literal, where psycopg2 would write an
+    expression of a thousand, which takes the server longer than the rows do."""
+    quoted = (value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
+    return "{" + ",".join(f'"{value}"' for value in quoted) + "}"
+
+
+def refresh(connection: Any, contract: Contract, *, seconds: float = REFRESH_SECONDS) -> int:
+    """Refreshes what is marked, if it is time to; how many marks were taken.
+
+    Never raises what is wrong with the database: the batch is loaded, and rollups are right without
+    it, only slower to read.
+    """
+    if not levels_of(contract):
+        return 0
+    name, deadline, taken = service_name(contract, "refresh"), time.monotonic() + seconds, 0
+    try:
+        with database_errors():
+            rest = REST_SECONDS
+            while (left := deadline - time.monotonic()) > 0:
+                found = _refresh_some(connection, name, left, rest)
+                if not found:
+                    break
+                taken, rest = taken + found, 0
+    except TelemetryError as error:
+        log.warning("Rollups were not refreshed; they are read from the rows", reason=str(error))
+    return taken
+
+
+def _refresh_some(connection: Any, name: str, seconds: float, rest: int) -> int:
+    with connection, connection.cursor() as cursor:
+        cursor.execute(
+            f"SET LOCAL statement_timeout = {max(1, int(seconds * 1000))}; "
+            "SET LOCAL lock_timeout = '1s'"
+        )
+        cursor.execute("SELECT to_regproc(%s) IS NOT NULL", (name,))
+        if not cursor.fetchone()[0]:
+            return 0
+        cursor.execute(f"SELECT {name}(%s, make_interval(secs => %s))", (SERIES_AT_ONCE, rest))
+        return int(cursor.fetchone()[0] or 0)

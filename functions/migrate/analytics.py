@@ -1,0 +1,132 @@
+"""What analysts get: read from the catalogue, made, and brought up to what has been loaded."""
+
+# ruff: noqa: S608 - the statements are made of quoted names and literals
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from telemetry.contract import Contract
+from telemetry.database import database_errors
+from telemetry.ddl import qualified, quote_text
+from telemetry.ddl.analytics import (
+    REFRESH_LOCKS,
+    AnalyticsPlan,
+    ExistingAnalytics,
+    keeper_names,
+    levels_of,
+    marks_name,
+    plan_analytics,
+    service_name,
+    view_names,
+)
+from telemetry.errors import ContractError
+
+__all__ = ["bring_up_to_date", "forget_figures", "keep_out_refreshes", "plan_views", "run"]
+
+SERIES_AT_ONCE = 50_000
+"""Whose spans one transaction refreshes: some seconds, in which no load waits."""
+
+_COLUMNS = """
+SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute
+WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum"""
+
+
+def keep_out_refreshes(cursor: Any, contract: Contract) -> None:
+    """Waits for a refresh that is at work, and keeps others out until the transaction ends: the
+    locks of a migration and of a refresh are taken in different orders."""
+    name = quote_text(qualified(contract))
+    cursor.execute(f"SELECT pg_advisory_xact_lock({REFRESH_LOCKS}, hashtext({name}))")
+
+
+def plan_views(cursor: Any, contract: Contract, added: frozenset[str]) -> AnalyticsPlan:
+    """What has to be done, by the catalogue. ``added``: see :func:`plan_analytics`."""
+    views = {}
+    for name in view_names(contract):
+        cursor.execute(
+            "SELECT to_regclass(%s)::oid, obj_description(to_regclass(%s)::oid, 'pg_class')",
+            (name, name),
+        )
+        oid, comment = cursor.fetchone()
+        if oid is not None:
+            views[name] = comment
+    kept = {}
+    for name in keeper_names(contract):
+        cursor.execute("SELECT to_regclass(%s)", (name,))
+        if cursor.fetchone()[0] is not None:
+            cursor.execute(_COLUMNS, (name,))
+            kept[name] = tuple((str(column), str(kind)) for column, kind in cursor.fetchall())
+    return plan_analytics(contract, ExistingAnalytics(views, kept), added)
+
+
+def run(cursor: Any, statements: Sequence[str]) -> None:
+    """Runs them. Raises :class:`ContractError` where somebody's view is made of one of ours."""
+    from psycopg2 import errors
+
+    try:
+        for statement in statements:
+            cursor.execute(statement)
+    except errors.DependentObjectsStillExist as error:
+        raise ContractError(
+            "The views have to be made anew, and others are made of them. Drop those, migrate, and "
+            f"make them again: {error.diag.message_detail}"
+        ) from error
+
+
+def forget_figures(connection: Any, contract: Contract) -> None:
+    """Marks everything: all figures will be made from the rows of the table again."""
+    if levels_of(contract):
+        with database_errors(), connection, connection.cursor() as cursor:
+            cursor.execute(f"INSERT INTO {marks_name(contract)} DEFAULT VALUES")
+
+
+def bring_up_to_date(connection: Any, contract: Contract, seconds: float) -> int:
+    """Refreshes what is marked, for so long at most; how many marks are left.
+
+    Transaction by transaction, beside loads and other refreshes. Views are right all the while.
+    """
+    if not levels_of(contract):
+        return 0
+    deadline = time.monotonic() + seconds
+    _in_transaction(connection, contract, deadline, _expanded)
+    while time.monotonic() < deadline:
+        taken = _in_transaction(connection, contract, deadline, _refreshed)
+        if not taken:
+            break
+    with database_errors(), connection, connection.cursor() as cursor:
+        cursor.execute(f"SELECT count(*) FROM {marks_name(contract)}")
+        return int(cursor.fetchone()[0])
+
+
+def _in_transaction(connection: Any, contract: Contract, deadline: float, work: Any) -> Any:
+    """Where the time is over before the work is, what it did is undone."""
+    from psycopg2 import errors
+
+    left = max(1, int((deadline - time.monotonic()) * 1000))
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL statement_timeout = {left}")
+            return work(cursor, contract)
+    except errors.QueryCanceled:
+        return None
+    except Exception:
+        with database_errors():
+            raise
+
+
+def _expanded(cursor: Any, contract: Contract) -> None:
+    """A mark on each span, in the place of one on everything."""
+    span = levels_of(contract)[0].column
+    cursor.execute(f"SELECT EXISTS (SELECT FROM {marks_name(contract)} WHERE {span} IS NULL)")
+    if cursor.fetchone()[0]:
+        keep_out_refreshes(cursor, contract)
+        cursor.execute(f"SELECT {service_name(contract, 'expand')}()")
+
+
+def _refreshed(cursor: Any, contract: Contract) -> int | None:
+    keep_out_refreshes(cursor, contract)
+    cursor.execute(f"SELECT {service_name(contract, 'refresh')}({SERIES_AT_ONCE}, interval '0')")
+    taken: int | None = cursor.fetchone()[0]
+    return taken

@@ -1,0 +1,55 @@
+"""What analysts get beside the table: views, rollups that are always exact, a role that only reads.
+
+::
+
+    load ──▶ rows, and marks: "this device, this hour"        one transaction
+                  │
+    refresh ──────┴──▶ kept figures of the marked spans, marks taken away    another, at leisure
+                  │
+    reader ◀──────┴─── kept figures where there is no mark, else those of the rows themselves
+
+A span without a mark has its figures in the kept table; one with a mark is computed from its rows
+when it is asked for. So a view equals the aggregate of the table at any moment and in any snapshot,
+whether or not anything has been refreshed. Marks are only ever added by loads, each its own, so no
+load waits for another or for a refresh.
+
+Whoever writes to the table without saying what (``telemetry.marks``, which Load sets) leaves a mark
+without a span, which stands for all of them: slow to read until the next refresh, and right.
+"""
+
+from __future__ import annotations
+
+from telemetry.ddl.analytics.figures import Shown, shown_of
+from telemetry.ddl.analytics.levels import levels_of, service_name
+from telemetry.ddl.analytics.objects import (
+    AnalyticsPlan,
+    ExistingAnalytics,
+    keeper_names,
+    plan_analytics,
+    view_names,
+)
+from telemetry.ddl.analytics.refreshing import REFRESH_LOCKS, SETTING
+from telemetry.ddl.analytics.role import (
+    ANALYST_CONNECTIONS,
+    plan_analyst_grants,
+    plan_marker_grants,
+)
+from telemetry.ddl.analytics.spans import marks_name
+
+__all__ = [
+    "ANALYST_CONNECTIONS",
+    "REFRESH_LOCKS",
+    "SETTING",
+    "AnalyticsPlan",
+    "ExistingAnalytics",
+    "Shown",
+    "keeper_names",
+    "levels_of",
+    "marks_name",
+    "plan_analyst_grants",
+    "plan_analytics",
+    "plan_marker_grants",
+    "service_name",
+    "shown_of",
+    "view_names",
+]

@@ -1,0 +1,59 @@
+"""pgAdmin's own Python environment, made on first use: it is large, and few need it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+__all__ = ["InstallationError", "ensure", "program", "python"]
+
+_REPOSITORY = Path(__file__).resolve().parents[2]
+_STAMP = ".pgadmin-venv/.done"
+
+
+class InstallationError(RuntimeError):
+    """Raised when pgAdmin can't be installed; the message quotes what went wrong."""
+
+
+def python() -> Path:
+    """The interpreter that has pgAdmin."""
+    return _REPOSITORY / ".pgadmin-venv" / "bin" / "python"
+
+
+def program(name: str) -> Path:
+    """One of pgAdmin's programs, such as ``setup.py``. Raises :class:`InstallationError`."""
+    found = next(python().parents[1].glob(f"lib/python3*/site-packages/pgadmin4/{name}"), None)
+    if found is None:
+        raise InstallationError(
+            "pgAdmin's environment is incomplete: remove the folder .pgadmin-venv and try again."
+        )
+    return found
+
+
+def ensure(told: Callable[[str], None]) -> None:
+    """Install pgAdmin where it is not, or is another version than the lock file's.
+
+    Raises :class:`InstallationError`. The Makefile knows how; this only asks it.
+    """
+    make = shutil.which("make")
+    if make is None:
+        raise InstallationError("pgAdmin is installed by make, which this machine does not have.")
+    command = [make, "--no-print-directory", "-C", str(_REPOSITORY), f"PYTHON={sys.executable}"]
+    # `make pgadmin` must not hand its own flags down to the make below it.
+    clean = {name: v for name, v in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*command, *arguments], env=clean, capture_output=True, text=True, check=False
+        )
+
+    if run("--question", _STAMP).returncode != 0:
+        told("installing pgAdmin 4 into .pgadmin-venv, once: 600 MB, one to three minutes")
+        done = run(_STAMP)
+        if done.returncode != 0:
+            tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-12:])
+            raise InstallationError(f"pgAdmin could not be installed:\n{tail}")

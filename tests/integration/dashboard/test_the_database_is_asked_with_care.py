@@ -1,0 +1,178 @@
+"""What the pages ask of a real PostgreSQL: right, in bounds, and never changing anything."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import psycopg2
+import pytest
+
+from dashboard.sources import fleet, ledger
+from dashboard.sources.pipeline import Database
+from dashboard.troubles import trouble_of
+from telemetry.contract import Contract
+from tests.fixtures.telemetry_database import CONTRACT, TelemetryDatabase
+from workflow.spans import ALWAYS, Span
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+
+
+@pytest.fixture
+def pipeline(database: TelemetryDatabase) -> Iterator[Any]:
+    """As the pages have it, with the loader's rights; without AWS."""
+    made = SimpleNamespace(target=SimpleNamespace(contract=CONTRACT))
+    loader = database.loader
+    made.database = Database(made, database.server.dsn(loader.username, loader.password))  # type: ignore[arg-type]
+    yield made
+    made.database.close()
+
+
+def book(database: TelemetryDatabase, batch: str, age: timedelta, **changes: Any) -> None:
+    row = {
+        "batch_id": batch, "raw_key": f"raw/{batch}", "execution": "run-1", "contract": "fleet",
+        "contract_digest": "0" * 16, "status": "loaded", "messages": 1, "read": 10, "accepted": 8,
+        "duplicates": 0, "rejected": 2, "rejected_by": '{"missing:ts": 2}', "inserted": 8,
+        "updated": 0, "unchanged": 0, "max_time": NOW - age - timedelta(seconds=4),
+        "min_time": NOW - age - timedelta(seconds=9), "loaded_at": NOW - age,
+    } | changes  # fmt: skip
+    names, places = ", ".join(row), ", ".join(["%s"] * len(row))
+    database.query(f"INSERT INTO etl.ledger ({names}) VALUES ({places})", *row.values())
+
+
+def measure(database: TelemetryDatabase, device: str, number: int, every: timedelta) -> None:
+    database.query(
+        "INSERT INTO telemetry.readings (device_id, ts, value) "
+        "SELECT %s, %s - n * %s, n FROM generate_series(0, %s) n",
+        device, NOW, every, number - 1,
+    )  # fmt: skip
+
+
+def test_pace_counts_by_the_minute_and_leaves_replays_out_of_the_delay(
+    database: TelemetryDatabase, pipeline: Any
+) -> None:
+    book(database, "a", timedelta(minutes=2))
+    book(database, "b", timedelta(minutes=2), max_time=NOW - timedelta(days=9), loads=2)
+    book(database, "old", timedelta(hours=3))
+    found = ledger.pace(pipeline)
+    assert len(found.minutes) == 60
+    assert found.in_the_hour == 20
+    assert sum(minute.rejected for minute in found.minutes) == 4
+    assert found.delay_seconds == 4
+
+
+def test_an_empty_ledger_is_no_error(pipeline: Any) -> None:
+    assert ledger.pace(pipeline).delay_seconds is None
+    assert ledger.pace(pipeline).per_minute == 0
+    assert ledger.extent(pipeline).first is None
+    assert ledger.reasons(pipeline, ALWAYS) == []
+    assert fleet.roster(pipeline) == []
+    assert fleet.span_of(pipeline, "nobody") is None
+
+
+def test_reasons_are_summed_and_their_batches_found(
+    database: TelemetryDatabase, pipeline: Any
+) -> None:
+    book(database, "a", timedelta(minutes=1))
+    book(database, "b", timedelta(days=2), rejected_by='{"missing:ts": 1, "not_json": 1}')
+    by = {one.reason: (one.readings, one.batches) for one in ledger.reasons(pipeline, ALWAYS)}
+    assert by == {"missing:ts": (3, 2), "not_json": (1, 1)}
+    today = Span(NOW - timedelta(hours=1))
+    assert [one.reason for one in ledger.reasons(pipeline, today)] == ["missing:ts"]
+    of_kind = ledger.newest_rejecting(pipeline, "missing", ALWAYS, 10)
+    assert [batch.batch_id for batch in of_kind] == ["a", "b"], "newest first"
+    assert ledger.newest_rejecting(pipeline, "missing:t", ALWAYS, 10) == [], "a whole reason"
+
+
+def test_the_trend_has_every_step_also_the_empty_ones(
+    database: TelemetryDatabase, pipeline: Any
+) -> None:
+    start, step = NOW - timedelta(hours=1), timedelta(minutes=5)
+    book(database, "a", timedelta(minutes=31))
+    found = ledger.trend(pipeline, start, step)
+    assert len(found) in (13, 14)
+    assert [p.share(p.rejected) for p in found if p.read] == [0.2]
+    assert {p.share(p.rejected) for p in found if not p.read} == {None}
+
+
+def test_the_roster_walks_from_device_to_device(database: TelemetryDatabase, pipeline: Any) -> None:
+    for device in ("b", "a", "ä'; DROP TABLE telemetry.readings; --", " "):
+        measure(database, device, 3, timedelta(minutes=1))
+    found = fleet.roster(pipeline)
+    assert {one.name for one in found} == {"a", "b", " ", "ä'; DROP TABLE telemetry.readings; --"}
+    assert {one.last for one in found} == {NOW}
+    names = [one.name for one in found]
+    active = fleet.activity(
+        pipeline, names, NOW - timedelta(minutes=24), NOW + timedelta(seconds=1)
+    )
+    assert {one.readings for one in active.values()} == {3}
+    assert fleet.counts(pipeline, NOW - timedelta(seconds=90), NOW) == dict.fromkeys(names, 1)
+
+
+def test_a_roster_of_thousands_takes_as_long_as_there_are_devices(
+    database: TelemetryDatabase, pipeline: Any
+) -> None:
+    database.query(
+        "INSERT INTO telemetry.readings (device_id, ts, value) SELECT 'd' || d, "
+        "%s - n * interval '1 min', n FROM generate_series(1, 5000) d, generate_series(1, 20) n",
+        NOW,
+    )
+    database.query("ANALYZE telemetry.readings")
+    began = time.monotonic()
+    assert len(fleet.roster(pipeline)) == 5000
+    assert time.monotonic() - began < 2
+
+
+def test_a_series_has_few_points_and_keeps_the_extremes(
+    database: TelemetryDatabase, pipeline: Any
+) -> None:
+    measure(database, "a", 20_000, timedelta(seconds=1))
+    database.query("UPDATE telemetry.readings SET value = 'NaN' WHERE value = 7")
+    database.query("UPDATE telemetry.readings SET value = 1e6 WHERE value = 777")
+    (found,) = fleet.series(pipeline, "a", NOW - timedelta(seconds=20_000), NOW)
+    assert found.column.name == "value"
+    assert 200 <= len(found.points) <= fleet.POINTS + 1
+    assert max(point[3] for point in found.points) == 1e6, "a spike is not averaged away"
+    assert min(point[1] for point in found.points) == 0
+    assert all(least <= mean <= most for _, least, mean, most in found.points)
+
+
+def test_nothing_can_be_changed_and_nothing_takes_long(pipeline: Any) -> None:
+    with pytest.raises(psycopg2.errors.ReadOnlySqlTransaction):
+        pipeline.database.query("UPDATE etl.ledger SET read = 0 RETURNING 1")
+    with pytest.raises(psycopg2.errors.QueryCanceled) as slow:
+        pipeline.database.query("SELECT pg_sleep(5)", seconds=0.1)
+    assert trouble_of(slow.value).kind == "slow"
+    assert pipeline.database.query("SELECT 1 AS one") == [{"one": 1}], "it goes on after both"
+
+
+def test_a_connection_that_was_cut_while_it_lay_idle_is_replaced(
+    database: TelemetryDatabase, pipeline: Any
+) -> None:
+    pipeline.database.query("SELECT 1 AS one")
+    with closing(database.connect_loader()) as other, other.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name = 'etl dashboard'"
+        )
+        assert cursor.fetchall() == [(True,)]
+    assert pipeline.database.query("SELECT 1 AS one") == [{"one": 1}]
+
+
+def test_a_server_that_cuts_the_question_is_told(pipeline: Any) -> None:
+    with pytest.raises(psycopg2.OperationalError) as cut:
+        pipeline.database.query("SELECT pg_terminate_backend(pg_backend_pid())")
+    assert trouble_of(cut.value).title == "PostgreSQL can't be reached"
+    assert pipeline.database.query("SELECT 1 AS one") == [{"one": 1}]
+
+
+def test_a_key_without_a_device_has_no_fleet() -> None:
+    from dataclasses import replace
+
+    alone: Contract = replace(CONTRACT, key=("ts",))
+    with pytest.raises(fleet.NoFleetError, match="does not name a device"):
+        fleet.subject_of(alone)

@@ -1,0 +1,78 @@
+"""However many pages are open, a question goes to the pipeline once; and no answer is an exception."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from dashboard.live import Shared
+
+
+def test_pages_that_ask_at_once_get_one_answer() -> None:
+    shared, asked = Shared(), []
+
+    def question() -> int:
+        asked.append(1)
+        time.sleep(0.05)
+        return 7
+
+    with ThreadPoolExecutor(16) as pages:
+        answers = list(pages.map(lambda _: shared.ask("k", 10, question).value, range(64)))
+    assert set(answers) == {7}
+    assert len(asked) == 1
+
+
+def test_an_answer_holds_so_long_and_no_longer() -> None:
+    shared, numbers = Shared(), iter(range(10))
+    assert shared.ask("k", 10, lambda: next(numbers)).value == 0
+    assert shared.ask("k", 10, lambda: next(numbers)).value == 0
+    assert shared.ask("k", 0, lambda: next(numbers)).value == 1
+    shared.forget()
+    assert shared.ask("k", 10, lambda: next(numbers)).value == 2
+
+
+def test_a_failure_is_a_trouble_with_a_sentence() -> None:
+    def question() -> int:
+        raise ValueError("\x1b]0;owned\x07")
+
+    answer = Shared().ask("k", 10, question)
+    assert answer.value is None
+    assert answer.trouble is not None
+    assert answer.trouble.detail == "\\x1b]0;owned\\x07"
+
+
+def test_what_takes_long_is_fetched_behind_the_page() -> None:
+    shared, gate = Shared(), threading.Event()
+
+    def question() -> int:
+        gate.wait(5)
+        return 7
+
+    began = time.monotonic()
+    assert shared.ask_behind("k", 10, question).at == 0
+    assert time.monotonic() - began < 1
+    gate.set()
+    until = time.monotonic() + 5
+    while shared.ask_behind("k", 10, question).value is None and time.monotonic() < until:
+        time.sleep(0.01)
+    assert shared.ask_behind("k", 10, question).value == 7
+    shared.close()
+
+
+def test_a_slow_question_does_not_hold_up_who_has_an_older_answer() -> None:
+    shared, gate = Shared(), threading.Event()
+    shared.ask("k", 10, lambda: 1)
+
+    def slow() -> int:
+        gate.wait(5)
+        return 2
+
+    asking = threading.Thread(target=shared.ask, args=("k", 0, slow))
+    asking.start()
+    time.sleep(0.05)
+    began = time.monotonic()
+    assert shared.ask("k", 0, slow).value == 1
+    assert time.monotonic() - began < 1
+    gate.set()
+    asking.join()
