@@ -1,7 +1,7 @@
 # Two commands do all set-up on a machine that has Python 3.11+ and make: `make run`, `make test`.
 # Nothing is installed outside this folder: .venv and .emulator-venv hold the two environments,
-# .bench-venv, .audit-venv and .pgadmin-venv those of `make bench`, `make audit` and `etl pgadmin`,
-# .build the layers and zips, .local the laptop's database and logs.
+# .bench-venv, .audit-venv, .docs-venv and .pgadmin-venv those of `make bench`, `make audit`, `make docs`
+# and `etl pgadmin`, .build the layers, the zips and the site, .local the laptop's database and logs.
 
 PYTHON ?= python3
 VENV := .venv
@@ -13,10 +13,11 @@ UV ?= uv
 RUNTIME_HAS := boto3 botocore s3transfer urllib3 python-dateutil six
 
 .DEFAULT_GOAL := help
-.PHONY: help run test slow chaos bench browser pgadmin lab notebooks lint audit format lock clean
+.PHONY: help run test slow chaos bench browser pgadmin lab notebooks docs docs-serve reference lint \
+	audit format lock clean
 
 help:  ## Show this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/.run .emulator-venv/.done .build/.done  ## The whole pipeline, end to end, on this machine
 	@"$(BIN)/etl" demo
@@ -57,6 +58,15 @@ lab: $(VENV)/.lab .emulator-venv/.done .build/.done  ## JupyterLab with the note
 notebooks: $(VENV)/.test .emulator-venv/.done .build/.done  ## Execute the notebooks and keep what they show
 	@"$(BIN)/python" -m tests.end_to_end.notebooks
 
+docs: .docs-venv/.done  ## The documentation as a site in .build/site, every link checked
+	@.docs-venv/bin/python docs/_site/build.py
+
+docs-serve: docs  ## The site at http://127.0.0.1:8000 (PORT=8001 for another port)
+	@.docs-venv/bin/python -m http.server --bind 127.0.0.1 --directory .build/site $(PORT)
+
+reference: $(VENV)/.run  ## Write the pages that are generated from the code anew
+	@"$(BIN)/python" -m workflow.reference
+
 lint: $(VENV)/.test  ## Style and types
 	@"$(BIN)/ruff" check . && "$(BIN)/ruff" format --check . && "$(BIN)/mypy" layers/shared/telemetry functions workflow local dashboard audit layers/build.py
 
@@ -68,7 +78,7 @@ format: $(VENV)/.test  ## Format the code
 	@"$(BIN)/ruff" format . && "$(BIN)/ruff" check --fix .
 
 lock:  ## Pin every requirement anew, with hashes (needs uv)
-	@for name in test run notebooks emulator audit; do \
+	@for name in test run notebooks emulator docs audit; do \
 	  $(UV) pip compile -q --generate-hashes --no-emit-index-url --universal --python-version 3.11 \
 	    --custom-compile-command "make lock" \
 	    $$(case $$name in run|notebooks) echo "-c requirements/test.txt";; esac) \
@@ -92,7 +102,7 @@ lock:  ## Pin every requirement anew, with hashes (needs uv)
 	    -c layers/postgres/requirements.txt requirements/bench.in -o requirements/bench.txt
 
 clean:  ## Remove everything this Makefile and `etl` made in this folder
-	@rm -rf .venv .emulator-venv .bench-venv .audit-venv .pgadmin-venv .build .local *.egg-info
+	@rm -rf .venv .emulator-venv .bench-venv .audit-venv .docs-venv .pgadmin-venv .build .local *.egg-info
 
 # Each stamp is newer than what it was made from, so a changed lock file is installed again.
 $(VENV)/pyvenv.cfg:
@@ -147,6 +157,12 @@ $(VENV)/.lab: $(VENV)/.run requirements/notebooks.txt
 	@.pgadmin-venv/bin/python -m pip install $(PIP_FLAGS) -r requirements/pgadmin-build.txt
 	@.pgadmin-venv/bin/python -m pip install $(PIP_FLAGS) --no-build-isolation --only-binary :all: \
 	    --no-binary flask-principal,jsonformatter -r requirements/pgadmin.txt
+	@touch $@
+
+.docs-venv/.done: requirements/docs.txt
+	@echo "==> Creating the documentation's own environment in .docs-venv"
+	@$(PYTHON) -m venv .docs-venv
+	@.docs-venv/bin/python -m pip install $(PIP_FLAGS) -r requirements/docs.txt
 	@touch $@
 
 # Wheels are fetched here, so that neither the tests nor a later run needs the network.

@@ -65,10 +65,10 @@ def diagnose(facts: Facts) -> Health:
     """The verdict."""
     problems = [
         *_troubles(facts),
-        *_of_alarms(facts.alarms.value or ()),
         *_of_queues(facts.queues.value),
         *_of_executions(facts.executions.value or (), facts.unsettled.value or {}),
         *_of_the_account(facts),
+        *_of_alarms(facts.alarms.value or ()),
         *_of_quality(facts),
     ]
     problems.sort(key=lambda problem: WORST.index(problem.level))

@@ -37,7 +37,7 @@ def swept(target: Target, days: int | None, *, dry_run: bool) -> dict[str, Any]:
 def fates_table(result: dict[str, Any]) -> Table:
     """How many batches of the last days have which fate."""
     title = f"Staged batches of the last {result['days']} days"
-    table = Table(title=title, title_justify="left", show_header=False)
+    table = Table(title=title, title_justify="left", show_header=False, min_width=len(title))
     table.add_column(justify="right")
     table.add_column()
     for name, meaning in MEANINGS.items():

@@ -21,6 +21,7 @@ OF_CONTRACT = {"added": SIGNS["add"], "removed": SIGNS["remove"], "changed": SIG
 MOST_PROPERTIES = 12
 """Of one resource; ``--json`` has them all."""
 DOCUMENTS = ("DefinitionString", "DashboardBody")
+"""Too long to show; what differs in the state machine is told state by state."""
 WIDTH = 96
 
 
@@ -107,6 +108,8 @@ def _tell_resource(console: Console, resource: ResourceChange) -> None:
     own = [one for one in resource.changes if one.known and one.name not in DOCUMENTS]
     for change in own[:MOST_PROPERTIES]:
         _indented(console, _property(change), 6)
+    for name in sorted({one.name for one in resource.changes if one.known} & set(DOCUMENTS)):
+        _indented(console, f"{name}: another document", 6)
     if len(own) > MOST_PROPERTIES:
         _indented(console, f"and {len(own) - MOST_PROPERTIES} more (--json shows all)", 6)
 

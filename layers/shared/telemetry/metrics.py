@@ -11,7 +11,6 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from typing import Any
 
 from telemetry.metric_table import METRICS, NAMESPACE, PIPELINE
 
@@ -54,13 +53,13 @@ def flush(identity: Mapping[str, str] | None = None) -> None:
     """
     try:
         for own, values in _gathered.items():
-            sys.stdout.write(json.dumps(_line(own, values, identity or {})) + "\n")
+            _write(own, values, identity or {})
     finally:
         _gathered.clear()
 
 
-def _line(own: Own, values: list[tuple[str, float]], identity: Mapping[str, str]) -> dict[str, Any]:
-    """One object of EMF, as Powertools writes it."""
+def _write(own: Own, values: list[tuple[str, float]], identity: Mapping[str, str]) -> None:
+    """One object of EMF, as Powertools makes it: a line, or several of more than 100 values."""
     from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import (
         AmazonCloudWatchEMFProvider,
     )
@@ -73,8 +72,9 @@ def _line(own: Own, values: list[tuple[str, float]], identity: Mapping[str, str]
         emf.add_dimension(PIPELINE, pipeline)
     if own is not None:
         emf.add_dimension(*own)
-    for name, value in values:
-        emf.add_metric(name, METRICS[name].unit, value)
     for key, text in identity.items():
         emf.add_metadata(key, text)
-    return dict(emf.serialize_metric_set())
+    for name, value in values:  # writes a full line at once: all else is in it by now
+        emf.add_metric(name, METRICS[name].unit, value)
+    if emf.metric_set:
+        sys.stdout.write(json.dumps(emf.serialize_metric_set()) + "\n")

@@ -137,6 +137,12 @@ def test_a_person_is_warned_of_a_loss_with_both_values():
     assert "warning: data is lost. Q is replaced: the messages in it" in text
 
 
+def test_a_document_is_not_poured_out_but_named():
+    text = told(a_plan(diff("DashboardBody", kind="AWS::CloudWatch::Dashboard")))
+    assert "      DashboardBody: another document" in text.splitlines()
+    assert "a → b" not in text
+
+
 def test_nothing_to_do_is_said_in_a_line():
     assert told(a_plan()).splitlines() == [
         "stack s: no changes",

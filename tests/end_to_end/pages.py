@@ -1,0 +1,127 @@
+"""Pages whose commands are given to a shell, one after the other, and show what that printed.
+
+A block of ``console`` is a list of commands behind ``$`` with their output. A variable that one
+sets is there for all that follow. What a page needs and doesn't show stands in a comment:
+``<!-- test: COMMAND -->``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+STEP = re.compile(r"<!-- test: (.*?) -->|(?<=```console\n)(.*?)(?=```)", re.DOTALL)
+COMMAND = re.compile(r"^\$ (.*)$", re.MULTILINE)
+SECONDS = 240
+WIDTH = 100
+
+TODAY = f"(?:{datetime.now(UTC):%Y-%m-%d}|{datetime.now(UTC) + timedelta(days=1):%Y-%m-%d})"
+"""Or tomorrow, where a page is performed about midnight. Dates of the data stay as they are."""
+
+LIKE_ON_THE_PAGE = (
+    (r"• building the \w+ layer for .*\n", ""),  # only where it has changed
+    (r"http://127\.0\.0\.1:\d+", "http://127.0.0.1:4566"),
+    (r"\d{8}T\d{12,}-(publish|simulate)", r"20261123T063000000000-\1"),
+    (r"telemetry-databucket-\w+", "telemetry-databucket-4a98f08c12fea"),
+    (TODAY + r"([ T])\d{2}:\d{2}:\d{2}(\.\d+)?", r"2026-11-23\g<1>06:30:00"),
+    (TODAY, "2026-11-23"),
+    (TODAY.replace("-", "/"), "2026/11/23"),
+    (r"esm-[0-9a-f-]{8,}", "esm-5d0c3a7be1f24986"),
+    (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "0b1f6c6e-3d5a-4f0e-9a51-7c19e02ab4f3"),
+    (r"\b(replay|release|discard)-[0-9a-f]{16}\b", r"\1-5d0c3a7be1f24986"),
+    (r"\b[0-9a-f]{64}\b", "9b2e" * 16),
+    (r"(?<=\()[0-9a-f]{12}(?=\))", "7c19e02ab4f3"),
+    (r"\d+(\.\d+)? MB", "67.2 MB"),
+    (r"\barn:aws:iot:[\w:/-]*cert/\w+", "arn:aws:iot:us-east-1:000000000000:cert/9b2e..."),
+)
+"""What differs from one run to the next, and what the page has in its place."""
+
+
+class Shell:
+    """A folder like a fresh clone's, with ``etl`` and ``aws`` at hand and stand-ins of its own."""
+
+    def __init__(self, folder: Path, state: Path) -> None:
+        self.folder = folder
+        self.state = state
+        shutil.copytree(ROOT / "contracts", folder / "contracts")
+        programs = folder / ".programs"
+        programs.mkdir()
+        self._program(programs / "etl", "workflow.cli.main")
+        self._program(programs / "aws", "tests.end_to_end.aws_command", str(state))
+        self._program(programs / "as-device", "tests.end_to_end.as_device", str(state))
+        self._program(programs / "as-owner", "tests.end_to_end.as_owner", str(state))
+        self.environment = os.environ | {
+            "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'layers' / 'shared'}",
+            "ETL_STATE": str(state),
+            "COLUMNS": str(WIDTH),
+            "TERM": "dumb",
+            "PAGER": "cat",
+            "LC_ALL": "C.UTF-8",
+        }
+
+    def _program(self, place: Path, module: str, *first: str) -> None:
+        given = " ".join(f"'{each}'" for each in first)
+        place.write_text(f"#!/bin/sh\nexec '{sys.executable}' -m {module} {given} \"$@\"\n")
+        place.chmod(0o755)
+
+    def give(self, commands: list[str]) -> list[str]:
+        """What each command printed, on both of its streams, and its status where it failed."""
+        mark = "\x1e"
+        script = "set -a; [ ! -f .variables ] || . ./.variables\n" + "".join(
+            f'{command}\nstatus=$?; [ $status = 0 ] || echo "(exit status $status)"; echo "{mark}"\n'
+            for command in commands
+        )
+        script += "export -p > .variables\n"
+        done = subprocess.run(
+            ["bash", "-c", script],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        printed = done.stdout.split(f"{mark}\n")
+        assert len(printed) == len(commands) + 1, done.stdout
+        assert "Traceback" not in done.stdout, done.stdout
+        return [told(text) for text in printed[:-1]]
+
+
+def of_today(command: str) -> str:
+    """The command with the day of the performance in the place of the pages' day."""
+    return re.sub(
+        r"2026-11-2([345])",
+        lambda found: f"{datetime.now(UTC) + timedelta(days=int(found[1]) - 3):%Y-%m-%d}",
+        command,
+    )
+
+
+def told(text: str) -> str:
+    """The output as it should stand on a page."""
+    for pattern, instead in LIKE_ON_THE_PAGE:
+        text = re.sub(pattern, instead, text)
+    return "\n".join(line.rstrip() for line in text.strip("\n").splitlines())
+
+
+def performed(page: str, shell: Shell) -> str:
+    """The page as it should be: every command given, and what it printed below it."""
+
+    def act(found: re.Match[str]) -> str:
+        if found[1]:
+            (printed,) = shell.give([found[1]])
+            assert "(exit status" not in printed, f"{found[1]}\n{printed}"
+            return found[0]
+        commands = COMMAND.findall(found[2])
+        both = zip(commands, shell.give([of_today(each) for each in commands]), strict=True)
+        return "".join(f"$ {command}\n" + (f"{text}\n" if text else "") for command, text in both)
+
+    return STEP.sub(act, page)
