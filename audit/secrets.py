@@ -25,7 +25,7 @@ GUESSES = {
     "EntropyKeywordCombinator", "IPPublicDetector",
 }  # fmt: skip
 """Detectors of what looks like a secret, rather than of a format."""
-NAME = re.compile(r"[A-Za-z_./:-]*")
+NAME = re.compile(r"[A-Za-z_./:-]*|arn:.*")
 """Beside a word like "secret" most texts are names; a password has more than letters in it."""
 MADE = re.compile(r"\.ipynb$|/golden/")
 """Written by programs, with pictures and digests in them: looked through for formats only."""

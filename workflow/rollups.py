@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from telemetry.errors import TelemetryError
 from workflow.target import Target
 
 __all__ = ["RollupsError", "refreshed"]
@@ -16,7 +15,7 @@ LONGEST_CALL_SECONDS = 240
 """The function lives for 300."""
 
 
-class RollupsError(TelemetryError):
+class RollupsError(RuntimeError):
     """Raised when the function failed or gets nowhere; says why and what to do."""
 
 

@@ -31,6 +31,9 @@ LIGHT = {
     "noteBorderColor": "#c9a227",
     "noteTextColor": "#3b2f07",
     "edgeLabelBackground": "#ffffff",
+    "tertiaryColor": "#f4f8f8",
+    "clusterBkg": "#f4f8f8",
+    "clusterBorder": "#b9cfd1",
 }
 DARK = {
     "darkMode": True,
@@ -43,6 +46,9 @@ DARK = {
     "noteBorderColor": "#d9b847",
     "noteTextColor": "#fdf3d7",
     "edgeLabelBackground": "#131416",
+    "tertiaryColor": "#1a2224",
+    "clusterBkg": "#1a2224",
+    "clusterBorder": "#3c5558",
 }
 NATURAL = re.compile(r"max-width: ([\d.]+)px")
 THEMES = {"light": LIGHT, "dark": DARK}

@@ -43,9 +43,8 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
         with step("write outcome"):
             _write_outcome(bucket, batch, loaded)
         _tell(batch, loaded)
-        if loaded.wrote:
-            with step("refresh rollups"):
-                refresh(connection, contract, seconds=min(REFRESH_SECONDS, seconds_left() / 4))
+        with step("refresh rollups"):
+            refresh(connection, contract, seconds=min(REFRESH_SECONDS, seconds_left() / 4))
     entry = loaded.entry
     return {
         "batch_id": entry.batch_id,

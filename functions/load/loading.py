@@ -37,11 +37,6 @@ class Loaded:
     repeated: bool
     """The ledger had the batch already: nothing was done."""
 
-    @property
-    def wrote(self) -> bool:
-        """Whether a row of the table is another than before."""
-        return not self.repeated and bool(self.entry.inserted or self.entry.updated)
-
 
 def load_batch(
     connection: Any,

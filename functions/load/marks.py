@@ -27,7 +27,7 @@ REST_SECONDS = 60
 DIGITS = {"hourly": 13, "daily": 10}
 SERIES_AT_ONCE = 5000
 """Whose spans one transaction refreshes."""
-REFRESH_SECONDS = 5.0
+REFRESH_SECONDS = 15.0
 """That one load spends on a refresh at most, once its batch is loaded and accounted for."""
 
 

@@ -26,7 +26,7 @@ from telemetry.errors import ContractError
 
 __all__ = ["bring_up_to_date", "forget_figures", "keep_out_refreshes", "plan_views", "run"]
 
-SERIES_AT_ONCE = 5000
+SERIES_AT_ONCE = 50_000
 """Whose spans one transaction refreshes: some seconds, in which no load waits."""
 
 _COLUMNS = """

@@ -68,6 +68,7 @@ STEPS = {
         "load batch",
         "insert rows",
         "write outcome",
+        "refresh rollups",
     ),
     "summarize": ("summarize.handle", "read manifest", "read outcomes"),
     "sweep": (
@@ -202,6 +203,7 @@ def _add_database_faults(found: dict[Point, tuple[str, ...]]) -> None:
         "reading copy/": DATABASE_FAULTS,
         "after insert rows": ("db_cut", "db_crash", "db_freeze", "db_deadlock"),
         "after load batch": ("db_crash",),
+        "before refresh rollups": ("db_cut", "db_crash"),
     }.items():
         point = Point("load", name)
         found[point] = (*found[point], *faults)

@@ -42,6 +42,7 @@ def judge(rig: Rig) -> list[str]:
     return [
         *account(rig).problems(),
         *_wrong_rows(rig),
+        *_wrong_rollups(rig),
         *_wrong_rejects(rig),
         *_left_behind(rig),
     ]
@@ -60,6 +61,32 @@ def _wrong_rows(rig: Rig) -> list[str]:
         for what, rows in (("lost or other than they must be", lost), ("too many", surplus))
         if rows
     ]
+
+
+def _wrong_rollups(rig: Rig) -> list[str]:
+    """Hourly and daily figures against those of the table, in one snapshot."""
+    wrong = []
+    for unit, view in (("hour", "hourly"), ("day", "daily")):
+        span = f"date_trunc('{unit}', ts AT TIME ZONE 'UTC')"
+        kept = "hour AT TIME ZONE 'UTC'" if unit == "hour" else "day::timestamp"
+        of_table = (
+            f"SELECT device, {span}, count(*), min(ts), max(ts), min(seq), max(seq), count(seq), "
+            f"min(price), max(temperature_c), count(temperature_c) FROM {TABLE} GROUP BY 1, 2"
+        )
+        of_view = (
+            f"SELECT device, {kept}, readings, first_time, last_time, seq_min, seq_max, "
+            "seq_count, price_min, temperature_c_max, temperature_c_count "
+            f'FROM "telemetry"."chaos_readings_{view}"'
+        )
+        with closing(rig.target.connect()) as connection, connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT count(*) FROM (({of_table} EXCEPT ALL {of_view}) "
+                f"UNION ALL ({of_view} EXCEPT ALL {of_table})) AS differing"
+            )
+            differing = cursor.fetchone()[0]
+        if differing:
+            wrong.append(f"{differing} rows of {view} differ from the table")
+    return wrong
 
 
 def _in_utc(value: Any) -> Any:

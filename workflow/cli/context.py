@@ -121,6 +121,7 @@ def _told(error: Exception) -> str | None:
     from workflow.deployment.given import SettingsError
     from workflow.destroy import HoldsDataError
     from workflow.limits import DefinitionError
+    from workflow.rollups import RollupsError
     from workflow.selection import NotFoundError
     from workflow.spans import SpanError
     from workflow.stacks import StackError
@@ -138,6 +139,7 @@ def _told(error: Exception) -> str | None:
         MessageTooLargeError,
         StackError,
         MigrationError,
+        RollupsError,
         SettingsError,
         HoldsDataError,
         LayerBuildError,

@@ -70,7 +70,7 @@ def list_keys(
     console.print(table)
 
 
-Who = Literal["deployer", "cloudformation", "cloudformation-platform"]
+Who = Literal["deployer", "cloudformation", "cloudformation-platform", "cloudformation-quicksight"]
 
 
 @commands.command()
@@ -85,7 +85,7 @@ def policy(
     settings: SettingsOption = None,
 ) -> None:
     """Print the IAM policy that a deployment by these settings needs."""
-    from workflow.deployment.permissions import cloudformation_policy, deployer_policy
+    from workflow.deployment.permissions import Part, cloudformation_policy, deployer_policy
 
     pipeline = pipeline_of(context, settings)
     region = pipeline.values.get("region")
@@ -99,7 +99,8 @@ def policy(
         print_json(cloudformation_policy("core", pipeline.stack, account, region))
     else:
         stack = platform_stack(pipeline.stack)
-        print_json(cloudformation_policy("platform", stack, account, region))
+        part: Part = "quicksight" if who.endswith("quicksight") else "platform"
+        print_json(cloudformation_policy(part, stack, account, region))
 
 
 def register(app: typer.Typer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,7 +17,7 @@ from workflow.deploy import (
 from workflow.deployment.steps import Step
 from workflow.deployment.survey import Built, BuiltPlatform, build_platform
 from workflow.plan import DeploymentPlan
-from workflow.platform import core_settings, given_core
+from workflow.platform import PlatformSettings, core_settings, given_core
 from workflow.platform.handover import close_default_group
 from workflow.stack_events import StackEvent, event_ids
 from workflow.stacks import (
@@ -30,17 +31,7 @@ from workflow.stacks import (
 )
 from workflow.target import Target
 
-__all__ = ["Deployment", "Destruction", "Listener"]
-
-OF_THE_CORE = (
-    "CoreStack",
-    "AlertTopicArn",
-    "QueueName",
-    "LoaderSecretArn",
-    "CoreKeyArn",
-    "TraceGroupName",
-)
-"""The platform's parameters about the core; empty, what needs it goes."""
+__all__ = ["Deployment", "Destruction", "Listener", "without_core"]
 
 
 @dataclass
@@ -154,6 +145,13 @@ class Deployment:
         leave_contract(self.target.client("s3"), bucket, self.built.settings)
 
 
+def without_core() -> dict[str, str]:
+    """The platform's parameters that tell of the core, as they are before it is there."""
+    alone = PlatformSettings(stack="platform")
+    told = given_core(alone, "core", defaultdict(lambda: "of:the:core")).parameters()
+    return {name: value for name, value in alone.parameters().items() if told[name] != value}
+
+
 @dataclass
 class Destruction:
     """Carries out what :func:`workflow.deployment.steps.destruction_steps` says of the platform.
@@ -180,9 +178,9 @@ class Destruction:
         """Update the platform as it is deployed, without what refers to the core."""
         formation = self.target.client("cloudformation")
         self.listener.told(f"stack {stack}: taking down what refers to the core")
+        alone = without_core()
         values = {
-            name: "" if name in OF_THE_CORE else value
-            for name, value in parameters(formation, stack).items()
+            name: alone.get(name, value) for name, value in parameters(formation, stack).items()
         }
         described = formation.describe_stacks(StackName=stack)["Stacks"][0]
         request = StackRequest(

@@ -26,6 +26,7 @@ FILLED_IN = frozenset(
         "queue_name",
         "loader_secret_arn",
         "core_key_arn",
+        "analyst_secret_arn",
         "database_name",
         "database_port",
         "log_retention_days",

@@ -20,7 +20,10 @@ __all__ = ["HANDLERS_FILE", "Part", "cloudformation_policy", "deployer_policy"]
 
 HANDLERS_FILE = Path(__file__).with_name("handler_permissions.json")
 VERSION = "2012-10-17"
-Part = Literal["core", "platform"]
+QUICKSIGHT = "quicksight"
+Part = Literal["core", "platform", "quicksight"]
+"""Of CloudFormation's permissions. QuickSight's are apart: few want it, and one managed policy
+holds no more."""
 Statement = dict[str, Any]
 STACK_TAG = "aws:ResourceTag/aws:cloudformation:stack-name"
 
@@ -34,10 +37,12 @@ def deployer_policy(stack: str, account: str, region: str, role: str = "") -> di
 def cloudformation_policy(part: Part, stack: str, account: str, region: str) -> dict[str, Any]:
     """What CloudFormation needs to make, change and delete a stack's resources."""
     place = _Place(account, region)
-    by_service: dict[str, list[str]] = json.loads(HANDLERS_FILE.read_text())[part]
+    template = "core" if part == "core" else "platform"
+    by_service: dict[str, list[str]] = json.loads(HANDLERS_FILE.read_text())[template]
     statements = [
         _allow(service.title(), actions, _scope(service, stack, place))
         for service, actions in by_service.items()
+        if (service == QUICKSIGHT) is (part == QUICKSIGHT)
     ]
     # Code, layers and large templates come from the artifact bucket.
     artifacts = f"arn:aws:s3:::{stack.lower()[:25]}*-artifacts-{account}-{region}/*"

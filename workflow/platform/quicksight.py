@@ -11,7 +11,6 @@ Nothing of this has been run on AWS: names and shapes are held to CloudFormation
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from troposphere import (
@@ -30,8 +29,6 @@ from troposphere import (
 )
 
 from telemetry.contract import Contract
-from telemetry.contract.model import ColumnType
-from telemetry.ddl.analytics import Shown, levels_of, shown_of
 from workflow.platform.conditions import (
     ADDRESSED_DATABASE,
     GIVEN_DATABASE,
@@ -43,13 +40,14 @@ from workflow.platform.conditions import (
     chosen,
     filled,
 )
+from workflow.platform.data_sets import DataSet, data_sets
 from workflow.platform.network import subnets, vpc
 from workflow.platform.roles import role_of_service
 from workflow.platform.visuals import definition
 from workflow.template.findings import accepted
 from workflow.template.policies import allow, inline
 
-__all__ = ["DataSet", "add_quicksight", "data_sets"]
+__all__ = ["add_quicksight"]
 
 HAS_QUICKSIGHT = "HasQuickSight"
 IN_THE_VPC = "QuickSightInVpc"
@@ -72,42 +70,6 @@ _DASHBOARD_ACTIONS = (
 """What an owner may do with each: https://docs.aws.amazon.com/quicksight/latest/developerguide
 (read 2026-11)."""
 
-_TYPES: dict[ColumnType, str] = {
-    "text": "STRING",
-    "enum": "STRING",
-    "smallint": "INTEGER",
-    "integer": "INTEGER",
-    "bigint": "INTEGER",
-    "real": "DECIMAL",
-    "float": "DECIMAL",
-    "decimal": "DECIMAL",
-    "boolean": "BOOLEAN",
-    "timestamp": "DATETIME",
-}
-"""JSON has no place in a data set, and is left out."""
-_SQL_TYPES = {
-    "bigint": "INTEGER",
-    "integer": "INTEGER",
-    "smallint": "INTEGER",
-    "date": "DATETIME",
-    "timestamp with time zone": "DATETIME",
-}
-
-
-@dataclass(frozen=True)
-class DataSet:
-    """A view, as QuickSight sees it."""
-
-    name: str
-    """Ending of the view's name."""
-    columns: tuple[tuple[str, str], ...]
-    """Names and QuickSight's types."""
-
-    @property
-    def title(self) -> str:
-        """Logical id."""
-        return f"{self.name.title().replace('_', '')}DataSet"
-
 
 class _Made(AWSObject):  # type: ignore[misc]  # troposphere has no types
     """Properties as plain data: troposphere's own classes lag behind the registry."""
@@ -118,37 +80,6 @@ class _Made(AWSObject):  # type: ignore[misc]  # troposphere has no types
         self.resource_type = f"AWS::QuickSight::{kind}"
         self.props = dict.fromkeys(properties, (object, False))  # type: ignore[misc]
         super().__init__(title, **rest, **properties)
-
-
-def data_sets(contract: Contract) -> tuple[DataSet, ...]:
-    """The data sets that a contract has; none without views."""
-    if not contract.analytics.views:
-        return ()
-    found = []
-    if contract.column(contract.key[-1]).type == "timestamp":
-        columns = [(c.name, _TYPES[c.type]) for c in contract.columns if c.type in _TYPES]
-        found.append(DataSet("latest", tuple(columns)))
-    keys = tuple((name, _TYPES[contract.column(name).type]) for name in contract.key[:-1])
-    for level in levels_of(contract):
-        shown = tuple((item.name, _type(item)) for item in shown_of(contract))
-        found.append(DataSet(level.name, (*keys, (level.column, "DATETIME"), *shown)))
-    counted = (
-        "batches", "read", "loaded", "updated", "duplicates", "already_loaded", "rejected",
-        "set_aside", "quarantined", "discarded",
-    )  # fmt: skip
-    shares = ("reject_share", "lag_seconds_median", "lag_seconds_p95")
-    found.append(
-        DataSet(
-            "quality_daily",
-            (
-                ("day", "DATETIME"),
-                *((name, "INTEGER") for name in counted),
-                *((name, "DECIMAL") for name in shares),
-            ),
-        )
-    )
-    rejects = (("day", "DATETIME"), ("reason", "STRING"), ("readings", "INTEGER"))
-    return (*found, DataSet("rejects", rejects))
 
 
 def add_quicksight(template: Template, contract: Contract) -> None:
@@ -167,10 +98,6 @@ def add_quicksight(template: Template, contract: Contract) -> None:
         template.add_resource(_data_set(each, contract))
         template.add_resource(_refresh(each))
     template.add_resource(_dashboard(sets, contract))
-
-
-def _type(item: Shown) -> str:
-    return _SQL_TYPES.get(item.type, "DECIMAL")
 
 
 def _add_way(template: Template) -> None:

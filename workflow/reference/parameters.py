@@ -26,10 +26,10 @@ CLASSES = (
 INTRODUCTION = """\
 # Parameters
 
-What a reading is, is said by [the contract](contract.md). This page has the rest, from the inside
-out: what a deployment chooses in Python (`workflow/settings.py`), which of it are parameters of the
-CloudFormation template, and what tunes a function. What a single command takes is in
-[The command line](cli.md).
+What a reading is, is said by [the contract](contract.md); what an operator chooses, by the file of
+[Settings](settings.md). This page has what is behind them: what a deployment chooses in Python
+(`workflow/settings.py`), which of it are parameters of the CloudFormation template, and what tunes
+a function. What a single command takes is in [The command line](cli.md).
 """
 PARAMETERS = """\
 ## Template parameters

@@ -97,6 +97,7 @@ in the catalogue, where clients such as pgAdmin show them.
 |---|---|
 | the owner (its secret is the parameter `OwnerSecretArn`) | create schemas, roles and tables; only the migrate function logs in as it |
 | the loader (the stack's `LoaderSecret`) | connect, make temporary tables, and read, insert and update the table and the ledger; it can neither delete nor drop |
+| the analyst (the stack's `AnalystSecret`) | read the table and what is made for reports beside it: see [Analytics](analytics.md) |
 """
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from telemetry.contract import load_contract
 from tests.fixtures.telemetry_database import TelemetryDatabase
-from workflow.platform.quicksight import data_sets
+from workflow.platform.data_sets import data_sets
 
 FITS = {
     "text": "STRING",

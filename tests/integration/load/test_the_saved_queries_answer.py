@@ -52,7 +52,7 @@ def test_they_tell_what_was_loaded_and_what_was_not(
     ]
     (history,) = answers["Load history"]
     assert (history["batch_id"], history["inserted"], history["rejected"]) == ("one", 3, 1)
-    assert {r["table"] for r in answers["Table sizes"]} == {"telemetry.readings", "etl.ledger"}
+    assert {r["table"] for r in answers["Table sizes"]} >= {"telemetry.readings", "etl.ledger"}
 
 
 def test_a_table_without_a_time_has_those_that_need_none() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import defaultdict
 from dataclasses import fields
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from workflow.deployment.catalogue import ENTRIES, TABLES
 from workflow.deployment.example import example, reference
 from workflow.deployment.given import read_file
 from workflow.deployment.known import FILLED_IN, known_entries
+from workflow.platform import given_core
 from workflow.platform.settings import PlatformSettings
 from workflow.settings import DatabaseSettings, DefinitionSettings, DeploySettings, RuntimeTarget
 
@@ -63,6 +65,14 @@ def test_everything_of_the_platform_is_a_setting_or_filled_in():
         key.removeprefix("platform.") for key in known_entries() if key.startswith("platform.")
     }
     assert named | FILLED_IN == {one.name for one in fields(PlatformSettings)}
+
+
+def test_what_the_core_tells_the_platform_is_nobodys_to_write():
+    alone = PlatformSettings(stack="p")
+    told = given_core(alone, "core", defaultdict(lambda: "of:the:core"))
+    of_core = {f.name for f in fields(alone) if getattr(alone, f.name) != getattr(told, f.name)}
+    assert "analyst_secret_arn" in of_core
+    assert of_core <= FILLED_IN
 
 
 def test_every_entry_has_a_table_a_text_and_a_field():

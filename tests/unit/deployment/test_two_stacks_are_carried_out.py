@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from tests.fixtures.cloudformation import FakeFormation
 from workflow.artifacts import Packages
 from workflow.deployment import survey as surveying
-from workflow.deployment.carry_out import Deployment, Destruction, Listener
+from workflow.deployment.carry_out import Deployment, Destruction, Listener, without_core
 from workflow.deployment.farewell import farewell
 from workflow.deployment.steps import Situation, deployment_steps, destruction_steps
 from workflow.deployment.survey import survey
@@ -327,6 +327,7 @@ def test_a_destruction_keeps_the_platform_for_the_sake_of_its_database(formation
         ""
     }
     assert left["Database"] == "new"
+    assert {left[name] for name in without_core()} == {""}
 
 
 def test_with_data_the_platform_goes_last(formation, place):

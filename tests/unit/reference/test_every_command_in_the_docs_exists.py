@@ -19,8 +19,6 @@ GENERATED = "cli.md"  # its usage lines are no commands
 BLOCK = re.compile(r"^ *```(?:console|sh|bash)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r"(?<!`)`(etl [a-z][^`]*)`(?!`)")
 COMMENT = re.compile(r"<!-- test: (.*?) -->", re.DOTALL)
-NOT_YET = {"deploy"}
-"""Commands that pages speak of before they are there."""
 ETL = get_command(app)
 ENDS = {";", "&&", "||", "|", ">", "2>&1", "2>", "&", ")", "#"}
 
@@ -64,8 +62,6 @@ def understood(words: list[str]) -> None:
         if not rest:
             return
         inner = command.get_command(context, rest[0])
-        if inner is None and rest[0] in NOT_YET:
-            return
         assert inner is not None, f"there is no command '{rest[0]}'"
         command, words = inner, rest[1:]
         context = typer.Context(command, parent=context, info_name=rest[0])

@@ -155,7 +155,9 @@ def test_an_object_that_is_gone_is_a_missing_batch(run: Any, aws: FakeAws) -> No
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"not gzip", gzip.compress(RAW)[:-9], gzip.compress(RAW)[:40] + b"xx" * 30]
+    "body",
+    [b"", b"not gzip", gzip.compress(RAW)[:-9], gzip.compress(RAW)[:40] + b"xx" * 30],
+    ids=["empty", "no gzip", "cut off", "garbled"],
 )
 def test_an_object_that_is_no_whole_gzip_is_a_corrupt_batch(
     run: Any, aws: FakeAws, body: bytes
@@ -181,7 +183,11 @@ def test_a_batch_without_a_single_row_is_a_batch(run: Any, aws: FakeAws) -> None
     assert aws.s3.objects[f"copy/batch.{DIGEST}.csv"] == b""
 
 
-@pytest.mark.parametrize("body", [None, b"", b"no gzip", gzip.compress(RAW)[:-9]])
+@pytest.mark.parametrize(
+    "body",
+    [None, b"", b"no gzip", gzip.compress(RAW)[:-9]],
+    ids=["gone", "empty", "no gzip", "cut off"],
+)
 def test_a_batch_that_can_not_be_read_may_be_discarded(
     run: Any, aws: FakeAws, body: bytes | None
 ) -> None:

@@ -26,6 +26,10 @@ REFRESH_LOCKS = 0x7E1F
 SHARE = 20
 """A refresh rests for so many times as long as it worked."""
 
+SMALL_BYTES = 256 << 20
+"""Up to this size of the table a mark for everything is put apart by any refresh: a second's work.
+Beyond it that is for ``etl rollups refresh``."""
+
 _SAFE = "SECURITY DEFINER SET search_path = pg_catalog, pg_temp"
 """They act as the owner, so that nobody else needs any right on what they touch."""
 
@@ -163,6 +167,7 @@ def _refresh(contract: Contract) -> str:
     listed = ", ".join([*(f"u.{name}" for name in own), f"m.{finest.column}"])
     series = ", ".join(f"m.{name}" for name in own)
     unnesting = f" CROSS JOIN LATERAL unnest({series}) AS u ({', '.join(own)})" if own else ""
+    table = f"{quote_text(qualified(contract))}::regclass"
     marks, refreshed = marks_name(contract), service_name(contract, "refreshed")
     steps = "\n".join(_keep(contract, level, unnested) for level in levels)
     return f"""\
@@ -181,6 +186,12 @@ BEGIN
         SELECT refreshed_at + greatest("least rest", {SHARE} * took) FROM {refreshed}
     ) THEN
         RETURN NULL;
+    END IF;
+    IF EXISTS (SELECT FROM {marks} WHERE {finest.column} IS NULL) AND {SMALL_BYTES} > (
+        SELECT pg_relation_size({table}) + coalesce(sum(pg_relation_size(relid)), 0)
+        FROM pg_partition_tree({table})
+    ) THEN
+        PERFORM {service_name(contract, "expand")}();
     END IF;
     WITH chosen AS (
         SELECT {finest.column} FROM (
