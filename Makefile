@@ -22,8 +22,8 @@ help:  ## Show this list
 run: $(VENV)/.run .emulator-venv/.done .build/.done  ## The whole pipeline, end to end, on this machine
 	@"$(BIN)/etl" demo
 
-test: $(VENV)/.test .emulator-venv/.done .build/.done  ## The test suite
-	@"$(BIN)/python" -m pytest
+test: $(VENV)/.test .emulator-venv/.done .build/.done  ## The test suite, two files at a time
+	@"$(BIN)/python" -m pytest -n 2 --dist loadfile
 
 slow: $(VENV)/.browser .emulator-venv/.done .build/.done .build/.lambda .bench-venv/.done .audit-venv/.done .pgadmin-venv/.done chromium  ## The slower suites: real data, chaos, full property runs
 	@HYPOTHESIS_PROFILE=ci "$(BIN)/python" -m pytest -m slow --timeout 1500

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 pytest_plugins = [
     "tests.fixtures.local",
     "tests.fixtures.aws_fakes",
     "tests.fixtures.telemetry_database",
 ]
+
+# pytest-xdist tells its workers how wide the terminal is. Tables would keep to that, whatever width
+# a test asks for.
+for name in ("COLUMNS", "LINES"):
+    os.environ.pop(name, None)
