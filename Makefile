@@ -26,7 +26,9 @@ test: $(VENV)/.test .emulator-venv/.done .build/.done  ## The test suite, two fi
 	@"$(BIN)/python" -m pytest -n 2 --dist loadfile
 
 slow: $(VENV)/.browser .emulator-venv/.done .build/.done .build/.lambda .bench-venv/.done .audit-venv/.done .pgadmin-venv/.done chromium  ## The slower suites: real data, chaos, full property runs
-	@HYPOTHESIS_PROFILE=ci "$(BIN)/python" -m pytest -m slow --timeout 1500
+	@HYPOTHESIS_PROFILE=ci "$(BIN)/python" -m pytest -n 2 --dist loadfile -m slow --timeout 1500 --ignore tests/chaos
+	@# By itself: what its rounds have broken is told together, in chaos.json.
+	@"$(BIN)/python" -m pytest tests/chaos -m slow --timeout 1500
 
 chaos: $(VENV)/.test .emulator-venv/.done .build/.done  ## Faults by the thousand: FAULTS=5000, SEED=7 repeats a run's plans
 	@CHAOS_FAULTS="$(FAULTS)" CHAOS_SEED="$(SEED)" "$(BIN)/python" -m pytest tests/chaos -m slow -s

@@ -91,8 +91,9 @@ class Saboteur:
         connection.autocommit = True
         return connection
 
-    def _backend(self, batch: str) -> int:
-        """Process id of the server process that loads the batch."""
+    def _backend(self, batch: str) -> int | None:
+        """Process id of the server process that loads the batch; ``None`` where a crash on behalf
+        of another batch has ended it already, or it has committed and is gone."""
         application = f"telemetry load {batch}"[:63]
         with closing(self._connect()) as connection, connection.cursor() as cursor:
             cursor.execute(
@@ -100,22 +101,26 @@ class Saboteur:
                 "ORDER BY backend_start DESC LIMIT 1",
                 (application,),
             )
-            return int(cursor.fetchone()[0])
+            found = cursor.fetchone()
+            return int(found[0]) if found else None
+
+    def _wanted(self, batch: str) -> int:
+        """As :meth:`_backend`; where there is none, the fault does not happen."""
+        pid = self._backend(batch)
+        if pid is None:
+            raise ProcessLookupError("the load's connection is gone already")
+        return pid
 
     def _cut(self, batch: str, _: Callable[[], None]) -> None:
-        try:
-            pid = self._backend(batch)
-        except TypeError:  # a crash on behalf of another batch has cut it already
-            return
+        pid = self._wanted(batch)
         with closing(self._connect()) as connection, connection.cursor() as cursor:
             cursor.execute("SELECT pg_terminate_backend(%s, 2000)", (pid,))
             assert cursor.fetchone()[0]
 
     def _crash(self, batch: str, _: Callable[[], None]) -> None:
         """One server process dies: PostgreSQL cuts all others, and replays its log."""
-        try:
-            pid = self._backend(batch)
-        except TypeError:  # it has committed and is gone: any other will do
+        pid = self._backend(batch)
+        if pid is None:  # any other will do
             with closing(self._connect()) as connection, connection.cursor() as cursor:
                 cursor.execute("SELECT pg_backend_pid()")
                 os.kill(cursor.fetchone()[0], signal.SIGKILL)
@@ -129,7 +134,7 @@ class Saboteur:
         self._rig.revive_postgres()
 
     def _freeze(self, batch: str, answer: Callable[[], None]) -> None:
-        pid = self._backend(batch)
+        pid = self._wanted(batch)
         os.kill(pid, signal.SIGSTOP)
         try:
             answer()
