@@ -164,6 +164,7 @@ def _tell_end(phases: Phases, *, keep: bool) -> None:
         console.print(f"  {etl} up                    start it again and leave it running")
     console.print(f"  {etl} simulate --devices 50 --mess 0.1")
     console.print(f"  {etl} run                   start an execution and watch it")
+    console.print(f"  {etl} dashboard             look at all of it in the browser")
     console.print(f"  {etl} executions; {etl} trace NAME")
     console.print(f'  {etl} psql -c "table etl.ledger"')
     console.print(f"  {etl} up --contract your.toml; {etl} publish your.ndjson")
