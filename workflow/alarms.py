@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from workflow.selection import NotFoundError
+from workflow.stacks import stack_resources
 from workflow.target import Target
 
 __all__ = ["RUNBOOK", "Alarm", "Change", "alarm", "alarms", "changes", "sound"]
@@ -124,15 +125,13 @@ def _names(target: Target) -> Iterator[tuple[str, str]]:
 def _of_stack(target: Target, stack: str) -> Iterator[str]:
     from botocore.exceptions import ClientError
 
-    pages = target.client("cloudformation").get_paginator("list_stack_resources")
     try:
-        for page in pages.paginate(StackName=stack):
-            for resource in page["StackResourceSummaries"]:
-                name = resource.get("PhysicalResourceId", "")
-                # An alarm that was not made yet, or whose condition is off, has no name.
-                if resource["ResourceType"] in KINDS and name:
-                    # Of a composite alarm CloudFormation gives the ARN.
-                    yield name.rpartition(":alarm:")[2]
+        for resource in stack_resources(target.client("cloudformation"), stack):
+            name = resource.get("PhysicalResourceId", "")
+            # An alarm that was not made yet, or whose condition is off, has no name.
+            if resource["ResourceType"] in KINDS and name:
+                # Of a composite alarm CloudFormation gives the ARN.
+                yield name.rpartition(":alarm:")[2]
     except ClientError as error:
         if "does not exist" not in str(error):
             raise

@@ -10,6 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from workflow.settings import DefinitionSettings
+from workflow.stacks import stack_resources
 from workflow.target import Target
 
 if TYPE_CHECKING:
@@ -25,14 +26,12 @@ def substitutions(target: Target) -> dict[str, str]:
         "DataBucketName": target.bucket,
         "TopicArn": target.outputs["TopicArn"],
     }
-    pages = target.client("cloudformation").get_paginator("list_stack_resources")
-    for page in pages.paginate(StackName=target.stack):
-        for resource in page["StackResourceSummaries"]:
-            if resource["ResourceType"] == "AWS::Lambda::Function":
-                configuration = functions.get_function_configuration(
-                    FunctionName=resource["PhysicalResourceId"]
-                )
-                values[f"{resource['LogicalResourceId']}Arn"] = configuration["FunctionArn"]
+    for resource in stack_resources(target.client("cloudformation"), target.stack):
+        if resource["ResourceType"] == "AWS::Lambda::Function":
+            configuration = functions.get_function_configuration(
+                FunctionName=resource["PhysicalResourceId"]
+            )
+            values[f"{resource['LogicalResourceId']}Arn"] = configuration["FunctionArn"]
     return values
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from layers.build import BUILD_FOLDER
+from workflow.listing import listed
 from workflow.plan import DeploymentPlan, plan_deployment
 from workflow.settings import DeploySettings
 from workflow.stacks import StackRequest, apply_stack, outputs
@@ -112,9 +113,8 @@ def present_keys(s3: Any, bucket: str) -> set[str]:
     """What the artifact bucket holds; nothing where there is no such bucket."""
     from botocore.exceptions import ClientError
 
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
     try:
-        return {item["Key"] for page in pages for item in page.get("Contents", [])}
+        return {item["Key"] for item in listed(s3, bucket, "")}
     except ClientError as error:
         if error.response["Error"]["Code"] == "NoSuchBucket":
             return set()

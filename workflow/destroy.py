@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from workflow.listing import listed
 from workflow.plan import artifact_bucket_name
 from workflow.stack_events import StackEvent
 from workflow.stacks import delete_stack, deployed_template, outputs, stack_status
@@ -131,8 +132,7 @@ def _what_is_gone() -> Iterator[None]:
 
 def objects_held(s3: Any, bucket: str) -> Iterator[str]:
     """In words, that the bucket holds more than what a deployment itself put there."""
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
-    keys = (item["Key"] for page in pages for item in page.get("Contents", []))
+    keys = (item["Key"] for item in listed(s3, bucket, ""))
     others = False
     with _what_is_gone():
         others = any(not key.startswith(OF_THE_DEPLOYMENT) for key in keys)

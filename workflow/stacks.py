@@ -23,6 +23,7 @@ __all__ = [
     "outputs",
     "parameters",
     "refusal",
+    "stack_resources",
     "stack_status",
     "wait_for_stack",
 ]
@@ -68,6 +69,13 @@ class StackRequest:
     """Number of resources, for progress."""
     role: str = ""
     """ARN of the role that CloudFormation acts by; empty: the caller's."""
+
+
+def stack_resources(client: Any, stack: str) -> Iterator[dict[str, Any]]:
+    """Summaries of the stack's resources, deleted ones too, lazily. Raises boto3's ``ClientError``
+    where there is no such stack."""
+    for page in client.get_paginator("list_stack_resources").paginate(StackName=stack):
+        yield from page["StackResourceSummaries"]
 
 
 def stack_status(client: Any, stack: str) -> str | None:

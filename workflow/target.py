@@ -72,8 +72,15 @@ class Target:
                 options["endpoint_url"] = (
                     self.local.xray_endpoint_url if service == "xray" else self.local.endpoint_url
                 )
-            self._clients[service] = self.session.client(service, **options)
+            self._clients[service] = self.session.client(
+                service, config=self._client_config, **options
+            )
         return self._clients[service]
+
+    @property
+    def _client_config(self) -> Any:
+        """botocore's ``Config`` of all clients; ``None``: its defaults."""
+        return None
 
     @cached_property
     def _description(self) -> dict[str, Any]:

@@ -29,28 +29,16 @@ SERVICES = (
 class HastyTarget(Target):
     """A target whose calls end soon where nobody answers: a person waits for the page."""
 
-    def client(self, service: str) -> Any:
-        """A boto3 client of that service, made once."""
-        if service not in self._clients:
-            from botocore.config import Config
+    @property
+    def _client_config(self) -> Any:
+        from botocore.config import Config
 
-            options: dict[str, Any] = {}
-            if self.local is not None:
-                xray = service == "xray"
-                options["endpoint_url"] = (
-                    self.local.xray_endpoint_url if xray else self.local.endpoint_url
-                )
-            self._clients[service] = self.session.client(
-                service,
-                config=Config(
-                    connect_timeout=CONNECT_SECONDS,
-                    read_timeout=20,
-                    retries={"total_max_attempts": 1 if self.local else 3, "mode": "standard"},
-                    max_pool_connections=20,
-                ),
-                **options,
-            )
-        return self._clients[service]
+        return Config(
+            connect_timeout=CONNECT_SECONDS,
+            read_timeout=20,
+            retries={"total_max_attempts": 1 if self.local else 3, "mode": "standard"},
+            max_pool_connections=20,
+        )
 
 
 def _hasty(target: Target) -> Target:

@@ -10,7 +10,13 @@ from workflow.deployment.pipeline import platform_stack
 from workflow.deployment.steps import Situation, Step, destruction_steps
 from workflow.destroy import objects_held, retains_bucket, what_is_held
 from workflow.plan import artifact_bucket_name
-from workflow.stacks import deployed_template, outputs, parameters, stack_status
+from workflow.stacks import (
+    deployed_template,
+    outputs,
+    parameters,
+    stack_resources,
+    stack_status,
+)
 from workflow.target import Target
 
 __all__ = ["Farewell", "farewell"]
@@ -124,22 +130,16 @@ def _of_platform(
 
 
 def _resources(formation: Any, stack: str) -> int:
-    pages = formation.get_paginator("list_stack_resources").paginate(StackName=stack)
-    return sum(
-        each["ResourceStatus"] != "DELETE_COMPLETE"
-        for page in pages
-        for each in page["StackResourceSummaries"]
-    )
+    found = stack_resources(formation, stack)
+    return sum(each["ResourceStatus"] != "DELETE_COMPLETE" for each in found)
 
 
 def _retained(formation: Any, stack: str) -> Iterator[tuple[str, str]]:
     """Resources that outlive the stack, by logical id, each in a few words."""
     template = deployed_template(formation, stack)
-    pages = formation.get_paginator("list_stack_resources").paginate(StackName=stack)
     names = {
         each["LogicalResourceId"]: each.get("PhysicalResourceId", "")
-        for page in pages
-        for each in page["StackResourceSummaries"]
+        for each in stack_resources(formation, stack)
     }
     for name, resource in template["Resources"].items():
         if resource.get("DeletionPolicy") == "Retain" and names.get(name):
