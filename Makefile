@@ -67,10 +67,10 @@ docs-serve: docs  ## The site at http://127.0.0.1:8000 (PORT=8001 for another po
 	@.docs-venv/bin/python -m http.server --bind 127.0.0.1 --directory .build/site $(PORT)
 
 reference: $(VENV)/.run  ## Write the pages that are generated from the code anew
-	@"$(BIN)/python" -m workflow.reference
+	@"$(BIN)/python" -m etl.reference
 
 lint: $(VENV)/.test  ## Style and types
-	@"$(BIN)/ruff" check . && "$(BIN)/ruff" format --check . && "$(BIN)/mypy" layers/shared/telemetry functions workflow local dashboard audit layers/build.py
+	@"$(BIN)/ruff" check . && "$(BIN)/ruff" format --check . && "$(BIN)/mypy" layers/shared/telemetry functions workflow infrastructure etl local dashboard audit layers/*.py
 
 audit: $(VENV)/.run .audit-venv/.done  ## Templates, permissions, dependencies, secrets: what can be checked here
 	@"$(BIN)/python" -m audit.templates .build/audit

@@ -34,7 +34,7 @@ def check_with_checkov(templates: list[Path]) -> Outcome:
         for resource, check in sorted(set(found) - set(reasons)):
             problems.append(
                 f"{file.stem}: {resource} fails {check} ({found[resource, check]}). Mend it, or "
-                "accept it beside the resource with workflow.template.findings.accepted()."
+                "accept it beside the resource with infrastructure.core.findings.accepted()."
             )
         for resource, check in sorted(set(reasons) - set(found)):
             problems.append(f"{file.stem}: {resource} passes {check}: take its acceptance away.")

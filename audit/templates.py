@@ -12,11 +12,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from functions.inventory import FUNCTIONS
+from infrastructure.core import Artifacts, build_template
+from infrastructure.settings import DatabaseSettings, DeploySettings
+from layers.target import LAYERS
 from telemetry.contract import load_contract
 from workflow.definition import definition_json
-from workflow.inventory import FUNCTIONS, LAYERS
-from workflow.settings import DatabaseSettings, DeploySettings
-from workflow.template import Artifacts, build_template
 
 CONTRACT = Path("contracts/fleet.toml")
 
@@ -37,9 +38,9 @@ def core() -> dict[str, Any]:
 
 def platform() -> dict[str, Any] | None:
     """The template of what only AWS can host; ``None`` where this copy has none."""
-    if find_spec("workflow.platform") is None:
+    if find_spec("infrastructure.platform") is None:
         return None
-    optional = import_module("workflow.platform")
+    optional = import_module("infrastructure.platform")
     settings = optional.PlatformSettings(stack="audit-platform")
     built = optional.build_platform_template(load_contract(CONTRACT), settings)
     plain: dict[str, Any] = built.to_dict()

@@ -5,10 +5,10 @@ themselves run in this process, on the packaged contract, against the laptop's S
 Functions and PostgreSQL, over batches of several sizes. Measured for each call: processor seconds
 of this process, wall-clock seconds in the database, calls to AWS by operation, bytes logged. A
 straight line through them (so much a call, a message, a reading) is written to
-``workflow/cost/measured.json``.
+``etl/cost/measured.json``.
 
 Wall-clock seconds against the emulator are not used: how long AWS takes to answer can't be measured
-here, and ``workflow/cost/durations.py`` says what is assumed for it.
+here, and ``etl/cost/durations.py`` says what is assumed for it.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from typing import Any
 from bench import messages
 from bench.fitting import line
 from bench.machine import processor
+from etl.aws.target import Target
+from etl.deployment.laptop import bring_up
 from functions.transform.handler import transform as whole_transform
 from local.stack import stop
 from telemetry import clients, layout
 from telemetry.contract import load_contract
-from workflow.laptop import bring_up
-from workflow.target import Target
 
-OUTPUT = Path(__file__).parents[1] / "workflow" / "cost" / "measured.json"
+OUTPUT = Path(__file__).parents[1] / "etl" / "cost" / "measured.json"
 BATCHES = ((20, 50), (200, 50), (700, 50), (200, 20), (1_500, 20), (200, 1), (2_000, 1), (8_000, 1))
 """Messages, and readings a message."""
 FEW = ((50, 20), (100, 1))

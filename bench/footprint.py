@@ -15,10 +15,10 @@ from pathlib import Path
 
 from bench.measuring import Measured, Way, by_turns, tell
 from bench.messages import CONTRACT, raw_lines
+from etl.deployment.packaging import build_function
+from functions.inventory import FUNCTIONS, FunctionSpec
 from layers.build import build_layers
-from workflow.artifacts import build_function
-from workflow.inventory import FUNCTIONS, FunctionSpec
-from workflow.settings import host_target
+from layers.target import host_target
 
 FULL_BATCH = 64 << 20
 """Bytes of lines, not compressed: the most that Extract puts into a micro-batch."""

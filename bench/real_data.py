@@ -18,12 +18,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.measuring import Measured, tell
+from etl.aws.target import Target
+from etl.cli.data import settle
+from etl.deployment.laptop import bring_up
+from etl.operations.executions import follow, start
+from etl.operations.publishing import publish_file
 from local.stack import stop
-from workflow.cli.data import settle
-from workflow.executions import follow, start
-from workflow.laptop import bring_up
-from workflow.publishing import publish_file
-from workflow.target import Target
 
 SUBJECT = "real data, queue to rows"
 CONTRACT = Path(__file__).parents[1] / "contracts" / "sensor_community.toml"

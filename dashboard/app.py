@@ -14,11 +14,12 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
-from dashboard.guard import Guard
-from dashboard.pages import actions, executions, fleet, letters, overview, quality, rejects
+from dashboard.app_state import Room
+from dashboard.errors import Trouble
+from dashboard.pages import actions, executions, fleet, overview, quality, rejects
+from dashboard.pages import dead_letters as letters
 from dashboard.rendering import FOLDER
-from dashboard.room import Room
-from dashboard.troubles import Trouble
+from dashboard.security import Guard
 
 __all__ = ["application"]
 

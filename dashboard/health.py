@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from dashboard.live import Answer
+from dashboard.cache import Answer
+from dashboard.errors import Trouble
+from dashboard.sources.alarms_and_queues import Queues
+from dashboard.sources.executions import FAILED_STATES
 from dashboard.sources.ledger import Pace
-from dashboard.sources.runs import FAILED_STATES
-from dashboard.sources.watch import Queues
-from dashboard.troubles import Trouble
-from workflow.alarms import Alarm
-from workflow.executions import Execution
-from workflow.reconcile import Reconciliation
+from etl.operations.alarms import Alarm
+from etl.operations.executions import Execution
+from etl.operations.reconciliation import Reconciliation
 
 __all__ = ["Facts", "Health", "Level", "Problem", "diagnose"]
 

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from dashboard.troubles import Trouble, trouble_of
-from workflow.executions import Execution
-from workflow.redrive import Moving
-from workflow.reruns import Progress
+from dashboard.errors import Trouble, trouble_of
+from etl.operations.executions import Execution
+from etl.operations.redrive import Moving
+from etl.operations.reruns import Progress
 
 __all__ = ["Job", "Jobs", "TooManyJobsError"]
 

@@ -13,8 +13,8 @@ from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from workflow.harmless import harmless
-from workflow.pictures.wording import duration
+from etl.operations.escaping import harmless
+from etl.pictures.text import duration
 
 __all__ = ["Pages", "ago", "hexdump", "moment_text"]
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import uvicorn
 
 from dashboard.app import application
-from dashboard.room import Room
+from dashboard.app_state import Room
 
 __all__ = ["PortTakenError", "address", "listen", "serve"]
 

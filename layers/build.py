@@ -20,8 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from layers.archive import Entry, files_below, unzipped_bytes, write_zip
-from workflow.inventory import LAYERS, LayerName
-from workflow.settings import AWS_TARGET, RuntimeTarget, host_target
+from layers.target import AWS_TARGET, LAYERS, LayerName, RuntimeTarget, host_target
 
 __all__ = ["BuiltLayer", "LayerBuildError", "build_layer", "build_layers", "layer_digest"]
 
@@ -194,8 +193,8 @@ def _print_table(folder: Path, contract: Path, target: RuntimeTarget) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from workflow.artifacts import build_packages
-    from workflow.inventory import FUNCTIONS
+    from etl.deployment.packaging import build_packages
+    from functions.inventory import FUNCTIONS
     from workflow.limits import UNZIPPED
 
     console = Console()

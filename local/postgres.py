@@ -39,8 +39,8 @@ from pathlib import Path
 from typing import Any
 
 from local.certificates import write_certificates
+from local.die_with_parent import tethered
 from local.ordinary_user import let_reach, let_run, ordinary_user
-from local.tether import tethered
 from local.tls_front import TlsFront
 
 __all__ = [

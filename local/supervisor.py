@@ -5,7 +5,8 @@
 the end of its standard input, which happens when the process that started it ends, in whatever
 way. When a child dies it says so and stops the rest: half a stack misleads more than none.
 
-The children are tethered (:mod:`local.tether`): killing the supervisor with SIGKILL ends them too.
+The children are tethered (:mod:`local.die_with_parent`): killing the supervisor with SIGKILL
+ends them too.
 """
 
 from __future__ import annotations

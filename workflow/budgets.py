@@ -21,7 +21,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from workflow.inventory import FUNCTIONS
+from functions.inventory import FUNCTIONS
 
 __all__ = ["GIVEN_BYTES", "history_events", "largest_payloads", "loops"]
 

@@ -17,18 +17,18 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from dashboard.app_state import Room
+from dashboard.errors import Trouble, trouble_of
 from dashboard.jobs import Job, TooManyJobsError
-from dashboard.room import Room
 from dashboard.sources.ledger import batches_of
 from dashboard.sources.pipeline import Pipeline
-from dashboard.troubles import Trouble, trouble_of
-from workflow.executions import start
-from workflow.letters import DEAD_LETTERS, QUEUES, depth
-from workflow.redrive import move_back, send_again
-from workflow.reruns import Progress, Tally, concurrency_of, parts, rerun, tally
-from workflow.selection import Choice, choose
-from workflow.spans import Span
-from workflow.staged import Batch
+from etl.operations.batch_selection import Choice, choose
+from etl.operations.batches import Batch
+from etl.operations.dead_letters import DEAD_LETTERS, QUEUES, depth
+from etl.operations.executions import start
+from etl.operations.redrive import move_back, send_again
+from etl.operations.reruns import Progress, Tally, concurrency_of, parts, rerun, tally
+from etl.operations.time_range import Span
 
 __all__ = ["Plan", "plan", "routes"]
 

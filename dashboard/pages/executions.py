@@ -6,9 +6,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from dashboard.room import SOON, Room
-from dashboard.sources import runs
-from workflow.pictures.looking import NoTraceError
+from dashboard.app_state import SOON, Room
+from dashboard.sources import executions as runs
+from etl.operations.pictures import NoTraceError
 
 __all__ = ["routes"]
 

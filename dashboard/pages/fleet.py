@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from dashboard.app_state import LATER, SELDOM, Room
+from dashboard.cache import Answer
 from dashboard.charts.drawn import Chart, line_chart, spark
-from dashboard.live import Answer
-from dashboard.room import LATER, SELDOM, Room
 from dashboard.sources import fleet, ledger
 from dashboard.sources.fleet import POINTS, Device
 

@@ -8,12 +8,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from dashboard.app_state import Room
 from dashboard.charts.drawn import Bars, Chart, bars_chart
 from dashboard.health import diagnose
-from dashboard.room import Room
-from dashboard.sources import runs
+from dashboard.sources import executions as runs
 from dashboard.sources.ledger import Pace
-from workflow.executions import Execution
+from etl.operations.executions import Execution
 
 __all__ = ["routes"]
 

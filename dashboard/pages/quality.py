@@ -8,9 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from dashboard.app_state import LATER, SELDOM, Room
 from dashboard.charts.drawn import Bars, Chart, bars_chart, line_chart, spark
-from dashboard.room import LATER, SELDOM, Room
-from dashboard.sources import holding, ledger
+from dashboard.sources import ledger
+from dashboard.sources import quality as holding
 from telemetry.contract.model import Column
 
 __all__ = ["routes"]

@@ -8,13 +8,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from dashboard.live import Answer
-from dashboard.room import LATER, Room
-from dashboard.sources import holding, ledger, rejected
-from dashboard.troubles import trouble_of
-from workflow.quarantine import read_report
-from workflow.selection import Choice, choose
-from workflow.spans import Span, SpanError
+from dashboard.app_state import LATER, Room
+from dashboard.cache import Answer
+from dashboard.errors import trouble_of
+from dashboard.sources import ledger, rejected
+from dashboard.sources import quality as holding
+from etl.operations.batch_selection import Choice, choose
+from etl.operations.quarantine import read_report
+from etl.operations.time_range import Span, SpanError
 
 __all__ = ["SINCE", "routes"]
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dashboard.sources.pipeline import Pipeline
-from workflow.spans import FIRST, LAST, Span
+from etl.operations.time_range import FIRST, LAST, Span
 
 __all__ = [
     "Extent", "LedgerBatch", "Minute", "Pace", "Period", "Reason", "batches_of", "extent",

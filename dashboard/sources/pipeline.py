@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
-from workflow.target import Target
+from etl.aws.target import Target
 
 __all__ = ["Database", "HastyTarget", "Pipeline"]
 

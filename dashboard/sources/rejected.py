@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 
 from dashboard.sources.ledger import newest_rejecting
 from dashboard.sources.pipeline import Pipeline
-from workflow.rejects import Reject, Wanted, read_rejects
-from workflow.spans import ALWAYS, Span
+from etl.operations.rejects import Reject, Wanted, read_rejects
+from etl.operations.time_range import ALWAYS, Span
 
 __all__ = ["Sample", "Sought", "sample"]
 

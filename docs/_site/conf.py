@@ -22,7 +22,17 @@ extensions = ["myst_nb", "sphinx_copybutton", "diagrams", "highlighting", "listi
 root_doc = "docs/index"
 include_patterns = ["docs/*.md", "notebooks/*.ipynb", "C*.md", "SECURITY.md"]
 # Folders too, so that they are not even walked through.
-exclude_patterns = [".*", "bench", "functions", "layers", "local", "tests", "workflow"]
+exclude_patterns = [
+    ".*",
+    "bench",
+    "etl",
+    "functions",
+    "infrastructure",
+    "layers",
+    "local",
+    "tests",
+    "workflow",
+]
 language = "en"
 nitpicky = True
 smartquotes = False  # would make one dash of the two of an option

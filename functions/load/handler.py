@@ -15,8 +15,8 @@ from typing import Any
 
 from functions.load.batch import Batch, Group, parse_batch, parse_groups
 from functions.load.loading import Loaded, load_batch
-from functions.load.marks import REFRESH_SECONDS, refresh
-from functions.load.measuring import measure
+from functions.load.metrics import measure
+from functions.load.rollup_invalidation import REFRESH_SECONDS, refresh
 from functions.load.source import StoredCopy
 from telemetry import settings
 from telemetry.contract import Contract, load_contract

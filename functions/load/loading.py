@@ -8,7 +8,7 @@ from typing import Any
 
 from functions.load import ledger
 from functions.load.batch import Batch, Counts, Group
-from functions.load.marks import Marking
+from functions.load.rollup_invalidation import Marking
 from functions.load.rows import insert_rows
 from functions.load.source import CopySource
 from telemetry.contract import Contract

@@ -33,7 +33,7 @@ from typing import Any
 
 from functions.load import statements
 from functions.load.batch import Batch, Counts, Group, Range
-from functions.load.sifting import Block, Sifted, sifted_ranges
+from functions.load.copy_filter import Block, Sifted, sifted_ranges
 from functions.load.source import CopySource, Readable
 from telemetry.contract import Contract
 from telemetry.ddl import qualified

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from functions.sweep.decide import Batch, Running, Seen
+from functions.sweep.batch_state import Batch, Running, Seen
 from telemetry.clients import calling, client
 from telemetry.errors import BatchCorruptError, BatchMissingError
 from telemetry.layout import (

@@ -1,8 +1,8 @@
 """Lambda function, on a schedule: staged batches that nobody takes care of are loaded after all.
 
 Event: ``{"days"?, "dry_run"?}``. Result: how many batches of the last days have which fate (see
-:mod:`functions.sweep.decide`), the execution that was started over those that are due (``null``:
-none was), and the keys of those that wait for a person, as far as they fit.
+:mod:`functions.sweep.batch_state`), the execution that was started over those that are due
+(``null``: none was), and the keys of those that wait for a person, as far as they fit.
 
 Only S3 and Step Functions are asked. The ledger would know no more: a batch of which only the
 outcome is missing is answered from there when it comes again.
@@ -13,7 +13,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from functions.sweep.decide import Fate, Seen, fate, seen
+from functions.sweep.batch_state import Fate, Seen, fate, seen
 from functions.sweep.finding import last_errors, listed, running_executions
 from functions.sweep.starting import start
 from telemetry import metrics, settings

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from functions.sweep.decide import Seen, execution_name
+from functions.sweep.batch_state import Seen, execution_name
 from telemetry import settings
 from telemetry.clients import calling, client
 from telemetry.layout import manifest_key

@@ -21,8 +21,8 @@ from typing import NamedTuple
 
 import polars as pl
 
-from functions.transform.kinds import meets
-from functions.transform.plan import Plan, Way, metrics_of
+from functions.transform.extraction_plan import Plan, Way, metrics_of
+from functions.transform.message_filter import meets
 from functions.transform.shapes import BASE, RELATIVE_BELOW, SENML_VALUES
 
 __all__ = ["BulkDecoder", "Decoded"]

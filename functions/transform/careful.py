@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from functions.transform.extraction_plan import NOT_A_VALUE, Plan
 from functions.transform.jsontext import json_text, named_members, rest
-from functions.transform.plan import NOT_A_VALUE, Plan
 from functions.transform.shapes import Number, Part, Unpacker, member
 from telemetry.contract import Condition
 

@@ -24,9 +24,9 @@ from functions.transform.bulk import BulkDecoder, Decoded
 from functions.transform.careful import SET_ASIDE, CarefulReader
 from functions.transform.columns import clean_columns, rejections
 from functions.transform.envelopes import read_envelopes
+from functions.transform.extraction_plan import ARRIVAL, RECEIVED, Plan, make_plan
 from functions.transform.inflation import measured, opened
-from functions.transform.kinds import meets
-from functions.transform.plan import ARRIVAL, RECEIVED, Plan, make_plan
+from functions.transform.message_filter import meets
 from telemetry.contract import Contract
 
 __all__ = ["CleanBatch", "Reject", "clean"]

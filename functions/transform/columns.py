@@ -9,7 +9,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
 import polars as pl
 
-from functions.transform.plan import RECEIVED, Plan
+from functions.transform.extraction_plan import RECEIVED, Plan
 from functions.transform.values import NUMBER, READERS, read_numbers
 from telemetry.contract import Column
 

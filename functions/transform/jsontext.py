@@ -11,7 +11,7 @@ from decimal import Decimal, InvalidOperation
 from json.encoder import encode_basestring
 from typing import Any
 
-from functions.transform.plan import NOT_A_VALUE, metrics_of
+from functions.transform.extraction_plan import NOT_A_VALUE, metrics_of
 from functions.transform.shapes import Number
 from telemetry.contract import Contract
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import polars as pl
 
 from functions.transform.decimals import read_decimals
-from functions.transform.plan import NOT_A_VALUE
+from functions.transform.extraction_plan import NOT_A_VALUE
 from functions.transform.timestamps import read_timestamps
 from telemetry.contract import Column
 from telemetry.contract.model import Marker

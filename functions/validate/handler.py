@@ -8,7 +8,7 @@ from typing import Any
 
 from functions.validate.history import Entry, history_key, read_history, remember
 from functions.validate.judge import judge, overrule
-from functions.validate.telling import as_markdown
+from functions.validate.report_markdown import as_markdown
 from telemetry.contract import Checks, load_contract
 from telemetry.entry import lambda_entry
 from telemetry.errors import BatchCorruptError

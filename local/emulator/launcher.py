@@ -26,8 +26,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from local.die_with_parent import tethered
 from local.postgres import free_port
-from local.tether import tethered
 
 __all__ = ["Emulator", "EmulatorEndpoint", "EmulatorError", "default_python"]
 

@@ -17,10 +17,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import IO, Any
 
+from local.die_with_parent import tethered
 from local.pgadmin import settings
 from local.pgadmin.environment import program, python
 from local.postgres import HOST, free_port
-from local.tether import tethered
 
 __all__ = ["PgAdmin", "PgAdminError"]
 

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.tether import tethered
+from local.die_with_parent import tethered
 
 __all__ = ["TraceDaemon", "TraceDaemonError", "TraceEndpoint"]
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from bench.fitting import line
-from workflow.cost.durations import measured, requests
+from etl.cost.durations import measured, requests
 
 SLOWER = 10
 """Times that a machine may be slower than the one measured, busy with other tests as it is."""

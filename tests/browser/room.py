@@ -42,7 +42,7 @@ class ControlRoom:
 @contextmanager
 def control_room(state: Path, stack: str, *options: str) -> Iterator[ControlRoom]:
     """``etl dashboard`` until the end of the block, and then Ctrl-C."""
-    command = [sys.executable, "-m", "workflow.cli.main", "--state", str(state), "--stack", stack]
+    command = [sys.executable, "-m", "etl.cli.main", "--state", str(state), "--stack", stack]
     process = subprocess.Popen(
         [*command, "dashboard", "--no-open", *options],
         cwd=REPOSITORY,

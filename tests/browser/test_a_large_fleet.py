@@ -12,6 +12,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
+from etl.deployment.laptop import bring_up
 from functions.migrate.migration import migrate
 from local.postgres import Database, temporary_server
 from telemetry.contract import load_contract
@@ -19,7 +20,6 @@ from telemetry.database import Credentials
 from tests.browser.chromium import Browser
 from tests.browser.room import ControlRoom, control_room, violations
 from tests.fixtures.local import state_folder
-from workflow.laptop import bring_up
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 

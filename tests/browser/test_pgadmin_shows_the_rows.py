@@ -21,13 +21,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from etl.aws.target import Target
+from etl.cli.data import settle
+from etl.cli.main import app
+from etl.deployment.laptop import bring_up
 from local.stack import stop
 from tests.browser.chromium import Browser
 from tests.fixtures.local import state_folder
-from workflow.cli.data import settle
-from workflow.cli.main import app
-from workflow.laptop import bring_up
-from workflow.target import Target
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(900)]
 
@@ -70,7 +70,7 @@ def target() -> Iterator[Target]:
 
 @pytest.fixture(scope="module")
 def running(target: Target) -> Iterator[Running]:
-    command = [sys.executable, "-m", "workflow.cli.main", "--state", str(target.state)]
+    command = [sys.executable, "-m", "etl.cli.main", "--state", str(target.state)]
     process = subprocess.Popen(
         [*command, "pgadmin", "--no-open", "--json"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
+from etl.aws.target import Target
+from etl.deployment.laptop import bring_up
+from etl.operations.publishing import FleetPlan, publish_file, simulate
 from tests.browser.chromium import Browser
 from tests.browser.room import ControlRoom, control_room, violations
 from tests.fixtures.local import state_folder
-from workflow.laptop import bring_up
-from workflow.publishing import FleetPlan, publish_file, simulate
-from workflow.target import Target
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 

@@ -10,11 +10,11 @@ from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
+from etl.operations.receipts import Receipt, write_receipt
+from etl.operations.reconciliation import Reconciliation, gather
 from telemetry import layout
 from tests.chaos.rig import Rig
 from tests.chaos.traffic import Reject, line_of, spelled
-from workflow.receipts import Receipt, write_receipt
-from workflow.reconcile import Reconciliation, gather
 
 __all__ = ["account", "judge", "ledger"]
 

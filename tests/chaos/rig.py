@@ -21,17 +21,18 @@ from typing import Any
 import psutil
 import psycopg2
 
+from etl.aws.target import CONTRACT_KEY, DATABASE_CA_KEY, Target
+from etl.deployment.deploy import deploy
+from etl.operations.batches import batches_of, start_over
+from etl.operations.reconciliation import queue_depth
+from infrastructure.settings import DatabaseSettings, DeploySettings
+from layers.target import host_target
 from local.emulator.launcher import Emulator
 from local.postgres import PostgresServer
 from local.stack import LocalStack, ProcessId
 from local.traces.launcher import TraceDaemon
 from tests.chaos.injector import Injector
 from tests.chaos.traffic import CONTRACT, Traffic, Truth, line_of
-from workflow.deploy import deploy
-from workflow.reconcile import queue_depth
-from workflow.settings import DatabaseSettings, DeploySettings, host_target
-from workflow.staged import batches_of, start_over
-from workflow.target import CONTRACT_KEY, DATABASE_CA_KEY, Target
 
 __all__ = ["Rig"]
 

@@ -17,14 +17,14 @@ from typing import Any
 
 import pytest
 
+from etl.operations.batches import batches_between, start_over
+from etl.operations.publishing import register_devices
 from local.devices.mqtt import DeviceConnection
 from tests.chaos import judging
 from tests.chaos.faults import PIPELINE
 from tests.chaos.rig import Rig
 from tests.chaos.rounds import Record, Results, heal, plan_of, unsettled
 from tests.chaos.saboteur import Saboteur
-from workflow.publishing import register_devices
-from workflow.staged import batches_between, start_over
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from etl.aws.target import DEFAULT_STACK, Target
 from local.devices.identity import Identity
 from local.devices.mqtt import DeviceConnection
 from local.stack import read
-from workflow.target import DEFAULT_STACK, Target
 
 
 def main(state: str, thing: str, topic: str, message: str) -> None:

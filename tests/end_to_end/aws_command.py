@@ -14,7 +14,7 @@ from typing import Any
 import jmespath
 from botocore import xform_name
 
-from workflow.target import DEFAULT_STACK, Target
+from etl.aws.target import DEFAULT_STACK, Target
 
 
 def value(shape: Any, words: list[str]) -> Any:

@@ -13,12 +13,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from etl.aws.target import Target
+from etl.cli.data import settle
+from etl.deployment.laptop import bring_up
+from etl.operations.reconciliation import Reconciliation
 from local.stack import stop
 from tests.fixtures.local import state_folder
-from workflow.cli.data import settle
-from workflow.laptop import bring_up
-from workflow.reconcile import Reconciliation
-from workflow.target import Target
 
 
 @pytest.fixture(scope="module")

@@ -52,7 +52,7 @@ class Shell:
         shutil.copytree(ROOT / "contracts", folder / "contracts")
         programs = folder / ".programs"
         programs.mkdir()
-        self._program(programs / "etl", "workflow.cli.main")
+        self._program(programs / "etl", "etl.cli.main")
         self._program(programs / "aws", "tests.end_to_end.aws_command", str(state))
         self._program(programs / "as-device", "tests.end_to_end.as_device", str(state))
         self._program(programs / "as-owner", "tests.end_to_end.as_owner", str(state))

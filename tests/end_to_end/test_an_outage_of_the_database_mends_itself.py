@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from etl.aws.target import Target
+from etl.deployment.laptop import bring_up
+from etl.operations.batches import Batch, batches_between
+from etl.operations.executions import latest
+from etl.operations.publishing import FleetPlan, simulate
 from local import stack
 from local.postgres import PostgresServer
 from tests.end_to_end.conftest import account
 from tests.fixtures.local import state_folder
-from workflow.executions import latest
-from workflow.laptop import bring_up
-from workflow.publishing import FleetPlan, simulate
-from workflow.staged import Batch, batches_between
-from workflow.target import Target
 
 pytestmark = pytest.mark.slow
 

@@ -16,13 +16,13 @@ import boto3
 import pytest
 from typer.testing import CliRunner
 
+from etl.aws.target import Target
+from etl.cli.data import settle
+from etl.cli.main import app
+from etl.deployment.laptop import local_target
+from etl.deployment.permissions import deployer_policy
 from local.stack import start, stop
 from tests.fixtures.local import state_folder
-from workflow.cli.data import settle
-from workflow.cli.main import app
-from workflow.deployment.permissions import deployer_policy
-from workflow.laptop import local_target
-from workflow.target import Target
 
 FLEET = Path("contracts/fleet.toml").absolute()
 ACTIONS = {
@@ -68,7 +68,7 @@ class Machine:
     def start(self, *words: str, stack: str) -> subprocess.Popen[str]:
         given = ["--state", str(self.state), "--stack", stack, *words]
         return subprocess.Popen(
-            [sys.executable, "-m", "workflow.cli.main", *given],
+            [sys.executable, "-m", "etl.cli.main", *given],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -185,7 +185,7 @@ def test_ctrl_c_says_that_cloudformation_goes_on_and_how_to_look_again(machine, 
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("workflow.deployment.carry_out.Deployment.do", interrupted)
+    monkeypatch.setattr("etl.deployment.executor.Deployment.do", interrupted)
     result = machine.etl("deploy", "--yes", stack="left-out")
     assert result.exit_code == 130
     assert "CloudFormation goes on without you" in result.output

@@ -12,13 +12,13 @@ import boto3
 import pytest
 from typer.testing import CliRunner
 
+from etl.aws.target import CONTRACT_KEY, DATABASE_CA_KEY
+from etl.cli.main import app
+from etl.deployment import packaging as artifacts
 from layers import build
+from layers.target import host_target
 from local.stack import LocalStack, start, stop
 from tests.fixtures.local import state_folder
-from workflow import artifacts
-from workflow.cli.main import app
-from workflow.settings import host_target
-from workflow.target import CONTRACT_KEY, DATABASE_CA_KEY
 
 FLEET = Path("contracts/fleet.toml").absolute()
 

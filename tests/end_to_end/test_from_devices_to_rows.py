@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
+from etl.aws.target import Target
+from etl.operations.executions import follow, latest, start
+from etl.operations.metrics import catalogue, read
+from etl.operations.publishing import FleetPlan, publish_file, simulate
+from etl.operations.traces import load_trace
 from tests.end_to_end.conftest import account, killing_one
-from workflow.executions import follow, latest, start
-from workflow.metrics import catalogue, read
-from workflow.publishing import FleetPlan, publish_file, simulate
-from workflow.target import Target
-from workflow.traces import load_trace
 
 CONTRACT = "contracts/fleet.toml"
 PLAN = FleetPlan(devices=5, rate=100, duration=3, readings_per_message=10, mess=0.1, seed=3)

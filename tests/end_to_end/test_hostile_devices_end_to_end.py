@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from etl.aws.target import Target
+from etl.operations.publishing import FleetPlan, publish_file, register_devices, simulate
+from etl.operations.receipts import Receipt, new_publication, write_receipt
 from local.devices.mqtt import DeviceConnection, MessageTooLargeError
 from tests.end_to_end.conftest import account
 from tests.integration.hostile.test_no_text_leaves_its_column import SAFE_KEY, TEXTS
-from workflow.publishing import FleetPlan, publish_file, register_devices, simulate
-from workflow.receipts import Receipt, new_publication, write_receipt
-from workflow.target import Target
 
 CONTRACT = "tests/end_to_end/hostile.toml"
 TOPIC = "telemetry/hostile/"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from etl.aws.target import Target
+from etl.operations.publishing import publish_file
 from tests.end_to_end.conftest import account
-from workflow.publishing import publish_file
-from workflow.target import Target
 
 pytestmark = [pytest.mark.slow, pytest.mark.data, pytest.mark.timeout(1500)]
 

@@ -17,7 +17,7 @@ from tests.fixtures.local import state_folder
 
 
 def demo(state: Path, *options: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "workflow.cli.main", "--state", str(state), "demo", *options]
+    command = [sys.executable, "-m", "etl.cli.main", "--state", str(state), "demo", *options]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 

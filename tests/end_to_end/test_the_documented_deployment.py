@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from etl.cli import context
+from etl.cli.main import app
 from local.stack import stop
 from tests.fixtures.local import state_folder
-from workflow.cli import context
-from workflow.cli.main import app
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "deploy.md"

@@ -19,16 +19,16 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from tests.unit.transform.envelopes_for import line
-from workflow.backfill import Backfill
-from workflow.cli import context
-from workflow.cli.data import settle, table_name
-from workflow.cli.main import app
-from workflow.executions import follow, start
-from workflow.laptop import bring_up
-from workflow.spans import Span
-from workflow.staged import batches_of, start_over
-from workflow.target import Target
+from etl.aws.target import Target
+from etl.cli import context
+from etl.cli.data import settle, table_name
+from etl.cli.main import app
+from etl.deployment.laptop import bring_up
+from etl.operations.backfill import Backfill
+from etl.operations.batches import batches_of, start_over
+from etl.operations.executions import follow, start
+from etl.operations.time_range import Span
+from tests.unit.functions.transform.envelopes_for import line
 
 CONTRACT = "contracts/fleet.toml"
 TRIGGER = "schedule"  # which never comes: only this test starts anything
@@ -137,7 +137,7 @@ class Story:
         """Give a command, and kill it (SIGKILL) once the condition holds; what it gave."""
         given = ["--stack", self.target.stack, "--state", str(self.target.state)]
         process = subprocess.Popen(
-            [sys.executable, "-m", "workflow.cli.main", *given, *shlex.split(command)]
+            [sys.executable, "-m", "etl.cli.main", *given, *shlex.split(command)]
         )
         deadline = time.monotonic() + 60
         while not (found := until()):

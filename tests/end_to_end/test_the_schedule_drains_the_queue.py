@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
+from etl.aws.target import Target
+from etl.cli.sweep import swept
+from etl.operations.executions import execution_arn, follow, latest, start
+from etl.operations.publishing import FleetPlan, simulate
 from tests.end_to_end.conftest import account, killing_one
-from workflow.cli.sweep import swept
-from workflow.executions import execution_arn, follow, latest, start
-from workflow.publishing import FleetPlan, simulate
-from workflow.target import Target
 
 CONTRACT = "contracts/fleet.toml"
 TRIGGER = "schedule"

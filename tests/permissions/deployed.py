@@ -6,9 +6,9 @@ import json
 from functools import cached_property
 from typing import Any
 
+from etl.aws.target import Target
 from tests.permissions.policies import Named, Policies, Statement
 from tests.permissions.statements import names, of_resource
-from workflow.target import Target
 
 __all__ = ["DEVICE", "Stack"]
 

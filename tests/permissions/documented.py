@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from functions.inventory import FUNCTIONS
 from tests.permissions.deployed import ADMINISTRATOR, DEVICE, Stack
 from tests.permissions.policies import Request
-from workflow.inventory import FUNCTIONS
 
 __all__ = ["documented"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 
+from functions.inventory import FUNCTIONS
 from tests.permissions.deployed import ADMINISTRATOR, DEVICE, Stack
 from tests.permissions.policies import Request
-from workflow.inventory import FUNCTIONS
 
 __all__ = ["refused"]
 

@@ -13,6 +13,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from etl.aws.s3 import listed
+from etl.operations.publishing import FleetPlan, simulate
+from infrastructure.settings import DeploySettings
 from local.stack import LocalStack
 from tests.chaos.rig import Rig
 from tests.fixtures.local import state_folder
@@ -23,9 +26,6 @@ from tests.permissions.machine import definition_requests, requests_of_services
 from tests.permissions.policies import Policies, Request
 from tests.permissions.refused import refused
 from tests.permissions.statements import CONTRACT
-from workflow.listing import listed
-from workflow.publishing import FleetPlan, simulate
-from workflow.settings import DeploySettings
 
 __all__ = ["Recording", "recorded_run"]
 

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from functions.inventory import FUNCTIONS
+from infrastructure.core import Artifacts, build_template
+from infrastructure.settings import DatabaseSettings, DeploySettings
+from layers.target import LAYERS
 from telemetry.contract import load_contract
 from tests.permissions.policies import Statement
-from workflow.inventory import FUNCTIONS, LAYERS
-from workflow.settings import DatabaseSettings, DeploySettings
-from workflow.template import Artifacts, build_template
 
 __all__ = ["CONTRACT", "names", "of_resource", "statement_names"]
 

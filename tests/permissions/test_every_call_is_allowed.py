@@ -7,10 +7,10 @@ from collections import Counter
 
 import pytest
 
+from functions.inventory import FUNCTIONS
 from tests.permissions.machine import tasks
 from tests.permissions.run import Recording
 from tests.permissions.statements import statement_names
-from workflow.inventory import FUNCTIONS
 
 pytestmark = pytest.mark.slow
 

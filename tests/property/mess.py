@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
+from etl.authoring.units import resolve_units
 from telemetry.contract import Column, Contract, load_contract
-from workflow.units import resolve_units
 
 HERE = Path(__file__).parent
 SHIPPED = HERE.parent.parent / "contracts"

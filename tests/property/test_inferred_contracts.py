@@ -8,10 +8,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow.contracts.check import check
-from workflow.contracts.diff import diff, table_of
-from workflow.contracts.infer import infer
-from workflow.contracts.samples import Message, Sample
+from etl.authoring.check import check
+from etl.authoring.diff import diff, table_of
+from etl.authoring.infer import infer
+from etl.authoring.samples import Message, Sample
 
 NAMES = st.one_of(
     st.sampled_from(["temp", "humidity_pct", "P1", "seq", "a.b", "$x", "battery V", "ctid", "1st"]),

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from functions.transform.careful import CarefulReader, element_texts
 from functions.transform.clean import clean
+from functions.transform.extraction_plan import make_plan
 from functions.transform.handler import transform
-from functions.transform.plan import make_plan
 from tests.fixtures.peak_memory import peak_memory
 from tests.property.mess import CONTRACTS
-from tests.unit.transform.envelopes_for import KEY, line
+from tests.unit.functions.transform.envelopes_for import KEY, line
 
 NAMES = sorted(CONTRACTS)
 SURROGATE = "\\" + "ud800"

@@ -17,7 +17,7 @@ from functions.transform.handler import transform
 from tests.property.mess import CONTRACTS, Batch, batches
 from tests.property.postgres_csv import parse
 from tests.property.reference import expect
-from tests.unit.transform.envelopes_for import line as envelope
+from tests.unit.functions.transform.envelopes_for import line as envelope
 
 KEY = "raw/2026/03/01/execution/batch.n1.ndjson.gz"
 

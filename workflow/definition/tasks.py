@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from workflow.inventory import function
+from functions.inventory import function
 from workflow.retries import SERVICE_CALL, RetryRule
 
 if TYPE_CHECKING:

@@ -10,16 +10,16 @@ from __future__ import annotations
 from local.emulator.patches import (
     alarms,
     devices,
-    enforcing,
     executions,
     functions,
-    mapping,
     metrics,
-    moving,
     queues,
     timeouts,
     tracing,
 )
+from local.emulator.patches import event_source_mapping as mapping
+from local.emulator.patches import iam as enforcing
+from local.emulator.patches import message_moves as moving
 
 __all__ = ["apply"]
 

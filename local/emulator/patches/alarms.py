@@ -4,7 +4,7 @@ AWS: an alarm looks at the one metric with exactly its dimensions, period by per
 ``EvaluationPeriods``; it sounds where ``DatapointsToAlarm`` of them reach the threshold, and
 ``TreatMissingData`` says what periods without data are. It is judged again and again, so that it
 also ends by itself. A change of state goes into the history, and to the topics among its actions
-(:mod:`local.emulator.patches.notices`); also the first change from INSUFFICIENT_DATA to OK.
+(:mod:`local.emulator.patches.sns`); also the first change from INSUFFICIENT_DATA to OK.
 
 MiniStack 1.5.33 judges only when somebody puts data, over all metrics of that name whatever their
 dimensions, over one long period, and never treats missing data. Remove when the released emulator
@@ -29,7 +29,7 @@ from typing import Any
 from ministack.core.responses import request_scope
 from ministack.services import cloudwatch
 
-from local.emulator.patches.notices import iso, sentence, tell
+from local.emulator.patches.sns import iso, sentence, tell
 
 __all__ = ["apply", "judge"]
 

@@ -9,13 +9,13 @@ from typing import Any
 
 from functions.load.batch import parse_groups
 from functions.load.loading import Loaded, load_batch
-from functions.load.marks import refresh
+from functions.load.rollup_invalidation import refresh
 from functions.migrate.analytics import bring_up_to_date
 from functions.transform.clean import clean
 from functions.transform.copy import copy_csv, copy_groups
 from telemetry.contract import Contract, parse_contract
 from tests.fixtures.telemetry_database import MemoryCopy, TelemetryDatabase, make_batch
-from tests.unit.transform.envelopes_for import line
+from tests.unit.functions.transform.envelopes_for import line
 
 TABLE = '"telemetry"."measured"'
 START = datetime(2026, 3, 28, 20, tzinfo=UTC)

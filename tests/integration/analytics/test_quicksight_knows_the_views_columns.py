@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from infrastructure.platform.data_sets import data_sets
 from telemetry.contract import load_contract
 from tests.fixtures.telemetry_database import TelemetryDatabase
-from workflow.platform.data_sets import data_sets
 
 FITS = {
     "text": "STRING",

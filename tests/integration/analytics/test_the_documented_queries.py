@@ -14,14 +14,14 @@ from typing import Any
 import psycopg2
 import pytest
 
+from etl.operations.athena import athena_statements
 from functions.migrate.migration import migrate
 from functions.transform.handler import transform
 from telemetry.contract import load_contract
 from telemetry.database import Credentials
 from tests.fixtures.telemetry_database import TelemetryDatabase
 from tests.integration.analytics.rollups import load
-from tests.unit.transform.envelopes_for import line
-from workflow.athena import athena_statements
+from tests.unit.functions.transform.envelopes_for import line
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "analytics.md").read_text(encoding="utf-8")

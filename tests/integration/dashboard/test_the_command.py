@@ -16,13 +16,13 @@ import uvicorn
 from typer.testing import CliRunner
 
 from dashboard.app import application
-from dashboard.room import Room
+from dashboard.app_state import Room
 from dashboard.serving import PortTakenError, address, listen
 from dashboard.sources.pipeline import Pipeline
+from etl.aws.target import Target
+from etl.cli.main import app
 from local.postgres import Database
 from local.stack import LocalStack
-from workflow.cli.main import app
-from workflow.target import Target
 
 PAGES = ("/", "/executions", "/executions/x", "/rejects", "/quarantine", "/quality", "/fleet",
          "/device?id=x", "/batches/x", "/act/replay?batch=x")  # fmt: skip

@@ -12,12 +12,12 @@ from typing import Any
 import psycopg2
 import pytest
 
+from dashboard.errors import trouble_of
 from dashboard.sources import fleet, ledger
 from dashboard.sources.pipeline import Database
-from dashboard.troubles import trouble_of
+from etl.operations.time_range import ALWAYS, Span
 from telemetry.contract import Contract
 from tests.fixtures.telemetry_database import CONTRACT, TelemetryDatabase
-from workflow.spans import ALWAYS, Span
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 

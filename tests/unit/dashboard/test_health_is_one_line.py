@@ -8,14 +8,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from dashboard.cache import Answer
+from dashboard.errors import Trouble
 from dashboard.health import Facts, diagnose
-from dashboard.live import Answer
+from dashboard.sources.alarms_and_queues import Queues
 from dashboard.sources.ledger import Minute, Pace
-from dashboard.sources.watch import Queues
-from dashboard.troubles import Trouble
-from workflow.alarms import Alarm
-from workflow.executions import Execution
-from workflow.reconcile import Ledger, Reconciliation
+from etl.operations.alarms import Alarm
+from etl.operations.executions import Execution
+from etl.operations.reconciliation import Ledger, Reconciliation
 
 NOW = datetime.now(UTC)
 

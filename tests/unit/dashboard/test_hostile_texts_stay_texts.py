@@ -9,10 +9,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dashboard.live import Answer
+from dashboard.cache import Answer
 from dashboard.rendering import environment, hexdump
 from dashboard.sources.rejected import Sample
-from workflow.rejects import Reject
+from etl.operations.rejects import Reject
 
 MARK = "zqx"
 """Begins each hostile element and attribute, so that one that came alive is found."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from starlette.responses import PlainTextResponse
 
-from dashboard.guard import Guard, Keys
+from dashboard.security import Guard, Keys
 
 PORT = 8710
 HERE = f"127.0.0.1:{PORT}"

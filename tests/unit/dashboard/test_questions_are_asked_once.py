@@ -6,7 +6,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from dashboard.live import Shared
+from dashboard.cache import Shared
 
 
 def test_pages_that_ask_at_once_get_one_answer() -> None:

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 import pytest
 
 from dashboard.jobs import MOST_RUNNING, Job, Jobs, TooManyJobsError
-from workflow.executions import Execution
-from workflow.redrive import Moving
-from workflow.reruns import Progress
+from etl.operations.executions import Execution
+from etl.operations.redrive import Moving
+from etl.operations.reruns import Progress
 
 
 def step(name: str, status: str, done: int, failed: int = 0) -> Progress:

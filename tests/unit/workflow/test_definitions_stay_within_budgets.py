@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from functions.inventory import function
 from workflow.budgets import history_events, largest_payloads
-from workflow.inventory import function
 from workflow.limits import HISTORY_EVENTS, PAYLOAD, definition_problems
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from telemetry.errors import PermanentError, TransientError, names_of
-from tests.unit.workflow.golden_files import check_golden
+from tests.fixtures.golden_files import check_golden
 from workflow.definition import MAP_RESULTS_PREFIX, build_definition, resolve
 from workflow.limits import EXPRESS_SECONDS, HISTORY_EVENTS, PAYLOAD, longest_seconds
 from workflow.retries import CHILD_TASK
@@ -34,7 +34,7 @@ def tasks(definition: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def test_the_definition_is_the_golden_one(definition):
-    check_golden("definition.json", definition)
+    check_golden(__file__, "definition.json", definition)
 
 
 def test_authoring_twice_gives_the_same_definition(definition):
@@ -88,7 +88,7 @@ def test_longer_retries_inside_a_batch_are_refused(monkeypatch):
 
 
 def test_a_function_times_out_before_its_state_does(definition):
-    from workflow.inventory import FUNCTIONS
+    from functions.inventory import FUNCTIONS
 
     timeouts = {f"${{{spec.title}FunctionArn}}": spec.timeout for spec in FUNCTIONS}
     for name, task in tasks(definition).items():

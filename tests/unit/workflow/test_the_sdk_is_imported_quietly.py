@@ -33,8 +33,8 @@ def test_levels_handlers_and_warnings_are_as_before():
 def test_importing_our_modules_does_not_import_the_sdk():
     done = run(
         "import sys\n"
-        "import workflow.artifacts, workflow.definition, workflow.deploy, workflow.limits\n"
-        "import workflow.plan, workflow.settings, workflow.states, workflow.template\n"
+        "import etl.deployment.packaging, workflow.definition, etl.deployment.deploy, workflow.limits\n"
+        "import etl.deployment.stack_build, workflow.settings, workflow.states, infrastructure.core\n"
         "assert not {'stepfunctions', 'sagemaker', 'polars'} & set(sys.modules)\n"
     )
     assert (done.returncode, done.stderr) == (0, "")

@@ -33,7 +33,7 @@ def load_contract(path: Path | None = None) -> Contract:
 
     Lambda unpacks a function's zip into ``$LAMBDA_TASK_ROOT``; ``contract.toml`` lies at its root.
     Where a column is converted from another unit, ``units.json`` beside it has the numbers; a
-    contract read from a path has none until ``workflow.units`` works them out.
+    contract read from a path has none until ``etl.authoring.units`` works them out.
     Raises ``ContractError`` where the file can't be read or breaks a rule.
     """
     where = path or Path(os.environ.get("LAMBDA_TASK_ROOT", ".")) / "contract.toml"

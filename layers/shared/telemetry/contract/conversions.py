@@ -1,8 +1,8 @@
 """The numbers that make one unit of another, as they ship beside a contract.
 
-They are worked out where a contract is packaged (``workflow.units``), so that no function needs a
-units library: ``units.json`` lies beside ``contract.toml`` in a function's zip and holds, for each
-column with ``unit_from``, the three numbers of a :class:`Conversion`.
+They are worked out where a contract is packaged (``etl.authoring.units``), so that no function
+needs a units library: ``units.json`` lies beside ``contract.toml`` in a function's zip and holds,
+for each column with ``unit_from``, the three numbers of a :class:`Conversion`.
 """
 
 from __future__ import annotations

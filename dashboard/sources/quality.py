@@ -1,0 +1,109 @@
+"""Quarantine: batches that the checks hold back, and what a report says of one."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from dashboard.sources.pipeline import Pipeline
+from etl.operations.quarantine import read_report
+
+__all__ = ["Completeness", "HeldBatch", "completeness", "held", "held_number"]
+
+MOST = 200
+READERS = 8
+NEWEST_BATCHES = 48
+"""Of which reports are read for the completeness of columns."""
+
+
+@dataclass(frozen=True)
+class HeldBatch:
+    """One batch in quarantine."""
+
+    batch_id: str
+    since: datetime
+    messages: int
+    read: int
+    accepted: int
+    rejected: int
+    why: list[str]
+    """Sentences of the checks that hold it back."""
+
+
+@dataclass(frozen=True)
+class Completeness:
+    """Of one column: the share of accepted rows that have a value, batch by batch."""
+
+    column: str
+    shares: list[float]
+    """0..1, oldest batch first."""
+    mean: float
+    """Over all rows of these batches."""
+    least: float | None
+    """What the contract asks for, where it does."""
+
+
+def held_number(pipeline: Pipeline) -> int:
+    """How many batches are in quarantine."""
+    (row,) = pipeline.database.query(
+        "SELECT count(*) AS held FROM etl.ledger WHERE status = 'quarantined'"
+    )
+    return int(row["held"])
+
+
+def held(pipeline: Pipeline) -> list[HeldBatch]:
+    """The batches in quarantine, newest first."""
+    rows = pipeline.database.query(
+        "SELECT batch_id, loaded_at, messages, read, accepted, rejected FROM etl.ledger "
+        "WHERE status = 'quarantined' ORDER BY loaded_at DESC LIMIT %s",
+        (MOST,),
+    )
+    reports = _reports(pipeline, [row["batch_id"] for row in rows])
+    return [
+        HeldBatch(
+            row["batch_id"],
+            row["loaded_at"],
+            int(row["messages"]),
+            int(row["read"]),
+            int(row["accepted"]),
+            int(row["rejected"]),
+            [
+                str(finding["sentence"])
+                for finding in (report or {}).get("findings", ())
+                if finding.get("level") == "quarantine"
+            ],
+        )
+        for row, report in zip(rows, reports, strict=True)
+    ]
+
+
+def completeness(pipeline: Pipeline) -> list[Completeness]:
+    """How complete each column of the contract is in the newest batches."""
+    contract = pipeline.target.contract
+    rows = pipeline.database.query(
+        "SELECT batch_id FROM etl.ledger WHERE accepted > 0 ORDER BY loaded_at DESC LIMIT %s",
+        (NEWEST_BATCHES,),
+    )
+    reports = [r for r in _reports(pipeline, [row["batch_id"] for row in rows]) if r]
+    reports.reverse()
+    found = []
+    for column in contract.columns:
+        pairs = [
+            (int(report["columns"][column.name]["nulls"]), int(report["accepted"]))
+            for report in reports
+            if column.name in report.get("columns", {}) and report.get("accepted")
+        ]
+        if pairs:
+            empty, all_rows = (sum(values) for values in zip(*pairs, strict=True))
+            shares = [1 - nulls / accepted for nulls, accepted in pairs]
+            least = contract.checks.completeness.get(column.name)
+            found.append(Completeness(column.name, shares, 1 - empty / all_rows, least))
+    return found
+
+
+def _reports(pipeline: Pipeline, batch_ids: list[str]) -> list[dict[str, Any] | None]:
+    target = pipeline.target
+    with ThreadPoolExecutor(READERS) as readers:
+        return list(readers.map(lambda one: read_report(target, one), batch_ids))

@@ -1,0 +1,175 @@
+"""``etl demo`` (`make run`): the whole pipeline on this machine, once, with a final account."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.live import Live
+from rich.table import Table
+
+from etl.aws.target import Target
+from etl.cli.context import console, guard, notes
+from etl.cli.data import settle, table_name, tell
+from etl.cli.stack import DEFAULT_CONTRACT, ContractOption
+
+if TYPE_CHECKING:
+    from etl.operations.executions import Execution
+    from etl.operations.publishing import FleetPlan
+
+SETTLE_SECONDS = 90.0
+SCHEDULE_AFTER = timedelta(seconds=8)
+"""When, after the fleet starts, the schedule fires; the queue trigger acts all the time."""
+
+
+class Phases:
+    """Says what happens and keeps how long it took."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Time one phase."""
+        console.rule(f"[bold]{name}", align="left")
+        begin = time.monotonic()
+        yield
+        self.seconds[name] = time.monotonic() - begin
+
+
+@guard
+def demo(
+    context: typer.Context,
+    contract: ContractOption = DEFAULT_CONTRACT,
+    devices: Annotated[int, typer.Option(min=1)] = 20,
+    rate: Annotated[float, typer.Option(min=1, help="Messages a second.")] = 60.0,
+    duration: Annotated[float, typer.Option(min=1, help="Seconds of publishing.")] = 15.0,
+    mess: Annotated[float, typer.Option(min=0, max=1)] = 0.02,
+    seed: Annotated[int, typer.Option()] = 1,
+    keep: Annotated[bool, typer.Option(help="Leave everything running at the end.")] = False,
+) -> None:
+    """Run the whole pipeline on this machine, end to end, and account for every reading."""
+    from etl.deployment.laptop import bring_up
+    from etl.operations.publishing import FleetPlan
+    from local.stack import stop
+
+    phases = Phases()
+    balanced = False
+    try:
+        with phases.phase("Start and deploy"):
+            target = bring_up(
+                context.obj.state,
+                context.obj.stack,
+                contract,
+                schedule=_once(SCHEDULE_AFTER + timedelta(seconds=10)),
+                tether=not keep,
+                told=lambda text: notes.print(f"[dim]•[/] {text}"),
+            )
+        with phases.phase("Publish over MQTT with certificates"):
+            _publish(target, FleetPlan(devices, rate, duration, 20, mess, seed))
+        with phases.phase("Account for every reading"):
+            balanced = tell(settle(target, SETTLE_SECONDS))
+            _tell_executions(target)
+    finally:
+        if not keep:
+            stop(context.obj.state)
+    _tell_end(phases, keep=keep)
+    if not balanced:
+        raise typer.Exit(1)
+
+
+def _once(after: timedelta) -> str:
+    """A one-time schedule; ``etl up`` sets a recurring one (the shortest is a minute)."""
+    return f"at({datetime.now(UTC) + after:%Y-%m-%dT%H:%M:%S})"
+
+
+def _publish(target: Target, plan: FleetPlan) -> None:
+    from etl.operations.publishing import simulate
+
+    sent = (0, 0)
+    failure: list[BaseException] = []
+
+    def note(messages: int, readings: int) -> None:
+        nonlocal sent
+        sent = messages, readings
+
+    def publish() -> None:
+        try:
+            simulate(target, target.contract, plan, note)
+        except BaseException as error:
+            failure.append(error)
+
+    thread = threading.Thread(target=publish, daemon=True)
+    thread.start()
+    with Live(console=console, refresh_per_second=4, transient=True) as live:
+        while thread.is_alive():
+            live.update(_progress(target, sent))
+            thread.join(0.5)
+    if failure:
+        raise failure[0]
+    console.print(
+        f"published {sent[0]:,} messages, {sent[1]:,} readings, {plan.mess:.0%} of them messy"
+    )
+
+
+def _progress(target: Target, sent: tuple[int, int]) -> Table:
+    from etl.operations.reconciliation import queue_depth, staged_messages
+
+    batches, staged = staged_messages(target.client("s3"), target.bucket)
+    with target.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(f"SELECT count(*) FROM {table_name(target)}")  # noqa: S608 - quoted
+        rows = cursor.fetchone()[0]
+    connection.close()
+    table = Table(show_header=True)
+    for heading in ("published", "queued", "staged in S3", "micro-batches", "rows in PostgreSQL"):
+        table.add_column(heading, justify="right")
+    queued = queue_depth(target.client("sqs"), target.outputs["QueueUrl"])
+    table.add_row(*(f"{n:,}" for n in (sent[0], queued, staged, batches, rows)))
+    return table
+
+
+def _tell_executions(target: Target) -> None:
+    found = _ended_executions(target)
+    by_queue = sum(e.name.startswith("esm-") for e in found)
+    ended = sum(e.status == "SUCCEEDED" for e in found)
+    console.print(
+        f"{len(found)} executions ({by_queue} started by the queue, "
+        f"{len(found) - by_queue} by the schedule), {ended} succeeded"
+    )
+
+
+def _ended_executions(target: Target) -> list[Execution]:
+    """All executions, once the last has ended: rows are there before Summarize has run."""
+    from etl.operations.executions import latest
+
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while True:
+        found = latest(target, 1000)
+        if time.monotonic() > deadline or all(e.status != "RUNNING" for e in found):
+            return found
+        time.sleep(0.2)
+
+
+def _tell_end(phases: Phases, *, keep: bool) -> None:
+    parts = [f"{name.lower()} {seconds:.1f} s" for name, seconds in phases.seconds.items()]
+    console.print(f"[dim]{'; '.join(parts)}[/]")
+    etl = ".venv/bin/etl"
+    console.print("\nWhat to try next:")
+    if not keep:
+        console.print(f"  {etl} up                    start it again and leave it running")
+    console.print(f"  {etl} simulate --devices 50 --mess 0.1")
+    console.print(f"  {etl} run                   start an execution and watch it")
+    console.print(f"  {etl} dashboard             look at all of it in the browser")
+    console.print(f"  {etl} executions; {etl} trace NAME")
+    console.print(f'  {etl} psql -c "table etl.ledger"')
+    console.print(f"  {etl} up --contract your.toml; {etl} publish your.ndjson")
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.command()(demo)

@@ -1,0 +1,70 @@
+"""``etl diagram``: the workflow, an execution of it or its trace as a picture."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from etl.cli.context import fail, guard, notes, target_of
+
+
+@guard
+def diagram(
+    context: typer.Context,
+    execution: Annotated[
+        str | None, typer.Option(help="Name or ARN: how it went, over the definition it ran.")
+    ] = None,
+    trace: Annotated[
+        bool, typer.Option("--trace", help="The execution's timeline instead, step by step.")
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="SVG file to write, - for standard output."),
+    ] = None,
+) -> None:
+    """Draw the state machine, or one execution of it, as an SVG file that any browser shows.
+
+    Without --execution it needs nothing that runs.
+    """
+    from etl.operations.pictures import (
+        NoTraceError,
+        Picture,
+        look,
+        look_at_execution,
+        look_at_trace,
+    )
+
+    if trace and execution is None:
+        raise typer.BadParameter("--trace needs --execution: a trace is of one execution")
+    picture: Picture
+    if execution is None:
+        from workflow.definition import definition_json
+
+        picture = look(definition_json(), title=context.obj.stack)
+    elif trace:
+        try:
+            picture = look_at_trace(target_of(context.obj), execution)
+        except NoTraceError as error:
+            raise fail(str(error)) from error
+    else:
+        picture = look_at_execution(target_of(context.obj), execution)
+    if output == Path("-"):
+        sys.stdout.write(picture.svg + "\n")
+        return
+    written = picture.save(output or Path(_file_name(execution, trace)))
+    notes.print(f"[green]✓[/] {written}: {picture.told}", soft_wrap=True)
+
+
+def _file_name(execution: str | None, trace: bool) -> str:
+    """``workflow.svg``, ``<execution>.svg`` or ``<execution>.trace.svg``."""
+    if execution is None:
+        return "workflow.svg"
+    return f"{execution.rpartition(':')[2]}{'.trace' if trace else ''}.svg"
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's command."""
+    app.command()(diagram)

@@ -1,0 +1,182 @@
+"""``etl run``, ``etl logs``, ``etl trace``: what the workflow does."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Annotated, Any
+
+import typer
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from etl.aws.target import Target
+from etl.cli.context import JsonOption, console, fail, guard, notes, print_json, target_of
+from etl.operations.escaping import harmless
+from etl.operations.executions import Execution, StateVisit, execution_arn, follow, latest, start
+from etl.operations.log_format import LogLine, log_line
+
+COLOURS = {"SUCCEEDED": "green", "RUNNING": "yellow"}
+LOG_POLL_SECONDS = 1.0
+
+
+def state_table(execution: Execution, states: list[StateVisit]) -> Table:
+    """One execution as a table, a line a state."""
+    colour = COLOURS.get(execution.status, "red")
+    table = Table(title=f"{execution.name}  [{colour}]{execution.status}[/]", title_justify="left")
+    for heading in ("state", "seconds", "retries", "error"):
+        table.add_column(heading, justify="right" if heading in {"seconds", "retries"} else "left")
+    for visit in states:
+        seconds = f"{(visit.exited - visit.entered).total_seconds():.2f}" if visit.exited else "…"
+        retries = str(visit.retries or "")
+        table.add_row(visit.name, seconds, retries, Text(visit.error or "", style="red"))
+    return table
+
+
+@guard
+def run(
+    context: typer.Context,
+    prefix: Annotated[
+        str | None, typer.Option(help="Load what is staged under this S3 prefix instead.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Start an execution and watch it, state by state. Exits with 1 when it fails."""
+    target = target_of(context.obj)
+    arn = start(target, {"prefix": prefix} if prefix else {})
+    if as_json:
+        *_, (execution, _) = follow(target, arn)
+    else:
+        with Live(console=console, refresh_per_second=4) as live:
+            for execution, states in follow(target, arn):
+                live.update(state_table(execution, states))
+    if as_json:
+        print_json(vars(execution))
+    elif execution.output:
+        console.print_json(json.dumps(execution.output))
+    if execution.status != "SUCCEEDED":
+        raise fail(f"{execution.error}: {execution.cause}" if not as_json else execution.status)
+
+
+@guard
+def executions(
+    context: typer.Context,
+    most: Annotated[int, typer.Option(min=1, max=1000, help="How many, newest first.")] = 20,
+    as_json: JsonOption = False,
+) -> None:
+    """List executions, newest first."""
+    found = latest(target_of(context.obj), most)
+    if as_json:
+        print_json([vars(e) for e in found])
+        return
+    table = Table()
+    for heading in ("execution", "status", "started", "seconds"):
+        table.add_column(heading)
+    for execution in found:
+        colour = COLOURS.get(execution.status, "red")
+        seconds = "" if execution.seconds is None else f"{execution.seconds:.2f}"
+        started = f"{execution.started:%Y-%m-%d %H:%M:%S}"
+        table.add_row(execution.name, f"[{colour}]{execution.status}[/]", started, seconds)
+    console.print(table)
+
+
+def log_groups(target: Target) -> dict[str, str]:
+    """Log group by function, from the stack's outputs."""
+    suffix = "LogGroupName"
+    return {
+        name.removesuffix(suffix).lower(): value
+        for name, value in target.outputs.items()
+        if name.endswith(suffix)
+    }
+
+
+@guard
+def logs(
+    context: typer.Context,
+    function: Annotated[
+        str | None, typer.Argument(help="extract, transform, load ...; default: all.")
+    ] = None,
+    minutes: Annotated[float, typer.Option(min=0.1, help="How far back.")] = 15.0,
+    search: Annotated[str | None, typer.Option(help="CloudWatch Logs filter pattern.")] = None,
+    follow_on: Annotated[bool, typer.Option("--follow", "-f", help="Go on as they come.")] = False,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Every line as it is, those for machines too.")
+    ] = False,
+) -> None:
+    """Print the functions' logs, oldest first."""
+    target = target_of(context.obj)
+    groups = log_groups(target)
+    if function and function not in groups:
+        raise fail(f"there is no function '{function}'; there are {', '.join(sorted(groups))}")
+    chosen = {function: groups[function]} if function else groups
+    since = int((time.time() - minutes * 60) * 1000)
+    seen: set[str] = set()
+    while True:
+        for moment, name, message in _log_lines(target, chosen, since, search, seen):
+            _print_line(moment, name, message, raw=raw)
+        if not follow_on:
+            if not seen:
+                notes.print("no log lines in that time")
+            return
+        time.sleep(LOG_POLL_SECONDS)
+
+
+def _print_line(moment: str, name: str, message: str, *, raw: bool) -> None:
+    line = LogLine(message.rstrip()) if raw else log_line(message)
+    if line is None:
+        return
+    told = Text(f"{moment} ", "dim").append(f"{name} ", "cyan")
+    if line.level not in ("", "INFO"):
+        told.append(f"{line.level} ", "bold red" if line.level == "ERROR" else "yellow")
+    told.append(harmless(line.message), "default")
+    for field, value in line.fields.items():
+        told.append(f" {field}=", "dim").append(harmless(value), "default")
+    console.print(told, soft_wrap=True)
+    if line.trace:
+        console.print(Text(harmless(line.trace), "dim"), soft_wrap=True)
+
+
+def _log_lines(
+    target: Target, groups: dict[str, str], since: int, search: str | None, seen: set[str]
+) -> list[tuple[str, str, str]]:
+    client = target.client("logs")
+    options: dict[str, Any] = {"startTime": since}
+    if search:
+        options["filterPattern"] = search
+    lines = []
+    for name, group in groups.items():
+        pages = client.get_paginator("filter_log_events").paginate(logGroupName=group, **options)
+        for page in pages:
+            for event in page["events"]:
+                identity = event.get("eventId") or f"{group}{event['timestamp']}{event['message']}"
+                if identity not in seen:
+                    seen.add(identity)
+                    moment = time.strftime("%H:%M:%S", time.gmtime(event["timestamp"] / 1000))
+                    lines.append((event["timestamp"], moment, name, event["message"]))
+    return [(moment, name, message) for _, moment, name, message in sorted(lines)]
+
+
+@guard
+def trace(
+    context: typer.Context,
+    execution: Annotated[str, typer.Argument(help="Name or ARN of an execution.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Print the timeline of one execution: each stage under one trace id."""
+    from etl.operations.traces import load_trace, timeline
+
+    target = target_of(context.obj)
+    found = load_trace(target, execution_arn(target, execution))
+    if found is None:
+        raise fail(f"X-Ray has no trace of '{execution}' (traces are kept 30 days)")
+    if as_json:
+        print_json(found)
+        return
+    console.print(timeline(found))
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    for command in (run, executions, logs, trace):
+        app.command()(command)

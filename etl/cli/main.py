@@ -1,0 +1,94 @@
+"""The command line. Each module beside this one holds the commands of one concern."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from etl.aws.target import DEFAULT_STACK, DEFAULT_STATE
+from etl.cli import (
+    alarms,
+    athena,
+    contract,
+    cost,
+    dashboard,
+    data,
+    demo,
+    deploy,
+    destroy,
+    diagram,
+    dlq,
+    executions,
+    metrics,
+    pgadmin,
+    publish,
+    quarantine,
+    rejects,
+    replay,
+    rollups,
+    settings,
+    stack,
+    sweep,
+)
+from etl.cli.context import Options
+
+app = typer.Typer(
+    name="etl",
+    help="Device telemetry over MQTT into PostgreSQL, each reading exactly one clean row.\n\n"
+    "Without --profile or --region a command acts on this machine's stand-ins (`etl up`).",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def tell_version(asked: bool) -> None:
+    """Print the version and leave, where that was asked."""
+    if asked:
+        typer.echo(f"telemetry-etl {version('telemetry-etl')}")
+        raise typer.Exit
+
+
+@app.callback()
+def choose_target(
+    context: typer.Context,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=tell_version, is_eager=True, help="Print the version and leave."
+        ),
+    ] = False,
+    stack_name: Annotated[
+        str, typer.Option("--stack", envvar="ETL_STACK", help="CloudFormation stack.")
+    ] = DEFAULT_STACK,
+    region: Annotated[
+        str | None, typer.Option(envvar="ETL_REGION", help="AWS region; names an AWS account.")
+    ] = None,
+    profile: Annotated[
+        str | None, typer.Option(envvar="ETL_PROFILE", help="AWS profile; names an AWS account.")
+    ] = None,
+    state: Annotated[
+        Path, typer.Option(envvar="ETL_STATE", help="Folder of this machine's stand-ins.")
+    ] = DEFAULT_STATE,
+) -> None:
+    """Device telemetry over MQTT into PostgreSQL, each reading exactly one clean row."""
+    context.obj = Options(stack_name, region, profile, state)
+
+
+for module in (
+    stack, settings, deploy, destroy, publish, executions, diagram, alarms, metrics, sweep, data,
+    rollups, athena, rejects, quarantine, replay, dlq, contract, dashboard, pgadmin, cost, demo,
+):  # fmt: skip
+    module.register(app)
+
+
+def run() -> None:
+    """Entry point of the ``etl`` script."""
+    app()
+
+
+if __name__ == "__main__":
+    run()

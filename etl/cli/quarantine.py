@@ -1,0 +1,194 @@
+"""``etl quarantine``: batches that the quality gate holds back, and a person's word about them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from etl.aws.target import Target
+from etl.cli.context import (
+    JsonOption,
+    console,
+    counted,
+    fail,
+    guard,
+    notes,
+    print_json,
+    target_of,
+)
+from etl.cli.rejects import FromOption, ToOption
+from etl.cli.rerun_options import (
+    ConcurrencyOption,
+    DryRunOption,
+    YesOption,
+    agree,
+    batch_as_dict,
+    show_progress,
+    tell_end,
+)
+from etl.operations.batch_selection import Choice, choose
+from etl.operations.escaping import harmless
+from etl.operations.quarantine import Held, held, read_report, report_page, with_reports
+from etl.operations.reruns import parts, rerun, tally
+from etl.operations.time_range import Span
+from telemetry.manifest import Purpose
+
+__all__ = ["register"]
+
+app = typer.Typer(help="Batches that the contract's checks hold back.")
+
+BatchesArgument = Annotated[list[str] | None, typer.Argument(help="Ids of micro-batches.")]
+AllOption = Annotated[bool, typer.Option("--all", help="All that are held, or that --from names.")]
+
+
+@app.command("list")
+@guard
+def list_held(
+    context: typer.Context,
+    start: FromOption = None,
+    end: ToOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the batches in quarantine. Asks S3 only, not the database."""
+    found = list(held(target_of(context.obj), Span.of(start, end)))
+    if as_json:
+        print_json([_as_dict(one) for one in found])
+        return
+    if not found:
+        console.print("nothing is in quarantine")
+        return
+    table = Table()
+    for heading in ("batch", "staged (UTC)", "rows held", "why"):
+        table.add_column(heading, justify="right" if heading == "rows held" else "left")
+    for one in found:
+        table.add_row(
+            Text(harmless(one.batch.raw.batch_id), overflow="fold"),
+            f"{one.batch.staged_at:%Y-%m-%d %H:%M:%S}",
+            "" if one.accepted is None else f"{one.accepted:,}",
+            Text(harmless(" ".join(one.why)) or "its report is gone"),
+        )
+    console.print(table)
+
+
+def _as_dict(one: Held) -> dict[str, Any]:
+    return batch_as_dict(one.batch) | {"accepted": one.accepted, "why": one.why}
+
+
+@app.command("show")
+@guard
+def show(
+    context: typer.Context,
+    batch: Annotated[str, typer.Argument(help="Id of a micro-batch.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Show what the checks found in a batch, and its history."""
+    target = target_of(context.obj)
+    (found,) = choose(target, Choice(batches=(batch,)))
+    if as_json:
+        print_json(batch_as_dict(found) | {"report": read_report(target, batch)})
+        return
+    page = report_page(target, batch) or f"# Batch {batch}: nothing has judged it yet\n"
+    for line in page.splitlines():
+        console.print(Text(harmless(line)), soft_wrap=True)
+    console.print(f"\nStaged {found.staged_at:%Y-%m-%d %H:%M:%S} UTC as {harmless(found.key)}")
+    for outcome in found.outcomes:
+        console.print(Text(f"{outcome.status} by {harmless(outcome.execution)}"), soft_wrap=True)
+
+
+@app.command("release")
+@guard
+def release(
+    context: typer.Context,
+    batches: BatchesArgument = None,
+    everything: AllOption = False,
+    start: FromOption = None,
+    end: ToOption = None,
+    concurrency: ConcurrencyOption = None,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Let batches pass the quality gate and load them; one that was discarded, too."""
+    target = target_of(context.obj)
+    chosen = _chosen(target, batches, everything, Span.of(start, end), ("quarantined", "discarded"))
+    _decide(target, chosen, "release", concurrency, dry_run=dry_run, yes=yes, as_json=as_json)
+
+
+@app.command("discard")
+@guard
+def discard(
+    context: typer.Context,
+    batches: BatchesArgument = None,
+    everything: AllOption = False,
+    start: FromOption = None,
+    end: ToOption = None,
+    concurrency: ConcurrencyOption = None,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Give batches up that are held, or that failed for good: no row comes of them.
+
+    They stay in S3, and release undoes it, where they can be read. Of one that can't be read each
+    message counts as rejected.
+    """
+    target = target_of(context.obj)
+    chosen = _chosen(target, batches, everything, Span.of(start, end), ("quarantined", "failed"))
+    _decide(target, chosen, "discard", concurrency, dry_run=dry_run, yes=yes, as_json=as_json)
+
+
+def _chosen(
+    target: Target,
+    batches: list[str] | None,
+    everything: bool,
+    span: Span,
+    statuses: tuple[str, ...],
+) -> list[Held]:
+    if bool(batches) == everything:
+        raise fail("name batches (`etl quarantine list` has their ids), or say --all")
+    if everything:
+        return list(held(target, span))
+    found = list(with_reports(target, choose(target, Choice(batches=tuple(batches or ())))))
+    for one in found:
+        if one.batch.status not in statuses:
+            notes.print(f"{harmless(one.batch.raw.batch_id)} is {one.batch.status}: left as it is.")
+    return [one for one in found if one.batch.status in statuses]
+
+
+def _decide(
+    target: Target,
+    chosen: list[Held],
+    purpose: Purpose,
+    concurrency: int | None,
+    *,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Say it, ask, and send the batches through the workflow with the word of a person."""
+    found = [one.batch for one in chosen]
+    rows = sum(one.accepted or 0 for one in chosen)
+    does = {
+        "release": f"Load {tally(found)} whatever the checks say: up to {counted(rows, 'row')}.",
+        "discard": f"Give up {tally(found)}: no row comes of it.",
+    }
+    notes.print(does[purpose] if found else "There is nothing to do.", soft_wrap=True)
+    if dry_run or not found:
+        if as_json:
+            print_json([_as_dict(one) for one in chosen])
+        return
+    agree(f"{purpose.title()} them?", yes=yes)
+    steps = (
+        step
+        for part in parts(found)
+        for step in rerun(target, part, purpose, kind=purpose, concurrency=concurrency)
+    )
+    tell_end(show_progress(steps, len(found)), as_json=as_json)
+
+
+def register(main: typer.Typer) -> None:
+    """Add this module's commands."""
+    main.add_typer(app, name="quarantine")

@@ -1,0 +1,251 @@
+"""``etl rejects``: what could not be a row, and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Group
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from etl.cli.context import (
+    JsonOption,
+    console,
+    counted,
+    fail,
+    guard,
+    notes,
+    print_json,
+    target_of,
+)
+from etl.operations.escaping import harmless
+from etl.operations.reject_export import Format, as_dict, output, write
+from etl.operations.rejects import Counts, Reject, Wanted, count, read_rejects
+from etl.operations.time_range import Span
+
+__all__ = ["FromOption", "ToOption", "counting", "register"]
+
+app = typer.Typer(help="Readings that could not be rows, as the device sent them.")
+
+ReasonOption = Annotated[
+    list[str] | None,
+    typer.Option(help="This reason ('missing:ts') or all of a kind ('missing'); repeatable."),
+]
+DeviceOption = Annotated[
+    list[str] | None,
+    typer.Option(help="This client id, or a level of the topic; repeatable."),
+]
+BatchOption = Annotated[list[str] | None, typer.Option(help="This micro-batch; repeatable.")]
+FromOption = Annotated[
+    str | None,
+    typer.Option("--from", help="Staged at this time or later: ISO date or time, UTC."),
+]
+ToOption = Annotated[
+    str | None,
+    typer.Option("--to", help="Staged before this time (itself excluded): ISO date or time, UTC."),
+]
+SHOWN_CHARACTERS = 2000
+
+
+def _wanted(
+    reason: list[str] | None,
+    device: list[str] | None,
+    batch: list[str] | None,
+    start: str | None,
+    end: str | None,
+) -> Wanted:
+    return Wanted(tuple(reason or ()), tuple(device or ()), tuple(batch or ()), Span.of(start, end))
+
+
+class _Broken:
+    """Objects that can't be read: told at once, and the command ends with 1."""
+
+    def __init__(self) -> None:
+        self.seen = False
+
+    def __call__(self, sentence: str) -> None:
+        self.seen = True
+        notes.print(Text(sentence, style="red"), soft_wrap=True)
+
+    def end(self) -> None:
+        if self.seen:
+            raise fail("not all rejects could be read; replay their batches to write them anew")
+
+
+@contextmanager
+def counting(title: str) -> Iterator[Callable[[str], None]]:
+    """A line of progress on standard error."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TextColumn("{task.fields[told]}"),
+        TimeElapsedColumn(),
+    )
+    shown = notes.is_terminal
+    with Progress(*columns, console=notes, transient=True, disable=not shown) as progress:
+        task = progress.add_task(title, total=None, told="")
+        yield lambda told: progress.update(task, told=told)
+
+
+@app.command("list")
+@guard
+def list_rejects(
+    context: typer.Context,
+    reason: ReasonOption = None,
+    device: DeviceOption = None,
+    batch: BatchOption = None,
+    start: FromOption = None,
+    end: ToOption = None,
+    most: Annotated[int, typer.Option(min=1, help="Lines of each table.")] = 10,
+    as_json: JsonOption = False,
+) -> None:
+    """Count rejects by reason, by device and by day. One with two reasons counts under both."""
+    target = target_of(context.obj)
+    wanted, broken = _wanted(reason, device, batch, start, end), _Broken()
+    with counting("reading rejects") as told:
+        counts = count(
+            read_rejects(
+                target, wanted, broken=broken, progress=lambda n: told(counted(n, "object"))
+            )
+        )
+    if as_json:
+        print_json(counts.as_dict())
+    else:
+        console.print(_tables(counts, most))
+    broken.end()
+
+
+def _tables(counts: Counts, most: int) -> Group:
+    if not counts.rejects:
+        return Group("no rejects")
+    total = f"{counted(counts.rejects, 'reject')} in {counted(counts.batches, 'micro-batch')}"
+    return Group(
+        total,
+        _table("reason", counts.by_reason.most_common(), most),
+        _table("device", counts.by_device.most_common(), most),
+        _table("day", sorted(counts.by_day.items()), most),
+    )
+
+
+def _table(heading: str, lines: list[tuple[str, int]], most: int) -> Table:
+    table = Table()
+    table.add_column(heading)
+    table.add_column("rejects", justify="right")
+    for name, number in lines[:most]:
+        table.add_row(Text(harmless(name) or "(none)"), f"{number:,}")
+    left = Counter(dict(lines[most:]))
+    if left:
+        table.add_row(f"… {len(left):,} more", f"{left.total():,}", style="dim")
+    return table
+
+
+@app.command("show")
+@guard
+def show(
+    context: typer.Context,
+    reason: ReasonOption = None,
+    device: DeviceOption = None,
+    batch: BatchOption = None,
+    start: FromOption = None,
+    end: ToOption = None,
+    most: Annotated[int, typer.Option(min=1, help="How many.")] = 10,
+    as_json: JsonOption = False,
+) -> None:
+    """Show rejects with what the device sent; control characters and the like as escapes."""
+    target = target_of(context.obj)
+    wanted, broken = _wanted(reason, device, batch, start, end), _Broken()
+    found = read_rejects(target, wanted, broken=broken)
+    shown = list(islice(found, most + 1))
+    if as_json:
+        print_json([as_dict(reject) for reject in shown[:most]])
+    else:
+        for reject in shown[:most]:
+            console.print(_told(reject), soft_wrap=True)
+        if not shown:
+            console.print("no rejects")
+        if len(shown) > most:
+            notes.print(f"There are more than {most}: --most shows more, `etl rejects export` all.")
+    broken.end()
+
+
+def _told(reject: Reject) -> Text:
+    """A reject over a few lines. Nothing in it but our own styles reaches the terminal."""
+    text = Text()
+    text.append(" ".join(harmless(reason) for reason in reject.reasons), style="bold red")
+    place = "" if reject.index is None else f"  reading {reject.index} of its message"
+    if reject.readings > 1:
+        place = f"  {reject.readings:,} readings of its message"
+    text.append(f"{place}\n")
+    members = {
+        "device": reject.device,
+        "topic": reject.topic,
+        "received": reject.received,
+        "batch": reject.batch_id,
+        "message": reject.message_id,
+    }
+    for name, value in members.items():
+        text.append(f"  {name:<9}", style="dim").append(f"{harmless(value) or '(none)'}\n")
+    sent = harmless(reject.payload if reject.reading is None else reject.reading)
+    cut = len(sent) - SHOWN_CHARACTERS
+    text.append("  sent     ", style="dim").append(sent[:SHOWN_CHARACTERS])
+    return text.append(f"… {cut:,} characters more\n" if cut > 0 else "\n")
+
+
+@app.command("export")
+@guard
+def export(
+    context: typer.Context,
+    reason: ReasonOption = None,
+    device: DeviceOption = None,
+    batch: BatchOption = None,
+    start: FromOption = None,
+    end: ToOption = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", dir_okay=False, help="File (.gz: compressed); default: print."
+        ),
+    ] = None,
+    form: Annotated[
+        str, typer.Option("--format", help="ndjson (the bytes in base64) or csv (for a person).")
+    ] = "ndjson",
+    overwrite: Annotated[bool, typer.Option(help="Replace the file where it exists.")] = False,
+) -> None:
+    """Write rejects as NDJSON with the original bytes, or as CSV safe to open in a spreadsheet."""
+    if form not in ("ndjson", "csv"):
+        raise typer.BadParameter("ndjson or csv", param_hint="--format")
+    if file is not None and file.exists() and not overwrite:
+        raise fail(f"{file} is there already; --overwrite replaces it")
+    target = target_of(context.obj)
+    wanted, broken = _wanted(reason, device, batch, start, end), _Broken()
+    written = _export(target, wanted, broken, file, form)  # type: ignore[arg-type]
+    where = "printed" if file is None else f"written to {file}"
+    notes.print(f"{counted(written, 'reject')} {where}", soft_wrap=True)
+    broken.end()
+
+
+def _export(target: Any, wanted: Wanted, broken: _Broken, file: Path | None, form: Format) -> int:
+    objects = written = 0
+
+    def reached(number: int) -> None:
+        nonlocal objects
+        objects = number
+
+    with counting("exporting rejects") as told, output(file) as out:
+        found = read_rejects(target, wanted, broken=broken, progress=reached)
+        for written in write(found, out, form):
+            if written % 1000 == 0:
+                told(f"{counted(written, 'reject')} of {counted(objects, 'object')}")
+    return written
+
+
+def register(main: typer.Typer) -> None:
+    """Add this module's commands."""
+    main.add_typer(app, name="rejects")

@@ -1,0 +1,130 @@
+"""What replay, backfill, release and discard share: say what will happen, ask, show progress."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from etl.cli.context import console, notes, print_json
+from etl.operations.batches import Batch
+from etl.operations.escaping import harmless
+from etl.operations.executions import Execution
+from etl.operations.reruns import Progress as Step
+
+__all__ = [
+    "ConcurrencyOption", "DryRunOption", "YesOption", "agree", "batch_as_dict", "batch_table",
+    "show_progress", "tell_end",
+]  # fmt: skip
+
+ConcurrencyOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=1000, help="Batches in flight at once; default: the stack's MaxConcurrency."
+    ),
+]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Say what it would do, and do nothing.")
+]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
+SHOWN_BATCHES = 20
+COLUMNS = (
+    TextColumn("{task.description}"),
+    BarColumn(bar_width=24),
+    MofNCompleteColumn(),
+    TextColumn("{task.fields[failed]}", style="red"),
+    TimeElapsedColumn(),
+)
+
+
+def batch_table(batches: list[Batch]) -> Table:
+    """The first batches, a line each."""
+    table = Table()
+    for heading in ("batch", "staged (UTC)", "messages", "status"):
+        table.add_column(heading, justify="right" if heading == "messages" else "left")
+    for batch in batches[:SHOWN_BATCHES]:
+        table.add_row(
+            Text(harmless(batch.raw.batch_id), overflow="fold"),
+            f"{batch.staged_at:%Y-%m-%d %H:%M:%S}",
+            f"{batch.raw.messages:,}",
+            batch.status,
+        )
+    if len(batches) > SHOWN_BATCHES:
+        table.add_row(f"… {len(batches) - SHOWN_BATCHES:,} more", "", "", "", style="dim")
+    return table
+
+
+def batch_as_dict(batch: Batch) -> dict[str, Any]:
+    """A batch as plain data."""
+    return {
+        "batch_id": batch.raw.batch_id,
+        "raw_key": batch.key,
+        "staged_at": batch.staged_at.isoformat(),
+        "messages": batch.raw.messages,
+        "bytes": batch.size,
+        "status": batch.status,
+        "executions": [o.execution for o in batch.outcomes],
+    }
+
+
+def agree(question: str, *, yes: bool) -> None:
+    """Ask, unless told not to; ends the command where a person says no."""
+    if not yes:
+        typer.confirm(question, abort=True, err=True)
+
+
+def show_progress(steps: Iterable[Step], total: int) -> list[Execution]:
+    """Draw the progress of one execution after the other; all of them as they ended."""
+    ended: list[Execution] = []
+    before = 0
+    shown = notes.is_terminal
+    with Progress(*COLUMNS, console=notes, transient=True, disable=not shown) as progress:
+        bar = progress.add_task("starting", total=total, failed="")
+        for step in _noting_the_way_back(steps):
+            told = f"{step.failed:,} failed" if step.failed else ""
+            progress.update(
+                bar,
+                description=step.execution.name,
+                completed=before + step.done,
+                total=max(total, before + step.total),
+                failed=told,
+            )
+            if step.ended:
+                before += step.done
+                ended.append(step.execution)
+    return ended
+
+
+def _noting_the_way_back(steps: Iterable[Step]) -> Iterator[Step]:
+    try:
+        yield from steps
+    except (KeyboardInterrupt, GeneratorExit):
+        notes.print("The execution goes on without us; the same command follows it.")
+        raise
+
+
+def tell_end(ended: list[Execution], *, as_json: bool) -> None:
+    """How the executions ended; the command's exit status says whether all batches were loaded."""
+    if as_json:
+        print_json(
+            [
+                {"execution": e.name, "status": e.status, "cause": e.cause, "output": e.output}
+                for e in ended
+            ]
+        )
+    else:
+        for execution in ended:
+            style = "green" if execution.status == "SUCCEEDED" else "red"
+            message = (execution.output or {}).get("message") or execution.cause or ""
+            console.print(Text(execution.status, style=style), end=" ")
+            console.print(Text(_readable(message)), soft_wrap=True)
+    if any(execution.status != "SUCCEEDED" for execution in ended):
+        raise typer.Exit(1)
+
+
+def _readable(message: str) -> str:
+    return "\n".join(harmless(line) for line in message.splitlines())

@@ -1,0 +1,37 @@
+"""A series of numbers as one line of text, a character each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from etl.operations.metrics import Series
+
+__all__ = ["on_a_grid", "sparkline"]
+
+BLOCKS = "▁▂▃▄▅▆▇█"
+NOTHING = " "
+
+
+def sparkline(values: Sequence[float | None]) -> str:
+    """From zero, or the least where that is less, to the greatest; ``None`` is a gap."""
+    known = [value for value in values if value is not None]
+    least, most = min([0.0, *known]), max(known, default=0.0)
+    height = (most - least) or 1.0
+    return "".join(
+        NOTHING if value is None else BLOCKS[round((value - least) / height * (len(BLOCKS) - 1))]
+        for value in values
+    )
+
+
+def on_a_grid(series: Series, since: datetime, until: datetime) -> list[float | None]:
+    """A value for each period from ``since`` to ``until``, ``None`` where there is none."""
+    step = timedelta(seconds=series.period)
+    first = since.timestamp() // series.period
+    count = max(1, int((until - since) / step) + 1)
+    values: list[float | None] = [None] * count
+    for point in series.points:
+        place = int(point.time.timestamp() // series.period - first)
+        if 0 <= place < count:
+            values[place] = point.value
+    return values

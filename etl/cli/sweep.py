@@ -1,0 +1,76 @@
+"""``etl sweep``: staged batches that nobody takes care of are loaded after all."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from etl.aws.target import Target
+from etl.cli.context import JsonOption, console, fail, guard, print_json, target_of
+
+MEANINGS = {
+    "settled": "have a row in the ledger",
+    "running": "are dealt with by a running execution",
+    "young": "were staged a moment ago",
+    "waiting": "failed a moment ago, and wait longer after each failure",
+    "due": "nobody takes care of",
+    "permanent": "failed for good: mend the cause, then `etl replay`",
+    "exhausted": "failed too often for no known reason: look at them, then `etl replay`",
+}
+
+
+def swept(target: Target, days: int | None, *, dry_run: bool) -> dict[str, Any]:
+    """Invoke the sweep function; its result. Ends the command where it failed."""
+    asked = {"dry_run": dry_run, **({"days": days} if days else {})}
+    answer = target.client("lambda").invoke(
+        FunctionName=target.outputs["SweepFunctionName"], Payload=json.dumps(asked)
+    )
+    result: dict[str, Any] = json.loads(answer["Payload"].read() or b"{}")
+    if answer.get("FunctionError"):
+        raise fail(f"The sweep failed with {result.get('errorType')}: {result.get('errorMessage')}")
+    return result
+
+
+def fates_table(result: dict[str, Any]) -> Table:
+    """How many batches of the last days have which fate."""
+    title = f"Staged batches of the last {result['days']} days"
+    table = Table(title=title, title_justify="left", show_header=False, min_width=len(title))
+    table.add_column(justify="right")
+    table.add_column()
+    for name, meaning in MEANINGS.items():
+        if result[name] or name in {"settled", "due"}:
+            table.add_row(f"{result[name]:,}", meaning)
+    return table
+
+
+@guard
+def sweep(
+    context: typer.Context,
+    days: Annotated[
+        int | None, typer.Option(min=1, max=3650, help="How far back; default: 15.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only look, and start nothing.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Load staged batches that no execution takes care of. Safe at any time; also scheduled."""
+    result = swept(target_of(context.obj), days, dry_run=dry_run)
+    if as_json:
+        print_json(result)
+        return
+    console.print(fates_table(result))
+    for key in result["for_a_person"]:
+        console.print(f"[red]✗[/] {key}", soft_wrap=True)
+    if result["execution"]:
+        console.print(f"started [bold]{result['execution']}[/] over {result['started']:,} batches")
+    elif result["due"]:
+        console.print("started nothing" if dry_run else "they have just been dealt with: wait")
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.command()(sweep)

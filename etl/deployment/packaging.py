@@ -1,0 +1,158 @@
+"""What a deployment uploads: function zips and layers, named by their contents, within the limits.
+
+A function's zip holds ``functions/__init__.py``, its own package and the deployment's
+``contract.toml``; everything it shares with others is in layers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from etl.authoring.regular_expressions import check_expressions
+from etl.authoring.units import resolve_units
+from functions.inventory import FUNCTIONS, FunctionSpec
+from infrastructure.core import Artifacts
+from infrastructure.settings import DATABASE_CA
+from layers.archive import Entry, files_below, unzipped_bytes, write_zip
+from layers.build import BUILD_FOLDER, BuiltLayer, Progress, build_layers
+from layers.target import LayerName, RuntimeTarget
+from telemetry.contract import parse_contract
+from telemetry.contract.conversions import UNITS_FILE, dump_conversions, needs_conversions
+from workflow.limits import LAYERS_PER_FUNCTION, UNZIPPED
+
+__all__ = ["FunctionZip", "PackageError", "Packages", "build_function", "build_packages"]
+
+FUNCTIONS_FOLDER = Path(__file__).parents[2] / "functions"
+LEVEL = 9
+
+
+class PackageError(ValueError):
+    """Raised where Lambda would refuse a function for its size; lists every such function."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FunctionZip:
+    """The zip of one package under ``functions/``."""
+
+    package: str
+    path: Path
+    digest: str
+    unzipped: int
+    """Bytes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Packages:
+    """Everything built for one deployment."""
+
+    functions: dict[str, FunctionZip]
+    layers: dict[LayerName, BuiltLayer]
+
+    @property
+    def artifacts(self) -> Artifacts:
+        """Keys in the artifact bucket."""
+        return Artifacts(
+            functions={
+                name: f"functions/{name}-{zipped.digest}.zip"
+                for name, zipped in self.functions.items()
+            },
+            layers={name: f"layers/{layer.path.name}" for name, layer in self.layers.items()},
+        )
+
+    @property
+    def uploads(self) -> dict[str, Path]:
+        """Key to file."""
+        keys = self.artifacts
+        return {
+            **{keys.layers[name]: layer.path for name, layer in self.layers.items()},
+            **{keys.functions[name]: zipped.path for name, zipped in self.functions.items()},
+        }
+
+    def unzipped(self, spec: FunctionSpec) -> int:
+        """Bytes of a function and its layers, as Lambda counts them."""
+        layers = sum(self.layers[layer].unzipped for layer in spec.layers)
+        return self.functions[spec.package].unzipped + layers
+
+    def problems(self) -> list[str]:
+        """What Lambda would refuse, one sentence each."""
+        found = []
+        for spec in FUNCTIONS:
+            size = self.unzipped(spec)
+            if size > UNZIPPED.most:
+                found.append(
+                    f"{spec.name}: {size:,} bytes unzipped with its layers "
+                    f"{', '.join(spec.layers)}; {UNZIPPED.most:,} at most"
+                )
+            if len(spec.layers) > LAYERS_PER_FUNCTION.most:
+                found.append(
+                    f"{spec.name}: {len(spec.layers)} layers, {LAYERS_PER_FUNCTION.most} at most"
+                )
+        return found
+
+
+def build_packages(
+    contract: Path,
+    target: RuntimeTarget,
+    *,
+    ca_file: Path | None = None,
+    folder: Path = BUILD_FOLDER,
+    progress: Progress | None = None,
+) -> Packages:
+    """All zips for one contract and target. Raises ``LayerBuildError`` and ``PackageError``."""
+    connecting = {spec.package for spec in FUNCTIONS if spec.database}
+    packages = Packages(
+        functions={
+            name: build_function(
+                name, contract, ca_file=ca_file if name in connecting else None, folder=folder
+            )
+            for name in sorted({spec.package for spec in FUNCTIONS})
+        },
+        layers=build_layers(target, folder=folder, progress=progress),
+    )
+    problems = packages.problems()
+    if problems:
+        raise PackageError("Lambda would refuse:\n  " + "\n  ".join(problems))
+    return packages
+
+
+def build_function(
+    package: str, contract: Path, *, ca_file: Path | None = None, folder: Path = BUILD_FOLDER
+) -> FunctionZip:
+    """The zip of one package with this contract, from the cache where it is there.
+
+    ``ca_file`` goes in as well: the authorities that the database's certificate is verified with.
+    """
+    entries = [
+        Entry("contract.toml", contract),
+        *_units(contract),
+        Entry("functions/__init__.py", FUNCTIONS_FOLDER / "__init__.py"),
+        *files_below(FUNCTIONS_FOLDER / package, f"functions/{package}/"),
+        *([Entry(DATABASE_CA, ca_file)] if ca_file is not None else []),
+    ]
+    digest = _digest(entries)
+    path = folder / "functions" / f"{package}-{digest}.zip"
+    if not path.exists():
+        write_zip(path, entries, level=LEVEL)
+    return FunctionZip(package=package, path=path, digest=digest, unzipped=unzipped_bytes(path))
+
+
+def _units(contract: Path) -> list[Entry]:
+    """The numbers of the contract's unit conversions, where it has any.
+
+    Raises ``ContractError`` where it would fail only once it runs.
+    """
+    parsed = parse_contract(contract.read_bytes(), contract.name)
+    check_expressions(parsed)
+    if not needs_conversions(parsed):
+        return []
+    return [Entry(UNITS_FILE, dump_conversions(resolve_units(parsed)))]
+
+
+def _digest(entries: list[Entry]) -> str:
+    digest = hashlib.sha256()
+    for entry in sorted(entries, key=lambda entry: entry.name):
+        content = entry.read()
+        digest.update(f"{entry.name}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()[:16]

@@ -1,0 +1,154 @@
+"""Values as a person gave them, in a file or on the command line: read, checked, named by key."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from etl.deployment.settings_keys import known_entries
+from etl.deployment.settings_schema import FREE_TABLES, Entry
+
+__all__ = ["Given", "SettingsError", "flag_value", "from_flags", "read_file"]
+
+
+class SettingsError(ValueError):
+    """Raised where settings can't be used; lists every problem, each with its key and a way out."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """Key to value. Files are paths that hold from anywhere; lists are tuples."""
+
+    values: dict[str, Any]
+    source: str
+    """What to call where they come from."""
+
+    def over(self, other: Given) -> Given:
+        """These values, and those of ``other`` where these say nothing."""
+        return Given({**other.values, **self.values}, other.source)
+
+
+def read_file(path: Path) -> Given:
+    """A settings file. Raises :class:`SettingsError` naming every problem, ``OSError``."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not TOML: {error}") from error
+    flat = dict(_flattened(document))
+    values, problems = _checked(flat, path.parent)
+    if problems:
+        raise SettingsError(f"{path}:\n  " + "\n  ".join(problems))
+    return Given(values, str(path))
+
+
+def from_flags(flags: Mapping[str, Any]) -> Given:
+    """Values of flags by key; files are relative to where the command runs."""
+    values, problems = _checked(dict(flags), Path())
+    if problems:
+        raise SettingsError("\n  ".join(problems))
+    return Given(values, "the command line")
+
+
+def flag_value(text: str) -> tuple[str, Any]:
+    """``KEY=VALUE`` of ``--set``: the value is TOML, or a text where it is none.
+
+    Raises :class:`SettingsError`.
+    """
+    key, sign, value = text.partition("=")
+    if not sign:
+        raise SettingsError(f"--set {text}: give a key and a value, as in --set run.trigger=queue")
+    key = key.strip()
+    known = known_entries().get(key)
+    if known is not None and known.kind in ("text", "file"):
+        return key, value.strip().strip('"')
+    if key.partition(".")[0] in FREE_TABLES:
+        return key, value
+    try:
+        return key, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key, value
+
+
+def _flattened(document: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in document.items():
+        key = f"{prefix}{name}"
+        if isinstance(value, dict) and not prefix:
+            # An empty table says something, too: [platform] with nothing in it.
+            if name not in FREE_TABLES and not value:
+                yield key, {}
+            yield from _flattened(value, f"{name}.")
+        else:
+            yield key, value
+
+
+def _checked(flat: dict[str, Any], folder: Path) -> tuple[dict[str, Any], list[str]]:
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    known = known_entries()
+    for key, value in flat.items():
+        if key in known:
+            try:
+                values[key] = _read(known[key], value, folder)
+            except ValueError as error:
+                problems.append(f"{key}: {error}")
+        elif key.partition(".")[0] in FREE_TABLES and "." in key:
+            if isinstance(value, str):
+                values[key] = value
+            else:
+                problems.append(f'{key}: a text is needed, as in "{value}"')
+        elif value == {} and any(one.startswith(f"{key}.") for one in known):
+            # The mere presence of [platform] asks for a second stack; of others it says nothing.
+            if key == "platform":
+                values[key] = True
+        else:
+            problems.append(f"{key} is not known{_nearest(key, known)}")
+    return values, problems
+
+
+def _read(entry: Entry, value: Any, folder: Path) -> Any:
+    """The value as the dataclass takes it. Raises ``ValueError`` with what is wrong."""
+    if entry.kind == "file" and isinstance(value, str):
+        path = folder / Path(value).expanduser()
+        if not path.is_file():
+            raise ValueError(f"there is no file {path}")
+        return path
+    if entry.kind == "list of texts" and isinstance(value, list):
+        if all(isinstance(one, str) for one in value):
+            return tuple(value)
+    elif _fits(entry.kind, value):
+        if entry.choices and value not in entry.choices:
+            raise ValueError(f"{value!r} is none of {', '.join(entry.choices)}")
+        return float(value) if entry.kind == "number" else value
+    raise ValueError(f"{_spelled(value)} is given, a {entry.kind} is needed")
+
+
+def _fits(kind: str, value: Any) -> bool:
+    if isinstance(value, bool):
+        return kind == "true or false"
+    wanted: dict[str, type | tuple[type, ...]] = {
+        "text": str,
+        "whole number": int,
+        "number": (int, float),
+    }
+    return kind in wanted and isinstance(value, wanted[kind])
+
+
+def _spelled(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def _nearest(key: str, known: Mapping[str, Entry]) -> str:
+    """The known key that was probably meant, in words."""
+    own = key.rpartition(".")[2]
+    same_name = [one for one in known if one.rpartition(".")[2] == own]
+    close = same_name or difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+    if not close:
+        by_name = {one.rpartition(".")[2]: one for one in known}
+        close = [by_name[n] for n in difflib.get_close_matches(own, by_name, n=1, cutoff=0.6)]
+    return f": is {close[0]} meant?" if close else ": `etl settings list` shows what is"

@@ -1,0 +1,195 @@
+"""The pipeline's metrics, as CloudWatch keeps them: which there are, and their values over time.
+
+::
+
+    signals = catalogue(target)                       # what can be asked for
+    read(target, signals, since=..., until=..., period=300)   # a Series each
+
+The functions' own are declared in :mod:`telemetry.metric_table`; those of queue, functions and
+state machine AWS keeps by itself. Works by boto3 alone, so it is the same on AWS and the laptop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from etl.aws.target import Target
+from functions.inventory import FUNCTIONS
+from telemetry.metric_table import METRICS, NAMESPACE, PIPELINE
+
+__all__ = ["Point", "Series", "Signal", "catalogue", "fitting_period", "read"]
+
+QUERIES_A_CALL = 500
+"""Most in one GetMetricData
+(https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html)."""
+PERIODS = (60, 120, 300, 600, 900, 1800, 3600, 10_800, 21_600, 86_400)
+QUEUES = {
+    "queue": "QueueUrl",
+    "dead-letters": "DeadLetterQueueUrl",
+    "rule-errors": "RuleErrorQueueUrl",
+}
+"""What a queue is called, and the output of the stack that names it."""
+
+
+@dataclass(frozen=True)
+class Signal:
+    """One metric with all its dimensions: one line in a chart."""
+
+    name: str
+    """Unique, such as ``MessagesStaged``, ``StageSeconds/load`` or ``MessagesWaiting/queue``."""
+    namespace: str
+    metric: str
+    dimensions: tuple[tuple[str, str], ...]
+    unit: str
+    statistic: str
+    """How its values of one period become one: ``Sum``, ``Average``, ``Maximum``, ``p50``."""
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Point:
+    """One value."""
+
+    time: datetime
+    """Begin of the period; timezone-aware."""
+    value: float
+
+
+@dataclass(frozen=True)
+class Series:
+    """A signal's values, oldest first; periods without data are left out."""
+
+    signal: Signal
+    period: int
+    """Seconds."""
+    points: tuple[Point, ...]
+
+    @property
+    def total(self) -> float:
+        """Over the whole time, by the signal's statistic: the sum, the maximum, else the mean."""
+        values = [point.value for point in self.points]
+        if not values:
+            return 0.0
+        if self.signal.statistic == "Sum":
+            return sum(values)
+        return max(values) if self.signal.statistic == "Maximum" else sum(values) / len(values)
+
+
+def catalogue(target: Target) -> list[Signal]:
+    """Every signal of this pipeline, in the order of the reading's way."""
+    return [*_own(target.stack), *_of_queues(target), *_of_workflow(target), *_of_functions(target)]
+
+
+def fitting_period(span: timedelta, points: int = 60) -> int:
+    """Seconds of a period that show so much time in about so many points."""
+    wanted = span.total_seconds() / points
+    return next((period for period in PERIODS if period >= wanted), PERIODS[-1])
+
+
+def read(
+    target: Target,
+    signals: Sequence[Signal],
+    *,
+    since: datetime,
+    until: datetime | None = None,
+    period: int = 300,
+) -> list[Series]:
+    """The values of these signals, in their order; one without data has no points."""
+    until = until or datetime.now(UTC)
+    found: list[Series] = []
+    for start in range(0, len(signals), QUERIES_A_CALL):
+        found += _ask(target, signals[start : start + QUERIES_A_CALL], since, until, period)
+    return found
+
+
+def _ask(
+    target: Target, signals: Sequence[Signal], since: datetime, until: datetime, period: int
+) -> Iterator[Series]:
+    queries = [_query(f"m{place}", signal, period) for place, signal in enumerate(signals)]
+    points: dict[str, list[Point]] = {query["Id"]: [] for query in queries}
+    pages = target.client("cloudwatch").get_paginator("get_metric_data")
+    for page in pages.paginate(MetricDataQueries=queries, StartTime=since, EndTime=until):
+        for result in page["MetricDataResults"]:
+            pairs = zip(result["Timestamps"], result["Values"], strict=True)
+            points[result["Id"]] += [Point(time.astimezone(UTC), value) for time, value in pairs]
+    for query, signal in zip(queries, signals, strict=True):
+        # A value that two pages share would count twice.
+        ordered = {point.time: point for point in points[query["Id"]]}
+        yield Series(signal, period, tuple(ordered[time] for time in sorted(ordered)))
+
+
+def _query(name: str, signal: Signal, period: int) -> dict[str, Any]:
+    metric = {
+        "Namespace": signal.namespace,
+        "MetricName": signal.metric,
+        "Dimensions": [{"Name": key, "Value": value} for key, value in signal.dimensions],
+    }
+    return {
+        "Id": name,
+        "MetricStat": {"Metric": metric, "Period": period, "Stat": signal.statistic},
+        "ReturnData": True,
+    }
+
+
+def _own(stack: str) -> Iterator[Signal]:
+    for metric in METRICS.values():
+        for value in metric.values or (None,):
+            own = ((str(metric.dimension), value),) if value is not None else ()
+            yield Signal(
+                name=metric.name if value is None else f"{metric.name}/{value}",
+                namespace=NAMESPACE,
+                metric=metric.name,
+                dimensions=((PIPELINE, stack), *own),
+                unit=metric.unit,
+                statistic=metric.statistic,
+                meaning=metric.meaning,
+            )
+
+
+def _of_queues(target: Target) -> Iterator[Signal]:
+    for queue, output in QUEUES.items():
+        name = target.outputs[output].rpartition("/")[2]
+        for told, metric, unit, meaning in (
+            (
+                "MessagesWaiting",
+                "ApproximateNumberOfMessagesVisible",
+                "Count",
+                "Messages that wait.",
+            ),
+            ("OldestSeconds", "ApproximateAgeOfOldestMessage", "Seconds", "Age of the oldest."),
+        ):
+            yield Signal(
+                f"{told}/{queue}", "AWS/SQS", metric, (("QueueName", name),), unit, "Maximum",
+                meaning,
+            )  # fmt: skip
+
+
+def _of_workflow(target: Target) -> Iterator[Signal]:
+    machine = (("StateMachineArn", target.outputs["StateMachineArn"]),)
+    for metric in ("Started", "Succeeded", "Failed", "TimedOut", "Aborted"):
+        name = f"Executions{metric}"
+        yield Signal(
+            name, "AWS/States", name, machine, "Count", "Sum", "Executions that ended so."
+            if metric != "Started" else "Executions that began."
+        )  # fmt: skip
+    yield Signal(
+        "ExecutionTime", "AWS/States", "ExecutionTime", machine, "Milliseconds", "Average",
+        "How long an execution took.",
+    )  # fmt: skip
+
+
+def _of_functions(target: Target) -> Iterator[Signal]:
+    for spec in FUNCTIONS:
+        function = (("FunctionName", target.outputs[f"{spec.title}FunctionName"]),)
+        for metric, unit, statistic, meaning in (
+            ("Invocations", "Count", "Sum", "Calls."),
+            ("Errors", "Count", "Sum", "Calls that failed; most are tried again."),
+            ("Throttles", "Count", "Sum", "Calls that found no free concurrency."),
+            ("Duration", "Milliseconds", "Maximum", "The longest call."),
+        ):
+            yield Signal(
+                f"{metric}/{spec.name}", "AWS/Lambda", metric, function, unit, statistic, meaning
+            )

@@ -1,0 +1,265 @@
+"""Publish as devices do: register identities, connect with certificates, send, leave a receipt.
+
+Used by ``etl simulate``, ``etl publish``, the notebook and the tests. Progress is told through a
+callback, so nothing here prints.
+"""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from etl.aws.target import Target
+from etl.operations.receipts import Receipt, new_publication, write_receipt
+from local.devices.fleet import SimulatedDevice, Truth, as_sent, device_topic
+from local.devices.identity import Identity, register
+from local.devices.mqtt import DeviceConnection, MessageTooLargeError
+from telemetry.contract.model import Contract
+
+__all__ = ["FleetPlan", "publish_file", "read_messages", "simulate"]
+
+MESSAGE_BYTES = 120 * 1024
+"""Largest payload we make, with room for the topic: AWS IoT takes 128 KB a message
+(AWS IoT Core message broker limits, AWS General Reference, read 2026-11)."""
+
+UNLIMITED_INTERVAL = 1e-5
+"""Seconds between readings of a fleet without a rate; no device gets this fast here."""
+
+Progress = Callable[[int, int], None]
+"""Called with the messages and readings published so far."""
+
+
+@dataclass(frozen=True)
+class FleetPlan:
+    """How a simulated fleet behaves."""
+
+    devices: int = 20
+    rate: float = 50.0
+    """Messages a second, over all devices; 0 is as fast as the broker takes them."""
+    duration: float = 20.0
+    """Seconds of publishing."""
+    readings_per_message: int = 20
+    mess: float = 0.02
+    """Share of messages, and of readings, that are messy (0..1)."""
+    seed: int = 1
+    name: str = "device"
+    """Things are called ``<name>-0001`` and so on."""
+    basic_ingest: bool = False
+    """Publish straight to the rule, past the message broker."""
+
+    @property
+    def interval(self) -> float:
+        """Seconds between a device's readings at this rate; without one, as short as can be."""
+        if not self.rate:
+            return UNLIMITED_INTERVAL
+        return self.devices / (self.rate * self.readings_per_message)
+
+
+def register_devices(
+    target: Target, names: Iterable[str], told: Callable[[str], None] = lambda _: None
+) -> list[Identity]:
+    """Identities of these things, registered where they are not yet."""
+    iot, policy = target.client("iot"), target.outputs["DevicePolicyName"]
+    identities = []
+    for name in names:
+        identities.append(register(iot, name, policy=policy, folder=target.devices_folder))
+        told(name)
+    return identities
+
+
+def _before_the_topic(target: Target, *, basic_ingest: bool) -> str:
+    """What a device puts before its topic."""
+    return f"{target.outputs['BasicIngestPrefix']}/" if basic_ingest else ""
+
+
+def simulate(
+    target: Target, contract: Contract, plan: FleetPlan, progress: Progress = lambda _m, _r: None
+) -> Receipt:
+    """Run a fleet for ``plan.duration`` seconds; a receipt is left even when interrupted.
+
+    Raises ``ConnectionRefusedByBrokerError`` when a device is refused.
+    """
+    names = [f"{plan.name}-{number:04d}" for number in range(1, plan.devices + 1)]
+    identities = register_devices(target, names)
+    publication, started = new_publication("simulate")
+    start = datetime.fromisoformat(started)
+    devices = [
+        SimulatedDevice(
+            contract, name, plan.seed, start, plan.readings_per_message, plan.mess, plan.interval
+        )
+        for name in names
+    ]
+    truth = Truth()
+    try:
+        with ExitStack() as stack:
+            broker = target.broker()
+            senders = [
+                (stack.enter_context(DeviceConnection(broker, identity)), device)
+                for identity, device in zip(identities, devices, strict=True)
+            ]
+            before = _before_the_topic(target, basic_ingest=plan.basic_ingest)
+            _run_fleet(senders, plan, before, progress)
+    finally:
+        for device in devices:
+            truth.add(device.truth)
+        receipt = Receipt(publication, "simulate", started, **vars(truth))
+        write_receipt(target.client("s3"), target.bucket, receipt)
+    return receipt
+
+
+def _run_fleet(
+    senders: list[tuple[DeviceConnection, SimulatedDevice]],
+    plan: FleetPlan,
+    before: str,
+    progress: Progress,
+) -> None:
+    sources = [
+        (
+            connection,
+            before + device_topic(device.contract, device.thing),
+            device.messages(),
+            device,
+        )
+        for connection, device in senders
+    ]
+    begin = time.monotonic()
+    messages = 0
+    for connection, topic, payloads, _device in itertools.cycle(sources):
+        elapsed = time.monotonic() - begin
+        if elapsed >= plan.duration:
+            break
+        if plan.rate and messages > elapsed * plan.rate:
+            time.sleep(messages / plan.rate - elapsed)
+        connection.publish(topic, next(payloads))
+        messages += 1
+        if messages % 25 == 0:
+            progress(messages, sum(source[3].truth.readings for source in sources))
+    progress(messages, sum(source[3].truth.readings for source in sources))
+
+
+def publish_file(
+    target: Target,
+    contract: Contract,
+    path: Path,
+    *,
+    readings_per_message: int = 1,
+    connections: int = 4,
+    basic_ingest: bool = False,
+    progress: Progress = lambda _m, _r: None,
+) -> Receipt:
+    """Publish a file of NDJSON, one reading a line, ``.gz`` or plain.
+
+    Raises ``OSError`` for a file that can't be read, ``ConnectionRefusedByBrokerError``, and
+    ``MessageTooLargeError`` at the first line that no message can hold.
+    """
+    names = [f"publisher-{number:02d}" for number in range(1, connections + 1)]
+    identities = register_devices(target, names)
+    publication, started = new_publication("publish")
+    messages = readings = 0
+    before = _before_the_topic(target, basic_ingest=basic_ingest)
+    try:
+        with ExitStack() as stack:
+            broker = target.broker()
+            senders = itertools.cycle(
+                [
+                    (stack.enter_context(DeviceConnection(broker, identity)), identity.thing)
+                    for identity in identities
+                ]
+            )
+            for payload, count in read_messages(path, contract, readings_per_message):
+                connection, thing = next(senders)
+                try:
+                    topic = before + device_topic(contract, thing)
+                    connection.publish(topic, as_sent(contract, payload))
+                except MessageTooLargeError as error:
+                    raise MessageTooLargeError(f"{path}, message {messages + 1}: {error}") from None
+                messages, readings = messages + 1, readings + count
+                if messages % 50 == 0:
+                    progress(messages, readings)
+        progress(messages, readings)
+    finally:
+        receipt = Receipt(publication, "publish", started, messages, readings)
+        write_receipt(target.client("s3"), target.bucket, receipt)
+    return receipt
+
+
+def read_messages(
+    path: Path, contract: Contract, readings_per_message: int
+) -> Iterator[tuple[bytes, int]]:
+    """Payloads and how many readings each counts for.
+
+    Lines are wrapped into the contract's array untouched. A line that is not a JSON object, or
+    too large to share a message, travels alone, as it is, so that it can spoil no other reading.
+    """
+    wrap = contract.readings if readings_per_message > 1 else None
+    head, tail = _envelope(wrap) if wrap else (b"", b"")
+    plain = contract.melt is None and not contract.only
+    count = _counter(contract)
+
+    def wrapped(lines: list[bytes]) -> tuple[bytes, int]:
+        payload = head + b",".join(lines) + tail
+        return payload, len(lines) if plain else count(payload)
+
+    pending: list[bytes] = []
+    size = 0
+    for line in _lines(path):
+        if not wrap or not _is_object(line) or len(line) > MESSAGE_BYTES // 2:
+            yield line, count(line)
+            continue
+        if len(pending) == readings_per_message or size + len(line) > MESSAGE_BYTES:
+            yield wrapped(pending)
+            pending, size = [], 0
+        pending.append(line)
+        size += len(line) + 1
+    if pending:
+        yield wrapped(pending)
+
+
+def _envelope(path: tuple[str, ...]) -> tuple[bytes, bytes]:
+    """The bytes before and after an array at that path of an otherwise empty object."""
+    head = b"".join(b"{" + json.dumps(part).encode() + b":" for part in path)
+    return head + b"[", b"]" + b"}" * len(path)
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rb") as file:
+        for line in file:
+            stripped = line.strip()
+            if stripped:
+                yield stripped
+
+
+def _parse(line: bytes) -> object:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _is_object(line: bytes) -> bool:
+    return isinstance(_parse(line), dict)
+
+
+def _counter(contract: Contract) -> Callable[[bytes], int]:
+    """Tells the readings in a message: as the contract takes it apart, or one where it can't."""
+    from functions.transform.careful import CarefulReader
+    from functions.transform.extraction_plan import make_plan
+
+    reader = CarefulReader(make_plan(contract))
+
+    def count(payload: bytes) -> int:
+        try:
+            found = reader.read(payload.decode())
+        except UnicodeDecodeError:
+            return 1
+        return 1 if isinstance(found, str) else len(found)
+
+    return count

@@ -1,0 +1,55 @@
+"""What publishers say they sent, kept in the data bucket so that a reconciliation can be made.
+
+A receipt is written when a publication ends, also when it was interrupted: it then says what had
+been acknowledged by the broker until then.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from etl.aws.s3 import listed
+from telemetry.layout import receipt_key
+
+__all__ = ["Receipt", "new_publication", "read_receipts", "write_receipt"]
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """One publication. Counts are of readings unless they say otherwise."""
+
+    publication: str
+    """Unique name, sortable by time."""
+    kind: str
+    """``simulate`` or ``publish``."""
+    started: str
+    messages: int
+    readings: int
+    rows: int | None = None
+    """Rows that must come of it; ``None`` where the publisher can't know."""
+    duplicates: int | None = None
+    rejected: int | None = None
+
+
+def new_publication(kind: str) -> tuple[str, str]:
+    """A fresh publication name and its start, ISO."""
+    now = datetime.now(UTC)
+    return f"{now:%Y%m%dT%H%M%S%f}-{kind}", now.isoformat()
+
+
+def write_receipt(s3: Any, bucket: str, receipt: Receipt) -> None:
+    """Put a receipt; the same one again replaces itself."""
+    body = json.dumps(asdict(receipt)).encode()
+    s3.put_object(Bucket=bucket, Key=receipt_key(receipt.publication), Body=body)
+
+
+def read_receipts(s3: Any, bucket: str) -> list[Receipt]:
+    """All receipts, oldest first."""
+    receipts = []
+    for entry in listed(s3, bucket, "receipts/"):
+        body = s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read()
+        receipts.append(Receipt(**json.loads(body)))
+    return receipts

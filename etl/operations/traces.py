@@ -1,0 +1,117 @@
+"""One execution's X-Ray trace as a timeline: every stage, nested, under one trace id.
+
+Reads the X-Ray API (``GetTraceSummaries`` by the ``execution`` annotation, ``BatchGetTraces``);
+locally the trace store serves the same calls.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from etl.aws.target import Target
+from etl.operations.executions import describe, told_cause
+
+__all__ = ["flatten", "load_trace", "timeline"]
+
+FUNCTION_CODE = "AWS::Lambda::Function"
+"""Origin of the segment that a function's code runs in."""
+BAR = 28
+"""Characters of the widest bar."""
+
+
+def load_trace(target: Target, arn: str) -> dict[str, Any] | None:
+    """``{"trace_id", "spans": [...]}`` of an execution, or ``None`` where X-Ray knows none.
+
+    A span is ``{"name", "depth", "start", "end", "fault", "annotations", "origin", "own",
+    "running", "error", "cause"}``; times are epoch seconds, spans are ordered as they nest.
+    ``own`` are the steps that a function's code names itself; ``error`` and ``cause`` are ``None``
+    where nothing failed.
+    """
+    execution = describe(target, arn)
+    xray = target.client("xray")
+    end = (execution.stopped or datetime.now(UTC)) + timedelta(minutes=1)
+    summaries = xray.get_trace_summaries(
+        StartTime=execution.started - timedelta(minutes=1),
+        EndTime=end,
+        FilterExpression=f'annotation.execution = "{execution.name}"',
+    )["TraceSummaries"]
+    if not summaries:
+        return None
+    trace_id = summaries[0]["Id"]
+    traces = xray.batch_get_traces(TraceIds=[trace_id])["Traces"]
+    documents = [json.loads(s["Document"]) for t in traces for s in t["Segments"]]
+    return {"trace_id": trace_id, "spans": flatten(documents)}
+
+
+def flatten(documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Spans of these segments in nesting order, parents before children, by start."""
+    nodes: dict[str, dict[str, Any]] = {}
+    parents: dict[str, str | None] = {}
+
+    def collect(document: dict[str, Any], parent: str | None) -> None:
+        nodes[document["id"]] = document
+        parents[document["id"]] = document.get("parent_id") or parent
+        for child in document.get("subsegments", []):
+            collect(child, document["id"])
+
+    for document in documents:
+        collect(document, None)
+    children: dict[str | None, list[str]] = {}
+    for identity, parent in parents.items():
+        children.setdefault(parent if parent in nodes else None, []).append(identity)
+    spans: list[dict[str, Any]] = []
+
+    def walk(identity: str, depth: int, own: bool) -> None:
+        node = nodes[identity]
+        spans.append({"depth": depth, "own": own, **_span(node)})
+        own = own or node.get("origin") == FUNCTION_CODE
+        for child in sorted(children.get(identity, []), key=lambda i: nodes[i]["start_time"]):
+            walk(child, depth + 1, own)
+
+    for root in sorted(children.get(None, []), key=lambda i: nodes[i]["start_time"]):
+        walk(root, 0, own=False)
+    return spans
+
+
+def _span(node: dict[str, Any]) -> dict[str, Any]:
+    """What is told of one segment or subsegment."""
+    # The cause may also be the id of another segment's exception.
+    cause = node.get("cause")
+    exceptions = cause.get("exceptions", []) if isinstance(cause, dict) else []
+    first = exceptions[0] if exceptions else {}
+    return {
+        "name": node.get("name", "?"),
+        "start": node["start_time"],
+        "end": node.get("end_time", node["start_time"]),
+        "fault": bool(node.get("fault") or node.get("error")),
+        "annotations": node.get("annotations", {}),
+        "origin": node.get("origin"),
+        "running": "end_time" not in node,
+        "error": first.get("type"),
+        "cause": told_cause(first.get("message")),
+    }
+
+
+def timeline(trace: dict[str, Any]) -> Table:
+    """A trace as a table with bars on one time axis."""
+    spans = trace["spans"]
+    begin = min(span["start"] for span in spans)
+    whole = max(max(span["end"] for span in spans) - begin, 1e-6)
+    table = Table(title=f"trace {trace['trace_id']}  {whole:.3f} s", title_justify="left")
+    table.add_column("stage", no_wrap=True)
+    table.add_column("ms", justify="right", no_wrap=True, min_width=7)
+    table.add_column("timeline", no_wrap=True)
+    for span in spans:
+        seconds = span["end"] - span["start"]
+        offset = int((span["start"] - begin) / whole * BAR)
+        length = max(1, round(seconds / whole * BAR))
+        bar = " " * min(offset, BAR - 1) + "█" * min(length, BAR - min(offset, BAR - 1))
+        style = "red" if span["fault"] else "cyan"
+        name = "  " * span["depth"] + span["name"]
+        table.add_row(name, f"{seconds * 1000:.1f}", Text(bar, style=style))
+    return table

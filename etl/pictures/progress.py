@@ -1,0 +1,290 @@
+"""How far an execution has come, state by state: what a picture shows over the definition.
+
+Pure: made from an execution's history, its map runs and its trace, wherever those come from.
+The history tells of the states around a Map, the map runs how many of its items are where, and the
+trace (as far as there is one) what the steps inside did.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Literal
+
+from etl.operations.executions import told_cause
+from etl.pictures.states import Machine, Step
+
+__all__ = ["Counts", "Progress", "Status", "StepProgress", "progress_from"]
+
+Status = Literal["succeeded", "failed", "caught", "running", "stopped"]
+"""``caught``: it failed, and the machine went on by a Catch. ``stopped``: aborted or timed out."""
+
+_ENDED: dict[str, Status] = {
+    "RUNNING": "running",
+    "SUCCEEDED": "succeeded",
+    "FAILED": "failed",
+    "TIMED_OUT": "stopped",
+    "ABORTED": "stopped",
+}
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Of the items of a Map: how many are where."""
+
+    succeeded: int = 0
+    failed: int = 0
+    running: int = 0
+    pending: int = 0
+
+    @property
+    def total(self) -> int:
+        """All items."""
+        return self.succeeded + self.failed + self.running + self.pending
+
+
+@dataclass(frozen=True)
+class StepProgress:
+    """One state that was reached. States not reached are not in a :class:`Progress`."""
+
+    status: Status
+    seconds: float | None = None
+    """Of all visits together; inside a Map the median of its visits. ``None`` while it runs."""
+    retries: int = 0
+    visits: int = 1
+    error: str | None = None
+    cause: str | None = None
+    counts: Counts | None = None
+    """For a Map, and for the steps inside one."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One execution."""
+
+    name: str
+    status: Status
+    started: datetime
+    seconds: float | None = None
+    error: str | None = None
+    cause: str | None = None
+    steps: dict[str, StepProgress] = field(default_factory=dict)
+    taken: frozenset[tuple[str, str]] = frozenset()
+    """Arrows that were gone, as pairs of states."""
+
+
+def progress_from(
+    machine: Machine,
+    execution: Any,
+    events: Sequence[dict[str, Any]],
+    map_runs: Iterable[dict[str, Any]] = (),
+    spans: Sequence[dict[str, Any]] = (),
+) -> Progress:
+    """The progress of an execution (``etl.operations.executions.Execution``).
+
+    ``events`` as GetExecutionHistory has them, ``map_runs`` as DescribeMapRun, ``spans`` as
+    ``etl.operations.traces.flatten``.
+    """
+    status = _ENDED.get(execution.status, "stopped")
+    steps, order = _of_history(events, status)
+    taken = set(itertools.pairwise(order))
+    for step in machine.steps.values():
+        if step.kind == "Map" and step.name in steps:
+            steps[step.name] = _with_counts(steps[step.name], _run_of(step, machine, map_runs))
+    for step in machine.steps.values():
+        for inner in step.inner:
+            found = _of_trace(inner, spans, steps.get(step.name))
+            steps.update(found)
+            taken |= {
+                (a.source, a.target)
+                for a in inner.arrows
+                if a.source in found and a.target in found and _was_gone(found[a.source], a.caught)
+            }
+    return Progress(
+        name=execution.name,
+        status=status,
+        started=execution.started,
+        seconds=execution.seconds,
+        error=execution.error,
+        cause=told_cause(execution.cause),
+        steps=steps,
+        taken=frozenset(taken),
+    )
+
+
+def _was_gone(source: StepProgress, caught: bool) -> bool:
+    counts = source.counts or Counts()
+    return bool(counts.failed) if caught else bool(counts.succeeded)
+
+
+# -- the states of the execution itself ---------------------------------------------------------
+
+
+@dataclass
+class _Visit:
+    name: str
+    entered: datetime
+    exited: datetime | None = None
+    failures: int = 0
+    error: str | None = None
+    cause: str | None = None
+    open_failure: bool = False
+    """Whether the last attempt is known to have failed, and no other has begun."""
+
+
+def _of_history(
+    events: Sequence[dict[str, Any]], ended: Status
+) -> tuple[dict[str, StepProgress], list[str]]:
+    visits: list[_Visit] = []
+    for event in events:
+        kind = event["type"]
+        if kind.endswith("StateEntered"):
+            visits.append(_Visit(event["stateEnteredEventDetails"]["name"], event["timestamp"]))
+        elif not visits or kind.startswith("Execution"):
+            continue
+        elif kind.endswith("StateExited"):
+            name = event["stateExitedEventDetails"]["name"]
+            for visit in reversed(visits):
+                if visit.name == name and visit.exited is None:
+                    visit.exited = event["timestamp"]
+                    break
+        elif kind.endswith(("Failed", "TimedOut")):
+            visit = visits[-1]
+            visit.failures += 1
+            visit.open_failure = True
+            visit.error, visit.cause = _error_of(event)
+        elif kind.endswith(("Scheduled", "Started", "Succeeded")):
+            visits[-1].open_failure = False
+    steps: dict[str, StepProgress] = {}
+    for index, visit in enumerate(visits):
+        one = _visited(visit, ended, last=index == len(visits) - 1)
+        earlier = steps.get(visit.name)
+        steps[visit.name] = one if earlier is None else _again(earlier, one)
+    return steps, [visit.name for visit in visits]
+
+
+def _visited(visit: _Visit, ended: Status, last: bool) -> StepProgress:
+    status: Status = "succeeded"
+    if visit.exited is not None:
+        status = "caught" if visit.open_failure else "succeeded"
+    elif last:
+        status = ended
+    seconds = (visit.exited - visit.entered).total_seconds() if visit.exited else None
+    final = visit.open_failure and status in ("caught", "failed", "stopped")
+    return StepProgress(
+        status=status,
+        seconds=seconds,
+        retries=max(0, visit.failures - final),
+        error=visit.error,
+        cause=visit.cause,
+    )
+
+
+def _again(earlier: StepProgress, later: StepProgress) -> StepProgress:
+    seconds = None if later.seconds is None else (earlier.seconds or 0.0) + later.seconds
+    return replace(
+        later,
+        seconds=seconds,
+        retries=earlier.retries + later.retries,
+        visits=earlier.visits + 1,
+        error=later.error or earlier.error,
+        cause=later.cause or earlier.cause,
+    )
+
+
+def _error_of(event: dict[str, Any]) -> tuple[str, str | None]:
+    for key, details in event.items():
+        if key.endswith("EventDetails") and isinstance(details, dict) and "error" in details:
+            return str(details["error"]), told_cause(details.get("cause"))
+    return str(event["type"]), None
+
+
+# -- the items of a Map -------------------------------------------------------------------------
+
+
+def _run_of(
+    step: Step, machine: Machine, map_runs: Iterable[dict[str, Any]]
+) -> dict[str, Any] | None:
+    """The newest run of this Map. An ARN names the state by its label, ``.../<label>:<id>``."""
+    runs = sorted(map_runs, key=lambda run: str(run.get("startDate", "")))
+    maps = [s for s in machine.steps.values() if s.kind == "Map"]
+    fitting = [r for r in runs if f"/{step.label}:" in str(r.get("mapRunArn", ""))]
+    if not fitting and len(maps) == 1:
+        fitting = runs
+    return fitting[-1] if fitting else None
+
+
+def _with_counts(step: StepProgress, run: dict[str, Any] | None) -> StepProgress:
+    if run is None:
+        return step
+    items = run["itemCounts"]
+    lost = items["failed"] + items["timedOut"] + items["aborted"]
+    counts = Counts(items["succeeded"], lost, items["running"], items["pending"])
+    return replace(step, counts=counts)
+
+
+def _of_trace(
+    inner: Machine, spans: Sequence[dict[str, Any]], around: StepProgress | None
+) -> dict[str, StepProgress]:
+    """The steps inside a Map, from the spans that bear their names."""
+    visits: dict[str, list[_Traced]] = {name: [] for name in inner.steps}
+    for index, span in enumerate(spans):
+        if span["name"] in visits:
+            visits[span["name"]].append(_traced(spans, index))
+    guarded = {arrow.source for arrow in inner.arrows if arrow.caught}
+    found = {name: _counted(many, name in guarded) for name, many in visits.items() if many}
+    ends = [s.name for s in inner.every_step() if s.kind == "Fail"]
+    # A Fail state does no work, so no trace has it; with one alone it is where the failed are.
+    if around and around.counts and around.counts.failed and len(ends) == 1:
+        failed = around.counts.failed
+        found[ends[0]] = StepProgress("failed", visits=failed, counts=Counts(failed=failed))
+    return found
+
+
+@dataclass(frozen=True)
+class _Traced:
+    seconds: float | None
+    attempts: int
+    failed: bool
+    error: str | None
+    cause: str | None
+
+
+def _traced(spans: Sequence[dict[str, Any]], index: int) -> _Traced:
+    """One visit: what it called are the spans directly below; each call is an attempt."""
+    span = spans[index]
+    calls = []
+    for below in spans[index + 1 :]:
+        if below["depth"] <= span["depth"]:
+            break
+        if below["depth"] == span["depth"] + 1:
+            calls.append(below)
+    faults = [call for call in calls if call["fault"]]
+    failed = bool(span["fault"] or (calls and calls[-1]["fault"]))
+    last = faults[-1] if faults else span
+    running = span.get("running", False)
+    seconds = None if running else span["end"] - span["start"]
+    return _Traced(
+        seconds, max(1, len(calls)), failed and not running, last.get("error"), last.get("cause")
+    )
+
+
+def _counted(visits: list[_Traced], guarded: bool) -> StepProgress:
+    ended = sorted(v.seconds for v in visits if v.seconds is not None)
+    failed = [v for v in visits if v.failed]
+    running = len(visits) - len(ended)
+    counts = Counts(len(ended) - len(failed), len(failed), running)
+    lost: Status = "caught" if guarded else "failed"
+    status: Status = "running" if running else lost if failed else "succeeded"
+    noted = next((v for v in [*failed, *visits] if v.error), None)
+    return StepProgress(
+        status=status,
+        seconds=ended[len(ended) // 2] if ended else None,
+        retries=sum(v.attempts - 1 for v in visits),
+        visits=len(visits),
+        error=noted.error if noted else None,
+        cause=noted.cause if noted else None,
+        counts=counts,
+    )

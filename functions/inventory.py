@@ -1,0 +1,120 @@
+"""Which functions there are: the list that packaging, definition and template read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from layers.target import LayerName
+
+__all__ = ["FUNCTIONS", "FunctionSpec", "function"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FunctionSpec:
+    """One Lambda function."""
+
+    name: str
+    package: str
+    """Folder under ``functions/``; two functions may share one zip."""
+    entry: str
+    """Name in ``functions.<package>.handler``."""
+    layers: tuple[LayerName, ...]
+    memory: int
+    """MB. CPU grows with it: 1,769 MB is one full core."""
+    timeout: int
+    """Seconds."""
+    answer: int = 0
+    """Bytes of its longest answer to the state machine; 0: it is no step of it. S3 keys have 1,024
+    bytes at most, so references are bounded; tests hold the functions to it."""
+    database: bool = False
+    """It connects to PostgreSQL: gets the database settings and, where there is one, the VPC."""
+
+    @property
+    def handler(self) -> str:
+        """Lambda's ``Handler``."""
+        return f"functions.{self.package}.handler.{self.entry}"
+
+    @property
+    def title(self) -> str:
+        """Name in PascalCase, for logical ids."""
+        return self.name.title()
+
+
+FUNCTIONS: tuple[FunctionSpec, ...] = (
+    FunctionSpec(
+        name="extract",
+        package="extract",
+        entry="drain",
+        layers=("shared",),
+        memory=512,
+        answer=4096,
+        timeout=120,
+    ),
+    # The queue's visibility timeout is six times this one.
+    FunctionSpec(
+        name="stage", package="extract", entry="stage", layers=("shared",), memory=512, timeout=30
+    ),
+    FunctionSpec(
+        name="transform",
+        package="transform",
+        entry="handle",
+        layers=("shared", "polars"),
+        memory=2048,
+        answer=8192,
+        timeout=60,
+    ),
+    FunctionSpec(
+        name="validate",
+        package="validate",
+        entry="handle",
+        layers=("shared",),
+        memory=256,
+        answer=8192,
+        timeout=15,
+    ),
+    FunctionSpec(
+        name="load",
+        package="load",
+        entry="handle",
+        layers=("shared", "postgres"),
+        memory=512,
+        answer=2048,
+        timeout=75,
+        database=True,
+    ),
+    FunctionSpec(
+        name="summarize",
+        package="summarize",
+        entry="handle",
+        layers=("shared",),
+        memory=256,
+        answer=16384,
+        timeout=60,
+    ),
+    FunctionSpec(
+        name="sweep",
+        package="sweep",
+        entry="handle",
+        layers=("shared",),
+        memory=512,
+        timeout=300,
+    ),
+    FunctionSpec(
+        name="migrate",
+        package="migrate",
+        entry="handle",
+        layers=("shared", "postgres"),
+        memory=256,
+        # A rebuild of rollups takes all of it, and then as many calls more as are needed.
+        timeout=300,
+        database=True,
+    ),
+)
+
+
+def function(name: str) -> FunctionSpec:
+    """The function of that name. Raises ``KeyError`` where there is none."""
+    for spec in FUNCTIONS:
+        if spec.name == name:
+            return spec
+    raise KeyError(name)

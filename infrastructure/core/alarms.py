@@ -1,0 +1,291 @@
+"""CloudWatch alarms on what a person must know of, each with what to do about it.
+
+Each tells :data:`AlertTopic` when it sounds and when it is over. Its description names a section of
+``docs/runbook.md``, which has the same name. Thresholds are parameters of the template. Here are
+the alarms on one metric each; those that do arithmetic on several are in the platform template,
+which the laptop's emulator doesn't run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from troposphere import GetAtt, Ref, Sub, Template, cloudwatch
+
+from functions.inventory import function
+from infrastructure.core.parameters import HAS_NO_DATA_ALARM
+from telemetry.metric_table import NAMESPACE, PIPELINE
+
+__all__ = ["ALARMS", "RUNBOOK", "AlarmSpec", "add_alarms"]
+
+RUNBOOK = "docs/runbook.md"
+MINUTES_5, HOUR = 300, 3600
+LONGEST_DESCRIPTION = 1024
+"""Characters, says PutMetricAlarm."""
+ERRORS_OF = ("extract", "stage", "transform", "validate", "load", "summarize", "sweep")
+"""Not of migrate, which only a deployment calls, and which fails the deployment."""
+THROTTLES_OF = ("stage", "transform", "load")
+"""The functions that run many times at once; all share the account's concurrency."""
+ASYNCHRONOUS = ("sweep",)
+"""Called seldom: their errors are counted over an hour."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlarmSpec:
+    """One alarm: sounds where the metric reaches the threshold."""
+
+    name: str
+    """Without the stack's name; the section of the runbook."""
+    namespace: str
+    metric: str
+    dimensions: dict[str, Any]
+    statistic: str
+    """``Sum``, ``Maximum``, ``Average``, or a percentile such as ``p50``."""
+    threshold: Any
+    meaning: str
+    first: str
+    """What to do first."""
+    period: int = MINUTES_5
+    """Seconds."""
+    periods: Any = 1
+    """The last so many are looked at."""
+    enough: int = 1
+    """So many of them have to reach the threshold; 0: all of them."""
+    below: bool = False
+    """Sounds below the threshold instead."""
+    missing: str = "notBreaching"
+    """What periods without data are taken for."""
+    condition: str | None = None
+
+    @property
+    def title(self) -> str:
+        """Logical id."""
+        return "".join(part.title() for part in self.name.split("-")) + "Alarm"
+
+    @property
+    def description(self) -> str:
+        """What a mail shows."""
+        return f"{self.meaning} {self.first} Runbook: {RUNBOOK}#{self.name}"
+
+
+def add_alarms(template: Template) -> None:
+    """Every alarm of :data:`ALARMS`."""
+    for spec in ALARMS:
+        template.add_resource(_alarm(spec))
+
+
+def _alarm(spec: AlarmSpec) -> cloudwatch.Alarm:
+    percentile = spec.statistic.startswith("p")
+    properties: dict[str, Any] = {
+        "ExtendedStatistic" if percentile else "Statistic": spec.statistic,
+    }
+    if spec.enough:
+        properties["DatapointsToAlarm"] = spec.enough
+    alarm = cloudwatch.Alarm(
+        spec.title,
+        AlarmName=Sub(f"${{AWS::StackName}}-{spec.name}"),
+        AlarmDescription=spec.description,
+        Namespace=spec.namespace,
+        MetricName=spec.metric,
+        Dimensions=[
+            cloudwatch.MetricDimension(Name=name, Value=value)
+            for name, value in spec.dimensions.items()
+        ],
+        ComparisonOperator=("LessThanThreshold" if spec.below else "GreaterThanOrEqualToThreshold"),
+        Threshold=spec.threshold,
+        Period=spec.period,
+        EvaluationPeriods=spec.periods,
+        TreatMissingData=spec.missing,
+        AlarmActions=[Ref("AlertTopic")],
+        OKActions=[Ref("AlertTopic")],
+        **properties,
+    )
+    if spec.condition is not None:
+        alarm.Condition = spec.condition
+    return alarm
+
+
+def _of_executions() -> list[AlarmSpec]:
+    def alarm(name: str, metric: str, parameter: str, meaning: str, first: str) -> AlarmSpec:
+        return AlarmSpec(
+            name=name,
+            namespace="AWS/States",
+            metric=metric,
+            dimensions={"StateMachineArn": Ref("StateMachine")},
+            statistic="Sum",
+            threshold=Ref(parameter),
+            meaning=meaning,
+            first=first,
+        )
+
+    return [
+        alarm(
+            "executions-failed",
+            "ExecutionsFailed",
+            "AlarmAtFailedExecutions",
+            "Executions of the workflow failed: batches are in S3 and not in the table.",
+            "See which, and why: etl executions, then etl replay --failed once it is mended.",
+        ),
+        alarm(
+            "executions-timed-out",
+            "ExecutionsTimedOut",
+            "AlarmAtTimedOutExecutions",
+            "An execution ran longer than it may and was stopped.",
+            "See where the time went: etl executions, then etl trace NAME.",
+        ),
+    ]
+
+
+def _of_data() -> list[AlarmSpec]:
+    own: dict[str, Any] = {
+        "namespace": NAMESPACE,
+        "dimensions": {PIPELINE: Ref("AWS::StackName")},
+    }
+    return [
+        AlarmSpec(
+            **own,
+            name="reject-share",
+            metric="RejectShare",
+            statistic="Average",
+            threshold=Ref("AlarmAtRejectPercent"),
+            meaning="An unusual share of the readings can't become rows.",
+            first="See the reasons: etl rejects list. All of them are kept, verbatim.",
+        ),
+        AlarmSpec(
+            **own,
+            name="lag",
+            metric="LagMedianSeconds",
+            statistic="p50",
+            threshold=Ref("AlarmAtLagSeconds"),
+            periods=3,
+            enough=2,
+            meaning="Readings reach their rows long after the time that devices gave them.",
+            first="See whether it is us or the devices: etl metrics ArrivalToRowSeconds.",
+        ),
+        AlarmSpec(
+            **own,
+            name="quarantined-batches",
+            metric="BatchesQuarantined",
+            statistic="Sum",
+            threshold=Ref("AlarmAtQuarantinedBatches"),
+            meaning="The contract's checks hold batches back.",
+            first="See why: etl quarantine list; then release or discard them.",
+        ),
+        AlarmSpec(
+            **own,
+            name="batches-for-a-person",
+            metric="BatchesForAPerson",
+            statistic="Maximum",
+            threshold=Ref("AlarmAtBatchesForAPerson"),
+            period=900,
+            missing="ignore",
+            meaning="Batches failed for good, or too often: the sweep has given up on them.",
+            first="See which: etl sweep --dry-run; mend the cause, then etl replay --failed.",
+        ),
+        AlarmSpec(
+            **own,
+            name="no-data",
+            metric="MessagesStaged",
+            statistic="Sum",
+            threshold=1,
+            below=True,
+            period=60,
+            periods=Ref("AlarmAfterSilentMinutes"),
+            enough=0,
+            missing="breaching",
+            condition=HAS_NO_DATA_ALARM,
+            meaning="No message of any device has come for the time that you set.",
+            first="See what works on the way: etl status, etl metrics MessagesStaged.",
+        ),
+    ]
+
+
+def _of_queues() -> list[AlarmSpec]:
+    def alarm(name: str, queue: str, parameter: str, meaning: str, first: str) -> AlarmSpec:
+        age = queue == "TelemetryQueue"
+        waiting = "AgeOfOldestMessage" if age else "NumberOfMessagesVisible"
+        return AlarmSpec(
+            name=name,
+            namespace="AWS/SQS",
+            metric=f"Approximate{waiting}",
+            dimensions={"QueueName": GetAtt(queue, "QueueName")},
+            statistic="Maximum",
+            threshold=Ref(parameter),
+            meaning=meaning,
+            first=first,
+        )
+
+    return [
+        alarm(
+            "queue-age",
+            "TelemetryQueue",
+            "AlarmAtQueueSeconds",
+            "Messages wait too long in the queue: nobody stages them, or too slowly.",
+            "See who should: etl executions, etl logs stage. The queue keeps them for 14 days.",
+        ),
+        alarm(
+            "dead-letters",
+            "DeadLetterQueue",
+            "AlarmAtDeadLetters",
+            "Messages could not be staged and lie in the dead-letter queue.",
+            "See them: etl dlq list; once the cause is mended: etl dlq redrive.",
+        ),
+        alarm(
+            "rule-errors",
+            "RuleErrorQueue",
+            "AlarmAtRuleErrors",
+            "AWS IoT's rule could not deliver messages to the queue.",
+            "See why: etl dlq list --look 5. The messages are kept for 14 days.",
+        ),
+    ]
+
+
+def _of_functions() -> list[AlarmSpec]:
+    return [
+        *(_errors(name) for name in ERRORS_OF),
+        *(_throttles(name) for name in THROTTLES_OF),
+        AlarmSpec(
+            name="load-slow",
+            namespace="AWS/Lambda",
+            metric="Duration",
+            dimensions={"FunctionName": Ref("LoadFunction")},
+            statistic="Maximum",
+            # Seconds to milliseconds: a template can't multiply.
+            threshold=Sub("${AlarmAtLoadSeconds}000"),
+            meaning=f"A load took nearly the {function('load').timeout} s that it may.",
+            first="See what PostgreSQL waits for: etl trace NAME, etl psql.",
+        ),
+    ]
+
+
+def _errors(name: str) -> AlarmSpec:
+    return AlarmSpec(
+        name=f"{name}-errors",
+        namespace="AWS/Lambda",
+        metric="Errors",
+        dimensions={"FunctionName": Ref(f"{function(name).title}Function")},
+        statistic="Sum",
+        period=HOUR if name in ASYNCHRONOUS else MINUTES_5,
+        threshold=Ref("AlarmAtFunctionErrors"),
+        meaning=f"The function {name} fails again and again; a few failures are only tried again.",
+        first=f"See why: etl logs {name} --search ERROR.",
+    )
+
+
+def _throttles(name: str) -> AlarmSpec:
+    return AlarmSpec(
+        name=f"{name}-throttled",
+        namespace="AWS/Lambda",
+        metric="Throttles",
+        dimensions={"FunctionName": Ref(f"{function(name).title}Function")},
+        statistic="Sum",
+        threshold=Ref("AlarmAtThrottles"),
+        meaning=f"Lambda refuses calls of {name}: the account's concurrency is used up.",
+        first=f"Nothing is lost, it is late. See who uses it up: etl metrics Invocations/{name}.",
+    )
+
+
+ALARMS: tuple[AlarmSpec, ...] = (
+    *_of_executions(), *_of_data(), *_of_queues(), *_of_functions()
+)  # fmt: skip

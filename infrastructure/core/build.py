@@ -1,0 +1,133 @@
+"""The whole template: a pure function of contract, settings and what has been packaged.
+
+Read it by concern: ``parameters``, ``storage`` (key, bucket), ``ingest`` (IoT, queues), ``compute``
+(layers, functions, ``permissions``), ``orchestration`` (state machine, schedule, topic),
+``alarms``, ``dashboard``. Modules refer to each other's resources by logical id; ``cfn-lint``
+checks that every reference holds.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from troposphere import GetAtt, Output, Ref, Sub, Template, secretsmanager
+
+from functions.inventory import FUNCTIONS
+from infrastructure.core.alarms import add_alarms
+from infrastructure.core.compute import add_compute
+from infrastructure.core.dashboard import add_dashboard
+from infrastructure.core.ingest import BASIC_INGEST, add_ingest
+from infrastructure.core.orchestration import add_orchestration
+from infrastructure.core.parameters import add_conditions, add_parameters
+from infrastructure.core.policies import GOES_WITH_THE_STACK
+from infrastructure.core.storage import add_storage
+from infrastructure.settings import DeploySettings
+from telemetry.contract import Contract
+
+__all__ = ["Artifacts", "build_template", "database_role", "template_json"]
+
+ROLE_BYTES = 63  # what PostgreSQL keeps of a name
+PASSWORD_CHARACTERS = 40
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifacts:
+    """Keys in the artifact bucket; each names its content, so a change is a new key."""
+
+    functions: dict[str, str]
+    """Package to key."""
+    layers: dict[str, str]
+    """Layer to key."""
+
+
+def build_template(
+    contract: Contract,
+    artifacts: Artifacts,
+    settings: DeploySettings,
+    definition: dict[str, Any],
+) -> Template:
+    """The template of one pipeline. ``definition``: the state machine, with its placeholders."""
+    template = Template(Description=f"Telemetry ETL: {contract.name}, from MQTT to PostgreSQL")
+    template.set_version("2010-09-09")
+    template.set_metadata({"Contract": {"Name": contract.name, "Digest": contract.digest}})
+    add_parameters(template)
+    add_conditions(template)
+    add_storage(template, retain=settings.retain_data)
+    _add_database_secrets(template, settings.stack)
+    add_ingest(template, contract)
+    add_compute(template, contract, settings, artifacts.layers, artifacts.functions)
+    add_orchestration(template, definition)
+    add_alarms(template)
+    add_dashboard(template)
+    _add_outputs(template, contract)
+    return template
+
+
+def template_json(template: Template) -> str:
+    """Compact JSON with sorted keys: the same template is the same text."""
+    return json.dumps(template.to_dict(), sort_keys=True, separators=(",", ":"))
+
+
+def database_role(stack: str, what: str) -> str:
+    """Name of a role of this pipeline alone: ``telemetry_loader`` of the stack ``telemetry``.
+
+    Roles are the server's, not a database's: pipelines that share a server, each with a database
+    of its own, would take one another's passwords away.
+    """
+    return f"{stack.lower().replace('-', '_')[: ROLE_BYTES - len(what) - 1]}_{what}"
+
+
+def _add_database_secrets(template: Template, stack: str) -> None:
+    """The logins of the roles that the migration makes."""
+    for title, role, purpose in (
+        ("LoaderSecret", database_role(stack, "loader"), "loads rows"),
+        ("AnalystSecret", database_role(stack, "analyst"), "is read, and no more"),
+    ):
+        template.add_resource(
+            secretsmanager.Secret(
+                title,
+                **GOES_WITH_THE_STACK,
+                Description=Sub(f"Role by which ${{AWS::StackName}} {purpose}"),
+                KmsKeyId=GetAtt("DataKey", "Arn"),
+                GenerateSecretString=secretsmanager.GenerateSecretString(
+                    SecretStringTemplate=json.dumps({"username": role}),
+                    GenerateStringKey="password",
+                    PasswordLength=PASSWORD_CHARACTERS,
+                    # Letters and digits alone are strong enough at this length, with no quoting.
+                    ExcludePunctuation=True,
+                    ExcludeCharacters="!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~",
+                ),
+            )
+        )
+
+
+def _add_outputs(template: Template, contract: Contract) -> None:
+    values: dict[str, Any] = {
+        "DataBucketName": Ref("DataBucket"),
+        "QueueUrl": Ref("TelemetryQueue"),
+        "QueueArn": GetAtt("TelemetryQueue", "Arn"),
+        "DeadLetterQueueUrl": Ref("DeadLetterQueue"),
+        "DeadLetterQueueArn": GetAtt("DeadLetterQueue", "Arn"),
+        "RuleErrorQueueUrl": Ref("RuleErrorQueue"),
+        "StateMachineArn": Ref("StateMachine"),
+        "TopicArn": Ref("AlertTopic"),
+        "DevicePolicyName": Ref("DevicePolicy"),
+        "DeviceGroupName": Sub("${AWS::StackName}-devices"),
+        "ProbeThingName": Ref("ProbeThing"),
+        "TopicFilter": contract.topic,
+        "BasicIngestPrefix": Sub(BASIC_INGEST),
+        "ContractName": contract.name,
+        "ContractDigest": contract.digest,
+        "LoaderSecretArn": GetAtt("LoaderSecret", "Id"),
+        "AnalystSecretArn": GetAtt("AnalystSecret", "Id"),
+        "KeyArn": GetAtt("DataKey", "Arn"),
+        "StateMachineLogGroupName": Ref("StateMachineLogGroup"),
+        "DashboardName": Ref("Dashboard"),
+    }
+    for spec in FUNCTIONS:
+        values[f"{spec.title}FunctionName"] = Ref(f"{spec.title}Function")
+        values[f"{spec.title}LogGroupName"] = Ref(f"{spec.title}LogGroup")
+    for name, value in values.items():
+        template.add_output(Output(name, Value=value))

@@ -1,0 +1,211 @@
+"""Layers, functions, their roles and logs, and the queue's trigger.
+
+- No reserved concurrency: it is taken from the account's pool, which a new account hardly has. The
+  map's concurrency and the trigger's ``MaximumConcurrency`` bound the functions instead.
+- No dead-letter queue on the functions: that is for asynchronous invocations, and every one here is
+  synchronous, by the state machine, the queue's poller or the deployment; the sweep, which the
+  schedule calls, is made good by the next one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from troposphere import GetAtt, If, NoValue, Ref, Sub, Template, awslambda, logs
+
+from functions.inventory import FUNCTIONS, FunctionSpec
+from infrastructure.core.findings import accepted
+from infrastructure.core.gaps import FunctionLoggingConfig, QueueScalingConfig
+from infrastructure.core.parameters import (
+    HAS_OWNER_HOST,
+    HAS_OWNER_KEY,
+    HAS_VPC,
+    QUEUE_TRIGGER,
+)
+from infrastructure.core.permissions import (
+    function_statements,
+    owner_key_statement,
+    vpc_statements,
+)
+from infrastructure.core.policies import (
+    GOES_WITH_THE_STACK,
+    allow,
+    inline,
+    own_arn,
+    service_role,
+    traces,
+)
+from infrastructure.settings import DATABASE_CA, DeploySettings
+from layers.target import LAYERS
+from telemetry.contract import Contract
+from telemetry.metric_table import NAMESPACE
+
+__all__ = ["add_compute", "state_machine_arn"]
+
+# The largest batch Lambda takes from a standard queue; its 6 MB of payload usually end one sooner.
+QUEUE_BATCH_SIZE = 10_000
+# Of lines in a micro-batch whose payloads are compressed: of what Transform inflates (64 MiB at
+# most) a share of one to forty-three, three times what batches of readings shrink to.
+COMPRESSED_BATCH_BYTES = 2 << 20
+
+
+def state_machine_arn() -> Sub:
+    """By name: its role and Stage need it before it exists."""
+    return own_arn("states:stateMachine:${AWS::StackName}")
+
+
+def add_compute(
+    template: Template,
+    contract: Contract,
+    settings: DeploySettings,
+    layer_keys: dict[str, str],
+    function_keys: dict[str, str],
+) -> None:
+    """``layer_keys``, ``function_keys``: layers and packages to keys of the artifact bucket."""
+    for layer in LAYERS:
+        template.add_resource(
+            awslambda.LayerVersion(
+                f"{layer.title()}Layer",
+                LayerName=Sub(f"${{AWS::StackName}}-{layer}"),
+                Content=awslambda.Content(S3Bucket=Ref("ArtifactBucket"), S3Key=layer_keys[layer]),
+                CompatibleRuntimes=[settings.target.runtime],
+                CompatibleArchitectures=[settings.target.architecture],
+            )
+        )
+    for spec in FUNCTIONS:
+        template.add_resource(_log_group(spec))
+        template.add_resource(_role(spec))
+        template.add_resource(_function(spec, contract, settings, function_keys[spec.package]))
+    template.add_resource(_queue_trigger())
+
+
+def _log_group(spec: FunctionSpec) -> logs.LogGroup:
+    return logs.LogGroup(
+        f"{spec.title}LogGroup",
+        **GOES_WITH_THE_STACK,
+        LogGroupName=Sub(f"/aws/lambda/${{AWS::StackName}}-{spec.name}"),
+        RetentionInDays=Ref("LogRetentionDays"),
+        KmsKeyId=GetAtt("DataKey", "Arn"),
+    )
+
+
+def _role(spec: FunctionSpec) -> Any:
+    write_logs = allow(
+        ["logs:CreateLogStream", "logs:PutLogEvents"],
+        GetAtt(f"{spec.title}LogGroup", "Arn"),
+        sid="Logs",
+    )
+    statements = [write_logs, traces(), *function_statements(spec.name)]
+    policies: list[Any] = [inline("Own", *statements)]
+    if spec.database:
+        policies.append(If(HAS_VPC, inline("Vpc", *vpc_statements(spec.name)), NoValue))
+    if spec.name == "migrate":
+        policies.append(If(HAS_OWNER_KEY, inline("OwnerKey", owner_key_statement()), NoValue))
+    return service_role(f"{spec.title}Role", "lambda", *policies)
+
+
+def _function(
+    spec: FunctionSpec, contract: Contract, settings: DeploySettings, key: str
+) -> awslambda.Function:
+    properties: dict[str, Any] = {}
+    if spec.database:
+        properties["VpcConfig"] = If(
+            HAS_VPC,
+            awslambda.VPCConfig(
+                SubnetIds=Ref("SubnetIds"), SecurityGroupIds=Ref("SecurityGroupIds")
+            ),
+            NoValue,
+        )
+    return awslambda.Function(
+        f"{spec.title}Function",
+        FunctionName=Sub(f"${{AWS::StackName}}-{spec.name}"),
+        Runtime=settings.target.runtime,
+        Architectures=[settings.target.architecture],
+        Handler=spec.handler,
+        Code=awslambda.Code(S3Bucket=Ref("ArtifactBucket"), S3Key=key),
+        Layers=[Ref(f"{layer.title()}Layer") for layer in spec.layers],
+        MemorySize=spec.memory,
+        Timeout=spec.timeout,
+        Role=GetAtt(f"{spec.title}Role", "Arn"),
+        Environment=awslambda.Environment(Variables=_environment(spec, contract, settings)),
+        TracingConfig=awslambda.TracingConfig(Mode="Active"),
+        LoggingConfig=FunctionLoggingConfig(
+            LogFormat="JSON",
+            ApplicationLogLevel="INFO",
+            SystemLogLevel="WARN",
+            LogGroup=Ref(f"{spec.title}LogGroup"),
+        ),
+        Metadata=_accepted(spec),
+        **properties,
+    )
+
+
+def _accepted(spec: FunctionSpec) -> dict[str, Any]:
+    reasons = {
+        "CKV_AWS_115": "Reserved concurrency is taken from the account's pool, which a new account "
+        "hardly has; the map's concurrency and the queue trigger's maximum bound the functions.",
+        "CKV_AWS_116": "A dead-letter queue is for asynchronous invocations that matter; callers "
+        "here wait for the answer, and a missed sweep is made good by the next one.",
+        "CKV_AWS_173": "The variables hold names, ARNs and numbers, no secret; Lambda encrypts "
+        "them with its own key, and the role of each function needs one permission less.",
+    }
+    if not spec.database:
+        reasons["CKV_AWS_117"] = (
+            "It calls AWS alone, by TLS; a VPC would add endpoints to pay for and no protection. "
+            "Only what connects to PostgreSQL enters one."
+        )
+    return accepted(**reasons)
+
+
+def _environment(
+    spec: FunctionSpec, contract: Contract, settings: DeploySettings
+) -> dict[str, Any]:
+    variables: dict[str, Any] = {
+        "DATA_BUCKET": Ref("DataBucket"),
+        # Not the contract's name: two stacks of one contract are two pipelines.
+        "PIPELINE": Ref("AWS::StackName"),
+        "POWERTOOLS_SERVICE_NAME": spec.name,
+        "POWERTOOLS_METRICS_NAMESPACE": NAMESPACE,
+    }
+    if spec.name in {"extract", "stage"}:
+        variables["QUEUE_URL"] = Ref("TelemetryQueue")
+    if spec.name in {"extract", "stage", "sweep"}:
+        variables["MAX_CONCURRENCY"] = Ref("MaxConcurrency")
+    if spec.name in {"extract", "stage"} and contract.compression is not None:
+        variables["BATCH_BYTES"] = str(COMPRESSED_BATCH_BYTES)
+    if spec.name in {"stage", "sweep"}:
+        variables["STATE_MACHINE_ARN"] = state_machine_arn()
+    if spec.name == "summarize":
+        variables["TOLERATED_FAILURE_SHARE"] = Ref("ToleratedFailureShare")
+    if spec.database:
+        variables |= {
+            "DATABASE_HOST": Ref("DatabaseHost"),
+            "DATABASE_PORT": Ref("DatabasePort"),
+            "DATABASE_NAME": Ref("DatabaseName"),
+            "DATABASE_SSLMODE": Ref("DatabaseSslMode"),
+            "LOADER_SECRET_ARN": GetAtt("LoaderSecret", "Id"),
+        }
+        if settings.database.ca_file is not None:
+            variables["DATABASE_SSLROOTCERT"] = DATABASE_CA
+    if spec.name == "migrate":
+        # Straight to the database: a proxy knows the loader's secret alone.
+        variables["DATABASE_HOST"] = If(
+            HAS_OWNER_HOST, Ref("OwnerDatabaseHost"), Ref("DatabaseHost")
+        )
+        variables["OWNER_SECRET_ARN"] = Ref("OwnerSecretArn")
+        variables["ANALYST_SECRET_ARN"] = GetAtt("AnalystSecret", "Id")
+        variables["LOADER_CONNECTIONS"] = Ref("LoaderConnections")
+    return variables | settings.tuning
+
+
+def _queue_trigger() -> awslambda.EventSourceMapping:
+    return awslambda.EventSourceMapping(
+        "QueueTriggerMapping",
+        Condition=QUEUE_TRIGGER,
+        EventSourceArn=GetAtt("TelemetryQueue", "Arn"),
+        FunctionName=Ref("StageFunction"),
+        BatchSize=QUEUE_BATCH_SIZE,
+        MaximumBatchingWindowInSeconds=Ref("QueueWindowSeconds"),
+        FunctionResponseTypes=["ReportBatchItemFailures"],
+        ScalingConfig=QueueScalingConfig(MaximumConcurrency=Ref("QueueConcurrency")),
+    )

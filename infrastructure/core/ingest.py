@@ -1,0 +1,186 @@
+"""From devices to the queue: IoT policy, thing, topic rule, queues.
+
+The queues are encrypted with the stack's key. SQS asks KMS for a data key once in
+:data:`KEY_REUSE_SECONDS` and caller, not once a message: by its formula some 2,880 requests a month
+for the queue, one cent. No queue's policy names anybody: the rule sends by the permission of its
+role, and operators of this account reach the queues by their own, which a redrive needs.
+
+Devices and their certificates come and go without a deployment, so the template holds what they
+share: the policy, the group, and one thing to test the path with.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from troposphere import GetAtt, Ref, Sub, Template, iot, sqs
+
+from infrastructure.core.policies import (
+    GOES_WITH_THE_STACK,
+    allow,
+    document,
+    inline,
+    key_for,
+    only_tls,
+    service_role,
+)
+from telemetry.contract import Contract
+
+__all__ = ["BASIC_INGEST", "RULE_SELECT", "add_ingest", "device_topic"]
+
+RULE_SELECT = (
+    "SELECT encode(*, 'base64') AS payload, topic() AS topic, clientid() AS client_id, "
+    "timestamp() AS received_at"
+)
+"""Keeps any payload byte for byte: broken JSON arrives as a reject instead of vanishing."""
+
+RETENTION_SECONDS = 14 * 24 * 60 * 60
+# A message that could not be staged ten times never will be; fewer would divert messages while S3
+# or Step Functions is away.
+RECEIVES_BEFORE_DEAD_LETTER = 10
+KEY_REUSE_SECONDS = 3600
+"""How long SQS uses a data key. A longer time saves next to nothing, and the key, once disabled,
+would go on to open messages for as long. Requests a month: 2,592,000 s / 3600 s x (2 x 1 sender + 2
+receivers); sessions of one role are one caller
+(https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html,
+read 2026-11)."""
+BASIC_INGEST = "$aws/rules/${TopicRule}"
+"""For ``Fn::Sub``: what a device puts before its topic to pay for no messaging."""
+THING_NAME = "${!iot:Connection.Thing.ThingName}"
+IOT_ARN = "arn:${AWS::Partition}:iot:${AWS::Region}:${AWS::AccountId}:"
+
+
+def device_topic(topic_filter: str) -> str:
+    """Where a device may publish, as text for ``Fn::Sub``: its own topic and no other's.
+
+    The last wildcard of the contract's filter stands for the name of the thing; ``#`` leaves the
+    levels below it to the device.
+    """
+    levels = topic_filter.split("/")
+    if levels[-1] == "#":
+        return "/".join([*levels[:-1], THING_NAME, "*"])
+    if "+" in levels:
+        last = len(levels) - 1 - levels[::-1].index("+")
+        levels[last] = THING_NAME
+    return "/".join(level.replace("+", "*") for level in levels)
+
+
+def add_ingest(template: Template, contract: Contract) -> None:
+    """Everything between a device and Extract."""
+    _add_queues(template)
+    _add_devices(template, contract)
+    _add_rule(template, contract)
+
+
+def _add_queues(template: Template) -> None:
+    template.add_resource(_queue("DeadLetterQueue"))
+    template.add_resource(
+        _queue(
+            "TelemetryQueue",
+            VisibilityTimeout=Ref("VisibilityTimeoutSeconds"),
+            RedrivePolicy=sqs.RedrivePolicy(
+                deadLetterTargetArn=GetAtt("DeadLetterQueue", "Arn"),
+                maxReceiveCount=RECEIVES_BEFORE_DEAD_LETTER,
+            ),
+        )
+    )
+    # What the rule itself could not deliver; apart, because its messages have IoT's error format.
+    template.add_resource(_queue("RuleErrorQueue"))
+    for queue in ("TelemetryQueue", "RuleErrorQueue", "DeadLetterQueue"):
+        arn = GetAtt(queue, "Arn")
+        template.add_resource(
+            sqs.QueuePolicy(
+                f"{queue}Policy",
+                Queues=[Ref(queue)],
+                PolicyDocument=document(only_tls("sqs:*", arn)),
+            )
+        )
+
+
+def _queue(title: str, **properties: Any) -> sqs.Queue:
+    return sqs.Queue(
+        title,
+        **GOES_WITH_THE_STACK,
+        KmsMasterKeyId=GetAtt("DataKey", "Arn"),
+        KmsDataKeyReusePeriodSeconds=KEY_REUSE_SECONDS,
+        MessageRetentionPeriod=RETENTION_SECONDS,
+        **properties,
+    )
+
+
+def _add_devices(template: Template, contract: Contract) -> None:
+    template.add_resource(
+        iot.Policy(
+            "DevicePolicy",
+            PolicyDocument=document(
+                allow(
+                    ["iot:Connect"],
+                    Sub(f"{IOT_ARN}client/{THING_NAME}"),
+                    sid="AsItself",
+                    Bool={"iot:Connection.Thing.IsAttached": ["true"]},
+                ),
+                allow(
+                    ["iot:Publish"], _publishing(device_topic(contract.topic)), sid="ItsOwnReadings"
+                ),
+            ),
+        )
+    )
+    template.add_resource(
+        iot.ThingGroup(
+            "DeviceGroup",
+            ThingGroupName=Sub("${AWS::StackName}-devices"),
+            ThingGroupProperties=iot.ThingGroupProperties(
+                ThingGroupDescription=f"Devices that send readings by the contract {contract.name}."
+            ),
+        )
+    )
+    template.add_resource(
+        iot.Thing("ProbeThing", ThingName=Sub("${AWS::StackName}-probe")),
+    )
+
+
+def _publishing(topic: str) -> list[Sub]:
+    """The same topic by two ways: through the message broker, and straight to the rule.
+
+    Basic Ingest (``$aws/rules/<rule>/<topic>``) carries no messaging charge, and ``topic()`` in the
+    rule is without the prefix
+    (https://docs.aws.amazon.com/iot/latest/developerguide/iot-basic-ingest.html, read 2026-11).
+    The rule's ``FROM`` isn't asked then, so only this policy ties a device to its own topic.
+    """
+    return [Sub(f"{IOT_ARN}topic/{way}{topic}") for way in ("", f"{BASIC_INGEST}/")]
+
+
+def _add_rule(template: Template, contract: Contract) -> None:
+    queues = [GetAtt("TelemetryQueue", "Arn"), GetAtt("RuleErrorQueue", "Arn")]
+    template.add_resource(
+        service_role(
+            "TopicRuleRole",
+            "iot",
+            inline(
+                "SendToQueues",
+                allow(["sqs:SendMessage"], queues, sid="Send"),
+                key_for("sqs", "Decrypt", "GenerateDataKey"),
+            ),
+        )
+    )
+    template.add_resource(
+        iot.TopicRule(
+            "TopicRule",
+            TopicRulePayload=iot.TopicRulePayload(
+                Description=f"Messages of {contract.name}, byte for byte, into the queue",
+                Sql=f"{RULE_SELECT} FROM '{contract.topic}'",
+                AwsIotSqlVersion="2016-03-23",
+                RuleDisabled=False,
+                Actions=[_send_to("TelemetryQueue")],
+                ErrorAction=_send_to("RuleErrorQueue"),
+            ),
+        )
+    )
+
+
+def _send_to(queue: str) -> iot.Action:
+    return iot.Action(
+        Sqs=iot.SqsAction(
+            QueueUrl=Ref(queue), RoleArn=GetAtt("TopicRuleRole", "Arn"), UseBase64=False
+        )
+    )

@@ -1,0 +1,239 @@
+"""State machine, the schedules of drain and sweep, and the topic that tells of failures.
+
+Logging is on ``ALL`` with data: the Express executions of the map have no history, so their log is
+the only record of what happened in a batch, and the data is only references.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from troposphere import GetAtt, Ref, Sub, Template, logs, scheduler, sns, stepfunctions
+
+from functions.inventory import function
+from infrastructure.core.compute import state_machine_arn
+from infrastructure.core.parameters import HAS_EMAIL, SCHEDULE_TRIGGER
+from infrastructure.core.policies import (
+    GOES_WITH_THE_STACK,
+    allow,
+    document,
+    inline,
+    key_for,
+    objects,
+    of_this_account,
+    only_tls,
+    own_arn,
+    service_role,
+    traces,
+)
+from infrastructure.core.storage import ALARMS
+from workflow.definition import MAP_RESULTS_PREFIX, MAP_RUN_LABEL
+
+__all__ = ["IN_THE_WORKFLOW", "add_orchestration"]
+
+IN_THE_WORKFLOW = ("extract", "transform", "validate", "load", "summarize")
+
+
+def add_orchestration(template: Template, definition: dict[str, Any]) -> None:
+    """``definition``: Amazon States Language with ``${...}`` of the names below."""
+    _add_topic(template)
+    template.add_resource(
+        logs.LogGroup(
+            "StateMachineLogGroup",
+            **GOES_WITH_THE_STACK,
+            # Under this prefix CloudWatch needs no entry in its resource policy, which is limited.
+            LogGroupName=Sub("/aws/vendedlogs/states/${AWS::StackName}"),
+            RetentionInDays=Ref("LogRetentionDays"),
+            KmsKeyId=GetAtt("DataKey", "Arn"),
+        )
+    )
+    template.add_resource(_role())
+    template.add_resource(_state_machine(definition))
+    _add_schedule(template)
+    _add_sweep_schedule(template)
+
+
+def _state_machine(definition: dict[str, Any]) -> stepfunctions.StateMachine:
+    arns = {
+        f"{function(name).title}FunctionArn": GetAtt(f"{function(name).title}Function", "Arn")
+        for name in IN_THE_WORKFLOW
+    }
+    return stepfunctions.StateMachine(
+        "StateMachine",
+        StateMachineName=Sub("${AWS::StackName}"),
+        StateMachineType="STANDARD",
+        RoleArn=GetAtt("StateMachineRole", "Arn"),
+        DefinitionString=json.dumps(definition, separators=(",", ":")),
+        DefinitionSubstitutions={
+            **arns,
+            "TopicArn": Ref("AlertTopic"),
+            "DataBucketName": Ref("DataBucket"),
+        },
+        LoggingConfiguration=stepfunctions.LoggingConfiguration(
+            Level="ALL",
+            IncludeExecutionData=True,
+            Destinations=[
+                stepfunctions.LogDestination(
+                    CloudWatchLogsLogGroup=stepfunctions.CloudWatchLogsLogGroup(
+                        LogGroupArn=GetAtt("StateMachineLogGroup", "Arn")
+                    )
+                )
+            ],
+        ),
+        TracingConfiguration=stepfunctions.TracingConfiguration(Enabled=True),
+    )
+
+
+def _role() -> Any:
+    functions = [GetAtt(f"{function(name).title}Function", "Arn") for name in IN_THE_WORKFLOW]
+    return service_role(
+        "StateMachineRole",
+        "states",
+        inline(
+            "Steps",
+            allow(["lambda:InvokeFunction"], functions, sid="Invoke"),
+            allow(["sns:Publish"], Ref("AlertTopic"), sid="Tell"),
+            key_for("sns", "Decrypt", "GenerateDataKey"),
+            # Reading the manifest, and recording a batch that failed.
+            objects("s3:GetObject", "manifests"),
+            objects("s3:PutObject", "outcomes"),
+            key_for("s3", "Decrypt", "GenerateDataKey"),
+        ),
+        inline("MapRun", *_map_run_statements()),
+        inline("Observe", _log_delivery(), traces(sampling=True)),
+    )
+
+
+def _map_run_statements() -> list[dict[str, Any]]:
+    """A distributed map starts executions of its own machine and writes their results to S3.
+
+    (https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html, 2026-11)
+    """
+    executions = "states:execution:${AWS::StackName}"
+    return [
+        allow(["states:StartExecution"], state_machine_arn(), sid="Children"),
+        allow(
+            ["states:DescribeExecution", "states:StopExecution"],
+            own_arn(f"{executions}:*"),
+            sid="Follow",
+        ),
+        allow(
+            ["states:RedriveExecution"],
+            own_arn(f"{executions}/{MAP_RUN_LABEL}:*"),
+            sid="Redrive",
+        ),
+        allow(
+            [
+                "s3:PutObject",
+                "s3:GetObject",
+                "s3:ListMultipartUploadParts",
+                "s3:AbortMultipartUpload",
+            ],
+            Sub(f"${{DataBucket.Arn}}/{MAP_RESULTS_PREFIX}/*"),
+            sid="Results",
+        ),
+    ]
+
+
+def _log_delivery() -> dict[str, Any]:
+    """Vended logs; CloudWatch knows no resource to narrow these to."""
+    return allow(
+        [
+            "logs:CreateLogDelivery",
+            "logs:GetLogDelivery",
+            "logs:UpdateLogDelivery",
+            "logs:DeleteLogDelivery",
+            "logs:ListLogDeliveries",
+            "logs:PutResourcePolicy",
+            "logs:DescribeResourcePolicies",
+            "logs:DescribeLogGroups",
+        ],
+        "*",
+        sid="LogDelivery",
+    )
+
+
+def _add_topic(template: Template) -> None:
+    topic = Ref("AlertTopic")
+    template.add_resource(sns.Topic("AlertTopic", KmsMasterKeyId=GetAtt("DataKey", "Arn")))
+    alarms = {
+        **allow(["sns:Publish"], topic, sid="AlarmsOfThisStack", **of_this_account(ALARMS)),
+        "Principal": {"Service": "cloudwatch.amazonaws.com"},
+    }
+    template.add_resource(
+        sns.TopicPolicy(
+            "AlertTopicPolicy",
+            Topics=[topic],
+            # The state machine publishes by the permission of its role.
+            PolicyDocument=document(only_tls("sns:Publish", topic), alarms),
+        )
+    )
+    template.add_resource(
+        sns.SubscriptionResource(
+            "AlertSubscription",
+            Condition=HAS_EMAIL,
+            TopicArn=topic,
+            Protocol="email",
+            Endpoint=Ref("AlertEmail"),
+        )
+    )
+
+
+def _add_schedule(template: Template) -> None:
+    template.add_resource(
+        service_role(
+            "ScheduleRole",
+            "scheduler",
+            inline("Start", allow(["states:StartExecution"], Ref("StateMachine"), sid="Start")),
+        )
+    )
+    template.add_resource(
+        scheduler.Schedule(
+            "Schedule",
+            Condition=SCHEDULE_TRIGGER,
+            Description="Drains the queue",
+            ScheduleExpression=Ref("ScheduleExpression"),
+            FlexibleTimeWindow=scheduler.FlexibleTimeWindow(Mode="OFF"),
+            Target=scheduler.Target(
+                Arn=Ref("StateMachine"),
+                RoleArn=GetAtt("ScheduleRole", "Arn"),
+                Input="{}",
+                # A missed start is made good by the next one: the messages wait in the queue.
+                RetryPolicy=scheduler.RetryPolicy(
+                    MaximumRetryAttempts=2, MaximumEventAgeInSeconds=60
+                ),
+            ),
+        )
+    )
+
+
+def _add_sweep_schedule(template: Template) -> None:
+    """In every mode: whatever starts executions, one may die."""
+    template.add_resource(
+        service_role(
+            "SweepScheduleRole",
+            "scheduler",
+            inline(
+                "Invoke",
+                allow(["lambda:InvokeFunction"], GetAtt("SweepFunction", "Arn"), sid="Invoke"),
+            ),
+        )
+    )
+    template.add_resource(
+        scheduler.Schedule(
+            "SweepSchedule",
+            Description="Loads batches that nobody takes care of",
+            ScheduleExpression=Ref("SweepExpression"),
+            FlexibleTimeWindow=scheduler.FlexibleTimeWindow(Mode="OFF"),
+            Target=scheduler.Target(
+                Arn=GetAtt("SweepFunction", "Arn"),
+                RoleArn=GetAtt("SweepScheduleRole", "Arn"),
+                Input="{}",
+                # A missed sweep is made good by the next one.
+                RetryPolicy=scheduler.RetryPolicy(
+                    MaximumRetryAttempts=2, MaximumEventAgeInSeconds=60
+                ),
+            ),
+        )
+    )

@@ -1,0 +1,166 @@
+"""What each function may do, and nothing else. Logs and traces are added to every one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from troposphere import GetAtt, Ref, Sub
+
+from infrastructure.core.policies import allow, bucket_listing, key_for, objects, own_arn, via
+
+__all__ = ["function_statements", "owner_key_statement", "vpc_statements"]
+
+Statement = dict[str, Any]
+
+
+def function_statements(name: str) -> list[Statement]:
+    """The statements of one function's role. Raises ``KeyError`` for a name without any."""
+    return _STATEMENTS[name]()
+
+
+def vpc_statements(function: str) -> list[Statement]:
+    """What Lambda needs to put a function into a VPC, and the function's own code must not have.
+
+    (https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html, read 2026-11: describing
+    works on all resources only, the rest takes the account's; the code is told by the ARN.)
+    """
+    own_code: dict[str, Any] = {
+        "lambda:SourceFunctionArn": own_arn(f"lambda:function:${{AWS::StackName}}-{function}")
+    }
+    refused: Statement = {
+        "Sid": "NotByTheCode",
+        "Effect": "Deny",
+        "Action": [*_INTERFACES, *_LOOKING],
+        "Resource": "*",
+        "Condition": {"ArnEquals": own_code},
+    }
+    return [
+        allow(list(_INTERFACES), own_arn("ec2:*/*"), sid="Interfaces"),
+        allow(list(_LOOKING), "*", sid="Looking"),
+        refused,
+    ]
+
+
+_INTERFACES = (
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:UnassignPrivateIpAddresses",
+)
+_LOOKING = ("ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets")
+
+
+def _machine() -> Sub:
+    """ARN of the state machine, by name: it is made after the functions."""
+    return own_arn("states:stateMachine:${AWS::StackName}")
+
+
+def owner_key_statement() -> Statement:
+    """What Migrate needs where the owner's secret has a key of its own."""
+    by: dict[str, Any] = {"kms:ViaService": via("secretsmanager")}
+    return allow(["kms:Decrypt"], Ref("OwnerKeyArn"), sid="OwnersKey", StringEquals=by)
+
+
+def _extract() -> list[Statement]:
+    return [
+        allow(
+            ["sqs:ReceiveMessage", "sqs:DeleteMessage"],
+            GetAtt("TelemetryQueue", "Arn"),
+            sid="Drain",
+        ),
+        key_for("sqs", "Decrypt"),
+        objects("s3:PutObject", "raw", "manifests"),
+        bucket_listing("raw"),
+        key_for("s3", "GenerateDataKey"),
+    ]
+
+
+def _stage() -> list[Statement]:
+    """The queue is read by Lambda's poller, with the function's role."""
+    return [
+        allow(
+            ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"],
+            GetAtt("TelemetryQueue", "Arn"),
+            sid="Poll",
+        ),
+        key_for("sqs", "Decrypt"),
+        objects("s3:PutObject", "raw", "manifests"),
+        key_for("s3", "GenerateDataKey"),
+        allow(["states:StartExecution"], _machine(), sid="Start"),
+    ]
+
+
+def _transform() -> list[Statement]:
+    return [
+        objects("s3:GetObject", "raw"),
+        objects("s3:PutObject", "clean", "copy", "rejected", "reports"),
+        bucket_listing(),
+        key_for("s3", "Decrypt", "GenerateDataKey"),
+    ]
+
+
+def _validate() -> list[Statement]:
+    return [
+        objects("s3:GetObject", "reports", "quality"),
+        objects("s3:PutObject", "reports", "quality"),
+        bucket_listing(),
+        key_for("s3", "Decrypt", "GenerateDataKey"),
+    ]
+
+
+def _load() -> list[Statement]:
+    return [
+        objects("s3:GetObject", "copy", "reports"),
+        objects("s3:PutObject", "outcomes"),
+        bucket_listing(),
+        key_for("s3", "Decrypt", "GenerateDataKey"),
+        allow(["secretsmanager:GetSecretValue"], GetAtt("LoaderSecret", "Id"), sid="Login"),
+        key_for("secretsmanager", "Decrypt"),
+    ]
+
+
+def _summarize() -> list[Statement]:
+    return [
+        objects("s3:GetObject", "outcomes", "manifests"),
+        bucket_listing(),
+        key_for("s3", "Decrypt"),
+    ]
+
+
+def _sweep() -> list[Statement]:
+    return [
+        objects("s3:GetObject", "outcomes", "manifests"),
+        objects("s3:PutObject", "manifests"),
+        bucket_listing(),
+        key_for("s3", "Decrypt", "GenerateDataKey"),
+        allow(["states:ListExecutions", "states:StartExecution"], _machine(), sid="Start"),
+        allow(
+            ["states:DescribeExecution"],
+            own_arn("states:execution:${AWS::StackName}:*"),
+            sid="Describe",
+        ),
+    ]
+
+
+def _migrate() -> list[Statement]:
+    return [
+        allow(
+            ["secretsmanager:GetSecretValue"],
+            [GetAtt("LoaderSecret", "Id"), GetAtt("AnalystSecret", "Id"), Ref("OwnerSecretArn")],
+            sid="Logins",
+        ),
+        key_for("secretsmanager", "Decrypt"),
+    ]
+
+
+_STATEMENTS: dict[str, Callable[[], list[Statement]]] = {
+    "extract": _extract,
+    "stage": _stage,
+    "transform": _transform,
+    "validate": _validate,
+    "load": _load,
+    "summarize": _summarize,
+    "sweep": _sweep,
+    "migrate": _migrate,
+}

@@ -1,0 +1,202 @@
+"""The customer-managed key and the data bucket, which is the source of truth."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from troposphere import GetAtt, Ref, Sub, Template, kms, s3
+
+from functions.inventory import FUNCTIONS
+from infrastructure.core.findings import accepted
+from infrastructure.core.policies import allow, document, of_this_account, only_tls, own_arn, via
+from workflow.definition import MAP_RESULTS_PREFIX
+
+__all__ = ["ALARMS", "add_storage"]
+
+ACCOUNT = Sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:root")
+ALARMS = "cloudwatch:alarm:${AWS::StackName}-*"
+"""The alarms of a pipeline, of its platform stack too."""
+KEY_SERVICES = ("s3", "sqs", "sns", "secretsmanager")
+KEY_ADMINISTRATION = (
+    "CancelKeyDeletion", "CreateAlias", "DeleteAlias", "DescribeKey", "DisableKey",
+    "DisableKeyRotation", "EnableKey", "EnableKeyRotation", "GetKeyPolicy", "GetKeyRotationStatus",
+    "ListGrants", "ListKeyPolicies", "ListKeyRotations", "ListResourceTags", "PutKeyPolicy",
+    "RevokeGrant", "RotateKeyOnDemand", "ScheduleKeyDeletion", "TagResource", "UntagResource",
+    "UpdateAlias", "UpdateKeyDescription",
+)  # fmt: skip
+
+DAYS_OF_INTERMEDIATES = 7
+DAYS_TO_INFREQUENT = 30
+DAYS_TO_GLACIER = 90
+DAYS_OF_BOOKKEEPING = 90
+DAYS_OF_OLD_VERSIONS = 30
+
+
+def add_storage(template: Template, *, retain: bool) -> None:
+    """Key, alias, bucket and bucket policy. ``retain`` keeps key and bucket beyond the stack."""
+    policy = "Retain" if retain else "Delete"
+    template.add_resource(_key(policy))
+    template.add_resource(
+        kms.Alias(
+            "DataKeyAlias",
+            AliasName=Sub("alias/${AWS::StackName}"),
+            TargetKeyId=Ref("DataKey"),
+        )
+    )
+    template.add_resource(_bucket(policy))
+    template.add_resource(
+        s3.BucketPolicy(
+            "DataBucketPolicy",
+            Bucket=Ref("DataBucket"),
+            PolicyDocument=document(
+                only_tls("s3:*", [GetAtt("DataBucket", "Arn"), Sub("${DataBucket.Arn}/*")])
+            ),
+        )
+    )
+
+
+def _key(policy: str) -> kms.Key:
+    return kms.Key(
+        "DataKey",
+        DeletionPolicy=policy,
+        UpdateReplacePolicy=policy,
+        Description=Sub("Data, queues, logs, alerts and secrets of ${AWS::StackName}"),
+        EnableKeyRotation=True,
+        KeyPolicy=document(_administration(), _use(), _logs(), _alarms()),
+    )
+
+
+def _administration() -> dict[str, Any]:
+    """The account decides by IAM who looks after the key, which does not let them use it.
+
+    With ``PutKeyPolicy`` the account can't lock itself out.
+    """
+    return {
+        **allow([f"kms:{action}" for action in KEY_ADMINISTRATION], "*", sid="Administration"),
+        "Principal": {"AWS": ACCOUNT},
+    }
+
+
+def _use() -> dict[str, Any]:
+    """The account decides by IAM who uses the key, and only for what the services keep with it.
+
+    Nobody decrypts with it directly, whatever their permissions are.
+    """
+    services = {"kms:ViaService": [via(service) for service in KEY_SERVICES]}
+    return {
+        **allow(
+            ["kms:Decrypt", "kms:GenerateDataKey"], "*", sid="UseByServices", StringEquals=services
+        ),
+        "Principal": {"AWS": ACCOUNT},
+    }
+
+
+def _logs() -> dict[str, Any]:
+    """CloudWatch Logs says for which group it asks.
+
+    (https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html, 2026-11)
+    """
+    groups = [f"/aws/lambda/${{AWS::StackName}}-{spec.name}" for spec in FUNCTIONS]
+    groups.append("/aws/vendedlogs/states/${AWS::StackName}")
+    actions = ["Encrypt", "Decrypt", "ReEncryptFrom", "ReEncryptTo", "GenerateDataKey"]
+    context = {
+        "kms:EncryptionContext:aws:logs:arn": [own_arn(f"logs:log-group:{g}") for g in groups]
+    }
+    return {
+        **allow(
+            [f"kms:{action}" for action in [*actions, "DescribeKey"]],
+            "*",
+            sid="LogsOfThisStack",
+            ArnEquals=context,
+        ),
+        "Principal": {"Service": Sub("logs.${AWS::Region}.amazonaws.com")},
+    }
+
+
+def _alarms() -> dict[str, Any]:
+    """An alarm publishes to the encrypted topic as CloudWatch, which has no role.
+
+    (https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html, read 2026-11)
+    """
+    return {
+        **allow(
+            ["kms:Decrypt", "kms:GenerateDataKey"],
+            "*",
+            sid="AlarmsOfThisStack",
+            **of_this_account(ALARMS),
+        ),
+        "Principal": {"Service": "cloudwatch.amazonaws.com"},
+    }
+
+
+def _bucket(policy: str) -> s3.Bucket:
+    return s3.Bucket(
+        "DataBucket",
+        DeletionPolicy=policy,
+        UpdateReplacePolicy=policy,
+        BucketEncryption=s3.BucketEncryption(
+            ServerSideEncryptionConfiguration=[
+                s3.ServerSideEncryptionRule(
+                    BucketKeyEnabled=True,
+                    ServerSideEncryptionByDefault=s3.ServerSideEncryptionByDefault(
+                        SSEAlgorithm="aws:kms", KMSMasterKeyID=GetAtt("DataKey", "Arn")
+                    ),
+                )
+            ]
+        ),
+        PublicAccessBlockConfiguration=s3.PublicAccessBlockConfiguration(
+            BlockPublicAcls=True,
+            BlockPublicPolicy=True,
+            IgnorePublicAcls=True,
+            RestrictPublicBuckets=True,
+        ),
+        OwnershipControls=s3.OwnershipControls(
+            Rules=[s3.OwnershipControlsRule(ObjectOwnership="BucketOwnerEnforced")]
+        ),
+        # Everything can be made again from raw/, so raw/ must survive a slip of the hand: old
+        # versions stay for a month. Objects are hardly ever overwritten, so this costs little.
+        VersioningConfiguration=s3.VersioningConfiguration(Status="Enabled"),
+        LifecycleConfiguration=s3.LifecycleConfiguration(Rules=_lifecycle()),
+        Metadata=accepted(
+            CKV_AWS_18="Who read which object is told by the account's CloudTrail data events, "
+            "which come with identities and in order; S3's own access logs have neither."
+        ),
+    )
+
+
+def _lifecycle() -> list[s3.LifecycleRule]:
+    return [
+        s3.LifecycleRule(
+            Id="RawGrowsCold",
+            Status="Enabled",
+            Prefix="raw/",
+            Transitions=[
+                _transition("STANDARD_IA", DAYS_TO_INFREQUENT),
+                # Instant retrieval: a replay must not wait for a restore.
+                _transition("GLACIER_IR", DAYS_TO_GLACIER),
+            ],
+        ),
+        _expiry("CopyIsMadeAgain", "copy/", DAYS_OF_INTERMEDIATES),
+        _expiry("MapResultsAreUnread", f"{MAP_RESULTS_PREFIX}/", DAYS_OF_INTERMEDIATES),
+        # Outcomes stay as long as raw/ does: without them an old batch would look like a lost one.
+        _expiry("ManifestsAreDealtWith", "manifests/", DAYS_OF_BOOKKEEPING),
+        _expiry("ReceiptsAreReconciled", "receipts/", DAYS_OF_BOOKKEEPING),
+        s3.LifecycleRule(
+            Id="NothingHalfDone",
+            Status="Enabled",
+            AbortIncompleteMultipartUpload=s3.AbortIncompleteMultipartUpload(DaysAfterInitiation=1),
+            NoncurrentVersionExpiration=s3.NoncurrentVersionExpiration(
+                NoncurrentDays=DAYS_OF_OLD_VERSIONS
+            ),
+            ExpiredObjectDeleteMarker=True,
+        ),
+    ]
+
+
+def _transition(storage_class: str, days: int) -> s3.LifecycleRuleTransition:
+    return s3.LifecycleRuleTransition(StorageClass=storage_class, TransitionInDays=days)
+
+
+def _expiry(name: str, prefix: str, days: int) -> s3.LifecycleRule:
+    fields: dict[str, Any] = {"Id": name, "Status": "Enabled", "Prefix": prefix}
+    return s3.LifecycleRule(**fields, ExpirationInDays=days)

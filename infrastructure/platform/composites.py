@@ -1,0 +1,92 @@
+"""Alarms over alarms: one for a person to be woken by, whatever it is that went wrong.
+
+They name the core's alarms, which CloudWatch wants to exist: so they come in the second phase.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from troposphere import Ref, Sub, Template, cloudwatch
+
+from infrastructure.platform.alarms import PAGE, alarm_name, alarm_title
+from infrastructure.platform.conditions import HAS_CORE, WATCHED_DATABASE
+
+__all__ = ["COMPOSITES", "CORE_ALARMS", "Composite", "add_composites"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Composite:
+    """One alarm over others: any of ``any_of``, and where there is ``while_any_of`` any of those
+    at the same time."""
+
+    name: str
+    any_of: tuple[str, ...]
+    """Names of alarms without the stack's."""
+    while_any_of: tuple[str, ...] = ()
+    meaning: str
+    first: str
+    """What to do first."""
+    condition: str = HAS_CORE
+
+
+_MISSING = ("executions-failed", "executions-timed-out", "dead-letters", "rule-errors")
+_LATE = ("queue-age", "lag", "load-slow")
+_LOADING = ("load-slow", "load-errors", "executions-failed")
+_DATABASE = ("database-cpu", "database-storage", "database-connections", "database-memory")
+
+CORE_ALARMS = frozenset({*_MISSING, *_LATE, *_LOADING, "batches-for-a-person"})
+"""Alarms of the core that are named here."""
+
+COMPOSITES: tuple[Composite, ...] = (
+    Composite(
+        name="rows-are-missing",
+        any_of=(*_MISSING, "batches-for-a-person", "failure-share"),
+        meaning="Readings that devices sent are not in the table, and won't be by waiting.",
+        first="See which of its alarms is on, and that one's section. Nothing is lost yet.",
+    ),
+    Composite(
+        name="rows-are-late",
+        any_of=(*_LATE, "backlog", "falling-behind"),
+        meaning="Readings reach the table late.",
+        first="See which of its alarms is on, and that one's section.",
+    ),
+    Composite(
+        name="database-is-the-cause",
+        any_of=_LOADING,
+        while_any_of=_DATABASE,
+        condition=WATCHED_DATABASE,
+        meaning="Loads are slow or fail while the database is short of something.",
+        first="Start with the database's alarm, not with the pipeline's.",
+    ),
+)
+
+
+def add_composites(template: Template) -> None:
+    """Every alarm of :data:`COMPOSITES`."""
+    for spec in COMPOSITES:
+        template.add_resource(
+            cloudwatch.CompositeAlarm(
+                alarm_title(spec.name),
+                Condition=spec.condition,
+                DependsOn=[
+                    alarm_title(name)
+                    for name in (*spec.any_of, *spec.while_any_of)
+                    if name not in CORE_ALARMS
+                ],
+                AlarmName=alarm_name(spec.name),
+                AlarmDescription=f"{spec.meaning} {spec.first} See {PAGE}#{spec.name}",
+                AlarmRule=Sub(_rule(spec)),
+                AlarmActions=[Ref("AlertTopicArn")],
+                OKActions=[Ref("AlertTopicArn")],
+            )
+        )
+
+
+def _rule(spec: Composite) -> str:
+    sides = [_any(names) for names in (spec.any_of, spec.while_any_of) if names]
+    return " AND ".join(f"({side})" for side in sides)
+
+
+def _any(names: tuple[str, ...]) -> str:
+    return " OR ".join(f'ALARM("${{CoreStack}}-{name}")' for name in names)

@@ -1,0 +1,155 @@
+"""What the parameters switch on.
+
+A condition includes everything that its resources refer to: a forgotten parameter leaves a part out
+instead of breaking the stack (and :mod:`infrastructure.platform.rules` says which one it was).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from troposphere import And, Condition, Equals, If, Join, Not, Or, Ref, Template
+
+__all__ = [
+    "ADDRESSED_DATABASE",
+    "GIVEN_CLUSTER",
+    "GIVEN_DATABASE",
+    "GIVEN_INSTANCE",
+    "GIVEN_NETWORK",
+    "GIVEN_SECRETS_ENDPOINT",
+    "GROUPED_DATABASE",
+    "HAS_BUDGET",
+    "HAS_BUDGET_TAG",
+    "HAS_CORE",
+    "HAS_DATABASE",
+    "HAS_ENDPOINTS",
+    "HAS_KEY",
+    "HAS_NETWORK",
+    "HAS_PROXY",
+    "HAS_TRACE_GROUP",
+    "LETS_IN",
+    "NEW_DATABASE",
+    "NEW_NETWORK",
+    "S3_ENDPOINT",
+    "SECRETS_ENDPOINT",
+    "THREE_ZONES",
+    "WATCHED_DATABASE",
+    "XRAY_ENDPOINT",
+    "add_conditions",
+    "chosen",
+    "filled",
+]
+
+NEW_NETWORK = "NewNetwork"
+GIVEN_NETWORK = "GivenNetwork"
+HAS_NETWORK = "HasNetwork"
+THREE_ZONES = "ThreeZones"
+S3_ENDPOINT = "MakesS3Endpoint"
+SECRETS_ENDPOINT = "MakesSecretsEndpoint"
+XRAY_ENDPOINT = "MakesXrayEndpoint"
+GIVEN_SECRETS_ENDPOINT = "GivenSecretsEndpoint"
+HAS_ENDPOINTS = "MakesInterfaceEndpoints"
+NEW_DATABASE = "NewDatabase"
+GIVEN_DATABASE = "GivenDatabase"
+GIVEN_INSTANCE = "GivenInstance"
+GIVEN_CLUSTER = "GivenCluster"
+GROUPED_DATABASE = "GivenDatabaseWithGroup"
+ADDRESSED_DATABASE = "GivenDatabaseByAddress"
+LETS_IN = "DatabaseWithGroup"
+PROXY_TARGET = "DatabaseForProxy"
+HAS_DATABASE = "HasDatabase"
+HAS_KEY = "HasKey"
+HAS_CORE = "HasCore"
+HAS_PROXY = "HasProxy"
+WATCHED_DATABASE = "WatchedDatabase"
+HAS_TRACE_GROUP = "HasTraceGroup"
+HAS_BUDGET = "HasBudget"
+HAS_BUDGET_TAG = "HasBudgetTag"
+
+
+def chosen(given: str, value: Any, made: Any) -> If:
+    """What was given, under that condition, or else what the stack made.
+
+    This way round ``cfn-lint`` sees that a parameter which may be empty is not, where it is used.
+    """
+    return If(given, value, made)
+
+
+def add_conditions(template: Template) -> None:
+    """All conditions, each from parameters and conditions before it."""
+    for name, rule in {**_network(), **_database(), **_second_phase(), **_money()}.items():
+        template.add_condition(name, rule)
+
+
+def filled(parameter: str) -> Not:
+    """Whether a parameter says anything."""
+    return Not(Equals(Ref(parameter), ""))
+
+
+def _filled_list(parameter: str) -> Not:
+    return Not(Equals(Join("", Ref(parameter)), ""))
+
+
+def _network() -> dict[str, Any]:
+    return {
+        NEW_NETWORK: Equals(Ref("Network"), "new"),
+        GIVEN_NETWORK: And(Equals(Ref("Network"), "given"), filled("VpcId")),
+        HAS_NETWORK: Or(Condition(NEW_NETWORK), Condition(GIVEN_NETWORK)),
+        THREE_ZONES: And(Condition(NEW_NETWORK), Equals(Ref("Zones"), "3")),
+        S3_ENDPOINT: Or(
+            Condition(NEW_NETWORK), And(Condition(GIVEN_NETWORK), _filled_list("RouteTableIds"))
+        ),
+        SECRETS_ENDPOINT: And(Condition(HAS_NETWORK), Equals(Ref("SecretsSecurityGroupId"), "")),
+        GIVEN_SECRETS_ENDPOINT: And(Condition(HAS_NETWORK), filled("SecretsSecurityGroupId")),
+        XRAY_ENDPOINT: And(Condition(HAS_NETWORK), Equals(Ref("XrayEndpoint"), "true")),
+        HAS_ENDPOINTS: Or(Condition(SECRETS_ENDPOINT), Condition(XRAY_ENDPOINT)),
+    }
+
+
+def _database() -> dict[str, Any]:
+    given = (Condition(HAS_NETWORK), Condition(GIVEN_DATABASE))
+    return {
+        GIVEN_DATABASE: And(
+            Equals(Ref("Database"), "given"), filled("DatabaseHost"), filled("OwnerSecretArn")
+        ),
+        GIVEN_INSTANCE: And(Condition(GIVEN_DATABASE), filled("DatabaseInstanceId")),
+        GIVEN_CLUSTER: And(Condition(GIVEN_DATABASE), filled("DatabaseClusterId")),
+        NEW_DATABASE: And(Condition(HAS_NETWORK), Equals(Ref("Database"), "new")),
+        GROUPED_DATABASE: And(*given, filled("DatabaseSecurityGroupId")),
+        ADDRESSED_DATABASE: And(
+            *given, Equals(Ref("DatabaseSecurityGroupId"), ""), filled("DatabaseCidr")
+        ),
+        LETS_IN: Or(Condition(NEW_DATABASE), Condition(GROUPED_DATABASE)),
+        PROXY_TARGET: Or(
+            Condition(NEW_DATABASE),
+            And(
+                Condition(GROUPED_DATABASE), Or(Condition(GIVEN_INSTANCE), Condition(GIVEN_CLUSTER))
+            ),
+        ),
+        HAS_DATABASE: Or(Condition(NEW_DATABASE), Condition(GIVEN_DATABASE)),
+    }
+
+
+def _second_phase() -> dict[str, Any]:
+    return {
+        HAS_CORE: And(filled("CoreStack"), filled("AlertTopicArn"), filled("QueueName")),
+        HAS_PROXY: And(
+            Condition(HAS_CORE),
+            Condition(PROXY_TARGET),
+            Equals(Ref("Proxy"), "true"),
+            filled("LoaderSecretArn"),
+            filled("CoreKeyArn"),
+        ),
+        HAS_KEY: Or(Condition(NEW_NETWORK), Condition(NEW_DATABASE), Condition(HAS_PROXY)),
+        WATCHED_DATABASE: And(
+            Condition(HAS_CORE), Or(Condition(NEW_DATABASE), Condition(GIVEN_INSTANCE))
+        ),
+        HAS_TRACE_GROUP: And(Condition(HAS_CORE), filled("TraceGroupName")),
+    }
+
+
+def _money() -> dict[str, Any]:
+    return {
+        HAS_BUDGET: Not(Equals(Ref("MonthlyBudget"), "0")),
+        HAS_BUDGET_TAG: filled("BudgetTag"),
+    }

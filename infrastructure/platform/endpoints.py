@@ -1,0 +1,87 @@
+"""Ways out of the VPC, to the two services that Load and Migrate call: S3 and Secrets Manager.
+
+They call no other. Their logs and metrics leave by Lambda itself, and KMS is called by S3 and
+Secrets Manager on their behalf. X-Ray's daemon is Lambda's own, at a link-local address outside
+the VPC; AWS's pages don't say so in plain words, so an endpoint for it can be switched on.
+
+Each endpoint's policy keeps to this account's principals and resources: whatever credentials come
+into the VPC, no data leaves it for a stranger's bucket.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from troposphere import Ref, Sub, Template, ec2
+
+from infrastructure.core.policies import document
+from infrastructure.platform.conditions import (
+    GIVEN_NETWORK,
+    S3_ENDPOINT,
+    SECRETS_ENDPOINT,
+    XRAY_ENDPOINT,
+    chosen,
+)
+from infrastructure.platform.network import subnets, vpc
+
+__all__ = ["add_endpoints"]
+
+S3_ACTIONS = ["s3:GetObject", "s3:PutObject", "s3:ListBucket"]
+TRACE_ACTIONS = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
+
+
+def add_endpoints(template: Template) -> None:
+    """The gateway to S3 costs nothing; the others are paid for by hour and zone."""
+    template.add_resource(
+        ec2.VPCEndpoint(
+            "S3Endpoint",
+            Condition=S3_ENDPOINT,
+            VpcEndpointType="Gateway",
+            ServiceName=Sub("com.amazonaws.${AWS::Region}.s3"),
+            VpcId=vpc(),
+            RouteTableIds=chosen(GIVEN_NETWORK, Ref("RouteTableIds"), [Ref("PrivateRoutes")]),
+            PolicyDocument=document(_own(S3_ACTIONS)),
+        )
+    )
+    _add_interface(
+        template,
+        "SecretsEndpoint",
+        SECRETS_ENDPOINT,
+        "secretsmanager",
+        _own(["secretsmanager:GetSecretValue"]),
+    )
+    # X-Ray has no resources that a condition could keep to the account.
+    _add_interface(template, "XrayEndpointOfVpc", XRAY_ENDPOINT, "xray", _of_account(TRACE_ACTIONS))
+
+
+def _add_interface(
+    template: Template, title: str, condition: str, service: str, statement: dict[str, Any]
+) -> None:
+    template.add_resource(
+        ec2.VPCEndpoint(
+            title,
+            Condition=condition,
+            VpcEndpointType="Interface",
+            ServiceName=Sub(f"com.amazonaws.${{AWS::Region}}.{service}"),
+            VpcId=vpc(),
+            SubnetIds=subnets(),
+            SecurityGroupIds=[Ref("EndpointGroup")],
+            PrivateDnsEnabled=True,
+            PolicyDocument=document(statement),
+        )
+    )
+
+
+def _of_account(actions: list[str], **more: Any) -> dict[str, Any]:
+    keys = {"aws:PrincipalAccount": Ref("AWS::AccountId"), **more}
+    return {
+        "Effect": "Allow",
+        "Principal": "*",
+        "Action": actions,
+        "Resource": "*",
+        "Condition": {"StringEquals": keys},
+    }
+
+
+def _own(actions: list[str]) -> dict[str, Any]:
+    return _of_account(actions, **{"aws:ResourceAccount": Ref("AWS::AccountId")})

@@ -1,0 +1,283 @@
+"""QuickSight over the analysts' views: connection, data source, data sets, refresh, dashboard.
+
+It appears in the second phase, when the core's migration has made views and analyst, and only where
+``QuickSightUser`` names somebody: QuickSight itself has to be switched on by hand, and allowed to
+read the analyst's secret (``docs/analytics.md`` says how). Data sets have typed columns from the
+contract and are copied into SPICE once an hour: a look at the dashboard asks the database nothing.
+
+Nothing of this has been run on AWS: names and shapes are held to CloudFormation's registry by
+``cfn-lint``, and each column to the views of a real database.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from troposphere import (
+    And,
+    AWSObject,
+    Condition,
+    GetAtt,
+    If,
+    Join,
+    NoValue,
+    Ref,
+    Split,
+    Sub,
+    Template,
+    ec2,
+)
+
+from infrastructure.core.findings import accepted
+from infrastructure.core.policies import allow, inline
+from infrastructure.platform.conditions import (
+    ADDRESSED_DATABASE,
+    GIVEN_DATABASE,
+    GROUPED_DATABASE,
+    HAS_CORE,
+    HAS_DATABASE,
+    HAS_NETWORK,
+    LETS_IN,
+    chosen,
+    filled,
+)
+from infrastructure.platform.data_sets import DataSet, data_sets
+from infrastructure.platform.network import subnets, vpc
+from infrastructure.platform.roles import role_of_service
+from infrastructure.platform.visuals import definition
+from telemetry.contract import Contract
+
+__all__ = ["add_quicksight"]
+
+HAS_QUICKSIGHT = "HasQuickSight"
+IN_THE_VPC = "QuickSightInVpc"
+LET_IN = "QuickSightLetIn"
+
+_SET_ACTIONS = (
+    "DescribeDataSet", "DescribeDataSetPermissions", "PassDataSet", "DescribeIngestion",
+    "ListIngestions", "CreateIngestion", "CancelIngestion", "UpdateDataSet", "DeleteDataSet",
+    "UpdateDataSetPermissions",
+)  # fmt: skip
+_SOURCE_ACTIONS = (
+    "DescribeDataSource", "DescribeDataSourcePermissions", "PassDataSource", "UpdateDataSource",
+    "DeleteDataSource", "UpdateDataSourcePermissions",
+)  # fmt: skip
+_DASHBOARD_ACTIONS = (
+    "DescribeDashboard", "ListDashboardVersions", "UpdateDashboardPermissions", "QueryDashboard",
+    "UpdateDashboard", "DeleteDashboard", "DescribeDashboardPermissions",
+    "UpdateDashboardPublishedVersion",
+)  # fmt: skip
+"""What an owner may do with each: https://docs.aws.amazon.com/quicksight/latest/developerguide
+(read 2026-11)."""
+
+
+class _Made(AWSObject):  # type: ignore[misc]  # troposphere has no types
+    """Properties as plain data: troposphere's own classes lag behind the registry."""
+
+    props: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, title: str, kind: str, properties: dict[str, Any], **rest: Any) -> None:
+        self.resource_type = f"AWS::QuickSight::{kind}"
+        self.props = dict.fromkeys(properties, (object, False))  # type: ignore[misc]
+        super().__init__(title, **rest, **properties)
+
+
+def add_quicksight(template: Template, contract: Contract) -> None:
+    """Everything, under one condition. Nothing for a contract without views."""
+    sets = data_sets(contract)
+    if not sets:
+        return
+    given = (Condition(HAS_CORE), Condition(HAS_DATABASE))
+    said = (filled("QuickSightUser"), filled("AnalystSecretArn"))
+    template.add_condition(HAS_QUICKSIGHT, And(*given, *said))
+    template.add_condition(IN_THE_VPC, And(Condition(HAS_QUICKSIGHT), Condition(HAS_NETWORK)))
+    template.add_condition(LET_IN, And(Condition(IN_THE_VPC), Condition(LETS_IN)))
+    _add_way(template)
+    template.add_resource(_source())
+    for each in sets:
+        template.add_resource(_data_set(each, contract))
+        template.add_resource(_refresh(each))
+    template.add_resource(_dashboard(sets, contract))
+
+
+def _add_way(template: Template) -> None:
+    """QuickSight's network interfaces in the VPC, and what they may reach.
+
+    Its group keeps no state, so answers need a rule of their own, on any port:
+    https://docs.aws.amazon.com/quicksight/latest/user/vpc-security-groups.html (read 2026-11).
+    """
+    database = chosen(
+        GROUPED_DATABASE, Ref("DatabaseSecurityGroupId"), GetAtt("DatabaseGroup", "GroupId")
+    )
+    port, group = Ref("DatabasePort"), GetAtt("QuickSightGroup", "GroupId")
+    out = {"Description": "Database", "IpProtocol": "tcp", "FromPort": port, "ToPort": port}
+    nowhere = out | {"Description": "Nowhere, as no rule would mean everywhere"}
+    template.add_resource(
+        ec2.SecurityGroup(
+            "QuickSightGroup",
+            Condition=IN_THE_VPC,
+            Metadata=accepted(
+                CKV_AWS_23="Every rule has one; checkov doesn't look into those under a condition."
+            ),
+            VpcId=vpc(),
+            GroupDescription="Interfaces of QuickSight",
+            SecurityGroupEgress=[
+                If(
+                    LET_IN,
+                    ec2.SecurityGroupRule(**out, DestinationSecurityGroupId=database),
+                    If(
+                        ADDRESSED_DATABASE,
+                        ec2.SecurityGroupRule(**out, CidrIp=Ref("DatabaseCidr")),
+                        ec2.SecurityGroupRule(**nowhere, CidrIp="127.0.0.1/32"),
+                    ),
+                ),
+            ],
+        )
+    )
+    for title, target, source, first, last in (
+        ("DatabaseFromQuickSight", database, group, port, port),
+        ("QuickSightFromDatabase", group, database, 0, 65535),
+    ):
+        template.add_resource(
+            ec2.SecurityGroupIngress(
+                title,
+                Condition=LET_IN,
+                GroupId=target,
+                SourceSecurityGroupId=source,
+                Description=title.replace("From", " from "),
+                IpProtocol="tcp",
+                FromPort=first,
+                ToPort=last,
+            )
+        )
+    here = "arn:${AWS::Partition}:ec2:${AWS::Region}:${AWS::AccountId}:"
+    change = allow(
+        [
+            "ec2:CreateNetworkInterface",
+            "ec2:ModifyNetworkInterfaceAttribute",
+            "ec2:DeleteNetworkInterface",
+        ],
+        [Sub(f"{here}{kind}/*") for kind in ("network-interface", "subnet", "security-group")],
+    )
+    # EC2 knows no resource to narrow these to.
+    look = allow(["ec2:DescribeSubnets", "ec2:DescribeSecurityGroups"], "*")
+    template.add_resource(
+        role_of_service(
+            "QuickSightRole", IN_THE_VPC, "quicksight", inline("Interfaces", change, look)
+        )
+    )
+    template.add_resource(
+        _Made(
+            "QuickSightConnection",
+            "VPCConnection",
+            {
+                "AwsAccountId": Ref("AWS::AccountId"),
+                "VPCConnectionId": Sub("${AWS::StackName}"),
+                "Name": Sub("${AWS::StackName}"),
+                "RoleArn": GetAtt("QuickSightRole", "Arn"),
+                # Joined and split, so that what cfn-lint says is about this resource alone.
+                "SubnetIds": Split(",", Join(",", subnets())),
+                "SecurityGroupIds": [group],
+            },
+            Condition=IN_THE_VPC,
+            # A rule of the template sees to it that a given VPC comes with its subnets; cfn-lint
+            # only sees that the parameter is empty by default.
+            Metadata={"cfn-lint": {"config": {"ignore_checks": ["W1033"]}}},
+        )
+    )
+
+
+def _source() -> _Made:
+    made = GetAtt("DatabaseInstance", "Endpoint.Address")
+    connection = {"VpcConnectionArn": GetAtt("QuickSightConnection", "Arn")}
+    return _Made(
+        "QuickSightSource",
+        "DataSource",
+        {
+            **_named("DataSourceId", ""),
+            "Type": "POSTGRESQL",
+            "DataSourceParameters": {
+                "PostgreSqlParameters": {
+                    # Not the proxy, which knows the loader alone.
+                    "Host": chosen(GIVEN_DATABASE, Ref("DatabaseHost"), made),
+                    "Port": Ref("DatabasePort"),
+                    "Database": Ref("DatabaseName"),
+                }
+            },
+            "Credentials": {"SecretArn": Ref("AnalystSecretArn")},
+            "SslProperties": {"DisableSsl": False},
+            "VpcConnectionProperties": If(IN_THE_VPC, connection, NoValue),
+            "Permissions": _owned(_SOURCE_ACTIONS),
+        },
+        Condition=HAS_QUICKSIGHT,
+    )
+
+
+def _data_set(each: DataSet, contract: Contract) -> _Made:
+    columns = [{"Name": name, "Type": kind} for name, kind in each.columns]
+    return _Made(
+        each.title,
+        "DataSet",
+        {
+            **_named("DataSetId", f"-{each.name}"),
+            "ImportMode": "SPICE",
+            "PhysicalTableMap": {
+                "view": {
+                    "RelationalTable": {
+                        "DataSourceArn": GetAtt("QuickSightSource", "Arn"),
+                        "Schema": contract.schema,
+                        "Name": f"{contract.table}_{each.name}",
+                        "InputColumns": columns,
+                    }
+                }
+            },
+            "Permissions": _owned(_SET_ACTIONS),
+        },
+        Condition=HAS_QUICKSIGHT,
+    )
+
+
+def _refresh(each: DataSet) -> _Made:
+    return _Made(
+        f"{each.title}Refresh",
+        "RefreshSchedule",
+        {
+            "AwsAccountId": Ref("AWS::AccountId"),
+            "DataSetId": Sub(f"${{AWS::StackName}}-{each.name}"),
+            "Schedule": {
+                "ScheduleId": "hourly",
+                "RefreshType": "FULL_REFRESH",
+                "ScheduleFrequency": {"Interval": "HOURLY"},
+            },
+        },
+        Condition=HAS_QUICKSIGHT,
+        DependsOn=[each.title],
+    )
+
+
+def _dashboard(sets: tuple[DataSet, ...], contract: Contract) -> _Made:
+    arns = {each.name: GetAtt(each.title, "Arn") for each in sets}
+    return _Made(
+        "QuickSightDashboard",
+        "Dashboard",
+        {
+            **_named("DashboardId", ""),
+            "Definition": definition(contract, arns),
+            "Permissions": _owned(_DASHBOARD_ACTIONS),
+        },
+        Condition=HAS_QUICKSIGHT,
+    )
+
+
+def _named(identifier: str, ending: str) -> dict[str, Any]:
+    name = Sub(f"${{AWS::StackName}}{ending}")
+    return {"AwsAccountId": Ref("AWS::AccountId"), identifier: name, "Name": name}
+
+
+def _owned(actions: tuple[str, ...]) -> list[dict[str, Any]]:
+    return [
+        {
+            "Principal": Ref("QuickSightUser"),
+            "Actions": [f"quicksight:{action}" for action in actions],
+        }
+    ]

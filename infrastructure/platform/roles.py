@@ -1,0 +1,37 @@
+"""Roles of AWS services, each believed only for this stack's own resource where the service says
+for which it acts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from troposphere import Ref, Sub
+from troposphere.iam import Role
+
+from infrastructure.core.policies import document
+
+__all__ = ["role_of_service"]
+
+
+def role_of_service(
+    title: str, condition: str, service: str, *policies: Any, acts_for: str = ""
+) -> Role:
+    """``acts_for``: the resources, ``service:resource`` as text for ``Fn::Sub`` with wildcards."""
+    trust: dict[str, Any] = {
+        "Effect": "Allow",
+        "Principal": {"Service": f"{service}.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    }
+    if acts_for:
+        kind, resource = acts_for.split(":", 1)
+        arn = f"arn:${{AWS::Partition}}:{kind}:${{AWS::Region}}:${{AWS::AccountId}}:{resource}"
+        trust["Condition"] = {
+            "StringEquals": {"aws:SourceAccount": Ref("AWS::AccountId")},
+            "ArnLike": {"aws:SourceArn": Sub(arn)},
+        }
+    return Role(
+        title,
+        Condition=condition,
+        AssumeRolePolicyDocument=document(trust),
+        Policies=list(policies),
+    )

@@ -1,0 +1,50 @@
+"""Which layers there are, and the runtime that they are built for."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["AWS_TARGET", "LAYERS", "Architecture", "LayerName", "RuntimeTarget", "host_target"]
+
+LayerName = Literal["shared", "polars", "postgres"]
+LAYERS: tuple[LayerName, ...] = ("shared", "polars", "postgres")
+Architecture = Literal["arm64", "x86_64"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuntimeTarget:
+    """What the functions run on, and so what the layers are built for."""
+
+    python: str = "3.13"
+    """``major.minor``; supported by Lambda to 2029-06."""
+    architecture: Architecture = "arm64"
+    """Graviton costs 20 % less per GB-second than x86_64."""
+    host: bool = False
+    """Built for this machine (the laptop's stand-in) rather than for Amazon Linux."""
+
+    @property
+    def runtime(self) -> str:
+        """Lambda's ``Runtime``."""
+        return f"python{self.python}"
+
+    @property
+    def label(self) -> str:
+        """Short name for folders and tables."""
+        where = f"host-{sys.platform}" if self.host else "lambda"
+        return f"{where}-py{self.python}-{self.architecture}"
+
+
+AWS_TARGET = RuntimeTarget()
+
+
+def host_target() -> RuntimeTarget:
+    """This machine's own interpreter and processor."""
+    arm = platform.machine().lower() in {"arm64", "aarch64"}
+    return RuntimeTarget(
+        python=f"{sys.version_info.major}.{sys.version_info.minor}",
+        architecture="arm64" if arm else "x86_64",
+        host=True,
+    )

@@ -1,0 +1,70 @@
+"""A pipeline deployed to the emulator of the session, without a database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from etl.deployment.deploy import deploy
+from infrastructure.settings import DatabaseSettings, DeploySettings
+from layers.target import host_target
+from tests.fixtures.local import EmulatorStack
+
+FLEET = Path("contracts/fleet.toml")
+
+
+@dataclass(frozen=True)
+class Account:
+    """The emulated account, and how to deploy to it."""
+
+    emulator: EmulatorStack
+    session: boto3.Session
+    settings: DeploySettings
+
+    def client(self, service: str) -> Any:
+        return self.emulator.client(service)
+
+    def deploy(self, *, migrate: bool = False, **changes: Any) -> tuple[dict[str, str], list[str]]:
+        """Deploy with changed settings; the outputs, and what was told."""
+        told: list[str] = []
+        found = deploy(
+            self.session,
+            replace(self.settings, **changes),
+            told.append,
+            endpoint_url=self.emulator.endpoint_url,
+            migrate=migrate,
+        )
+        return found, told
+
+
+@pytest.fixture(scope="session")
+def account(emulator: EmulatorStack) -> Account:
+    secrets = emulator.client("secretsmanager")
+    secret = secrets.create_secret(Name="owner", SecretString='{"username":"o","password":"p"}')
+    settings = DeploySettings(
+        stack="deploying",
+        contract=FLEET,
+        # Nobody listens on port 9, the discard service: a refused connection, at once.
+        database=DatabaseSettings(
+            host="127.0.0.1", port=9, ssl_mode="require", owner_secret_arn=secret["ARN"]
+        ),
+        target=host_target(),
+        max_concurrency=2,
+        schedule_expression="rate(1 day)",
+        retain_data=False,
+    )
+    session = boto3.Session(
+        emulator.access_key_id, emulator.secret_access_key, region_name=emulator.region
+    )
+    return Account(emulator, session, settings)
+
+
+@pytest.fixture(scope="session")
+def deployed(account: Account) -> dict[str, str]:
+    """Outputs of a stack that tests may look at but not change."""
+    found, _ = account.deploy(stack="standing")
+    return found

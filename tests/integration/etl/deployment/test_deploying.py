@@ -1,0 +1,111 @@
+"""Create, repeat, update, fail, repair: against the emulator's CloudFormation."""
+
+from __future__ import annotations
+
+import pytest
+
+from etl.aws.cloudformation import StackError, stack_status
+from etl.deployment.deploy import MigrationError
+from etl.deployment.stack_build import artifact_bucket_name
+
+STACK = "life-of-a-stack"
+
+
+def test_a_stack_is_created_then_left_alone_then_updated(account):
+    outputs, told = account.deploy(stack=STACK)
+    assert f"stack {STACK} created" in told
+    assert outputs["TopicFilter"] == "telemetry/fleet/+"
+
+    again, told = account.deploy(stack=STACK)
+    assert f"stack {STACK} unchanged" in told
+    assert not [line for line in told if line.startswith("uploading")]
+    assert again == outputs
+
+    changed, told = account.deploy(stack=STACK, schedule_expression="rate(2 days)")
+    assert f"stack {STACK} updated" in told
+    assert changed["DataBucketName"] == outputs["DataBucketName"]
+    schedules = account.client("scheduler").list_schedules()["Schedules"]
+    (name,) = [s["Name"] for s in schedules if s["Name"].startswith(f"{STACK}-Schedule")]
+    schedule = account.client("scheduler").get_schedule(Name=name)
+    assert schedule["ScheduleExpression"] == "rate(2 days)"
+
+
+def test_another_contract_uploads_the_functions_and_not_the_layers(account, tmp_path):
+    account.deploy(stack="contract-changes")
+    other = tmp_path / "other.toml"
+    other.write_text(account.settings.contract.read_text() + "\n# changed\n")
+    _, told = account.deploy(stack="contract-changes", contract=other)
+    (line,) = [line for line in told if line.startswith("uploading")]
+    assert line.startswith("uploading 7 zips")
+    assert "stack contract-changes updated" in told
+
+
+@pytest.mark.parametrize("mode", ["schedule", "queue"])
+def test_the_trigger_mode_decides_what_starts_executions(account, mode):
+    stack = f"trigger-{mode}"
+    outputs, _ = account.deploy(stack=stack, trigger_mode=mode)
+    schedules = account.client("scheduler").list_schedules()["Schedules"]
+    scheduled = [s for s in schedules if s["Name"].startswith(stack)]
+    mappings = account.client("lambda").list_event_source_mappings(
+        EventSourceArn=outputs["QueueArn"]
+    )["EventSourceMappings"]
+    # One more is the sweep's, in every mode.
+    assert (len(scheduled), len(mappings)) == ((2, 0) if mode == "schedule" else (1, 1))
+
+
+def test_the_artifact_bucket_is_encrypted_private_and_tls_only(account, deployed):
+    s3 = account.client("s3")
+    bucket = artifact_bucket_name("standing", "000000000000", account.emulator.region)
+    rules = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+    assert rules[0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
+    blocked = s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
+    assert all(blocked.values())
+    assert "aws:SecureTransport" in s3.get_bucket_policy(Bucket=bucket)["Policy"]
+
+
+def test_a_failure_names_the_resource_and_why_and_can_be_repaired(account):
+    stack = "fails-once"
+    iot = account.client("iot")
+    iot.create_thing(thingName=f"{stack}-probe")
+    with pytest.raises(StackError) as failed:
+        account.deploy(stack=stack)
+    assert "ProbeThing (AWS::IoT::Thing)" in str(failed.value)
+    assert "already exists" in str(failed.value)
+    assert stack_status(account.client("cloudformation"), stack) == "ROLLBACK_COMPLETE"
+
+    iot.delete_thing(thingName=f"{stack}-probe")
+    _, told = account.deploy(stack=stack)
+    assert "removing what a failed creation left" in told
+    assert f"stack {stack} created" in told
+
+
+def test_a_value_that_the_template_does_not_allow_changes_nothing(account):
+    stack = "is-refused"
+    account.deploy(stack=stack)
+    with pytest.raises(StackError, match=r"refuses stack is-refused: .*ScheduleExpression"):
+        account.deploy(stack=stack, schedule_expression="whenever")
+    assert stack_status(account.client("cloudformation"), stack) == "CREATE_COMPLETE"
+
+
+def test_a_failed_update_is_rolled_back_names_the_resource_and_can_be_repaired(
+    account, tmp_path, monkeypatch
+):
+    stack = "fails-to-update"
+    account.deploy(stack=stack)
+    other = tmp_path / "other.toml"
+    other.write_text(account.settings.contract.read_text() + "\n# changed\n")
+    with monkeypatch.context() as patched:
+        patched.setattr("etl.deployment.stack_build.DeploymentPlan.missing", lambda *_: {})
+        with pytest.raises(StackError, match=r"Function \(AWS::Lambda::Function\): "):
+            account.deploy(stack=stack, contract=other)
+    status = stack_status(account.client("cloudformation"), stack)
+    assert status == "UPDATE_ROLLBACK_COMPLETE"
+    _, told = account.deploy(stack=stack, contract=other)
+    assert f"stack {stack} updated" in told
+
+
+def test_a_failed_migration_is_told_readably_and_leaves_the_stack(account):
+    with pytest.raises(MigrationError) as failed:
+        account.deploy(stack="no-database", migrate=True)
+    assert "no-database-migrate failed with DatabaseUnavailableError" in str(failed.value)
+    assert stack_status(account.client("cloudformation"), "no-database") == "CREATE_COMPLETE"

@@ -1,0 +1,223 @@
+"""The laptop's stack starts once, stops clean, and leaves nothing behind however it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import boto3
+import psutil
+import psycopg2
+import pytest
+
+from local import stack
+from local.emulator.launcher import Emulator, EmulatorError
+from tests.fixtures.local import state_folder
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def state():
+    with state_folder() as folder:
+        yield folder
+        stack.stop(folder)
+
+
+def alive(processes):
+    """Those that still run; one that nobody has reaped has ended."""
+    running = []
+    for one in processes:
+        try:
+            if one.status() != psutil.STATUS_ZOMBIE:
+                running.append(one)
+        except psutil.NoSuchProcess:
+            continue
+    return running
+
+
+def all_gone(processes, patience=10.0):
+    deadline = time.monotonic() + patience
+    while alive(processes) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not alive(processes)
+
+
+def whole_tree(running):
+    """The supervisor and everything below it."""
+    supervisor = psutil.Process(running.processes["supervisor"].pid)
+    return [supervisor, *supervisor.children(recursive=True)]
+
+
+def client(running, service):
+    return boto3.client(service, **running.client_settings(service))
+
+
+def query(running, statement):
+    with psycopg2.connect(running.database.dsn()) as connection, connection.cursor() as cursor:
+        cursor.execute(statement)
+        rows = cursor.fetchall() if cursor.description else []
+    connection.close()
+    return rows
+
+
+def call_a_function(running):
+    """Deploy a function and call it once, so that the emulator has a worker process."""
+    from tests.integration.local.emulator.conftest import ROLE, zipped
+
+    code = {"ZipFile": zipped({"module.py": "def handle(e, c): return 1"})}
+    lambdas = client(running, "lambda")
+    lambdas.create_function(
+        FunctionName="f", Runtime="python3.13", Role=ROLE, Handler="module.handle", Code=code
+    )
+    lambdas.invoke(FunctionName="f")
+
+
+def test_everything_is_reachable_and_on_record(local_stack):
+    assert client(local_stack, "sts").get_caller_identity()["Account"] == "000000000000"
+    assert client(local_stack, "xray").batch_get_traces(TraceIds=["1-0-0"])["Traces"] == []
+    assert query(local_stack, "SELECT current_user, current_database()") == [
+        ("telemetry_owner", "telemetry")
+    ]
+    assert local_stack.mqtt_ca.read_text().startswith("-----BEGIN CERTIFICATE-----")
+    assert all(file.exists() for file in local_stack.log_files.values())
+    recorded = json.loads((local_stack.state / "stack.json").read_text())
+    assert recorded["endpoint_url"] == local_stack.endpoint_url
+
+
+def test_everything_listens_on_the_loopback_only(local_stack):
+    listening = {
+        connection.laddr.ip
+        for process in whole_tree(local_stack)
+        for connection in process.net_connections()
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert listening == {"127.0.0.1"}
+
+
+def test_starting_again_returns_the_running_stack(local_stack):
+    began = time.monotonic()
+    assert stack.start(local_stack.state) == local_stack
+    assert time.monotonic() - began < 0.5
+
+
+def test_a_second_supervisor_of_the_same_folder_steps_back(local_stack):
+    command = [sys.executable, "-m", "local.supervisor", "--state", str(local_stack.state)]
+    done = subprocess.run(
+        command, cwd=REPOSITORY, check=False, capture_output=True, text=True, timeout=30
+    )
+    assert done.returncode == 2
+    assert "another supervisor" in done.stdout
+    assert stack.read(local_stack.state) == local_stack
+
+
+def test_two_stacks_run_side_by_side(local_stack, state):
+    other = stack.start(state, tether=True)
+    assert other.endpoint_url != local_stack.endpoint_url
+    client(other, "s3").create_bucket(Bucket="only-here")
+    query(other, "CREATE TABLE only_here (a int)")
+    buckets = client(local_stack, "s3").list_buckets()["Buckets"]
+    assert "only-here" not in {one["Name"] for one in buckets}
+    assert query(local_stack, "SELECT to_regclass('only_here')") == [(None,)]
+    stack.stop(state)
+    assert stack.read(local_stack.state) == local_stack
+
+
+def test_stopping_ends_every_process_and_empties_the_temporary_folder(state):
+    running = stack.start(state)
+    call_a_function(running)
+    processes = whole_tree(running)
+    assert len(processes) > 5
+    assert stack.stop(state)
+    assert not alive(processes)
+    assert stack.read(state) is None
+    assert not (state / "emulator" / "tmp").exists()
+    assert stack.stop(state) is False
+
+
+def test_the_database_survives_down_and_up_with_its_port_and_password(state):
+    first = stack.start(state, tether=True)
+    query(first, "CREATE TABLE kept AS SELECT 42 AS answer")
+    stack.stop(state)
+    second = stack.start(state, tether=True)
+    assert query(second, "SELECT answer FROM kept") == [(42,)]
+    assert second.database == first.database
+
+
+def test_killing_the_supervisor_leaves_no_process_and_the_next_start_cleans_up(state):
+    running = stack.start(state, tether=True)
+    call_a_function(running)
+    query(running, "CREATE TABLE kept AS SELECT 42 AS answer")
+    processes = whole_tree(running)
+    os.kill(running.processes["supervisor"].pid, signal.SIGKILL)
+    assert all_gone(processes), [one.cmdline() for one in alive(processes)]
+    assert stack.read(state) is None
+    again = stack.start(state, tether=True)
+    assert query(again, "SELECT answer FROM kept") == [(42,)]
+    unpacked = state / "emulator" / "tmp" / "unpacked"
+    assert not unpacked.exists() or not list(unpacked.iterdir())
+
+
+def test_a_tethered_stack_ends_with_the_process_that_started_it(state):
+    program = f"""
+        import time
+        from pathlib import Path
+        from local import stack
+        stack.start(Path({str(state)!r}), tether=True)
+        print("up", flush=True)
+        time.sleep(600)
+    """
+    starter = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(program)], cwd=REPOSITORY, stdout=subprocess.PIPE
+    )
+    with starter:
+        assert starter.stdout.readline() == b"up\n"
+        processes = whole_tree(stack.read(state))
+        starter.kill()
+    assert all_gone(processes)
+    assert "the process that started this one ended" in (state / "supervisor.log").read_text()
+
+
+def test_when_one_server_dies_the_rest_is_stopped_and_the_log_says_so(state):
+    running = stack.start(state)
+    processes = whole_tree(running)
+    os.kill(running.processes["traces"].pid, signal.SIGKILL)
+    assert all_gone(processes)
+    pid = running.processes["traces"].pid
+    log = (state / "supervisor.log").read_text()
+    assert f"traces (process {pid}) ended with status -9" in log
+    assert stack.read(state) is None
+
+
+def test_a_recycled_process_number_is_left_alone(state):
+    running = stack.start(state)
+    stack.stop(state)
+    innocent = subprocess.Popen(["sleep", "60"])
+    try:
+        pretended = stack.ProcessId(innocent.pid, psutil.Process(innocent.pid).create_time() - 100)
+        stack.write(stack.LocalStack(**{**vars(running), "processes": {"supervisor": pretended}}))
+        assert stack.read(state) is None
+        assert stack.clear_leftovers(state) == []
+        assert innocent.poll() is None
+    finally:
+        innocent.kill()
+        innocent.wait()
+
+
+def test_a_missing_emulator_environment_is_named(tmp_path):
+    with pytest.raises(stack.LocalStackError, match="no /nowhere/python"):
+        stack.start(tmp_path, emulator_python=Path("/nowhere/python"))
+    assert stack.read(tmp_path) is None
+
+
+def test_another_version_of_the_emulator_is_refused(tmp_path):
+    # This project's own environment has no ministack at all.
+    server = Emulator(tmp_path, xray_port=9, python=Path(sys.executable))
+    with pytest.raises(EmulatorError, match=r"patches are for ministack [\d.]+; this .* has none"):
+        server.start()

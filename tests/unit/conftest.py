@@ -1,0 +1,67 @@
+"""What unit tests share: one definition of the state machine and one core template."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from functions.inventory import FUNCTIONS
+from infrastructure.core import Artifacts, build_template
+from infrastructure.settings import DatabaseSettings, DeploySettings
+from layers.target import LAYERS
+from telemetry.contract import Contract, load_contract
+
+READING = Path("tests/fixtures/reading.toml")
+OWNER_SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:owner-AbCdEf"
+
+
+@pytest.fixture(scope="session")
+def definition() -> dict[str, Any]:
+    """The state machine with default settings; the SDK's import takes seconds, so once."""
+    from workflow.definition import definition_json
+
+    return definition_json()
+
+
+@pytest.fixture(scope="session")
+def contract() -> Contract:
+    return load_contract(READING)
+
+
+@pytest.fixture(scope="session")
+def artifacts() -> Artifacts:
+    return Artifacts(
+        functions={spec.package: f"functions/{spec.package}-0.zip" for spec in FUNCTIONS},
+        layers={layer: f"layers/{layer}-0.zip" for layer in LAYERS},
+    )
+
+
+@pytest.fixture(scope="session")
+def settings() -> DeploySettings:
+    return DeploySettings(
+        stack="golden",
+        contract=READING,
+        database=DatabaseSettings(host="db.example.com", owner_secret_arn=OWNER_SECRET),
+    )
+
+
+@pytest.fixture(scope="session")
+def template(
+    contract: Contract,
+    artifacts: Artifacts,
+    settings: DeploySettings,
+    definition: dict[str, Any],
+) -> dict[str, Any]:
+    """The template with default settings, as plain data."""
+    built = build_template(contract, artifacts, settings, definition)
+    plain: dict[str, Any] = json.loads(json.dumps(built.to_dict()))
+    return plain
+
+
+@pytest.fixture(scope="session")
+def resources(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = template["Resources"]
+    return found

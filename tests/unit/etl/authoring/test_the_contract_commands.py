@@ -1,0 +1,114 @@
+"""``etl contract``: files in, files and exit statuses out, and a clear word for each mistake."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from etl.cli.main import app
+from telemetry.contract import load_contract
+
+ROOT = Path(__file__).parents[4]
+SAMPLE = ROOT / "contracts" / "examples" / "greenhouse.ndjson"
+CONTRACT = ROOT / "contracts" / "examples" / "greenhouse.toml"
+FLEET = ROOT / "contracts" / "fleet.toml"
+
+
+def run(*arguments: str | Path) -> Result:
+    result = CliRunner().invoke(app, ["contract", *map(str, arguments)])
+    assert "Traceback" not in result.output
+    return result
+
+
+@pytest.mark.parametrize("command", ["infer", "check", "diff"])
+def test_each_command_explains_itself(command: str) -> None:
+    result = run(command, "--help")
+    assert result.exit_code == 0
+    assert "Usage:" in result.output
+
+
+def test_what_infer_writes_passes_check_on_the_same_sample(tmp_path: Path) -> None:
+    out = tmp_path / "mine.toml"
+    assert run("infer", SAMPLE, "-o", out, "--name", "mine").exit_code == 0
+    assert load_contract(out).name == "mine"
+    result = run("check", out, SAMPLE, "--json")
+    assert result.exit_code == 0
+    found = json.loads(result.stdout)
+    assert found["contract"] == "mine"
+    assert (found["sample"]["read"], found["sample"]["rejected"]) == (148, 2)
+    assert found["sample"]["verdict"] == "pass"
+
+
+def test_without_a_file_the_contract_is_printed_and_nothing_else() -> None:
+    result = run("infer", SAMPLE)
+    assert result.stdout.startswith("# Inferred from all 50 messages")
+    assert "read all" not in result.stdout
+
+
+def test_a_file_is_not_overwritten_unless_told(tmp_path: Path) -> None:
+    out = tmp_path / "mine.toml"
+    out.write_text("mine")
+    result = run("infer", SAMPLE, "-o", out)
+    assert result.exit_code == 1
+    assert "--force" in result.output
+    assert out.read_text() == "mine"
+    assert run("infer", SAMPLE, "-o", out, "--force").exit_code == 0
+
+
+def test_a_sample_without_messages_is_told(tmp_path: Path) -> None:
+    empty = tmp_path / "empty.ndjson"
+    empty.write_text("\n")
+    result = run("infer", empty)
+    assert result.exit_code == 1
+    assert "there is no message in it" in result.output
+
+
+def test_a_contract_with_mistakes_is_told_all_of_them(tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text('name = "x"\n[table]\nname = "x"\n[columns.a]\ntype = "tekst"\n')
+    result = run("check", wrong)
+    assert result.exit_code == 1
+    for problem in ("topic: is missing", "table.key: is missing", "'tekst' is not a type"):
+        assert problem in result.output
+
+
+def test_a_sample_of_something_else_is_quarantined(tmp_path: Path) -> None:
+    other = tmp_path / "other.ndjson"
+    other.write_text("".join(f'{{"x": {n}}}\n' for n in range(50)))
+    result = run("check", CONTRACT, other)
+    assert result.exit_code == 1
+    assert "verdict: quarantine" in result.output
+    assert run("check", CONTRACT, other, "--json").exit_code == 1
+
+
+def test_a_destructive_difference_is_an_exit_status(tmp_path: Path) -> None:
+    text = CONTRACT.read_text(encoding="utf-8")
+    harmless, destructive = tmp_path / "a.toml", tmp_path / "b.toml"
+    harmless.write_text(text.replace("[-20, 60]", "[-30, 60]"), encoding="utf-8")
+    destructive.write_text(text.replace('type = "bigint"', 'type = "text"'), encoding="utf-8")
+    assert run("diff", CONTRACT, CONTRACT).exit_code == 0
+    assert run("diff", CONTRACT, harmless).exit_code == 0
+    result = run("diff", CONTRACT, destructive, "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["destructive"] is True
+
+
+def test_the_deployed_contract_needs_a_pipeline(tmp_path: Path) -> None:
+    arguments = ["--state", str(tmp_path), "contract", "diff", "deployed", str(FLEET)]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 1
+    assert "etl up" in result.output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("check", "none.toml"), ("infer", "none.ndjson"), ("diff", "none.toml", str(FLEET))],
+)
+def test_a_file_that_is_not_there_is_told(arguments: tuple[str, ...]) -> None:
+    result = run(*arguments)
+    assert result.exit_code in (1, 2)
+    assert "none." in result.output

@@ -1,0 +1,234 @@
+"""``infer``: rows, pairs, SenML, objects keyed by time, whole payloads, and states."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from etl.authoring.check import check
+from etl.authoring.infer import Inferred, infer
+from etl.authoring.message_shape import is_pack
+from etl.authoring.samples import Message, Sample, read_sample
+from telemetry.contract import Contract
+
+START = 1_772_366_400
+
+
+def sample_of(*documents: Any) -> Sample:
+    payloads = [json.dumps(document).encode() for document in documents]
+    return Sample(tuple(Message(payload) for payload in payloads), len(payloads))
+
+
+def taken(*documents: Any) -> tuple[Inferred, Contract]:
+    """What is inferred, once it is seen to take its own sample whole."""
+    sample = sample_of(*documents)
+    found = infer(sample, "lab")
+    contract = found.contract()
+    checked = check(contract, sample)
+    assert checked.rejected == 0, checked.reasons
+    assert checked.verdict == "pass"
+    return found, contract
+
+
+def at(n: int) -> str:
+    return f"2026-03-01T{n // 60:02}:{n % 60:02}:00Z"
+
+
+def test_rows_take_the_names_that_the_messages_have_for_them() -> None:
+    documents = [
+        {
+            "station": f"st-{n % 3}",
+            "columns": ["time", "temp", "hum"],
+            "rows": [[START * 1000 + n * 60_000 + k, 20 + k / 10, 40 + k] for k in range(4)],
+        }
+        for n in range(30)
+    ]
+    found, contract = taken(*documents)
+    assert (contract.readings, contract.shape) == (("rows",), "rows")
+    assert contract.fields == ("time", "temp", "hum")
+    assert contract.key == ("station", "time")
+    assert contract.column("time").formats == ("epoch_ms",)
+    assert "as in the messages' own columns" in found.text()
+
+
+def test_rows_without_names_get_some_that_a_person_can_replace() -> None:
+    documents = [
+        {"dev": {"id": "a"}, "data": [[at(n * 2), 20.5, n], [at(n * 2 + 1), 21.5, n]]}
+        for n in range(30)
+    ]
+    found, contract = taken(*documents)
+    assert contract.fields == ("ts", "field_2", "field_3")
+    assert contract.key == ("dev_id", "ts")
+    assert "put in what each position is" in found.text()
+
+
+def test_rows_of_times_and_values_are_no_pairs() -> None:
+    _, contract = taken(*({"id": "a", "v": [[at(n), 1.5], [at(n + 50), 2.5]]} for n in range(40)))
+    assert contract.shape == "rows"
+
+
+def test_rows_of_two_under_a_header_are_no_pairs() -> None:
+    documents = [
+        {"id": "a", "fields": ["state", "n"], "v": [["on", n], ["off", n + 1]]} for n in range(9)
+    ]
+    contract = infer(sample_of(*documents), "lab").contract()
+    assert (contract.shape, contract.fields) == ("rows", ("state", "n"))
+
+
+def test_a_long_array_of_numbers_is_a_measurement_and_no_rows() -> None:
+    documents = [{"id": "a", "ts": at(n), "spectrum": [1, 2, 3], "grid": []} for n in range(20)]
+    found, contract = taken(*documents)
+    assert contract.readings is None
+    assert "#   spectrum: an array" in found.text()
+
+
+@pytest.mark.parametrize("nested", [False, True], ids=["one reading", "several"])
+def test_pairs_of_name_and_value_become_columns(nested: bool) -> None:
+    def reading(n: int) -> list[Any]:
+        return [["ts", START + n], ["temp", 20 + n / 9], ["door", "ab"[n % 2]]]
+
+    documents = [
+        {"unit_id": "u1", "values": [reading(n), reading(n + 500)] if nested else reading(n)}
+        for n in range(30)
+    ]
+    _, contract = taken(*documents)
+    assert contract.shape == "pairs"
+    assert contract.key == ("unit_id", "ts")
+    assert contract.column("temp").unit == "°C"
+
+
+def test_a_senml_pack_is_resolved() -> None:
+    documents = [
+        [
+            {"bn": f"box-{n % 2}:", "bt": START + n * 60, "n": "temp", "u": "Cel", "v": 20 + n / 7},
+            {"n": "hum", "u": "%RH", "v": 40 + n / 3},
+            {"n": "door", "vb": bool(n % 2)},
+            {"n": "mode", "t": 1, "vs": "auto"},
+        ]
+        for n in range(40)
+    ]
+    found, contract = taken(*documents)
+    assert (contract.shape, contract.readings) == ("senml", ())
+    assert contract.key == ("sensor_name", "ts")
+    assert contract.column("ts").formats == ("epoch_s",)
+    assert {"value", "unit", "boolean_value", "text_value"} <= {c.name for c in contract.columns}
+    assert "RFC 8428" in found.text()
+
+
+def test_names_without_a_base_may_be_those_of_many_devices() -> None:
+    documents = [
+        [{"bt": START + n * 60, "n": "temp", "v": n / 7}, {"n": "hum", "v": n / 3}]
+        for n in range(40)
+    ]
+    _, contract = taken(*documents)
+    assert contract.key == ("device", "name", "ts")
+
+
+def test_objects_that_only_have_a_name_and_a_value_among_others_are_no_senml() -> None:
+    assert is_pack([{"n": "t", "v": 1}])
+    assert not is_pack([{"n": "t", "v": 1, "quality": 3}])
+    assert not is_pack([{"v": 1}])
+    assert not is_pack([{"bn": "box", "bt": 3}])
+    assert not is_pack([])
+
+
+@pytest.mark.parametrize("plain", [False, True], ids=["objects", "plain values"])
+@pytest.mark.parametrize("iso", [False, True], ids=["epoch", "iso"])
+def test_members_named_by_times_are_readings(plain: bool, iso: bool) -> None:
+    def log(n: int) -> dict[str, Any]:
+        times = [at(n + k * 50) if iso else str(START + n + k * 50) for k in range(3)]
+        return {time: 20 + n / 7 if plain else {"t": 20 + n / 7, "rpm": n} for time in times}
+
+    documents = [{"sensor": {"id": "s1"}, "log": {"site": "x", **log(n)}} for n in range(40)]
+    found, contract = taken(*documents)
+    assert (contract.readings, contract.shape) == (("log",), "keyed")
+    assert contract.key == ("sensor_id", "ts")
+    assert contract.column("ts").formats == (("iso8601",) if iso else ("epoch_s",))
+    assert contract.column("log_site").sources[0].path == ("log", "site")
+    names = {column.name for column in contract.columns}
+    assert ("value" in names) == plain
+    assert ({"t", "rpm"} <= names) == (not plain)
+    assert "the names of its members are times" in found.text()
+
+
+def test_a_payload_that_is_keyed_by_time_itself() -> None:
+    documents = [{at(n): {"level": n / 2}, at(n + 70): {"level": n / 3}} for n in range(30)]
+    _, contract = taken(*documents)
+    assert (contract.readings, contract.shape) == ((), "keyed")
+
+
+def test_a_payload_that_is_an_array_is_unnested() -> None:
+    documents = [[{"id": "a", "ts": at(n)}, {"id": "b", "ts": at(n)}] for n in range(20)]
+    _, contract = taken(*documents)
+    assert (contract.readings, contract.shape) == ((), "objects")
+    assert contract.key == ("id", "ts")
+
+
+def test_the_most_readings_decide_between_two_arrays() -> None:
+    documents = [
+        {
+            "events": [{"kind": "boot"}],
+            "data": [[START + n * 100 + k, k] for k in range(9)],
+            "id": "a",
+        }
+        for n in range(10)
+    ]
+    contract = infer(sample_of(*documents), "lab").contract()
+    assert (contract.readings, contract.shape) == (("data",), "rows")
+
+
+def test_a_file_that_is_one_pack_or_one_table_is_one_message(tmp_path: Any) -> None:
+    pack, rows = tmp_path / "pack.json", tmp_path / "rows.json"
+    pack.write_text(json.dumps([{"bn": "a", "bt": START, "v": 1}, {"v": 2, "t": 1}], indent=1))
+    rows.write_text("[[1, 2], [3, 4]]")
+    messages = tmp_path / "messages.json"
+    messages.write_text('[{"v": 1}, {"v": 2}]')
+    counts = [read_sample([file], 100).total for file in (pack, rows, messages)]
+    assert counts == [1, 1, 2]
+
+
+def states(count: int = 120, **members: Any) -> Inferred:
+    return infer(
+        sample_of(*({"id": "a", "ts": at(n)} | {k: v(n) for k, v in members.items()} for n in range(count))),
+        "lab",
+    )  # fmt: skip
+
+
+def test_words_that_come_often_are_states() -> None:
+    found = states(door=lambda n: ("open", "Closed", "closed", "ajar")[n % 4])
+    column = found.contract().column("door")
+    assert column.type == "enum"
+    assert [name for name, _ in column.values] == ["Closed", "ajar", "open"]
+    assert column.on_invalid == "null"
+    assert "another one becomes NULL" in found.text()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        lambda n: "rare" if n < 2 else "usual",  # others as rare may not have come yet
+        lambda n: "same",
+        lambda n: f"v2.{n % 2}",
+        lambda n: f"room {n % 3}",
+        lambda n: "".join("abcdefghij"[int(d)] for d in str(n)),
+    ],
+    ids=["rare", "one", "versions", "numbered", "many"],
+)
+def test_other_texts_stay_texts(value: Any) -> None:
+    assert states(x=value).contract().column("x").type == "text"
+
+
+def test_few_readings_prove_no_states() -> None:
+    assert states(60, x=lambda n: "ab"[n % 2]).contract().column("x").type == "text"
+
+
+def test_what_is_in_the_key_is_never_an_enum() -> None:
+    documents = [
+        {"id": "a", "ts": START + n // 2, "metric": ("temp", "hum")[n % 2], "value": n / 7}
+        for n in range(240)
+    ]
+    contract = infer(sample_of(*documents), "lab").contract()
+    assert contract.key == ("id", "metric", "ts")
+    assert contract.column("metric").type == "text"

@@ -1,0 +1,186 @@
+"""pipeline.toml: read, checked, overridden by flags; every mistake is named with a way out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from etl.deployment.pipeline_settings import PipelineSettings, aws_settings, platform_settings
+from etl.deployment.settings_file import Given, SettingsError, flag_value, from_flags, read_file
+
+CONTRACT = Path("contracts/fleet.toml").absolute()
+OWNER = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:owner-AbCdEf"
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Any:
+    (tmp_path / "bundle.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+
+    def written(text: str) -> Path:
+        path = tmp_path / "pipeline.toml"
+        path.write_text(text)
+        return path
+
+    return written
+
+
+def enough(more: str = "") -> str:
+    return (
+        f'stack = "plant"\ncontract = "{CONTRACT}"\nregion = "eu-central-1"\n'
+        f'[database]\nhost = "db.example.com"\nca_file = "bundle.pem"\nowner_secret_arn = "{OWNER}"\n'
+        f"{more}"
+    )
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(SettingsError) as error:
+        pipeline = PipelineSettings(read_file(path))
+        settings = aws_settings(pipeline)
+        if pipeline.has_platform:
+            platform_settings(pipeline, settings, "pl-1")
+    return str(error.value)
+
+
+def test_values_reach_the_settings_and_the_rest_keeps_its_default(write, tmp_path):
+    pipeline = PipelineSettings(
+        read_file(
+            write(
+                enough(
+                    '[run]\ntrigger = "queue"\nmax_concurrency = 3\ntolerated_failure_share = 1\n'
+                    '[network]\nsubnet_ids = ["subnet-1", "subnet-2"]\nsecurity_group_ids = ["sg-1"]\n'
+                    '[runtime]\narchitecture = "x86_64"\n[tuning]\nDRAIN_SECONDS = "9"\n'
+                    '[tags]\nTeam = "sensors"\n'
+                )
+            )
+        )
+    )
+    settings = aws_settings(pipeline)
+    assert settings.stack == "plant"
+    assert (settings.trigger_mode, settings.max_concurrency) == ("queue", 3)
+    assert settings.tolerated_failure_share == 1.0
+    assert settings.subnet_ids == ("subnet-1", "subnet-2")
+    assert (settings.target.architecture, settings.target.python) == ("x86_64", "3.13")
+    assert settings.tuning == {"DRAIN_SECONDS": "9"}
+    assert settings.tags == {"Team": "sensors"}
+    assert settings.database.ca_file == tmp_path / "bundle.pem"
+    assert settings.schedule_expression == "rate(1 minute)"
+    assert not pipeline.has_platform
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        ("[run]\nmax_concurency = 3\n", "run.max_concurency is not known: is run.max_concurrency"),
+        ("[run]\nalert_email = 'x'\n", "run.alert_email is not known: is operation.alert_email"),
+        ("[runs]\ntrigger = 'queue'\n", "runs.trigger is not known: is run.trigger"),
+        ("[platform]\nprxy = true\n", "platform.prxy is not known: is platform.proxy"),
+        ("[something]\nelse = 1\n", "something.else is not known: `etl settings list`"),
+    ],
+)
+def test_an_unknown_key_is_refused_and_the_nearest_is_named(write, line, meant):
+    assert meant in refused(write(enough(line)))
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ('[run]\nmax_concurrency = "3"', 'run.max_concurrency: "3" is given, a whole number'),
+        ("[run]\nmax_concurrency = true", "run.max_concurrency: true is given, a whole number"),
+        ('[run]\ntrigger = "hourly"', "'hourly' is none of schedule, queue, both"),
+        ("[run]\nmax_concurrency = 0", "run.max_concurrency: '0' is not within 1 to 1000"),
+        ('[run]\nschedule = "hourly"', "run.schedule: 'hourly' is not of the form"),
+        ("[run]\nqueue_window_seconds = 301", "'301' is not within 1 to 300"),
+        ("[run]\nvisibility_timeout_seconds = 60", "at least 200 is needed"),
+        ("[operation]\nlog_retention_days = 8", "'8' is none of 1, 3, 5, 7"),
+        ("[tags]\nCostCentre = 4711", 'tags.CostCentre: a text is needed, as in "4711"'),
+        ("[network]\nsubnet_ids = ['subnet-1']", "need each other"),
+        ("[network]\nsubnet_ids = [1]", "a list of texts is needed"),
+        ("[platform]\nproxy = true", "database.host and [platform] both are given"),
+    ],
+)
+def test_a_value_that_can_not_be_used_is_named_with_what_is_needed(write, line, problem):
+    assert problem in refused(write(enough(line + "\n")))
+
+
+def test_all_problems_are_told_at_once(write):
+    told = refused(write(enough('[run]\nx = 1\nmax_concurrency = "3"\n')))
+    assert "run.x is not known" in told
+    assert "run.max_concurrency" in told
+
+
+def test_what_is_missing_is_told_with_where_to_get_it(write):
+    told = refused(write(f'contract = "{CONTRACT}"\n'))
+    assert "database.host is missing: name a PostgreSQL, or add [platform]" in told
+    assert "database.owner_secret_arn is missing" in told
+    assert "https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem" in told
+
+
+def test_a_file_that_is_not_there_is_named_by_its_key(write):
+    assert "database.ca_file: there is no file" in refused(
+        write(enough().replace("bundle.pem", "nowhere.pem"))
+    )
+
+
+def test_a_file_that_is_no_toml_is_told(write):
+    assert "is not TOML" in refused(write("stack = \n"))
+
+
+@pytest.mark.parametrize("name", ["1plant", "my_plant", "p" * 41, ""])
+def test_a_name_that_cloudformation_refuses_is_refused_here(write, name):
+    assert "a stack's name begins with a letter" in refused(
+        write(enough().replace('"plant"', f'"{name}"'))
+    )
+
+
+def test_flags_override_the_file():
+    file = Given({"stack": "plant", "run.trigger": "queue"}, "file")
+    both = from_flags({"run.trigger": "schedule", "run.max_concurrency": 4}).over(file)
+    assert both.values == {"stack": "plant", "run.trigger": "schedule", "run.max_concurrency": 4}
+
+
+@pytest.mark.parametrize(
+    ("flag", "expected"),
+    [
+        ("run.max_concurrency=4", ("run.max_concurrency", 4)),
+        ("run.schedule=rate(5 minutes)", ("run.schedule", "rate(5 minutes)")),
+        ('run.schedule="rate(5 minutes)"', ("run.schedule", "rate(5 minutes)")),
+        ("operation.retain_data=false", ("operation.retain_data", False)),
+        ('network.subnet_ids=["subnet-1"]', ("network.subnet_ids", ["subnet-1"])),
+        ("tuning.DRAIN_SECONDS=5", ("tuning.DRAIN_SECONDS", "5")),
+    ],
+)
+def test_any_setting_can_be_set_by_a_flag(flag, expected):
+    key, value = flag_value(flag)
+    assert (key, value) == expected
+    from_flags({key: value})
+
+
+def test_a_flag_without_a_value_says_how():
+    with pytest.raises(SettingsError, match=r"--set run\.trigger=queue"):
+        flag_value("run.trigger")
+
+
+def test_an_empty_platform_table_asks_for_a_platform_and_its_mistakes_are_told(write):
+    text = f'stack = "plant"\ncontract = "{CONTRACT}"\n[database]\nca_file = "bundle.pem"\n'
+    pipeline = PipelineSettings(read_file(write(f"{text}[platform]\n")))
+    assert pipeline.has_platform
+    settings = aws_settings(pipeline)
+    platform = platform_settings(pipeline, settings, "pl-1")
+    assert (platform.stack, platform.s3_prefix_list_id) == ("plant-platform", "pl-1")
+    assert platform.database_name == settings.database.name
+    told = refused(write(f'{text}[platform]\nnetwork = "given"\n'))
+    assert "network = given needs vpc_id" in told
+
+
+def test_here_what_the_stand_ins_have_themselves_is_left_aside(write):
+    pipeline = PipelineSettings(read_file(write(enough('[run]\ntrigger = "queue"\n'))))
+    base = aws_settings(pipeline)
+    applied = pipeline.applied_to(base, here=True)
+    assert applied.trigger_mode == "queue"
+    assert set(pipeline.set_aside_here()) == {
+        "database.host",
+        "database.ca_file",
+        "database.owner_secret_arn",
+    }

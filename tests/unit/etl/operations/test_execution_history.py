@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from etl.operations.executions import _visits_of, told_cause, trace_header
+from etl.operations.traces import flatten
+
+T0 = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+def event(kind: str, seconds: float, **details: object) -> dict[str, object]:
+    return {"type": kind, "timestamp": T0 + timedelta(seconds=seconds), **details}
+
+
+def entered(name: str, seconds: float) -> dict[str, object]:
+    return event("TaskStateEntered", seconds, stateEnteredEventDetails={"name": name})
+
+
+def exited(name: str, seconds: float) -> dict[str, object]:
+    return event("TaskStateExited", seconds, stateExitedEventDetails={"name": name})
+
+
+def failed(error: str, seconds: float) -> dict[str, object]:
+    return event("LambdaFunctionFailed", seconds, lambdaFunctionFailedEventDetails={"error": error})
+
+
+def test_a_state_that_was_retried_counts_its_retries() -> None:
+    history = [entered("Extract", 0), failed("QueueUnavailableError", 1), exited("Extract", 3)]
+    (visit,) = _visits_of(history)
+    assert (visit.retries, visit.error) == (1, "QueueUnavailableError")
+    assert visit.exited == T0 + timedelta(seconds=3)
+
+
+def test_a_state_that_gave_up_shows_its_last_error() -> None:
+    history = [entered("Extract", 0), failed("A", 1), failed("B", 2)]
+    (visit,) = _visits_of(history)
+    assert (visit.retries, visit.error, visit.exited) == (1, "B", None)
+
+
+def test_a_trace_header_is_new_each_time_and_sampled() -> None:
+    assert trace_header() != trace_header()
+    assert trace_header().startswith("Root=1-")
+    assert trace_header().endswith(";Sampled=1")
+
+
+def test_spans_nest_under_their_parents_in_order_of_time() -> None:
+    documents = [
+        {"id": "b", "parent_id": "a", "name": "load", "start_time": 2.0, "end_time": 3.0},
+        {
+            "id": "a",
+            "name": "machine",
+            "start_time": 0.0,
+            "end_time": 4.0,
+            "subsegments": [{"id": "c", "name": "extract", "start_time": 1.0, "end_time": 2.0}],
+        },
+    ]
+    spans = flatten(documents)
+    assert [(s["name"], s["depth"]) for s in spans] == [("machine", 0), ("extract", 1), ("load", 1)]
+
+
+def test_a_span_whose_parent_is_unknown_is_still_shown() -> None:
+    spans = flatten([{"id": "b", "parent_id": "gone", "name": "load", "start_time": 2.0}])
+    assert [s["name"] for s in spans] == ["load"]
+
+
+def test_an_error_of_a_function_is_told_without_its_stack() -> None:
+    cause = '{"errorMessage": "No queue.", "errorType": "X", "stackTrace": ["File ..."]}'
+    failed = {"id": "a", "name": "extract", "start_time": 0.0, "end_time": 1.0, "fault": True}
+    exceptions = [{"type": "X", "message": cause}]
+    (span,) = flatten([{**failed, "cause": {"exceptions": exceptions}}])
+    assert (span["error"], span["cause"]) == ("X", "No queue.")
+    assert told_cause(cause[:60]) == "No queue."
+    assert told_cause('{"errorMessage": "cut in the mid') == '{"errorMessage": "cut in the mid'
+    assert told_cause(r'{"errorMessage":"a \"b\" \u00e9"}') == 'a "b" é'
+    assert told_cause("plain text") == "plain text"
+    assert told_cause("[1]") == "[1]"

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from telemetry.contract import Column, Contract, Source, load_contract, parse_contract
+from telemetry.contract.sources import SourceSyntaxError, parse_source
+from telemetry.errors import ContractError
+
+SHIPPED = sorted((Path(__file__).parents[4] / "contracts").glob("*.toml"))
+SMALL = b"""
+name = "small"
+topic = "lab/+"
+[table]
+name = "readings"
+key = ["id", "ts"]
+[columns.id]
+type = "text"
+max_length = 20
+required = true
+[columns.ts]
+type = "timestamp"
+required = true
+"""
+
+
+def test_what_is_left_out_has_a_default() -> None:
+    contract = parse_contract(SMALL, "small.toml")
+    assert contract == Contract(
+        name="small",
+        topic="lab/+",
+        schema="telemetry",
+        table="readings",
+        key=("id", "ts"),
+        columns=(
+            Column("id", "text", (Source("reading", ("id",)),), required=True, max_length=20),
+            Column("ts", "timestamp", (Source("reading", ("ts",)),), required=True),
+        ),
+        digest=hashlib.sha256(SMALL).hexdigest()[:16],
+    )
+    assert contract.on_conflict == "keep_first"
+    assert contract.readings is None
+    assert contract.column("id").missing == ("",)
+
+
+def test_everything_that_is_written_is_kept() -> None:
+    text = (
+        SMALL.replace(b'name = "readings"', b'name = "readings"\nschema = "lab"')
+        + b"""
+[columns.value]
+type = "float"
+from = ["v", "a.b", "$message.c", "$topic[1]", "$client_id"]
+on_invalid = "null"
+missing = ["", -1, true]
+range = [-inf, 10]
+unit = "m"
+description = "How far."
+[columns.seen]
+type = "timestamp"
+formats = ["epoch_ms", "iso8601"]
+timezone = "Europe/London"
+[message]
+readings = "data.items"
+[checks]
+max_reject_share = 1
+min_readings = 5
+[checks.completeness]
+value = 0.9
+"""
+    )
+    contract = parse_contract(text, "small.toml")
+    value, seen = contract.column("value"), contract.column("seen")
+    assert contract.schema == "lab"
+    assert contract.readings == ("data", "items")
+    assert [source.scope for source in value.sources] == [
+        "reading", "reading", "message", "envelope", "envelope",
+    ]  # fmt: skip
+    assert value.range == (None, 10)
+    assert value.missing == ("", -1, True)
+    assert (value.unit, value.description, value.on_invalid) == ("m", "How far.", "null")
+    assert seen.formats == ("iso8601", "epoch_ms")
+    assert seen.timezone == "Europe/London"
+    assert contract.checks.max_reject_share == 1.0
+    assert contract.checks.completeness == {"value": 0.9}
+    assert contract.checks.min_readings == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("a", Source("reading", ("a",))),
+        ("a.b.c", Source("reading", ("a", "b", "c"))),
+        (r"host\.name.x", Source("reading", ("host.name", "x"))),
+        (r"\$id", Source("reading", ("$id",))),
+        ("$message.a.b", Source("message", ("a", "b"))),
+        ("$topic", Source("envelope", ("topic",))),
+        ("$topic[02]", Source("envelope", ("topic", "2"))),
+        ("$received_at", Source("envelope", ("received_at",))),
+    ],
+)
+def test_a_source_is_a_path_or_a_part_of_the_envelope(text: str, source: Source) -> None:
+    assert parse_source(text) == source
+
+
+@pytest.mark.parametrize("text", ["", "a..b", ".a", "a.", "$", "$nothing", "$topic[x]", "$message"])
+def test_a_source_that_makes_no_sense_is_refused(text: str) -> None:
+    with pytest.raises(SourceSyntaxError):
+        parse_source(text)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_the_shipped_contracts_are_sound(path: Path) -> None:
+    contract = load_contract(path)
+    assert contract.name == path.stem
+    assert all(contract.column(name).required for name in contract.key)
+
+
+def test_without_a_path_the_packaged_contract_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "contract.toml").write_bytes(SMALL)
+    monkeypatch.setenv("LAMBDA_TASK_ROOT", str(tmp_path))
+    assert load_contract().name == "small"
+
+
+def test_a_missing_file_is_a_contract_error_that_names_it(tmp_path: Path) -> None:
+    with pytest.raises(ContractError, match=r"none\.toml.*can't be read.*give the path"):
+        load_contract(tmp_path / "none.toml")

@@ -1,0 +1,120 @@
+"""A function can only emit what the table of metrics declares, and the table tells what it costs."""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+
+import pytest
+
+from telemetry import metrics
+from telemetry.metric_table import METRICS, OTHER, REASONS, reason_kind, series
+from telemetry.metrics import UndeclaredMetricError
+
+CODE = [*Path("functions").rglob("*.py"), Path("layers/shared/telemetry/entry.py")]
+
+
+@pytest.fixture(autouse=True)
+def nothing_left():
+    yield
+    metrics._gathered.clear()
+
+
+def recorded() -> dict[str, set[str]]:
+    """Function (package) to the names that its code records: ``metrics.record("Name", ...)``."""
+    found: dict[str, set[str]] = {}
+    for path in CODE:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "metrics.record":
+                name = node.args[0]
+                names = (
+                    {name.value} if isinstance(name, ast.Constant) else texts_of_loop(path, name)
+                )
+                found.setdefault(path.parts[1], set()).update(names)
+    return found
+
+
+def texts_of_loop(path: Path, name: ast.expr) -> set[str]:
+    """Names that a loop hands over, as ``for name, value in (("A", a), ...)``."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.For) and ast.unparse(name) in ast.unparse(node.target):
+            return {
+                one.value
+                for one in ast.walk(node.iter)
+                if isinstance(one, ast.Constant) and one.value in METRICS
+            }
+    raise AssertionError(f"{path}: where does {ast.unparse(name)} come from?")
+
+
+def test_the_code_records_what_is_declared_and_no_more():
+    assert set().union(*recorded().values()) == set(METRICS)
+
+
+def test_each_metric_comes_from_the_functions_that_the_table_names():
+    packages = {"stage": "extract"}
+    for package, names in recorded().items():
+        for name in names - {"StageSeconds"}:
+            assert {packages.get(by, by) for by in METRICS[name].emitted_by} == {package}, name
+
+
+@pytest.mark.parametrize(
+    ("name", "of"),
+    [
+        ("MessagesStagedd", None),
+        ("MessagesStaged", "load"),
+        ("StageSeconds", None),
+        ("StageSeconds", "sweep"),
+        ("ReadingsRejectedByReason", "missing:temperature_c"),
+    ],
+)
+def test_what_is_not_declared_can_not_be_recorded(name, of):
+    with pytest.raises(UndeclaredMetricError, match="metric_table"):
+        metrics.record(name, 1, of=of)
+
+
+def test_a_line_has_the_metrics_that_share_their_dimensions(capsys, monkeypatch):
+    monkeypatch.setenv("PIPELINE", "fleet")
+    metrics.record("ReadingsRead", 12)
+    metrics.record("ReadingsRejected", 3)
+    metrics.record("ReadingsRejectedByReason", 2, of="missing")
+    metrics.record("ReadingsRejectedByReason", 1, of="not_json")
+    metrics.flush({"execution": "run-7", "batch_id": "b"})
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    told = [line["_aws"]["CloudWatchMetrics"][0] for line in lines]
+    assert [one["Dimensions"] for one in told] == [
+        [["Pipeline"]], [["Pipeline", "Reason"]], [["Pipeline", "Reason"]]
+    ]  # fmt: skip
+    assert {one["Namespace"] for one in told} == {"TelemetryETL"}
+    assert told[0]["Metrics"] == [
+        {"Name": "ReadingsRead", "Unit": "Count"},
+        {"Name": "ReadingsRejected", "Unit": "Count"},
+    ]
+    assert [line.get("Reason") for line in lines] == [None, "missing", "not_json"]
+    assert all(line["execution"] == "run-7" and line["Pipeline"] == "fleet" for line in lines)
+    metrics.flush()
+    assert capsys.readouterr().out == ""
+
+
+def test_the_name_of_a_column_never_becomes_a_dimension():
+    assert reason_kind("out_of_range:temperature_c") == "out_of_range"
+    assert reason_kind("of_a_later_version:x") == OTHER
+
+
+def test_every_reason_that_transform_gives_has_a_kind():
+    documented = Path("docs/contract.md").read_text()
+    for kind in set(REASONS) - {OTHER}:
+        assert f"`{kind}`" in documented or f"`{kind}:<column>`" in documented, kind
+
+
+def test_a_pipeline_is_billed_for_a_bounded_number_of_metrics():
+    from etl.cost import usage
+
+    assert series() == usage.METRICS <= 50
+
+
+def test_the_bill_counts_the_alarms_that_are_always_there():
+    from etl.cost import usage
+    from infrastructure.core.alarms import ALARMS
+
+    assert len([spec for spec in ALARMS if spec.condition is None]) == usage.ALARMS

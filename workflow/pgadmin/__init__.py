@@ -1,1 +1,0 @@
-"""What pgAdmin is told of a pipeline: servers to register and queries to keep. Pure."""
