@@ -189,37 +189,16 @@ def _pip(*arguments: str) -> None:
         )
 
 
-def _print_table(folder: Path, contract: Path, target: RuntimeTarget) -> None:
+def _print_table(layers: list[BuiltLayer], target: RuntimeTarget) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from etl.deployment.packaging import build_packages
-    from functions.inventory import FUNCTIONS
-    from workflow.limits import UNZIPPED
-
-    console = Console()
-    packages = build_packages(
-        contract, target, folder=folder, progress=lambda text: console.print(f"[dim]{text}")
-    )
-    layers = Table("layer", "zip MB", "unzipped MB", "file", title=target.label)
-    for layer in packages.layers.values():
-        layers.add_row(
+    table = Table("layer", "zip MB", "unzipped MB", "file", title=target.label)
+    for layer in layers:
+        table.add_row(
             layer.name, f"{layer.zipped / 1e6:.1f}", f"{layer.unzipped / 1e6:.1f}", str(layer.path)
         )
-    functions = Table(
-        "function", "layers", "zip KB", "unzipped MB", f"of {UNZIPPED.most / 1e6:.0f}"
-    )
-    for spec in FUNCTIONS:
-        total, zipped = packages.unzipped(spec), packages.functions[spec.package].path
-        functions.add_row(
-            spec.name,
-            ", ".join(spec.layers),
-            f"{zipped.stat().st_size / 1e3:.1f}",
-            f"{total / 1e6:.1f}",
-            f"{total / UNZIPPED.most:.0%}",
-        )
-    console.print(layers)
-    console.print(functions)
+    Console().print(table)
 
 
 def main() -> None:
@@ -228,12 +207,14 @@ def main() -> None:
     parser.add_argument("--python", default=AWS_TARGET.python, help="version, such as 3.13")
     parser.add_argument("--arch", default=AWS_TARGET.architecture, choices=sorted(PROCESSORS))
     parser.add_argument("--host", action="store_true", help="for this machine's own interpreter")
-    parser.add_argument("--contract", type=Path, default=Path("contracts/fleet.toml"))
     parser.add_argument("--folder", type=Path, default=BUILD_FOLDER, help="where zips are kept")
     options = parser.parse_args()
     aws = RuntimeTarget(python=options.python, architecture=options.arch)
+    target = host_target() if options.host else aws
     try:
-        _print_table(options.folder, options.contract, host_target() if options.host else aws)
+        _print_table(
+            list(build_layers(target, folder=options.folder, progress=print).values()), target
+        )
     except (LayerBuildError, ValueError) as error:
         sys.exit(str(error))
 

@@ -14,8 +14,9 @@ from dashboard.sources.pipeline import Pipeline
 from etl.aws.target import Target
 from etl.operations.batches import Batch, manifest_of
 from etl.operations.batches import batches_of as staged_of
-from etl.operations.executions import Execution, describe, execution_arn, latest, told_cause
+from etl.operations.executions import Execution, describe, execution_arn, latest
 from etl.operations.pictures import Picture, look_at_execution, look_at_trace
+from etl.pictures.history import error_message
 from telemetry.layout import outcome_key
 from telemetry.manifest import Item
 
@@ -79,7 +80,7 @@ class RunDetail:
     @property
     def message(self) -> str | None:
         """What the workflow says of itself, or why it ended."""
-        said = (self.execution.output or {}).get("message") or told_cause(self.execution.cause)
+        said = (self.execution.output or {}).get("message") or error_message(self.execution.cause)
         return str(said) if said else None
 
 
@@ -151,7 +152,7 @@ def _batch(
     if ends:  # one that failed first and was loaded by a retry has both
         status = next((end for end in ends if end != "failed"), "failed")
     failure = _failure(target, item.key, execution.name) if status == "failed" else {}
-    cause = told_cause(failure.get("cause"))
+    cause = error_message(failure.get("cause"))
     return RunBatch(
         item, batch, rows.get(batch.raw.batch_id) if batch else None, status,
         failure.get("error"), cause,

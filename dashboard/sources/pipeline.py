@@ -103,12 +103,9 @@ class Database:
     def _connected(self) -> Any:
         import psycopg2
 
-        given: dict[str, Any] = {"application_name": "etl dashboard"}
-        given["connect_timeout"] = CONNECT_SECONDS
-        if self._dsn is not None:
-            connection = psycopg2.connect(self._dsn, **given)
-        else:
-            connection = psycopg2.connect(**given, **self._pipeline.target.database_settings())
+        settings: dict[str, Any] = {} if self._dsn else self._pipeline.target.database_settings()
+        settings |= {"application_name": "etl dashboard", "connect_timeout": CONNECT_SECONDS}
+        connection = psycopg2.connect(self._dsn, **settings)
         connection.set_session(readonly=True)
         return connection
 

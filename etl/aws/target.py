@@ -160,7 +160,8 @@ class Target:
         """A psycopg2 connection as the loader role."""
         import psycopg2
 
-        return psycopg2.connect(application_name="etl", **self.database_settings())
+        settings: dict[str, Any] = self.database_settings()
+        return psycopg2.connect(application_name="etl", **settings)
 
     def broker(self) -> Broker:
         """Where devices of this account connect."""

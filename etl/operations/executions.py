@@ -6,7 +6,6 @@ Works from the execution's history alone, so it is the same against AWS and the 
 from __future__ import annotations
 
 import json
-import re
 import time
 import uuid
 from collections.abc import Iterator
@@ -23,13 +22,10 @@ __all__ = [
     "history",
     "latest",
     "start",
-    "told_cause",
     "visits",
 ]
 
 POLL_SECONDS = 0.5
-ERROR_MESSAGE = re.compile(r'\{"errorMessage": ?("(?:[^"\\]|\\.)*")')
-"""How the error object of a Lambda function begins."""
 
 
 @dataclass(frozen=True)
@@ -184,12 +180,3 @@ def _error_of(event: dict[str, Any]) -> str:
         if key.endswith("EventDetails") and isinstance(details, dict) and "error" in details:
             return str(details["error"])
     return str(event["type"])
-
-
-def told_cause(cause: str | None) -> str | None:
-    """What a person wants of a cause: of a Lambda's error object the message, without the stack.
-
-    The object may be cut off, as traces have it.
-    """
-    message = ERROR_MESSAGE.match(cause or "")
-    return str(json.loads(message[1])) if message else cause

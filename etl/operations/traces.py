@@ -14,12 +14,12 @@ from rich.table import Table
 from rich.text import Text
 
 from etl.aws.target import Target
-from etl.operations.executions import describe, told_cause
+from etl.operations.executions import describe
+from etl.pictures.gantt import FUNCTION_CODE
+from etl.pictures.history import error_message
 
 __all__ = ["flatten", "load_trace", "timeline"]
 
-FUNCTION_CODE = "AWS::Lambda::Function"
-"""Origin of the segment that a function's code runs in."""
 BAR = 28
 """Characters of the widest bar."""
 
@@ -93,7 +93,7 @@ def _span(node: dict[str, Any]) -> dict[str, Any]:
         "origin": node.get("origin"),
         "running": "end_time" not in node,
         "error": first.get("type"),
-        "cause": told_cause(first.get("message")),
+        "cause": error_message(first.get("message")),
     }
 
 

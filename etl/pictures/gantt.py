@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from etl.operations.traces import FUNCTION_CODE
 from etl.pictures.svg import Drawing, shortened, text_width
 from etl.pictures.text import duration
 
-__all__ = ["gantt_svg"]
+__all__ = ["FUNCTION_CODE", "gantt_svg"]
 
 Span = dict[str, Any]
+
+FUNCTION_CODE = "AWS::Lambda::Function"
+"""Origin of the segment that a function's code runs in."""
 
 MARGIN = 24.0
 HEAD = 88.0

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from etl.operations.executions import told_cause
+from etl.pictures.history import error_message
 from etl.pictures.states import Machine, Step
 
 __all__ = ["Counts", "Progress", "Status", "StepProgress", "progress_from"]
@@ -108,7 +108,7 @@ def progress_from(
         started=execution.started,
         seconds=execution.seconds,
         error=execution.error,
-        cause=told_cause(execution.cause),
+        cause=error_message(execution.cause),
         steps=steps,
         taken=frozenset(taken),
     )
@@ -197,7 +197,7 @@ def _again(earlier: StepProgress, later: StepProgress) -> StepProgress:
 def _error_of(event: dict[str, Any]) -> tuple[str, str | None]:
     for key, details in event.items():
         if key.endswith("EventDetails") and isinstance(details, dict) and "error" in details:
-            return str(details["error"]), told_cause(details.get("cause"))
+            return str(details["error"]), error_message(details.get("cause"))
     return str(event["type"]), None
 
 

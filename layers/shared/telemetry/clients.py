@@ -10,7 +10,7 @@ A call is written inside :func:`calling`, which turns what botocore raises into 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -103,7 +103,8 @@ def client(service: str) -> Any:
             import boto3
             from botocore.config import Config
 
-            _clients[service] = boto3.client(
+            create: Any = boto3.client  # its types have an overload for each literal name
+            _clients[service] = create(
                 service,
                 config=Config(
                     connect_timeout=CONNECT_SECONDS,
@@ -160,7 +161,7 @@ def typed_error(error: Exception, service: str, what: str) -> TelemetryError | N
     return None
 
 
-def _typed_answer(response: dict[str, Any], service: str, what: str) -> TelemetryError | None:
+def _typed_answer(response: Mapping[str, Any], service: str, what: str) -> TelemetryError | None:
     """The error an HTTP answer of AWS stands for."""
     detail = response.get("Error", {})
     code = str(detail.get("Code", ""))

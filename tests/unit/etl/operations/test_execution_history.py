@@ -2,8 +2,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from etl.operations.executions import _visits_of, told_cause, trace_header
+from etl.operations.executions import _visits_of, trace_header
 from etl.operations.traces import flatten
+from etl.pictures.history import error_message
 
 T0 = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -69,8 +70,8 @@ def test_an_error_of_a_function_is_told_without_its_stack() -> None:
     exceptions = [{"type": "X", "message": cause}]
     (span,) = flatten([{**failed, "cause": {"exceptions": exceptions}}])
     assert (span["error"], span["cause"]) == ("X", "No queue.")
-    assert told_cause(cause[:60]) == "No queue."
-    assert told_cause('{"errorMessage": "cut in the mid') == '{"errorMessage": "cut in the mid'
-    assert told_cause(r'{"errorMessage":"a \"b\" \u00e9"}') == 'a "b" é'
-    assert told_cause("plain text") == "plain text"
-    assert told_cause("[1]") == "[1]"
+    assert error_message(cause[:60]) == "No queue."
+    assert error_message('{"errorMessage": "cut in the mid') == '{"errorMessage": "cut in the mid'
+    assert error_message(r'{"errorMessage":"a \"b\" \u00e9"}') == 'a "b" é'
+    assert error_message("plain text") == "plain text"
+    assert error_message("[1]") == "[1]"
