@@ -102,7 +102,9 @@ def test_keep_last_under_contention_counts_each_row_once(database):
 
 
 def test_two_loads_that_go_both_ways_can_not_block_one_another(database, monkeypatch):
-    load_all(database, [("zero", [("a", 5, 1.0, None), ("b", 5, 1.0, None)])])
+    # A group that spans far more rows than it has is staged, whoever else brings one of its rows.
+    there = [(device, second, 1.0, None) for device in "ab" for second in range(10, 50)]
+    load_all(database, [("zero", there)])
     meeting = threading.Barrier(2)
     copy_straight = ways._Insertion._copy_straight
 
@@ -114,11 +116,12 @@ def test_two_loads_that_go_both_ways_can_not_block_one_another(database, monkeyp
 
     monkeypatch.setattr(ways._Insertion, "_copy_straight", copy_and_wait_for_the_other)
     # What one load copies straight, the other one merges after what it copies straight itself.
-    first = [("a", 9, 1.0, None), ("b", 1, 1.0, None), ("b", 9, 1.0, None)]
-    second = [("a", 1, 1.0, None), ("a", 9, 1.0, None), ("b", 9, 1.0, None)]
+    first = [("a", 1, 1.0, None), ("a", 59, 1.0, None), ("b", 1, 1.0, None)]
+    second = [("a", 1, 1.0, None), ("b", 1, 1.0, None), ("b", 59, 1.0, None)]
     loaded = load_all(database, [("one", first), ("two", second)])
     assert sum(result.entry.inserted for result in loaded) == 4
-    assert len(database.rows()) == 6
+    assert sum(result.entry.unchanged for result in loaded) == 2
+    assert len(database.rows()) == 84
 
 
 @pytest.mark.parametrize("policy", ["keep_greatest", "fill_missing"])
