@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from functions.load.loading import Loaded, load_batch
-from functions.load.statements import known_times
 from telemetry.errors import DatabaseRefusedError
 from tests.fixtures.telemetry_database import (
     CONTRACT,
@@ -32,9 +31,18 @@ OLD = [("a", 1, 1.5, "x"), ("a", 3, 2.5, None), ("b", 1, None, "")]
 def load(empty_database: TelemetryDatabase) -> Callable[..., Loaded]:
     """Loads rows, or the given lines of a COPY object, as a batch."""
 
-    def run(batch_id: str, rows: Any, *, contract: Any = CONTRACT, grouped: bool = True,
-            lines: list[str] | None = None, seconds: float = 20, groups: Any = None,
-            **batch: Any) -> Loaded:  # fmt: skip
+    def run(
+        batch_id: str,
+        rows: Any,
+        *,
+        contract: Any = CONTRACT,
+        grouped: bool = True,
+        lines: list[str] | None = None,
+        seconds: float = 20,
+        groups: Any = None,
+        copy: MemoryCopy | None = None,
+        **batch: Any,
+    ) -> Loaded:
         content, made = make_copy(rows)
         if lines is not None:
             content, made = "".join(lines).encode(), []
@@ -43,7 +51,7 @@ def load(empty_database: TelemetryDatabase) -> Callable[..., Loaded]:
                 connection,
                 contract,
                 make_batch(batch_id, len(lines if lines is not None else rows), **batch),
-                MemoryCopy(content),
+                copy or MemoryCopy(content),
                 (lambda: groups(connection)) if groups else lambda: made if grouped else [],
                 seconds=seconds,
             )
@@ -101,13 +109,22 @@ def test_one_missing_value_is_filled_and_the_one_that_is_there_stays(table, load
     assert table.rows() == [("a", 1, 1.0, "now")]
 
 
-def test_loaded_times_are_found_at_both_ends_of_a_span(table, load):
+class CountingCopy(MemoryCopy):
+    """Counts how often it is read from the start."""
+
+    opened = 0
+
+    def open(self, ranges):
+        self.opened += 1
+        return super().open(ranges)
+
+
+def test_existing_rows_at_both_ends_of_a_span_are_found_before_the_copy(table, load):
     load("one", OLD)
-    arrays = [["a", "a"], [timestamp(1), timestamp(2)], [timestamp(3), timestamp(2)], [1, 1]]
-    with closing(table.connect_loader()) as connection, connection.cursor() as cursor:
-        cursor.execute(known_times(CONTRACT), arrays)
-        ((place, times),) = cursor.fetchall()
-    assert (place, sorted(times.split())) == (1, [timestamp(1)[:26], timestamp(3)[:26]])
+    rows = [("a", second, 1.0, None) for second in (1, 2, 3)]
+    copy = CountingCopy(make_copy(rows)[0])
+    assert counts(load("two", rows, copy=copy)) == (1, 0, 2)
+    assert copy.opened == 1  # a COPY that met one would have had to begin again
 
 
 def test_groups_are_of_no_use_where_the_key_does_not_end_with_a_time(table, load):

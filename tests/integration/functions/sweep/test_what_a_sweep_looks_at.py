@@ -56,6 +56,22 @@ def test_any_input_of_an_execution_is_lived_with(aws: FakeAws, sweep, monkeypatc
     assert sweep()["running"] == 1
 
 
+def test_a_settled_batch_is_settled_though_an_execution_runs_over_it(aws: FakeAws, sweep):
+    key = stage(aws, "one")
+    end(aws, key, "loaded")
+    aws.states.started["replay"] = {"manifest": manifest_key("replay")}
+    aws.s3.objects[manifest_key("replay")] = manifest_body([Item(key, 10, "replay")])
+    result = sweep()
+    assert (result["settled"], result["running"]) == (1, 0)
+
+
+def test_of_two_failures_in_one_second_the_last_by_name_decides(aws: FakeAws, sweep):
+    key, at = stage(aws, "one", age=9000), ago(8000)
+    for by, error in (("a", "DatabaseBusyError"), ("b", "BatchCorruptError")):
+        aws.s3.modified[end(aws, key, "failed", error=error, by=by)] = at
+    assert sweep()["permanent"] == 1
+
+
 def test_a_day_that_begins_tomorrow_is_looked_at(aws: FakeAws, sweep):
     stage(aws, "ahead", days=-1)
     assert sweep()["due"] == 1
