@@ -111,7 +111,7 @@ def test_two_loads_that_go_both_ways_can_not_block_one_another(database, monkeyp
     def copy_and_wait_for_the_other(self, ranges):
         copied = copy_straight(self, ranges)
         with suppress(threading.BrokenBarrierError):
-            meeting.wait(0.5)
+            meeting.wait(2)
         return copied
 
     monkeypatch.setattr(ways._Insertion, "_copy_straight", copy_and_wait_for_the_other)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from functions.load.loading import Loaded, load_batch
-from telemetry.errors import DatabaseRefusedError
+from functions.load.rows import TABLE_LOCKS
+from telemetry.errors import DatabaseBusyError, DatabaseRefusedError
 from tests.fixtures.telemetry_database import (
     CONTRACT,
     KEEP_LAST,
@@ -140,7 +141,9 @@ def test_lines_are_told_apart_whatever_stands_in_their_texts(table, load, contra
     old = [(device, second, 1.0, note) for device in devices for second in (1, 4)]
     load("one", old)
     new = [(device, second, 1.0, note) for device in devices for second in (1, 2, 3, 4, 5)]
-    assert counts(load("two", new, contract=contract)) == (12, 0, 8)
+    copy = CountingCopy(make_copy(new)[0])
+    assert counts(load("two", new, contract=contract, copy=copy)) == (12, 0, 8)
+    assert copy.opened == (1 if contract is CONTRACT else 2)  # each row went where it belongs
     assert len(table.rows()) == 20
 
 
@@ -158,7 +161,7 @@ def test_rows_that_a_trigger_of_one_partition_drops_are_noticed(empty_database, 
         f"CREATE TRIGGER dropper BEFORE INSERT ON {partition} FOR EACH ROW "
         "EXECUTE FUNCTION telemetry.drop_row()"
     )
-    with pytest.raises(DatabaseRefusedError, match="without an error"):
+    with pytest.raises(DatabaseRefusedError, match="trigger"):
         load("two", OLD, contract=MONTHLY, grouped=False)
     assert empty_database.rows() == OLD[:1]
 
@@ -171,7 +174,7 @@ def test_rows_that_a_policy_hides_are_not_taken_for_loaded(table, load):
         "CREATE POLICY shown ON telemetry.readings FOR SELECT USING "
         "(device_id = 'a' OR current_query() LIKE 'INSERT%')"
     )
-    with pytest.raises(DatabaseRefusedError, match="without an error"):
+    with pytest.raises(DatabaseRefusedError, match="trigger"):
         load("two", OLD, grouped=False)
     assert set(table.ledger()) == {"one"}
 
@@ -210,10 +213,31 @@ def test_the_ledger_tells_when_the_batch_was_loaded_last(table, load):
 
 
 def test_a_repeated_batch_is_answered_with_what_was_written(table, load):
-    load("zero", [("a", 1, 9.0, "x"), ("a", 3, 2.5, None)])
-    told = {"read": 13, "duplicates": 2, "rejected": 5, "set_aside": 3, "rejected_by": {"r": 5}}
-    first = load("one", [*OLD], contract=KEEP_LAST, **told)
-    assert counts(first) == (1, 1, 1)
-    again = load("one", OLD, contract=KEEP_LAST, **told)
+    rows = [*OLD, ("c", 1, 1.0, None), ("c", 2, 1.0, None), ("c", 3, 1.0, None)]
+    load("zero", [("a", 1, 9.0, "x"), *rows[1:3]])
+    told = {"read": 16, "duplicates": 2, "rejected": 5, "set_aside": 3, "rejected_by": {"r": 5}}
+    first = load("one", rows, contract=KEEP_LAST, **told)
+    assert counts(first) == (3, 1, 2)
+    again = load("one", rows, contract=KEEP_LAST, **told)
     assert again.repeated
     assert again.entry == first.entry
+
+
+@pytest.mark.parametrize("grouped", [True, False], ids=["straight", "staged"])
+@pytest.mark.parametrize(
+    ("contract", "alone"),
+    [(MONTHLY, False), (KEEP_LAST, False), (replace(MONTHLY, on_conflict="keep_last"), True)],
+    ids=["first row of a partitioned table", "last row", "last row of a partitioned table"],
+)
+def test_only_a_load_that_updates_a_partitioned_table_waits_for_all_others(
+    empty_database, load, contract, alone, grouped
+):
+    empty_database.migrate(contract)
+    table = '"telemetry"."readings"'
+    with closing(empty_database.connect_loader()) as other, other.cursor() as cursor:
+        lock = "SELECT pg_advisory_xact_lock_shared(%s, hashtext(%s))"
+        cursor.execute(lock, (TABLE_LOCKS, table))  # as each load does
+        with pytest.raises(DatabaseBusyError) if alone else nullcontext():
+            load("one", OLD, contract=contract, grouped=grouped, seconds=2)
+        other.rollback()
+    assert counts(load("two", OLD, contract=contract)) == ((3, 0, 0) if alone else (0, 0, 3))

@@ -141,7 +141,7 @@ def test_the_same_call_again_is_taken_and_another_under_its_name_is_not(target):
     staged.start_over(target, chosen, "load", name="one")
     before = target.client("s3").objects[manifest_key("one")]
     staged.start_over(target, chosen, "load", name="one")
-    with pytest.raises(ValueError, match="over other batches"):
+    with pytest.raises(ValueError, match="other batches"):
         staged.start_over(target, chosen[:1], "load", name="one")
     assert target.client("s3").objects[manifest_key("one")] == before
 
