@@ -204,6 +204,12 @@ def test_only_loads_of_a_loaded_batch_are_counted(table, load):
     assert (replayed.entry.loads, replayed.entry.inserted_before) == (2, 3)
 
 
+def test_a_release_that_would_be_held_back_leaves_a_discarded_batch_as_it_is(table, load):
+    load("one", OLD, status="discarded", purpose="discard")
+    again = load("one", OLD, status="quarantined", purpose="release")
+    assert (again.repeated, again.entry.status) == (True, "discarded")
+
+
 def test_the_ledger_tells_when_the_batch_was_loaded_last(table, load):
     load("one", OLD)
     ((before,),) = table.query("SELECT loaded_at FROM etl.ledger")

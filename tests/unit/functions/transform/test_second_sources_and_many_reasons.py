@@ -1,4 +1,4 @@
-"""A column's second source is cleaned as its first; a fault takes the value; no reason is lost."""
+"""Second sources, attached units, values with a fault, and readings with many reasons."""
 
 from __future__ import annotations
 
@@ -27,6 +27,17 @@ def test_a_marker_in_the_second_source_is_no_value_either() -> None:
     """
     found = rows(columns, {"t": 1}, {"temp": -99}, {"t": -99, "temp": 3}, {"t": -99, "temp": -99})
     assert found["t"].to_list() == [1, None, 3, None]
+
+
+def test_a_unit_is_taken_off_the_end_alone_and_by_its_letters() -> None:
+    columns = """
+    [columns.v]
+    type = "float"
+    attached = ["C", "m.s"]
+    on_invalid = "null"
+    """
+    found = rows(columns, *({"v": text} for text in ("5 C", "5\u202fm.s", "5C3", "5 mxs")))
+    assert found["v"].to_list() == [5.0, 5.0, None, None]
 
 
 def test_a_value_with_a_fault_that_costs_no_reading_is_not_kept() -> None:
