@@ -8,6 +8,7 @@ from typing import Any
 
 from functions.transform.clean import clean
 from functions.transform.rejects import rejected_lines
+from functions.transform.report import describe
 from tests.unit.functions.transform.envelopes_for import contract_of, line
 
 COLUMNS = 70
@@ -33,11 +34,24 @@ def test_a_unit_is_taken_off_the_end_alone() -> None:
     columns = """
     [columns.v]
     type = "float"
-    attached = ["C", "kWh"]
+    attached = ["C", "kWh", "$"]
     on_invalid = "null"
     """
-    found = rows(columns, *({"v": text} for text in ("5 C", "5\u202fkWh", "5C3", "5 C 3")))
-    assert found["v"].to_list() == [5.0, 5.0, None, None]
+    found = rows(columns, *({"v": text} for text in ("5 C", "5\u202fkWh", "5 $", "5C3", "5 C 3")))
+    assert found["v"].to_list() == [5.0, 5.0, 5.0, None, None]
+
+
+def test_a_text_of_just_the_length_that_is_allowed_is_not_counted_as_cut() -> None:
+    columns = """
+    [columns.word]
+    type = "text"
+    max_length = 3
+    on_too_long = "truncate"
+    """
+    contract = contract_of(columns, message="r")
+    sent = [{"id": n, "word": word} for n, word in enumerate(("abc", "abcd", "ab"))]
+    told = describe(clean(line({"r": sent}), contract), contract)
+    assert told["columns"]["word"]["truncated"] == 1
 
 
 def test_a_value_with_a_fault_that_costs_no_reading_is_not_kept() -> None:
