@@ -6,6 +6,8 @@ import gzip
 import json
 from typing import Any
 
+import pytest
+
 from functions.transform.clean import clean
 from functions.transform.rejects import rejected_lines
 from functions.transform.report import describe
@@ -68,6 +70,26 @@ def test_a_value_with_a_fault_that_costs_no_reading_is_not_kept() -> None:
     found = rows(columns, {"n": 11, "word": "long"}, {"n": 10, "word": "abc"}, {"n": -1})
     assert found["n"].to_list() == [None, 10, None]
     assert found["word"].to_list() == [None, "abc", None]
+
+
+@pytest.mark.parametrize("kind", ["float", "smallint"])
+def test_a_reading_without_a_value_stays_beside_one_that_is_out_of_range(kind: str) -> None:
+    columns = f"""
+    [columns.n]
+    type = "{kind}"
+    range = [0, 10]
+    """
+    assert rows(columns, {}, {"n": 11}, {"n": 5})["n"].to_list() == [None, 5]
+
+
+def test_each_of_several_markers_is_no_value() -> None:
+    columns = """
+    [columns.n]
+    type = "float"
+    missing = [-99, -98]
+    """
+    found = rows(columns, *({"n": value} for value in (-99, -98, 5, -98.0)))
+    assert found["n"].to_list() == [None, None, 5.0, None]
 
 
 def test_each_of_many_reasons_is_told_in_the_order_of_the_columns() -> None:
