@@ -16,7 +16,8 @@ from rich.table import Table
 from etl.aws.target import Target
 from etl.cli.context import console, guard, notes
 from etl.cli.data import settle, table_name, tell
-from etl.cli.stack import DEFAULT_CONTRACT, ContractOption
+from etl.cli.stack import ContractOption
+from infrastructure.settings import DEFAULT_CONTRACT
 
 if TYPE_CHECKING:
     from etl.operations.executions import Execution

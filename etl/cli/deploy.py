@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from etl.cli.context import JsonOption, console, counted, fail, guard, notes, print_json
 from etl.cli.deploy_options import LocalOption, Place, SetOption, SettingsOption, place, told
+from etl.deployment.settings_schema import setting_of
 from infrastructure.settings import TriggerMode
 
 if TYPE_CHECKING:
@@ -17,13 +18,11 @@ if TYPE_CHECKING:
     from etl.deployment.planner import Built
 
 ContractOption = Annotated[
-    Path | None, typer.Option(exists=True, dir_okay=False, help="What a reading is (TOML).")
+    Path | None, typer.Option(exists=True, dir_okay=False, help=setting_of("contract").text)
 ]
-TriggerOption = Annotated[
-    TriggerMode | None, typer.Option(help="What starts executions: schedule, queue or both.")
-]
-ScheduleOption = Annotated[str | None, typer.Option(help="EventBridge Scheduler expression.")]
-EmailOption = Annotated[str | None, typer.Option(help="Address that is told of failures.")]
+TriggerOption = Annotated[TriggerMode | None, typer.Option(help=setting_of("run.trigger").text)]
+ScheduleOption = Annotated[str | None, typer.Option(help=setting_of("run.schedule").text)]
+EmailOption = Annotated[str | None, typer.Option(help=setting_of("operation.alert_email").text)]
 
 
 @guard

@@ -12,7 +12,13 @@ from rich.markup import escape
 from etl.aws.target import Target
 from etl.cli.context import Options, fail, notes
 from etl.deployment.pipeline_settings import PipelineSettings, aws_settings, platform_settings
-from etl.deployment.settings_file import Given, SettingsError, flag_value, from_flags, read_file
+from etl.deployment.settings_file import (
+    EnteredSettings,
+    SettingsError,
+    flag_value,
+    from_flags,
+    read_file,
+)
 from infrastructure.platform.settings import PlatformSettings
 from infrastructure.settings import DeploySettings
 
@@ -60,7 +66,7 @@ class Place:
             from etl.deployment.laptop import laptop_settings
 
             base = laptop_settings(self.target, self.pipeline.contract)
-            return self.pipeline.applied_to(base, here=True), None
+            return self.pipeline.applied_to(base, local=True), None
         settings = aws_settings(self.pipeline)
         if not self.pipeline.has_platform:
             return settings, None
@@ -86,7 +92,7 @@ class Place:
                 "the platform stack is left out: the emulator can't host what is in it (RDS, VPC "
                 "endpoints, proxy, composite alarms); the stand-ins' PostgreSQL takes its place."
             )
-        aside = [key for key in self.pipeline.set_aside_here() if not key.startswith("platform")]
+        aside = [key for key in self.pipeline.ignored_locally() if not key.startswith("platform")]
         if aside:
             told.append(f"the stand-ins have their own; left aside: {', '.join(aside)}.")
         return told
@@ -131,10 +137,10 @@ def pipeline_of(
     return PipelineSettings(from_flags(_named(context)).over(_given(settings, said)))
 
 
-def _given(settings: Path | None, flags: dict[str, Any]) -> Given:
+def _given(settings: Path | None, flags: dict[str, Any]) -> EnteredSettings:
     path = settings or (SETTINGS_FILE if SETTINGS_FILE.is_file() else None)
     if path is None:
-        file = Given({}, "the settings")
+        file = EnteredSettings({}, "the settings")
     elif path.is_file():
         file = read_file(path)
     else:

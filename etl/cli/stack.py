@@ -9,12 +9,13 @@ import typer
 from rich.table import Table
 
 from etl.cli.context import JsonOption, console, guard, notes, print_json, target_of
-from infrastructure.settings import TriggerMode
+from etl.deployment.settings_schema import setting_of
+from infrastructure.settings import DEFAULT_CONTRACT, DeploySettings, TriggerMode
 
-DEFAULT_CONTRACT = Path("contracts/fleet.toml")
 ContractOption = Annotated[
-    Path, typer.Option(exists=True, dir_okay=False, help="What a reading is (TOML).")
+    Path, typer.Option(exists=True, dir_okay=False, help=setting_of("contract").text)
 ]
+WINDOW = setting_of("run.queue_window_seconds")
 
 
 @guard
@@ -22,14 +23,14 @@ def up(
     context: typer.Context,
     contract: ContractOption = DEFAULT_CONTRACT,
     trigger: Annotated[
-        TriggerMode, typer.Option(help="What starts executions: schedule, queue or both.")
-    ] = "both",
+        TriggerMode, typer.Option(help=setting_of("run.trigger").text)
+    ] = DeploySettings.trigger_mode,
     schedule: Annotated[
-        str, typer.Option(help="EventBridge Scheduler expression.")
-    ] = "rate(1 minute)",
+        str, typer.Option(help=setting_of("run.schedule").text)
+    ] = DeploySettings.schedule_expression,
     window: Annotated[
-        int, typer.Option(min=1, max=300, help="Seconds the queue trigger gathers messages.")
-    ] = 5,
+        int, typer.Option(min=WINDOW.least, max=WINDOW.most, help=WINDOW.text)
+    ] = WINDOW.local,
     bare: Annotated[
         bool,
         typer.Option("--bare", help="Start the stand-ins and deploy nothing: `etl deploy` does."),

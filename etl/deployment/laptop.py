@@ -11,8 +11,10 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from etl.aws.target import DEFAULT_STACK, NoStackError, Target
+from infrastructure.setting_fields import settings_of
 from infrastructure.settings import DatabaseSettings, DeploySettings, TriggerMode
 from layers.target import host_target
 from local.postgres import ensure_database
@@ -20,8 +22,6 @@ from local.stack import LocalStack, read, start
 
 __all__ = ["bring_up", "deploy_here", "laptop_settings", "local_target", "start_stand_ins"]
 
-LAPTOP_CONCURRENCY = 2
-LAPTOP_WINDOW_SECONDS = 5
 OWNER_SECRET = "telemetry-etl/owner"  # noqa: S105 - the secret's name
 
 
@@ -60,14 +60,8 @@ def laptop_settings(target: Target, contract: Path) -> DeploySettings:
             owner_secret_arn=_owner_secret(target, local),
         ),
         target=host_target(),
-        # The emulator starts a process for each function call in flight.
-        max_concurrency=LAPTOP_CONCURRENCY,
-        sweep_expression="rate(1 minute)",
-        queue_window_seconds=LAPTOP_WINDOW_SECONDS,
-        # Short, so that one sees the messages of a killed function come back.
-        visibility_timeout_seconds=30,
         tuning={"DRAIN_SECONDS": "5", "SWEEP_GRACE_SECONDS": "20"},
-        retain_data=False,
+        **_local_values(),
     )
 
 
@@ -87,14 +81,14 @@ def bring_up(
     stack: str,
     contract: Path,
     *,
-    trigger: TriggerMode = "both",
-    schedule: str = "rate(1 minute)",
-    window: int = LAPTOP_WINDOW_SECONDS,
-    sweep: str = "rate(1 minute)",
+    trigger: TriggerMode | None = None,
+    schedule: str | None = None,
+    window: int | None = None,
+    sweep: str | None = None,
     tether: bool = False,
     told: Callable[[str], None] = lambda _: None,
 ) -> Target:
-    """Start what is not running and deploy the contract's pipeline.
+    """Start what is not running and deploy the contract's pipeline. ``None``: the local default.
 
     ``tether`` ends the stand-ins with this process. ``told`` gets a line per phase. Raises
     ``ContractError`` for a contract that can't be read, before anything is started.
@@ -104,12 +98,15 @@ def bring_up(
     load_contract(contract)
     local = start_stand_ins(state, tether=tether, told=told)
     target = local_target(state, stack, local)
+    chosen: dict[str, Any] = {
+        "trigger_mode": trigger,
+        "schedule_expression": schedule,
+        "sweep_expression": sweep,
+        "queue_window_seconds": window,
+    }
     settings = replace(
         laptop_settings(target, contract),
-        trigger_mode=trigger,
-        schedule_expression=schedule,
-        sweep_expression=sweep,
-        queue_window_seconds=window,
+        **{name: value for name, value in chosen.items() if value is not None},
     )
     deploy_here(target, settings, told)
     return target
@@ -119,6 +116,11 @@ def _running(target: Target) -> LocalStack:
     if target.local is None:
         raise NoStackError("Nothing runs on this machine. Start it with `etl up`.")
     return target.local
+
+
+def _local_values() -> dict[str, Any]:
+    """Values on the emulator, of the settings that have another one there."""
+    return {one.path[0]: one.local for one in settings_of(DeploySettings) if one.local is not None}
 
 
 def _database_name(stack: str, local: LocalStack) -> str:

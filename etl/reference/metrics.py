@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from infrastructure.alarm_settings import AlarmSettings
 from infrastructure.core.alarms import ALARMS, AlarmSpec
-from infrastructure.core.parameters import ALARM_THRESHOLDS
+from infrastructure.setting_fields import settings_of
 from telemetry.metric_table import METRICS, NAMESPACE, series
 
 __all__ = ["PAGE", "filled"]
@@ -52,11 +53,11 @@ def _metrics() -> str:
 
 
 def _alarms() -> str:
-    defaults = {name: str(default) for name, default, _ in ALARM_THRESHOLDS}
-    lines = ["| alarm | metric | sounds at | parameter |", "|---" * 4 + "|"]
+    defaults = {one.parameter: str(one.default or "off") for one in settings_of(AlarmSettings)}
+    lines = ["| alarm | metric | fires at | parameter |", "|---" * 4 + "|"]
     for spec in ALARMS:
         parameter = _parameter(spec)
-        at = defaults.get(parameter, "off")
+        at = defaults[parameter]
         lines.append(
             f"| [`{spec.name}`](runbook.md#{spec.name}) | {_metric(spec)} | {at} | `{parameter}` |"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from etl.deployment.settings_example import reference
 from etl.reference.commands import commands_page
 from etl.reference.layout import layout_page
 from etl.reference.parameters import parameters_page
@@ -19,7 +20,15 @@ def pages() -> dict[Path, str]:
     made = {
         "cli.md": commands_page(),
         "parameters.md": parameters_page(),
+        "settings.md": _settings_page(),
         "tables.md": tables_page(),
         "layout.md": layout_page(),
     }
     return {DOCS / name: text for name, text in made.items()}
+
+
+def _settings_page() -> str:
+    """``docs/settings.md``, with every key between its two markers."""
+    begin, end = "<!-- reference -->\n", "<!-- end of reference -->\n"
+    before, _, rest = (DOCS / "settings.md").read_text(encoding="utf-8").partition(begin)
+    return f"{before}{begin}\n{reference()}\n{end}{rest.partition(end)[2]}"

@@ -91,4 +91,4 @@ def _tell(result: dict[str, Any]) -> None:
     waiting = result["permanent"] + result["exhausted"]
     (log.warning if waiting or result["due"] else log.info)("Swept", **result)
     metrics.record("BatchesSwept", result["started"])
-    metrics.record("BatchesForAPerson", waiting)
+    metrics.record("BatchesNeedAttention", waiting)

@@ -174,10 +174,10 @@ def _of_data() -> list[AlarmSpec]:
         ),
         AlarmSpec(
             **own,
-            name="batches-for-a-person",
-            metric="BatchesForAPerson",
+            name="batches-need-attention",
+            metric="BatchesNeedAttention",
             statistic="Maximum",
-            threshold=Ref("AlarmAtBatchesForAPerson"),
+            threshold=Ref("AlarmAtBatchesNeedAttention"),
             period=900,
             missing="ignore",
             meaning="Batches failed for good, or too often: the sweep has given up on them.",

@@ -140,7 +140,7 @@ def _batches() -> Widget:
         _own("BatchesLoaded", "loaded", GREEN),
         _own("BatchesQuarantined", "held back by the checks", ORANGE),
         _own("BatchesFailed", "failed", RED),
-        _own("BatchesForAPerson", "wait for a person", "#9467bd"),
+        _own("BatchesNeedAttention", "wait for a person", "#9467bd"),
     ]
     return _chart("Micro-batches", lines)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from troposphere import GetAtt, If, Join, Output, Ref, Template
 
+from infrastructure.parameters import add_parameters
 from infrastructure.platform.alarms import add_alarms
 from infrastructure.platform.budget_and_traces import add_budget, add_trace_group
 from infrastructure.platform.composites import add_composites
@@ -30,7 +31,6 @@ from infrastructure.platform.database import add_database
 from infrastructure.platform.endpoints import add_endpoints
 from infrastructure.platform.key import add_key
 from infrastructure.platform.network import add_network, subnets, vpc
-from infrastructure.platform.parameters import add_parameters
 from infrastructure.platform.proxy import add_proxy
 from infrastructure.platform.quicksight import add_quicksight
 from infrastructure.platform.rules import add_rules
@@ -49,7 +49,7 @@ def build_platform_template(contract: Contract, settings: PlatformSettings) -> T
     """
     template = Template(Description=f"Telemetry ETL: platform of {contract.name}")
     template.set_version("2010-09-09")
-    add_parameters(template)
+    add_parameters(template, PlatformSettings)
     add_conditions(template)
     add_rules(template)
     add_key(template)

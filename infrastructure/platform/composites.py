@@ -35,13 +35,13 @@ _LATE = ("queue-age", "lag", "load-slow")
 _LOADING = ("load-slow", "load-errors", "executions-failed")
 _DATABASE = ("database-cpu", "database-storage", "database-connections", "database-memory")
 
-CORE_ALARMS = frozenset({*_MISSING, *_LATE, *_LOADING, "batches-for-a-person"})
+CORE_ALARMS = frozenset({*_MISSING, *_LATE, *_LOADING, "batches-need-attention"})
 """Alarms of the core that are named here."""
 
 COMPOSITES: tuple[Composite, ...] = (
     Composite(
         name="rows-are-missing",
-        any_of=(*_MISSING, "batches-for-a-person", "failure-share"),
+        any_of=(*_MISSING, "batches-need-attention", "failure-share"),
         meaning="Readings that devices sent are not in the table, and won't be by waiting.",
         first="See which of its alarms is on, and that one's section. Nothing is lost yet.",
     ),

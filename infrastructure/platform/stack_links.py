@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from infrastructure.platform.limits import TRACE_GROUP_NAME
 from infrastructure.platform.settings import PlatformSettings
 from infrastructure.settings import DeploySettings
 
@@ -27,10 +28,11 @@ __all__ = ["close_default_group", "core_settings", "given_core", "s3_prefix_list
 def given_core(
     settings: PlatformSettings, stack: str, outputs: Mapping[str, str]
 ) -> PlatformSettings:
-    """The platform's settings once the core stack is there; ``outputs``: the core's."""
+    """The platform's settings once the core stack exists; ``outputs``: the core's."""
     return replace(
         settings,
         core_stack=stack,
+        trace_group_name=stack[: TRACE_GROUP_NAME.most] if settings.trace_group else "",
         alert_topic_arn=outputs["TopicArn"],
         queue_name=outputs["QueueArn"].rsplit(":", 1)[-1],
         loader_secret_arn=outputs["LoaderSecretArn"],

@@ -160,7 +160,7 @@ _ALL = (
     _count("BatchesQuarantined", "summarize", "Batches that the contract's checks hold back."),
     _count("BatchesSwept", "sweep", "Batches nobody took care of, for which a sweep started one."),
     Metric(
-        name="BatchesForAPerson",
+        name="BatchesNeedAttention",
         unit="Count",
         statistic="Maximum",
         emitted_by=("sweep",),

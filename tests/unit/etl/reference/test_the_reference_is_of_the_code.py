@@ -11,7 +11,6 @@ import pytest
 
 from etl.reference.layout import layout_page
 from etl.reference.pages import pages
-from etl.reference.parameters import CLASSES, fields_of
 from etl.reference.tables import LEDGER_COLUMNS, ledger_columns
 from etl.reference.tuning import TUNING
 from telemetry import layout
@@ -29,12 +28,6 @@ def test_the_page_is_what_the_code_says(path: Path, text: str) -> None:
 
 def test_every_column_of_the_ledger_is_explained() -> None:
     assert [name for name, _ in ledger_columns()] == list(LEDGER_COLUMNS)
-
-
-def test_every_field_of_a_deployment_is_on_the_page() -> None:
-    for which in CLASSES:
-        named = [name for name, *_ in fields_of(which)]
-        assert named == list(which.__dataclass_fields__)
 
 
 def test_every_kind_of_object_is_on_the_page() -> None:
