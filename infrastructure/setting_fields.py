@@ -1,4 +1,4 @@
-"""One definition of each setting: a dataclass field whose metadata says everything about it.
+"""One definition of each setting: a dataclass field whose metadata describes it completely.
 
 From the field follow the default, the CloudFormation parameter with its limits, the value that is
 passed at a deployment, the key in the settings file with its check, the commented example, the
@@ -33,7 +33,7 @@ _KINDS: dict[object, Kind] = {
 
 
 class Metadata(TypedDict, total=False):
-    """What a field may say about its setting, see :class:`Setting`."""
+    """Keys of a field's metadata, explained at :class:`Setting`."""
 
     key: str
     parameter: str
@@ -69,7 +69,7 @@ class Setting:
     default: Any
     """Value where nothing is set; ``None`` where a value is required or where there is none."""
     text: str
-    """What it is for, in a sentence or two, for every reader."""
+    """Purpose in a sentence or two, shown wherever the setting appears."""
     key: str = ""
     """Dotted key in the settings file, ``table.name``; empty: not for users to set."""
     parameter: str = ""
@@ -105,7 +105,7 @@ class Setting:
 
     @property
     def is_number(self) -> bool:
-        """Whether limits are limits of a value, not of a length."""
+        """True for a number: its limits are limits of the value, not of a length."""
         return self.kind in ("whole number", "number")
 
     @property

@@ -1,4 +1,4 @@
-"""What a deployment can choose, as frozen dataclasses with defaults.
+"""Settings of a deployment, as frozen dataclasses with defaults.
 
 The metadata of a field defines its setting, see :mod:`infrastructure.setting_fields`. A setting
 that is a template parameter can be changed without building anything anew.

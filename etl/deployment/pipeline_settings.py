@@ -60,7 +60,7 @@ class PipelineSettings:
 
     @property
     def has_platform(self) -> bool:
-        """Whether there is to be a platform stack."""
+        """True where the settings ask for a platform stack."""
         return any(
             key == PLATFORM_PART or key.startswith(f"{PLATFORM_PART}.") for key in self.values
         )

@@ -67,7 +67,7 @@ def _comment(text: str) -> list[str]:
 
 
 def _text(setting: Setting) -> str:
-    """What it is for, and the values that it takes where the text doesn't name them all."""
+    """The text of a setting, and its allowed values where the text doesn't name them all."""
     explained = all(f"{one}:" in setting.text for one in setting.choices)
     # "At least 1" goes without saying.
     if explained if setting.choices else setting.most is None or not setting.limits:
@@ -85,7 +85,7 @@ def reference() -> str:
             name, value = FREE_TABLES[table]
             parts += [f'Names are your own, values texts, as in `{name} = "{value}"`.', ""]
             continue
-        parts += ["| key | kind | default | what it is for |", "|---|---|---|---|"]
+        parts += ["| key | kind | default | purpose |", "|---|---|---|---|"]
         parts += [_row(one) for one in _settings(table)]
         parts.append("")
     return "\n".join(parts).rstrip() + "\n"

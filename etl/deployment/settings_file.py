@@ -25,7 +25,7 @@ class EnteredSettings:
 
     values: dict[str, Any]
     source: str
-    """Where they come from, for messages."""
+    """Name of the file or place that they come from, for messages."""
 
     def over(self, other: EnteredSettings) -> EnteredSettings:
         """These values, and those of ``other`` for keys that are not among these."""

@@ -16,7 +16,7 @@ from telemetry.metric_table import METRICS, NAMESPACE, series
 __all__ = ["PAGE", "filled"]
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
-WORDS = {"Sum": "sum", "Average": "mean", "Maximum": "most", "p50": "median"}
+WORDS = {"Sum": "sum", "Average": "mean", "Maximum": "maximum", "p50": "median"}
 
 
 def filled(page: str) -> str:
@@ -67,15 +67,17 @@ def _alarms() -> str:
 def _metric(spec: AlarmSpec) -> str:
     space = "" if spec.namespace == NAMESPACE else f"{spec.namespace} "
     word = WORDS.get(spec.statistic, spec.statistic)
-    over = "the minutes set" if spec.condition else f"{spec.period // 60} min"
-    of = f", {spec.enough} of {spec.periods}" if spec.periods != 1 and not spec.condition else ""
+    over = "the configured minutes" if spec.condition else f"{spec.period // 60} min"
+    of = (
+        f", {spec.datapoints} of {spec.periods}" if spec.periods != 1 and not spec.condition else ""
+    )
     return f"{space}`{spec.metric}`, {word} of {over}{of}"
 
 
 def _parameter(spec: AlarmSpec) -> str:
     """The parameter that its threshold, or how long it waits, refers to."""
-    told = spec.periods if spec.condition else spec.threshold
-    found = re.search(r"Alarm(At|After)\w+", str(told.to_dict()))
+    value = spec.periods if spec.condition else spec.threshold
+    found = re.search(r"Alarm(At|After)\w+", str(value.to_dict()))
     return found[0].removesuffix("000") if found else ""
 
 
@@ -83,7 +85,7 @@ def _count() -> str:
     always = sum(spec.condition is None for spec in ALARMS)
     return (
         f"A pipeline has at most **{series()} metrics** of its own, and **{always} alarms** (one "
-        "more with the alarm on silence)."
+        "more with the alarm `no-data`)."
     )
 
 

@@ -24,7 +24,7 @@ from infrastructure.setting_fields import settings_of
 __all__ = ["PlatformSettingsError", "add_rules", "check_settings", "settings_problems"]
 
 PROXY_PORT = 5432
-"""The port of a PostgreSQL proxy can't be chosen; Load and Migrate share theirs."""
+"""The port of a PostgreSQL proxy can't be given_or_new; Load and Migrate share theirs."""
 _FUNCTIONS: dict[str, Callable[..., bool]] = {
     "Fn::Equals": lambda one, other: one == other,
     "Fn::EachMemberEquals": lambda texts, other: all(one == other for one in texts.split(",")),
@@ -212,7 +212,7 @@ def _core_and_budget() -> Iterator[Rule]:
     )
     email = "{MonthlyBudget} needs {BudgetEmail}, or nobody would be notified."
     yield Rule(
-        "BudgetIsTold",
+        "BudgetNeedsEmail",
         Not(Equals(Ref("MonthlyBudget"), "0")),
         ((filled("BudgetEmail"), email),),
     )

@@ -1,4 +1,4 @@
-"""What the platform stack shall hold, as one frozen dataclass.
+"""Settings of the platform stack, as one frozen dataclass.
 
 Nearly every field is a parameter of the template: one template serves every combination, and what
 is not wanted is left out by a condition.

@@ -78,7 +78,7 @@ def test_the_committed_example_is_what_the_command_writes(tmp_path):
     assert written.read_text() == example()
     again = CliRunner().invoke(app, ["settings", "init", str(written)])
     assert again.exit_code == 1
-    assert "is there already" in again.output
+    assert "already exists" in again.output
 
 
 def test_a_settings_file_is_checked_without_aws(tmp_path):

@@ -14,8 +14,8 @@ PARAMETERS = {"StorageGb": "50", "MostConnections": 300}
 ALARMS = {spec.name: spec for spec in MATH_ALARMS}
 
 
-def sounds(spec: MathAlarm, **metrics: float | None) -> bool:
-    """Whether the expression is above the threshold; ``None``: no data in the period."""
+def fires(spec: MathAlarm, **metrics: float | None) -> bool:
+    """True where the expression is above the threshold; ``None``: no data in the period."""
     text = spec.expression if isinstance(spec.expression, str) else spec.expression.data["Fn::Sub"]
     text = re.sub(r"\$\{(\w+)\}", lambda found: PARAMETERS[found[1]], text)
     known: dict[str, Any] = {
@@ -64,7 +64,7 @@ def sounds(spec: MathAlarm, **metrics: float | None) -> bool:
     ],
 )
 def test_an_alarm_sounds_when_it_should(name, metrics, expected):
-    assert sounds(ALARMS[name], **metrics) is expected
+    assert fires(ALARMS[name], **metrics) is expected
 
 
 def test_every_alarm_was_heard_and_was_silent_above():

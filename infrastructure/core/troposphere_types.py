@@ -1,4 +1,4 @@
-"""Property types that troposphere 4.11 gets wrong.
+"""Corrections of property types that troposphere 4.11 gets wrong.
 
 It generates one class for each *name* of a property type, so ``LoggingConfig`` and
 ``ScalingConfig`` of ``AWS::Lambda`` describe another resource's type of the same name. cfn-lint
