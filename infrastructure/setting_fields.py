@@ -113,11 +113,14 @@ class Setting:
         """Values that are allowed, in words; empty: any of its kind."""
         if self.choices:
             return ", ".join(map(str, self.choices))
-        if not self.is_number or self.least is None:
+        if self.least is None and self.most is None:
             return ""
-        return (
-            f"at least {self.least:,}" if self.most is None else f"{self.least:,} to {self.most:,}"
-        )
+        what = "" if self.is_number else "a length of "
+        if self.most is None:
+            return f"{what}at least {self.least:,}"
+        if self.least is None:
+            return f"{what}at most {self.most:,}"
+        return f"{what}{self.least:,} to {self.most:,}"
 
     def parameter_value(self, value: Any) -> str:
         """The value as CloudFormation takes it."""
@@ -133,12 +136,11 @@ class Setting:
             return ""
         if self.choices and value not in self.choices:
             return f"{value!r} is not one of {self.limits}"
-        size = value if self.is_number else len(value) if self.kind == "text" else None
-        if size is not None and not (
-            (self.least is None or size >= self.least) and (self.most is None or size <= self.most)
+        size = value if self.is_number else len(self.parameter_value(value))
+        if (self.least is not None and size < self.least) or (
+            self.most is not None and size > self.most
         ):
-            what = "" if self.is_number else "a length of "
-            return f"{value!r} is out of range: {what}{self.limits or self.most} is allowed"
+            return f"{value!r} is out of range: {self.limits} is allowed"
         if self.pattern and not re.fullmatch(self.pattern, self.parameter_value(value)):
             return f"{value!r} does not match {self.pattern}"
         return ""

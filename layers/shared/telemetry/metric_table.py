@@ -164,7 +164,7 @@ _ALL = (
         unit="Count",
         statistic="Maximum",
         emitted_by=("sweep",),
-        meaning="Batches that will not mend themselves, as the last sweep found them.",
+        meaning="Batches that the sweep no longer retries, as of its last run.",
     ),
 )
 
