@@ -102,8 +102,8 @@ class DatabaseSettings:
     )
     owner_host: str = setting(
         "",
-        "Host that the migrate function connects to where the host above is a proxy, which "
-        "knows the loader alone; empty: the host above.",
+        "Host that the migrate function connects to where database.host is a proxy, which knows "
+        "only the loader; empty: database.host.",
         key="database.owner_host",
         parameter="OwnerDatabaseHost",
     )
