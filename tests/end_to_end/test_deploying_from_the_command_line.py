@@ -170,8 +170,8 @@ def test_a_pipeline_is_planned_created_grown_by_a_column_and_destroyed(
 @pytest.mark.parametrize(
     ("flags", "what"),
     [
-        (["--set", "run.triger=queue"], "is run.trigger meant?"),
-        (["--set", "run.max_concurrency=many"], "a whole number is needed"),
+        (["--set", "run.triger=queue"], "did you mean run.trigger?"),
+        (["--set", "run.max_concurrency=many"], "expected a whole number"),
         (["--settings", "nowhere.toml"], "etl settings init"),
     ],
 )
