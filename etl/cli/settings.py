@@ -24,9 +24,7 @@ def init(
     file: Annotated[Path, typer.Argument(help="File to write.")] = SETTINGS_FILE,
     stack: Annotated[str, typer.Option(help="Name of the stack.")] = "telemetry",
     contract: Annotated[str, typer.Option(help="File of the contract.")] = "contracts/fleet.toml",
-    force: Annotated[
-        bool, typer.Option("--force", help="Overwrite an existing file.")
-    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
     """Write a settings file with every key, its default and its purpose."""
     from etl.deployment.settings_example import example
@@ -58,7 +56,9 @@ def check(
 @commands.command(name="list")
 @guard
 def list_keys(
-    word: Annotated[str, typer.Argument(help="Show only keys and texts that contain this word.")] = "",
+    word: Annotated[
+        str, typer.Argument(help="Show only keys and texts that contain this word.")
+    ] = "",
 ) -> None:
     """List every key with its default and purpose."""
     from etl.deployment.settings_example import rows
@@ -70,7 +70,9 @@ def list_keys(
     console.print(table)
 
 
-Principal = Literal["deployer", "cloudformation", "cloudformation-platform", "cloudformation-quicksight"]
+Principal = Literal[
+    "deployer", "cloudformation", "cloudformation-platform", "cloudformation-quicksight"
+]
 
 
 @commands.command()
