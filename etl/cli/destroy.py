@@ -1,4 +1,4 @@
-"""``etl destroy`` and ``etl outputs``: take a pipeline down, ask a stack what it made."""
+"""``etl destroy`` deletes a pipeline, ``etl outputs`` prints a stack's outputs."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import typer
 from rich.markup import escape
 
 from etl.cli.context import JsonOption, console, fail, guard, notes, print_json
-from etl.cli.deploy_options import LocalOption, Place, SettingsOption, place, told
+from etl.cli.deploy_options import LocalOption, SettingsOption, deploy_context
 
 if TYPE_CHECKING:
-    from etl.deployment.teardown_plan import Farewell
+    from etl.aws.target import Target
+    from etl.deployment.teardown_plan import TeardownPlan
 
 
 @guard
@@ -24,44 +25,48 @@ def destroy(
         bool,
         typer.Option(
             "--with-data",
-            help="Delete data, too: messages, the bucket and its key, the platform's database.",
+            help="Also delete data: messages, the bucket and its key, the platform's database.",
         ),
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.")] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would go and what would stay.")
+        bool, typer.Option("--dry-run", help="Show what would be deleted and what would be kept.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete the pipeline's stacks. Keeps data unless told otherwise."""
-    from etl.deployment.teardown_plan import farewell
+    """Delete the pipeline's stacks. Keeps data unless --with-data is given."""
+    from etl.deployment.teardown_plan import plan_teardown
 
-    where = place(context, settings, {}, local=local)
-    found = farewell(where.target, with_data=with_data)
+    target = deploy_context(context, settings, {}, local=local).target
+    plan = plan_teardown(target, with_data=with_data)
     if as_json:
-        print_json(found.as_dict())
-    elif found.steps:
-        _tell(found)
-    if not found.steps:
-        console.print(f"There is no stack '{found.stack}': nothing to destroy.")
+        print_json(plan.as_dict())
+    elif plan.steps:
+        _print_effects(plan)
+    if not plan.steps:
+        console.print(f"There is no stack '{plan.stack}': nothing to destroy.")
         return
     if dry_run:
         return
-    if found.protected:
-        raise fail(found.protected)
-    if found.blocked:
+    if plan.protected:
+        raise fail(plan.protected)
+    if plan.blocked:
         raise fail(
-            f"Stack {found.stack} still holds {'; '.join(found.blocked)}. Let messages be loaded "
-            "(`etl status`) and detach the devices; or delete all of it with --with-data."
+            f"Stack {plan.stack} still holds {'; '.join(plan.blocked)}. Wait until the "
+            "messages are loaded (`etl status`) and detach the devices, or delete all of it with "
+            "--with-data."
         )
     if not yes:
-        _ask(found.stack)
-    _carry_out(where, found, with_data=with_data)
-    console.print(f"[green]destroyed[/]: stack [bold]{escape(found.stack)}[/]")
+        _ask(plan.stack)
+    _execute(target, plan, with_data=with_data)
+    console.print(f"[green]destroyed[/]: stack [bold]{escape(plan.stack)}[/]")
 
 
-def _tell(found: Farewell) -> None:
-    for title, style, sentences in (("goes", "red", found.goes), ("stays", "green", found.stays)):
+def _print_effects(plan: TeardownPlan) -> None:
+    for title, style, sentences in (
+        ("deleted", "red", plan.deleted),
+        ("kept", "green", plan.kept),
+    ):
         console.print(f"[bold {style}]{title}[/]")
         for sentence in sentences:
             console.print(f"  {escape(sentence)}", soft_wrap=True)
@@ -70,58 +75,40 @@ def _tell(found: Farewell) -> None:
 def _ask(stack: str) -> None:
     answer = typer.prompt(f"Type the stack's name, {stack}, to delete it", err=True)
     if answer.strip() != stack:
-        raise fail("That is another name: nothing was deleted.")
+        raise fail("That is not the stack's name: nothing was deleted.")
 
 
-def _carry_out(where: Place, found: Farewell, *, with_data: bool) -> None:
-    from etl.cli.progress import DeployProgress
-    from etl.deployment.destroy import destroy as delete_core
-    from etl.deployment.executor import Destruction
+def _execute(target: Target, plan: TeardownPlan, *, with_data: bool) -> None:
+    from etl.cli.progress import show_progress
+    from etl.deployment.teardown import TeardownExecutor
 
-    target = where.target
-    with DeployProgress(notes) as progress:
-        destruction = Destruction(
-            target,
-            lambda: delete_core(
-                target.session,
-                target.stack,
-                told,
-                with_data=with_data,
-                endpoint_url=target.local.endpoint_url if target.local else None,
-                watch=progress.listener.event,
-            ),
-            progress.listener,
-        )
-        try:
-            for step in found.steps:
-                destruction.do(step)
-        except KeyboardInterrupt:
-            progress.stop()
-            notes.print(
-                "[yellow]interrupted[/]: CloudFormation goes on deleting. `etl destroy` again "
-                "follows it and does what is left.",
-                soft_wrap=True,
-            )
-            raise typer.Exit(130) from None
+    interrupted = (
+        "CloudFormation continues to delete. Run `etl destroy` again: it waits for that and "
+        "executes the steps that are left."
+    )
+    with show_progress(notes, interrupted=interrupted) as listener:
+        TeardownExecutor(target, with_data, listener).run(plan.steps)
 
 
 @guard
 def outputs(
     context: typer.Context,
-    name: Annotated[str | None, typer.Argument(help="One output, printed bare.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="Name of one output; prints only its value.")
+    ] = None,
     settings: SettingsOption = None,
     local: LocalOption = False,
     platform: Annotated[
-        bool, typer.Option("--platform", help="Of the platform stack instead.")
+        bool, typer.Option("--platform", help="Print the platform stack's outputs instead.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """What the stack made: names, addresses, ARNs."""
+    """Print the stack's outputs: names, addresses, ARNs."""
     from etl.aws.cloudformation import outputs as outputs_of
     from etl.aws.cloudformation import stack_status
     from etl.deployment.pipeline_settings import platform_stack
 
-    target = place(context, settings, {}, local=local).target
+    target = deploy_context(context, settings, {}, local=local).target
     stack = platform_stack(target.stack) if platform else target.stack
     formation = target.client("cloudformation")
     if stack_status(formation, stack) is None:
