@@ -86,41 +86,41 @@ def stack_resources(client: Any, stack: str) -> Iterator[dict[str, Any]]:
 
 def stack_status(client: Any, stack: str) -> str | None:
     """Return the status of a stack, ``None`` where there is none."""
-    found = _describe(client, stack)
-    status: str | None = found["StackStatus"] if found else None
+    description = _describe(client, stack)
+    status: str | None = description["StackStatus"] if description else None
     return None if status == "DELETE_COMPLETE" else status
 
 
 def outputs(client: Any, stack: str) -> dict[str, str]:
     """Return a stack's outputs by name, an empty dictionary where there is no stack."""
-    found = (_describe(client, stack) or {}).get("Outputs", [])
-    return {output["OutputKey"]: output["OutputValue"] for output in found}
+    entries = (_describe(client, stack) or {}).get("Outputs", [])
+    return {entry["OutputKey"]: entry["OutputValue"] for entry in entries}
 
 
 def parameters(client: Any, stack: str) -> dict[str, str]:
     """Return a stack's parameters by name, an empty dictionary where there is no stack."""
-    found = (_describe(client, stack) or {}).get("Parameters", [])
-    return {one["ParameterKey"]: one["ParameterValue"] for one in found}
+    entries = (_describe(client, stack) or {}).get("Parameters", [])
+    return {entry["ParameterKey"]: entry["ParameterValue"] for entry in entries}
 
 
 def deployed_template(client: Any, stack: str) -> dict[str, Any]:
     """Return the template that an existing stack was deployed with."""
     body = client.get_template(StackName=stack, TemplateStage="Original")["TemplateBody"]
     # boto3 reads a JSON template as a dictionary.
-    found: dict[str, Any] = json.loads(body) if isinstance(body, str) else dict(body)
-    return found
+    template: dict[str, Any] = json.loads(body) if isinstance(body, str) else dict(body)
+    return template
 
 
 def _describe(client: Any, stack: str) -> dict[str, Any] | None:
     from botocore.exceptions import ClientError
 
     try:
-        found: dict[str, Any] = client.describe_stacks(StackName=stack)["Stacks"][0]
+        description: dict[str, Any] = client.describe_stacks(StackName=stack)["Stacks"][0]
     except ClientError as error:
         if "does not exist" in str(error):
             return None
         raise
-    return found
+    return description
 
 
 def apply_stack(

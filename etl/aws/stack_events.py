@@ -68,13 +68,13 @@ def event_ids(client: Any, stack: str) -> set[str]:
 
 def new_events(client: Any, stack: str, seen: set[str]) -> list[StackEvent]:
     """Return the events not among ``seen``, oldest first, and add their ids to it."""
-    found: list[StackEvent] = []
+    events_since: list[StackEvent] = []
     for event in events(client, stack):
         if event.id in seen:
             break
-        found.append(event)
-    seen.update(event.id for event in found)
-    return found[::-1]
+        events_since.append(event)
+    seen.update(event.id for event in events_since)
+    return events_since[::-1]
 
 
 def causes(history: list[StackEvent]) -> list[str]:

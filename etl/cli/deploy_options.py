@@ -44,7 +44,7 @@ SetOption = Annotated[
 LocalOption = Annotated[
     bool,
     typer.Option(
-        "--local", help="Deploy to this machine's stand-ins, even if the settings name an account."
+        "--local", help="Use this machine's stand-ins, even if the settings name an account."
     ),
 ]
 
@@ -149,12 +149,12 @@ def _given(settings: Path | None, flags: dict[str, Any]) -> Given:
 def _named(context: typer.Context) -> dict[str, str]:
     """Return the options before the command that were set there or in ETL_... variables."""
     outer = context.find_root()
-    found = {}
+    named = {}
     for key, name in (("stack", "stack_name"), ("region", "region"), ("profile", "profile")):
         source = outer.get_parameter_source(name)
         if source is not None and source.name in {"COMMANDLINE", "ENVIRONMENT"}:
-            found[key] = str(outer.params[name])
-    return found
+            named[key] = str(outer.params[name])
+    return named
 
 
 def print_phase(text: str) -> None:

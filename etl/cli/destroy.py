@@ -113,24 +113,24 @@ def outputs(
     formation = target.client("cloudformation")
     if stack_status(formation, stack) is None:
         raise fail(f"There is no stack '{stack}' yet: `etl deploy`, or name another with --stack.")
-    found = outputs_of(formation, stack)
+    values = outputs_of(formation, stack)
     if name is not None:
-        _print_one(found, name)
+        _print_one(values, name)
     elif as_json:
-        print_json(found)
+        print_json(values)
     else:
-        for key in sorted(found):
-            console.print(f"{key} [dim]=[/] {escape(found[key])}", soft_wrap=True)
+        for key in sorted(values):
+            console.print(f"{key} [dim]=[/] {escape(values[key])}", soft_wrap=True)
 
 
-def _print_one(found: dict[str, str], name: str) -> None:
+def _print_one(values: dict[str, str], name: str) -> None:
     from difflib import get_close_matches
 
-    if name not in found:
-        close = get_close_matches(name, found, n=1)
+    if name not in values:
+        close = get_close_matches(name, values, n=1)
         hint = f": is {close[0]} meant?" if close else "; `etl outputs` lists them."
         raise fail(f"The stack has no output {name}{hint}")
-    sys.stdout.write(found[name] + "\n")
+    sys.stdout.write(values[name] + "\n")
 
 
 def register(app: typer.Typer) -> None:

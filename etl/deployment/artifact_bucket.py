@@ -63,7 +63,7 @@ def put_template(s3: Any, build: StackBuild) -> None:
 
 
 def stack_request(s3: Any, build: StackBuild) -> StackRequest:
-    """Make the request to CloudFormation; a large template goes by its address in the bucket."""
+    """Make the request to CloudFormation; a large template is named by its URL in the bucket."""
     url = f"{s3.meta.endpoint_url}/{build.artifact_bucket}/{build.template_key}"
     body = {"TemplateBody": build.template}
     return StackRequest(

@@ -117,6 +117,7 @@ class DeploymentExecutor:
         if not build.template_fits_request:
             ensure_bucket(s3, build.artifact_bucket, self._region)
             put_template(s3, build)
+        listener.notify(f"applying the template to stack {build.stack}")
         request = stack_request(s3, build)
         outcome = apply_stack(self._formation, request, listener.notify, listener.event)
         listener.notify(f"stack {build.stack} {outcome}")

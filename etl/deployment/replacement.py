@@ -25,7 +25,7 @@ CONTENTS: dict[str, str] = {
     "AWS::RDS::DBCluster": "the database",
     "AWS::IoT::Thing": "the certificates attached to it",
 }
-"""What each resource type holds that no template can restore."""
+"""Contents, by resource type, that no template can restore."""
 
 
 @cache

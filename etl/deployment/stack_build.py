@@ -104,7 +104,7 @@ def build_core(
 
 
 def build_platform(core: StackBuild, settings: PlatformSettings, contract: Path) -> PlatformBuild:
-    """Build the platform stack; its large template goes into the core's artifact bucket."""
+    """Build the platform stack; its large template is put into the core's artifact bucket."""
     stack = StackBuild(
         stack=settings.stack,
         template=template_json(build_platform_template(load_contract(contract), settings)),

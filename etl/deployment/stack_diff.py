@@ -29,11 +29,11 @@ class ResourceChange:
     type: str
     action: Action
     replacement: Replacement = "never"
-    """Whether a new resource takes its place."""
+    """Says if a new resource takes its place."""
     loses: str = ""
     """Data that is lost for good; empty where none is."""
     policy: str = "Delete"
-    """What happens to the old one: Delete, Retain or Snapshot."""
+    """Policy for the old resource: Delete, Retain or Snapshot."""
     changes: list[PropertyChange] = field(default_factory=list)
     follows: tuple[str, ...] = ()
     """Resources and parameters whose change causes this one, where its own text is the same."""
@@ -73,7 +73,7 @@ class StackReview:
     tags: list[PropertyChange] = field(default_factory=list)
     states: list[StateChange] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
-    """What could not be determined, and why."""
+    """Sentences about what could not be determined, and why."""
 
     @property
     def changes(self) -> bool:

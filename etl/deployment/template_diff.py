@@ -54,7 +54,7 @@ class ResourceDiff:
     action: Action
     changes: list[PropertyChange] = field(default_factory=list)
     old_policy: str = "Delete"
-    """What happens to the old resource on removal or replacement: Delete, Retain or Snapshot."""
+    """Policy for the old resource on removal or replacement: Delete, Retain or Snapshot."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data."""
