@@ -35,6 +35,7 @@ def destroy(
     as_json: JsonOption = False,
 ) -> None:
     """Delete the pipeline's stacks. Keeps data unless --with-data is given."""
+    from etl.deployment.held_data import loss_warning
     from etl.deployment.teardown_plan import plan_teardown
 
     target = deploy_context(context, settings, {}, local=local).target
@@ -51,11 +52,7 @@ def destroy(
     if plan.protected:
         raise fail(plan.protected)
     if plan.blocked:
-        raise fail(
-            f"Stack {plan.stack} still holds {'; '.join(plan.blocked)}. Wait until the "
-            "messages are loaded (`etl status`) and detach the devices, or delete all of it with "
-            "--with-data."
-        )
+        raise fail(loss_warning(plan.stack, plan.blocked))
     if not yes:
         _ask(plan.stack)
     _execute(target, plan, with_data=with_data)
@@ -64,8 +61,8 @@ def destroy(
 
 def _print_effects(plan: TeardownPlan) -> None:
     for title, style, sentences in (
-        ("deleted", "red", plan.deleted),
-        ("kept", "green", plan.kept),
+        ("to delete", "red", plan.deleted),
+        ("to keep", "green", plan.kept),
     ):
         console.print(f"[bold {style}]{title}[/]")
         for sentence in sentences:

@@ -14,6 +14,7 @@ __all__ = [
     "held_data",
     "held_objects",
     "ignore_missing",
+    "loss_warning",
     "retains_bucket",
 ]
 
@@ -33,6 +34,14 @@ QUEUES = {
     "DeadLetterQueueUrl": ("message", "in the dead-letter queue"),
     "RuleErrorQueueUrl": ("message", "that the topic rule could not deliver"),
 }
+
+
+def loss_warning(stack: str, held: list[str]) -> str:
+    """Explain what keeps a stack from being deleted, and how to go on."""
+    return (
+        f"Stack {stack} still holds {'; '.join(held)}. Wait until the messages are loaded (`etl "
+        "status`) and detach the devices, or delete all of it: `etl destroy --with-data`."
+    )
 
 
 def held_data(outputs: dict[str, str], sqs: Any, iot: Any) -> Iterator[str]:

@@ -27,6 +27,7 @@ from etl.deployment.held_data import (
     held_data,
     held_objects,
     ignore_missing,
+    loss_warning,
     retains_bucket,
 )
 from etl.deployment.listener import Listener
@@ -139,10 +140,7 @@ def _refuse_loss(target: Target, names: dict[str, str], *, deletes_bucket: bool)
     if deletes_bucket:
         held += held_objects(target.client("s3"), names["DataBucketName"])
     if held:
-        raise HoldsDataError(
-            f"Stack {target.stack} still holds {'; '.join(held)}. Wait until the messages are "
-            "loaded and detach the devices, or delete all of it: `etl destroy --with-data`."
-        )
+        raise HoldsDataError(loss_warning(target.stack, held))
 
 
 def _detach_devices(iot: Any, policy: str) -> None:

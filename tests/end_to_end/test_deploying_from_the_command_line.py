@@ -212,7 +212,7 @@ def test_data_is_kept_unless_told(machine: Machine) -> None:
     assert kept.exit_code == 0, kept.output
     gone = machine.etl("destroy", "--yes", stack="keeps")
     assert gone.exit_code == 0, gone.output
-    assert f"bucket {bucket}, with every object in it" in gone.output.partition("kept")[2]
+    assert f"bucket {bucket}, with every object in it" in gone.output.partition("to keep")[2]
     body = machine.target("keeps").client("s3").get_object(Bucket=bucket, Key="raw/x")["Body"]
     assert body.read() == b"x"
 
