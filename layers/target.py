@@ -1,4 +1,4 @@
-"""Which layers there are, and the runtime that they are built for."""
+"""The layers' names, and the runtime that they are built for."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Architecture = Literal["arm64", "x86_64"]
 
 @dataclass(frozen=True, kw_only=True)
 class RuntimeTarget:
-    """What the functions run on, and so what the layers are built for."""
+    """The Python version and processor that functions run on and layers are built for."""
 
     python: str = field(
         # Lambda supports it until 2029-06.
@@ -53,7 +53,7 @@ AWS_TARGET = RuntimeTarget()
 
 
 def host_target() -> RuntimeTarget:
-    """This machine's own interpreter and processor."""
+    """Return the target of this machine's own interpreter and processor."""
     arm = platform.machine().lower() in {"arm64", "aarch64"}
     return RuntimeTarget(
         python=f"{sys.version_info.major}.{sys.version_info.minor}",

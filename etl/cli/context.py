@@ -111,10 +111,10 @@ def _told(error: Exception) -> str | None:
     from etl.authoring.samples import SampleError
     from etl.aws.cloudformation import StackError
     from etl.cli import aws_errors as refusals
-    from etl.deployment.deploy import MigrationError
-    from etl.deployment.destroy import HoldsDataError
+    from etl.deployment.migration import MigrationError
     from etl.deployment.packaging import PackageError
     from etl.deployment.settings_file import SettingsError
+    from etl.deployment.teardown import HoldsDataError
     from etl.operations.batch_selection import NotFoundError
     from etl.operations.rollups import RollupsError
     from etl.operations.time_range import SpanError

@@ -1,4 +1,4 @@
-"""``etl up``, ``etl down``, ``etl status``: the pipeline on this machine."""
+"""``etl up``, ``etl down``, ``etl status``: start, stop and inspect the pipeline."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from etl.cli.context import JsonOption, console, guard, notes, print_json, target_of
+from etl.cli.context import JsonOption, console, guard, print_json, target_of
+from etl.cli.deploy_options import print_phase
 from etl.deployment.settings_schema import setting_of
 from infrastructure.settings import DEFAULT_CONTRACT, DeploySettings, TriggerMode
 
@@ -33,17 +34,15 @@ def up(
     ] = WINDOW.local,
     bare: Annotated[
         bool,
-        typer.Option("--bare", help="Start the stand-ins and deploy nothing: `etl deploy` does."),
+        typer.Option("--bare", help="Start the stand-ins only; `etl deploy` then deploys to them."),
     ] = False,
 ) -> None:
-    """Start the stand-ins on this machine and deploy the template to them. Safe to repeat."""
+    """Start the stand-ins on this machine and deploy the template to them. Safe to run again."""
     from etl.deployment.laptop import bring_up, start_stand_ins
 
     if bare:
-        local = start_stand_ins(
-            context.obj.state, told=lambda text: notes.print(f"[dim]•[/] {text}")
-        )
-        console.print(f"[green]up[/]: the stand-ins at {local.endpoint_url}, with nothing deployed")
+        local = start_stand_ins(context.obj.state, notify=print_phase)
+        console.print(f"[green]up[/]: stand-ins at {local.endpoint_url}, nothing is deployed")
         console.print("try: etl plan; etl deploy; etl down")
         return
     target = bring_up(
@@ -53,7 +52,7 @@ def up(
         trigger=trigger,
         schedule=schedule,
         window=window,
-        told=lambda text: notes.print(f"[dim]•[/] {text}"),
+        notify=print_phase,
     )
     console.print(
         f"[green]up[/]: stack [bold]{target.stack}[/] at {target.client('sts').meta.endpoint_url}"
@@ -63,15 +62,15 @@ def up(
 
 @guard
 def down(context: typer.Context) -> None:
-    """Stop the stand-ins. The next `etl up` begins with an empty account and database."""
+    """Stop the stand-ins. The next `etl up` starts with an empty account and database."""
     from local.stack import stop
 
-    console.print("stopped" if stop(context.obj.state) else "nothing was running")
+    console.print("stopped" if stop(context.obj.state) else "nothing is running")
 
 
 @guard
 def status(context: typer.Context, as_json: JsonOption = False) -> None:
-    """Say what runs, how deep the queues are, and how executions ended."""
+    """Show the pipeline, its queue depths and the statuses of its executions."""
     facts = _facts(context)
     if as_json:
         print_json(facts)

@@ -1,14 +1,13 @@
-"""The production template on this machine: start the stand-ins, deploy to them.
+"""Deploys the production template to this machine's stand-ins.
 
-What differs from an account in AWS is who answers the calls: the deployment itself is
-``etl.deployment.deploy``, with layers built for this machine's interpreter and processor.
+Only the receiver of the calls differs from an account in AWS: the deployment itself is
+:func:`etl.deployment.deploy.deploy`, with layers built for this machine's Python and processor.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,37 +15,36 @@ from typing import Any
 from etl.aws.target import DEFAULT_STACK, NoStackError, Target
 from infrastructure.setting_fields import settings_of
 from infrastructure.settings import DatabaseSettings, DeploySettings, TriggerMode
+from layers.notify import Notify, silent
 from layers.target import host_target
 from local.postgres import ensure_database
 from local.stack import LocalStack, read, start
 
-__all__ = ["bring_up", "deploy_here", "laptop_settings", "local_target", "start_stand_ins"]
+__all__ = ["bring_up", "create_database", "laptop_settings", "local_target", "start_stand_ins"]
 
 OWNER_SECRET = "telemetry-etl/owner"  # noqa: S105 - the secret's name
 
 
 def local_target(state: Path, stack: str, local: LocalStack) -> Target:
-    """The target of a stack on this machine."""
+    """Return the target of a stack on this machine."""
     return Target(stack, local.region, None, state, local)
 
 
-def start_stand_ins(
-    state: Path, *, tether: bool = False, told: Callable[[str], None] = lambda _: None
-) -> LocalStack:
-    """PostgreSQL, the emulated account and the trace store, started where they don't run.
+def start_stand_ins(state: Path, *, tether: bool = False, notify: Notify = silent) -> LocalStack:
+    """Start PostgreSQL, the AWS emulator and the trace store where they don't run.
 
     ``tether`` ends them with this process.
     """
     if read(state) is None:
-        told("starting PostgreSQL, the AWS emulator and the trace store")
-        # The emulated account, S3 in it, begins anew, and S3 is the source of truth: a database
-        # that remembers more than S3 could never be reconciled.
+        notify("starting PostgreSQL, the AWS emulator and the trace store")
+        # The emulator starts with an empty S3, the source of truth: a database with rows from
+        # before could never be reconciled.
         shutil.rmtree(state / "postgres", ignore_errors=True)
     return start(state, tether=tether)
 
 
 def laptop_settings(target: Target, contract: Path) -> DeploySettings:
-    """Settings by which a pipeline suits this machine; everything else is as in production."""
+    """Return the settings that suit this machine; everything else is as in production."""
     local = _running(target)
     return DeploySettings(
         stack=target.stack,
@@ -65,15 +63,10 @@ def laptop_settings(target: Target, contract: Path) -> DeploySettings:
     )
 
 
-def deploy_here(
-    target: Target, settings: DeploySettings, told: Callable[[str], None] = lambda _: None
-) -> None:
-    """Deploy to the stand-ins, with a database of the pipeline's own."""
-    from etl.deployment.deploy import deploy
-
-    local = _running(target)
-    ensure_database(local.database, settings.database.name)
-    deploy(target.session, settings, told, endpoint_url=local.endpoint_url)
+def create_database(target: Target, settings: DeploySettings) -> None:
+    """Create the pipeline's database on this machine where it is missing; nothing on AWS."""
+    if target.local is not None:
+        ensure_database(target.local.database, settings.database.name)
 
 
 def bring_up(
@@ -86,17 +79,18 @@ def bring_up(
     window: int | None = None,
     sweep: str | None = None,
     tether: bool = False,
-    told: Callable[[str], None] = lambda _: None,
+    notify: Notify = silent,
 ) -> Target:
     """Start what is not running and deploy the contract's pipeline. ``None``: the local default.
 
-    ``tether`` ends the stand-ins with this process. ``told`` gets a line per phase. Raises
+    ``tether`` ends the stand-ins with this process. Raises
     ``ContractError`` for a contract that can't be read, before anything is started.
     """
+    from etl.deployment.deploy import deploy
     from telemetry.contract import load_contract
 
     load_contract(contract)
-    local = start_stand_ins(state, tether=tether, told=told)
+    local = start_stand_ins(state, tether=tether, notify=notify)
     target = local_target(state, stack, local)
     chosen: dict[str, Any] = {
         "trigger_mode": trigger,
@@ -108,7 +102,8 @@ def bring_up(
         laptop_settings(target, contract),
         **{name: value for name, value in chosen.items() if value is not None},
     )
-    deploy_here(target, settings, told)
+    create_database(target, settings)
+    deploy(target, settings, notify=notify)
     return target
 
 
@@ -124,15 +119,15 @@ def _local_values() -> dict[str, Any]:
 
 
 def _database_name(stack: str, local: LocalStack) -> str:
-    """The stack's database: the usual pipeline has the server's, others one of their own.
+    """Name the stack's database: the default pipeline has the server's, every other one its own.
 
-    The ledger is a database's: two pipelines in one would count each other's readings.
+    A database has one ledger: two pipelines in it would count each other's readings.
     """
     return local.database.name if stack == DEFAULT_STACK else stack.lower().replace("-", "_")
 
 
 def _owner_secret(target: Target, local: LocalStack) -> str:
-    """ARN of the secret with the database owner's login, written when it is not there."""
+    """Write the database owner's login into a secret and return its ARN."""
     client = target.client("secretsmanager")
     login = json.dumps(
         {

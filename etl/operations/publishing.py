@@ -62,16 +62,10 @@ class FleetPlan:
         return self.devices / (self.rate * self.readings_per_message)
 
 
-def register_devices(
-    target: Target, names: Iterable[str], told: Callable[[str], None] = lambda _: None
-) -> list[Identity]:
+def register_devices(target: Target, names: Iterable[str]) -> list[Identity]:
     """Identities of these things, registered where they are not yet."""
     iot, policy = target.client("iot"), target.outputs["DevicePolicyName"]
-    identities = []
-    for name in names:
-        identities.append(register(iot, name, policy=policy, folder=target.devices_folder))
-        told(name)
-    return identities
+    return [register(iot, name, policy=policy, folder=target.devices_folder) for name in names]
 
 
 def _before_the_topic(target: Target, *, basic_ingest: bool) -> str:

@@ -185,11 +185,11 @@ def test_ctrl_c_says_that_cloudformation_goes_on_and_how_to_look_again(machine, 
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("etl.deployment.executor.Deployment.do", interrupted)
+    monkeypatch.setattr("etl.deployment.executor.DeploymentExecutor.execute", interrupted)
     result = machine.etl("deploy", "--yes", stack="left-out")
     assert result.exit_code == 130
-    assert "CloudFormation goes on without you" in result.output
-    assert "`etl deploy` follows what is running in stack left-out" in result.output
+    assert "CloudFormation continues" in result.output
+    assert "`etl deploy` waits for the operation in progress on stack left-out" in result.output
 
 
 def test_a_platform_is_left_out_here_and_that_is_said(machine: Machine) -> None:
@@ -212,7 +212,7 @@ def test_data_is_kept_unless_told(machine: Machine) -> None:
     assert kept.exit_code == 0, kept.output
     gone = machine.etl("destroy", "--yes", stack="keeps")
     assert gone.exit_code == 0, gone.output
-    assert f"bucket {bucket}, with every object in it" in gone.output.partition("stays")[2]
+    assert f"bucket {bucket}, with every object in it" in gone.output.partition("to keep")[2]
     body = machine.target("keeps").client("s3").get_object(Bucket=bucket, Key="raw/x")["Body"]
     assert body.read() == b"x"
 

@@ -13,13 +13,16 @@ from botocore.exceptions import ClientError
 
 from etl.aws.cloudformation import StackError
 from etl.aws.target import CONTRACT_KEY
-from etl.deployment import planner as surveying
-from etl.deployment.executor import Deployment, Destruction, Listener, without_core
+from etl.deployment import deploy as deploying
+from etl.deployment.current_state import CurrentState
+from etl.deployment.executor import DeploymentExecutor
+from etl.deployment.listener import Listener
 from etl.deployment.packaging import Packages
-from etl.deployment.planner import survey
-from etl.deployment.stack_build import DeploymentPlan
-from etl.deployment.steps import Situation, deployment_steps, destruction_steps
-from etl.deployment.teardown_plan import farewell
+from etl.deployment.planner import make_plan
+from etl.deployment.stack_build import StackBuild
+from etl.deployment.steps import deployment_steps, teardown_steps
+from etl.deployment.teardown import TeardownExecutor, unlinked_parameters
+from etl.deployment.teardown_plan import plan_teardown
 from infrastructure.platform.settings import PlatformSettings
 from infrastructure.settings import DatabaseSettings, DeploySettings
 from tests.fixtures.cloudformation import FakeFormation
@@ -35,6 +38,7 @@ CORE_OUTPUTS = {
     "MigrateFunctionName": "plant-migrate",
     "DataBucketName": "data",
     "TopicFilter": "telemetry/fleet/+",
+    "DevicePolicyName": "plant-DevicePolicy",
 }
 
 
@@ -58,21 +62,37 @@ class Bucket:
     def __init__(self) -> None:
         self.meta = SimpleNamespace(endpoint_url="https://s3.invalid", region_name="eu-central-1")
         self.objects: dict[str, bytes] = {}
+        self.buckets: dict[str, str] = {}
+        """Key to bucket."""
+        self.deleted: list[str] = []
 
     def head_bucket(self, **_: str) -> None: ...
 
-    def put_object(self, *, Key: str, Body: bytes, **_: str) -> None:
-        self.objects[Key] = Body
+    def delete_bucket(self, *, Bucket: str) -> None:
+        assert Bucket not in self.buckets.values()
+        self.deleted.append(Bucket)
+
+    def put_object(self, *, Bucket: str, Key: str, Body: bytes) -> None:
+        self.objects[Key], self.buckets[Key] = Body, Bucket
+
+    def delete_objects(self, *, Bucket: str, Delete: Any) -> None:
+        for each in Delete["Objects"]:
+            assert self.buckets.pop(each["Key"]) == Bucket
+            del self.objects[each["Key"]]
 
     def delete_object(self, *, Key: str, **_: str) -> None:
-        del self.objects[Key]
+        del self.objects[Key], self.buckets[Key]
 
     def get_object(self, *, Key: str, **_: str) -> Any:
         raise ClientError({"Error": {"Code": "NoSuchKey", "Message": Key}}, "GetObject")
 
     def get_paginator(self, _: str) -> Any:
-        pages = [{"Contents": [{"Key": key} for key in self.objects]}]
-        return SimpleNamespace(paginate=lambda **_: pages)
+        def paginate(*, Bucket: str, **_: str) -> list[dict[str, Any]]:
+            keys = [key for key, bucket in self.buckets.items() if bucket == Bucket]
+            listed = [{"Key": key, "VersionId": "1"} for key in keys]
+            return [{"Contents": listed, "Versions": listed}]
+
+        return SimpleNamespace(paginate=paginate)
 
 
 class Functions:
@@ -87,8 +107,8 @@ class Functions:
         return {"Payload": SimpleNamespace(read=lambda: answer)}
 
 
-class Place:
-    """What a deployment asks of a target."""
+class Account:
+    """A target with services in memory."""
 
     stack = "plant"
     local = None
@@ -103,6 +123,11 @@ class Place:
             "sts": SimpleNamespace(get_caller_identity=lambda: {"Account": "123456789012"}),
             "sqs": SimpleNamespace(get_queue_attributes=lambda **_: {"Attributes": {}}),
             "iot": SimpleNamespace(list_targets_for_policy=lambda **_: {"targets": []}),
+            "kms": SimpleNamespace(
+                describe_key=lambda **_: {"KeyMetadata": {"KeyState": "Enabled"}},
+                schedule_key_deletion=lambda **_: formation.log.append("delete the key later"),
+                exceptions=SimpleNamespace(NotFoundException=KeyError),
+            ),
         }
 
     def client(self, service: str) -> Any:
@@ -115,9 +140,9 @@ def formation() -> FakeFormation:
 
 
 @pytest.fixture
-def place(formation: FakeFormation, monkeypatch: pytest.MonkeyPatch) -> Place:
-    def core(_: Any, settings: DeploySettings, *__: Any) -> DeploymentPlan:
-        return DeploymentPlan(
+def place(formation: FakeFormation, monkeypatch: pytest.MonkeyPatch) -> Account:
+    def core(settings: DeploySettings, **_: Any) -> StackBuild:
+        return StackBuild(
             stack="plant",
             template=json.dumps({"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}}),
             parameters=settings.parameters("artifacts"),
@@ -127,8 +152,8 @@ def place(formation: FakeFormation, monkeypatch: pytest.MonkeyPatch) -> Place:
             role=settings.execution_role_arn,
         )
 
-    monkeypatch.setattr(surveying, "build_core", core)
-    return Place(formation)
+    monkeypatch.setattr(deploying, "build_core", core)
+    return Account(formation)
 
 
 SETTINGS = DeploySettings(stack="plant", contract=CONTRACT, database=DatabaseSettings(host=""))
@@ -137,16 +162,15 @@ PROXY = replace(PLATFORM, proxy=True)
 
 
 def deploy(
-    place: Place, platform: PlatformSettings | None = PLATFORM, **settings: Any
-) -> Deployment:
-    plan, built = survey(place, replace(SETTINGS, **settings), platform)  # type: ignore[arg-type]
-    deployment = Deployment(place, built)  # type: ignore[arg-type]
-    for step in plan.steps:
-        deployment.do(step)
-    return deployment
+    place: Account, platform: PlatformSettings | None = PLATFORM, **settings: Any
+) -> DeploymentExecutor:
+    plan, build = make_plan(place, replace(SETTINGS, **settings), platform)  # type: ignore[arg-type]
+    executor = DeploymentExecutor(place, build)  # type: ignore[arg-type]
+    executor.run(plan.steps)
+    return executor
 
 
-def test_the_first_deployment_makes_the_platform_then_the_core_and_joins_them(formation, place):
+def test_the_first_deployment_makes_the_platform_then_the_core_and_links_them(formation, place):
     done = deploy(place)
     assert formation.log == [
         "create plant-platform",
@@ -170,6 +194,19 @@ def test_with_a_proxy_the_core_ends_up_connecting_through_it(formation, place):
     core = formation.stacks["plant"].parameters
     assert core["DatabaseHost"] == "proxy.example.com"
     assert core["OwnerDatabaseHost"] == "db.example.com"
+
+
+@pytest.mark.parametrize("platform", [None, PLATFORM, PROXY])
+def test_without_a_review_the_same_is_done(formation, place, platform):
+    settings = replace(SETTINGS, database=DatabaseSettings(host="db", owner_secret_arn=OWNER))
+    found = deploying.deploy(place, settings, platform)
+    assert found == CORE_OUTPUTS
+    log, parameters = list(formation.log), formation.stacks["plant"].parameters
+    formation.log.clear()
+    formation.stacks.clear()
+    deploy(place, platform, database=settings.database)
+    assert formation.log == log
+    assert formation.stacks["plant"].parameters == parameters
 
 
 @pytest.mark.parametrize("platform", [PLATFORM, PROXY])
@@ -211,7 +248,7 @@ def test_a_platform_that_fails_leaves_the_core_alone_and_can_be_repeated(formati
     assert formation.stacks["plant"].status == "CREATE_COMPLETE"
 
 
-def test_a_core_that_fails_once_is_joined_by_the_next_deployment(formation, place):
+def test_a_core_that_fails_once_is_linked_by_the_next_deployment(formation, place):
     formation.failures["plant"] = [("Queue", "Access denied")]
     with pytest.raises(StackError, match="lacks this permission"):
         deploy(place)
@@ -220,7 +257,7 @@ def test_a_core_that_fails_once_is_joined_by_the_next_deployment(formation, plac
     assert formation.stacks["plant"].parameters["DatabaseHost"] == "proxy.example.com"
 
 
-def test_a_core_that_went_behind_the_platforms_back_is_made_and_joined_again(formation, place):
+def test_a_core_that_went_behind_the_platforms_back_is_made_and_linked_again(formation, place):
     deploy(place)
     formation.delete_stack(StackName="plant")
     formation.log.clear()
@@ -234,12 +271,12 @@ def test_a_core_that_went_behind_the_platforms_back_is_made_and_joined_again(for
 
 
 def test_a_plan_changes_nothing_and_leaves_nothing(formation, place):
-    plan, _ = survey(place, SETTINGS, PROXY)  # type: ignore[arg-type]
+    plan, _ = make_plan(place, SETTINGS, PROXY)  # type: ignore[arg-type]
     assert plan.changes
     assert [review.stack for review in plan.stacks] == ["plant-platform", "plant"]
     assert (formation.log, place.bucket.objects) == ([], {})
     assert {stack.status for stack in formation.stacks.values()} <= {"DELETE_COMPLETE"}
-    assert "isn't known yet" in plan.stacks[1].remarks[0]
+    assert "aren't known yet" in plan.stacks[1].remarks[0]
 
 
 def test_cloudformation_acts_by_the_role_of_the_settings(formation, place):
@@ -248,16 +285,14 @@ def test_cloudformation_acts_by_the_role_of_the_settings(formation, place):
     assert {request["RoleARN"] for request in formation.requests} == {role}
 
 
-def test_an_update_that_could_not_go_back_is_continued_then_deployed(formation, place):
+def test_an_update_whose_rollback_failed_is_continued_then_deployed(formation, place):
     deploy(place, None, database=DatabaseSettings(host="db", owner_secret_arn=OWNER))
     formation.stacks["plant"].status = "UPDATE_ROLLBACK_FAILED"
     formation.log.clear()
     given = DatabaseSettings(host="other", owner_secret_arn=OWNER)
-    plan, built = survey(place, replace(SETTINGS, database=given), None)  # type: ignore[arg-type]
-    assert "takes no change set until it isn't" in plan.stacks[0].remarks[0]
-    deployment = Deployment(place, built, skip=("Queue",))  # type: ignore[arg-type]
-    for step in plan.steps:
-        deployment.do(step)
+    plan, build = make_plan(place, replace(SETTINGS, database=given), None)  # type: ignore[arg-type]
+    assert "accepts no change set in this status" in plan.stacks[0].remarks[0]
+    DeploymentExecutor(place, build, skip=("Queue",)).run(plan.steps)  # type: ignore[arg-type]
     assert formation.log == [
         "continue rollback plant, skip ['Queue']",
         "update plant",
@@ -265,13 +300,13 @@ def test_an_update_that_could_not_go_back_is_continued_then_deployed(formation, 
     ]
 
 
-def test_a_way_back_that_fails_again_says_how_to_leave_a_resource_out(formation, place):
+def test_a_rollback_that_fails_again_says_how_to_skip_a_resource(formation, place):
     formation.put("plant", "UPDATE_ROLLBACK_FAILED")
     formation.failures["plant"] = [("Queue", "Rate exceeded")]
-    _, built = survey(place, SETTINGS, None)  # type: ignore[arg-type]
-    now = Situation(core="plant", core_status="UPDATE_ROLLBACK_FAILED")
+    _, build = make_plan(place, SETTINGS, None)  # type: ignore[arg-type]
+    now = CurrentState(core="plant", core_status="UPDATE_ROLLBACK_FAILED")
     with pytest.raises(StackError) as failed:
-        Deployment(place, built).do(deployment_steps(now)[0])  # type: ignore[arg-type]
+        DeploymentExecutor(place, build).execute(deployment_steps(now)[0])  # type: ignore[arg-type]
     assert "Queue (AWS::Some::Thing): Rate exceeded" in str(failed.value)
     assert "--skip RESOURCE" in str(failed.value)
 
@@ -279,13 +314,14 @@ def test_a_way_back_that_fails_again_says_how_to_leave_a_resource_out(formation,
 def test_an_operation_that_is_running_is_waited_for(formation, place):
     stack = formation.put("plant", "UPDATE_IN_PROGRESS", outputs=CORE_OUTPUTS)
     stack.happen("Queue", "AWS::SQS::Queue", "UPDATE_IN_PROGRESS")
-    _, built = survey(place, SETTINGS, None)  # type: ignore[arg-type]
+    _, build = make_plan(place, SETTINGS, None)  # type: ignore[arg-type]
     formation.ends["plant"] = ["UPDATE_IN_PROGRESS", "UPDATE_ROLLBACK_COMPLETE"]
-    told: list[str] = []
-    now = Situation(core="plant", core_status="UPDATE_IN_PROGRESS")
-    deployment = Deployment(place, built, Listener(told=told.append))  # type: ignore[arg-type]
-    deployment.do(deployment_steps(now)[0])
-    assert told == ["stack plant: waiting for what is running"]
+    notified: list[str] = []
+    now = CurrentState(core="plant", core_status="UPDATE_IN_PROGRESS")
+    listener = Listener(notify=notified.append)
+    executor = DeploymentExecutor(place, build, listener)  # type: ignore[arg-type]
+    executor.execute(deployment_steps(now)[0])
+    assert notified == ["stack plant: waiting for the operation in progress"]
     assert formation.log == []
 
 
@@ -293,7 +329,7 @@ def test_an_operation_that_is_running_is_waited_for(formation, place):
 def test_a_stack_that_only_a_person_can_help_is_left_alone(formation, place, status):
     formation.put("plant", status)
     with pytest.raises(StackError, match=f"Stack plant is in {status}"):
-        survey(place, SETTINGS, None)  # type: ignore[arg-type]
+        make_plan(place, SETTINGS, None)  # type: ignore[arg-type]
     assert formation.log == []
 
 
@@ -301,44 +337,48 @@ def test_two_pipelines_with_one_database_and_one_topic_are_told_of(formation, pl
     deploy(place, None, database=DatabaseSettings(host="db", owner_secret_arn=OWNER))
     place.stack = "second"  # type: ignore[misc]
     given = DatabaseSettings(host="db", owner_secret_arn=OWNER)
-    plan, _ = survey(place, replace(SETTINGS, stack="second", database=given), None)  # type: ignore[arg-type]
+    plan, _ = make_plan(place, replace(SETTINGS, stack="second", database=given), None)  # type: ignore[arg-type]
     assert "stack plant has the same database, telemetry at db" in plan.remarks[0]
-    assert "stack plant takes messages of the same topic, telemetry/fleet/+" in plan.remarks[1]
+    assert "stack plant receives messages of the same topic, telemetry/fleet/+" in plan.remarks[1]
 
 
-def destroy(place: Place, *, with_data: bool) -> Any:
-    found = farewell(place, with_data=with_data)  # type: ignore[arg-type]
-    formation = place.client("cloudformation")
-    destruction = Destruction(place, lambda: formation.delete_stack(StackName="plant"))  # type: ignore[arg-type]
-    if not found.protected:
-        for step in found.steps:
-            destruction.do(step)
-    return found
+def destroy(place: Account, *, with_data: bool) -> Any:
+    plan = plan_teardown(place, with_data=with_data)  # type: ignore[arg-type]
+    executor = TeardownExecutor(place, with_data)  # type: ignore[arg-type]
+    if not plan.protected:
+        executor.run(plan.steps)
+    return plan
 
 
-def test_a_destruction_keeps_the_platform_for_the_sake_of_its_database(formation, place):
+def test_a_teardown_keeps_the_platform_for_the_sake_of_its_database(formation, place):
     deploy(place, PROXY)
     formation.log.clear()
     found = destroy(place, with_data=False)
     assert formation.log == ["update plant-platform", "delete plant"]
-    assert "stack plant-platform, as the database is in it" in found.stays
+    assert "stack plant-platform, as the database is in it" in found.kept
     left = formation.stacks["plant-platform"].parameters
     assert {left[n] for n in ("CoreStack", "QueueName", "LoaderSecretArn", "TraceGroupName")} == {
         ""
     }
     assert left["Database"] == "new"
-    assert {left[name] for name in without_core()} == {""}
+    assert {left[name] for name in unlinked_parameters()} == {""}
 
 
 def test_with_data_the_platform_goes_last(formation, place):
     deploy(place, replace(PLATFORM, deletion_protection=False))
     formation.log.clear()
     found = destroy(place, with_data=True)
-    assert formation.log == ["update plant-platform", "delete plant", "delete plant-platform"]
-    assert any("a last snapshot is taken" in sentence for sentence in found.goes)
+    assert formation.log == [
+        "update plant-platform",
+        "delete plant",
+        "delete the key later",
+        "delete plant-platform",
+    ]
+    assert place.bucket.deleted == ["data", "plant-artifacts-123456789012-eu-central-1"]
+    assert any("a final snapshot is taken" in sentence for sentence in found.deleted)
 
 
-def test_a_protected_database_stops_a_destruction_before_anything_goes(formation, place):
+def test_a_protected_database_stops_a_teardown_before_anything_goes(formation, place):
     deploy(place)
     formation.log.clear()
     found = destroy(place, with_data=True)
@@ -346,6 +386,6 @@ def test_a_protected_database_stops_a_destruction_before_anything_goes(formation
     assert formation.log == []
 
 
-def test_a_destruction_that_was_broken_off_goes_on_with_what_is_left():
-    now = Situation(core="s", core_status=None, platform="p", platform_status="DELETE_FAILED")
-    assert [step.kind for step in destruction_steps(now, with_platform=True)] == ["delete platform"]
+def test_a_teardown_that_was_broken_off_goes_on_with_what_is_left():
+    now = CurrentState(core="s", core_status=None, platform="p", platform_status="DELETE_FAILED")
+    assert [step.kind for step in teardown_steps(now, with_platform=True)] == ["delete platform"]
