@@ -32,9 +32,7 @@ def trouble_of(error: Exception) -> Trouble:  # noqa: PLR0911 - one return for e
     from botocore.exceptions import BotoCoreError, ClientError
 
     from etl.aws.target import NoStackError
-    from etl.operations.batch_selection import NotFoundError
-    from etl.operations.time_range import SpanError
-    from telemetry.errors import TelemetryError
+    from telemetry.errors import UserError
 
     detail = harmless(" ".join(str(error).split()))[:LONGEST]
     if isinstance(error, psycopg2.errors.QueryCanceled):
@@ -48,7 +46,7 @@ def trouble_of(error: Exception) -> Trouble:  # noqa: PLR0911 - one return for e
         return Trouble("database", "PostgreSQL refused a question", detail)
     if isinstance(error, NoStackError):
         return Trouble("stack", "There is no such stack", detail)
-    if isinstance(error, NotFoundError | SpanError | TelemetryError):
+    if isinstance(error, UserError):
         return Trouble("asked", detail)
     if isinstance(error, ClientError):
         title = f"AWS refused {error.operation_name}"

@@ -17,6 +17,7 @@ from dashboard.errors import Trouble, trouble_of
 from etl.operations.executions import Execution
 from etl.operations.redrive import Moving
 from etl.operations.reruns import Progress
+from telemetry.errors import UserError
 
 __all__ = ["Job", "Jobs", "TooManyJobsError"]
 
@@ -24,7 +25,7 @@ MOST_RUNNING = 4
 MOST_REMEMBERED = 50
 
 
-class TooManyJobsError(Exception):
+class TooManyJobsError(UserError):
     """Raised when so much is under way already that a person should wait."""
 
 

@@ -1,4 +1,4 @@
-"""What every command needs: the target, two consoles, and errors told to a person."""
+"""The target, the two consoles and the error messages that every command uses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from etl.aws.target import DEFAULT_STACK, DEFAULT_STATE, NoStackError, Target
+from etl.aws.target import DEFAULT_STACK, DEFAULT_STATE, Target
+from etl.cli import aws_errors
+from telemetry.errors import UserError
 
 __all__ = [
     "JsonOption",
@@ -37,7 +39,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Options:
-    """The options before the command: what to act on."""
+    """The options before the command, which name the stack to act on."""
 
     stack: str = DEFAULT_STACK
     region: str | None = None
@@ -46,12 +48,12 @@ class Options:
 
     @property
     def on_aws(self) -> bool:
-        """Whether an AWS account was named; else the laptop's stand-ins are meant."""
+        """True where an AWS account was named; otherwise the command acts on the local stack."""
         return bool(self.region or self.profile)
 
 
 def fail(message: str) -> typer.Exit:
-    """Say what is wrong and what to do next; ``raise`` the result."""
+    """Print an error message; ``raise`` the result to end the command with exit status 1."""
     # Escaped: a "[message]" in it is a table of a contract, not a style.
     notes.print(f"[bold red]error[/] {escape(message)}", soft_wrap=True)
     return typer.Exit(1)
@@ -96,7 +98,7 @@ def guard(command: Command) -> Command:
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
         except Exception as error:
-            message = _told(error)
+            message = _message_of(error)
             if message is None:
                 raise
             raise fail(message) from error
@@ -104,53 +106,15 @@ def guard(command: Command) -> Command:
     return guarded  # type: ignore[return-value]
 
 
-def _told(error: Exception) -> str | None:
+def _message_of(error: Exception) -> str | None:
     """The sentence for a failure that is not a bug, else ``None``."""
     import psycopg2
 
-    from etl.authoring.samples import SampleError
-    from etl.aws.cloudformation import StackError
-    from etl.cli import aws_errors as refusals
-    from etl.deployment.deploy import MigrationError
-    from etl.deployment.destroy import HoldsDataError
-    from etl.deployment.packaging import PackageError
-    from etl.deployment.settings_file import SettingsError
-    from etl.operations.batch_selection import NotFoundError
-    from etl.operations.rollups import RollupsError
-    from etl.operations.time_range import SpanError
-    from layers.build import LayerBuildError
-    from local.devices.mqtt import ConnectionRefusedByBrokerError, MessageTooLargeError
-    from local.pgadmin import PgAdminError
-    from local.pgadmin.environment import InstallationError
-    from local.stack import LocalStackError
-    from telemetry.errors import TelemetryError
-    from workflow.limits import DefinitionError
-
-    expected = (
-        NoStackError,
-        TelemetryError,
-        SampleError,
-        SpanError,
-        NotFoundError,
-        LocalStackError,
-        InstallationError,
-        PgAdminError,
-        ConnectionRefusedByBrokerError,
-        MessageTooLargeError,
-        StackError,
-        MigrationError,
-        RollupsError,
-        SettingsError,
-        HoldsDataError,
-        LayerBuildError,
-        PackageError,
-        DefinitionError,
-    )
-    if isinstance(error, expected):
+    if isinstance(error, UserError):
         return str(error)
-    of_aws = refusals.told(error)
-    if of_aws is not None:
-        return of_aws
+    aws_message = aws_errors.message_of(error)
+    if aws_message is not None:
+        return aws_message
     if isinstance(error, psycopg2.OperationalError):
         return f"PostgreSQL can't be reached: {str(error).strip()}"
     if isinstance(error, OSError):

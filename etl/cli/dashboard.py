@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from etl.cli.context import console, fail, guard, notes, target_of
+from etl.cli.context import console, guard, notes, target_of
 
 
 @guard
@@ -36,14 +36,11 @@ def dashboard(
     what it has started in the workflow goes on.
     """
     from dashboard.app_state import Room
-    from dashboard.serving import PortTakenError, listen, serve
+    from dashboard.serving import listen, serve
 
     target = target_of(context.obj)
     target.outputs  # noqa: B018 - a stack that is not there is told before anything is opened
-    try:
-        listening = listen(port)
-    except PortTakenError as error:
-        raise fail(str(error)) from error
+    listening = listen(port)
     room = Room(target, dsn=dsn, read_only=read_only)
 
     def told(address: str) -> None:

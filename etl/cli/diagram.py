@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from etl.cli.context import fail, guard, notes, target_of
+from etl.cli.context import guard, notes, target_of
 
 
 @guard
@@ -30,7 +30,6 @@ def diagram(
     Without --execution it needs nothing that runs.
     """
     from etl.operations.pictures import (
-        NoTraceError,
         Picture,
         look,
         look_at_execution,
@@ -45,10 +44,7 @@ def diagram(
 
         picture = look(definition_json(), title=context.obj.stack)
     elif trace:
-        try:
-            picture = look_at_trace(target_of(context.obj), execution)
-        except NoTraceError as error:
-            raise fail(str(error)) from error
+        picture = look_at_trace(target_of(context.obj), execution)
     else:
         picture = look_at_execution(target_of(context.obj), execution)
     if output == Path("-"):

@@ -15,6 +15,7 @@ from etl.aws.cloudformation import delete_stack, deployed_template, outputs, sta
 from etl.aws.s3 import listed
 from etl.aws.stack_events import StackEvent
 from etl.deployment.stack_build import artifact_bucket_name
+from telemetry.errors import UserError
 
 __all__ = ["HoldsDataError", "destroy", "objects_held", "retains_bucket", "what_is_held"]
 
@@ -37,7 +38,7 @@ QUEUES = {
 }
 
 
-class HoldsDataError(RuntimeError):
+class HoldsDataError(UserError):
     """Raised where deleting would lose something; the message lists what, and how to go on."""
 
 

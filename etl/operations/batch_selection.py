@@ -15,6 +15,7 @@ from etl.aws.target import Target
 from etl.operations.batches import Batch, batch, batches_between, batches_of, manifest_of
 from etl.operations.rejects import Wanted, read_rejects
 from etl.operations.time_range import ALWAYS, Span
+from telemetry.errors import UserError
 from telemetry.layout import RAW, parse_raw_key, report_key
 
 __all__ = ["Choice", "NotFoundError", "choose", "in_span"]
@@ -24,7 +25,7 @@ FEW_FOLDERS = 20
 fewer requests than one for each folder."""
 
 
-class NotFoundError(Exception):
+class NotFoundError(UserError):
     """Raised when what a person named is not there; the message says where it was sought."""
 
 

@@ -24,6 +24,7 @@ from etl.pictures.machine import machine_svg
 from etl.pictures.progress import Progress, progress_from
 from etl.pictures.states import read_machine
 from etl.pictures.text import duration
+from telemetry.errors import UserError
 
 __all__ = [
     "NoTraceError",
@@ -38,7 +39,7 @@ TRACE_PATIENCE_SECONDS = 5.0
 """Segments arrive a moment after what they tell of."""
 
 
-class NoTraceError(Exception):
+class NoTraceError(UserError):
     """Raised where X-Ray has no trace of an execution; it keeps them 30 days."""
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from etl.aws.target import Target
+from telemetry.errors import UserError
 
 __all__ = ["RollupsError", "refreshed"]
 
@@ -15,7 +16,7 @@ LONGEST_CALL_SECONDS = 240
 """The function lives for 300."""
 
 
-class RollupsError(RuntimeError):
+class RollupsError(UserError):
     """Raised when the function failed or gets nowhere; says why and what to do."""
 
 

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+from telemetry.errors import UserError
+
 __all__ = ["ALWAYS", "KEPT_IN_THE_QUEUE", "Span", "SpanError", "moment", "since"]
 
 KEPT_IN_THE_QUEUE = timedelta(days=15)
@@ -14,7 +16,7 @@ messages for 14 days: a batch is staged at most so long after the day in its key
 FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
-class SpanError(Exception):
+class SpanError(UserError):
     """Raised when a range can't be read or is empty; the message says what to write."""
 
 
