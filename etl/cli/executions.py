@@ -14,8 +14,9 @@ from rich.text import Text
 from etl.aws.target import Target
 from etl.cli.context import JsonOption, console, fail, guard, notes, print_json, target_of
 from etl.operations.escaping import harmless
-from etl.operations.executions import Execution, StateVisit, execution_arn, follow, latest, start
+from etl.operations.executions import Execution, execution_arn, follow, latest, start
 from etl.operations.log_format import LogLine, log_line
+from etl.pictures.history import StateVisit
 
 COLOURS = {"SUCCEEDED": "green", "RUNNING": "yellow"}
 LOG_POLL_SECONDS = 1.0
@@ -28,7 +29,7 @@ def state_table(execution: Execution, states: list[StateVisit]) -> Table:
     for heading in ("state", "seconds", "retries", "error"):
         table.add_column(heading, justify="right" if heading in {"seconds", "retries"} else "left")
     for visit in states:
-        seconds = f"{(visit.exited - visit.entered).total_seconds():.2f}" if visit.exited else "…"
+        seconds = "…" if visit.seconds is None else f"{visit.seconds:.2f}"
         retries = str(visit.retries or "")
         table.add_row(visit.name, seconds, retries, Text(visit.error or "", style="red"))
     return table

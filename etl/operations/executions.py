@@ -14,10 +14,10 @@ from datetime import datetime
 from typing import Any
 
 from etl.aws.target import Target
+from etl.pictures.history import StateVisit, read_visits
 
 __all__ = [
     "Execution",
-    "StateVisit",
     "follow",
     "history",
     "latest",
@@ -47,17 +47,6 @@ class Execution:
     def seconds(self) -> float | None:
         """How long it took; ``None`` while it runs."""
         return (self.stopped - self.started).total_seconds() if self.stopped else None
-
-
-@dataclass(frozen=True)
-class StateVisit:
-    """One visit of an execution to a state."""
-
-    name: str
-    entered: datetime
-    exited: datetime | None
-    retries: int
-    error: str | None
 
 
 def trace_header() -> str:
@@ -135,7 +124,7 @@ def follow(target: Target, arn: str) -> Iterator[tuple[Execution, list[StateVisi
 
 def visits(target: Target, arn: str) -> list[StateVisit]:
     """States visited so far, in order, with retries and the last error of each."""
-    return _visits_of(history(target, arn))
+    return read_visits(history(target, arn))
 
 
 def history(target: Target, arn: str) -> list[dict[str, Any]]:
@@ -145,38 +134,3 @@ def history(target: Target, arn: str) -> list[dict[str, Any]]:
     for page in pages.paginate(executionArn=arn):
         events += page["events"]
     return events
-
-
-def _visits_of(events: list[dict[str, Any]]) -> list[StateVisit]:
-    found: list[dict[str, Any]] = []
-    for event in events:
-        kind = event["type"]
-        if kind.endswith("StateEntered"):
-            name = event["stateEnteredEventDetails"]["name"]
-            found.append({"name": name, "entered": event["timestamp"], "exited": None})
-        elif kind.endswith("StateExited"):
-            name = event["stateExitedEventDetails"]["name"]
-            for visit in reversed(found):
-                if visit["name"] == name and visit["exited"] is None:
-                    visit["exited"] = event["timestamp"]
-                    break
-        elif found and kind.endswith(("Failed", "TimedOut")):
-            found[-1].setdefault("errors", []).append(_error_of(event))
-    return [
-        StateVisit(
-            v["name"],
-            v["entered"],
-            v["exited"],
-            # The last failure is a retry too when the state got past it.
-            retries=max(0, len(v.get("errors", [])) - (v["exited"] is None)),
-            error=v["errors"][-1] if v.get("errors") else None,
-        )
-        for v in found
-    ]
-
-
-def _error_of(event: dict[str, Any]) -> str:
-    for key, details in event.items():
-        if key.endswith("EventDetails") and isinstance(details, dict) and "error" in details:
-            return str(details["error"])
-    return str(event["type"])

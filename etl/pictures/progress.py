@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from etl.pictures.history import error_message
+from etl.pictures.history import StateVisit, error_message, read_visits
 from etl.pictures.states import Machine, Step
 
 __all__ = ["Counts", "Progress", "Status", "StepProgress", "progress_from"]
@@ -88,7 +88,7 @@ def progress_from(
     ``etl.operations.traces.flatten``.
     """
     status = _ENDED.get(execution.status, "stopped")
-    steps, order = _of_history(events, status)
+    steps, order = _from_history(events, status)
     taken = set(itertools.pairwise(order))
     for step in machine.steps.values():
         if step.kind == "Map" and step.name in steps:
@@ -122,67 +122,35 @@ def _was_gone(source: StepProgress, caught: bool) -> bool:
 # -- the states of the execution itself ---------------------------------------------------------
 
 
-@dataclass
-class _Visit:
-    name: str
-    entered: datetime
-    exited: datetime | None = None
-    failures: int = 0
-    error: str | None = None
-    cause: str | None = None
-    open_failure: bool = False
-    """Whether the last attempt is known to have failed, and no other has begun."""
-
-
-def _of_history(
+def _from_history(
     events: Sequence[dict[str, Any]], ended: Status
 ) -> tuple[dict[str, StepProgress], list[str]]:
-    visits: list[_Visit] = []
-    for event in events:
-        kind = event["type"]
-        if kind.endswith("StateEntered"):
-            visits.append(_Visit(event["stateEnteredEventDetails"]["name"], event["timestamp"]))
-        elif not visits or kind.startswith("Execution"):
-            continue
-        elif kind.endswith("StateExited"):
-            name = event["stateExitedEventDetails"]["name"]
-            for visit in reversed(visits):
-                if visit.name == name and visit.exited is None:
-                    visit.exited = event["timestamp"]
-                    break
-        elif kind.endswith(("Failed", "TimedOut")):
-            visit = visits[-1]
-            visit.failures += 1
-            visit.open_failure = True
-            visit.error, visit.cause = _error_of(event)
-        elif kind.endswith(("Scheduled", "Started", "Succeeded")):
-            visits[-1].open_failure = False
+    """The states that were visited, and their names in the order of the visits."""
+    visits = read_visits(events)
     steps: dict[str, StepProgress] = {}
     for index, visit in enumerate(visits):
-        one = _visited(visit, ended, last=index == len(visits) - 1)
+        step = _from_visit(visit, ended, last=index == len(visits) - 1)
         earlier = steps.get(visit.name)
-        steps[visit.name] = one if earlier is None else _again(earlier, one)
+        steps[visit.name] = step if earlier is None else _added(earlier, step)
     return steps, [visit.name for visit in visits]
 
 
-def _visited(visit: _Visit, ended: Status, last: bool) -> StepProgress:
+def _from_visit(visit: StateVisit, ended: Status, last: bool) -> StepProgress:
     status: Status = "succeeded"
     if visit.exited is not None:
-        status = "caught" if visit.open_failure else "succeeded"
+        status = "caught" if visit.attempt_failed else "succeeded"
     elif last:
         status = ended
-    seconds = (visit.exited - visit.entered).total_seconds() if visit.exited else None
-    final = visit.open_failure and status in ("caught", "failed", "stopped")
     return StepProgress(
         status=status,
-        seconds=seconds,
-        retries=max(0, visit.failures - final),
+        seconds=visit.seconds,
+        retries=visit.retries,
         error=visit.error,
         cause=visit.cause,
     )
 
 
-def _again(earlier: StepProgress, later: StepProgress) -> StepProgress:
+def _added(earlier: StepProgress, later: StepProgress) -> StepProgress:
     seconds = None if later.seconds is None else (earlier.seconds or 0.0) + later.seconds
     return replace(
         later,
@@ -192,13 +160,6 @@ def _again(earlier: StepProgress, later: StepProgress) -> StepProgress:
         error=later.error or earlier.error,
         cause=later.cause or earlier.cause,
     )
-
-
-def _error_of(event: dict[str, Any]) -> tuple[str, str | None]:
-    for key, details in event.items():
-        if key.endswith("EventDetails") and isinstance(details, dict) and "error" in details:
-            return str(details["error"]), error_message(details.get("cause"))
-    return str(event["type"]), None
 
 
 # -- the items of a Map -------------------------------------------------------------------------
