@@ -227,7 +227,7 @@ def _redrive(room: Room, request: Request, queue: str) -> Response:
     target = room.pipeline.target
     move = move_back if queue == DEAD_LETTERS else send_again
     try:
-        number = depth(target, queue).all
+        number = depth(target, queue).total
         job = room.jobs.begin(
             f"Back to the queue: {queue}",
             number,

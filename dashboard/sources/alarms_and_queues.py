@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dashboard.sources.pipeline import Pipeline
+from etl.aws.sqs import queue_depth
 from etl.operations.alarms import Alarm, alarms
 from etl.operations.dead_letters import DEAD_LETTERS, RULE_ERRORS, depth
-from etl.operations.reconciliation import Reconciliation, gather, queue_depth
+from etl.operations.reconciliation import Reconciliation, gather
 from telemetry.ddl import qualified
 
 __all__ = ["Queues", "account", "queues", "ringing"]
@@ -26,8 +27,8 @@ class Queues:
 def queues(pipeline: Pipeline) -> Queues:
     """Depths of the three queues; nothing is received."""
     target = pipeline.target
-    waiting = queue_depth(target.client("sqs"), target.outputs["QueueUrl"])
-    return Queues(waiting, depth(target, DEAD_LETTERS).all, depth(target, RULE_ERRORS).all)
+    waiting = queue_depth(target.client("sqs"), target.outputs["QueueUrl"]).total
+    return Queues(waiting, depth(target, DEAD_LETTERS).total, depth(target, RULE_ERRORS).total)
 
 
 def ringing(pipeline: Pipeline) -> list[Alarm]:

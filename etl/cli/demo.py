@@ -118,7 +118,8 @@ def _publish(target: Target, plan: FleetPlan) -> None:
 
 
 def _progress(target: Target, sent: tuple[int, int]) -> Table:
-    from etl.operations.reconciliation import queue_depth, staged_messages
+    from etl.aws.sqs import queue_depth
+    from etl.operations.reconciliation import staged_messages
 
     batches, staged = staged_messages(target.client("s3"), target.bucket)
     with target.connect() as connection, connection.cursor() as cursor:
@@ -128,7 +129,7 @@ def _progress(target: Target, sent: tuple[int, int]) -> Table:
     table = Table(show_header=True)
     for heading in ("published", "queued", "staged in S3", "micro-batches", "rows in PostgreSQL"):
         table.add_column(heading, justify="right")
-    queued = queue_depth(target.client("sqs"), target.outputs["QueueUrl"])
+    queued = queue_depth(target.client("sqs"), target.outputs["QueueUrl"]).total
     table.add_row(*(f"{n:,}" for n in (sent[0], queued, staged, batches, rows)))
     return table
 

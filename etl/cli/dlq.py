@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from etl.aws.sqs import QueueDepth
 from etl.cli.context import (
     JsonOption,
     console,
@@ -24,7 +25,6 @@ from etl.operations.dead_letters import (
     DEAD_LETTERS,
     QUEUES,
     RULE_ERRORS,
-    Depth,
     Letter,
     depth,
     peek,
@@ -66,25 +66,28 @@ def list_letters(
 ) -> None:
     """Count the messages of both queues; with --look, show some. Counting receives nothing."""
     target = target_of(context.obj)
-    depths = [depth(target, queue) for queue in QUEUES]
-    letters = {d.queue: peek(target, d.queue, look) if look and d.all else [] for d in depths}
+    depths = {queue: depth(target, queue) for queue in QUEUES}
+    letters = {
+        queue: peek(target, queue, look) if look and found.total else []
+        for queue, found in depths.items()
+    }
     if as_json:
-        print_json({d.queue: _as_dict(d, letters[d.queue]) for d in depths})
+        print_json({queue: _as_dict(found, letters[queue]) for queue, found in depths.items()})
         return
     table = Table()
     for heading in ("queue", "waiting", "being looked at", "messages that"):
         table.add_column(heading, justify="right" if heading.startswith(("w", "b")) else "left")
-    for d in depths:
-        table.add_row(d.queue, f"{d.waiting:,}", f"{d.hidden:,}", ABOUT[d.queue])
+    for queue, found in depths.items():
+        table.add_row(queue, f"{found.waiting:,}", f"{found.hidden:,}", ABOUT[queue])
     console.print(table)
-    for queue, found in letters.items():
-        for letter in found:
+    for queue, shown in letters.items():
+        for letter in shown:
             console.print(_told(queue, letter), soft_wrap=True)
     if any(letters.values()):
         notes.print("Each was received once to be shown, and given back; no limit counts that.")
 
 
-def _as_dict(found: Depth, letters: list[Letter]) -> dict[str, Any]:
+def _as_dict(found: QueueDepth, letters: list[Letter]) -> dict[str, Any]:
     shown = [asdict(one) | {"payload": harmless(one.payload)} for one in letters]
     return {"waiting": found.waiting, "hidden": found.hidden, "messages": shown}
 
@@ -127,20 +130,22 @@ def redrive(
     if _one_of(queue) == RULE_ERRORS and rate is not None:
         raise fail("--rate is SQS's, for dead-letters; the rule's errors are sent one by one")
     found = depth(target, queue)
-    held = counted(found.all, "message")
+    held = counted(found.total, "message")
     notes.print(f"To the telemetry queue: {held} that {ABOUT[queue]}.", soft_wrap=True)
-    if dry_run or not found.all:
+    if dry_run or not found.total:
         if as_json:
-            print_json({"moved": 0, "to_move": found.all, "left": found.all, "status": "NOTHING"})
+            print_json(
+                {"moved": 0, "to_move": found.total, "left": found.total, "status": "NOTHING"}
+            )
         return
     if not yes:
         typer.confirm("Move them?", abort=True, err=True)
     steps = move_back(target, rate) if queue == DEAD_LETTERS else send_again(target)
-    last = Moving(0, found.all, "RUNNING")
+    last = Moving(0, found.total, "RUNNING")
     columns = (TextColumn("moving"), BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn())
     shown = notes.is_terminal
     with Progress(*columns, console=notes, transient=True, disable=not shown) as progress:
-        bar = progress.add_task("", total=found.all)
+        bar = progress.add_task("", total=found.total)
         for last in steps:
             progress.update(bar, completed=last.moved, total=last.to_move or None)
     _tell_end(last, as_json=as_json)

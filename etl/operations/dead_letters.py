@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from etl.aws.sqs import QueueDepth, queue_depth
 from etl.aws.target import Target
 from etl.operations.rule_errors import as_the_rule_sends, parse_rule_error, why
 from functions.extract.envelope import envelope_line
 
 __all__ = [
-    "BATCH", "DEAD_LETTERS", "QUEUES", "RULE_ERRORS", "Depth", "Letter", "depth", "give_back",
+    "BATCH", "DEAD_LETTERS", "QUEUES", "RULE_ERRORS", "Letter", "depth", "give_back",
     "peek", "queue_url", "receive",
 ]  # fmt: skip
 
@@ -30,21 +31,6 @@ BATCH = 10
 """Most messages in one call, says SQS."""
 LOOKING_SECONDS = 30
 """How long what is looked at stays hidden, should we not come to give it back."""
-
-
-@dataclass(frozen=True)
-class Depth:
-    """How many messages a queue holds; approximate by nature in AWS."""
-
-    queue: str
-    waiting: int
-    hidden: int
-    """Received by somebody, and not given back yet."""
-
-    @property
-    def all(self) -> int:
-        """Both."""
-        return self.waiting + self.hidden
 
 
 @dataclass(frozen=True)
@@ -67,13 +53,9 @@ def queue_url(target: Target, queue: str) -> str:
     return target.outputs[_OUTPUTS[queue]]
 
 
-def depth(target: Target, queue: str) -> Depth:
-    """Counts of a queue, without a receive."""
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    found = target.client("sqs").get_queue_attributes(
-        QueueUrl=queue_url(target, queue), AttributeNames=names
-    )["Attributes"]
-    return Depth(queue, *(int(found.get(name, 0)) for name in names))
+def depth(target: Target, queue: str) -> QueueDepth:
+    """The depth of one of :data:`QUEUES`."""
+    return queue_depth(target.client("sqs"), queue_url(target, queue))
 
 
 def peek(target: Target, queue: str, most: int) -> list[Letter]:

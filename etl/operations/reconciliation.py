@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from etl.aws.s3 import listed
+from etl.aws.sqs import queue_depth
 from etl.aws.target import Target
 from etl.operations.receipts import Receipt, read_receipts
 from telemetry.layout import RAW, parse_raw_key
@@ -190,17 +191,6 @@ def staged_messages(s3: Any, bucket: str) -> tuple[int, int]:
     return batches, messages
 
 
-def queue_depth(sqs: Any, url: str) -> int:
-    """Messages visible, in flight or delayed (approximate by nature in AWS)."""
-    names = [
-        "ApproximateNumberOfMessages",
-        "ApproximateNumberOfMessagesNotVisible",
-        "ApproximateNumberOfMessagesDelayed",
-    ]
-    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
-    return sum(int(attributes.get(name, 0)) for name in names)
-
-
 def gather(target: Target, table: str) -> Reconciliation:
     """Count everything now. ``table`` is the quoted, qualified name of the contract's table."""
     s3, sqs = target.client("s3"), target.client("sqs")
@@ -217,8 +207,8 @@ def gather(target: Target, table: str) -> Reconciliation:
         receipts=read_receipts(s3, target.bucket),
         staged_batches=batches,
         staged_messages=messages,
-        queued=queue_depth(sqs, target.outputs["QueueUrl"]),
-        dead=queue_depth(sqs, target.outputs["DeadLetterQueueUrl"]),
+        queued=queue_depth(sqs, target.outputs["QueueUrl"]).total,
+        dead=queue_depth(sqs, target.outputs["DeadLetterQueueUrl"]).total,
         ledger=ledger,
         rows=rows,
     )

@@ -70,7 +70,7 @@ def send_again(target: Target) -> Iterator[Moving]:
     twice at worst.
     """
     sqs, url = target.client("sqs"), queue_url(target, RULE_ERRORS)
-    to_move, moved, left = depth(target, RULE_ERRORS).all, 0, 0
+    to_move, moved, left = depth(target, RULE_ERRORS).total, 0, 0
     seen: set[str] = set()
     while True:
         found = receive(sqs, url, BATCH, SENDING_SECONDS)

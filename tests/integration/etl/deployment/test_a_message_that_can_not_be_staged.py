@@ -51,7 +51,7 @@ def test_it_goes_to_the_dead_letters_after_its_receives_and_is_staged_once_mende
     )
 
     sqs.send_message(QueueUrl=outputs["QueueUrl"], MessageBody="whatever it is")
-    wait_until(lambda: depth(target, DEAD_LETTERS).all)
+    wait_until(lambda: depth(target, DEAD_LETTERS).total)
     (letter,) = peek(target, DEAD_LETTERS, 10)
     assert letter.payload == b"whatever it is"
     assert letter.receives == RECEIVES + 1  # the last one is our look
