@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import Literal
 
-from etl.operations.escaping import harmless
+from etl.operations.escaping import escape_text
 
 __all__ = ["Trouble", "trouble_of"]
 
@@ -34,7 +34,7 @@ def trouble_of(error: Exception) -> Trouble:  # noqa: PLR0911 - one return for e
     from etl.aws.target import NoStackError
     from telemetry.errors import UserError
 
-    detail = harmless(" ".join(str(error).split()))[:LONGEST]
+    detail = escape_text(" ".join(str(error).split()))[:LONGEST]
     if isinstance(error, psycopg2.errors.QueryCanceled):
         return Trouble("slow", "PostgreSQL took too long", "", "Ask for less: a shorter time.")
     if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):

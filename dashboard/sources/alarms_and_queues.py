@@ -9,7 +9,6 @@ from etl.aws.sqs import queue_depth
 from etl.operations.alarms import Alarm, alarms
 from etl.operations.dead_letters import DEAD_LETTERS, RULE_ERRORS, depth
 from etl.operations.reconciliation import Reconciliation, gather
-from telemetry.ddl import qualified
 
 __all__ = ["Queues", "account", "queues", "ringing"]
 
@@ -39,4 +38,4 @@ def ringing(pipeline: Pipeline) -> list[Alarm]:
 def account(pipeline: Pipeline) -> Reconciliation:
     """The reconciliation, as ``etl reconcile`` counts it: lists S3, and counts the rows."""
     target = pipeline.target
-    return gather(target, qualified(target.contract))
+    return gather(target)

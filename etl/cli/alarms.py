@@ -12,8 +12,8 @@ from rich.text import Text
 
 from etl.aws.target import Target
 from etl.cli.context import JsonOption, console, fail, guard, notes, print_json, target_of
-from etl.operations.alarms import Alarm, Change, alarms, changes, sound
-from etl.operations.escaping import harmless
+from etl.operations.alarms import Alarm, StateChange, alarms, changes, trigger
+from etl.operations.escaping import escape_text
 
 __all__ = ["register"]
 
@@ -79,7 +79,7 @@ def try_out(
     if not yes and not typer.confirm(f"Tell everybody who listens that {name} sounds, as a test?"):
         raise typer.Exit(1)
     now = datetime.now(UTC)
-    tried = sound(target, name, f"A test by `etl alarms test` at {now:%Y-%m-%d %H:%M:%S} UTC.")
+    tried = trigger(target, name, f"A test by `etl alarms test` at {now:%Y-%m-%d %H:%M:%S} UTC.")
     if not tried.actions:
         raise fail(f"{tried.name} sounds, but it tells nobody: its actions are switched off.")
     for topic in tried.actions:
@@ -90,7 +90,7 @@ def try_out(
                 "[yellow]nobody listens to this topic:[/] deploy with an alert e-mail, or subscribe"
             )
         for protocol, endpoint in listening:
-            console.print(Text(f"  {protocol} {harmless(endpoint)}"))
+            console.print(Text(f"  {protocol} {escape_text(endpoint)}"))
 
 
 def _listeners(target: Target, topic: str) -> list[tuple[str, str]]:
@@ -123,7 +123,7 @@ def _print(target: Target, found: list[Alarm]) -> None:
                 notes.print(f"[yellow]{one.short} tells nobody:[/] its actions are switched off")
 
 
-def _show_history(found: list[Change], *, as_json: bool) -> None:
+def _show_history(found: list[StateChange], *, as_json: bool) -> None:
     if as_json:
         print_json([asdict(one) for one in found])
         return

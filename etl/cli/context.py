@@ -16,6 +16,7 @@ from rich.markup import escape
 
 from etl.aws.target import DEFAULT_STACK, DEFAULT_STATE, Target
 from etl.cli import aws_errors
+from etl.operations.plurals import counted
 from telemetry.errors import UserError
 
 __all__ = [
@@ -77,12 +78,6 @@ def target_of(options: Options) -> Target:
 def print_json(value: Any) -> None:
     """Print plain data as JSON on standard output."""
     sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
-
-
-def counted(number: int, noun: str) -> str:
-    """``1 reject``, ``2 rejects``, ``3 micro-batches``."""
-    plural = f"{noun}es" if noun.endswith("ch") else f"{noun}s"
-    return f"{number:,} {noun if number == 1 else plural}"
 
 
 def guard(command: Command) -> Command:

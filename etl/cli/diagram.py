@@ -31,9 +31,9 @@ def diagram(
     """
     from etl.operations.pictures import (
         Picture,
-        look,
-        look_at_execution,
-        look_at_trace,
+        draw_definition,
+        draw_execution,
+        draw_trace,
     )
 
     if trace and execution is None:
@@ -42,16 +42,16 @@ def diagram(
     if execution is None:
         from workflow.definition import definition_json
 
-        picture = look(definition_json(), title=context.obj.stack)
+        picture = draw_definition(definition_json(), title=context.obj.stack)
     elif trace:
-        picture = look_at_trace(target_of(context.obj), execution)
+        picture = draw_trace(target_of(context.obj), execution)
     else:
-        picture = look_at_execution(target_of(context.obj), execution)
+        picture = draw_execution(target_of(context.obj), execution)
     if output == Path("-"):
         sys.stdout.write(picture.svg + "\n")
         return
     written = picture.save(output or Path(_file_name(execution, trace)))
-    notes.print(f"[green]✓[/] {written}: {picture.told}", soft_wrap=True)
+    notes.print(f"[green]✓[/] {written}: {picture.summary}", soft_wrap=True)
 
 
 def _file_name(execution: str | None, trace: bool) -> str:

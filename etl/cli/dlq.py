@@ -25,12 +25,17 @@ from etl.operations.dead_letters import (
     DEAD_LETTERS,
     QUEUES,
     RULE_ERRORS,
-    Letter,
+    DeadLetter,
     depth,
     peek,
 )
-from etl.operations.escaping import harmless
-from etl.operations.redrive import MOST_A_SECOND, Moving, move_back, send_again
+from etl.operations.escaping import escape_text
+from etl.operations.redrive import (
+    MOST_A_SECOND,
+    MoveProgress,
+    redrive_dead_letters,
+    resend_rule_errors,
+)
 
 __all__ = ["register"]
 
@@ -87,12 +92,12 @@ def list_letters(
         notes.print("Each was received once to be shown, and given back; no limit counts that.")
 
 
-def _as_dict(found: QueueDepth, letters: list[Letter]) -> dict[str, Any]:
-    shown = [asdict(one) | {"payload": harmless(one.payload)} for one in letters]
+def _as_dict(found: QueueDepth, letters: list[DeadLetter]) -> dict[str, Any]:
+    shown = [asdict(one) | {"payload": escape_text(one.payload)} for one in letters]
     return {"waiting": found.waiting, "hidden": found.hidden, "messages": shown}
 
 
-def _told(queue: str, letter: Letter) -> Text:
+def _told(queue: str, letter: DeadLetter) -> Text:
     text = Text(f"{queue}  {letter.message_id}\n", style="bold")
     members = {
         "sent": f"{letter.sent:%Y-%m-%d %H:%M:%S} UTC, received {letter.receives} times"
@@ -101,11 +106,13 @@ def _told(queue: str, letter: Letter) -> Text:
         "device": letter.client_id,
         "topic": letter.topic,
         "why": letter.why,
-        "payload": harmless(letter.payload)[:SHOWN_CHARACTERS],
+        "payload": escape_text(letter.payload)[:SHOWN_CHARACTERS],
     }
     for name, value in members.items():
         if value is not None:
-            text.append(f"  {name:<9}", "not bold dim").append(f"{harmless(value)}\n", "not bold")
+            text.append(f"  {name:<9}", "not bold dim").append(
+                f"{escape_text(value)}\n", "not bold"
+            )
     return text
 
 
@@ -140,8 +147,10 @@ def redrive(
         return
     if not yes:
         typer.confirm("Move them?", abort=True, err=True)
-    steps = move_back(target, rate) if queue == DEAD_LETTERS else send_again(target)
-    last = Moving(0, found.total, "RUNNING")
+    steps = (
+        redrive_dead_letters(target, rate) if queue == DEAD_LETTERS else resend_rule_errors(target)
+    )
+    last = MoveProgress(0, found.total, "RUNNING")
     columns = (TextColumn("moving"), BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn())
     shown = notes.is_terminal
     with Progress(*columns, console=notes, transient=True, disable=not shown) as progress:
@@ -151,7 +160,7 @@ def redrive(
     _tell_end(last, as_json=as_json)
 
 
-def _tell_end(last: Moving, *, as_json: bool) -> None:
+def _tell_end(last: MoveProgress, *, as_json: bool) -> None:
     if as_json:
         print_json(asdict(last))
     else:

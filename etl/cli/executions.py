@@ -13,9 +13,9 @@ from rich.text import Text
 
 from etl.aws.target import Target
 from etl.cli.context import JsonOption, console, fail, guard, notes, print_json, target_of
-from etl.operations.escaping import harmless
+from etl.operations.escaping import escape_text
 from etl.operations.executions import Execution, execution_arn, follow, latest, start
-from etl.operations.log_format import LogLine, log_line
+from etl.operations.log_format import LogLine, parse_log_line
 from etl.pictures.history import StateVisit
 
 COLOURS = {"SUCCEEDED": "green", "RUNNING": "yellow"}
@@ -124,18 +124,18 @@ def logs(
 
 
 def _print_line(moment: str, name: str, message: str, *, raw: bool) -> None:
-    line = LogLine(message.rstrip()) if raw else log_line(message)
+    line = LogLine(message.rstrip()) if raw else parse_log_line(message)
     if line is None:
         return
     told = Text(f"{moment} ", "dim").append(f"{name} ", "cyan")
     if line.level not in ("", "INFO"):
         told.append(f"{line.level} ", "bold red" if line.level == "ERROR" else "yellow")
-    told.append(harmless(line.message), "default")
+    told.append(escape_text(line.message), "default")
     for field, value in line.fields.items():
-        told.append(f" {field}=", "dim").append(harmless(value), "default")
+        told.append(f" {field}=", "dim").append(escape_text(value), "default")
     console.print(told, soft_wrap=True)
     if line.trace:
-        console.print(Text(harmless(line.trace), "dim"), soft_wrap=True)
+        console.print(Text(escape_text(line.trace), "dim"), soft_wrap=True)
 
 
 def _log_lines(

@@ -45,9 +45,9 @@ app = typer.Typer(
 )
 
 
-def tell_version(asked: bool) -> None:
+def print_version(requested: bool) -> None:
     """Print the version and leave, where that was asked."""
-    if asked:
+    if requested:
         typer.echo(f"telemetry-etl {version('telemetry-etl')}")
         raise typer.Exit
 
@@ -58,7 +58,7 @@ def choose_target(
     _version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=tell_version, is_eager=True, help="Print the version and leave."
+            "--version", callback=print_version, is_eager=True, help="Print the version and leave."
         ),
     ] = False,
     stack_name: Annotated[

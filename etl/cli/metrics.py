@@ -12,9 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from etl.cli.context import JsonOption, console, fail, guard, notes, print_json, target_of
-from etl.cli.sparkline import on_a_grid, sparkline
-from etl.operations.metrics import Series, Signal, catalogue, fitting_period, read
-from etl.operations.time_range import since
+from etl.cli.sparkline import sparkline, values_per_period
+from etl.operations.metrics import Series, Signal, all_signals, choose_period, read
+from etl.operations.time_range import parse_since
 
 __all__ = ["register"]
 
@@ -46,9 +46,9 @@ def metrics(
     if period is not None and period % 60:
         raise typer.BadParameter("a multiple of 60", param_hint="--period")
     target, now = target_of(context.obj), datetime.now(UTC)
-    begin = since(start, now)
-    signals = _chosen(catalogue(target), name)
-    seconds = period or fitting_period(now - begin, LIST_POINTS if name is None else ONE_POINTS)
+    begin = parse_since(start, now)
+    signals = _chosen(all_signals(target), name)
+    seconds = period or choose_period(now - begin, LIST_POINTS if name is None else ONE_POINTS)
     found = read(target, signals, since=begin, until=now, period=seconds)
     if as_json:
         print_json([_as_dict(series) for series in found if series.points or name or everything])
@@ -87,7 +87,7 @@ def _list(found: list[Series], of: int, begin: datetime, now: datetime) -> None:
     table.add_column(f"since {begin:%H:%M} UTC", no_wrap=True)
     for series in found:
         signal = series.signal
-        line = sparkline(on_a_grid(series, begin, now))
+        line = sparkline(values_per_period(series, begin, now))
         total = _told(series.total, signal) if series.points else ""
         table.add_row(signal.name, total, _word(signal.statistic), Text(line, "cyan"))
     console.print(table)

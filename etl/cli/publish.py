@@ -73,7 +73,7 @@ def simulate(
             plan,
             lambda m, r: bar.update(task, sent=f"{m:,} messages, {r:,} readings"),  # type: ignore[arg-type]
         )
-    tell_receipt(receipt, as_json=as_json)
+    print_receipt(receipt, as_json=as_json)
 
 
 @guard
@@ -110,10 +110,10 @@ def publish(
             basic_ingest=basic_ingest,
             progress=lambda m, r: bar.update(task, sent=f"{m:,} messages, {r:,} readings"),  # type: ignore[arg-type]
         )
-    tell_receipt(receipt, as_json=as_json)
+    print_receipt(receipt, as_json=as_json)
 
 
-def tell_receipt(receipt: Receipt, *, as_json: bool) -> None:
+def print_receipt(receipt: Receipt, *, as_json: bool) -> None:
     """Say what was published."""
     if as_json:
         print_json(asdict(receipt))

@@ -24,16 +24,22 @@ from etl.cli.rerun_options import (
     ConcurrencyOption,
     DryRunOption,
     YesOption,
-    agree,
     batch_as_dict,
+    confirm,
+    print_executions,
     show_progress,
-    tell_end,
 )
-from etl.operations.batch_selection import Choice, choose
-from etl.operations.escaping import harmless
-from etl.operations.quarantine import Held, held, read_report, report_page, with_reports
-from etl.operations.reruns import parts, rerun, tally
-from etl.operations.time_range import Span
+from etl.operations.batch_selection import BatchFilter, find_batches
+from etl.operations.escaping import escape_text
+from etl.operations.quarantine import (
+    QuarantinedBatch,
+    quarantined_batches,
+    read_report,
+    report_page,
+    with_reports,
+)
+from etl.operations.reruns import chunks, rerun, tally
+from etl.operations.time_range import TimeRange
 from telemetry.manifest import Purpose
 
 __all__ = ["register"]
@@ -53,7 +59,7 @@ def list_held(
     as_json: JsonOption = False,
 ) -> None:
     """List the batches in quarantine. Asks S3 only, not the database."""
-    found = list(held(target_of(context.obj), Span.of(start, end)))
+    found = list(quarantined_batches(target_of(context.obj), TimeRange.of(start, end)))
     if as_json:
         print_json([_as_dict(one) for one in found])
         return
@@ -65,15 +71,15 @@ def list_held(
         table.add_column(heading, justify="right" if heading == "rows held" else "left")
     for one in found:
         table.add_row(
-            Text(harmless(one.batch.raw.batch_id), overflow="fold"),
+            Text(escape_text(one.batch.raw.batch_id), overflow="fold"),
             f"{one.batch.staged_at:%Y-%m-%d %H:%M:%S}",
             "" if one.accepted is None else f"{one.accepted:,}",
-            Text(harmless(" ".join(one.why)) or "its report is gone"),
+            Text(escape_text(" ".join(one.why)) or "its report is gone"),
         )
     console.print(table)
 
 
-def _as_dict(one: Held) -> dict[str, Any]:
+def _as_dict(one: QuarantinedBatch) -> dict[str, Any]:
     return batch_as_dict(one.batch) | {"accepted": one.accepted, "why": one.why}
 
 
@@ -86,16 +92,16 @@ def show(
 ) -> None:
     """Show what the checks found in a batch, and its history."""
     target = target_of(context.obj)
-    (found,) = choose(target, Choice(batches=(batch,)))
+    (found,) = find_batches(target, BatchFilter(batches=(batch,)))
     if as_json:
         print_json(batch_as_dict(found) | {"report": read_report(target, batch)})
         return
     page = report_page(target, batch) or f"# Batch {batch}: nothing has judged it yet\n"
     for line in page.splitlines():
-        console.print(Text(harmless(line)), soft_wrap=True)
-    console.print(f"\nStaged {found.staged_at:%Y-%m-%d %H:%M:%S} UTC as {harmless(found.key)}")
+        console.print(Text(escape_text(line)), soft_wrap=True)
+    console.print(f"\nStaged {found.staged_at:%Y-%m-%d %H:%M:%S} UTC as {escape_text(found.key)}")
     for outcome in found.outcomes:
-        console.print(Text(f"{outcome.status} by {harmless(outcome.execution)}"), soft_wrap=True)
+        console.print(Text(f"{outcome.status} by {escape_text(outcome.execution)}"), soft_wrap=True)
 
 
 @app.command("release")
@@ -113,7 +119,9 @@ def release(
 ) -> None:
     """Let batches pass the quality gate and load them; one that was discarded, too."""
     target = target_of(context.obj)
-    chosen = _chosen(target, batches, everything, Span.of(start, end), ("quarantined", "discarded"))
+    chosen = _chosen(
+        target, batches, everything, TimeRange.of(start, end), ("quarantined", "discarded")
+    )
     _decide(target, chosen, "release", concurrency, dry_run=dry_run, yes=yes, as_json=as_json)
 
 
@@ -136,7 +144,9 @@ def discard(
     message counts as rejected.
     """
     target = target_of(context.obj)
-    chosen = _chosen(target, batches, everything, Span.of(start, end), ("quarantined", "failed"))
+    chosen = _chosen(
+        target, batches, everything, TimeRange.of(start, end), ("quarantined", "failed")
+    )
     _decide(target, chosen, "discard", concurrency, dry_run=dry_run, yes=yes, as_json=as_json)
 
 
@@ -144,23 +154,27 @@ def _chosen(
     target: Target,
     batches: list[str] | None,
     everything: bool,
-    span: Span,
+    time_range: TimeRange,
     statuses: tuple[str, ...],
-) -> list[Held]:
+) -> list[QuarantinedBatch]:
     if bool(batches) == everything:
         raise fail("name batches (`etl quarantine list` has their ids), or say --all")
     if everything:
-        return list(held(target, span))
-    found = list(with_reports(target, choose(target, Choice(batches=tuple(batches or ())))))
+        return list(quarantined_batches(target, time_range))
+    found = list(
+        with_reports(target, find_batches(target, BatchFilter(batches=tuple(batches or ()))))
+    )
     for one in found:
         if one.batch.status not in statuses:
-            notes.print(f"{harmless(one.batch.raw.batch_id)} is {one.batch.status}: left as it is.")
+            notes.print(
+                f"{escape_text(one.batch.raw.batch_id)} is {one.batch.status}: left as it is."
+            )
     return [one for one in found if one.batch.status in statuses]
 
 
 def _decide(
     target: Target,
-    chosen: list[Held],
+    chosen: list[QuarantinedBatch],
     purpose: Purpose,
     concurrency: int | None,
     *,
@@ -180,13 +194,13 @@ def _decide(
         if as_json:
             print_json([_as_dict(one) for one in chosen])
         return
-    agree(f"{purpose.title()} them?", yes=yes)
+    confirm(f"{purpose.title()} them?", yes=yes)
     steps = (
         step
-        for part in parts(found)
+        for part in chunks(found)
         for step in rerun(target, part, purpose, kind=purpose, concurrency=concurrency)
     )
-    tell_end(show_progress(steps, len(found)), as_json=as_json)
+    print_executions(show_progress(steps, len(found)), as_json=as_json)
 
 
 def register(main: typer.Typer) -> None:

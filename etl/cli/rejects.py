@@ -25,12 +25,12 @@ from etl.cli.context import (
     print_json,
     target_of,
 )
-from etl.operations.escaping import harmless
+from etl.operations.escaping import escape_text
 from etl.operations.reject_export import Format, as_dict, output, write
-from etl.operations.rejects import Counts, Reject, Wanted, count, read_rejects
-from etl.operations.time_range import Span
+from etl.operations.rejects import Reject, RejectCounts, RejectFilter, count, read_rejects
+from etl.operations.time_range import TimeRange
 
-__all__ = ["FromOption", "ToOption", "counting", "register"]
+__all__ = ["FromOption", "ToOption", "progress_line", "register"]
 
 app = typer.Typer(help="Readings that could not be rows, as the device sent them.")
 
@@ -54,17 +54,19 @@ ToOption = Annotated[
 SHOWN_CHARACTERS = 2000
 
 
-def _wanted(
+def _filter_of(
     reason: list[str] | None,
     device: list[str] | None,
     batch: list[str] | None,
     start: str | None,
     end: str | None,
-) -> Wanted:
-    return Wanted(tuple(reason or ()), tuple(device or ()), tuple(batch or ()), Span.of(start, end))
+) -> RejectFilter:
+    return RejectFilter(
+        tuple(reason or ()), tuple(device or ()), tuple(batch or ()), TimeRange.of(start, end)
+    )
 
 
-class _Broken:
+class _Unreadable:
     """Objects that can't be read: told at once, and the command ends with 1."""
 
     def __init__(self) -> None:
@@ -80,7 +82,7 @@ class _Broken:
 
 
 @contextmanager
-def counting(title: str) -> Iterator[Callable[[str], None]]:
+def progress_line(title: str) -> Iterator[Callable[[str], None]]:
     """A line of progress on standard error."""
     columns = (
         SpinnerColumn(),
@@ -108,21 +110,24 @@ def list_rejects(
 ) -> None:
     """Count rejects by reason, by device and by day. One with two reasons counts under both."""
     target = target_of(context.obj)
-    wanted, broken = _wanted(reason, device, batch, start, end), _Broken()
-    with counting("reading rejects") as told:
+    reject_filter, unreadable = _filter_of(reason, device, batch, start, end), _Unreadable()
+    with progress_line("reading rejects") as told:
         counts = count(
             read_rejects(
-                target, wanted, broken=broken, progress=lambda n: told(counted(n, "object"))
+                target,
+                reject_filter,
+                unreadable=unreadable,
+                progress=lambda n: told(counted(n, "object")),
             )
         )
     if as_json:
         print_json(counts.as_dict())
     else:
         console.print(_tables(counts, most))
-    broken.end()
+    unreadable.end()
 
 
-def _tables(counts: Counts, most: int) -> Group:
+def _tables(counts: RejectCounts, most: int) -> Group:
     if not counts.rejects:
         return Group("no rejects")
     total = f"{counted(counts.rejects, 'reject')} in {counted(counts.batches, 'micro-batch')}"
@@ -139,7 +144,7 @@ def _table(heading: str, lines: list[tuple[str, int]], most: int) -> Table:
     table.add_column(heading)
     table.add_column("rejects", justify="right")
     for name, number in lines[:most]:
-        table.add_row(Text(harmless(name) or "(none)"), f"{number:,}")
+        table.add_row(Text(escape_text(name) or "(none)"), f"{number:,}")
     left = Counter(dict(lines[most:]))
     if left:
         table.add_row(f"… {len(left):,} more", f"{left.total():,}", style="dim")
@@ -160,8 +165,8 @@ def show(
 ) -> None:
     """Show rejects with what the device sent; control characters and the like as escapes."""
     target = target_of(context.obj)
-    wanted, broken = _wanted(reason, device, batch, start, end), _Broken()
-    found = read_rejects(target, wanted, broken=broken)
+    reject_filter, unreadable = _filter_of(reason, device, batch, start, end), _Unreadable()
+    found = read_rejects(target, reject_filter, unreadable=unreadable)
     shown = list(islice(found, most + 1))
     if as_json:
         print_json([as_dict(reject) for reject in shown[:most]])
@@ -172,13 +177,13 @@ def show(
             console.print("no rejects")
         if len(shown) > most:
             notes.print(f"There are more than {most}: --most shows more, `etl rejects export` all.")
-    broken.end()
+    unreadable.end()
 
 
 def _told(reject: Reject) -> Text:
     """A reject over a few lines. Nothing in it but our own styles reaches the terminal."""
     text = Text()
-    text.append(" ".join(harmless(reason) for reason in reject.reasons), style="bold red")
+    text.append(" ".join(escape_text(reason) for reason in reject.reasons), style="bold red")
     place = "" if reject.index is None else f"  reading {reject.index} of its message"
     if reject.readings > 1:
         place = f"  {reject.readings:,} readings of its message"
@@ -191,8 +196,8 @@ def _told(reject: Reject) -> Text:
         "message": reject.message_id,
     }
     for name, value in members.items():
-        text.append(f"  {name:<9}", style="dim").append(f"{harmless(value) or '(none)'}\n")
-    sent = harmless(reject.payload if reject.reading is None else reject.reading)
+        text.append(f"  {name:<9}", style="dim").append(f"{escape_text(value) or '(none)'}\n")
+    sent = escape_text(reject.payload if reject.reading is None else reject.reading)
     cut = len(sent) - SHOWN_CHARACTERS
     text.append("  sent     ", style="dim").append(sent[:SHOWN_CHARACTERS])
     return text.append(f"… {cut:,} characters more\n" if cut > 0 else "\n")
@@ -224,22 +229,28 @@ def export(
     if file is not None and file.exists() and not overwrite:
         raise fail(f"{file} is there already; --overwrite replaces it")
     target = target_of(context.obj)
-    wanted, broken = _wanted(reason, device, batch, start, end), _Broken()
-    written = _export(target, wanted, broken, file, form)  # type: ignore[arg-type]
+    reject_filter, unreadable = _filter_of(reason, device, batch, start, end), _Unreadable()
+    written = _export(target, reject_filter, unreadable, file, form)  # type: ignore[arg-type]
     where = "printed" if file is None else f"written to {file}"
     notes.print(f"{counted(written, 'reject')} {where}", soft_wrap=True)
-    broken.end()
+    unreadable.end()
 
 
-def _export(target: Any, wanted: Wanted, broken: _Broken, file: Path | None, form: Format) -> int:
+def _export(
+    target: Any,
+    reject_filter: RejectFilter,
+    unreadable: _Unreadable,
+    file: Path | None,
+    form: Format,
+) -> int:
     objects = written = 0
 
     def reached(number: int) -> None:
         nonlocal objects
         objects = number
 
-    with counting("exporting rejects") as told, output(file) as out:
-        found = read_rejects(target, wanted, broken=broken, progress=reached)
+    with progress_line("exporting rejects") as told, output(file) as out:
+        found = read_rejects(target, reject_filter, unreadable=unreadable, progress=reached)
         for written in write(found, out, form):
             if written % 1000 == 0:
                 told(f"{counted(written, 'reject')} of {counted(objects, 'object')}")

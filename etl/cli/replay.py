@@ -17,20 +17,20 @@ from etl.cli.context import (
     print_json,
     target_of,
 )
-from etl.cli.rejects import FromOption, ToOption, counting
+from etl.cli.rejects import FromOption, ToOption, progress_line
 from etl.cli.rerun_options import (
     ConcurrencyOption,
     DryRunOption,
     YesOption,
-    agree,
     batch_as_dict,
     batch_table,
+    confirm,
+    print_executions,
     show_progress,
-    tell_end,
 )
-from etl.operations.batch_selection import Choice, choose
-from etl.operations.reruns import concurrency_of, parts, rerun, tally
-from etl.operations.time_range import Span
+from etl.operations.batch_selection import BatchFilter, find_batches
+from etl.operations.reruns import chunks, concurrency_of, rerun, tally
+from etl.operations.time_range import TimeRange
 
 __all__ = ["register"]
 
@@ -69,19 +69,19 @@ def replay(
     on_conflict, readings that were rejected and no longer are become rows. Given twice, it changes
     nothing the second time.
     """
-    choice = Choice(
+    batch_filter = BatchFilter(
         executions=tuple(execution or ()),
         batches=tuple(batch or ()),
-        span=Span.of(start, end),
+        time_range=TimeRange.of(start, end),
         reasons=tuple(reason or ()),
         devices=tuple(device or ()),
         failed=failed,
     )
-    if choice.is_everything:
+    if batch_filter.is_empty:
         raise fail("say which: --execution, --batch, --from/--to, --reason, --device or --failed")
     target = target_of(context.obj)
-    with counting("looking for batches"):
-        chosen = list(choose(target, choice))
+    with progress_line("looking for batches"):
+        chosen = list(find_batches(target, batch_filter))
     found = [one for one in chosen if one.status != "discarded"]
     if len(chosen) > len(found):
         left_out = counted(len(chosen) - len(found), "micro-batch")
@@ -94,13 +94,13 @@ def replay(
         elif found:
             console.print(batch_table(found))
         return
-    agree("Load them again?", yes=yes)
+    confirm("Load them again?", yes=yes)
     steps = (
         step
-        for part in parts(found)
+        for part in chunks(found)
         for step in rerun(target, part, "replay", kind="replay", concurrency=concurrency)
     )
-    tell_end(show_progress(steps, len(found)), as_json=as_json)
+    print_executions(show_progress(steps, len(found)), as_json=as_json)
 
 
 @guard
@@ -128,12 +128,12 @@ def backfill(
     from etl.operations.backfill import Backfill
 
     target = target_of(context.obj)
-    work = Backfill.of(target, Span.of(start, end))
-    with counting("looking for batches"):
+    work = Backfill.of(target, TimeRange.of(start, end))
+    with progress_line("looking for batches"):
         running = work.running()
         whole, left = work.tallies()
     notes.print(
-        f"Backfill {work.id} of {work.span} by {_deployed(target)}: {whole}; "
+        f"Backfill {work.id} of {work.time_range} by {_deployed(target)}: {whole}; "
         f"{whole.batches - left.batches:,} dealt with already, {left.batches:,} to go, "
         f"{piece:,} to an execution, {concurrency_of(target, concurrency)} at once.",
         soft_wrap=True,
@@ -145,9 +145,9 @@ def backfill(
             told = {"id": work.id, "batches": whole.batches, "left": left.batches}
             print_json(told | {"running": running})
         return
-    agree("Load them again?", yes=yes)
-    steps = work.carry_out(piece, concurrency)
-    tell_end(show_progress(steps, left.batches), as_json=as_json)
+    confirm("Load them again?", yes=yes)
+    steps = work.run(piece, concurrency)
+    print_executions(show_progress(steps, left.batches), as_json=as_json)
 
 
 def register(app: typer.Typer) -> None:

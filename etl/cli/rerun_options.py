@@ -12,13 +12,19 @@ from rich.text import Text
 
 from etl.cli.context import console, notes, print_json
 from etl.operations.batches import Batch
-from etl.operations.escaping import harmless
+from etl.operations.escaping import escape_text
 from etl.operations.executions import Execution
-from etl.operations.reruns import Progress as Step
+from etl.operations.reruns import RerunProgress
 
 __all__ = [
-    "ConcurrencyOption", "DryRunOption", "YesOption", "agree", "batch_as_dict", "batch_table",
-    "show_progress", "tell_end",
+    "ConcurrencyOption",
+    "DryRunOption",
+    "YesOption",
+    "batch_as_dict",
+    "batch_table",
+    "confirm",
+    "print_executions",
+    "show_progress",
 ]  # fmt: skip
 
 ConcurrencyOption = Annotated[
@@ -48,7 +54,7 @@ def batch_table(batches: list[Batch]) -> Table:
         table.add_column(heading, justify="right" if heading == "messages" else "left")
     for batch in batches[:SHOWN_BATCHES]:
         table.add_row(
-            Text(harmless(batch.raw.batch_id), overflow="fold"),
+            Text(escape_text(batch.raw.batch_id), overflow="fold"),
             f"{batch.staged_at:%Y-%m-%d %H:%M:%S}",
             f"{batch.raw.messages:,}",
             batch.status,
@@ -71,13 +77,13 @@ def batch_as_dict(batch: Batch) -> dict[str, Any]:
     }
 
 
-def agree(question: str, *, yes: bool) -> None:
+def confirm(question: str, *, yes: bool) -> None:
     """Ask, unless told not to; ends the command where a person says no."""
     if not yes:
         typer.confirm(question, abort=True, err=True)
 
 
-def show_progress(steps: Iterable[Step], total: int) -> list[Execution]:
+def show_progress(steps: Iterable[RerunProgress], total: int) -> list[Execution]:
     """Draw the progress of one execution after the other; all of them as they ended."""
     ended: list[Execution] = []
     before = 0
@@ -99,7 +105,7 @@ def show_progress(steps: Iterable[Step], total: int) -> list[Execution]:
     return ended
 
 
-def _noting_the_way_back(steps: Iterable[Step]) -> Iterator[Step]:
+def _noting_the_way_back(steps: Iterable[RerunProgress]) -> Iterator[RerunProgress]:
     try:
         yield from steps
     except (KeyboardInterrupt, GeneratorExit):
@@ -107,7 +113,7 @@ def _noting_the_way_back(steps: Iterable[Step]) -> Iterator[Step]:
         raise
 
 
-def tell_end(ended: list[Execution], *, as_json: bool) -> None:
+def print_executions(ended: list[Execution], *, as_json: bool) -> None:
     """How the executions ended; the command's exit status says whether all batches were loaded."""
     if as_json:
         print_json(
@@ -127,4 +133,4 @@ def tell_end(ended: list[Execution], *, as_json: bool) -> None:
 
 
 def _readable(message: str) -> str:
-    return "\n".join(harmless(line) for line in message.splitlines())
+    return "\n".join(escape_text(line) for line in message.splitlines())

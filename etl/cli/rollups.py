@@ -7,7 +7,7 @@ from typing import Literal
 import typer
 
 from etl.cli.context import JsonOption, console, counted, guard, notes, print_json, target_of
-from etl.operations.rollups import refreshed
+from etl.operations.rollups import refresh_rollups
 
 __all__ = ["register"]
 
@@ -32,7 +32,7 @@ def rebuild(context: typer.Context, as_json: JsonOption = False) -> None:
 
 def _work(context: typer.Context, work: Literal["refresh", "rebuild"], *, as_json: bool) -> None:
     calls = 0
-    for left in refreshed(target_of(context.obj), work):
+    for left in refresh_rollups(target_of(context.obj), work):
         calls += 1
         if left:
             notes.print(f"{counted(left, 'mark')} left")

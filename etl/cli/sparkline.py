@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from etl.operations.metrics import Series
 
-__all__ = ["on_a_grid", "sparkline"]
+__all__ = ["sparkline", "values_per_period"]
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 NOTHING = " "
@@ -24,7 +24,7 @@ def sparkline(values: Sequence[float | None]) -> str:
     )
 
 
-def on_a_grid(series: Series, since: datetime, until: datetime) -> list[float | None]:
+def values_per_period(series: Series, since: datetime, until: datetime) -> list[float | None]:
     """A value for each period from ``since`` to ``until``, ``None`` where there is none."""
     step = timedelta(seconds=series.period)
     first = since.timestamp() // series.period

@@ -22,7 +22,7 @@ MEANINGS = {
 }
 
 
-def swept(target: Target, days: int | None, *, dry_run: bool) -> dict[str, Any]:
+def invoke_sweep(target: Target, days: int | None, *, dry_run: bool) -> dict[str, Any]:
     """Invoke the sweep function; its result. Ends the command where it failed."""
     asked = {"dry_run": dry_run, **({"days": days} if days else {})}
     answer = target.client("lambda").invoke(
@@ -34,7 +34,7 @@ def swept(target: Target, days: int | None, *, dry_run: bool) -> dict[str, Any]:
     return result
 
 
-def fates_table(result: dict[str, Any]) -> Table:
+def sweep_table(result: dict[str, Any]) -> Table:
     """How many batches of the last days have which fate."""
     title = f"Staged batches of the last {result['days']} days"
     table = Table(title=title, title_justify="left", show_header=False, min_width=len(title))
@@ -58,11 +58,11 @@ def sweep(
     as_json: JsonOption = False,
 ) -> None:
     """Load staged batches that no execution takes care of. Safe at any time; also scheduled."""
-    result = swept(target_of(context.obj), days, dry_run=dry_run)
+    result = invoke_sweep(target_of(context.obj), days, dry_run=dry_run)
     if as_json:
         print_json(result)
         return
-    console.print(fates_table(result))
+    console.print(sweep_table(result))
     for key in result["for_a_person"]:
         console.print(f"[red]✗[/] {key}", soft_wrap=True)
     if result["execution"]:

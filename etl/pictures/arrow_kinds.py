@@ -10,10 +10,10 @@ from etl.pictures.geometry import RAIL
 from etl.pictures.layers import Layering
 from etl.pictures.states import Arrow, Machine
 
-__all__ = ["Ways"]
+__all__ = ["ArrowKinds"]
 
 
-class Ways:
+class ArrowKinds:
     """The ways of one machine, whose flow is in layers; ``lane`` has the other states in order."""
 
     def __init__(self, machine: Machine, layering: Layering, lane: list[str]) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from xml.etree.ElementTree import Element
 
 from etl.pictures.geometry import Box, Size
-from etl.pictures.progress import Counts, Progress, StepProgress
+from etl.pictures.progress import ExecutionProgress, ItemCounts, StepProgress
 from etl.pictures.states import Step
-from etl.pictures.svg import Drawing, shortened, text_width
-from etl.pictures.symbols import kind_sign, status_sign
-from etl.pictures.text import step_words, tally
+from etl.pictures.svg import Drawing, shorten, text_width
+from etl.pictures.symbols import draw_kind_sign, draw_status_sign
+from etl.pictures.text import step_text, tally
 
 __all__ = ["draw_box", "size_of"]
 
@@ -25,7 +25,7 @@ PADDING = 14.0
 NARROWEST, WIDEST = 136.0, 280.0
 
 
-def size_of(step: Step, progress: Progress | None) -> Size:
+def size_of(step: Step, progress: ExecutionProgress | None) -> Size:
     """Width and height of a state's own box (of a container: of its head)."""
     found = progress.steps.get(step.name) if progress else None
     texts = [(step.name, NAME_SIZE, True)]
@@ -42,7 +42,9 @@ def size_of(step: Step, progress: Progress | None) -> Size:
     return min(max(width, NARROWEST), WIDEST), height
 
 
-def draw_box(drawing: Drawing, parent: Element, box: Box, progress: Progress | None) -> Element:
+def draw_box(
+    drawing: Drawing, parent: Element, box: Box, progress: ExecutionProgress | None
+) -> Element:
     """Draws the box; gives the group that the inner steps of a container go into."""
     step = box.step
     found = progress.steps.get(step.name) if progress else None
@@ -55,22 +57,24 @@ def draw_box(drawing: Drawing, parent: Element, box: Box, progress: Progress | N
     if progress is not None and not step.inner and _shows_error(found):
         sign_y = box.y + HEIGHT / 2
     if progress is None:
-        kind_sign(drawing, group, box.x + 24, sign_y, step.kind, step.service, _kind_role(step))
+        draw_kind_sign(
+            drawing, group, box.x + 24, sign_y, step.kind, step.service, _kind_role(step)
+        )
     else:
-        status_sign(drawing, group, box.x + 24, sign_y, found.status if found else None)
+        draw_status_sign(drawing, group, box.x + 24, sign_y, found.status if found else None)
     room = box.width - SIGN_ROOM - PADDING / 2
     name_y = box.y + (24.0 if low else 21.5)
     role = "text" if progress is None or found else "faint"
-    name = shortened(step.name, room, NAME_SIZE, bold=True)
+    name = shorten(step.name, room, NAME_SIZE, bold=True)
     drawing.write(name, box.x + SIGN_ROOM, name_y, NAME_SIZE, parent=group, bold=True, fill=role)
     if not low:
-        line = shortened(_second_line(step, found, progress), room, SMALL)
+        line = shorten(_second_line(step, found, progress), room, SMALL)
         role = "muted" if progress is None or found else "faint"
         if found and found.retries and found.status == "succeeded":
             role = "caught"
         drawing.write(line, box.x + SIGN_ROOM, box.y + 38, SMALL, parent=group, fill=role)
     if found and _shows_error(found):
-        error = shortened(str(found.error), room, SMALL)
+        error = shorten(str(found.error), room, SMALL)
         role = "failed" if found.status in ("failed", "stopped") else "caught"
         drawing.write(error, box.x + SIGN_ROOM, box.y + 54, SMALL, parent=group, fill=role)
     if step.inner and found and found.counts is not None:
@@ -82,7 +86,7 @@ def _draw_frame(
     drawing: Drawing,
     group: Element,
     box: Box,
-    progress: Progress | None,
+    progress: ExecutionProgress | None,
     found: StepProgress | None,
 ) -> None:
     step = box.step
@@ -110,7 +114,7 @@ def _draw_frame(
     )
 
 
-def _draw_counts(drawing: Drawing, group: Element, box: Box, counts: Counts, y: float) -> None:
+def _draw_counts(drawing: Drawing, group: Element, box: Box, counts: ItemCounts, y: float) -> None:
     """A bar of how many items are where, and the same in words."""
     left, width = box.x + 20, box.width - 40
     drawing.add("rect", group, x=left, y=y, width=width, height=6, rx=3, fill="faint-line")
@@ -136,7 +140,7 @@ def _shows_error(found: StepProgress | None) -> bool:
     return bool(found and found.error and found.status != "succeeded")
 
 
-def _second_line(step: Step, found: StepProgress | None, progress: Progress | None) -> str:
+def _second_line(step: Step, found: StepProgress | None, progress: ExecutionProgress | None) -> str:
     if progress is None:
         return step.about
     if found is None:
@@ -145,18 +149,18 @@ def _second_line(step: Step, found: StepProgress | None, progress: Progress | No
         return "ended here"
     if step.kind == "Choice":
         return step.about  # it takes no time worth telling
-    return step_words(step, found) or step.about
+    return step_text(step, found) or step.about
 
 
 def _kind_role(step: Step) -> str:
     return {"Succeed": "succeeded", "Fail": "failed"}.get(step.kind, "accent")
 
 
-def _hint(step: Step, found: StepProgress | None, progress: Progress | None) -> str:
+def _hint(step: Step, found: StepProgress | None, progress: ExecutionProgress | None) -> str:
     lines = [f"{step.name} ({step.kind})", step.about]
     if progress is None and step.retriers:
         lines.append(f"{step.retriers} kinds of errors are retried")
     if found is not None:
-        lines += [step_words(step, found), tally(found.counts) if found.counts else ""]
+        lines += [step_text(step, found), tally(found.counts) if found.counts else ""]
         lines += [found.error or "", (found.cause or "")[:600]]
     return "\n".join(line for line in lines if line)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from etl.pictures.svg import Drawing, shortened, text_width
+from etl.pictures.svg import Drawing, shorten, text_width
 from etl.pictures.text import duration
 
 __all__ = ["FUNCTION_CODE", "gantt_svg"]
@@ -70,7 +70,7 @@ def gantt_svg(trace: dict[str, Any], title: str = "") -> str:
     height = HEAD + ROW * len(rows) + MARGIN + 22
     heading = title or f"Trace {trace['trace_id']}"
     drawing = Drawing(width, height, heading, _described(trace, rows, begin, whole))
-    drawing.write(shortened(heading, width - 2 * MARGIN, 16, bold=True), MARGIN, 31, 16, bold=True)
+    drawing.write(shorten(heading, width - 2 * MARGIN, 16, bold=True), MARGIN, 31, 16, bold=True)
     line = f"{duration(whole)} · {len(spans)} spans · trace {trace['trace_id']}"
     drawing.write(line, MARGIN, 50, 12.5, fill="muted")
     _draw_axis(drawing, whole, len(rows))
@@ -213,7 +213,7 @@ def _draw_row(drawing: Drawing, row: _Row, y: float, begin: float, whole: float)
     group = drawing.add("g", hint=f"{row.name}: {took}" + (f"\n{row.error}" if row.error else ""))
     left = MARGIN + INDENT * row.depth
     room = NAMES - INDENT * row.depth - 12
-    name = shortened(row.name, room, NAME_SIZE)
+    name = shorten(row.name, room, NAME_SIZE)
     fill = "failed" if row.error else "muted" if row.several or row.depth > 3 else "text"
     drawing.write(name, left, y + 15, NAME_SIZE, parent=group, fill=fill, bold=row.depth == 0)
     x = MARGIN + NAMES + AXIS * (row.start - begin) / whole

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from etl.pictures.arrow_kinds import Ways
+from etl.pictures.arrow_kinds import ArrowKinds
 from etl.pictures.geometry import (
     CHANNEL,
     COLUMN_GAP,
@@ -88,7 +88,7 @@ class _Placing:
             path: next(a.label for a in flow if (a.source, a.target) == edge)
             for edge, path in self.layering.paths.items()
         }
-        self.ways = Ways(machine, self.layering, self.lane)
+        self.ways = ArrowKinds(machine, self.layering, self.lane)
         self.places = Places()
 
     def place(self, label_width: Callable[[str], float]) -> Layout:

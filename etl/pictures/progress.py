@@ -16,7 +16,7 @@ from typing import Any, Literal
 from etl.pictures.history import StateVisit, error_message, read_visits
 from etl.pictures.states import Machine, Step
 
-__all__ = ["Counts", "Progress", "Status", "StepProgress", "progress_from"]
+__all__ = ["ExecutionProgress", "ItemCounts", "Status", "StepProgress", "progress_from"]
 
 Status = Literal["succeeded", "failed", "caught", "running", "stopped"]
 """``caught``: it failed, and the machine went on by a Catch. ``stopped``: aborted or timed out."""
@@ -31,7 +31,7 @@ _ENDED: dict[str, Status] = {
 
 
 @dataclass(frozen=True)
-class Counts:
+class ItemCounts:
     """Of the items of a Map: how many are where."""
 
     succeeded: int = 0
@@ -47,7 +47,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class StepProgress:
-    """One state that was reached. States not reached are not in a :class:`Progress`."""
+    """One state that was reached. States not reached are not in a :class:`ExecutionProgress`."""
 
     status: Status
     seconds: float | None = None
@@ -56,12 +56,12 @@ class StepProgress:
     visits: int = 1
     error: str | None = None
     cause: str | None = None
-    counts: Counts | None = None
+    counts: ItemCounts | None = None
     """For a Map, and for the steps inside one."""
 
 
 @dataclass(frozen=True)
-class Progress:
+class ExecutionProgress:
     """One execution."""
 
     name: str
@@ -81,7 +81,7 @@ def progress_from(
     events: Sequence[dict[str, Any]],
     map_runs: Iterable[dict[str, Any]] = (),
     spans: Sequence[dict[str, Any]] = (),
-) -> Progress:
+) -> ExecutionProgress:
     """The progress of an execution (``etl.operations.executions.Execution``).
 
     ``events`` as GetExecutionHistory has them, ``map_runs`` as DescribeMapRun, ``spans`` as
@@ -102,7 +102,7 @@ def progress_from(
                 for a in inner.arrows
                 if a.source in found and a.target in found and _was_gone(found[a.source], a.caught)
             }
-    return Progress(
+    return ExecutionProgress(
         name=execution.name,
         status=status,
         started=execution.started,
@@ -115,7 +115,7 @@ def progress_from(
 
 
 def _was_gone(source: StepProgress, caught: bool) -> bool:
-    counts = source.counts or Counts()
+    counts = source.counts or ItemCounts()
     return bool(counts.failed) if caught else bool(counts.succeeded)
 
 
@@ -182,7 +182,7 @@ def _with_counts(step: StepProgress, run: dict[str, Any] | None) -> StepProgress
         return step
     items = run["itemCounts"]
     lost = items["failed"] + items["timedOut"] + items["aborted"]
-    counts = Counts(items["succeeded"], lost, items["running"], items["pending"])
+    counts = ItemCounts(items["succeeded"], lost, items["running"], items["pending"])
     return replace(step, counts=counts)
 
 
@@ -200,7 +200,7 @@ def _of_trace(
     # A Fail state does no work, so no trace has it; with one alone it is where the failed are.
     if around and around.counts and around.counts.failed and len(ends) == 1:
         failed = around.counts.failed
-        found[ends[0]] = StepProgress("failed", visits=failed, counts=Counts(failed=failed))
+        found[ends[0]] = StepProgress("failed", visits=failed, counts=ItemCounts(failed=failed))
     return found
 
 
@@ -236,7 +236,7 @@ def _counted(visits: list[_Traced], guarded: bool) -> StepProgress:
     ended = sorted(v.seconds for v in visits if v.seconds is not None)
     failed = [v for v in visits if v.failed]
     running = len(visits) - len(ended)
-    counts = Counts(len(ended) - len(failed), len(failed), running)
+    counts = ItemCounts(len(ended) - len(failed), len(failed), running)
     lost: Status = "caught" if guarded else "failed"
     status: Status = "running" if running else lost if failed else "succeeded"
     noted = next((v for v in [*failed, *visits] if v.error), None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from etl.pictures.arrow_kinds import Ways
+from etl.pictures.arrow_kinds import ArrowKinds
 from etl.pictures.geometry import (
     CHANNEL,
     LABEL_HEIGHT,
@@ -22,7 +22,7 @@ _PORT_REACH = 240.0
 """Ports of wide boxes stay this near their middle."""
 
 
-def route(arrow: Arrow, ways: Ways, places: Places) -> Route:
+def route(arrow: Arrow, ways: ArrowKinds, places: Places) -> Route:
     """The way from box to box."""
     kind = ways.kind(arrow)
     source, target = places.boxes[arrow.source], places.boxes[arrow.target]
@@ -44,7 +44,7 @@ def route(arrow: Arrow, ways: Ways, places: Places) -> Route:
     return Route(arrow, tuple(points), bent=True, label_at=label_at)
 
 
-def _flow(arrow: Arrow, ways: Ways, places: Places) -> Route:
+def _flow(arrow: Arrow, ways: ArrowKinds, places: Places) -> Route:
     path = ways.layering.paths[arrow.source, arrow.target]
     source, target = places.boxes[arrow.source], places.boxes[arrow.target]
     row = ways.layering.row_of(arrow.source)
@@ -62,7 +62,7 @@ def _flow(arrow: Arrow, ways: Ways, places: Places) -> Route:
     return Route(arrow, tuple(points), label_at=label_at if arrow.label else None)
 
 
-def _leave(arrow: Arrow, ways: Ways, places: Places) -> list[Point]:
+def _leave(arrow: Arrow, ways: ArrowKinds, places: Places) -> list[Point]:
     """From the source onto the rail."""
     kind, box, rail = ways.kind(arrow), places.boxes[arrow.source], _rail(arrow, ways, places)
     if kind == "rejoin":
@@ -77,7 +77,7 @@ def _leave(arrow: Arrow, ways: Ways, places: Places) -> list[Point]:
     return [(x, box.y + box.height), (x, y), (rail, y)]
 
 
-def _arrive(arrow: Arrow, ways: Ways, places: Places) -> list[Point]:
+def _arrive(arrow: Arrow, ways: ArrowKinds, places: Places) -> list[Point]:
     """From the rail to the target."""
     kind, box, rail = ways.kind(arrow), places.boxes[arrow.target], _rail(arrow, ways, places)
     if kind == "out":
@@ -91,11 +91,11 @@ def _port(box: Box, side: int) -> float:
     return box.centre + side * PORT * min(box.width, _PORT_REACH)
 
 
-def _rail(arrow: Arrow, ways: Ways, places: Places) -> float:
+def _rail(arrow: Arrow, ways: ArrowKinds, places: Places) -> float:
     offset = ways.rails[arrow.target, ways.kind(arrow)]
     return places.left + offset if offset < 0 else places.right + LANE_GAP / 2 + offset
 
 
-def _channel(gap: int, arrow: Arrow, ways: Ways, places: Places) -> float:
+def _channel(gap: int, arrow: Arrow, ways: ArrowKinds, places: Places) -> float:
     top = places.bottoms[gap - 1] if gap else 0.0
     return top + CHANNEL * (1 + ways.channel_of(gap, arrow))

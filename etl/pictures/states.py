@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from etl.pictures.conditions import told_condition
+from etl.pictures.conditions import condition_text
 
 __all__ = ["Arrow", "Machine", "Step", "read_machine"]
 
@@ -142,7 +142,7 @@ def _words(state: dict[str, Any]) -> str:
 
 def _arrows_of(name: str, state: dict[str, Any]) -> list[Arrow]:
     found = [
-        Arrow(name, rule["Next"], told_condition(rule))
+        Arrow(name, rule["Next"], condition_text(rule))
         for rule in state.get("Choices", ())
         if "Next" in rule
     ]

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Any
 from xml.etree import ElementTree
 
-__all__ = ["Drawing", "Point", "rounded", "shortened", "swung", "text_width", "wrapped"]
+__all__ = ["Drawing", "Point", "curved_path", "rounded_path", "shorten", "text_width", "wrap"]
 
 Point = tuple[float, float]
 
@@ -72,7 +72,7 @@ def text_width(text: str, size: float, bold: bool = False) -> float:
     return units * size * (1.07 if bold else 1.0)
 
 
-def shortened(text: str, width: float, size: float, bold: bool = False) -> str:
+def shorten(text: str, width: float, size: float, bold: bool = False) -> str:
     """The text, cut with an ellipsis where it would be wider."""
     if text_width(text, size, bold) <= width:
         return text
@@ -81,7 +81,7 @@ def shortened(text: str, width: float, size: float, bold: bool = False) -> str:
     return text.rstrip() + "…"
 
 
-def wrapped(text: str, width: float, size: float, most: int) -> list[str]:
+def wrap(text: str, width: float, size: float, most: int) -> list[str]:
     """The text in lines of that width, cut with an ellipsis after ``most`` of them."""
     lines, words = [""], text.split()
     for index, word in enumerate(words):
@@ -89,14 +89,14 @@ def wrapped(text: str, width: float, size: float, most: int) -> list[str]:
         if text_width(longer, size) <= width or not lines[-1]:
             lines[-1] = longer
         elif len(lines) == most:
-            lines[-1] = shortened(" ".join([lines[-1], *words[index:]]), width, size)
+            lines[-1] = shorten(" ".join([lines[-1], *words[index:]]), width, size)
             break
         else:
             lines.append(word)
-    return [shortened(line, width, size) for line in lines if line]
+    return [shorten(line, width, size) for line in lines if line]
 
 
-def rounded(points: Iterable[Point], radius: float = 7.0) -> str:
+def rounded_path(points: Iterable[Point], radius: float = 7.0) -> str:
     """A path along straight lines with round corners."""
     given = list(points)
     ways = [p for i, p in enumerate(given) if i == 0 or p != given[i - 1]]
@@ -109,7 +109,7 @@ def rounded(points: Iterable[Point], radius: float = 7.0) -> str:
     return "".join(text)
 
 
-def swung(points: Iterable[Point]) -> str:
+def curved_path(points: Iterable[Point]) -> str:
     """A path that leaves and reaches each point vertically."""
     (x, y), *rest = points
     text = [f"M{_n(x)} {_n(y)}"]
@@ -161,8 +161,8 @@ class Drawing:
             },
         )
         ElementTree.SubElement(self.root, "title", {"id": f"{_SELF}-title"}).text = _legal(title)
-        described = ElementTree.SubElement(self.root, "desc", {"id": f"{_SELF}-desc"})
-        described.text = _legal(description)
+        describe = ElementTree.SubElement(self.root, "desc", {"id": f"{_SELF}-desc"})
+        describe.text = _legal(description)
         self._style = ElementTree.SubElement(self.root, "style")
         self.add("rect", width=width, height=height, rx=10, fill="paper")
 

@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element
 from etl.pictures.progress import Status
 from etl.pictures.svg import Drawing
 
-__all__ = ["KIND_RADIUS", "STATUS_RADIUS", "STATUS_WORDS", "kind_sign", "status_sign"]
+__all__ = ["KIND_RADIUS", "STATUS_RADIUS", "STATUS_WORDS", "draw_kind_sign", "draw_status_sign"]
 
 KIND_RADIUS = 12.0
 STATUS_RADIUS = 11.0
@@ -42,7 +42,7 @@ _KINDS = {
 }
 
 
-def kind_sign(
+def draw_kind_sign(
     drawing: Drawing, parent: Element, x: float, y: float, kind: str, service: str, role: str
 ) -> None:
     """What a state does, centred at ``x, y``."""
@@ -60,7 +60,7 @@ def kind_sign(
     )
 
 
-def status_sign(
+def draw_status_sign(
     drawing: Drawing,
     parent: Element | None,
     x: float,

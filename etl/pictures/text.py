@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from etl.pictures.progress import Counts, Progress, StepProgress
+from etl.pictures.progress import ExecutionProgress, ItemCounts, StepProgress
 from etl.pictures.states import Machine, Step
 from etl.pictures.symbols import STATUS_WORDS
 
-__all__ = ["described", "duration", "step_words", "tally"]
+__all__ = ["describe", "duration", "step_text", "tally"]
 
 
 def duration(seconds: float) -> str:
@@ -22,7 +22,7 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {whole % 60} s"
 
 
-def tally(counts: Counts) -> str:
+def tally(counts: ItemCounts) -> str:
     """``12 succeeded, 1 failed, 3 running``; what is none is left out."""
     said = [
         f"{number:,} {word}"
@@ -37,7 +37,7 @@ def tally(counts: Counts) -> str:
     return ", ".join(said) or "no items"
 
 
-def step_words(step: Step, progress: StepProgress) -> str:
+def step_text(step: Step, progress: StepProgress) -> str:
     """The line below a state's name: how long, how often again."""
     said = []
     counts = None if step.inner else progress.counts
@@ -55,7 +55,7 @@ def step_words(step: Step, progress: StepProgress) -> str:
     return " · ".join(said)
 
 
-def described(machine: Machine, progress: Progress | None = None) -> str:
+def describe(machine: Machine, progress: ExecutionProgress | None = None) -> str:
     """The picture told for those who can't see it: each state, what follows, how it went."""
     sentences = []
     if progress is not None:
@@ -66,7 +66,7 @@ def described(machine: Machine, progress: Progress | None = None) -> str:
     return " ".join(sentences)
 
 
-def _sentences(machine: Machine, progress: Progress | None) -> list[str]:
+def _sentences(machine: Machine, progress: ExecutionProgress | None) -> list[str]:
     said = []
     for step in machine.steps.values():
         ways = [a for a in machine.arrows if a.source == step.name]
@@ -86,13 +86,13 @@ def _sentences(machine: Machine, progress: Progress | None) -> list[str]:
     return said
 
 
-def _went(step: Step, progress: Progress | None) -> str:
+def _went(step: Step, progress: ExecutionProgress | None) -> str:
     if progress is None:
         return ""
     found = progress.steps.get(step.name)
     if found is None:
         return " [not reached]"
-    words = [STATUS_WORDS[found.status], step_words(step, found)]
+    words = [STATUS_WORDS[found.status], step_text(step, found)]
     if found.counts is not None:
         words.append(tally(found.counts))
     if found.error and found.status != "succeeded":

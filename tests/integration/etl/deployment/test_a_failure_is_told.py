@@ -23,7 +23,7 @@ from etl.aws.target import Target
 from etl.cli.main import app
 from etl.operations.alarms import alarm, alarms, changes
 from etl.operations.executions import Execution, follow, start
-from etl.operations.metrics import catalogue
+from etl.operations.metrics import all_signals
 from tests.integration.etl.deployment.conftest import Account
 
 STACK = "alarming"
@@ -203,7 +203,7 @@ def test_every_line_of_a_failed_run_says_whose_it_is(target: Target, failed: Exe
 
 def test_every_alarm_sounds_when_what_it_listens_to_reaches_its_threshold(target: Target) -> None:
     cloudwatch = target.client("cloudwatch")
-    measured = {(s.namespace, s.metric, frozenset(s.dimensions)) for s in catalogue(target)}
+    measured = {(s.namespace, s.metric, frozenset(s.dimensions)) for s in all_signals(target)}
     names = [one.name for one in alarms(target)]
     for told in cloudwatch.describe_alarms(AlarmNames=names, MaxRecords=100)["MetricAlarms"]:
         own = frozenset((one["Name"], one["Value"]) for one in told["Dimensions"])

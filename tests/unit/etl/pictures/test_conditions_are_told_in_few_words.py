@@ -1,6 +1,6 @@
 import pytest
 
-from etl.pictures.conditions import told_condition
+from etl.pictures.conditions import condition_text
 
 
 @pytest.mark.parametrize(
@@ -36,4 +36,4 @@ from etl.pictures.conditions import told_condition
     ],
 )
 def test_a_rule_is_told(rule: dict, told: str) -> None:
-    assert told_condition({**rule, "Next": "X"}) == told
+    assert condition_text({**rule, "Next": "X"}) == told
