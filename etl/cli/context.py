@@ -13,6 +13,8 @@ from typing import Annotated, Any, TypeVar
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
+from rich.table import Table
 
 from etl.aws.target import DEFAULT_STACK, DEFAULT_STATE, Target
 from etl.cli import aws_errors
@@ -27,12 +29,15 @@ __all__ = [
     "fail",
     "guard",
     "print_json",
+    "print_table",
     "target_of",
 ]
 
 console = Console(highlight=False, emoji=False)
 """For results. Progress and remarks go to :data:`notes`, so that output can be piped."""
 notes = Console(stderr=True, highlight=False, emoji=False)
+
+UNLIMITED_WIDTH = 1_000_000
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -61,7 +66,7 @@ def fail(message: str) -> typer.Exit:
 
 
 def target_of(options: Options) -> Target:
-    """The target named by the options. Ends the command when nothing runs here."""
+    """The target that the options name. Ends the command where there is no local stack."""
     if options.on_aws:
         return Target(options.stack, options.region, options.profile, options.state)
     from local.stack import read
@@ -69,10 +74,20 @@ def target_of(options: Options) -> Target:
     local = read(options.state)
     if local is None:
         raise fail(
-            "Nothing runs on this machine. Start it with `etl up`, "
-            "or name an AWS account with `etl --profile ... --region ... --stack ...`."
+            "There is no local stack. Start it with `etl up`, "
+            "or select a stack on AWS with `etl --profile ... --region ... --stack ...`."
         )
     return Target(options.stack, local.region, None, options.state, local)
+
+
+def print_table(table: Table) -> None:
+    """Print a table that is at least as wide as its longest words, so that ids stay whole.
+
+    A terminal wraps lines that are too long; rich would break the words.
+    """
+    unlimited = console.options.update(width=UNLIMITED_WIDTH)
+    needed = Measurement.get(console, unlimited, table).minimum
+    console.print(table, width=max(console.width, needed), crop=False, soft_wrap=False)
 
 
 def print_json(value: Any) -> None:

@@ -1,4 +1,4 @@
-"""``etl diagram``: the workflow, an execution of it or its trace as a picture."""
+"""``etl diagram``: a picture of the workflow, of an execution or of its trace."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from etl.cli.context import guard, notes, target_of
 def diagram(
     context: typer.Context,
     execution: Annotated[
-        str | None, typer.Option(help="Name or ARN: how it went, over the definition it ran.")
+        str | None, typer.Option(help="Name or ARN of an execution, drawn over its definition.")
     ] = None,
     trace: Annotated[
-        bool, typer.Option("--trace", help="The execution's timeline instead, step by step.")
+        bool,
+        typer.Option("--trace", help="Draw the execution's timeline instead."),
     ] = False,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="SVG file to write, - for standard output."),
+        typer.Option("--output", "-o", help="SVG file to write; - for standard output."),
     ] = None,
 ) -> None:
-    """Draw the state machine, or one execution of it, as an SVG file that any browser shows.
+    """Draw the state machine, or one execution of it, as an SVG file for any browser.
 
-    Without --execution it needs nothing that runs.
+    Without --execution no stack is needed.
     """
     from etl.operations.pictures import (
         Picture,
@@ -37,7 +38,7 @@ def diagram(
     )
 
     if trace and execution is None:
-        raise typer.BadParameter("--trace needs --execution: a trace is of one execution")
+        raise typer.BadParameter("--trace needs --execution")
     picture: Picture
     if execution is None:
         from workflow.definition import definition_json

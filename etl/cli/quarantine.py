@@ -1,4 +1,4 @@
-"""``etl quarantine``: batches that the quality gate holds back, and a person's word about them."""
+"""``etl quarantine``: list, show, release and discard batches in quarantine."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from etl.cli.context import (
     guard,
     notes,
     print_json,
+    print_table,
     target_of,
 )
 from etl.cli.rejects import FromOption, ToOption
 from etl.cli.rerun_options import (
+    TIME_WIDTH,
     ConcurrencyOption,
     DryRunOption,
     YesOption,
@@ -44,39 +46,43 @@ from telemetry.manifest import Purpose
 
 __all__ = ["register"]
 
-app = typer.Typer(help="Batches that the contract's checks hold back.")
+app = typer.Typer(help="Batches that the contract's checks put into quarantine.")
 
 BatchesArgument = Annotated[list[str] | None, typer.Argument(help="Ids of micro-batches.")]
-AllOption = Annotated[bool, typer.Option("--all", help="All that are held, or that --from names.")]
+AllOption = Annotated[
+    bool, typer.Option("--all", help="All batches in quarantine, or those of --from and --to.")
+]
 
 
 @app.command("list")
 @guard
-def list_held(
+def list_quarantined(
     context: typer.Context,
     start: FromOption = None,
     end: ToOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the batches in quarantine. Asks S3 only, not the database."""
+    """List the batches in quarantine. Reads only S3, not the database."""
     found = list(quarantined_batches(target_of(context.obj), TimeRange.of(start, end)))
     if as_json:
         print_json([_as_dict(one) for one in found])
         return
     if not found:
-        console.print("nothing is in quarantine")
+        console.print("no batches in quarantine")
         return
     table = Table()
-    for heading in ("batch", "staged (UTC)", "rows held", "why"):
-        table.add_column(heading, justify="right" if heading == "rows held" else "left")
+    table.add_column("batch")
+    table.add_column("staged (UTC)", min_width=TIME_WIDTH)
+    table.add_column("rows", justify="right")
+    table.add_column("why")
     for one in found:
         table.add_row(
-            Text(escape_text(one.batch.raw.batch_id), overflow="fold"),
+            Text(escape_text(one.batch.raw.batch_id)),
             f"{one.batch.staged_at:%Y-%m-%d %H:%M:%S}",
             "" if one.accepted is None else f"{one.accepted:,}",
-            Text(escape_text(" ".join(one.why)) or "its report is gone"),
+            Text(escape_text(" ".join(one.why)) or "(no report)"),
         )
-    console.print(table)
+    print_table(table)
 
 
 def _as_dict(one: QuarantinedBatch) -> dict[str, Any]:
@@ -96,7 +102,7 @@ def show(
     if as_json:
         print_json(batch_as_dict(found) | {"report": read_report(target, batch)})
         return
-    page = report_page(target, batch) or f"# Batch {batch}: nothing has judged it yet\n"
+    page = report_page(target, batch) or f"# Batch {batch}: not checked yet\n"
     for line in page.splitlines():
         console.print(Text(escape_text(line)), soft_wrap=True)
     console.print(f"\nStaged {found.staged_at:%Y-%m-%d %H:%M:%S} UTC as {escape_text(found.key)}")
@@ -117,7 +123,7 @@ def release(
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Let batches pass the quality gate and load them; one that was discarded, too."""
+    """Load batches in spite of the failed checks. Also loads discarded batches."""
     target = target_of(context.obj)
     chosen = _chosen(
         target, batches, everything, TimeRange.of(start, end), ("quarantined", "discarded")
@@ -138,10 +144,10 @@ def discard(
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Give batches up that are held, or that failed for good: no row comes of them.
+    """Discard batches that are in quarantine or failed permanently: they are not loaded.
 
-    They stay in S3, and release undoes it, where they can be read. Of one that can't be read each
-    message counts as rejected.
+    They stay in S3, and `release` loads them after all where they can be read. For a batch that
+    can't be read, each message counts as rejected.
     """
     target = target_of(context.obj)
     chosen = _chosen(
@@ -158,7 +164,7 @@ def _chosen(
     statuses: tuple[str, ...],
 ) -> list[QuarantinedBatch]:
     if bool(batches) == everything:
-        raise fail("name batches (`etl quarantine list` has their ids), or say --all")
+        raise fail("Give the ids of batches (`etl quarantine list` shows them), or --all.")
     if everything:
         return list(quarantined_batches(target, time_range))
     found = list(
@@ -166,9 +172,7 @@ def _chosen(
     )
     for one in found:
         if one.batch.status not in statuses:
-            notes.print(
-                f"{escape_text(one.batch.raw.batch_id)} is {one.batch.status}: left as it is."
-            )
+            notes.print(f"{escape_text(one.batch.raw.batch_id)} is {one.batch.status}: skipped.")
     return [one for one in found if one.batch.status in statuses]
 
 
@@ -182,14 +186,14 @@ def _decide(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Say it, ask, and send the batches through the workflow with the word of a person."""
+    """Show the batches, ask for confirmation, and run them through the workflow."""
     found = [one.batch for one in chosen]
     rows = sum(one.accepted or 0 for one in chosen)
-    does = {
-        "release": f"Load {tally(found)} whatever the checks say: up to {counted(rows, 'row')}.",
-        "discard": f"Give up {tally(found)}: no row comes of it.",
+    summaries = {
+        "release": f"Release {tally(found)}: up to {counted(rows, 'row')} to load.",
+        "discard": f"Discard {tally(found)}: no rows to load.",
     }
-    notes.print(does[purpose] if found else "There is nothing to do.", soft_wrap=True)
+    notes.print(summaries[purpose] if found else "There is nothing to do.", soft_wrap=True)
     if dry_run or not found:
         if as_json:
             print_json([_as_dict(one) for one in chosen])

@@ -1,4 +1,4 @@
-"""``etl rejects``: what could not be a row, and why."""
+"""``etl rejects``: readings that could not become rows, and why."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from etl.operations.time_range import TimeRange
 
 __all__ = ["FromOption", "ToOption", "progress_line", "register"]
 
-app = typer.Typer(help="Readings that could not be rows, as the device sent them.")
+app = typer.Typer(help="Readings that could not become rows, as the device sent them.")
 
 ReasonOption = Annotated[
     list[str] | None,
@@ -40,7 +40,7 @@ ReasonOption = Annotated[
 ]
 DeviceOption = Annotated[
     list[str] | None,
-    typer.Option(help="This client id, or a level of the topic; repeatable."),
+    typer.Option(help="This client id, or this level of the topic; repeatable."),
 ]
 BatchOption = Annotated[list[str] | None, typer.Option(help="This micro-batch; repeatable.")]
 FromOption = Annotated[
@@ -67,33 +67,33 @@ def _filter_of(
 
 
 class _Unreadable:
-    """Objects that can't be read: told at once, and the command ends with 1."""
+    """Reports objects that can't be read at once, and ends the command with exit status 1."""
 
     def __init__(self) -> None:
-        self.seen = False
+        self.any = False
 
     def __call__(self, sentence: str) -> None:
-        self.seen = True
+        self.any = True
         notes.print(Text(sentence, style="red"), soft_wrap=True)
 
     def end(self) -> None:
-        if self.seen:
-            raise fail("not all rejects could be read; replay their batches to write them anew")
+        if self.any:
+            raise fail("Not all rejects could be read: replay their batches to write them again.")
 
 
 @contextmanager
 def progress_line(title: str) -> Iterator[Callable[[str], None]]:
-    """A line of progress on standard error."""
+    """A progress line on standard error."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
-        TextColumn("{task.fields[told]}"),
+        TextColumn("{task.fields[detail]}"),
         TimeElapsedColumn(),
     )
     shown = notes.is_terminal
     with Progress(*columns, console=notes, transient=True, disable=not shown) as progress:
-        task = progress.add_task(title, total=None, told="")
-        yield lambda told: progress.update(task, told=told)
+        task = progress.add_task(title, total=None, detail="")
+        yield lambda detail: progress.update(task, detail=detail)
 
 
 @app.command("list")
@@ -105,19 +105,19 @@ def list_rejects(
     batch: BatchOption = None,
     start: FromOption = None,
     end: ToOption = None,
-    most: Annotated[int, typer.Option(min=1, help="Lines of each table.")] = 10,
+    most: Annotated[int, typer.Option(min=1, help="Rows of each table.")] = 10,
     as_json: JsonOption = False,
 ) -> None:
-    """Count rejects by reason, by device and by day. One with two reasons counts under both."""
+    """Count rejects by reason, by device and by day. A reject with two reasons counts twice."""
     target = target_of(context.obj)
     reject_filter, unreadable = _filter_of(reason, device, batch, start, end), _Unreadable()
-    with progress_line("reading rejects") as told:
+    with progress_line("reading rejects") as show_progress:
         counts = count(
             read_rejects(
                 target,
                 reject_filter,
                 unreadable=unreadable,
-                progress=lambda n: told(counted(n, "object")),
+                progress=lambda n: show_progress(counted(n, "object")),
             )
         )
     if as_json:
@@ -160,10 +160,10 @@ def show(
     batch: BatchOption = None,
     start: FromOption = None,
     end: ToOption = None,
-    most: Annotated[int, typer.Option(min=1, help="How many.")] = 10,
+    most: Annotated[int, typer.Option(min=1, help="Number of rejects to show.")] = 10,
     as_json: JsonOption = False,
 ) -> None:
-    """Show rejects with what the device sent; control characters and the like as escapes."""
+    """Show rejects with the bytes that the device sent; unprintable characters are escaped."""
     target = target_of(context.obj)
     reject_filter, unreadable = _filter_of(reason, device, batch, start, end), _Unreadable()
     found = read_rejects(target, reject_filter, unreadable=unreadable)
@@ -172,16 +172,18 @@ def show(
         print_json([as_dict(reject) for reject in shown[:most]])
     else:
         for reject in shown[:most]:
-            console.print(_told(reject), soft_wrap=True)
+            console.print(_lines_of(reject), soft_wrap=True)
         if not shown:
             console.print("no rejects")
         if len(shown) > most:
-            notes.print(f"There are more than {most}: --most shows more, `etl rejects export` all.")
+            notes.print(
+                f"There are more than {most}: --most shows more, `etl rejects export` shows all."
+            )
     unreadable.end()
 
 
-def _told(reject: Reject) -> Text:
-    """A reject over a few lines. Nothing in it but our own styles reaches the terminal."""
+def _lines_of(reject: Reject) -> Text:
+    """A reject as a few lines; escape sequences in it do not reach the terminal."""
     text = Text()
     text.append(" ".join(escape_text(reason) for reason in reject.reasons), style="bold red")
     place = "" if reject.index is None else f"  reading {reject.index} of its message"
@@ -215,19 +217,22 @@ def export(
     file: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", dir_okay=False, help="File (.gz: compressed); default: print."
+            "--output",
+            "-o",
+            dir_okay=False,
+            help="File (compressed if .gz); default: standard output.",
         ),
     ] = None,
     form: Annotated[
-        str, typer.Option("--format", help="ndjson (the bytes in base64) or csv (for a person).")
+        str, typer.Option("--format", help="ndjson (bytes in base64) or csv (for spreadsheets).")
     ] = "ndjson",
-    overwrite: Annotated[bool, typer.Option(help="Replace the file where it exists.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace the file if it exists.")] = False,
 ) -> None:
-    """Write rejects as NDJSON with the original bytes, or as CSV safe to open in a spreadsheet."""
+    """Export rejects as NDJSON with the original bytes, or as CSV that is safe in a spreadsheet."""
     if form not in ("ndjson", "csv"):
-        raise typer.BadParameter("ndjson or csv", param_hint="--format")
+        raise typer.BadParameter("use ndjson or csv", param_hint="--format")
     if file is not None and file.exists() and not overwrite:
-        raise fail(f"{file} is there already; --overwrite replaces it")
+        raise fail(f"{file} exists: --overwrite replaces it.")
     target = target_of(context.obj)
     reject_filter, unreadable = _filter_of(reason, device, batch, start, end), _Unreadable()
     written = _export(target, reject_filter, unreadable, file, form)  # type: ignore[arg-type]
@@ -249,11 +254,11 @@ def _export(
         nonlocal objects
         objects = number
 
-    with progress_line("exporting rejects") as told, output(file) as out:
+    with progress_line("exporting rejects") as show_progress, output(file) as out:
         found = read_rejects(target, reject_filter, unreadable=unreadable, progress=reached)
         for written in write(found, out, form):
             if written % 1000 == 0:
-                told(f"{counted(written, 'reject')} of {counted(objects, 'object')}")
+                show_progress(f"{counted(written, 'reject')} of {counted(objects, 'object')}")
     return written
 
 

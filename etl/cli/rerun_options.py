@@ -1,4 +1,4 @@
-"""What replay, backfill, release and discard share: say what will happen, ask, show progress."""
+"""Options, confirmation and progress of replay, backfill, release and discard."""
 
 from __future__ import annotations
 
@@ -30,14 +30,15 @@ __all__ = [
 ConcurrencyOption = Annotated[
     int | None,
     typer.Option(
-        min=1, max=1000, help="Batches in flight at once; default: the stack's MaxConcurrency."
+        min=1, max=1000, help="Batches processed in parallel; default: the stack's MaxConcurrency."
     ),
 ]
 DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help="Say what it would do, and do nothing.")
+    bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")
 ]
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask for confirmation.")]
 SHOWN_BATCHES = 20
+TIME_WIDTH = len("2026-11-23 06:30:00")
 COLUMNS = (
     TextColumn("{task.description}"),
     BarColumn(bar_width=24),
@@ -48,13 +49,15 @@ COLUMNS = (
 
 
 def batch_table(batches: list[Batch]) -> Table:
-    """The first batches, a line each."""
+    """The first batches as a table, with a row for each."""
     table = Table()
-    for heading in ("batch", "staged (UTC)", "messages", "status"):
-        table.add_column(heading, justify="right" if heading == "messages" else "left")
+    table.add_column("batch")
+    table.add_column("staged (UTC)", min_width=TIME_WIDTH)
+    table.add_column("messages", justify="right")
+    table.add_column("status")
     for batch in batches[:SHOWN_BATCHES]:
         table.add_row(
-            Text(escape_text(batch.raw.batch_id), overflow="fold"),
+            Text(escape_text(batch.raw.batch_id)),
             f"{batch.staged_at:%Y-%m-%d %H:%M:%S}",
             f"{batch.raw.messages:,}",
             batch.status,
@@ -78,26 +81,26 @@ def batch_as_dict(batch: Batch) -> dict[str, Any]:
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask, unless told not to; ends the command where a person says no."""
+    """Ask for confirmation unless ``yes``; ends the command where the answer is no."""
     if not yes:
         typer.confirm(question, abort=True, err=True)
 
 
 def show_progress(steps: Iterable[RerunProgress], total: int) -> list[Execution]:
-    """Draw the progress of one execution after the other; all of them as they ended."""
+    """Show the progress of one execution after the other; returns them as they ended."""
     ended: list[Execution] = []
     before = 0
     shown = notes.is_terminal
     with Progress(*COLUMNS, console=notes, transient=True, disable=not shown) as progress:
         bar = progress.add_task("starting", total=total, failed="")
-        for step in _noting_the_way_back(steps):
-            told = f"{step.failed:,} failed" if step.failed else ""
+        for step in _with_a_note_on_interruption(steps):
+            failed = f"{step.failed:,} failed" if step.failed else ""
             progress.update(
                 bar,
                 description=step.execution.name,
                 completed=before + step.done,
                 total=max(total, before + step.total),
-                failed=told,
+                failed=failed,
             )
             if step.ended:
                 before += step.done
@@ -105,16 +108,16 @@ def show_progress(steps: Iterable[RerunProgress], total: int) -> list[Execution]
     return ended
 
 
-def _noting_the_way_back(steps: Iterable[RerunProgress]) -> Iterator[RerunProgress]:
+def _with_a_note_on_interruption(steps: Iterable[RerunProgress]) -> Iterator[RerunProgress]:
     try:
         yield from steps
     except (KeyboardInterrupt, GeneratorExit):
-        notes.print("The execution goes on without us; the same command follows it.")
+        notes.print("The execution keeps running; run the same command to follow it.")
         raise
 
 
 def print_executions(ended: list[Execution], *, as_json: bool) -> None:
-    """How the executions ended; the command's exit status says whether all batches were loaded."""
+    """Print how the executions ended. Exits with 1 unless all of them succeeded."""
     if as_json:
         print_json(
             [
@@ -127,10 +130,10 @@ def print_executions(ended: list[Execution], *, as_json: bool) -> None:
             style = "green" if execution.status == "SUCCEEDED" else "red"
             message = (execution.output or {}).get("message") or execution.cause or ""
             console.print(Text(execution.status, style=style), end=" ")
-            console.print(Text(_readable(message)), soft_wrap=True)
+            console.print(Text(_escaped(message)), soft_wrap=True)
     if any(execution.status != "SUCCEEDED" for execution in ended):
         raise typer.Exit(1)
 
 
-def _readable(message: str) -> str:
+def _escaped(message: str) -> str:
     return "\n".join(escape_text(line) for line in message.splitlines())

@@ -104,7 +104,7 @@ def test_an_alarm_of_a_stack_whose_name_goes_on_is_another_pipelines():
 def test_an_alarm_is_found_by_either_name_and_a_wrong_one_is_told():
     target = target_with({"fleet": [(METRIC, "fleet-lag")]})
     assert alarm(target, "lag") == alarm(target, "fleet-lag")
-    with pytest.raises(NotFoundError, match="There is no alarm 'leg'. Alarms of this stack: lag"):
+    with pytest.raises(NotFoundError, match=r"There is no alarm 'leg'\. Alarms of this stack: lag"):
         alarm(target, "leg")
 
 
