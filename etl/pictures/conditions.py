@@ -1,4 +1,4 @@
-"""A Choice's rule in a few words, short enough to stand at an arrow."""
+"""A rule of a Choice state as a short text for the label of an arrow."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SIGNS = {
     "GreaterThan": ">",
     "LessThanEquals": "≤",
     "GreaterThanEquals": "≥",
-    "Matches": "is like",
+    "Matches": "matches",
 }
 _COMPARISON = re.compile(
     r"^(?:String|Numeric|Boolean|Timestamp)"
@@ -22,7 +22,9 @@ _COMPARISON = re.compile(
 
 
 def condition_text(rule: dict[str, Any]) -> str:
-    """``{"Variable": "$.batches", "NumericGreaterThan": 0, ...}`` is ``batches > 0``."""
+    """The text of a rule: ``batches > 0`` for
+    ``{"Variable": "$.batches", "NumericGreaterThan": 0, ...}``.
+    """
     if "Condition" in rule:  # JSONata
         return str(rule["Condition"]).removeprefix("{%").removesuffix("%}").strip()
     if "Not" in rule:

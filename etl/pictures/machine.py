@@ -36,9 +36,9 @@ def machine_svg(
     progress: ExecutionProgress | None = None,
     title: str = "State machine",
 ) -> str:
-    """The picture. Raises ``KeyError`` where ``definition`` is not a state machine.
+    """The picture of a definition. Raises ``KeyError`` where it is not a state machine.
 
-    ``title`` heads a picture without an execution.
+    ``title`` is the heading of a picture without an execution.
     """
     machine = read_machine(definition)
     layout = lay_out(machine, lambda step: size_of(step, progress), _label_width)
@@ -70,7 +70,7 @@ def _draw(
     layout: Layout,
     progress: ExecutionProgress | None,
 ) -> None:
-    """Containers, then arrows, then boxes, so that no line runs over a word."""
+    """Draw containers, then arrows, then boxes, so that no line covers a text."""
     reached = progress is None or layout.machine.start in progress.steps
     _draw_start(drawing, parent, layout, reached)
     routes = sorted(layout.routes, key=lambda r: _was_taken(r, progress))
@@ -199,7 +199,7 @@ def _draw_title(drawing: Drawing, title: str, comment: str, width: float) -> Non
 
 
 def _cause(progress: ExecutionProgress | None) -> str:
-    """Error and cause; of a cause with several lines the first, which sums it up."""
+    """Error and cause; only the first line of a long cause, which sums it up."""
     if progress is None or not (progress.error or progress.cause):
         return ""
     first, *more = (progress.cause or "").strip().splitlines() or [""]
@@ -212,9 +212,9 @@ def _draw_execution(
     draw_status_sign(drawing, None, MARGIN + 12, 31, progress.status)
     name = shorten(progress.name, width - 2 * MARGIN - 40, 16, bold=True)
     drawing.write(name, MARGIN + 34, 28, 16, bold=True)
-    took = f" · {duration(progress.seconds)}" if progress.seconds is not None else ""
-    when = f" · started {progress.started:%Y-%m-%d %H:%M:%S %Z}".rstrip()
-    line = f"{STATUS_WORDS[progress.status]}{took}{when}"
+    duration_text = f" · {duration(progress.seconds)}" if progress.seconds is not None else ""
+    started = f" · started {progress.started:%Y-%m-%d %H:%M:%S %Z}".rstrip()
+    line = f"{STATUS_WORDS[progress.status]}{duration_text}{started}"
     drawing.write(line, MARGIN + 34, 46, 12.5, fill="muted")
     for index, text in enumerate(cause, 1):
         drawing.write(text, MARGIN + 34, 46 + CAUSE_LINE * index, CAUSE_SIZE, fill="failed")
@@ -223,7 +223,7 @@ def _draw_execution(
 def _draw_legend(
     drawing: Drawing, machine: Machine, y: float, progress: ExecutionProgress | None
 ) -> None:
-    """What the lines and signs mean; only those that occur."""
+    """The meaning of the lines and signs that occur in the picture."""
     x = MARGIN
     if progress is not None:
         shown: list[Status] = [

@@ -1,8 +1,8 @@
-"""How far an execution has come, state by state: what a picture shows over the definition.
+"""The progress of an execution, state by state, as a picture shows it over the definition.
 
-Pure: made from an execution's history, its map runs and its trace, wherever those come from.
-The history tells of the states around a Map, the map runs how many of its items are where, and the
-trace (as far as there is one) what the steps inside did.
+Pure: computed from an execution's history, its map runs and its trace. The history covers the states
+around a Map, the map runs give the numbers of its items by status, and the trace (where there is
+one) covers the steps inside it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from etl.pictures.states import Machine, Step
 __all__ = ["ExecutionProgress", "ItemCounts", "Status", "StepProgress", "progress_from"]
 
 Status = Literal["succeeded", "failed", "caught", "running", "stopped"]
-"""``caught``: it failed, and the machine went on by a Catch. ``stopped``: aborted or timed out."""
+"""``caught``: it failed, and a Catch handled the error. ``stopped``: aborted or timed out."""
 
 _ENDED: dict[str, Status] = {
     "RUNNING": "running",
@@ -32,7 +32,7 @@ _ENDED: dict[str, Status] = {
 
 @dataclass(frozen=True)
 class ItemCounts:
-    """Of the items of a Map: how many are where."""
+    """Numbers of the items of a Map by status."""
 
     succeeded: int = 0
     failed: int = 0
@@ -47,22 +47,22 @@ class ItemCounts:
 
 @dataclass(frozen=True)
 class StepProgress:
-    """One state that was reached. States not reached are not in a :class:`ExecutionProgress`."""
+    """One state that was reached. An :class:`ExecutionProgress` holds no others."""
 
     status: Status
     seconds: float | None = None
-    """Of all visits together; inside a Map the median of its visits. ``None`` while it runs."""
+    """Sum of all visits; inside a Map their median. ``None`` while the state is running."""
     retries: int = 0
     visits: int = 1
     error: str | None = None
     cause: str | None = None
     counts: ItemCounts | None = None
-    """For a Map, and for the steps inside one."""
+    """Items by status, for a Map and for the steps inside one."""
 
 
 @dataclass(frozen=True)
 class ExecutionProgress:
-    """One execution."""
+    """The progress of one execution."""
 
     name: str
     status: Status
@@ -72,7 +72,7 @@ class ExecutionProgress:
     cause: str | None = None
     steps: dict[str, StepProgress] = field(default_factory=dict)
     taken: frozenset[tuple[str, str]] = frozenset()
-    """Arrows that were gone, as pairs of states."""
+    """Arrows that the execution followed, as pairs of states."""
 
 
 def progress_from(
@@ -84,8 +84,8 @@ def progress_from(
 ) -> ExecutionProgress:
     """The progress of an execution (``etl.operations.executions.Execution``).
 
-    ``events`` as GetExecutionHistory has them, ``map_runs`` as DescribeMapRun, ``spans`` as
-    ``etl.operations.traces.flatten``.
+    ``events`` are those of GetExecutionHistory, ``map_runs`` those of DescribeMapRun, ``spans``
+    those of ``etl.operations.traces.flatten``.
     """
     status = _ENDED.get(execution.status, "stopped")
     steps, order = _from_history(events, status)
@@ -95,12 +95,14 @@ def progress_from(
             steps[step.name] = _with_counts(steps[step.name], _run_of(step, machine, map_runs))
     for step in machine.steps.values():
         for inner in step.inner:
-            found = _of_trace(inner, spans, steps.get(step.name))
+            found = _from_trace(inner, spans, steps.get(step.name))
             steps.update(found)
             taken |= {
                 (a.source, a.target)
                 for a in inner.arrows
-                if a.source in found and a.target in found and _was_gone(found[a.source], a.caught)
+                if a.source in found
+                and a.target in found
+                and _was_followed(found[a.source], a.caught)
             }
     return ExecutionProgress(
         name=execution.name,
@@ -114,7 +116,7 @@ def progress_from(
     )
 
 
-def _was_gone(source: StepProgress, caught: bool) -> bool:
+def _was_followed(source: StepProgress, caught: bool) -> bool:
     counts = source.counts or ItemCounts()
     return bool(counts.failed) if caught else bool(counts.succeeded)
 
@@ -168,13 +170,13 @@ def _added(earlier: StepProgress, later: StepProgress) -> StepProgress:
 def _run_of(
     step: Step, machine: Machine, map_runs: Iterable[dict[str, Any]]
 ) -> dict[str, Any] | None:
-    """The newest run of this Map. An ARN names the state by its label, ``.../<label>:<id>``."""
+    """The latest run of this Map, whose ARN ends with its label: ``.../<label>:<id>``."""
     runs = sorted(map_runs, key=lambda run: str(run.get("startDate", "")))
     maps = [s for s in machine.steps.values() if s.kind == "Map"]
-    fitting = [r for r in runs if f"/{step.label}:" in str(r.get("mapRunArn", ""))]
-    if not fitting and len(maps) == 1:
-        fitting = runs
-    return fitting[-1] if fitting else None
+    matching = [r for r in runs if f"/{step.label}:" in str(r.get("mapRunArn", ""))]
+    if not matching and len(maps) == 1:
+        matching = runs
+    return matching[-1] if matching else None
 
 
 def _with_counts(step: StepProgress, run: dict[str, Any] | None) -> StepProgress:
@@ -186,10 +188,10 @@ def _with_counts(step: StepProgress, run: dict[str, Any] | None) -> StepProgress
     return replace(step, counts=counts)
 
 
-def _of_trace(
+def _from_trace(
     inner: Machine, spans: Sequence[dict[str, Any]], around: StepProgress | None
 ) -> dict[str, StepProgress]:
-    """The steps inside a Map, from the spans that bear their names."""
+    """The steps inside a Map, from the spans with their names."""
     visits: dict[str, list[_Traced]] = {name: [] for name in inner.steps}
     for index, span in enumerate(spans):
         if span["name"] in visits:
@@ -197,7 +199,7 @@ def _of_trace(
     guarded = {arrow.source for arrow in inner.arrows if arrow.caught}
     found = {name: _counted(many, name in guarded) for name, many in visits.items() if many}
     ends = [s.name for s in inner.every_step() if s.kind == "Fail"]
-    # A Fail state does no work, so no trace has it; with one alone it is where the failed are.
+    # A Fail state does no work and has no span; where there is only one, the failed items are there.
     if around and around.counts and around.counts.failed and len(ends) == 1:
         failed = around.counts.failed
         found[ends[0]] = StepProgress("failed", visits=failed, counts=ItemCounts(failed=failed))
@@ -214,7 +216,7 @@ class _Traced:
 
 
 def _traced(spans: Sequence[dict[str, Any]], index: int) -> _Traced:
-    """One visit: what it called are the spans directly below; each call is an attempt."""
+    """One visit. The spans directly below are its calls, and each call is an attempt."""
     span = spans[index]
     calls = []
     for below in spans[index + 1 :]:

@@ -1,7 +1,7 @@
-"""The small signs in a picture: what a state does, and how it went.
+"""The small signs in a picture: the kind of a state, and its status.
 
-Drawn as paths, not letters of a font, so that they look the same everywhere. A status is told by
-its shape as much as by its colour.
+They are drawn as paths, not as letters of a font, so that they look the same everywhere. Each status
+has its own shape as well as its own colour.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _KINDS = {
 def draw_kind_sign(
     drawing: Drawing, parent: Element, x: float, y: float, kind: str, service: str, role: str
 ) -> None:
-    """What a state does, centred at ``x, y``."""
+    """Draw the sign for the kind of a state, centred at ``x, y``."""
     path = _KINDS.get(service if kind == "Task" else kind, _KINDS["Task"])
     drawing.add(
         "path",
@@ -68,7 +68,7 @@ def draw_status_sign(
     status: Status | None,
     radius: float = STATUS_RADIUS,
 ) -> None:
-    """How it went, in a circle centred at ``x, y``; ``None`` is not reached."""
+    """Draw the sign for a status, centred at ``x, y``; ``None`` is for a state not reached."""
     group = drawing.add(
         "g", parent, transform=f"translate({x:.1f} {y:.1f}) scale({radius / STATUS_RADIUS:.3f})"
     )

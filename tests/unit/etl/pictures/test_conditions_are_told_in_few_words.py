@@ -10,7 +10,7 @@ from etl.pictures.conditions import condition_text
         ({"Variable": "$.status", "StringEquals": "partial"}, "status = partial"),
         ({"Variable": "$.a", "NumericLessThanEqualsPath": "$.b"}, "a ≤ b"),
         ({"Variable": "$.force", "BooleanEquals": True}, "force = true"),
-        ({"Variable": "$.key", "StringMatches": "raw/*"}, "key is like raw/*"),
+        ({"Variable": "$.key", "StringMatches": "raw/*"}, "key matches raw/*"),
         ({"Variable": "$.prefix", "IsPresent": True}, "has prefix"),
         ({"Variable": "$.prefix", "IsPresent": False}, "no prefix"),
         ({"Variable": "$.n", "IsNull": False}, "n is not null"),
