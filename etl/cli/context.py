@@ -87,7 +87,9 @@ def print_table(table: Table) -> None:
     """
     unlimited = console.options.update(width=UNLIMITED_WIDTH)
     needed = Measurement.get(console, unlimited, table).minimum
-    console.print(table, width=max(console.width, needed), crop=False, soft_wrap=False)
+    if needed > console.width:
+        table.width = needed
+    console.print(table, crop=False)
 
 
 def print_json(value: Any) -> None:

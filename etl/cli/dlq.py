@@ -173,7 +173,8 @@ def _print_result(last: MoveProgress, *, as_json: bool) -> None:
     if last.left:
         notes.print(
             f"Not moved: {counted(last.left, 'message')} not in the error format of AWS IoT "
-            "(`etl dlq list --look 10` shows some)."
+            "(`etl dlq list --look 10` shows some).",
+            soft_wrap=True,
         )
     if last.status != "COMPLETED":
         raise fail(f"The redrive ended as {last.status}: {last.failure or 'it was cancelled'}")

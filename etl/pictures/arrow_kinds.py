@@ -33,8 +33,8 @@ class ArrowKinds:
     def kind(self, arrow: Arrow) -> str:
         """The kind of an arrow.
 
-        ``flow`` and ``back`` lie within the flow, ``aside`` is an error into the flow, ``out`` leads
-        into the lane, ``rejoin`` leads from it, ``down`` and ``lane`` lie within the lane.
+        ``flow`` and ``back`` lie within the flow, ``aside`` is an error into the flow, ``out``
+        leads into the lane, ``rejoin`` leads from it, ``down`` and ``lane`` lie within the lane.
         """
         source, target = arrow.source not in self.lane, arrow.target not in self.lane
         if source and target and not arrow.caught:

@@ -193,7 +193,7 @@ def _draw_axis(drawing: Drawing, whole: float, rows: int) -> None:
 
 
 def _round_step(rough: float) -> float:
-    """The next number of 1, 2, 5, 10, 20 ... (times a power of ten); from a minute on whole minutes."""
+    """The next of 1, 2, 5, 10, 20 ... (times a power of ten); from a minute on whole minutes."""
     if rough > 40:
         return float(60 * max(1, math.ceil(rough / 60)))
     power = 10.0 ** math.floor(math.log10(rough))

@@ -29,7 +29,7 @@ Size = tuple[float, float]
 
 @dataclass(frozen=True)
 class Box:
-    """Position of a state. ``inner`` holds the layouts of a container, ``inner_at`` their corners."""
+    """Position of a state. ``inner`` holds a container's layouts, ``inner_at`` their corners."""
 
     step: Step
     x: float

@@ -39,7 +39,7 @@ class Layering:
 
 
 def arrange(nodes: Sequence[str], edges: Iterable[Edge], start: str) -> Layering:
-    """The layers of the nodes. ``nodes`` gives the order of neighbours where nothing else decides."""
+    """The layers of the nodes. ``nodes`` gives the order of neighbours otherwise undecided."""
     forward = _without_cycles(nodes, list(edges), start)
     depth = _depths(nodes, forward)
     paths: dict[Edge, tuple[str, ...]] = {}

@@ -201,8 +201,8 @@ def _sources(machine: Machine, name: str, heights: dict[str, float]) -> list[flo
 def _lane_order(machine: Machine, names: list[str], heights: dict[str, float]) -> list[str]:
     """The order of the lane: each handler before the states it leads to.
 
-    Handlers are sorted by ``heights``, at which their errors begin. Handlers for the errors of other
-    handlers come last.
+    Handlers are sorted by ``heights``, at which their errors begin. Handlers for the errors of
+    other handlers come last.
     """
     follow: dict[str, list[str]] = {}
     for arrow in machine.arrows:

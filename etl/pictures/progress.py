@@ -1,8 +1,8 @@
 """The progress of an execution, state by state, as a picture shows it over the definition.
 
-Pure: computed from an execution's history, its map runs and its trace. The history covers the states
-around a Map, the map runs give the numbers of its items by status, and the trace (where there is
-one) covers the steps inside it.
+Pure: computed from an execution's history, its map runs and its trace. The history covers the
+states around a Map, the map runs give the numbers of its items by status, and the trace (where
+there is one) covers the steps inside it.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ def _from_trace(
     guarded = {arrow.source for arrow in inner.arrows if arrow.caught}
     found = {name: _counted(many, name in guarded) for name, many in visits.items() if many}
     ends = [s.name for s in inner.every_step() if s.kind == "Fail"]
-    # A Fail state does no work and has no span; where there is only one, the failed items are there.
+    # A Fail state does no work and has no span; if there is only one, failed items end there.
     if around and around.counts and around.counts.failed and len(ends) == 1:
         failed = around.counts.failed
         found[ends[0]] = StepProgress("failed", visits=failed, counts=ItemCounts(failed=failed))

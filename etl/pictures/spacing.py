@@ -12,13 +12,13 @@ __all__ = ["columns", "spread"]
 
 _ROUNDS = 160
 _STRAIGHT_PULL = 6.0
-"""Weight of long arrows, and of arrows between states that have no others: they should be straight."""
+"""Weight that keeps long arrows straight, and arrows between states that have no others."""
 
 
 def spread(
     wanted: Sequence[float], apart: Sequence[float], weights: Sequence[float] | None = None
 ) -> list[float]:
-    """Positions with the least squared distance to ``wanted``, each at least ``apart[i]`` after the last.
+    """Positions with the least squared distance to ``wanted``, at least ``apart[i]`` apart.
 
     ``apart[0]`` is not used. Solved exactly: with the distances taken off it is a monotone
     regression, where neighbours that are out of order are pooled at their mean.

@@ -1,7 +1,7 @@
 """The small signs in a picture: the kind of a state, and its status.
 
-They are drawn as paths, not as letters of a font, so that they look the same everywhere. Each status
-has its own shape as well as its own colour.
+They are drawn as paths, not as letters of a font, so that they look the same everywhere. Each
+status has its own shape as well as its own colour.
 """
 
 from __future__ import annotations

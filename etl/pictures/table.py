@@ -10,7 +10,7 @@ __all__ = ["states_table"]
 
 
 def states_table(definition: dict[str, Any]) -> str:
-    """A row for each state in the order in which they are reached, with those inside a Map below it."""
+    """A row for each state, in the order in which they are reached; those inside a Map below it."""
     states: dict[str, Any] = {}
     _collect(definition, states)
     machine = read_machine(definition)

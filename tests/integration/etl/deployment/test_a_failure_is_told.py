@@ -142,7 +142,7 @@ def test_the_commands_show_the_alarm_its_reason_and_its_history(
     shown = CliRunner().invoke(app, ["alarms"])
     assert shown.exit_code == 0
     told = " ".join(shown.output.split())
-    assert "executions-failed sounds" in told.replace("│ ", "")
+    assert "executions-failed is firing" in told.replace("│ ", "")
     assert "Runbook: docs/runbook.md#executions-failed" in told
     assert CliRunner().invoke(app, ["alarms", "--check"]).exit_code == 1
     listed = json.loads(CliRunner().invoke(app, ["alarms", "--json"]).output)

@@ -141,7 +141,7 @@ def test_what_a_person_has_given_up_is_not_replayed(target, keys, monkeypatch):
     finally:
         target.client("s3").delete_object(Bucket=target.bucket, Key=given_up)
     assert result.exit_code == 0
-    assert "Left out: 1 micro-batch" in result.output
+    assert "Skipped: 1 discarded micro-batch" in result.output
     assert "held" not in left
     assert len(left) == 3
 
@@ -149,12 +149,12 @@ def test_what_a_person_has_given_up_is_not_replayed(target, keys, monkeypatch):
 @pytest.mark.parametrize(
     ("command", "told"),
     [
-        (["replay"], "say which"),
-        (["replay", "--from", "2026-11-24", "--to", "2026-11-24"], "the end itself is excluded"),
+        (["replay"], "Select batches"),
+        (["replay", "--from", "2026-11-24", "--to", "2026-11-24"], "the end is excluded"),
         (["replay", "--execution", "E9"], "No execution 'E9'"),
-        (["quarantine", "release"], "or say --all"),
-        (["quarantine", "discard", "held", "--all"], "or say --all"),
-        (["backfill", "--from", "soon", "--to", "later"], "is no time"),
+        (["quarantine", "release"], "or --all"),
+        (["quarantine", "discard", "held", "--all"], "or --all"),
+        (["backfill", "--from", "soon", "--to", "later"], "not a valid time: 'soon'"),
     ],
 )
 def test_a_command_that_could_mean_too_much_is_refused(target, monkeypatch, command, told):

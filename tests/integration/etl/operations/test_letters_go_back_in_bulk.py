@@ -146,7 +146,7 @@ def test_what_the_rule_could_not_deliver_is_sent_as_the_rule_would_have(
     send("RuleErrorQueue", *(rule_error() for _ in range(12)), "written by hand")
     printed = etl("redrive", "--queue", "rule-errors", "--yes")
     assert "12 messages moved" in printed.stdout
-    assert "1 are not as IoT writes them" in printed.stderr
+    assert "Not moved: 1 message not in the error format of AWS IoT" in printed.stderr
     assert depth(target, RULE_ERRORS).total == 1
     bodies = received()
     assert len(bodies) == 12

@@ -118,8 +118,8 @@ def test_a_script_gets_dimensions_and_points(etl):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["Rejected"], "do you mean ReadingsRejected, ReadingsRejectedByReason?"),
-        (["nonsense"], "there is no metric 'nonsense'"),
+        (["Rejected"], "Do you mean ReadingsRejected, ReadingsRejectedByReason?"),
+        (["nonsense"], "There is no metric 'nonsense'"),
         (["--since", "soon"], "Write 90m, 6h, 2d"),
         (["--since", "2999-01-01"], "is in the future"),
     ],

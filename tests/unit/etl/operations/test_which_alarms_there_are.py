@@ -117,7 +117,7 @@ def test_one_whose_actions_are_off_is_said_to_tell_nobody(monkeypatch):
     target = target_with({"fleet": [(METRIC, "fleet-silent")]}, fleet_silent="ALARM")
     monkeypatch.setattr("etl.cli.alarms.target_of", lambda _: target)
     done = CliRunner().invoke(app, ["alarms"])
-    assert "silent tells nobody" in done.output
+    assert "silent sends no notification" in done.output
 
 
 def test_a_stack_without_alarms_says_so(monkeypatch):
