@@ -134,7 +134,7 @@ def test_a_move_that_runs_already_is_followed(target, queues, send, received, et
     target.client("sqs").start_message_move_task(
         SourceArn=queues["DeadLetterQueueArn"],
         DestinationArn=queues["QueueArn"],
-        MaxNumberOfMessagesPerSecond=6,
+        MaxNumberOfMessagesPerSecond=1,
     )
     assert "6 messages moved" in etl("redrive", "--yes").stdout
     assert len(received()) == 6
