@@ -16,7 +16,7 @@ MEANINGS = {
     "running": "are in a running execution",
     "young": "were staged a moment ago",
     "waiting": "failed and wait to be retried, longer after each failure",
-    "due": "are due to be loaded: no execution has them",
+    "due": "are due: no execution is processing them",
     "permanent": "failed permanently: fix the cause, then `etl replay`",
     "exhausted": "failed too often for unknown reasons: look at them, then `etl replay`",
 }
