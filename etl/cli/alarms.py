@@ -94,7 +94,7 @@ def send_test(
         raise fail(f"{tested.name} is firing, but sends no notification: its actions are disabled.")
     for topic in tested.actions:
         subscribers = _subscribers(target, topic)
-        console.print(f"{tested.name} is firing and has notified {topic}")
+        console.print(f"{tested.name} is firing and has notified {topic}", soft_wrap=True)
         if not subscribers:
             notes.print(
                 "[yellow]this topic has no confirmed subscriber:[/] "

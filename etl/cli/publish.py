@@ -121,7 +121,8 @@ def print_receipt(receipt: Receipt, *, as_json: bool) -> None:
         return
     console.print(
         f"published [bold]{_sent(receipt.messages, receipt.readings)}[/]; "
-        f"receipt {receipt.publication}"
+        f"receipt {receipt.publication}",
+        soft_wrap=True,
     )
 
 

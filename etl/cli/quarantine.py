@@ -105,7 +105,8 @@ def show(
     page = report_page(target, batch) or f"# Batch {batch}: not checked yet\n"
     for line in page.splitlines():
         console.print(Text(escape_text(line)), soft_wrap=True)
-    console.print(f"\nStaged {found.staged_at:%Y-%m-%d %H:%M:%S} UTC as {escape_text(found.key)}")
+    staged = f"{found.staged_at:%Y-%m-%d %H:%M:%S} UTC"
+    console.print(f"\nStaged {staged} as {escape_text(found.key)}", soft_wrap=True)
     for outcome in found.outcomes:
         console.print(Text(f"{outcome.status} by {escape_text(outcome.execution)}"), soft_wrap=True)
 
@@ -172,7 +173,8 @@ def _chosen(
     )
     for one in found:
         if one.batch.status not in statuses:
-            notes.print(f"{escape_text(one.batch.raw.batch_id)} is {one.batch.status}: skipped.")
+            batch_id = escape_text(one.batch.raw.batch_id)
+            notes.print(f"{batch_id} is {one.batch.status}: skipped.", soft_wrap=True)
     return [one for one in found if one.batch.status in statuses]
 
 

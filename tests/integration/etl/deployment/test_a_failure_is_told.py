@@ -179,7 +179,10 @@ def test_an_alarm_can_be_tried_out(
     assert "A test by `etl alarms test`" in json.loads(told["Message"])["NewStateReason"]
     unknown = CliRunner().invoke(app, ["alarms", "test", "dead-leters", "--yes"])
     assert unknown.exit_code == 1
-    assert "There is no alarm 'dead-leters'. Alarms of this stack: batches-for-a-person" in unknown.output
+    assert (
+        "There is no alarm 'dead-leters'. Alarms of this stack: batches-for-a-person"
+        in unknown.output
+    )
 
 
 def test_every_line_of_a_failed_run_says_whose_it_is(target: Target, failed: Execution) -> None:
