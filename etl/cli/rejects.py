@@ -49,7 +49,7 @@ FromOption = Annotated[
 ]
 ToOption = Annotated[
     str | None,
-    typer.Option("--to", help="Staged before this time (itself excluded): ISO date or time, UTC."),
+    typer.Option("--to", help="Staged before this time: ISO date or time, UTC."),
 ]
 SHOWN_CHARACTERS = 2000
 

@@ -113,7 +113,7 @@ def backfill(
     ],
     end: Annotated[
         str,
-        typer.Option("--to", help="Staged before this time (itself excluded): ISO, UTC."),
+        typer.Option("--to", help="Staged before this time: ISO date or time, UTC."),
     ],
     piece: Annotated[int, typer.Option(min=1, max=10_000, help="Batches per execution.")] = 1000,
     concurrency: ConcurrencyOption = None,
