@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import Literal
 
-from etl.operations.escaping import harmless
+from etl.operations.escaping import escape_text
 
 __all__ = ["Trouble", "trouble_of"]
 
@@ -32,11 +32,9 @@ def trouble_of(error: Exception) -> Trouble:  # noqa: PLR0911 - one return for e
     from botocore.exceptions import BotoCoreError, ClientError
 
     from etl.aws.target import NoStackError
-    from etl.operations.batch_selection import NotFoundError
-    from etl.operations.time_range import SpanError
-    from telemetry.errors import TelemetryError
+    from telemetry.errors import UserError
 
-    detail = harmless(" ".join(str(error).split()))[:LONGEST]
+    detail = escape_text(" ".join(str(error).split()))[:LONGEST]
     if isinstance(error, psycopg2.errors.QueryCanceled):
         return Trouble("slow", "PostgreSQL took too long", "", "Ask for less: a shorter time.")
     if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
@@ -48,7 +46,7 @@ def trouble_of(error: Exception) -> Trouble:  # noqa: PLR0911 - one return for e
         return Trouble("database", "PostgreSQL refused a question", detail)
     if isinstance(error, NoStackError):
         return Trouble("stack", "There is no such stack", detail)
-    if isinstance(error, NotFoundError | SpanError | TelemetryError):
+    if isinstance(error, UserError):
         return Trouble("asked", detail)
     if isinstance(error, ClientError):
         title = f"AWS refused {error.operation_name}"

@@ -13,7 +13,7 @@ from dashboard.sources.executions import FAILED_STATES
 from dashboard.sources.ledger import Pace
 from etl.operations.alarms import Alarm
 from etl.operations.executions import Execution
-from etl.operations.reconciliation import Reconciliation
+from etl.operations.reconciliation import Reconciliation, dead_letters_problem
 
 __all__ = ["Facts", "Health", "Level", "Problem", "diagnose"]
 
@@ -168,14 +168,14 @@ def _of_the_account(facts: Facts) -> list[Problem]:
     account = facts.account.value
     if account is None:
         return []
-    if account.under_way:
+    if account.in_progress:
         gap = account.staged_batches - account.ledger.batches
         if gap <= 0 or account.queued or not _at_rest(facts):
             return []
         what = "staged batch has" if gap == 1 else "staged batches have"
         link = ("/act/replay?failed=1", "Replay what failed")
         return [Problem("warning", f"{gap:,} {what} no end yet.", "etl replay --failed", link)]
-    dead = f"{account.dead} messages are in the dead-letter queue"  # told by the queue itself
+    dead = dead_letters_problem(account.dead)  # the queue itself has a headline
     found = [sentence for sentence in account.problems() if sentence != dead]
     return [Problem("bad", f"The account is open: {s}.", "etl reconcile") for s in found]
 

@@ -15,8 +15,9 @@ from datetime import UTC, datetime
 
 from dashboard.errors import Trouble, trouble_of
 from etl.operations.executions import Execution
-from etl.operations.redrive import Moving
-from etl.operations.reruns import Progress
+from etl.operations.redrive import MoveProgress
+from etl.operations.reruns import RerunProgress
+from telemetry.errors import UserError
 
 __all__ = ["Job", "Jobs", "TooManyJobsError"]
 
@@ -24,7 +25,7 @@ MOST_RUNNING = 4
 MOST_REMEMBERED = 50
 
 
-class TooManyJobsError(Exception):
+class TooManyJobsError(UserError):
     """Raised when so much is under way already that a person should wait."""
 
 
@@ -62,7 +63,7 @@ class Job:
         well = self.trouble is None and all(e.status == "SUCCEEDED" for e in self.executions)
         return "SUCCEEDED" if well else "FAILED"
 
-    def see(self, steps: Iterable[Progress]) -> None:
+    def see(self, steps: Iterable[RerunProgress]) -> None:
         """Follow the work to its end."""
         before = 0
         for step in steps:
@@ -75,9 +76,9 @@ class Job:
             if step.ended:
                 before += step.done
 
-    def see_moving(self, steps: Iterable[Moving]) -> None:
+    def see_moving(self, steps: Iterable[MoveProgress]) -> None:
         """Follow messages on their way back to the queue, to the end."""
-        last = Moving(0, self.total, "RUNNING")
+        last = MoveProgress(0, self.total, "RUNNING")
         for last in steps:
             self.done, self.total = last.moved, max(self.total, last.to_move)
         self.said = f"{last.moved:,} moved to the telemetry queue."

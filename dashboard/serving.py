@@ -10,6 +10,7 @@ import uvicorn
 
 from dashboard.app import application
 from dashboard.app_state import Room
+from telemetry.errors import UserError
 
 __all__ = ["PortTakenError", "address", "listen", "serve"]
 
@@ -18,7 +19,7 @@ FIRST_PORT, PORTS = 8710, 20
 """The same port as last time where it is free, so that a bookmark holds."""
 
 
-class PortTakenError(OSError):
+class PortTakenError(UserError):
     """Raised when the port that was asked for is in use."""
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from layers.archive import Entry, files_below, unzipped_bytes, write_zip
 from layers.notify import Notify, silent
 from layers.target import AWS_TARGET, LAYERS, LayerName, RuntimeTarget, host_target
+from telemetry.errors import UserError
 
 __all__ = ["BuiltLayer", "LayerBuildError", "build_layer", "build_layers", "layer_digest"]
 
@@ -41,7 +42,7 @@ UNUSED_FILES = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json",
 UNUSED_ENDINGS = frozenset({".pyi", ".pyc"})
 
 
-class LayerBuildError(RuntimeError):
+class LayerBuildError(UserError):
     """Raised when a layer can't be built; the message holds pip's own output and a remedy."""
 
 

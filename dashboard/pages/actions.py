@@ -22,13 +22,13 @@ from dashboard.errors import Trouble, trouble_of
 from dashboard.jobs import Job, TooManyJobsError
 from dashboard.sources.ledger import batches_of
 from dashboard.sources.pipeline import Pipeline
-from etl.operations.batch_selection import Choice, choose
+from etl.operations.batch_selection import BatchFilter, find_batches
 from etl.operations.batches import Batch
 from etl.operations.dead_letters import DEAD_LETTERS, QUEUES, depth
 from etl.operations.executions import start
-from etl.operations.redrive import move_back, send_again
-from etl.operations.reruns import Progress, Tally, concurrency_of, parts, rerun, tally
-from etl.operations.time_range import Span
+from etl.operations.redrive import redrive_dead_letters, resend_rule_errors
+from etl.operations.reruns import RerunProgress, Tally, chunks, concurrency_of, rerun, tally
+from etl.operations.time_range import TimeRange
 
 __all__ = ["Plan", "plan", "routes"]
 
@@ -63,22 +63,22 @@ class Plan:
     """Whether there are more than one click does."""
 
 
-def choice_of(given: QueryParams) -> Choice:
-    """Which batches an address or a form means. Raises ``SpanError``."""
-    return Choice(
+def choice_of(given: QueryParams) -> BatchFilter:
+    """Which batches an address or a form means. Raises ``TimeRangeError``."""
+    return BatchFilter(
         executions=tuple(filter(None, given.getlist("execution"))),
         batches=tuple(filter(None, given.getlist("batch"))),
-        span=Span.of(given.get("from") or None, given.get("to") or None),
+        time_range=TimeRange.of(given.get("from") or None, given.get("to") or None),
         reasons=tuple(filter(None, given.getlist("reason"))),
         devices=tuple(filter(None, given.getlist("device"))),
         failed=bool(given.get("failed")),
     )
 
 
-def plan(pipeline: Pipeline, deed: Deed, choice: Choice) -> Plan:
+def plan(pipeline: Pipeline, deed: Deed, choice: BatchFilter) -> Plan:
     """What it would do. Raises ``NotFoundError`` for what is not there."""
     target = pipeline.target
-    found = list(islice(choose(target, choice), MOST_BATCHES + 1))
+    found = list(islice(find_batches(target, choice), MOST_BATCHES + 1))
     fitting = [batch for batch in found[:MOST_BATCHES] if batch.status in MAY[deed]]
     return Plan(
         deed,
@@ -167,7 +167,7 @@ def _plan_page(
     found: Plan | None = None
     try:
         choice = choice_of(given)
-        if choice.is_everything:
+        if choice.is_empty:
             trouble = Trouble("asked", "Nothing was named", "", "Choose a reason or a batch.")
         else:
             found = plan(room.pipeline, deed, choice)
@@ -200,8 +200,8 @@ def _begin(room: Room, request: Request, deed: Deed, form: QueryParams) -> Respo
 def _job(room: Room, found: Plan, reason: str) -> Job:
     target = room.pipeline.target
 
-    def steps() -> Iterable[Progress]:
-        for part in parts(found.batches):
+    def steps() -> Iterable[RerunProgress]:
+        for part in chunks(found.batches):
             yield from rerun(target, part, found.deed, kind=found.deed)
 
     titles = {"replay": "Load again", "release": "Release", "discard": "Discard"}
@@ -225,9 +225,9 @@ def _redrive(room: Room, request: Request, queue: str) -> Response:
     if queue not in QUEUES:
         return _not_found(room, request)
     target = room.pipeline.target
-    move = move_back if queue == DEAD_LETTERS else send_again
+    move = redrive_dead_letters if queue == DEAD_LETTERS else resend_rule_errors
     try:
-        number = depth(target, queue).all
+        number = depth(target, queue).total
         job = room.jobs.begin(
             f"Back to the queue: {queue}",
             number,

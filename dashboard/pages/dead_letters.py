@@ -8,7 +8,7 @@ from starlette.routing import BaseRoute, Route
 
 from dashboard.app_state import SELDOM, Room
 from dashboard.cache import Answer
-from etl.operations.dead_letters import DEAD_LETTERS, QUEUES, RULE_ERRORS, Letter, peek
+from etl.operations.dead_letters import DEAD_LETTERS, QUEUES, RULE_ERRORS, DeadLetter, peek
 
 __all__ = ["routes"]
 
@@ -24,7 +24,7 @@ def routes(room: Room) -> list[BaseRoute]:
 
     def letters(request: Request) -> Response:
         queue = request.query_params.get("look", "")
-        looked: Answer[list[Letter]] = Answer()
+        looked: Answer[list[DeadLetter]] = Answer()
         if queue in QUEUES:
             # Each look receives them once, so it is shared, and made seldom.
             looked = room.ask(("peek", queue), lambda p: peek(p.target, queue, LOOKED_AT), SELDOM)

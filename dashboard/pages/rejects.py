@@ -13,9 +13,9 @@ from dashboard.cache import Answer
 from dashboard.errors import trouble_of
 from dashboard.sources import ledger, rejected
 from dashboard.sources import quality as holding
-from etl.operations.batch_selection import Choice, choose
+from etl.operations.batch_selection import BatchFilter, find_batches
 from etl.operations.quarantine import read_report
-from etl.operations.time_range import Span, SpanError
+from etl.operations.time_range import TimeRange, TimeRangeError
 
 __all__ = ["SINCE", "routes"]
 
@@ -28,12 +28,12 @@ SINCE = {
 MOST, STEP = 100, 25
 
 
-def _span(since: str) -> Span:
+def _span(since: str) -> TimeRange:
     """From so long ago, to the minute, so that pages share the answer."""
     if since not in SINCE:
-        return Span()
+        return TimeRange()
     start = datetime.now(UTC) - SINCE[since][1]
-    return Span(start.replace(second=0, microsecond=0))
+    return TimeRange(start.replace(second=0, microsecond=0))
 
 
 def routes(room: Room) -> list[BaseRoute]:
@@ -48,7 +48,7 @@ def routes(room: Room) -> list[BaseRoute]:
         reasons = room.ask(("reasons", since), lambda p: ledger.reasons(p, span), LATER)
         try:
             sought = rejected.Sought(reason, device, batch, span, most)
-        except SpanError as error:
+        except TimeRangeError as error:
             sample: Answer[rejected.Sample] = Answer(trouble=trouble_of(error))
         else:
             key = ("sample", since, reason, device, batch, most)
@@ -76,7 +76,7 @@ def routes(room: Room) -> list[BaseRoute]:
         found = room.ask(
             ("batch", name),
             lambda p: (
-                next(iter(choose(p.target, Choice(batches=(name,)))), None),
+                next(iter(find_batches(p.target, BatchFilter(batches=(name,)))), None),
                 read_report(p.target, name),
                 ledger.batches_of(p, [name]).get(name),
             ),

@@ -15,7 +15,7 @@ from etl.aws.target import Target
 from etl.operations.batches import Batch, manifest_of
 from etl.operations.batches import batches_of as staged_of
 from etl.operations.executions import Execution, describe, execution_arn, latest
-from etl.operations.pictures import Picture, look_at_execution, look_at_trace
+from etl.operations.pictures import Picture, draw_execution, draw_trace
 from etl.pictures.history import error_message
 from telemetry.layout import outcome_key
 from telemetry.manifest import Item
@@ -195,9 +195,9 @@ def _failed(target: Target) -> list[str]:
 
 def picture(pipeline: Pipeline, name: str) -> Seen:
     """The execution over its definition."""
-    return Seen(look_at_execution(pipeline.target, name))
+    return Seen(draw_execution(pipeline.target, name))
 
 
 def timeline(pipeline: Pipeline, name: str) -> Seen:
     """Its trace. Raises ``NoTraceError`` where there is none."""
-    return Seen(look_at_trace(pipeline.target, name, patience=0))
+    return Seen(draw_trace(pipeline.target, name, patience=0))

@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 
 from dashboard.sources.ledger import newest_rejecting
 from dashboard.sources.pipeline import Pipeline
-from etl.operations.rejects import Reject, Wanted, read_rejects
-from etl.operations.time_range import ALWAYS, Span
+from etl.operations.rejects import Reject, RejectFilter, read_rejects
+from etl.operations.time_range import ALWAYS, TimeRange
 
 __all__ = ["Sample", "Sought", "sample"]
 
@@ -33,7 +33,7 @@ class Sought:
     reason: str = ""
     device: str = ""
     batch: str = ""
-    span: Span = ALWAYS
+    span: TimeRange = ALWAYS
     most: int = 25
 
 
@@ -69,7 +69,7 @@ def sample(pipeline: Pipeline, sought: Sought) -> Sample:
             span = _recent(sought.span)
     if not batches and span.is_open:
         return Sample([], 0, whole=True, broken=[])
-    wanted = Wanted(
+    wanted = RejectFilter(
         (sought.reason,) if sought.reason else (),
         (sought.device,) if sought.device else (),
         batches[:limit],
@@ -78,7 +78,7 @@ def sample(pipeline: Pipeline, sought: Sought) -> Sample:
     return _read(pipeline, wanted, sought.most, all_batches=len(batches) <= limit)
 
 
-def _read(pipeline: Pipeline, wanted: Wanted, most: int, *, all_batches: bool) -> Sample:
+def _read(pipeline: Pipeline, wanted: RejectFilter, most: int, *, all_batches: bool) -> Sample:
     broken: list[str] = []
     objects = 0
     until = time.monotonic() + PATIENCE_SECONDS
@@ -93,7 +93,7 @@ def _read(pipeline: Pipeline, wanted: Wanted, most: int, *, all_batches: bool) -
     found: list[Reject] = []
     of_batch: Counter[str] = Counter()
     whole = all_batches
-    lines = read_rejects(pipeline.target, wanted, broken=broken.append, progress=reached)
+    lines = read_rejects(pipeline.target, wanted, unreadable=broken.append, progress=reached)
     try:
         for reject in lines:
             of_batch[reject.batch_id] += 1
@@ -110,7 +110,7 @@ def _read(pipeline: Pipeline, wanted: Wanted, most: int, *, all_batches: bool) -
     return Sample(found, max(objects, len(of_batch)), whole, broken)
 
 
-def _recent(span: Span) -> Span:
+def _recent(span: TimeRange) -> TimeRange:
     """The span as asked for, but not all of time."""
     start = datetime.now(UTC) - timedelta(days=2)
-    return Span(max(start, span.start), span.end) if span.end > start else span
+    return TimeRange(max(start, span.start), span.end) if span.end > start else span

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from etl.aws.stack_events import StackEvent, causes, event_ids, new_events
 from layers.notify import Notify
+from telemetry.errors import UserError
 
 __all__ = [
     "FAILED_CREATION",
@@ -56,7 +57,7 @@ STUCK = {
 """Statuses that block every change, each with its cause and how to go on."""
 
 
-class StackError(RuntimeError):
+class StackError(UserError):
     """Raised when a stack can't be created, updated or deleted; names the resource and why."""
 
 

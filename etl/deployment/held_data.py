@@ -8,6 +8,7 @@ from typing import Any
 
 from etl.aws.cloudformation import deployed_template
 from etl.aws.s3 import listed
+from etl.aws.sqs import queue_depth
 
 __all__ = [
     "attached_certificates",
@@ -99,12 +100,10 @@ def ignore_missing() -> Iterator[None]:
 
 
 def _messages(sqs: Any, url: str) -> int:
-    """Count the messages in a queue, in flight or not; 0 where the queue is deleted already."""
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    attributes: dict[str, str] = {}
+    """Return the messages in a queue; 0 where an earlier attempt deleted it."""
     with ignore_missing():
-        attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
-    return sum(int(value) for value in attributes.values())
+        return queue_depth(sqs, url).total
+    return 0
 
 
 def _counted(number: int, noun: str) -> str:

@@ -7,11 +7,12 @@ from typing import Any
 
 from etl.aws.target import CONTRACT_KEY, DATABASE_CA_KEY
 from infrastructure.settings import DeploySettings
+from telemetry.errors import UserError
 
 __all__ = ["MigrationError", "publish_contract", "run_migration"]
 
 
-class MigrationError(RuntimeError):
+class MigrationError(UserError):
     """Raised where the stack is deployed but its migrate function failed; quotes its error."""
 
 

@@ -33,13 +33,14 @@ from etl.deployment.held_data import (
 from etl.deployment.listener import Listener
 from etl.deployment.steps import Step
 from infrastructure.platform import PlatformSettings, given_core
+from telemetry.errors import UserError
 
 __all__ = ["HoldsDataError", "TeardownExecutor", "delete_core", "unlinked_parameters"]
 
 KEY_DELETION_DAYS = 7
 
 
-class HoldsDataError(RuntimeError):
+class HoldsDataError(UserError):
     """Raised where deleting would lose data; the message lists it, and how to go on."""
 
 

@@ -20,6 +20,7 @@ from infrastructure.platform.conditions import filled
 from infrastructure.platform.limits import INSTANCE_NAME
 from infrastructure.platform.settings import PlatformSettings
 from infrastructure.setting_fields import settings_of
+from telemetry.errors import UserError
 
 __all__ = ["PlatformSettingsError", "add_rules", "check_settings", "settings_problems"]
 
@@ -36,7 +37,7 @@ _FUNCTIONS: dict[str, Callable[..., bool]] = {
 _RDS_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
-class PlatformSettingsError(ValueError):
+class PlatformSettingsError(UserError):
     """Raised when settings contradict one another; lists every problem, and what to do."""
 
 

@@ -28,6 +28,7 @@ from pathlib import Path
 
 from local.die_with_parent import tethered
 from local.postgres import free_port
+from telemetry.errors import UserError
 
 __all__ = ["Emulator", "EmulatorEndpoint", "EmulatorError", "default_python"]
 
@@ -39,7 +40,7 @@ _STOP_TIMEOUT = 10.0
 _REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-class EmulatorError(RuntimeError):
+class EmulatorError(UserError):
     """Raised when the emulator can't be started; the message quotes its log."""
 
 

@@ -10,15 +10,15 @@ import pytest
 
 from dashboard.jobs import MOST_RUNNING, Job, Jobs, TooManyJobsError
 from etl.operations.executions import Execution
-from etl.operations.redrive import Moving
-from etl.operations.reruns import Progress
+from etl.operations.redrive import MoveProgress
+from etl.operations.reruns import RerunProgress
 
 
-def step(name: str, status: str, done: int, failed: int = 0) -> Progress:
+def step(name: str, status: str, done: int, failed: int = 0) -> RerunProgress:
     now = datetime.now(UTC)
     stopped = None if status == "RUNNING" else now
     execution = Execution(f"arn:{name}", name, status, now, stopped, {}, None, None, None)
-    return Progress(execution, 3, done, failed)
+    return RerunProgress(execution, 3, done, failed)
 
 
 def ended(job: Job) -> Job:
@@ -55,11 +55,13 @@ def test_an_exception_is_told_and_the_end_is_noticed() -> None:
 
 
 def test_messages_that_stay_are_told() -> None:
-    steps = [Moving(1, 3, "RUNNING"), Moving(2, 3, "COMPLETED", left=1)]
+    steps = [MoveProgress(1, 3, "RUNNING"), MoveProgress(2, 3, "COMPLETED", left=1)]
     job = ended(Jobs().begin("back", 3, lambda job: job.see_moving(steps), noun="message"))
     assert job.status == "SUCCEEDED"
     assert job.said == "2 moved to the telemetry queue. 1 are not as IoT writes them, and stay."
-    stopped = ended(Jobs().begin("back", 3, lambda job: job.see_moving([Moving(1, 3, "FAILED")])))
+    stopped = ended(
+        Jobs().begin("back", 3, lambda job: job.see_moving([MoveProgress(1, 3, "FAILED")]))
+    )
     assert stopped.status == "FAILED"
 
 
