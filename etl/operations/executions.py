@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from etl.aws.target import Target
+from telemetry import manifest
 
 __all__ = [
     "Execution",
@@ -119,8 +120,7 @@ def execution_arn(target: Target, name: str) -> str:
     """ARN of an execution by its name (an ARN is passed through)."""
     if name.startswith("arn:"):
         return name
-    machine = target.outputs["StateMachineArn"]
-    return f"{machine.replace(':stateMachine:', ':execution:')}:{name}"
+    return manifest.execution_arn(target.outputs["StateMachineArn"], name)
 
 
 def follow(target: Target, arn: str) -> Iterator[tuple[Execution, list[StateVisit]]]:

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from itertools import count, islice
 
 from etl.aws.target import Target
-from etl.operations.batches import MOST_BATCHES, Batch, start_over
+from etl.operations.batches import Batch, start_over
 from etl.operations.executions import Execution, describe, execution_arn
-from telemetry.manifest import Purpose
+from telemetry.manifest import MOST_BATCHES, Purpose
 
 __all__ = ["Progress", "Tally", "concurrency_of", "name_of", "parts", "rerun", "tally", "watch"]
 

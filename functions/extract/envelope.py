@@ -1,4 +1,4 @@
-"""From an SQS message to an envelope: one line of a raw object. Pure, and total: any text is fine.
+"""Makes an envelope, one line of a raw object, of an SQS message. Pure; takes any text.
 
 The topic rule writes ``{"payload": base64, "topic", "client_id", "received_at"}``. A body that is
 anything else (a tool wrote to the queue, the rule was changed) is kept whole as the payload, so

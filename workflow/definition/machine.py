@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from telemetry.manifest import ExecutionInput
 from workflow.definition.batches import EXECUTION, load_batches
 from workflow.definition.ending import broken_down, how_did_it_end
 from workflow.definition.tasks import invoke
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from workflow.states.sdk import Chain, Graph, State
 
 __all__ = ["build_definition", "definition_json", "resolve"]
-
-GIVEN = ("bucket", "manifest", "batches", "concurrency")
-"""Members of an input that names its batches."""
 
 
 def _extract_states(on_error: Chain) -> tuple[State, State]:
@@ -69,8 +67,8 @@ def build_definition(settings: DefinitionSettings | None = None) -> Graph:
     extract.next(anything)
     listing.next(anything)
     staged = Choice("Already staged?")
-    given = [ChoiceRule.IsPresent(f"$.{name}", True) for name in GIVEN]
-    staged.add_choice(ChoiceRule.And(given), anything)
+    named = [ChoiceRule.IsPresent(f"$.{name}", True) for name in ExecutionInput.required()]
+    staged.add_choice(ChoiceRule.And(named), anything)
     staged.add_choice(ChoiceRule.IsPresent("$.prefix", True), listing)
     staged.default_choice(extract)
     graph = Graph(
