@@ -69,7 +69,7 @@ _UPDATING: dict[OnConflict, _Policy] = {
 
 
 def updates_rows(contract: Contract, columns: Sequence[str]) -> bool:
-    """Whether a batch with these columns may update rows: never under ``keep_first``, nor without
+    """True if a batch with these columns may update rows: never under ``keep_first``, nor without
     a column to update, nor without the column that ``keep_greatest`` compares."""
     if contract.on_conflict == "keep_greatest" and contract.greatest not in columns:
         return False

@@ -80,7 +80,7 @@ def _insert(
 
 
 def is_settled(entry: ledger.Entry, batch: Batch) -> bool:
-    """Whether the ledger's row of a batch stays as it is, so that nothing is left to do.
+    """True if the ledger's row of a batch stays as it is, so that nothing is left to do.
 
     * loaded: only a replay under another contract loads the batch again;
     * discarded: only a release loads it;

@@ -148,7 +148,7 @@ class _Insertion:
 
     @property
     def _updates_separately(self) -> bool:
-        """Whether a merge is two statements, and so two passes through the keys."""
+        """True if a merge is two statements, and so two passes through the keys."""
         contract = self._contract
         return contract.partition != "none" and updates_rows(contract, self._batch.columns)
 

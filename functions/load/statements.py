@@ -88,7 +88,7 @@ def missing_keys(contract: Contract) -> str:
 
 
 def splits_by_time(contract: Contract) -> bool:
-    """Whether the key ends with a timestamp: only then do groups have a range of time."""
+    """True if the key ends with a timestamp: only then do groups have a range of time."""
     return contract.column(contract.key[-1]).type == "timestamp"
 
 
@@ -123,7 +123,7 @@ def existing_times(contract: Contract) -> str:
 
 
 def may_drop_rows(contract: Contract) -> str:
-    """Whether the table, or a partition of it, may drop a row without an error: by a trigger before
+    """True if the table, or a partition of it, may drop a row without an error: by a trigger before
     each row, a rule, or a row policy."""
     table = f"{quote_text(qualified(contract))}::regclass"
     before_row = "EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND tgtype & 3 = 3)"

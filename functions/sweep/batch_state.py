@@ -46,7 +46,7 @@ class Running:
     """Prefixes in their input, where there is no manifest yet."""
 
     def covers(self, batch: Batch) -> bool:
-        """Whether one of them staged the batch or processes it."""
+        """True if one of them staged the batch or processes it."""
         return (
             batch.raw.execution in self.names
             or batch.key in self.keys

@@ -28,7 +28,7 @@ Listing = Callable[[str], Iterable[StoredObject]]
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a batch ended in one execution, and when that was written."""
+    """The outcome of a batch in one execution, and when it was written."""
 
     key: OutcomeKey
     written_at: datetime
@@ -40,12 +40,12 @@ class Outcome:
 
     @property
     def status(self) -> Status:
-        """How the batch ended in that execution."""
+        """Status of the batch at the end of that execution."""
         return self.key.status
 
     @property
     def settled(self) -> bool:
-        """Whether the ledger has a row of the batch since."""
+        """True if the ledger has a row of the batch since then."""
         return self.key.settled
 
 
@@ -59,11 +59,11 @@ class Batch:
     """Size of the raw object in bytes, compressed."""
     staged_at: datetime
     outcomes: tuple[Outcome, ...] = ()
-    """How it ended in each execution that processed it, the last one last."""
+    """Its outcome in each execution that processed it, the last one last."""
 
     @property
     def settled(self) -> bool:
-        """Whether the ledger has a row of it."""
+        """True if the ledger has a row of it."""
         return any(outcome.settled for outcome in self.outcomes)
 
     @property

@@ -40,7 +40,7 @@ __all__ = [
 
 
 class TelemetryError(Exception):
-    """Raised for anything this pipeline expects to go wrong; the message says what to do next."""
+    """Base of the errors that this pipeline expects; the message says what to do next."""
 
 
 class TransientError(TelemetryError):
@@ -84,7 +84,7 @@ class BatchCorruptError(PermanentError):
 
 
 class DatabaseRefusedError(PermanentError):
-    """Raised when PostgreSQL refuses the rows or the statement for good."""
+    """Raised when PostgreSQL refuses the rows or the statement permanently."""
 
 
 def names_of(branch: type[TelemetryError]) -> list[str]:

@@ -1,8 +1,6 @@
 """The batches that an execution processes, and why: a manifest in S3 and the execution's input.
 
-The manifest is one JSON array for each execution
-
-::
+The manifest is one JSON array for each execution::
 
     [{"key": "raw/2026/11/23/<execution>/<batch>.n10.ndjson.gz", "size": 4711, "purpose": "load"}]
 

@@ -17,7 +17,7 @@ __all__ = ["DatabaseSettings", "max_concurrency", "number", "text", "whole_numbe
 DEFAULT_CONCURRENCY = 10
 
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
-"""What libpq understands, weakest first."""
+"""The modes of libpq, weakest first."""
 
 
 def text(name: str, default: str | None = None) -> str:
