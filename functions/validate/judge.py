@@ -67,7 +67,8 @@ def overrule(
     """The verdict after an operator's decision, which overrules the checks; findings stay."""
     held_by = sum(finding.level == "quarantine" for finding in findings)
     if purpose == "release":
-        said = f"An operator released the batch; {held_by} checks would have quarantined it."
+        checks = "1 check" if held_by == 1 else f"{held_by} checks"
+        said = f"An operator released the batch; {checks} would have quarantined it."
         return "warn", [*findings, Finding("released", "warn", held_by, 0, said)]
     if purpose == "discard":
         said = "An operator discarded the batch: it stays in S3, and no row is loaded."

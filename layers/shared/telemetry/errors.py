@@ -40,7 +40,7 @@ __all__ = [
 
 
 class TelemetryError(Exception):
-    """Base of the errors that this pipeline expects; the message says what to do next."""
+    """Raised for failures that this pipeline expects; the message says what to do next."""
 
 
 class TransientError(TelemetryError):
