@@ -29,13 +29,12 @@ from etl.operations.executions import start
 from etl.operations.redrive import redrive_dead_letters, resend_rule_errors
 from etl.operations.reruns import RerunProgress, Tally, chunks, concurrency_of, rerun, tally
 from etl.operations.time_range import TimeRange
+from telemetry.manifest import MOST_BATCHES
 
 __all__ = ["Plan", "plan", "routes"]
 
 Deed = Literal["replay", "release", "discard"]
 DEEDS: tuple[Deed, ...] = get_args(Deed)
-MOST_BATCHES = 10_000
-"""Of one click; a backfill of more is for the command line."""
 FORM_BYTES = 64 * 1024
 MAY: dict[str, tuple[str, ...]] = {
     "replay": ("loaded", "quarantined", "failed", "staged"),

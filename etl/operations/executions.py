@@ -15,6 +15,7 @@ from typing import Any
 
 from etl.aws.target import Target
 from etl.pictures.history import StateVisit, read_visits
+from telemetry import manifest
 
 __all__ = [
     "Execution",
@@ -111,8 +112,7 @@ def execution_arn(target: Target, name: str) -> str:
     """The ARN of an execution with this name; an ARN is returned as it is."""
     if name.startswith("arn:"):
         return name
-    machine = target.outputs["StateMachineArn"]
-    return f"{machine.replace(':stateMachine:', ':execution:')}:{name}"
+    return manifest.execution_arn(target.outputs["StateMachineArn"], name)
 
 
 def follow(target: Target, arn: str) -> Iterator[tuple[Execution, list[StateVisit]]]:

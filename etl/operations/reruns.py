@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from itertools import count, islice
 
 from etl.aws.target import Target
-from etl.operations.batches import MOST_BATCHES, Batch, start_over
+from etl.operations.batches import Batch, start_over
 from etl.operations.executions import Execution, describe, execution_arn
 from etl.operations.plurals import counted
-from telemetry.manifest import Purpose
+from telemetry.manifest import MOST_BATCHES, Purpose
 
 __all__ = [
     "RerunProgress",

@@ -26,7 +26,7 @@ LEDGER_COLUMNS = {
     "execution": "the execution that dealt with it last",
     "contract": "name of the contract it was read by",
     "contract_digest": "and which version of it",
-    "status": "`loaded`; `quarantined`: held back by the checks, no rows; `discarded`: given up by a person",
+    "status": "`loaded`; `quarantined`: held back by the checks, no rows; `discarded`: discarded by an operator",
     "messages": "messages in the raw object",
     "read": "readings in these messages; what could not be taken apart counts as one",
     "accepted": "readings that became a row, or would have",

@@ -47,7 +47,7 @@ class UserError(Exception):
 
 
 class TelemetryError(UserError):
-    """Raised for anything this pipeline expects to go wrong; the message says what to do next."""
+    """Raised for failures that this pipeline expects; the message says what to do next."""
 
 
 class TransientError(TelemetryError):
@@ -91,7 +91,7 @@ class BatchCorruptError(PermanentError):
 
 
 class DatabaseRefusedError(PermanentError):
-    """Raised when PostgreSQL refuses the rows or the statement for good."""
+    """Raised when PostgreSQL refuses the rows or the statement permanently."""
 
 
 def names_of(branch: type[TelemetryError]) -> list[str]:

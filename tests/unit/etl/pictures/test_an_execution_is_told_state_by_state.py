@@ -62,7 +62,7 @@ def test_a_failure_that_was_caught_says_so_and_why() -> None:
         event("TaskScheduled", 0),
         failed("ConfigurationError", 1, '{"errorMessage": "No queue.", "stackTrace": []}'),
         exited("Extract", 1),
-        entered("Tell of breakdown", 1),
+        entered("Notify: error", 1),
     )
     extract = progress.steps["Extract"]
     assert (extract.status, extract.error, extract.cause) == (
@@ -70,8 +70,8 @@ def test_a_failure_that_was_caught_says_so_and_why() -> None:
         "ConfigurationError",
         "No queue.",
     )
-    assert ("Extract", "Tell of breakdown") in progress.taken
-    assert progress.steps["Tell of breakdown"].status == "running"
+    assert ("Extract", "Notify: error") in progress.taken
+    assert progress.steps["Notify: error"].status == "running"
 
 
 @pytest.mark.parametrize(
