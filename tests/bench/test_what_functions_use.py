@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from bench.fitting import line
-from etl.cost.durations import measured, requests
+from etl.cost.durations import measurements, requests
 
 SLOWER = 10
 """Times that a machine may be slower than the one measured, busy with other tests as it is."""
@@ -31,11 +31,11 @@ def test_the_functions_use_what_was_measured() -> None:
     command = [sys.executable, "-m", "bench.durations", "--quick"]
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
     calls = json.loads(done.stdout.splitlines()[-1])
-    assert {call["function"] for call in calls} == set(measured()["functions"])
+    assert {call["function"] for call in calls} == set(measurements()["functions"])
     for call in calls:
         name, size = call["function"], (call["messages"], call["readings"])
         expected = {o: round(n) for o, n in requests(name, *size).items()}
         assert call["requests"] == expected, (name, size)
-        cpu = measured()["functions"][name]["cpu_seconds"]
+        cpu = measurements()["functions"][name]["cpu_seconds"]
         usual = cpu["call"] + cpu["message"] * size[0] + cpu["reading"] * size[1]
         assert call["cpu"] < usual * SLOWER, (name, size)
