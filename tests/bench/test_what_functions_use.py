@@ -8,21 +8,21 @@ import sys
 
 import pytest
 
-from bench.fitting import line
+from bench.linear_fit import fit
 from etl.cost.durations import measurements, requests
 
 SLOWER = 10
 """Times that a machine may be slower than the one measured, busy with other tests as it is."""
 
 
-def test_a_line_is_found_again() -> None:
+def test_a_linear_model_is_recovered() -> None:
     sizes = [(10, 10), (100, 100), (10, 500), (100, 5000), (1000, 1000)]
     points = [(m, r, 0.5 + 0.001 * m + 0.0002 * r) for m, r in sizes]
-    assert line(points) == pytest.approx({"call": 0.5, "message": 0.001, "reading": 0.0002})
+    assert fit(points) == pytest.approx({"call": 0.5, "message": 0.001, "reading": 0.0002})
 
 
-def test_no_part_of_a_line_is_below_nothing() -> None:
-    found = line([(10, 100, 1.0), (20, 200, 3.0), (40, 400, 7.0)])
+def test_no_coefficient_is_negative() -> None:
+    found = fit([(10, 100, 1.0), (20, 200, 3.0), (40, 400, 7.0)])
     assert min(found.values()) == 0.0
 
 
