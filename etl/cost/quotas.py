@@ -19,7 +19,7 @@ class Quota:
     limit: float
     unit: str
     adjustable: bool
-    """Whether AWS raises it on request."""
+    """True where AWS raises it on request."""
     remedy: str
     """Change to the fleet or the settings that brings the load below it."""
     page: str
