@@ -155,7 +155,7 @@ def query_times(devices: int, each: int) -> None:
         cursor = owner.cursor()
         cursor.execute(f"VACUUM ANALYZE {name}")
         owner.autocommit = False
-        print(f"\n{devices * each:,} rows of {devices:,} devices\n\n| what | ms |\n|---|---|")
+        print(f"\n{devices * each:,} rows of {devices:,} devices\n\n| query | ms |\n|---|---|")
         _print_row("refresh of all rollups", _seconds(lambda: bring_up_to_date(owner, table, 600)))
         _time_queries(cursor, name)
         last = range(each, each + 6)
