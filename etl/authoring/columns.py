@@ -216,8 +216,8 @@ def _set_limits(draft: ColumnDraft, numbers: Numbers) -> int:
         outside = {n: count for n, count in left.items() if not unit.low <= n <= unit.high}
         again = {n: count for n, count in sorted(outside.items()) if count >= AGAIN}
         again = again if len(again) <= FEW else {}
-        why = f"repeated, and outside the range of {unit.of}"
-        markers += [Marker(n, count, why) for n, count in again.items()]
+        reason = f"repeated, and outside the range of {unit.of}"
+        markers += [Marker(n, count, reason) for n, count in again.items()]
         left = {n: count for n, count in left.items() if n not in again}
     for marker in markers:
         value = int(marker.value) if float(marker.value).is_integer() else marker.value

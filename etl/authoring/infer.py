@@ -151,11 +151,11 @@ def _written(place: Place) -> str | None:
     return written_path(place.path, "$message." if place.scope == "message" else "")
 
 
-def _label(layout: MessageShape, place: Place) -> tuple[str, ...]:
+def _label(shape: MessageShape, place: Place) -> tuple[str, ...]:
     """The path that names the place's column; the keys of an object keyed by time are ``ts``."""
     if place.scope == "place":
         return ("ts",) if place.path == ("key",) else place.path
-    return layout.label(place.path) if place.scope == "reading" else place.path
+    return shape.label(place.path) if place.scope == "reading" else place.path
 
 
 def _name(scope: str, path: tuple[str, ...], taken: set[str]) -> str:

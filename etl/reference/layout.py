@@ -1,4 +1,4 @@
-"""``docs/layout.md``: what lies where in the data bucket, from the functions that make the keys."""
+"""``docs/layout.md``: the objects in the data bucket, from the functions that make their keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables of ``docs/metrics.md``: metrics and alarms, written between markers of the page."""
+"""``docs/metrics.md``: the tables of metrics and alarms, written between markers of the page."""
 
 from __future__ import annotations
 
