@@ -1,4 +1,4 @@
-"""DuckDB: the whole of it in SQL, one thread, from a file of lines to a CSV and a JSON file."""
+"""DuckDB: the complete transform in SQL with one thread, from a file of lines to CSV and JSON."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ALONE = ", ".join(f"{name} := d.{name}" for name in ELEMENT)
 
 
 def _number(source: str, marker: str = "NULL") -> str:
-    """A finite double, null for a marker and for what is none."""
+    """A finite double; NULL for a marker, and for text that is not a number."""
     number = f"TRY_CAST(trim({source}) AS DOUBLE)"
     return f"nullif(CASE WHEN isfinite({number}) THEN {number} END, {marker})"
 

@@ -1,4 +1,4 @@
-"""pandas: the messages taken apart in Python, their columns cleaned as vectors."""
+"""pandas: messages parsed in Python, columns cleaned as vectors."""
 
 from __future__ import annotations
 
@@ -26,20 +26,21 @@ MEMBERS = (
 
 
 def transform(raw: bytes) -> Transformed:
+    """Transforms the lines of a raw object."""
     envelopes = pd.DataFrame([json.loads(line) for line in raw.splitlines()])
     envelopes = envelopes.sort_values(["received_at", "message_id"], ignore_index=True)
     frame, broken = _readings(envelopes)
     rows, reasons = _clean(frame, envelopes)
-    told = (
+    reason_lists = (
         reasons.stack().dropna().groupby(level=0).agg(list)
         if reasons.size
         else pd.Series(dtype=object)
     )
-    rejected = rows.index.isin(told.index)
+    rejected = rows.index.isin(reason_lists.index)
     accepted = rows[~rejected]
     kept = accepted.drop_duplicates(["device_id", "ts"], keep="first")
     kept = kept.sort_values(["device_id", "ts"])
-    bad = frame.loc[told.index, ["m", "index", "reading"]].assign(reasons=told)
+    bad = frame.loc[reason_lists.index, ["m", "index", "reading"]].assign(reasons=reason_lists)
     lines = _lines(envelopes, pd.concat([broken, bad]).sort_values(["m", "index"]))
     for name in ("ts", "received_at"):
         kept[name] = kept[name].dt.strftime("%Y-%m-%dT%H:%M:%S.%f+00:00")
@@ -48,7 +49,7 @@ def transform(raw: bytes) -> Transformed:
 
 
 def _readings(envelopes: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """One row per reading with its members as they are, and the messages that have none."""
+    """One row per reading with unchanged members, and the messages without readings."""
     records: list[Any] = []
     broken: list[Any] = []
     for m, payload in enumerate(envelopes["payload"]):
@@ -78,7 +79,7 @@ def _readings(envelopes: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def _clean(frame: pd.DataFrame, envelopes: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Typed columns, and for each reading the reasons to reject it, a column per reason."""
+    """Typed columns, and the reasons to reject each reading, one column per reason."""
     topics = envelopes["topic"].str.split("/").str[2].take(frame["m"]).set_axis(frame.index)
     arrivals = pd.to_datetime(envelopes["received_at"], unit="ms", utc=True).astype(
         "datetime64[us, UTC]"
@@ -125,7 +126,7 @@ def _clean(frame: pd.DataFrame, envelopes: pd.DataFrame) -> tuple[pd.DataFrame, 
 def _numbers(
     values: pd.Series, marker: float | None, low: float, high: float
 ) -> tuple[pd.Series, pd.Series, pd.Series]:
-    """Numbers within the limits; which texts were no numbers; which numbers were outside."""
+    """Numbers within the limits; masks of texts that are not numbers, and of numbers outside."""
     number = pd.to_numeric(values, errors="coerce").replace([np.inf, -np.inf], np.nan)
     unread = number.isna() & values.notna()
     unread &= ~values.where(unread).isin(MARKERS)

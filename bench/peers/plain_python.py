@@ -1,7 +1,7 @@
-"""A loop over records in plain Python, for the fleet's messages: what most people write first.
+"""A loop over records in plain Python, the most common first implementation.
 
-It is written for this one contract (no lookup of what a column is), and tests a value's type
-before it converts it, so that the usual one takes the shortest way.
+It is written for this one contract (nothing about a column is looked up), and checks the type of a
+value before it converts it, so that the usual case takes the shortest path.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ Rejects = list[dict[str, Any]]
 
 
 def transform(raw: bytes, loads: Loads = json.loads) -> Transformed:
-    """``loads`` is ``json.loads`` or ``orjson.loads``."""
+    """Transforms the lines of a raw object; ``loads`` is ``json.loads`` or ``orjson.loads``."""
     rows, rejects, duplicates = _clean(raw, loads)
     return Transformed(_csv(rows), _lines(rejects), duplicates)
 
 
 def accepted_rows(raw: bytes, loads: Loads) -> list[list[Any]]:
-    """The clean rows alone, one per key, with values as Python has them."""
+    """Only the clean rows, one per key, with Python values."""
     return list(_clean(raw, loads)[0].values())
 
 
@@ -111,7 +111,7 @@ def _row(
     return row, reasons
 
 
-def _number(  # noqa: PLR0911 - the usual value takes the shortest way
+def _number(  # noqa: PLR0911 - the usual value takes the shortest path
     value: Any, marker: float | None, low: float, high: float
 ) -> tuple[float | None, Fault]:
     if value is None:
@@ -186,12 +186,12 @@ def _csv(rows: dict[tuple[str, datetime], list[Any]]) -> bytes:
 
 
 def _lines(rejects: Rejects) -> bytes:
-    """As ours: the payload stands in the line of its message's first reject."""
+    """The rejects as lines; like ours, only a message's first reject has the payload."""
     body = io.BytesIO()
     last = None
     with gzip.GzipFile(fileobj=body, mode="wb", compresslevel=1, mtime=0) as file:
         for reject in rejects:
-            told = reject if reject["message_id"] != last else {**reject, "payload": None}
+            line = reject if reject["message_id"] != last else {**reject, "payload": None}
             last = reject["message_id"]
-            file.write(json.dumps(told, ensure_ascii=False).encode() + b"\n")
+            file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
     return body.getvalue()

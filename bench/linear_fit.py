@@ -1,21 +1,21 @@
-"""A straight line through what was measured of micro-batches of several sizes."""
+"""A linear model of a quantity measured for micro-batches of several sizes."""
 
 from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["line"]
+__all__ = ["fit"]
 
 PARTS = ("call", "message", "reading")
-NOTHING = 1e-9
-"""What the arithmetic leaves of nothing."""
+ZERO = 1e-9
+"""Coefficients below it are rounding errors of zero."""
 
 
-def line(points: list[tuple[int, int, float]]) -> dict[str, float]:
-    """So much a call, a message and a reading, none of it below nothing.
+def fit(points: list[tuple[int, int, float]]) -> dict[str, float]:
+    """The amounts per call, per message and per reading, none of them negative.
 
-    ``points``: messages, readings, and the value. Least squares of relative errors, so that small
-    batches count as much as large ones.
+    ``points`` are messages, readings, and the measured value. The fit minimizes the squares of the
+    relative errors, so that small batches count as much as large ones.
     """
     values = np.array([value for *_, value in points], dtype=float)
     sizes = np.array([(1, count, readings) for count, readings, _ in points], dtype=float)
@@ -28,4 +28,4 @@ def line(points: list[tuple[int, int, float]]) -> dict[str, float]:
         used.pop(int(found.argmin()))
     whole = dict.fromkeys(PARTS, 0.0)
     whole |= {PARTS[at]: float(value) for at, value in zip(used, found, strict=True)}
-    return {name: float(f"{v:.4g}") if v > NOTHING else 0.0 for name, v in whole.items()}
+    return {name: float(f"{v:.4g}") if v > ZERO else 0.0 for name, v in whole.items()}

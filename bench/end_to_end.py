@@ -1,8 +1,8 @@
-"""Raw object to rows, transform and load, against dlt with merge: the same file and server.
+"""From a raw object to rows: transform and load, compared with dlt's merge on the same server.
 
-Usage: ``python -m bench.whole [--quick]``. dlt gets readings cleaned by the orjson loop (it has no
-cleaning of that kind), once as dictionaries and once as Arrow tables, which spares it its own
-normalizing. Each run begins with an empty table and must end with as many rows as ours.
+Usage: ``python -m bench.end_to_end [--quick]``. dlt has no comparable cleaning, so the orjson loop
+cleans its readings, once as dictionaries and once as Arrow tables, which need no normalizing. Each
+run begins with an empty table, and must end with as many rows as ours.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ import psycopg2
 import pyarrow as pa
 from dlt.destinations import postgres
 
-from bench.loading import CONTRACT, LOADER
-from bench.measuring import Measured, Way, by_turns, seconds_of, tell
+from bench.load import CONTRACT, LOADER
+from bench.measurement import Case, Measurement, interleaved, print_results, seconds_of
 from bench.messages import raw_lines
-from bench.peers import loop
+from bench.peers import plain_python
 from functions.load.batch import Range, parse_batch, parse_groups
 from functions.load.loading import load_batch
 from functions.load.source import RangeReader, merge_ranges
@@ -43,11 +43,11 @@ __all__ = ["measure"]
 SUBJECT = "raw object to rows"
 OURS = "telemetry-etl"
 KEY = "raw/2026/03/01/bench/batch{}.n1.ndjson.gz"
-ROWS_AT_ONCE = 50_000
+CHUNK_ROWS = 50_000
 
 
 class Stored:
-    """Transform's COPY object, as Load finds it in S3."""
+    """Transform's COPY object, as Load reads it from S3."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content
@@ -60,7 +60,7 @@ class Stored:
 
 
 class Bench:
-    """One server and one raw object."""
+    """A server and a raw object."""
 
     def __init__(self, database: Database, raw: bytes, folder: Path) -> None:
         self.database = database
@@ -70,6 +70,7 @@ class Bench:
         self._numbers = itertools.count()
 
     def ours(self) -> float:
+        """Transforms and loads as the functions do."""
         number = next(self._numbers)
         self._empty(qualified(CONTRACT))
         dsn = self.database.dsn(LOADER.username, LOADER.password)
@@ -94,7 +95,7 @@ class Bench:
         return self._checked(qualified(CONTRACT), work)
 
     def dlt(self, items: Callable[[bytes], Iterator[Any]]) -> float:
-        """One pipeline run with ``merge`` into a dataset of its own."""
+        """Runs one dlt pipeline with ``merge`` into a new dataset."""
         name = f"bench_{next(self._numbers)}"
         database = self.database
         address = (
@@ -125,7 +126,7 @@ class Bench:
         if self.rows is None:
             self.rows = found
         if found != self.rows:
-            raise AssertionError(f"{found:,} rows in {table}, not {self.rows:,}")
+            raise AssertionError(f"{found:,} rows in {table}, expected {self.rows:,}")
         return seconds
 
     def _empty(self, table: str) -> None:
@@ -143,44 +144,45 @@ class Bench:
 
 
 def dictionaries(raw: bytes) -> Iterator[Any]:
-    """Clean rows in parts of :data:`ROWS_AT_ONCE`."""
-    rows = loop.accepted_rows(raw, orjson.loads)
+    """Clean rows as dictionaries, in chunks of :data:`CHUNK_ROWS`."""
+    rows = plain_python.accepted_rows(raw, orjson.loads)
     names = [column.name for column in CONTRACT.columns]
-    for part in _parts(rows):
-        yield [dict(zip(names, row, strict=True)) for row in part]
+    for chunk in _chunks(rows):
+        yield [dict(zip(names, row, strict=True)) for row in chunk]
 
 
 def arrow_tables(raw: bytes) -> Iterator[Any]:
-    """The same as Arrow tables."""
+    """Clean rows as Arrow tables, in chunks of :data:`CHUNK_ROWS`."""
     names = [column.name for column in CONTRACT.columns]
-    for part in _parts(loop.accepted_rows(raw, orjson.loads)):
-        columns = [pa.array(column) for column in zip(*part, strict=True)]
+    for chunk in _chunks(plain_python.accepted_rows(raw, orjson.loads)):
+        columns = [pa.array(column) for column in zip(*chunk, strict=True)]
         yield pa.Table.from_arrays(columns, names=names)
 
 
-def _parts(rows: list[list[Any]]) -> Iterator[list[list[Any]]]:
-    for start in range(0, len(rows), ROWS_AT_ONCE):
-        yield rows[start : start + ROWS_AT_ONCE]
+def _chunks(rows: list[list[Any]]) -> Iterator[list[list[Any]]]:
+    for start in range(0, len(rows), CHUNK_ROWS):
+        yield rows[start : start + CHUNK_ROWS]
 
 
-def measure(readings: int, rounds: int) -> list[Measured]:
+def measure(readings: int, rounds: int) -> list[Measurement]:
+    """Measures all cases against a temporary server."""
     os.environ |= {"RUNTIME__DLTHUB_TELEMETRY": "false", "RUNTIME__LOG_LEVEL": "CRITICAL"}
     logging.getLogger("dlt").setLevel(logging.CRITICAL)
     with temporary_server() as database, tempfile.TemporaryDirectory() as folder:
         with closing(psycopg2.connect(database.dsn())) as owner:
             migrate(owner, CONTRACT, LOADER)
         bench = Bench(database, raw_lines(readings, each=20), Path(folder))
-        return by_turns(
+        return interleaved(
             SUBJECT,
             "readings/s",
             [
-                Way(OURS, bench.ours, readings),
-                Way("dlt merge", lambda: bench.dlt(dictionaries), readings),
-                Way("dlt merge, Arrow", lambda: bench.dlt(arrow_tables), readings),
+                Case(OURS, bench.ours, readings),
+                Case("dlt merge", lambda: bench.dlt(dictionaries), readings),
+                Case("dlt merge, Arrow", lambda: bench.dlt(arrow_tables), readings),
             ],
             rounds,
         )
 
 
 if __name__ == "__main__":
-    tell(measure(2_000, 1) if "--quick" in sys.argv else measure(100_000, 3))
+    print_results(measure(2_000, 1) if "--quick" in sys.argv else measure(100_000, 3))

@@ -1,8 +1,8 @@
-"""Load against ``psql \\copy`` of rows like these into the same table, and against other clients.
+"""Load compared with ``psql \\copy`` and with other PostgreSQL clients.
 
-Usage: ``python -m bench.loading [--quick]``. All ways write to one table with its primary key, in
-turns, each rows of its own; the table grows meanwhile, by the same amount for all of them. psql,
-ADBC and ``to_sql`` can't meet a row that is there already: their rows are always new ones.
+Usage: ``python -m bench.load [--quick]``. All cases write different rows to one table with a
+primary key, interleaved; the table grows meanwhile, by the same amount for all of them. psql, ADBC
+and ``to_sql`` fail at an existing row, so they load only new rows.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import psycopg2.extras
 import pyarrow as pa
 import sqlalchemy
 
-from bench.measuring import Measured, Way, by_turns, seconds_of, tell
+from bench.measurement import Case, Measurement, interleaved, print_results, seconds_of
 from bench.messages import contract
 from bench.rows import Rows, batch_of
 from functions.load.loading import load_batch
@@ -42,7 +42,7 @@ PSQL = "psql copy"
 
 
 class Bench:
-    """One server, its table, and which readings of each device are there."""
+    """A server with its table, and the readings of each device in it."""
 
     def __init__(self, database: Database, devices: int, present: int) -> None:
         self.database = database
@@ -53,14 +53,14 @@ class Bench:
         self.load(self.new(devices * present))
 
     def new(self, count: int) -> Rows:
-        """Rows that are newer than all that is there, spread over all devices."""
+        """Rows newer than all existing ones, evenly spread over all devices."""
         each = count // self.devices
         first, self._next = self._next, self._next + each
         self.fresh += self.devices * each
         return Rows([(device, range(first, first + each)) for device in range(self.devices)])
 
     def overlapping(self, count: int, share: float) -> Rows:
-        """Rows of which this share is there already, the same share of each device."""
+        """Rows of which this share exists, the same share of every device."""
         each = count // self.devices
         old = round(each * share)
         first, self._next = self._next, self._next + each - old
@@ -70,8 +70,8 @@ class Bench:
             [(device, part) for device in range(self.devices) for part in (range(old), newer)]
         )
 
-    def again(self, count: int, share: float) -> Rows:
-        """Rows of which this share is there already: all those of some devices, none of others."""
+    def repeated(self, count: int, share: float) -> Rows:
+        """Rows of which this share exists: all rows of some devices, none of the others."""
         each, old = count // self.devices, round(self.devices * share)
         first, self._next = self._next, self._next + each
         newer = range(first, first + each)
@@ -79,7 +79,7 @@ class Bench:
         return Rows([(d, range(each) if d < old else newer) for d in range(self.devices)])
 
     def load(self, rows: Rows) -> float:
-        """As the function does; seconds, without connecting."""
+        """Loads as the function does; returns the seconds, without connecting."""
         batch = batch_of(next(self._names), rows.count, CONTRACT)
         dsn = self.database.dsn(LOADER.username, LOADER.password)
         with closing(psycopg2.connect(dsn)) as connection:
@@ -87,14 +87,14 @@ class Bench:
                 lambda: load_batch(connection, CONTRACT, batch, rows, lambda: rows.groups)
             )
 
-    def two_at_once(self, work: Callable[[Rows], float], count: int) -> float:
-        """The same work twice at the same time, each with new rows of its own."""
+    def two_in_parallel(self, work: Callable[[Rows], float], count: int) -> float:
+        """Runs the same work twice in parallel, each with its own new rows."""
         both = (self.new(count), self.new(count))
         with ThreadPoolExecutor(2) as pool:
             return seconds_of(lambda: list(pool.map(work, both)))
 
     def psql(self, rows: Rows) -> float:
-        """The yardstick; psql's own start is in it, some 20 ms."""
+        """The baseline; it includes the start of psql, some 20 ms."""
         with tempfile.NamedTemporaryFile(suffix=".csv") as file:
             file.write(rows.content)
             file.flush()
@@ -104,6 +104,7 @@ class Bench:
             return seconds_of(lambda: subprocess.run(command, check=True, env=environment))
 
     def execute_values(self, rows: Rows) -> float:
+        """Inserts with psycopg2's ``execute_values``."""
         statement = (
             f"INSERT INTO {qualified(CONTRACT)} ({', '.join(NAMES)}) VALUES %s "
             "ON CONFLICT DO NOTHING"
@@ -118,6 +119,7 @@ class Bench:
             return seconds_of(insert)
 
     def to_sql(self, rows: Rows) -> float:
+        """Inserts with pandas."""
         frame = pd.DataFrame(rows.values(), columns=NAMES)
         engine = sqlalchemy.create_engine(self._url("postgresql+psycopg2"))
         try:
@@ -137,6 +139,7 @@ class Bench:
             engine.dispose()
 
     def adbc(self, rows: Rows) -> float:
+        """Loads an Arrow table with ADBC."""
         columns = [pa.array(column) for column in zip(*rows.values(), strict=True)]
         table = pa.Table.from_arrays(columns, names=NAMES)
         with (
@@ -153,6 +156,7 @@ class Bench:
             return seconds_of(ingest)
 
     def awswrangler(self, rows: Rows) -> float:
+        """Inserts with awswrangler."""
         database = self.database
         frame = pd.DataFrame(rows.values(), columns=NAMES)
         connection = pg8000.connect(
@@ -177,12 +181,12 @@ class Bench:
             )
 
     def check(self) -> None:
-        """Raises where the table holds other rows than those that were handed over as new."""
+        """Raises ``AssertionError`` if the number of rows is not that of the new rows loaded."""
         with closing(psycopg2.connect(self.database.dsn())) as owner, owner.cursor() as cursor:
             cursor.execute(f"SELECT count(*) FROM {qualified(CONTRACT)}")
             found = cursor.fetchone()[0]
         if found != self.fresh:
-            raise AssertionError(f"{found:,} rows in the table, and {self.fresh:,} were new")
+            raise AssertionError(f"{found:,} rows in the table, expected {self.fresh:,}")
 
     def _url(self, driver: str) -> str:
         database = self.database
@@ -192,37 +196,44 @@ class Bench:
         )
 
 
-def ways(bench: Bench, count: int) -> Iterator[Way]:
-    """All ways; the slow ones with fewer rows."""
+def cases(bench: Bench, count: int) -> Iterator[Case]:
+    """All cases; the slow ones with fewer rows."""
 
-    def way(name: str, work: Callable[[Rows], float], rows: Callable[[int], Rows], n: int) -> Way:
-        return Way(name, lambda: work(rows(n)), n)
+    def case(name: str, work: Callable[[Rows], float], rows: Callable[[int], Rows], n: int) -> Case:
+        return Case(name, lambda: work(rows(n)), n)
 
-    yield way(PSQL, bench.psql, bench.new, count)
-    yield way("all new", bench.load, bench.new, count)
-    yield way("1 % there", bench.load, lambda n: bench.again(n, 0.01), count)
-    yield way("half there, of half the devices", bench.load, lambda n: bench.again(n, 0.5), count)
-    yield way("half there, of each device", bench.load, lambda n: bench.overlapping(n, 0.5), count)
-    yield Way("two at once, all new", lambda: bench.two_at_once(bench.load, count), 2 * count)
-    yield Way("two psql at once", lambda: bench.two_at_once(bench.psql, count), 2 * count)
-    yield way("ADBC", bench.adbc, bench.new, count)
-    yield way("execute_values", bench.execute_values, bench.new, count // 5)
-    yield way("pandas to_sql", bench.to_sql, bench.new, count // 10)
-    yield way("awswrangler", bench.awswrangler, bench.new, count // 10)
+    yield case(PSQL, bench.psql, bench.new, count)
+    yield case("new rows", bench.load, bench.new, count)
+    yield case("1 % existing", bench.load, lambda n: bench.repeated(n, 0.01), count)
+    yield case(
+        "50 % existing, half of the devices", bench.load, lambda n: bench.repeated(n, 0.5), count
+    )
+    yield case(
+        "50 % existing, every device", bench.load, lambda n: bench.overlapping(n, 0.5), count
+    )
+    yield Case(
+        "two in parallel, new rows", lambda: bench.two_in_parallel(bench.load, count), 2 * count
+    )
+    yield Case("two psql in parallel", lambda: bench.two_in_parallel(bench.psql, count), 2 * count)
+    yield case("ADBC", bench.adbc, bench.new, count)
+    yield case("execute_values", bench.execute_values, bench.new, count // 5)
+    yield case("pandas to_sql", bench.to_sql, bench.new, count // 10)
+    yield case("awswrangler", bench.awswrangler, bench.new, count // 10)
 
 
-def measure(*, devices: int, present: int, count: int, rounds: int) -> list[Measured]:
+def measure(*, devices: int, present: int, count: int, rounds: int) -> list[Measurement]:
+    """Measures all cases against a temporary server."""
     with temporary_server() as database:
         with closing(psycopg2.connect(database.dsn())) as owner:
             migrate(owner, CONTRACT, LOADER)
         bench = Bench(database, devices, present)
-        found = by_turns(SUBJECT, "rows/s", list(ways(bench, count)), rounds)
+        found = interleaved(SUBJECT, "rows/s", list(cases(bench, count)), rounds)
         bench.check()
         return found
 
 
 if __name__ == "__main__":
     if "--quick" in sys.argv:
-        tell(measure(devices=10, present=100, count=1000, rounds=1))
+        print_results(measure(devices=10, present=100, count=1000, rounds=1))
     else:
-        tell(measure(devices=1000, present=1000, count=200_000, rounds=5))
+        print_results(measure(devices=1000, present=1000, count=200_000, rounds=5))
