@@ -1,4 +1,4 @@
-"""The (fault x step) matrix in ``docs/guarantees.md``, from the results of a run.
+"""The (fault x step) matrix in ``docs/internals/injected-faults.md``, from the results of a run.
 
 ``python -m tests.chaos.matrix`` rewrites the block between the two markers from
 ``.build/chaos.json``, which every run of the suite writes.
@@ -21,7 +21,7 @@ __all__ = ["BEGIN", "END", "block_of", "render", "skeleton"]
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / ".build" / "chaos.json"
-PAGE = ROOT / "docs" / "guarantees.md"
+PAGE = ROOT / "docs" / "internals" / "injected-faults.md"
 BEGIN = "<!-- chaos matrix: begin -->"
 END = "<!-- chaos matrix: end -->"
 
