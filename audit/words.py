@@ -119,9 +119,12 @@ def _strings(tree: ast.Module) -> Iterator[tuple[int, str]]:
             skipped.update(id(part) for part in ast.walk(node))
             parts = (v.value if isinstance(v, ast.Constant) else "{}" for v in node.values)
             yield node.lineno, "".join(str(part) for part in parts)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if id(node) not in skipped:
-                yield node.lineno, node.value
+        elif (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and id(node) not in skipped
+        ):
+            yield node.lineno, node.value
 
 
 def _is_command(decorator: ast.expr) -> bool:
@@ -134,9 +137,7 @@ def _files(places: Iterable[str], without: Iterable[str] = ()) -> Iterator[Path]
     for name in places:
         place = ROOT / name
         found = sorted(place.rglob("*")) if place.is_dir() else [place]
-        yield from (
-            f for f in found if f.suffix in READ and f not in left_out and f != LISTS
-        )
+        yield from (f for f in found if f.suffix in READ and f not in left_out and f != LISTS)
 
 
 def _all_found(files: Iterable[Path], words: dict[str, str]) -> Iterator[Found]:

@@ -49,7 +49,9 @@ def test_the_picture_is_of_the_import_contract() -> None:
         PAGE.write_text(wanted, encoding="utf-8")
         page = wanted
     assert PICTURE.search(page)
-    assert page == wanted, "The layers have changed: UPDATE_GOLDEN=1 draws docs/architecture.md again."
+    assert page == wanted, (
+        "The layers have changed: UPDATE_GOLDEN=1 draws docs/architecture.md again."
+    )
 
 
 @pytest.mark.parametrize("name", [name for layer in layers() for name in layer])
