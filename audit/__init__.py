@@ -7,6 +7,7 @@
     permissions.py      every statement against AWS's Service Authorization Reference
     dependencies.py     pins, yanked releases, licences, known vulnerabilities
     secrets.py          no secret in the files, none in the history
+    words.py            words that readers stumble over (part of ``make lint``, runs in .venv)
 
 Runs in ``.audit-venv``, without the product installed. It needs no network except the package index
 that pip uses. A check that can't run without network is reported, not skipped silently.
