@@ -149,7 +149,7 @@ def _feed(rig: Rig, trigger: Trigger, *, all_fire: bool) -> None:
 
 def _wait_for_room(rig: Rig) -> None:
     """At most two executions at once; a third waits for one of them."""
-    time.sleep(0.7)
+    time.sleep(0.7)  # faults are to meet executions at several stages, not all at their start
     until = time.monotonic() + 30
     while len(rig.running()) > 2 and time.monotonic() < until:
         time.sleep(0.1)
@@ -172,7 +172,7 @@ def heal(rig: Rig, saboteur: Saboteur) -> dict[str, int]:
         if found.queued:
             done["drains"] += 1
             rig.start_execution()
-            time.sleep(0.5)
+            time.sleep(0.5)  # until it is listed as running, or this would start another
         elif open_batches := unsettled(rig):
             swept = rig.sweep()
             done["sweeps"] += 1
@@ -180,7 +180,7 @@ def heal(rig: Rig, saboteur: Saboteur) -> dict[str, int]:
                 done["replays"] += len(swept["for_a_person"])
                 rig.replay(swept["for_a_person"])
             elif not (swept and swept["started"]):
-                time.sleep(0.5)
+                time.sleep(0.5)  # what is left rests after a failure: ask again later
             left = open_batches
         else:
             return done

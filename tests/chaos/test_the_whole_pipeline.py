@@ -31,6 +31,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 LONG = bool(os.environ.get("CHAOS_FAULTS"))
 OUTAGE_SECONDS = 60.0 if LONG else 8.0
 RESTARTS = 3 if LONG else 1
+GRACE_SECONDS = 1.2
+"""A little more than the rig's SWEEP_GRACE_SECONDS, which has to pass before a sweep starts anything."""
 
 
 @pytest.fixture
@@ -83,7 +85,7 @@ def test_messages_are_delivered_again_while_they_are_dealt_with(rig: Rig, heals)
         thief = pool.submit(deliver_again)
         for _ in range(2):
             rig.start_execution()
-        time.sleep(0.3)
+        time.sleep(0.3)  # the thief is to meet messages that Extract has and has not yet deleted
         rig.wait_until_idle()
         stop.set()
         again = thief.result()
@@ -98,7 +100,9 @@ def test_messages_come_twice_and_in_another_order(rig: Rig, heals) -> None:
     rig.trigger_by_queue(on=True)
     rig.start_execution()
     rig.send_bodies(rng.sample(bodies, 30))
-    time.sleep(3)
+    until = time.monotonic() + 30
+    while rig.queued() and time.monotonic() < until:
+        time.sleep(0.1)
     rig.trigger_by_queue(on=False)
     heals("messages doubled and reordered")
 
@@ -109,7 +113,7 @@ def test_both_triggers_at_once(rig: Rig, heals) -> None:
         rig.send(15)
         rig.start_execution()
         rig.start_execution()
-        time.sleep(0.5)
+        time.sleep(0.5)  # so that both triggers are at work in each round
     rig.wait_until_idle()
     rig.trigger_by_queue(on=False)
     heals("schedule and queue at once")
@@ -134,7 +138,7 @@ def staged(rig: Rig, keys: list[str]):
 def test_sweeps_at_once_start_one_execution(rig: Rig, heals) -> None:
     for _ in range(4):
         rig.orphan()
-    time.sleep(1.2)
+    time.sleep(GRACE_SECONDS)
     with ThreadPoolExecutor(4) as pool:
         swept = [s for s in pool.map(lambda _: rig.sweep(), range(4)) if s]
     assert len({s["execution"] for s in swept} - {None}) == 1
@@ -145,7 +149,7 @@ def test_batches_that_a_wrong_clock_has_staged_are_found(rig: Rig, heals) -> Non
     now = datetime.now(UTC)
     for days in (1, -1, -13):
         rig.orphan(now + timedelta(days=days))
-    time.sleep(1.2)
+    time.sleep(GRACE_SECONDS)
     heals("clock a day ahead, or days behind", 3)
 
 
@@ -162,7 +166,7 @@ def test_everything_restarts_in_the_middle_of_a_run(rig: Rig, heals) -> None:
     for _ in range(RESTARTS):
         rig.restart_emulator()
         rig.start_execution()
-        time.sleep(0.5)
+        time.sleep(0.5)  # the next restart comes in the middle of it
     heals("emulator and functions restarted in mid-run", RESTARTS)
 
 

@@ -51,7 +51,7 @@ def test_a_demo_that_is_stopped_leaves_no_process_and_no_files_behind(how: signa
     with state_folder() as state:
         process = demo(state, "--duration", "60")
         wait_until(lambda: read(state) is not None)
-        time.sleep(4)
+        time.sleep(4)  # wherever it is by then: it must end cleanly at any moment
         os.kill(process.pid, how)
         output, _ = process.communicate(timeout=60)
         wait_until(lambda: processes_of(state) == [], 30)

@@ -1,4 +1,4 @@
-"""What unit tests share: one definition of the state machine and one core template."""
+"""What unit tests share: one definition of the state machine, one template of each kind."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import pytest
 
 from functions.inventory import FUNCTIONS
 from infrastructure.core import Artifacts, build_template
+from infrastructure.platform import build_platform_template
 from infrastructure.settings import DatabaseSettings, DeploySettings
 from layers.target import LAYERS
 from telemetry.contract import Contract, load_contract
+from tests.unit.infrastructure.platform.deployments import NEW
 
 READING = Path("tests/fixtures/reading.toml")
 OWNER_SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:owner-AbCdEf"
@@ -59,6 +61,13 @@ def template(
     built = build_template(contract, artifacts, settings, definition)
     plain: dict[str, Any] = json.loads(json.dumps(built.to_dict()))
     return plain
+
+
+@pytest.fixture(scope="session")
+def templates(contract: Contract, template: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Both templates with default settings, by the part that each deploys."""
+    platform = build_platform_template(contract, NEW).to_dict()
+    return {"core": template, "platform": json.loads(json.dumps(platform))}
 
 
 @pytest.fixture(scope="session")

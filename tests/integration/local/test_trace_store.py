@@ -63,6 +63,13 @@ def fetch(xray, trace_id, segments=1):
         time.sleep(0.02)
 
 
+def let_all_arrive(endpoint, xray):
+    """Datagrams are kept in the order in which they came, so a last one tells of all before."""
+    last = segment(new_trace(), "last")
+    send(endpoint, last)
+    fetch(xray, last["trace_id"])
+
+
 def summaries(xray, expression):
     now = datetime.now(UTC)
     answer = xray.get_trace_summaries(
@@ -87,7 +94,7 @@ def test_a_subsegment_sent_on_its_own_comes_back_inside_its_parent(endpoint, xra
     send(endpoint, grandchild, child)
     fetch(xray, trace_id, segments=1)  # orphans so far
     send(endpoint, parent)
-    time.sleep(0.1)
+    let_all_arrive(endpoint, xray)
     (found,) = fetch(xray, trace_id)
     assert found["name"] == "parent"
     assert [one["name"] for one in found["subsegments"]] == ["child"]
@@ -99,7 +106,7 @@ def test_a_finished_segment_replaces_its_announcement_in_either_order(endpoint, 
     announced = {**finished, "in_progress": True}
     del announced["end_time"]
     send(endpoint, announced, finished, announced)
-    time.sleep(0.1)
+    let_all_arrive(endpoint, xray)
     assert fetch(xray, finished["trace_id"]) == [finished]
 
 

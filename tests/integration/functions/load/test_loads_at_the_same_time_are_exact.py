@@ -102,23 +102,26 @@ def test_keep_last_under_contention_counts_each_row_once(database):
 
 
 def test_two_loads_that_go_both_ways_can_not_block_one_another(database, monkeypatch):
-    load_all(database, [("zero", [("a", 5, 1.0, None), ("b", 5, 1.0, None)])])
+    # A group that spans far more rows than it has is staged, whoever else brings one of its rows.
+    there = [(device, second, 1.0, None) for device in "ab" for second in range(10, 50)]
+    load_all(database, [("zero", there)])
     meeting = threading.Barrier(2)
     copy_straight = ways._Insertion._copy_straight
 
     def copy_and_wait_for_the_other(self, ranges):
         copied = copy_straight(self, ranges)
         with suppress(threading.BrokenBarrierError):
-            meeting.wait(0.5)
+            meeting.wait(2)
         return copied
 
     monkeypatch.setattr(ways._Insertion, "_copy_straight", copy_and_wait_for_the_other)
     # What one load copies straight, the other one merges after what it copies straight itself.
-    first = [("a", 9, 1.0, None), ("b", 1, 1.0, None), ("b", 9, 1.0, None)]
-    second = [("a", 1, 1.0, None), ("a", 9, 1.0, None), ("b", 9, 1.0, None)]
+    first = [("a", 1, 1.0, None), ("a", 59, 1.0, None), ("b", 1, 1.0, None)]
+    second = [("a", 1, 1.0, None), ("b", 1, 1.0, None), ("b", 59, 1.0, None)]
     loaded = load_all(database, [("one", first), ("two", second)])
     assert sum(result.entry.inserted for result in loaded) == 4
-    assert len(database.rows()) == 6
+    assert sum(result.entry.unchanged for result in loaded) == 2
+    assert len(database.rows()) == 84
 
 
 @pytest.mark.parametrize(("partition", "together"), [("none", True), ("month", False)])

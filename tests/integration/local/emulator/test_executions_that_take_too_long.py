@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 FAILING_LATER = """
@@ -24,6 +25,19 @@ def waiting(seconds):
 def events(emulator, arn):
     history = emulator.client("stepfunctions").get_execution_history(executionArn=arn)
     return [event["type"] for event in history["events"]]
+
+
+def wait_for_the_answer(emulator, function):
+    """Until the function has ended, which its log tells."""
+    logs, group = emulator.client("logs"), f"/aws/lambda/{function.rpartition(':')[2]}"
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with suppress(logs.exceptions.ResourceNotFoundException):
+            events = logs.filter_log_events(logGroupName=group)["events"]
+            if any(event["message"].startswith("REPORT RequestId") for event in events):
+                return
+        time.sleep(0.05)
+    raise AssertionError("the function has not ended")
 
 
 def test_it_ends_as_timed_out_and_enters_no_further_state(machine, run, emulator):
@@ -49,7 +63,8 @@ def test_within_its_time_nothing_happens_to_it(machine, run):
 def test_what_a_task_answers_after_the_end_changes_nothing(function, machine, run, emulator):
     work = {"Type": "Task", "Resource": function(FAILING_LATER), "End": True}
     execution = run(machine({"StartAt": "Work", "States": {"Work": work}, "TimeoutSeconds": 1}))
-    time.sleep(1.5)
+    wait_for_the_answer(emulator, work["Resource"])
+    run(machine(waiting(0)))  # whatever its answer sets off has had its turn
     arn = execution["executionArn"]
     now = emulator.client("stepfunctions").describe_execution(executionArn=arn)
     assert now["status"] == "TIMED_OUT"

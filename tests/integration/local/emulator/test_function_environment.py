@@ -185,8 +185,10 @@ def test_functions_end_when_the_emulator_is_killed(tmp_path):
         idle = json.loads(client.invoke(FunctionName="f")["Payload"].read())
         client.invoke(FunctionName="f", InvocationType="Event", Payload=b"true")
         client.invoke(FunctionName="f", InvocationType="Event", Payload=b"true")
-        time.sleep(0.5)
-        workers = psutil.Process(server.process.pid).children(recursive=True)
+        deadline = time.monotonic() + 10
+        while len(workers := psutil.Process(server.process.pid).children(recursive=True)) < 2:
+            assert time.monotonic() < deadline, workers
+            time.sleep(0.05)
         assert idle in {one.pid for one in workers}
         assert len(workers) == 2
         os.kill(server.process.pid, signal.SIGKILL)

@@ -9,14 +9,12 @@ from typing import Any
 
 import cfnlint
 
-GOLDEN = Path("tests/unit/infrastructure")
 FOLDER = Path(cfnlint.__file__).parent / "data" / "schemas" / "resources"
 
 
-def types_of(template: str) -> set[str]:
-    """Resource types of a golden template."""
-    resources = json.loads((GOLDEN / template).read_text(encoding="utf-8"))["Resources"]
-    return {resource["Type"] for resource in resources.values()}
+def types_of(template: dict[str, Any]) -> set[str]:
+    """Resource types of a template."""
+    return {resource["Type"] for resource in template["Resources"].values()}
 
 
 @cache

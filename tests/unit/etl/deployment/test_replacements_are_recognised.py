@@ -23,8 +23,8 @@ def create_only_of(schema: dict[str, Any]) -> list[str]:
     return sorted({path for path in paths if "/" not in path})
 
 
-def test_the_table_is_what_the_schemas_say_of_every_type_in_the_templates():
-    used = types_of("core/golden/template.json") | types_of("platform/golden/platform.json")
+def test_the_table_is_what_the_schemas_say_of_every_type_in_the_templates(templates):
+    used = types_of(templates["core"]) | types_of(templates["platform"])
     names = sorted(used | json.loads(CREATE_ONLY_FILE.read_text()).keys())
     found = {name: create_only_of(schemas()[name]) for name in names if name in schemas()}
     wanted = {name: properties for name, properties in found.items() if properties}

@@ -1,4 +1,4 @@
-"""The template: its golden file, cfn-lint, and the promises it makes."""
+"""The template: its golden table, cfn-lint, and the promises it makes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,19 @@ import pytest
 from functions.inventory import FUNCTIONS, function
 from infrastructure.core import build_template, template_json
 from telemetry.contract import load_contract
-from tests.fixtures.golden_files import check_golden
+from tests.fixtures.golden_files import check_golden_text
+from tests.fixtures.template_table import template_table
 from workflow.limits import TEMPLATE
 
 CONTRACTS = sorted(Path("contracts").glob("*.toml"))
 # The program `cfn-lint` without its script, whose first line may hold a path with spaces.
 CFN_LINT = "import sys; from cfnlint.runner import main; sys.exit(main())"
+ELSEWHERE = {
+    "AWS::CloudWatch::Dashboard.DashboardBody": "dashboard.json",
+    "AWS::IAM::Role.Policies": "roles.json",
+    "AWS::StepFunctions::StateMachine.DefinitionString": "tests/unit/workflow/golden/definition.json",
+}
+"""Properties that have a golden file of their own."""
 OUTPUTS_THE_CLI_READS = {
     "DataBucketName",
     "QueueUrl",
@@ -40,10 +47,8 @@ def of_type(resources: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
     return {n: r.get("Properties", {}) for n, r in resources.items() if r["Type"] == kind}
 
 
-def test_the_template_is_the_golden_one(contract, artifacts, settings):
-    # The state machine has a golden file of its own.
-    built = build_template(contract, artifacts, settings, {"see": "definition.json"})
-    check_golden(__file__, "template.json", json.loads(template_json(built)))
+def test_the_template_is_the_reviewed_one(template):
+    check_golden_text(__file__, "template.md", template_table(template, ELSEWHERE))
 
 
 @pytest.mark.parametrize("path", CONTRACTS, ids=lambda path: path.stem)

@@ -1,4 +1,4 @@
-"""The platform template: its golden file, cfn-lint, parameters and outputs."""
+"""The platform template: its golden table, cfn-lint, parameters and outputs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import pytest
 
 from infrastructure.core import template_json
 from infrastructure.platform import build_platform_template
-from tests.fixtures.golden_files import check_golden
+from tests.fixtures.golden_files import check_golden_text
+from tests.fixtures.template_table import template_table
 from tests.unit.infrastructure.platform.deployments import SETTINGS
 from tests.unit.infrastructure.platform.resolving import Resolved
 from workflow.limits import TEMPLATE
@@ -38,8 +39,8 @@ def with_defaults(template, parameters: dict[str, str]):
     return changed
 
 
-def test_the_template_is_the_golden_one(template):
-    check_golden(__file__, "platform.json", template)
+def test_the_template_is_the_reviewed_one(template):
+    check_golden_text(__file__, "platform.md", template_table(template, {}))
 
 
 def test_cfn_lint_finds_nothing(template, tmp_path):

@@ -1,4 +1,4 @@
-"""checkov over the platform template, from the environment that ``make audit`` makes."""
+"""checkov over both templates, from the environment that ``make audit`` makes."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ CHECKOV = Path(".audit-venv/bin/checkov")
 
 @pytest.mark.slow
 @pytest.mark.skipif(not CHECKOV.exists(), reason="`make audit` has not made .audit-venv yet")
-def test_checkov_finds_nothing(template, tmp_path):
-    file = tmp_path / "platform.json"
-    file.write_text(json.dumps(template))
+@pytest.mark.parametrize("part", ["core", "platform"])
+def test_checkov_finds_nothing(templates, part, tmp_path):
+    file = tmp_path / f"{part}.json"
+    file.write_text(json.dumps(templates[part]))
     done = subprocess.run(
         [CHECKOV.absolute(), "-f", file, "--framework", "cloudformation", "-o", "json",
          "--compact", "--quiet", "--skip-download"],
@@ -28,7 +29,8 @@ def test_checkov_finds_nothing(template, tmp_path):
     assert summary["passed"] > 50
 
 
-def test_every_accepted_finding_has_its_reason(resources):
-    for name, resource in resources.items():
+@pytest.mark.parametrize("part", ["core", "platform"])
+def test_every_accepted_finding_has_its_reason(templates, part):
+    for name, resource in templates[part]["Resources"].items():
         for skipped in resource.get("Metadata", {}).get("checkov", {}).get("skip", ()):
             assert len(skipped["comment"].split()) >= 5, (name, skipped["id"])

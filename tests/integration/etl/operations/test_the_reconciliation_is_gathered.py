@@ -1,0 +1,86 @@
+"""What the reconciliation counts, and where: S3, both queues, the ledger and the table."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+from etl.operations.receipts import Receipt
+from etl.operations.reconciliation import Ledger, Reconciliation, gather
+from telemetry.ddl import qualified
+from telemetry.layout import receipt_key
+from tests.fixtures.aws_fakes import FakeS3
+from tests.fixtures.telemetry_database import CONTRACT, TelemetryDatabase
+
+RECEIPT = Receipt("p", "simulate", "2026-11-01", 10, 100, rows=80, duplicates=12, rejected=8)
+
+
+class Queues:
+    """Two queues: their depths by attribute, as SQS names them."""
+
+    depths: ClassVar = {
+        "main": {
+            "ApproximateNumberOfMessages": "1",
+            "ApproximateNumberOfMessagesNotVisible": "20",
+            "ApproximateNumberOfMessagesDelayed": "300",
+        },
+        "dead": {"ApproximateNumberOfMessages": "4"},
+    }
+
+    def get_queue_attributes(self, *, QueueUrl: str, AttributeNames: list[str]) -> dict[str, Any]:
+        found = self.depths[QueueUrl]
+        return {"Attributes": {name: found[name] for name in AttributeNames if name in found}}
+
+
+LEDGER_ROW = {
+    "raw_key": "raw/b", "execution": "run", "contract": "fleet", "contract_digest": "d",
+    "status": "loaded", "messages": 1, "read": 0, "accepted": 0, "duplicates": 0, "rejected": 0,
+    "set_aside": 0, "rejected_by": "{}", "inserted": 0, "updated": 0, "unchanged": 0,
+    "inserted_before": 0,
+}  # fmt: skip
+ROWS = {
+    "a": {"read": 16, "accepted": 6, "duplicates": 2, "rejected": 5, "set_aside": 3,
+          "rejected_by": '{"x": 4, "y": 1}', "inserted": 3, "updated": 2, "unchanged": 1,
+          "messages": 7},
+    "b": {"contract": "other", "read": 11, "accepted": 11, "inserted": 4, "unchanged": 7,
+          "inserted_before": 6, "messages": 5},
+    "c": {"status": "quarantined", "read": 13, "accepted": 12, "rejected": 1,
+          "rejected_by": '{"y": 1}'},
+    "d": {"status": "discarded", "read": 20, "accepted": 20},
+}  # fmt: skip
+
+
+def test_everything_is_counted_where_it_lies(database: TelemetryDatabase):
+    s3 = FakeS3()
+    day = f"raw/{datetime.now(UTC):%Y/%m/%d}/run/"
+    s3.objects = {
+        f"{day}a.n7.ndjson.gz": b"", f"{day}b.n5.ndjson.gz": b"", f"{day}notes.txt": b"",
+        receipt_key("p"): json.dumps(vars(RECEIPT)).encode(),
+    }  # fmt: skip
+    for batch_id, changes in ROWS.items():
+        row = {"batch_id": batch_id, **LEDGER_ROW, **changes}
+        names, places = ", ".join(row), ", ".join(["%s"] * len(row))
+        database.query(f"INSERT INTO etl.ledger ({names}) VALUES ({places})", *row.values())
+    database.query(
+        "INSERT INTO telemetry.readings (device_id, ts) VALUES ('a', now()), ('b', now())"
+    )
+    target: Any = SimpleNamespace(
+        client={"s3": s3, "sqs": Queues()}.__getitem__, bucket="data", contract=CONTRACT,
+        outputs={"QueueUrl": "main", "DeadLetterQueueUrl": "dead"},
+        connect=database.connect_owner,
+    )  # fmt: skip
+    assert gather(target, qualified(CONTRACT)) == Reconciliation(
+        receipts=[RECEIPT],
+        staged_batches=2,
+        staged_messages=12,
+        queued=321,
+        dead=4,
+        ledger=Ledger(
+            batches=4, messages=14, read=60, inserted=7, updated=2, unchanged=8, duplicates=2,
+            rejected=6, set_aside=3, quarantined=12, discarded=20, elsewhere=10,
+            inserted_before=6, rejected_by={"x": 4, "y": 2},
+        ),
+        rows=2,
+    )  # fmt: skip
