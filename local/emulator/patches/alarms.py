@@ -31,7 +31,17 @@ from ministack.services import cloudwatch
 
 from local.emulator.patches.sns import iso, sentence, tell
 
-__all__ = ["apply", "judge"]
+__all__ = ["RELIES_ON", "apply", "judge"]
+
+RELIES_ON = (
+    "core.responses.request_scope", "services.cloudwatch._alarms.all_items",
+    "services.cloudwatch._calc_stats", "services.cloudwatch._dims_from_list",
+    "services.cloudwatch._dims_key", "services.cloudwatch._dispatch_alarm_actions",
+    "services.cloudwatch._evaluate_alarm", "services.cloudwatch._evaluate_parent_alarms",
+    "services.cloudwatch._metrics", "services.cloudwatch._p",
+    "services.cloudwatch._record_history", "services.cloudwatch._set_alarm_state",
+    "services.cloudwatch._stat_value",
+)  # fmt: skip
 
 Document = dict[str, Any]
 

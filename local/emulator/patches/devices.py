@@ -21,7 +21,15 @@ from typing import Any
 
 from ministack.services import iot
 
-__all__ = ["apply"]
+__all__ = ["RELIES_ON", "apply"]
+
+RELIES_ON = (
+    "services.iot._MtlsAcceptor.connection_made", "services.iot._WSSession._evaluates_policies",
+    "services.iot._describe_endpoint", "services.iot._mtls_build_ssl_context",
+    "services.iot._mtls_loop", "services.iot._mtls_port", "services.iot._mtls_server",
+    "services.iot._mtls_start_locked", "services.iot._rule_message",
+    "services.iot.json_response",
+)  # fmt: skip
 
 _HOST = "127.0.0.1"
 

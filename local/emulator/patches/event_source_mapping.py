@@ -17,7 +17,14 @@ from typing import Any
 from ministack.core.concurrency import esm_wake
 from ministack.services import lambda_svc, sqs
 
-__all__ = ["Gathering", "apply"]
+__all__ = ["RELIES_ON", "Gathering", "apply"]
+
+RELIES_ON = (
+    "core.concurrency.esm_wake", "services.lambda_svc._iter_all_esms",
+    "services.lambda_svc._sqs_esm_concurrency", "services.sqs._collect_msgs",
+    "services.sqs._expire_retained", "services.sqs._get_q",
+    "services.sqs._receive_messages_for_esm",
+)  # fmt: skip
 
 Message = dict[str, Any]
 

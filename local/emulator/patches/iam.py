@@ -19,7 +19,12 @@ from typing import Any
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator
 
-__all__ = ["apply"]
+__all__ = ["RELIES_ON", "apply"]
+
+RELIES_ON = (
+    "app.pin_request_origin", "core.iam_actions.extract_iam_action",
+    "core.iam_evaluator._request_origin",
+)  # fmt: skip
 
 BATCHES = ("SendMessage", "DeleteMessage", "ChangeMessageVisibility")
 

@@ -20,7 +20,12 @@ from ministack.services import sqs
 
 from local.emulator.patches import queues
 
-__all__ = ["apply"]
+__all__ = ["RELIES_ON", "apply"]
+
+RELIES_ON = (
+    "services.sqs._Err", "services.sqs._HANDLERS", "services.sqs._queue_by_arn",
+    "services.sqs._queues", "services.sqs.esm_wake", "services.sqs.new_uuid",
+)  # fmt: skip
 
 Message = dict[str, Any]
 Queue = dict[str, Any]

@@ -25,7 +25,15 @@ from typing import Any
 from ministack.core.responses import request_scope
 from ministack.services import cloudwatch, cloudwatch_logs, lambda_svc, sqs, stepfunctions
 
-__all__ = ["apply", "measure_queues", "take_line"]
+__all__ = ["RELIES_ON", "apply", "measure_queues", "take_line"]
+
+RELIES_ON = (
+    "core.responses.request_scope", "services.cloudwatch.TWO_WEEKS_SECONDS",
+    "services.cloudwatch._evict_old_metrics", "services.cloudwatch._metrics.all_items",
+    "services.cloudwatch._store_datum", "services.cloudwatch_logs._append_log_events",
+    "services.lambda_svc._emit_lambda_logs", "services.lambda_svc._emit_lambda_metrics",
+    "services.sqs._queues.all_items", "services.stepfunctions._emit_execution_status_event",
+)  # fmt: skip
 
 Document = dict[str, Any]
 

@@ -20,7 +20,13 @@ from typing import Any
 from ministack.core.responses import get_account_id, get_region, new_uuid
 from ministack.services import cloudwatch, sns
 
-__all__ = ["iso", "sentence", "tell"]
+__all__ = ["RELIES_ON", "iso", "sentence", "tell"]
+
+RELIES_ON = (
+    "core.responses.get_account_id", "core.responses.get_region", "core.responses.new_uuid",
+    "services.cloudwatch._history_entries", "services.cloudwatch._is_sns_action_arn",
+    "services.cloudwatch._ts_iso", "services.sns._fanout",
+)  # fmt: skip
 
 Document = dict[str, Any]
 

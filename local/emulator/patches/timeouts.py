@@ -19,7 +19,14 @@ from typing import Any
 from ministack.core.responses import now_iso
 from ministack.services import stepfunctions
 
-__all__ = ["apply"]
+__all__ = ["RELIES_ON", "apply"]
+
+RELIES_ON = (
+    "core.responses.now_iso", "services.stepfunctions._add_event",
+    "services.stepfunctions._emit_execution_status_event", "services.stepfunctions._executions",
+    "services.stepfunctions._fail_execution", "services.stepfunctions._run_execution",
+    "services.stepfunctions._state_machines",
+)  # fmt: skip
 
 Document = dict[str, Any]
 

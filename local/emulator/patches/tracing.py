@@ -26,7 +26,18 @@ from typing import Any
 
 from ministack.services import lambda_svc, stepfunctions
 
-__all__ = ["Invocation", "apply", "invocation"]
+__all__ = ["RELIES_ON", "Invocation", "apply", "invocation"]
+
+RELIES_ON = (
+    "services.lambda_svc.handle_request", "services.stepfunctions._ExecutionError",
+    "services.stepfunctions._execute_choice", "services.stepfunctions._execute_map",
+    "services.stepfunctions._execute_parallel", "services.stepfunctions._execute_pass",
+    "services.stepfunctions._execute_task", "services.stepfunctions._execute_wait",
+    "services.stepfunctions._executions", "services.stepfunctions._resolve_state_machine_arn",
+    "services.stepfunctions._run_execution", "services.stepfunctions._run_sub_machine",
+    "services.stepfunctions._start_execution", "services.stepfunctions._state_machines",
+    "services.stepfunctions.handle_request",
+)  # fmt: skip
 
 _DAEMON_HEADER = b'{"format": "json", "version": 1}\n'
 _LONGEST_MESSAGE = 1000

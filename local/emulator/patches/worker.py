@@ -29,7 +29,13 @@ from ministack.core import lambda_runtime
 from local.emulator.patches.unpacking import layer_paths, runtime_packages, unpacked
 from local.emulator.runtime import END_OF_LOG
 
-__all__ = ["FunctionWorker"]
+__all__ = ["RELIES_ON", "FunctionWorker"]
+
+RELIES_ON = (
+    "core.lambda_runtime.Worker._discard_tmpdir", "core.lambda_runtime.Worker._spawn",
+    "core.lambda_runtime.Worker.invoke", "core.lambda_runtime.execution_credentials",
+    "services.lambda_svc._resolve_layer_zip",
+)  # fmt: skip
 
 _RUNTIME = Path(__file__).resolve().parents[1] / "runtime.py"
 _INIT_SECONDS = 120.0

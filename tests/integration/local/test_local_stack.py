@@ -219,5 +219,7 @@ def test_a_missing_emulator_environment_is_named(tmp_path):
 def test_another_version_of_the_emulator_is_refused(tmp_path):
     # This project's own environment has no ministack at all.
     server = Emulator(tmp_path, xray_port=9, python=Path(sys.executable))
-    with pytest.raises(EmulatorError, match=r"patches are for ministack [\d.]+; this .* has none"):
+    with pytest.raises(
+        EmulatorError, match=r"patches need ministack [\d.]+, but its environment has none"
+    ):
         server.start()
