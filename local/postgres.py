@@ -39,7 +39,7 @@ from pathlib import Path
 from typing import Any
 
 from local.certificates import write_certificates
-from local.die_with_parent import tethered
+from local.die_with_parent import die_with_parent
 from local.ordinary_user import let_reach, let_run, ordinary_user
 from local.tls_front import TlsFront
 
@@ -256,7 +256,7 @@ class PostgresServer:
                 *("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-instructions"),
             ]
             done = subprocess.run(
-                tethered(command, user=self._user),
+                die_with_parent(command, user=self._user),
                 env=_environment(),
                 cwd="/",
                 capture_output=True,
@@ -294,7 +294,7 @@ class PostgresServer:
         with self.log_file.open("ab") as log:
             # SIGQUIT, not SIGKILL: postgres then takes its own children and shared memory with it.
             self.process = subprocess.Popen(
-                tethered(command, death_signal=signal.SIGQUIT, user=self._user),
+                die_with_parent(command, death_signal=signal.SIGQUIT, user=self._user),
                 env=_environment(),
                 cwd="/",
                 stdin=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""The laptop's stack as others use it: start it, stop it, find out where it is.
+"""Start, stop and find the local stack of one state folder.
 
 A supervisor (:mod:`local.supervisor`) owns PostgreSQL, the emulator and the trace store, and says
 where they are in ``<state>/stack.json``. Everything lies in the state folder, so that two copies
@@ -40,7 +40,7 @@ _STOP_TIMEOUT = 60.0
 _FILE = "stack.json"
 
 _started: dict[Path, subprocess.Popen[bytes]] = {}
-"""Supervisors that this process started. A tethered one lives by the pipe that is open here."""
+"""Supervisors that this process started, with the pipe whose end tells one to stop."""
 
 
 class LocalStackError(RuntimeError):
@@ -99,11 +99,13 @@ class LocalStack:
         }
 
 
-def start(state: Path, *, tether: bool = False, emulator_python: Path | None = None) -> LocalStack:
+def start(
+    state: Path, *, die_with_parent: bool = False, emulator_python: Path | None = None
+) -> LocalStack:
     """The stack of this state folder, started where it isn't running.
 
-    With ``tether`` it stops when this process ends, however that happens; without, it goes on
-    until :func:`stop`. Raises :class:`LocalStackError`.
+    With ``die_with_parent`` it stops when this process ends, however that happens; without, it
+    runs until :func:`stop`. Raises :class:`LocalStackError`.
     """
     state = state.absolute()
     state.mkdir(parents=True, exist_ok=True)
@@ -113,8 +115,8 @@ def start(state: Path, *, tether: bool = False, emulator_python: Path | None = N
             return running
         _let_go(state)
         command = [sys.executable, "-m", "local.supervisor", "--state", str(state)]
-        if tether:
-            command.append("--tether")
+        if die_with_parent:
+            command.append("--die-with-parent")
         if emulator_python is not None:
             command += ["--emulator-python", str(emulator_python)]
         log_file = state / "supervisor.log"
@@ -122,7 +124,7 @@ def start(state: Path, *, tether: bool = False, emulator_python: Path | None = N
             supervisor = subprocess.Popen(
                 command,
                 cwd=_REPOSITORY,
-                stdin=subprocess.PIPE if tether else subprocess.DEVNULL,
+                stdin=subprocess.PIPE if die_with_parent else subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # neither Ctrl-C nor a closed terminal reaches it
@@ -221,7 +223,7 @@ def _wait_until_up(state: Path, supervisor: subprocess.Popen[bytes], log: Path) 
 
 
 def _let_go(state: Path) -> None:
-    """Close the tether of a supervisor that this process started, and reap it."""
+    """Close the pipe of a supervisor that this process started, which ends it, and reap it."""
     child = _started.pop(state, None)
     if child is not None:
         if child.stdin is not None:

@@ -35,7 +35,7 @@ def dashboard(
     It answers on 127.0.0.1 alone, and only to whoever has the address it prints. Ctrl-C ends it;
     what it has started in the workflow goes on.
     """
-    from dashboard.app_state import Room
+    from dashboard.app_state import ControlRoom
     from dashboard.serving import PortTakenError, listen, serve
 
     target = target_of(context.obj)
@@ -44,15 +44,15 @@ def dashboard(
         listening = listen(port)
     except PortTakenError as error:
         raise fail(str(error)) from error
-    room = Room(target, dsn=dsn, read_only=read_only)
+    room = ControlRoom(target, dsn=dsn, read_only=read_only)
 
-    def told(address: str) -> None:
+    def notify(address: str) -> None:
         mode = " (read-only)" if read_only else ""
         console.print(f"[green]control room[/]{mode}: {address}", soft_wrap=True)
         notes.print("Whoever has this address may act. Ctrl-C ends it.")
 
     try:
-        serve(room, listening, open_browser=open_browser, told=told)
+        serve(room, listening, open_browser=open_browser, notify=notify)
     except KeyboardInterrupt:
         notes.print("ended")
 

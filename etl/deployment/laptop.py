@@ -42,7 +42,7 @@ def start_stand_ins(
         # The emulated account, S3 in it, begins anew, and S3 is the source of truth: a database
         # that remembers more than S3 could never be reconciled.
         shutil.rmtree(state / "postgres", ignore_errors=True)
-    return start(state, tether=tether)
+    return start(state, die_with_parent=tether)
 
 
 def laptop_settings(target: Target, contract: Path) -> DeploySettings:

@@ -17,7 +17,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import IO, Any
 
-from local.die_with_parent import tethered
+from local.die_with_parent import die_with_parent
 from local.pgadmin import settings
 from local.pgadmin.environment import program, python
 from local.postgres import HOST, free_port
@@ -112,7 +112,7 @@ class PgAdmin:
                 ) from error
         with self.log_file.open("wb") as log:
             self.process = subprocess.Popen(
-                tethered([str(python()), str(program("pgAdmin4.py"))]),
+                die_with_parent([str(python()), str(program("pgAdmin4.py"))]),
                 env=self._environment()
                 | {"PGADMIN_INT_PORT": str(self._port), "PGADMIN_INT_KEY": self._key},
                 cwd=self.folder,

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.die_with_parent import tethered
+from local.die_with_parent import die_with_parent
 
 __all__ = ["TraceDaemon", "TraceDaemonError", "TraceEndpoint"]
 
@@ -48,7 +48,7 @@ class TraceDaemon:
         command = [sys.executable, "-m", "local.traces.daemon", str(self.folder)]
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                tethered(command),
+                die_with_parent(command),
                 cwd=_REPOSITORY,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
