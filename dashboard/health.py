@@ -38,6 +38,8 @@ class Problem:
     """The command that repairs it or shows more."""
     link: tuple[str, str] | None = None
     """Address and button label of the page that repairs it or shows more."""
+    detail: str = ""
+    """Text of the service that reports it."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,7 @@ def _command(hint: str) -> str | None:
 
 def _alarm_problems(alarms: Sequence[Alarm]) -> list[Problem]:
     return [
-        Problem("bad", f"The alarm {alarm.short} is firing: {alarm.reason}", "etl alarms")
+        Problem("bad", f"The alarm {alarm.short} is firing.", "etl alarms", detail=alarm.reason)
         for alarm in alarms
         if alarm.state == "ALARM"
     ]

@@ -49,18 +49,18 @@ class LocalStackError(RuntimeError):
 
 @dataclass(frozen=True)
 class ProcessId:
-    """A process, not mistakable for a later one that was given the same number."""
+    """A process, distinguished from a later one with the same number by its start time."""
 
     pid: int
     create_time: float
 
     @classmethod
     def of(cls, pid: int) -> ProcessId:
-        """Identity of a living process."""
+        """Identity of a running process."""
         return cls(pid, psutil.Process(pid).create_time())
 
     def find(self) -> psutil.Process | None:
-        """The process while it lives."""
+        """The process, or ``None`` once it has ended."""
         try:
             process = psutil.Process(self.pid)
             same = abs(process.create_time() - self.create_time) < 0.01
@@ -71,11 +71,11 @@ class ProcessId:
 
 @dataclass(frozen=True)
 class LocalStack:
-    """Where a running local stack is reached. Every address is on the loopback."""
+    """Addresses and credentials of a running local stack; every address is on the loopback."""
 
     state: Path
     endpoint_url: str
-    """Every AWS API but X-Ray."""
+    """Serves every AWS API except X-Ray."""
     xray_endpoint_url: str
     region: str
     access_key_id: str
@@ -86,7 +86,7 @@ class LocalStack:
     """File with the CA certificate that devices verify the MQTT listener with."""
     database: Database
     processes: dict[str, ProcessId]
-    """By role: supervisor, postgres, emulator, traces."""
+    """Processes by role: supervisor, postgres, emulator, traces."""
     log_files: dict[str, Path]
 
     def client_settings(self, service: str) -> dict[str, str]:
@@ -102,7 +102,7 @@ class LocalStack:
 def start(
     state: Path, *, die_with_parent: bool = False, emulator_python: Path | None = None
 ) -> LocalStack:
-    """The stack of this state folder, started where it isn't running.
+    """Start the stack of this state folder, or find it where it is running.
 
     With ``die_with_parent`` it stops when this process ends, however that happens; without, it
     runs until :func:`stop`. Raises :class:`LocalStackError`.
@@ -166,7 +166,7 @@ def write(stack: LocalStack) -> None:
 
 
 def clear_leftovers(state: Path) -> list[str]:
-    """End what an earlier, killed run of this folder left; returns the roles that still lived.
+    """End processes that an earlier, killed run of this folder left; returns their roles.
 
     A process counts as a leftover only where its number *and* its time of birth are on record.
     """
@@ -234,7 +234,7 @@ def _let_go(state: Path) -> None:
 def _has_ended(identity: ProcessId, patience: float) -> bool:
     """Whether the process ended within so many seconds.
 
-    One that nobody has reaped yet has ended too: process 1 of a container often never does.
+    A zombie counts as ended: process 1 of a container often reaps none.
     """
     deadline = time.monotonic() + patience
     while identity.find() is not None:
@@ -246,7 +246,7 @@ def _has_ended(identity: ProcessId, patience: float) -> bool:
 
 @contextmanager
 def _alone(state: Path) -> Iterator[None]:
-    """Let one :func:`start` at a time through for this folder."""
+    """Hold the lock that lets only one :func:`start` run at a time for this folder."""
     with (state / "start.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

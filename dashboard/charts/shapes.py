@@ -83,7 +83,10 @@ def _axes(
     y = tuple(
         (_n(_y(scale, tick)), _value(tick, percent, scale.step)) for tick in reversed(scale.ticks)
     )
-    x = tuple((_n(place * 100), text) for place, text in time_ticks(start, end))
+    times = time_ticks(start, end)
+    if times and ":" in times[0][1]:  # the zone once is enough; a date needs none
+        times[0] = (times[0][0], f"{times[0][1]} UTC")
+    x = tuple((_n(position * 100), text) for position, text in times)
     return y, x
 
 

@@ -46,7 +46,7 @@ class EmulatorError(RuntimeError):
 
 @dataclass(frozen=True)
 class EmulatorEndpoint:
-    """Where a running emulator is reached."""
+    """Addresses of a running emulator."""
 
     endpoint_url: str
     region: str

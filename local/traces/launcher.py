@@ -24,7 +24,7 @@ class TraceDaemonError(RuntimeError):
 
 @dataclass(frozen=True)
 class TraceEndpoint:
-    """Where a running trace store is reached."""
+    """Addresses of a running trace store."""
 
     endpoint_url: str
     """The X-Ray API, for boto3's ``endpoint_url``."""

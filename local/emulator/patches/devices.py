@@ -105,7 +105,7 @@ def _name_the_listener() -> None:
 
 
 def _take_any_payload() -> None:
-    """What its parser gives up on is a text, as what is no JSON is."""
+    """Treat a payload that the parser fails on as text, like one that is not JSON."""
     parse = iot._rule_message
 
     def rule_message(payload: bytes) -> Any:

@@ -107,7 +107,7 @@ def _read_concurrency_as_number() -> None:
 
 
 def _receive(queue_url: str, batch_size: int | str) -> list[Message]:
-    """What MiniStack's poller asks for: a batch that is due, or nothing yet."""
+    """Answer MiniStack's poller with a batch that is due, or with nothing yet."""
     queue = sqs._get_q(queue_url)
     limit = int(batch_size)  # text where a template set it
     window = _window(queue)

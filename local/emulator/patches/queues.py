@@ -49,7 +49,7 @@ def apply() -> None:
     replacements: dict[str, Callable[..., Any]] = {
         "_expire_retained": _expire,
         "_collect_msgs": collect,
-        "_dlq_sweep": _leave_to_collect,
+        "_dlq_sweep": _sweep_nothing,
     }
     for name, fast in replacements.items():
         setattr(sqs, name, _for_standard_queues(fast, getattr(sqs, name)))
@@ -74,7 +74,7 @@ def collect(queue: Queue, limit: int, visibility_seconds: int) -> list[Message]:
             break
         if dead_letters is not None and message["receive_count"] >= most_receives:
             table.remove(message)
-            _bury(message, queue, dead_letters, now)
+            _move_to_dead_letters(message, queue, dead_letters, now)
         else:
             received.append(message)
     for message in received:
@@ -96,11 +96,11 @@ def delete(queue: Queue, handle: str) -> bool:
     return bool(_RECEIPT_HANDLE.match(handle))
 
 
-def _bury(message: Message, queue: Queue, dead_letters: Queue, now: float) -> None:
+def _move_to_dead_letters(message: Message, queue: Queue, dead_letters: Queue, now: float) -> None:
     source = {"DeadLetterQueueSourceArn": queue["attributes"].get("QueueArn", "")}
-    buried = {**message, "receipt_handle": None, "visible_at": now}
-    buried["sys"] = {**source, **message["sys"]}
-    dead_letters["messages"].append(buried)
+    moved = {**message, "receipt_handle": None, "visible_at": now}
+    moved["sys"] = {**source, **message["sys"]}
+    dead_letters["messages"].append(moved)
     sqs.esm_wake.set()
 
 
@@ -121,7 +121,7 @@ def _expire(queue: Queue) -> None:
         table.remove(oldest)
 
 
-def _leave_to_collect(queue: Queue) -> None:
+def _sweep_nothing(queue: Queue) -> None:
     """Nothing to sweep: :func:`collect` looks at each message it takes."""
 
 
@@ -228,7 +228,7 @@ def _for_standard_queues(fast: Callable[..., Any], original: Callable[..., Any])
 def _for_standard_queue_requests(
     fast: Callable[[Queue, Message], Message], original: Callable[[Message, str], Message]
 ) -> Callable[[Message, str], Message]:
-    """Resolve the request's queue, then act on its table; FIFO queues take the original way."""
+    """Resolve the request's queue and act on its table; FIFO queues keep MiniStack's function."""
 
     def choose(request: Message, url: str) -> Message:
         queue = sqs._get_q(request.get("QueueUrl", url))

@@ -48,7 +48,7 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True)
 class Position:
-    """Where in which trace new work hangs."""
+    """The place in a trace below which new work belongs."""
 
     root: str
     parent: str | None
@@ -69,7 +69,7 @@ _socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 
 @dataclass
 class Invocation:
-    """What one function invocation contributes to its trace."""
+    """One function invocation's part of a trace."""
 
     header: str | None
     """For the function's ``_X_AMZN_TRACE_ID``."""
@@ -183,7 +183,7 @@ def _trace_executions() -> None:
 
 
 def _position_of_execution(data: Document) -> Position | None:
-    """Where a new execution hangs, or ``None`` where its state machine isn't traced."""
+    """The place of a new execution in a trace; ``None`` where its state machine is not traced."""
     arn = stepfunctions._resolve_state_machine_arn(data.get("stateMachineArn", "").split("#")[0])
     machine = stepfunctions._state_machines.get(arn) if arn else None
     if machine is None or not (machine.get("tracingConfiguration") or {}).get("enabled"):

@@ -92,7 +92,7 @@ def test_work_under_way_is_no_problem() -> None:
         ({"reconciliation": answer(reconciliation(staged_batches=3))}, "1 staged batch was not processed", "etl replay"),
         (
             {"alarms": answer([Alarm("s-queue-age", "queue-age", "ALARM", NOW, "why", "", ())])},
-            "The alarm queue-age is firing: why",
+            "The alarm queue-age is firing.",
             "etl alarms",
         ),
         (
@@ -130,3 +130,10 @@ def test_few_rejects_of_few_readings_say_nothing() -> None:
 def test_a_batch_that_ran_after_the_count_is_not_missing() -> None:
     counted_before = Answer(reconciliation(staged_batches=3), None, time.time() - 3600)
     assert diagnose(replace(HEALTHY, reconciliation=counted_before)).problems == ()
+
+
+def test_the_text_of_a_service_stands_below_the_headline() -> None:
+    alarm = Alarm("s-queue-age", "queue-age", "ALARM", NOW, "Threshold Crossed: 1 out of 1", "", ())
+    found = diagnose(replace(HEALTHY, alarms=answer([alarm])))
+    assert found.headline == "The alarm queue-age is firing."
+    assert found.problems[0].detail == "Threshold Crossed: 1 out of 1"
