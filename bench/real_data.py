@@ -19,10 +19,10 @@ from tempfile import TemporaryDirectory
 
 from bench.measuring import Measured, tell
 from etl.aws.target import Target
-from etl.cli.data import settle
 from etl.deployment.laptop import bring_up
 from etl.operations.executions import follow, start
 from etl.operations.publishing import publish_file
+from etl.operations.reconciliation import reconcile
 from local.stack import stop
 
 SUBJECT = "real data, queue to rows"
@@ -43,7 +43,7 @@ def measure(target: Target, data: Path) -> list[Measured]:
         with ThreadPoolExecutor(AT_ONCE) as pool:
             for arn in [start(target) for _ in range(AT_ONCE)]:
                 pool.submit(lambda arn=arn: list(follow(target, arn)))
-        found = settle(target, 0.0)
+        found = reconcile(target, 0.0)
     seconds = time.monotonic() - begin
     if found.problems():
         raise AssertionError("; ".join(found.problems()))

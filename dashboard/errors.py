@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import Literal
 
-from etl.operations.escaping import harmless
+from etl.operations.escaping import escape_text
 
 __all__ = ["PageError", "page_error"]
 
@@ -34,11 +34,9 @@ def page_error(error: Exception) -> PageError:  # noqa: PLR0911 - one return for
     from botocore.exceptions import BotoCoreError, ClientError
 
     from etl.aws.target import NoStackError
-    from etl.operations.batch_selection import NotFoundError
-    from etl.operations.time_range import SpanError
-    from telemetry.errors import TelemetryError
+    from telemetry.errors import UserError
 
-    detail = harmless(" ".join(str(error).split()))[:LONGEST_DETAIL]
+    detail = escape_text(" ".join(str(error).split()))[:LONGEST_DETAIL]
     if isinstance(error, psycopg2.errors.QueryCanceled):
         hint = "Choose a shorter time range or a narrower filter."
         return PageError("slow", "The query reached its time limit", "", hint)
@@ -55,7 +53,7 @@ def page_error(error: Exception) -> PageError:  # noqa: PLR0911 - one return for
         return PageError("database", "The database query failed", detail)
     if isinstance(error, NoStackError):
         return PageError("stack", "The stack does not exist", "", detail)
-    if isinstance(error, NotFoundError | SpanError | TelemetryError):
+    if isinstance(error, UserError):
         return PageError("request", detail)
     if isinstance(error, ClientError):
         title = f"The AWS request {error.operation_name} failed"

@@ -16,7 +16,7 @@ from dashboard.sources.executions import FAILED_STATES
 from dashboard.sources.ledger import Throughput
 from etl.operations.alarms import Alarm
 from etl.operations.executions import Execution
-from etl.operations.reconciliation import Reconciliation
+from etl.operations.reconciliation import Reconciliation, dead_letters_problem
 
 __all__ = ["Facts", "Health", "Level", "Problem", "diagnose"]
 
@@ -180,17 +180,18 @@ def _reconciliation_problems(facts: Facts) -> list[Problem]:
     found = facts.reconciliation.value
     if found is None:
         return []
-    if found.under_way:
+    if found.in_progress:
         gap = found.staged_batches - found.ledger.batches
         if gap <= 0 or found.queued or not _is_idle_since(facts):
             return []
         batches = "1 staged batch was" if gap == 1 else f"{gap:,} staged batches were"
         link = ("/actions/replay?failed=1", "Replay failed batches")
         return [Problem("warning", f"{batches} not processed.", "etl replay --failed", link)]
+    dead_letters = dead_letters_problem(found.dead)  # a problem of the queue, reported there
     return [
         Problem("bad", f"The reconciliation does not balance: {sentence}.", "etl reconcile")
         for sentence in found.problems()
-        if "dead-letter queue" not in sentence  # a problem of the queue itself, reported there
+        if sentence != dead_letters
     ]
 
 

@@ -15,8 +15,9 @@ from datetime import UTC, datetime
 
 from dashboard.errors import PageError, page_error
 from etl.operations.executions import Execution
-from etl.operations.redrive import Moving
-from etl.operations.reruns import Progress
+from etl.operations.redrive import MoveProgress
+from etl.operations.reruns import RerunProgress
+from telemetry.errors import UserError
 
 __all__ = ["Job", "Jobs", "TooManyJobsError"]
 
@@ -24,7 +25,7 @@ MOST_RUNNING = 4
 MOST_KEPT = 50
 
 
-class TooManyJobsError(Exception):
+class TooManyJobsError(UserError):
     """Raised when as many jobs run as may run at once."""
 
 
@@ -65,7 +66,7 @@ class Job:
         well = self.error is None and all(e.status == "SUCCEEDED" for e in self.executions)
         return "SUCCEEDED" if well else "FAILED"
 
-    def follow(self, steps: Iterable[Progress]) -> None:
+    def follow(self, steps: Iterable[RerunProgress]) -> None:
         """Record the progress of executions, one after the other, until the last ends."""
         before = 0
         for step in steps:
@@ -78,9 +79,9 @@ class Job:
             if step.ended:
                 before += step.done
 
-    def follow_move(self, steps: Iterable[Moving]) -> None:
+    def follow_move(self, steps: Iterable[MoveProgress]) -> None:
         """Record the progress of messages on their way back to the queue until the move ends."""
-        last = Moving(0, self.total, "RUNNING")
+        last = MoveProgress(0, self.total, "RUNNING")
         for last in steps:
             self.done, self.total = last.moved, max(self.total, last.to_move)
         self.summary = f"{_messages(last.moved)} moved to the telemetry queue."

@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from etl.operations.escaping import harmless
+from etl.operations.escaping import escape_text
 from etl.pictures.text import duration
 
 __all__ = ["Pages", "ago", "hexdump", "moment_text"]
@@ -130,7 +130,7 @@ def environment() -> Environment:
         extensions=["jinja2.ext.do"],
     )
     made.filters.update(
-        harmless=harmless, number=_number, percent=_percent, time=_time, with_code=_with_code,
+        harmless=escape_text, number=_number, percent=_percent, time=_time, with_code=_with_code,
         duration=duration, moment=moment_text, hexdump=hexdump, plural=_plural,
         urlencode=_path_segment,
     )  # fmt: skip

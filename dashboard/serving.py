@@ -10,6 +10,7 @@ import uvicorn
 
 from dashboard.app import application
 from dashboard.app_state import ControlRoom
+from telemetry.errors import UserError
 
 __all__ = ["PortTakenError", "address", "listen", "serve"]
 
@@ -18,7 +19,7 @@ FIRST_PORT, PORTS = 8710, 20
 """Ports that are tried in order, so that a bookmark usually stays valid."""
 
 
-class PortTakenError(OSError):
+class PortTakenError(UserError):
     """Raised when the port that was asked for is in use."""
 
 
@@ -39,7 +40,7 @@ def listen(port: int | None) -> socket.socket:
             continue
         return found
     raise PortTakenError(
-        f"Port {port} is in use: choose another with --port, or leave out the option."
+        f"Port {port} is in use: find_batches another with --port, or leave out the option."
     )
 
 

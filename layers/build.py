@@ -21,6 +21,7 @@ from pathlib import Path
 
 from layers.archive import Entry, files_below, unzipped_bytes, write_zip
 from layers.target import AWS_TARGET, LAYERS, LayerName, RuntimeTarget, host_target
+from telemetry.errors import UserError
 
 __all__ = ["BuiltLayer", "LayerBuildError", "build_layer", "build_layers", "layer_digest"]
 
@@ -42,7 +43,7 @@ UNUSED_ENDINGS = frozenset({".pyi", ".pyc"})
 Progress = Callable[[str], None]
 
 
-class LayerBuildError(RuntimeError):
+class LayerBuildError(UserError):
     """Raised when a layer can't be built; the message holds pip's own words and a remedy."""
 
 

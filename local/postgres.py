@@ -42,6 +42,7 @@ from local.certificates import write_certificates
 from local.die_with_parent import die_with_parent
 from local.ordinary_user import let_reach, let_run, ordinary_user
 from local.tls_front import TlsFront
+from telemetry.errors import UserError
 
 __all__ = [
     "Database",
@@ -82,7 +83,7 @@ _SETTINGS = {
 }
 
 
-class PostgresError(RuntimeError):
+class PostgresError(UserError):
     """Raised when the cluster can't be created or started; the message quotes its log."""
 
 

@@ -22,6 +22,7 @@ from typing import Any
 import psutil
 
 from local.postgres import Database
+from telemetry.errors import UserError
 
 __all__ = [
     "LocalStack",
@@ -43,7 +44,7 @@ _started: dict[Path, subprocess.Popen[bytes]] = {}
 """Supervisors that this process started, with the pipe whose end tells one to stop."""
 
 
-class LocalStackError(RuntimeError):
+class LocalStackError(UserError):
     """Raised when the local stack can't be started; the message quotes the supervisor's log."""
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from telemetry.errors import UserError
 from workflow.budgets import history_events, largest_payloads, loops
 
 __all__ = [
@@ -120,7 +121,7 @@ _TERMINAL = frozenset({"Succeed", "Fail"})
 State = dict[str, Any]
 
 
-class DefinitionError(ValueError):
+class DefinitionError(UserError):
     """Raised when a definition breaks a limit, a rule of the language or one of our own."""
 
 

@@ -24,13 +24,13 @@ from dashboard.errors import PageError, page_error
 from dashboard.jobs import Job, TooManyJobsError
 from dashboard.sources.ledger import batches_of
 from dashboard.sources.pipeline import Pipeline
-from etl.operations.batch_selection import Choice, choose
+from etl.operations.batch_selection import BatchFilter, find_batches
 from etl.operations.batches import Batch
 from etl.operations.dead_letters import DEAD_LETTERS, QUEUES, depth
 from etl.operations.executions import start
-from etl.operations.redrive import move_back, send_again
-from etl.operations.reruns import Progress, Tally, concurrency_of, parts, rerun, tally
-from etl.operations.time_range import Span
+from etl.operations.redrive import redrive_dead_letters, resend_rule_errors
+from etl.operations.reruns import RerunProgress, Tally, chunks, concurrency_of, rerun, tally
+from etl.operations.time_range import TimeRange
 
 __all__ = ["Plan", "plan", "routes"]
 
@@ -68,22 +68,22 @@ class Plan:
     """Whether more batches are selected than one action processes."""
 
 
-def choice_of(values: QueryParams) -> Choice:
-    """The batches that an address or a form selects. Raises ``SpanError``."""
-    return Choice(
+def batch_filter_of(values: QueryParams) -> BatchFilter:
+    """The batches that an address or a form selects. Raises ``TimeRangeError``."""
+    return BatchFilter(
         executions=tuple(filter(None, values.getlist("execution"))),
         batches=tuple(filter(None, values.getlist("batch"))),
-        span=Span.of(values.get("from") or None, values.get("to") or None),
+        time_range=TimeRange.of(values.get("from") or None, values.get("to") or None),
         reasons=tuple(filter(None, values.getlist("reason"))),
         devices=tuple(filter(None, values.getlist("device"))),
         failed=bool(values.get("failed")),
     )
 
 
-def plan(pipeline: Pipeline, action: Action, choice: Choice) -> Plan:
+def plan(pipeline: Pipeline, action: Action, batch_filter: BatchFilter) -> Plan:
     """What the action would do. Raises ``NotFoundError`` for what does not exist."""
     target = pipeline.target
-    selected = list(islice(choose(target, choice), MOST_BATCHES + 1))
+    selected = list(islice(find_batches(target, batch_filter), MOST_BATCHES + 1))
     allowed = [b for b in selected[:MOST_BATCHES] if b.status in ALLOWED_STATUSES[action]]
     return Plan(
         action,
@@ -175,11 +175,11 @@ def _plan_page(
 ) -> Response:
     found: Plan | None = None
     try:
-        choice = choice_of(values)
-        if choice.is_everything:
+        batch_filter = batch_filter_of(values)
+        if batch_filter.is_empty:
             error = PageError("request", "No batches selected", "", "Select a reason or a batch.")
         else:
-            found = plan(room.pipeline, action, choice)
+            found = plan(room.pipeline, action, batch_filter)
     except Exception as failure:
         error = page_error(failure)
     fields = [(name, value) for name, value in values.multi_items() if name in FILTERS and value]
@@ -191,7 +191,7 @@ def _plan_page(
 
 def _confirm(room: ControlRoom, request: Request, action: Action, form: QueryParams) -> Response:
     try:
-        found = plan(room.pipeline, action, choice_of(form))
+        found = plan(room.pipeline, action, batch_filter_of(form))
         if not found.batches:
             return _plan_page(room, request, action, form)
         job = _start_job(room, found, form.get("reason", ""))
@@ -205,8 +205,8 @@ def _confirm(room: ControlRoom, request: Request, action: Action, form: QueryPar
 def _start_job(room: ControlRoom, found: Plan, reason: str) -> Job:
     target = room.pipeline.target
 
-    def steps() -> Iterable[Progress]:
-        for part in parts(found.batches):
+    def steps() -> Iterable[RerunProgress]:
+        for part in chunks(found.batches):
             yield from rerun(target, part, found.action, kind=found.action)
 
     title = f"{found.action.capitalize()} {found.tally}"
@@ -231,9 +231,9 @@ def _redrive(room: ControlRoom, request: Request, queue: str) -> Response:
     if queue not in QUEUES:
         return _not_found(room, request)
     target = room.pipeline.target
-    move = move_back if queue == DEAD_LETTERS else send_again
+    move = redrive_dead_letters if queue == DEAD_LETTERS else resend_rule_errors
     try:
-        number = depth(target, queue).all
+        number = depth(target, queue).total
         job = room.jobs.start(
             f"Redrive {queue}",
             number,

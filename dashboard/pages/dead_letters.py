@@ -8,7 +8,7 @@ from starlette.routing import BaseRoute, Route
 
 from dashboard.app_state import LONG_SECONDS, ControlRoom
 from dashboard.cache import Answer
-from etl.operations.dead_letters import DEAD_LETTERS, QUEUES, RULE_ERRORS, Letter, peek
+from etl.operations.dead_letters import DEAD_LETTERS, QUEUES, RULE_ERRORS, DeadLetter, peek
 
 __all__ = ["routes"]
 
@@ -24,7 +24,7 @@ def routes(room: ControlRoom) -> list[BaseRoute]:
 
     def dead_letters(request: Request) -> Response:
         queue = request.query_params.get("peek", "")
-        samples: Answer[list[Letter]] = Answer()
+        samples: Answer[list[DeadLetter]] = Answer()
         if queue in QUEUES:
             # Each peek receives the messages once, so all pages share one.
             samples = room.ask(

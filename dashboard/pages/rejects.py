@@ -13,9 +13,9 @@ from dashboard.cache import Answer
 from dashboard.errors import page_error
 from dashboard.sources import ledger, rejected
 from dashboard.sources.quality import quarantined_batches
-from etl.operations.batch_selection import Choice, choose
+from etl.operations.batch_selection import BatchFilter, find_batches
 from etl.operations.quarantine import read_report
-from etl.operations.time_range import Span, SpanError
+from etl.operations.time_range import TimeRange, TimeRangeError
 
 __all__ = ["SINCE", "routes"]
 
@@ -28,12 +28,12 @@ SINCE = {
 MOST, STEP = 100, 25
 
 
-def _span(since: str) -> Span:
-    """The time range of a choice; it starts at a whole minute, so that pages share the answer."""
+def _span(since: str) -> TimeRange:
+    """The time range of a selection; it starts at a whole minute, so that pages share answers."""
     if since not in SINCE:
-        return Span()
+        return TimeRange()
     start = datetime.now(UTC) - SINCE[since][1]
-    return Span(start.replace(second=0, microsecond=0))
+    return TimeRange(start.replace(second=0, microsecond=0))
 
 
 def routes(room: ControlRoom) -> list[BaseRoute]:
@@ -48,7 +48,7 @@ def routes(room: ControlRoom) -> list[BaseRoute]:
         reasons = room.ask(("reasons", since), lambda p: ledger.reasons(p, span), MEDIUM_SECONDS)
         try:
             wanted = rejected.SampleRequest(reason, device, batch, span, most)
-        except SpanError as error:
+        except TimeRangeError as error:
             sample: Answer[rejected.Sample] = Answer(error=page_error(error))
         else:
             key = ("sample", since, reason, device, batch, most)
@@ -76,7 +76,7 @@ def routes(room: ControlRoom) -> list[BaseRoute]:
         found = room.ask(
             ("batch", name),
             lambda p: (
-                next(iter(choose(p.target, Choice(batches=(name,)))), None),
+                next(iter(find_batches(p.target, BatchFilter(batches=(name,)))), None),
                 read_report(p.target, name),
                 ledger.batches_of(p, [name]).get(name),
             ),

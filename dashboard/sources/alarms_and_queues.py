@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dashboard.sources.pipeline import Pipeline
+from etl.aws.sqs import queue_depth
 from etl.operations.alarms import Alarm, alarms
 from etl.operations.dead_letters import DEAD_LETTERS, RULE_ERRORS, depth
-from etl.operations.reconciliation import Reconciliation, gather, queue_depth
-from telemetry.ddl import qualified
+from etl.operations.reconciliation import Reconciliation, gather
 
 __all__ = ["Queues", "alarm_states", "queues", "reconciliation"]
 
@@ -28,8 +28,8 @@ class Queues:
 def queues(pipeline: Pipeline) -> Queues:
     """Depths of the three queues, without receiving a message."""
     target = pipeline.target
-    waiting = queue_depth(target.client("sqs"), target.outputs["QueueUrl"])
-    return Queues(waiting, depth(target, DEAD_LETTERS).all, depth(target, RULE_ERRORS).all)
+    waiting = queue_depth(target.client("sqs"), target.outputs["QueueUrl"]).total
+    return Queues(waiting, depth(target, DEAD_LETTERS).total, depth(target, RULE_ERRORS).total)
 
 
 def alarm_states(pipeline: Pipeline) -> list[Alarm]:
@@ -40,4 +40,4 @@ def alarm_states(pipeline: Pipeline) -> list[Alarm]:
 def reconciliation(pipeline: Pipeline) -> Reconciliation:
     """The same reconciliation as ``etl reconcile``: it lists the bucket and counts the rows."""
     target = pipeline.target
-    return gather(target, qualified(target.contract))
+    return gather(target)

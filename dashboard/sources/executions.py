@@ -15,7 +15,7 @@ from etl.aws.target import Target
 from etl.operations import batches as staged_batches
 from etl.operations.batches import Batch, manifest_of
 from etl.operations.executions import Execution, describe, execution_arn, latest
-from etl.operations.pictures import Picture, look_at_execution, look_at_trace
+from etl.operations.pictures import Picture, draw_execution, draw_trace
 from etl.pictures.history import error_message
 from telemetry.layout import outcome_key
 from telemetry.manifest import Item
@@ -205,9 +205,9 @@ def _failed_executions(target: Target) -> list[str]:
 
 def picture(pipeline: Pipeline, name: str) -> VersionedPicture:
     """The execution drawn over the definition of its state machine."""
-    return VersionedPicture(look_at_execution(pipeline.target, name))
+    return VersionedPicture(draw_execution(pipeline.target, name))
 
 
 def timeline(pipeline: Pipeline, name: str) -> VersionedPicture:
     """The execution's trace as a timeline. Raises ``NoTraceError`` where there is none."""
-    return VersionedPicture(look_at_trace(pipeline.target, name, patience=0))
+    return VersionedPicture(draw_trace(pipeline.target, name, patience=0))

@@ -17,6 +17,7 @@ from dashboard.sources.pipeline import Pipeline
 from telemetry.contract.model import Column, Contract
 from telemetry.ddl import qualified
 from telemetry.ddl.names import quote_name
+from telemetry.errors import UserError
 
 __all__ = [
     "Activity",
@@ -42,7 +43,7 @@ NUMBERS = ("smallint", "integer", "bigint", "real", "float", "decimal")
 MOST_CHARTS = 16
 
 
-class NoFleetError(Exception):
+class NoFleetError(UserError):
     """Raised where the contract's key names no device or no time."""
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dashboard.sources.pipeline import Pipeline
-from etl.operations.time_range import FIRST, LAST, Span
+from etl.operations.time_range import FIRST, LAST, TimeRange
 
 __all__ = [
     "Extent",
@@ -178,7 +178,7 @@ def trend(pipeline: Pipeline, start: datetime, step: timedelta) -> list[Period]:
     return periods
 
 
-def reasons(pipeline: Pipeline, span: Span) -> list[Reason]:
+def reasons(pipeline: Pipeline, span: TimeRange) -> list[Reason]:
     """Rejects by reason, the most frequent first, of batches loaded in the span."""
     rows = pipeline.database.query(
         "SELECT key AS reason, sum(value::bigint) AS readings, count(*) AS batches, "
@@ -190,7 +190,7 @@ def reasons(pipeline: Pipeline, span: Span) -> list[Reason]:
 
 
 def newest_rejecting(
-    pipeline: Pipeline, reason: str | None, span: Span, most: int
+    pipeline: Pipeline, reason: str | None, span: TimeRange, most: int
 ) -> list[LedgerBatch]:
     """The newest batches with rejects (of the reason or its kind), newest first."""
     wanted = "rejected > 0"
@@ -218,7 +218,7 @@ def batches_of(pipeline: Pipeline, batch_ids: list[str]) -> dict[str, LedgerBatc
     return {row["batch_id"]: LedgerBatch(**row) for row in rows}
 
 
-def _limits(span: Span) -> tuple[datetime | str, datetime | str]:
+def _limits(span: TimeRange) -> tuple[datetime | str, datetime | str]:
     """Start and end for SQL, with PostgreSQL's words for an open side."""
     return (
         "-infinity" if span.start == FIRST else span.start,

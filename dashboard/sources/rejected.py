@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 
 from dashboard.sources.ledger import newest_rejecting
 from dashboard.sources.pipeline import Pipeline
-from etl.operations.rejects import Reject, Wanted, read_rejects
-from etl.operations.time_range import ALWAYS, Span
+from etl.operations.rejects import Reject, RejectFilter, read_rejects
+from etl.operations.time_range import ALWAYS, TimeRange
 
 __all__ = ["Sample", "SampleRequest", "sample"]
 
@@ -34,7 +34,7 @@ class SampleRequest:
     reason: str = ""
     device: str = ""
     batch: str = ""
-    span: Span = ALWAYS
+    span: TimeRange = ALWAYS
     most: int = 25
 
 
@@ -70,7 +70,7 @@ def sample(pipeline: Pipeline, request: SampleRequest) -> Sample:
             span = _recent(request.span)
     if not batches and span.is_open:
         return Sample([], 0, complete=True, unreadable=[])
-    wanted = Wanted(
+    wanted = RejectFilter(
         (request.reason,) if request.reason else (),
         (request.device,) if request.device else (),
         batches[:limit],
@@ -79,7 +79,7 @@ def sample(pipeline: Pipeline, request: SampleRequest) -> Sample:
     return _read(pipeline, wanted, request.most, all_batches=len(batches) <= limit)
 
 
-def _read(pipeline: Pipeline, wanted: Wanted, most: int, *, all_batches: bool) -> Sample:
+def _read(pipeline: Pipeline, wanted: RejectFilter, most: int, *, all_batches: bool) -> Sample:
     unreadable: list[str] = []
     objects = 0
     until = time.monotonic() + SEARCH_SECONDS
@@ -94,7 +94,9 @@ def _read(pipeline: Pipeline, wanted: Wanted, most: int, *, all_batches: bool) -
     found: list[Reject] = []
     of_batch: Counter[str] = Counter()
     complete = all_batches
-    lines = read_rejects(pipeline.target, wanted, broken=unreadable.append, progress=note_progress)
+    lines = read_rejects(
+        pipeline.target, wanted, unreadable=unreadable.append, progress=note_progress
+    )
     try:
         for reject in lines:
             of_batch[reject.batch_id] += 1
@@ -111,7 +113,7 @@ def _read(pipeline: Pipeline, wanted: Wanted, most: int, *, all_batches: bool) -
     return Sample(found, max(objects, len(of_batch)), complete, unreadable)
 
 
-def _recent(span: Span) -> Span:
+def _recent(span: TimeRange) -> TimeRange:
     """The same time range, but at most its last two days."""
     start = datetime.now(UTC) - timedelta(days=2)
-    return Span(max(start, span.start), span.end) if span.end > start else span
+    return TimeRange(max(start, span.start), span.end) if span.end > start else span

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from telemetry.errors import UserError
+
 __all__ = ["RUN", "Message", "Sample", "SampleError", "read_sample"]
 
 RUN = 50
@@ -32,7 +34,7 @@ ENVELOPE = {"payload", "topic", "client_id", "received_at"}
 """Members of what the topic rule sends; the raw objects in S3 have ``message_id`` as well."""
 
 
-class SampleError(Exception):
+class SampleError(UserError):
     """Raised where a sample can't be read; the message says what would be one."""
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from etl.aws.stack_events import StackEvent, causes, event_ids, new_events
+from telemetry.errors import UserError
 
 __all__ = [
     "Outcome",
@@ -52,7 +53,7 @@ STUCK = {
 """What one reads of a stack that can't be changed now."""
 
 
-class StackError(RuntimeError):
+class StackError(UserError):
     """Raised when a stack can't be created, updated or deleted; names the resource and why."""
 
 

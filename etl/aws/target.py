@@ -13,6 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from telemetry.errors import UserError
+
 if TYPE_CHECKING:
     from local.devices.mqtt import Broker
     from local.stack import LocalStack
@@ -36,7 +38,7 @@ CONTRACT_KEY = "contract/contract.toml"
 DATABASE_CA_KEY = "contract/database-ca.pem"
 
 
-class NoStackError(Exception):
+class NoStackError(UserError):
     """Raised when there is nothing to act on; the message says how to get it."""
 
 

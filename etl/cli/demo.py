@@ -15,8 +15,10 @@ from rich.table import Table
 
 from etl.aws.target import Target
 from etl.cli.context import console, guard, notes
-from etl.cli.data import settle, table_name, tell
+from etl.cli.data import print_reconciliation
 from etl.cli.stack import DEFAULT_CONTRACT, ContractOption
+from etl.operations.reconciliation import reconcile
+from telemetry.ddl import qualified
 
 if TYPE_CHECKING:
     from etl.operations.executions import Execution
@@ -73,7 +75,7 @@ def demo(
         with phases.phase("Publish over MQTT with certificates"):
             _publish(target, FleetPlan(devices, rate, duration, 20, mess, seed))
         with phases.phase("Account for every reading"):
-            balanced = tell(settle(target, SETTLE_SECONDS))
+            balanced = print_reconciliation(reconcile(target, SETTLE_SECONDS))
             _tell_executions(target)
     finally:
         if not keep:
@@ -118,17 +120,18 @@ def _publish(target: Target, plan: FleetPlan) -> None:
 
 
 def _progress(target: Target, sent: tuple[int, int]) -> Table:
-    from etl.operations.reconciliation import queue_depth, staged_messages
+    from etl.aws.sqs import queue_depth
+    from etl.operations.reconciliation import staged_messages
 
     batches, staged = staged_messages(target.client("s3"), target.bucket)
     with target.connect() as connection, connection.cursor() as cursor:
-        cursor.execute(f"SELECT count(*) FROM {table_name(target)}")  # noqa: S608 - quoted
+        cursor.execute(f"SELECT count(*) FROM {qualified(target.contract)}")  # noqa: S608 - quoted
         rows = cursor.fetchone()[0]
     connection.close()
     table = Table(show_header=True)
     for heading in ("published", "queued", "staged in S3", "micro-batches", "rows in PostgreSQL"):
         table.add_column(heading, justify="right")
-    queued = queue_depth(target.client("sqs"), target.outputs["QueueUrl"])
+    queued = queue_depth(target.client("sqs"), target.outputs["QueueUrl"]).total
     table.add_row(*(f"{n:,}" for n in (sent[0], queued, staged, batches, rows)))
     return table
 

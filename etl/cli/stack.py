@@ -82,8 +82,8 @@ def status(context: typer.Context, as_json: JsonOption = False) -> None:
 
 
 def _facts(context: typer.Context) -> dict[str, Any]:
+    from etl.aws.sqs import queue_depth
     from etl.operations.executions import latest
-    from etl.operations.reconciliation import queue_depth
 
     target = target_of(context.obj)
     sqs = target.client("sqs")
@@ -95,8 +95,8 @@ def _facts(context: typer.Context) -> dict[str, Any]:
         "endpoint": target.client("sts").meta.endpoint_url,
         "contract": target.contract.name,
         "data_bucket": target.bucket,
-        "queued": queue_depth(sqs, target.outputs["QueueUrl"]),
-        "dead_lettered": queue_depth(sqs, target.outputs["DeadLetterQueueUrl"]),
+        "queued": queue_depth(sqs, target.outputs["QueueUrl"]).total,
+        "dead_lettered": queue_depth(sqs, target.outputs["DeadLetterQueueUrl"]).total,
         "executions": ended,
     }
 

@@ -20,6 +20,7 @@ from etl.aws.target import CONTRACT_KEY, DATABASE_CA_KEY
 from etl.deployment.stack_build import DeploymentPlan, plan_deployment
 from infrastructure.settings import DeploySettings
 from layers.build import BUILD_FOLDER
+from telemetry.errors import UserError
 
 __all__ = [
     "MigrationError",
@@ -34,7 +35,7 @@ __all__ = [
 Told = Callable[[str], None]
 
 
-class MigrationError(RuntimeError):
+class MigrationError(UserError):
     """Raised when the stack is there but the migrate function failed; says what it said."""
 
 

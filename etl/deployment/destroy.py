@@ -13,8 +13,10 @@ from typing import Any
 
 from etl.aws.cloudformation import delete_stack, deployed_template, outputs, stack_status
 from etl.aws.s3 import listed
+from etl.aws.sqs import queue_depth
 from etl.aws.stack_events import StackEvent
 from etl.deployment.stack_build import artifact_bucket_name
+from telemetry.errors import UserError
 
 __all__ = ["HoldsDataError", "destroy", "objects_held", "retains_bucket", "what_is_held"]
 
@@ -37,7 +39,7 @@ QUEUES = {
 }
 
 
-class HoldsDataError(RuntimeError):
+class HoldsDataError(UserError):
     """Raised where deleting would lose something; the message lists what, and how to go on."""
 
 
@@ -111,11 +113,9 @@ def what_is_held(found: dict[str, str], sqs: Any, iot: Any) -> Iterator[str]:
 
 def _messages(sqs: Any, url: str) -> int:
     """Messages in a queue, seen or not; none where an earlier attempt deleted it."""
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    attributes: dict[str, str] = {}
     with _what_is_gone():
-        attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
-    return sum(int(value) for value in attributes.values())
+        return queue_depth(sqs, url).total
+    return 0
 
 
 @contextmanager

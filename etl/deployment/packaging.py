@@ -20,6 +20,7 @@ from layers.build import BUILD_FOLDER, BuiltLayer, Progress, build_layers
 from layers.target import LayerName, RuntimeTarget
 from telemetry.contract import parse_contract
 from telemetry.contract.conversions import UNITS_FILE, dump_conversions, needs_conversions
+from telemetry.errors import UserError
 from workflow.limits import LAYERS_PER_FUNCTION, UNZIPPED
 
 __all__ = ["FunctionZip", "PackageError", "Packages", "build_function", "build_packages"]
@@ -28,7 +29,7 @@ FUNCTIONS_FOLDER = Path(__file__).parents[2] / "functions"
 LEVEL = 9
 
 
-class PackageError(ValueError):
+class PackageError(UserError):
     """Raised where Lambda would refuse a function for its size; lists every such function."""
 
 

@@ -11,11 +11,12 @@ from typing import Any
 
 from etl.deployment.settings_keys import known_entries
 from etl.deployment.settings_schema import FREE_TABLES, Entry
+from telemetry.errors import UserError
 
 __all__ = ["Given", "SettingsError", "flag_value", "from_flags", "read_file"]
 
 
-class SettingsError(ValueError):
+class SettingsError(UserError):
     """Raised where settings can't be used; lists every problem, each with its key and a way out."""
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from infrastructure.platform.limits import INSTANCE_NAME, TRACE_GROUP_NAME
+from telemetry.errors import UserError
 
 __all__ = [
     "PROXY_PORT",
@@ -37,7 +38,7 @@ PROXY_PORT = 5432
 _RDS_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
-class PlatformSettingsError(ValueError):
+class PlatformSettingsError(UserError):
     """Raised when settings contradict one another; lists every problem, and what to do."""
 
 

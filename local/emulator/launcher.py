@@ -28,6 +28,7 @@ from pathlib import Path
 
 from local.die_with_parent import die_with_parent
 from local.postgres import free_port
+from telemetry.errors import UserError
 
 __all__ = ["Emulator", "EmulatorEndpoint", "EmulatorError", "default_python"]
 
@@ -40,7 +41,7 @@ _REPOSITORY = Path(__file__).resolve().parents[2]
 _PROGRAM = _REPOSITORY / "local" / "emulator" / "start.py"
 
 
-class EmulatorError(RuntimeError):
+class EmulatorError(UserError):
     """Raised when the emulator can't be started; the message quotes its log."""
 
 

@@ -9,13 +9,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from telemetry.errors import UserError
+
 __all__ = ["InstallationError", "ensure", "program", "python"]
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _STAMP = ".pgadmin-venv/.done"
 
 
-class InstallationError(RuntimeError):
+class InstallationError(UserError):
     """Raised when pgAdmin can't be installed; the message quotes what went wrong."""
 
 

@@ -21,6 +21,7 @@ from local.die_with_parent import die_with_parent
 from local.pgadmin import settings
 from local.pgadmin.environment import program, python
 from local.postgres import HOST, free_port
+from telemetry.errors import UserError
 
 __all__ = ["PgAdmin", "PgAdminError"]
 
@@ -31,7 +32,7 @@ _FOREIGN = ("PG", "PYTHON", "FLASK_", "SQLITE_PATH", "SCRIPT_NAME")
 """Beginnings of variables that would change what pgAdmin, or libpq within it, does."""
 
 
-class PgAdminError(RuntimeError):
+class PgAdminError(UserError):
     """Raised when pgAdmin can't be prepared or started; the message says what to do."""
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local.die_with_parent import die_with_parent
+from telemetry.errors import UserError
 
 __all__ = ["TraceDaemon", "TraceDaemonError", "TraceEndpoint"]
 
@@ -18,7 +19,7 @@ _START_TIMEOUT = 30.0
 _STOP_TIMEOUT = 5.0
 
 
-class TraceDaemonError(RuntimeError):
+class TraceDaemonError(UserError):
     """Raised when the trace store can't be started; the message quotes its log."""
 
 

@@ -21,10 +21,10 @@ from typing import Any
 import psutil
 import psycopg2
 
+from etl.aws.sqs import queue_depth
 from etl.aws.target import CONTRACT_KEY, DATABASE_CA_KEY, Target
 from etl.deployment.deploy import deploy
 from etl.operations.batches import batches_of, start_over
-from etl.operations.reconciliation import queue_depth
 from infrastructure.settings import DatabaseSettings, DeploySettings
 from layers.target import host_target
 from local.emulator.launcher import Emulator
@@ -199,7 +199,7 @@ class Rig:
 
     def queued(self) -> int:
         """Messages in the queue, hidden ones too."""
-        return queue_depth(self.client("sqs"), self.queue_url)
+        return queue_depth(self.client("sqs"), self.queue_url).total
 
     def wait_for_database(self, seconds: float = 60.0) -> None:
         """Wait until the database takes connections."""

@@ -17,10 +17,10 @@ import pytest
 from typer.testing import CliRunner
 
 from etl.aws.target import Target
-from etl.cli.data import settle
 from etl.cli.main import app
 from etl.deployment.laptop import local_target
 from etl.deployment.permissions import deployer_policy
+from etl.operations.reconciliation import reconcile
 from local.stack import start, stop
 from tests.fixtures.local import state_folder
 
@@ -267,8 +267,8 @@ def test_two_pipelines_are_deployed_at_once_and_keep_apart(machine: Machine) -> 
             "simulate", "--duration", seconds, "--devices", "2", "--mess", "0", stack=stack
         )
         assert sent.exit_code == 0, sent.output
-    accounts = [settle(target, 90.0) for target in (north, south)]
+    accounts = [reconcile(target, 90.0) for target in (north, south)]
     assert [account.problems() for account in accounts] == [[], []]
     assert accounts[0].rows != accounts[1].rows
     assert machine.etl("destroy", "--yes", "--with-data", stack="south").exit_code == 0
-    assert settle(north, 0.0).problems() == []
+    assert reconcile(north, 0.0).problems() == []

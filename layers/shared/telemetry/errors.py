@@ -1,6 +1,8 @@
-"""The exception tree whose *names* the state machine matches.
+"""The exceptions that are expected: those of the functions, and those of the command.
 
-::
+:class:`UserError` is the base of every failure that is not a bug: the command and the control room
+print its message instead of a traceback. Below it stands the tree of the functions, whose *names*
+the state machine matches::
 
     TelemetryError
     ├── TransientError              the same call may succeed later: retried with backoff
@@ -35,11 +37,16 @@ __all__ = [
     "StorageUnavailableError",
     "TelemetryError",
     "TransientError",
+    "UserError",
     "names_of",
 ]
 
 
-class TelemetryError(Exception):
+class UserError(Exception):
+    """Raised for an expected failure; its message tells the user what is wrong and what to do."""
+
+
+class TelemetryError(UserError):
     """Raised for anything this pipeline expects to go wrong; the message says what to do next."""
 
 

@@ -15,7 +15,7 @@ import pytest
 from dashboard.errors import page_error
 from dashboard.sources import fleet, ledger
 from dashboard.sources.pipeline import Database
-from etl.operations.time_range import ALWAYS, Span
+from etl.operations.time_range import ALWAYS, TimeRange
 from telemetry.contract import Contract
 from tests.fixtures.telemetry_database import CONTRACT, TelemetryDatabase
 
@@ -81,7 +81,7 @@ def test_reasons_are_summed_and_their_batches_found(
     book(database, "b", timedelta(days=2), rejected_by='{"missing:ts": 1, "not_json": 1}')
     by = {one.reason: (one.readings, one.batches) for one in ledger.reasons(pipeline, ALWAYS)}
     assert by == {"missing:ts": (3, 2), "not_json": (1, 1)}
-    today = Span(NOW - timedelta(hours=1))
+    today = TimeRange(NOW - timedelta(hours=1))
     assert [one.reason for one in ledger.reasons(pipeline, today)] == ["missing:ts"]
     of_kind = ledger.newest_rejecting(pipeline, "missing", ALWAYS, 10)
     assert [batch.batch_id for batch in of_kind] == ["a", "b"], "newest first"

@@ -10,15 +10,15 @@ import pytest
 
 from dashboard.jobs import MOST_RUNNING, Job, Jobs, TooManyJobsError
 from etl.operations.executions import Execution
-from etl.operations.redrive import Moving
-from etl.operations.reruns import Progress
+from etl.operations.redrive import MoveProgress
+from etl.operations.reruns import RerunProgress
 
 
-def step(name: str, status: str, done: int, failed: int = 0) -> Progress:
+def step(name: str, status: str, done: int, failed: int = 0) -> RerunProgress:
     now = datetime.now(UTC)
     stopped = None if status == "RUNNING" else now
     execution = Execution(f"arn:{name}", name, status, now, stopped, {}, None, None, None)
-    return Progress(execution, 3, done, failed)
+    return RerunProgress(execution, 3, done, failed)
 
 
 def ended(job: Job) -> Job:
@@ -55,14 +55,16 @@ def test_an_exception_is_told_and_the_end_is_noticed() -> None:
 
 
 def test_messages_that_are_left_are_reported() -> None:
-    steps = [Moving(1, 3, "RUNNING"), Moving(2, 3, "COMPLETED", left=1)]
+    steps = [MoveProgress(1, 3, "RUNNING"), MoveProgress(2, 3, "COMPLETED", left=1)]
     job = ended(Jobs().start("back", 3, lambda job: job.follow_move(steps), noun="message"))
     assert job.status == "SUCCEEDED"
     assert job.summary == (
         "2 messages moved to the telemetry queue. "
         "1 message was left, because AWS IoT did not write it."
     )
-    stopped = ended(Jobs().start("back", 3, lambda job: job.follow_move([Moving(1, 3, "FAILED")])))
+    stopped = ended(
+        Jobs().start("back", 3, lambda job: job.follow_move([MoveProgress(1, 3, "FAILED")]))
+    )
     assert stopped.status == "FAILED"
 
 

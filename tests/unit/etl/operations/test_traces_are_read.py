@@ -1,41 +1,8 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
-from etl.operations.executions import _visits_of, trace_header
+from etl.operations.executions import trace_header
 from etl.operations.traces import flatten
 from etl.pictures.history import error_message
-
-T0 = datetime(2026, 11, 1, tzinfo=UTC)
-
-
-def event(kind: str, seconds: float, **details: object) -> dict[str, object]:
-    return {"type": kind, "timestamp": T0 + timedelta(seconds=seconds), **details}
-
-
-def entered(name: str, seconds: float) -> dict[str, object]:
-    return event("TaskStateEntered", seconds, stateEnteredEventDetails={"name": name})
-
-
-def exited(name: str, seconds: float) -> dict[str, object]:
-    return event("TaskStateExited", seconds, stateExitedEventDetails={"name": name})
-
-
-def failed(error: str, seconds: float) -> dict[str, object]:
-    return event("LambdaFunctionFailed", seconds, lambdaFunctionFailedEventDetails={"error": error})
-
-
-def test_a_state_that_was_retried_counts_its_retries() -> None:
-    history = [entered("Extract", 0), failed("QueueUnavailableError", 1), exited("Extract", 3)]
-    (visit,) = _visits_of(history)
-    assert (visit.retries, visit.error) == (1, "QueueUnavailableError")
-    assert visit.exited == T0 + timedelta(seconds=3)
-
-
-def test_a_state_that_gave_up_shows_its_last_error() -> None:
-    history = [entered("Extract", 0), failed("A", 1), failed("B", 2)]
-    (visit,) = _visits_of(history)
-    assert (visit.retries, visit.error, visit.exited) == (1, "B", None)
 
 
 def test_a_trace_header_is_new_each_time_and_sampled() -> None:

@@ -10,7 +10,7 @@ from botocore import exceptions as aws
 from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
-from etl.cli.aws_errors import told
+from etl.cli.aws_errors import message_of
 from etl.cli.main import app
 
 
@@ -28,28 +28,32 @@ def refused(code: str, message: str = "no") -> ClientError:
         (aws.ProfileNotFound(profile="prod"), "aws configure list-profiles"),
         (aws.NoRegionError(), "give --region"),
         (aws.EndpointConnectionError(endpoint_url="https://x"), "Check the region's name"),
-        (refused("ExpiredToken"), "no longer takes these credentials (ExpiredToken)"),
+        (refused("ExpiredToken"), "no longer accepts these credentials (ExpiredToken)"),
         (refused("Throttling", "Rate exceeded"), "AWS refused CreateChangeSet"),
     ],
 )
 def test_each_error_is_a_sentence_with_a_way_on(error, sentence):
-    assert sentence in str(told(error))
+    assert sentence in str(message_of(error))
 
 
 def test_a_missing_permission_is_named_with_who_lacks_it():
     who = "arn:aws:sts::1:assumed-role/deployer/me"
     action = "cloudformation:CreateChangeSet"
-    text = told(refused("AccessDenied", f"User: {who} is not authorized to perform: {action} on x"))
-    assert str(text).startswith(f"{who} may not do {action}: ")
+    text = message_of(
+        refused("AccessDenied", f"User: {who} is not authorized to perform: {action} on x")
+    )
+    assert str(text).startswith(f"{who} is not allowed to call {action}: ")
     assert "docs/deploy.md" in str(text)
 
 
 def test_the_profile_is_part_of_the_command_to_type():
-    assert "aws sso login --profile prod`" in str(told(aws.UnauthorizedSSOTokenError(), "prod"))
+    assert "aws sso login --profile prod`" in str(
+        message_of(aws.UnauthorizedSSOTokenError(), "prod")
+    )
 
 
 def test_other_errors_are_not_its_business():
-    assert told(ValueError("x")) is None
+    assert message_of(ValueError("x")) is None
 
 
 def test_an_expired_sso_session_ends_a_command_in_one_sentence(
