@@ -14,7 +14,7 @@ def test_pages_that_ask_at_once_get_one_answer() -> None:
 
     def question() -> int:
         asked.append(1)
-        time.sleep(0.05)
+        time.sleep(0.05)  # the other pages ask meanwhile
         return 7
 
     with ThreadPoolExecutor(16) as pages:
@@ -61,16 +61,17 @@ def test_a_slow_answer_is_fetched_in_the_background() -> None:
 
 
 def test_a_slow_question_does_not_hold_up_who_has_an_older_answer() -> None:
-    cache, gate = AnswerCache(), threading.Event()
+    cache, gate, asked = AnswerCache(), threading.Event(), threading.Event()
     cache.get("k", 10, lambda: 1)
 
     def slow() -> int:
+        asked.set()
         gate.wait(5)
         return 2
 
     asking = threading.Thread(target=cache.get, args=("k", 0, slow))
     asking.start()
-    time.sleep(0.05)
+    assert asked.wait(5)
     began = time.monotonic()
     assert cache.get("k", 0, slow).value == 1
     assert time.monotonic() - began < 1
