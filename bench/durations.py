@@ -262,9 +262,16 @@ def summary(probe: Probe) -> dict[str, Any]:
 def measure(batches: Sequence[tuple[int, int]], rounds: int) -> Probe:
     """Runs each batch ``rounds`` times, after one that imports modules and opens connections."""
     with TemporaryDirectory(prefix="etl-bench-", ignore_cleanup_errors=True) as name:
-        state, settings = Path(name) / "state", {"schedule": "rate(365 days)", "tether": True}
+        state = Path(name) / "state"
         try:
-            target = bring_up(state, "cost", messages.CONTRACT, trigger="schedule", **settings)
+            target = bring_up(
+                state,
+                "cost",
+                messages.CONTRACT,
+                trigger="schedule",
+                schedule="rate(365 days)",
+                die_with_parent=True,
+            )
             set_environment(target, Path(name))
             probe = Probe()
             probe.time_the_database()

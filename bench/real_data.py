@@ -68,7 +68,12 @@ def main(*, quick: bool) -> None:
         state = Path(name) / "state"
         try:
             target = bring_up(
-                state, "bench", CONTRACT, trigger="schedule", schedule="rate(1 day)", tether=True
+                state,
+                "bench",
+                CONTRACT,
+                trigger="schedule",
+                schedule="rate(1 day)",
+                die_with_parent=True,
             )
             data = part_of(DATA, 5_000, Path(name)) if quick else DATA
             print_results(measure(target, data))

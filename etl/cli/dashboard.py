@@ -36,21 +36,21 @@ def dashboard(
     It listens on 127.0.0.1 only, and answers only to the address it prints. Ctrl-C stops it;
     executions that it has started keep running.
     """
-    from dashboard.app_state import Room
+    from dashboard.app_state import ControlRoom
     from dashboard.serving import listen, serve
 
     target = target_of(context.obj)
     target.outputs  # noqa: B018 - raises NoStackError before anything is opened
     listening = listen(port)
-    room = Room(target, dsn=dsn, read_only=read_only)
+    room = ControlRoom(target, dsn=dsn, read_only=read_only)
 
-    def told(address: str) -> None:
+    def notify(address: str) -> None:
         mode = " (read-only)" if read_only else ""
         console.print(f"[green]control room[/]{mode}: {address}", soft_wrap=True)
         notes.print("Anyone with this address can use it. Press Ctrl-C to stop.")
 
     try:
-        serve(room, listening, open_browser=open_browser, told=told)
+        serve(room, listening, open_browser=open_browser, notify=notify)
     except KeyboardInterrupt:
         notes.print("stopped")
 

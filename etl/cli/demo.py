@@ -71,7 +71,7 @@ def demo(
                 context.obj.stack,
                 contract,
                 schedule=_once(SCHEDULE_AFTER + timedelta(seconds=10)),
-                tether=not keep,
+                die_with_parent=not keep,
                 notify=print_phase,
             )
         with phases.phase("Publish over MQTT with certificates"):

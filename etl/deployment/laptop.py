@@ -30,17 +30,19 @@ def local_target(state: Path, stack: str, local: LocalStack) -> Target:
     return Target(stack, local.region, None, state, local)
 
 
-def start_stand_ins(state: Path, *, tether: bool = False, notify: Notify = silent) -> LocalStack:
+def start_stand_ins(
+    state: Path, *, die_with_parent: bool = False, notify: Notify = silent
+) -> LocalStack:
     """Start PostgreSQL, the AWS emulator and the trace store where they don't run.
 
-    ``tether`` ends them with this process.
+    ``die_with_parent`` ends them with this process.
     """
     if read(state) is None:
         notify("starting PostgreSQL, the AWS emulator and the trace store")
         # The emulator starts with an empty S3, the source of truth: a database with rows from
         # before could never be reconciled.
         shutil.rmtree(state / "postgres", ignore_errors=True)
-    return start(state, tether=tether)
+    return start(state, die_with_parent=die_with_parent)
 
 
 def laptop_settings(target: Target, contract: Path) -> DeploySettings:
@@ -78,19 +80,19 @@ def bring_up(
     schedule: str | None = None,
     window: int | None = None,
     sweep: str | None = None,
-    tether: bool = False,
+    die_with_parent: bool = False,
     notify: Notify = silent,
 ) -> Target:
     """Start what is not running and deploy the contract's pipeline. ``None``: the local default.
 
-    ``tether`` ends the stand-ins with this process. Raises
+    ``die_with_parent`` ends the stand-ins with this process. Raises
     ``ContractError`` for a contract that can't be read, before anything is started.
     """
     from etl.deployment.deploy import deploy
     from telemetry.contract import load_contract
 
     load_contract(contract)
-    local = start_stand_ins(state, tether=tether, notify=notify)
+    local = start_stand_ins(state, die_with_parent=die_with_parent, notify=notify)
     target = local_target(state, stack, local)
     chosen: dict[str, Any] = {
         "trigger_mode": trigger,

@@ -53,7 +53,7 @@ class ConnectionRefusedByBrokerError(UserError):
 
 @dataclass(frozen=True)
 class Broker:
-    """Where devices connect. ``ca`` is the file that the server's certificate is checked with."""
+    """Address of the broker; ``ca`` is the file that its certificate is verified with."""
 
     host: str
     port: int

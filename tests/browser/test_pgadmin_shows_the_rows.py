@@ -55,7 +55,7 @@ def target() -> Iterator[Target]:
         try:
             target = bring_up(
                 state, "telemetry", Path("contracts/fleet.toml"), trigger="queue", window=1,
-                schedule="rate(1 day)", tether=True,
+                schedule="rate(1 day)", die_with_parent=True,
             )  # fmt: skip
             options = ["--state", str(state)]
             simulated = CliRunner().invoke(
@@ -180,7 +180,7 @@ def test_others_on_this_machine_can_read_neither_key_nor_password(running: Runni
 def test_a_second_one_is_refused_with_the_way_to_the_first(running: Running) -> None:
     result = CliRunner().invoke(app, ["--state", str(running.target.state), "pgadmin", "--no-open"])
     assert result.exit_code == 1
-    assert "runs already" in result.output
+    assert "is already running" in result.output
     assert (running.folder / "passfile").exists()
 
 

@@ -35,7 +35,7 @@ def pipeline(request: pytest.FixtureRequest) -> Iterator[Target]:
                 window=getattr(module, "WINDOW", 1),
                 # Seldom, so that what is tested is not mended behind the test's back.
                 sweep=getattr(module, "SWEEP", "rate(1 day)"),
-                tether=True,
+                die_with_parent=True,
             )
         finally:
             stop(state)

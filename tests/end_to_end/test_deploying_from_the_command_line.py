@@ -88,7 +88,7 @@ class Machine:
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     with state_folder() as state:
         try:
-            start(state, tether=True)
+            start(state, die_with_parent=True)
             yield Machine(state, tmp_path_factory.mktemp("contracts"))
         finally:
             stop(state)

@@ -20,7 +20,7 @@ ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/\?key=\S+")
 
 
 @dataclass
-class ControlRoom:
+class RunningControlRoom:
     """A running one."""
 
     address: str
@@ -40,7 +40,7 @@ class ControlRoom:
 
 
 @contextmanager
-def control_room(state: Path, stack: str, *options: str) -> Iterator[ControlRoom]:
+def control_room(state: Path, stack: str, *options: str) -> Iterator[RunningControlRoom]:
     """``etl dashboard`` until the end of the block, and then Ctrl-C."""
     command = [sys.executable, "-m", "etl.cli.main", "--state", str(state), "--stack", stack]
     process = subprocess.Popen(
@@ -58,7 +58,7 @@ def control_room(state: Path, stack: str, *options: str) -> Iterator[ControlRoom
             line = process.stdout.readline()
             assert line, f"it ended before it was up:\n{said}"
             said += line
-        yield ControlRoom(found[0], process)
+        yield RunningControlRoom(found[0], process)
     finally:
         process.send_signal(signal.SIGINT)
         rest, _ = process.communicate(timeout=20)

@@ -1,4 +1,4 @@
-"""What a template needs to draw a chart: shapes as texts, ticks, and the points to read."""
+"""A chart's lines, bars, ticks and values, ready for the template."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from datetime import datetime
 
 from dashboard.charts.scales import Scale, number_text, scale_of, time_ticks
 
-__all__ = ["Bar", "Bars", "Chart", "Line", "bars_chart", "line_chart", "spark"]
+__all__ = ["Bar", "Bars", "Chart", "Line", "bars_chart", "line_chart", "sparkline"]
 
 WIDTH, HEIGHT = 1000.0, 100.0
 Point = tuple[datetime, float, float, float]
-"""A time, and the least, mean and greatest value there."""
+"""Time, least, mean and greatest value."""
 GAP = 2.5
-"""Where no reading lies for so many steps, a line is not drawn on."""
+"""A line is interrupted where no point lies for so many steps."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a chart, with the band from its least to its greatest values, where it has one."""
+    """A line of a chart, with a band between least and greatest values where they differ."""
 
     name: str
     tone: str
-    """Of the style sheet: ``a``, ``b``, ``bad``, ``muted``."""
+    """A colour of the style sheet: ``a``, ``b``, ``bad`` or ``muted``."""
     path: str
     band: str = ""
     dots: tuple[tuple[str, str], ...] = ()
-    """Points that stand alone, as no line can show them."""
+    """Points without neighbours, which no line can show."""
 
 
 @dataclass(frozen=True)
@@ -49,18 +49,18 @@ class Chart:
 
     title: str
     unit: str
-    told: str
-    """The chart in a sentence, for those who can't see it."""
+    summary: str
+    """The chart in a sentence, for screen readers."""
     lines: tuple[Line, ...] = ()
     bars: tuple[Bar, ...] = ()
     y_ticks: tuple[tuple[str, str], ...] = ()
-    """Place in units of the stretched layer, and text; from the top."""
+    """Position in units of the stretched layer, from the top, and text."""
     x_ticks: tuple[tuple[str, str], ...] = ()
-    """Place in per cent, and text."""
+    """Position in per cent of the width, and text."""
     legend: tuple[tuple[str, str], ...] = ()
     """Tone and name."""
     points: str = "[]"
-    """JSON for the pointer: ``[[place 0..1, time, [name, value]...]...]``."""
+    """JSON for the pointer: ``[[position 0..1, time, value...]...]``."""
     description: str = ""
     empty: bool = False
 
@@ -83,7 +83,10 @@ def _axes(
     y = tuple(
         (_n(_y(scale, tick)), _value(tick, percent, scale.step)) for tick in reversed(scale.ticks)
     )
-    x = tuple((_n(place * 100), text) for place, text in time_ticks(start, end))
+    times = time_ticks(start, end)
+    if times and ":" in times[0][1]:  # the zone once is enough; a date needs none
+        times[0] = (times[0][0], f"{times[0][1]} UTC")
+    x = tuple((_n(position * 100), text) for position, text in times)
     return y, x
 
 
@@ -106,9 +109,9 @@ def line_chart(
     zero: bool = False,
     description: str = "",
 ) -> Chart:
-    """One value over time; each point is a time and the least, mean and greatest value there.
+    """A chart of one value over time.
 
-    ``step`` is the usual distance of two points in seconds: the line has a gap where one is longer.
+    ``step`` is the usual distance of two points in seconds; a longer distance leaves a gap.
     """
     if not points:
         return Chart(title, unit, f"{title}: no values.", description=description, empty=True)
@@ -131,17 +134,17 @@ def line_chart(
     return Chart(
         title,
         unit,
-        _told(title, unit, points, percent),
+        _summary(title, unit, points, percent),
         lines=(Line(title, tone, path, "" if flat else band, tuple(dots)),),
         y_ticks=y_ticks,
         x_ticks=x_ticks,
-        points=_readable(places, points, unit, flat, percent),
+        points=_pointer_values(places, points, unit, flat, percent),
         description=description,
     )
 
 
 def _runs(points: Sequence[Point], step: float) -> list[tuple[int, int]]:
-    """Where each unbroken run of points begins and ends."""
+    """First and last index of each unbroken run of points."""
     breaks = [
         index
         for index in range(1, len(points))
@@ -151,7 +154,7 @@ def _runs(points: Sequence[Point], step: float) -> list[tuple[int, int]]:
     return list(itertools.pairwise(edges))
 
 
-def _told(
+def _summary(
     title: str,
     unit: str,
     points: Sequence[Point],
@@ -165,7 +168,7 @@ def _told(
     )
 
 
-def _readable(
+def _pointer_values(
     places: Sequence[tuple[float, float, float, float]],
     points: Sequence[Point],
     unit: str,
@@ -175,16 +178,16 @@ def _readable(
     behind = f" {unit}" if unit else ""
     found = []
     for (x, low, mean, high), (time, *_) in zip(places, points, strict=True):
-        said = [f"{_value(mean, percent)}{behind}"]
+        texts = [f"{_value(mean, percent)}{behind}"]
         if not flat and low != high:
-            said.append(f"{_value(low, percent)} to {_value(high, percent)}")
-        found.append([round(min(max(x, 0), 1), 4), f"{time:%b %d, %H:%M:%S}", *said])
+            texts.append(f"{_value(low, percent)} to {_value(high, percent)}")
+        found.append([round(min(max(x, 0), 1), 4), f"{time:%b %d, %H:%M:%S} UTC", *texts])
     return json.dumps(found, separators=(",", ":"))
 
 
 @dataclass(frozen=True)
 class Bars:
-    """One stack of values at each step of time."""
+    """One series of stacked values, one for each step of time."""
 
     name: str
     tone: str
@@ -200,10 +203,10 @@ def bars_chart(
     unit: str = "",
     description: str = "",
 ) -> Chart:
-    """Values stacked on each other at equal steps of time, the first at the bottom."""
+    """A chart of stacked values at equal steps of time, the first series at the bottom."""
     totals = [sum(stack.values[index] for stack in stacks) for index in range(len(starts))]
     if not any(totals):
-        return Chart(title, unit, f"{title}: nothing yet.", description=description, empty=True)
+        return Chart(title, unit, f"{title}: no values.", description=description, empty=True)
     scale = scale_of(0, max(totals), zero=True)
     slot = WIDTH / len(starts)
     bars, heights = [], [0.0] * len(starts)
@@ -219,16 +222,16 @@ def bars_chart(
     points = [
         [
             round((index + 0.5) / len(starts), 4),
-            f"{start:%b %d, %H:%M}",
+            f"{start:%b %d, %H:%M} UTC",
             *(f"{number_text(s.values[index], 1)} {s.name}" for s in stacks),
         ]
         for index, start in enumerate(starts)
     ]
-    told = ", ".join(f"{number_text(sum(s.values), 1)} {s.name}" for s in stacks)
+    sums = ", ".join(f"{number_text(sum(s.values), 1)} {s.name}" for s in stacks)
     return Chart(
         title,
         unit,
-        f"{title}: {told}; at most {number_text(max(totals), 1)} at once.",
+        f"{title}: {sums}; at most {number_text(max(totals), 1)} in one step.",
         bars=tuple(bars),
         y_ticks=y_ticks,
         x_ticks=x_ticks,
@@ -238,11 +241,11 @@ def bars_chart(
     )
 
 
-def spark(values: Sequence[float], *, high: float | None = None, slots: int = 0) -> list[Bar]:
-    """Small bars for one line of a table, in a box of 100 x 24 units; none for no values.
+def sparkline(values: Sequence[float], *, high: float | None = None, slots: int = 0) -> list[Bar]:
+    """Small bars for one row of a table, in a box of 100 x 24 units.
 
-    ``high`` is the value of a full bar, else the greatest; fewer values than ``slots`` stand at the
-    right end.
+    ``high`` is the value of a full bar, by default the greatest value. Fewer values than ``slots``
+    are drawn at the right end.
     """
     number = max(slots, len(values))
     top = max(high if high is not None else max(values, default=0.0), 1e-9)
