@@ -69,8 +69,8 @@ docs-serve: docs  ## The site at http://127.0.0.1:8000 (PORT=8001 for another po
 reference: $(VENV)/.run  ## Write the pages that are generated from the code anew
 	@"$(BIN)/python" -m etl.reference
 
-lint: $(VENV)/.test  ## Style, types, and which package imports which
-	@"$(BIN)/ruff" check . && "$(BIN)/ruff" format --check . && "$(BIN)/mypy" layers/shared/telemetry functions workflow infrastructure etl local dashboard audit layers/*.py && "$(BIN)/lint-imports" --no-cache
+lint: $(VENV)/.test  ## Style, types, which package imports which, words to avoid
+	@"$(BIN)/ruff" check . && "$(BIN)/ruff" format --check . && "$(BIN)/mypy" layers/shared/telemetry functions workflow infrastructure etl local dashboard audit layers/*.py && "$(BIN)/lint-imports" --no-cache && "$(BIN)/python" -m audit.words
 
 audit: $(VENV)/.run .audit-venv/.done  ## Templates, permissions, dependencies, secrets: what can be checked here
 	@"$(BIN)/python" -m audit.templates .build/audit

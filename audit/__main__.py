@@ -1,4 +1,4 @@
-"""Runs every check and tells how it went; exit status 1 where one found something."""
+"""Runs all checks and prints their results; the exit status is 1 if one found a problem."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+from audit.check_result import CheckResult
 from audit.dependencies import (
     SHIPPED,
     check_licences,
     check_pins,
     check_vulnerabilities,
-    check_withdrawn,
+    check_yanked,
 )
 from audit.infrastructure import check_with_cfn_lint, check_with_checkov
-from audit.outcome import Outcome
 from audit.permissions import check_permissions
 from audit.secrets import check_history, check_tree
 
@@ -27,8 +27,8 @@ LOCKS = [
 ]
 
 
-def checks(templates: Path, environment: Path) -> list[Callable[[], Outcome]]:
-    """All checks, the quick ones first."""
+def checks(templates: Path, environment: Path) -> list[Callable[[], CheckResult]]:
+    """All checks, fast ones first."""
     files = sorted(templates.glob("*.json"))
     running = [Path("requirements/run.txt"), *(Path(f"{f}/requirements.txt") for f in SHIPPED)]
     return [
@@ -39,36 +39,40 @@ def checks(templates: Path, environment: Path) -> list[Callable[[], Outcome]]:
         check_tree,
         check_history,
         lambda: check_licences(environment / "bin" / "python"),
-        lambda: check_withdrawn(running),
+        lambda: check_yanked(running),
         lambda: check_vulnerabilities(running),
     ]
 
 
-def tell(outcome: Outcome) -> None:
-    """One line for what passed, more for what didn't."""
-    mark = "✗" if outcome.problems else ("·" if outcome.unchecked else "✓")
-    print(f"{mark} {outcome.name}: {outcome.found}", flush=True)
-    for problem in outcome.problems:
+def print_result(result: CheckResult) -> None:
+    """Prints one line for a check, and one for each of its problems."""
+    mark = "✗" if result.problems else ("·" if result.unchecked else "✓")
+    print(f"{mark} {result.name}: {result.checked}", flush=True)
+    for problem in result.problems:
         print(f"    {problem}")
-    if outcome.unchecked:
-        print(f"    not checked: {outcome.unchecked}")
+    if result.unchecked:
+        print(f"    not checked: {result.unchecked}")
 
 
 def main() -> int:
-    """Command line; the exit status."""
+    """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(prog="make audit", description=__doc__)
-    parser.add_argument("--templates", type=Path, default=Path(".build/audit"), help="their folder")
-    parser.add_argument("--environment", type=Path, default=Path(".venv"), help="the product's")
-    parser.add_argument("--json", action="store_true", help="for scripts")
-    given = parser.parse_args()
-    outcomes = []
-    for check in checks(given.templates, given.environment):
-        outcomes.append(check())
-        if not given.json:
-            tell(outcomes[-1])
-    if given.json:
-        print(json.dumps([asdict(outcome) for outcome in outcomes], indent=1))
-    return 1 if any(outcome.problems for outcome in outcomes) else 0
+    parser.add_argument(
+        "--templates", type=Path, default=Path(".build/audit"), help="folder of the templates"
+    )
+    parser.add_argument(
+        "--environment", type=Path, default=Path(".venv"), help="the product's virtual environment"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    arguments = parser.parse_args()
+    results = []
+    for check in checks(arguments.templates, arguments.environment):
+        results.append(check())
+        if not arguments.json:
+            print_result(results[-1])
+    if arguments.json:
+        print(json.dumps([asdict(result) for result in results], indent=1))
+    return 1 if any(result.problems for result in results) else 0
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""checkov and cfn-lint on the templates.
+"""Checks of the templates with checkov and cfn-lint.
 
-checkov is run without its suppressions, and what it finds is compared with them: so each finding
-has a reason beside its resource, and each reason still has its finding.
+checkov runs without its suppressions, and its findings are compared with them. So each accepted
+finding has a reason beside its resource, and no suppression is left without a finding.
 """
 
 from __future__ import annotations
@@ -13,40 +13,40 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from audit.outcome import Outcome
+from audit.check_result import CheckResult
 
 __all__ = ["check_with_cfn_lint", "check_with_checkov"]
 
-LEAST_REASON = 20
-"""Characters of a reason that says something."""
+MIN_REASON = 20
+"""Characters of the shortest acceptable reason."""
 Finding = tuple[str, str]
-"""Resource and check."""
+"""A resource and the id of a check."""
 
 
-def check_with_checkov(templates: list[Path]) -> Outcome:
-    """Every finding accepted with a reason, every acceptance needed."""
+def check_with_checkov(templates: list[Path]) -> CheckResult:
+    """Checks that each finding of checkov is accepted with a reason, and each acceptance needed."""
     problems, passed, accepted = [], 0, 0
     for file in templates:
         template = json.loads(file.read_text(encoding="utf-8"))
-        reasons = taken_out(template)
+        reasons = remove_acceptances(template)
         found, passing = findings(file.name, template)
         passed, accepted = passed + passing, accepted + len(reasons)
         for resource, check in sorted(set(found) - set(reasons)):
             problems.append(
-                f"{file.stem}: {resource} fails {check} ({found[resource, check]}). Mend it, or "
+                f"{file.stem}: {resource} fails {check} ({found[resource, check]}). Fix it, or "
                 "accept it beside the resource with infrastructure.core.findings.accepted()."
             )
         for resource, check in sorted(set(reasons) - set(found)):
-            problems.append(f"{file.stem}: {resource} passes {check}: take its acceptance away.")
+            problems.append(f"{file.stem}: {resource} passes {check}: remove its acceptance.")
         for (resource, check), reason in sorted(reasons.items()):
-            if len(reason) < LEAST_REASON:
-                problems.append(f"{file.stem}: say why {resource} need not pass {check}.")
-    told = f"{passed} checks passed in {names(templates)}, {accepted} findings accepted"
-    return Outcome("checkov", told, problems)
+            if len(reason) < MIN_REASON:
+                problems.append(f"{file.stem}: explain why {resource} need not pass {check}.")
+    checked = f"{passed} checks passed in {names(templates)}, {accepted} findings accepted"
+    return CheckResult("checkov", checked, problems)
 
 
-def taken_out(template: dict[str, Any]) -> dict[Finding, str]:
-    """The acceptances of a template, which loses them."""
+def remove_acceptances(template: dict[str, Any]) -> dict[Finding, str]:
+    """Removes the acceptances from a template; returns them with their reasons."""
     reasons = {}
     for name, resource in template["Resources"].items():
         for skip in resource.get("Metadata", {}).pop("checkov", {}).get("skip", []):
@@ -55,18 +55,20 @@ def taken_out(template: dict[str, Any]) -> dict[Finding, str]:
 
 
 def findings(name: str, template: dict[str, Any]) -> tuple[dict[Finding, str], int]:
-    """What checkov finds, with what it says, and how many checks passed."""
+    """The failed checks of checkov with their names, and the number of passed ones."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / name
         file.write_text(json.dumps(template, indent=1), encoding="utf-8")
-        # Without the download it asks no server for guidelines or policies.
+        # Without the download it contacts no server for guidelines or policies.
         options = ["--framework", "cloudformation", "--skip-download", "--compact", "-o", "json"]
         done = run("checkov.main", "-f", str(file), *options)
     try:
         report = json.loads(done.stdout)
         results = report["results"]
     except (ValueError, KeyError, TypeError):
-        raise RuntimeError(f"checkov gave no report on {name}:\n{done.stderr[-2000:]}") from None
+        raise RuntimeError(
+            f"checkov printed no report for {name}:\n{done.stderr[-2000:]}"
+        ) from None
     if results["parsing_errors"]:
         raise RuntimeError(f"checkov can't read {name}")
     found = {
@@ -75,23 +77,23 @@ def findings(name: str, template: dict[str, Any]) -> tuple[dict[Finding, str], i
     return found, int(report["summary"]["passed"])
 
 
-def check_with_cfn_lint(templates: list[Path]) -> Outcome:
-    """Nothing found, not even what is only informational."""
+def check_with_cfn_lint(templates: list[Path]) -> CheckResult:
+    """Checks that cfn-lint finds nothing, including informational rules."""
     program = "import sys; from cfnlint.runner import main; sys.exit(main())"
     command = [sys.executable, "-c", program, "--include-checks", "I", "-t", *map(str, templates)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     problems = (done.stdout + done.stderr).splitlines() if done.returncode else []
     if done.returncode and not problems:
-        raise RuntimeError(f"cfn-lint ended with {done.returncode} and no word")
-    return Outcome("cfn-lint", names(templates), problems)
+        raise RuntimeError(f"cfn-lint failed with exit status {done.returncode} and no output")
+    return CheckResult("cfn-lint", names(templates), problems)
 
 
 def names(templates: list[Path]) -> str:
-    """Which templates, for a person."""
+    """The names of the templates, as text."""
     return " and ".join(file.stem for file in templates)
 
 
 def run(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """A tool of this environment, as a module: the path of a script may hold spaces."""
+    """Runs a tool of this environment as a module: the path of its script may have spaces."""
     command = [sys.executable, "-m", module, *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)

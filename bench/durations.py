@@ -1,14 +1,13 @@
-"""What each function uses for a micro-batch: the figures that `etl cost` works with.
+"""Resource usage of each function per micro-batch: the figures behind ``etl cost``.
 
-Usage: ``python -m bench.durations [--quick]``; quick only tells what it saw. The handlers
-themselves run in this process, on the packaged contract, against the laptop's S3, SQS, Step
-Functions and PostgreSQL, over batches of several sizes. Measured for each call: processor seconds
-of this process, wall-clock seconds in the database, calls to AWS by operation, bytes logged. A
-straight line through them (so much a call, a message, a reading) is written to
-``etl/cost/measured.json``.
+Usage: ``python -m bench.durations [--quick]``; ``--quick`` only prints a few measurements. The
+handlers run in this process, on the packaged contract, against the laptop's S3, SQS, Step Functions
+and PostgreSQL, with batches of several sizes. Recorded for each call: processor seconds of this
+process, wall-clock seconds in the database, AWS requests by operation, bytes logged. A linear model
+of each (an amount per call, per message and per reading) is written to ``etl/cost/measured.json``.
 
-Wall-clock seconds against the emulator are not used: how long AWS takes to answer can't be measured
-here, and ``etl/cost/durations.py`` says what is assumed for it.
+Wall-clock seconds against the emulator are not used: the response times of AWS can't be measured
+here, and ``etl/cost/durations.py`` has the assumed ones.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from bench import messages
-from bench.fitting import line
+from bench.linear_fit import fit
 from bench.machine import processor
 from etl.aws.target import Target
 from etl.deployment.laptop import bring_up
@@ -40,8 +39,8 @@ from telemetry.contract import load_contract
 
 OUTPUT = Path(__file__).parents[1] / "etl" / "cost" / "measured.json"
 BATCHES = ((20, 50), (200, 50), (700, 50), (200, 20), (1_500, 20), (200, 1), (2_000, 1), (8_000, 1))
-"""Messages, and readings a message."""
-FEW = ((50, 20), (100, 1))
+"""Sizes: messages, and readings per message."""
+QUICK_BATCHES = ((50, 20), (100, 1))
 ROUNDS = 3
 SERVICES = ("s3", "sqs", "stepfunctions", "secretsmanager")
 SEND_BATCH = 10
@@ -64,7 +63,7 @@ class Call:
 
 
 class Probe:
-    """Runs handlers and keeps what they used."""
+    """Runs handlers, and records their resource usage."""
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
@@ -79,7 +78,7 @@ class Probe:
         self._requests[model.name] += 1
 
     def time_the_database(self) -> None:
-        """Has Load's transaction timed."""
+        """Times Load's transaction from now on."""
         from functions.load import handler
 
         load_batch = handler.load_batch
@@ -96,22 +95,22 @@ class Probe:
     def run(
         self, name: str, size: tuple[int, int], handle: Callable[..., Any], event: dict[str, Any]
     ) -> Any:
-        """One call, kept; its result."""
+        """Runs and records one call; returns its result."""
         self._requests.clear()
         self._database = 0.0
-        told = io.StringIO()
+        output = io.StringIO()
         started = time.process_time()
-        with redirect_stdout(told):
+        with redirect_stdout(output):
             result = handle(event, None)
         cpu = time.process_time() - started
-        logged = len(told.getvalue().encode())
+        logged = len(output.getvalue().encode())
         requests = dict(self._requests)
         self.calls.append(Call(name, *size, cpu, self._database, logged, requests))
         return result
 
 
-def environment(target: Target, folder: Path) -> None:
-    """What the template gives the functions, in this process."""
+def set_environment(target: Target, folder: Path) -> None:
+    """Sets the functions' environment variables in this process."""
     assert target.local is not None
     for name in ("stage", "load"):
         found = target.client("lambda").get_function_configuration(
@@ -119,7 +118,7 @@ def environment(target: Target, folder: Path) -> None:
         )
         os.environ |= found["Environment"]["Variables"]
     (folder / "contract.toml").write_bytes(messages.CONTRACT.read_bytes())
-    # Stage starts a machine that does nothing: the real one would load the same readings meanwhile.
+    # Stage starts a state machine that does nothing: the real one would load the readings twice.
     idle = target.client("stepfunctions").create_state_machine(
         name="idle",
         roleArn="arn:aws:iam::000000000000:role/any",
@@ -137,8 +136,8 @@ def environment(target: Target, folder: Path) -> None:
     }
 
 
-def batch(probe: Probe, target: Target, number: int, count: int, each: int) -> None:
-    """One micro-batch through every function, its readings newer than all before it."""
+def run_batch(probe: Probe, target: Target, number: int, count: int, each: int) -> None:
+    """Runs one micro-batch through all functions; its readings are newer than all before."""
     from functions.load.handler import handle as load
     from functions.transform.handler import handle as transform
     from functions.validate.handler import handle as validate
@@ -171,7 +170,7 @@ def batch(probe: Probe, target: Target, number: int, count: int, each: int) -> N
 def _summarize(
     probe: Probe, target: Target, size: tuple[int, int], execution: str, key: str, stored: int
 ) -> None:
-    """Over the one batch, by its prefix or by a manifest, whichever the function reads."""
+    """Runs Summarize over the one batch, with its prefix and its manifest."""
     from functions.summarize.handler import handle
 
     manifest = f"manifests/{execution}.json"
@@ -192,7 +191,7 @@ def _body(line: bytes) -> str:
 
 
 def _stage(probe: Probe, size: tuple[int, int], bodies: list[str], number: int) -> None:
-    """The queue's trigger."""
+    """Runs Stage, as the queue trigger does."""
     from functions.extract.handler import stage
 
     sent = str(int(messages.START.timestamp() * 1000))
@@ -206,6 +205,7 @@ def _stage(probe: Probe, size: tuple[int, int], bodies: list[str], number: int) 
 def _drain(
     probe: Probe, target: Target, size: tuple[int, int], bodies: list[str], number: int
 ) -> None:
+    """Sends the messages to the queue, and runs Extract."""
     from functions.extract.handler import drain
 
     sqs, url = target.client("sqs"), os.environ["QUEUE_URL"]
@@ -221,8 +221,8 @@ def _drain(
         raise AssertionError(f"{len(bodies)} messages were sent, {staged['messages']} drained")
 
 
-def least(calls: list[Call], of: Callable[[Call], float]) -> list[tuple[int, int, float]]:
-    """The least over the rounds for each size: what others did on the machine only adds."""
+def minima(calls: list[Call], of: Callable[[Call], float]) -> list[tuple[int, int, float]]:
+    """The minimum over the rounds for each size: other work on the machine only adds to it."""
     by_size: dict[tuple[int, int], list[float]] = defaultdict(list)
     for call in calls:
         by_size[call.messages, call.readings].append(of(call))
@@ -230,22 +230,22 @@ def least(calls: list[Call], of: Callable[[Call], float]) -> list[tuple[int, int
 
 
 def summary(probe: Probe) -> dict[str, Any]:
-    """All of it, as written to the file."""
+    """The content of the file."""
     functions: dict[str, Any] = {}
     for name in dict.fromkeys(call.function for call in probe.calls):
         calls = [call for call in probe.calls if call.function == name]
         functions[name] = {
-            "cpu_seconds": line(least(calls, lambda c: c.cpu)),
-            "logged_bytes": line(least(calls, lambda c: c.logged)),
+            "cpu_seconds": fit(minima(calls, lambda c: c.cpu)),
+            "logged_bytes": fit(minima(calls, lambda c: c.logged)),
             "requests": {
-                operation: line(least(calls, lambda c, o=operation: c.requests.get(o, 0)))
+                operation: fit(minima(calls, lambda c, o=operation: c.requests.get(o, 0)))
                 for operation in sorted({o for call in calls for o in call.requests})
             },
         }
         if name == "load":
-            functions[name]["database_seconds"] = line(least(calls, lambda c: c.database))
+            functions[name]["database_seconds"] = fit(minima(calls, lambda c: c.database))
     sizes = {
-        kind: line([(m, r, float(b)) for m, r, b in found]) for kind, found in probe.objects.items()
+        kind: fit([(m, r, float(b)) for m, r, b in found]) for kind, found in probe.objects.items()
     }
     return {
         "measured": datetime.now(UTC).date().isoformat(),
@@ -260,28 +260,40 @@ def summary(probe: Probe) -> dict[str, Any]:
 
 
 def measure(batches: Sequence[tuple[int, int]], rounds: int) -> Probe:
-    """Every batch so many times, after one that imports, connects and warms."""
+    """Runs each batch ``rounds`` times, after one that imports modules and opens connections."""
     with TemporaryDirectory(prefix="etl-bench-", ignore_cleanup_errors=True) as name:
-        state, settings = Path(name) / "state", {"schedule": "rate(365 days)", "tether": True}
+        state = Path(name) / "state"
         try:
-            target = bring_up(state, "cost", messages.CONTRACT, trigger="schedule", **settings)
-            environment(target, Path(name))
+            target = bring_up(
+                state,
+                "cost",
+                messages.CONTRACT,
+                trigger="schedule",
+                schedule="rate(365 days)",
+                die_with_parent=True,
+            )
+            set_environment(target, Path(name))
             probe = Probe()
             probe.time_the_database()
-            batch(probe, target, 0, *batches[0])
+            run_batch(probe, target, 0, *batches[0])
             probe.calls.clear()
             probe.objects.clear()
             for number, (count, each) in enumerate([*batches] * rounds, 1):
-                batch(probe, target, number, count, each)
-                print(f"{number}: {count} messages of {each}", file=sys.stderr, flush=True)
+                run_batch(probe, target, number, count, each)
+                print(
+                    f"{number}: {count} messages of {each} readings",
+                    file=sys.stderr,
+                    flush=True,
+                )
         finally:
             stop(state)
     return probe
 
 
 def main(*, quick: bool) -> None:
+    """Write the file, or print a few measurements."""
     if quick:
-        calls = [asdict(call) for call in measure(FEW, 1).calls]
+        calls = [asdict(call) for call in measure(QUICK_BATCHES, 1).calls]
         print(json.dumps(calls), flush=True)
         return
     OUTPUT.write_text(json.dumps(summary(measure(BATCHES, ROUNDS)), indent=2) + "\n")

@@ -1,7 +1,7 @@
-"""What the functions weigh: peak memory of Transform, cold imports, zip sizes.
+"""The functions' footprint: peak memory of Transform, cold imports, zip sizes.
 
-Usage: ``python -m bench.footprint [--quick]``, in the environment of ``make test``: packaging
-needs it. Each sample is taken in a fresh process of this interpreter.
+Usage: ``python -m bench.footprint [--quick]``, in the environment of ``make test``, which packaging
+needs. Each sample is taken in a new process of this interpreter.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench.measuring import Measured, Way, by_turns, tell
+from bench.measurement import Case, Measurement, interleaved, print_results
 from bench.messages import CONTRACT, raw_lines
 from etl.deployment.packaging import build_function
 from functions.inventory import FUNCTIONS, FunctionSpec
@@ -21,7 +21,7 @@ from layers.build import build_layers
 from layers.target import host_target
 
 FULL_BATCH = 64 << 20
-"""Bytes of lines, not compressed: the most that Extract puts into a micro-batch."""
+"""Bytes of uncompressed lines: the largest micro-batch of Extract."""
 MEMORY, IMPORT, ZIP = "peak memory of transform", "cold import", "zip size"
 
 _TRANSFORM = """
@@ -47,15 +47,15 @@ print(time.perf_counter() - started)
 """
 
 
-def _in_a_fresh_process(code: str, *arguments: str) -> float:
+def _in_new_process(code: str, *arguments: str) -> float:
     command = [sys.executable, "-c", code, *arguments]
     environment = {**os.environ, "POWERTOOLS_SERVICE_NAME": "bench"}
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
     return float(done.stdout.splitlines()[-1])
 
 
-def peak_memory(size: int, samples: int) -> list[Measured]:
-    """MiB of a fresh process that transforms ``size`` bytes of lines, by readings per message."""
+def peak_memory(size: int, samples: int) -> list[Measurement]:
+    """MiB of a new process that transforms ``size`` bytes of lines, by readings per message."""
     found = []
     for each in (20, 1):
         few = raw_lines(2_000, each=each)
@@ -64,22 +64,22 @@ def peak_memory(size: int, samples: int) -> list[Measured]:
             path = Path(folder) / "raw.ndjson.gz"
             path.write_bytes(gzip.compress(raw, 1))
             peaks = [
-                _in_a_fresh_process(_TRANSFORM, str(path), str(CONTRACT)) / 2**20
+                _in_new_process(_TRANSFORM, str(path), str(CONTRACT)) / 2**20
                 for _ in range(samples)
             ]
-        name = f"{each} reading{'s' if each > 1 else ''} a message"
-        found.append(Measured(MEMORY, name, "MiB", peaks))
+        name = f"{each} reading{'s' if each > 1 else ''} per message"
+        found.append(Measurement(MEMORY, name, "MiB", peaks))
     return found
 
 
-def cold_imports(rounds: int) -> list[Measured]:
-    """Seconds to import each function's handler and the clients its first call imports."""
-    ways = [
-        Way(spec.name, lambda spec=spec: _in_a_fresh_process(_IMPORT, *_modules(spec)), 1)
+def cold_imports(rounds: int) -> list[Measurement]:
+    """Seconds to import each function's handler and the clients that its first call imports."""
+    cases = [
+        Case(spec.name, lambda spec=spec: _in_new_process(_IMPORT, *_modules(spec)), 1)
         for spec in FUNCTIONS
     ]
-    rates = by_turns(IMPORT, "1/s", ways, rounds)
-    return [Measured(IMPORT, one.name, "s", [1 / rate for rate in one.samples]) for one in rates]
+    rates = interleaved(IMPORT, "1/s", cases, rounds)
+    return [Measurement(IMPORT, one.name, "s", [1 / rate for rate in one.samples]) for one in rates]
 
 
 def _modules(spec: FunctionSpec) -> tuple[str, ...]:
@@ -87,23 +87,23 @@ def _modules(spec: FunctionSpec) -> tuple[str, ...]:
     return (handler, "boto3", "psycopg2") if spec.database else (handler, "boto3")
 
 
-def zip_sizes() -> list[Measured]:
-    """KiB of each function's zip, MiB of each layer's, as they are uploaded."""
+def zip_sizes() -> list[Measurement]:
+    """Sizes of the uploaded zip files: KiB of each function, MiB of each layer."""
     sizes = []
     with tempfile.TemporaryDirectory() as folder:
         for package in sorted({spec.package for spec in FUNCTIONS}):
             built = build_function(package, CONTRACT, folder=Path(folder))
             kib = built.path.stat().st_size / 2**10
-            sizes.append(Measured(ZIP, f"function {package}", "KiB", [kib]))
+            sizes.append(Measurement(ZIP, f"function {package}", "KiB", [kib]))
     for name, layer in build_layers(host_target()).items():
         mib = layer.path.stat().st_size / 2**20
-        sizes.append(Measured(ZIP, f"layer {name}", "MiB", [mib]))
+        sizes.append(Measurement(ZIP, f"layer {name}", "MiB", [mib]))
     return sizes
 
 
 if __name__ == "__main__":
     quick = "--quick" in sys.argv
-    tell(
+    print_results(
         [
             *peak_memory(1 << 20 if quick else FULL_BATCH, 1 if quick else 3),
             *cold_imports(1 if quick else 7),

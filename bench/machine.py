@@ -1,4 +1,4 @@
-"""The machine and the versions, described without naming either host or user."""
+"""A description of the machine and the versions, without names of host or user."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PACKAGES = (
 
 
 def describe() -> dict[str, str]:
-    """Name of a fact to the fact."""
+    """Properties of the machine, by name."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     server = subprocess.run(
         [str(binary("postgres")), "--version"], check=True, capture_output=True, text=True
@@ -38,6 +38,7 @@ def describe() -> dict[str, str]:
 
 
 def processor() -> str:
+    """Model name of the processor."""
     info = Path("/proc/cpuinfo")
     if info.exists():
         for line in info.read_text(encoding="utf-8").splitlines():

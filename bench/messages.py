@@ -1,8 +1,8 @@
-"""Messages to measure with: a fleet of three firmwares, with mess on purpose, the same each time.
+"""Reproducible messages for benchmarks: a fleet with three firmwares and some faulty data.
 
-Most boxes send the contract's own names; some send the weather in an object of its own, and
-milliseconds; old ones use short names and epoch milliseconds. Two readings in a hundred have
-something wrong with them, two messages in a hundred are torn, binary or sent a second time.
+Most boxes use the names of the contract; some send the weather as a nested object, and times with
+milliseconds; old ones use short names and epoch milliseconds. 2 % of the readings have a fault, and
+2 % of the messages are truncated, binary or sent twice.
 """
 
 from __future__ import annotations
@@ -20,19 +20,20 @@ __all__ = ["CONTRACT", "START", "contract", "raw_lines"]
 
 CONTRACT = Path(__file__).parents[1] / "contracts" / "fleet.toml"
 START = datetime(2026, 3, 1, tzinfo=UTC)
-MESS = 0.02
+FAULTY = 0.02
+"""Share of the readings, and of the messages, with a fault."""
 INTERVAL = timedelta(seconds=10)
 OLD, NESTED = 0.1, 0.4
-"""Shares of boxes below which they are old, or send nested weather."""
+"""Cumulative shares of boxes with old firmware, and with nested weather."""
 
 
 def contract() -> Contract:
-    """The fleet's: a contract like any other, nothing in the transform knows it."""
+    """The contract of the fleet."""
     return load_contract(CONTRACT)
 
 
 def raw_lines(readings: int, *, each: int, devices: int = 500, seed: int = 1) -> bytes:
-    """A raw object's lines (not compressed) of about so many readings, ``each`` to a message."""
+    """The uncompressed lines of a raw object with about so many readings, ``each`` per message."""
     chance = random.Random(seed)
     boxes = [_Box(number, chance.random(), chance) for number in range(devices)]
     lines: list[bytes] = []
@@ -40,9 +41,9 @@ def raw_lines(readings: int, *, each: int, devices: int = 500, seed: int = 1) ->
     for number in range(readings // each):
         box = boxes[number % devices]
         name, payload = box.name, box.message(each)
-        if chance.random() < MESS:
-            kind = chance.choice(("torn", "binary", "again"))
-            if kind == "torn":
+        if chance.random() < FAULTY:
+            kind = chance.choice(("truncated", "binary", "repeated"))
+            if kind == "truncated":
                 payload = payload[: len(payload) // 2]
             elif kind == "binary":
                 payload = b"\xff" + chance.randbytes(40)
@@ -107,7 +108,7 @@ class _Box:
                 reading |= {"temperature_c": heat, "humidity_pct": damp, "pressure_hpa": pressure}
         reading |= {"battery_v": round(chance.uniform(3.3, 4.1), 2), "status": "ok"}
         reading["charging"] = chance.random() < 0.3
-        if chance.random() < MESS:
+        if chance.random() < FAULTY:
             self._spoil(reading)
         return reading
 

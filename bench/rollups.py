@@ -1,16 +1,16 @@
-"""What rollups cost a load, in four ways to keep them, and how fast the views answer.
+"""The cost of rollups for a load, with four ways of maintaining them, and the speed of the views.
 
 Usage: ``python -m bench.rollups [--quick]``; prints tables in Markdown, which ``docs/analytics.md``
 quotes. Costs are CPU seconds of the client and of its server process together, as the kernel counts
-them: other work on the machine makes a load slower, but takes nothing of these.
+them: other work on the machine makes a load slower, but does not change them.
 
-The ways:
+The strategies:
 
-* *without*: the contract has no rollups;
-* *marks*: what the pipeline does;
-* *rows shown to a trigger*: the same marks, made by a trigger that is given the rows;
-* *at once*: figures of the touched hours are made anew in the load's own transaction, without
-  which of two loads at the same time goes first (they would have to wait for one another).
+* *no rollups*: the contract has none;
+* *dirty ranges*: Load records the ranges to refresh, as the pipeline does;
+* *dirty ranges by trigger*: the same records, made by a statement trigger that sees the rows;
+* *immediate refresh*: the rollups of all touched hours are refreshed in the load's own transaction
+  (measured without concurrent loads, which would have to wait for each other).
 """
 
 from __future__ import annotations
@@ -40,55 +40,58 @@ from telemetry.ddl.analytics import service_name
 
 LOADER = Credentials("telemetry_loader", "bench")
 FLEET = contract()
-WAYS = ("without", "marks", "rows shown to a trigger", "at once")
+STRATEGIES = ("no rollups", "dirty ranges", "dirty ranges by trigger", "immediate refresh")
 
 
 class Bench:
-    """A server with a table for each way."""
+    """A server with a table for each strategy."""
 
     def __init__(self, database: Database, partition: str) -> None:
         self.database = database
-        self.contracts = {way: _contract(number, way, partition) for number, way in enumerate(WAYS)}
+        self.contracts = {
+            strategy: _contract(number, strategy, partition)
+            for number, strategy in enumerate(STRATEGIES)
+        }
         self._names = (f"batch-{number}" for number in itertools.count())
-        self._next = dict.fromkeys(WAYS, 0)
+        self._next = dict.fromkeys(STRATEGIES, 0)
         with closing(psycopg2.connect(database.dsn())) as owner:
             for each in self.contracts.values():
                 migrate(owner, each, LOADER)
             with owner, owner.cursor() as cursor:
-                for statement in _shown_to_a_trigger(self.contracts["rows shown to a trigger"]):
+                for statement in _trigger_statements(self.contracts["dirty ranges by trigger"]):
                     cursor.execute(statement)
 
-    def cost(self, way: str, devices: int, each: int) -> tuple[float, float]:
+    def cost(self, strategy: str, devices: int, each: int) -> tuple[float, float]:
         """CPU seconds and seconds of one load of new rows."""
-        first = self._next[way]
-        self._next[way] += each
+        first = self._next[strategy]
+        self._next[strategy] += each
         rows = Rows([(device, range(first, first + each)) for device in range(devices)])
-        batch = batch_of(next(self._names), rows.count, self.contracts[way])
+        batch = batch_of(next(self._names), rows.count, self.contracts[strategy])
         dsn = self.database.dsn(LOADER.username, LOADER.password)
         with closing(psycopg2.connect(dsn)) as connection:
             server = connection.info.backend_pid
             before, started = _cpu(server) + time.process_time(), time.perf_counter()
-            load_batch(connection, self.contracts[way], batch, rows, lambda: rows.groups)
-            if way == "at once":
-                _refresh_all(connection, self.contracts[way])
+            load_batch(connection, self.contracts[strategy], batch, rows, lambda: rows.groups)
+            if strategy == "immediate refresh":
+                _refresh_all(connection, self.contracts[strategy])
             took = time.perf_counter() - started
             return _cpu(server) + time.process_time() - before, took
 
-    def tidy(self) -> None:
-        """What loads leave to refreshes, so that marks don't pile up."""
+    def refresh(self) -> None:
+        """Refreshes all rollups, so that dirty ranges do not accumulate."""
         with closing(psycopg2.connect(self.database.dsn())) as owner:
             for each in self.contracts.values():
                 bring_up_to_date(owner, each, 600)
 
 
-def _contract(number: int, way: str, partition: Any) -> Contract:
-    wanted = () if way in ("without", "rows shown to a trigger") else ("hourly", "daily")
+def _contract(number: int, strategy: str, partition: Any) -> Contract:
+    wanted = () if strategy in ("no rollups", "dirty ranges by trigger") else ("hourly", "daily")
     return replace(
-        FLEET, table=f"way_{number}", partition=partition, analytics=Analytics(rollups=wanted)
+        FLEET, table=f"strategy_{number}", partition=partition, analytics=Analytics(rollups=wanted)
     )
 
 
-def _shown_to_a_trigger(contract: Contract) -> Iterator[str]:
+def _trigger_statements(contract: Contract) -> Iterator[str]:
     yield "CREATE TABLE etl.shown (device_id text, hour timestamptz, day date)"
     yield (
         "CREATE FUNCTION etl.show() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN "
@@ -112,30 +115,30 @@ def _cpu(process: int) -> float:
 
 
 def costs(devices: int, each: int, *, partition: str, rounds: int, filled: int) -> None:
-    """One table: each way once, then each again."""
+    """Prints one table: all strategies, interleaved."""
     with temporary_server() as database:
         bench = Bench(database, partition)
-        for way in WAYS:
-            bench.cost(way, devices, filled)
-        bench.tidy()
-        found: dict[str, list[tuple[float, float]]] = {way: [] for way in WAYS}
+        for strategy in STRATEGIES:
+            bench.cost(strategy, devices, filled)
+        bench.refresh()
+        found: dict[str, list[tuple[float, float]]] = {strategy: [] for strategy in STRATEGIES}
         for number in range(rounds):
-            for way in (*WAYS[number % 4 :], *WAYS[: number % 4]):
-                found[way].append(bench.cost(way, devices, each))
-            bench.tidy()
-    plain = statistics.median(cpu for cpu, _ in found["without"])
+            for strategy in (*STRATEGIES[number % 4 :], *STRATEGIES[: number % 4]):
+                found[strategy].append(bench.cost(strategy, devices, each))
+            bench.refresh()
+    plain = statistics.median(cpu for cpu, _ in found["no rollups"])
     print(f"\n{devices * each:,} rows of {devices:,} devices, partition = {partition}\n")
-    print("| way | CPU ms of a load | least | of without | ms |\n|---|---|---|---|---|")
-    for way, samples in found.items():
+    print("| strategy | CPU ms per load | minimum | relative | ms |\n|---|---|---|---|---|")
+    for strategy, samples in found.items():
         cpu, wall = (statistics.median(column) for column in zip(*samples, strict=True))
         least = min(cpu for cpu, _ in samples)
         figures = (f"{1000 * cpu:.1f}", f"{1000 * least:.1f}", f"{cpu / plain:.2f}x")
-        print(f"| {way} | {' | '.join(figures)} | {1000 * wall:.0f} |")
+        print(f"| {strategy} | {' | '.join(figures)} | {1000 * wall:.0f} |")
     sys.stdout.flush()
 
 
-def answers(devices: int, each: int) -> None:
-    """How long the views take, beside what one would have to write without them."""
+def query_times(devices: int, each: int) -> None:
+    """Prints the query times of the views, and of equivalent queries on the table."""
     table = replace(FLEET, table="answers")
     name = "telemetry.answers"
     with temporary_server() as database, closing(psycopg2.connect(database.dsn())) as owner:
@@ -152,9 +155,9 @@ def answers(devices: int, each: int) -> None:
         cursor = owner.cursor()
         cursor.execute(f"VACUUM ANALYZE {name}")
         owner.autocommit = False
-        print(f"\n{devices * each:,} rows of {devices:,} devices\n\n| what | ms |\n|---|---|")
-        _tell("refresh of all of it", _seconds(lambda: bring_up_to_date(owner, table, 600)))
-        _ask_all(cursor, name)
+        print(f"\n{devices * each:,} rows of {devices:,} devices\n\n| query | ms |\n|---|---|")
+        _print_row("refresh of all rollups", _seconds(lambda: bring_up_to_date(owner, table, 600)))
+        _time_queries(cursor, name)
         last = range(each, each + 6)
         rows = Rows([(device, last) for device in range(devices)])
         with closing(psycopg2.connect(dsn)) as connection:
@@ -163,18 +166,21 @@ def answers(devices: int, each: int) -> None:
             )
             for span in ("hourly", "daily"):
                 sql = f"SELECT count(*), sum(temperature_c_avg) FROM {name}_{span}"
-                _tell(f"{span}, the last hour of each device not refreshed", _ask(cursor, sql))
-            _tell(
+                _print_row(
+                    f"{span}, the last hour of each device not refreshed",
+                    _query_seconds(cursor, sql),
+                )
+            _print_row(
                 "refresh of the last hour of each device",
                 _seconds(lambda: bring_up_to_date(owner, table, 600)),
             )
 
 
-def _ask_all(cursor: Any, name: str) -> None:
+def _time_queries(cursor: Any, name: str) -> None:
     for what, sql in (
         ("latest of each device", f"SELECT count(*), max(ts) FROM {name}_latest"),
         (
-            "the same by DISTINCT ON",
+            "the same with DISTINCT ON",
             f"SELECT count(*), max(ts) FROM (SELECT DISTINCT ON (device_id) * FROM {name} "
             "ORDER BY device_id, ts DESC) AS t",
         ),
@@ -195,11 +201,11 @@ def _ask_all(cursor: Any, name: str) -> None:
         ("gaps, one device", f"SELECT count(*) FROM {name}_gaps WHERE device_id = 'box-00007'"),
         ("gaps, all", f"SELECT count(*) FROM {name}_gaps"),
     ):
-        _tell(what, _ask(cursor, sql))
+        _print_row(what, _query_seconds(cursor, sql))
 
 
-def _ask(cursor: Any, sql: str) -> float:
-    """Median of three."""
+def _query_seconds(cursor: Any, sql: str) -> float:
+    """Median seconds of three runs."""
 
     def ask() -> None:
         cursor.execute(sql)
@@ -215,17 +221,18 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def _tell(what: str, seconds: float) -> None:
+def _print_row(what: str, seconds: float) -> None:
     print(f"| {what} | {1000 * seconds:,.1f} |", flush=True)
 
 
 def main() -> None:
+    """Print all tables."""
     quick = "--quick" in sys.argv
     rounds, many = (1, 10) if quick else (9, 100)
     for partition in ("none", "month"):
         costs(1000, many, partition=partition, rounds=rounds, filled=10 if quick else 300)
     costs(1000, 1, partition="none", rounds=rounds * 3, filled=10 if quick else 300)
-    answers(200 if quick else 5000, 50 if quick else 1000)
+    query_times(200 if quick else 5000, 50 if quick else 1000)
 
 
 if __name__ == "__main__":

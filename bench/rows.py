@@ -1,4 +1,4 @@
-"""Rows for the fleet's table, as a COPY object has them: CSV in key order, with groups."""
+"""Rows for the fleet's table in the form of a COPY object: CSV in key order, with groups."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ class Rows:
 
     @contextmanager
     def open(self, ranges: Sequence[Range] | None) -> Iterator[Any]:
-        """The stream that Load reads, as from S3."""
+        """The stream that Load reads, as it would from S3."""
         stream = io.BytesIO(self.content)
         yield stream if ranges is None else RangeReader(stream, merge_ranges(ranges))
 
     def values(self) -> list[list[Any]]:
-        """Typed values, for the peers that take no CSV."""
+        """The rows as typed values, for peers that do not take CSV."""
         return [_typed(row) for row in csv.reader(io.StringIO(self.content.decode()))]
 
 
 def batch_of(name: str, rows: int, contract: Contract) -> Batch:
-    """What Load would read from a report."""
+    """The batch that Load would read from a report."""
     return Batch(
         batch_id=name,
         raw_key="raw",
@@ -75,12 +75,12 @@ def batch_of(name: str, rows: int, contract: Contract) -> Batch:
 
 
 def _groups(content: bytes) -> list[Group]:
-    """As Transform makes them: Load is as fast as they let it be."""
+    """The groups as Transform writes them: the speed of Load depends on them."""
     device, ts = pl.read_csv(content, has_header=False, columns=[0, 1]).get_columns()
     rows = pl.DataFrame({"device_id": device, "ts": ts.str.to_datetime(time_zone="UTC")})
-    told = copy_groups(rows, content, FLEET)
-    assert told is not None
-    return parse_groups(told)
+    groups = copy_groups(rows, content, FLEET)
+    assert groups is not None
+    return parse_groups(groups)
 
 
 def _time(number: int) -> str:

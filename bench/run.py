@@ -1,10 +1,10 @@
-"""The whole bench: ``python -m bench.run [--quick] [SUBJECT...]``.
+"""All benchmarks: ``python -m bench.run [--quick] [SUBJECT...]``.
 
-Each subject runs in a process of its own, so that neither memory nor thread pools of one reach the
-next. Transform, load and the two together run in this interpreter (``.bench-venv``); what deploys
-or packages runs in the interpreter that the variable ``TEST_PYTHON`` names (``.venv``). A full run
-writes ``docs/performance.md`` and its picture; ``--quick`` only prints. Subjects that are named run
-anew, and the page takes the others from their last run on this machine (``.build/bench``).
+Each subject runs in its own process, so that they do not share memory or thread pools. Transform,
+load and the two together run in this interpreter (``.bench-venv``); subjects that deploy or package
+run in the interpreter that the variable ``TEST_PYTHON`` names (``.venv``). A full run writes
+``docs/performance.md`` and its chart; ``--quick`` only prints. If subjects are named, only these
+run, and the page takes the others from their last run on this machine (``.build/bench``).
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.machine import describe
-from bench.measuring import Measured, read
-from bench.reporting import IMAGE, page, plot
+from bench.measurement import Measurement, parse_results
+from bench.report import IMAGE, page, plot
 
 ROOT = Path(__file__).parents[1]
 LAST_RUNS = ROOT / ".build" / "bench"
-SUBJECTS = ("transforming", "loading", "whole", "footprint", "real_data")
-OF_THE_TESTS = frozenset({"footprint", "real_data"})
+SUBJECTS = ("transform", "load", "end_to_end", "footprint", "real_data")
+IN_TEST_ENVIRONMENT = frozenset({"footprint", "real_data"})
 
 
-def run(subject: str, *, quick: bool) -> list[Measured]:
-    """One subject's results; its progress passes through to stderr."""
+def run(subject: str, *, quick: bool) -> list[Measurement]:
+    """Runs one subject; returns its results. Its progress goes to stderr."""
     tests = os.environ.get("TEST_PYTHON", str(ROOT / ".venv" / "bin" / "python"))
-    python = tests if subject in OF_THE_TESTS else sys.executable
+    python = tests if subject in IN_TEST_ENVIRONMENT else sys.executable
     command = [python, "-m", f"bench.{subject}", *(["--quick"] if quick else [])]
     search = os.pathsep.join(str(ROOT / part) for part in ("", "layers/shared"))
     done = subprocess.run(
@@ -43,19 +43,20 @@ def run(subject: str, *, quick: bool) -> list[Measured]:
     if not quick:
         LAST_RUNS.mkdir(parents=True, exist_ok=True)
         (LAST_RUNS / f"{subject}.json").write_text(done.stdout.splitlines()[-1])
-    return read(done.stdout)
+    return parse_results(done.stdout)
 
 
-def last_run(subject: str) -> list[Measured]:
-    """What the subject's last full run measured; nothing where there was none."""
+def last_run(subject: str) -> list[Measurement]:
+    """The results of the subject's last full run; empty if there was none."""
     kept = LAST_RUNS / f"{subject}.json"
-    return read(kept.read_text()) if kept.exists() else []
+    return parse_results(kept.read_text()) if kept.exists() else []
 
 
 def main(arguments: Sequence[str]) -> None:
+    """Run the subjects, and write or print the page."""
     quick = "--quick" in arguments
     chosen = [name for name in arguments if not name.startswith("-")] or list(SUBJECTS)
-    measured: list[Measured] = []
+    measured: list[Measurement] = []
     for subject in SUBJECTS:
         started = time.monotonic()
         if subject not in chosen:
@@ -70,7 +71,7 @@ def main(arguments: Sequence[str]) -> None:
     folder = ROOT / "docs"
     plot(measured, folder / IMAGE)
     (folder / "performance.md").write_text(text, encoding="utf-8")
-    print(f"Written: {folder.name}/performance.md, {folder.name}/{IMAGE}")
+    print(f"wrote {folder.name}/performance.md and {folder.name}/{IMAGE}")
 
 
 if __name__ == "__main__":

@@ -14,49 +14,51 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
-from dashboard.app_state import Room
-from dashboard.errors import Trouble
-from dashboard.pages import actions, executions, fleet, overview, quality, rejects
-from dashboard.pages import dead_letters as letters
+from dashboard.app_state import ControlRoom
+from dashboard.errors import PageError
+from dashboard.pages import actions, dead_letters, executions, fleet, overview, quality, rejects
 from dashboard.rendering import FOLDER
 from dashboard.security import Guard
 
 __all__ = ["application"]
 
 log = logging.getLogger(__name__)
-CONCERNS = (overview, executions, rejects, letters, quality, fleet, actions)
+PAGE_MODULES = (overview, executions, rejects, dead_letters, quality, fleet, actions)
 
 
-def application(room: Room, port: int) -> Starlette:
-    """The control room, to be served on this port of the loopback."""
+def application(room: ControlRoom, port: int) -> Starlette:
+    """The control room as an ASGI application, to be served on this port of the loopback."""
 
-    def missing(request: Request, error: Exception) -> Response:
+    def http_error(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
-        title = "There is no such page" if status == 404 else "That can't be done here"
+        title = "Page not found" if status == 404 else "Request not supported"
         return room.pages.answer(
             request, "message.html", status=status, title=title,
-            trouble=Trouble("asked", title, "", "The navigation has all pages."),
+            error=PageError("request", title, "", "Choose a page in the navigation."),
         )  # fmt: skip
 
-    def broken(request: Request, error: Exception) -> Response:
+    def unexpected_error(request: Request, error: Exception) -> Response:
         log.error("page %s failed", request.url.path, exc_info=error)
+        title = "Unexpected error in the control room"
         return room.pages.answer(
-            request, "message.html", status=500, title="Something broke",
-            trouble=Trouble("bug", type(error).__name__, "", "The command's output has more."),
+            request, "message.html", status=500, title=title,
+            error=PageError(
+                "bug", title, type(error).__name__, "The output of `etl dashboard` has details."
+            ),
         )  # fmt: skip
 
     @asynccontextmanager
-    async def life(_: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
         room.close()
 
     routes: list[BaseRoute] = [
         Mount("/static", StaticFiles(directory=FOLDER / "static")),
-        *(route for concern in CONCERNS for route in concern.routes(room)),
+        *(route for module in PAGE_MODULES for route in module.routes(room)),
     ]
     return Starlette(
         routes=routes,
-        lifespan=life,
-        exception_handlers={HTTPException: missing, Exception: broken},
+        lifespan=lifespan,
+        exception_handlers={HTTPException: http_error, Exception: unexpected_error},
         middleware=[Middleware(Guard, keys=room.keys, port=port, read_only=room.read_only)],
     )

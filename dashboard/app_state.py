@@ -1,4 +1,4 @@
-"""The control room: what all its pages share, and how old each answer may be."""
+"""The state that all pages share: the pipeline, the answer cache, and how long answers are kept."""
 
 from __future__ import annotations
 
@@ -6,41 +6,42 @@ import contextlib
 from collections.abc import Callable, Hashable
 from typing import TypeVar
 
-from dashboard.cache import Answer, Shared
+from dashboard.cache import Answer, AnswerCache
 from dashboard.health import Facts, Health, diagnose
 from dashboard.jobs import Jobs
 from dashboard.rendering import Pages
 from dashboard.security import Keys
-from dashboard.sources import alarms_and_queues as watch
-from dashboard.sources import executions as runs
-from dashboard.sources import ledger
-from dashboard.sources import quality as holding
+from dashboard.sources import alarms_and_queues, ledger
+from dashboard.sources.executions import latest_executions, unprocessed_batches
 from dashboard.sources.pipeline import Pipeline
+from dashboard.sources.quality import quarantined_count
 from etl.aws.target import Target
 from etl.operations.reconciliation import Reconciliation
 
-__all__ = ["Room"]
+__all__ = ["LONG_SECONDS", "MEDIUM_SECONDS", "SHORT_SECONDS", "ControlRoom"]
 
-SOON, LATER, SELDOM = 2.0, 5.0, 15.0
-"""Seconds that an answer holds."""
-ACCOUNT_SECONDS = 10.0
-ACCOUNT_EFFORT = 20.0
-"""The account is counted anew after so many times as long as the last count took."""
+SHORT_SECONDS, MEDIUM_SECONDS, LONG_SECONDS = 2.0, 5.0, 15.0
+"""How long an answer is kept, by how much it costs to get."""
+RECONCILIATION_SECONDS = 10.0
+"""Least time between two reconciliations."""
+RECONCILIATION_PAUSE = 20.0
+"""Least time between two reconciliations, in multiples of what the last one took."""
 T = TypeVar("T")
 
 
-class Room:
+class ControlRoom:
     """One running control room."""
 
     def __init__(self, target: Target, *, dsn: str | None = None, read_only: bool = False) -> None:
+        """``dsn`` names another way to the database than the stack's parameters and secret."""
         self.pipeline = Pipeline(target, dsn)
-        self.shared = Shared()
-        self.jobs = Jobs(finished=self.changed)
+        self.cache = AnswerCache()
+        self.jobs = Jobs(finished=self.refresh)
         self.keys = Keys()
         self.read_only = read_only
         self.pages = Pages(
             stack=target.stack,
-            place=_place(target),
+            location=_location(target),
             read_only=read_only,
             form_key=self.keys.form,
             jobs=self.jobs,
@@ -49,58 +50,66 @@ class Room:
         )
 
     def ask(
-        self, key: Hashable, question: Callable[[Pipeline], T], seconds: float = SOON
+        self, key: Hashable, question: Callable[[Pipeline], T], max_age: float = SHORT_SECONDS
     ) -> Answer[T]:
-        """The answer to a question about the pipeline, shared among all pages."""
-        return self.shared.ask(key, seconds, lambda: question(self.pipeline))
+        """The answer to a question about the pipeline, shared by all pages.
 
-    def changed(self) -> None:
-        """Something was done: nothing that was known holds any more."""
-        self.pipeline.forget()
-        self.shared.forget()
+        ``max_age`` is in seconds.
+        """
+        return self.cache.get(key, max_age, lambda: question(self.pipeline))
+
+    def refresh(self) -> None:
+        """Drop every cached answer, because an action has changed the pipeline."""
+        self.pipeline.refresh()
+        self.cache.clear()
 
     def contract_name(self) -> str:
-        """Of the deployed contract, or nothing."""
-        answer = self.ask("contract", lambda p: p.target.outputs["ContractName"], SELDOM)
+        """Name of the deployed contract; empty where it is not known."""
+        answer = self.ask("contract", lambda p: p.target.outputs["ContractName"], LONG_SECONDS)
         return answer.value or ""
 
     def facts(self) -> Facts:
-        """What the verdict on the pipeline's health rests on."""
-        checks = self.ask("checks", lambda p: p.target.contract.checks, SELDOM)
+        """The answers that the pipeline's health is judged by."""
+        checks = self.ask("checks", lambda p: p.target.contract.checks, LONG_SECONDS)
         share = checks.value.warn_reject_share if checks.value else 0.05
         return Facts(
-            executions=self.ask("executions", runs.newest),
-            unsettled=self.ask("unsettled", runs.unsettled, SELDOM),
-            queues=self.ask("queues", watch.queues),
-            alarms=self.ask("alarms", watch.ringing, SELDOM),
-            pace=self.ask("pace", ledger.pace),
-            held=self.ask("held", holding.held_number, LATER),
-            account=self.account(),
+            executions=self.ask("executions", latest_executions),
+            unprocessed=self.ask("unprocessed", unprocessed_batches, LONG_SECONDS),
+            queues=self.ask("queues", alarms_and_queues.queues),
+            alarms=self.ask("alarms", alarms_and_queues.alarm_states, LONG_SECONDS),
+            throughput=self.ask("throughput", ledger.throughput),
+            quarantined=self.ask("quarantined", quarantined_count, MEDIUM_SECONDS),
+            reconciliation=self.reconciliation(),
             warn_reject_share=share,
         )
 
-    def account(self) -> Answer[Reconciliation]:
-        """The reconciliation. It lists the bucket, so it is counted behind the pages' back, and
-        the seldomer the longer that takes."""
-        key = "account"
-        before: Answer[Reconciliation] = self.shared.ask_behind(
-            key, float("inf"), lambda: watch.account(self.pipeline)
+    def reconciliation(self) -> Answer[Reconciliation]:
+        """The last reconciliation.
+
+        It lists the bucket, so it runs in the background, and less often the longer it takes.
+        """
+
+        def run() -> Reconciliation:
+            return alarms_and_queues.reconciliation(self.pipeline)
+
+        last: Answer[Reconciliation] = self.cache.get_in_background(
+            "reconciliation", float("inf"), run
         )
-        holds = max(ACCOUNT_SECONDS, before.took * ACCOUNT_EFFORT)
-        return self.shared.ask_behind(key, holds, lambda: watch.account(self.pipeline))
+        max_age = max(RECONCILIATION_SECONDS, last.took * RECONCILIATION_PAUSE)
+        return self.cache.get_in_background("reconciliation", max_age, run)
 
     def health(self) -> Health:
-        """The verdict."""
+        """The pipeline's health, with the problems found."""
         return diagnose(self.facts())
 
     def close(self) -> None:
-        """Let go of everything."""
-        self.shared.close()
+        """Stop the background work and close the database connections."""
+        self.cache.close()
         with contextlib.suppress(Exception):  # it may be gone already
             self.pipeline.database.close()
 
 
-def _place(target: Target) -> str:
+def _location(target: Target) -> str:
     if target.local is not None:
         return "this machine"
     return f"AWS {target.session.region_name or ''}".strip()

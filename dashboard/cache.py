@@ -1,6 +1,7 @@
-"""Each question is asked once for all pages that are open, and answered from memory until then.
+"""A cache of answers about the pipeline: each question is asked once for all pages that are open.
 
-An answer is a value or a trouble, never an exception: a page draws what could not be had.
+An answer holds a value or a :class:`PageError`, never an exception: a page that lacks one answer
+still shows the others.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from dashboard.errors import Trouble, trouble_of
+from dashboard.errors import PageError, page_error
 
-__all__ = ["Answer", "Shared"]
+__all__ = ["Answer", "AnswerCache"]
 
 MOST_ANSWERS = 400
 T = TypeVar("T")
@@ -23,96 +24,100 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Answer(Generic[T]):
-    """What came of a question: exactly one of ``value`` and ``trouble``, or neither yet."""
+    """The result of a question: a value or an error, or neither while none has come yet."""
 
     value: T | None = None
-    trouble: Trouble | None = None
+    error: PageError | None = None
     at: float = 0.0
-    """Epoch seconds; 0: it was not asked yet."""
+    """Epoch seconds when it came; 0 where none has come yet."""
     took: float = 0.0
-    """Seconds."""
+    """Seconds that it took to get."""
 
     @property
     def age(self) -> float:
-        """Seconds since it was asked."""
+        """Seconds since it came."""
         return time.time() - self.at
 
 
 @dataclass
-class _Question:
+class _Entry:
     lock: threading.Lock = field(default_factory=threading.Lock)
     answer: Answer[Any] = field(default_factory=Answer)
-    asked: bool = False
+    fetching: bool = False
 
 
-class Shared:
-    """Answers by key."""
+class AnswerCache:
+    """Answers by key; safe to use from several threads."""
 
     def __init__(self, workers: int = 4) -> None:
-        self._questions: OrderedDict[Hashable, _Question] = OrderedDict()
+        """``workers`` is how many answers are fetched in the background at once."""
+        self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
         self._lock = threading.Lock()
-        self._workers = ThreadPoolExecutor(workers, thread_name_prefix="asking")
+        self._workers = ThreadPoolExecutor(workers, thread_name_prefix="answers")
 
-    def ask(self, key: Hashable, seconds: float, question: Callable[[], T]) -> Answer[T]:
-        """The answer, at most so many seconds old.
+    def get(self, key: Hashable, max_age: float, question: Callable[[], T]) -> Answer[T]:
+        """The answer, at most ``max_age`` seconds old.
 
-        One caller asks, those who come meanwhile get the answer of before or wait for the first.
+        One caller asks. Others that come meanwhile get the previous answer, or wait for the first
+        one.
         """
-        found = self._question(key)
-        if self._fresh(found, seconds):
-            return found.answer
-        if not found.lock.acquire(blocking=not found.answer.at):
-            return found.answer
+        entry = self._entry(key)
+        if _is_fresh(entry, max_age):
+            return entry.answer
+        if not entry.lock.acquire(blocking=not entry.answer.at):
+            return entry.answer
         try:
-            if not self._fresh(found, seconds):
-                found.answer = _asked(question)
-            return found.answer
+            if not _is_fresh(entry, max_age):
+                entry.answer = _fetch(question)
+            return entry.answer
         finally:
-            found.lock.release()
+            entry.lock.release()
 
-    def ask_behind(self, key: Hashable, seconds: float, question: Callable[[], T]) -> Answer[T]:
-        """The answer of before, at once; a newer one is fetched meanwhile. For what takes long."""
-        found = self._question(key)
+    def get_in_background(
+        self, key: Hashable, max_age: float, question: Callable[[], T]
+    ) -> Answer[T]:
+        """The previous answer, at once; where it is too old, a new one is fetched meanwhile."""
+        entry = self._entry(key)
         with self._lock:
-            due = not found.asked and not self._fresh(found, seconds)
-            found.asked = found.asked or due
+            due = not entry.fetching and not _is_fresh(entry, max_age)
+            entry.fetching = entry.fetching or due
         if due:
 
             def fetch() -> None:
                 try:
-                    found.answer = _asked(question)
+                    entry.answer = _fetch(question)
                 finally:
-                    found.asked = False
+                    entry.fetching = False
 
             self._workers.submit(fetch)
-        return found.answer
+        return entry.answer
 
-    def forget(self) -> None:
-        """Ask everything anew, after something was done."""
+    def clear(self) -> None:
+        """Forget every answer."""
         with self._lock:
-            self._questions.clear()
+            self._entries.clear()
 
     def close(self) -> None:
-        """Ask nothing more."""
+        """Fetch nothing more in the background."""
         self._workers.shutdown(wait=False, cancel_futures=True)
 
-    def _question(self, key: Hashable) -> _Question:
+    def _entry(self, key: Hashable) -> _Entry:
         with self._lock:
-            found = self._questions.setdefault(key, _Question())
-            self._questions.move_to_end(key)
-            while len(self._questions) > MOST_ANSWERS:
-                self._questions.popitem(last=False)
-            return found
-
-    @staticmethod
-    def _fresh(question: _Question, seconds: float) -> bool:
-        return bool(question.answer.at) and question.answer.age < seconds
+            entry = self._entries.setdefault(key, _Entry())
+            self._entries.move_to_end(key)
+            while len(self._entries) > MOST_ANSWERS:
+                self._entries.popitem(last=False)
+            return entry
 
 
-def _asked(question: Callable[[], T]) -> Answer[T]:
-    begin = time.monotonic()
+def _is_fresh(entry: _Entry, max_age: float) -> bool:
+    return bool(entry.answer.at) and entry.answer.age < max_age
+
+
+def _fetch(question: Callable[[], T]) -> Answer[T]:
+    start = time.monotonic()
     try:
-        value, trouble = question(), None
-    except Exception as error:
-        value, trouble = None, trouble_of(error)
-    return Answer(value, trouble, time.time(), time.monotonic() - begin)
+        value, error = question(), None
+    except Exception as failure:
+        value, error = None, page_error(failure)
+    return Answer(value, error, time.time(), time.monotonic() - start)

@@ -1,4 +1,4 @@
-"""What a person reads where something could not be had: a sentence, and what to do next."""
+"""Errors as a page shows them: a headline, what to do next, and the service's own text below."""
 
 from __future__ import annotations
 
@@ -6,55 +6,65 @@ import logging
 from dataclasses import dataclass
 from typing import Literal
 
-from etl.operations.escaping import harmless
+from etl.operations.escaping import escape_text
 
-__all__ = ["Trouble", "trouble_of"]
+__all__ = ["PageError", "page_error"]
 
-Kind = Literal["database", "slow", "aws", "stack", "asked", "bug"]
-LONGEST = 400
+Kind = Literal["database", "slow", "aws", "stack", "request", "bug"]
+LONGEST_DETAIL = 400
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Trouble:
-    """Something that could not be had."""
+class PageError:
+    """An error in a user's words."""
 
     kind: Kind
     title: str
+    """The headline: what is wrong."""
     detail: str = ""
+    """Text of the service that failed."""
     hint: str = ""
     """What to do next; backticks mark what to type."""
 
 
-def trouble_of(error: Exception) -> Trouble:  # noqa: PLR0911 - one return for each kind
-    """The trouble for an exception; what is not expected is logged with its traceback."""
+def page_error(error: Exception) -> PageError:  # noqa: PLR0911 - one return for each kind
+    """The page's error for an exception; one that is not expected is logged with its traceback."""
     import psycopg2
     from botocore.exceptions import BotoCoreError, ClientError
 
     from etl.aws.target import NoStackError
-    from etl.operations.batch_selection import NotFoundError
-    from etl.operations.time_range import SpanError
-    from telemetry.errors import TelemetryError
+    from telemetry.errors import UserError
 
-    detail = harmless(" ".join(str(error).split()))[:LONGEST]
+    detail = escape_text(" ".join(str(error).split()))[:LONGEST_DETAIL]
     if isinstance(error, psycopg2.errors.QueryCanceled):
-        return Trouble("slow", "PostgreSQL took too long", "", "Ask for less: a shorter time.")
+        hint = "Choose a shorter time range or a narrower filter."
+        return PageError("slow", "The query reached its time limit", "", hint)
     if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
-        hint = "On this machine: `etl down`, then `etl up`. In AWS: is it reachable from here?"
-        return Trouble("database", "PostgreSQL can't be reached", detail, hint)
+        hint = (
+            "On this machine, run `etl down` and then `etl up`. In AWS, check that this machine "
+            "can connect to the database."
+        )
+        return PageError("database", "PostgreSQL can't be reached", detail, hint)
     if isinstance(error, psycopg2.errors.UndefinedTable | psycopg2.errors.InvalidSchemaName):
-        return Trouble("database", "The table is not there yet", detail, "`etl up` makes it.")
+        hint = "Run `etl up` to create it."
+        return PageError("database", "The table does not exist yet", detail, hint)
     if isinstance(error, psycopg2.Error):
-        return Trouble("database", "PostgreSQL refused a question", detail)
+        return PageError("database", "The database query failed", detail)
     if isinstance(error, NoStackError):
-        return Trouble("stack", "There is no such stack", detail)
-    if isinstance(error, NotFoundError | SpanError | TelemetryError):
-        return Trouble("asked", detail)
+        return PageError("stack", "The stack does not exist", "", detail)
+    if isinstance(error, UserError):
+        return PageError("request", detail)
     if isinstance(error, ClientError):
-        title = f"AWS refused {error.operation_name}"
-        return Trouble("aws", title, detail, "Is the stack deployed, and may you look at it?")
+        title = f"The AWS request {error.operation_name} failed"
+        hint = "Check that the stack is deployed and that your role allows this request."
+        return PageError("aws", title, detail, hint)
     if isinstance(error, BotoCoreError):
-        hint = "On this machine: does `etl status` answer? In AWS: network and login."
-        return Trouble("aws", "AWS can't be reached", detail, hint)
-    log.error("not expected", exc_info=error)
-    return Trouble("bug", f"Something broke: {type(error).__name__}", detail)
+        hint = (
+            "On this machine, check that `etl status` shows a running stack. In AWS, check your "
+            "network and your login."
+        )
+        return PageError("aws", "AWS can't be reached", detail, hint)
+    log.error("unexpected error", exc_info=error)
+    title = f"Unexpected error in the control room: {type(error).__name__}"
+    return PageError("bug", title, detail, "The output of `etl dashboard` has details.")

@@ -1,4 +1,7 @@
-"""Is all well? What is wrong, the worst first, each with what repairs it. Pure."""
+"""The pipeline's health in one line, and its problems, worst first, each with what repairs it.
+
+Everything here is a pure function of :class:`Facts`.
+"""
 
 from __future__ import annotations
 
@@ -7,38 +10,41 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from dashboard.cache import Answer
-from dashboard.errors import Trouble
+from dashboard.errors import PageError
 from dashboard.sources.alarms_and_queues import Queues
 from dashboard.sources.executions import FAILED_STATES
-from dashboard.sources.ledger import Pace
+from dashboard.sources.ledger import Throughput
 from etl.operations.alarms import Alarm
 from etl.operations.executions import Execution
-from etl.operations.reconciliation import Reconciliation
+from etl.operations.reconciliation import Reconciliation, dead_letters_problem
 
 __all__ = ["Facts", "Health", "Level", "Problem", "diagnose"]
 
 Level = Literal["good", "busy", "warning", "bad"]
-WORST = ("bad", "warning", "busy", "good")
-LETTERS = ("/letters", "Look and move back")
-RECENT_READINGS = 20
-"""Of fewer a share says little."""
+WORST_FIRST: tuple[Level, ...] = ("bad", "warning", "busy", "good")
+DEAD_LETTERS = ("/dead-letters", "Open dead letters")
+LEAST_READINGS = 20
+"""A share of rejects among fewer readings than these is no sign of anything."""
+ENDED = {"FAILED": "failed", "TIMED_OUT": "timed out", "ABORTED": "was aborted"}
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that is wrong, and the way out of it."""
+    """One thing that is wrong, and what repairs it."""
 
     level: Level
     sentence: str
     command: str | None = None
-    """What repairs it, or shows more, on the command line."""
+    """The command that repairs it or shows more."""
     link: tuple[str, str] | None = None
-    """A page of the control room where it is repaired: its address, and what a button says."""
+    """Address and button label of the page that repairs it or shows more."""
+    detail: str = ""
+    """Text of the service that reports it."""
 
 
 @dataclass(frozen=True)
 class Health:
-    """All in one line, and the problems behind it."""
+    """The headline, and the problems behind it."""
 
     level: Level
     headline: str
@@ -47,162 +53,173 @@ class Health:
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What the verdict rests on; an answer without a value is not known."""
+    """The answers that health is judged by; one without a value is unknown."""
 
     executions: Answer[list[Execution]]
     queues: Answer[Queues]
     alarms: Answer[list[Alarm]]
-    pace: Answer[Pace]
-    held: Answer[int]
-    account: Answer[Reconciliation]
-    unsettled: Answer[dict[str, int]] = field(default_factory=Answer)
-    """Batches of failed executions that nothing has settled since, by execution."""
+    throughput: Answer[Throughput]
+    quarantined: Answer[int]
+    """Number of batches in quarantine."""
+    reconciliation: Answer[Reconciliation]
+    unprocessed: Answer[dict[str, int]] = field(default_factory=Answer)
+    """Number of batches of each failed execution that no later one has processed, by name."""
     warn_reject_share: float = 0.05
-    """Of the contract's checks."""
+    """Share of rejected readings (0..1) above which the contract's checks warn."""
 
 
 def diagnose(facts: Facts) -> Health:
-    """The verdict."""
+    """The health that these facts show."""
     problems = [
-        *_troubles(facts),
-        *_of_queues(facts.queues.value),
-        *_of_executions(facts.executions.value or (), facts.unsettled.value or {}),
-        *_of_the_account(facts),
-        *_of_alarms(facts.alarms.value or ()),
-        *_of_quality(facts),
+        *_errors(facts),
+        *_queue_problems(facts.queues.value),
+        *_execution_problems(facts.executions.value or (), facts.unprocessed.value or {}),
+        *_reconciliation_problems(facts),
+        *_alarm_problems(facts.alarms.value or ()),
+        *_quality_problems(facts),
     ]
-    problems.sort(key=lambda problem: WORST.index(problem.level))
+    problems.sort(key=lambda problem: WORST_FIRST.index(problem.level))
     if not problems:
-        return _well(facts)
+        return _healthy(facts)
     worst = problems[0]
     others = len(problems) - 1
-    things = "1 more thing" if others == 1 else f"{others} more things"
-    more = f" And {things} to look at." if others else ""
+    more = f" And {_count(others, 'more problem')}." if others else ""
     return Health(worst.level, worst.sentence + more, tuple(problems))
 
 
-def _well(facts: Facts) -> Health:
+def _healthy(facts: Facts) -> Health:
     waiting = facts.queues.value.waiting if facts.queues.value else 0
     running = sum(e.status == "RUNNING" for e in facts.executions.value or ())
     busy = [
-        *([f"{_counted(waiting, 'message')} in the queue"] if waiting else []),
-        *([f"{_counted(running, 'execution')} at work"] if running else []),
+        *([f"{_count(waiting, 'message')} in the queue"] if waiting else []),
+        *([f"{_count(running, 'execution')} running"] if running else []),
     ]
     if busy:
-        return Health("busy", f"All is well: {', '.join(busy)}.")
-    account = facts.account.value
-    if account is None:
-        return Health("good", "Nothing is wrong so far; the account is being counted.")
-    if account.ledger.read == 0:
-        return Health("good", "All is well, and nothing has arrived yet.")
-    return Health("good", "All is well: every reading is accounted for.")
+        return Health("busy", f"Healthy: {', '.join(busy)}.")
+    reconciliation = facts.reconciliation.value
+    if reconciliation is None:
+        return Health("good", "No problems found so far; the reconciliation is still running.")
+    if reconciliation.ledger.read == 0:
+        return Health("good", "Healthy: no readings have arrived yet.")
+    return Health("good", "Healthy: every reading is accounted for.")
 
 
-def _counted(number: int, noun: str) -> str:
+def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _troubles(facts: Facts) -> list[Problem]:
-    """What could not be asked, each once."""
+def _errors(facts: Facts) -> list[Problem]:
+    """Each error that kept a fact from being known, once."""
     answers: tuple[Answer[Any], ...] = (
-        facts.executions, facts.queues, facts.pace, facts.held, facts.account,
+        facts.executions, facts.queues, facts.throughput, facts.quarantined, facts.reconciliation,
     )  # fmt: skip
-    found: dict[str, Trouble] = {}
+    errors: dict[str, PageError] = {}
     for answer in answers:
-        if answer.trouble is not None:
-            found.setdefault(answer.trouble.title, answer.trouble)
+        if answer.error is not None:
+            errors.setdefault(answer.error.title, answer.error)
     return [
-        Problem("warning" if t.kind == "slow" else "bad", f"{t.title}.", _command_in(t.hint))
-        for t in found.values()
+        Problem(
+            "warning" if error.kind == "slow" else "bad", f"{error.title}.", _command(error.hint)
+        )
+        for error in errors.values()
     ]
 
 
-def _command_in(hint: str) -> str | None:
-    """The first thing to type that a hint names."""
+def _command(hint: str) -> str | None:
+    """The first command that a hint names."""
     parts = hint.split("`")
     return parts[1] if len(parts) > 2 else None
 
 
-def _of_alarms(alarms: Sequence[Alarm]) -> list[Problem]:
+def _alarm_problems(alarms: Sequence[Alarm]) -> list[Problem]:
     return [
-        Problem("bad", f"The alarm {one.short} sounds: {one.reason}", "etl alarms")
-        for one in alarms
-        if one.state == "ALARM"
+        Problem("bad", f"The alarm {alarm.short} is firing.", "etl alarms", detail=alarm.reason)
+        for alarm in alarms
+        if alarm.state == "ALARM"
     ]
 
 
-def _of_queues(queues: Queues | None) -> list[Problem]:
+def _queue_problems(queues: Queues | None) -> list[Problem]:
     if queues is None:
         return []
     found = []
     if queues.dead:
         verb = "is" if queues.dead == 1 else "are"
-        told = f"{_counted(queues.dead, 'message')} {verb} in the dead-letter queue."
-        found.append(Problem("bad", told, "etl dlq redrive", LETTERS))
+        sentence = f"{_count(queues.dead, 'message')} {verb} in the dead-letter queue."
+        found.append(Problem("bad", sentence, "etl dlq redrive", DEAD_LETTERS))
     if queues.rule_errors:
-        told = f"The topic rule could not deliver {_counted(queues.rule_errors, 'message')}."
-        found.append(Problem("bad", told, "etl dlq redrive --queue rule-errors", LETTERS))
+        sentence = f"The topic rule could not deliver {_count(queues.rule_errors, 'message')}."
+        command = "etl dlq redrive --queue rule-errors"
+        found.append(Problem("bad", sentence, command, DEAD_LETTERS))
     return found
 
 
-def _of_executions(executions: Sequence[Execution], unsettled: dict[str, int]) -> list[Problem]:
-    """Failures that leave batches without an end; and the newest, where it failed without any."""
+def _execution_problems(
+    executions: Sequence[Execution], unprocessed: dict[str, int]
+) -> list[Problem]:
+    """Failed executions that left batches behind; and the last one, where it failed without any."""
     found = []
-    for name, number in unsettled.items():
-        verb = "is" if number == 1 else "are"
-        told = f"Execution {name} failed, and {number:,} of its batches {verb} not settled yet."
+    for name, number in unprocessed.items():
+        batches = "1 batch" if number == 1 else f"{number:,} batches"
+        sentence = f"Execution {name} failed and left {batches} unprocessed."
         command = f"etl replay --failed --execution {name}"
-        found.append(Problem("bad", told, command, (f"/executions/{name}", "See what failed")))
+        link = (f"/executions/{name}", "Show failed batches")
+        found.append(Problem("bad", sentence, command, link))
     ended = [execution for execution in executions if execution.status != "RUNNING"]
-    if ended and ended[0].status in FAILED_STATES and ended[0].name not in unsettled:
+    if ended and ended[0].status in FAILED_STATES and ended[0].name not in unprocessed:
         last = ended[0]
-        how = last.status.lower().replace("_", " ")
-        told = f"The last execution {how}: {last.name}."
+        sentence = f"The last execution {ENDED[last.status]}: {last.name}."
         command = f"etl replay --execution {last.name}"
-        found.append(Problem("bad", told, command, (f"/executions/{last.name}", "See why")))
+        link = (f"/executions/{last.name}", "Show the execution")
+        found.append(Problem("bad", sentence, command, link))
     return found
 
 
-def _of_the_account(facts: Facts) -> list[Problem]:
-    """Nothing while batches are under way: what is not counted yet is not missing."""
-    account = facts.account.value
-    if account is None:
+def _reconciliation_problems(facts: Facts) -> list[Problem]:
+    """What does not balance; nothing while batches are in progress, as they are not counted yet."""
+    found = facts.reconciliation.value
+    if found is None:
         return []
-    if account.under_way:
-        gap = account.staged_batches - account.ledger.batches
-        if gap <= 0 or account.queued or not _at_rest(facts):
+    if found.in_progress:
+        gap = found.staged_batches - found.ledger.batches
+        if gap <= 0 or found.queued or not _is_idle_since(facts):
             return []
-        what = "staged batch has" if gap == 1 else "staged batches have"
-        link = ("/act/replay?failed=1", "Replay what failed")
-        return [Problem("warning", f"{gap:,} {what} no end yet.", "etl replay --failed", link)]
-    dead = f"{account.dead} messages are in the dead-letter queue"  # told by the queue itself
-    found = [sentence for sentence in account.problems() if sentence != dead]
-    return [Problem("bad", f"The account is open: {s}.", "etl reconcile") for s in found]
+        batches = "1 staged batch was" if gap == 1 else f"{gap:,} staged batches were"
+        link = ("/actions/replay?failed=1", "Replay failed batches")
+        return [Problem("warning", f"{batches} not processed.", "etl replay --failed", link)]
+    dead_letters = dead_letters_problem(found.dead)  # a problem of the queue, reported there
+    return [
+        Problem("bad", f"The reconciliation does not balance: {sentence}.", "etl reconcile")
+        for sentence in found.problems()
+        if sentence != dead_letters
+    ]
 
 
-def _at_rest(facts: Facts) -> bool:
-    """Whether nothing has run since the account was counted."""
+def _is_idle_since(facts: Facts) -> bool:
+    """Whether nothing has run since the reconciliation."""
     return all(
-        e.stopped is not None and e.stopped.timestamp() < facts.account.at
+        e.stopped is not None and e.stopped.timestamp() < facts.reconciliation.at
         for e in facts.executions.value or ()
     )
 
 
-def _of_quality(facts: Facts) -> list[Problem]:
+def _quality_problems(facts: Facts) -> list[Problem]:
     found = []
-    held = facts.held.value or 0
-    if held:
-        what = "batch is" if held == 1 else "batches are"
-        told = f"{held:,} {what} held in quarantine."
-        link = ("/quarantine", "Look and decide")
-        found.append(Problem("warning", told, "etl quarantine list", link))
-    pace = facts.pace.value
-    if pace is not None and pace.in_the_hour >= RECENT_READINGS:
-        share = sum(m.rejected for m in pace.minutes) / pace.in_the_hour
+    quarantined = facts.quarantined.value or 0
+    if quarantined:
+        batches = "1 batch is" if quarantined == 1 else f"{quarantined:,} batches are"
+        link = ("/quarantine", "Review")
+        found.append(
+            Problem("warning", f"{batches} in quarantine.", "etl quarantine list", link)
+        )  # fmt: skip
+    throughput = facts.throughput.value
+    if throughput is not None and throughput.last_hour >= LEAST_READINGS:
+        share = sum(minute.rejected for minute in throughput.minutes) / throughput.last_hour
         if share > facts.warn_reject_share:
-            told = (
-                f"{share:.1%} of the last hour's readings were rejected, "
-                f"more than {facts.warn_reject_share:.0%}."
+            sentence = (
+                f"{share:.1%} of the readings of the last hour were rejected; "
+                f"the contract warns above {facts.warn_reject_share:.0%}."
             )
-            found.append(Problem("warning", told, "etl rejects list", ("/rejects", "See why")))
+            link = ("/rejects", "Show rejects")
+            found.append(Problem("warning", sentence, "etl rejects list", link))
     return found

@@ -1,7 +1,7 @@
-"""Long work that a button began: a thread each, watched by a page of its own.
+"""Long work that a button started: each job has a thread, and a page that shows its progress.
 
-What is under way in the workflow goes on without the control room: an execution's name follows
-from its batches, so the same button, or the same command, follows it again.
+An execution keeps running without the control room. Its name follows from its batches, so the same
+button, or the same command, finds it again.
 """
 
 from __future__ import annotations
@@ -13,45 +13,49 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from dashboard.errors import Trouble, trouble_of
+from dashboard.errors import PageError, page_error
 from etl.operations.executions import Execution
-from etl.operations.redrive import Moving
-from etl.operations.reruns import Progress
+from etl.operations.redrive import MoveProgress
+from etl.operations.reruns import RerunProgress
+from telemetry.errors import UserError
 
 __all__ = ["Job", "Jobs", "TooManyJobsError"]
 
 MOST_RUNNING = 4
-MOST_REMEMBERED = 50
+MOST_KEPT = 50
 
 
-class TooManyJobsError(Exception):
-    """Raised when so much is under way already that a person should wait."""
+class TooManyJobsError(UserError):
+    """Raised when as many jobs run as may run at once."""
 
 
 @dataclass
 class Job:
-    """Batches on their way through the workflow once more, or messages on their way back."""
+    """Batches that are processed again, or messages that are moved back to the queue."""
 
     number: int
     title: str
     total: int
-    """How many of ``noun`` there are."""
+    """How many items there are."""
     noun: str = "batch"
+    """Name of one item."""
+    verb: str = "processed"
+    """What happens to the items."""
     reason: str = ""
-    """What the rejects were rejected for that it is to repair, where that began it."""
-    begun: datetime = field(default_factory=lambda: datetime.now(UTC))
+    """Reject reason that the job was started from, if it was."""
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
     ended: datetime | None = None
     done: int = 0
     failed: int = 0
     executions: list[Execution] = field(default_factory=list)
-    """Each as it was last seen."""
-    said: str = ""
-    """What is to be said of its end."""
-    trouble: Trouble | None = None
+    """The job's executions, each as it was last seen."""
+    summary: str = ""
+    """A sentence about the result, where there is more to say than the numbers."""
+    error: PageError | None = None
 
     @property
     def running(self) -> bool:
-        """Whether it is under way."""
+        """Whether it has not ended yet."""
         return self.ended is None
 
     @property
@@ -59,11 +63,11 @@ class Job:
         """``RUNNING``, ``SUCCEEDED`` or ``FAILED``."""
         if self.running:
             return "RUNNING"
-        well = self.trouble is None and all(e.status == "SUCCEEDED" for e in self.executions)
+        well = self.error is None and all(e.status == "SUCCEEDED" for e in self.executions)
         return "SUCCEEDED" if well else "FAILED"
 
-    def see(self, steps: Iterable[Progress]) -> None:
-        """Follow the work to its end."""
+    def follow(self, steps: Iterable[RerunProgress]) -> None:
+        """Record the progress of executions, one after the other, until the last ends."""
         before = 0
         for step in steps:
             if self.executions and self.executions[-1].arn == step.execution.arn:
@@ -75,64 +79,73 @@ class Job:
             if step.ended:
                 before += step.done
 
-    def see_moving(self, steps: Iterable[Moving]) -> None:
-        """Follow messages on their way back to the queue, to the end."""
-        last = Moving(0, self.total, "RUNNING")
+    def follow_move(self, steps: Iterable[MoveProgress]) -> None:
+        """Record the progress of messages on their way back to the queue until the move ends."""
+        last = MoveProgress(0, self.total, "RUNNING")
         for last in steps:
             self.done, self.total = last.moved, max(self.total, last.to_move)
-        self.said = f"{last.moved:,} moved to the telemetry queue."
-        if last.left:
-            self.said += f" {last.left:,} are not as IoT writes them, and stay."
+        self.summary = f"{_messages(last.moved)} moved to the telemetry queue."
+        if last.left == 1:
+            self.summary += " 1 message was left, because AWS IoT did not write it."
+        elif last.left:
+            self.summary += (
+                f" {last.left:,} messages were left, because AWS IoT did not write them."
+            )
         if last.status != "COMPLETED":
-            why = last.failure or "somebody stopped it"
-            self.trouble = Trouble("aws", f"The move ended as {last.status}", why)
+            why = last.failure or "It was cancelled."
+            self.error = PageError("aws", f"The move ended with status {last.status}", why)
+
+
+def _messages(number: int) -> str:
+    return f"{number:,} message{'' if number == 1 else 's'}"
 
 
 class Jobs:
-    """Those of this run of the control room."""
+    """The jobs of this run of the control room."""
 
     def __init__(self, finished: Callable[[], None] = lambda: None) -> None:
-        """``finished`` is called after each, as much has changed then."""
+        """``finished`` is called after each job, which has changed the pipeline."""
         self._jobs: OrderedDict[int, Job] = OrderedDict()
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._finished = finished
 
-    def begin(
+    def start(
         self,
         title: str,
         total: int,
         work: Callable[[Job], None],
         *,
         noun: str = "batch",
+        verb: str = "processed",
         reason: str = "",
     ) -> Job:
-        """Begin work and return at once. Raises :class:`TooManyJobsError`."""
+        """Start a job and return at once. Raises :class:`TooManyJobsError`."""
         with self._lock:
             if sum(job.running for job in self._jobs.values()) >= MOST_RUNNING:
                 raise TooManyJobsError(
-                    f"{MOST_RUNNING} of these are under way: wait until one has ended."
+                    f"{MOST_RUNNING} jobs are running: wait until one of them has ended."
                 )
-            job = Job(next(self._numbers), title, total, noun, reason)
+            job = Job(next(self._numbers), title, total, noun, verb, reason)
             self._jobs[job.number] = job
-            while len(self._jobs) > MOST_REMEMBERED:
+            while len(self._jobs) > MOST_KEPT:
                 self._jobs.popitem(last=False)
-        threading.Thread(target=self._carry_out, args=(job, work), daemon=True).start()
+        threading.Thread(target=self._run, args=(job, work), daemon=True).start()
         return job
 
-    def _carry_out(self, job: Job, work: Callable[[Job], None]) -> None:
+    def _run(self, job: Job, work: Callable[[Job], None]) -> None:
         try:
             work(job)
         except Exception as error:
-            job.trouble = trouble_of(error)
+            job.error = page_error(error)
         job.ended = datetime.now(UTC)
         self._finished()
 
     def get(self, number: int) -> Job | None:
-        """A job by its number."""
+        """The job with this number, or ``None``."""
         return self._jobs.get(number)
 
     def newest(self, most: int = 5) -> list[Job]:
-        """The newest first."""
+        """The newest jobs, newest first."""
         with self._lock:
             return list(reversed(self._jobs.values()))[:most]

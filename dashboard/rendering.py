@@ -1,4 +1,4 @@
-"""Templates to answers: every text is escaped, and made harmless where a device wrote it."""
+"""Rendering of templates: every text is escaped, and control characters of devices are shown."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from etl.operations.escaping import harmless
+from etl.operations.escaping import escape_text
 from etl.pictures.text import duration
 
 __all__ = ["Pages", "ago", "hexdump", "moment_text"]
@@ -21,7 +21,7 @@ __all__ = ["Pages", "ago", "hexdump", "moment_text"]
 FOLDER = Path(__file__).parent
 HEX_BYTES = 512
 AHEAD_SECONDS = 30
-"""So far ahead a device's clock may be without a word."""
+"""A time that lies ahead by no more than this is shown as now: clocks differ."""
 
 
 def ago(time: datetime | None) -> str:
@@ -29,10 +29,10 @@ def ago(time: datetime | None) -> str:
     if time is None:
         return "never"
     seconds = (datetime.now(UTC) - time).total_seconds()
-    said = _rough(abs(seconds))
+    distance = _rough(abs(seconds))
     if seconds < -AHEAD_SECONDS:
-        return f"in {said}"
-    return "just now" if seconds < 3 else f"{said} ago"
+        return f"in {distance}"
+    return "just now" if seconds < 3 else f"{distance} ago"
 
 
 def _rough(seconds: float) -> str:
@@ -43,19 +43,19 @@ def _rough(seconds: float) -> str:
 
 
 def moment_text(time: datetime | None) -> str:
-    """``13:50:41`` today, else ``Nov 23, 13:50:41``, in UTC."""
+    """``13:50:41 UTC`` today, else ``Nov 23, 13:50:41 UTC``."""
     if time is None:
         return ""
     time = time.astimezone(UTC)
     now = datetime.now(UTC)
     if time.date() == now.date():
-        return f"{time:%H:%M:%S}"
+        return f"{time:%H:%M:%S} UTC"
     year = "" if time.year == now.year else f"{time.year} "
-    return f"{year}{time:%b} {time.day}, {time:%H:%M:%S}"
+    return f"{year}{time:%b} {time.day}, {time:%H:%M:%S} UTC"
 
 
 def hexdump(content: bytes) -> str:
-    """The first bytes as a hex editor shows them: place, bytes, and what is plain ASCII."""
+    """The first bytes as a hex editor shows them: offset, bytes, and printable ASCII."""
     lines = []
     for start in range(0, min(len(content), HEX_BYTES), 16):
         part = content[start : start + 16]
@@ -63,7 +63,7 @@ def hexdump(content: bytes) -> str:
         plain = "".join(chr(byte) if 32 <= byte < 127 else "·" for byte in part)
         lines.append(f"{start:04x}  {pairs:<47}  {plain}")
     if len(content) > HEX_BYTES:
-        lines.append(f"… {len(content) - HEX_BYTES:,} bytes more")
+        lines.append(f"… {_plural(len(content) - HEX_BYTES, 'more byte')}")
     return "\n".join(lines)
 
 
@@ -83,17 +83,17 @@ def _percent(share: float | None) -> str:
 
 
 def _time(time: datetime | None) -> Markup:
-    """A ``time`` element: how long ago, with the whole time where a pointer rests."""
+    """A ``time`` element: how long ago, with the exact time as a tooltip."""
     if time is None:
         return Markup("–")
     whole = time.astimezone(UTC).isoformat(timespec="seconds")
-    return Markup('<time datetime="{0}" title="{1} UTC">{2}</time>').format(
+    return Markup('<time datetime="{0}" title="{1}">{2}</time>').format(
         whole, moment_text(time), ago(time)
     )
 
 
-def _typed(text: str) -> Markup:
-    """Text in which backticks mark what to type."""
+def _with_code(text: str) -> Markup:
+    """Text in which backticks mark code."""
     parts = text.split("`")
     return Markup("").join(
         Markup("<code>{}</code>").format(part) if index % 2 else escape(part)
@@ -106,21 +106,21 @@ def _plural(number: int, noun: str) -> str:
     return f"{number:,} {noun}{ending}"
 
 
-def _query(**given: Any) -> str:
-    """A query string of what is set, ready behind an address."""
-    left = {name: value for name, value in given.items() if value not in (None, "", False)}
-    # A device may have sent half of a surrogate pair; an address holds it all the same.
-    told = urlencode(left, doseq=True, errors="surrogatepass")
-    return f"?{told}" if told else ""
+def _query(**parameters: Any) -> str:
+    """The query string of the parameters that are set, with its question mark."""
+    present = {name: v for name, v in parameters.items() if v not in (None, "", False)}
+    # A device may have sent half of a surrogate pair, which the address has to keep.
+    text = urlencode(present, doseq=True, errors="surrogatepass")
+    return f"?{text}" if text else ""
 
 
-def _in_a_path(text: str) -> str:
-    """Text as one part of an address."""
+def _path_segment(text: str) -> str:
+    """Text as one segment of an address's path."""
     return quote(text, safe="", errors="surrogatepass")
 
 
 def environment() -> Environment:
-    """The templates' environment. Undefined names are errors, and all output is escaped."""
+    """The templates' environment: undefined names are errors, and all output is escaped."""
     made = Environment(
         loader=FileSystemLoader(FOLDER / "templates"),
         autoescape=True,
@@ -130,26 +130,26 @@ def environment() -> Environment:
         extensions=["jinja2.ext.do"],
     )
     made.filters.update(
-        harmless=harmless, number=_number, percent=_percent, time=_time, typed=_typed,
+        harmless=escape_text, number=_number, percent=_percent, time=_time, with_code=_with_code,
         duration=duration, moment=moment_text, hexdump=hexdump, plural=_plural,
-        urlencode=_in_a_path,
+        urlencode=_path_segment,
     )  # fmt: skip
     made.globals.update(query=_query)
     return made
 
 
 class Pages:
-    """Renders templates with what every page has."""
+    """Renders templates with the values that every page shows."""
 
     def __init__(self, **common: Any) -> None:
-        """``common`` is there in each template."""
+        """``common`` are values for every template, by name."""
         self._environment = environment()
         self._environment.globals.update(common, version=_version())
 
     def answer(
         self, request: Request, template: str, *, status: int = 200, **context: Any
     ) -> Response:
-        """The page; nothing but "not modified" where the browser has it as it is."""
+        """The rendered page; status 304 without it where the browser has this very version."""
         text = self._environment.get_template(template).render(path=request.url.path, **context)
         body = text.encode("utf-8", "backslashreplace")
         tag = f'"{hashlib.sha256(body).hexdigest()[:24]}"'
@@ -159,7 +159,7 @@ class Pages:
 
 
 def _version() -> str:
-    """Changes with the static files, so that a browser never shows old ones."""
+    """A hash of the static files, so that a browser never uses old ones."""
     digest = hashlib.sha256()
     for file in sorted((FOLDER / "static").iterdir()):
         digest.update(file.read_bytes())

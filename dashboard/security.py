@@ -1,10 +1,10 @@
-"""Who may ask: this machine's own browser, sent by the control room's own pages, with its key.
+"""Access control: only this machine's browser, with the key, and from the control room's pages.
 
 * The server listens on the loopback. A foreign web page can still make a browser send requests
   there, even under a name of its own that it points to 127.0.0.1 (DNS rebinding): so the ``Host``
   must be the loopback's with our port, and an action must come from a page of ours
   (``Origin``, ``Sec-Fetch-Site``, and a token in the form).
-* Other users of this machine reach the port as well: so the first request must bring the key that
+* Other users of this machine reach the port as well: so the first request must carry the key that
   the command printed; a cookie keeps it (``HttpOnly``, ``SameSite=Strict``).
 * Pages run no script and load nothing but what this server serves (Content-Security-Policy), so a
   payload that slipped through the escaping could still not act.
@@ -38,8 +38,8 @@ HEADERS = {
 }
 SAFE = ("GET", "HEAD")
 OPEN_PATHS = ("/static/",)
-"""Style and scripts hold nothing to keep."""
-REFUSED = (
+"""Paths that need no key: style and scripts are not secret."""
+REFUSAL = (
     "<!doctype html><html lang=en><meta charset=utf-8><title>Control room</title>"
     "<h1>{title}</h1><p>{text}</p></html>"
 )
@@ -50,28 +50,28 @@ class Keys:
     """Secrets of one run of the control room."""
 
     access: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
-    """In the address that the command prints."""
+    """The key in the address that the command prints."""
     form: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
-    """In every form of ours."""
+    """The key in every form, which shows that a page of the control room sent it."""
     tickets: set[str] = field(default_factory=set, repr=False)
-    """Keys that let in once."""
+    """Keys that give access once."""
 
     def ticket(self) -> str:
-        """A key for one entrance: what starts a browser shows its address to all in ``ps``."""
-        made = secrets.token_urlsafe(24)
-        self.tickets.add(made)
-        return made
+        """A key that works once: every user can read the address in a browser's command line."""
+        ticket = secrets.token_urlsafe(24)
+        self.tickets.add(ticket)
+        return ticket
 
-    def redeem(self, given: str | None) -> bool:
-        """Whether it is a ticket, which it is no more from now on."""
-        if given not in self.tickets:
+    def redeem(self, ticket: str | None) -> bool:
+        """Whether this is a valid ticket; it is not valid again."""
+        if ticket not in self.tickets:
             return False
-        self.tickets.discard(given)
+        self.tickets.discard(ticket)
         return True
 
 
 class Guard:
-    """ASGI middleware that lets only the rightful ask."""
+    """ASGI middleware that refuses every request that is not allowed."""
 
     def __init__(self, app: ASGIApp, *, keys: Keys, port: int, read_only: bool = False) -> None:
         self.app, self.keys, self.read_only = app, keys, read_only
@@ -79,45 +79,47 @@ class Guard:
         self.cookie = f"control-room-{port}"  # cookies don't tell ports apart
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse, or pass on."""
+        """Refuse the request or pass it on to the application."""
         if scope["type"] != "http":
             if scope["type"] == "lifespan":
                 await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
 
-        async def sealed(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                found = MutableHeaders(scope=message)
+                response_headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
-                    if name not in found:
-                        found[name] = value
+                    if name not in response_headers:
+                        response_headers[name] = value
             await send(message)
 
         answer = self._refusal(scope, headers) or self._admission(scope, headers)
-        await (answer or self.app)(scope, receive, sealed)
+        await (answer or self.app)(scope, receive, send_with_headers)
 
     def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
         host = headers.get("host", "")
         if host not in self.hosts:
-            return _refused(421, "Wrong address", "The control room answers on 127.0.0.1 only.")
+            return _refused(421, "Wrong address", "The control room is served on 127.0.0.1 only.")
         if scope["method"] in SAFE:
             return None
         if self.read_only:
-            return _refused(403, "Read-only", "It was started with --read-only.")
+            return _refused(403, "Read-only", "The control room was started with --read-only.")
         origin = headers.get("origin")
         site = headers.get("sec-fetch-site", "same-origin")
         if (origin is not None and origin != f"http://{host}") or site != "same-origin":
-            return _refused(403, "Refused", "This did not come from a page of the control room.")
+            return _refused(
+                403, "Refused", "The request did not come from a page of the control room."
+            )
         return None
 
     def _admission(self, scope: Scope, headers: Headers) -> Response | None:
-        """Lets in whoever has the key; takes it out of the address."""
-        if scope["path"].startswith(OPEN_PATHS) or self._knows(self._cookie(headers)):
+        """The answer to a request without a valid cookie: a redirect for one with the key."""
+        if scope["path"].startswith(OPEN_PATHS) or self._is_access_key(self._cookie(headers)):
             return None
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-        given = dict(query).get("key")
-        if scope["method"] in SAFE and (self._knows(given) or self.keys.redeem(given)):
+        key = dict(query).get("key")
+        if scope["method"] in SAFE and (self._is_access_key(key) or self.keys.redeem(key)):
             left = urlencode([pair for pair in query if pair[0] != "key"])
             answer = RedirectResponse(scope["path"] + (f"?{left}" if left else ""), 303)
             answer.set_cookie(
@@ -125,11 +127,11 @@ class Guard:
             )
             return answer
         return _refused(
-            401, "The key is missing", "Open the address that <code>etl dashboard</code> printed."
+            401, "Access key missing", "Open the address that <code>etl dashboard</code> printed."
         )
 
-    def _knows(self, given: str | None) -> bool:
-        return given is not None and hmac.compare_digest(given.encode(), self.keys.access.encode())
+    def _is_access_key(self, key: str | None) -> bool:
+        return key is not None and hmac.compare_digest(key.encode(), self.keys.access.encode())
 
     def _cookie(self, headers: Headers) -> str | None:
         try:
@@ -140,4 +142,4 @@ class Guard:
 
 
 def _refused(status: int, title: str, text: str) -> Response:
-    return HTMLResponse(REFUSED.format(title=title, text=text), status)
+    return HTMLResponse(REFUSAL.format(title=title, text=text), status)

@@ -1,4 +1,4 @@
-"""The server: on the loopback, on a port that is free, until Ctrl-C."""
+"""The web server: on the loopback, on a free port, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -9,44 +9,54 @@ from collections.abc import Callable
 import uvicorn
 
 from dashboard.app import application
-from dashboard.app_state import Room
+from dashboard.app_state import ControlRoom
+from telemetry.errors import UserError
 
 __all__ = ["PortTakenError", "address", "listen", "serve"]
 
 HOST = "127.0.0.1"
 FIRST_PORT, PORTS = 8710, 20
-"""The same port as last time where it is free, so that a bookmark holds."""
+"""Ports that are tried in order, so that a bookmark usually stays valid."""
 
 
-class PortTakenError(OSError):
+class PortTakenError(UserError):
     """Raised when the port that was asked for is in use."""
 
 
 def listen(port: int | None) -> socket.socket:
-    """A bound socket: of this port, else of the first free one. Raises :class:`PortTakenError`."""
-    wanted = [port] if port else [*range(FIRST_PORT, FIRST_PORT + PORTS), 0]
-    for number in wanted:
+    """A listening socket on this port, or on the first free one where none is given.
+
+    Raises :class:`PortTakenError`.
+    """
+    candidates = [port] if port else [*range(FIRST_PORT, FIRST_PORT + PORTS), 0]
+    for number in candidates:
         found = socket.socket()
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             found.bind((HOST, number))
-            found.listen()  # only now is it ours: two may be bound
+            found.listen()  # two sockets may be bound to a port, but only one listens
         except OSError:
             found.close()
             continue
         return found
-    raise PortTakenError(f"Port {port} is in use: name another with --port, or leave it out.")
+    raise PortTakenError(
+        f"Port {port} is in use: find_batches another with --port, or leave out the option."
+    )
 
 
 def address(port: int, key: str) -> str:
-    """Where the control room is, with a key to it."""
+    """Address of the control room with a key that gives access."""
     return f"http://{HOST}:{port}/?key={key}"
 
 
 def serve(
-    room: Room, listening: socket.socket, *, open_browser: bool, told: Callable[[str], None]
+    room: ControlRoom,
+    listening: socket.socket,
+    *,
+    open_browser: bool,
+    notify: Callable[[str], None],
 ) -> None:
-    """Serve until Ctrl-C or SIGTERM. ``told`` gets the address once it answers."""
+    """Serve until Ctrl-C or SIGTERM; ``notify`` gets the address once the server is ready."""
     port = listening.getsockname()[1]
     config = uvicorn.Config(
         application(room, port),
@@ -58,22 +68,22 @@ def serve(
         timeout_graceful_shutdown=2,
     )
 
-    def up() -> None:
-        told(address(port, room.keys.access))
+    def ready() -> None:
+        notify(address(port, room.keys.access))
         if open_browser:
             webbrowser.open(address(port, room.keys.ticket()))
 
-    _Server(config, up).run([listening])
+    _Server(config, ready).run([listening])
 
 
 class _Server(uvicorn.Server):
-    """Says when it is up."""
+    """A server that calls ``ready`` once it accepts connections."""
 
-    def __init__(self, config: uvicorn.Config, up: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
         super().__init__(config)
-        self._up = up
+        self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to answer."""
+        """Start to accept connections."""
         await super().startup(sockets)
-        self._up()
+        self._ready()

@@ -1,7 +1,7 @@
-"""From a notebook: the SDK's ``Workflow`` over a deployed pipeline's functions.
+"""Makes the SDK's ``Workflow`` over a deployed pipeline's functions, for notebooks.
 
-The workflow made here is a state machine of its own beside the stack's, with the same role, so
-that trying things out never makes the stack differ from its template.
+It is a separate state machine beside the stack's, with the same role, so that experiments never
+make the stack differ from its template.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from workflow.settings import DefinitionSettings
 if TYPE_CHECKING:
     from workflow.states.sdk import Graph, Workflow
 
-__all__ = ["build_workflow", "resolved", "substitutions", "trace_executions"]
+__all__ = ["build_workflow", "resolve_graph", "substitutions", "trace_executions"]
 
 
 def substitutions(target: Target) -> dict[str, str]:
-    """What ``${...}`` in a definition stand for in a deployed stack."""
+    """Return the values of a definition's ``${...}`` placeholders in a deployed stack."""
     functions = target.client("lambda")
     values = {
         "DataBucketName": target.bucket,
@@ -35,8 +35,8 @@ def substitutions(target: Target) -> dict[str, str]:
     return values
 
 
-def resolved(graph: Graph, values: dict[str, str]) -> Graph:
-    """The same graph with its ``${...}`` replaced; the SDK ships what ``to_dict`` returns."""
+def resolve_graph(graph: Graph, values: dict[str, str]) -> Graph:
+    """Return the graph with its ``${...}`` replaced; the SDK deploys what ``to_dict`` returns."""
     from stepfunctions.steps.states import FrozenGraph
 
     from workflow.definition import resolve
@@ -50,7 +50,7 @@ def build_workflow(
     settings: DefinitionSettings | None = None,
     graph: Graph | None = None,
 ) -> Workflow:
-    """The pipeline's workflow, ready for ``create()``, ``update(...)`` and ``execute(...)``.
+    """Return the pipeline's workflow, ready for ``create()``, ``update(...)`` and ``execute(...)``.
 
     ``graph`` is another definition over the same functions. Raises ``NoStackError`` where nothing
     is deployed.
@@ -65,14 +65,14 @@ def build_workflow(
     )
     return Workflow(
         name=name,
-        definition=resolved(graph, substitutions(target)),
+        definition=resolve_graph(graph, substitutions(target)),
         role=machine["roleArn"],
         client=client,
     )
 
 
 def trace_executions(target: Target, workflow: Workflow) -> None:
-    """Have X-Ray follow the executions of a created workflow; the SDK's ``create`` can't say so."""
+    """Switch X-Ray tracing on for a created workflow; the SDK's ``create`` has no such option."""
     target.client("stepfunctions").update_state_machine(
         stateMachineArn=workflow.state_machine_arn, tracingConfiguration={"enabled": True}
     )

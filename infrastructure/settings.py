@@ -1,7 +1,7 @@
-"""What a deployment can choose, as frozen dataclasses with defaults.
+"""Settings of a deployment, as frozen dataclasses with defaults.
 
-What an operator may want to change without building anything anew is a parameter of the template;
-the fields that end there say so.
+The metadata of a field defines its setting, see :mod:`infrastructure.setting_fields`. A setting
+that is a template parameter can be changed without building anything anew.
 """
 
 from __future__ import annotations
@@ -10,148 +10,250 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from infrastructure.alarm_settings import AlarmSettings
+from infrastructure.setting_fields import about, parameter_values, setting
 from layers.target import AWS_TARGET, RuntimeTarget
 from workflow.settings import DefinitionSettings
 
-__all__ = ["DATABASE_CA", "AlarmSettings", "DatabaseSettings", "DeploySettings", "TriggerMode"]
+__all__ = [
+    "CA_BUNDLE",
+    "DATABASE_CA",
+    "DEFAULT_CONTRACT",
+    "LOG_RETENTION_DAYS",
+    "DatabaseSettings",
+    "DeploySettings",
+    "TriggerMode",
+]
 
 DATABASE_CA = "database-ca.pem"
-"""The file of authorities in the zips of the functions that connect."""
+"""Name of the file of certificate authorities in the zips of the functions that connect."""
+CA_BUNDLE = "https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem"
+DEFAULT_CONTRACT = Path("contracts/fleet.toml")
 
 TriggerMode = Literal["schedule", "queue", "both"]
+SslMode = Literal["require", "verify-ca", "verify-full"]
+"""The modes of libpq that never fall back to a connection without TLS."""
+
+SCHEDULE = r"^(rate|cron|at)\(.+\)$"
+LOG_RETENTION_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827)
+"""Retention periods that CloudWatch Logs offers, up to five years."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DatabaseSettings:
-    """Where PostgreSQL is; template parameters. Passwords are in Secrets Manager, never here."""
+    """Connection to PostgreSQL. Passwords are in Secrets Manager, never here."""
 
-    host: str
-    port: int = 5432
-    name: str = "telemetry"
-    ssl_mode: str = "verify-full"
-    ca_file: Path | None = None
-    """PEM file of the authorities that Load and Migrate trust, packed into their zips. For RDS its
-    bundle (https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem); for RDS Proxy, whose
-    certificates are ACM's, Amazon Trust Services' (https://www.amazontrust.com/repository/).
-    Without one, ``verify-full`` can't connect."""
-    owner_host: str = ""
-    """Host by which Migrate connects where Load goes through a proxy; empty: ``host``."""
-    owner_secret_arn: str = ""
-    """Secret with ``{"username", "password"}`` of the role that may create schemas and roles."""
-    owner_key_arn: str = ""
-    """Customer-managed key of that secret; empty: the account's default key."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class AlarmSettings:
-    """When alarms sound; template parameters. Counts are of five minutes."""
-
-    failed_executions: int = 1
-    timed_out_executions: int = 1
-    reject_share_percent: int = 10
-    """Average over the batches of five minutes."""
-    lag_seconds: int = 900
-    """From a reading's own time to its row: the median, in two of three times five minutes."""
-    queue_age_seconds: int = 900
-    dead_letters: int = 1
-    rule_errors: int = 1
-    function_errors: int = 5
-    """Of one function; of the sweep in an hour."""
-    throttles: int = 10
-    """Of one function."""
-    load_seconds: int = 60
-    """Of the longest load; Lambda ends it at 75."""
-    quarantined_batches: int = 1
-    batches_for_a_person: int = 1
-    no_data_minutes: int = 0
-    """Without any message (1..1440); 0: no such alarm, as a fleet may be silent by night."""
-
-    def parameters(self) -> dict[str, str]:
-        """Values of the template's parameters."""
-        return {
-            "AlarmAtFailedExecutions": str(self.failed_executions),
-            "AlarmAtTimedOutExecutions": str(self.timed_out_executions),
-            "AlarmAtRejectPercent": str(self.reject_share_percent),
-            "AlarmAtLagSeconds": str(self.lag_seconds),
-            "AlarmAtQueueSeconds": str(self.queue_age_seconds),
-            "AlarmAtDeadLetters": str(self.dead_letters),
-            "AlarmAtRuleErrors": str(self.rule_errors),
-            "AlarmAtFunctionErrors": str(self.function_errors),
-            "AlarmAtThrottles": str(self.throttles),
-            "AlarmAtLoadSeconds": str(self.load_seconds),
-            "AlarmAtQuarantinedBatches": str(self.quarantined_batches),
-            "AlarmAtBatchesForAPerson": str(self.batches_for_a_person),
-            "AlarmAfterSilentMinutes": str(self.no_data_minutes),
-        }
+    host: str = field(
+        metadata=about(
+            "Host of PostgreSQL.",
+            key="database.host",
+            parameter="DatabaseHost",
+            least=1,
+            example="telemetry.cluster-abc.eu-central-1.rds.amazonaws.com",
+        )
+    )
+    port: int = setting(
+        5432,
+        "Port of PostgreSQL.",
+        key="database.port",
+        parameter="DatabasePort",
+        least=1,
+        most=65535,
+    )
+    name: str = setting(
+        "telemetry",
+        "Name of the database. Each pipeline needs its own, because the ledger is in it; one "
+        "server may hold several.",
+        key="database.name",
+        parameter="DatabaseName",
+    )
+    ssl_mode: SslMode = setting(
+        "verify-full",
+        "The sslmode of libpq. Only verify-full checks that it is the right server: with less, "
+        "somebody in between can listen or answer.",
+        key="database.ssl_mode",
+        parameter="DatabaseSslMode",
+    )
+    ca_file: Path | None = setting(
+        None,
+        # Packed into the zips of Load and Migrate. For RDS Proxy, whose certificates are ACM's:
+        # Amazon Trust Services, https://www.amazontrust.com/repository/.
+        "File (PEM) of the certificate authorities that the database's certificate is verified "
+        f"with. For RDS: {CA_BUNDLE}",
+        key="database.ca_file",
+        example="global-bundle.pem",
+    )
+    owner_secret_arn: str = setting(
+        "",
+        "Secret in Secrets Manager with username and password of the role that may create "
+        "schemas and roles. Only the migrate function reads it.",
+        key="database.owner_secret_arn",
+        parameter="OwnerSecretArn",
+        pattern=r"^arn:[^:]+:secretsmanager:[^:]*:[^:]*:secret:.+$",
+        required=True,
+        example="arn:aws:secretsmanager:eu-central-1:123456789012:secret:telemetry-owner-AbCdEf",
+    )
+    owner_key_arn: str = setting(
+        "",
+        "Customer-managed key of that secret; empty: the account's default key.",
+        key="database.owner_key_arn",
+        parameter="OwnerKeyArn",
+        pattern=r"^(arn:[^:]+:kms:[^:]*:[^:]*:key/.+)?$",
+    )
+    owner_host: str = setting(
+        "",
+        "Host that the migrate function connects to where database.host is a proxy, which knows "
+        "only the loader; empty: database.host.",
+        key="database.owner_host",
+        parameter="OwnerDatabaseHost",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeploySettings:
     """One deployment: one stack, one contract."""
 
-    stack: str
-    contract: Path
-    database: DatabaseSettings
-    target: RuntimeTarget = AWS_TARGET
+    stack: str = field(
+        metadata=about(
+            "Name of the CloudFormation stack, and the start of the name of everything in it. "
+            "Several pipelines in one account have several names.",
+            key="stack",
+            example="telemetry",
+        )
+    )
+    contract: Path = field(
+        metadata=about(
+            "The contract: what a reading is (TOML).", key="contract", example=str(DEFAULT_CONTRACT)
+        )
+    )
+    execution_role_arn: str = setting(
+        "",
+        "Role that CloudFormation acts as, so that the person who deploys needs few "
+        "permissions; empty: that person's own permissions.",
+        key="execution_role_arn",
+        example="arn:aws:iam::123456789012:role/telemetry-cloudformation",
+    )
+    trigger_mode: TriggerMode = setting(
+        "both",
+        "What starts executions. schedule: large batches, cheapest; queue: lowest delay; both: "
+        "either of them.",
+        key="run.trigger",
+        parameter="TriggerMode",
+    )
+    schedule_expression: str = setting(
+        "rate(1 minute)",
+        "How often the schedule drains the queue, in the syntax of EventBridge Scheduler.",
+        key="run.schedule",
+        parameter="ScheduleExpression",
+        pattern=SCHEDULE,
+    )
+    sweep_expression: str = setting(
+        "rate(15 minutes)",
+        "How often the sweep looks for batches that are not being processed.",
+        key="run.sweep",
+        parameter="SweepExpression",
+        pattern=SCHEDULE,
+        local="rate(1 minute)",
+    )
+    queue_window_seconds: int = setting(
+        20,
+        "Seconds for which the queue trigger gathers messages before it stages them.",
+        key="run.queue_window_seconds",
+        parameter="QueueWindowSeconds",
+        least=1,
+        most=300,
+        local=5,
+    )
+    queue_concurrency: int = setting(
+        5,
+        "Batches that the queue trigger gathers and stages in parallel.",
+        key="run.queue_concurrency",
+        parameter="QueueConcurrency",
+        # What Lambda allows for the mapping's MaximumConcurrency.
+        least=2,
+        most=1000,
+    )
+    visibility_timeout_seconds: int = setting(
+        480,
+        "Seconds for which a received message stays hidden: at least 180 plus the window.",
+        key="run.visibility_timeout_seconds",
+        parameter="VisibilityTimeoutSeconds",
+        # The default: six times the stage function's timeout, plus the longest window.
+        least=30,
+        most=43200,
+        # Short, so that one sees the messages of a killed function come back.
+        local=30,
+    )
+    max_concurrency: int = setting(
+        10,
+        "Batches that one execution processes in parallel.",
+        key="run.max_concurrency",
+        parameter="MaxConcurrency",
+        least=1,
+        most=1000,
+        # The emulator starts a process for each function call in flight.
+        local=2,
+    )
+    tolerated_failure_share: float = setting(
+        0.0,
+        "Share of failed batches, 0 to 1, up to which an execution counts as partial instead "
+        "of failed.",
+        key="run.tolerated_failure_share",
+        parameter="ToleratedFailureShare",
+        pattern=r"^(0(\.\d+)?|1(\.0+)?)$",
+    )
     definition: DefinitionSettings = field(default_factory=DefinitionSettings)
-    max_concurrency: int = 10
-    """Batches of one execution in flight at once; template parameter."""
-    loader_connections: int = 50
-    """Connections that the loader's role may have at once, whatever runs; template parameter."""
-    trigger_mode: TriggerMode = "both"
-    """Template parameter."""
-    schedule_expression: str = "rate(1 minute)"
-    """Template parameter, in EventBridge Scheduler's syntax."""
-    sweep_expression: str = "rate(15 minutes)"
-    """How often batches that nobody takes care of are looked for; template parameter."""
-    queue_window_seconds: int = 20
-    """How long the queue trigger gathers messages (1..300); template parameter."""
-    queue_concurrency: int = 5
-    """Batches of the queue that are gathered and staged at once (2..1000); template parameter."""
-    visibility_timeout_seconds: int = 480
-    """How long a received message stays hidden; template parameter."""
-    alert_email: str = ""
-    """Told of failures; template parameter, empty: nobody subscribed."""
+    database: DatabaseSettings
+    loader_connections: int = setting(
+        50,
+        "Connections that the loader's role may have at the same time, over all executions.",
+        key="database.loader_connections",
+        parameter="LoaderConnections",
+        least=1,
+        most=10000,
+    )
+    subnet_ids: tuple[str, ...] = setting(
+        (),
+        "Private subnets of the functions that connect to PostgreSQL; empty: no VPC.",
+        key="network.subnet_ids",
+        parameter="SubnetIds",
+        example=["subnet-0a1b2c3d", "subnet-4e5f6a7b"],
+    )
+    security_group_ids: tuple[str, ...] = setting(
+        (),
+        "Security groups of those functions; empty: no VPC.",
+        key="network.security_group_ids",
+        parameter="SecurityGroupIds",
+        example=["sg-0a1b2c3d"],
+    )
+    alert_email: str = setting(
+        "",
+        "Address that is notified of alarms and failed executions; AWS first sends it an email "
+        "to confirm. Empty: nobody is notified.",
+        key="operation.alert_email",
+        parameter="AlertEmail",
+        example="telemetry@example.com",
+    )
+    log_retention_days: int = setting(
+        30,
+        "Days for which CloudWatch keeps logs.",
+        key="operation.log_retention_days",
+        parameter="LogRetentionDays",
+        choices=LOG_RETENTION_DAYS,
+    )
+    retain_data: bool = setting(
+        True,
+        "Keep the data bucket and its key when the stack is deleted.",
+        key="operation.retain_data",
+        local=False,
+    )
     alarms: AlarmSettings = field(default_factory=AlarmSettings)
-    """When alarms sound; template parameters."""
-    log_retention_days: int = 30
-    """Template parameter."""
-    subnet_ids: tuple[str, ...] = ()
-    security_group_ids: tuple[str, ...] = ()
-    """VPC of Load and Migrate; template parameters, empty: no VPC."""
-    tolerated_failure_share: float = 0.0
-    """Share of failed batches (0..1) up to which an execution is "partial", not failed."""
+    target: RuntimeTarget = AWS_TARGET
     tuning: dict[str, str] = field(default_factory=dict)
     """More environment variables for every function, such as ``DRAIN_SECONDS``."""
     tags: dict[str, str] = field(default_factory=dict)
-    execution_role_arn: str = ""
-    """Role that CloudFormation acts by; empty: whoever deploys."""
-    retain_data: bool = True
-    """Keep the data bucket and its key when the stack is deleted."""
+    """Tags of the stack, and so of everything in it."""
 
     def parameters(self, artifact_bucket: str) -> dict[str, str]:
         """Values of the template's parameters."""
-        return {
-            "ArtifactBucket": artifact_bucket,
-            "MaxConcurrency": str(self.max_concurrency),
-            "LoaderConnections": str(self.loader_connections),
-            "TriggerMode": self.trigger_mode,
-            "ScheduleExpression": self.schedule_expression,
-            "SweepExpression": self.sweep_expression,
-            "QueueWindowSeconds": str(self.queue_window_seconds),
-            "QueueConcurrency": str(self.queue_concurrency),
-            "VisibilityTimeoutSeconds": str(self.visibility_timeout_seconds),
-            "ToleratedFailureShare": str(self.tolerated_failure_share),
-            "DatabaseHost": self.database.host,
-            "DatabasePort": str(self.database.port),
-            "DatabaseName": self.database.name,
-            "DatabaseSslMode": self.database.ssl_mode,
-            "OwnerDatabaseHost": self.database.owner_host,
-            "OwnerSecretArn": self.database.owner_secret_arn,
-            "OwnerKeyArn": self.database.owner_key_arn,
-            "AlertEmail": self.alert_email,
-            "LogRetentionDays": str(self.log_retention_days),
-            "SubnetIds": ",".join(self.subnet_ids),
-            "SecurityGroupIds": ",".join(self.security_group_ids),
-            **self.alarms.parameters(),
-        }
+        return {"ArtifactBucket": artifact_bucket, **parameter_values(self)}

@@ -1,4 +1,4 @@
-"""Zips that are the same byte for byte whenever their contents are."""
+"""Writes reproducible zips: the same contents give the same bytes."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ class Entry:
     source: Path | bytes
 
     def read(self) -> bytes:
-        """The file's bytes."""
+        """Return the file's bytes."""
         return self.source if isinstance(self.source, bytes) else self.source.read_bytes()
 
 
 def files_below(folder: Path, prefix: str = "") -> Iterator[Entry]:
-    """Every file below ``folder`` except compiled Python, named from ``prefix`` on."""
+    """Yield every file below ``folder`` except compiled Python; names start with ``prefix``."""
     for path in sorted(folder.rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".pyc":
             yield Entry(prefix + path.relative_to(folder).as_posix(), path)
 
 
 def write_zip(target: Path, entries: Iterable[Entry], *, level: int = 6) -> None:
-    """Write ``target`` at once or not at all; ``level`` is zlib's, 0 to 9.
+    """Write ``target`` atomically; ``level`` is zlib's, 0 to 9.
 
     Order, dates and permissions don't depend on the machine. Raises ``ValueError`` where two
     entries have the same name.
@@ -60,7 +60,7 @@ def write_zip(target: Path, entries: Iterable[Entry], *, level: int = 6) -> None
 
 
 def unzipped_bytes(path: Path) -> int:
-    """Size of a zip's contents, as Lambda counts it."""
+    """Return the bytes of a zip's unzipped contents, as Lambda counts them."""
     with zipfile.ZipFile(path) as archive:
         return sum(info.file_size for info in archive.infolist())
 

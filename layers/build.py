@@ -15,18 +15,20 @@ import hashlib
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from layers.archive import Entry, files_below, unzipped_bytes, write_zip
+from layers.notify import Notify, silent
 from layers.target import AWS_TARGET, LAYERS, LayerName, RuntimeTarget, host_target
+from telemetry.errors import UserError
 
 __all__ = ["BuiltLayer", "LayerBuildError", "build_layer", "build_layers", "layer_digest"]
 
 LAYERS_FOLDER = Path(__file__).parent
 BUILD_FOLDER = LAYERS_FOLDER.parent / ".build"
-# Part of the cache key: raise it when the way of building changes.
+# Part of the cache key: raise it when the way a layer is built changes.
 RECIPE = "1"
 # Amazon Linux 2023, the base of the runtimes from Python 3.12 on, has glibc 2.34; older wheels run
 # there as well. Python 3.11 runs on Amazon Linux 2 (glibc 2.26).
@@ -39,11 +41,9 @@ UNUSED_FOLDERS = frozenset({"tests", "docs", "__pycache__"})
 UNUSED_FILES = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "py.typed"})
 UNUSED_ENDINGS = frozenset({".pyi", ".pyc"})
 
-Progress = Callable[[str], None]
 
-
-class LayerBuildError(RuntimeError):
-    """Raised when a layer can't be built; the message holds pip's own words and a remedy."""
+class LayerBuildError(UserError):
+    """Raised when a layer can't be built; the message holds pip's own output and a remedy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,7 @@ class BuiltLayer:
     name: LayerName
     path: Path
     digest: str
-    """Names the contents: a hash of everything that went in."""
+    """Hash of everything that went in; it names the zip."""
     unzipped: int
     """Bytes, as Lambda counts them."""
 
@@ -64,10 +64,10 @@ class BuiltLayer:
 
 
 def build_layers(
-    target: RuntimeTarget, *, folder: Path = BUILD_FOLDER, progress: Progress | None = None
+    target: RuntimeTarget, *, folder: Path = BUILD_FOLDER, notify: Notify = silent
 ) -> dict[LayerName, BuiltLayer]:
     """Every layer for this target, from the cache where it is there."""
-    return {name: build_layer(name, target, folder=folder, progress=progress) for name in LAYERS}
+    return {name: build_layer(name, target, folder=folder, notify=notify) for name in LAYERS}
 
 
 def build_layer(
@@ -75,14 +75,13 @@ def build_layer(
     target: RuntimeTarget,
     *,
     folder: Path = BUILD_FOLDER,
-    progress: Progress | None = None,
+    notify: Notify = silent,
 ) -> BuiltLayer:
     """One layer for this target. Raises :class:`LayerBuildError`."""
     digest = layer_digest(name, target)
     path = folder / "layers" / target.label / f"{name}-{digest}.zip"
     if not path.exists():
-        if progress:
-            progress(f"building the {name} layer for {target.label}")
+        notify(f"building the {name} layer for {target.label}")
         wheels = _fetch_wheels(name, target, folder)
         with tempfile.TemporaryDirectory(prefix="layer-") as scratch:
             _install(name, target, wheels, Path(scratch))
@@ -114,14 +113,14 @@ def _entries(name: LayerName, installed: Path) -> Iterator[Entry]:
     yield from _own_sources(name)
     for entry in files_below(installed, "python/"):
         parts = entry.name.split("/")
-        # Console scripts would be for a shell, which a function has not.
+        # Console scripts are for a shell, and a function has none.
         unused = parts[1] == "bin" or UNUSED_FOLDERS & set(parts) or parts[-1] in UNUSED_FILES
         if not unused and Path(entry.name).suffix not in UNUSED_ENDINGS:
             yield entry
 
 
 def _platform_options(target: RuntimeTarget) -> list[str]:
-    """What tells pip to take wheels for the target; nothing for this machine itself."""
+    """Options by which pip takes wheels for the target; none for this machine itself."""
     if target.host:
         return []
     newest = NEWEST_GLIBC if _minor(target) >= 12 else GLIBC_OF_AMAZON_LINUX_2
@@ -148,7 +147,7 @@ def _common_options(name: LayerName, target: RuntimeTarget) -> list[str]:
 
 
 def _fetch_wheels(name: LayerName, target: RuntimeTarget, folder: Path) -> Path:
-    """The pinned wheels, downloaded unless they have been before."""
+    """Folder of the pinned wheels, downloaded unless they were before."""
     pins = hashlib.sha256(_requirements(name).read_bytes()).hexdigest()[:16]
     wheels = folder / "wheels" / target.label / f"{name}-{pins}"
     if not wheels.exists():
@@ -185,7 +184,7 @@ def _pip(*arguments: str) -> None:
         raise LayerBuildError(
             f"pip could not {arguments[0]} the layer's packages:\n{done.stderr.strip()}\n"
             "Is there a wheel for this Python version and processor, and does the lock file name "
-            "it? `make lock` pins anew."
+            "it? `make lock` updates the pins."
         )
 
 
@@ -202,7 +201,7 @@ def _print_table(layers: list[BuiltLayer], target: RuntimeTarget) -> None:
 
 
 def main() -> None:
-    """The command line of this module."""
+    """Build the layers from the command line."""
     parser = argparse.ArgumentParser(prog="python -m layers.build", description=__doc__)
     parser.add_argument("--python", default=AWS_TARGET.python, help="version, such as 3.13")
     parser.add_argument("--arch", default=AWS_TARGET.architecture, choices=sorted(PROCESSORS))
@@ -213,7 +212,7 @@ def main() -> None:
     target = host_target() if options.host else aws
     try:
         _print_table(
-            list(build_layers(target, folder=options.folder, progress=print).values()), target
+            list(build_layers(target, folder=options.folder, notify=print).values()), target
         )
     except (LayerBuildError, ValueError) as error:
         sys.exit(str(error))

@@ -1,10 +1,10 @@
-"""Which layers there are, and the runtime that they are built for."""
+"""The layers' names, and the runtime that they are built for."""
 
 from __future__ import annotations
 
 import platform
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 __all__ = ["AWS_TARGET", "LAYERS", "Architecture", "LayerName", "RuntimeTarget", "host_target"]
@@ -16,12 +16,24 @@ Architecture = Literal["arm64", "x86_64"]
 
 @dataclass(frozen=True, kw_only=True)
 class RuntimeTarget:
-    """What the functions run on, and so what the layers are built for."""
+    """The Python version and processor that functions run on and layers are built for."""
 
-    python: str = "3.13"
-    """``major.minor``; supported by Lambda to 2029-06."""
-    architecture: Architecture = "arm64"
-    """Graviton costs 20 % less per GB-second than x86_64."""
+    python: str = field(
+        # Lambda supports it until 2029-06.
+        default="3.13",
+        metadata={
+            "key": "runtime.python",
+            "text": "Python version of the functions, as major.minor. The layers are built for it, "
+            "whatever Python this machine has.",
+        },
+    )
+    architecture: Architecture = field(
+        default="arm64",
+        metadata={
+            "key": "runtime.architecture",
+            "text": "Processor of the functions. arm64 costs 20 % less per second.",
+        },
+    )
     host: bool = False
     """Built for this machine (the laptop's stand-in) rather than for Amazon Linux."""
 
@@ -41,7 +53,7 @@ AWS_TARGET = RuntimeTarget()
 
 
 def host_target() -> RuntimeTarget:
-    """This machine's own interpreter and processor."""
+    """Return the target of this machine's own interpreter and processor."""
     arm = platform.machine().lower() in {"arm64", "aarch64"}
     return RuntimeTarget(
         python=f"{sys.version_info.major}.{sys.version_info.minor}",

@@ -1,7 +1,7 @@
 """A certificate for a server on the loopback, signed by an authority made for it alone.
 
-The authority's key is never written: nobody, this program included, can sign a second certificate
-that a client with this ``ca.crt`` would take.
+The authority's key is never written, so no second certificate can be signed that a client with this
+``ca.crt`` would accept.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Ties a child process to its parent: the child dies when the parent does, even by ``kill -9``.
+"""Child processes that die with their parent, even where it is ended by ``kill -9``.
 
 A parent that is killed can't clean up, so the kernel has to. Linux sends a chosen signal to a
 child whose parent ends (``PR_SET_PDEATHSIG``). The call has to be made in the child, and a
 ``preexec_fn`` is unsafe in a program with threads, so this file is also a tiny program: it changes
 to another user where asked, sets the signal and becomes the command it was given.
 
-The kernel watches the *thread* that started the child: start tethered children from a thread that
+The kernel watches the *thread* that started the child: start such children from a thread that
 lives as long as the program, such as the main one. On macOS there is no such call; there the
 supervisor's clean shutdown, and the check at the next start, take its place.
 """
@@ -18,12 +18,12 @@ import signal
 import sys
 from collections.abc import Sequence
 
-__all__ = ["tethered"]
+__all__ = ["die_with_parent"]
 
 _PR_SET_PDEATHSIG = 1
 
 
-def tethered(
+def die_with_parent(
     command: Sequence[str],
     *,
     death_signal: signal.Signals = signal.SIGKILL,

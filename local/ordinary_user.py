@@ -1,8 +1,8 @@
-"""An ordinary system user for a server that refuses to run as root, and its way to the files.
+"""A system user for a server that refuses to run as root, and its access to the files.
 
-Only used when root starts the local stack, as in most containers. The user is ``pgserver``, made
-where it doesn't exist, or ``nobody`` where users can't be made. Folders on its way get search
-permission for others and nothing more: names in them stay hidden.
+Only used when root starts the local stack, as in most containers. The user is ``pgserver``, created
+where it does not exist, or ``nobody`` where users can't be created. The folders above the data get
+search permission for others and nothing more: names in them stay hidden.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def ordinary_user() -> tuple[int, int]:
 
 
 def let_reach(folder: Path) -> None:
-    """Give other users search permission on a folder and those above it, where it lacks."""
+    """Give other users search permission on a folder and those above it, where they lack it."""
     for path in (folder, *folder.parents):
         mode = path.stat().st_mode
         if not mode & 0o001:

@@ -3,7 +3,7 @@
 The wheel's own launcher shares one server among processes through a global lock file and leaves it
 behind when one is killed, so only its binaries are used: ``postgres`` runs here as a child that
 dies with its parent. It listens on 127.0.0.1 alone, with SCRAM passwords, on a port of its own,
-and keeps what it is told (``fsync`` stays on).
+and loses no committed transaction (``fsync`` stays on).
 
 PostgreSQL refuses to run as root. Started by root, it runs as the system user ``pgserver``, made
 where it does not exist; the folders above the data get search permission (nothing more) for it.
@@ -39,9 +39,10 @@ from pathlib import Path
 from typing import Any
 
 from local.certificates import write_certificates
-from local.die_with_parent import tethered
+from local.die_with_parent import die_with_parent
 from local.ordinary_user import let_reach, let_run, ordinary_user
 from local.tls_front import TlsFront
+from telemetry.errors import UserError
 
 __all__ = [
     "Database",
@@ -82,8 +83,8 @@ _SETTINGS = {
 }
 
 
-class PostgresError(RuntimeError):
-    """Raised when the server can't be made or started; the message quotes its log."""
+class PostgresError(UserError):
+    """Raised when the cluster can't be created or started; the message quotes its log."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class Database:
     owner: str
     owner_password_file: Path
     tls_port: int = 0
-    """Where TLS is spoken, and nothing else; 0 where it is not."""
+    """Port that accepts TLS connections only; 0 where there is none."""
     ca_file: Path | None = None
     """Certificate of the authority that clients of ``tls_port`` verify the server with."""
 
@@ -116,7 +117,7 @@ class Database:
 
 
 def ensure_database(database: Database, name: str) -> None:
-    """Make another database on the same server, with the same owner, where it isn't there."""
+    """Create another database on the same server, with the same owner, unless it exists."""
     import psycopg2
     from psycopg2 import sql
 
@@ -179,9 +180,10 @@ class PostgresServer:
         )
 
     def start(self) -> Database:
-        """Make the cluster where there is none, start it, and return when it takes queries.
+        """Start the server and return when it accepts queries.
 
-        Raises :class:`PostgresError`. Call it from a thread that lives as long as the program.
+        Creates the cluster where there is none. Raises :class:`PostgresError`. Call it from a
+        thread that lives as long as the program.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         if self._user is not None:
@@ -208,7 +210,7 @@ class PostgresServer:
         return self.database
 
     def stop(self) -> None:
-        """Shut down with a checkpoint; harder where that takes longer than half a minute."""
+        """Shut down with a checkpoint, or by force where that takes longer than 30 seconds."""
         front, self._front = self._front, None
         if front is not None:
             front.stop()
@@ -220,8 +222,10 @@ class PostgresServer:
             self._launch()
 
     def halt(self) -> None:
-        """Stop the server alone, as an outage does: its port and certificates stay as they are,
-        and the front goes on listening."""
+        """Stop the server alone, as an outage does.
+
+        Its port and certificates stay the same, and the TLS front keeps listening.
+        """
         process, self.process = self.process, None
         if process is None:
             return
@@ -237,7 +241,7 @@ class PostgresServer:
         process.wait()
 
     def _make_cluster(self) -> None:
-        """Run initdb beside its final place, so that an interrupted one is not mistaken for one."""
+        """Run initdb in another folder and rename it, so that no half-made cluster is ever used."""
         fresh = self.folder / "data.new"
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
@@ -256,7 +260,7 @@ class PostgresServer:
                 *("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-instructions"),
             ]
             done = subprocess.run(
-                tethered(command, user=self._user),
+                die_with_parent(command, user=self._user),
                 env=_environment(),
                 cwd="/",
                 capture_output=True,
@@ -268,7 +272,7 @@ class PostgresServer:
         fresh.rename(self.folder / "data")
 
     def _owner_of_data(self) -> tuple[int, int] | None:
-        """The user an earlier run made the cluster as, which may not be today's choice."""
+        """User and group id that own the cluster of an earlier run, if it was not root."""
         data = self.folder / "data"
         if not data.exists() or data.stat().st_uid == 0:
             return None
@@ -294,7 +298,7 @@ class PostgresServer:
         with self.log_file.open("ab") as log:
             # SIGQUIT, not SIGKILL: postgres then takes its own children and shared memory with it.
             self.process = subprocess.Popen(
-                tethered(command, death_signal=signal.SIGQUIT, user=self._user),
+                die_with_parent(command, death_signal=signal.SIGQUIT, user=self._user),
                 env=_environment(),
                 cwd="/",
                 stdin=subprocess.DEVNULL,
@@ -323,7 +327,7 @@ class PostgresServer:
             time.sleep(0.03)
 
     def _prepare_database(self) -> None:
-        """Make the owner role and the database, or bring them back to what the files say."""
+        """Create the owner role and the database, and set the password that the file has."""
         from psycopg2 import sql
 
         password = sql.Literal(_password(self.folder / "owner_password"))
@@ -358,7 +362,7 @@ class PostgresServer:
 
 @contextmanager
 def temporary_server(*, tls: bool = False) -> Iterator[Database]:
-    """A server with an empty database in a temporary folder, gone at the end. For tests."""
+    """A server with an empty database in a temporary folder, removed at the end; for tests."""
     with tempfile.TemporaryDirectory(prefix="telemetry-pg-") as folder:
         server = PostgresServer(Path(folder) / "postgres", tls=tls)
         try:
@@ -376,7 +380,7 @@ def _number(file: Path) -> int:
 
 
 def _password(file: Path) -> str:
-    """The password in the file; made, with mode 0600, where there is none."""
+    """The password in the file, which is created with mode 0600 where it does not exist."""
     if not file.exists():
         handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with open(handle, "w", encoding="utf-8") as out:

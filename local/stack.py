@@ -1,4 +1,4 @@
-"""The laptop's stack as others use it: start it, stop it, find out where it is.
+"""Start, stop and find the local stack of one state folder.
 
 A supervisor (:mod:`local.supervisor`) owns PostgreSQL, the emulator and the trace store, and says
 where they are in ``<state>/stack.json``. Everything lies in the state folder, so that two copies
@@ -22,6 +22,7 @@ from typing import Any
 import psutil
 
 from local.postgres import Database
+from telemetry.errors import UserError
 
 __all__ = [
     "LocalStack",
@@ -40,27 +41,27 @@ _STOP_TIMEOUT = 60.0
 _FILE = "stack.json"
 
 _started: dict[Path, subprocess.Popen[bytes]] = {}
-"""Supervisors that this process started. A tethered one lives by the pipe that is open here."""
+"""Supervisors that this process started, with the pipe whose end tells one to stop."""
 
 
-class LocalStackError(RuntimeError):
+class LocalStackError(UserError):
     """Raised when the local stack can't be started; the message quotes the supervisor's log."""
 
 
 @dataclass(frozen=True)
 class ProcessId:
-    """A process, not mistakable for a later one that was given the same number."""
+    """A process, distinguished from a later one with the same number by its start time."""
 
     pid: int
     create_time: float
 
     @classmethod
     def of(cls, pid: int) -> ProcessId:
-        """Identity of a living process."""
+        """Identity of a running process."""
         return cls(pid, psutil.Process(pid).create_time())
 
     def find(self) -> psutil.Process | None:
-        """The process while it lives."""
+        """The process, or ``None`` once it has ended."""
         try:
             process = psutil.Process(self.pid)
             same = abs(process.create_time() - self.create_time) < 0.01
@@ -71,11 +72,11 @@ class ProcessId:
 
 @dataclass(frozen=True)
 class LocalStack:
-    """Where a running local stack is reached. Every address is on the loopback."""
+    """Addresses and credentials of a running local stack; every address is on the loopback."""
 
     state: Path
     endpoint_url: str
-    """Every AWS API but X-Ray."""
+    """Serves every AWS API except X-Ray."""
     xray_endpoint_url: str
     region: str
     access_key_id: str
@@ -86,7 +87,7 @@ class LocalStack:
     """File with the CA certificate that devices verify the MQTT listener with."""
     database: Database
     processes: dict[str, ProcessId]
-    """By role: supervisor, postgres, emulator, traces."""
+    """Processes by role: supervisor, postgres, emulator, traces."""
     log_files: dict[str, Path]
 
     def client_settings(self, service: str) -> dict[str, str]:
@@ -99,11 +100,13 @@ class LocalStack:
         }
 
 
-def start(state: Path, *, tether: bool = False, emulator_python: Path | None = None) -> LocalStack:
-    """The stack of this state folder, started where it isn't running.
+def start(
+    state: Path, *, die_with_parent: bool = False, emulator_python: Path | None = None
+) -> LocalStack:
+    """Start the stack of this state folder, or find it where it is running.
 
-    With ``tether`` it stops when this process ends, however that happens; without, it goes on
-    until :func:`stop`. Raises :class:`LocalStackError`.
+    With ``die_with_parent`` it stops when this process ends, however that happens; without, it
+    runs until :func:`stop`. Raises :class:`LocalStackError`.
     """
     state = state.absolute()
     state.mkdir(parents=True, exist_ok=True)
@@ -113,8 +116,8 @@ def start(state: Path, *, tether: bool = False, emulator_python: Path | None = N
             return running
         _let_go(state)
         command = [sys.executable, "-m", "local.supervisor", "--state", str(state)]
-        if tether:
-            command.append("--tether")
+        if die_with_parent:
+            command.append("--die-with-parent")
         if emulator_python is not None:
             command += ["--emulator-python", str(emulator_python)]
         log_file = state / "supervisor.log"
@@ -122,7 +125,7 @@ def start(state: Path, *, tether: bool = False, emulator_python: Path | None = N
             supervisor = subprocess.Popen(
                 command,
                 cwd=_REPOSITORY,
-                stdin=subprocess.PIPE if tether else subprocess.DEVNULL,
+                stdin=subprocess.PIPE if die_with_parent else subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # neither Ctrl-C nor a closed terminal reaches it
@@ -164,7 +167,7 @@ def write(stack: LocalStack) -> None:
 
 
 def clear_leftovers(state: Path) -> list[str]:
-    """End what an earlier, killed run of this folder left; returns the roles that still lived.
+    """End processes that an earlier, killed run of this folder left; returns their roles.
 
     A process counts as a leftover only where its number *and* its time of birth are on record.
     """
@@ -221,7 +224,7 @@ def _wait_until_up(state: Path, supervisor: subprocess.Popen[bytes], log: Path) 
 
 
 def _let_go(state: Path) -> None:
-    """Close the tether of a supervisor that this process started, and reap it."""
+    """Close the pipe of a supervisor that this process started, which ends it, and reap it."""
     child = _started.pop(state, None)
     if child is not None:
         if child.stdin is not None:
@@ -232,7 +235,7 @@ def _let_go(state: Path) -> None:
 def _has_ended(identity: ProcessId, patience: float) -> bool:
     """Whether the process ended within so many seconds.
 
-    One that nobody has reaped yet has ended too: process 1 of a container often never does.
+    A zombie counts as ended: process 1 of a container often reaps none.
     """
     deadline = time.monotonic() + patience
     while identity.find() is not None:
@@ -244,7 +247,7 @@ def _has_ended(identity: ProcessId, patience: float) -> bool:
 
 @contextmanager
 def _alone(state: Path) -> Iterator[None]:
-    """Let one :func:`start` at a time through for this folder."""
+    """Hold the lock that lets only one :func:`start` run at a time for this folder."""
     with (state / "start.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -1,12 +1,12 @@
 """Owns the laptop's servers: PostgreSQL, the trace store and the AWS emulator.
 
 ``python -m local.supervisor --state DIR`` starts them as its children, records where they are in
-``DIR/stack.json`` and waits. SIGTERM or SIGINT stops them all in order; with ``--tether`` so does
-the end of its standard input, which happens when the process that started it ends, in whatever
-way. When a child dies it says so and stops the rest: half a stack misleads more than none.
+``DIR/stack.json`` and waits. SIGTERM or SIGINT stops them all in order; with
+``--die-with-parent`` so does the end of its standard input, which happens when the process that
+started it ends, in whatever way. When a child dies it reports it and stops the rest: half a stack
+misleads more than none.
 
-The children are tethered (:mod:`local.die_with_parent`): killing the supervisor with SIGKILL
-ends them too.
+The children die with it (:mod:`local.die_with_parent`), also when it is killed with SIGKILL.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Supervisor:
         self._emulator: Emulator | None = None
 
     def start(self) -> LocalStack:
-        """Start everything, record it and return it. Stops what it started where a part fails."""
+        """Start everything, record it and return it; where a part fails, stop the others."""
         try:
             return self._start()
         except BaseException:
@@ -87,7 +87,7 @@ class Supervisor:
         (self.state / "stack.json").unlink(missing_ok=True)
 
     def dead_child(self) -> str | None:
-        """What to say of a child that has ended, or ``None`` while all live."""
+        """A sentence about a child that has ended, or ``None`` while all of them live."""
         for role, owner in self._owners().items():
             process = owner.process
             if process is not None and process.poll() is not None:
@@ -111,13 +111,13 @@ class Supervisor:
         return pids
 
 
-def _watch(supervisor: Supervisor, stopping: Callable[[], bool], tether: bool) -> str:
+def _watch(supervisor: Supervisor, stopping: Callable[[], bool], die_with_parent: bool) -> str:
     """Wait for a reason to stop and return it."""
     while not stopping():
-        trouble = supervisor.dead_child()
-        if trouble is not None:
-            return trouble
-        if tether:
+        ended = supervisor.dead_child()
+        if ended is not None:
+            return ended
+        if die_with_parent:
             ready, _, _ = select.select([sys.stdin], [], [], _POLL_SECONDS)
             if ready and not os.read(sys.stdin.fileno(), 1024):
                 return "the process that started this one ended"
@@ -130,7 +130,9 @@ def main() -> int:
     """Run the stack of one folder until asked to stop; 1 where a child died, 2 where one runs."""
     parser = argparse.ArgumentParser(description="Run the local stack of one state folder.")
     parser.add_argument("--state", type=Path, required=True, help="folder for data and logs")
-    parser.add_argument("--tether", action="store_true", help="stop when standard input ends")
+    parser.add_argument(
+        "--die-with-parent", action="store_true", help="stop when standard input ends"
+    )
     parser.add_argument("--emulator-python", type=Path, help="interpreter that has the emulator")
     options = parser.parse_args()
     state: Path = options.state.absolute()
@@ -141,10 +143,10 @@ def main() -> int:
         except BlockingIOError:
             _say(f"another supervisor runs the stack of {state}")
             return 2
-        return _run(state, options.emulator_python, tether=options.tether)
+        return _run(state, options.emulator_python, die_with_parent=options.die_with_parent)
 
 
-def _run(state: Path, emulator_python: Path | None, *, tether: bool) -> int:
+def _run(state: Path, emulator_python: Path | None, *, die_with_parent: bool) -> int:
     asked: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda received, _frame: asked.append(received))
@@ -158,7 +160,7 @@ def _run(state: Path, emulator_python: Path | None, *, tether: bool) -> int:
         _say(f"start failed: {error}")
         return 1
     _say(f"up in {time.monotonic() - began:.1f} s: {stack.endpoint_url}")
-    reason = _watch(supervisor, lambda: bool(asked), tether)
+    reason = _watch(supervisor, lambda: bool(asked), die_with_parent)
     _say(f"stopping: {reason}")
     supervisor.stop()
     _say("stopped")

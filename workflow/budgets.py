@@ -1,11 +1,11 @@
-"""How large the payloads of a definition can get, and how long its history: bounds, by reading it.
+"""Bounds on the payloads and the history of a definition, computed from the definition alone.
 
-Both limits of AWS strike in production only, with the first backlog that is large enough. So they
-are bounded here from the definition alone, for any number of batches:
+Both limits of AWS are hit in production only, with the first backlog that is large enough. So the
+bounds here hold for any number of batches:
 
-- **Payload.** What a state gets is followed from the start through ``Parameters``, ``ResultPath``,
-  ``OutputPath`` and ``Catch``, with bounds of what comes from outside: the input, the answers of
-  functions (``FunctionSpec.answer``, to which tests hold the functions), errors, the context. The
+- **Payload.** The input of each state is followed from the start through ``Parameters``,
+  ``ResultPath``, ``OutputPath`` and ``Catch``, with bounds of what comes from outside: the input,
+  the results of functions (``FunctionSpec.answer``, which tests check), errors, the context. The
   result of a map has no bound, as it grows with its items.
 - **History.** Each state is visited once at most (a loop is refused), and each attempt of a task
   or map leaves so many events.
@@ -23,30 +23,37 @@ from typing import Any
 
 from functions.inventory import FUNCTIONS
 
-__all__ = ["GIVEN_BYTES", "history_events", "largest_payloads", "loops"]
+__all__ = [
+    "INPUT_BYTES",
+    "history_events",
+    "largest_payloads",
+    "loops",
+    "reachable",
+    "targets",
+]
 
-GIVEN_BYTES = 16_384
-"""Input of an execution. Ours are below 1 KiB; a person who starts one by hand may add to it."""
+INPUT_BYTES = 16_384
+"""Input of an execution. The pipeline's own are below 1 KiB; one started by hand may be larger."""
 CONTEXT_BYTES = 2_048
 """A value of the context object: a name, an ARN, a time, an S3 key (1,024 bytes at most)."""
 ERROR_NAME_BYTES = 256
 ERROR_BYTES = ERROR_NAME_BYTES + 2 * 32_768
-"""What a Catch adds: a cause has 32,768 characters at most, quotation marks in it count twice."""
+"""Added by a Catch: a cause has at most 32,768 characters, and quotation marks count twice."""
 SERVICE_ANSWER_BYTES = 4_096
-"""Answer of ``sns:publish`` or ``s3:putObject``: ids and headers."""
+"""Size of a result of ``sns:publish`` or ``s3:putObject``: ids and headers."""
 
 STATE_EVENTS = 2
-"""Entered and exited."""
+"""Events of a state: entered and exited."""
 ATTEMPT_EVENTS = 5
-"""At most, of an attempt: scheduled, started, submitted, ended; of a map also its run's."""
+"""Most events of an attempt: scheduled, started, submitted, ended; a map has its run's as well."""
 EXECUTION_EVENTS = 2
-"""Started and ended."""
+"""Events of an execution: started and ended."""
 
 _INTRINSIC = re.compile(r"^States\.(\w+)\((.*)\)$", re.DOTALL)
 # As a text in a text, each quotation mark is escaped; a split part is quoted by itself.
 _GROWTH = {"JsonToString": 2, "StringSplit": 4}
 _REST = "*"
-"""The member that stands for all members that are not known by name."""
+"""Stands for all members whose names are not known."""
 
 State = dict[str, Any]
 Payload = dict[str, float]
@@ -65,18 +72,18 @@ def history_events(machine: State) -> int:
 
 
 def loops(machine: State) -> list[str]:
-    """States from which a way leads back to themselves."""
+    """Names of the states that lead back to themselves."""
     states = machine["States"]
-    return sorted(name for name in states if name in _reachable(states, _everywhere(states[name])))
+    return sorted(name for name in states if name in reachable(states, targets(states[name])))
 
 
 def largest_payloads(machine: State, given: Payload | None = None) -> dict[str, float]:
-    """Bound of each state's longest payload: its input, what it sends, its output.
+    """Bound of each state's largest payload in bytes: of its input, its parameters, and its output.
 
     States inside a map are among them. The machine must be free of loops.
     """
     states: dict[str, State] = machine["States"]
-    inputs: dict[str, Payload] = {machine["StartAt"]: given or {_REST: GIVEN_BYTES}}
+    inputs: dict[str, Payload] = {machine["StartAt"]: given or {_REST: INPUT_BYTES}}
     longest: dict[str, float] = {}
     for name in _in_order(machine):
         state, taken = states[name], inputs.get(name, {})
@@ -94,7 +101,7 @@ def largest_payloads(machine: State, given: Payload | None = None) -> dict[str, 
 
 
 def _sent(state: State, taken: Payload) -> float:
-    """What a task sends; a state without ``Parameters`` sends what it gets."""
+    """Bound of a task's parameters; without ``Parameters`` it sends its input."""
     if "Parameters" not in state:
         return _total(taken)
     return _total(_members(state["Parameters"], taken))
@@ -109,7 +116,7 @@ def _output(state: State, taken: Payload) -> Payload:
 
 
 def _answer(state: State) -> float:
-    """Bound of a result; the selector of ours keeps the payload and no more."""
+    """Bound of a result; the result selector of our tasks keeps only the payload."""
     if state["Type"] != "Task":
         return math.inf
     function = str(state.get("Parameters", {}).get("FunctionName", ""))
@@ -163,7 +170,7 @@ def _value(expression: str, taken: Payload) -> float:
 
 
 def _arguments(text: str) -> Iterator[str]:
-    """Arguments of an intrinsic function, parted at the commas of this level."""
+    """Arguments of an intrinsic function, split at the commas of this level."""
     depth, quoted, start = 0, False, 0
     for place, character in enumerate(text):
         if character == "'":
@@ -193,29 +200,32 @@ def _next(state: State) -> Iterator[str]:
     yield from (choice["Next"] for choice in state.get("Choices", ()))
 
 
-def _everywhere(state: State) -> list[str]:
+def targets(state: State) -> list[str]:
+    """Names of the states that a state may lead to, with or without an error."""
     return [*_next(state), *(catch["Next"] for catch in state.get("Catch", ()))]
 
 
-def _reachable(states: dict[str, State], waiting: list[str]) -> set[str]:
+def reachable(states: dict[str, State], start: list[str]) -> set[str]:
+    """Names of the states that can be reached from these, which are included."""
     seen: set[str] = set()
+    waiting = list(start)
     while waiting:
         name = waiting.pop()
         if name not in seen and name in states:
             seen.add(name)
-            waiting.extend(_everywhere(states[name]))
+            waiting.extend(targets(states[name]))
     return seen
 
 
 def _in_order(machine: State) -> list[str]:
-    """States, each after all that lead to it."""
+    """Names of the states, each after all states that lead to it."""
     states, order, seen = machine["States"], [], set()
 
     def visit(name: str) -> None:
         if name in seen or name not in states:
             return
         seen.add(name)
-        for target in _everywhere(states[name]):
+        for target in targets(states[name]):
             visit(target)
         order.append(name)
 

@@ -1,4 +1,4 @@
-"""Which errors are tried again, how often and after how long: data, without the SDK.
+"""The Retry rules of the states: which errors, how often, after how long. Data, without the SDK.
 
 The pipeline's own errors are listed from their classes (``telemetry.errors``), so that the lists
 can't drift from the code. A permanent error is in no list: it goes to the ``Catch`` at once.
@@ -49,8 +49,8 @@ class RetryRule:
         return sum(min(self.interval * self.backoff**n, self.cap) for n in range(self.attempts))
 
 
-# Inside a batch: an Express execution lives 300 s at most, so waits are short. What takes longer
-# to heal ends as a failed batch, which the next replay repairs.
+# Inside a batch: an Express execution lives 300 s at most, so waits are short. What lasts longer
+# ends as a failed batch, which the sweep or a replay processes again.
 CHILD_TASK = (
     RetryRule(errors=TRANSIENT, interval=1, attempts=4, cap=8),
     RetryRule(errors=LAMBDA_SERVICE, interval=1, attempts=2, cap=8),
@@ -58,7 +58,7 @@ CHILD_TASK = (
     RetryRule(errors=FUNCTION_DIED, interval=1, attempts=1, cap=2),
 )
 
-# Around the batches: a Standard execution, there is time.
+# Outside the batches: a Standard execution, so waits may be longer.
 PARENT_TASK = (
     RetryRule(errors=TRANSIENT, interval=2, attempts=5, cap=60),
     RetryRule(errors=LAMBDA_SERVICE, interval=2, attempts=6, cap=60),

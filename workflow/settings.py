@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 __all__ = ["DefinitionSettings"]
 
@@ -11,5 +11,12 @@ __all__ = ["DefinitionSettings"]
 class DefinitionSettings:
     """Choices baked into the state machine's definition."""
 
-    execution_timeout_seconds: int = 6 * 60 * 60
-    """An execution that takes longer is stopped; a backfill of a month fits."""
+    execution_timeout_seconds: int = field(
+        default=6 * 60 * 60,
+        metadata={
+            "key": "run.execution_timeout_seconds",
+            "text": "Seconds after which an execution is stopped; the default is enough to "
+            "backfill a month.",
+            "least": 1,
+        },
+    )

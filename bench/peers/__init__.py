@@ -1,1 +1,1 @@
-"""What a person might use instead: each does the whole of the same work, as well as it can."""
+"""Alternatives to our transform: each produces the complete result, written to be fast."""

@@ -12,6 +12,6 @@ __all__ = ["transform"]
 
 
 def transform(raw: bytes, contract: Contract) -> Transformed:
-    """What the peers make as well; the Parquet object, groups and report are left out."""
+    """Makes what the peers make, without Parquet object, groups and report."""
     batch = clean(raw, contract)
     return Transformed(copy_csv(batch.rows), rejected_lines(batch, contract), batch.duplicates)

@@ -1,4 +1,4 @@
-"""What any way to transform a raw object must come to, and whether two ways came to the same."""
+"""The result of transforming a raw object, and the check that two results are equal."""
 
 from __future__ import annotations
 
@@ -25,23 +25,24 @@ SCHEMA: dict[str, Any] = {
     "firmware": pl.String,
     "received_at": pl.String,
 }
-"""Columns of the fleet's contract, as they are read back from CSV."""
+"""Columns of the fleet's contract, for reading them back from CSV."""
 TIMES = ("ts", "received_at")
 
 
 class DisagreementError(AssertionError):
-    """Raised where a peer's result is not ours: then its time means nothing."""
+    """Raised when a peer's result differs from ours, which makes its time meaningless."""
 
 
 @dataclass(frozen=True)
 class Transformed:
-    """Rows as CSV in key order, rejects as gzip-compressed JSON lines, and the duplicates."""
+    """Rows as CSV in key order, rejects as gzip-compressed JSON lines, the count of duplicates."""
 
     csv: bytes
     rejects: bytes
     duplicates: int
 
     def rows(self) -> pl.DataFrame:
+        """The rows with typed columns."""
         frame = pl.read_csv(io.BytesIO(self.csv), has_header=False, schema=SCHEMA)
         moments = [
             pl.col(name).str.replace(" ", "T").str.to_datetime(time_zone="UTC", time_unit="us")
@@ -65,7 +66,7 @@ class Transformed:
 
 
 def must_agree(name: str, theirs: Transformed, ours: Transformed) -> None:
-    """Raises :class:`DisagreementError` where the rows, rejects or duplicates differ."""
+    """Raises :class:`DisagreementError` if rows, rejects or duplicates differ."""
     if theirs.duplicates != ours.duplicates:
         raise DisagreementError(
             f"{name}: {theirs.duplicates} duplicates, ours are {ours.duplicates}"

@@ -1,6 +1,6 @@
-"""Charts as SVG that the page's style sheet colours: made here, so that they need no script.
+"""Charts as SVG, made on the server and coloured by the style sheet, so that they need no script.
 
-A chart is two layers: shapes in a box of 1000 x 100 units that is stretched to whatever width there
-is, and texts beside it that keep their size. What a pointer or the arrow keys read from it lies in
-a ``data-`` attribute as JSON.
+A chart has two layers: shapes in a box of 1000 x 100 units that is stretched to the available
+width, and texts beside it that keep their size. The values for the pointer and the arrow keys are
+JSON in a ``data-`` attribute.
 """

@@ -13,7 +13,7 @@ SECOND_STEPS = (
     12 * 3600, 86400, 2 * 86400, 7 * 86400, 14 * 86400, 30 * 86400, 91 * 86400, 365 * 86400,
 )  # fmt: skip
 _PREFIXES = ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k"))
-"""From which value on, what it is divided by, and the letter."""
+"""Least value, divisor and letter of each prefix."""
 
 
 @dataclass(frozen=True)
@@ -26,17 +26,17 @@ class Scale:
 
     @property
     def ticks(self) -> list[float]:
-        """All of them, both ends included."""
+        """Values of all ticks, both ends included."""
         number = round((self.high - self.low) / self.step)
         return [self.low + self.step * n for n in range(number + 1)]
 
     def place(self, value: float) -> float:
-        """Where a value lies: 0 at the low end, 1 at the high one."""
+        """Position of a value: 0 at the low end, 1 at the high end."""
         return (value - self.low) / (self.high - self.low)
 
 
 def scale_of(least: float, most: float, *, ticks: int = 4, zero: bool = False) -> Scale:
-    """A round scale that holds both values; from zero on where that is wished."""
+    """A round scale that covers both values, and 0 where ``zero`` is set."""
     if zero:
         least, most = min(0.0, least), max(0.0, most)
     if least == most:
@@ -57,7 +57,7 @@ def _round_step(raw: float) -> float:
 
 
 def number_text(value: float, step: float | None = None) -> str:
-    """A number for a person: ``12.5``, ``3,400``, ``1.2 M``; digits as the step needs them."""
+    """A number as text: ``12.5``, ``3,400``, ``1.2 M``, with the digits that the step needs."""
     if value == 0:
         return "0"
     for least, size, prefix in _PREFIXES:
@@ -73,7 +73,7 @@ def number_text(value: float, step: float | None = None) -> str:
 
 
 def time_ticks(start: datetime, end: datetime, most: int = 5) -> list[tuple[float, str]]:
-    """Round times between two, each with its place (0..1) and its text, in UTC."""
+    """Round times between two times, each with its position (0..1) and its text in UTC."""
     whole = max((end - start).total_seconds(), 1e-3)
     step = next((s for s in SECOND_STEPS if whole / s <= most), SECOND_STEPS[-1])
     first = math.ceil(start.timestamp() / step) * step

@@ -1,1 +1,1 @@
-"""The pages, one module for each concern: its addresses, and what its templates get."""
+"""The pages: each module has the routes of one subject and prepares what its templates show."""

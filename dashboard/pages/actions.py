@@ -1,5 +1,7 @@
-"""What a person may do: drain the queue, load batches again, release and discard. Each that
-touches batches says first what it will do, and is done only once that was confirmed."""
+"""The actions of the control room: start an execution, replay, release, discard, redrive.
+
+An action on batches first shows what it will do, and does it once that is confirmed.
+"""
 
 from __future__ import annotations
 
@@ -17,84 +19,86 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from dashboard.app_state import Room
-from dashboard.errors import Trouble, trouble_of
+from dashboard.app_state import ControlRoom
+from dashboard.errors import PageError, page_error
 from dashboard.jobs import Job, TooManyJobsError
 from dashboard.sources.ledger import batches_of
 from dashboard.sources.pipeline import Pipeline
-from etl.operations.batch_selection import Choice, choose
+from etl.operations.batch_selection import BatchFilter, find_batches
 from etl.operations.batches import Batch
 from etl.operations.dead_letters import DEAD_LETTERS, QUEUES, depth
 from etl.operations.executions import start
-from etl.operations.redrive import move_back, send_again
-from etl.operations.reruns import Progress, Tally, concurrency_of, parts, rerun, tally
-from etl.operations.time_range import Span
+from etl.operations.redrive import redrive_dead_letters, resend_rule_errors
+from etl.operations.reruns import RerunProgress, Tally, chunks, concurrency_of, rerun, tally
+from etl.operations.time_range import TimeRange
+from telemetry.manifest import MOST_BATCHES
 
 __all__ = ["Plan", "plan", "routes"]
 
-Deed = Literal["replay", "release", "discard"]
-DEEDS: tuple[Deed, ...] = get_args(Deed)
-MOST_BATCHES = 10_000
-"""Of one click; a backfill of more is for the command line."""
+Action = Literal["replay", "release", "discard"]
+ACTIONS: tuple[Action, ...] = get_args(Action)
 FORM_BYTES = 64 * 1024
-MAY: dict[str, tuple[str, ...]] = {
+"""Most bytes of a form."""
+ALLOWED_STATUSES: dict[str, tuple[str, ...]] = {
     "replay": ("loaded", "quarantined", "failed", "staged"),
     "release": ("quarantined", "discarded"),
     "discard": ("quarantined", "failed"),
 }
-"""The statuses of batches that each can be done to."""
+"""Statuses of the batches that each action may be applied to."""
+FILTERS = ("execution", "batch", "reason", "device", "failed", "from", "to")
+"""Fields of an address or a form that select batches."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What would be done."""
+    """What an action would do."""
 
-    deed: Deed
+    action: Action
     batches: list[Batch]
-    left_out: int
-    """Batches that were meant too, but whose status does not allow it."""
+    skipped: int
+    """Selected batches whose status does not allow the action."""
     tally: Tally
     contract: str
     digest: str
     concurrency: int
-    loaded_by_it: int
-    """Batches that the deployed contract has loaded already: nothing of them changes."""
-    cut: bool
-    """Whether there are more than one click does."""
+    already_loaded: int
+    """Batches that the deployed contract has loaded already: loading them changes nothing."""
+    truncated: bool
+    """Whether more batches are selected than one action processes."""
 
 
-def choice_of(given: QueryParams) -> Choice:
-    """Which batches an address or a form means. Raises ``SpanError``."""
-    return Choice(
-        executions=tuple(filter(None, given.getlist("execution"))),
-        batches=tuple(filter(None, given.getlist("batch"))),
-        span=Span.of(given.get("from") or None, given.get("to") or None),
-        reasons=tuple(filter(None, given.getlist("reason"))),
-        devices=tuple(filter(None, given.getlist("device"))),
-        failed=bool(given.get("failed")),
+def batch_filter_of(values: QueryParams) -> BatchFilter:
+    """The batches that an address or a form selects. Raises ``TimeRangeError``."""
+    return BatchFilter(
+        executions=tuple(filter(None, values.getlist("execution"))),
+        batches=tuple(filter(None, values.getlist("batch"))),
+        time_range=TimeRange.of(values.get("from") or None, values.get("to") or None),
+        reasons=tuple(filter(None, values.getlist("reason"))),
+        devices=tuple(filter(None, values.getlist("device"))),
+        failed=bool(values.get("failed")),
     )
 
 
-def plan(pipeline: Pipeline, deed: Deed, choice: Choice) -> Plan:
-    """What it would do. Raises ``NotFoundError`` for what is not there."""
+def plan(pipeline: Pipeline, action: Action, batch_filter: BatchFilter) -> Plan:
+    """What the action would do. Raises ``NotFoundError`` for what does not exist."""
     target = pipeline.target
-    found = list(islice(choose(target, choice), MOST_BATCHES + 1))
-    fitting = [batch for batch in found[:MOST_BATCHES] if batch.status in MAY[deed]]
+    selected = list(islice(find_batches(target, batch_filter), MOST_BATCHES + 1))
+    allowed = [b for b in selected[:MOST_BATCHES] if b.status in ALLOWED_STATUSES[action]]
     return Plan(
-        deed,
-        fitting,
-        min(len(found), MOST_BATCHES) - len(fitting),
-        tally(fitting),
+        action,
+        allowed,
+        min(len(selected), MOST_BATCHES) - len(allowed),
+        tally(allowed),
         target.outputs["ContractName"],
         target.outputs["ContractDigest"][:12],
         concurrency_of(target, None),
-        _loaded_by(pipeline, fitting, target.outputs["ContractDigest"]),
-        len(found) > MOST_BATCHES,
+        _already_loaded(pipeline, allowed, target.outputs["ContractDigest"]),
+        len(selected) > MOST_BATCHES,
     )
 
 
-def _loaded_by(pipeline: Pipeline, batches: list[Batch], digest: str) -> int:
-    """Of these batches, how many the ledger says that contract has loaded; 0 without a ledger."""
+def _already_loaded(pipeline: Pipeline, batches: list[Batch], digest: str) -> int:
+    """How many of the batches this contract has loaded by the ledger; 0 without a ledger."""
     try:
         rows = batches_of(pipeline, [batch.raw.batch_id for batch in batches])
     except psycopg2.Error:
@@ -102,53 +106,53 @@ def _loaded_by(pipeline: Pipeline, batches: list[Batch], digest: str) -> int:
     return sum(row.status == "loaded" and row.contract_digest == digest for row in rows.values())
 
 
-def routes(room: Room) -> list[BaseRoute]:
-    """Of this concern."""
+def routes(room: ControlRoom) -> list[BaseRoute]:
+    """Routes of the actions and their jobs."""
 
-    def ask(request: Request) -> Response:
-        deed: Deed = request.path_params["deed"]
-        if deed not in DEEDS:
+    def preview(request: Request) -> Response:
+        action: Action = request.path_params["action"]
+        if action not in ACTIONS:
             return _not_found(room, request)
-        return _plan_page(room, request, deed, request.query_params)
+        return _plan_page(room, request, action, request.query_params)
 
-    async def carry_out(request: Request) -> Response:
+    async def confirm(request: Request) -> Response:
         form = await _form(request)
-        deed: Deed = request.path_params["deed"]
-        if deed not in DEEDS:
+        action: Action = request.path_params["action"]
+        if action not in ACTIONS:
             return _not_found(room, request)
-        if not _ours(room, form):
-            return await run_in_threadpool(_stale, room, request)
-        return await run_in_threadpool(_begin, room, request, deed, form)
+        if not _has_form_key(room, form):
+            return await run_in_threadpool(_expired_form, room, request)
+        return await run_in_threadpool(_confirm, room, request, action, form)
 
-    async def drain(request: Request) -> Response:
+    async def run(request: Request) -> Response:
         form = await _form(request)
-        if not _ours(room, form):
-            return await run_in_threadpool(_stale, room, request)
-        return await run_in_threadpool(_drain, room, request)
+        if not _has_form_key(room, form):
+            return await run_in_threadpool(_expired_form, room, request)
+        return await run_in_threadpool(_run, room, request)
 
     async def redrive(request: Request) -> Response:
         form = await _form(request)
-        if not _ours(room, form):
-            return await run_in_threadpool(_stale, room, request)
+        if not _has_form_key(room, form):
+            return await run_in_threadpool(_expired_form, room, request)
         return await run_in_threadpool(_redrive, room, request, form.get("queue", ""))
 
-    def work(request: Request) -> Response:
+    def job_page(request: Request) -> Response:
         job = room.jobs.get(int(request.path_params["number"]))
         if job is None:
             return _not_found(room, request)
         return room.pages.answer(request, "job.html", job=job)
 
     return [
-        Route("/act/drain", drain, methods=["POST"]),
-        Route("/act/redrive", redrive, methods=["POST"]),
-        Route("/act/{deed}", ask, methods=["GET"]),
-        Route("/act/{deed}", carry_out, methods=["POST"]),
-        Route("/jobs/{number:int}", work),
+        Route("/actions/run", run, methods=["POST"]),
+        Route("/actions/redrive", redrive, methods=["POST"]),
+        Route("/actions/{action}", preview, methods=["GET"]),
+        Route("/actions/{action}", confirm, methods=["POST"]),
+        Route("/jobs/{number:int}", job_page),
     ]
 
 
 async def _form(request: Request) -> QueryParams:
-    """The form's fields. One that is too long counts as empty, and so lacks its token."""
+    """The form's fields; a form that is too long counts as empty, and so lacks its key."""
     body = b""
     async for part in request.stream():
         body += part
@@ -157,105 +161,108 @@ async def _form(request: Request) -> QueryParams:
     return QueryParams(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
 
 
-def _ours(room: Room, form: QueryParams) -> bool:
+def _has_form_key(room: ControlRoom, form: QueryParams) -> bool:
     return hmac.compare_digest(form.get("form_key", "").encode(), room.keys.form.encode())
 
 
 def _plan_page(
-    room: Room, request: Request, deed: Deed, given: QueryParams, trouble: Trouble | None = None
+    room: ControlRoom,
+    request: Request,
+    action: Action,
+    values: QueryParams,
+    error: PageError | None = None,
 ) -> Response:
     found: Plan | None = None
     try:
-        choice = choice_of(given)
-        if choice.is_everything:
-            trouble = Trouble("asked", "Nothing was named", "", "Choose a reason or a batch.")
+        batch_filter = batch_filter_of(values)
+        if batch_filter.is_empty:
+            error = PageError("request", "No batches selected", "", "Select a reason or a batch.")
         else:
-            found = plan(room.pipeline, deed, choice)
-    except Exception as error:
-        trouble = trouble_of(error)
-    fields = [
-        (name, value)
-        for name, value in given.multi_items()
-        if name in ("execution", "batch", "reason", "device", "failed", "from", "to") and value
-    ]
+            found = plan(room.pipeline, action, batch_filter)
+    except Exception as failure:
+        error = page_error(failure)
+    fields = [(name, value) for name, value in values.multi_items() if name in FILTERS and value]
     return room.pages.answer(
-        request, "plan.html", deed=deed, plan=found, trouble=trouble, fields=fields,
-        status=200 if trouble is None else 400,
+        request, "plan.html", action=action, plan=found, error=error, fields=fields,
+        status=200 if error is None else 400,
     )  # fmt: skip
 
 
-def _begin(room: Room, request: Request, deed: Deed, form: QueryParams) -> Response:
+def _confirm(room: ControlRoom, request: Request, action: Action, form: QueryParams) -> Response:
     try:
-        found = plan(room.pipeline, deed, choice_of(form))
+        found = plan(room.pipeline, action, batch_filter_of(form))
         if not found.batches:
-            return _plan_page(room, request, deed, form)
-        job = _job(room, found, form.get("reason", ""))
+            return _plan_page(room, request, action, form)
+        job = _start_job(room, found, form.get("reason", ""))
     except TooManyJobsError as error:
-        return _plan_page(room, request, deed, form, Trouble("asked", str(error)))
+        return _plan_page(room, request, action, form, PageError("request", str(error)))
     except Exception as error:
-        return _plan_page(room, request, deed, form, trouble_of(error))
+        return _plan_page(room, request, action, form, page_error(error))
     return RedirectResponse(f"/jobs/{job.number}", 303)
 
 
-def _job(room: Room, found: Plan, reason: str) -> Job:
+def _start_job(room: ControlRoom, found: Plan, reason: str) -> Job:
     target = room.pipeline.target
 
-    def steps() -> Iterable[Progress]:
-        for part in parts(found.batches):
-            yield from rerun(target, part, found.deed, kind=found.deed)
+    def steps() -> Iterable[RerunProgress]:
+        for part in chunks(found.batches):
+            yield from rerun(target, part, found.action, kind=found.action)
 
-    titles = {"replay": "Load again", "release": "Release", "discard": "Discard"}
-    title = f"{titles[found.deed]}: {found.tally}"
-    return room.jobs.begin(title, len(found.batches), lambda job: job.see(steps()), reason=reason)
+    title = f"{found.action.capitalize()} {found.tally}"
+    return room.jobs.start(
+        title, len(found.batches), lambda job: job.follow(steps()), reason=reason
+    )  # fmt: skip
 
 
-def _drain(room: Room, request: Request) -> Response:
+def _run(room: ControlRoom, request: Request) -> Response:
     try:
         arn = start(room.pipeline.target)
     except Exception as error:
         return room.pages.answer(
-            request, "message.html", status=502, title="It could not be started",
-            trouble=trouble_of(error),
+            request, "message.html", status=502, title="No execution was started",
+            error=page_error(error),
         )  # fmt: skip
-    room.changed()
+    room.refresh()
     return RedirectResponse(f"/executions/{arn.rpartition(':')[2]}", 303)
 
 
-def _redrive(room: Room, request: Request, queue: str) -> Response:
+def _redrive(room: ControlRoom, request: Request, queue: str) -> Response:
     if queue not in QUEUES:
         return _not_found(room, request)
     target = room.pipeline.target
-    move = move_back if queue == DEAD_LETTERS else send_again
+    move = redrive_dead_letters if queue == DEAD_LETTERS else resend_rule_errors
     try:
-        number = depth(target, queue).all
-        job = room.jobs.begin(
-            f"Back to the queue: {queue}",
+        number = depth(target, queue).total
+        job = room.jobs.start(
+            f"Redrive {queue}",
             number,
-            lambda job: job.see_moving(move(target)),
+            lambda job: job.follow_move(move(target)),
             noun="message",
+            verb="moved",
         )
     except Exception as error:
-        trouble = Trouble("asked", str(error))
-        if not isinstance(error, TooManyJobsError):
-            trouble = trouble_of(error)
+        shown = page_error(error)
+        if isinstance(error, TooManyJobsError):
+            shown = PageError("request", str(error))
         return room.pages.answer(
-            request, "message.html", status=502, title="Nothing was moved", trouble=trouble
+            request, "message.html", status=502, title="No message was moved", error=shown
         )
     return RedirectResponse(f"/jobs/{job.number}", 303)
 
 
-def _not_found(room: Room, request: Request) -> Response:
+def _not_found(room: ControlRoom, request: Request) -> Response:
+    title = "Page not found"
     return room.pages.answer(
-        request, "message.html", status=404, title="There is no such page",
-        trouble=Trouble("asked", "Nothing is here", "", "The navigation has all pages."),
+        request, "message.html", status=404, title=title,
+        error=PageError("request", title, "", "Choose a page in the navigation."),
     )  # fmt: skip
 
 
-def _stale(room: Room, request: Request) -> Response:
+def _expired_form(room: ControlRoom, request: Request) -> Response:
     return room.pages.answer(
         request, "message.html", status=403, title="Nothing was done",
-        trouble=Trouble(
-            "asked", "This form is of an earlier run of the control room", "",
+        error=PageError(
+            "request", "This form belongs to an earlier run of the control room", "",
             "Go back, reload the page, and try again.",
         ),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Letters: messages that never became a batch, and their way back to the queue."""
+"""Dead letters: messages that could not be staged or delivered, and their redrive to the queue."""
 
 from __future__ import annotations
 
@@ -6,35 +6,37 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from dashboard.app_state import SELDOM, Room
+from dashboard.app_state import LONG_SECONDS, ControlRoom
 from dashboard.cache import Answer
-from etl.operations.dead_letters import DEAD_LETTERS, QUEUES, RULE_ERRORS, Letter, peek
+from etl.operations.dead_letters import DEAD_LETTERS, QUEUES, RULE_ERRORS, DeadLetter, peek
 
 __all__ = ["routes"]
 
-LOOKED_AT = 10
+MOST_SAMPLES = 10
 ABOUT = {
-    DEAD_LETTERS: "could not be staged, after all their receives",
-    RULE_ERRORS: "could not be delivered by the topic rule",
+    DEAD_LETTERS: "Messages that Extract could not stage, received as often as the queue allows.",
+    RULE_ERRORS: "Messages that the AWS IoT topic rule could not deliver to the telemetry queue.",
 }
 
 
-def routes(room: Room) -> list[BaseRoute]:
-    """Of this concern."""
+def routes(room: ControlRoom) -> list[BaseRoute]:
+    """Routes of the dead letters."""
 
-    def letters(request: Request) -> Response:
-        queue = request.query_params.get("look", "")
-        looked: Answer[list[Letter]] = Answer()
+    def dead_letters(request: Request) -> Response:
+        queue = request.query_params.get("peek", "")
+        samples: Answer[list[DeadLetter]] = Answer()
         if queue in QUEUES:
-            # Each look receives them once, so it is shared, and made seldom.
-            looked = room.ask(("peek", queue), lambda p: peek(p.target, queue, LOOKED_AT), SELDOM)
-        found = room.facts().queues
+            # Each peek receives the messages once, so all pages share one.
+            samples = room.ask(
+                ("peek", queue), lambda p: peek(p.target, queue, MOST_SAMPLES), LONG_SECONDS
+            )
+        queues = room.facts().queues
         depths = {}
-        if found.value is not None:
-            depths = {DEAD_LETTERS: found.value.dead, RULE_ERRORS: found.value.rule_errors}
+        if queues.value is not None:
+            depths = {DEAD_LETTERS: queues.value.dead, RULE_ERRORS: queues.value.rule_errors}
         return room.pages.answer(
-            request, "letters.html", found=found, depths=depths, about=ABOUT, queue=queue,
-            looked=looked,
+            request, "dead_letters.html", queues=queues, depths=depths, about=ABOUT, queue=queue,
+            samples=samples,
         )  # fmt: skip
 
-    return [Route("/letters", letters)]
+    return [Route("/dead-letters", dead_letters)]

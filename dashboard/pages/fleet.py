@@ -1,4 +1,4 @@
-"""The fleet: every device, a page at a time; and one device with charts of what it measured."""
+"""The fleet: every device, one page at a time, and one device with charts of its readings."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from dashboard.app_state import LATER, SELDOM, Room
+from dashboard.app_state import LONG_SECONDS, MEDIUM_SECONDS, ControlRoom
 from dashboard.cache import Answer
-from dashboard.charts.drawn import Chart, line_chart, spark
+from dashboard.charts.shapes import Chart, line_chart, sparkline
 from dashboard.sources import fleet, ledger
 from dashboard.sources.fleet import POINTS, Device
 
@@ -31,7 +31,7 @@ SORTS = {"name": "Name", "seen": "Last seen", "silent": "Silent longest", "readi
 
 @dataclass(frozen=True)
 class Listing:
-    """One page of the roster."""
+    """One page of the list of devices."""
 
     devices: Sequence[Device]
     matching: int
@@ -39,11 +39,11 @@ class Listing:
     page: int
     pages: int
     by_state: dict[str, int]
-    """Of the whole fleet: reporting, quiet, silent."""
+    """Number of devices of the whole fleet that are reporting, quiet and silent."""
 
 
 def state_of(last: datetime, now: datetime) -> str:
-    """``reporting``, ``quiet`` after a quarter of an hour, ``silent`` after a day."""
+    """``reporting``; ``quiet`` after 15 minutes without a reading, ``silent`` after a day."""
     age = now - last
     return "silent" if age > SILENT else "quiet" if age > QUIET else "reporting"
 
@@ -57,7 +57,7 @@ def listing(
     page: int = 1,
     readings: dict[str, int] | None = None,
 ) -> Listing:
-    """The devices that match, sorted, one page of them. Pure but for the clock."""
+    """One page of the devices that match, sorted. Pure except for the clock."""
     now = datetime.now(UTC)
     states = {device.name: state_of(device.last, now) for device in devices}
     wanted = search.casefold()
@@ -79,28 +79,32 @@ def listing(
     return Listing(shown, len(found), len(devices), page, pages, counted)
 
 
-def routes(room: Room) -> list[BaseRoute]:
-    """Of this concern."""
+def routes(room: ControlRoom) -> list[BaseRoute]:
+    """Routes of the fleet."""
 
-    def listed(request: Request) -> Response:
-        given = request.query_params
-        sort = given.get("sort", "") if given.get("sort") in SORTS else "name"
-        page = int(given["page"]) if given.get("page", "").isdecimal() else 1
-        window = given.get("window", "")
-        window = window if window in WINDOWS else _fitting_window(room)
+    def list_page(request: Request) -> Response:
+        values = request.query_params
+        sort = values.get("sort", "") if values.get("sort") in SORTS else "name"
+        page = int(values["page"]) if values.get("page", "").isdecimal() else 1
+        window = values.get("window", "")
+        window = window if window in WINDOWS else _covering_window(room)
         end = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)
         start = end - WINDOWS[window][1]
-        found = room.ask("roster", fleet.roster, LATER)
+        found = room.ask("roster", fleet.roster, MEDIUM_SECONDS)
         counts: Answer[dict[str, int]] = Answer()
         if sort == "readings":
-            counts = room.ask(("counts", window), lambda p: fleet.counts(p, start, end), SELDOM)
+            counts = room.ask(
+                ("counts", window), lambda p: fleet.counts(p, start, end), LONG_SECONDS
+            )
         shown = listing(
-            found.value or (), search=given.get("search", ""), sort=sort,
-            state=given.get("state", ""), page=page, readings=counts.value,
+            found.value or (), search=values.get("search", ""), sort=sort,
+            state=values.get("state", ""), page=page, readings=counts.value,
         )  # fmt: skip
         names = [device.name for device in shown.devices]
         active = room.ask(
-            ("activity", window, *names), lambda p: fleet.activity(p, names, start, end), LATER
+            ("activity", window, *names),
+            lambda p: fleet.activity(p, names, start, end),
+            MEDIUM_SECONDS,
         )
         now = datetime.now(UTC)
         return room.pages.answer(
@@ -110,48 +114,51 @@ def routes(room: Room) -> list[BaseRoute]:
             listing=shown,
             states={device.name: state_of(device.last, now) for device in shown.devices},
             activity=active.value or {},
-            sparks={n: spark([float(v) for v in a.steps]) for n, a in (active.value or {}).items()},
-            trouble=counts.trouble or active.trouble,
+            sparklines={
+                name: sparkline([float(step) for step in one.steps])
+                for name, one in (active.value or {}).items()
+            },
+            error=counts.error or active.error,
             sorts=SORTS,
             windows={name: text for name, (text, _) in WINDOWS.items()},
-            chosen={"sort": sort, "window": window, "search": given.get("search", ""),
-                    "state": given.get("state", "")},
+            chosen={"sort": sort, "window": window, "search": values.get("search", ""),
+                    "state": values.get("state", "")},
         )  # fmt: skip
 
-    def device(request: Request) -> Response:
+    def device_page(request: Request) -> Response:
         name = request.query_params.get("id", "")
         asked = request.query_params.get("span", "")
-        around = room.ask(("span", name), lambda p: fleet.span_of(p, name), LATER)
+        around = room.ask(("span", name), lambda p: fleet.time_range_of(p, name), MEDIUM_SECONDS)
         spans = around.value
         chosen, start, end = _range(asked, spans)
         found: Answer[list[fleet.Series]] = Answer()
         row: Answer[dict[str, object]] = Answer()
         if spans:
             key = ("series", name, chosen, end)
-            found = room.ask(key, lambda p: fleet.series(p, name, start, end), LATER)
-            row = room.ask(("latest", name), lambda p: fleet.latest_row(p, name), LATER)
-        columns = room.ask("columns", lambda p: p.target.contract.columns, SELDOM)
+            found = room.ask(key, lambda p: fleet.series(p, name, start, end), MEDIUM_SECONDS)
+            row = room.ask(("latest", name), lambda p: fleet.latest_row(p, name), MEDIUM_SECONDS)
+        columns = room.ask("columns", lambda p: p.target.contract.columns, LONG_SECONDS)
         return room.pages.answer(
             request,
             "device.html",
-            status=200 if spans or around.trouble else 404,
+            status=200 if spans or around.error else 404,
             name=name,
             around=around,
             state=state_of(spans[1], datetime.now(UTC)) if spans else "",
             charts=[_chart(one, start, end) for one in found.value or ()],
-            trouble=found.trouble,
+            error=found.error,
             row=row.value or {},
             columns=columns.value or (),
             spans={**{k: text for k, (text, _) in WINDOWS.items()}, "all": "all time"},
             chosen=chosen,
         )
 
-    return [Route("/fleet", listed), Route("/device", device)]
+    return [Route("/fleet", list_page), Route("/device", device_page)]
 
 
-def _fitting_window(room: Room) -> str:
-    """The shortest that holds what there is."""
-    extent = room.ask("extent", ledger.extent, LATER).value
+def _covering_window(room: ControlRoom) -> str:
+    """The shortest window that covers all readings."""
+    extent = room.ask("extent", ledger.extent, MEDIUM_SECONDS).value
     if extent is None or extent.first is None:
         return "24h"
     age = datetime.now(UTC) - extent.first
@@ -159,8 +166,10 @@ def _fitting_window(room: Room) -> str:
 
 
 def _range(asked: str, spans: tuple[datetime, datetime] | None) -> tuple[str, datetime, datetime]:
-    """What to chart, back from the device's last reading: as asked, else the shortest that holds
-    all, at most a day."""
+    """Name, start and end of the time to chart, which ends at the device's last reading.
+
+    It is the range asked for, else the shortest one that covers all readings, at most a day.
+    """
     first, last = spans or (datetime.now(UTC), datetime.now(UTC))
     whole = last - first
     if asked not in (*WINDOWS, "all"):

@@ -1,4 +1,4 @@
-"""The first page: is all well, and how much goes through."""
+"""The overview: the pipeline's health, its throughput and its last executions."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from dashboard.app_state import Room
-from dashboard.charts.drawn import Bars, Chart, bars_chart
+from dashboard.app_state import ControlRoom
+from dashboard.charts.shapes import Bars, Chart, bars_chart
 from dashboard.health import diagnose
-from dashboard.sources import executions as runs
-from dashboard.sources.ledger import Pace
+from dashboard.sources.executions import totals_of
+from dashboard.sources.ledger import Throughput
 from etl.operations.executions import Execution
 
 __all__ = ["routes"]
@@ -20,50 +20,50 @@ __all__ = ["routes"]
 SHOWN_EXECUTIONS = 6
 
 
-def routes(room: Room) -> list[BaseRoute]:
-    """Of this concern."""
+def routes(room: ControlRoom) -> list[BaseRoute]:
+    """Routes of the overview."""
 
     def overview(request: Request) -> Response:
         facts = room.facts()
         known = facts.executions.value or []
         names = [execution.name for execution in known]
-        totals = room.ask(("totals", *names), lambda p: runs.totals_of(p, names)).value or {}
-        executions = _telling(known, set(totals))
+        totals = room.ask(("totals", *names), lambda p: totals_of(p, names)).value or {}
         return room.pages.answer(
             request,
             "overview.html",
             health=diagnose(facts),
             facts=facts,
-            executions=executions,
+            executions=_noteworthy(known, set(totals)),
             totals=totals,
-            chart=_throughput(facts.pace.value),
+            chart=_throughput_chart(facts.throughput.value),
         )
 
     return [Route("/", overview)]
 
 
-def _telling(executions: list[Execution], loading: set[str]) -> list[Execution]:
-    """The newest that loaded something, run or failed; where they are few, the others as well.
+def _noteworthy(executions: list[Execution], loading: set[str]) -> list[Execution]:
+    """The newest executions that loaded something, run or failed, filled up with others.
 
-    The schedule starts one every minute, and most of these find nothing to do.
+    The schedule starts one every minute, and most of these have nothing to do.
     """
-    telling = [e for e in executions if e.name in loading or e.status != "SUCCEEDED"]
-    others = [e for e in executions if e not in telling]
-    shown = [*telling[:SHOWN_EXECUTIONS], *others[: max(0, SHOWN_EXECUTIONS - len(telling))]]
+    noteworthy = [e for e in executions if e.name in loading or e.status != "SUCCEEDED"]
+    others = [e for e in executions if e not in noteworthy]
+    filling = others[: max(0, SHOWN_EXECUTIONS - len(noteworthy))]
+    shown = [*noteworthy[:SHOWN_EXECUTIONS], *filling]
     return sorted(shown, key=lambda e: e.started, reverse=True)
 
 
-def _throughput(pace: Pace | None) -> Chart | None:
-    if pace is None:
+def _throughput_chart(throughput: Throughput | None) -> Chart | None:
+    if throughput is None:
         return None
-    starts = [minute.start for minute in pace.minutes]
-    good = [float(minute.read - minute.rejected) for minute in pace.minutes]
+    minutes = throughput.minutes
+    starts = [minute.start for minute in minutes]
     return bars_chart(
-        "Readings a minute, over the last hour",
+        "Readings per minute in the last hour",
         starts,
         starts[-1] + timedelta(minutes=1),
         [
-            Bars("taken", "a", good),
-            Bars("rejected", "bad", [float(minute.rejected) for minute in pace.minutes]),
+            Bars("accepted", "a", [float(minute.read - minute.rejected) for minute in minutes]),
+            Bars("rejected", "bad", [float(minute.rejected) for minute in minutes]),
         ],
     )

@@ -1,4 +1,4 @@
-"""Data quality over time: what is rejected, what comes twice, and how complete the columns are."""
+"""Data quality over time: rejected readings, duplicates, and completeness of the columns."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from dashboard.app_state import LATER, SELDOM, Room
-from dashboard.charts.drawn import Bars, Chart, bars_chart, line_chart, spark
+from dashboard.app_state import LONG_SECONDS, MEDIUM_SECONDS, ControlRoom
+from dashboard.charts.shapes import Bars, Chart, bars_chart, line_chart, sparkline
 from dashboard.sources import ledger
-from dashboard.sources import quality as holding
+from dashboard.sources.quality import NEWEST_BATCHES, completeness
 from telemetry.contract.model import Column
 
 __all__ = ["routes"]
 
-TWICE = "Share that came again: within a micro-batch, or of rows that were there."
+DUPLICATES = "Share of all readings that repeat one of their micro-batch or an existing row."
 SPANS = {
     "1h": ("1 hour", timedelta(hours=1), timedelta(minutes=1)),
     "24h": ("24 hours", timedelta(hours=24), timedelta(minutes=20)),
@@ -25,17 +25,17 @@ SPANS = {
 }
 
 
-def routes(room: Room) -> list[BaseRoute]:
-    """Of this concern."""
+def routes(room: ControlRoom) -> list[BaseRoute]:
+    """Routes of data quality."""
 
     def quality(request: Request) -> Response:
-        extent = room.ask("extent", ledger.extent, LATER).value
+        extent = room.ask("extent", ledger.extent, MEDIUM_SECONDS).value
         chosen = request.query_params.get("span", "")
-        chosen = chosen if chosen in SPANS else _fitting(extent)
+        chosen = chosen if chosen in SPANS else _covering(extent)
         _, length, step = SPANS[chosen]
         start = _floor(datetime.now(UTC) - length, step)
-        trend = room.ask(("trend", chosen), lambda p: ledger.trend(p, start, step), LATER)
-        complete = room.ask("completeness", holding.completeness, SELDOM)
+        trend = room.ask(("trend", chosen), lambda p: ledger.trend(p, start, step), MEDIUM_SECONDS)
+        complete = room.ask("completeness", completeness, LONG_SECONDS)
         periods = trend.value or []
         return room.pages.answer(
             request,
@@ -45,8 +45,8 @@ def routes(room: Room) -> list[BaseRoute]:
             trend=trend,
             charts=_charts(periods, step) if periods else [],
             complete=complete,
-            sparks={
-                one.column: spark(one.shares, high=1, slots=holding.NEWEST_BATCHES)
+            sparklines={
+                one.column: sparkline(one.shares, high=1, slots=NEWEST_BATCHES)
                 for one in complete.value or ()
             },
             columns={c.name: c for c in _columns(room)},
@@ -55,13 +55,13 @@ def routes(room: Room) -> list[BaseRoute]:
     return [Route("/quality", quality)]
 
 
-def _columns(room: Room) -> tuple[Column, ...]:
-    answer = room.ask("columns", lambda p: p.target.contract.columns, SELDOM)
+def _columns(room: ControlRoom) -> tuple[Column, ...]:
+    answer = room.ask("columns", lambda p: p.target.contract.columns, LONG_SECONDS)
     return answer.value or ()
 
 
-def _fitting(extent: ledger.Extent | None) -> str:
-    """The shortest span that holds what was loaded."""
+def _covering(extent: ledger.Extent | None) -> str:
+    """The shortest range that covers everything loaded so far."""
     if extent is None or extent.loaded_first is None:
         return "24h"
     age = datetime.now(UTC) - extent.loaded_first
@@ -88,8 +88,8 @@ def _charts(periods: list[ledger.Period], step: timedelta) -> list[Chart]:
         )  # fmt: skip
 
     return [
-        share("Rejected", "rejected", "bad", "Share of all readings that could not be rows."),
-        share("Duplicates", "duplicates", "b", TWICE),
+        share("Rejected", "rejected", "bad", "Share of all readings that could not become rows."),
+        share("Duplicates", "duplicates", "b", DUPLICATES),
         bars_chart(
             "Readings",
             starts,
@@ -98,6 +98,6 @@ def _charts(periods: list[ledger.Period], step: timedelta) -> list[Chart]:
                 Bars("accepted", "a", [max(0.0, p.accepted) for p in periods]),
                 Bars("rejected", "bad", [float(p.rejected) for p in periods]),
             ],
-            description="By the time they were loaded.",
+            description="By the time when their batch was loaded.",
         ),
     ]

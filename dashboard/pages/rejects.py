@@ -1,4 +1,4 @@
-"""Rejects by reason, with samples of what the devices sent; and what quarantine holds back."""
+"""Rejects by reason with samples of what the devices sent; quarantine; and one batch."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from dashboard.app_state import LATER, Room
+from dashboard.app_state import MEDIUM_SECONDS, ControlRoom
 from dashboard.cache import Answer
-from dashboard.errors import trouble_of
+from dashboard.errors import page_error
 from dashboard.sources import ledger, rejected
-from dashboard.sources import quality as holding
-from etl.operations.batch_selection import Choice, choose
+from dashboard.sources.quality import quarantined_batches
+from etl.operations.batch_selection import BatchFilter, find_batches
 from etl.operations.quarantine import read_report
-from etl.operations.time_range import Span, SpanError
+from etl.operations.time_range import TimeRange, TimeRangeError
 
 __all__ = ["SINCE", "routes"]
 
@@ -28,31 +28,31 @@ SINCE = {
 MOST, STEP = 100, 25
 
 
-def _span(since: str) -> Span:
-    """From so long ago, to the minute, so that pages share the answer."""
+def _span(since: str) -> TimeRange:
+    """The time range of a selection; it starts at a whole minute, so that pages share answers."""
     if since not in SINCE:
-        return Span()
+        return TimeRange()
     start = datetime.now(UTC) - SINCE[since][1]
-    return Span(start.replace(second=0, microsecond=0))
+    return TimeRange(start.replace(second=0, microsecond=0))
 
 
-def routes(room: Room) -> list[BaseRoute]:
-    """Of this concern."""
+def routes(room: ControlRoom) -> list[BaseRoute]:
+    """Routes of rejects, quarantine and batches."""
 
-    def listed(request: Request) -> Response:
-        given = request.query_params
-        since, reason = given.get("since", ""), given.get("reason", "").strip()
-        device, batch = given.get("device", "").strip(), given.get("batch", "").strip()
-        most = min(MOST, int(given["most"]) if given.get("most", "").isdecimal() else STEP)
+    def list_page(request: Request) -> Response:
+        values = request.query_params
+        since, reason = values.get("since", ""), values.get("reason", "").strip()
+        device, batch = values.get("device", "").strip(), values.get("batch", "").strip()
+        most = min(MOST, int(values["most"]) if values.get("most", "").isdecimal() else STEP)
         span = _span(since)
-        reasons = room.ask(("reasons", since), lambda p: ledger.reasons(p, span), LATER)
+        reasons = room.ask(("reasons", since), lambda p: ledger.reasons(p, span), MEDIUM_SECONDS)
         try:
-            sought = rejected.Sought(reason, device, batch, span, most)
-        except SpanError as error:
-            sample: Answer[rejected.Sample] = Answer(trouble=trouble_of(error))
+            wanted = rejected.SampleRequest(reason, device, batch, span, most)
+        except TimeRangeError as error:
+            sample: Answer[rejected.Sample] = Answer(error=page_error(error))
         else:
             key = ("sample", since, reason, device, batch, most)
-            sample = room.ask(key, lambda p: rejected.sample(p, sought), LATER)
+            sample = room.ask(key, lambda p: rejected.sample(p, wanted), MEDIUM_SECONDS)
         found = reasons.value or []
         return room.pages.answer(
             request,
@@ -61,14 +61,14 @@ def routes(room: Room) -> list[BaseRoute]:
             total=sum(one.readings for one in found),
             top=max((one.readings for one in found), default=1),
             sample=sample,
-            sought={"reason": reason, "device": device, "batch": batch, "since": since},
+            chosen={"reason": reason, "device": device, "batch": batch, "since": since},
             sinces={name: text for name, (text, _) in SINCE.items()},
             most=most,
             more=min(MOST, most + STEP) if most < MOST else None,
         )
 
     def quarantine(request: Request) -> Response:
-        found = room.ask("quarantine", holding.held, LATER)
+        found = room.ask("quarantine", quarantined_batches, MEDIUM_SECONDS)
         return room.pages.answer(request, "quarantine.html", found=found)
 
     def batch(request: Request) -> Response:
@@ -76,11 +76,11 @@ def routes(room: Room) -> list[BaseRoute]:
         found = room.ask(
             ("batch", name),
             lambda p: (
-                next(iter(choose(p.target, Choice(batches=(name,)))), None),
+                next(iter(find_batches(p.target, BatchFilter(batches=(name,)))), None),
                 read_report(p.target, name),
                 ledger.batches_of(p, [name]).get(name),
             ),
-            LATER,
+            MEDIUM_SECONDS,
         )
         staged, report, row = found.value or (None, None, None)
         return room.pages.answer(
@@ -88,14 +88,14 @@ def routes(room: Room) -> list[BaseRoute]:
             "batch.html",
             status=200 if staged else 404,
             name=name,
-            trouble=found.trouble,
+            error=found.error,
             staged=staged,
             report=report,
             row=row,
         )
 
     return [
-        Route("/rejects", listed),
+        Route("/rejects", list_page),
         Route("/quarantine", quarantine),
         Route("/batches/{batch}", batch),
     ]

@@ -1,1 +1,1 @@
-"""What the pages show, asked of the pipeline: plain functions from a pipeline to dataclasses."""
+"""The data that the pages show: functions from a :class:`Pipeline` to dataclasses."""

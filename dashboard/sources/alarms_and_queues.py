@@ -1,41 +1,43 @@
-"""Queues, alarms and the reconciliation: what tells whether all is well."""
+"""Queues, alarms and the reconciliation, which the pipeline's health is judged by."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from dashboard.sources.pipeline import Pipeline
+from etl.aws.sqs import queue_depth
 from etl.operations.alarms import Alarm, alarms
 from etl.operations.dead_letters import DEAD_LETTERS, RULE_ERRORS, depth
-from etl.operations.reconciliation import Reconciliation, gather, queue_depth
-from telemetry.ddl import qualified
+from etl.operations.reconciliation import Reconciliation, gather
 
-__all__ = ["Queues", "account", "queues", "ringing"]
+__all__ = ["Queues", "alarm_states", "queues", "reconciliation"]
 
 
 @dataclass(frozen=True)
 class Queues:
-    """How many messages wait where; approximate by nature in AWS."""
+    """Number of messages in each queue; in AWS an approximation."""
 
     waiting: int
-    """In the telemetry queue, in flight included."""
+    """In the telemetry queue, including those in flight."""
     dead: int
+    """In the dead-letter queue."""
     rule_errors: int
+    """In the queue of the topic rule's errors."""
 
 
 def queues(pipeline: Pipeline) -> Queues:
-    """Depths of the three queues; nothing is received."""
+    """Depths of the three queues, without receiving a message."""
     target = pipeline.target
-    waiting = queue_depth(target.client("sqs"), target.outputs["QueueUrl"])
-    return Queues(waiting, depth(target, DEAD_LETTERS).all, depth(target, RULE_ERRORS).all)
+    waiting = queue_depth(target.client("sqs"), target.outputs["QueueUrl"]).total
+    return Queues(waiting, depth(target, DEAD_LETTERS).total, depth(target, RULE_ERRORS).total)
 
 
-def ringing(pipeline: Pipeline) -> list[Alarm]:
-    """The stack's alarms, those that sound first; none where it has none."""
+def alarm_states(pipeline: Pipeline) -> list[Alarm]:
+    """The stack's alarms, those that are firing first; empty where it has none."""
     return alarms(pipeline.target)
 
 
-def account(pipeline: Pipeline) -> Reconciliation:
-    """The reconciliation, as ``etl reconcile`` counts it: lists S3, and counts the rows."""
+def reconciliation(pipeline: Pipeline) -> Reconciliation:
+    """The same reconciliation as ``etl reconcile``: it lists the bucket and counts the rows."""
     target = pipeline.target
-    return gather(target, qualified(target.contract))
+    return gather(target)

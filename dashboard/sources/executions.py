@@ -1,4 +1,4 @@
-"""Executions of the workflow: the list, and one of them with its batches and its picture."""
+"""Executions of the workflow: the list, and one execution with its batches and its picture."""
 
 from __future__ import annotations
 
@@ -12,30 +12,31 @@ from typing import Any
 from dashboard.sources.ledger import LedgerBatch, batches_of
 from dashboard.sources.pipeline import Pipeline
 from etl.aws.target import Target
+from etl.operations import batches as staged_batches
 from etl.operations.batches import Batch, manifest_of
-from etl.operations.batches import batches_of as staged_of
 from etl.operations.executions import Execution, describe, execution_arn, latest
-from etl.operations.pictures import Picture, look_at_execution, look_at_trace
+from etl.operations.pictures import Picture, draw_execution, draw_trace
 from etl.pictures.history import error_message
 from telemetry.layout import outcome_key
 from telemetry.manifest import Item
 
 __all__ = [
-    "FAILED_STATES", "RunBatch", "RunDetail", "Seen", "detail", "newest", "picture", "timeline",
-    "totals_of", "unsettled",
+    "FAILED_STATES", "ExecutionBatch", "ExecutionDetail", "VersionedPicture", "detail",
+    "latest_executions", "picture", "timeline", "totals_of", "unprocessed_batches",
 ]  # fmt: skip
 
 MOST_BATCHES = 200
-"""Of one execution, as many as are listed."""
+"""Batches of one execution that a page lists."""
 READERS = 8
+"""Objects of S3 that are read at once."""
 MOST_FAILED = 5
-"""Failed executions that are looked into for batches nobody has settled."""
+"""Failed executions that are searched for unprocessed batches."""
 FAILED_STATES = ("FAILED", "TIMED_OUT", "ABORTED")
 
 
 @dataclass(frozen=True)
-class RunTotals:
-    """What the ledger has of one execution; a batch counts for the last that dealt with it."""
+class ExecutionTotals:
+    """Sums of the ledger for one execution; a batch counts for the one that processed it last."""
 
     batches: int
     read: int
@@ -43,91 +44,97 @@ class RunTotals:
 
 
 @dataclass(frozen=True)
-class RunBatch:
+class ExecutionBatch:
     """One batch of an execution."""
 
     item: Item
     staged: Batch | None
-    """``None`` where its raw object is gone."""
+    """The staged batch; ``None`` where its raw object no longer exists."""
     row: LedgerBatch | None
-    """Its row of the ledger, whichever execution wrote it."""
+    """Its ledger row, whichever execution wrote it."""
     status: str
-    """How it ended in this execution; ``running`` or ``staged`` where it has not."""
+    """Its outcome in this execution; ``running`` or ``staged`` where it has none."""
     error: str | None = None
     cause: str | None = None
 
     @property
     def batch_id(self) -> str:
-        """Of the batch; the key where it is not one."""
+        """Id of the batch, or the object's key where the batch is unknown."""
         return self.staged.raw.batch_id if self.staged else self.item.key
 
 
 @dataclass(frozen=True)
-class RunDetail:
+class ExecutionDetail:
     """One execution and its batches."""
 
     execution: Execution
-    batches: list[RunBatch]
-    """The first of them, those that failed before the others."""
+    batches: list[ExecutionBatch]
+    """At most :data:`MOST_BATCHES` of them, those that failed first."""
     total: int
-    """How many there are."""
+    """Number of all its batches."""
 
     @property
-    def failed(self) -> list[RunBatch]:
-        """Those that failed."""
+    def failed(self) -> list[ExecutionBatch]:
+        """The listed batches that failed."""
         return [batch for batch in self.batches if batch.status == "failed"]
 
     @property
     def message(self) -> str | None:
-        """What the workflow says of itself, or why it ended."""
-        said = (self.execution.output or {}).get("message") or error_message(self.execution.cause)
-        return str(said) if said else None
+        """The message that the workflow wrote, or the cause of its failure."""
+        written = (self.execution.output or {}).get("message")
+        message = written or error_message(self.execution.cause)
+        return str(message) if message else None
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A picture, and the hash that names this look of it."""
+class VersionedPicture:
+    """A picture and its version, by which a browser caches it."""
 
     picture: Picture
 
     @property
     def version(self) -> str:
-        """Changes with the picture."""
+        """A hash of the picture."""
         return hashlib.sha256(self.picture.svg.encode()).hexdigest()[:12]
 
 
-def newest(pipeline: Pipeline, most: int = 50) -> list[Execution]:
+def latest_executions(pipeline: Pipeline, most: int = 50) -> list[Execution]:
     """The newest executions, newest first."""
     return latest(pipeline.target, most)
 
 
-def totals_of(pipeline: Pipeline, names: Sequence[str]) -> dict[str, RunTotals]:
-    """What the ledger has of these executions, by name."""
+def totals_of(pipeline: Pipeline, names: Sequence[str]) -> dict[str, ExecutionTotals]:
+    """Sums of the ledger for these executions, by name."""
     rows = pipeline.database.query(
         "SELECT execution, count(*) AS batches, sum(read) AS read, sum(rejected) AS rejected "
         "FROM etl.ledger WHERE execution = ANY(%s) GROUP BY 1",
         (list(names),),
     )
     return {
-        row["execution"]: RunTotals(int(row["batches"]), int(row["read"]), int(row["rejected"]))
+        row["execution"]: ExecutionTotals(
+            int(row["batches"]), int(row["read"]), int(row["rejected"])
+        )
         for row in rows
     }
 
 
-def detail(pipeline: Pipeline, name: str) -> RunDetail:
-    """One execution. Without a database its batches lack their rows."""
+def detail(pipeline: Pipeline, name: str) -> ExecutionDetail:
+    """One execution with its batches; without a database the batches lack their ledger rows."""
     target = pipeline.target
     execution = describe(target, execution_arn(target, name))
     items = manifest_of(target, execution.name)
     listed = items[:MOST_BATCHES]
-    staged = {batch.key: batch for batch in staged_of(target, (item.key for item in listed))}
+    staged = {
+        batch.key: batch
+        for batch in staged_batches.batches_of(target, (item.key for item in listed))
+    }
     rows = _rows(pipeline, [batch.raw.batch_id for batch in staged.values()])
     with ThreadPoolExecutor(READERS) as readers:
         batches = list(
             readers.map(lambda item: _batch(target, execution, item, staged, rows), listed)
         )
     batches.sort(key=lambda batch: batch.status != "failed")
-    return RunDetail(execution, batches, len(items))
+    return ExecutionDetail(execution, batches, len(items))
 
 
 def _rows(pipeline: Pipeline, batch_ids: list[str]) -> dict[str, LedgerBatch]:
@@ -135,7 +142,7 @@ def _rows(pipeline: Pipeline, batch_ids: list[str]) -> dict[str, LedgerBatch]:
 
     try:
         return batches_of(pipeline, batch_ids) if batch_ids else {}
-    except psycopg2.Error:  # the page says of itself that the database is away
+    except psycopg2.Error:  # other parts of the page report it
         return {}
 
 
@@ -145,7 +152,7 @@ def _batch(
     item: Item,
     staged: dict[str, Batch],
     rows: dict[str, LedgerBatch],
-) -> RunBatch:
+) -> ExecutionBatch:
     batch = staged.get(item.key)
     ends = [o.status for o in (batch.outcomes if batch else ()) if o.execution == execution.name]
     status: str = "running" if execution.status == "RUNNING" else "staged"
@@ -153,7 +160,7 @@ def _batch(
         status = next((end for end in ends if end != "failed"), "failed")
     failure = _failure(target, item.key, execution.name) if status == "failed" else {}
     cause = error_message(failure.get("cause"))
-    return RunBatch(
+    return ExecutionBatch(
         item, batch, rows.get(batch.raw.batch_id) if batch else None, status,
         failure.get("error"), cause,
     )  # fmt: skip
@@ -169,19 +176,22 @@ def _failure(target: Target, raw: str, execution: str) -> dict[str, Any]:
         return {}
 
 
-def unsettled(pipeline: Pipeline) -> dict[str, int]:
-    """Of the newest executions that failed: how many of their batches nothing has settled since."""
+def unprocessed_batches(pipeline: Pipeline) -> dict[str, int]:
+    """Number of batches of the latest failed executions that no later execution has processed.
+
+    The key is the execution's name; executions without such batches are left out.
+    """
     target = pipeline.target
     found = {}
-    for name in _failed(target):
+    for name in _failed_executions(target):
         keys = [item.key for item in manifest_of(target, name)[:MOST_BATCHES]]
-        if left := sum(not batch.settled for batch in staged_of(target, keys)):
+        if left := sum(not batch.settled for batch in staged_batches.batches_of(target, keys)):
             found[name] = left
     return found
 
 
-def _failed(target: Target) -> list[str]:
-    """Names of the newest executions that did not end well, however long ago."""
+def _failed_executions(target: Target) -> list[str]:
+    """Names of the latest executions that failed, however long ago."""
     ended: list[dict[str, Any]] = []
     for status in FAILED_STATES:
         ended += target.client("stepfunctions").list_executions(
@@ -193,11 +203,11 @@ def _failed(target: Target) -> list[str]:
     return [str(e["name"]) for e in ended[:MOST_FAILED]]
 
 
-def picture(pipeline: Pipeline, name: str) -> Seen:
-    """The execution over its definition."""
-    return Seen(look_at_execution(pipeline.target, name))
+def picture(pipeline: Pipeline, name: str) -> VersionedPicture:
+    """The execution drawn over the definition of its state machine."""
+    return VersionedPicture(draw_execution(pipeline.target, name))
 
 
-def timeline(pipeline: Pipeline, name: str) -> Seen:
-    """Its trace. Raises ``NoTraceError`` where there is none."""
-    return Seen(look_at_trace(pipeline.target, name, patience=0))
+def timeline(pipeline: Pipeline, name: str) -> VersionedPicture:
+    """The execution's trace as a timeline. Raises ``NoTraceError`` where there is none."""
+    return VersionedPicture(draw_trace(pipeline.target, name, patience=0))

@@ -1,7 +1,7 @@
-"""The fleet: who reports, since when, how much; and what one device measured.
+"""The fleet: every device with its last reading, its activity, and one device's readings.
 
 The roster walks the key's index from device to device, so that it takes as long as there are
-devices, however many readings each has. Everything else is asked for a page or a device only.
+devices, however many readings each has. Other queries cover one page or one device.
 """
 
 # ruff: noqa: S608 - the statements are made of names quoted by telemetry.ddl
@@ -10,17 +10,28 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from dashboard.sources.pipeline import Pipeline
 from telemetry.contract.model import Column, Contract
 from telemetry.ddl import qualified
 from telemetry.ddl.names import quote_name
+from telemetry.errors import UserError
 
 __all__ = [
-    "Activity", "Device", "NoFleetError", "Series", "Subject", "activity", "counts", "latest_row",
-    "roster", "series", "span_of", "subject_of",
+    "Activity",
+    "Device",
+    "FleetKey",
+    "NoFleetError",
+    "Series",
+    "activity",
+    "counts",
+    "fleet_key",
+    "latest_row",
+    "roster",
+    "series",
+    "time_range_of",
 ]  # fmt: skip
 
 MOST_DEVICES = 50_000
@@ -32,25 +43,25 @@ NUMBERS = ("smallint", "integer", "bigint", "real", "float", "decimal")
 MOST_CHARTS = 16
 
 
-class NoFleetError(Exception):
+class NoFleetError(UserError):
     """Raised where the contract's key names no device or no time."""
 
 
 @dataclass(frozen=True)
-class Subject:
-    """Which columns say who measured, and when."""
+class FleetKey:
+    """The columns of the key that name the device and the time."""
 
     table: str
     """Qualified and quoted."""
     device: str
     time: str
     plain_key: bool
-    """Whether the key is just these two."""
+    """Whether the key consists of these two columns, in this order."""
 
 
 @dataclass(frozen=True)
 class Device:
-    """One device of the roster."""
+    """One device and the time of its last reading."""
 
     name: str
     last: datetime
@@ -58,7 +69,7 @@ class Device:
 
 @dataclass(frozen=True)
 class Activity:
-    """How much a device reported in a span of time."""
+    """Number of readings of one device in a time range, in total and by step."""
 
     readings: int = 0
     steps: tuple[int, ...] = (0,) * STEPS
@@ -70,12 +81,11 @@ class Series:
 
     column: Column
     points: list[tuple[datetime, float, float, float]] = field(default_factory=list)
-    """Start of the step, least, mean and greatest value in it; steps without values are left
-    out."""
+    """Start, least, mean and greatest value of each step; steps without values are left out."""
 
 
-def subject_of(contract: Contract) -> Subject:
-    """The first column of the key, and its timestamp. Raises :class:`NoFleetError`."""
+def fleet_key(contract: Contract) -> FleetKey:
+    """The device and time columns of the contract's key. Raises :class:`NoFleetError`."""
     times = [name for name in contract.key if contract.column(name).type == "timestamp"]
     others = [name for name in contract.key if name not in times]
     if not times or not others:
@@ -84,14 +94,14 @@ def subject_of(contract: Contract) -> Subject:
             "device and a time, so there is no fleet to show."
         )
     plain = contract.key == (others[0], times[-1])
-    return Subject(qualified(contract), others[0], times[-1], plain)
+    return FleetKey(qualified(contract), others[0], times[-1], plain)
 
 
 def roster(pipeline: Pipeline) -> list[Device]:
-    """Every device with its last reading, by name."""
-    subject = subject_of(pipeline.target.contract)
-    device, time, table = quote_name(subject.device), quote_name(subject.time), subject.table
-    if subject.plain_key:
+    """Every device with the time of its last reading, sorted by name."""
+    key = fleet_key(pipeline.target.contract)
+    device, time, table = quote_name(key.device), quote_name(key.time), key.table
+    if key.plain_key:
         sql = f"""
             WITH RECURSIVE roster AS (
                 (SELECT {device} AS name FROM {table} ORDER BY 1 LIMIT 1)
@@ -113,11 +123,11 @@ def roster(pipeline: Pipeline) -> list[Device]:
 
 
 def counts(pipeline: Pipeline, start: datetime, end: datetime) -> dict[str, int]:
-    """Readings in the span by device, of all devices."""
-    subject = subject_of(pipeline.target.contract)
-    device, time = quote_name(subject.device), quote_name(subject.time)
+    """Number of readings in the time range, by device."""
+    key = fleet_key(pipeline.target.contract)
+    device, time = quote_name(key.device), quote_name(key.time)
     rows = pipeline.database.query(
-        f"SELECT {device}::text AS name, count(*) AS readings FROM {subject.table} "
+        f"SELECT {device}::text AS name, count(*) AS readings FROM {key.table} "
         f"WHERE {time} >= %s AND {time} < %s GROUP BY 1 LIMIT %s",
         (start, end, MOST_DEVICES),
         seconds=8,
@@ -128,14 +138,14 @@ def counts(pipeline: Pipeline, start: datetime, end: datetime) -> dict[str, int]
 def activity(
     pipeline: Pipeline, devices: list[str], start: datetime, end: datetime
 ) -> dict[str, Activity]:
-    """Readings of these devices in the span, in :data:`STEPS` steps."""
-    subject = subject_of(pipeline.target.contract)
-    device, time = quote_name(subject.device), quote_name(subject.time)
+    """Activity of these devices in the time range, in :data:`STEPS` steps."""
+    key = fleet_key(pipeline.target.contract)
+    device, time = quote_name(key.device), quote_name(key.time)
     step = max((end - start).total_seconds() / STEPS, 1e-6)
     rows = pipeline.database.query(
         f"SELECT {device}::text AS name, "
         f"least(floor(extract(epoch FROM {time} - %s) / %s), %s)::int AS step, "
-        f"count(*) AS readings FROM {subject.table} "
+        f"count(*) AS readings FROM {key.table} "
         f"WHERE {device}::text = ANY(%s) AND {time} >= %s AND {time} < %s GROUP BY 1, 2",
         (start, step, STEPS - 1, devices, start, end),
     )
@@ -145,12 +155,12 @@ def activity(
     return {name: Activity(sum(steps), tuple(steps)) for name, steps in bars.items()}
 
 
-def span_of(pipeline: Pipeline, name: str) -> tuple[datetime, datetime] | None:
-    """First and last reading of a device, or ``None`` where it has none."""
-    subject = subject_of(pipeline.target.contract)
-    device, time = quote_name(subject.device), quote_name(subject.time)
+def time_range_of(pipeline: Pipeline, name: str) -> tuple[datetime, datetime] | None:
+    """Times of a device's first and last reading, or ``None`` where it has none."""
+    key = fleet_key(pipeline.target.contract)
+    device, time = quote_name(key.device), quote_name(key.time)
     (row,) = pipeline.database.query(
-        f"SELECT min({time}) AS first, max({time}) AS last FROM {subject.table} "
+        f"SELECT min({time}) AS first, max({time}) AS last FROM {key.table} "
         f"WHERE {device}::text = %s",
         (name,),
     )
@@ -160,23 +170,23 @@ def span_of(pipeline: Pipeline, name: str) -> tuple[datetime, datetime] | None:
 def latest_row(pipeline: Pipeline, name: str) -> dict[str, Any]:
     """The device's newest row, by column of the contract; empty where it has none."""
     contract = pipeline.target.contract
-    subject = subject_of(contract)
+    key = fleet_key(contract)
     columns = ", ".join(quote_name(column.name) for column in contract.columns)
     rows = pipeline.database.query(
-        f"SELECT {columns} FROM {subject.table} WHERE {quote_name(subject.device)}::text = %s "
-        f"ORDER BY {quote_name(subject.time)} DESC LIMIT 1",
+        f"SELECT {columns} FROM {key.table} WHERE {quote_name(key.device)}::text = %s "
+        f"ORDER BY {quote_name(key.time)} DESC LIMIT 1",
         (name,),
     )
     return rows[0] if rows else {}
 
 
 def series(pipeline: Pipeline, name: str, start: datetime, end: datetime) -> list[Series]:
-    """What a device measured in the span: its numbers, and of a boolean how often it was true.
+    """A device's numeric columns in the time range, and for booleans the share that is true.
 
-    PostgreSQL makes the steps, so that a million readings come as :data:`POINTS` points each.
+    PostgreSQL aggregates the steps, so that a million readings become :data:`POINTS` points.
     """
     contract = pipeline.target.contract
-    subject = subject_of(contract)
+    key = fleet_key(contract)
     shown = [
         column
         for column in contract.columns
@@ -185,11 +195,11 @@ def series(pipeline: Pipeline, name: str, start: datetime, end: datetime) -> lis
     if not shown:
         return []
     step = max((end - start).total_seconds() / POINTS, 1e-3)
-    values = ", ".join(_measured(number, column) for number, column in enumerate(shown))
-    time = quote_name(subject.time)
+    values = ", ".join(_aggregates(number, column) for number, column in enumerate(shown))
+    time = quote_name(key.time)
     rows = pipeline.database.query(
         f"SELECT floor(extract(epoch FROM {time} - %s) / %s)::int AS step, {values} "
-        f"FROM {subject.table} WHERE {quote_name(subject.device)}::text = %s "
+        f"FROM {key.table} WHERE {quote_name(key.device)}::text = %s "
         f"AND {time} >= %s AND {time} <= %s GROUP BY 1 ORDER BY 1 LIMIT %s",
         (start, step, name, start, end, POINTS + 2),
     )
@@ -206,10 +216,10 @@ def series(pipeline: Pipeline, name: str, start: datetime, end: datetime) -> lis
     ]
 
 
-def _measured(number: int, column: Column) -> str:
+def _aggregates(number: int, column: Column) -> str:
     name = quote_name(column.name)
     value = f"{name}::int" if column.type == "boolean" else name
-    if column.type in ("real", "float"):  # one NaN would make the whole step one
+    if column.type in ("real", "float"):  # one NaN would make the whole step NaN
         value = f"CASE WHEN {name} BETWEEN -1e300 AND 1e300 THEN {name} END"
     return (
         f"min({value})::float8 AS l{number}, avg({value})::float8 AS m{number}, "
@@ -222,8 +232,3 @@ def _numbers(row: dict[str, Any], number: int) -> tuple[float, float, float] | N
     if mean is None or not all(math.isfinite(v) for v in (least, mean, most)):
         return None
     return float(least), float(mean), float(most)
-
-
-def now() -> datetime:
-    """The time, in UTC."""
-    return datetime.now(UTC)

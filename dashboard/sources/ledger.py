@@ -1,4 +1,4 @@
-"""What the ledger tells over time: throughput, delay, quality, rejects by reason."""
+"""Sums of the ledger over time: throughput, delay, quality, and rejects by reason."""
 
 from __future__ import annotations
 
@@ -7,11 +7,21 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dashboard.sources.pipeline import Pipeline
-from etl.operations.time_range import FIRST, LAST, Span
+from etl.operations.time_range import FIRST, LAST, TimeRange
 
 __all__ = [
-    "Extent", "LedgerBatch", "Minute", "Pace", "Period", "Reason", "batches_of", "extent",
-    "newest_rejecting", "pace", "reasons", "trend",
+    "Extent",
+    "LedgerBatch",
+    "Minute",
+    "Period",
+    "Reason",
+    "Throughput",
+    "batches_of",
+    "extent",
+    "newest_rejecting",
+    "reasons",
+    "throughput",
+    "trend",
 ]  # fmt: skip
 
 MINUTES = 60
@@ -28,23 +38,23 @@ class Minute:
 
 
 @dataclass(frozen=True)
-class Pace:
-    """How much, and how late, over the last hour."""
+class Throughput:
+    """Readings per minute over the last hour, and their delay."""
 
     minutes: list[Minute]
     """Every minute of the hour, oldest first."""
     delay_seconds: float | None
-    """Median time from a batch's newest measurement to its rows; ``None`` without batches."""
+    """Median time from a batch's newest reading to its rows; ``None`` without batches."""
 
     @property
     def per_minute(self) -> float:
-        """Readings a minute over the last five whole minutes."""
+        """Mean of readings per minute over the last five whole minutes."""
         last = self.minutes[-6:-1]
         return sum(m.read for m in last) / max(1, len(last))
 
     @property
-    def in_the_hour(self) -> int:
-        """Readings of the whole hour."""
+    def last_hour(self) -> int:
+        """Number of readings in the hour."""
         return sum(m.read for m in self.minutes)
 
 
@@ -57,17 +67,17 @@ class Period:
     accepted: int = 0
     rejected: int = 0
     duplicates: int = 0
-    """Within a batch, and of rows that were there already."""
+    """Readings that repeat another of their batch, or an existing row."""
     set_aside: int = 0
 
     def share(self, number: int) -> float | None:
-        """Of all readings, 0..1; ``None`` where there were none."""
+        """The number as a share (0..1) of all readings; ``None`` where there were none."""
         return number / self.read if self.read else None
 
 
 @dataclass(frozen=True)
 class Reason:
-    """How often readings were rejected for one reason."""
+    """Readings that were rejected for one reason."""
 
     reason: str
     """``kind`` or ``kind:column``."""
@@ -79,7 +89,7 @@ class Reason:
 
 @dataclass(frozen=True)
 class Extent:
-    """From when to when there are readings."""
+    """Times of the first and the last reading, and of the first load."""
 
     first: datetime | None
     last: datetime | None
@@ -113,8 +123,8 @@ BATCH_COLUMNS = (
 )
 
 
-def pace(pipeline: Pipeline) -> Pace:
-    """Throughput by the minute, and the delay."""
+def throughput(pipeline: Pipeline) -> Throughput:
+    """Readings of each minute of the last hour, and their delay."""
     rows = pipeline.database.query(
         "SELECT date_trunc('minute', loaded_at) AS start, sum(read) AS read, "
         "sum(rejected) AS rejected, count(*) AS batches FROM etl.ledger "
@@ -123,14 +133,14 @@ def pace(pipeline: Pipeline) -> Pace:
     delay = pipeline.database.query(
         "SELECT extract(epoch FROM percentile_cont(0.5) "
         "WITHIN GROUP (ORDER BY loaded_at - max_time)) AS seconds FROM etl.ledger "
-        # No replay has touched these: their age says how long the pipeline took.
+        # A replay loads old readings, whose age is no delay of the pipeline.
         "WHERE loads = 1 AND status = 'loaded' AND max_time IS NOT NULL "
         "AND loaded_at > now() - interval '1 hour'"
     )[0]["seconds"]
     found = {row["start"]: row for row in rows}
-    this = datetime.now(UTC).replace(second=0, microsecond=0)
-    minutes = [this - timedelta(minutes=back) for back in reversed(range(MINUTES))]
-    return Pace(
+    current = datetime.now(UTC).replace(second=0, microsecond=0)
+    minutes = [current - timedelta(minutes=back) for back in reversed(range(MINUTES))]
+    return Throughput(
         [
             Minute(m, *(int(found[m][name]) for name in ("read", "rejected", "batches")))
             if m in found
@@ -142,7 +152,7 @@ def pace(pipeline: Pipeline) -> Pace:
 
 
 def extent(pipeline: Pipeline) -> Extent:
-    """First and last measurement that the ledger knows, and the first load."""
+    """Times of the first and the last reading in the ledger, and of the first load."""
     (row,) = pipeline.database.query(
         "SELECT min(min_time) AS first, max(max_time) AS last, min(loaded_at) AS loaded_first "
         "FROM etl.ledger"
@@ -168,7 +178,7 @@ def trend(pipeline: Pipeline, start: datetime, step: timedelta) -> list[Period]:
     return periods
 
 
-def reasons(pipeline: Pipeline, span: Span) -> list[Reason]:
+def reasons(pipeline: Pipeline, span: TimeRange) -> list[Reason]:
     """Rejects by reason, the most frequent first, of batches loaded in the span."""
     rows = pipeline.database.query(
         "SELECT key AS reason, sum(value::bigint) AS readings, count(*) AS batches, "
@@ -180,7 +190,7 @@ def reasons(pipeline: Pipeline, span: Span) -> list[Reason]:
 
 
 def newest_rejecting(
-    pipeline: Pipeline, reason: str | None, span: Span, most: int
+    pipeline: Pipeline, reason: str | None, span: TimeRange, most: int
 ) -> list[LedgerBatch]:
     """The newest batches with rejects (of the reason or its kind), newest first."""
     wanted = "rejected > 0"
@@ -200,7 +210,7 @@ def newest_rejecting(
 
 
 def batches_of(pipeline: Pipeline, batch_ids: list[str]) -> dict[str, LedgerBatch]:
-    """Rows of the ledger by batch; of those that have one."""
+    """Ledger rows by batch id; batches without one are left out."""
     rows = pipeline.database.query(
         f"SELECT {BATCH_COLUMNS} FROM etl.ledger WHERE batch_id = ANY(%s)",  # noqa: S608
         (batch_ids,),
@@ -208,8 +218,8 @@ def batches_of(pipeline: Pipeline, batch_ids: list[str]) -> dict[str, LedgerBatc
     return {row["batch_id"]: LedgerBatch(**row) for row in rows}
 
 
-def _limits(span: Span) -> tuple[datetime | str, datetime | str]:
-    """For SQL; PostgreSQL's own words where a side is open."""
+def _limits(span: TimeRange) -> tuple[datetime | str, datetime | str]:
+    """Start and end for SQL, with PostgreSQL's words for an open side."""
     return (
         "-infinity" if span.start == FIRST else span.start,
         "infinity" if span.end == LAST else span.end,

@@ -1,7 +1,7 @@
-"""The pipeline that is looked at: AWS clients that give up soon, and a database that only reads.
+"""The deployed pipeline: AWS clients with short timeouts, and a read-only database connection.
 
-Nothing here may harm what it looks at: every query runs in a read-only transaction with a time
-limit, and only few connections are open at once, however many pages are.
+The control room must not disturb the pipeline: every query runs in a read-only transaction with a
+time limit, over a few connections, however many pages are open.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from typing import Any
 
 from etl.aws.target import Target
 
-__all__ = ["Database", "HastyTarget", "Pipeline"]
+__all__ = ["Database", "Pipeline", "ShortTimeoutTarget"]
 
 CONNECTIONS = 3
 CONNECT_SECONDS = 3
 QUERY_SECONDS = 5.0
-DESCRIBED_SECONDS = 10.0
-"""How long a stack's outputs and its contract are taken for true: a deployment changes them."""
+REFRESH_SECONDS = 10.0
+"""How long a stack's outputs and its contract are kept; a deployment changes them."""
 SERVICES = (
     "cloudformation", "cloudwatch", "s3", "secretsmanager", "sqs", "stepfunctions", "sts", "xray",
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
-class HastyTarget(Target):
-    """A target whose calls end soon where nobody answers: a person waits for the page."""
+class ShortTimeoutTarget(Target):
+    """A target whose requests fail early where nothing answers, because a page waits for them."""
 
     @property
     def _client_config(self) -> Any:
@@ -41,22 +41,27 @@ class HastyTarget(Target):
         )
 
 
-def _hasty(target: Target) -> Target:
-    """The target with clients of its own, all made: that is not safe in threads, using them is."""
-    made = HastyTarget(target.stack, target.region, target.profile, target.state, target.local)
+def _with_short_timeouts(target: Target) -> Target:
+    """The target with clients of its own.
+
+    All of them are created here: creating a client is not thread-safe, using one is.
+    """
+    made = ShortTimeoutTarget(
+        target.stack, target.region, target.profile, target.state, target.local
+    )
     for service in SERVICES:
         made.client(service)
     return made
 
 
 class Database:
-    """Questions to PostgreSQL: read-only, each with a time limit, few at once."""
+    """Read-only queries of PostgreSQL, each with a time limit, over a few connections."""
 
     def __init__(self, pipeline: Pipeline, dsn: str | None) -> None:
         self._pipeline, self._dsn = pipeline, dsn
         self._free: list[Any] = []
         self._lock = threading.Lock()
-        self._places = threading.BoundedSemaphore(CONNECTIONS)
+        self._slots = threading.BoundedSemaphore(CONNECTIONS)
 
     def query(
         self, sql: str, values: Any = (), *, seconds: float = QUERY_SECONDS
@@ -64,21 +69,21 @@ class Database:
         """Rows as dicts. Raises ``psycopg2.Error``, a timeout as ``QueryCanceled``."""
         import psycopg2
 
-        with self._places:
-            connection, kept = self._taken()
+        with self._slots:
+            connection, reused = self._checkout()
             try:
-                rows = self._asked(connection, sql, values, seconds)
+                rows = self._execute(connection, sql, values, seconds)
             except (psycopg2.OperationalError, psycopg2.InterfaceError):
-                # One that lay idle may have been cut meanwhile; a new one tells whether it is away.
-                if not kept or not connection.closed:
+                # The server may have closed an idle connection; a new one shows whether it is up.
+                if not reused or not connection.closed:
                     raise
-                connection, _ = self._taken()
-                rows = self._asked(connection, sql, values, seconds)
+                connection, _ = self._checkout()
+                rows = self._execute(connection, sql, values, seconds)
             with self._lock:
                 self._free.append(connection)
             return rows
 
-    def _asked(
+    def _execute(
         self, connection: Any, sql: str, values: Any, seconds: float
     ) -> list[dict[str, Any]]:
         try:
@@ -90,17 +95,17 @@ class Database:
             connection.rollback()  # nothing was changed; ends the SET LOCAL
             return rows
         except BaseException:
-            self._given_up(connection)
+            self._discard(connection)
             raise
 
-    def _taken(self) -> tuple[Any, bool]:
-        """A connection, and whether it was used before."""
+    def _checkout(self) -> tuple[Any, bool]:
+        """A connection, and whether it has been used before."""
         with self._lock:
             if self._free:
                 return self._free.pop(), True
-        return self._connected(), False
+        return self._connect(), False
 
-    def _connected(self) -> Any:
+    def _connect(self) -> Any:
         import psycopg2
 
         settings: dict[str, Any] = {} if self._dsn else self._pipeline.target.database_settings()
@@ -109,30 +114,30 @@ class Database:
         connection.set_session(readonly=True)
         return connection
 
-    def _given_up(self, connection: Any) -> None:
-        """Close one that failed; where the server cut it, those that lie idle are cut, too."""
-        gone = [connection]
+    def _discard(self, connection: Any) -> None:
+        """Close a connection that failed; where the server closed it, close the idle ones, too."""
+        closing = [connection]
         with self._lock:
             if connection.closed:
-                gone, self._free = [connection, *self._free], []
-        for one in gone:
+                closing, self._free = [connection, *self._free], []
+        for one in closing:
             one.close()
 
     def close(self) -> None:
-        """Close all that are not in use."""
+        """Close all idle connections."""
         with self._lock:
-            gone, self._free = self._free, []
-        for connection in gone:
+            idle, self._free = self._free, []
+        for connection in idle:
             connection.close()
 
 
 class Pipeline:
-    """One deployed pipeline, as the pages ask for it."""
+    """One deployed pipeline."""
 
     def __init__(self, target: Target, dsn: str | None = None) -> None:
         """``dsn`` names another way to the database than the stack's parameters and secret."""
-        self._target = _hasty(target)
-        self._until = 0.0
+        self._target = _with_short_timeouts(target)
+        self._fresh_until = 0.0
         self._lock = threading.Lock()
         self.database = Database(self, dsn)
 
@@ -140,15 +145,15 @@ class Pipeline:
     def target(self) -> Target:
         """The target, its outputs, parameters and contract never older than a few seconds."""
         with self._lock:
-            if time.monotonic() > self._until:
-                self._target = self._now()
-                self._until = time.monotonic() + DESCRIBED_SECONDS
+            if time.monotonic() > self._fresh_until:
+                self._target = self._reread()
+                self._fresh_until = time.monotonic() + REFRESH_SECONDS
             return self._target
 
-    def _now(self) -> Target:
-        """The same stack, of which nothing has been read yet.
+    def _reread(self) -> Target:
+        """The same stack, with nothing read from it yet.
 
-        On this machine it may have been started anew since, and then listens on other ports.
+        On this machine it may have been restarted, and then listens on other ports.
         """
         if self._target.local is not None:
             from local.stack import read
@@ -156,9 +161,9 @@ class Pipeline:
             found = read(self._target.state)
             if found is not None and found != self._target.local:
                 self.database.close()
-                return _hasty(replace(self._target, local=found))
+                return _with_short_timeouts(replace(self._target, local=found))
         return replace(self._target)  # with the same clients
 
-    def forget(self) -> None:
-        """Look at the stack anew with the next question."""
-        self._until = 0.0
+    def refresh(self) -> None:
+        """Read the stack's outputs and contract again with the next question."""
+        self._fresh_until = 0.0

@@ -1,4 +1,4 @@
-"""Quarantine: batches that the checks hold back, and what a report says of one."""
+"""Batches in quarantine, and the completeness of columns by the batches' quality reports."""
 
 from __future__ import annotations
 
@@ -10,16 +10,22 @@ from typing import Any
 from dashboard.sources.pipeline import Pipeline
 from etl.operations.quarantine import read_report
 
-__all__ = ["Completeness", "HeldBatch", "completeness", "held", "held_number"]
+__all__ = [
+    "Completeness",
+    "QuarantinedBatch",
+    "completeness",
+    "quarantined_batches",
+    "quarantined_count",
+]
 
 MOST = 200
 READERS = 8
 NEWEST_BATCHES = 48
-"""Of which reports are read for the completeness of columns."""
+"""Batches whose reports the completeness of columns is based on."""
 
 
 @dataclass(frozen=True)
-class HeldBatch:
+class QuarantinedBatch:
     """One batch in quarantine."""
 
     batch_id: str
@@ -28,32 +34,32 @@ class HeldBatch:
     read: int
     accepted: int
     rejected: int
-    why: list[str]
-    """Sentences of the checks that hold it back."""
+    findings: list[str]
+    """Sentences of the checks that failed."""
 
 
 @dataclass(frozen=True)
 class Completeness:
-    """Of one column: the share of accepted rows that have a value, batch by batch."""
+    """Share of accepted rows that have a value in one column, by batch."""
 
     column: str
     shares: list[float]
     """0..1, oldest batch first."""
     mean: float
-    """Over all rows of these batches."""
+    """Share over all rows of these batches, 0..1."""
     least: float | None
-    """What the contract asks for, where it does."""
+    """Least share that the contract requires; ``None`` where it requires none."""
 
 
-def held_number(pipeline: Pipeline) -> int:
-    """How many batches are in quarantine."""
+def quarantined_count(pipeline: Pipeline) -> int:
+    """Number of batches in quarantine."""
     (row,) = pipeline.database.query(
-        "SELECT count(*) AS held FROM etl.ledger WHERE status = 'quarantined'"
+        "SELECT count(*) AS number FROM etl.ledger WHERE status = 'quarantined'"
     )
-    return int(row["held"])
+    return int(row["number"])
 
 
-def held(pipeline: Pipeline) -> list[HeldBatch]:
+def quarantined_batches(pipeline: Pipeline) -> list[QuarantinedBatch]:
     """The batches in quarantine, newest first."""
     rows = pipeline.database.query(
         "SELECT batch_id, loaded_at, messages, read, accepted, rejected FROM etl.ledger "
@@ -62,7 +68,7 @@ def held(pipeline: Pipeline) -> list[HeldBatch]:
     )
     reports = _reports(pipeline, [row["batch_id"] for row in rows])
     return [
-        HeldBatch(
+        QuarantinedBatch(
             row["batch_id"],
             row["loaded_at"],
             int(row["messages"]),
@@ -80,7 +86,7 @@ def held(pipeline: Pipeline) -> list[HeldBatch]:
 
 
 def completeness(pipeline: Pipeline) -> list[Completeness]:
-    """How complete each column of the contract is in the newest batches."""
+    """Completeness of each column of the contract in the newest batches."""
     contract = pipeline.target.contract
     rows = pipeline.database.query(
         "SELECT batch_id FROM etl.ledger WHERE accepted > 0 ORDER BY loaded_at DESC LIMIT %s",

@@ -1,15 +1,15 @@
-// Reads a chart: the pointer, a finger or the arrow keys show the values at one moment.
+// Shows a chart's values at one time, chosen by pointer, finger or arrow keys.
 "use strict";
 
-function nearest(points, place) {
+function nearest(points, position) {
   let best = 0;
   for (let i = 1; i < points.length; i++) {
-    if (Math.abs(points[i][0] - place) < Math.abs(points[best][0] - place)) best = i;
+    if (Math.abs(points[i][0] - position) < Math.abs(points[best][0] - position)) best = i;
   }
   return best;
 }
 
-function own(plot, name) {
+function marker(plot, name) {
   let element = plot.querySelector("." + name);
   if (!element) {
     element = document.createElement("div");
@@ -27,11 +27,11 @@ function show(plot, index) {
   if (!points.length) return;
   index = Math.max(0, Math.min(points.length - 1, index));
   plot.reading = index;
-  const [place, time, ...values] = points[index];
+  const [position, time, ...values] = points[index];
   const shapes = plot.querySelector(".shapes").getBoundingClientRect();
-  const x = shapes.left - plot.getBoundingClientRect().left + place * shapes.width;
-  own(plot, "cross").style.left = x + "px";
-  const tip = own(plot, "tip");
+  const x = shapes.left - plot.getBoundingClientRect().left + position * shapes.width;
+  marker(plot, "cross").style.left = x + "px";
+  const tip = marker(plot, "tip");
   tip.textContent = "";
   const strong = document.createElement("b");
   strong.textContent = values.join(" · ");

@@ -1,5 +1,5 @@
-// Keeps a page as it is now: asks for it again every few seconds, and changes only what differs, so
-// that focus, open details, what is being typed and the place on the page stay.
+// Keeps a page current: loads it again every few seconds and changes only what differs, so that focus,
+// open details, typed text and the scroll position stay.
 "use strict";
 
 const LONGEST = 30000;
@@ -13,7 +13,7 @@ function alike(a, b) {
   return a.nodeType === b.nodeType && a.nodeName === b.nodeName && keyOf(a) === keyOf(b);
 }
 
-function ours(node) { // made by a script of this page: not the server's to take away
+function madeHere(node) { // made by a script of this page, so the server's page lacks it
   return node.nodeType === 1 && node.hasAttribute("data-own");
 }
 
@@ -22,11 +22,11 @@ function morph(old, fresh) {
     if (old.data !== fresh.data) old.data = fresh.data;
     return;
   }
-  if (ours(old) || old.isEqualNode(fresh)) return;
+  if (madeHere(old) || old.isEqualNode(fresh)) return;
   const typed = old.matches("input, select, textarea");
   for (const { name, value } of [...fresh.attributes]) {
     if (typed && (name === "value" || name === "checked")) continue;
-    if (name === "open" || name === "hidden") continue; // a person's doing
+    if (name === "open" || name === "hidden") continue; // changed by the user
     if (old.getAttribute(name) !== value) old.setAttribute(name, value);
   }
   for (const { name } of [...old.attributes]) {
@@ -41,12 +41,12 @@ function morph(old, fresh) {
 }
 
 function morphChildren(old, fresh) {
-  const left = [...old.childNodes].filter((node) => !ours(node));
+  const left = [...old.childNodes].filter((node) => !madeHere(node));
   let at = 0;
   for (const wanted of [...fresh.childNodes]) {
-    if (ours(wanted)) continue;
+    if (madeHere(wanted)) continue;
     let found = left.findIndex((node, index) => index >= at && alike(node, wanted));
-    if (found > at && !keyOf(wanted)) found = -1; // without a key only the very next may be it
+    if (found > at && !keyOf(wanted)) found = -1; // without a key only the next node may match
     if (found < 0) {
       old.insertBefore(document.importNode(wanted, true), left[at] || null);
       continue;
@@ -64,7 +64,7 @@ async function refresh() {
     cache: "no-store",
   });
   if (answer.status === 304) return;
-  if (answer.status === 401 || answer.status === 421) throw new Error("not let in");
+  if (answer.status === 401 || answer.status === 421) throw new Error("access denied");
   refresh.tag = answer.headers.get("ETag");
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   if (document.title !== fresh.title) document.title = fresh.title;
@@ -88,12 +88,12 @@ async function tick() {
     } catch {
       failures = Math.min(failures + 1, 4);
     }
-    document.getElementById("away").hidden = failures === 0;
+    document.getElementById("offline").hidden = failures === 0;
   }
   schedule();
 }
 
-function decorate() { // buttons that are of use only with a script
+function decorate() { // buttons that need a script
   for (const button of document.querySelectorAll(".copy[hidden]")) button.hidden = false;
 }
 
@@ -104,16 +104,16 @@ document.addEventListener("click", async (event) => {
     await navigator.clipboard.writeText(button.dataset.copy);
     button.textContent = "copied";
   } catch {
-    button.textContent = "select it";
+    button.textContent = "select the text";
   }
   setTimeout(() => (button.textContent = "copy"), 1500);
 });
 
-document.addEventListener("change", (event) => { // a choice is made without a button
+document.addEventListener("change", (event) => { // a selection needs no button
   if (event.target.matches(".filter select")) event.target.form.requestSubmit();
 });
 
-document.addEventListener("submit", (event) => { // once is enough
+document.addEventListener("submit", (event) => { // a second click sends nothing
   const button = event.target.querySelector("button.button");
   if (event.target.method !== "post") return;
   if (event.target.dataset.sent) event.preventDefault();

@@ -20,7 +20,7 @@ release = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 
 extensions = ["myst_nb", "sphinx_copybutton", "diagrams", "highlighting", "listings", "navigation"]
 root_doc = "docs/index"
-include_patterns = ["docs/*.md", "notebooks/*.ipynb", "C*.md", "SECURITY.md"]
+include_patterns = ["docs/*.md", "docs/internals/*.md", "notebooks/*.ipynb", "C*.md", "SECURITY.md"]
 # Folders too, so that they are not even walked through.
 exclude_patterns = [
     ".*",

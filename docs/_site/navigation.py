@@ -1,4 +1,4 @@
-"""The order of the pages, by what a reader wants: learn, do, look up, understand.
+"""The order of the pages, by what a reader wants: learn, do, look up, understand, change the code.
 
 The index page reads well on a git host because this isn't in it. A page that is on no list is an
 error of the build; a page that is on a list and not (or not yet) there is left out.
@@ -52,6 +52,15 @@ PAGES = {
         "platform",
         "threat-model",
         "comparison",
+    ],
+    "Internals": [
+        "internals/finding-things",
+        "internals/failure-cases",
+        "internals/injected-faults",
+        "internals/load-path",
+        "internals/rollups",
+        "internals/control-room",
+        "internals/platform",
     ],
     "Project": ["/CHANGELOG", "/CONTRIBUTING", "/SECURITY"],
 }

@@ -1,1 +1,1 @@
-"""Write contracts: infer a first one from messages, check one against messages, compare two."""
+"""Contract authoring: infer a contract from messages, check it, compare two of them."""

@@ -1,4 +1,4 @@
-"""What a contract makes of sample messages: the real Transform and gate, explained. Pure."""
+"""A contract checked against sample messages by the real Transform and quality gate."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from etl.authoring.members import ARRIVED as FIRST_ARRIVAL
-from etl.authoring.members import gather
-from etl.authoring.message_shape import Layout
+from etl.authoring.members import ARRIVED, gather
+from etl.authoring.message_shape import MessageShape
 from etl.authoring.paths import source_text
 from etl.authoring.samples import Message, Sample
 from functions.transform.clean import CleanBatch, Reject, clean
@@ -21,31 +20,32 @@ from functions.transform.report import describe
 from functions.validate.judge import Finding, Verdict, judge
 from telemetry.contract import Column, Contract, Source
 
-__all__ = ["Checked", "ColumnFound", "Reason", "check", "envelopes", "sources_text"]
+__all__ = ["ColumnReport", "Reason", "SampleReport", "check", "envelopes", "sources_text"]
 
 EXAMPLES = 3
-"""Verbatim examples of each reason."""
+"""Most examples of each reason."""
 EXAMPLE_CHARACTERS = 300
+"""Length to which an example is cut."""
 DEVICE = "sample"
-"""Last level of the topic of messages whose topic the sample doesn't say."""
+"""Last topic level, and client id, of messages for which the sample has none."""
 
 
 @dataclass
 class Reason:
-    """Why readings are rejected, or lose a value."""
+    """A reason for which readings are rejected, or lose a value."""
 
     reason: str
     readings: int = 0
-    """Rejected readings this applies to; counted under each of their reasons."""
+    """Readings rejected; one with several reasons is counted under each."""
     values: int = 0
-    """Values lost while their reading went on."""
+    """Values that became NULL in accepted readings."""
     examples: list[str] = field(default_factory=list)
-    """What the device sent, to the letter, cut to :data:`EXAMPLE_CHARACTERS`."""
+    """Readings exactly as the device sent them, cut to :data:`EXAMPLE_CHARACTERS`."""
 
 
 @dataclass(frozen=True)
-class ColumnFound:
-    """What became of one column."""
+class ColumnReport:
+    """Shares of missing and faulty values of one column."""
 
     name: str
     missing: float
@@ -53,14 +53,16 @@ class ColumnFound:
     invalid: float
     """Share of the readings whose value could not be read (0..1)."""
     out_of_range: float
+    """Share of the readings whose value is outside the range (0..1)."""
     too_long: float
+    """Share of the readings whose text is too long (0..1)."""
     more: dict[str, float] = field(default_factory=dict)
-    """Other faults that occurred: share of the readings that have them (0..1)."""
+    """Other faults, each with the share of the readings that have it (0..1)."""
 
 
 @dataclass
-class Checked:
-    """What a load of the sample would come to."""
+class SampleReport:
+    """The result of cleaning a sample with a contract."""
 
     sample: str
     messages: int
@@ -69,13 +71,13 @@ class Checked:
     duplicates: int
     rejected: int
     other: dict[str, int]
-    """Other counts of Transform's report, such as readings set aside."""
+    """Other counts of Transform's report, such as messages set aside."""
     reasons: list[Reason]
-    columns: list[ColumnFound]
+    columns: list[ColumnReport]
     min_time: str | None
     max_time: str | None
     unread: list[str]
-    """Members of the sample that no column takes."""
+    """Members of the sample that no column uses."""
     verdict: Verdict
     findings: list[Finding]
 
@@ -84,15 +86,15 @@ class Checked:
         return asdict(self)
 
 
-def check(contract: Contract, sample: Sample) -> Checked:
-    """Cleans the sample as one micro-batch and judges it."""
+def check(contract: Contract, sample: Sample) -> SampleReport:
+    """Cleans the sample as one micro-batch, and runs the quality checks on it."""
     raw = envelopes(sample.messages, contract)
     batch = clean(raw, contract)
     report = describe(batch, contract)
     verdict, findings = judge(report, contract.checks)
     known = {"messages", "read", "accepted", "duplicates", "rejected", "raw_bytes"}
-    return Checked(
-        sample=sample.sentence(),
+    return SampleReport(
+        sample=sample.description(),
         messages=report["messages"],
         read=report["read"],
         accepted=report["accepted"],
@@ -110,7 +112,7 @@ def check(contract: Contract, sample: Sample) -> Checked:
 
 
 def envelopes(messages: Sequence[Message], contract: Contract) -> bytes:
-    """The messages as a raw object's lines; what the sample doesn't say of their way is made up."""
+    """The messages as lines of a raw object; missing parts of their envelopes are made up."""
     topic = contract.topic.replace("+", DEVICE)
     return b"\n".join(
         json.dumps(
@@ -118,7 +120,7 @@ def envelopes(messages: Sequence[Message], contract: Contract) -> bytes:
                 "message_id": message.message_id or f"sample-{number:08}",
                 "topic": topic if message.topic is None else message.topic,
                 "client_id": DEVICE if message.client_id is None else message.client_id,
-                "received_at": FIRST_ARRIVAL + number
+                "received_at": ARRIVED + number
                 if message.received_at is None
                 else message.received_at,
                 "payload": base64.b64encode(message.payload).decode(),
@@ -129,32 +131,32 @@ def envelopes(messages: Sequence[Message], contract: Contract) -> bytes:
 
 
 def _reasons(raw: bytes, contract: Contract, batch: CleanBatch) -> list[Reason]:
-    """Most frequent first: what rejects, then what costs a value."""
+    """All reasons: first those that reject readings, then the others, most frequent first."""
     found: dict[str, Reason] = {}
     for reject in batch.rejects:
         for reason in reject.reasons:
             found.setdefault(reason, Reason(reason)).readings += reject.readings
     _add_examples(found, batch, contract)
-    forgiven = {
+    tolerated = {
         f"{fault}:{column.name}": count
         for column in contract.columns
         if column.on_invalid == "null"
         for fault, count in batch.faults[column.name].items()
-        if count and fault != "truncated"  # which is cut, not lost
+        if count and fault != "truncated"  # a cut text is not lost
     }
-    for reason, count in forgiven.items():
+    for reason, count in tolerated.items():
         found.setdefault(reason, Reason(reason)).values += count
-    if forgiven:
-        # Transform keeps no trace of where a value was lost, and need not: under a contract that
-        # forgives nothing, the same batch rejects the readings that lost one.
+    if tolerated:
+        # Transform does not record which readings lost a value. A contract that rejects every
+        # invalid value rejects exactly those readings, so it finds the examples.
         columns = tuple(replace(column, on_invalid="reject") for column in contract.columns)
         strict = replace(contract, columns=columns)
-        _add_examples({reason: found[reason] for reason in forgiven}, clean(raw, strict), strict)
+        _add_examples({reason: found[reason] for reason in tolerated}, clean(raw, strict), strict)
     return sorted(found.values(), key=lambda r: (not r.readings, -r.readings, -r.values, r.reason))
 
 
 def _add_examples(found: dict[str, Reason], batch: CleanBatch, contract: Contract) -> None:
-    """The first few rejects of each reason, as Transform writes them."""
+    """Adds the first few rejects of each reason, as Transform writes them."""
     wanted = Counter(dict.fromkeys(found, EXAMPLES))
     chosen: list[Reject] = []
     for reject in batch.rejects:
@@ -166,13 +168,13 @@ def _add_examples(found: dict[str, Reason], batch: CleanBatch, contract: Contrac
     for reject, line in zip(chosen, lines, strict=True):
         text = _verbatim(json.loads(line))
         for reason in reject.reasons:
-            told = found.get(reason)
-            if told is not None and len(told.examples) < EXAMPLES and text not in told.examples:
-                told.examples.append(text)
+            entry = found.get(reason)
+            if entry is not None and len(entry.examples) < EXAMPLES and text not in entry.examples:
+                entry.examples.append(text)
 
 
 def _verbatim(line: dict[str, Any]) -> str:
-    """What the device sent, of a line of the rejects; bytes that are no text as Python has them."""
+    """The reading in a line of the rejects; bytes that are not UTF-8 as Python shows them."""
     if "reading" in line:
         text = str(line["reading"])
     else:
@@ -182,32 +184,32 @@ def _verbatim(line: dict[str, Any]) -> str:
         except UnicodeDecodeError:
             text = repr(payload)
     more = len(text) - EXAMPLE_CHARACTERS
-    return text if more <= 0 else f"{text[:EXAMPLE_CHARACTERS]}... and {more:,} characters"
+    return text if more <= 0 else f"{text[:EXAMPLE_CHARACTERS]}... and {more:,} more characters"
 
 
-def _column(name: str, found: dict[str, Any], report: dict[str, Any]) -> ColumnFound:
+def _column(name: str, found: dict[str, Any], report: dict[str, Any]) -> ColumnReport:
     def part(fault: str, whole: str) -> float:
         return round(found.get(fault, 0) / report[whole], 6) if report[whole] else 0.0
 
     usual = ("invalid", "out_of_range", "too_long")
-    seldom = [f for f, count in found.items() if type(count) is int and f not in ("nulls", *usual)]
-    more = {fault: part(fault, "read") for fault in seldom}
+    others = [f for f, count in found.items() if type(count) is int and f not in ("nulls", *usual)]
+    more = {fault: part(fault, "read") for fault in others}
     invalid, out_of_range, too_long = (part(fault, "read") for fault in usual)
     missing = part("nulls", "accepted")
-    return ColumnFound(name, missing, invalid, out_of_range, too_long, more)
+    return ColumnReport(name, missing, invalid, out_of_range, too_long, more)
 
 
 def _unread(contract: Contract, messages: Sequence[Message]) -> list[str]:
-    """Members with a value somewhere in the sample that no column takes, most frequent first.
+    """Members with values in the sample that no column uses, most frequent first.
 
-    None where a column takes all the rest, and none where readings are no objects: what is in
-    those has no name of its own.
+    Empty where a column takes all remaining members, and where readings are not objects, because
+    their values have no names of their own.
     """
     sources = [source for column in contract.columns for source in column.sources]
-    rest = any(source.scope == "rest" for source in sources) or contract.melt == "numbers"
-    if rest or contract.shape != "objects" or contract.readings == ():
+    uses_rest = any(source.scope == "rest" for source in sources) or contract.melt == "numbers"
+    if uses_rest or contract.shape != "objects" or contract.readings == ():
         return []
-    members = gather(messages, Layout(contract.readings))
+    members = gather(messages, MessageShape(contract.readings))
     taken = {source.path for source in (*sources, *(c.source for c in contract.only))}
     taken |= {metric.path for metric in contract.melt or () if not isinstance(metric, str)}
     counts: Counter[str] = Counter()
@@ -221,5 +223,5 @@ def _unread(contract: Contract, messages: Sequence[Message]) -> list[str]:
 
 
 def sources_text(column: Column) -> str:
-    """All sources of a column, in the order in which they are tried."""
+    """All sources of a column as text, in the order in which they are tried."""
     return ", ".join(source_text(source) for source in column.sources)

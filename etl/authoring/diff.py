@@ -1,4 +1,4 @@
-"""What changes from one contract to another, for the table and for the rows already in it. Pure."""
+"""The changes between two contracts, and their effect on the table and its rows."""
 
 from __future__ import annotations
 
@@ -20,35 +20,35 @@ from telemetry.errors import ContractError
 
 __all__ = ["Change", "Difference", "diff", "table_of"]
 
-What = Literal["added", "removed", "changed"]
+ChangeKind = Literal["added", "removed", "changed"]
 
 
 @dataclass(frozen=True)
 class Change:
-    """One entry that differs."""
+    """One entry that differs between the contracts."""
 
-    what: What
+    what: ChangeKind
     key: str
     """Dotted path of the entry in the file, such as ``columns.ts.type``."""
     old: str
     new: str
     meaning: str
-    """What it means for rows already loaded and for those to come."""
+    """Effect on existing rows and on new ones."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """All changes, and the SQL they come to."""
+    """All changes, and the SQL that they require."""
 
     changes: list[Change]
     statements: list[str] = field(default_factory=list)
-    """What deploy will run."""
+    """Statements that deploy will run."""
     refused: str = ""
-    """What deploy refuses, with the statements a person must run; empty where it runs it all."""
+    """Reason why deploy refuses, with the statements to run by hand; empty where it does not."""
 
     @property
     def destructive(self) -> bool:
-        """Whether deploy refuses it."""
+        """True where deploy refuses the change."""
         return bool(self.refused)
 
     def as_dict(self) -> dict[str, Any]:
@@ -57,7 +57,7 @@ class Difference:
 
 
 def diff(old: Contract, new: Contract) -> Difference:
-    """From the old contract, taken to be deployed, to the new one."""
+    """Compares the old contract, assumed to be deployed, with the new one."""
     changes = [*_contract_changes(old, new), *_column_changes(old, new), *_checks(old, new)]
     same_table = (old.schema, old.table) == (new.schema, new.table)
     try:
@@ -68,7 +68,7 @@ def diff(old: Contract, new: Contract) -> Difference:
 
 
 def table_of(contract: Contract) -> ExistingTable:
-    """The table that deploying the contract leaves, as the catalogue would describe it."""
+    """The table after deploying the contract, as PostgreSQL's catalogue describes it."""
     return ExistingTable(
         columns=tuple(
             ExistingColumn(
@@ -92,33 +92,33 @@ def _comment(column: Column) -> str | None:
     return f"{column.description} {unit}".strip() or None
 
 
-KEPT = "rows already loaded keep what they have"
-NEXT = "from the next batch on; rows already loaded stay as they are"
+EXISTING_ROWS_KEPT = "existing rows keep their values"
+NEXT_BATCH = "applies from the next batch on; existing rows do not change"
 
-_OF_CONTRACT: dict[str, tuple[str, str]] = {
-    "name": ("name", "the ledger books new batches under the new name, old ones keep theirs"),
-    "description": ("description", "the table's comment follows"),
+_CONTRACT_KEYS: dict[str, tuple[str, str]] = {
+    "name": ("name", "the ledger records new batches under the new name; old ones keep theirs"),
+    "description": ("description", "the table's comment changes"),
     "topic": (
         "topic",
-        "devices must publish under the new one; what still comes by the old is lost",
+        "devices must publish to the new topic; messages to the old one are lost",
     ),
-    "schema": ("table.schema", "a new table is made; rows already loaded stay in the old one"),
-    "table": ("table.name", "a new table is made; rows already loaded stay in the old one"),
+    "schema": ("table.schema", "a new table is created; existing rows stay in the old one"),
+    "table": ("table.name", "a new table is created; existing rows stay in the old one"),
     "key": (
         "table.key",
-        "rows already loaded must be unique under the new key, or it can't be made",
+        "existing rows must be unique under the new key, or it can't be created",
     ),
-    "on_conflict": ("table.on_conflict", NEXT),
-    "readings": ("message.readings", NEXT),
-    "compression": ("message.compression", NEXT),
+    "on_conflict": ("table.on_conflict", NEXT_BATCH),
+    "readings": ("message.readings", NEXT_BATCH),
+    "compression": ("message.compression", NEXT_BATCH),
 }
-_OF_COLUMN = {
-    "type": "new rows are read as the new type",
-    "on_invalid": NEXT,
-    "unit": "the column's comment follows; values already loaded are not converted",
-    "description": "the column's comment follows",
+_COLUMN_MEANINGS = {
+    "type": "new values are read as the new type",
+    "on_invalid": NEXT_BATCH,
+    "unit": "the column's comment changes; existing values are not converted",
+    "description": "the column's comment changes",
 }
-_KEYS = {"sources": "from"}
+_COLUMN_KEYS = {"sources": "from"}
 _NOT_COMPARED = {"columns", "checks", "digest"}
 
 
@@ -126,8 +126,8 @@ def _contract_changes(old: Contract, new: Contract) -> Iterator[Change]:
     for item in fields(Contract):
         before, after = getattr(old, item.name), getattr(new, item.name)
         if before != after and item.name not in _NOT_COMPARED:
-            key, meaning = _OF_CONTRACT.get(item.name, (item.name, NEXT))
-            yield Change("changed", key, _told(before), _told(after), meaning)
+            key, meaning = _CONTRACT_KEYS.get(item.name, (item.name, NEXT_BATCH))
+            yield Change("changed", key, _text(before), _text(after), meaning)
 
 
 def _column_changes(old: Contract, new: Contract) -> Iterator[Change]:
@@ -136,28 +136,28 @@ def _column_changes(old: Contract, new: Contract) -> Iterator[Change]:
     for name in [*after, *(name for name in before if name not in after)]:
         key = f"columns.{name}"
         if name not in before:
-            yield Change("added", key, "", after[name].type, _meaning_of_new(after[name]))
+            yield Change("added", key, "", after[name].type, _added_meaning(after[name]))
         elif name not in after:
-            yield Change("removed", key, before[name].type, "", _meaning_of_removed(before[name]))
+            yield Change("removed", key, before[name].type, "", _removed_meaning(before[name]))
         else:
-            yield from _entries(key, before[name], after[name], _meaning_of_cleaning(new))
+            yield from _entries(key, before[name], after[name], _cleaning_meaning(new))
 
 
-def _meaning_of_cleaning(contract: Contract) -> str:
-    """What cleaning values in another way means for those already in the table."""
+def _cleaning_meaning(contract: Contract) -> str:
+    """The effect of a changed cleaning rule on existing rows."""
     if contract.on_conflict == "keep_first":
-        return f"{KEPT}, and with keep_first even a replay leaves them"
-    return f"{KEPT} until their raw objects are replayed (`etl run --prefix`)"
+        return f"{EXISTING_ROWS_KEPT}, and with keep_first even a replay does not change them"
+    return f"{EXISTING_ROWS_KEPT} until their raw objects are replayed (`etl run --prefix`)"
 
 
-def _meaning_of_new(column: Column) -> str:
-    told = "rows already loaded are NULL in it"
-    return f"{told}; new readings without it are rejected" if column.required else told
+def _added_meaning(column: Column) -> str:
+    meaning = "existing rows have NULL in it"
+    return f"{meaning}; new readings without it are rejected" if column.required else meaning
 
 
-def _meaning_of_removed(column: Column) -> str:
-    told = "the table keeps the column and its values; new rows are NULL in it"
-    return f"{told}, which it does not allow" if column.required else told
+def _removed_meaning(column: Column) -> str:
+    meaning = "the table keeps the column and its values; new rows have NULL in it"
+    return f"{meaning}, which the column does not allow" if column.required else meaning
 
 
 def _entries(key: str, old: Column, new: Column, kept: str) -> Iterator[Change]:
@@ -165,17 +165,17 @@ def _entries(key: str, old: Column, new: Column, kept: str) -> Iterator[Change]:
         before, after = getattr(old, item.name), getattr(new, item.name)
         if before == after or item.name in ("name", "conversion"):
             continue
-        meaning = _OF_COLUMN.get(item.name, kept)
+        meaning = _COLUMN_MEANINGS.get(item.name, kept)
         if item.name == "required":
-            meaning = _meaning_of_required(required=bool(after))
-        shown = _KEYS.get(item.name, item.name)
-        yield Change("changed", f"{key}.{shown}", _told(before), _told(after), meaning)
+            meaning = _required_meaning(required=bool(after))
+        shown = _COLUMN_KEYS.get(item.name, item.name)
+        yield Change("changed", f"{key}.{shown}", _text(before), _text(after), meaning)
 
 
-def _meaning_of_required(*, required: bool) -> str:
+def _required_meaning(*, required: bool) -> str:
     if required:
-        return "new readings without it are rejected; rows already loaded may be NULL in it"
-    return "new rows may be NULL in it"
+        return "new readings without it are rejected; existing rows may have NULL in it"
+    return "new rows may have NULL in it"
 
 
 def _checks(old: Contract, new: Contract) -> Iterator[Change]:
@@ -183,17 +183,17 @@ def _checks(old: Contract, new: Contract) -> Iterator[Change]:
         before, after = getattr(old.checks, item.name), getattr(new.checks, item.name)
         if before != after:
             key = f"checks.{item.name}"
-            yield Change("changed", key, _told(before), _told(after), "judges batches from now on")
+            yield Change("changed", key, _text(before), _text(after), "applies to new batches")
 
 
-def _told(value: Any) -> str:
-    """A value as a person would write it."""
+def _text(value: Any) -> str:
+    """A value as it reads in a contract."""
     if isinstance(value, Source):
         return source_text(value)
     if isinstance(value, tuple | list):
-        return "[" + ", ".join(_told(part) for part in value) + "]"
+        return "[" + ", ".join(_text(part) for part in value) + "]"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{name} = {_told(part)}" for name, part in value.items()) + "}"
+        return "{" + ", ".join(f"{name} = {_text(part)}" for name, part in value.items()) + "}"
     if isinstance(value, bool):
         return "true" if value else "false"
     return "none" if value is None or value == "" else str(value)

@@ -1,8 +1,8 @@
-"""Texts that are states, such as ``open`` and ``closed``, become enums.
+"""Enum columns for texts that name states, such as ``open`` and ``closed``.
 
-An enum makes a typing mistake of a firmware visible, and keeps ``OPEN`` and ``open`` one. But a
-state that the sample does not have would be lost, so it takes many readings, few states and each
-of them often.
+An enum exposes a spelling error of a firmware, and treats ``OPEN`` and ``open`` as equal. But a
+state that is not in the sample would be lost. So an enum needs many readings and few states, each
+of them frequent.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from etl.authoring.draft import Draft
+from etl.authoring.draft import ColumnDraft
 from etl.authoring.members import Members
 from etl.authoring.values import MISSING_WORDS
 
-__all__ = ["name_states"]
+__all__ = ["propose_enums"]
 
 MANY = 100
-"""Values that it takes."""
+"""Values needed at least."""
 FEW = 8
-"""States at most."""
+"""Most states of an enum."""
 OFTEN = 5
-"""Times that each must come: one that comes seldom has others beside it that did not come yet."""
+"""Occurrences needed of each state: where one is rare, others may not have occurred yet."""
 _STATE = re.compile(r"[^\W\d_][^\W\d]{0,30}(?:[ -][^\W\d]{1,30}){0,3}")
-"""Words without digits: what has some may be a version, a room or a name, and go on."""
+"""Words without digits: those with digits may be versions, rooms or names, and have no end."""
 
 
-def name_states(columns: Sequence[Draft], members: Members) -> None:
-    """Turns such columns into enums; one of the key never, for which a new state costs readings."""
+def propose_enums(columns: Sequence[ColumnDraft], members: Members) -> None:
+    """Turns such columns into enums; in the key a new state would reject its readings."""
     for draft in columns:
         if draft.type != "text" or draft.required or not draft.places:
             continue
@@ -41,12 +41,14 @@ def name_states(columns: Sequence[Draft], members: Members) -> None:
         if states:
             draft.type, draft.values, draft.max_length = "enum", states, None
             least = min(_folded(counts).values())
-            draft.why["values"] = f"each at least {least:,} times; another one becomes NULL"
-            draft.why["type"] = 'states? "text" takes any'
+            draft.reasons["values"] = (
+                f"each occurs at least {least:,} times; any other value becomes NULL"
+            )
+            draft.reasons["type"] = 'few distinct values; "text" would allow any'
 
 
 def _states(counts: Counter[str]) -> list[str]:
-    """The states in their usual spelling; none where the texts are no such thing."""
+    """The states in their most frequent spelling; empty where the texts are not states."""
     if counts.total() < MANY or not all(_STATE.fullmatch(text) for text in counts):
         return []
     folded = _folded(counts)
@@ -61,7 +63,7 @@ def _states(counts: Counter[str]) -> list[str]:
 
 
 def _folded(counts: Counter[str]) -> Counter[str]:
-    """Counts of the texts in any case."""
+    """Counts of the texts in lower case."""
     found: Counter[str] = Counter()
     for text, count in counts.items():
         found[text.lower()] += count

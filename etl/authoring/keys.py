@@ -1,11 +1,11 @@
-"""Which columns identify a reading: what names the device, the time, and what else it takes."""
+"""The key of a reading: the device, the time, and other columns where these are not unique."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from etl.authoring.draft import Draft, share
+from etl.authoring.draft import ColumnDraft, share
 from etl.authoring.members import Members, Place, Reading
 from etl.authoring.names import device_rank, time_rank
 
@@ -13,55 +13,56 @@ __all__ = ["Key", "choose_key"]
 
 ALWAYS = 0.98
 """Share of the readings that must have a value in a column for it to be in the key."""
-NAMES_ONE = 0.5
-"""Distinct values per reading above which an id names the reading and not the device."""
+READING_ID_SHARE = 0.5
+"""Distinct values per reading above which an id identifies the reading, not the device."""
 TOO_MANY_CONFLICTS = 0.01
-"""Share of the readings that differ from one with their key: above, the key lacks a part."""
+"""Share of conflicting readings above which the key needs another column."""
 LONGEST = 128
+"""Characters of the longest text that a key may have."""
 FEW_VALUES = 0.2
-"""Distinct values per reading up to which a column can tell channels or metrics apart."""
+"""Distinct values per reading up to which a column may name a channel or metric."""
 
 
 @dataclass(frozen=True)
 class Key:
-    """The key proposed, and what it does to the sample."""
+    """The proposed key, and its effect on the sample."""
 
-    device: Draft | None
-    """``None``: no member names the device; the topic has to."""
-    time: Draft | None
-    """``None``: no member is the time of the measurement; the time of arrival has to be."""
-    more: tuple[Draft, ...]
+    device: ColumnDraft | None
+    """``None``: no member names the device, so the topic must."""
+    time: ColumnDraft | None
+    """``None``: no member is the time of measurement, so the time of arrival must serve."""
+    other_columns: tuple[ColumnDraft, ...]
     readings: int
     repeated: int
-    """Readings that equal an earlier one to the letter."""
+    """Readings that are exactly equal to an earlier one."""
     conflicting: int
-    """Readings with the key of an earlier one and another content."""
+    """Readings with the key of an earlier one but other values, by device and time alone."""
 
     def sentences(self) -> list[str]:
-        """What was found, for a person."""
+        """The effect on the sample, in words."""
         if not self.repeated and not self.conflicting:
             return ["no two readings of the sample have the same key"]
-        told = [f"{share(self.repeated, self.readings)} of the readings repeat one to the letter"]
+        found = [f"{share(self.repeated, self.readings)} of the readings exactly repeat another"]
         if self.conflicting:
-            told.append(
-                f"{share(self.conflicting, self.readings)} have the key of another reading and "
-                "other content"
+            found.append(
+                f"{share(self.conflicting, self.readings)} have the key of another reading but "
+                "other values"
             )
-        return told
+        return found
 
 
-def choose_key(drafts: Sequence[Draft], members: Members) -> Key:
+def choose_key(drafts: Sequence[ColumnDraft], members: Members) -> Key:
     """The smallest key that leaves few readings in conflict."""
     device, time = _device(drafts, len(members.readings)), _time(drafts)
     parts = [draft for draft in (device, time) if draft is not None]
-    repeated, conflicting = _measure(parts, members)
-    more: list[Draft] = []
+    repeated, conflicting = _count_repeats(parts, members)
+    more: list[ColumnDraft] = []
     total = len(members.readings)
     while parts and conflicting > TOO_MANY_CONFLICTS * total and len(more) < 2:
         tried = [
-            (_measure([*parts, *more, draft], members)[1], place, draft)
+            (_count_repeats([*parts, *more, draft], members)[1], place, draft)
             for place, draft in enumerate(drafts)
-            if draft not in parts and draft not in more and _tells_apart(draft, total)
+            if draft not in parts and draft not in more and _may_distinguish(draft, total)
         ]
         best = min(tried, key=lambda found: found[:2], default=None)
         if best is None or best[0] > conflicting / 2:
@@ -71,20 +72,20 @@ def choose_key(drafts: Sequence[Draft], members: Members) -> Key:
     return Key(device, time, tuple(more), total, repeated, conflicting)
 
 
-def _device(drafts: Sequence[Draft], total: int) -> Draft | None:
+def _device(drafts: Sequence[ColumnDraft], total: int) -> ColumnDraft | None:
     candidates = []
     for place, draft in enumerate(drafts):
         rank = device_rank(draft.label)
-        names_the_reading = total >= 20 and draft.distinct > NAMES_ONE * total
-        if rank is None or names_the_reading or not _can_be_key(draft):
+        identifies_reading = total >= 20 and draft.distinct > READING_ID_SHARE * total
+        if rank is None or identifies_reading or not _can_be_key(draft):
             continue
         if draft.type in ("text", "bigint", "integer", "smallint"):
             candidates.append((rank, place, draft))
     return min(candidates, key=lambda found: found[:2])[2] if candidates else None
 
 
-def _time(drafts: Sequence[Draft]) -> Draft | None:
-    """The likeliest time of measurement: of the reading rather than of its message."""
+def _time(drafts: Sequence[ColumnDraft]) -> ColumnDraft | None:
+    """The likeliest time of measurement, if possible a member of the reading itself."""
     times = [
         (draft.places[0].scope == "message", time_rank(draft.label), place, draft)
         for place, draft in enumerate(drafts)
@@ -93,18 +94,18 @@ def _time(drafts: Sequence[Draft]) -> Draft | None:
     return min(times, key=lambda found: found[:3])[3] if times else None
 
 
-def _can_be_key(draft: Draft) -> bool:
+def _can_be_key(draft: ColumnDraft) -> bool:
     short = draft.max_length is None or draft.max_length <= LONGEST
     return draft.presence >= ALWAYS and short
 
 
-def _tells_apart(draft: Draft, total: int) -> bool:
+def _may_distinguish(draft: ColumnDraft, total: int) -> bool:
     plain = draft.type in ("text", "smallint", "integer", "bigint")
     return plain and _can_be_key(draft) and 1 < draft.distinct <= max(2, FEW_VALUES * total)
 
 
-def _measure(parts: Sequence[Draft], members: Members) -> tuple[int, int]:
-    """Readings that repeat one to the letter, and those of another one's key and other content."""
+def _count_repeats(parts: Sequence[ColumnDraft], members: Members) -> tuple[int, int]:
+    """Counts of exact repeats, and of readings with another one's key but other values."""
     if not parts:
         return 0, 0
     contents: dict[tuple[str, ...], set[int]] = {}

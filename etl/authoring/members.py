@@ -1,8 +1,8 @@
-"""What is in sample messages: the readings, flattened, and every value of every member.
+"""The content of sample messages: flattened readings, and every value of every member.
 
-A place is where a value is found: ``("reading", path)``, ``("message", path)`` or, in an object
-keyed by time, ``("place", ("key",))``, as in the contract's sources. A message without the array
-of readings is a reading itself, as Transform has it.
+A place says where a value is found: ``("reading", path)``, ``("message", path)`` or, in an object
+keyed by time, ``("place", ("key",))``, as in the contract's sources. A message without an array of
+readings is itself one reading, as in Transform.
 """
 
 from __future__ import annotations
@@ -13,31 +13,32 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from etl.authoring.message_shape import MAX_DEPTH, Layout, find_layout
+from etl.authoring.message_shape import MAX_DEPTH, MessageShape, find_shape
 from etl.authoring.samples import RUN, Message
 from functions.transform.shapes import Number, Part
 
 __all__ = ["Kind", "Members", "Place", "Value", "gather"]
 
 MAX_READINGS = 100_000
-"""Readings looked at; of longer samples every n-th run of messages counts."""
+"""Most readings examined; of a longer sample every n-th run of messages is used."""
 MAX_PLACES = 2_000
+"""Most places whose values are counted."""
 ARRIVED = 1_772_366_400_000
-"""Epoch milliseconds at which a message arrived whose time of arrival is not known."""
+"""Time of arrival in epoch milliseconds, for messages whose own is not known."""
 
 Kind = Literal["number", "text", "boolean", "null", "object", "array"]
 Scope = Literal["reading", "message", "place"]
 
 
 class Place(NamedTuple):
-    """Where a value is found."""
+    """The location of a value in a message."""
 
     scope: Scope
     path: tuple[str, ...]
 
 
 class Value(NamedTuple):
-    """One value: its kind in JSON, and its text as Transform gets it."""
+    """One value: its JSON type, and its text as Transform reads it."""
 
     kind: Kind
     text: str
@@ -48,24 +49,24 @@ Reading = dict[Place, Value]
 
 @dataclass
 class Members:
-    """The sample, taken apart."""
+    """The readings and values of a sample."""
 
-    layout: Layout = field(default_factory=Layout)
-    """Where the readings are."""
+    message_shape: MessageShape = field(default_factory=MessageShape)
+    """Location and shape of the readings in a message."""
     readings: list[Reading] = field(default_factory=list)
     messages: int = 0
     broken: int = 0
-    """Messages that aren't JSON objects, and elements of the array that aren't objects."""
+    """Messages that are not JSON objects, and array elements that are not objects."""
     too_many: int = 0
-    """Values at places beyond the :data:`MAX_PLACES` that are followed."""
+    """Values that are not counted, at places beyond :data:`MAX_PLACES`."""
     values: dict[Place, Counter[Value]] = field(default_factory=dict)
-    """Place to how often each value occurs there, in the order of first sight."""
+    """Place to the counts of its values, in the order of their first occurrence."""
 
 
-def gather(messages: Sequence[Message], layout: Layout | None = None) -> Members:
-    """Takes messages apart. Broken ones are counted, whatever is wrong with them.
+def gather(messages: Sequence[Message], shape: MessageShape | None = None) -> Members:
+    """Extracts the readings of messages; broken messages are only counted.
 
-    Without a ``layout``, the likeliest is found.
+    ``shape`` is inferred where it is ``None``.
     """
     members = Members(messages=len(messages))
     documents: list[tuple[Any, int]] = []
@@ -75,18 +76,18 @@ def gather(messages: Sequence[Message], layout: Layout | None = None) -> Members
             documents.append((document, message.received_at or ARRIVED))
         else:
             members.broken += 1
-    members.layout = layout or find_layout([document for document, _ in documents])
-    total = sum(members.layout.size(document) for document, _ in documents)
+    members.message_shape = shape or find_shape([document for document, _ in documents])
+    total = sum(members.message_shape.size(document) for document, _ in documents)
     step = max(1, -(-total // MAX_READINGS))
-    unpacker = members.layout.unpacker()
+    unpacker = members.message_shape.unpacker()
     for number, (document, arrived) in enumerate(documents):
         if number // RUN % step == 0:
-            _add(members, document, members.layout.parts(unpacker, document, arrived))
+            _add(members, document, members.message_shape.parts(unpacker, document, arrived))
     return members
 
 
 def _parsed(payload: bytes) -> Any:
-    """The JSON in a payload, with :class:`Number` for numbers; ``None`` where it is none."""
+    """The JSON in a payload, with :class:`Number` for numbers; ``None`` where it is not JSON."""
     try:
         return _decoder.decode(payload.decode())
     except (ValueError, RecursionError):
@@ -101,31 +102,31 @@ _decoder = json.JSONDecoder(parse_int=Number, parse_float=Number, parse_constant
 
 
 def _add(members: Members, document: Any, parts: list[Part]) -> None:
-    around: Reading | None = None
+    shared: Reading | None = None
     for part in parts:
         if part.fault is not None:
             members.broken += 1
         elif part.index is None and part.holder is document:
             _add_reading(members, dict(_leaves(document, "reading", ())))
         else:
-            if around is None:
-                around = _around(members.layout, document)
+            if shared is None:
+                shared = _shared_values(members.message_shape, document)
             named = {
                 Place("place", (name,)): _value(value)
                 for name, value in part.places.items()
-                if members.layout.shape == "keyed"
+                if members.message_shape.shape == "keyed"
             }
-            _add_reading(members, around | named | dict(_leaves(part.holder, "reading", ())))
+            _add_reading(members, shared | named | dict(_leaves(part.holder, "reading", ())))
 
 
-def _around(layout: Layout, document: Any) -> Reading:
-    """What lies beside the readings, and is of all of them."""
-    path = layout.path or ()
-    own = {(*path, name) for name in layout.apart}
+def _shared_values(shape: MessageShape, document: Any) -> Reading:
+    """The values beside the readings, which apply to all of them."""
+    path = shape.path or ()
+    own = {(*path, name) for name in shape.shared}
     return {
         place: value
         for place, value in (_leaves(document, "message", ()) if isinstance(document, dict) else ())
-        if place.path != layout.header and (place.path in own or place.path[: len(path)] != path)
+        if place.path != shape.header and (place.path in own or place.path[: len(path)] != path)
     }
 
 

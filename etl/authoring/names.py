@@ -1,4 +1,4 @@
-"""What names give away: times, identities, units. And names that columns can have."""
+"""Hints in the names of members: times, devices, units. Also valid names for columns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Unit", "column_name", "device_rank", "is_time", "time_rank", "unit_o
 _UNIT_SPELLINGS = re.compile(
     r"(?<![a-z])(hPa|kPa|mPa|mV|kV|mA|kWh|kW|mW|pH|dBm|dB|MHz|kHz|kOhm)(?![a-z])"
 )
-"""Units with capitals within, which are one word."""
+"""Units with inner capitals, which are one word."""
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _NO_WORD = re.compile(r"[^a-z0-9]+")
 RESERVED = {"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"}
@@ -22,21 +22,21 @@ NEARLY_ALL = 0.95
 
 
 class Unit(NamedTuple):
-    """A unit and what can be measured in it."""
+    """A unit, and the plausible range of its values."""
 
     symbol: str
     low: float
     high: float
     of: str
-    """What it is a limit of, for a person."""
+    """The quantity, as comments name it."""
 
 
-CELSIUS = Unit("°C", -60, 85, "temperatures outdoors and in boxes")
-PERCENT = Unit("%", 0, 100, "a share")
+CELSIUS = Unit("°C", -60, 85, "outdoor and enclosure temperatures")
+PERCENT = Unit("%", 0, 100, "percentages")
 HUMIDITY = Unit("%", 0, 100, "relative humidity")
 HECTOPASCAL = Unit("hPa", 300, 1100, "air pressure")
 PASCAL = Unit("Pa", 30_000, 110_000, "air pressure")
-VOLT = Unit("V", 0, 60, "a low voltage")
+VOLT = Unit("V", 0, 60, "low voltages")
 DUST = Unit("µg/m³", 0, 2000, "particulate matter")
 
 _UNITS: dict[str, tuple[Unit, ...]] = {
@@ -51,12 +51,12 @@ _UNITS: dict[str, tuple[Unit, ...]] = {
     "kpa": (Unit("kPa", 30, 110, "air pressure"),),
     **dict.fromkeys(("pressure", "press", "baro"), (HECTOPASCAL, PASCAL)),
     **dict.fromkeys(("v", "volt", "volts", "voltage"), (VOLT,)),
-    "mv": (Unit("mV", 0, 60_000, "a low voltage"),),
+    "mv": (Unit("mV", 0, 60_000, "low voltages"),),
     "lat": (Unit("°", -90, 90, "latitudes"),),
     "latitude": (Unit("°", -90, 90, "latitudes"),),
     **dict.fromkeys(("lon", "lng", "long", "longitude"), (Unit("°", -180, 180, "longitudes"),)),
     **dict.fromkeys(("rssi", "dbm"), (Unit("dBm", -200, 50, "signal strength"),)),
-    "snr": (Unit("dB", -50, 100, "signal to noise"),),
+    "snr": (Unit("dB", -50, 100, "signal-to-noise ratios"),),
     "co2": (Unit("ppm", 0, 40_000, "carbon dioxide"),),
     **dict.fromkeys(("pm10", "pm25", "pm1"), (DUST,)),
     **dict.fromkeys(("lux", "lx"), (Unit("lx", 0, 200_000, "daylight"),)),
@@ -70,7 +70,7 @@ EPOCHS: dict[TimestampFormat, float] = {
     "epoch_ns": 1e9,
 }
 YEAR_2000, YEAR_2100 = 946_684_800, 4_102_444_800
-"""Epoch seconds between which a number may be a time."""
+"""Epoch seconds; a number between them may be a time."""
 
 _TIMES: tuple[str, ...] = (
     "ts",
@@ -108,13 +108,13 @@ _DEVICES += ("gateway", "serial", "mac", "imei", "eui", "host", "tag", "uid", "c
 
 
 def words(name: str) -> list[str]:
-    """The words of a name, in lower case: ``batteryVoltage`` is ``battery`` and ``voltage``."""
+    """The words of a name, in lower case: ``batteryVoltage`` gives ``battery``, ``voltage``."""
     spelled = _UNIT_SPELLINGS.sub(lambda unit: f"_{unit[0].lower()}_", name)
     return [word for word in _NO_WORD.split(_CAMEL.sub("_", spelled).lower()) if word]
 
 
 def column_name(path: tuple[str, ...], taken: set[str]) -> str:
-    """A plain SQL name for a place that is not among those taken."""
+    """A plain SQL name for a path, different from those taken."""
     name = "_".join(word for part in path for word in words(part)) or "member"
     if name[0].isdigit():
         name = f"m_{name}"
@@ -128,19 +128,19 @@ def column_name(path: tuple[str, ...], taken: set[str]) -> str:
 
 
 def is_time(path: tuple[str, ...]) -> bool:
-    """Whether a member of that name is likely a point in time."""
+    """True where a member of that name is probably a point in time."""
     return any(word in _TIMES for word in words(path[-1]))
 
 
 def time_rank(path: tuple[str, ...]) -> int:
-    """How likely a time is that of the measurement: smaller is likelier."""
+    """Rank of a member as time of measurement; smaller is likelier."""
     found = words(path[-1])
     rank = min((_TIMES.index(word) for word in found if word in _TIMES), default=len(_TIMES))
     return rank + 100 * bool(_ARRIVALS & set(found))
 
 
 def device_rank(path: tuple[str, ...]) -> int | None:
-    """How likely a member names the device, smaller is likelier; ``None``: it doesn't sound so."""
+    """Rank of a member as name of the device; smaller is likelier, ``None``: not a device."""
     last = words(path[-1])
     if last[-1:] in (["id"], ["name"], ["eui"]) and len(path) > 1:
         last = [*words(path[-2]), *last]
@@ -151,7 +151,7 @@ def device_rank(path: tuple[str, ...]) -> int | None:
 
 
 def unit_of(path: tuple[str, ...], counts: Mapping[float, int]) -> Unit | None:
-    """The unit that a name hints at and in which nearly all of the values make sense."""
+    """The unit that a name suggests, where nearly all values lie in its range."""
     found = words(path[-1])
     joined = "_".join(found)
     units = [unit for spelled, unit in _SPELLED if joined.endswith(spelled)]

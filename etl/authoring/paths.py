@@ -1,4 +1,4 @@
-"""Paths of members as the contract's ``from`` spells them."""
+"""Paths of members in the syntax of a contract's ``from``."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ __all__ = ["escaped_path", "source_text", "written_path"]
 
 
 def escaped_path(path: tuple[str, ...]) -> str:
-    """A path as ``from`` spells it."""
+    """A path in the syntax of ``from``."""
     text = ".".join(re.sub(r"([\\.])", r"\\\1", part) for part in path)
     return f"\\{text}" if text.startswith("$") else text
 
 
 def written_path(path: tuple[str, ...], prefix: str = "") -> str | None:
-    """The path behind a prefix; ``None`` where the grammar, or UTF-8, has no way to say it."""
+    """The prefixed path in the syntax of ``from``; ``None`` where it can't be written in it."""
     text = prefix + escaped_path(path)
     try:
         text.encode()
@@ -27,7 +27,7 @@ def written_path(path: tuple[str, ...], prefix: str = "") -> str | None:
 
 
 def source_text(source: Source) -> str:
-    """A source as ``from`` spells it."""
+    """A source in the syntax of ``from``."""
     scope: str = source.scope
     if scope == "constant":
         return f"constant {source.path[0]!r}"

@@ -1,7 +1,7 @@
-"""Regular expressions of a contract, tried in the engine that will run them.
+"""A check of a contract's regular expressions with the engine that will run them.
 
-The rules of a contract have only Python's engine at hand. What that takes and polars' doesn't would
-fail every batch, so it stops the deployment.
+The contract's parser checks them with Python's engine. A pattern that Python accepts and polars
+does not would fail every batch, so it stops the deployment.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def check_expressions(contract: Contract) -> None:
             reason = next((line for line in lines if line.startswith("error:")), lines[0])
             problems.append(
                 f"{contract.name}: columns.{name}.pattern: {reason.removeprefix('error: ')};"
-                " write it otherwise"
+                " write it differently"
             )
     if problems:
         raise ContractError("\n".join(problems))

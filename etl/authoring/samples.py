@@ -1,9 +1,9 @@
 """Sample messages from files: NDJSON, a JSON array or one object, envelopes; plain or ``.gz``.
 
-Whatever the size of the files, a bounded sample is kept: runs of consecutive messages, spread over
-all of them by a reservoir with a fixed seed. Runs, because duplicates and the readings of one
-moment lie side by side; spread, because what comes late in a file (another kind of device, a new
-firmware) counts as much as what comes first. The same files always give the same sample.
+The sample is bounded, whatever the size of the files: runs of consecutive messages from all parts
+of the files, chosen by reservoir sampling with a fixed seed. Runs, because duplicates and the
+readings of one moment are adjacent; from all parts, because later messages (another kind of device,
+a new firmware) count as much as the first. The same files always give the same sample.
 """
 
 from __future__ import annotations
@@ -18,27 +18,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from telemetry.errors import UserError
+
 __all__ = ["RUN", "Message", "Sample", "SampleError", "read_sample"]
 
 RUN = 50
-"""Consecutive messages that are kept or left out together."""
+"""Length of a run: consecutive messages that are kept or dropped together."""
 SAMPLE_BYTES = 64 << 20
-"""Kept at most."""
+"""Size limit of a sample."""
 WHOLE_BYTES = 128 << 20
-"""Largest file that is read as a whole, which a JSON array must be."""
-TOLD_EVERY = 10_000
+"""Size limit of a JSON array, which is read as a whole."""
+NOTIFY_EVERY = 10_000
+"""Messages between two calls of ``notify``."""
 
 ENVELOPE = {"payload", "topic", "client_id", "received_at"}
-"""Members of what the topic rule sends; the raw objects in S3 have ``message_id`` as well."""
+"""Members of an envelope of the topic rule; raw objects in S3 have ``message_id`` as well."""
 
 
-class SampleError(Exception):
-    """Raised where a sample can't be read; the message says what would be one."""
+class SampleError(UserError):
+    """Raised when a sample can't be read; the message says what is wrong with the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message as a device sent it, with what is known of its way."""
+    """One message as a device sent it, with the rest of its envelope where that is known."""
 
     payload: bytes
     topic: str | None = None
@@ -56,36 +59,36 @@ class Sample:
     total: int
     """Messages in the files."""
 
-    def sentence(self) -> str:
-        """What was read, for a person."""
+    def description(self) -> str:
+        """The size of the sample, in words."""
         kept = len(self.messages)
         if kept == self.total:
-            return f"all {kept:,} messages"
-        return f"{kept:,} of {self.total:,} messages, in runs of {RUN} spread over all of them"
+            return "1 message" if kept == 1 else f"all {kept:,} messages"
+        return f"{kept:,} of {self.total:,} messages, in runs of {RUN} from all parts"
 
 
 def read_sample(
-    paths: Sequence[Path], most: int, told: Callable[[int], object] = lambda _: None
+    paths: Sequence[Path], most: int, notify: Callable[[int], object] = lambda _: None
 ) -> Sample:
     """At most ``most`` messages of the files. Raises :class:`SampleError`, ``OSError``.
 
-    ``told`` is called now and then with the number of messages seen so far.
+    ``notify`` is called every :data:`NOTIFY_EVERY` messages with the number read so far.
     """
     reservoir = _Reservoir(max(1, -(-most // RUN)))
     for path in paths:
         for line in _lines(path):
             reservoir.add(line)
-            if reservoir.total % TOLD_EVERY == 0:
-                told(reservoir.total)
+            if reservoir.total % NOTIFY_EVERY == 0:
+                notify(reservoir.total)
     messages = tuple(_message(line) for line in reservoir.lines()[: max(1, most)])
     if not messages:
         names = ", ".join(str(path) for path in paths)
-        raise SampleError(f"{names}: there is no message in it; give one JSON object a line")
+        raise SampleError(f"{names}: no message found; write one JSON object per line")
     return Sample(messages, reservoir.total)
 
 
 class _Reservoir:
-    """Runs of messages, each as likely to be kept as any other (Vitter's algorithm R)."""
+    """Runs of messages, all kept with the same probability (Vitter's algorithm R)."""
 
     def __init__(self, runs: int) -> None:
         self.total = 0
@@ -122,7 +125,7 @@ class _Reservoir:
 
 
 def _lines(path: Path) -> Iterator[bytes]:
-    """The messages of a file, each as its own text."""
+    """The messages of a file, each as JSON text."""
     try:
         with _open(path) as file:
             begin = _first_line(file)
@@ -138,7 +141,7 @@ def _lines(path: Path) -> Iterator[bytes]:
             yield begin
             yield from (line.rstrip(b"\r\n") for line in file if line.strip())
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise SampleError(f"{path}: is no whole gzip file ({error}); compress it again") from error
+        raise SampleError(f"{path}: truncated or damaged gzip file ({error})") from error
 
 
 def _open(path: Path) -> BinaryIO:
@@ -152,7 +155,7 @@ def _first_line(lines: Iterable[bytes]) -> bytes | None:
 
 
 def _is_document(line: bytes) -> bool:
-    """Whether a line is an object by itself: then each line is taken as a message."""
+    """True for a line that is a JSON object: then each line is one message."""
     try:
         return isinstance(json.loads(line), dict)
     except (ValueError, RecursionError):
@@ -160,7 +163,7 @@ def _is_document(line: bytes) -> bool:
 
 
 def _whole(begin: bytes, rest: BinaryIO, path: Path) -> list[bytes] | None:
-    """The messages of a file that is one JSON array, or one message over several lines."""
+    """The messages of a file that is one JSON array, or one message on several lines."""
     from functions.transform.careful import element_texts
 
     if begin.lstrip(b"\xef\xbb\xbf \t")[:1] not in (b"[", b"{"):
@@ -170,8 +173,8 @@ def _whole(begin: bytes, rest: BinaryIO, path: Path) -> list[bytes] | None:
         if not begin.lstrip().startswith(b"["):
             return None
         raise SampleError(
-            f"{path}: a JSON array is read as a whole, which this one is too large for; "
-            "write one object a line (jq -c '.[]')"
+            f"{path}: JSON array of more than {WHOLE_BYTES >> 20} MiB; "
+            "write one object per line instead (jq -c '.[]')"
         )
     try:
         text = body.decode("utf-8-sig")
@@ -184,13 +187,13 @@ def _whole(begin: bytes, rest: BinaryIO, path: Path) -> list[bytes] | None:
 
 
 def _is_one_message(found: list[Any]) -> bool:
-    """Whether an array is a payload: records of SenML or rows say nothing without the others."""
-    from etl.authoring.message_shape import is_pack
+    """True for an array that is one payload: SenML records or rows that belong together."""
+    from etl.authoring.message_shape import is_senml_pack
 
     rows = all(
         isinstance(e, list) and not any(isinstance(v, list | dict) for v in e) for e in found
     )
-    based = is_pack(found) and any(record.keys() & {"bn", "bt"} for record in found)
+    based = is_senml_pack(found) and any(record.keys() & {"bn", "bt"} for record in found)
     return based or (rows and bool(found))
 
 
@@ -203,7 +206,7 @@ def _message(line: bytes) -> Message:
 
 
 def _unwrapped(line: bytes) -> Message | None:
-    """The message in an envelope; ``None`` where the line is none."""
+    """The message in an envelope; ``None`` for a line that is not an envelope."""
     try:
         found: dict[str, Any] = json.loads(line)
         if found.keys() - {"message_id"} != ENVELOPE:

@@ -1,67 +1,63 @@
-"""The TOML text of an inferred contract: one line a key, with its reason beside it."""
+"""The TOML text of a contract draft: one line per key, with its reason as a comment."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
-from etl.authoring.draft import Draft
+from etl.authoring.draft import ColumnDraft, ContractDraft
 from etl.authoring.paths import escaped_path
-
-if TYPE_CHECKING:
-    from etl.authoring.infer import Inferred
 
 __all__ = ["quoted", "write_contract"]
 
 COMMENT_COLUMN = 36
 EXPECTED = 0.9
-"""Completeness to be warned about, for a column that nearly always has a value."""
+"""Completeness check for a column that nearly always has a value: less gives a warning."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def quoted(text: str) -> str:
-    """A text as TOML: literal where it has a backslash and may be, else basic."""
+    """A text as TOML string: literal where it has backslashes and can be, else basic."""
     if "\\" in text and "'" not in text and not _CONTROL.search(text):
         return f"'{text}'"
     body = text.replace("\\", "\\\\").replace('"', '\\"')
     return '"' + _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", body) + '"'
 
 
-def write_contract(found: Inferred) -> str:
-    """The whole file."""
-    lines = [f"# {_plain(line)}" for line in found.about]
+def write_contract(found: ContractDraft) -> str:
+    """The content of the contract file."""
+    lines = [f"# {_plain(line)}" for line in found.notes]
     lines += ["", _entry("name", quoted(found.name))]
-    lines += [_entry("topic", quoted(found.topic), found.why.get("topic"))]
+    lines += [_entry("topic", quoted(found.topic), found.reasons.get("topic"))]
     lines += ["", "[table]", _entry("name", quoted(found.name))]
-    lines += [_entry("key", _list(found.key), found.why.get("key"))]
-    lines += [_entry("on_conflict", quoted(found.on_conflict), found.why.get("on_conflict"))]
-    if found.layout.path is not None:
+    lines += [_entry("key", _list(found.key), found.reasons.get("key"))]
+    lines += [_entry("on_conflict", quoted(found.on_conflict), found.reasons.get("on_conflict"))]
+    if found.message_shape.path is not None:
         lines += ["", "[message]", *_message(found)]
     for draft in found.columns:
         lines += ["", *_column(draft)]
     lines += ["", *_checks(found.columns)]
     if found.left_out:
         lines += ["", "# Members without a column:"]
-        lines += [f"#   {_plain(name)}: {_plain(why)}" for name, why in found.left_out[:50]]
+        lines += [f"#   {_plain(name)}: {_plain(reason)}" for name, reason in found.left_out[:50]]
         if len(found.left_out) > 50:
             lines.append(f"#   and {len(found.left_out) - 50:,} more")
     return "\n".join(lines) + "\n"
 
 
-def _message(found: Inferred) -> list[str]:
-    layout = found.layout
-    path = "$message" if layout.path == () else escaped_path(layout.path or ())
-    lines = [_entry("readings", quoted(path), found.why.get("readings"))]
-    if layout.shape != "objects":
-        lines.append(_entry("shape", quoted(layout.shape), found.why.get("shape")))
-    if layout.fields:
-        lines.append(_entry("fields", _list(layout.fields), found.why.get("fields")))
+def _message(found: ContractDraft) -> list[str]:
+    shape = found.message_shape
+    path = "$message" if shape.path == () else escaped_path(shape.path or ())
+    lines = [_entry("readings", quoted(path), found.reasons.get("readings"))]
+    if shape.shape != "objects":
+        lines.append(_entry("shape", quoted(shape.shape), found.reasons.get("shape")))
+    if shape.fields:
+        lines.append(_entry("fields", _list(shape.fields), found.reasons.get("fields")))
     return lines
 
 
-def _column(draft: Draft) -> list[str]:
-    lines = [f"# {_plain(line)}" for line in draft.about]
+def _column(draft: ColumnDraft) -> list[str]:
+    lines = [f"# {_plain(line)}" for line in draft.notes]
     lines += [f"[columns.{draft.name}]"]
     entries: list[tuple[str, str | None]] = [("type", quoted(draft.type))]
     own = draft.sources == [draft.name]
@@ -70,7 +66,7 @@ def _column(draft: Draft) -> list[str]:
     entries.append(("required", "true" if draft.required else None))
     plain = draft.formats in ([], ["iso8601"])
     entries.append(("formats", None if plain else _list(draft.formats)))
-    entries.append(("timezone", '"UTC"' if "timezone" in draft.why else None))
+    entries.append(("timezone", '"UTC"' if "timezone" in draft.reasons else None))
     entries.append(("unit", None if draft.unit is None else quoted(draft.unit)))
     entries.append(("attached", _list(draft.attached) if draft.attached else None))
     entries.append(("decimal_comma", "true" if draft.decimal_comma else None))
@@ -78,33 +74,33 @@ def _column(draft: Draft) -> list[str]:
         entries.append(("range", f"[{_number(draft.range[0])}, {_number(draft.range[1])}]"))
     entries.append(("max_length", None if draft.max_length is None else str(draft.max_length)))
     entries.append(("values", _list(draft.values) if draft.values else None))
-    default = draft.missing in ([], [""]) and "missing" not in draft.why
+    default = draft.missing in ([], [""]) and "missing" not in draft.reasons
     markers = "[" + ", ".join(_marker(marker) for marker in draft.missing) + "]"
     entries.append(("missing", None if default else markers))
     entries.append(("on_invalid", None if draft.required else '"null"'))
-    lines += [_entry(k, value, draft.why.get(k)) for k, value in entries if value is not None]
+    lines += [_entry(k, value, draft.reasons.get(k)) for k, value in entries if value is not None]
     return lines
 
 
-def _checks(columns: list[Draft]) -> list[str]:
+def _checks(columns: list[ColumnDraft]) -> list[str]:
     lines = [
         "[checks]",
         _entry("max_reject_share", "0.5", "above: the batch is quarantined"),
-        _entry("warn_reject_share", "0.05", "above: warned about"),
+        _entry("warn_reject_share", "0.05", "above: the batch gets a warning"),
     ]
-    full = [draft for draft in columns if "completeness" in draft.why]
+    full = [draft for draft in columns if "completeness" in draft.reasons]
     if full:
         lines += ["", "[checks.completeness]"]
     for draft in full:
         lines.append(
-            _entry(draft.name, str(EXPECTED), f"of the sample: {draft.why['completeness']}")
+            _entry(draft.name, str(EXPECTED), f"in the sample: {draft.reasons['completeness']}")
         )
     return lines
 
 
-def _entry(key: str, value: str, why: str | None = None) -> str:
+def _entry(key: str, value: str, reason: str | None = None) -> str:
     line = f"{key} = {value}"
-    return line if why is None else f"{line:<{COMMENT_COLUMN}} # {_plain(why)}"
+    return line if reason is None else f"{line:<{COMMENT_COLUMN}} # {_plain(reason)}"
 
 
 def _marker(marker: str | float) -> str:
@@ -112,7 +108,7 @@ def _marker(marker: str | float) -> str:
 
 
 def _number(value: float) -> str:
-    """A number as TOML; whole ones without a fraction, which reads better."""
+    """A number as TOML; a whole number has no fraction."""
     whole = isinstance(value, int) or (value.is_integer() and abs(value) < 1e15)
     return str(int(value)) if whole else repr(float(value))
 
@@ -122,5 +118,5 @@ def _list(texts: Iterable[str]) -> str:
 
 
 def _plain(text: str) -> str:
-    """A comment may hold no control characters; what a device sent may."""
+    """The text without control characters, which TOML forbids in a comment."""
     return _CONTROL.sub("�", text)

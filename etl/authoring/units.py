@@ -1,11 +1,12 @@
-"""Units by name, worked out when a contract is packaged: no function imports a units library.
+"""Unit conversions as numbers, computed when a contract is packaged.
 
-Units go to and from degrees by steps of exact fractions, so ``degF`` to ``degC`` becomes times 5,
-minus 160, by 9: 68 °F is 20 °C and not a bit more.
+So no function needs a units library. The numbers are exact fractions: ``degF`` to ``degC`` is times
+5, minus 160, divided by 9, so that 68 °F is exactly 20 °C.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from fractions import Fraction
 from functools import cache
@@ -19,13 +20,13 @@ from telemetry.errors import ContractError
 __all__ = ["conversion", "resolve_units"]
 
 EXACT = 2**53
-"""Whole numbers below it are doubles."""
+"""Integers below it are exact as doubles."""
 
 
 def resolve_units(contract: Contract) -> Contract:
-    """The contract with the numbers of every conversion.
+    """The contract with the numbers of every unit conversion.
 
-    Raises one ``ContractError`` that lists every pair of units that can't be converted.
+    Raises one ``ContractError`` that lists all pairs of units that can't be converted.
     """
     if not needs_conversions(contract):
         return contract
@@ -47,30 +48,24 @@ def _resolved(column: Column) -> Column:
 
 
 def conversion(unit_from: str, unit: str) -> Conversion:
-    """What makes a value in ``unit`` of one in ``unit_from``.
+    """The conversion of a value in ``unit_from`` to ``unit``.
 
-    Raises ``ValueError`` where a unit is not known, or one can't be made of the other by a factor
-    and an offset.
+    Raises ``ValueError`` for an unknown unit, and where more than a factor and an offset would be
+    needed.
     """
     units = _registry()
     zero, one, two = (_convert(units, Fraction(n), unit_from, unit) for n in (0, 1, 2))
     factor = one - zero
-    # Approximately: where pi is in it, the fractions are those of doubles.
+    # Approximately, because a factor with pi is the fraction of a double.
     if factor == 0 or abs(two - one - factor) > abs(factor) * Fraction(1, 10**9):
         raise ValueError(
-            f"{unit_from!r} is no multiple of {unit!r} plus an offset; convert it in the device"
+            f"{unit_from!r} is not a multiple of {unit!r} plus an offset; convert it in the device"
         )
-    divide = factor.denominator * zero.denominator // _common(factor.denominator, zero.denominator)
+    divide = math.lcm(factor.denominator, zero.denominator)
     numbers = (factor * divide, zero * divide, Fraction(divide))
     if all(abs(number) < EXACT for number in numbers):
         return Conversion(*(float(number) for number in numbers))
     return Conversion(float(factor), float(zero))
-
-
-def _common(a: int, b: int) -> int:
-    while b:
-        a, b = b, a % b
-    return a
 
 
 def _convert(units: Any, value: Fraction, unit_from: str, unit: str) -> Fraction:
@@ -82,7 +77,7 @@ def _convert(units: Any, value: Fraction, unit_from: str, unit: str) -> Fraction
     except pint.UndefinedUnitError as error:
         raise ValueError(f"{error}; write a unit such as 'degC', 'hPa' or 'km/h'") from error
     except pint.DimensionalityError as error:
-        raise ValueError(f"{unit_from!r} is another kind of quantity than {unit!r}") from error
+        raise ValueError(f"{unit_from!r} and {unit!r} measure different quantities") from error
     except (pint.PintError, ValueError, TypeError, AssertionError, ArithmeticError) as error:
         raise ValueError(f"{unit_from!r} can't be converted to {unit!r} ({error})") from error
 

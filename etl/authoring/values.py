@@ -1,7 +1,6 @@
-"""What the values of one member have in common: type, markers of "no value", limits.
+"""Properties that the values of one member share: numbers, times, units, markers of "no value".
 
-Whether a text is a number, a time or a boolean is asked of Transform's own readers, so that a
-guess can't differ from what loading will do.
+Texts are read by Transform's own readers, so that inference and loading can't differ.
 """
 
 from __future__ import annotations
@@ -28,35 +27,48 @@ __all__ = [
     "epoch_format",
     "extreme_markers",
     "iso_share",
-    "numbers_of",
-    "round_out",
-    "unwrapped",
+    "round_outward",
+    "split_numbers",
+    "strip_units",
 ]
 
 BLANK = " \t\r\n"
-"""What Transform ignores around everything but a text."""
+"""Characters that Transform ignores around all values except texts."""
 MISSING_WORDS = {"", "nan", "null", "none", "nil", "n/a", "na", "-", "--", "undefined", "nodata"}
 """Texts that mean "no value", in lower case."""
-KNOWN = {-99.9, -127, -128, -200, -273.15, -300, -999, -999.9, -9999, -99999, -32768, -2147483648}
-KNOWN |= {999, 999.9, 1999.9, 3276.7, 6553.5, 9999, 9999.9, 99999, 32767, 65535, 2147483647}
-KNOWN |= {4294967295}
-"""What sensors and gateways are known to answer when they have nothing to say."""
-_DISGUISED = re.compile(
+KNOWN_MARKERS = {
+    -99.9,
+    -127,
+    -128,
+    -200,
+    -273.15,
+    -300,
+    -999,
+    -999.9,
+    -9999,
+    -99999,
+    -32768,
+    -2147483648,
+}
+KNOWN_MARKERS |= {999, 999.9, 1999.9, 3276.7, 6553.5, 9999, 9999.9, 99999, 32767, 65535, 2147483647}
+KNOWN_MARKERS |= {4294967295}
+"""Numbers that sensors and gateways commonly send instead of a missing value."""
+_NUMBER_AND_UNIT = re.compile(
     r"([+-]?(?:[0-9]+(?:[.,][0-9]+)?|[.,][0-9]+))[ \t]*((?:[^\W\d_]|[°%µ/²³])*)"
 )
 MOST_UNITS = 1
-"""Different units behind the numbers of one member; more, and they may be rooms 12A and 12B."""
+"""Most different units attached to one member's numbers; more may be names such as 12A and 12B."""
 EXTREMES = 3
-"""Markers looked for at either end."""
+"""Most markers at each end of the values."""
 
 
 @dataclass(frozen=True)
 class Marker:
-    """A value that probably stands for "no value"."""
+    """A number that probably means "no value"."""
 
     value: float
     count: int
-    why: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -65,18 +77,18 @@ class Numbers:
 
     counts: Counter[float]
     whole: bool
-    """All are spelled without fraction and exponent."""
+    """True where all are written without fraction and exponent."""
     others: Counter[str]
-    """Texts that are no numbers."""
+    """Texts that are not numbers."""
 
     @property
     def total(self) -> int:
-        """Values that are numbers."""
+        """Count of the values that are numbers."""
         return self.counts.total()
 
 
-def numbers_of(values: Iterable[tuple[Value, int]]) -> Numbers:
-    """Splits scalar values (and their counts) into numbers and the rest."""
+def split_numbers(values: Iterable[tuple[Value, int]]) -> Numbers:
+    """Splits scalar values with their counts into numbers and other texts."""
     pairs = list(values)
     texts = pl.Series([_printable(value.text) for value, _ in pairs], dtype=pl.String)
     read = read_numbers(texts.str.strip_chars(BLANK))
@@ -92,33 +104,35 @@ def numbers_of(values: Iterable[tuple[Value, int]]) -> Numbers:
     return Numbers(counts, whole, others)
 
 
-def unwrapped(values: Mapping[Value, int]) -> tuple[dict[Value, int], list[str], bool]:
-    """The values without the units attached to them and with points for decimal commas.
+def strip_units(values: Mapping[Value, int]) -> tuple[dict[Value, int], list[str], bool]:
+    """The values without attached units and with decimal points instead of commas.
 
-    Also the units, and whether there were commas. Where nearly no text is a number in disguise,
-    the values come back as they are.
+    Also returns the units, and whether there were commas. The values are returned unchanged where
+    few of them are numbers with a unit or a comma, or where the units are many.
     """
     plain: Counter[Value] = Counter()
     units: Counter[str] = Counter()
-    commas = disguised = 0
+    commas = matched = 0
     for value, count in values.items():
-        match = _DISGUISED.fullmatch(value.text.strip(BLANK)) if value.kind == "text" else None
+        match = (
+            _NUMBER_AND_UNIT.fullmatch(value.text.strip(BLANK)) if value.kind == "text" else None
+        )
         if match is None:
             plain[value] += count
             continue
         number, unit = match[1], match[2]
-        disguised += count
+        matched += count
         commas += count * ("," in number)
         units[unit] += count * bool(unit)
         plain[Value("text", number.replace(",", "."))] += count
     attached = sorted(unit for unit, count in units.items() if count)
-    if disguised < 0.5 * sum(values.values()) or len(attached) > MOST_UNITS:
+    if matched < 0.5 * sum(values.values()) or len(attached) > MOST_UNITS:
         return dict(values), [], False
     return dict(plain), attached, commas > 0
 
 
 def iso_share(values: Counter[str]) -> float:
-    """Share of the texts that are times in ISO 8601 (0..1)."""
+    """Share of the texts that are ISO 8601 times (0..1)."""
     if not values:
         return 0.0
     texts = pl.Series([_printable(text).strip(BLANK) for text in values], dtype=pl.String)
@@ -128,7 +142,7 @@ def iso_share(values: Counter[str]) -> float:
 
 
 def epoch_format(counts: Counter[float]) -> TimestampFormat | None:
-    """The epoch in which nearly all numbers lie between 2000 and 2100."""
+    """The epoch unit in which nearly all numbers lie between the years 2000 and 2100."""
     total = counts.total()
     for name, per_second in EPOCHS.items():
         low, high = YEAR_2000 * per_second, YEAR_2100 * per_second
@@ -139,10 +153,10 @@ def epoch_format(counts: Counter[float]) -> TimestampFormat | None:
 
 
 def extreme_markers(counts: Counter[float]) -> list[Marker]:
-    """Values at the ends that stand far from all others, known or repeated: sentinels."""
+    """Extreme values far from all others that are known markers or repeated."""
     left = Counter(counts)
     found: list[Marker] = []
-    # Both ends in turn: one far out at this end makes one at the other look near.
+    # Both ends in turn: an outlier at one end widens the span and hides one at the other end.
     while len(left) >= 3 and len(found) < 2 * EXTREMES:
         marker = _extreme(left, max(left)) or _extreme(left, min(left))
         if marker is None:
@@ -160,15 +174,15 @@ def _extreme(counts: Counter[float], value: float) -> Marker | None:
     span = max(high - low, 1e-9)
     where = "below" if value < low else "above"
     far = f"{gap:g} {where} all other values, which span {high - low:g}"
-    if value in KNOWN and gap > 0.25 * span:
+    if value in KNOWN_MARKERS and gap > 0.25 * span:
         return Marker(value, count, f"a common marker, {far}")
     if count >= 3 and gap > 2 * span:
-        return Marker(value, count, f"always the same, {far}")
+        return Marker(value, count, f"repeated, {far}")
     return None
 
 
-def round_out(value: float, up: bool) -> float:
-    """The next number with one significant digit: of 37.3 upwards, 40."""
+def round_outward(value: float, up: bool) -> float:
+    """The next number with one significant digit: 37.3 upwards gives 40."""
     if value == 0 or not math.isfinite(value):
         return value
     step = 10.0 ** math.floor(math.log10(abs(value)))
@@ -177,5 +191,5 @@ def round_out(value: float, up: bool) -> float:
 
 
 def _printable(text: str) -> str:
-    """The text as polars can hold it: half a surrogate pair stands for no character."""
+    """The text in valid UTF-8, as polars needs it: lone surrogates are replaced."""
     return text.encode("utf-8", "replace").decode()

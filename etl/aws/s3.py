@@ -1,4 +1,4 @@
-"""Listing what lies in a bucket, page by page, as an operator's commands do."""
+"""Lists the objects of a bucket, page by page."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["listed"]
 
 
 def listed(s3: Any, bucket: str, prefix: str, **options: Any) -> Iterator[dict[str, Any]]:
-    """Entries (``Key``, ``Size``, ``LastModified``) under a prefix, lazily, in the order of keys.
+    """Yield the entries (``Key``, ``Size``, ``LastModified``) under a prefix in the order of keys.
 
     ``options`` are further parameters of ListObjectsV2, such as ``StartAfter``.
     """

@@ -1,4 +1,4 @@
-"""What CloudFormation tells of a stack: its events, the causes of a failure, and what to do."""
+"""Reads the events of a CloudFormation stack: causes of a failure, and their remedies."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STACK = "AWS::CloudFormation::Stack"
 
 @dataclass(frozen=True, kw_only=True)
 class StackEvent:
-    """One line of a stack's history."""
+    """One event of a stack or of one of its resources."""
 
     id: str
     resource: str
@@ -27,22 +27,22 @@ class StackEvent:
 
     @property
     def of_stack(self) -> bool:
-        """Whether it tells of a stack rather than of one of its resources."""
+        """True for an event of the stack itself, false for one of a resource."""
         return self.type == STACK
 
     @property
     def done(self) -> bool:
-        """A resource is as it should be."""
+        """True where an operation on a resource has succeeded."""
         return self.status.endswith("_COMPLETE") and not self.of_stack
 
     @property
     def failed(self) -> bool:
-        """A resource could not be made, changed or deleted."""
+        """True where a resource could not be created, updated or deleted."""
         return self.status.endswith("_FAILED") and not self.of_stack
 
 
 def events(client: Any, stack: str) -> Iterator[StackEvent]:
-    """Newest first, lazily, page by page; none where there is no such stack."""
+    """Yield a stack's events, newest first, page by page; none where there is no such stack."""
     from botocore.exceptions import ClientError
 
     pages = client.get_paginator("describe_stack_events").paginate(StackName=stack)
@@ -62,34 +62,34 @@ def events(client: Any, stack: str) -> Iterator[StackEvent]:
 
 
 def event_ids(client: Any, stack: str) -> set[str]:
-    """Ids of all events until now."""
+    """Return the ids of all events until now."""
     return {event.id for event in events(client, stack)}
 
 
 def new_events(client: Any, stack: str, seen: set[str]) -> list[StackEvent]:
-    """Events that are not among ``seen``, oldest first; they are added to it."""
-    found: list[StackEvent] = []
+    """Return the events not among ``seen``, oldest first, and add their ids to it."""
+    events_since: list[StackEvent] = []
     for event in events(client, stack):
         if event.id in seen:
             break
-        found.append(event)
-    seen.update(event.id for event in found)
-    return found[::-1]
+        events_since.append(event)
+    seen.update(event.id for event in events_since)
+    return events_since[::-1]
 
 
-def causes(found: list[StackEvent]) -> list[str]:
-    """The first failures, oldest first: resource, reason, and what to do where that is known."""
-    told = [
-        f"{event.resource} ({event.type}): {event.reason}{_then(event.reason)}"
-        for event in found
+def causes(history: list[StackEvent]) -> list[str]:
+    """Describe the original failures, oldest first: resource, reason, and a remedy if known."""
+    failures = [
+        f"{event.resource} ({event.type}): {event.reason}{_advice(event.reason)}"
+        for event in history
         if event.failed and event.reason and not event.reason.startswith(CONSEQUENCES)
     ]
-    if not told:
-        told = [event.reason for event in reversed(found) if event.reason][:1]
-    return told or ["no reason is given"]
+    if not failures:
+        failures = [event.reason for event in reversed(history) if event.reason][:1]
+    return failures or ["CloudFormation gives no reason"]
 
 
-def _then(reason: str) -> str:
+def _advice(reason: str) -> str:
     advice = remedy(reason)
     return f"\n    -> {advice}" if advice else ""
 
@@ -102,25 +102,25 @@ _REMEDIES: tuple[tuple[str, str], ...] = (
     ),
     (
         r"NoSuchKey|specified key does not exist",
-        "A zip is missing in the artifact bucket: deploy again, it is uploaded anew.",
+        "A zip is missing in the artifact bucket: deploy again to upload it.",
     ),
     (
         r"already exists",
-        "Something of this name is there, from another stack or left by an earlier one: delete "
-        "it, or deploy under another stack name.",
+        "A resource of this name exists already, from another stack or left by an earlier one: "
+        "delete it, or deploy under another stack name.",
     ),
     (
         r"[Ll]imit ?[Ee]xceeded|quota|maximum number|TooMany",
-        "A quota of the account is used up: ask for more in Service Quotas, or free some.",
+        "A quota of the account is used up: request an increase in Service Quotas, or free some.",
     ),
     (
         r"(subnet|security group|vpc).*(does not exist|not found)|Invalid(Subnet|Group|VpcI)",
-        "Check subnet_ids and security_group_ids in the settings: they belong to this region "
+        "Check subnet_ids and security_group_ids in the settings: do they belong to this region "
         "and account?",
     ),
     (
         r"Throttl|Rate exceeded",
-        "AWS was asked too much at once: deploy again in a few minutes.",
+        "AWS throttled the requests: deploy again in a few minutes.",
     ),
     (
         r"layer|unzipped size",
@@ -129,7 +129,7 @@ _REMEDIES: tuple[tuple[str, str], ...] = (
     (
         r"[Cc]annot delete protected|deletion protection",
         "The database is protected: set platform.deletion_protection = false, deploy, then "
-        "destroy. A last snapshot is taken even so.",
+        "destroy. A final snapshot is taken in any case.",
     ),
     (
         r"bucket you tried to delete is not empty",
@@ -143,7 +143,7 @@ _REMEDIES: tuple[tuple[str, str], ...] = (
 
 
 def remedy(reason: str) -> str:
-    """What a person can do about a failure with this reason; empty where we don't know."""
+    """Return what to do about a failure with this reason; empty where no remedy is known."""
     for pattern, advice in _REMEDIES:
         if re.search(pattern, reason):
             return advice

@@ -1,7 +1,7 @@
-"""Where a command acts: the laptop's stand-ins, or a stack in an AWS account.
+"""The pipeline that a command acts on: on the laptop's stand-ins, or in an AWS account.
 
 Every command asks a :class:`Target` for clients, stack outputs and a database connection, and so
-never knows which of the two it talks to.
+works the same on both.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from telemetry.errors import UserError
 
 if TYPE_CHECKING:
     from local.devices.mqtt import Broker
@@ -36,8 +38,8 @@ CONTRACT_KEY = "contract/contract.toml"
 DATABASE_CA_KEY = "contract/database-ca.pem"
 
 
-class NoStackError(Exception):
-    """Raised when there is nothing to act on; the message says how to get it."""
+class NoStackError(UserError):
+    """Raised where no stack is deployed or running; the message says how to create one."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Target:
 
     @cached_property
     def session(self) -> Any:
-        """A boto3 session; against the stand-ins its credentials are not secret."""
+        """Return the boto3 session; the credentials for the stand-ins are not secret."""
         import boto3
 
         if self.local is not None:
@@ -65,7 +67,7 @@ class Target:
         return boto3.Session(profile_name=self.profile, region_name=self.region)
 
     def client(self, service: str) -> Any:
-        """A boto3 client of that service, made once."""
+        """Return the boto3 client of a service, created once."""
         if service not in self._clients:
             options: dict[str, Any] = {}
             if self.local is not None:
@@ -114,7 +116,7 @@ class Target:
 
     @cached_property
     def contract(self) -> Contract:
-        """The contract this pipeline was deployed with, as deploy left it in the data bucket."""
+        """The contract in force: the copy that the last deployment put into the data bucket."""
         from etl.authoring.units import resolve_units
         from telemetry.contract import parse_contract
 
@@ -122,12 +124,12 @@ class Target:
         return resolve_units(parse_contract(body, f"s3://{self.bucket}/{CONTRACT_KEY}"))
 
     def database_settings(self, role: DatabaseRole = "loader") -> dict[str, str]:
-        """Keyword arguments for ``psycopg2.connect``, with the role's password."""
+        """Return keyword arguments for ``psycopg2.connect``, with the role's password."""
         secret = self.client("secretsmanager").get_secret_value(
             SecretId=self.outputs[f"{role.title()}SecretArn"]
         )
         login = json.loads(secret["SecretString"])
-        trusted = self._database_ca()
+        ca_file = self._database_ca()
         return {
             "host": self.parameters["DatabaseHost"],
             "port": self.parameters["DatabasePort"],
@@ -135,12 +137,14 @@ class Target:
             "sslmode": self.parameters["DatabaseSslMode"],
             "user": login["username"],
             "password": login["password"],
-            **({"sslrootcert": str(trusted)} if trusted is not None else {}),
+            **({"sslrootcert": str(ca_file)} if ca_file is not None else {}),
         }
 
     def _database_ca(self) -> Path | None:
-        """The authorities the deployment trusts, as a file in the state folder; libpq reads no
-        other thing. ``None`` where the deployment named none."""
+        """Write the certificate authorities of the deployment to a file, as libpq reads only files.
+
+        ``None`` where the deployment has none.
+        """
         from botocore.exceptions import ClientError
 
         try:
@@ -157,14 +161,14 @@ class Target:
         return file
 
     def connect(self) -> Any:
-        """A psycopg2 connection as the loader role."""
+        """Return a new psycopg2 connection as the loader role."""
         import psycopg2
 
         settings: dict[str, Any] = self.database_settings()
         return psycopg2.connect(application_name="etl", **settings)
 
     def broker(self) -> Broker:
-        """Where devices of this account connect."""
+        """Return the MQTT broker that devices of this account connect to."""
         from local.devices.mqtt import Broker
 
         if self.local is not None:
@@ -176,5 +180,5 @@ class Target:
 
     @property
     def devices_folder(self) -> Path:
-        """Where the certificates of devices registered from this machine lie."""
+        """Folder with the certificates of the devices that were registered from this machine."""
         return self.state / "devices" / self.stack

@@ -1,4 +1,4 @@
-"""``etl alarms``: which alarms sound, since when, why, and what to do about each."""
+"""``etl alarms``: the alarms that are firing, since when, why, and what to do."""
 
 from __future__ import annotations
 
@@ -11,16 +11,26 @@ from rich.table import Table
 from rich.text import Text
 
 from etl.aws.target import Target
-from etl.cli.context import JsonOption, console, fail, guard, notes, print_json, target_of
-from etl.operations.alarms import Alarm, Change, alarms, changes, sound
-from etl.operations.escaping import harmless
+from etl.cli.context import (
+    JsonOption,
+    console,
+    fail,
+    guard,
+    notes,
+    print_json,
+    print_table,
+    target_of,
+)
+from etl.cli.rerun_options import TIME_WIDTH
+from etl.operations.alarms import Alarm, StateChange, alarms, changes, trigger
+from etl.operations.escaping import escape_text
 
 __all__ = ["register"]
 
-app = typer.Typer(help="Alarms: which sound, why, and what to do.")
+app = typer.Typer(help="Alarms: which are firing, why, and what to do.")
 
-TOLD = {
-    "ALARM": ("sounds", "bold red"),
+STATES = {
+    "ALARM": ("firing", "bold red"),
     "OK": ("ok", "green"),
     "INSUFFICIENT_DATA": ("no data", "dim"),
 }
@@ -33,13 +43,13 @@ def show(
     history: Annotated[
         bool, typer.Option("--history", help="Show changes of state instead, newest first.")
     ] = False,
-    most: Annotated[int, typer.Option(min=1, max=1000, help="Changes of the history.")] = 30,
+    most: Annotated[int, typer.Option(min=1, max=1000, help="Number of changes to show.")] = 30,
     check: Annotated[
-        bool, typer.Option("--check", help="Exit with 1 where an alarm sounds, for scripts.")
+        bool, typer.Option("--check", help="Exit with 1 if an alarm is firing, for scripts.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show every alarm, those that sound first, with what to do about them."""
+    """Show every alarm, the firing ones first, with what to do about them."""
     if context.invoked_subcommand is not None:
         return
     target = target_of(context.obj)
@@ -59,42 +69,43 @@ def show(
 @guard
 def show_history(
     context: typer.Context,
-    name: Annotated[str | None, typer.Argument(help="One alarm; default: all of them.")] = None,
-    most: Annotated[int, typer.Option(min=1, max=1000, help="How many, newest first.")] = 30,
+    name: Annotated[str | None, typer.Argument(help="Name of an alarm; default: all.")] = None,
+    most: Annotated[int, typer.Option(min=1, max=1000, help="Number of changes.")] = 30,
     as_json: JsonOption = False,
 ) -> None:
-    """Show when alarms began to sound and when they were over."""
+    """Show when alarms started firing and when they recovered."""
     _show_history(changes(target_of(context.obj), name, most), as_json=as_json)
 
 
 @app.command("test")
 @guard
-def try_out(
+def send_test(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="An alarm, such as executions-failed.")],
+    name: Annotated[str, typer.Argument(help="Name of an alarm, such as executions-failed.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
 ) -> None:
-    """Let an alarm sound, to see that its message arrives. It ends by itself within a minute."""
+    """Trigger a test alarm, to check that its notification arrives. It recovers within a minute."""
     target = target_of(context.obj)
-    if not yes and not typer.confirm(f"Tell everybody who listens that {name} sounds, as a test?"):
+    if not yes and not typer.confirm(f"Send a test notification for {name} to all subscribers?"):
         raise typer.Exit(1)
     now = datetime.now(UTC)
-    tried = sound(target, name, f"A test by `etl alarms test` at {now:%Y-%m-%d %H:%M:%S} UTC.")
-    if not tried.actions:
-        raise fail(f"{tried.name} sounds, but it tells nobody: its actions are switched off.")
-    for topic in tried.actions:
-        listening = _listeners(target, topic)
-        console.print(f"{tried.name} sounds, and has told {topic}")
-        if not listening:
+    tested = trigger(target, name, f"Test by `etl alarms test` at {now:%Y-%m-%d %H:%M:%S} UTC.")
+    if not tested.actions:
+        raise fail(f"{tested.name} is firing, but sends no notification: its actions are disabled.")
+    for topic in tested.actions:
+        subscribers = _subscribers(target, topic)
+        console.print(f"{tested.name} is firing and has notified {topic}", soft_wrap=True)
+        if not subscribers:
             notes.print(
-                "[yellow]nobody listens to this topic:[/] deploy with an alert e-mail, or subscribe"
+                "[yellow]this topic has no confirmed subscriber:[/] "
+                "deploy with an alert email, or subscribe"
             )
-        for protocol, endpoint in listening:
-            console.print(Text(f"  {protocol} {harmless(endpoint)}"))
+        for protocol, endpoint in subscribers:
+            console.print(Text(f"  {protocol} {escape_text(endpoint)}"))
 
 
-def _listeners(target: Target, topic: str) -> list[tuple[str, str]]:
-    """Protocol and endpoint of a topic's subscribers; those who have not confirmed hear nothing."""
+def _subscribers(target: Target, topic: str) -> list[tuple[str, str]]:
+    """Protocol and endpoint of a topic's confirmed subscribers."""
     pages = target.client("sns").get_paginator("list_subscriptions_by_topic")
     return [
         (one["Protocol"], one["Endpoint"])
@@ -106,24 +117,26 @@ def _listeners(target: Target, topic: str) -> list[tuple[str, str]]:
 
 def _print(target: Target, found: list[Alarm]) -> None:
     if not found:
-        console.print(f"the stack {target.stack} has no alarms: deploy it anew")
+        console.print(f"the stack {target.stack} has no alarms: deploy it again")
         return
     table = Table()
     for heading in ("alarm", "state", "since (UTC)", "why"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, min_width=TIME_WIDTH if "UTC" in heading else None)
     for one in found:
-        word, style = TOLD[one.state]
+        word, style = STATES[one.state]
         why = one.reason if one.state == "ALARM" else ""
         table.add_row(one.short, Text(word, style), f"{one.since:%Y-%m-%d %H:%M:%S}", Text(why))
-    console.print(table)
+    print_table(table)
     for one in found:
         if one.state == "ALARM":
             console.print(Text(f"\n{one.short}: ", "bold red").append(one.description, "default"))
             if not one.actions:
-                notes.print(f"[yellow]{one.short} tells nobody:[/] its actions are switched off")
+                notes.print(
+                    f"[yellow]{one.short} sends no notification:[/] its actions are disabled"
+                )
 
 
-def _show_history(found: list[Change], *, as_json: bool) -> None:
+def _show_history(found: list[StateChange], *, as_json: bool) -> None:
     if as_json:
         print_json([asdict(one) for one in found])
         return
@@ -132,13 +145,13 @@ def _show_history(found: list[Change], *, as_json: bool) -> None:
         return
     table = Table()
     for heading in ("time (UTC)", "alarm", "before", "after", "why"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, min_width=TIME_WIDTH if "UTC" in heading else None)
     for one in found:
-        before, after = (TOLD.get(state, (state, "")) for state in (one.before, one.after))
+        before, after = (STATES.get(state, (state, "")) for state in (one.before, one.after))
         table.add_row(
             f"{one.time:%Y-%m-%d %H:%M:%S}", one.short, Text(*before), Text(*after), one.reason
         )
-    console.print(table)
+    print_table(table)
 
 
 def _as_dict(one: Alarm) -> dict[str, Any]:

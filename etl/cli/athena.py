@@ -1,4 +1,4 @@
-"""``etl athena``: what makes the Parquet zone a table in Athena."""
+"""``etl athena``: SQL that makes the Parquet zone a table in Athena."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ def athena(
     context: typer.Context,
     contract_file: Annotated[
         Path | None,
-        typer.Option("--contract", help="A contract file, instead of what is deployed."),
+        typer.Option("--contract", help="Contract file; default: the deployed contract."),
     ] = None,
     bucket: Annotated[
-        str | None, typer.Option(help="Data bucket, instead of the deployed one.")
+        str | None, typer.Option(help="Data bucket; default: that of the stack.")
     ] = None,
     since: Annotated[
-        str, typer.Option(metavar="YYYY-MM-DD", help="First day there can be data of.")
+        str, typer.Option(metavar="YYYY-MM-DD", help="First day of the data.")
     ] = FIRST_DAY,
 ) -> None:
-    """Print the SQL that makes the Parquet zone a table and a view in Athena."""
+    """Print the SQL that creates a table and a view over the Parquet zone in Athena."""
     from telemetry.contract import load_contract
 
     if contract_file is not None and bucket is not None:

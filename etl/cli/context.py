@@ -1,4 +1,4 @@
-"""What every command needs: the target, two consoles, and errors told to a person."""
+"""The target, the two consoles and the error messages that every command uses."""
 
 from __future__ import annotations
 
@@ -13,8 +13,13 @@ from typing import Annotated, Any, TypeVar
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
+from rich.table import Table
 
-from etl.aws.target import DEFAULT_STACK, DEFAULT_STATE, NoStackError, Target
+from etl.aws.target import DEFAULT_STACK, DEFAULT_STATE, Target
+from etl.cli import aws_errors
+from etl.operations.plurals import counted
+from telemetry.errors import UserError
 
 __all__ = [
     "JsonOption",
@@ -24,6 +29,7 @@ __all__ = [
     "fail",
     "guard",
     "print_json",
+    "print_table",
     "target_of",
 ]
 
@@ -31,13 +37,15 @@ console = Console(highlight=False, emoji=False)
 """For results. Progress and remarks go to :data:`notes`, so that output can be piped."""
 notes = Console(stderr=True, highlight=False, emoji=False)
 
+UNLIMITED_WIDTH = 1_000_000
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
 class Options:
-    """The options before the command: what to act on."""
+    """The options before the command, which name the stack to act on."""
 
     stack: str = DEFAULT_STACK
     region: str | None = None
@@ -46,19 +54,19 @@ class Options:
 
     @property
     def on_aws(self) -> bool:
-        """Whether an AWS account was named; else the laptop's stand-ins are meant."""
+        """True where an AWS account was named; otherwise the command acts on the local stack."""
         return bool(self.region or self.profile)
 
 
 def fail(message: str) -> typer.Exit:
-    """Say what is wrong and what to do next; ``raise`` the result."""
+    """Print an error message; ``raise`` the result to end the command with exit status 1."""
     # Escaped: a "[message]" in it is a table of a contract, not a style.
     notes.print(f"[bold red]error[/] {escape(message)}", soft_wrap=True)
     return typer.Exit(1)
 
 
 def target_of(options: Options) -> Target:
-    """The target named by the options. Ends the command when nothing runs here."""
+    """The target that the options name. Ends the command where there is no local stack."""
     if options.on_aws:
         return Target(options.stack, options.region, options.profile, options.state)
     from local.stack import read
@@ -66,21 +74,27 @@ def target_of(options: Options) -> Target:
     local = read(options.state)
     if local is None:
         raise fail(
-            "Nothing runs on this machine. Start it with `etl up`, "
-            "or name an AWS account with `etl --profile ... --region ... --stack ...`."
+            "There is no local stack. Start it with `etl up`, "
+            "or select a stack on AWS with `etl --profile ... --region ... --stack ...`."
         )
     return Target(options.stack, local.region, None, options.state, local)
+
+
+def print_table(table: Table) -> None:
+    """Print a table that is at least as wide as its longest words, so that ids stay whole.
+
+    A terminal wraps lines that are too long; rich would break the words.
+    """
+    unlimited = console.options.update(width=UNLIMITED_WIDTH)
+    needed = Measurement.get(console, unlimited, table).minimum
+    if needed > console.width:
+        table.width = needed
+    console.print(table, crop=False)
 
 
 def print_json(value: Any) -> None:
     """Print plain data as JSON on standard output."""
     sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
-
-
-def counted(number: int, noun: str) -> str:
-    """``1 reject``, ``2 rejects``, ``3 micro-batches``."""
-    plural = f"{noun}es" if noun.endswith("ch") else f"{noun}s"
-    return f"{number:,} {noun if number == 1 else plural}"
 
 
 def guard(command: Command) -> Command:
@@ -96,7 +110,7 @@ def guard(command: Command) -> Command:
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
         except Exception as error:
-            message = _told(error)
+            message = _message_of(error)
             if message is None:
                 raise
             raise fail(message) from error
@@ -104,53 +118,15 @@ def guard(command: Command) -> Command:
     return guarded  # type: ignore[return-value]
 
 
-def _told(error: Exception) -> str | None:
+def _message_of(error: Exception) -> str | None:
     """The sentence for a failure that is not a bug, else ``None``."""
     import psycopg2
 
-    from etl.authoring.samples import SampleError
-    from etl.aws.cloudformation import StackError
-    from etl.cli import aws_errors as refusals
-    from etl.deployment.deploy import MigrationError
-    from etl.deployment.destroy import HoldsDataError
-    from etl.deployment.packaging import PackageError
-    from etl.deployment.settings_file import SettingsError
-    from etl.operations.batch_selection import NotFoundError
-    from etl.operations.rollups import RollupsError
-    from etl.operations.time_range import SpanError
-    from layers.build import LayerBuildError
-    from local.devices.mqtt import ConnectionRefusedByBrokerError, MessageTooLargeError
-    from local.pgadmin import PgAdminError
-    from local.pgadmin.environment import InstallationError
-    from local.stack import LocalStackError
-    from telemetry.errors import TelemetryError
-    from workflow.limits import DefinitionError
-
-    expected = (
-        NoStackError,
-        TelemetryError,
-        SampleError,
-        SpanError,
-        NotFoundError,
-        LocalStackError,
-        InstallationError,
-        PgAdminError,
-        ConnectionRefusedByBrokerError,
-        MessageTooLargeError,
-        StackError,
-        MigrationError,
-        RollupsError,
-        SettingsError,
-        HoldsDataError,
-        LayerBuildError,
-        PackageError,
-        DefinitionError,
-    )
-    if isinstance(error, expected):
+    if isinstance(error, UserError):
         return str(error)
-    of_aws = refusals.told(error)
-    if of_aws is not None:
-        return of_aws
+    aws_message = aws_errors.message_of(error)
+    if aws_message is not None:
+        return aws_message
     if isinstance(error, psycopg2.OperationalError):
         return f"PostgreSQL can't be reached: {str(error).strip()}"
     if isinstance(error, OSError):

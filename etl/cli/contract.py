@@ -1,4 +1,4 @@
-"""``etl contract infer``, ``check`` and ``diff``: write contracts, and know what they will do."""
+"""``etl contract``: infer a contract from messages, check it, compare two contracts."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from etl.cli.context import JsonOption, console, fail, guard, notes, print_json,
 from telemetry.contract import Contract, load_contract
 
 if TYPE_CHECKING:
-    from etl.authoring.check import Checked
+    from etl.authoring.check import SampleReport
     from etl.authoring.diff import Difference
     from etl.authoring.samples import Sample
 
 app = typer.Typer(
-    help="Write a contract from sample messages, see what one does, compare two.",
+    help="Infer a contract from sample messages, check a contract, compare two.",
     no_args_is_help=True,
 )
 DEPLOYED = "deployed"
@@ -30,7 +30,7 @@ SIGNS = {"added": "[green]+[/]", "removed": "[red]-[/]", "changed": "[yellow]~[/
 
 
 def read(files: Sequence[Path], most: int) -> Sample:
-    """A sample of the files, with progress on standard error."""
+    """Reads a sample of the files, and shows progress on standard error."""
     from etl.authoring.samples import read_sample
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
@@ -39,9 +39,9 @@ def read(files: Sequence[Path], most: int) -> Sample:
     ) as progress:
         task = progress.add_task("reading messages", total=None)
         sample = read_sample(
-            files, most, lambda seen: progress.update(task, description=f"{seen:,} messages read")
+            files, most, lambda count: progress.update(task, description=f"{count:,} messages read")
         )
-    notes.print(f"[dim]•[/] read {sample.sentence()}")
+    notes.print(f"[dim]•[/] read {sample.description()}")
     return sample
 
 
@@ -54,22 +54,24 @@ def infer(
         Path | None, typer.Option("--out", "-o", help="File to write; default: print it.")
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help="The contract's name; default: the file's.")
+        str | None, typer.Option(help="Name of the contract; default: from the file's name.")
     ] = None,
     most: Annotated[
-        int, typer.Option(min=1, help="Messages looked at, in runs spread over the files.")
+        int, typer.Option(min=1, help="Most messages to examine, from all parts of the files.")
     ] = 20_000,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
-    """Write a first contract from sample messages, with the reason for each line beside it."""
+    """Infer a contract from sample messages, with the reason for each line as a comment."""
     from etl.authoring.infer import infer as infer_contract
+    from etl.authoring.infer import parse_draft
+    from etl.authoring.toml_writer import write_contract
 
     if out is not None and out.exists() and not force:
-        raise fail(f"{out} is there already; give another --out, or --force")
+        raise fail(f"{out} already exists; choose another --out, or overwrite it with --force")
     sample = read(files, most)
-    with notes.status("working out types, limits and key"):
-        found = infer_contract(sample, name or files[0].name, ", ".join(f.name for f in files))
-        text, contract = found.text(), found.contract()
+    with notes.status("inferring types, limits and key"):
+        draft = infer_contract(sample, name or files[0].name, ", ".join(f.name for f in files))
+        text, contract = write_contract(draft), parse_draft(draft)
     if out is None:
         typer.echo(text, nl=False)
         return
@@ -77,7 +79,7 @@ def infer(
     console.print(
         f"wrote [bold]{out}[/]: {len(contract.columns)} columns, key {', '.join(contract.key)}"
     )
-    console.print(f"next: go through it, then etl contract check {out} {files[0]}", soft_wrap=True)
+    console.print(f"next: review it, then run etl contract check {out} {files[0]}", soft_wrap=True)
     console.print(f"then: etl up --contract {out}; etl publish {files[0]}", soft_wrap=True)
 
 
@@ -91,13 +93,13 @@ def check(
         typer.Argument(metavar="[SAMPLE]...", exists=True, dir_okay=False, help=FILES),
     ] = None,
     most: Annotated[
-        int, typer.Option(min=1, help="Messages looked at, in runs spread over the files.")
+        int, typer.Option(min=1, help="Most messages to examine, from all parts of the files.")
     ] = 100_000,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what a contract does: its table, and what would be loaded and rejected of a sample.
+    """Show the table of a contract, and what would be loaded and rejected from a sample.
 
-    Exits with 1 where the contract is wrong, or the sample would be quarantined.
+    Exits with 1 if the contract is invalid or the sample would be quarantined.
     """
     from etl.authoring.units import resolve_units
     from telemetry.ddl import plan_table
@@ -109,41 +111,41 @@ def check(
         from etl.authoring.check import check as check_sample
 
         sample = read(files, most)
-        with notes.status("cleaning"):
+        with notes.status("cleaning the sample"):
             checked = check_sample(contract, sample)
     if as_json:
-        found = None if checked is None else checked.as_dict()
+        result = None if checked is None else checked.as_dict()
         facts = {"contract": contract.name, "digest": contract.digest, "statements": statements}
-        print_json(facts | {"sample": found})
+        print_json(facts | {"sample": result})
     else:
-        tell_contract(contract, statements)
+        print_contract(contract, statements)
         if checked is not None:
-            tell_checked(checked)
+            print_report(checked)
     if checked is not None and checked.verdict == "quarantine":
         raise typer.Exit(1)
 
 
-def tell_contract(contract: Contract, statements: Sequence[str]) -> None:
-    """Print the table and where its columns come from."""
+def print_contract(contract: Contract, statements: Sequence[str]) -> None:
+    """Print the table, and the sources of its columns."""
     from etl.authoring.check import sources_text
 
-    console.print(f"[green]sound[/]: contract [bold]{contract.name}[/], version {contract.digest}")
+    console.print(f"[green]valid[/]: contract [bold]{contract.name}[/], version {contract.digest}")
     console.print(f"topic {contract.topic}; on_conflict {contract.on_conflict}\n")
     for statement in statements:
         console.print(Text(f"{statement};"), soft_wrap=True)
     console.print()
     table = Table(box=None, pad_edge=False)
-    for heading in ("column", "type", "from", "if it can't be taken"):
+    for heading in ("column", "type", "from", "an invalid value"):
         table.add_column(heading, overflow="fold")
     for column in contract.columns:
-        lost = "the value is lost" if column.on_invalid == "null" else "the reading is rejected"
+        invalid = "becomes NULL" if column.on_invalid == "null" else "rejects the reading"
         kind = column.type + (", required" if column.required else "")
-        table.add_row(column.name, kind, Text(sources_text(column)), lost)
+        table.add_row(column.name, kind, Text(sources_text(column)), invalid)
     console.print(table)
 
 
-def tell_checked(checked: Checked) -> None:
-    """Print what a load of the sample would come to."""
+def print_report(checked: SampleReport) -> None:
+    """Print the counts, reasons and verdict of a checked sample."""
     console.print(f"\n[bold]Sample[/]: {checked.sample}, cleaned as one micro-batch")
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column()
@@ -156,29 +158,29 @@ def tell_checked(checked: Checked) -> None:
     console.print(table)
     if checked.min_time:
         console.print(f"from {checked.min_time} to {checked.max_time}")
-    tell_columns(checked)
+    print_columns(checked)
     for reason in checked.reasons:
-        told = [f"readings rejected: {reason.readings:,}"] if reason.readings else []
-        told += [f"values lost: {reason.values:,}"] if reason.values else []
-        console.print(f"\n[yellow]{reason.reason}[/]: {', '.join(told)}; such as")
+        parts = [f"readings rejected: {reason.readings:,}"] if reason.readings else []
+        parts += [f"values lost: {reason.values:,}"] if reason.values else []
+        console.print(f"\n[yellow]{reason.reason}[/]: {', '.join(parts)}; for example")
         for example in reason.examples:
             console.print(Text(f"  {example}"), soft_wrap=True)
     if checked.unread:
-        console.print("\nmembers that no column takes:", Text(", ".join(checked.unread)))
+        console.print("\nmembers that no column uses:", Text(", ".join(checked.unread)))
     console.print(f"\nverdict: [bold {COLOURS[checked.verdict]}]{checked.verdict}[/]")
     for finding in checked.findings:
         console.print(f"  {finding.level}: {finding.sentence}")
 
 
-def tell_columns(checked: Checked) -> None:
-    """Print the columns that are not always filled with good values."""
+def print_columns(checked: SampleReport) -> None:
+    """Print the columns with missing or faulty values."""
     shown = [
         found
         for found in checked.columns
         if found.missing or found.invalid or found.out_of_range or found.too_long or found.more
     ]
     if not shown:
-        console.print("every column always has a value")
+        console.print("no column has missing or faulty values")
         return
     console.print()
     table = Table(box=None, pad_edge=False)
@@ -193,21 +195,22 @@ def tell_columns(checked: Checked) -> None:
     console.print(table)
     never = [found.name for found in shown if found.missing == 1]
     if never and checked.accepted:
-        console.print(f"[yellow]never filled[/]: {', '.join(never)}; is `from` right?")
+        console.print(f"[yellow]always NULL[/]: {', '.join(never)}; is `from` correct?")
 
 
 @guard
 def diff(
     context: typer.Context,
     old: Annotated[
-        str, typer.Argument(help=f"A contract, or '{DEPLOYED}': that of the running pipeline.")
+        str,
+        typer.Argument(help=f"Contract file, or '{DEPLOYED}' for that of the running pipeline."),
     ],
-    new: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The contract to be.")],
+    new: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="New contract file.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Say what changes from one contract to another, and what deploy makes of it.
+    """Show what changes from one contract to another, and what deploy will do about it.
 
-    Exits with 1 where something is left to a person.
+    Exits with 1 if deploy refuses the change, so that it must be made by hand.
     """
     from etl.authoring.diff import diff as compare
 
@@ -219,15 +222,15 @@ def diff(
     if as_json:
         print_json(found.as_dict())
     else:
-        tell_difference(found)
+        print_difference(found)
     if found.destructive:
         raise typer.Exit(1)
 
 
-def tell_difference(found: Difference) -> None:
-    """Print the changes, their meaning, and the SQL."""
+def print_difference(found: Difference) -> None:
+    """Print the changes with their effect, and the SQL."""
     if not found.changes:
-        console.print("nothing that matters differs")
+        console.print("no differences that have an effect")
         return
     for change in found.changes:
         arrow = {"added": change.new, "removed": change.old}
@@ -244,7 +247,7 @@ def tell_difference(found: Difference) -> None:
         for statement in found.statements:
             console.print(Text(f"  {statement};"), soft_wrap=True)
     else:
-        console.print("\nthe table stays as it is")
+        console.print("\nthe table does not change")
 
 
 def register(parent: typer.Typer) -> None:

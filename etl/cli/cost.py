@@ -1,4 +1,4 @@
-"""``etl cost``: dollars on paper, before anything is deployed."""
+"""``etl cost``: an estimate of the monthly bill, before anything is deployed."""
 
 from __future__ import annotations
 
@@ -9,100 +9,109 @@ from rich.console import Group
 from rich.table import Table
 
 from etl.cli.context import JsonOption, console, fail, guard, print_json
-from etl.cost.bill import AIM, Bill, bill
+from etl.cost.bill import TARGET, Bill, bill
 from etl.cost.formatting import (
-    as_data,
-    count,
+    alternatives,
+    bottleneck,
+    cost_data,
     dollars,
-    held_up_by,
-    nearest_quota,
-    small,
-    variants,
+    dollars_per_million,
+    most_used_quota,
+    rounded,
 )
 from etl.cost.prices import AS_OF, REGION
-from etl.cost.result import Outcome
+from etl.cost.result import SimulationResult
 from etl.cost.settings import Fleet, Pipeline, Trigger
 from etl.cost.simulation import simulate
 
-__all__ = ["register", "told"]
+__all__ = ["register", "summary"]
 
 
-def told(made: Bill, outcome: Outcome) -> Group:
-    """The bill by service, and whether the pipeline keeps up."""
+def summary(made: Bill, result: SimulationResult) -> Group:
+    """The bill by service, and whether the pipeline keeps up, for the terminal."""
     fleet, batches = made.fleet, made.batches
-    table = Table(
-        title=f"{count(fleet.rate)} readings/s of {fleet.devices:,} devices, "
-        f"{fleet.readings_per_message} a message, trigger: {made.pipeline.trigger}",
-        title_justify="left",
-    )
+    table = Table()
     table.add_column("service")
-    table.add_column("a month", justify="right")
-    table.add_column("a million readings", justify="right")
+    table.add_column("per month", justify="right")
+    table.add_column("per million readings", justify="right")
     for name, amount in made.services():
-        table.add_row(name, dollars(amount), small(amount / fleet.readings_a_month))
+        table.add_row(name, dollars(amount), dollars_per_million(amount / fleet.readings_a_month))
     table.add_section()
-    table.add_row("all", dollars(made.dollars()), small(made.a_million()))
-    keeps = f"keeps up, rows {outcome.lag:.0f} s behind" if outcome.keeps_up else "falls behind"
-    short = held_up_by(outcome)
+    table.add_row("total", dollars(made.dollars()), dollars_per_million(made.per_million()))
+    if result.keeps_up:
+        verdict = f"keeps up, rows are loaded {result.lag:.0f} s after they were sent"
+    else:
+        verdict = "falls behind"
+    slow = bottleneck(result)
+    storage = dollars_per_million(made.per_million("storage"))
     return Group(
+        f"readings/s: {rounded(fleet.rate)}; devices: {fleet.devices:,}; "
+        f"readings per message: {fleet.readings_per_message}; trigger: {made.pipeline.trigger}",
         table,
-        f"{count(batches.readings)} readings a batch, {count(batches.rate * 3600)} batches an hour",
-        f"beyond IoT's messages, a million readings: {small(made.beyond_messages)} "
-        f"(aim: under ${AIM}), of which {small(made.a_million('storage'))} storage",
-        f"simulated: {keeps}; {nearest_quota(outcome)}" + (f"; short: {short}" if short else ""),
+        f"readings per batch: {rounded(batches.readings)}; "
+        f"batches per hour: {rounded(batches.rate * 3600)}",
+        f"without IoT's messages: {dollars_per_million(made.beyond_messages)} per million "
+        f"(storage {storage}; target: under ${TARGET})",
+        f"simulated: {verdict}",
+        *([f"bottleneck: {slow}"] if slow else []),
+        f"most used AWS quota: {most_used_quota(result)}",
         f"prices of {REGION}, {AS_OF}, without free tier, database and network: docs/cost.md",
     )
 
 
-def compared(fleet: Fleet, pipeline: Pipeline) -> Table:
-    """One line for each thing that one could do otherwise."""
+def comparison(fleet: Fleet, pipeline: Pipeline) -> Table:
+    """The bills of other configurations, one row each."""
     table = Table()
-    for heading in ("", "a month", "a million readings", "beyond IoT's messages"):
+    for heading in ("", "per month", "per million readings", "without IoT's messages"):
         table.add_column(heading, justify="right" if heading else "left")
-    for name, made in variants(fleet, pipeline):
-        table.add_row(
-            name, dollars(made.dollars()), small(made.a_million()), small(made.beyond_messages)
-        )
+    for name, made in alternatives(fleet, pipeline):
+        per_million = (made.per_million(), made.beyond_messages)
+        table.add_row(name, dollars(made.dollars()), *map(dollars_per_million, per_million))
     return table
 
 
 @guard
 def cost(
-    devices: Annotated[int, typer.Option(min=1, help="Devices, always connected.")] = 1_000,
+    devices: Annotated[
+        int, typer.Option(min=1, help="Number of devices, always connected.")
+    ] = 1_000,
     rate: Annotated[
-        float, typer.Option(min=0.001, help="Readings a second, over all devices.")
+        float, typer.Option(min=0.001, help="Readings per second, over all devices.")
     ] = 1_000.0,
     readings: Annotated[
-        int, typer.Option("--readings-per-message", min=1, help="Readings in a message.")
+        int, typer.Option("--readings-per-message", min=1, help="Readings per message.")
     ] = 50,
     reading_bytes: Annotated[
-        float | None, typer.Option(min=1, help="Of a reading in a message. [default: as measured]")
+        float | None,
+        typer.Option(min=1, help="Bytes of one reading in a message. [default: as measured]"),
     ] = None,
     basic_ingest: Annotated[
-        bool, typer.Option("--basic-ingest", help="Devices publish straight to the rule.")
+        bool, typer.Option("--basic-ingest", help="Devices publish through Basic Ingest.")
     ] = False,
-    trigger: Annotated[str, typer.Option(help="queue or schedule.")] = "queue",
+    trigger: Annotated[
+        str, typer.Option(help="Trigger of the pipeline: queue or schedule.")
+    ] = "queue",
     window: Annotated[
-        float, typer.Option(min=1, max=300, help="QueueWindowSeconds.")
+        float, typer.Option(min=1, max=300, help="Seconds that the queue trigger gathers messages.")
     ] = Pipeline.window_seconds,
     period: Annotated[
         float, typer.Option(min=60, help="Seconds between scheduled drains.")
     ] = Pipeline.period_seconds,
     batch: Annotated[
-        int, typer.Option(min=1, help="Most messages in a micro-batch.")
+        int, typer.Option(min=1, help="Largest number of messages in a micro-batch.")
     ] = Pipeline.batch_messages,
     months: Annotated[
-        int, typer.Option(min=1, help="Months that objects in S3 are kept.")
+        int, typer.Option(min=1, help="Months for which objects in S3 are kept.")
     ] = Pipeline.months_kept,
     compare: Annotated[
-        bool, typer.Option("--compare", help="Show what other settings would cost.")
+        bool, typer.Option("--compare", help="Also show the cost of other settings.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what a fleet would cost a month on AWS, by service, and whether the pipeline keeps up."""
+    """Estimate the monthly AWS bill of a fleet by service, and whether the pipeline keeps up."""
     chosen: dict[str, Trigger] = {"queue": "queue", "schedule": "schedule"}
     if trigger not in chosen:
-        raise fail(f"--trigger is queue or schedule, not {trigger!r}")
+        raise fail(f"--trigger must be queue or schedule, not {trigger!r}")
     fleet = Fleet(
         devices=devices,
         rate=rate,
@@ -119,24 +128,24 @@ def cost(
         months_kept=months,
     )
     made = bill(fleet, pipeline)
-    outcome = simulate(fleet, pipeline)
+    result = simulate(fleet, pipeline)
     if as_json:
-        data = as_data(made, outcome)
+        data = cost_data(made, result)
         if compare:
             data["compared"] = [
                 {
                     "name": name,
                     "dollars_a_month": other.dollars(),
-                    "dollars_a_million_readings": other.a_million(),
+                    "dollars_a_million_readings": other.per_million(),
                     "beyond_messages": other.beyond_messages,
                 }
-                for name, other in variants(fleet, pipeline)
+                for name, other in alternatives(fleet, pipeline)
             ]
         print_json(data)
         return
-    console.print(told(made, outcome))
+    console.print(summary(made, result))
     if compare:
-        console.print(compared(fleet, pipeline))
+        console.print(comparison(fleet, pipeline))
 
 
 def register(app: typer.Typer) -> None:

@@ -6,55 +6,53 @@ from typing import Annotated
 
 import typer
 
-from etl.cli.context import console, fail, guard, notes, target_of
+from etl.cli.context import console, guard, notes, target_of
 
 
 @guard
 def dashboard(
     context: typer.Context,
     port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Port; default: the first free from 8710.")
+        int | None,
+        typer.Option(min=1, max=65535, help="Port; default: the first free from 8710."),
     ] = None,
     open_browser: Annotated[
-        bool, typer.Option("--open/--no-open", help="Open it in the browser.")
+        bool, typer.Option("--open/--no-open", help="Open the page in the browser.")
     ] = True,
     read_only: Annotated[
-        bool, typer.Option("--read-only", help="Only look: no button does anything.")
+        bool, typer.Option("--read-only", help="Show pages without buttons that change anything.")
     ] = False,
     dsn: Annotated[
         str | None,
         typer.Option(
             "--database-url",
             envvar="ETL_DATABASE_URL",
-            help="Another way to the database, such as a tunnel: postgresql://user@127.0.0.1:6543/db",
+            help="Connect to the database here instead, such as through a tunnel: postgresql://user@127.0.0.1:6543/db",
         ),
     ] = None,
 ) -> None:
-    """The control room: health, executions, rejects, quality and the fleet in a web page.
+    """Open the control room: health, executions, rejects, quality and the fleet in a web page.
 
-    It answers on 127.0.0.1 alone, and only to whoever has the address it prints. Ctrl-C ends it;
-    what it has started in the workflow goes on.
+    It listens on 127.0.0.1 only, and answers only to the address it prints. Ctrl-C stops it;
+    executions that it has started keep running.
     """
-    from dashboard.app_state import Room
-    from dashboard.serving import PortTakenError, listen, serve
+    from dashboard.app_state import ControlRoom
+    from dashboard.serving import listen, serve
 
     target = target_of(context.obj)
-    target.outputs  # noqa: B018 - a stack that is not there is told before anything is opened
-    try:
-        listening = listen(port)
-    except PortTakenError as error:
-        raise fail(str(error)) from error
-    room = Room(target, dsn=dsn, read_only=read_only)
+    target.outputs  # noqa: B018 - raises NoStackError before anything is opened
+    listening = listen(port)
+    room = ControlRoom(target, dsn=dsn, read_only=read_only)
 
-    def told(address: str) -> None:
+    def notify(address: str) -> None:
         mode = " (read-only)" if read_only else ""
         console.print(f"[green]control room[/]{mode}: {address}", soft_wrap=True)
-        notes.print("Whoever has this address may act. Ctrl-C ends it.")
+        notes.print("Anyone with this address can use it. Press Ctrl-C to stop.")
 
     try:
-        serve(room, listening, open_browser=open_browser, told=told)
+        serve(room, listening, open_browser=open_browser, notify=notify)
     except KeyboardInterrupt:
-        notes.print("ended")
+        notes.print("stopped")
 
 
 def register(app: typer.Typer) -> None:

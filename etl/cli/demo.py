@@ -1,4 +1,4 @@
-"""``etl demo`` (`make run`): the whole pipeline on this machine, once, with a final account."""
+"""``etl demo`` (`make run`): runs the whole pipeline on this machine and reconciles it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,13 @@ from rich.live import Live
 from rich.table import Table
 
 from etl.aws.target import Target
-from etl.cli.context import console, guard, notes
-from etl.cli.data import settle, table_name, tell
-from etl.cli.stack import DEFAULT_CONTRACT, ContractOption
+from etl.cli.context import console, guard
+from etl.cli.data import print_reconciliation
+from etl.cli.deploy_options import print_phase
+from etl.cli.stack import ContractOption
+from etl.operations.reconciliation import reconcile
+from infrastructure.settings import DEFAULT_CONTRACT
+from telemetry.ddl import qualified
 
 if TYPE_CHECKING:
     from etl.operations.executions import Execution
@@ -24,11 +28,11 @@ if TYPE_CHECKING:
 
 SETTLE_SECONDS = 90.0
 SCHEDULE_AFTER = timedelta(seconds=8)
-"""When, after the fleet starts, the schedule fires; the queue trigger acts all the time."""
+"""Delay from the start of the fleet to the schedule; the queue trigger is always active."""
 
 
 class Phases:
-    """Says what happens and keeps how long it took."""
+    """Prints the title of each phase and measures its duration."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -51,9 +55,9 @@ def demo(
     duration: Annotated[float, typer.Option(min=1, help="Seconds of publishing.")] = 15.0,
     mess: Annotated[float, typer.Option(min=0, max=1)] = 0.02,
     seed: Annotated[int, typer.Option()] = 1,
-    keep: Annotated[bool, typer.Option(help="Leave everything running at the end.")] = False,
+    keep: Annotated[bool, typer.Option(help="Keep everything running at the end.")] = False,
 ) -> None:
-    """Run the whole pipeline on this machine, end to end, and account for every reading."""
+    """Run the whole pipeline on this machine, end to end, and reconcile every reading."""
     from etl.deployment.laptop import bring_up
     from etl.operations.publishing import FleetPlan
     from local.stack import stop
@@ -67,24 +71,24 @@ def demo(
                 context.obj.stack,
                 contract,
                 schedule=_once(SCHEDULE_AFTER + timedelta(seconds=10)),
-                tether=not keep,
-                told=lambda text: notes.print(f"[dim]•[/] {text}"),
+                die_with_parent=not keep,
+                notify=print_phase,
             )
         with phases.phase("Publish over MQTT with certificates"):
             _publish(target, FleetPlan(devices, rate, duration, 20, mess, seed))
-        with phases.phase("Account for every reading"):
-            balanced = tell(settle(target, SETTLE_SECONDS))
-            _tell_executions(target)
+        with phases.phase("Reconcile every reading"):
+            balanced = print_reconciliation(reconcile(target, SETTLE_SECONDS))
+            _print_executions(target)
     finally:
         if not keep:
             stop(context.obj.state)
-    _tell_end(phases, keep=keep)
+    _print_end(phases, keep=keep)
     if not balanced:
         raise typer.Exit(1)
 
 
 def _once(after: timedelta) -> str:
-    """A one-time schedule; ``etl up`` sets a recurring one (the shortest is a minute)."""
+    """Return a one-time schedule; recurring ones, as of ``etl up``, have at least a minute."""
     return f"at({datetime.now(UTC) + after:%Y-%m-%dT%H:%M:%S})"
 
 
@@ -94,13 +98,13 @@ def _publish(target: Target, plan: FleetPlan) -> None:
     sent = (0, 0)
     failure: list[BaseException] = []
 
-    def note(messages: int, readings: int) -> None:
+    def count(messages: int, readings: int) -> None:
         nonlocal sent
         sent = messages, readings
 
     def publish() -> None:
         try:
-            simulate(target, target.contract, plan, note)
+            simulate(target, target.contract, plan, count)
         except BaseException as error:
             failure.append(error)
 
@@ -118,44 +122,45 @@ def _publish(target: Target, plan: FleetPlan) -> None:
 
 
 def _progress(target: Target, sent: tuple[int, int]) -> Table:
-    from etl.operations.reconciliation import queue_depth, staged_messages
+    from etl.aws.sqs import queue_depth
+    from etl.operations.reconciliation import staged_messages
 
     batches, staged = staged_messages(target.client("s3"), target.bucket)
     with target.connect() as connection, connection.cursor() as cursor:
-        cursor.execute(f"SELECT count(*) FROM {table_name(target)}")  # noqa: S608 - quoted
+        cursor.execute(f"SELECT count(*) FROM {qualified(target.contract)}")  # noqa: S608 - quoted
         rows = cursor.fetchone()[0]
     connection.close()
     table = Table(show_header=True)
     for heading in ("published", "queued", "staged in S3", "micro-batches", "rows in PostgreSQL"):
         table.add_column(heading, justify="right")
-    queued = queue_depth(target.client("sqs"), target.outputs["QueueUrl"])
+    queued = queue_depth(target.client("sqs"), target.outputs["QueueUrl"]).total
     table.add_row(*(f"{n:,}" for n in (sent[0], queued, staged, batches, rows)))
     return table
 
 
-def _tell_executions(target: Target) -> None:
-    found = _ended_executions(target)
-    by_queue = sum(e.name.startswith("esm-") for e in found)
-    ended = sum(e.status == "SUCCEEDED" for e in found)
+def _print_executions(target: Target) -> None:
+    executions = _ended_executions(target)
+    by_queue = sum(e.name.startswith("esm-") for e in executions)
+    succeeded = sum(e.status == "SUCCEEDED" for e in executions)
     console.print(
-        f"{len(found)} executions ({by_queue} started by the queue, "
-        f"{len(found) - by_queue} by the schedule), {ended} succeeded"
+        f"{len(executions)} executions ({by_queue} started by the queue, "
+        f"{len(executions) - by_queue} by the schedule), {succeeded} succeeded"
     )
 
 
 def _ended_executions(target: Target) -> list[Execution]:
-    """All executions, once the last has ended: rows are there before Summarize has run."""
+    """Return all executions once the last one has ended: rows are loaded before Summarize runs."""
     from etl.operations.executions import latest
 
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:
-        found = latest(target, 1000)
-        if time.monotonic() > deadline or all(e.status != "RUNNING" for e in found):
-            return found
+        executions = latest(target, 1000)
+        if time.monotonic() > deadline or all(e.status != "RUNNING" for e in executions):
+            return executions
         time.sleep(0.2)
 
 
-def _tell_end(phases: Phases, *, keep: bool) -> None:
+def _print_end(phases: Phases, *, keep: bool) -> None:
     parts = [f"{name.lower()} {seconds:.1f} s" for name, seconds in phases.seconds.items()]
     console.print(f"[dim]{'; '.join(parts)}[/]")
     etl = ".venv/bin/etl"
@@ -164,7 +169,7 @@ def _tell_end(phases: Phases, *, keep: bool) -> None:
         console.print(f"  {etl} up                    start it again and leave it running")
     console.print(f"  {etl} simulate --devices 50 --mess 0.1")
     console.print(f"  {etl} run                   start an execution and watch it")
-    console.print(f"  {etl} dashboard             look at all of it in the browser")
+    console.print(f"  {etl} dashboard             open the control room in the browser")
     console.print(f"  {etl} executions; {etl} trace NAME")
     console.print(f'  {etl} psql -c "table etl.ledger"')
     console.print(f"  {etl} up --contract your.toml; {etl} publish your.ndjson")

@@ -1,4 +1,4 @@
-"""``etl plan`` and ``etl deploy``: look first, then change."""
+"""``etl plan`` and ``etl deploy``: show the plan, then change."""
 
 from __future__ import annotations
 
@@ -9,21 +9,27 @@ import typer
 from rich.markup import escape
 
 from etl.cli.context import JsonOption, console, counted, fail, guard, notes, print_json
-from etl.cli.deploy_options import LocalOption, Place, SetOption, SettingsOption, place, told
+from etl.cli.deploy_options import (
+    DeployContext,
+    LocalOption,
+    SetOption,
+    SettingsOption,
+    deploy_context,
+    print_phase,
+)
+from etl.deployment.settings_schema import setting_of
 from infrastructure.settings import TriggerMode
 
 if TYPE_CHECKING:
     from etl.deployment.plan import DeployPlan
-    from etl.deployment.planner import Built
+    from etl.deployment.stack_build import DeploymentBuild
 
 ContractOption = Annotated[
-    Path | None, typer.Option(exists=True, dir_okay=False, help="What a reading is (TOML).")
+    Path | None, typer.Option(exists=True, dir_okay=False, help=setting_of("contract").text)
 ]
-TriggerOption = Annotated[
-    TriggerMode | None, typer.Option(help="What starts executions: schedule, queue or both.")
-]
-ScheduleOption = Annotated[str | None, typer.Option(help="EventBridge Scheduler expression.")]
-EmailOption = Annotated[str | None, typer.Option(help="Address that is told of failures.")]
+TriggerOption = Annotated[TriggerMode | None, typer.Option(help=setting_of("run.trigger").text)]
+ScheduleOption = Annotated[str | None, typer.Option(help=setting_of("run.schedule").text)]
+EmailOption = Annotated[str | None, typer.Option(help=setting_of("operation.alert_email").text)]
 
 
 @guard
@@ -41,21 +47,21 @@ def plan(
         bool,
         typer.Option(
             "--detailed-exit-code",
-            help="End with 0 where nothing would change, 10 where something would, 11 where that "
-            "loses data.",
+            help="Exit with 0 if nothing would change, 10 if something would, 11 if data would be "
+            "lost.",
         ),
     ] = False,
 ) -> None:
     """Show what `etl deploy` would change, and change nothing."""
     flags = _flags(contract, trigger, schedule, alert_email)
-    where = place(context, settings, flags, overrides, local=local)
-    found, _ = _survey(where)
+    chosen = deploy_context(context, settings, flags, overrides, local=local)
+    made, _ = _make_plan(chosen)
     if as_json:
-        print_json(found.as_dict())
+        print_json(made.as_dict())
     else:
-        _tell(where, found)
+        _print_plan(chosen, made)
     if detailed:
-        raise typer.Exit(found.exit_code)
+        raise typer.Exit(made.exit_code)
 
 
 @guard
@@ -68,36 +74,36 @@ def deploy(
     alert_email: EmailOption = None,
     overrides: SetOption = None,
     local: LocalOption = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.")] = False,
     schema_is_ready: Annotated[
         bool,
         typer.Option(
             "--schema-is-ready",
-            help="The statements that the plan leaves to a person were run.",
+            help="Confirm that the statements which the migration leaves to you were run.",
         ),
     ] = False,
     skip: Annotated[
         list[str] | None,
-        typer.Option(help="Resource that a failed way back leaves out; may be repeated."),
+        typer.Option(help="Resource to skip when a failed rollback is continued; may be repeated."),
     ] = None,
 ) -> None:
-    """Create the pipeline or bring it up to its settings and contract. Safe to repeat.
+    """Create the pipeline or update it to its settings and contract. Safe to run again.
 
     Shows the plan and asks before it changes anything.
     """
     flags = _flags(contract, trigger, schedule, alert_email)
-    where = place(context, settings, flags, overrides, local=local)
-    found, built = _survey(where)
-    _tell(where, found)
-    if found.contract.refused and not schema_is_ready:
+    chosen = deploy_context(context, settings, flags, overrides, local=local)
+    made, build = _make_plan(chosen)
+    _print_plan(chosen, made)
+    if made.contract.refused and not schema_is_ready:
         raise fail(
-            "The migration would refuse this contract, so nothing was changed. Run the "
-            "statements above as the database's owner, then deploy with --schema-is-ready; or "
-            "mend the contract."
+            "The migration can't apply this contract, so nothing was changed. Run the statements "
+            "above as the database's owner, then deploy with --schema-is-ready; or fix the "
+            "contract."
         )
     if not yes:
-        _ask(found)
-    _carry_out(where, found, built, tuple(skip or ()))
+        _ask(made)
+    _execute(chosen, made, build, tuple(skip or ()))
 
 
 def _flags(
@@ -111,58 +117,50 @@ def _flags(
     }
 
 
-def _survey(where: Place) -> tuple[DeployPlan, Built]:
-    from etl.deployment.planner import survey
+def _make_plan(chosen: DeployContext) -> tuple[DeployPlan, DeploymentBuild]:
+    from etl.deployment.planner import make_plan
 
-    settings, platform = where.settings()
-    return survey(where.target, settings, platform, told)
-
-
-def _tell(where: Place, found: DeployPlan) -> None:
-    from etl.cli.plan_view import tell_plan
-
-    tell_plan(console, found, where.remarks())
+    settings, platform = chosen.settings()
+    return make_plan(chosen.target, settings, platform, print_phase)
 
 
-def _ask(found: DeployPlan) -> None:
-    question = "Lose that data, and deploy?" if found.losses else "Deploy?"
-    if not found.changes:
+def _print_plan(chosen: DeployContext, made: DeployPlan) -> None:
+    from etl.cli.plan_view import print_plan
+
+    print_plan(console, made, chosen.remarks())
+
+
+def _ask(made: DeployPlan) -> None:
+    question = "Lose that data, and deploy?" if made.losses else "Deploy?"
+    if not made.changes:
         return
     typer.confirm(question, abort=True, err=True)
 
 
-def _carry_out(where: Place, found: DeployPlan, built: Built, skip: tuple[str, ...]) -> None:
-    from etl.cli.progress import DeployProgress
-    from etl.deployment.executor import Deployment
+def _execute(
+    chosen: DeployContext, made: DeployPlan, build: DeploymentBuild, skip: tuple[str, ...]
+) -> None:
+    from etl.cli.progress import show_progress
+    from etl.deployment.executor import DeploymentExecutor
+    from etl.deployment.laptop import create_database
 
-    stack = where.target.stack
-    if where.target.local is not None:
-        from local.postgres import ensure_database
-
-        ensure_database(where.target.local.database, built.settings.database.name)
-    with DeployProgress(notes, found) as progress:
-        deployment = Deployment(where.target, built, progress.listener, skip)
-        try:
-            for step in found.steps:
-                progress.begin(step)
-                deployment.do(step)
-        except KeyboardInterrupt:
-            progress.stop()
-            notes.print(
-                "[yellow]interrupted[/]: CloudFormation goes on without you. `etl deploy` follows "
-                f"what is running in stack {stack} to its end and does what is left; "
-                f"`aws cloudformation cancel-update-stack --stack-name {stack}` turns an update "
-                "back.",
-                soft_wrap=True,
-            )
-            raise typer.Exit(130) from None
-    _tell_schema(deployment.schema_changes)
+    stack = chosen.target.stack
+    create_database(chosen.target, build.settings)
+    interrupted = (
+        "CloudFormation continues. `etl deploy` waits for the operation in progress on stack "
+        f"{stack} and executes the steps that are left; "
+        f"`aws cloudformation cancel-update-stack --stack-name {stack}` rolls an update back."
+    )
+    with show_progress(notes, made, interrupted=interrupted) as listener:
+        executor = DeploymentExecutor(chosen.target, build, listener, skip)
+        executor.run(made.steps)
+    _print_schema_changes(executor.schema_changes)
     console.print(f"[green]deployed[/]: stack [bold]{stack}[/]")
-    console.print(f"[dim]next: {_next(where)}[/]", soft_wrap=True)
+    console.print(f"[dim]next: {_next_command(chosen)}[/]", soft_wrap=True)
 
 
-def _tell_schema(statements: list[str]) -> None:
-    """What the migration ran on the table; comments are but counted."""
+def _print_schema_changes(statements: list[str]) -> None:
+    """Print what the migration ran on the table; of comments only their number."""
     comments = [one for one in statements if one.startswith("COMMENT ")]
     for statement in statements:
         if statement not in comments:
@@ -171,9 +169,9 @@ def _tell_schema(statements: list[str]) -> None:
         console.print(f"[dim]schema: {counted(len(comments), 'comment')} on table and columns[/]")
 
 
-def _next(where: Place) -> str:
-    """How other commands act on what was deployed."""
-    target, words = where.target, ["etl"]
+def _next_command(chosen: DeployContext) -> str:
+    """Return the command that shows the status of what was deployed."""
+    target, words = chosen.target, ["etl"]
     if target.local is None:
         words += ["--profile", target.profile] if target.profile else []
         words += ["--region", target.session.region_name]

@@ -1,4 +1,4 @@
-"""What `plan`, `deploy`, `destroy` and `outputs` share: options, settings, and where to act."""
+"""Options, settings and target shared by `plan`, `deploy`, `destroy` and `outputs`."""
 
 from __future__ import annotations
 
@@ -12,19 +12,25 @@ from rich.markup import escape
 from etl.aws.target import Target
 from etl.cli.context import Options, fail, notes
 from etl.deployment.pipeline_settings import PipelineSettings, aws_settings, platform_settings
-from etl.deployment.settings_file import Given, SettingsError, flag_value, from_flags, read_file
+from etl.deployment.settings_file import (
+    EnteredSettings,
+    SettingsError,
+    flag_value,
+    from_flags,
+    read_file,
+)
 from infrastructure.platform.settings import PlatformSettings
 from infrastructure.settings import DeploySettings
 
 __all__ = [
     "SETTINGS_FILE",
+    "DeployContext",
     "LocalOption",
-    "Place",
     "SetOption",
     "SettingsOption",
+    "deploy_context",
     "pipeline_of",
-    "place",
-    "told",
+    "print_phase",
 ]
 
 SETTINGS_FILE = Path("pipeline.toml")
@@ -34,42 +40,44 @@ SettingsOption = Annotated[
     typer.Option(
         "--settings",
         envvar="ETL_SETTINGS",
-        help="Settings file (TOML); pipeline.toml in this folder where it is there.",
+        help="Settings file (TOML); by default pipeline.toml in this folder, if there is one.",
     ),
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override any setting; may be repeated."),
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a setting; may be repeated."),
 ]
 LocalOption = Annotated[
     bool,
-    typer.Option("--local", help="Act on this machine's stand-ins, whatever the settings say."),
+    typer.Option(
+        "--local", help="Use this machine's stand-ins, even if the settings name an account."
+    ),
 ]
 
 
 @dataclass(frozen=True)
-class Place:
-    """A target, and what is to be there."""
+class DeployContext:
+    """A target and the settings of the pipeline to deploy there."""
 
     target: Target
     pipeline: PipelineSettings
 
     def settings(self) -> tuple[DeploySettings, PlatformSettings | None]:
-        """Of both stacks. Raises ``SettingsError``."""
+        """Return the settings of both stacks. Raises ``SettingsError``."""
         if self.target.local is not None:
             from etl.deployment.laptop import laptop_settings
 
             base = laptop_settings(self.target, self.pipeline.contract)
-            return self.pipeline.applied_to(base, here=True), None
+            return self.pipeline.applied_to(base, local=True), None
         settings = aws_settings(self.pipeline)
         if not self.pipeline.has_platform:
             return settings, None
         from infrastructure.platform.stack_links import s3_prefix_list
 
-        given = self.pipeline.values.get("platform.s3_prefix_list_id")
+        chosen = self.pipeline.values.get("platform.s3_prefix_list_id")
         without_vpc = self.pipeline.values.get("platform.network") == "none"
         try:
-            prefixes = "" if given or without_vpc else s3_prefix_list(self.target.client("ec2"))
+            prefixes = "" if chosen or without_vpc else s3_prefix_list(self.target.client("ec2"))
         except LookupError as error:
             raise SettingsError(
                 f"platform.s3_prefix_list_id can't be looked up: {error}"
@@ -77,37 +85,39 @@ class Place:
         return settings, platform_settings(self.pipeline, settings, prefixes)
 
     def remarks(self) -> list[str]:
-        """What of the settings doesn't count here."""
+        """Say which settings have no effect on the stand-ins."""
         if self.target.local is None:
             return []
-        told = []
+        remarks = []
         if self.pipeline.has_platform:
-            told.append(
-                "the platform stack is left out: the emulator can't host what is in it (RDS, VPC "
-                "endpoints, proxy, composite alarms); the stand-ins' PostgreSQL takes its place."
+            remarks.append(
+                "the platform stack is skipped: the emulator can't host its resources (RDS, VPC "
+                "endpoints, proxy, composite alarms); the stand-ins' PostgreSQL is used instead."
             )
-        aside = [key for key in self.pipeline.set_aside_here() if not key.startswith("platform")]
-        if aside:
-            told.append(f"the stand-ins have their own; left aside: {', '.join(aside)}.")
-        return told
+        ignored = [key for key in self.pipeline.ignored_locally() if not key.startswith("platform")]
+        if ignored:
+            remarks.append(f"settings without effect on the stand-ins: {', '.join(ignored)}.")
+        return remarks
 
 
-def place(
+def deploy_context(
     context: typer.Context,
     settings: Path | None,
     flags: dict[str, Any],
     overrides: list[str] | None = None,
     *,
     local: bool = False,
-) -> Place:
-    """Where to act, and the settings: flags over the file over defaults. Ends the command where
-    nothing runs here and no account is named. Raises ``SettingsError``."""
+) -> DeployContext:
+    """Return the target and the settings: flags override the file, the file the defaults.
+
+    Ends the command where nothing runs here and no account is named. Raises ``SettingsError``.
+    """
     options: Options = context.obj
     pipeline = pipeline_of(context, settings, flags, overrides)
     stack = pipeline.stack
     region, profile = (pipeline.values.get(name) for name in ("region", "profile"))
     if (region or profile) and not local:
-        return Place(Target(stack, region, profile, options.state), pipeline)
+        return DeployContext(Target(stack, region, profile, options.state), pipeline)
     from local.stack import read
 
     running = read(options.state)
@@ -117,7 +127,7 @@ def place(
             "AWS account: --region and --profile before the command, or in a settings file "
             "(`etl settings init` writes one)."
         )
-    return Place(Target(stack, running.region, None, options.state, running), pipeline)
+    return DeployContext(Target(stack, running.region, None, options.state, running), pipeline)
 
 
 def pipeline_of(
@@ -126,15 +136,15 @@ def pipeline_of(
     flags: dict[str, Any] | None = None,
     overrides: list[str] | None = None,
 ) -> PipelineSettings:
-    """The settings alone: flags over the file over defaults. Raises ``SettingsError``."""
+    """Return the settings alone. Raises ``SettingsError``."""
     said = {**(flags or {}), **dict(flag_value(one) for one in overrides or ())}
     return PipelineSettings(from_flags(_named(context)).over(_given(settings, said)))
 
 
-def _given(settings: Path | None, flags: dict[str, Any]) -> Given:
+def _given(settings: Path | None, flags: dict[str, Any]) -> EnteredSettings:
     path = settings or (SETTINGS_FILE if SETTINGS_FILE.is_file() else None)
     if path is None:
-        file = Given({}, "the settings")
+        file = EnteredSettings({}, "the settings")
     elif path.is_file():
         file = read_file(path)
     else:
@@ -143,16 +153,16 @@ def _given(settings: Path | None, flags: dict[str, Any]) -> Given:
 
 
 def _named(context: typer.Context) -> dict[str, str]:
-    """What stands before the command (or in ETL_...), as far as it was really said."""
+    """Return the options before the command that were set there or in ETL_... variables."""
     outer = context.find_root()
-    found = {}
+    named = {}
     for key, name in (("stack", "stack_name"), ("region", "region"), ("profile", "profile")):
         source = outer.get_parameter_source(name)
         if source is not None and source.name in {"COMMANDLINE", "ENVIRONMENT"}:
-            found[key] = str(outer.params[name])
-    return found
+            named[key] = str(outer.params[name])
+    return named
 
 
-def told(text: str) -> None:
-    """A line about a phase."""
+def print_phase(text: str) -> None:
+    """Print a line about a phase."""
     notes.print(f"[dim]•[/] {escape(text)}", highlight=False)

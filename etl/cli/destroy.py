@@ -1,4 +1,4 @@
-"""``etl destroy`` and ``etl outputs``: take a pipeline down, ask a stack what it made."""
+"""``etl destroy`` deletes a pipeline, ``etl outputs`` prints a stack's outputs."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import typer
 from rich.markup import escape
 
 from etl.cli.context import JsonOption, console, fail, guard, notes, print_json
-from etl.cli.deploy_options import LocalOption, Place, SettingsOption, place, told
+from etl.cli.deploy_options import LocalOption, SettingsOption, deploy_context
 
 if TYPE_CHECKING:
-    from etl.deployment.teardown_plan import Farewell
+    from etl.aws.target import Target
+    from etl.deployment.teardown_plan import TeardownPlan
 
 
 @guard
@@ -24,44 +25,45 @@ def destroy(
         bool,
         typer.Option(
             "--with-data",
-            help="Delete data, too: messages, the bucket and its key, the platform's database.",
+            help="Also delete data: messages, the bucket and its key, the platform's database.",
         ),
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.")] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would go and what would stay.")
+        bool, typer.Option("--dry-run", help="Show what would be deleted and what would be kept.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete the pipeline's stacks. Keeps data unless told otherwise."""
-    from etl.deployment.teardown_plan import farewell
+    """Delete the pipeline's stacks. Keeps data unless --with-data is given."""
+    from etl.deployment.held_data import loss_warning
+    from etl.deployment.teardown_plan import plan_teardown
 
-    where = place(context, settings, {}, local=local)
-    found = farewell(where.target, with_data=with_data)
+    target = deploy_context(context, settings, {}, local=local).target
+    plan = plan_teardown(target, with_data=with_data)
     if as_json:
-        print_json(found.as_dict())
-    elif found.steps:
-        _tell(found)
-    if not found.steps:
-        console.print(f"There is no stack '{found.stack}': nothing to destroy.")
+        print_json(plan.as_dict())
+    elif plan.steps:
+        _print_effects(plan)
+    if not plan.steps:
+        console.print(f"There is no stack '{plan.stack}': nothing to destroy.")
         return
     if dry_run:
         return
-    if found.protected:
-        raise fail(found.protected)
-    if found.blocked:
-        raise fail(
-            f"Stack {found.stack} still holds {'; '.join(found.blocked)}. Let messages be loaded "
-            "(`etl status`) and detach the devices; or delete all of it with --with-data."
-        )
+    if plan.protected:
+        raise fail(plan.protected)
+    if plan.blocked:
+        raise fail(loss_warning(plan.stack, plan.blocked))
     if not yes:
-        _ask(found.stack)
-    _carry_out(where, found, with_data=with_data)
-    console.print(f"[green]destroyed[/]: stack [bold]{escape(found.stack)}[/]")
+        _ask(plan.stack)
+    _execute(target, plan, with_data=with_data)
+    console.print(f"[green]destroyed[/]: stack [bold]{escape(plan.stack)}[/]")
 
 
-def _tell(found: Farewell) -> None:
-    for title, style, sentences in (("goes", "red", found.goes), ("stays", "green", found.stays)):
+def _print_effects(plan: TeardownPlan) -> None:
+    for title, style, sentences in (
+        ("to delete", "red", plan.deleted),
+        ("to keep", "green", plan.kept),
+    ):
         console.print(f"[bold {style}]{title}[/]")
         for sentence in sentences:
             console.print(f"  {escape(sentence)}", soft_wrap=True)
@@ -70,80 +72,62 @@ def _tell(found: Farewell) -> None:
 def _ask(stack: str) -> None:
     answer = typer.prompt(f"Type the stack's name, {stack}, to delete it", err=True)
     if answer.strip() != stack:
-        raise fail("That is another name: nothing was deleted.")
+        raise fail("That is not the stack's name: nothing was deleted.")
 
 
-def _carry_out(where: Place, found: Farewell, *, with_data: bool) -> None:
-    from etl.cli.progress import DeployProgress
-    from etl.deployment.destroy import destroy as delete_core
-    from etl.deployment.executor import Destruction
+def _execute(target: Target, plan: TeardownPlan, *, with_data: bool) -> None:
+    from etl.cli.progress import show_progress
+    from etl.deployment.teardown import TeardownExecutor
 
-    target = where.target
-    with DeployProgress(notes) as progress:
-        destruction = Destruction(
-            target,
-            lambda: delete_core(
-                target.session,
-                target.stack,
-                told,
-                with_data=with_data,
-                endpoint_url=target.local.endpoint_url if target.local else None,
-                watch=progress.listener.event,
-            ),
-            progress.listener,
-        )
-        try:
-            for step in found.steps:
-                destruction.do(step)
-        except KeyboardInterrupt:
-            progress.stop()
-            notes.print(
-                "[yellow]interrupted[/]: CloudFormation goes on deleting. `etl destroy` again "
-                "follows it and does what is left.",
-                soft_wrap=True,
-            )
-            raise typer.Exit(130) from None
+    interrupted = (
+        "CloudFormation continues to delete. Run `etl destroy` again: it waits for that and "
+        "executes the steps that are left."
+    )
+    with show_progress(notes, interrupted=interrupted) as listener:
+        TeardownExecutor(target, with_data, listener).run(plan.steps)
 
 
 @guard
 def outputs(
     context: typer.Context,
-    name: Annotated[str | None, typer.Argument(help="One output, printed bare.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="Name of one output; prints only its value.")
+    ] = None,
     settings: SettingsOption = None,
     local: LocalOption = False,
     platform: Annotated[
-        bool, typer.Option("--platform", help="Of the platform stack instead.")
+        bool, typer.Option("--platform", help="Print the platform stack's outputs instead.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """What the stack made: names, addresses, ARNs."""
+    """Print the stack's outputs: names, addresses, ARNs."""
     from etl.aws.cloudformation import outputs as outputs_of
     from etl.aws.cloudformation import stack_status
     from etl.deployment.pipeline_settings import platform_stack
 
-    target = place(context, settings, {}, local=local).target
+    target = deploy_context(context, settings, {}, local=local).target
     stack = platform_stack(target.stack) if platform else target.stack
     formation = target.client("cloudformation")
     if stack_status(formation, stack) is None:
         raise fail(f"There is no stack '{stack}' yet: `etl deploy`, or name another with --stack.")
-    found = outputs_of(formation, stack)
+    values = outputs_of(formation, stack)
     if name is not None:
-        _print_one(found, name)
+        _print_one(values, name)
     elif as_json:
-        print_json(found)
+        print_json(values)
     else:
-        for key in sorted(found):
-            console.print(f"{key} [dim]=[/] {escape(found[key])}", soft_wrap=True)
+        for key in sorted(values):
+            console.print(f"{key} [dim]=[/] {escape(values[key])}", soft_wrap=True)
 
 
-def _print_one(found: dict[str, str], name: str) -> None:
+def _print_one(values: dict[str, str], name: str) -> None:
     from difflib import get_close_matches
 
-    if name not in found:
-        close = get_close_matches(name, found, n=1)
+    if name not in values:
+        close = get_close_matches(name, values, n=1)
         hint = f": is {close[0]} meant?" if close else "; `etl outputs` lists them."
         raise fail(f"The stack has no output {name}{hint}")
-    sys.stdout.write(found[name] + "\n")
+    sys.stdout.write(values[name] + "\n")
 
 
 def register(app: typer.Typer) -> None:

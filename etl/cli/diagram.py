@@ -1,4 +1,4 @@
-"""``etl diagram``: the workflow, an execution of it or its trace as a picture."""
+"""``etl diagram``: a picture of the workflow, of an execution or of its trace."""
 
 from __future__ import annotations
 
@@ -8,54 +8,51 @@ from typing import Annotated
 
 import typer
 
-from etl.cli.context import fail, guard, notes, target_of
+from etl.cli.context import guard, notes, target_of
 
 
 @guard
 def diagram(
     context: typer.Context,
     execution: Annotated[
-        str | None, typer.Option(help="Name or ARN: how it went, over the definition it ran.")
+        str | None, typer.Option(help="Name or ARN of an execution, drawn over its definition.")
     ] = None,
     trace: Annotated[
-        bool, typer.Option("--trace", help="The execution's timeline instead, step by step.")
+        bool,
+        typer.Option("--trace", help="Draw the execution's timeline instead."),
     ] = False,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="SVG file to write, - for standard output."),
+        typer.Option("--output", "-o", help="SVG file to write; - for standard output."),
     ] = None,
 ) -> None:
-    """Draw the state machine, or one execution of it, as an SVG file that any browser shows.
+    """Draw the state machine, or one execution of it, as an SVG file for any browser.
 
-    Without --execution it needs nothing that runs.
+    Without --execution no stack is needed.
     """
     from etl.operations.pictures import (
-        NoTraceError,
         Picture,
-        look,
-        look_at_execution,
-        look_at_trace,
+        draw_definition,
+        draw_execution,
+        draw_trace,
     )
 
     if trace and execution is None:
-        raise typer.BadParameter("--trace needs --execution: a trace is of one execution")
+        raise typer.BadParameter("--trace needs --execution")
     picture: Picture
     if execution is None:
         from workflow.definition import definition_json
 
-        picture = look(definition_json(), title=context.obj.stack)
+        picture = draw_definition(definition_json(), title=context.obj.stack)
     elif trace:
-        try:
-            picture = look_at_trace(target_of(context.obj), execution)
-        except NoTraceError as error:
-            raise fail(str(error)) from error
+        picture = draw_trace(target_of(context.obj), execution)
     else:
-        picture = look_at_execution(target_of(context.obj), execution)
+        picture = draw_execution(target_of(context.obj), execution)
     if output == Path("-"):
         sys.stdout.write(picture.svg + "\n")
         return
     written = picture.save(output or Path(_file_name(execution, trace)))
-    notes.print(f"[green]✓[/] {written}: {picture.told}", soft_wrap=True)
+    notes.print(f"[green]✓[/] {written}: {picture.summary}", soft_wrap=True)
 
 
 def _file_name(execution: str | None, trace: bool) -> str:

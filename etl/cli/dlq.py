@@ -1,4 +1,4 @@
-"""``etl dlq``: messages that never became a micro-batch, and their way back."""
+"""``etl dlq``: list dead letters and redrive them to the telemetry queue."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from etl.aws.sqs import QueueDepth
 from etl.cli.context import (
     JsonOption,
     console,
@@ -18,91 +19,103 @@ from etl.cli.context import (
     guard,
     notes,
     print_json,
+    print_table,
     target_of,
 )
 from etl.operations.dead_letters import (
     DEAD_LETTERS,
     QUEUES,
     RULE_ERRORS,
-    Depth,
-    Letter,
+    DeadLetter,
     depth,
     peek,
 )
-from etl.operations.escaping import harmless
-from etl.operations.redrive import MOST_A_SECOND, Moving, move_back, send_again
+from etl.operations.escaping import escape_text
+from etl.operations.redrive import (
+    MOST_A_SECOND,
+    MoveProgress,
+    redrive_dead_letters,
+    resend_rule_errors,
+)
 
 __all__ = ["register"]
 
-app = typer.Typer(help="Messages that could not be staged, or not even reach the queue.")
+app = typer.Typer(help="Dead letters: messages that could not be staged or delivered.")
 
 SHOWN_CHARACTERS = 500
 ABOUT = {
-    DEAD_LETTERS: "could not be staged, after all their receives",
-    RULE_ERRORS: "could not be delivered by the topic rule",
+    DEAD_LETTERS: "could not be staged in any of their receives",
+    RULE_ERRORS: "the topic rule could not deliver",
 }
 QueueOption = Annotated[str, typer.Option(help=f"{DEAD_LETTERS} or {RULE_ERRORS}.")]
 
 
-def _one_of(queue: str) -> str:
+def _checked(queue: str) -> str:
     if queue not in QUEUES:
-        raise typer.BadParameter(" or ".join(QUEUES), param_hint="--queue")
+        raise typer.BadParameter(f"use {' or '.join(QUEUES)}", param_hint="--queue")
     return queue
 
 
 @app.command("list")
 @guard
-def list_letters(
+def list_dead_letters(
     context: typer.Context,
     look: Annotated[
         int,
         typer.Option(
             min=0,
             max=1000,
-            help="Look at so many messages of each queue. Each is received once and given back.",
+            help="Show this many messages of each queue; each is received once and returned.",
         ),
     ] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Count the messages of both queues; with --look, show some. Counting receives nothing."""
+    """Count the messages of both queues; with --look, show some. Counting receives none."""
     target = target_of(context.obj)
-    depths = [depth(target, queue) for queue in QUEUES]
-    letters = {d.queue: peek(target, d.queue, look) if look and d.all else [] for d in depths}
+    depths = {queue: depth(target, queue) for queue in QUEUES}
+    dead_letters = {
+        queue: peek(target, queue, look) if look and found.total else []
+        for queue, found in depths.items()
+    }
     if as_json:
-        print_json({d.queue: _as_dict(d, letters[d.queue]) for d in depths})
+        print_json({queue: _as_dict(found, dead_letters[queue]) for queue, found in depths.items()})
         return
     table = Table()
-    for heading in ("queue", "waiting", "being looked at", "messages that"):
-        table.add_column(heading, justify="right" if heading.startswith(("w", "b")) else "left")
-    for d in depths:
-        table.add_row(d.queue, f"{d.waiting:,}", f"{d.hidden:,}", ABOUT[d.queue])
-    console.print(table)
-    for queue, found in letters.items():
-        for letter in found:
-            console.print(_told(queue, letter), soft_wrap=True)
-    if any(letters.values()):
-        notes.print("Each was received once to be shown, and given back; no limit counts that.")
+    for heading in ("queue", "waiting", "hidden", "messages that"):
+        table.add_column(heading, justify="right" if heading in ("waiting", "hidden") else "left")
+    for queue, found in depths.items():
+        table.add_row(queue, f"{found.waiting:,}", f"{found.hidden:,}", ABOUT[queue])
+    print_table(table)
+    for queue, shown in dead_letters.items():
+        for dead_letter in shown:
+            console.print(_lines_of(queue, dead_letter), soft_wrap=True)
+    if any(dead_letters.values()):
+        notes.print("Each message was received once and returned to its queue.")
 
 
-def _as_dict(found: Depth, letters: list[Letter]) -> dict[str, Any]:
-    shown = [asdict(one) | {"payload": harmless(one.payload)} for one in letters]
+def _as_dict(found: QueueDepth, dead_letters: list[DeadLetter]) -> dict[str, Any]:
+    shown = [asdict(one) | {"payload": escape_text(one.payload)} for one in dead_letters]
     return {"waiting": found.waiting, "hidden": found.hidden, "messages": shown}
 
 
-def _told(queue: str, letter: Letter) -> Text:
-    text = Text(f"{queue}  {letter.message_id}\n", style="bold")
+def _lines_of(queue: str, dead_letter: DeadLetter) -> Text:
+    text = Text(f"{queue}  {dead_letter.message_id}\n", style="bold")
+    receives = counted(dead_letter.receives, "time")
+    sent = None
+    if dead_letter.sent is not None:
+        sent = f"{dead_letter.sent:%Y-%m-%d %H:%M:%S} UTC, received {receives}"
     members = {
-        "sent": f"{letter.sent:%Y-%m-%d %H:%M:%S} UTC, received {letter.receives} times"
-        if letter.sent
-        else None,
-        "device": letter.client_id,
-        "topic": letter.topic,
-        "why": letter.why,
-        "payload": harmless(letter.payload)[:SHOWN_CHARACTERS],
+        "sent": sent,
+        "device": dead_letter.client_id,
+        "topic": dead_letter.topic,
+        "why": dead_letter.why,
+        "payload": escape_text(dead_letter.payload)[:SHOWN_CHARACTERS],
     }
     for name, value in members.items():
         if value is not None:
-            text.append(f"  {name:<9}", "not bold dim").append(f"{harmless(value)}\n", "not bold")
+            text.append(f"  {name:<9}", "not bold dim").append(
+                f"{escape_text(value)}\n", "not bold"
+            )
     return text
 
 
@@ -113,48 +126,58 @@ def redrive(
     queue: QueueOption = DEAD_LETTERS,
     rate: Annotated[
         int | None,
-        typer.Option(min=1, max=MOST_A_SECOND, help="Messages a second; default: as SQS sees fit."),
+        typer.Option(min=1, max=MOST_A_SECOND, help="Messages per second; default: chosen by SQS."),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would do.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask for confirmation.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Bring the messages back to the telemetry queue, all of them, and follow it to its end.
+    """Move all messages of a queue back to the telemetry queue, and follow the redrive.
 
-    Interrupted, a bulk move goes on in SQS; the same command follows it.
+    After Ctrl-C the redrive of dead-letters keeps running in SQS; the same command follows it.
     """
     target = target_of(context.obj)
-    if _one_of(queue) == RULE_ERRORS and rate is not None:
-        raise fail("--rate is SQS's, for dead-letters; the rule's errors are sent one by one")
+    if _checked(queue) == RULE_ERRORS and rate is not None:
+        raise fail("--rate works only with --queue dead-letters.")
     found = depth(target, queue)
-    held = counted(found.all, "message")
-    notes.print(f"To the telemetry queue: {held} that {ABOUT[queue]}.", soft_wrap=True)
-    if dry_run or not found.all:
+    number = counted(found.total, "message")
+    notes.print(f"To move to the telemetry queue: {number} that {ABOUT[queue]}.", soft_wrap=True)
+    if dry_run or not found.total:
         if as_json:
-            print_json({"moved": 0, "to_move": found.all, "left": found.all, "status": "NOTHING"})
+            print_json(
+                {"moved": 0, "to_move": found.total, "left": found.total, "status": "NOTHING"}
+            )
         return
     if not yes:
         typer.confirm("Move them?", abort=True, err=True)
-    steps = move_back(target, rate) if queue == DEAD_LETTERS else send_again(target)
-    last = Moving(0, found.all, "RUNNING")
+    steps = (
+        redrive_dead_letters(target, rate) if queue == DEAD_LETTERS else resend_rule_errors(target)
+    )
+    last = MoveProgress(0, found.total, "RUNNING")
     columns = (TextColumn("moving"), BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn())
     shown = notes.is_terminal
     with Progress(*columns, console=notes, transient=True, disable=not shown) as progress:
-        bar = progress.add_task("", total=found.all)
+        bar = progress.add_task("", total=found.total)
         for last in steps:
             progress.update(bar, completed=last.moved, total=last.to_move or None)
-    _tell_end(last, as_json=as_json)
+    _print_result(last, as_json=as_json)
 
 
-def _tell_end(last: Moving, *, as_json: bool) -> None:
+def _print_result(last: MoveProgress, *, as_json: bool) -> None:
     if as_json:
         print_json(asdict(last))
     else:
         console.print(f"{counted(last.moved, 'message')} moved")
     if last.left:
-        notes.print(f"{last.left:,} are not as IoT writes them and stay: `etl dlq list --look 10`.")
+        notes.print(
+            f"Not moved: {counted(last.left, 'message')} not in the error format of AWS IoT "
+            "(`etl dlq list --look 10` shows some).",
+            soft_wrap=True,
+        )
     if last.status != "COMPLETED":
-        raise fail(f"the move ended as {last.status}: {last.failure or 'somebody stopped it'}")
+        raise fail(f"The redrive ended as {last.status}: {last.failure or 'it was cancelled'}")
 
 
 def register(main: typer.Typer) -> None:

@@ -1,9 +1,10 @@
-"""``etl run``, ``etl logs``, ``etl trace``: what the workflow does."""
+"""``etl run``, ``etl executions``, ``etl logs``, ``etl trace``: run and watch the workflow."""
 
 from __future__ import annotations
 
 import json
 import time
+from datetime import UTC
 from typing import Annotated, Any
 
 import typer
@@ -12,23 +13,34 @@ from rich.table import Table
 from rich.text import Text
 
 from etl.aws.target import Target
-from etl.cli.context import JsonOption, console, fail, guard, notes, print_json, target_of
-from etl.operations.escaping import harmless
-from etl.operations.executions import Execution, StateVisit, execution_arn, follow, latest, start
-from etl.operations.log_format import LogLine, log_line
+from etl.cli.context import (
+    JsonOption,
+    console,
+    fail,
+    guard,
+    notes,
+    print_json,
+    print_table,
+    target_of,
+)
+from etl.cli.rerun_options import TIME_WIDTH
+from etl.operations.escaping import escape_text
+from etl.operations.executions import Execution, execution_arn, follow, latest, start
+from etl.operations.log_format import LogLine, parse_log_line
+from etl.pictures.history import StateVisit
 
 COLOURS = {"SUCCEEDED": "green", "RUNNING": "yellow"}
 LOG_POLL_SECONDS = 1.0
 
 
 def state_table(execution: Execution, states: list[StateVisit]) -> Table:
-    """One execution as a table, a line a state."""
+    """One execution as a table, with a row for each visit to a state."""
     colour = COLOURS.get(execution.status, "red")
     table = Table(title=f"{execution.name}  [{colour}]{execution.status}[/]", title_justify="left")
     for heading in ("state", "seconds", "retries", "error"):
         table.add_column(heading, justify="right" if heading in {"seconds", "retries"} else "left")
     for visit in states:
-        seconds = f"{(visit.exited - visit.entered).total_seconds():.2f}" if visit.exited else "…"
+        seconds = "…" if visit.seconds is None else f"{visit.seconds:.2f}"
         retries = str(visit.retries or "")
         table.add_row(visit.name, seconds, retries, Text(visit.error or "", style="red"))
     return table
@@ -38,11 +50,12 @@ def state_table(execution: Execution, states: list[StateVisit]) -> Table:
 def run(
     context: typer.Context,
     prefix: Annotated[
-        str | None, typer.Option(help="Load what is staged under this S3 prefix instead.")
+        str | None,
+        typer.Option(help="Load the batches under this S3 prefix, not the queue."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Start an execution and watch it, state by state. Exits with 1 when it fails."""
+    """Start an execution and follow it state by state. Exits with 1 when it fails."""
     target = target_of(context.obj)
     arn = start(target, {"prefix": prefix} if prefix else {})
     if as_json:
@@ -62,7 +75,7 @@ def run(
 @guard
 def executions(
     context: typer.Context,
-    most: Annotated[int, typer.Option(min=1, max=1000, help="How many, newest first.")] = 20,
+    most: Annotated[int, typer.Option(min=1, max=1000, help="Number of executions.")] = 20,
     as_json: JsonOption = False,
 ) -> None:
     """List executions, newest first."""
@@ -71,18 +84,20 @@ def executions(
         print_json([vars(e) for e in found])
         return
     table = Table()
-    for heading in ("execution", "status", "started", "seconds"):
-        table.add_column(heading)
+    table.add_column("execution")
+    table.add_column("status")
+    table.add_column("started (UTC)", min_width=TIME_WIDTH)
+    table.add_column("seconds", justify="right")
     for execution in found:
         colour = COLOURS.get(execution.status, "red")
         seconds = "" if execution.seconds is None else f"{execution.seconds:.2f}"
-        started = f"{execution.started:%Y-%m-%d %H:%M:%S}"
+        started = f"{execution.started.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
         table.add_row(execution.name, f"[{colour}]{execution.status}[/]", started, seconds)
-    console.print(table)
+    print_table(table)
 
 
 def log_groups(target: Target) -> dict[str, str]:
-    """Log group by function, from the stack's outputs."""
+    """The log group of each function, from the stack's outputs."""
     suffix = "LogGroupName"
     return {
         name.removesuffix(suffix).lower(): value
@@ -95,46 +110,47 @@ def log_groups(target: Target) -> dict[str, str]:
 def logs(
     context: typer.Context,
     function: Annotated[
-        str | None, typer.Argument(help="extract, transform, load ...; default: all.")
+        str | None, typer.Argument(help="Function, such as extract; default: all.")
     ] = None,
-    minutes: Annotated[float, typer.Option(min=0.1, help="How far back.")] = 15.0,
+    minutes: Annotated[float, typer.Option(min=0.1, help="Minutes to look back.")] = 15.0,
     search: Annotated[str | None, typer.Option(help="CloudWatch Logs filter pattern.")] = None,
-    follow_on: Annotated[bool, typer.Option("--follow", "-f", help="Go on as they come.")] = False,
+    follow_on: Annotated[bool, typer.Option("--follow", "-f", help="Keep printing.")] = False,
     raw: Annotated[
-        bool, typer.Option("--raw", help="Every line as it is, those for machines too.")
+        bool,
+        typer.Option("--raw", help="Print every line as it is, metrics included."),
     ] = False,
 ) -> None:
     """Print the functions' logs, oldest first."""
     target = target_of(context.obj)
     groups = log_groups(target)
     if function and function not in groups:
-        raise fail(f"there is no function '{function}'; there are {', '.join(sorted(groups))}")
+        raise fail(f"There is no function '{function}'. Functions: {', '.join(sorted(groups))}.")
     chosen = {function: groups[function]} if function else groups
     since = int((time.time() - minutes * 60) * 1000)
     seen: set[str] = set()
     while True:
-        for moment, name, message in _log_lines(target, chosen, since, search, seen):
-            _print_line(moment, name, message, raw=raw)
+        for time_text, name, message in _log_lines(target, chosen, since, search, seen):
+            _print_line(time_text, name, message, raw=raw)
         if not follow_on:
             if not seen:
-                notes.print("no log lines in that time")
+                notes.print("no log lines in this time")
             return
         time.sleep(LOG_POLL_SECONDS)
 
 
-def _print_line(moment: str, name: str, message: str, *, raw: bool) -> None:
-    line = LogLine(message.rstrip()) if raw else log_line(message)
+def _print_line(time_text: str, name: str, message: str, *, raw: bool) -> None:
+    line = LogLine(message.rstrip()) if raw else parse_log_line(message)
     if line is None:
         return
-    told = Text(f"{moment} ", "dim").append(f"{name} ", "cyan")
+    text = Text(f"{time_text} ", "dim").append(f"{name} ", "cyan")
     if line.level not in ("", "INFO"):
-        told.append(f"{line.level} ", "bold red" if line.level == "ERROR" else "yellow")
-    told.append(harmless(line.message), "default")
+        text.append(f"{line.level} ", "bold red" if line.level == "ERROR" else "yellow")
+    text.append(escape_text(line.message), "default")
     for field, value in line.fields.items():
-        told.append(f" {field}=", "dim").append(harmless(value), "default")
-    console.print(told, soft_wrap=True)
+        text.append(f" {field}=", "dim").append(escape_text(value), "default")
+    console.print(text, soft_wrap=True)
     if line.trace:
-        console.print(Text(harmless(line.trace), "dim"), soft_wrap=True)
+        console.print(Text(escape_text(line.trace), "dim"), soft_wrap=True)
 
 
 def _log_lines(
@@ -152,9 +168,9 @@ def _log_lines(
                 identity = event.get("eventId") or f"{group}{event['timestamp']}{event['message']}"
                 if identity not in seen:
                     seen.add(identity)
-                    moment = time.strftime("%H:%M:%S", time.gmtime(event["timestamp"] / 1000))
-                    lines.append((event["timestamp"], moment, name, event["message"]))
-    return [(moment, name, message) for _, moment, name, message in sorted(lines)]
+                    time_text = time.strftime("%H:%M:%S", time.gmtime(event["timestamp"] / 1000))
+                    lines.append((event["timestamp"], time_text, name, event["message"]))
+    return [(time_text, name, message) for _, time_text, name, message in sorted(lines)]
 
 
 @guard
@@ -163,13 +179,13 @@ def trace(
     execution: Annotated[str, typer.Argument(help="Name or ARN of an execution.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Print the timeline of one execution: each stage under one trace id."""
+    """Print the timeline of an execution: each stage of its trace."""
     from etl.operations.traces import load_trace, timeline
 
     target = target_of(context.obj)
     found = load_trace(target, execution_arn(target, execution))
     if found is None:
-        raise fail(f"X-Ray has no trace of '{execution}' (traces are kept 30 days)")
+        raise fail(f"X-Ray has no trace of '{execution}' (traces are kept for 30 days)")
     if as_json:
         print_json(found)
         return

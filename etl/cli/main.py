@@ -1,4 +1,4 @@
-"""The command line. Each module beside this one holds the commands of one concern."""
+"""The command line. Each module in this package holds the commands for one topic."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ from etl.cli.context import Options
 app = typer.Typer(
     name="etl",
     help="Device telemetry over MQTT into PostgreSQL, each reading exactly one clean row.\n\n"
-    "Without --profile or --region a command acts on this machine's stand-ins (`etl up`).",
+    "Without --profile or --region a command acts on the local stack (`etl up`).",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
-def tell_version(asked: bool) -> None:
-    """Print the version and leave, where that was asked."""
-    if asked:
+def print_version(requested: bool) -> None:
+    """Print the version and exit, where it was requested."""
+    if requested:
         typer.echo(f"telemetry-etl {version('telemetry-etl')}")
         raise typer.Exit
 
@@ -58,20 +58,22 @@ def choose_target(
     _version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=tell_version, is_eager=True, help="Print the version and leave."
+            "--version", callback=print_version, is_eager=True, help="Print the version and exit."
         ),
     ] = False,
     stack_name: Annotated[
         str, typer.Option("--stack", envvar="ETL_STACK", help="CloudFormation stack.")
     ] = DEFAULT_STACK,
     region: Annotated[
-        str | None, typer.Option(envvar="ETL_REGION", help="AWS region; names an AWS account.")
+        str | None,
+        typer.Option(envvar="ETL_REGION", help="AWS region; selects AWS."),
     ] = None,
     profile: Annotated[
-        str | None, typer.Option(envvar="ETL_PROFILE", help="AWS profile; names an AWS account.")
+        str | None,
+        typer.Option(envvar="ETL_PROFILE", help="AWS profile; selects AWS."),
     ] = None,
     state: Annotated[
-        Path, typer.Option(envvar="ETL_STATE", help="Folder of this machine's stand-ins.")
+        Path, typer.Option(envvar="ETL_STATE", help="Folder of the local stack.")
     ] = DEFAULT_STATE,
 ) -> None:
     """Device telemetry over MQTT into PostgreSQL, each reading exactly one clean row."""

@@ -1,4 +1,4 @@
-"""``etl metrics``: what the pipeline measures, and one measure over time, in the terminal."""
+"""``etl metrics``: the pipeline's metrics, and one metric over time."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from etl.cli.context import JsonOption, console, fail, guard, notes, print_json, target_of
-from etl.cli.sparkline import on_a_grid, sparkline
-from etl.operations.metrics import Series, Signal, catalogue, fitting_period, read
-from etl.operations.time_range import since
+from etl.cli.sparkline import sparkline, values_per_period
+from etl.operations.metrics import Series, Signal, all_signals, choose_period, read
+from etl.operations.time_range import parse_since
 
 __all__ = ["register"]
 
@@ -22,7 +22,7 @@ UNITS = {"Count": "", "Seconds": " s", "Milliseconds": " ms", "Percent": " %"}
 LIST_POINTS, ONE_POINTS = 20, 30
 BAR = 40
 SinceOption = Annotated[
-    str, typer.Option("--since", help="How far back: 90m, 6h, 2d, or an ISO time (UTC).")
+    str, typer.Option("--since", help="Start: 90m, 6h or 2d ago, or an ISO time (UTC).")
 ]
 
 
@@ -31,24 +31,25 @@ def metrics(
     context: typer.Context,
     name: Annotated[
         str | None,
-        typer.Argument(help="One metric, or one of its values: StageSeconds, StageSeconds/load."),
+        typer.Argument(help="A metric, or one of its dimensions: StageSeconds, StageSeconds/load."),
     ] = None,
     start: SinceOption = "1h",
     period: Annotated[
-        int | None, typer.Option(min=60, help="Seconds of a point (whole minutes); default: fits.")
+        int | None,
+        typer.Option(min=60, help="Seconds per point (whole minutes); default: fitting."),
     ] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="List those without data, or at zero all the time, too.")
+        bool, typer.Option("--all", help="List metrics without data, or always zero, too.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List the metrics with their values, or show one over time."""
+    """List the metrics with their values, or show one metric over time."""
     if period is not None and period % 60:
-        raise typer.BadParameter("a multiple of 60", param_hint="--period")
+        raise typer.BadParameter("must be a multiple of 60", param_hint="--period")
     target, now = target_of(context.obj), datetime.now(UTC)
-    begin = since(start, now)
-    signals = _chosen(catalogue(target), name)
-    seconds = period or fitting_period(now - begin, LIST_POINTS if name is None else ONE_POINTS)
+    begin = parse_since(start, now)
+    signals = _chosen(all_signals(target), name)
+    seconds = period or choose_period(now - begin, LIST_POINTS if name is None else ONE_POINTS)
     found = read(target, signals, since=begin, until=now, period=seconds)
     if as_json:
         print_json([_as_dict(series) for series in found if series.points or name or everything])
@@ -74,12 +75,12 @@ def _chosen(signals: list[Signal], name: str | None) -> list[Signal]:
     ]
     if not found:
         near = sorted({n for one in signals if wanted in (n := one.name.partition("/")[0]).lower()})
-        hint = f"do you mean {', '.join(near)}?" if near else "`etl metrics --all` lists them."
-        raise fail(f"there is no metric '{name}'; {hint}")
+        hint = f"Do you mean {', '.join(near)}?" if near else "`etl metrics --all` lists them."
+        raise fail(f"There is no metric '{name}'. {hint}")
     return found
 
 
-def _list(found: list[Series], of: int, begin: datetime, now: datetime) -> None:
+def _list(found: list[Series], total: int, begin: datetime, now: datetime) -> None:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))  # narrow: a terminal has 80 columns
     table.add_column("metric", no_wrap=True)
     table.add_column("", justify="right", no_wrap=True)
@@ -87,12 +88,12 @@ def _list(found: list[Series], of: int, begin: datetime, now: datetime) -> None:
     table.add_column(f"since {begin:%H:%M} UTC", no_wrap=True)
     for series in found:
         signal = series.signal
-        line = sparkline(on_a_grid(series, begin, now))
-        total = _told(series.total, signal) if series.points else ""
-        table.add_row(signal.name, total, _word(signal.statistic), Text(line, "cyan"))
+        line = sparkline(values_per_period(series, begin, now))
+        value = _formatted(series.total, signal) if series.points else ""
+        table.add_row(signal.name, value, _word(signal.statistic), Text(line, "cyan"))
     console.print(table)
-    if len(found) < of:
-        notes.print(f"{of - len(found)} more are zero or have no data (--all lists them)")
+    if len(found) < total:
+        notes.print(f"{total - len(found)} more are zero or have no data (--all lists them)")
 
 
 def _one(series: Series, begin: datetime, now: datetime) -> None:
@@ -106,16 +107,16 @@ def _one(series: Series, begin: datetime, now: datetime) -> None:
     style = "%m-%d %H:%M" if (now - begin).days else "%H:%M"
     for point in series.points:
         bar = "█" * max(0, round(point.value / greatest * BAR))
-        table.add_row(f"{point.time:{style}}", _told(point.value, signal), Text(bar, "cyan"))
+        table.add_row(f"{point.time:{style}}", _formatted(point.value, signal), Text(bar, "cyan"))
     console.print(table)
 
 
 def _word(statistic: str) -> str:
-    words = {"Sum": "sum", "Average": "mean", "Maximum": "most", "p50": "median"}
+    words = {"Sum": "sum", "Average": "mean", "Maximum": "max", "p50": "median"}
     return words.get(statistic, statistic)
 
 
-def _told(value: float, signal: Signal) -> str:
+def _formatted(value: float, signal: Signal) -> str:
     digits = 0 if signal.unit == "Count" or value >= 1000 else 2
     return f"{value:,.{digits}f}{UNITS.get(signal.unit, '')}"
 

@@ -1,27 +1,47 @@
-"""How a deployment goes, resource by resource: a bar on a terminal, elsewhere a line each."""
+"""Shows the progress of a deployment: a bar on a terminal, elsewhere a line per resource."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from etl.aws.stack_events import StackEvent
-from etl.deployment.executor import Listener
+from etl.deployment.listener import Listener
 from etl.deployment.plan import DeployPlan
 from etl.deployment.steps import Step
 
-__all__ = ["DeployProgress"]
+__all__ = ["DeployProgress", "show_progress"]
 
 MOST_NAMES = 3
-OF_A_STACK = frozenset({"platform", "core", "join", "core again"})
+STACK_STEPS = frozenset({"platform", "core", "link", "core again"})
+
+
+@contextmanager
+def show_progress(
+    console: Console, plan: DeployPlan | None = None, *, interrupted: str
+) -> Iterator[Listener]:
+    """Show the progress that the listener receives.
+
+    Ctrl-C prints ``interrupted``, which says what continues, and ends the command with 130.
+    """
+    with DeployProgress(console, plan) as progress:
+        try:
+            yield progress.listener
+        except KeyboardInterrupt:
+            progress.stop()
+            console.print(f"[yellow]interrupted[/]: {interrupted}", soft_wrap=True)
+            raise typer.Exit(130) from None
 
 
 class DeployProgress:
-    """Turns steps, phases and stack events into what a person sees."""
+    """Shows steps, phases and stack events on a console."""
 
     def __init__(self, console: Console, plan: DeployPlan | None = None) -> None:
         self._console = console
@@ -44,7 +64,9 @@ class DeployProgress:
         self._working: dict[str, str] = {}
         self._done: set[str] = set()
         self._sent_bytes = 0
-        self.listener = Listener(told=self._told, event=self._event, sent=self._sent)
+        self.listener = Listener(
+            notify=self._notify, step=self.begin, event=self._event, sent=self._sent
+        )
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -59,21 +81,21 @@ class DeployProgress:
         self._bar.stop()
 
     def stop(self) -> None:
-        """Leave the terminal as it was."""
+        """Remove the bar from the terminal."""
         self._bar.stop()
 
     def begin(self, step: Step) -> None:
-        """A step begins."""
+        """Start the bar of a step."""
         self._working.clear()
         self._done.clear()
         self._sent_bytes = 0
-        of_stack = step.kind in OF_A_STACK
-        self._total = self._totals.get(step.stack, 0) if of_stack else 0
+        changes_stack = step.kind in STACK_STEPS
+        self._total = self._totals.get(step.stack, 0) if changes_stack else 0
         if step.kind == "upload":
             self._total = self._uploads
         self._bar.reset(self._task, total=self._total or None, description=step.text, count="")
 
-    def _told(self, text: str) -> None:
+    def _notify(self, text: str) -> None:
         self._bar.console.print(f"[dim]•[/] {escape(text)}", highlight=False)
 
     def _sent(self, size: int) -> None:
@@ -104,10 +126,10 @@ class DeployProgress:
     def _show(self) -> None:
         names = list(self._working)[:MOST_NAMES]
         more = len(self._working) - len(names)
-        told = ", ".join(names) + (f" and {more} more" if more > 0 else "")
+        text = ", ".join(names) + (f" and {more} more" if more > 0 else "")
         done = min(len(self._done), self._total) if self._total else len(self._done)
         count = f"{done}/{self._total}" if self._total else f"{done}"
-        self._bar.update(self._task, description=escape(told), completed=done, count=count)
+        self._bar.update(self._task, description=escape(text), completed=done, count=count)
 
 
 def _sign(event: StackEvent) -> str:

@@ -1,8 +1,8 @@
-"""``etl simulate`` and ``etl publish``: messages over MQTT, as devices send them."""
+"""``etl simulate`` and ``etl publish``: publish messages over MQTT, as devices do."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from etl.cli.context import JsonOption, console, fail, guard, notes, print_json, target_of
+from etl.cli.context import JsonOption, console, counted, fail, guard, notes, print_json, target_of
 from etl.operations.receipts import Receipt
 
 PUBLISHING_COLUMNS = (
@@ -32,10 +32,11 @@ BasicIngestOption = Annotated[
 
 
 @contextmanager
-def publishing_bar(title: str) -> Iterator[tuple[Progress, object]]:
-    """A progress display on standard error."""
+def publishing_bar(title: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on standard error; call its value with the messages and readings sent."""
     with Progress(*PUBLISHING_COLUMNS, console=notes, transient=True) as progress:
-        yield progress, progress.add_task(title, total=None, sent="")
+        task = progress.add_task(title, total=None, sent="")
+        yield lambda messages, readings: progress.update(task, sent=_sent(messages, readings))
 
 
 @guard
@@ -43,37 +44,33 @@ def simulate(
     context: typer.Context,
     devices: Annotated[int, typer.Option(min=1, help="Devices in the fleet.")] = 20,
     rate: Annotated[
-        float, typer.Option(min=0, help="Messages a second over all devices; 0: no limit.")
+        float, typer.Option(min=0, help="Messages per second, over all devices; 0: no limit.")
     ] = 50.0,
     duration: Annotated[float, typer.Option(min=0.1, help="Seconds of publishing.")] = 20.0,
-    readings: Annotated[int, typer.Option(min=1, help="Readings in a message.")] = 20,
+    readings: Annotated[int, typer.Option(min=1, help="Readings per message.")] = 20,
     mess: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of messages and readings that are messy.")
+        float,
+        typer.Option(min=0, max=1, help="Share of malformed messages and readings (0 to 1)."),
     ] = 0.02,
-    seed: Annotated[int, typer.Option(help="The same seed makes the same mess.")] = 1,
+    seed: Annotated[int, typer.Option(help="Seed: the same one gives the same messages.")] = 1,
     basic_ingest: BasicIngestOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Publish a simulated fleet's telemetry, messy on purpose, over MQTT with certificates."""
+    """Publish the telemetry of a simulated fleet, partly malformed, over MQTT with certificates."""
     from etl.operations.publishing import FleetPlan
     from etl.operations.publishing import simulate as run_fleet
 
     target = target_of(context.obj)
-    about = target.contract
-    if about.shape != "objects" or about.melt or about.only or about.readings == ():
+    contract = target.contract
+    if contract.shape != "objects" or contract.melt or contract.only or contract.readings == ():
         raise fail(
-            f"contract '{about.name}' has messages of a shape or kind that the simulated fleet "
-            "does not know; publish a file of messages with: etl publish FILE"
+            f"The simulated fleet can't make messages in the shape of contract '{contract.name}'. "
+            "Publish a file of messages with: etl publish FILE"
         )
     plan = FleetPlan(devices, rate, duration, readings, mess, seed, basic_ingest=basic_ingest)
-    with publishing_bar(f"{devices} devices publish") as (bar, task):
-        receipt = run_fleet(
-            target,
-            target.contract,
-            plan,
-            lambda m, r: bar.update(task, sent=f"{m:,} messages, {r:,} readings"),  # type: ignore[arg-type]
-        )
-    tell_receipt(receipt, as_json=as_json)
+    with publishing_bar(f"publishing from {counted(devices, 'device')}") as show_progress:
+        receipt = run_fleet(target, contract, plan, show_progress)
+    print_receipt(receipt, as_json=as_json)
 
 
 @guard
@@ -83,24 +80,24 @@ def publish(
         Path, typer.Argument(exists=True, dir_okay=False, help="NDJSON, plain or .gz.")
     ],
     readings: Annotated[
-        int, typer.Option("--readings", min=1, help="Readings (lines) put into one message.")
+        int, typer.Option("--readings", min=1, help="Readings (lines) per message.")
     ] = 1,
     connections: Annotated[int, typer.Option(min=1, help="MQTT connections.")] = 4,
     basic_ingest: BasicIngestOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Publish a file over MQTT: each line one reading, one or several to a message."""
+    """Publish a file over MQTT. Each line is a reading; a message holds one or several."""
     from etl.operations.publishing import publish_file
 
     target = target_of(context.obj)
     contract = target.contract
     if readings > 1 and (not contract.readings or contract.shape != "objects"):
         raise fail(
-            f"contract '{contract.name}' takes the file's lines as messages, as they are: leave "
-            "--readings out. Several in one message need a contract with `readings` in its "
-            "[message] table, of shape objects."
+            f"With contract '{contract.name}' each line of the file is a message: leave out "
+            "--readings. Several readings per message need a contract of shape objects with "
+            "`readings` in its [message] table."
         )
-    with publishing_bar(f"publishing {file.name}") as (bar, task):
+    with publishing_bar(f"publishing {file.name}") as show_progress:
         receipt = publish_file(
             target,
             contract,
@@ -108,19 +105,24 @@ def publish(
             readings_per_message=readings,
             connections=connections,
             basic_ingest=basic_ingest,
-            progress=lambda m, r: bar.update(task, sent=f"{m:,} messages, {r:,} readings"),  # type: ignore[arg-type]
+            progress=show_progress,
         )
-    tell_receipt(receipt, as_json=as_json)
+    print_receipt(receipt, as_json=as_json)
 
 
-def tell_receipt(receipt: Receipt, *, as_json: bool) -> None:
-    """Say what was published."""
+def _sent(messages: int, readings: int) -> str:
+    return f"{counted(messages, 'message')}, {counted(readings, 'reading')}"
+
+
+def print_receipt(receipt: Receipt, *, as_json: bool) -> None:
+    """Print what was published."""
     if as_json:
         print_json(asdict(receipt))
         return
     console.print(
-        f"published [bold]{receipt.messages:,}[/] messages, "
-        f"[bold]{receipt.readings:,}[/] readings; receipt {receipt.publication}"
+        f"published [bold]{_sent(receipt.messages, receipt.readings)}[/]; "
+        f"receipt {receipt.publication}",
+        soft_wrap=True,
     )
 
 

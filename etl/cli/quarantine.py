@@ -1,4 +1,4 @@
-"""``etl quarantine``: batches that the quality gate holds back, and a person's word about them."""
+"""``etl quarantine``: list, show, release and discard batches in quarantine."""
 
 from __future__ import annotations
 
@@ -17,63 +17,75 @@ from etl.cli.context import (
     guard,
     notes,
     print_json,
+    print_table,
     target_of,
 )
 from etl.cli.rejects import FromOption, ToOption
 from etl.cli.rerun_options import (
+    TIME_WIDTH,
     ConcurrencyOption,
     DryRunOption,
     YesOption,
-    agree,
     batch_as_dict,
+    confirm,
+    print_executions,
     show_progress,
-    tell_end,
 )
-from etl.operations.batch_selection import Choice, choose
-from etl.operations.escaping import harmless
-from etl.operations.quarantine import Held, held, read_report, report_page, with_reports
-from etl.operations.reruns import parts, rerun, tally
-from etl.operations.time_range import Span
+from etl.operations.batch_selection import BatchFilter, find_batches
+from etl.operations.escaping import escape_text
+from etl.operations.quarantine import (
+    QuarantinedBatch,
+    quarantined_batches,
+    read_report,
+    report_page,
+    with_reports,
+)
+from etl.operations.reruns import chunks, rerun, tally
+from etl.operations.time_range import TimeRange
 from telemetry.manifest import Purpose
 
 __all__ = ["register"]
 
-app = typer.Typer(help="Batches that the contract's checks hold back.")
+app = typer.Typer(help="Batches that the contract's checks put into quarantine.")
 
 BatchesArgument = Annotated[list[str] | None, typer.Argument(help="Ids of micro-batches.")]
-AllOption = Annotated[bool, typer.Option("--all", help="All that are held, or that --from names.")]
+AllOption = Annotated[
+    bool, typer.Option("--all", help="All batches in quarantine, or those of --from and --to.")
+]
 
 
 @app.command("list")
 @guard
-def list_held(
+def list_quarantined(
     context: typer.Context,
     start: FromOption = None,
     end: ToOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the batches in quarantine. Asks S3 only, not the database."""
-    found = list(held(target_of(context.obj), Span.of(start, end)))
+    """List the batches in quarantine. Reads only S3, not the database."""
+    found = list(quarantined_batches(target_of(context.obj), TimeRange.of(start, end)))
     if as_json:
         print_json([_as_dict(one) for one in found])
         return
     if not found:
-        console.print("nothing is in quarantine")
+        console.print("no batches in quarantine")
         return
     table = Table()
-    for heading in ("batch", "staged (UTC)", "rows held", "why"):
-        table.add_column(heading, justify="right" if heading == "rows held" else "left")
+    table.add_column("batch")
+    table.add_column("staged (UTC)", min_width=TIME_WIDTH)
+    table.add_column("rows", justify="right")
+    table.add_column("why")
     for one in found:
         table.add_row(
-            Text(harmless(one.batch.raw.batch_id), overflow="fold"),
+            Text(escape_text(one.batch.raw.batch_id)),
             f"{one.batch.staged_at:%Y-%m-%d %H:%M:%S}",
             "" if one.accepted is None else f"{one.accepted:,}",
-            Text(harmless(" ".join(one.why)) or "its report is gone"),
+            Text(escape_text(" ".join(one.why)) or "(no report)"),
         )
-    console.print(table)
+    print_table(table)
 
 
-def _as_dict(one: Held) -> dict[str, Any]:
+def _as_dict(one: QuarantinedBatch) -> dict[str, Any]:
     return batch_as_dict(one.batch) | {"accepted": one.accepted, "why": one.why}
 
 
@@ -86,16 +98,17 @@ def show(
 ) -> None:
     """Show what the checks found in a batch, and its history."""
     target = target_of(context.obj)
-    (found,) = choose(target, Choice(batches=(batch,)))
+    (found,) = find_batches(target, BatchFilter(batches=(batch,)))
     if as_json:
         print_json(batch_as_dict(found) | {"report": read_report(target, batch)})
         return
-    page = report_page(target, batch) or f"# Batch {batch}: nothing has judged it yet\n"
+    page = report_page(target, batch) or f"# Batch {batch}: not checked yet\n"
     for line in page.splitlines():
-        console.print(Text(harmless(line)), soft_wrap=True)
-    console.print(f"\nStaged {found.staged_at:%Y-%m-%d %H:%M:%S} UTC as {harmless(found.key)}")
+        console.print(Text(escape_text(line)), soft_wrap=True)
+    staged = f"{found.staged_at:%Y-%m-%d %H:%M:%S} UTC"
+    console.print(f"\nStaged {staged} as {escape_text(found.key)}", soft_wrap=True)
     for outcome in found.outcomes:
-        console.print(Text(f"{outcome.status} by {harmless(outcome.execution)}"), soft_wrap=True)
+        console.print(Text(f"{outcome.status} by {escape_text(outcome.execution)}"), soft_wrap=True)
 
 
 @app.command("release")
@@ -111,9 +124,11 @@ def release(
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Let batches pass the quality gate and load them; one that was discarded, too."""
+    """Load batches in spite of the failed checks. Also loads discarded batches."""
     target = target_of(context.obj)
-    chosen = _chosen(target, batches, everything, Span.of(start, end), ("quarantined", "discarded"))
+    chosen = _chosen(
+        target, batches, everything, TimeRange.of(start, end), ("quarantined", "discarded")
+    )
     _decide(target, chosen, "release", concurrency, dry_run=dry_run, yes=yes, as_json=as_json)
 
 
@@ -130,13 +145,15 @@ def discard(
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Give batches up that are held, or that failed for good: no row comes of them.
+    """Discard batches that are in quarantine or failed permanently: they are not loaded.
 
-    They stay in S3, and release undoes it, where they can be read. Of one that can't be read each
-    message counts as rejected.
+    They stay in S3, and `release` loads them after all where they can be read. For a batch that
+    can't be read, each message counts as rejected.
     """
     target = target_of(context.obj)
-    chosen = _chosen(target, batches, everything, Span.of(start, end), ("quarantined", "failed"))
+    chosen = _chosen(
+        target, batches, everything, TimeRange.of(start, end), ("quarantined", "failed")
+    )
     _decide(target, chosen, "discard", concurrency, dry_run=dry_run, yes=yes, as_json=as_json)
 
 
@@ -144,23 +161,26 @@ def _chosen(
     target: Target,
     batches: list[str] | None,
     everything: bool,
-    span: Span,
+    time_range: TimeRange,
     statuses: tuple[str, ...],
-) -> list[Held]:
+) -> list[QuarantinedBatch]:
     if bool(batches) == everything:
-        raise fail("name batches (`etl quarantine list` has their ids), or say --all")
+        raise fail("Give the ids of batches (`etl quarantine list` shows them), or --all.")
     if everything:
-        return list(held(target, span))
-    found = list(with_reports(target, choose(target, Choice(batches=tuple(batches or ())))))
+        return list(quarantined_batches(target, time_range))
+    found = list(
+        with_reports(target, find_batches(target, BatchFilter(batches=tuple(batches or ()))))
+    )
     for one in found:
         if one.batch.status not in statuses:
-            notes.print(f"{harmless(one.batch.raw.batch_id)} is {one.batch.status}: left as it is.")
+            batch_id = escape_text(one.batch.raw.batch_id)
+            notes.print(f"{batch_id} is {one.batch.status}: skipped.", soft_wrap=True)
     return [one for one in found if one.batch.status in statuses]
 
 
 def _decide(
     target: Target,
-    chosen: list[Held],
+    chosen: list[QuarantinedBatch],
     purpose: Purpose,
     concurrency: int | None,
     *,
@@ -168,25 +188,25 @@ def _decide(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Say it, ask, and send the batches through the workflow with the word of a person."""
+    """Show the batches, ask for confirmation, and run them through the workflow."""
     found = [one.batch for one in chosen]
     rows = sum(one.accepted or 0 for one in chosen)
-    does = {
-        "release": f"Load {tally(found)} whatever the checks say: up to {counted(rows, 'row')}.",
-        "discard": f"Give up {tally(found)}: no row comes of it.",
+    summaries = {
+        "release": f"Release {tally(found)}: up to {counted(rows, 'row')} to load.",
+        "discard": f"Discard {tally(found)}: no rows to load.",
     }
-    notes.print(does[purpose] if found else "There is nothing to do.", soft_wrap=True)
+    notes.print(summaries[purpose] if found else "There is nothing to do.", soft_wrap=True)
     if dry_run or not found:
         if as_json:
             print_json([_as_dict(one) for one in chosen])
         return
-    agree(f"{purpose.title()} them?", yes=yes)
+    confirm(f"{purpose.title()} them?", yes=yes)
     steps = (
         step
-        for part in parts(found)
+        for part in chunks(found)
         for step in rerun(target, part, purpose, kind=purpose, concurrency=concurrency)
     )
-    tell_end(show_progress(steps, len(found)), as_json=as_json)
+    print_executions(show_progress(steps, len(found)), as_json=as_json)
 
 
 def register(main: typer.Typer) -> None:

@@ -1,4 +1,4 @@
-"""``etl rejects``: what could not be a row, and why."""
+"""``etl rejects``: readings that could not become rows, and why."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from etl.cli.context import (
     print_json,
     target_of,
 )
-from etl.operations.escaping import harmless
+from etl.operations.escaping import escape_text
 from etl.operations.reject_export import Format, as_dict, output, write
-from etl.operations.rejects import Counts, Reject, Wanted, count, read_rejects
-from etl.operations.time_range import Span
+from etl.operations.rejects import Reject, RejectCounts, RejectFilter, count, read_rejects
+from etl.operations.time_range import TimeRange
 
-__all__ = ["FromOption", "ToOption", "counting", "register"]
+__all__ = ["FromOption", "ToOption", "progress_line", "register"]
 
-app = typer.Typer(help="Readings that could not be rows, as the device sent them.")
+app = typer.Typer(help="Readings that could not become rows, as the device sent them.")
 
 ReasonOption = Annotated[
     list[str] | None,
@@ -40,7 +40,7 @@ ReasonOption = Annotated[
 ]
 DeviceOption = Annotated[
     list[str] | None,
-    typer.Option(help="This client id, or a level of the topic; repeatable."),
+    typer.Option(help="This client id, or this level of the topic; repeatable."),
 ]
 BatchOption = Annotated[list[str] | None, typer.Option(help="This micro-batch; repeatable.")]
 FromOption = Annotated[
@@ -49,49 +49,51 @@ FromOption = Annotated[
 ]
 ToOption = Annotated[
     str | None,
-    typer.Option("--to", help="Staged before this time (itself excluded): ISO date or time, UTC."),
+    typer.Option("--to", help="Staged before this time: ISO date or time, UTC."),
 ]
 SHOWN_CHARACTERS = 2000
 
 
-def _wanted(
+def _filter_of(
     reason: list[str] | None,
     device: list[str] | None,
     batch: list[str] | None,
     start: str | None,
     end: str | None,
-) -> Wanted:
-    return Wanted(tuple(reason or ()), tuple(device or ()), tuple(batch or ()), Span.of(start, end))
+) -> RejectFilter:
+    return RejectFilter(
+        tuple(reason or ()), tuple(device or ()), tuple(batch or ()), TimeRange.of(start, end)
+    )
 
 
-class _Broken:
-    """Objects that can't be read: told at once, and the command ends with 1."""
+class _Unreadable:
+    """Reports objects that can't be read at once, and ends the command with exit status 1."""
 
     def __init__(self) -> None:
-        self.seen = False
+        self.any = False
 
     def __call__(self, sentence: str) -> None:
-        self.seen = True
+        self.any = True
         notes.print(Text(sentence, style="red"), soft_wrap=True)
 
     def end(self) -> None:
-        if self.seen:
-            raise fail("not all rejects could be read; replay their batches to write them anew")
+        if self.any:
+            raise fail("Not all rejects could be read: replay their batches to write them again.")
 
 
 @contextmanager
-def counting(title: str) -> Iterator[Callable[[str], None]]:
-    """A line of progress on standard error."""
+def progress_line(title: str) -> Iterator[Callable[[str], None]]:
+    """A progress line on standard error."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
-        TextColumn("{task.fields[told]}"),
+        TextColumn("{task.fields[detail]}"),
         TimeElapsedColumn(),
     )
     shown = notes.is_terminal
     with Progress(*columns, console=notes, transient=True, disable=not shown) as progress:
-        task = progress.add_task(title, total=None, told="")
-        yield lambda told: progress.update(task, told=told)
+        task = progress.add_task(title, total=None, detail="")
+        yield lambda detail: progress.update(task, detail=detail)
 
 
 @app.command("list")
@@ -103,26 +105,29 @@ def list_rejects(
     batch: BatchOption = None,
     start: FromOption = None,
     end: ToOption = None,
-    most: Annotated[int, typer.Option(min=1, help="Lines of each table.")] = 10,
+    most: Annotated[int, typer.Option(min=1, help="Rows of each table.")] = 10,
     as_json: JsonOption = False,
 ) -> None:
-    """Count rejects by reason, by device and by day. One with two reasons counts under both."""
+    """Count rejects by reason, by device and by day. A reject with two reasons counts twice."""
     target = target_of(context.obj)
-    wanted, broken = _wanted(reason, device, batch, start, end), _Broken()
-    with counting("reading rejects") as told:
+    reject_filter, unreadable = _filter_of(reason, device, batch, start, end), _Unreadable()
+    with progress_line("reading rejects") as show_progress:
         counts = count(
             read_rejects(
-                target, wanted, broken=broken, progress=lambda n: told(counted(n, "object"))
+                target,
+                reject_filter,
+                unreadable=unreadable,
+                progress=lambda n: show_progress(counted(n, "object")),
             )
         )
     if as_json:
         print_json(counts.as_dict())
     else:
         console.print(_tables(counts, most))
-    broken.end()
+    unreadable.end()
 
 
-def _tables(counts: Counts, most: int) -> Group:
+def _tables(counts: RejectCounts, most: int) -> Group:
     if not counts.rejects:
         return Group("no rejects")
     total = f"{counted(counts.rejects, 'reject')} in {counted(counts.batches, 'micro-batch')}"
@@ -139,7 +144,7 @@ def _table(heading: str, lines: list[tuple[str, int]], most: int) -> Table:
     table.add_column(heading)
     table.add_column("rejects", justify="right")
     for name, number in lines[:most]:
-        table.add_row(Text(harmless(name) or "(none)"), f"{number:,}")
+        table.add_row(Text(escape_text(name) or "(none)"), f"{number:,}")
     left = Counter(dict(lines[most:]))
     if left:
         table.add_row(f"… {len(left):,} more", f"{left.total():,}", style="dim")
@@ -155,30 +160,32 @@ def show(
     batch: BatchOption = None,
     start: FromOption = None,
     end: ToOption = None,
-    most: Annotated[int, typer.Option(min=1, help="How many.")] = 10,
+    most: Annotated[int, typer.Option(min=1, help="Number of rejects to show.")] = 10,
     as_json: JsonOption = False,
 ) -> None:
-    """Show rejects with what the device sent; control characters and the like as escapes."""
+    """Show rejects with the bytes that the device sent; unprintable characters are escaped."""
     target = target_of(context.obj)
-    wanted, broken = _wanted(reason, device, batch, start, end), _Broken()
-    found = read_rejects(target, wanted, broken=broken)
+    reject_filter, unreadable = _filter_of(reason, device, batch, start, end), _Unreadable()
+    found = read_rejects(target, reject_filter, unreadable=unreadable)
     shown = list(islice(found, most + 1))
     if as_json:
         print_json([as_dict(reject) for reject in shown[:most]])
     else:
         for reject in shown[:most]:
-            console.print(_told(reject), soft_wrap=True)
+            console.print(_lines_of(reject), soft_wrap=True)
         if not shown:
             console.print("no rejects")
         if len(shown) > most:
-            notes.print(f"There are more than {most}: --most shows more, `etl rejects export` all.")
-    broken.end()
+            notes.print(
+                f"There are more than {most}: --most shows more, `etl rejects export` shows all."
+            )
+    unreadable.end()
 
 
-def _told(reject: Reject) -> Text:
-    """A reject over a few lines. Nothing in it but our own styles reaches the terminal."""
+def _lines_of(reject: Reject) -> Text:
+    """A reject as a few lines; escape sequences in it do not reach the terminal."""
     text = Text()
-    text.append(" ".join(harmless(reason) for reason in reject.reasons), style="bold red")
+    text.append(" ".join(escape_text(reason) for reason in reject.reasons), style="bold red")
     place = "" if reject.index is None else f"  reading {reject.index} of its message"
     if reject.readings > 1:
         place = f"  {reject.readings:,} readings of its message"
@@ -191,8 +198,8 @@ def _told(reject: Reject) -> Text:
         "message": reject.message_id,
     }
     for name, value in members.items():
-        text.append(f"  {name:<9}", style="dim").append(f"{harmless(value) or '(none)'}\n")
-    sent = harmless(reject.payload if reject.reading is None else reject.reading)
+        text.append(f"  {name:<9}", style="dim").append(f"{escape_text(value) or '(none)'}\n")
+    sent = escape_text(reject.payload if reject.reading is None else reject.reading)
     cut = len(sent) - SHOWN_CHARACTERS
     text.append("  sent     ", style="dim").append(sent[:SHOWN_CHARACTERS])
     return text.append(f"… {cut:,} characters more\n" if cut > 0 else "\n")
@@ -210,39 +217,48 @@ def export(
     file: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", dir_okay=False, help="File (.gz: compressed); default: print."
+            "--output",
+            "-o",
+            dir_okay=False,
+            help="File (compressed if .gz); default: standard output.",
         ),
     ] = None,
     form: Annotated[
-        str, typer.Option("--format", help="ndjson (the bytes in base64) or csv (for a person).")
+        str, typer.Option("--format", help="ndjson (bytes in base64) or csv (for spreadsheets).")
     ] = "ndjson",
-    overwrite: Annotated[bool, typer.Option(help="Replace the file where it exists.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace the file if it exists.")] = False,
 ) -> None:
-    """Write rejects as NDJSON with the original bytes, or as CSV safe to open in a spreadsheet."""
+    """Export rejects as NDJSON with the original bytes, or as CSV that is safe in a spreadsheet."""
     if form not in ("ndjson", "csv"):
-        raise typer.BadParameter("ndjson or csv", param_hint="--format")
+        raise typer.BadParameter("use ndjson or csv", param_hint="--format")
     if file is not None and file.exists() and not overwrite:
-        raise fail(f"{file} is there already; --overwrite replaces it")
+        raise fail(f"{file} exists: --overwrite replaces it.")
     target = target_of(context.obj)
-    wanted, broken = _wanted(reason, device, batch, start, end), _Broken()
-    written = _export(target, wanted, broken, file, form)  # type: ignore[arg-type]
+    reject_filter, unreadable = _filter_of(reason, device, batch, start, end), _Unreadable()
+    written = _export(target, reject_filter, unreadable, file, form)  # type: ignore[arg-type]
     where = "printed" if file is None else f"written to {file}"
     notes.print(f"{counted(written, 'reject')} {where}", soft_wrap=True)
-    broken.end()
+    unreadable.end()
 
 
-def _export(target: Any, wanted: Wanted, broken: _Broken, file: Path | None, form: Format) -> int:
+def _export(
+    target: Any,
+    reject_filter: RejectFilter,
+    unreadable: _Unreadable,
+    file: Path | None,
+    form: Format,
+) -> int:
     objects = written = 0
 
     def reached(number: int) -> None:
         nonlocal objects
         objects = number
 
-    with counting("exporting rejects") as told, output(file) as out:
-        found = read_rejects(target, wanted, broken=broken, progress=reached)
+    with progress_line("exporting rejects") as show_progress, output(file) as out:
+        found = read_rejects(target, reject_filter, unreadable=unreadable, progress=reached)
         for written in write(found, out, form):
             if written % 1000 == 0:
-                told(f"{counted(written, 'reject')} of {counted(objects, 'object')}")
+                show_progress(f"{counted(written, 'reject')} of {counted(objects, 'object')}")
     return written
 
 

@@ -1,4 +1,4 @@
-"""``etl replay`` and ``etl backfill``: batches through the workflow once more, from S3."""
+"""``etl replay`` and ``etl backfill``: load staged batches again from S3."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ import typer
 from etl.aws.target import Target
 from etl.cli.context import (
     JsonOption,
-    console,
     counted,
     fail,
     guard,
     notes,
     print_json,
+    print_table,
     target_of,
 )
-from etl.cli.rejects import FromOption, ToOption, counting
+from etl.cli.rejects import FromOption, ToOption, progress_line
 from etl.cli.rerun_options import (
     ConcurrencyOption,
     DryRunOption,
     YesOption,
-    agree,
     batch_as_dict,
     batch_table,
+    confirm,
+    print_executions,
     show_progress,
-    tell_end,
 )
-from etl.operations.batch_selection import Choice, choose
-from etl.operations.reruns import concurrency_of, parts, rerun, tally
-from etl.operations.time_range import Span
+from etl.operations.batch_selection import BatchFilter, find_batches
+from etl.operations.reruns import chunks, concurrency_of, rerun, tally
+from etl.operations.time_range import TimeRange
 
 __all__ = ["register"]
 
@@ -56,51 +56,52 @@ def replay(
     device: Annotated[
         list[str] | None, typer.Option(help="Batches with rejects of this device; repeatable.")
     ] = None,
-    failed: Annotated[bool, typer.Option("--failed", help="Only those that failed.")] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Only batches that failed.")] = False,
     concurrency: ConcurrencyOption = None,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Load batches again from S3, by the contract that is deployed now, and follow them.
+    """Load batches again from S3 with the contract that is deployed now, and follow them.
 
-    What this contract has loaded already is left as it is, and so is what was discarded. Under
-    another contract a batch is loaded again: rows that are there stay or follow the contract's
-    on_conflict, readings that were rejected and no longer are become rows. Given twice, it changes
-    nothing the second time.
+    Batches that this contract has loaded already are skipped, and so are discarded ones. With a
+    new contract a batch is loaded again: existing rows are kept or updated by its on_conflict, and
+    readings that are no longer rejected become rows. Safe to run again.
     """
-    choice = Choice(
+    batch_filter = BatchFilter(
         executions=tuple(execution or ()),
         batches=tuple(batch or ()),
-        span=Span.of(start, end),
+        time_range=TimeRange.of(start, end),
         reasons=tuple(reason or ()),
         devices=tuple(device or ()),
         failed=failed,
     )
-    if choice.is_everything:
-        raise fail("say which: --execution, --batch, --from/--to, --reason, --device or --failed")
+    if batch_filter.is_empty:
+        raise fail(
+            "Select batches: --execution, --batch, --from/--to, --reason, --device or --failed."
+        )
     target = target_of(context.obj)
-    with counting("looking for batches"):
-        chosen = list(choose(target, choice))
+    with progress_line("searching for batches"):
+        chosen = list(find_batches(target, batch_filter))
     found = [one for one in chosen if one.status != "discarded"]
     if len(chosen) > len(found):
-        left_out = counted(len(chosen) - len(found), "micro-batch")
-        notes.print(f"Left out: {left_out}, discarded (`etl quarantine release` loads them).")
-    at_once = f", {concurrency_of(target, concurrency)} at once" if found else ""
-    notes.print(f"Replay by {_deployed(target)}: {tally(found)}{at_once}.", soft_wrap=True)
+        skipped = counted(len(chosen) - len(found), "discarded micro-batch")
+        notes.print(f"Skipped: {skipped} (`etl quarantine release` loads them).")
+    parallel = f", {concurrency_of(target, concurrency)} in parallel" if found else ""
+    notes.print(f"Replay with {_deployed(target)}: {tally(found)}{parallel}.", soft_wrap=True)
     if dry_run or not found:
         if as_json:
             print_json([batch_as_dict(one) for one in found])
         elif found:
-            console.print(batch_table(found))
+            print_table(batch_table(found))
         return
-    agree("Load them again?", yes=yes)
+    confirm("Load them again?", yes=yes)
     steps = (
         step
-        for part in parts(found)
+        for part in chunks(found)
         for step in rerun(target, part, "replay", kind="replay", concurrency=concurrency)
     )
-    tell_end(show_progress(steps, len(found)), as_json=as_json)
+    print_executions(show_progress(steps, len(found)), as_json=as_json)
 
 
 @guard
@@ -112,42 +113,43 @@ def backfill(
     ],
     end: Annotated[
         str,
-        typer.Option("--to", help="Staged before this time (itself excluded): ISO, UTC."),
+        typer.Option("--to", help="Staged before this time: ISO date or time, UTC."),
     ],
-    piece: Annotated[int, typer.Option(min=1, max=10_000, help="Batches of one execution.")] = 1000,
+    piece: Annotated[int, typer.Option(min=1, max=10_000, help="Batches per execution.")] = 1000,
     concurrency: ConcurrencyOption = None,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Load all that was staged in a range of time again, by the contract that is deployed now.
+    """Load all batches of a time range again, with the contract that is deployed now.
 
-    One execution after the other, so that --concurrency bounds what PostgreSQL sees. Interrupted
-    (Ctrl-C, a crash, another machine), the same command follows what runs and goes on from there.
+    Executions run one after the other, so that --concurrency limits the load on PostgreSQL. After
+    an interruption (Ctrl-C, a crash, another machine) the same command continues.
     """
     from etl.operations.backfill import Backfill
 
     target = target_of(context.obj)
-    work = Backfill.of(target, Span.of(start, end))
-    with counting("looking for batches"):
+    work = Backfill.of(target, TimeRange.of(start, end))
+    with progress_line("searching for batches"):
         running = work.running()
         whole, left = work.tallies()
     notes.print(
-        f"Backfill {work.id} of {work.span} by {_deployed(target)}: {whole}; "
-        f"{whole.batches - left.batches:,} dealt with already, {left.batches:,} to go, "
-        f"{piece:,} to an execution, {concurrency_of(target, concurrency)} at once.",
+        f"Backfill {work.id} of {work.time_range} with {_deployed(target)}: {whole}; "
+        f"{whole.batches - left.batches:,} done, {left.batches:,} left; up to {piece:,} per "
+        f"execution, {concurrency_of(target, concurrency)} in parallel.",
         soft_wrap=True,
     )
     if running:
-        notes.print(f"{', '.join(running)} still runs and is followed first.", soft_wrap=True)
+        are = "is" if len(running) == 1 else "are"
+        notes.print(f"{', '.join(running)} {are} still running: followed first.", soft_wrap=True)
     if dry_run or not (left.batches or running):
         if as_json:
-            told = {"id": work.id, "batches": whole.batches, "left": left.batches}
-            print_json(told | {"running": running})
+            summary = {"id": work.id, "batches": whole.batches, "left": left.batches}
+            print_json(summary | {"running": running})
         return
-    agree("Load them again?", yes=yes)
-    steps = work.carry_out(piece, concurrency)
-    tell_end(show_progress(steps, left.batches), as_json=as_json)
+    confirm("Load them again?", yes=yes)
+    steps = work.run(piece, concurrency)
+    print_executions(show_progress(steps, left.batches), as_json=as_json)
 
 
 def register(app: typer.Typer) -> None:

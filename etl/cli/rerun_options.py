@@ -1,4 +1,4 @@
-"""What replay, backfill, release and discard share: say what will happen, ask, show progress."""
+"""Options, confirmation and progress of replay, backfill, release and discard."""
 
 from __future__ import annotations
 
@@ -12,26 +12,33 @@ from rich.text import Text
 
 from etl.cli.context import console, notes, print_json
 from etl.operations.batches import Batch
-from etl.operations.escaping import harmless
+from etl.operations.escaping import escape_text
 from etl.operations.executions import Execution
-from etl.operations.reruns import Progress as Step
+from etl.operations.reruns import RerunProgress
 
 __all__ = [
-    "ConcurrencyOption", "DryRunOption", "YesOption", "agree", "batch_as_dict", "batch_table",
-    "show_progress", "tell_end",
+    "ConcurrencyOption",
+    "DryRunOption",
+    "YesOption",
+    "batch_as_dict",
+    "batch_table",
+    "confirm",
+    "print_executions",
+    "show_progress",
 ]  # fmt: skip
 
 ConcurrencyOption = Annotated[
     int | None,
     typer.Option(
-        min=1, max=1000, help="Batches in flight at once; default: the stack's MaxConcurrency."
+        min=1, max=1000, help="Batches processed in parallel; default: the stack's MaxConcurrency."
     ),
 ]
 DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help="Say what it would do, and do nothing.")
+    bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")
 ]
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask for confirmation.")]
 SHOWN_BATCHES = 20
+TIME_WIDTH = len("2026-11-23 06:30:00")
 COLUMNS = (
     TextColumn("{task.description}"),
     BarColumn(bar_width=24),
@@ -42,13 +49,15 @@ COLUMNS = (
 
 
 def batch_table(batches: list[Batch]) -> Table:
-    """The first batches, a line each."""
+    """The first batches as a table, with a row for each."""
     table = Table()
-    for heading in ("batch", "staged (UTC)", "messages", "status"):
-        table.add_column(heading, justify="right" if heading == "messages" else "left")
+    table.add_column("batch")
+    table.add_column("staged (UTC)", min_width=TIME_WIDTH)
+    table.add_column("messages", justify="right")
+    table.add_column("status")
     for batch in batches[:SHOWN_BATCHES]:
         table.add_row(
-            Text(harmless(batch.raw.batch_id), overflow="fold"),
+            Text(escape_text(batch.raw.batch_id)),
             f"{batch.staged_at:%Y-%m-%d %H:%M:%S}",
             f"{batch.raw.messages:,}",
             batch.status,
@@ -71,27 +80,27 @@ def batch_as_dict(batch: Batch) -> dict[str, Any]:
     }
 
 
-def agree(question: str, *, yes: bool) -> None:
-    """Ask, unless told not to; ends the command where a person says no."""
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask for confirmation unless ``yes``; ends the command where the answer is no."""
     if not yes:
         typer.confirm(question, abort=True, err=True)
 
 
-def show_progress(steps: Iterable[Step], total: int) -> list[Execution]:
-    """Draw the progress of one execution after the other; all of them as they ended."""
+def show_progress(steps: Iterable[RerunProgress], total: int) -> list[Execution]:
+    """Show the progress of one execution after the other; returns them as they ended."""
     ended: list[Execution] = []
     before = 0
     shown = notes.is_terminal
     with Progress(*COLUMNS, console=notes, transient=True, disable=not shown) as progress:
         bar = progress.add_task("starting", total=total, failed="")
-        for step in _noting_the_way_back(steps):
-            told = f"{step.failed:,} failed" if step.failed else ""
+        for step in _with_a_note_on_interruption(steps):
+            failed = f"{step.failed:,} failed" if step.failed else ""
             progress.update(
                 bar,
                 description=step.execution.name,
                 completed=before + step.done,
                 total=max(total, before + step.total),
-                failed=told,
+                failed=failed,
             )
             if step.ended:
                 before += step.done
@@ -99,16 +108,16 @@ def show_progress(steps: Iterable[Step], total: int) -> list[Execution]:
     return ended
 
 
-def _noting_the_way_back(steps: Iterable[Step]) -> Iterator[Step]:
+def _with_a_note_on_interruption(steps: Iterable[RerunProgress]) -> Iterator[RerunProgress]:
     try:
         yield from steps
     except (KeyboardInterrupt, GeneratorExit):
-        notes.print("The execution goes on without us; the same command follows it.")
+        notes.print("The execution keeps running; run the same command to follow it.")
         raise
 
 
-def tell_end(ended: list[Execution], *, as_json: bool) -> None:
-    """How the executions ended; the command's exit status says whether all batches were loaded."""
+def print_executions(ended: list[Execution], *, as_json: bool) -> None:
+    """Print how the executions ended. Exits with 1 unless all of them succeeded."""
     if as_json:
         print_json(
             [
@@ -121,10 +130,10 @@ def tell_end(ended: list[Execution], *, as_json: bool) -> None:
             style = "green" if execution.status == "SUCCEEDED" else "red"
             message = (execution.output or {}).get("message") or execution.cause or ""
             console.print(Text(execution.status, style=style), end=" ")
-            console.print(Text(_readable(message)), soft_wrap=True)
+            console.print(Text(_escaped(message)), soft_wrap=True)
     if any(execution.status != "SUCCEEDED" for execution in ended):
         raise typer.Exit(1)
 
 
-def _readable(message: str) -> str:
-    return "\n".join(harmless(line) for line in message.splitlines())
+def _escaped(message: str) -> str:
+    return "\n".join(escape_text(line) for line in message.splitlines())

@@ -1,4 +1,4 @@
-"""``etl rollups``: the figures that analysts' views keep, brought up to date or made anew."""
+"""``etl rollups``: refresh or rebuild the rollups that the analysts' views read."""
 
 from __future__ import annotations
 
@@ -7,39 +7,39 @@ from typing import Literal
 import typer
 
 from etl.cli.context import JsonOption, console, counted, guard, notes, print_json, target_of
-from etl.operations.rollups import refreshed
+from etl.operations.rollups import refresh_rollups
 
 __all__ = ["register"]
 
 app = typer.Typer(
-    help="Hourly and daily figures: always exact, and faster to read once they are refreshed."
+    help="Hourly and daily rollups: always exact, and faster to query once refreshed."
 )
 
 
 @app.command()
 @guard
 def refresh(context: typer.Context, as_json: JsonOption = False) -> None:
-    """Compute now what loads have marked. They do so themselves, once a minute."""
+    """Refresh the time ranges that loads have changed. Loads do this themselves, once a minute."""
     _work(context, "refresh", as_json=as_json)
 
 
 @app.command()
 @guard
 def rebuild(context: typer.Context, as_json: JsonOption = False) -> None:
-    """Compute every figure from the rows anew. Safe at any time, and to repeat."""
+    """Compute all rollups again from the rows. Safe at any time, and safe to run again."""
     _work(context, "rebuild", as_json=as_json)
 
 
 def _work(context: typer.Context, work: Literal["refresh", "rebuild"], *, as_json: bool) -> None:
     calls = 0
-    for left in refreshed(target_of(context.obj), work):
+    for left in refresh_rollups(target_of(context.obj), work):
         calls += 1
         if left:
-            notes.print(f"{counted(left, 'mark')} left")
+            notes.print(f"{counted(left, 'time range')} left")
     if as_json:
         print_json({"left": 0, "calls": calls})
     else:
-        console.print("[green]✓[/] every figure is kept; nothing is read from the rows")
+        console.print("[green]✓[/] all rollups are up to date")
 
 
 def register(root: typer.Typer) -> None:

@@ -1,4 +1,4 @@
-"""``etl settings``: write a settings file, check one, look a key up."""
+"""``etl settings``: write, check and search a settings file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from etl.cli.deploy_options import SETTINGS_FILE, SettingsOption, pipeline_of
 from etl.deployment.pipeline_settings import platform_stack
 
 commands = typer.Typer(
-    help="The settings file of a deployment: write one, check it, look a key up.",
+    help="Write, check and search the settings file of a deployment.",
     no_args_is_help=True,
 )
 
@@ -21,20 +21,18 @@ commands = typer.Typer(
 @commands.command()
 @guard
 def init(
-    file: Annotated[Path, typer.Argument(help="Where to write it.")] = SETTINGS_FILE,
+    file: Annotated[Path, typer.Argument(help="File to write.")] = SETTINGS_FILE,
     stack: Annotated[str, typer.Option(help="Name of the stack.")] = "telemetry",
-    contract: Annotated[str, typer.Option(help="The contract's file.")] = "contracts/fleet.toml",
-    force: Annotated[
-        bool, typer.Option("--force", help="Write over a file that is there.")
-    ] = False,
+    contract: Annotated[str, typer.Option(help="File of the contract.")] = "contracts/fleet.toml",
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
-    """Write a settings file with every key, its default and what it is for."""
+    """Write a settings file with every key, its default and its purpose."""
     from etl.deployment.settings_example import example
 
     if file.exists() and not force:
-        raise fail(f"{file} is there already: name another file, or write over it with --force.")
+        raise fail(f"{file} already exists: name another file, or overwrite it with --force.")
     file.write_text(example(stack, contract), encoding="utf-8")
-    console.print(f"wrote {file}: go through it, then `etl plan`", soft_wrap=True)
+    console.print(f"wrote {file}: review it, then run `etl plan`", soft_wrap=True)
 
 
 @commands.command()
@@ -42,35 +40,39 @@ def init(
 def check(
     file: Annotated[Path, typer.Argument(help="The settings file.")] = SETTINGS_FILE,
 ) -> None:
-    """Say whether a settings file would do for AWS, without asking AWS."""
+    """Check whether a settings file can be deployed to AWS, without calling AWS."""
     from etl.deployment.pipeline_settings import PipelineSettings, aws_settings, platform_settings
     from etl.deployment.settings_file import read_file
 
     pipeline = PipelineSettings(read_file(file))
     settings = aws_settings(pipeline)
     if pipeline.has_platform:
-        # The region's list is looked up when it is deployed.
+        # The id of the region's list is looked up at deployment.
         platform_settings(pipeline, settings, "pl-00000000")
     parts = "two stacks" if pipeline.has_platform else "one stack"
-    console.print(f"[green]fine[/]: {parts}, {settings.stack}, of {settings.contract}")
+    console.print(f"[green]valid[/]: {parts}, {settings.stack}, contract {settings.contract}")
 
 
 @commands.command(name="list")
 @guard
 def list_keys(
-    word: Annotated[str, typer.Argument(help="Only keys or texts with this word.")] = "",
+    word: Annotated[
+        str, typer.Argument(help="Show only keys and texts that contain this word.")
+    ] = "",
 ) -> None:
-    """Every key, its default and what it is for."""
+    """List every key with its default and purpose."""
     from etl.deployment.settings_example import rows
 
-    table = Table("key", "default", "what it is for")
+    table = Table("key", "default", "purpose")
     for key, default, text in rows():
         if word.lower() in f"{key} {text}".lower():
             table.add_row(key, default, text)
     console.print(table)
 
 
-Who = Literal["deployer", "cloudformation", "cloudformation-platform", "cloudformation-quicksight"]
+Principal = Literal[
+    "deployer", "cloudformation", "cloudformation-platform", "cloudformation-quicksight"
+]
 
 
 @commands.command()
@@ -78,13 +80,13 @@ Who = Literal["deployer", "cloudformation", "cloudformation-platform", "cloudfor
 def policy(
     context: typer.Context,
     who: Annotated[
-        Who,
-        typer.Argument(help="Who deploys, or the role by which CloudFormation makes a stack."),
+        Principal,
+        typer.Argument(help="Who deploys, or the role with which CloudFormation creates a stack."),
     ] = "deployer",
-    account: Annotated[str, typer.Option(help="The AWS account's number.")] = "123456789012",
+    account: Annotated[str, typer.Option(help="Number of the AWS account.")] = "123456789012",
     settings: SettingsOption = None,
 ) -> None:
-    """Print the IAM policy that a deployment by these settings needs."""
+    """Print the IAM policy that a deployment with these settings needs."""
     from etl.deployment.permissions import Part, cloudformation_policy, deployer_policy
 
     pipeline = pipeline_of(context, settings)

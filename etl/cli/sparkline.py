@@ -1,4 +1,4 @@
-"""A series of numbers as one line of text, a character each."""
+"""A series of numbers as one line of text, with one character for each number."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from datetime import datetime, timedelta
 
 from etl.operations.metrics import Series
 
-__all__ = ["on_a_grid", "sparkline"]
+__all__ = ["sparkline", "values_per_period"]
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 NOTHING = " "
 
 
 def sparkline(values: Sequence[float | None]) -> str:
-    """From zero, or the least where that is less, to the greatest; ``None`` is a gap."""
+    """The values as blocks, scaled from zero (or a negative minimum) to the maximum.
+
+    ``None`` is a gap.
+    """
     known = [value for value in values if value is not None]
     least, most = min([0.0, *known]), max(known, default=0.0)
     height = (most - least) or 1.0
@@ -24,8 +27,8 @@ def sparkline(values: Sequence[float | None]) -> str:
     )
 
 
-def on_a_grid(series: Series, since: datetime, until: datetime) -> list[float | None]:
-    """A value for each period from ``since`` to ``until``, ``None`` where there is none."""
+def values_per_period(series: Series, since: datetime, until: datetime) -> list[float | None]:
+    """The value of each period from ``since`` to ``until``; ``None`` for one without data."""
     step = timedelta(seconds=series.period)
     first = since.timestamp() // series.period
     count = max(1, int((until - since) / step) + 1)

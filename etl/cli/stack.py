@@ -1,4 +1,4 @@
-"""``etl up``, ``etl down``, ``etl status``: the pipeline on this machine."""
+"""``etl up``, ``etl down``, ``etl status``: start, stop and inspect the pipeline."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from etl.cli.context import JsonOption, console, guard, notes, print_json, target_of
-from infrastructure.settings import TriggerMode
+from etl.cli.context import JsonOption, console, guard, print_json, target_of
+from etl.cli.deploy_options import print_phase
+from etl.deployment.settings_schema import setting_of
+from infrastructure.settings import DEFAULT_CONTRACT, DeploySettings, TriggerMode
 
-DEFAULT_CONTRACT = Path("contracts/fleet.toml")
 ContractOption = Annotated[
-    Path, typer.Option(exists=True, dir_okay=False, help="What a reading is (TOML).")
+    Path, typer.Option(exists=True, dir_okay=False, help=setting_of("contract").text)
 ]
+WINDOW = setting_of("run.queue_window_seconds")
 
 
 @guard
@@ -22,27 +24,25 @@ def up(
     context: typer.Context,
     contract: ContractOption = DEFAULT_CONTRACT,
     trigger: Annotated[
-        TriggerMode, typer.Option(help="What starts executions: schedule, queue or both.")
-    ] = "both",
+        TriggerMode, typer.Option(help=setting_of("run.trigger").text)
+    ] = DeploySettings.trigger_mode,
     schedule: Annotated[
-        str, typer.Option(help="EventBridge Scheduler expression.")
-    ] = "rate(1 minute)",
+        str, typer.Option(help=setting_of("run.schedule").text)
+    ] = DeploySettings.schedule_expression,
     window: Annotated[
-        int, typer.Option(min=1, max=300, help="Seconds the queue trigger gathers messages.")
-    ] = 5,
+        int, typer.Option(min=WINDOW.least, max=WINDOW.most, help=WINDOW.text)
+    ] = WINDOW.local,
     bare: Annotated[
         bool,
-        typer.Option("--bare", help="Start the stand-ins and deploy nothing: `etl deploy` does."),
+        typer.Option("--bare", help="Start the stand-ins only; `etl deploy` then deploys to them."),
     ] = False,
 ) -> None:
-    """Start the stand-ins on this machine and deploy the template to them. Safe to repeat."""
+    """Start the stand-ins on this machine and deploy the template to them. Safe to run again."""
     from etl.deployment.laptop import bring_up, start_stand_ins
 
     if bare:
-        local = start_stand_ins(
-            context.obj.state, told=lambda text: notes.print(f"[dim]•[/] {text}")
-        )
-        console.print(f"[green]up[/]: the stand-ins at {local.endpoint_url}, with nothing deployed")
+        local = start_stand_ins(context.obj.state, notify=print_phase)
+        console.print(f"[green]up[/]: stand-ins at {local.endpoint_url}, nothing is deployed")
         console.print("try: etl plan; etl deploy; etl down")
         return
     target = bring_up(
@@ -52,7 +52,7 @@ def up(
         trigger=trigger,
         schedule=schedule,
         window=window,
-        told=lambda text: notes.print(f"[dim]•[/] {text}"),
+        notify=print_phase,
     )
     console.print(
         f"[green]up[/]: stack [bold]{target.stack}[/] at {target.client('sts').meta.endpoint_url}"
@@ -62,15 +62,15 @@ def up(
 
 @guard
 def down(context: typer.Context) -> None:
-    """Stop the stand-ins. The next `etl up` begins with an empty account and database."""
+    """Stop the stand-ins. The next `etl up` starts with an empty account and database."""
     from local.stack import stop
 
-    console.print("stopped" if stop(context.obj.state) else "nothing was running")
+    console.print("stopped" if stop(context.obj.state) else "nothing is running")
 
 
 @guard
 def status(context: typer.Context, as_json: JsonOption = False) -> None:
-    """Say what runs, how deep the queues are, and how executions ended."""
+    """Show the pipeline, its queue depths and the statuses of its executions."""
     facts = _facts(context)
     if as_json:
         print_json(facts)
@@ -82,8 +82,8 @@ def status(context: typer.Context, as_json: JsonOption = False) -> None:
 
 
 def _facts(context: typer.Context) -> dict[str, Any]:
+    from etl.aws.sqs import queue_depth
     from etl.operations.executions import latest
-    from etl.operations.reconciliation import queue_depth
 
     target = target_of(context.obj)
     sqs = target.client("sqs")
@@ -95,8 +95,8 @@ def _facts(context: typer.Context) -> dict[str, Any]:
         "endpoint": target.client("sts").meta.endpoint_url,
         "contract": target.contract.name,
         "data_bucket": target.bucket,
-        "queued": queue_depth(sqs, target.outputs["QueueUrl"]),
-        "dead_lettered": queue_depth(sqs, target.outputs["DeadLetterQueueUrl"]),
+        "queued": queue_depth(sqs, target.outputs["QueueUrl"]).total,
+        "dead_lettered": queue_depth(sqs, target.outputs["DeadLetterQueueUrl"]).total,
         "executions": ended,
     }
 

@@ -1,4 +1,4 @@
-"""``etl sweep``: staged batches that nobody takes care of are loaded after all."""
+"""``etl sweep``: load the staged batches that no execution is processing."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ import typer
 from rich.table import Table
 
 from etl.aws.target import Target
-from etl.cli.context import JsonOption, console, fail, guard, print_json, target_of
+from etl.cli.context import JsonOption, console, counted, fail, guard, print_json, target_of
 
 MEANINGS = {
     "settled": "have a row in the ledger",
-    "running": "are dealt with by a running execution",
+    "running": "are in a running execution",
     "young": "were staged a moment ago",
-    "waiting": "failed a moment ago, and wait longer after each failure",
-    "due": "nobody takes care of",
-    "permanent": "failed for good: mend the cause, then `etl replay`",
-    "exhausted": "failed too often for no known reason: look at them, then `etl replay`",
+    "waiting": "failed and wait to be retried, longer after each failure",
+    "due": "are due: no execution is processing them",
+    "permanent": "failed permanently: fix the cause, then `etl replay`",
+    "exhausted": "failed too often for unknown reasons: look at them, then `etl replay`",
 }
 
 
-def swept(target: Target, days: int | None, *, dry_run: bool) -> dict[str, Any]:
-    """Invoke the sweep function; its result. Ends the command where it failed."""
-    asked = {"dry_run": dry_run, **({"days": days} if days else {})}
+def invoke_sweep(target: Target, days: int | None, *, dry_run: bool) -> dict[str, Any]:
+    """Invoke the sweep function and return its result. Ends the command where it failed."""
+    event = {"dry_run": dry_run, **({"days": days} if days else {})}
     answer = target.client("lambda").invoke(
-        FunctionName=target.outputs["SweepFunctionName"], Payload=json.dumps(asked)
+        FunctionName=target.outputs["SweepFunctionName"], Payload=json.dumps(event)
     )
     result: dict[str, Any] = json.loads(answer["Payload"].read() or b"{}")
     if answer.get("FunctionError"):
@@ -34,8 +34,8 @@ def swept(target: Target, days: int | None, *, dry_run: bool) -> dict[str, Any]:
     return result
 
 
-def fates_table(result: dict[str, Any]) -> Table:
-    """How many batches of the last days have which fate."""
+def sweep_table(result: dict[str, Any]) -> Table:
+    """The number of batches in each state."""
     title = f"Staged batches of the last {result['days']} days"
     table = Table(title=title, title_justify="left", show_header=False, min_width=len(title))
     table.add_column(justify="right")
@@ -50,25 +50,28 @@ def fates_table(result: dict[str, Any]) -> Table:
 def sweep(
     context: typer.Context,
     days: Annotated[
-        int | None, typer.Option(min=1, max=3650, help="How far back; default: 15.")
+        int | None,
+        typer.Option(min=1, max=3650, help="Days to look back; default: 15."),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only look, and start nothing.")
+        bool, typer.Option("--dry-run", help="Show what would be loaded, and start nothing.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Load staged batches that no execution takes care of. Safe at any time; also scheduled."""
-    result = swept(target_of(context.obj), days, dry_run=dry_run)
+    """Load staged batches that no execution is processing. Safe at any time; also scheduled."""
+    result = invoke_sweep(target_of(context.obj), days, dry_run=dry_run)
     if as_json:
         print_json(result)
         return
-    console.print(fates_table(result))
+    console.print(sweep_table(result))
     for key in result["for_a_person"]:
         console.print(f"[red]✗[/] {key}", soft_wrap=True)
     if result["execution"]:
-        console.print(f"started [bold]{result['execution']}[/] over {result['started']:,} batches")
+        console.print(
+            f"started [bold]{result['execution']}[/] with {counted(result['started'], 'batch')}"
+        )
     elif result["due"]:
-        console.print("started nothing" if dry_run else "they have just been dealt with: wait")
+        console.print("started nothing" if dry_run else "another sweep has just started them: wait")
 
 
 def register(app: typer.Typer) -> None:

@@ -1,14 +1,14 @@
-"""What the pipeline costs on AWS, and where it meets a limit: on paper, from measured parts.
+"""A model of the pipeline's cost on AWS and of the rate it can take, from measured durations.
 
 ::
 
-    prices.toml what AWS asks for, dated       measured.json   what each function uses, measured
+    prices.toml   AWS's prices, dated          measured.json   what each function uses, measured
                      |                                |
                      |        settings.py  --->  durations.py, batches.py
                      |                                |
                      '------> bill.py <--- usage.py <-'--> simulation.py <--- quotas.toml
                                 |                              |
-                                '--------> page.py <-----------'   docs/cost.md
+                                '---> reference/cost.py <------'   docs/cost.md
 
-Nothing here calls AWS, and nothing here has been compared with an invoice yet.
+The model makes no call to AWS, and its results have not been compared with an invoice yet.
 """

@@ -1,11 +1,11 @@
-"""How a stream of messages becomes micro-batches and executions: pure arithmetic.
+"""Sizes and rates of the micro-batches that each trigger makes of a stream of messages.
 
-**Queue trigger.** Each of its pollers gathers a batch of its own for the window, so a window's
-messages are shared out among them, which is the cautious way to count; a batch ends sooner at
-Lambda's 6 MB or at its most messages.
+**Queue trigger.** Each poller gathers a batch of its own during the window, so the messages of a
+window are divided among the pollers, which is the cautious assumption. A batch is closed sooner at
+Lambda's 6 MB or at its largest number of messages.
 
-**Schedule.** One drain a period takes what has come, as fast as it can, for as long as it may; what
-is left waits for the next one.
+**Schedule.** One drain per period receives as fast as it can until the queue is empty or its time
+is over. The rest waits for the next drain.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from etl.cost.durations import billed_seconds, measured
+from etl.cost.durations import billed_seconds, measurements
 from etl.cost.settings import Fleet, Pipeline
 
 __all__ = ["Batches", "batches_of", "body_bytes", "drain_capacity", "payload_bytes"]
 
 INVOCATION_BYTES = 6_291_456
-"""Lambda's limit of a synchronous invocation's payload, which the trigger's batches are."""
+"""Lambda's limit for the payload of a synchronous invocation, which holds the trigger's batch."""
 RECORD_BYTES = 700
-"""What Lambda adds to a message: ids, receipt, attributes, ARN. Assumed from its documentation."""
+"""Bytes that Lambda adds to a message: ids, receipt, attributes, ARN. Assumed from its docs."""
 ENVELOPE_BYTES = 155
-"""What the topic rule adds to the payload, topic and client id included (measured: bytes.body)."""
+"""Bytes that the topic rule adds to a payload, with topic and client id (measured: bytes.body)."""
 BASE64 = 4 / 3
 
 
@@ -32,34 +32,34 @@ class Batches:
     """The micro-batches of a stream."""
 
     messages: float
-    """In a batch."""
+    """Messages in a batch."""
     readings: float
-    """In a batch."""
+    """Readings in a batch."""
     rate: float
-    """Batches a second."""
+    """Batches per second."""
     executions: float
-    """A second, that found something."""
+    """Executions per second that find messages."""
     idle_executions: float
-    """A second, that found nothing."""
+    """Executions per second that find an empty queue."""
     delay: float
-    """Seconds that a message waits until its batch is closed, at most."""
+    """Longest time in seconds that a message waits until its batch is closed."""
 
 
 def payload_bytes(fleet: Fleet) -> float:
-    """Of one message as the device sends it."""
-    line = measured()["bytes"]["payload"]
+    """Bytes of one message as the device sends it."""
+    line = measurements()["bytes"]["payload"]
     if fleet.reading_bytes is not None:
         return float(line["message"]) / BASE64 + fleet.reading_bytes * fleet.readings_per_message
     return float((line["message"] + line["reading"] * fleet.readings_per_message) / BASE64)
 
 
 def body_bytes(fleet: Fleet) -> float:
-    """Of one message in the queue: the payload in base64 and its envelope."""
+    """Bytes of one message in the queue: the payload in base64 and its envelope."""
     return payload_bytes(fleet) * BASE64 + ENVELOPE_BYTES
 
 
 def batches_of(fleet: Fleet, pipeline: Pipeline) -> Batches:
-    """What the trigger makes of the fleet's messages."""
+    """The micro-batches that the pipeline's trigger makes of the fleet's messages."""
     if pipeline.trigger == "schedule":
         return _scheduled(fleet, pipeline)
     most = min(pipeline.trigger_batch, INVOCATION_BYTES / (body_bytes(fleet) + RECORD_BYTES))
@@ -72,13 +72,13 @@ def batches_of(fleet: Fleet, pipeline: Pipeline) -> Batches:
 
 
 def _scheduled(fleet: Fleet, pipeline: Pipeline) -> Batches:
-    come = fleet.messages * pipeline.period_seconds
+    arrivals = fleet.messages * pipeline.period_seconds
     line_bytes = body_bytes(fleet) + 60  # the message id
     most = min(pipeline.batch_messages, pipeline.batch_bytes / line_bytes)
-    number = max(1, math.ceil(come / most))
-    # Messages come when they like: some periods see none.
-    busy = (1 - math.exp(-come)) / pipeline.period_seconds
-    messages = max(1.0, come / number)
+    number = max(1, math.ceil(arrivals / most))
+    # Arrivals are random (a Poisson process): some periods see no message.
+    busy = (1 - math.exp(-arrivals)) / pipeline.period_seconds
+    messages = max(1.0, arrivals / number)
     return Batches(
         messages,
         messages * fleet.readings_per_message,
@@ -90,8 +90,8 @@ def _scheduled(fleet: Fleet, pipeline: Pipeline) -> Batches:
 
 
 def drain_capacity(fleet: Fleet, pipeline: Pipeline) -> float:
-    """Messages a second that scheduled drains can take, waiting between them included."""
+    """Messages per second that scheduled drains can receive, averaged over the whole period."""
     each = fleet.readings_per_message
     few, many = (billed_seconds("extract", n, n * each, pipeline) for n in (0, 1_000))
-    a_second = 1_000 / (many - few)
-    return a_second * min(1.0, pipeline.drain_seconds / pipeline.period_seconds)
+    rate = 1_000 / (many - few)
+    return rate * min(1.0, pipeline.drain_seconds / pipeline.period_seconds)

@@ -1,4 +1,4 @@
-"""Usage times price: what a month and a million readings cost, by service."""
+"""Usage times price: the cost of a month and of a million readings, by service."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from etl.cost.batches import Batches, batches_of
 from etl.cost.prices import Price, price
 from etl.cost.settings import Fleet, Pipeline
-from etl.cost.usage import Group, Use, monthly_use
+from etl.cost.usage import Group, Usage, monthly_usage
 
-__all__ = ["AIM", "Bill", "Line", "bill", "optional"]
+__all__ = ["TARGET", "Bill", "Line", "bill", "optional"]
 
-AIM = 0.02
-"""Dollars for a million readings beyond IoT's messages: what we set out for."""
+TARGET = 0.02
+"""Target in dollars per million readings, without IoT's price for messages."""
 HOURS = 730.0
 DATABASE_GB, ENDPOINTS, ZONES, PROXY_VCPUS = 100, 1, 2, 2
 
@@ -24,18 +24,18 @@ class Line:
 
     price: Price
     amount: float
-    """Units of the price, a month."""
+    """Units of the price per month."""
     group: Group
 
     @property
     def dollars(self) -> float:
-        """A month."""
+        """Dollars per month."""
         return self.amount * self.price.each
 
 
 @dataclass(frozen=True)
 class Bill:
-    """A month's bill of one fleet and one way of setting the pipeline."""
+    """A month's bill for one fleet and one configuration of the pipeline."""
 
     fleet: Fleet
     pipeline: Pipeline
@@ -43,20 +43,20 @@ class Bill:
     lines: tuple[Line, ...]
 
     def dollars(self, *groups: Group) -> float:
-        """A month, of these groups; of all where none is named."""
+        """Dollars per month of these groups; of all groups where none is named."""
         return sum(line.dollars for line in self.lines if not groups or line.group in groups)
 
-    def a_million(self, *groups: Group) -> float:
-        """The same for a million readings."""
+    def per_million(self, *groups: Group) -> float:
+        """Dollars per million readings of these groups; of all groups where none is named."""
         return self.dollars(*groups) / self.fleet.readings_a_month
 
     @property
     def beyond_messages(self) -> float:
-        """Dollars a million readings, of what grows with readings, IoT's messages aside."""
-        return self.a_million("rules", "readings", "storage")
+        """Dollars per million readings of all that grows with them, without IoT's messages."""
+        return self.per_million("rules", "readings", "storage")
 
     def services(self) -> list[tuple[str, float]]:
-        """Dollars a month by service, IoT's parts apart, the dearest first."""
+        """Dollars per month by service, highest first; IoT and S3 are split into their parts."""
         found: dict[str, float] = {}
         for line in self.lines:
             name = line.price.service
@@ -70,25 +70,27 @@ class Bill:
 
 
 def bill(fleet: Fleet, pipeline: Pipeline | None = None) -> Bill:
-    """The bill, database and network aside."""
+    """The bill without database and network."""
     pipeline = pipeline or Pipeline()
-    return Bill(fleet, pipeline, batches_of(fleet, pipeline), _lines(monthly_use(fleet, pipeline)))
+    return Bill(
+        fleet, pipeline, batches_of(fleet, pipeline), _lines(monthly_usage(fleet, pipeline))
+    )
 
 
 def optional() -> Sequence[Line]:
-    """What a database in a network of one's own adds a month, each part by itself."""
+    """Monthly lines for a database and its network, which no bill includes."""
     return _lines(
         (
-            Use("db_hours", HOURS, "optional"),
-            Use("db_storage", DATABASE_GB, "optional"),
-            Use("proxy_hours", HOURS * PROXY_VCPUS, "optional"),
-            Use("endpoint_hours", HOURS * ENDPOINTS * ZONES, "optional"),
-            Use("nat_hours", HOURS * ZONES, "optional"),
+            Usage("db_hours", HOURS, "optional"),
+            Usage("db_storage", DATABASE_GB, "optional"),
+            Usage("proxy_hours", HOURS * PROXY_VCPUS, "optional"),
+            Usage("endpoint_hours", HOURS * ENDPOINTS * ZONES, "optional"),
+            Usage("nat_hours", HOURS * ZONES, "optional"),
         )
     )
 
 
-def _lines(uses: Iterable[Use]) -> tuple[Line, ...]:
+def _lines(uses: Iterable[Usage]) -> tuple[Line, ...]:
     """One line for each price and group."""
     found: dict[tuple[str, Group], float] = {}
     for use in uses:

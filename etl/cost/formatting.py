@@ -1,4 +1,4 @@
-"""Bills and simulations as rows of text, for the command line and the page alike."""
+"""Text and plain data of bills and simulations, for the command line and docs/cost.md alike."""
 
 from __future__ import annotations
 
@@ -6,39 +6,48 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from etl.cost.bill import AIM, Bill, bill
+from etl.cost.bill import TARGET, Bill, bill
 from etl.cost.quotas import quota
-from etl.cost.result import Outcome
+from etl.cost.result import SimulationResult
 from etl.cost.settings import Fleet, Pipeline
 
-__all__ = ["MET", "as_data", "count", "dollars", "held_up_by", "nearest_quota", "small", "variants"]
+__all__ = [
+    "REACHED",
+    "alternatives",
+    "bottleneck",
+    "cost_data",
+    "dollars",
+    "dollars_per_million",
+    "most_used_quota",
+    "rounded",
+]
 
 SMALLEST = 0.00005
-MET = 0.995
-"""Share of a quota from which it counts as met."""
+REACHED = 0.995
+"""Share of a quota from which it counts as reached."""
 
 
 def dollars(amount: float) -> str:
-    """Of a month: whole dollars from a hundred on."""
+    """Dollars per month as text: whole dollars from a hundred on."""
     if 0 < amount < 0.005:
         return "under $0.01"
     return f"${amount:,.0f}" if amount >= 100 else f"${amount:,.2f}"
 
 
-def small(amount: float) -> str:
-    """Of a million readings: to a hundredth of a cent."""
+def dollars_per_million(amount: float) -> str:
+    """Dollars per million readings as text: to a hundredth of a cent."""
     if amount < SMALLEST:
         return "-"
     return f"${amount:,.4f}" if amount < 1 else f"${amount:,.2f}"
 
 
-def count(number: float) -> str:
-    """A whole number with its thousands, a small one with two digits that count."""
+def rounded(number: float) -> str:
+    """A number as text: whole from ten on, else with two significant digits."""
     return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"
 
 
-def variants(fleet: Fleet, pipeline: Pipeline) -> list[tuple[str, Bill]]:
-    """What one could do otherwise, one thing at a time, and all that save together."""
+def alternatives(fleet: Fleet, pipeline: Pipeline) -> list[tuple[str, Bill]]:
+    """Bills of other configurations: one change at a time, then all that save together."""
     each = fleet.readings_per_message
     direct = replace(fleet, basic_ingest=True)
     other: Pipeline = replace(
@@ -50,11 +59,15 @@ def variants(fleet: Fleet, pipeline: Pipeline) -> list[tuple[str, Bill]]:
         ("as given", fleet, pipeline),
         ("Basic Ingest", direct, pipeline),
         (f"trigger: {other.trigger}", fleet, other),
-        ("1 reading a message", replace(fleet, readings_per_message=1), pipeline),
-        (f"{2 * each} readings a message", replace(fleet, readings_per_message=2 * each), pipeline),
+        ("1 reading per message", replace(fleet, readings_per_message=1), pipeline),
+        (
+            f"{2 * each} readings per message",
+            replace(fleet, readings_per_message=2 * each),
+            pipeline,
+        ),
         ("objects kept 1 month", fleet, replace(pipeline, months_kept=1)),
         (
-            f"schedule, Basic Ingest, {2 * each} readings a message",
+            f"schedule, Basic Ingest, {2 * each} readings per message",
             replace(direct, readings_per_message=2 * each),
             scheduled,
         ),
@@ -64,26 +77,26 @@ def variants(fleet: Fleet, pipeline: Pipeline) -> list[tuple[str, Bill]]:
     return [(name, bill(f, p)) for name, f, p in options]
 
 
-def nearest_quota(outcome: Outcome) -> str:
-    """The quota of AWS that is used most, and how much of it."""
-    key, share = max(outcome.quotas().items(), key=lambda pair: pair[1])
-    met = ", met" if share >= MET else ""
-    return f"{quota(key).what}: {share:.0%}{met}" if share >= 0.01 else "all under 1 %"
+def most_used_quota(result: SimulationResult) -> str:
+    """The AWS quota of which the largest share is used, and that share."""
+    key, share = max(result.quotas().items(), key=lambda pair: pair[1])
+    reached = ", reached" if share >= REACHED else ""
+    return f"{quota(key).name}: {share:.0%}{reached}" if share >= 0.01 else "all under 1 %"
 
 
-def held_up_by(outcome: Outcome) -> str:
-    """Which part of ours is too slow, and the setting that moves it; empty where none is."""
-    if outcome.keeps_up:
+def bottleneck(result: SimulationResult) -> str:
+    """The part that is too slow, with the setting that helps; empty where the pipeline keeps up."""
+    if result.keeps_up:
         return ""
-    if outcome.pipeline.trigger == "schedule":
-        return "Extract: one drain a period (DRAIN_SECONDS, its memory, or the queue trigger)"
-    if outcome.database_busy >= outcome.trigger_busy:
-        return "PostgreSQL (more processors, or more than one database)"
-    return "the queue trigger (QueueConcurrency)"
+    if result.pipeline.trigger == "schedule":
+        return "Extract (raise DRAIN_SECONDS or its memory, or use the queue trigger)"
+    if result.database_busy >= result.trigger_busy:
+        return "PostgreSQL (more processors, or several databases)"
+    return "the queue trigger (raise QueueConcurrency)"
 
 
-def as_data(made: Bill, outcome: Outcome) -> dict[str, Any]:
-    """For scripts: plain data."""
+def cost_data(made: Bill, result: SimulationResult) -> dict[str, Any]:
+    """The bill and the simulation as plain data, for scripts."""
     fleet, batches = made.fleet, made.batches
     lines: Sequence[dict[str, Any]] = [
         {
@@ -104,13 +117,13 @@ def as_data(made: Bill, outcome: Outcome) -> dict[str, Any]:
         "pipeline": vars(made.pipeline),
         "batches": vars(batches),
         "dollars_a_month": made.dollars(),
-        "dollars_a_million_readings": made.a_million(),
+        "dollars_a_million_readings": made.per_million(),
         "beyond_messages": made.beyond_messages,
-        "aim": AIM,
+        "aim": TARGET,
         "services": dict(made.services()),
         "lines": list(lines),
-        "keeps_up": outcome.keeps_up,
-        "lag_seconds": outcome.lag,
-        "concurrency": outcome.concurrency,
-        "quotas": outcome.quotas(),
+        "keeps_up": result.keeps_up,
+        "lag_seconds": result.lag,
+        "concurrency": result.concurrency,
+        "quotas": result.quotas(),
     }

@@ -12,27 +12,27 @@ __all__ = ["AS_OF", "REGION", "Checked", "Price", "price", "prices"]
 
 REGION = "us-east-1"
 AS_OF = "2026-11"
-"""When the table was put together; each price has a date of its own."""
+"""Month in which the table was compiled; each price also has a date of its own."""
 
 Checked = Literal["page", "transcript", "price list", "secondary", "unverified"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Price:
-    """What one unit of something costs."""
+    """The price of one unit of a service."""
 
     key: str
     service: str
     what: str
     dollars: float
     per: float
-    """So many units for ``dollars``."""
+    """Number of units that ``dollars`` buys."""
     unit: str
     page: str
-    """Where AWS states it."""
+    """AWS's page that states it."""
     checked: Checked
     date: str
-    """Of what it was checked against."""
+    """Date of the source it was checked against."""
 
     @property
     def each(self) -> float:

@@ -1,4 +1,4 @@
-"""AWS's quotas that a growing pipeline meets, ``quotas.toml``."""
+"""AWS quotas that a growing pipeline reaches, from ``quotas.toml``."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ __all__ = ["Quota", "quota", "quotas"]
 
 @dataclass(frozen=True, kw_only=True)
 class Quota:
-    """One limit."""
+    """One AWS quota."""
 
     key: str
-    what: str
-    most: float
+    name: str
+    limit: float
     unit: str
-    raised: bool
-    """Whether AWS raises it on request."""
-    moves: str
-    """What of ours moves the load under it."""
+    adjustable: bool
+    """True where AWS raises it on request."""
+    remedy: str
+    """Change to the fleet or the settings that brings the load below it."""
     page: str
     checked: str
 

@@ -1,4 +1,4 @@
-"""What a simulated run showed."""
+"""The result of a simulated run."""
 
 from __future__ import annotations
 
@@ -7,54 +7,54 @@ from dataclasses import dataclass, field
 from etl.cost.quotas import quota
 from etl.cost.settings import Fleet, Pipeline
 
-__all__ = ["KEEPING_UP", "Outcome"]
+__all__ = ["KEEPING_UP", "SimulationResult"]
 
 KEEPING_UP = 0.97
-"""Share of what came in the second half that must have been loaded in it."""
+"""Share of the messages of the second half that must be loaded by its end."""
 
 
 @dataclass
-class Outcome:
-    """What was seen."""
+class SimulationResult:
+    """Figures of one simulated run."""
 
     fleet: Fleet
     pipeline: Pipeline
     seconds: float
-    """Simulated."""
+    """Simulated time."""
     loaded_share: float = 0.0
-    """Of the messages that came in the second half, how many were loaded in it."""
+    """Messages loaded in the second half, as a share of those that arrived in it."""
     backlog: float = 0.0
     """Messages in the queue at the end."""
     lags: list[float] = field(default_factory=list)
-    """Seconds from a batch's oldest message to its rows."""
+    """Seconds from the arrival of a batch's oldest message to its rows, batch by batch."""
     concurrency: int = 0
-    """Most function calls at once, those that had to wait included."""
+    """Peak of concurrent function calls, including those that had to wait."""
     connections: int = 0
-    """Most Loads at once: each has a connection of its own."""
+    """Peak of concurrent Loads: each has a connection of its own."""
     in_flight: float = 0.0
-    """Most messages received and not deleted."""
+    """Peak of messages received and not yet deleted."""
     starts: float = 0.0
-    """Executions a second."""
+    """Executions started per second."""
     transitions: float = 0.0
-    """Standard, a second."""
+    """Standard state transitions per second."""
     trigger_busy: float = 0.0
-    """Share of the time that pollers worked rather than gathered, or that drains were under way."""
+    """Share of the time in which pollers staged batches, or in which drains were running."""
     database_busy: float = 0.0
-    """Share of the writers' time."""
+    """Share of the time in which the database's writers were busy."""
 
     @property
     def keeps_up(self) -> bool:
-        """Whether the rows come as fast as the messages."""
+        """True if rows are loaded as fast as messages arrive."""
         return self.loaded_share >= KEEPING_UP
 
     @property
     def lag(self) -> float:
-        """Median of the lags; infinite where nothing was loaded."""
+        """Median of the lags in seconds; infinite where nothing was loaded."""
         ordered = sorted(self.lags)
         return ordered[len(ordered) // 2] if ordered else float("inf")
 
     def quotas(self) -> dict[str, float]:
-        """Share of each of AWS's quotas that is used (1: met)."""
+        """Share of each AWS quota that is used (1: reached)."""
         used = {
             "iot_publish": self.fleet.messages,
             "iot_connection": self.fleet.messages / self.fleet.devices,
@@ -64,4 +64,4 @@ class Outcome:
             "states_start": self.starts,
             "states_transitions": self.transitions,
         }
-        return {key: amount / quota(key).most for key, amount in used.items()}
+        return {key: amount / quota(key).limit for key, amount in used.items()}

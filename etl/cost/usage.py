@@ -1,6 +1,6 @@
-"""What a month takes of every service, in the units that AWS bills: pure, from fleet and settings.
+"""Monthly usage of every AWS service, in the units that AWS bills.
 
-Where a figure is neither measured nor AWS's rule, it is a named constant here, with the reason.
+A figure that is neither measured nor a rule of AWS is a named constant here, with the reason.
 """
 
 from __future__ import annotations
@@ -15,68 +15,68 @@ from etl.cost.durations import billed_seconds, logged_bytes, object_bytes, reque
 from etl.cost.settings import SECONDS_A_MONTH, Fleet, Pipeline
 from functions.inventory import function
 
-__all__ = ["Group", "Use", "monthly_use"]
+__all__ = ["Group", "Usage", "monthly_usage"]
 
 Group = Literal["messaging", "devices", "rules", "readings", "storage", "fixed", "optional"]
-"""``messaging``: what IoT asks for messages. ``devices``: connections. ``rules``: IoT's rules
-engine. ``readings``: all else that grows with readings. ``storage``: what is kept of them.
-``fixed``: what an idle stack costs. ``optional``: database and network."""
+"""Cost groups. ``messaging``: IoT's price for messages. ``devices``: connections. ``rules``: IoT's
+rules engine. ``readings``: all else that grows with readings. ``storage``: the stored objects.
+``fixed``: the cost of an idle stack. ``optional``: database and network."""
 
 IOT_UNIT, SQS_UNIT = 5 * 1024, 64 * 1024
 SQS_BATCH = 10
 MONTH_DAYS = 730 / 24
 GB = 1e9
 SMALL_OBJECT = 128 * 1024
-"""Bytes below which S3's lifecycle moves no object to a colder class
+"""Bytes below which S3's lifecycle rules move no object to a colder class
 (https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-transition-general-considerations.html)."""
 
 BUSY_STATES = {"queue": 6, "schedule": 7}
-"""Standard transitions of an execution: Already staged?, (Extract,) Anything staged?, Load batches,
-Summarize, How did it end?, All loaded."""
+"""Standard state transitions of an execution that loads batches; a test counts them in the
+definition."""
 IDLE_STATES = 4
-"""Already staged?, Extract, Anything staged?, Nothing to do."""
+"""Standard state transitions of a scheduled execution that finds an empty queue."""
 CHILD_TRANSITIONS = 1
-"""For the start of a map's child. Cautious: no page says that a child that is Express costs it."""
+"""Transitions to start a child of the Map; AWS does not say whether an Express child costs one."""
 EXPRESS_GB = 64 / 1024
-"""Billed in chunks of 64 MB; definition and payload of ours are some kilobytes."""
+"""Memory of an Express execution, billed in chunks of 64 MB; ours needs a few kilobytes."""
 STATE_SECONDS = 0.05
-"""What Step Functions itself takes for a state. Assumed."""
+"""Time that Step Functions itself takes for a state. Assumed."""
 CHILD_EVENTS, PARENT_EVENTS, EVENT_BYTES = 17, 30, 1_000
-"""Logged at level ALL with data; the size is assumed."""
+"""Log events per child and per parent execution (level ALL, with data); their size is assumed."""
 MAP_PUTS = 3
-"""The manifest of the batches, and the two objects that the map's ResultWriter leaves."""
+"""Objects written per execution: the manifest, and the two that the Map's ResultWriter leaves."""
 MAP_GETS = 2
-"""The map and Summarize read the manifest."""
+"""Objects read per execution: the Map and Summarize both read the manifest."""
 TRACES = 2
-"""Of an execution: its own, and that of what started it. AWS samples more than one a second."""
+"""Traces per execution: its own and its trigger's. AWS samples above one per second."""
 OBJECTS_A_KEY_REQUEST = 100
-"""With a bucket key S3 asks KMS for up to 99 % fewer data keys
+"""S3 requests per KMS request: a bucket key saves up to 99 % of them
 (https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-key.html, read 2026-11)."""
 POLL_SECONDS = 20.0
-"""The queue's poller waits so long for a first message."""
+"""Longest time that the queue's poller waits for a first message."""
 SWEEPS_A_DAY, SWEEP_DAYS, SWEEP_GB, LIST_KEYS = 96, 15, 0.5, 1_000
-"""The sweep lists raw/ and outcomes/ of so many days."""
+"""Sweeps per day, days of raw/ and outcomes/ that each lists, its memory in GB, keys per list."""
 SWEEP_SECONDS_A_LIST = 0.1
-METRICS, ALARMS, DASHBOARDS, SECRETS, MAILS = 39, 20, 1, 2, 100
-"""Of one stack, without the alarm on silence. Mails: when something fails. Assumed."""
+METRICS, ALARMS, DASHBOARDS, SECRETS, EMAILS = 39, 20, 1, 2, 100
+"""Counts for one stack, without the alarm on silence. Emails are sent on failures; assumed."""
 SECRET_READS = 1_000
-"""Load reads its secret once in the life of a process."""
+"""Reads per month: Load reads its secret once per process. Assumed."""
 QUEUE_KEY_REQUESTS = 2_880
-"""SQS asks KMS once an hour and caller: see ``infrastructure.core.ingest.KEY_REUSE_SECONDS``."""
+"""SQS calls KMS once per hour and caller: see ``infrastructure.core.ingest.KEY_REUSE_SECONDS``."""
 
 
 @dataclass(frozen=True)
-class Use:
-    """So much of something in a month."""
+class Usage:
+    """Monthly usage of one price."""
 
     price: str
-    """Key of :data:`etl.cost.prices.PRICES`."""
+    """Key of :data:`etl.cost.prices.prices`."""
     amount: float
     group: Group
 
 
-def monthly_use(fleet: Fleet, pipeline: Pipeline) -> list[Use]:
-    """Everything that a month takes, database and network aside."""
+def monthly_usage(fleet: Fleet, pipeline: Pipeline) -> list[Usage]:
+    """All usage of a month, without database and network."""
     batches = batches_of(fleet, pipeline)
     return [
         *_iot(fleet),
@@ -99,31 +99,31 @@ def _units(size: float, unit: int) -> int:
     return max(1, math.ceil(size / unit))
 
 
-def _iot(fleet: Fleet) -> Iterator[Use]:
+def _iot(fleet: Fleet) -> Iterator[Usage]:
     messages = _a_month(fleet.messages)
     units = _units(payload_bytes(fleet), IOT_UNIT)
     connects = fleet.devices * fleet.connects_a_day * MONTH_DAYS
     billed = 0.0 if fleet.basic_ingest else messages * units
-    yield Use("iot_messages", billed, "messaging")
-    yield Use("iot_messages", connects, "devices")
-    yield Use("iot_minutes", fleet.devices * SECONDS_A_MONTH / 60, "devices")
-    yield Use("iot_rules", messages * units, "rules")
-    yield Use("iot_actions", messages * units, "rules")
+    yield Usage("iot_messages", billed, "messaging")
+    yield Usage("iot_messages", connects, "devices")
+    yield Usage("iot_minutes", fleet.devices * SECONDS_A_MONTH / 60, "devices")
+    yield Usage("iot_rules", messages * units, "rules")
+    yield Usage("iot_actions", messages * units, "rules")
 
 
-def _queue(fleet: Fleet, pipeline: Pipeline, batches: Batches) -> Iterator[Use]:
+def _queue(fleet: Fleet, pipeline: Pipeline, batches: Batches) -> Iterator[Usage]:
     size = body_bytes(fleet)
     received = min(SQS_BATCH, batches.messages)
     each = _units(size, SQS_UNIT) + (_units(size * received, SQS_UNIT) + 1) / received
-    yield Use("sqs_requests", _a_month(fleet.messages) * each, "readings")
+    yield Usage("sqs_requests", _a_month(fleet.messages) * each, "readings")
     if pipeline.trigger == "queue":
-        yield Use("sqs_requests", _a_month(pipeline.pollers / POLL_SECONDS), "fixed")
+        yield Usage("sqs_requests", _a_month(pipeline.pollers / POLL_SECONDS), "fixed")
     else:
         empty = batches.executions * pipeline.receivers + batches.idle_executions
-        yield Use("sqs_requests", _a_month(empty), "fixed")
+        yield Usage("sqs_requests", _a_month(empty), "fixed")
 
 
-def _functions(pipeline: Pipeline, batches: Batches) -> Iterator[Use]:
+def _functions(pipeline: Pipeline, batches: Batches) -> Iterator[Usage]:
     first = "stage" if pipeline.trigger == "queue" else "extract"
     drained = batches.messages * batches.rate / batches.executions
     sizes = {
@@ -134,39 +134,39 @@ def _functions(pipeline: Pipeline, batches: Batches) -> Iterator[Use]:
     per_message = batches.readings / batches.messages
     for name, (rate, messages) in sizes.items():
         seconds = billed_seconds(name, messages, messages * per_message, pipeline)
-        yield Use("lambda_requests", _a_month(rate), "readings")
-        yield Use("lambda_seconds", _a_month(rate) * seconds * _gb(name), "readings")
+        yield Usage("lambda_requests", _a_month(rate), "readings")
+        yield Usage("lambda_seconds", _a_month(rate) * seconds * _gb(name), "readings")
     idle = _a_month(batches.idle_executions)
     if idle:
-        yield Use("lambda_requests", idle, "fixed")
+        yield Usage("lambda_requests", idle, "fixed")
         seconds = billed_seconds("extract", 0, 0, pipeline)
-        yield Use("lambda_seconds", idle * seconds * _gb("extract"), "fixed")
+        yield Usage("lambda_seconds", idle * seconds * _gb("extract"), "fixed")
 
 
 def _gb(name: str) -> float:
     return function(name).memory / 1024
 
 
-def _workflow(pipeline: Pipeline, batches: Batches) -> Iterator[Use]:
+def _workflow(pipeline: Pipeline, batches: Batches) -> Iterator[Usage]:
     busy, children = _a_month(batches.executions), _a_month(batches.rate)
     transitions = busy * BUSY_STATES[pipeline.trigger] + children * CHILD_TRANSITIONS
-    yield Use("states_transitions", transitions, "readings")
-    yield Use("states_requests", children, "readings")
+    yield Usage("states_transitions", transitions, "readings")
+    yield Usage("states_requests", children, "readings")
     size = (batches.messages, batches.readings)
     seconds = sum(
         billed_seconds(name, *size, pipeline) + STATE_SECONDS
         for name in ("transform", "validate", "load")
     )
-    yield Use("states_seconds", children * math.ceil(seconds * 10) / 10 * EXPRESS_GB, "readings")
+    yield Usage("states_seconds", children * math.ceil(seconds * 10) / 10 * EXPRESS_GB, "readings")
     idle = _a_month(batches.idle_executions)
-    yield Use("states_transitions", idle * IDLE_STATES, "fixed")
+    yield Usage("states_transitions", idle * IDLE_STATES, "fixed")
     if pipeline.trigger == "schedule":
-        yield Use("schedules", SECONDS_A_MONTH / pipeline.period_seconds, "fixed")
-    yield Use("traces", busy * TRACES, "readings")
-    yield Use("traces", idle, "fixed")
+        yield Usage("schedules", SECONDS_A_MONTH / pipeline.period_seconds, "fixed")
+    yield Usage("traces", busy * TRACES, "readings")
+    yield Usage("traces", idle, "fixed")
 
 
-def _requests(pipeline: Pipeline, batches: Batches) -> Iterator[Use]:
+def _requests(pipeline: Pipeline, batches: Batches) -> Iterator[Usage]:
     size = (batches.messages, batches.readings)
     first = "stage" if pipeline.trigger == "queue" else "extract"
     batch = [requests(name, *size) for name in ("transform", "validate", "load")]
@@ -175,18 +175,18 @@ def _requests(pipeline: Pipeline, batches: Batches) -> Iterator[Use]:
     puts = children * _count(batch, "PutObject", "ListObjectsV2")
     puts += children  # the raw object
     puts += busy * (_count(execution, "ListObjectsV2") + MAP_PUTS)
-    # Summarize gets one outcome a batch.
+    # Summarize reads one outcome per batch.
     gets = children * (_count(batch, "GetObject") + 1) + busy * MAP_GETS
-    yield Use("s3_put", puts, "readings")
-    yield Use("s3_get", gets, "readings")
-    yield Use("key_requests", (puts + gets) / OBJECTS_A_KEY_REQUEST, "readings")
+    yield Usage("s3_put", puts, "readings")
+    yield Usage("s3_get", gets, "readings")
+    yield Usage("key_requests", (puts + gets) / OBJECTS_A_KEY_REQUEST, "readings")
 
 
 def _count(calls: list[dict[str, float]], *operations: str) -> float:
     return sum(call.get(operation, 0.0) for call in calls for operation in operations)
 
 
-def _sweep(batches: Batches) -> Iterator[Use]:
+def _sweep(batches: Batches) -> Iterator[Usage]:
     keys = batches.rate * 86_400 * SWEEP_DAYS * 2
     sweeps = SWEEPS_A_DAY * MONTH_DAYS
     groups: tuple[tuple[float, Group], ...] = (
@@ -194,54 +194,54 @@ def _sweep(batches: Batches) -> Iterator[Use]:
         (2 * SWEEP_DAYS, "fixed"),
     )
     for lists, group in groups:
-        yield Use("s3_put", sweeps * lists, group)
-        yield Use("lambda_seconds", sweeps * lists * SWEEP_SECONDS_A_LIST * SWEEP_GB, group)
-    yield Use("lambda_requests", sweeps, "fixed")
-    yield Use("schedules", sweeps, "fixed")
+        yield Usage("s3_put", sweeps * lists, group)
+        yield Usage("lambda_seconds", sweeps * lists * SWEEP_SECONDS_A_LIST * SWEEP_GB, group)
+    yield Usage("lambda_requests", sweeps, "fixed")
+    yield Usage("schedules", sweeps, "fixed")
 
 
-def _storage(fleet: Fleet, pipeline: Pipeline, batches: Batches) -> Iterator[Use]:
-    """Of the objects of ``months_kept`` months, as lifecycle rules leave them in the last one."""
+def _storage(fleet: Fleet, pipeline: Pipeline, batches: Batches) -> Iterator[Usage]:
+    """Storage in the last of ``months_kept`` months, after the lifecycle rules."""
     size, number = (batches.messages, batches.readings), _a_month(batches.rate)
     months = pipeline.months_kept
-    # Longer names and numbers make payload and raw object longer alike.
+    # Longer names and numbers enlarge the payload and the raw object by the same factor.
     raw = object_bytes("raw", *size) * payload_bytes(fleet)
     raw /= payload_bytes(replace(fleet, reading_bytes=None))
     raw_gb = raw * number / GB
     if raw < SMALL_OBJECT:
-        yield Use("s3_standard", raw_gb * months, "storage")
+        yield Usage("s3_standard", raw_gb * months, "storage")
     else:
-        yield Use("s3_standard", raw_gb * min(1, months), "storage")
-        yield Use("s3_infrequent", raw_gb * max(0, min(2, months - 1)), "storage")
-        yield Use("s3_glacier", raw_gb * max(0, months - 3), "storage")
-        yield Use("s3_to_infrequent", number * (months > 1), "storage")
-        yield Use("s3_to_glacier", number * (months > 3), "storage")
+        yield Usage("s3_standard", raw_gb * min(1, months), "storage")
+        yield Usage("s3_infrequent", raw_gb * max(0, min(2, months - 1)), "storage")
+        yield Usage("s3_glacier", raw_gb * max(0, months - 3), "storage")
+        yield Usage("s3_to_infrequent", number * (months > 1), "storage")
+        yield Usage("s3_to_glacier", number * (months > 3), "storage")
     kept = sum(object_bytes(kind, *size) for kind in ("clean", "rejected", "reports"))
-    yield Use("s3_standard", kept * number / GB * months, "storage")
+    yield Usage("s3_standard", kept * number / GB * months, "storage")
     week = object_bytes("copy", *size) + object_bytes("copy_groups", *size)
-    yield Use("s3_standard", week * number / GB * 7 / MONTH_DAYS, "storage")
+    yield Usage("s3_standard", week * number / GB * 7 / MONTH_DAYS, "storage")
 
 
-def _logs(pipeline: Pipeline, batches: Batches) -> Iterator[Use]:
+def _logs(pipeline: Pipeline, batches: Batches) -> Iterator[Usage]:
     first = "stage" if pipeline.trigger == "queue" else "extract"
     batch = sum(logged_bytes(name, 1, 1) for name in ("transform", "validate", "load"))
     batch += CHILD_EVENTS * EVENT_BYTES
     execution = sum(logged_bytes(name, 1, 1) for name in (first, "summarize"))
     execution += PARENT_EVENTS * EVENT_BYTES
-    told = _a_month(batches.rate) * batch + _a_month(batches.executions) * execution
+    logged = _a_month(batches.rate) * batch + _a_month(batches.executions) * execution
     idle = _a_month(batches.idle_executions) * PARENT_EVENTS / 2 * EVENT_BYTES
-    groups: tuple[tuple[float, Group], ...] = ((told / GB, "readings"), (idle / GB, "fixed"))
+    groups: tuple[tuple[float, Group], ...] = ((logged / GB, "readings"), (idle / GB, "fixed"))
     for size, group in groups:
-        yield Use("logs_ingested", size, group)
-        yield Use("logs_stored", size, group)
+        yield Usage("logs_ingested", size, group)
+        yield Usage("logs_stored", size, group)
 
 
-def _fixed() -> Iterator[Use]:
-    yield Use("metrics", METRICS, "fixed")
-    yield Use("alarms", ALARMS, "fixed")
-    yield Use("dashboards", DASHBOARDS, "fixed")
-    yield Use("keys", 1, "fixed")
-    yield Use("key_requests", QUEUE_KEY_REQUESTS, "fixed")
-    yield Use("secrets", SECRETS, "fixed")
-    yield Use("secret_requests", SECRET_READS, "fixed")
-    yield Use("mails", MAILS, "fixed")
+def _fixed() -> Iterator[Usage]:
+    yield Usage("metrics", METRICS, "fixed")
+    yield Usage("alarms", ALARMS, "fixed")
+    yield Usage("dashboards", DASHBOARDS, "fixed")
+    yield Usage("keys", 1, "fixed")
+    yield Usage("key_requests", QUEUE_KEY_REQUESTS, "fixed")
+    yield Usage("secrets", SECRETS, "fixed")
+    yield Usage("secret_requests", SECRET_READS, "fixed")
+    yield Usage("emails", EMAILS, "fixed")

@@ -1,6 +1,8 @@
-"""Deploying from the command line: settings file, plan, steps of two stacks, and what is told.
+"""Deploys a pipeline and tears it down: settings, packaging, plan, steps, executors.
 
-``settings_file`` reads what a person wrote; ``template_diff`` and ``change_set`` find what would
-change, ``review`` puts both together; ``steps`` returns the order of things as data, ``carry_out``
-does them. Only ``telling`` prints.
+Plan, then act. ``settings_file`` reads what a person wrote; ``packaging`` and ``stack_build`` build
+zips and templates; ``template_diff`` and ``change_set`` find what would change, and ``stack_diff``
+merges both into the review that ``planner`` puts into a plan. ``steps`` decides the order of the
+steps as data; ``executor`` and ``teardown`` execute them. ``deploy`` is the order of all of it.
+Nothing here prints: a ``Listener`` receives the progress.
 """

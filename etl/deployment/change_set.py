@@ -1,4 +1,4 @@
-"""What CloudFormation itself says would change: a change set, made, read and deleted again."""
+"""Asks CloudFormation what would change: a change set is created, read and deleted again."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from etl.aws.cloudformation import StackRequest, change_set, delete_stack, stack_status
+from layers.notify import silent
 
 __all__ = ["ReportedChange", "preview", "read_changes"]
 
@@ -23,7 +24,7 @@ _REPLACEMENT: dict[str, Replacement] = {
 
 @dataclass(frozen=True)
 class ReportedChange:
-    """One resource of a change set."""
+    """One resource in a change set."""
 
     id: str
     type: str
@@ -31,17 +32,17 @@ class ReportedChange:
     """``Add``, ``Modify``, ``Remove``, ``Import`` or ``Dynamic``."""
     replacement: Replacement
     properties: dict[str, Replacement]
-    """Changed properties, and whether that alone makes a new resource."""
+    """Changed properties, and whether each alone replaces the resource."""
     causes: tuple[str, ...] = ()
-    """Resources and parameters whose change brings this one about."""
+    """Resources and parameters whose changes cause this one."""
     policy: str = ""
-    """``Delete``, ``Retain``, ``Snapshot``, ``ReplaceAndRetain``...; empty where not told."""
+    """``Delete``, ``Retain``, ``Snapshot``, ``ReplaceAndRetain``...; empty where not reported."""
 
 
 def preview(client: Any, request: StackRequest) -> list[ReportedChange]:
-    """What CloudFormation would change, with nothing changed and nothing left behind.
+    """Return what CloudFormation would change; changes nothing and leaves nothing behind.
 
-    Raises :class:`etl.aws.cloudformation.StackError` where CloudFormation refuses the template.
+    Raises :class:`etl.aws.cloudformation.StackError` where CloudFormation rejects the template.
     """
     status = stack_status(client, request.stack)
     new = status is None
@@ -53,26 +54,26 @@ def preview(client: Any, request: StackRequest) -> list[ReportedChange]:
         name, changes = change_set(client, request, kind)
         return list(read_changes(client, request.stack, name)) if changes else []
     finally:
-        _clear(client, request.stack, name, with_stack=new)
+        _delete_change_set(client, request.stack, name, with_stack=new)
 
 
-def _clear(client: Any, stack: str, name: str, *, with_stack: bool) -> None:
-    """Delete the change set; and the empty stack that one for a new stack brings into being."""
+def _delete_change_set(client: Any, stack: str, name: str, *, with_stack: bool) -> None:
+    """Delete the change set, and the empty stack that it creates where there was none."""
     from botocore.exceptions import ClientError
 
     try:
         if name:
             client.delete_change_set(StackName=stack, ChangeSetName=name)
-        # Only an empty one: somebody may have created it for real in the meantime.
+        # Only an empty one: someone may have created the stack in the meantime.
         if with_stack and stack_status(client, stack) == "REVIEW_IN_PROGRESS":
-            delete_stack(client, stack, lambda _: None)
+            delete_stack(client, stack, silent)
     except ClientError as error:
         if "does not exist" not in str(error):
             raise
 
 
 def read_changes(client: Any, stack: str, name: str) -> Iterator[ReportedChange]:
-    """The changes of a change set, page by page."""
+    """Yield the changes in a change set, page by page."""
     request: dict[str, Any] = {"StackName": stack, "ChangeSetName": name}
     while True:
         page = client.describe_change_set(**request)
@@ -89,8 +90,8 @@ def _reported(change: dict[str, Any]) -> ReportedChange:
     for detail in change.get("Details", []):
         target = detail.get("Target", {})
         if target.get("Attribute") == "Properties" and target.get("Name"):
-            found = _REPLACEMENT.get(target.get("RequiresRecreation", ""), "maybe")
-            properties[target["Name"]] = _worse(properties.get(target["Name"]), found)
+            replacement = _REPLACEMENT.get(target.get("RequiresRecreation", ""), "maybe")
+            properties[target["Name"]] = _worse(properties.get(target["Name"]), replacement)
         if detail.get("CausingEntity"):
             causes.add(detail["CausingEntity"].split(".")[0])
     return ReportedChange(

@@ -1,4 +1,4 @@
-"""What a deployment would do to the table: the contract in force against the one to come."""
+"""Compares the contract in force with the new one: what a deployment would do to the table."""
 
 from __future__ import annotations
 
@@ -17,24 +17,27 @@ __all__ = ["ContractReview", "review_contract"]
 
 @dataclass(frozen=True, kw_only=True)
 class ContractReview:
-    """Changes of the contract, and the SQL that they come to."""
+    """Changes of the contract, and the SQL that they need."""
 
     name: str
     table: str
-    """Quoted and qualified, as SQL has it."""
+    """Quoted and qualified, as in SQL."""
     first: bool
-    """Whether no contract is in force yet."""
+    """True where no contract is in force yet."""
     changes: list[Change] = field(default_factory=list)
     statements: list[str] = field(default_factory=list)
-    """What the migration will run on the table."""
+    """SQL that the migration will run on the table."""
     refused: str = ""
-    """Why the migration will refuse, and what a person must run; empty where it runs it all."""
+    """Why the migration will stop, and what a person must run; empty where it runs everything."""
     unknown: str = ""
     """Why the contract in force could not be read; empty where it could."""
 
 
 def review_contract(s3: Any, outputs: dict[str, str], contract: Path) -> ContractReview:
-    """``outputs``: of the stack that is there, empty where none is. Raises ``ContractError``."""
+    """Review a contract against the one in force.
+
+    ``outputs``: those of the deployed stack, empty where there is none. Raises ``ContractError``.
+    """
     new = load_contract(contract)
     if "DataBucketName" not in outputs:
         return _first(new)
@@ -46,19 +49,19 @@ def review_contract(s3: Any, outputs: dict[str, str], contract: Path) -> Contrac
         return _first(new)
     if old.digest == new.digest:
         return ContractReview(name=new.name, table=qualified(new), first=False)
-    found = diff(old, new)
+    difference = diff(old, new)
     return ContractReview(
         name=new.name,
         table=qualified(new),
         first=False,
-        changes=found.changes,
-        statements=found.statements,
-        refused=found.refused,
+        changes=difference.changes,
+        statements=difference.statements,
+        refused=difference.refused,
     )
 
 
 def _in_force(s3: Any, bucket: str) -> Contract | None:
-    """The contract that the last deployment left, after its migration."""
+    """Return the contract that the last deployment put into force, ``None`` where none is."""
     from botocore.exceptions import ClientError
 
     try:

@@ -1,201 +1,99 @@
-"""Ships a pipeline: artifacts, stack, schema. Takes it down again.
+"""Deploys a pipeline: the one order of things behind every command, test and notebook.
 
-:func:`etl.deployment.stack_build.plan_deployment` decides, this module acts: it uploads what is
-missing, applies the template by a change set, and has the migrate function bring the database's
-schema up to the contract, a copy of which it then leaves in the data bucket: what lies there is in
-force. Repeating a deployment is safe and changes nothing. Nothing is printed; ``told`` gets one
-line for each phase.
+1. :func:`etl.deployment.current_state.read_current_state` asks for the status of both stacks;
+2. :func:`build_deployment` builds zips, templates and parameters;
+3. :func:`etl.deployment.steps.deployment_steps` decides the steps;
+4. :class:`etl.deployment.executor.DeploymentExecutor` executes them.
+
+``etl plan`` and ``etl deploy`` put a review between 3 and 4 (:mod:`etl.deployment.planner`);
+:func:`deploy` has none. Deploying again is safe, and changes nothing where nothing differs.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from etl.aws.cloudformation import StackRequest, apply_stack, outputs
-from etl.aws.s3 import listed
-from etl.aws.target import CONTRACT_KEY, DATABASE_CA_KEY
-from etl.deployment.stack_build import DeploymentPlan, plan_deployment
+from etl.aws.cloudformation import outputs
+from etl.aws.target import Target
+from etl.deployment.current_state import (
+    CurrentState,
+    core_is_linked,
+    read_current_state,
+    refuse_stuck,
+)
+from etl.deployment.executor import DeploymentExecutor
+from etl.deployment.listener import Listener
+from etl.deployment.stack_build import DeploymentBuild, build_core, build_platform
+from etl.deployment.steps import deployment_steps
+from infrastructure.platform import core_settings, given_core
+from infrastructure.platform.settings import PlatformSettings
 from infrastructure.settings import DeploySettings
 from layers.build import BUILD_FOLDER
+from layers.notify import Notify, silent
 
-__all__ = [
-    "MigrationError",
-    "deploy",
-    "leave_contract",
-    "present_keys",
-    "run_migration",
-    "stack_request",
-    "upload",
-]
+__all__ = ["FROM_PLATFORM", "build_deployment", "deploy"]
 
-Told = Callable[[str], None]
-
-
-class MigrationError(RuntimeError):
-    """Raised when the stack is there but the migrate function failed; says what it said."""
-
-
-def _silent(_: str) -> None:
-    """Tell nobody."""
+FROM_PLATFORM = "(of the platform stack)"
+"""Value of a parameter that only a platform stack still to be created can give."""
 
 
 def deploy(
-    session: Any,
+    target: Target,
     settings: DeploySettings,
-    told: Told = _silent,
+    platform: PlatformSettings | None = None,
+    notify: Notify = silent,
     *,
-    endpoint_url: str | None = None,
     migrate: bool = True,
     folder: Path = BUILD_FOLDER,
 ) -> dict[str, str]:
-    """Create or update a pipeline; returns the stack's outputs.
+    """Create or update a pipeline without a review; return the core stack's outputs.
 
-    ``session`` is a boto3 session; ``endpoint_url`` sends its calls elsewhere than AWS. ``migrate``
-    can be left out where the database is someone else's. Raises what ``plan_deployment`` raises,
-    ``StackError`` and :class:`MigrationError`.
+    ``migrate``: false where the database's schema is someone else's. Raises what
+    :func:`build_deployment` raises, ``StackError`` and ``MigrationError``.
     """
-
-    def client(service: str) -> Any:
-        return session.client(service, endpoint_url=endpoint_url)
-
-    account = client("sts").get_caller_identity()["Account"]
-    told("packaging functions and layers")
-    plan = plan_deployment(
-        settings, account=account, region=session.region_name, folder=folder, progress=told
-    )
-    s3 = client("s3")
-    upload(s3, plan, session.region_name, told)
-    told(f"applying the template to stack {plan.stack}")
-    formation = client("cloudformation")
-    outcome = apply_stack(formation, stack_request(s3, plan), told)
-    told(f"stack {plan.stack} {outcome}")
-    found = outputs(formation, plan.stack)
-    if migrate:
-        told("bringing the schema up to the contract")
-        run_migration(client("lambda"), found["MigrateFunctionName"])
-    leave_contract(s3, found["DataBucketName"], settings)
-    return found
+    now = read_current_state(target, platform=platform is not None)
+    refuse_stuck(now)
+    build = build_deployment(target, settings, platform, now, notify, folder=folder)
+    proxy = platform is not None and platform.proxy
+    executor = DeploymentExecutor(target, build, Listener(notify=notify))
+    executor.run(deployment_steps(now, proxy=proxy, migrate=migrate))
+    return outputs(target.client("cloudformation"), target.stack)
 
 
-def leave_contract(s3: Any, bucket: str, settings: DeploySettings) -> None:
-    """Put the contract in force, and what the database is verified with, where commands look."""
-    s3.put_object(Bucket=bucket, Key=CONTRACT_KEY, Body=settings.contract.read_bytes())
-    if settings.database.ca_file is not None:
-        body = settings.database.ca_file.read_bytes()
-        s3.put_object(Bucket=bucket, Key=DATABASE_CA_KEY, Body=body)
+def build_deployment(
+    target: Target,
+    settings: DeploySettings,
+    platform: PlatformSettings | None,
+    now: CurrentState,
+    notify: Notify = silent,
+    *,
+    folder: Path = BUILD_FOLDER,
+) -> DeploymentBuild:
+    """Build both stacks, each with the outputs that the other one has already.
 
-
-def upload(
-    s3: Any,
-    plan: DeploymentPlan,
-    region: str,
-    told: Told = _silent,
-    sent: Callable[[int], None] = lambda _: None,
-) -> None:
-    """Put into the artifact bucket what is not there yet; ``sent`` gets bytes as they go."""
-    ensure_artifact_bucket(s3, plan.artifact_bucket, region)
-    present = present_keys(s3, plan.artifact_bucket)
-    missing = plan.missing(present)
-    if missing:
-        size = sum(path.stat().st_size for path in missing.values())
-        told(f"uploading {len(missing)} zips, {size / 1e6:.1f} MB")
-    for key, path in missing.items():
-        s3.upload_file(str(path), plan.artifact_bucket, key, Callback=sent)
-    if not plan.template_fits_request and plan.template_key not in present:
-        s3.put_object(
-            Bucket=plan.artifact_bucket, Key=plan.template_key, Body=plan.template.encode()
-        )
-
-
-def present_keys(s3: Any, bucket: str) -> set[str]:
-    """What the artifact bucket holds; nothing where there is no such bucket."""
-    from botocore.exceptions import ClientError
-
-    try:
-        return {item["Key"] for item in listed(s3, bucket, "")}
-    except ClientError as error:
-        if error.response["Error"]["Code"] == "NoSuchBucket":
-            return set()
-        raise
-
-
-def ensure_artifact_bucket(s3: Any, bucket: str, region: str) -> None:
-    """Create the bucket where it is missing: encrypted, never public, TLS only.
-
-    Zips are not expired: a rollback needs the ones before.
+    Raises ``ContractError``, ``LayerBuildError``, ``PackageError`` or ``DefinitionError``.
     """
-    from botocore.exceptions import ClientError
-
-    try:
-        s3.head_bucket(Bucket=bucket)
-        return
-    except ClientError as error:
-        if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
-            raise
-    # us-east-1 is the one region that S3 refuses to hear by name.
-    where = {} if region == "us-east-1" else {"LocationConstraint": region}
-    s3.create_bucket(Bucket=bucket, **({"CreateBucketConfiguration": where} if where else {}))
-    s3.put_public_access_block(
-        Bucket=bucket,
-        PublicAccessBlockConfiguration={
-            "BlockPublicAcls": True,
-            "IgnorePublicAcls": True,
-            "BlockPublicPolicy": True,
-            "RestrictPublicBuckets": True,
-        },
+    notify("building functions, layers and template")
+    formation = target.client("cloudformation")
+    if platform is not None:
+        settings = _with_platform(settings, outputs(formation, platform.stack))
+        if core_is_linked(now):
+            platform = given_core(platform, now.core, outputs(formation, now.core))
+    core = build_core(
+        settings,
+        account=target.client("sts").get_caller_identity()["Account"],
+        region=target.session.region_name,
+        folder=folder,
+        notify=notify,
     )
-    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
-    s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})
-    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(_tls_only(bucket)))
+    second = build_platform(core, platform, settings.contract) if platform else None
+    return DeploymentBuild(settings=settings, core=core, platform=second)
 
 
-def _tls_only(bucket: str) -> dict[str, Any]:
-    arn = f"arn:aws:s3:::{bucket}"
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Sid": "OnlyTls",
-                "Effect": "Deny",
-                "Principal": "*",
-                "Action": "s3:*",
-                "Resource": [arn, f"{arn}/*"],
-                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-            }
-        ],
-    }
-
-
-def stack_request(s3: Any, plan: DeploymentPlan) -> StackRequest:
-    """The plan as CloudFormation takes it; a large template by its address in the bucket."""
-    url = f"{s3.meta.endpoint_url}/{plan.artifact_bucket}/{plan.template_key}"
-    body = {"TemplateBody": plan.template}
-    return StackRequest(
-        stack=plan.stack,
-        template=body if plan.template_fits_request else {"TemplateURL": url},
-        parameters=plan.parameters,
-        tags=plan.tags,
-        resources=len(json.loads(plan.template)["Resources"]),
-        role=plan.role,
-    )
-
-
-def run_migration(functions: Any, name: str) -> list[str]:
-    """Invoke the migrate function; the statements that it ran on the table.
-
-    Raises :class:`MigrationError` with its message.
-    """
-    answer = functions.invoke(FunctionName=name, Payload=b"{}")
-    payload = json.loads(answer["Payload"].read() or b"null")
-    if answer.get("FunctionError"):
-        said = payload if isinstance(payload, dict) else {"errorMessage": str(payload)}
-        raise MigrationError(
-            f"The stack is deployed, but {name} failed with {said.get('errorType', 'an error')}: "
-            f"{said.get('errorMessage', '')}\nRepair the cause and deploy again; this changes "
-            "nothing else."
-        )
-    statements: list[str] = (payload or {}).get("table", [])
-    return statements
+def _with_platform(settings: DeploySettings, outputs: dict[str, str]) -> DeploySettings:
+    """Take database and network from the platform's outputs, placeholders where it has none yet."""
+    if "DatabaseHost" in outputs:
+        return core_settings(settings, outputs)
+    database = replace(settings.database, host=FROM_PLATFORM, owner_secret_arn=FROM_PLATFORM)
+    return replace(settings, database=database)

@@ -1,52 +1,52 @@
-"""The production template on this machine: start the stand-ins, deploy to them.
+"""Deploys the production template to this machine's stand-ins.
 
-What differs from an account in AWS is who answers the calls: the deployment itself is
-``etl.deployment.deploy``, with layers built for this machine's interpreter and processor.
+Only the receiver of the calls differs from an account in AWS: the deployment itself is
+:func:`etl.deployment.deploy.deploy`, with layers built for this machine's Python and processor.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from etl.aws.target import DEFAULT_STACK, NoStackError, Target
+from infrastructure.setting_fields import settings_of
 from infrastructure.settings import DatabaseSettings, DeploySettings, TriggerMode
+from layers.notify import Notify, silent
 from layers.target import host_target
 from local.postgres import ensure_database
 from local.stack import LocalStack, read, start
 
-__all__ = ["bring_up", "deploy_here", "laptop_settings", "local_target", "start_stand_ins"]
+__all__ = ["bring_up", "create_database", "laptop_settings", "local_target", "start_stand_ins"]
 
-LAPTOP_CONCURRENCY = 2
-LAPTOP_WINDOW_SECONDS = 5
 OWNER_SECRET = "telemetry-etl/owner"  # noqa: S105 - the secret's name
 
 
 def local_target(state: Path, stack: str, local: LocalStack) -> Target:
-    """The target of a stack on this machine."""
+    """Return the target of a stack on this machine."""
     return Target(stack, local.region, None, state, local)
 
 
 def start_stand_ins(
-    state: Path, *, tether: bool = False, told: Callable[[str], None] = lambda _: None
+    state: Path, *, die_with_parent: bool = False, notify: Notify = silent
 ) -> LocalStack:
-    """PostgreSQL, the emulated account and the trace store, started where they don't run.
+    """Start PostgreSQL, the AWS emulator and the trace store where they don't run.
 
-    ``tether`` ends them with this process.
+    ``die_with_parent`` ends them with this process.
     """
     if read(state) is None:
-        told("starting PostgreSQL, the AWS emulator and the trace store")
-        # The emulated account, S3 in it, begins anew, and S3 is the source of truth: a database
-        # that remembers more than S3 could never be reconciled.
+        notify("starting PostgreSQL, the AWS emulator and the trace store")
+        # The emulator starts with an empty S3, the source of truth: a database with rows from
+        # before could never be reconciled.
         shutil.rmtree(state / "postgres", ignore_errors=True)
-    return start(state, tether=tether)
+    return start(state, die_with_parent=die_with_parent)
 
 
 def laptop_settings(target: Target, contract: Path) -> DeploySettings:
-    """Settings by which a pipeline suits this machine; everything else is as in production."""
+    """Return the settings that suit this machine; everything else is as in production."""
     local = _running(target)
     return DeploySettings(
         stack=target.stack,
@@ -60,26 +60,15 @@ def laptop_settings(target: Target, contract: Path) -> DeploySettings:
             owner_secret_arn=_owner_secret(target, local),
         ),
         target=host_target(),
-        # The emulator starts a process for each function call in flight.
-        max_concurrency=LAPTOP_CONCURRENCY,
-        sweep_expression="rate(1 minute)",
-        queue_window_seconds=LAPTOP_WINDOW_SECONDS,
-        # Short, so that one sees the messages of a killed function come back.
-        visibility_timeout_seconds=30,
         tuning={"DRAIN_SECONDS": "5", "SWEEP_GRACE_SECONDS": "20"},
-        retain_data=False,
+        **_local_values(),
     )
 
 
-def deploy_here(
-    target: Target, settings: DeploySettings, told: Callable[[str], None] = lambda _: None
-) -> None:
-    """Deploy to the stand-ins, with a database of the pipeline's own."""
-    from etl.deployment.deploy import deploy
-
-    local = _running(target)
-    ensure_database(local.database, settings.database.name)
-    deploy(target.session, settings, told, endpoint_url=local.endpoint_url)
+def create_database(target: Target, settings: DeploySettings) -> None:
+    """Create the pipeline's database on this machine where it is missing; nothing on AWS."""
+    if target.local is not None:
+        ensure_database(target.local.database, settings.database.name)
 
 
 def bring_up(
@@ -87,31 +76,36 @@ def bring_up(
     stack: str,
     contract: Path,
     *,
-    trigger: TriggerMode = "both",
-    schedule: str = "rate(1 minute)",
-    window: int = LAPTOP_WINDOW_SECONDS,
-    sweep: str = "rate(1 minute)",
-    tether: bool = False,
-    told: Callable[[str], None] = lambda _: None,
+    trigger: TriggerMode | None = None,
+    schedule: str | None = None,
+    window: int | None = None,
+    sweep: str | None = None,
+    die_with_parent: bool = False,
+    notify: Notify = silent,
 ) -> Target:
-    """Start what is not running and deploy the contract's pipeline.
+    """Start what is not running and deploy the contract's pipeline. ``None``: the local default.
 
-    ``tether`` ends the stand-ins with this process. ``told`` gets a line per phase. Raises
+    ``die_with_parent`` ends the stand-ins with this process. Raises
     ``ContractError`` for a contract that can't be read, before anything is started.
     """
+    from etl.deployment.deploy import deploy
     from telemetry.contract import load_contract
 
     load_contract(contract)
-    local = start_stand_ins(state, tether=tether, told=told)
+    local = start_stand_ins(state, die_with_parent=die_with_parent, notify=notify)
     target = local_target(state, stack, local)
+    chosen: dict[str, Any] = {
+        "trigger_mode": trigger,
+        "schedule_expression": schedule,
+        "sweep_expression": sweep,
+        "queue_window_seconds": window,
+    }
     settings = replace(
         laptop_settings(target, contract),
-        trigger_mode=trigger,
-        schedule_expression=schedule,
-        sweep_expression=sweep,
-        queue_window_seconds=window,
+        **{name: value for name, value in chosen.items() if value is not None},
     )
-    deploy_here(target, settings, told)
+    create_database(target, settings)
+    deploy(target, settings, notify=notify)
     return target
 
 
@@ -121,16 +115,21 @@ def _running(target: Target) -> LocalStack:
     return target.local
 
 
-def _database_name(stack: str, local: LocalStack) -> str:
-    """The stack's database: the usual pipeline has the server's, others one of their own.
+def _local_values() -> dict[str, Any]:
+    """Values on the emulator, of the settings that have another one there."""
+    return {one.path[0]: one.local for one in settings_of(DeploySettings) if one.local is not None}
 
-    The ledger is a database's: two pipelines in one would count each other's readings.
+
+def _database_name(stack: str, local: LocalStack) -> str:
+    """Name the stack's database: the default pipeline has the server's, every other one its own.
+
+    A database has one ledger: two pipelines in it would count each other's readings.
     """
     return local.database.name if stack == DEFAULT_STACK else stack.lower().replace("-", "_")
 
 
 def _owner_secret(target: Target, local: LocalStack) -> str:
-    """ARN of the secret with the database owner's login, written when it is not there."""
+    """Write the database owner's login into a secret and return its ARN."""
     client = target.client("secretsmanager")
     login = json.dumps(
         {

@@ -1,4 +1,4 @@
-"""What a deployment uploads: function zips and layers, named by their contents, within the limits.
+"""Packages function zips and layers, named by their contents, within Lambda's limits.
 
 A function's zip holds ``functions/__init__.py``, its own package and the deployment's
 ``contract.toml``; everything it shares with others is in layers.
@@ -16,10 +16,12 @@ from functions.inventory import FUNCTIONS, FunctionSpec
 from infrastructure.core import Artifacts
 from infrastructure.settings import DATABASE_CA
 from layers.archive import Entry, files_below, unzipped_bytes, write_zip
-from layers.build import BUILD_FOLDER, BuiltLayer, Progress, build_layers
+from layers.build import BUILD_FOLDER, BuiltLayer, build_layers
+from layers.notify import Notify, silent
 from layers.target import LayerName, RuntimeTarget
 from telemetry.contract import parse_contract
 from telemetry.contract.conversions import UNITS_FILE, dump_conversions, needs_conversions
+from telemetry.errors import UserError
 from workflow.limits import LAYERS_PER_FUNCTION, UNZIPPED
 
 __all__ = ["FunctionZip", "PackageError", "Packages", "build_function", "build_packages"]
@@ -28,8 +30,8 @@ FUNCTIONS_FOLDER = Path(__file__).parents[2] / "functions"
 LEVEL = 9
 
 
-class PackageError(ValueError):
-    """Raised where Lambda would refuse a function for its size; lists every such function."""
+class PackageError(UserError):
+    """Raised where Lambda would reject a function for its size; lists every such function."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,14 +47,14 @@ class FunctionZip:
 
 @dataclass(frozen=True, kw_only=True)
 class Packages:
-    """Everything built for one deployment."""
+    """All zips of one deployment."""
 
     functions: dict[str, FunctionZip]
     layers: dict[LayerName, BuiltLayer]
 
     @property
     def artifacts(self) -> Artifacts:
-        """Keys in the artifact bucket."""
+        """The zips' keys in the artifact bucket."""
         return Artifacts(
             functions={
                 name: f"functions/{name}-{zipped.digest}.zip"
@@ -63,7 +65,7 @@ class Packages:
 
     @property
     def uploads(self) -> dict[str, Path]:
-        """Key to file."""
+        """Files to upload, by key."""
         keys = self.artifacts
         return {
             **{keys.layers[name]: layer.path for name, layer in self.layers.items()},
@@ -71,25 +73,25 @@ class Packages:
         }
 
     def unzipped(self, spec: FunctionSpec) -> int:
-        """Bytes of a function and its layers, as Lambda counts them."""
+        """Return the bytes of a function and its layers, as Lambda counts them."""
         layers = sum(self.layers[layer].unzipped for layer in spec.layers)
         return self.functions[spec.package].unzipped + layers
 
     def problems(self) -> list[str]:
-        """What Lambda would refuse, one sentence each."""
-        found = []
+        """Describe what Lambda would reject, one sentence each."""
+        problems = []
         for spec in FUNCTIONS:
             size = self.unzipped(spec)
             if size > UNZIPPED.most:
-                found.append(
+                problems.append(
                     f"{spec.name}: {size:,} bytes unzipped with its layers "
                     f"{', '.join(spec.layers)}; {UNZIPPED.most:,} at most"
                 )
             if len(spec.layers) > LAYERS_PER_FUNCTION.most:
-                found.append(
+                problems.append(
                     f"{spec.name}: {len(spec.layers)} layers, {LAYERS_PER_FUNCTION.most} at most"
                 )
-        return found
+        return problems
 
 
 def build_packages(
@@ -98,9 +100,12 @@ def build_packages(
     *,
     ca_file: Path | None = None,
     folder: Path = BUILD_FOLDER,
-    progress: Progress | None = None,
+    notify: Notify = silent,
 ) -> Packages:
-    """All zips for one contract and target. Raises ``LayerBuildError`` and ``PackageError``."""
+    """Build all zips for one contract and target.
+
+    Raises ``ContractError``, ``LayerBuildError`` or ``PackageError``.
+    """
     connecting = {spec.package for spec in FUNCTIONS if spec.database}
     packages = Packages(
         functions={
@@ -109,20 +114,21 @@ def build_packages(
             )
             for name in sorted({spec.package for spec in FUNCTIONS})
         },
-        layers=build_layers(target, folder=folder, progress=progress),
+        layers=build_layers(target, folder=folder, notify=notify),
     )
     problems = packages.problems()
     if problems:
-        raise PackageError("Lambda would refuse:\n  " + "\n  ".join(problems))
+        raise PackageError("Lambda would reject:\n  " + "\n  ".join(problems))
     return packages
 
 
 def build_function(
     package: str, contract: Path, *, ca_file: Path | None = None, folder: Path = BUILD_FOLDER
 ) -> FunctionZip:
-    """The zip of one package with this contract, from the cache where it is there.
+    """Build the zip of one package with this contract, or take it from the cache.
 
-    ``ca_file`` goes in as well: the authorities that the database's certificate is verified with.
+    ``ca_file`` holds the authorities that the database's certificate is verified with; it goes
+    into the zip, too.
     """
     entries = [
         Entry("contract.toml", contract),
@@ -139,9 +145,9 @@ def build_function(
 
 
 def _units(contract: Path) -> list[Entry]:
-    """The numbers of the contract's unit conversions, where it has any.
+    """Make the file of the contract's unit conversions, where it has any.
 
-    Raises ``ContractError`` where it would fail only once it runs.
+    Raises ``ContractError`` for a pattern or a unit that would otherwise fail at run time.
     """
     parsed = parse_contract(contract.read_bytes(), contract.name)
     check_expressions(parsed)

@@ -1,10 +1,10 @@
-"""Who may do what in a deployment: the person (or CI) that deploys, and CloudFormation itself.
+"""Makes the IAM policies of a deployment: one for who deploys, one for CloudFormation.
 
-Two policies, so that the person needs little: CloudFormation acts by a role of its own
-(``execution_role_arn`` of the settings), which the person may only pass on. The person's is checked
-against the calls of a whole deployment. CloudFormation's follows from what its resource schemas say
-that each type's handlers call (``handler_permissions.json``: schemas of 2026-10-20, as cfn-lint
-brings them); it has not been tried in an account.
+There are two so that the person (or CI) who deploys needs few permissions: CloudFormation assumes a
+role of its own (``execution_role_arn`` of the settings), which the person may only pass on. A test
+checks the person's policy against the calls of a whole deployment. CloudFormation's policy has the
+permissions that its resource schemas list for each type (``handler_permissions.json``: schemas of
+2026-10-20, as cfn-lint has them); it has not been tried in an account.
 """
 
 from __future__ import annotations
@@ -22,25 +22,28 @@ HANDLERS_FILE = Path(__file__).with_name("handler_permissions.json")
 VERSION = "2012-10-17"
 QUICKSIGHT = "quicksight"
 Part = Literal["core", "platform", "quicksight"]
-"""Of CloudFormation's permissions. QuickSight's are apart: few want it, and one managed policy
-holds no more."""
+"""Parts of CloudFormation's policy. QuickSight has its own: few use it, and the others fill a
+managed policy."""
 Statement = dict[str, Any]
 STACK_TAG = "aws:ResourceTag/aws:cloudformation:stack-name"
 
 
 def deployer_policy(stack: str, account: str, region: str, role: str = "") -> dict[str, Any]:
-    """What `etl plan`, `deploy`, `destroy` and `outputs` call. ``role``: the execution role."""
-    place = _Place(account, region)
-    return {"Version": VERSION, "Statement": list(_deployer(stack, place, role))}
+    """Make the policy for `etl plan`, `deploy`, `destroy` and `outputs`.
+
+    ``role``: ARN of the execution role; empty where there is none.
+    """
+    arns = _Arns(account, region)
+    return {"Version": VERSION, "Statement": list(_deployer(stack, arns, role))}
 
 
 def cloudformation_policy(part: Part, stack: str, account: str, region: str) -> dict[str, Any]:
-    """What CloudFormation needs to make, change and delete a stack's resources."""
-    place = _Place(account, region)
+    """Make the policy by which CloudFormation creates, updates and deletes a stack's resources."""
+    arns = _Arns(account, region)
     template = "core" if part == "core" else "platform"
     by_service: dict[str, list[str]] = json.loads(HANDLERS_FILE.read_text())[template]
     statements = [
-        _allow(service.title(), actions, _scope(service, stack, place))
+        _allow(service.title(), actions, _scope(service, stack, arns))
         for service, actions in by_service.items()
         if (service == QUICKSIGHT) is (part == QUICKSIGHT)
     ]
@@ -50,8 +53,8 @@ def cloudformation_policy(part: Part, stack: str, account: str, region: str) -> 
     return {"Version": VERSION, "Statement": statements}
 
 
-class _Place:
-    """Makes ARNs of one account and region."""
+class _Arns:
+    """Builds ARNs of one account and region."""
 
     def __init__(self, account: str, region: str) -> None:
         self.account, self.region = account, region
@@ -62,13 +65,13 @@ class _Place:
 
 
 def _allow(sid: str, actions: list[str], resource: Any, **condition: Any) -> Statement:
-    found: Statement = {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource}
-    return found | ({"Condition": condition} if condition else {})
+    statement: Statement = {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource}
+    return statement | ({"Condition": condition} if condition else {})
 
 
-def _deployer(stack: str, place: _Place, role: str) -> Iterator[Statement]:
+def _deployer(stack: str, arns: _Arns, role: str) -> Iterator[Statement]:
     stacks = [
-        place.arn("cloudformation", f"stack/{name}/*") for name in (stack, platform_stack(stack))
+        arns.arn("cloudformation", f"stack/{name}/*") for name in (stack, platform_stack(stack))
     ]
     yield _allow(
         "Stacks",
@@ -88,32 +91,32 @@ def _deployer(stack: str, place: _Place, role: str) -> Iterator[Statement]:
         ],
         stacks,
     )
-    # Of all stacks: to tell of pipelines that share a database or a topic. Optional.
-    yield _allow("Neighbours", ["cloudformation:DescribeStacks"], "*")
+    # On all stacks, to warn of pipelines that share a database or a topic. Optional.
+    yield _allow("OtherPipelines", ["cloudformation:DescribeStacks"], "*")
     if role:
         passed = {"iam:PassedToService": "cloudformation.amazonaws.com"}
         yield _allow("ExecutionRole", ["iam:PassRole"], role, StringEquals=passed)
-    yield from _buckets(stack, place)
+    yield from _buckets(stack, arns)
     yield _allow(
-        "Migrate", ["lambda:InvokeFunction"], place.arn("lambda", f"function:{stack}-migrate")
+        "Migrate", ["lambda:InvokeFunction"], arns.arn("lambda", f"function:{stack}-migrate")
     )
-    yield _allow("Queues", ["sqs:GetQueueAttributes"], place.arn("sqs", f"{stack}-*"))
-    yield _allow("Devices", ["iot:ListTargetsForPolicy"], place.arn("iot", f"policy/{stack}-*"))
-    yield _allow("DetachDevices", ["iot:DetachPolicy"], place.arn("iot", "cert/*"))
-    # EC2 has no resource to narrow its descriptions to.
+    yield _allow("Queues", ["sqs:GetQueueAttributes"], arns.arn("sqs", f"{stack}-*"))
+    yield _allow("Devices", ["iot:ListTargetsForPolicy"], arns.arn("iot", f"policy/{stack}-*"))
+    yield _allow("DetachDevices", ["iot:DetachPolicy"], arns.arn("iot", "cert/*"))
+    # EC2's Describe actions can't be limited to a resource.
     yield _allow(
-        "PlatformLooks", ["ec2:DescribePrefixLists", "ec2:DescribeSecurityGroupRules"], "*"
+        "DescribeNetwork", ["ec2:DescribePrefixLists", "ec2:DescribeSecurityGroupRules"], "*"
     )
     yield _allow(
         "CloseDefaultGroup",
         ["ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress"],
-        [place.arn("ec2", "security-group/*"), place.arn("ec2", "security-group-rule/*")],
+        [arns.arn("ec2", "security-group/*"), arns.arn("ec2", "security-group-rule/*")],
     )
 
 
-def _buckets(stack: str, place: _Place) -> Iterator[Statement]:
-    # The name of a long stack is cut to 25 characters there.
-    artifacts = f"arn:aws:s3:::{stack.lower()[:25]}*-artifacts-{place.account}-{place.region}"
+def _buckets(stack: str, arns: _Arns) -> Iterator[Statement]:
+    # In a bucket's name a long stack name is cut to 25 characters.
+    artifacts = f"arn:aws:s3:::{stack.lower()[:25]}*-artifacts-{arns.account}-{arns.region}"
     data = f"arn:aws:s3:::{stack.lower()}-databucket-*"
     yield _allow(
         "ArtifactBucket",
@@ -135,8 +138,8 @@ def _buckets(stack: str, place: _Place) -> Iterator[Statement]:
         ["s3:DeleteObject", "s3:DeleteObjectVersion"],
         [f"{artifacts}/*", f"{data}/*"],
     )
-    keys = place.arn("kms", "key/*")
-    by_s3 = {"kms:ViaService": f"s3.{place.region}.amazonaws.com", STACK_TAG: stack}
+    keys = arns.arn("kms", "key/*")
+    by_s3 = {"kms:ViaService": f"s3.{arns.region}.amazonaws.com", STACK_TAG: stack}
     yield _allow("ReadContract", ["kms:Decrypt", "kms:GenerateDataKey"], keys, StringEquals=by_s3)
     yield _allow(
         "RetireKey",
@@ -146,18 +149,18 @@ def _buckets(stack: str, place: _Place) -> Iterator[Statement]:
     )
 
 
-def _scope(service: str, stack: str, place: _Place) -> Any:
-    """Resources of one service that a stack may touch; everything where they have no names."""
+def _scope(service: str, stack: str, arns: _Arns) -> Any:
+    """Return the resources of one service that a stack may change; ``*`` for unnamed ones."""
     scopes: dict[str, list[str]] = {
-        # What could make itself stronger is narrowed to the stack's own.
+        # Services through which permissions could grow are limited to the stack's own resources.
         "iam": [
-            place.arn("iam", f"role/{stack}-*", everywhere=True),
-            place.arn("iam", "role/aws-service-role/*", everywhere=True),
+            arns.arn("iam", f"role/{stack}-*", everywhere=True),
+            arns.arn("iam", "role/aws-service-role/*", everywhere=True),
         ],
         "s3": [f"arn:aws:s3:::{stack.lower()}-*", f"arn:aws:s3:::{stack.lower()}-*/*"],
-        "sqs": [place.arn("sqs", f"{stack}-*")],
-        "sns": [place.arn("sns", f"{stack}-*")],
-        "scheduler": [place.arn("scheduler", f"schedule/*/{stack}-*")],
-        "states": [place.arn("states", f"stateMachine:{stack}")],
+        "sqs": [arns.arn("sqs", f"{stack}-*")],
+        "sns": [arns.arn("sns", f"{stack}-*")],
+        "scheduler": [arns.arn("scheduler", f"schedule/*/{stack}-*")],
+        "states": [arns.arn("states", f"stateMachine:{stack}")],
     }
     return scopes.get(service, "*")

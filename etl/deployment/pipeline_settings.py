@@ -1,18 +1,19 @@
-"""From given values to the settings of the stacks: where, what, and with which platform."""
+"""From entered values to the settings of the stacks: where, what, and with which platform."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from etl.aws.target import DEFAULT_STACK
-from etl.deployment.settings_file import Given, SettingsError
-from etl.deployment.settings_keys import known_entries
-from infrastructure.platform.settings import PlatformSettings, settings_problems
-from infrastructure.settings import DatabaseSettings, DeploySettings
+from etl.deployment.settings_file import EnteredSettings, SettingsError
+from infrastructure.platform.rules import settings_problems
+from infrastructure.platform.settings import PlatformSettings
+from infrastructure.setting_fields import settings_of
+from infrastructure.settings import CA_BUNDLE, DEFAULT_CONTRACT, DatabaseSettings, DeploySettings
 
 __all__ = [
     "PLATFORM_PART",
@@ -22,32 +23,30 @@ __all__ = [
     "platform_stack",
 ]
 
-DEFAULT_CONTRACT = Path("contracts/fleet.toml")
 PLATFORM_PART = "platform"
-NOT_HERE = ("database.", "network.", "runtime.", "platform")
-"""Keys (by their beginning) about what the stand-ins of this machine have already."""
+NOT_LOCAL = ("database.", "network.", "runtime.", "platform")
+"""Beginnings of keys that the emulator of this machine ignores, as it brings its own."""
 STACK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,39}")
 STACK_NAME_RULE = (
-    "a stack's name begins with a letter and has letters, digits and hyphens, 40 at most: what is "
-    "in the stack is named after it"
+    "a stack's name begins with a letter and has letters, digits and hyphens, 40 at most, because "
+    "everything in the stack is named after it"
 )
-CA_BUNDLE = "https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem"
 
 
 @dataclass(frozen=True)
 class PipelineSettings:
-    """What was given, and the questions that everything else asks of it."""
+    """Settings as entered, and what follows from them."""
 
-    given: Given
+    entered: EnteredSettings
 
     @property
     def values(self) -> Mapping[str, Any]:
-        """Key to value."""
-        return self.given.values
+        """Values by key."""
+        return self.entered.values
 
     @property
     def stack(self) -> str:
-        """The core stack. Raises :class:`SettingsError` for a name that CloudFormation refuses."""
+        """Name of the core stack. Raises :class:`SettingsError` where CloudFormation refuses it."""
         name: str = self.values.get("stack", DEFAULT_STACK)
         if not STACK_NAME.fullmatch(name):
             raise SettingsError(f"stack: {name!r} can't be used: {STACK_NAME_RULE}.")
@@ -55,39 +54,40 @@ class PipelineSettings:
 
     @property
     def contract(self) -> Path:
-        """The contract's file."""
+        """File of the contract."""
         found: Path = self.values.get("contract", DEFAULT_CONTRACT)
         return found
 
     @property
     def has_platform(self) -> bool:
-        """Whether a platform stack is asked for."""
+        """True where the settings ask for a platform stack."""
         return any(
             key == PLATFORM_PART or key.startswith(f"{PLATFORM_PART}.") for key in self.values
         )
 
-    def applied_to(self, base: DeploySettings, *, here: bool = False) -> DeploySettings:
-        """The base with everything that was given; ``here`` leaves aside what stand-ins decide."""
-        found = base
-        for key, value in self.values.items():
-            entry = known_entries().get(key)
-            if entry is None or (here and key.startswith(NOT_HERE)):
-                continue
-            found = _with(found, entry.owner, entry.attribute, value)
+    def applied_to(self, base: DeploySettings, *, local: bool = False) -> DeploySettings:
+        """The base with every entered value; ``local``: without those that the emulator ignores."""
+        changed = base
+        for setting in settings_of(DeploySettings):
+            if setting.key in self.values and not (local and _is_ignored(setting.key)):
+                changed = _with(changed, setting.path, self.values[setting.key])
         return replace(
-            found,
+            changed,
             tuning={**base.tuning, **self._free("tuning")},
             tags={**base.tags, **self._free("tags")},
         )
 
-    def set_aside_here(self) -> list[str]:
-        """Keys that say nothing to the stand-ins of this machine."""
-        kept = "database.loader_connections"
-        return [key for key in self.values if key.startswith(NOT_HERE) and key != kept]
+    def ignored_locally(self) -> list[str]:
+        """Entered keys that the emulator of this machine ignores."""
+        return [key for key in self.values if _is_ignored(key)]
 
     def _free(self, table: str) -> dict[str, str]:
         start = f"{table}."
         return {k.removeprefix(start): v for k, v in self.values.items() if k.startswith(start)}
+
+
+def _is_ignored(key: str) -> bool:
+    return key.startswith(NOT_LOCAL) and key != "database.loader_connections"
 
 
 def platform_stack(stack: str) -> str:
@@ -96,7 +96,7 @@ def platform_stack(stack: str) -> str:
 
 
 def aws_settings(pipeline: PipelineSettings) -> DeploySettings:
-    """Settings of the core stack in an AWS account; the platform's outputs are not in them yet.
+    """Settings of the core stack in an AWS account, without the platform's outputs yet.
 
     Raises :class:`SettingsError` listing what is missing or contradictory.
     """
@@ -106,7 +106,7 @@ def aws_settings(pipeline: PipelineSettings) -> DeploySettings:
     settings = pipeline.applied_to(base)
     problems = [*_missing(pipeline, settings), *_contradictions(settings)]
     if problems:
-        where = pipeline.given.source
+        where = pipeline.entered.source
         raise SettingsError(f"{where}:\n  " + "\n  ".join(problems))
     return settings
 
@@ -114,10 +114,12 @@ def aws_settings(pipeline: PipelineSettings) -> DeploySettings:
 def platform_settings(
     pipeline: PipelineSettings, core: DeploySettings, s3_prefix_list: str
 ) -> PlatformSettings:
-    """Settings of the platform stack, before it knows of the core.
+    """Settings of the platform stack, without the core stack's outputs yet.
 
-    ``s3_prefix_list``: the region's, where none was given. Raises :class:`SettingsError`.
+    ``s3_prefix_list``: id of the region's list, used where none was entered. Raises
+    :class:`SettingsError`.
     """
+
     start = f"{PLATFORM_PART}."
     own = {k.removeprefix(start): v for k, v in pipeline.values.items() if k.startswith(start)}
     settings = PlatformSettings(
@@ -131,24 +133,17 @@ def platform_settings(
     problems = list(settings_problems(settings))
     if problems:
         raise SettingsError(
-            f"{pipeline.given.source}, [{PLATFORM_PART}]:\n  " + "\n  ".join(problems)
+            f"{pipeline.entered.source}, [{PLATFORM_PART}]:\n  " + "\n  ".join(problems)
         )
     return settings
 
 
-def _with(base: DeploySettings, owner: type | None, name: str, value: Any) -> DeploySettings:
-    """The base with one field changed, of it or of the part of it that is such a dataclass."""
-    if owner is DeploySettings:
-        return replace(base, **{name: value})
-    for one in fields(base):
-        part: Any = getattr(base, one.name)
-        if owner is not None and type(part) is owner:
-            return replace(base, **{one.name: _changed(part, name, value)})
-    return base
-
-
-def _changed(part: Any, name: str, value: Any) -> Any:
-    return replace(part, **{name: value})
+def _with(base: Any, path: tuple[str, ...], value: Any) -> Any:
+    """The dataclass with one field changed, of it or of a dataclass in it."""
+    name, *inner = path
+    if inner:
+        value = _with(getattr(base, name), tuple(inner), value)
+    return replace(base, **{name: value})
 
 
 def _missing(pipeline: PipelineSettings, settings: DeploySettings) -> Iterator[str]:
@@ -156,19 +151,19 @@ def _missing(pipeline: PipelineSettings, settings: DeploySettings) -> Iterator[s
         yield f"contract: there is no file {settings.contract}; `etl contract infer` writes one"
     if settings.database.ssl_mode.startswith("verify") and settings.database.ca_file is None:
         yield (
-            "database.ca_file is missing: the authorities that the database's certificate is "
-            f"verified with. For RDS download {CA_BUNDLE}"
+            "database.ca_file is missing: the certificate authorities that the database's "
+            f"certificate is verified with. For RDS download {CA_BUNDLE}"
         )
     if pipeline.has_platform:
         for key in ("database.host", "database.owner_secret_arn", "network.subnet_ids"):
             if key in pipeline.values:
                 yield (
-                    f"{key} and [platform] both are given: the platform says where the database is "
-                    '(platform.database = "given" takes one that is there)'
+                    f"{key} and [platform] are both set: the platform decides where the database "
+                    'is (platform.database = "given" uses an existing one)'
                 )
         return
     if not settings.database.host:
-        yield "database.host is missing: name a PostgreSQL, or add [platform] to have one made"
+        yield "database.host is missing: name a PostgreSQL, or add [platform] to create one"
     if not settings.database.owner_secret_arn:
         yield (
             "database.owner_secret_arn is missing: a secret in Secrets Manager with "
@@ -178,44 +173,11 @@ def _missing(pipeline: PipelineSettings, settings: DeploySettings) -> Iterator[s
 
 def _contradictions(settings: DeploySettings) -> Iterator[str]:
     if bool(settings.subnet_ids) != bool(settings.security_group_ids):
-        yield "network.subnet_ids and network.security_group_ids need each other"
+        yield "network.subnet_ids and network.security_group_ids must be set together"
     least = 180 + settings.queue_window_seconds
     if settings.trigger_mode != "schedule" and settings.visibility_timeout_seconds < least:
         yield (
-            f"run.visibility_timeout_seconds is {settings.visibility_timeout_seconds}, at least "
-            f"{least} is needed: six times the stage function's 30 s, and the window of "
-            f"{settings.queue_window_seconds} s; Lambda refuses less"
+            f"run.visibility_timeout_seconds is {settings.visibility_timeout_seconds}, but Lambda "
+            f"needs at least {least}: six times the stage function's 30 s, plus the window of "
+            f"{settings.queue_window_seconds} s"
         )
-    yield from _refused_by_the_template(settings)
-
-
-def _refused_by_the_template(settings: DeploySettings) -> Iterator[str]:
-    """What CloudFormation would refuse by the rules of the template's parameters."""
-    from troposphere import Template
-
-    from infrastructure.core.parameters import add_parameters
-
-    template = Template()
-    add_parameters(template)
-    declared = template.to_dict()["Parameters"]
-    values = settings.parameters("bucket")
-    for key, entry in known_entries().items():
-        rules = declared.get(entry.parameter)
-        if rules is None or not values[entry.parameter]:
-            continue
-        why = _broken(rules, values[entry.parameter])
-        if why:
-            yield f"{key}: {values[entry.parameter]!r} {why}"
-
-
-def _broken(rules: Mapping[str, Any], value: str) -> str:
-    allowed = [str(one) for one in rules.get("AllowedValues", [])]
-    if allowed and value not in allowed:
-        return f"is none of {', '.join(allowed)}"
-    if "AllowedPattern" in rules and not re.fullmatch(rules["AllowedPattern"], value):
-        return f"is not of the form {rules['AllowedPattern']}"
-    if rules["Type"] == "Number" and not (
-        int(rules.get("MinValue", value)) <= int(value) <= int(rules.get("MaxValue", value))
-    ):
-        return f"is not within {rules['MinValue']} to {rules['MaxValue']}"
-    return ""

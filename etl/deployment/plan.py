@@ -1,4 +1,4 @@
-"""A deployment's plan: what a person reviews, a script reads, and the executor carries out."""
+"""The plan of a deployment: a person reviews it, a script reads it, the executor runs its steps."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from etl.deployment.steps import Step
 __all__ = ["CHANGES", "LOSES", "UNCHANGED", "DeployPlan", "Upload"]
 
 UNCHANGED, CHANGES, LOSES = 0, 10, 11
-"""Exit statuses of ``etl plan --detailed-exit-code``; 1 is an error, 2 a mistake in the command."""
+"""Exit statuses of ``etl plan --detailed-exit-code``; 1 is an error, 2 a wrong option."""
 
 
 @dataclass(frozen=True)
@@ -27,28 +27,30 @@ class Upload:
 
 @dataclass(frozen=True, kw_only=True)
 class DeployPlan:
-    """Everything that would happen."""
+    """Everything that a deployment would do."""
 
     stack: str
     region: str
     local: bool
-    """Whether it is about this machine's stand-ins."""
+    """True for this machine's stand-ins."""
     steps: list[Step]
     stacks: list[StackReview]
-    """In the order in which they are changed."""
+    """Reviews in the order in which the stacks are changed."""
     contract: ContractReview
     uploads: list[Upload]
     remarks: list[str] = field(default_factory=list)
 
     @property
     def changes(self) -> bool:
-        """Whether anything would change; a migration that finds all in place doesn't count."""
+        """True where anything would change; a migration with nothing to do doesn't count."""
         new_table = self.contract.first and not self.contract.unknown
-        return bool(new_table or self.contract.changes or any(one.changes for one in self.stacks))
+        return bool(
+            new_table or self.contract.changes or any(review.changes for review in self.stacks)
+        )
 
     @property
     def losses(self) -> list[str]:
-        """Sentences about what would be lost."""
+        """Sentences about the data that would be lost."""
         return list(self._losses())
 
     def _losses(self) -> Iterator[str]:
@@ -57,13 +59,13 @@ class DeployPlan:
 
     @property
     def exit_code(self) -> int:
-        """What ``--detailed-exit-code`` ends with."""
+        """Exit status for ``--detailed-exit-code``."""
         if not self.changes:
             return UNCHANGED
         return LOSES if self.losses else CHANGES
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data, for ``--json``."""
+        """Return plain data, for ``--json``."""
         return {
             **asdict(self),
             "stacks": [review.as_dict() for review in self.stacks],

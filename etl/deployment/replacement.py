@@ -1,8 +1,8 @@
-"""Which changes make CloudFormation put a new resource in an old one's place, and what that loses.
+"""Decides which changes make CloudFormation replace a resource, and what that loses.
 
-A change set says so itself. ``create_only.json`` is for where it says nothing: the properties that
-CloudFormation's resource schemas list as ``createOnlyProperties`` (schemas of 2026-10-20, as
-cfn-lint brings them; a test compares).
+A change set reports replacements itself. Where there is none, ``create_only.json`` decides: the
+properties that CloudFormation's resource schemas list as ``createOnlyProperties`` (schemas of
+2026-10-20, as cfn-lint has them; a test compares).
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-__all__ = ["CREATE_ONLY_FILE", "HOLDS", "create_only", "replaces", "what_is_lost"]
+__all__ = ["CONTENTS", "CREATE_ONLY_FILE", "create_only", "lost_contents", "replaces"]
 
 CREATE_ONLY_FILE = Path(__file__).with_name("create_only.json")
-HOLDS: dict[str, str] = {
+CONTENTS: dict[str, str] = {
     "AWS::S3::Bucket": "every object in it",
     "AWS::SQS::Queue": "the messages in it",
     "AWS::KMS::Key": "the way to read what it encrypted",
@@ -25,24 +25,24 @@ HOLDS: dict[str, str] = {
     "AWS::RDS::DBCluster": "the database",
     "AWS::IoT::Thing": "the certificates attached to it",
 }
-"""Types that hold something which no template can bring back, and what."""
+"""Contents, by resource type, that no template can restore."""
 
 
 @cache
 def create_only() -> dict[str, frozenset[str]]:
-    """Resource type to the properties that can only be set at its creation."""
+    """Return the properties that can only be set at creation, by resource type."""
     raw = json.loads(CREATE_ONLY_FILE.read_text(encoding="utf-8"))
     return {name: frozenset(properties) for name, properties in raw.items()}
 
 
 def replaces(resource_type: str, properties: Iterable[str]) -> bool:
-    """Whether a change of these properties makes a new resource; false for unknown types."""
+    """Return whether changing these properties replaces the resource; false for unknown types."""
     return not create_only().get(resource_type, frozenset()).isdisjoint(properties)
 
 
-def what_is_lost(resource_type: str, policy: str) -> str:
-    """What goes when such a resource is removed or replaced; empty where nothing does.
+def lost_contents(resource_type: str, policy: str) -> str:
+    """Describe what is lost when such a resource is removed or replaced; empty where nothing is.
 
     ``policy``: its DeletionPolicy, or UpdateReplacePolicy.
     """
-    return HOLDS.get(resource_type, "") if policy == "Delete" else ""
+    return CONTENTS.get(resource_type, "") if policy == "Delete" else ""

@@ -2,47 +2,37 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Iterator
 from typing import Any
 
-from etl.deployment.settings_keys import known_entries
-from etl.deployment.settings_schema import FREE_TABLES, TABLES, Entry
+from etl.deployment.settings_schema import FREE_TABLES, TABLES, known_settings
+from infrastructure.setting_fields import Setting
 
 __all__ = ["example", "reference", "rows"]
 
 WIDTH = 96
-NEEDED = frozenset({"stack", "contract"})
+REQUIRED = frozenset({"stack", "contract"})
 """Keys that the example sets; all others are commented out, at their defaults."""
-ROLE = re.compile(r":\w+:`~?([^`]+)`")
 _HEAD = """\
 # Settings of one pipeline, for `etl plan`, `etl deploy`, `etl destroy` and `etl outputs`.
-# What is commented out shows the default, or an example where there is none. Paths are relative to
-# this file. Flags override it: `etl deploy --set run.trigger=queue`. No secrets belong here:
-# passwords are in Secrets Manager, keys and SSO sessions where boto3 finds them.
+# Lines that are commented out show the default, or an example where there is none. Paths are
+# relative to this file. Flags override it: `etl deploy --set run.trigger=queue`. No secrets belong
+# here: passwords are in Secrets Manager, keys and SSO sessions where boto3 finds them.
 """
 
 
 def example(stack: str = "telemetry", contract: str = "contracts/fleet.toml") -> str:
     """A settings file in TOML, every key with its comment."""
     lines = [_HEAD]
-    for table, title in _tables():
+    for table, title in TABLES.items():
         lines += ["", *_comment(f"{title}."), *_head_of(table), ""]
-        for entry in _entries(table):
-            lines += _comment(_plain(entry.text) + _choices(entry))
-            lines += [_setting(entry, stack, contract), ""]
+        for one in _settings(table):
+            lines += [*_comment(_text(one)), _line(one, stack, contract), ""]
         if table in FREE_TABLES:
             name, value = FREE_TABLES[table]
             lines += [f'# {name} = "{value}"', ""]
     return "\n".join(lines).replace("\n\n\n", "\n\n").rstrip() + "\n"
-
-
-def _tables() -> Iterator[tuple[str, str]]:
-    """Tables that hold anything, with their titles."""
-    for table, title in TABLES.items():
-        if table in FREE_TABLES or any(_entries(table)):
-            yield table, title
 
 
 def _head_of(table: str) -> list[str]:
@@ -52,19 +42,16 @@ def _head_of(table: str) -> list[str]:
     return ["# [platform]"] if table == "platform" else [f"[{table}]"]
 
 
-def _entries(table: str) -> Iterator[Entry]:
-    return (one for one in known_entries().values() if one.table == table)
+def _settings(table: str) -> Iterator[Setting]:
+    return (one for one in known_settings().values() if one.table == table)
 
 
-def _setting(entry: Entry, stack: str, contract: str) -> str:
+def _line(setting: Setting, stack: str, contract: str) -> str:
     values = {"stack": stack, "contract": contract}
-    if entry.key in NEEDED:
-        return f"{entry.name} = {_toml(values[entry.key])}"
-    return f"# {entry.name} = {_toml(_shown(entry))}"
-
-
-def _shown(entry: Entry) -> Any:
-    return entry.example if entry.example is not None else entry.default
+    if setting.key in REQUIRED:
+        return f"{setting.name} = {_toml(values[setting.key])}"
+    shown = setting.default if setting.example is None else setting.example
+    return f"# {setting.name} = {_toml(shown)}"
 
 
 def _toml(value: Any) -> str:
@@ -76,49 +63,49 @@ def _toml(value: Any) -> str:
 
 
 def _comment(text: str) -> list[str]:
-    return [f"# {line}" for line in textwrap.wrap(text, WIDTH)]
+    return [f"# {line}" for line in textwrap.wrap(text, WIDTH, break_on_hyphens=False)]
 
 
-def _plain(text: str) -> str:
-    return ROLE.sub(r"\1", text).replace("``", "")
-
-
-def _choices(entry: Entry) -> str:
-    said = _plain(entry.text)
-    if not entry.choices or all(choice in said for choice in entry.choices):
-        return ""
-    return f" One of: {', '.join(entry.choices)}."
+def _text(setting: Setting) -> str:
+    """The text of a setting, and its allowed values where the text doesn't name them all."""
+    explained = all(f"{one}:" in setting.text for one in setting.choices)
+    # "At least 1" goes without saying.
+    if explained if setting.choices else setting.most is None or not setting.limits:
+        return setting.text
+    return f"{setting.text} Allowed: {setting.limits}."
 
 
 def reference() -> str:
     """Every key as Markdown tables, for the docs."""
     parts = []
-    for table, title in _tables():
+    for table, title in TABLES.items():
         head = f"### `[{table}]`" if table else "### At the top"
         parts += [head, "", f"{title}.", ""]
         if table in FREE_TABLES:
             name, value = FREE_TABLES[table]
             parts += [f'Names are your own, values texts, as in `{name} = "{value}"`.', ""]
             continue
-        parts += ["| key | kind | default | what it is for |", "|---|---|---|---|"]
-        parts += [_row(entry) for entry in _entries(table)]
+        parts += ["| key | kind | default | purpose |", "|---|---|---|---|"]
+        parts += [_row(one) for one in _settings(table)]
         parts.append("")
     return "\n".join(parts).rstrip() + "\n"
 
 
-def _row(entry: Entry) -> str:
-    text = ROLE.sub(r"`\1`", entry.text).replace("``", "`") + _choices(entry)
-    told = _default(entry)
-    quoted = f"`{told}`" if told else ""
-    return f"| `{entry.name}` | {entry.kind} | {quoted} | {text} |"
+def _row(setting: Setting) -> str:
+    default = _default(setting)
+    quoted = f"`{default}`" if default else ""
+    here = (
+        "" if setting.local is None else f" On this machine's emulator: `{_toml(setting.local)}`."
+    )
+    return f"| `{setting.name}` | {setting.kind} | {quoted} | {_text(setting)}{here} |"
 
 
 def rows() -> Iterator[tuple[str, str, str]]:
-    """Key, default and text of each entry, plain."""
-    for entry in known_entries().values():
-        yield entry.key, _default(entry), _plain(entry.text) + _choices(entry)
+    """Key, default and text of each setting."""
+    for one in known_settings().values():
+        yield one.key, _default(one), _text(one)
 
 
-def _default(entry: Entry) -> str:
-    """As TOML has it; empty where there is none."""
-    return "" if entry.default in (None, "", ()) else _toml(entry.default)
+def _default(setting: Setting) -> str:
+    """The default as TOML has it; empty where there is none."""
+    return "" if setting.default in (None, "", ()) else _toml(setting.default)

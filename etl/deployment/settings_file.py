@@ -1,4 +1,4 @@
-"""Values as a person gave them, in a file or on the command line: read, checked, named by key."""
+"""Settings as entered in a file or on the command line: read, checked, named by key."""
 
 from __future__ import annotations
 
@@ -9,31 +9,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from etl.deployment.settings_keys import known_entries
-from etl.deployment.settings_schema import FREE_TABLES, Entry
+from etl.deployment.settings_schema import FREE_TABLES, known_settings
+from infrastructure.setting_fields import Setting
+from telemetry.errors import UserError
 
-__all__ = ["Given", "SettingsError", "flag_value", "from_flags", "read_file"]
+__all__ = ["EnteredSettings", "SettingsError", "flag_value", "from_flags", "read_file"]
 
 
-class SettingsError(ValueError):
+class SettingsError(UserError):
     """Raised where settings can't be used; lists every problem, each with its key and a way out."""
 
 
 @dataclass(frozen=True)
-class Given:
-    """Key to value. Files are paths that hold from anywhere; lists are tuples."""
+class EnteredSettings:
+    """Values by key. Files are paths that hold from any folder; lists are tuples."""
 
     values: dict[str, Any]
     source: str
-    """What to call where they come from."""
+    """Name of the file or place that they come from, for messages."""
 
-    def over(self, other: Given) -> Given:
-        """These values, and those of ``other`` where these say nothing."""
-        return Given({**other.values, **self.values}, other.source)
+    def over(self, other: EnteredSettings) -> EnteredSettings:
+        """These values, and those of ``other`` for keys that are not among these."""
+        return EnteredSettings({**other.values, **self.values}, other.source)
 
 
-def read_file(path: Path) -> Given:
-    """A settings file. Raises :class:`SettingsError` naming every problem, ``OSError``."""
+def read_file(path: Path) -> EnteredSettings:
+    """Read a settings file. Raises :class:`SettingsError` naming every problem, ``OSError``."""
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -42,19 +43,19 @@ def read_file(path: Path) -> Given:
     values, problems = _checked(flat, path.parent)
     if problems:
         raise SettingsError(f"{path}:\n  " + "\n  ".join(problems))
-    return Given(values, str(path))
+    return EnteredSettings(values, str(path))
 
 
-def from_flags(flags: Mapping[str, Any]) -> Given:
-    """Values of flags by key; files are relative to where the command runs."""
+def from_flags(flags: Mapping[str, Any]) -> EnteredSettings:
+    """Check the values of flags by key; files are relative to where the command runs."""
     values, problems = _checked(dict(flags), Path())
     if problems:
         raise SettingsError("\n  ".join(problems))
-    return Given(values, "the command line")
+    return EnteredSettings(values, "the command line")
 
 
 def flag_value(text: str) -> tuple[str, Any]:
-    """``KEY=VALUE`` of ``--set``: the value is TOML, or a text where it is none.
+    """Key and value of ``--set KEY=VALUE``: the value is TOML, or else a text.
 
     Raises :class:`SettingsError`.
     """
@@ -62,7 +63,7 @@ def flag_value(text: str) -> tuple[str, Any]:
     if not sign:
         raise SettingsError(f"--set {text}: give a key and a value, as in --set run.trigger=queue")
     key = key.strip()
-    known = known_entries().get(key)
+    known = known_settings().get(key)
     if known is not None and known.kind in ("text", "file"):
         return key, value.strip().strip('"')
     if key.partition(".")[0] in FREE_TABLES:
@@ -77,7 +78,7 @@ def _flattened(document: dict[str, Any], prefix: str = "") -> Iterator[tuple[str
     for name, value in document.items():
         key = f"{prefix}{name}"
         if isinstance(value, dict) and not prefix:
-            # An empty table says something, too: [platform] with nothing in it.
+            # An empty table counts too: [platform] with nothing in it.
             if name not in FREE_TABLES and not value:
                 yield key, {}
             yield from _flattened(value, f"{name}.")
@@ -88,7 +89,7 @@ def _flattened(document: dict[str, Any], prefix: str = "") -> Iterator[tuple[str
 def _checked(flat: dict[str, Any], folder: Path) -> tuple[dict[str, Any], list[str]]:
     values: dict[str, Any] = {}
     problems: list[str] = []
-    known = known_entries()
+    known = known_settings()
     for key, value in flat.items():
         if key in known:
             try:
@@ -99,31 +100,33 @@ def _checked(flat: dict[str, Any], folder: Path) -> tuple[dict[str, Any], list[s
             if isinstance(value, str):
                 values[key] = value
             else:
-                problems.append(f'{key}: a text is needed, as in "{value}"')
+                problems.append(f'{key}: not a text; write "{value}"')
         elif value == {} and any(one.startswith(f"{key}.") for one in known):
-            # The mere presence of [platform] asks for a second stack; of others it says nothing.
+            # The mere presence of [platform] asks for a second stack; other tables may be empty.
             if key == "platform":
                 values[key] = True
         else:
-            problems.append(f"{key} is not known{_nearest(key, known)}")
+            problems.append(f"{key} is not a setting{_nearest(key, known)}")
     return values, problems
 
 
-def _read(entry: Entry, value: Any, folder: Path) -> Any:
+def _read(setting: Setting, value: Any, folder: Path) -> Any:
     """The value as the dataclass takes it. Raises ``ValueError`` with what is wrong."""
-    if entry.kind == "file" and isinstance(value, str):
+    if setting.kind == "file" and isinstance(value, str):
         path = folder / Path(value).expanduser()
         if not path.is_file():
             raise ValueError(f"there is no file {path}")
         return path
-    if entry.kind == "list of texts" and isinstance(value, list):
+    if setting.kind == "list of texts" and isinstance(value, list):
         if all(isinstance(one, str) for one in value):
             return tuple(value)
-    elif _fits(entry.kind, value):
-        if entry.choices and value not in entry.choices:
-            raise ValueError(f"{value!r} is none of {', '.join(entry.choices)}")
-        return float(value) if entry.kind == "number" else value
-    raise ValueError(f"{_spelled(value)} is given, a {entry.kind} is needed")
+    elif _fits(setting.kind, value):
+        typed = float(value) if setting.kind == "number" else value
+        if problem := setting.problem(typed):
+            raise ValueError(problem)
+        return typed
+    article = "" if setting.kind == "true or false" else "a "
+    raise ValueError(f"expected {article}{setting.kind}, found {_spelled(value)}")
 
 
 def _fits(kind: str, value: Any) -> bool:
@@ -143,12 +146,12 @@ def _spelled(value: Any) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
-def _nearest(key: str, known: Mapping[str, Entry]) -> str:
-    """The known key that was probably meant, in words."""
+def _nearest(key: str, known: Mapping[str, Setting]) -> str:
+    """A question about the known key that was probably meant."""
     own = key.rpartition(".")[2]
     same_name = [one for one in known if one.rpartition(".")[2] == own]
     close = same_name or difflib.get_close_matches(key, known, n=1, cutoff=0.6)
     if not close:
         by_name = {one.rpartition(".")[2]: one for one in known}
         close = [by_name[n] for n in difflib.get_close_matches(own, by_name, n=1, cutoff=0.6)]
-    return f": is {close[0]} meant?" if close else ": `etl settings list` shows what is"
+    return f": did you mean {close[0]}?" if close else ": `etl settings list` shows every key"

@@ -1,4 +1,7 @@
-"""What a deployment would do: everything is built and decided here, nothing is sent anywhere."""
+"""Builds what a deployment applies: zips, templates and parameters of both stacks.
+
+Everything is built and decided here; nothing is sent anywhere.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +9,24 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from etl.deployment.artifact_bucket import artifact_bucket_name
 from etl.deployment.packaging import Packages, build_packages
 from infrastructure.core import build_template, template_json
+from infrastructure.platform import build_platform_template
+from infrastructure.platform.settings import PlatformSettings
 from infrastructure.settings import DeploySettings
-from layers.build import BUILD_FOLDER, Progress
+from layers.build import BUILD_FOLDER
+from layers.notify import Notify, silent
 from telemetry.contract import load_contract
 from workflow.definition import definition_json
 from workflow.limits import CHANGE_SET_BODY
 
-__all__ = ["DeploymentPlan", "artifact_bucket_name", "plan_deployment"]
-
-BUCKET_NAME_CHARACTERS = 63
-HASH_CHARACTERS = 6
+__all__ = ["DeploymentBuild", "PlatformBuild", "StackBuild", "build_core", "build_platform"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeploymentPlan:
-    """One deployment, ready to be carried out."""
+class StackBuild:
+    """One stack, ready to be applied."""
 
     stack: str
     template: str
@@ -31,7 +35,7 @@ class DeploymentPlan:
     artifact_bucket: str
     packages: Packages
     role: str = ""
-    """Role that CloudFormation acts by; empty: the caller's."""
+    """ARN of the role that CloudFormation assumes; empty: it uses the caller's permissions."""
 
     @property
     def template_key(self) -> str:
@@ -40,34 +44,40 @@ class DeploymentPlan:
 
     @property
     def template_fits_request(self) -> bool:
-        """The template can be sent with the request itself."""
+        """True where the template can be sent with the request itself."""
         return len(self.template.encode()) <= CHANGE_SET_BODY.most
 
     def missing(self, present: set[str]) -> dict[str, Path]:
-        """Uploads (key to file) that the artifact bucket lacks; a key names its content."""
+        """Return the uploads (key to file) that the artifact bucket lacks."""
         return {k: path for k, path in sorted(self.packages.uploads.items()) if k not in present}
 
 
-def artifact_bucket_name(stack: str, account: str, region: str) -> str:
-    """One bucket for a stack; a hash tells stacks apart whose names are cut for S3."""
-    tail = f"-artifacts-{account}-{region}"
-    room = BUCKET_NAME_CHARACTERS - len(tail)
-    name = stack.lower()
-    if len(name) > room:
-        digest = hashlib.sha256(stack.encode()).hexdigest()[:HASH_CHARACTERS]
-        name = f"{name[: room - HASH_CHARACTERS - 1].rstrip('-')}-{digest}"
-    return name + tail
+@dataclass(frozen=True, kw_only=True)
+class PlatformBuild:
+    """The platform stack and the settings that it was built from."""
+
+    settings: PlatformSettings
+    stack: StackBuild
 
 
-def plan_deployment(
+@dataclass(frozen=True, kw_only=True)
+class DeploymentBuild:
+    """Both stacks of one deployment; ``platform`` is ``None`` where there is none."""
+
+    settings: DeploySettings
+    core: StackBuild
+    platform: PlatformBuild | None
+
+
+def build_core(
     settings: DeploySettings,
     *,
     account: str,
     region: str,
     folder: Path = BUILD_FOLDER,
-    progress: Progress | None = None,
-) -> DeploymentPlan:
-    """Build what is needed and decide the rest.
+    notify: Notify = silent,
+) -> StackBuild:
+    """Build the core stack: functions, layers and template.
 
     Raises ``ContractError``, ``LayerBuildError``, ``PackageError`` or ``DefinitionError``.
     """
@@ -77,12 +87,12 @@ def plan_deployment(
         settings.target,
         ca_file=settings.database.ca_file,
         folder=folder,
-        progress=progress,
+        notify=notify,
     )
     bucket = artifact_bucket_name(settings.stack, account, region)
     definition = definition_json(settings.definition)
     template = build_template(contract, packages.artifacts, settings, definition)
-    return DeploymentPlan(
+    return StackBuild(
         stack=settings.stack,
         template=template_json(template),
         parameters=settings.parameters(bucket),
@@ -91,3 +101,17 @@ def plan_deployment(
         packages=packages,
         role=settings.execution_role_arn,
     )
+
+
+def build_platform(core: StackBuild, settings: PlatformSettings, contract: Path) -> PlatformBuild:
+    """Build the platform stack; its large template is put into the core's artifact bucket."""
+    stack = StackBuild(
+        stack=settings.stack,
+        template=template_json(build_platform_template(load_contract(contract), settings)),
+        parameters=settings.parameters(),
+        tags={**core.tags, **settings.tags},
+        artifact_bucket=core.artifact_bucket,
+        packages=Packages(functions={}, layers={}),
+        role=core.role,
+    )
+    return PlatformBuild(settings=settings, stack=stack)

@@ -1,4 +1,4 @@
-"""What a destruction takes and what it leaves, before it happens."""
+"""Plans the teardown of a pipeline: what is deleted, what is kept, and what prevents it."""
 
 from __future__ import annotations
 
@@ -11,69 +11,68 @@ from etl.aws.cloudformation import (
     outputs,
     parameters,
     stack_resources,
-    stack_status,
 )
 from etl.aws.target import Target
-from etl.deployment.destroy import objects_held, retains_bucket, what_is_held
-from etl.deployment.pipeline_settings import platform_stack
-from etl.deployment.stack_build import artifact_bucket_name
-from etl.deployment.steps import Situation, Step, destruction_steps
+from etl.deployment.artifact_bucket import artifact_bucket_name
+from etl.deployment.current_state import CurrentState, read_current_state
+from etl.deployment.held_data import held_data, held_objects, retains_bucket
+from etl.deployment.steps import Step, teardown_steps
 
-__all__ = ["Farewell", "farewell"]
+__all__ = ["TeardownPlan", "plan_teardown"]
 
 PROTECTED = (
     "The platform's database is protected, so nothing was deleted. Set "
-    "platform.deletion_protection = false and `etl deploy`, then destroy; a last snapshot is "
-    "taken even so."
+    "platform.deletion_protection = false and `etl deploy`, then destroy. A final snapshot "
+    "is taken in any case."
 )
 RETAINED = {
     "AWS::S3::Bucket": "bucket {}, with every object in it",
-    "AWS::KMS::Key": "key {}, which that is encrypted with",
+    "AWS::KMS::Key": "key {}, which the bucket is encrypted with",
 }
 
 
 @dataclass(frozen=True, kw_only=True)
-class Farewell:
-    """What goes, what stays, and what stands in the way; each a sentence or less."""
+class TeardownPlan:
+    """Effects of a teardown, each in a few words."""
 
     stack: str
     status: str | None
     """``None`` where there is no such stack."""
     steps: list[Step] = field(default_factory=list)
-    goes: list[str] = field(default_factory=list)
-    stays: list[str] = field(default_factory=list)
+    deleted: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
     blocked: list[str] = field(default_factory=list)
-    """What would be lost, though nobody said that it may be."""
+    """Data that would be lost although ``with_data`` was not given."""
     protected: str = ""
-    """What AWS would refuse to delete, and how to let it; empty where nothing is."""
+    """Explains deletion protection and how to remove it; empty where nothing is protected."""
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data."""
+        """Return plain data, for ``--json``."""
         return asdict(self)
 
 
-def farewell(target: Target, *, with_data: bool) -> Farewell:
-    """Look at the stacks; changes nothing."""
+def plan_teardown(target: Target, *, with_data: bool) -> TeardownPlan:
+    """Plan the teardown of both stacks; changes nothing."""
     formation = target.client("cloudformation")
-    now = _situation(target)
+    now = read_current_state(target, platform=True)
     if now.core_status is None and now.platform_status is None:
-        return Farewell(stack=target.stack, status=None)
+        return TeardownPlan(stack=target.stack, status=None)
     platform_values = parameters(formation, now.platform) if now.platform_status else {}
     holds_database = platform_values.get("Database") == "new"
     with_platform = with_data or not holds_database
-    found = outputs(formation, target.stack)
-    held = list(what_is_held(found, target.client("sqs"), target.client("iot")))
-    if "DataBucketName" in found and not with_data and not retains_bucket(formation, target.stack):
-        held += objects_held(target.client("s3"), found["DataBucketName"])
-    goes, stays = _of_core(target, found, with_data=with_data)
+    names = outputs(formation, target.stack)
+    held = list(held_data(names, target.client("sqs"), target.client("iot")))
+    if "DataBucketName" in names and not with_data and not retains_bucket(formation, target.stack):
+        held += held_objects(target.client("s3"), names["DataBucketName"])
+    deleted, kept = _core_effects(target, now, names, with_data=with_data)
     if now.platform_status:
-        _of_platform(now, goes, stays, with_platform=with_platform, database=holds_database)
-    return Farewell(
+        _add_platform(now, deleted, kept, with_platform=with_platform, database=holds_database)
+    return TeardownPlan(
         stack=target.stack,
         status=now.core_status,
-        steps=destruction_steps(now, with_platform=with_platform),
-        goes=[*goes, *(held if with_data else [])],
-        stays=stays,
+        steps=teardown_steps(now, with_platform=with_platform),
+        deleted=[*deleted, *(held if with_data else [])],
+        kept=kept,
         blocked=[] if with_data else held,
         protected=PROTECTED if with_platform and _is_protected(platform_values) else "",
     )
@@ -83,59 +82,47 @@ def _is_protected(platform: dict[str, str]) -> bool:
     return platform.get("Database") == "new" and platform.get("DeletionProtection") == "true"
 
 
-def _situation(target: Target) -> Situation:
-    formation = target.client("cloudformation")
-    name = platform_stack(target.stack)
-    status = stack_status(formation, name)
-    return Situation(
-        core=target.stack,
-        core_status=stack_status(formation, target.stack),
-        platform=name,
-        platform_status=status,
-        joined=bool(status and parameters(formation, name).get("CoreStack")),
-    )
-
-
-def _of_core(
-    target: Target, found: dict[str, str], *, with_data: bool
+def _core_effects(
+    target: Target, now: CurrentState, names: dict[str, str], *, with_data: bool
 ) -> tuple[list[str], list[str]]:
-    formation = target.client("cloudformation")
-    if stack_status(formation, target.stack) is None:
+    if now.core_status is None:
         return [], []
+    formation = target.client("cloudformation")
     retained = dict(_retained(formation, target.stack))
-    stays = [] if with_data else list(retained.values())
-    goes = [f"stack {target.stack}: {_resources(formation, target.stack) - len(stays)} resources"]
-    if "DataBucketName" in found and (with_data or not retained):
-        goes.append(f"bucket {found['DataBucketName']}, with every object in it")
+    kept = [] if with_data else list(retained.values())
+    resources = _count_resources(formation, target.stack) - len(kept)
+    deleted = [f"stack {target.stack}: {resources} resources"]
+    if "DataBucketName" in names and (with_data or not retained):
+        deleted.append(f"bucket {names['DataBucketName']}, with every object in it")
     account = target.client("sts").get_caller_identity()["Account"]
     artifacts = artifact_bucket_name(target.stack, account, target.session.region_name)
-    (goes if with_data else stays).append(f"bucket {artifacts}, with the zips of all deployments")
+    (deleted if with_data else kept).append(f"bucket {artifacts}, with the zips of all deployments")
     values = parameters(formation, target.stack)
     if values.get("DatabaseName"):
-        stays.append(
+        kept.append(
             f"PostgreSQL: database {values['DatabaseName']} at {values.get('DatabaseHost', '?')}, "
             "its tables and roles"
         )
-    return goes, stays
+    return deleted, kept
 
 
-def _of_platform(
-    now: Situation, goes: list[str], stays: list[str], *, with_platform: bool, database: bool
+def _add_platform(
+    now: CurrentState, deleted: list[str], kept: list[str], *, with_platform: bool, database: bool
 ) -> None:
     if with_platform:
-        kept = ", and the database in it; a last snapshot is taken" if database else ""
-        goes.append(f"stack {now.platform}{kept}")
+        more = ", and the database in it; a final snapshot is taken" if database else ""
+        deleted.append(f"stack {now.platform}{more}")
     else:
-        stays.append(f"stack {now.platform}, as the database is in it")
+        kept.append(f"stack {now.platform}, as the database is in it")
 
 
-def _resources(formation: Any, stack: str) -> int:
-    found = stack_resources(formation, stack)
-    return sum(each["ResourceStatus"] != "DELETE_COMPLETE" for each in found)
+def _count_resources(formation: Any, stack: str) -> int:
+    resources = stack_resources(formation, stack)
+    return sum(each["ResourceStatus"] != "DELETE_COMPLETE" for each in resources)
 
 
 def _retained(formation: Any, stack: str) -> Iterator[tuple[str, str]]:
-    """Resources that outlive the stack, by logical id, each in a few words."""
+    """Yield logical id and description of each resource that is kept when the stack is deleted."""
     template = deployed_template(formation, stack)
     names = {
         each["LogicalResourceId"]: each.get("PhysicalResourceId", "")

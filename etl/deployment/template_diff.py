@@ -1,7 +1,7 @@
-"""What differs between the template that is deployed and the one to come, property by property.
+"""Compares the deployed template with the new one, property by property. Pure functions.
 
-Pure: two templates and their parameters' values in, changes out. Documents that templates carry as
-JSON text (the state machine, a dashboard) are compared as documents.
+Documents that a template carries as JSON text (the state machine, a dashboard) are compared as
+documents.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from etl.deployment.intrinsics import Resolved
+from etl.deployment.intrinsics import ResolvedResources
 
-__all__ = ["PropertyChange", "ResourceDiff", "diff_resources", "shown"]
+__all__ = ["PropertyChange", "ResourceDiff", "diff_resources", "shorten"]
 
 Action = Literal["add", "modify", "remove"]
 PROPERTIES = "Properties"
 BESIDE_PROPERTIES = ("DeletionPolicy", "UpdateReplacePolicy", "DependsOn")
-NOTHING = object()
+ABSENT = object()
 KEYED_BY = ("Id", "Sid", "Key", "PolicyName", "Name", "AttributeName", "RuleName")
-"""What names an entry of a list of objects, so that one more at the top isn't a change of all."""
+"""Members that identify an entry of a list, so that a new first entry doesn't change all others."""
 
 
 @dataclass(frozen=True)
@@ -30,52 +30,52 @@ class PropertyChange:
     path: str
     """Dotted, such as ``Environment.Variables.DRAIN_SECONDS``."""
     old: Any
-    """``None`` where it was not there."""
+    """``None`` where there was none."""
     new: Any
-    """``None`` where it will not be there."""
+    """``None`` where there will be none."""
 
     @property
     def known(self) -> bool:
-        """Whether its values are; a change set tells but the name of what follows from others."""
+        """True where a value is known; of dependent properties a change set gives only names."""
         return self.old is not None or self.new is not None
 
     @property
     def name(self) -> str:
-        """The property itself, as change sets name it."""
+        """Name of the top-level property, as change sets have it."""
         return self.path.split(".")[0].split("[")[0]
 
 
 @dataclass(frozen=True)
 class ResourceDiff:
-    """How one resource differs, by the templates."""
+    """The difference between two templates in one resource."""
 
     id: str
     type: str
     action: Action
     changes: list[PropertyChange] = field(default_factory=list)
     old_policy: str = "Delete"
-    """What becomes of what is there when it is removed or replaced: Delete, Retain or Snapshot."""
+    """Policy for the old resource on removal or replacement: Delete, Retain or Snapshot."""
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data."""
+        """Return plain data."""
         return asdict(self)
 
 
-def diff_resources(old: Resolved, new: Resolved) -> list[ResourceDiff]:
-    """Every resource that differs, by logical id."""
-    found = []
+def diff_resources(old: ResolvedResources, new: ResolvedResources) -> list[ResourceDiff]:
+    """Return every resource that differs, by logical id."""
+    diffs = []
     for name in sorted(old.keys() | new.keys()):
         before, after = old.get(name), new.get(name)
         if before is None and after is not None:
-            found.append(ResourceDiff(name, after["Type"], "add"))
+            diffs.append(ResourceDiff(name, after["Type"], "add"))
         elif after is None and before is not None:
             policy = before.get("DeletionPolicy", "Delete")
-            found.append(ResourceDiff(name, before["Type"], "remove", old_policy=policy))
+            diffs.append(ResourceDiff(name, before["Type"], "remove", old_policy=policy))
         elif before is not None and after is not None and before != after:
             changes = list(_changes(before, after))
             policy = before.get("UpdateReplacePolicy", "Delete")
-            found.append(ResourceDiff(name, after["Type"], "modify", changes, policy))
-    return found
+            diffs.append(ResourceDiff(name, after["Type"], "modify", changes, policy))
+    return diffs
 
 
 def _changes(before: dict[str, Any], after: dict[str, Any]) -> Iterator[PropertyChange]:
@@ -92,18 +92,18 @@ def _differences(path: str, old: Any, new: Any) -> Iterator[PropertyChange]:
     if isinstance(old, dict) and isinstance(new, dict) and not _intrinsic(old, new):
         for key in [*old, *(key for key in new if key not in old)]:
             inner = f"{path}.{key}" if path else key
-            yield from _differences(inner, old.get(key, NOTHING), new.get(key, NOTHING))
+            yield from _differences(inner, old.get(key, ABSENT), new.get(key, ABSENT))
     elif isinstance(old, list) and isinstance(new, list) and _keyed(old) and _keyed(new):
         before, after = _by_key(old), _by_key(new)
         for key in [*before, *(key for key in after if key not in before)]:
             inner = f"{path}[{key}]"
-            yield from _differences(inner, before.get(key, NOTHING), after.get(key, NOTHING))
+            yield from _differences(inner, before.get(key, ABSENT), after.get(key, ABSENT))
     else:
-        yield PropertyChange(path, *(None if one is NOTHING else one for one in (old, new)))
+        yield PropertyChange(path, *(None if value is ABSENT else value for value in (old, new)))
 
 
 def _document(value: Any) -> Any:
-    """What a JSON text says; any other value as it is."""
+    """Parse a JSON text; return any other value as it is."""
     if isinstance(value, str) and value.startswith("{"):
         try:
             return json.loads(value)
@@ -113,10 +113,10 @@ def _document(value: Any) -> Any:
 
 
 def _intrinsic(*values: dict[str, Any]) -> bool:
-    """A call such as ``{"Fn::GetAtt": ...}`` is one value."""
+    """Return true for a call such as ``{"Fn::GetAtt": ...}``, which is one value."""
     return any(
-        len(one) == 1 and (next(iter(one)) == "Ref" or next(iter(one)).startswith("Fn::"))
-        for one in values
+        len(value) == 1 and (next(iter(value)) == "Ref" or next(iter(value)).startswith("Fn::"))
+        for value in values
     )
 
 
@@ -137,8 +137,8 @@ def _key(entry: Any) -> str | None:
     return None
 
 
-def shown(value: Any, most: int = 60) -> str:
-    """A value in one short line."""
+def shorten(value: Any, most: int = 60) -> str:
+    """Show a value in one short line of at most ``most`` characters."""
     if value is None:
         return "-"
     text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))

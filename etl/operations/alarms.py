@@ -1,7 +1,7 @@
-"""The pipeline's alarms as CloudWatch has them now, what they did before, and a test of the way.
+"""The pipeline's alarms in CloudWatch: their states, their history, and a test notification.
 
-Which there are, the stack says (and the platform stack beside it, where there is one): names of
-other stacks may begin the same. Works by boto3 alone, so it is the same on AWS and the laptop.
+The alarms are those of the stack (and of the platform stack beside it, where there is one), not all
+whose names begin alike. Uses boto3 alone, so it works the same on AWS and on the local stack.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from etl.aws.cloudformation import stack_resources
 from etl.aws.target import Target
 from etl.operations.batch_selection import NotFoundError
 
-__all__ = ["RUNBOOK", "Alarm", "Change", "alarm", "alarms", "changes", "sound"]
+__all__ = ["RUNBOOK", "Alarm", "StateChange", "alarm", "alarms", "changes", "trigger"]
 
 State = Literal["OK", "ALARM", "INSUFFICIENT_DATA"]
 NAMES_A_CALL = 100
-"""Most in one DescribeAlarms."""
+"""Limit of DescribeAlarms for one call."""
 KINDS = ("AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm")
 RUNBOOK = "docs/runbook.md"
 SECTION = re.compile(r"docs/[\w/-]+\.md#[\w-]+")
@@ -33,28 +33,28 @@ class Alarm:
     """One alarm."""
 
     name: str
-    """In CloudWatch."""
+    """Full name in CloudWatch."""
     short: str
-    """Without the stack's name: also its section in the runbook."""
+    """Name without the stack's name; also its section in the runbook."""
     state: State
     since: datetime
     reason: str
-    """CloudWatch's own sentence."""
+    """CloudWatch's explanation of the state."""
     description: str
-    """What it means and what to do first."""
+    """The meaning of the alarm and what to do first."""
     actions: tuple[str, ...]
-    """ARNs of whom it tells; none where its actions are switched off."""
+    """ARNs of the topics it notifies; empty where its actions are disabled."""
 
     @property
     def runbook(self) -> str:
-        """Page and section that its description names, or that it would have."""
+        """Page and section of the runbook: named by the description, or derived from the name."""
         named = SECTION.search(self.description)
         return named[0] if named else f"{RUNBOOK}#{self.short}"
 
 
 @dataclass(frozen=True)
-class Change:
-    """One change of an alarm's state."""
+class StateChange:
+    """One change of the state of an alarm."""
 
     short: str
     time: datetime
@@ -64,7 +64,7 @@ class Change:
 
 
 def alarms(target: Target) -> list[Alarm]:
-    """All alarms, those that sound first. Raises ``NoStackError`` where there is no stack."""
+    """All alarms, those that are firing first. Raises ``NoStackError`` where there is no stack."""
     found: list[Alarm] = []
     names = dict(_names(target))
     for start in range(0, len(names), NAMES_A_CALL):
@@ -73,23 +73,23 @@ def alarms(target: Target) -> list[Alarm]:
             AlarmTypes=["MetricAlarm", "CompositeAlarm"],
             MaxRecords=NAMES_A_CALL,
         )
-        for told in (*page.get("MetricAlarms", ()), *page.get("CompositeAlarms", ())):
-            found.append(_alarm(told, names[told["AlarmName"]]))
+        for entry in (*page.get("MetricAlarms", ()), *page.get("CompositeAlarms", ())):
+            found.append(_alarm(entry, names[entry["AlarmName"]]))
     return sorted(found, key=lambda one: (URGENCY[one.state], one.short))
 
 
 def alarm(target: Target, name: str) -> Alarm:
-    """The alarm of that name, short or whole. Raises :class:`NotFoundError`."""
+    """The alarm with this name, short or full. Raises :class:`NotFoundError`."""
     every = alarms(target)
     for one in every:
         if name in (one.name, one.short):
             return one
-    known = ", ".join(sorted(one.short for one in every)) or "none"
-    raise NotFoundError(f"There is no alarm '{name}'; there are: {known}.")
+    names = ", ".join(sorted(one.short for one in every)) or "none"
+    raise NotFoundError(f"There is no alarm '{name}'. Alarms of this stack: {names}.")
 
 
-def changes(target: Target, name: str | None = None, most: int = 100) -> list[Change]:
-    """The newest changes of state, newest first: of all alarms, or of one."""
+def changes(target: Target, name: str | None = None, most: int = 100) -> list[StateChange]:
+    """The latest changes of state of all alarms or of one, newest first."""
     if name is not None:
         one = alarm(target, name)
         names = {one.name: one.short}
@@ -101,10 +101,10 @@ def changes(target: Target, name: str | None = None, most: int = 100) -> list[Ch
     return sorted(found, key=lambda change: change.time, reverse=True)[:most]
 
 
-def sound(target: Target, name: str, reason: str) -> Alarm:
-    """Put an alarm into the state ALARM, so that whoever it tells is told.
+def trigger(target: Target, name: str, reason: str) -> Alarm:
+    """Set an alarm to the state ALARM, so that it sends its notifications.
 
-    CloudWatch judges it again within a minute, and it goes back by itself.
+    CloudWatch evaluates the alarm again within a minute, which restores its state.
     """
     one = alarm(target, name)
     target.client("cloudwatch").set_alarm_state(
@@ -114,9 +114,9 @@ def sound(target: Target, name: str, reason: str) -> Alarm:
 
 
 def _names(target: Target) -> Iterator[tuple[str, str]]:
-    """Full and short name of each alarm of the stack, and of the platform stack beside it, whose
-    alarms bear this stack's name, too."""
-    target.outputs  # noqa: B018 - a missing stack is told by its own error
+    """Full and short name of each alarm of the stack and of its platform stack, whose alarms also
+    begin with this stack's name."""
+    target.outputs  # noqa: B018 - raises NoStackError where the stack is missing
     for stack in (target.stack, f"{target.stack}-platform"):
         for name in _of_stack(target, stack):
             yield name, name.removeprefix(f"{target.stack}-")
@@ -128,31 +128,30 @@ def _of_stack(target: Target, stack: str) -> Iterator[str]:
     try:
         for resource in stack_resources(target.client("cloudformation"), stack):
             name = resource.get("PhysicalResourceId", "")
-            # An alarm that was not made yet, or whose condition is off, has no name.
+            # An alarm that is not created yet, or whose condition is false, has no name.
             if resource["ResourceType"] in KINDS and name:
-                # Of a composite alarm CloudFormation gives the ARN.
+                # For a composite alarm CloudFormation returns the ARN.
                 yield name.rpartition(":alarm:")[2]
     except ClientError as error:
         if "does not exist" not in str(error):
             raise
 
 
-def _alarm(told: dict[str, Any], short: str) -> Alarm:
-    acts = told.get("ActionsEnabled", True)
+def _alarm(entry: dict[str, Any], short: str) -> Alarm:
+    enabled = entry.get("ActionsEnabled", True)
+    since = entry.get("StateTransitionedTimestamp") or entry["StateUpdatedTimestamp"]
     return Alarm(
-        name=told["AlarmName"],
+        name=entry["AlarmName"],
         short=short,
-        state=told["StateValue"],
-        since=(told.get("StateTransitionedTimestamp") or told["StateUpdatedTimestamp"]).astimezone(
-            UTC
-        ),
-        reason=told.get("StateReason", ""),
-        description=told.get("AlarmDescription", ""),
-        actions=tuple(told.get("AlarmActions", ())) if acts else (),
+        state=entry["StateValue"],
+        since=since.astimezone(UTC),
+        reason=entry.get("StateReason", ""),
+        description=entry.get("AlarmDescription", ""),
+        actions=tuple(entry.get("AlarmActions", ())) if enabled else (),
     )
 
 
-def _changes(target: Target, name: str, short: str, most: int) -> Iterator[Change]:
+def _changes(target: Target, name: str, short: str, most: int) -> Iterator[StateChange]:
     pages = target.client("cloudwatch").get_paginator("describe_alarm_history")
     answers = pages.paginate(
         AlarmName=name,
@@ -165,8 +164,8 @@ def _changes(target: Target, name: str, short: str, most: int) -> Iterator[Chang
             data = json.loads(item.get("HistoryData") or "{}")
             before, after = data.get("oldState", {}), data.get("newState", {})
             if before.get("stateValue") == after.get("stateValue"):
-                continue  # it was created
-            yield Change(
+                continue  # the entry of its creation
+            yield StateChange(
                 short=short,
                 time=item["Timestamp"].astimezone(UTC),
                 before=before.get("stateValue", ""),

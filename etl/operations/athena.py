@@ -1,6 +1,6 @@
 """Athena over the Parquet zone: a table with partition projection, a view with each key once."""
 
-# ruff: noqa: S608 - the statements are made of names that the contract's rules keep plain
+# ruff: noqa: S608 - all names in the statements are plain identifiers by the contract's rules
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from telemetry.contract.model import Column
 __all__ = ["athena_statements"]
 
 FIRST_DAY = "2020-01-01"
-"""Projection lists no day before it, and asks S3 for none."""
+"""First day of the partition projection; Athena asks S3 for no day before it."""
 PARTITION = "staged_on"
-"""Not ``date``, as the prefix has it: a contract may have a column of that name."""
+"""The partition column; not ``date`` as in the prefix, as a contract may have such a column."""
 _TYPES = {
     "text": "string",
     "enum": "string",

@@ -1,6 +1,6 @@
-"""Which staged batches a command means: by execution, id, time of staging, reason, device, failure.
+"""Selection of staged batches by execution, id, time of staging, reject reason, device or failure.
 
-Everything is told by listings and by the rejects; the database is not asked.
+Reads only S3 (listings, manifests and rejects), not the database.
 """
 
 from __future__ import annotations
@@ -13,86 +13,93 @@ from datetime import UTC, date, datetime, timedelta
 from etl.aws.s3 import listed
 from etl.aws.target import Target
 from etl.operations.batches import Batch, batch, batches_between, batches_of, manifest_of
-from etl.operations.rejects import Wanted, read_rejects
-from etl.operations.time_range import ALWAYS, Span
+from etl.operations.rejects import RejectFilter, read_rejects
+from etl.operations.time_range import ALWAYS, TimeRange
+from telemetry.errors import UserError
 from telemetry.layout import RAW, parse_raw_key, report_key
 
-__all__ = ["Choice", "NotFoundError", "choose", "in_span"]
+__all__ = ["BatchFilter", "NotFoundError", "batches_in", "find_batches"]
 
 FEW_FOLDERS = 20
-"""The queue's trigger stages each batch in a folder of its own: beyond this, a day's listing is
-fewer requests than one for each folder."""
+"""Most folders that are listed one by one. The queue trigger stages each batch in a folder of its
+own: for more of them, listing the whole day takes fewer requests."""
 
 
-class NotFoundError(Exception):
-    """Raised when what a person named is not there; the message says where it was sought."""
+class NotFoundError(UserError):
+    """Raised when a name does not exist; the message says where it was looked up."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
-    """All that is set must hold."""
+class BatchFilter:
+    """The conditions of a selection: a batch must meet all that are set."""
 
     executions: tuple[str, ...] = ()
-    """Any of these dealt with the batch."""
+    """The batch was in one of these executions."""
     batches: tuple[str, ...] = ()
-    """Any of these ids."""
-    span: Span = ALWAYS
-    """When it was staged."""
+    """The batch has one of these ids."""
+    time_range: TimeRange = ALWAYS
+    """The batch was staged in this time range."""
     reasons: tuple[str, ...] = ()
-    """It has a reject with any of these reasons, or kinds of reasons."""
+    """The batch has a reject with one of these reasons, or kinds of reasons."""
     devices: tuple[str, ...] = ()
-    """It has a reject of any of these devices."""
+    """The batch has a reject from one of these devices."""
     failed: bool = False
-    """It failed, and nothing has settled it since."""
+    """The batch failed and has not been settled since."""
 
     @property
-    def is_everything(self) -> bool:
-        """Whether nothing is set."""
-        return self == Choice()
+    def is_empty(self) -> bool:
+        """True where no condition is set, so that every batch matches."""
+        return self == BatchFilter()
 
 
-def choose(target: Target, choice: Choice) -> Iterator[Batch]:
-    """The batches meant, lazily. Raises :class:`NotFoundError` for a name that is not there."""
-    rejecting = _rejecting(target, choice) if choice.reasons or choice.devices else None
-    for found in _candidates(target, choice):
-        if found.staged_at not in choice.span or (choice.failed and found.status != "failed"):
+def find_batches(target: Target, batch_filter: BatchFilter) -> Iterator[Batch]:
+    """The batches that match, lazily. Raises :class:`NotFoundError` for an unknown name."""
+    with_rejects = (
+        _batches_with_rejects(target, batch_filter)
+        if batch_filter.reasons or batch_filter.devices
+        else None
+    )
+    for found in _candidates(target, batch_filter):
+        if found.staged_at not in batch_filter.time_range or (
+            batch_filter.failed and found.status != "failed"
+        ):
             continue
-        if rejecting is None or (found.raw.date, found.raw.batch_id) in rejecting:
+        if with_rejects is None or (found.raw.date, found.raw.batch_id) in with_rejects:
             yield found
 
 
-def in_span(target: Target, span: Span) -> Iterator[Batch]:
-    """The batches that were staged in the span, in the order of days and keys."""
+def batches_in(target: Target, time_range: TimeRange) -> Iterator[Batch]:
+    """The batches that were staged in the time range, in the order of days and keys."""
     first = _first_day(target)
     if first is None:
         return
-    # A batch may bear tomorrow's date where this machine's clock is behind.
-    last = min(span.last_key_day, datetime.now(UTC).date() + timedelta(days=1))
-    for found in batches_between(target, max(first, span.first_key_day), last):
-        if found.staged_at in span:
+    # A batch may have tomorrow's date in its key where this machine's clock is behind.
+    last = min(time_range.last_key_day, datetime.now(UTC).date() + timedelta(days=1))
+    for found in batches_between(target, max(first, time_range.first_key_day), last):
+        if found.staged_at in time_range:
             yield found
 
 
-def _candidates(target: Target, choice: Choice) -> Iterable[Batch]:
-    if choice.batches:
-        named = [_by_id(target, batch_id) for batch_id in dict.fromkeys(choice.batches)]
-        if not choice.executions:
+def _candidates(target: Target, batch_filter: BatchFilter) -> Iterable[Batch]:
+    if batch_filter.batches:
+        named = [_by_id(target, batch_id) for batch_id in dict.fromkeys(batch_filter.batches)]
+        if not batch_filter.executions:
             return named
-        keys = set(_keys_of(target, choice.executions))
+        keys = set(_keys_of(target, batch_filter.executions))
         return [one for one in named if one.key in keys]
-    if choice.executions:
-        return _by_key(target, _keys_of(target, choice.executions))
-    return in_span(target, choice.span)
+    if batch_filter.executions:
+        return _by_key(target, _keys_of(target, batch_filter.executions))
+    return batches_in(target, batch_filter.time_range)
 
 
 def _keys_of(target: Target, executions: Iterable[str]) -> list[str]:
     found: list[str] = []
     for execution in executions:
-        name = execution.rpartition(":")[2]  # of an ARN
+        name = execution.rpartition(":")[2]  # the name in an ARN
         keys = [item.key for item in manifest_of(target, name)]
         if not keys:
             raise NotFoundError(
-                f"No execution '{name}' has dealt with any batch: `etl executions` lists them."
+                f"No execution '{name}' has processed a batch: `etl executions` lists them."
             )
         found += keys
     return list(dict.fromkeys(found))
@@ -109,22 +116,24 @@ def _by_key(target: Target, keys: list[str]) -> Iterable[Batch]:
 
 
 def _by_id(target: Target, batch_id: str) -> Batch:
-    """A batch by its id; its report names its key, and before there is one the days are sought."""
+    """A batch by its id: its key is in its report; without a report the days are searched."""
     s3 = target.client("s3")
     try:
         body = s3.get_object(Bucket=target.bucket, Key=report_key(batch_id))["Body"].read()
         found = batches_of(target, [str(json.loads(body)["raw_key"])])
     except (s3.exceptions.NoSuchKey, ValueError, KeyError, TypeError):
-        sought = batch(target, batch_id)
-        found = [sought] if sought is not None else []
+        one = batch(target, batch_id)
+        found = [one] if one is not None else []
     if not found:
-        raise NotFoundError(f"No batch '{batch_id}' is staged under s3://{target.bucket}/{RAW}.")
+        raise NotFoundError(f"There is no batch '{batch_id}' under s3://{target.bucket}/{RAW}.")
     return found[0]
 
 
-def _rejecting(target: Target, choice: Choice) -> set[tuple[str, str]]:
-    wanted = Wanted(choice.reasons, choice.devices, choice.batches, choice.span)
-    return {(reject.day, reject.batch_id) for reject in read_rejects(target, wanted)}
+def _batches_with_rejects(target: Target, batch_filter: BatchFilter) -> set[tuple[str, str]]:
+    reject_filter = RejectFilter(
+        batch_filter.reasons, batch_filter.devices, batch_filter.batches, batch_filter.time_range
+    )
+    return {(reject.day, reject.batch_id) for reject in read_rejects(target, reject_filter)}
 
 
 def _first_day(target: Target) -> date | None:

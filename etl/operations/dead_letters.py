@@ -1,10 +1,10 @@
-"""Letters: messages that could not be staged, or not even be delivered to the queue.
+"""Dead letters: messages that could not be staged, or not even be delivered to the queue.
 
-Two queues hold them: the *dead-letter queue* what Extract received too often, the *rule's error
-queue* what the topic rule could not deliver, in IoT's error format.
+They are in two queues: the *dead-letter queue* holds messages that Extract received too often, the
+*rule error queue* holds what the topic rule could not deliver, in the error format of AWS IoT.
 
-Looking costs a receive: SQS has no other way to read a message. Neither queue counts receives
-towards anything, and each message looked at is given back at once. Counting costs none.
+To read a message, SQS has to receive it. Neither queue has a limit of receives, and each message is
+made visible again at once. Counting receives nothing.
 """
 
 from __future__ import annotations
@@ -15,51 +15,37 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from etl.aws.sqs import QueueDepth, queue_depth
 from etl.aws.target import Target
-from etl.operations.rule_errors import as_the_rule_sends, parse_rule_error, why
+from etl.operations.rule_errors import failure_text, original_body, parse_rule_error
 from functions.extract.envelope import envelope_line
 
 __all__ = [
-    "BATCH", "DEAD_LETTERS", "QUEUES", "RULE_ERRORS", "Depth", "Letter", "depth", "give_back",
+    "BATCH", "DEAD_LETTERS", "QUEUES", "RULE_ERRORS", "DeadLetter", "depth", "make_visible",
     "peek", "queue_url", "receive",
 ]  # fmt: skip
 
 DEAD_LETTERS, RULE_ERRORS = QUEUES = ("dead-letters", "rule-errors")
 _OUTPUTS = {DEAD_LETTERS: "DeadLetterQueueUrl", RULE_ERRORS: "RuleErrorQueueUrl"}
 BATCH = 10
-"""Most messages in one call, says SQS."""
-LOOKING_SECONDS = 30
-"""How long what is looked at stays hidden, should we not come to give it back."""
+"""Limit of SQS for the messages in one call."""
+PEEK_SECONDS = 30
+"""How long messages stay hidden where this program dies before it makes them visible again."""
 
 
 @dataclass(frozen=True)
-class Depth:
-    """How many messages a queue holds; approximate by nature in AWS."""
-
-    queue: str
-    waiting: int
-    hidden: int
-    """Received by somebody, and not given back yet."""
-
-    @property
-    def all(self) -> int:
-        """Both."""
-        return self.waiting + self.hidden
-
-
-@dataclass(frozen=True)
-class Letter:
-    """A message as it lies in one of the queues."""
+class DeadLetter:
+    """A message in one of the queues."""
 
     message_id: str
     sent: datetime | None
     receives: int
-    """Of all its life, this look included."""
+    """How often it was received so far, this time included."""
     topic: str | None
     client_id: str | None
     payload: bytes
     why: str | None
-    """What the rule could not do; ``None`` in the dead-letter queue."""
+    """The reason why the rule could not deliver it; ``None`` in the dead-letter queue."""
 
 
 def queue_url(target: Target, queue: str) -> str:
@@ -67,44 +53,40 @@ def queue_url(target: Target, queue: str) -> str:
     return target.outputs[_OUTPUTS[queue]]
 
 
-def depth(target: Target, queue: str) -> Depth:
-    """Counts of a queue, without a receive."""
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    found = target.client("sqs").get_queue_attributes(
-        QueueUrl=queue_url(target, queue), AttributeNames=names
-    )["Attributes"]
-    return Depth(queue, *(int(found.get(name, 0)) for name in names))
+def depth(target: Target, queue: str) -> QueueDepth:
+    """The depth of one of :data:`QUEUES`."""
+    return queue_depth(target.client("sqs"), queue_url(target, queue))
 
 
-def peek(target: Target, queue: str, most: int) -> list[Letter]:
-    """Up to so many letters. Each is received once, and given back before this returns."""
+def peek(target: Target, queue: str, most: int) -> list[DeadLetter]:
+    """Up to ``most`` messages. Each is received once and made visible again before this returns."""
     sqs, url = target.client("sqs"), queue_url(target, queue)
     received: dict[str, dict[str, Any]] = {}
     try:
         while len(received) < most:
-            found = receive(sqs, url, min(BATCH, most - len(received)), LOOKING_SECONDS)
+            found = receive(sqs, url, min(BATCH, most - len(received)), PEEK_SECONDS)
             fresh = {m["MessageId"]: m for m in found if m["MessageId"] not in received}
             received |= fresh
             if not fresh:
                 break
     finally:
-        give_back(sqs, url, list(received.values()))
-    return [_letter(message) for message in received.values()]
+        make_visible(sqs, url, list(received.values()))
+    return [_dead_letter(message) for message in received.values()]
 
 
 def receive(sqs: Any, url: str, most: int, hidden: int) -> list[dict[str, Any]]:
-    """Up to ten messages, hidden for so many seconds."""
+    """Receive up to ten messages, which stay hidden for ``hidden`` seconds."""
     answer = sqs.receive_message(
         QueueUrl=url,
         MaxNumberOfMessages=most,
         VisibilityTimeout=hidden,
-        WaitTimeSeconds=1,  # asks all of SQS's servers
+        WaitTimeSeconds=1,  # long polling asks all servers of SQS
         AttributeNames=["SentTimestamp", "ApproximateReceiveCount"],
     )
     return list(answer.get("Messages", ()))
 
 
-def give_back(sqs: Any, url: str, messages: list[dict[str, Any]]) -> None:
+def make_visible(sqs: Any, url: str, messages: list[dict[str, Any]]) -> None:
     """Make received messages visible again."""
     for start in range(0, len(messages), BATCH):
         entries = [
@@ -114,18 +96,18 @@ def give_back(sqs: Any, url: str, messages: list[dict[str, Any]]) -> None:
         sqs.change_message_visibility_batch(QueueUrl=url, Entries=entries)
 
 
-def _letter(message: dict[str, Any]) -> Letter:
+def _dead_letter(message: dict[str, Any]) -> DeadLetter:
     attributes = message.get("Attributes", {})
     sent = attributes.get("SentTimestamp")
     error = parse_rule_error(message["Body"])
-    body = as_the_rule_sends(error, sent) if error else message["Body"]
+    body = original_body(error, sent) if error else message["Body"]
     envelope = json.loads(envelope_line(message["MessageId"], body))
-    return Letter(
+    return DeadLetter(
         message_id=message["MessageId"],
         sent=datetime.fromtimestamp(int(sent) / 1000, UTC) if sent else None,
         receives=int(attributes.get("ApproximateReceiveCount", 0)),
         topic=envelope["topic"],
         client_id=envelope["client_id"],
         payload=base64.b64decode(envelope["payload"]),
-        why=why(error) if error else None,
+        why=failure_text(error) if error else None,
     )

@@ -1,36 +1,36 @@
-"""What devices sent, made harmless for a terminal and for a spreadsheet.
+"""Escapes texts from devices for a terminal and for a spreadsheet.
 
-A payload may hold anything: escapes that recolour or rewrite the terminal, characters that turn
-the direction of writing, a formula that a spreadsheet would run.
+A payload may hold anything: escape sequences that recolour or rewrite the terminal, characters that
+change the direction of writing, a formula that a spreadsheet would run.
 """
 
 from __future__ import annotations
 
-__all__ = ["cell", "harmless"]
+__all__ = ["escape_cell", "escape_text"]
 
 FORMULA = frozenset("=+-@\uff1d\uff0b\uff0d\uff20|%")
-"""What a spreadsheet may take for the beginning of a formula (OWASP, "CSV Injection"), the
-full-width forms included; the last two begin a call of another program in old ones."""
+"""Characters with which a formula may begin in a spreadsheet (OWASP, "CSV Injection"), in their
+full-width forms, too; the last two start another program in old versions."""
 CELL_CHARACTERS = 32_000
-"""A cell of a spreadsheet holds 32,767; the rest of a longer one would spill into others."""
+"""Longest text for a cell; a spreadsheet takes 32,767 and would spill the rest into others."""
 
 
-def harmless(content: str | bytes | None) -> str:
-    r"""The text with everything that is not plainly visible as an escape such as ``\x1b``.
+def escape_text(content: str | bytes | None) -> str:
+    r"""The text with each character that is not printable as an escape such as ``\x1b``.
 
-    Bytes are read as UTF-8; those that aren't show as ``\x`` and two digits.
+    Bytes are decoded as UTF-8; invalid bytes appear as ``\x`` and two digits.
     """
     if content is None:
         return ""
     if isinstance(content, bytes):
         content = content.decode("utf-8", "backslashreplace")
-    # Not printable are controls, line separators, and what changes the direction of writing.
+    # Control characters, line separators and marks of the writing direction are not printable.
     return "".join(c if c.isprintable() else _escaped(c) for c in content)
 
 
-def cell(content: str | bytes | None) -> str:
-    """The text for a cell: harmless, no formula, and no longer than a cell may be."""
-    text = harmless(content)
+def escape_cell(content: str | bytes | None) -> str:
+    """The text for a spreadsheet's cell: escaped, never a formula, and cut to a cell's length."""
+    text = escape_text(content)
     if len(text) > CELL_CHARACTERS:
         text = text[: CELL_CHARACTERS - 1] + "…"
     return f"'{text}" if text.lstrip()[:1] in FORMULA and text.strip() else text

@@ -1,6 +1,6 @@
-"""Start an execution, follow it state by state, and read what happened.
+"""Starts an execution, follows it state by state, and reads its result.
 
-Works from the execution's history alone, so it is the same against AWS and the laptop.
+Reads only the execution's history, so it works the same on AWS and on the local stack.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from datetime import datetime
 from typing import Any
 
 from etl.aws.target import Target
+from etl.pictures.history import StateVisit, read_visits
+from telemetry import manifest
 
 __all__ = [
     "Execution",
-    "StateVisit",
     "follow",
     "history",
     "latest",
@@ -45,19 +46,8 @@ class Execution:
 
     @property
     def seconds(self) -> float | None:
-        """How long it took; ``None`` while it runs."""
+        """Duration of the execution; ``None`` while it is running."""
         return (self.stopped - self.started).total_seconds() if self.stopped else None
-
-
-@dataclass(frozen=True)
-class StateVisit:
-    """One visit of an execution to a state."""
-
-    name: str
-    entered: datetime
-    exited: datetime | None
-    retries: int
-    error: str | None
 
 
 def trace_header() -> str:
@@ -66,7 +56,10 @@ def trace_header() -> str:
 
 
 def start(target: Target, payload: dict[str, Any] | None = None, name: str | None = None) -> str:
-    """Start an execution and return its ARN. A name makes the call idempotent while it runs."""
+    """Start an execution and return its ARN.
+
+    With a name the call is idempotent while the execution is running.
+    """
     options: dict[str, Any] = {"name": name} if name else {}
     answer = target.client("stepfunctions").start_execution(
         stateMachineArn=target.outputs["StateMachineArn"],
@@ -78,7 +71,7 @@ def start(target: Target, payload: dict[str, Any] | None = None, name: str | Non
 
 
 def describe(target: Target, arn: str) -> Execution:
-    """The execution now."""
+    """The current state of an execution."""
     found = target.client("stepfunctions").describe_execution(executionArn=arn)
     output = found.get("output")
     return Execution(
@@ -116,15 +109,14 @@ def latest(target: Target, most: int = 20) -> list[Execution]:
 
 
 def execution_arn(target: Target, name: str) -> str:
-    """ARN of an execution by its name (an ARN is passed through)."""
+    """The ARN of an execution with this name; an ARN is returned as it is."""
     if name.startswith("arn:"):
         return name
-    machine = target.outputs["StateMachineArn"]
-    return f"{machine.replace(':stateMachine:', ':execution:')}:{name}"
+    return manifest.execution_arn(target.outputs["StateMachineArn"], name)
 
 
 def follow(target: Target, arn: str) -> Iterator[tuple[Execution, list[StateVisit]]]:
-    """The execution and its states, again and again, until it has ended (that is the last)."""
+    """Yields the execution and its visits to states, until it has ended."""
     while True:
         execution = describe(target, arn)
         yield execution, visits(target, arn)
@@ -134,49 +126,14 @@ def follow(target: Target, arn: str) -> Iterator[tuple[Execution, list[StateVisi
 
 
 def visits(target: Target, arn: str) -> list[StateVisit]:
-    """States visited so far, in order, with retries and the last error of each."""
-    return _visits_of(history(target, arn))
+    """The visits to states so far, in order, with the retries and the last error of each."""
+    return read_visits(history(target, arn))
 
 
 def history(target: Target, arn: str) -> list[dict[str, Any]]:
-    """Every event so far, oldest first, as GetExecutionHistory has them."""
+    """All events so far, oldest first, as GetExecutionHistory returns them."""
     events: list[dict[str, Any]] = []
     pages = target.client("stepfunctions").get_paginator("get_execution_history")
     for page in pages.paginate(executionArn=arn):
         events += page["events"]
     return events
-
-
-def _visits_of(events: list[dict[str, Any]]) -> list[StateVisit]:
-    found: list[dict[str, Any]] = []
-    for event in events:
-        kind = event["type"]
-        if kind.endswith("StateEntered"):
-            name = event["stateEnteredEventDetails"]["name"]
-            found.append({"name": name, "entered": event["timestamp"], "exited": None})
-        elif kind.endswith("StateExited"):
-            name = event["stateExitedEventDetails"]["name"]
-            for visit in reversed(found):
-                if visit["name"] == name and visit["exited"] is None:
-                    visit["exited"] = event["timestamp"]
-                    break
-        elif found and kind.endswith(("Failed", "TimedOut")):
-            found[-1].setdefault("errors", []).append(_error_of(event))
-    return [
-        StateVisit(
-            v["name"],
-            v["entered"],
-            v["exited"],
-            # The last failure is a retry too when the state got past it.
-            retries=max(0, len(v.get("errors", [])) - (v["exited"] is None)),
-            error=v["errors"][-1] if v.get("errors") else None,
-        )
-        for v in found
-    ]
-
-
-def _error_of(event: dict[str, Any]) -> str:
-    for key, details in event.items():
-        if key.endswith("EventDetails") and isinstance(details, dict) and "error" in details:
-            return str(details["error"])
-    return str(event["type"])

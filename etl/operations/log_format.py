@@ -1,7 +1,7 @@
-"""One line of a function's log as a person reads it: level, message, and what it is about.
+"""A line of a function's log in readable form: level, message and fields.
 
-The functions write JSON (``docs/metrics.md`` has the fields). Lines that carry only metrics, and
-those that Lambda itself writes around an invocation, are for machines.
+The functions write JSON (``docs/metrics.md`` lists the fields). Lines that hold only metrics, and
+those that Lambda itself writes around an invocation, are not shown.
 """
 
 from __future__ import annotations
@@ -10,34 +10,34 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["LogLine", "log_line"]
+__all__ = ["LogLine", "parse_log_line"]
 
-MACHINES = ("START RequestId:", "END RequestId:", "REPORT RequestId:")
-APART = frozenset(
+LAMBDA_LINES = ("START RequestId:", "END RequestId:", "REPORT RequestId:")
+OMITTED_FIELDS = frozenset(
     {"level", "message", "timestamp", "service", "function", "location", "request_id",
      "xray_trace_id", "exception", "exception_name"}
 )  # fmt: skip
-"""Fields that the line shows elsewhere, or that only help to find it."""
+"""Fields that are shown elsewhere in the line, or that only serve to search for it."""
 LONGEST_VALUE = 200
 
 
 @dataclass(frozen=True)
 class LogLine:
-    """A line that somebody may want to read."""
+    """A log line to show."""
 
     message: str
     level: str = ""
-    """``INFO``, ``WARNING``, ``ERROR``; empty for a line that isn't structured."""
+    """``INFO``, ``WARNING`` or ``ERROR``; empty for a line that is not JSON."""
     fields: dict[str, str] = field(default_factory=dict)
-    """What else it says, in its order, each cut to a readable length."""
+    """Its other fields, in their order, each cut to a readable length."""
     trace: str = ""
     """The Python traceback of an error."""
 
 
-def log_line(text: str) -> LogLine | None:
-    """The line, or ``None`` for one that is for machines only."""
+def parse_log_line(text: str) -> LogLine | None:
+    """The line to show, or ``None`` for one that is not shown."""
     text = text.rstrip()
-    if not text or text.startswith(MACHINES):
+    if not text or text.startswith(LAMBDA_LINES):
         return None
     content = _object(text)
     if content is None or "message" not in content:
@@ -48,7 +48,7 @@ def log_line(text: str) -> LogLine | None:
         fields={
             name: _shown(value)
             for name, value in content.items()
-            if name not in APART and value not in (None, "", [], {})
+            if name not in OMITTED_FIELDS and value not in (None, "", [], {})
         },
         trace=str(content.get("exception") or ""),
     )

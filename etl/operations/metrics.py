@@ -1,12 +1,12 @@
-"""The pipeline's metrics, as CloudWatch keeps them: which there are, and their values over time.
+"""The pipeline's metrics in CloudWatch, and their values over time.
 
 ::
 
-    signals = catalogue(target)                       # what can be asked for
-    read(target, signals, since=..., until=..., period=300)   # a Series each
+    signals = catalogue(target)                       # every metric
+    read(target, signals, since=..., until=..., period=300)   # a Series for each
 
-The functions' own are declared in :mod:`telemetry.metric_table`; those of queue, functions and
-state machine AWS keeps by itself. Works by boto3 alone, so it is the same on AWS and the laptop.
+The functions' own are declared in :mod:`telemetry.metric_table`; AWS publishes those of
+queues, functions and state machine. Uses boto3 alone, so it works the same on AWS and locally.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from etl.aws.target import Target
 from functions.inventory import FUNCTIONS
 from telemetry.metric_table import METRICS, NAMESPACE, PIPELINE
 
-__all__ = ["Point", "Series", "Signal", "catalogue", "fitting_period", "read"]
+__all__ = ["Point", "Series", "Signal", "all_signals", "choose_period", "read"]
 
 QUERIES_A_CALL = 500
-"""Most in one GetMetricData
+"""Limit of GetMetricData for one call
 (https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html)."""
 PERIODS = (60, 120, 300, 600, 900, 1800, 3600, 10_800, 21_600, 86_400)
 QUEUES = {
@@ -31,7 +31,7 @@ QUEUES = {
     "dead-letters": "DeadLetterQueueUrl",
     "rule-errors": "RuleErrorQueueUrl",
 }
-"""What a queue is called, and the output of the stack that names it."""
+"""Names of the queues, and the outputs of the stack that hold their URLs."""
 
 
 @dataclass(frozen=True)
@@ -45,16 +45,16 @@ class Signal:
     dimensions: tuple[tuple[str, str], ...]
     unit: str
     statistic: str
-    """How its values of one period become one: ``Sum``, ``Average``, ``Maximum``, ``p50``."""
+    """Statistic over the values of a period: ``Sum``, ``Average``, ``Maximum``, ``p50``."""
     meaning: str
 
 
 @dataclass(frozen=True)
 class Point:
-    """One value."""
+    """One value of a metric."""
 
     time: datetime
-    """Begin of the period; timezone-aware."""
+    """Start of the period; timezone-aware."""
     value: float
 
 
@@ -69,7 +69,7 @@ class Series:
 
     @property
     def total(self) -> float:
-        """Over the whole time, by the signal's statistic: the sum, the maximum, else the mean."""
+        """The whole time in one value: sum or maximum by the statistic, otherwise the mean."""
         values = [point.value for point in self.points]
         if not values:
             return 0.0
@@ -78,15 +78,15 @@ class Series:
         return max(values) if self.signal.statistic == "Maximum" else sum(values) / len(values)
 
 
-def catalogue(target: Target) -> list[Signal]:
-    """Every signal of this pipeline, in the order of the reading's way."""
+def all_signals(target: Target) -> list[Signal]:
+    """Every signal of this pipeline, in the order in which a reading passes them."""
     return [*_own(target.stack), *_of_queues(target), *_of_workflow(target), *_of_functions(target)]
 
 
-def fitting_period(span: timedelta, points: int = 60) -> int:
-    """Seconds of a period that show so much time in about so many points."""
-    wanted = span.total_seconds() / points
-    return next((period for period in PERIODS if period >= wanted), PERIODS[-1])
+def choose_period(duration: timedelta, points: int = 60) -> int:
+    """The period, in seconds, that divides the duration into about ``points`` points."""
+    seconds = duration.total_seconds() / points
+    return next((period for period in PERIODS if period >= seconds), PERIODS[-1])
 
 
 def read(
@@ -116,7 +116,7 @@ def _ask(
             pairs = zip(result["Timestamps"], result["Values"], strict=True)
             points[result["Id"]] += [Point(time.astimezone(UTC), value) for time, value in pairs]
     for query, signal in zip(queries, signals, strict=True):
-        # A value that two pages share would count twice.
+        # Two pages may hold the same value, which must count once.
         ordered = {point.time: point for point in points[query["Id"]]}
         yield Series(signal, period, tuple(ordered[time] for time in sorted(ordered)))
 
@@ -152,17 +152,22 @@ def _own(stack: str) -> Iterator[Signal]:
 def _of_queues(target: Target) -> Iterator[Signal]:
     for queue, output in QUEUES.items():
         name = target.outputs[output].rpartition("/")[2]
-        for told, metric, unit, meaning in (
+        for label, metric, unit, meaning in (
             (
                 "MessagesWaiting",
                 "ApproximateNumberOfMessagesVisible",
                 "Count",
-                "Messages that wait.",
+                "Messages waiting.",
             ),
-            ("OldestSeconds", "ApproximateAgeOfOldestMessage", "Seconds", "Age of the oldest."),
+            (
+                "OldestSeconds",
+                "ApproximateAgeOfOldestMessage",
+                "Seconds",
+                "Age of the oldest message.",
+            ),
         ):
             yield Signal(
-                f"{told}/{queue}", "AWS/SQS", metric, (("QueueName", name),), unit, "Maximum",
+                f"{label}/{queue}", "AWS/SQS", metric, (("QueueName", name),), unit, "Maximum",
                 meaning,
             )  # fmt: skip
 
@@ -172,12 +177,12 @@ def _of_workflow(target: Target) -> Iterator[Signal]:
     for metric in ("Started", "Succeeded", "Failed", "TimedOut", "Aborted"):
         name = f"Executions{metric}"
         yield Signal(
-            name, "AWS/States", name, machine, "Count", "Sum", "Executions that ended so."
-            if metric != "Started" else "Executions that began."
+            name, "AWS/States", name, machine, "Count", "Sum", "Executions that started."
+            if metric == "Started" else "Executions that ended with this status."
         )  # fmt: skip
     yield Signal(
         "ExecutionTime", "AWS/States", "ExecutionTime", machine, "Milliseconds", "Average",
-        "How long an execution took.",
+        "Duration of an execution.",
     )  # fmt: skip
 
 
@@ -186,9 +191,14 @@ def _of_functions(target: Target) -> Iterator[Signal]:
         function = (("FunctionName", target.outputs[f"{spec.title}FunctionName"]),)
         for metric, unit, statistic, meaning in (
             ("Invocations", "Count", "Sum", "Calls."),
-            ("Errors", "Count", "Sum", "Calls that failed; most are tried again."),
-            ("Throttles", "Count", "Sum", "Calls that found no free concurrency."),
-            ("Duration", "Milliseconds", "Maximum", "The longest call."),
+            ("Errors", "Count", "Sum", "Calls that failed; most are retried."),
+            (
+                "Throttles",
+                "Count",
+                "Sum",
+                "Calls refused by the concurrency limit.",
+            ),
+            ("Duration", "Milliseconds", "Maximum", "Duration of the longest call."),
         ):
             yield Signal(
                 f"{metric}/{spec.name}", "AWS/Lambda", metric, function, unit, statistic, meaning

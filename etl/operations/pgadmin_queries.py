@@ -1,4 +1,4 @@
-"""The queries that one asks first of a pipeline's database, as SQL for a person to change."""
+"""Saved queries for pgAdmin: the first questions about a pipeline's database, as SQL to adapt."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from telemetry.ddl import LEDGER, qualified, quote_name, quote_text
 __all__ = ["SavedQuery", "saved_queries"]
 
 NEWEST = 200
-"""Rows that "the latest" are."""
+"""Limit of the queries for the latest rows."""
 
 
 @dataclass(frozen=True)
 class SavedQuery:
-    """One query, named as in a menu."""
+    """One query with its name in the menu."""
 
     name: str
     about: str
@@ -27,17 +27,17 @@ class SavedQuery:
         return self.name.lower().replace(" ", "-") + ".sql"
 
     def text(self) -> str:
-        """The query with its description as a comment on top."""
+        """The query, with its description as a comment above it."""
         return f"-- {self.about}\n{self.sql}\n"
 
 
 def saved_queries(contract: Contract) -> list[SavedQuery]:
-    """The queries that make sense for the contract's table."""
+    """The queries that fit the contract's table."""
     table = qualified(contract)
     time = next(
         (name for name in reversed(contract.key) if contract.column(name).type == "timestamp"), None
     )
-    # The key's first column names the device, in contracts written as the guide says.
+    # By the guide for contracts, the key's first column names the device.
     device = next((name for name in contract.key if name != time), None)
     found: list[SavedQuery] = []
     if time is not None:
@@ -52,7 +52,7 @@ def saved_queries(contract: Contract) -> list[SavedQuery]:
 def _latest(table: str, time: str) -> SavedQuery:
     return SavedQuery(
         "Latest readings",
-        f"The {NEWEST} readings measured last.",
+        f"The latest {NEWEST} readings.",
         f"SELECT *\nFROM {table}\nORDER BY {quote_name(time)} DESC\nLIMIT {NEWEST};",
     )
 
@@ -66,7 +66,7 @@ def _per_device(table: str, device: str, time: str | None) -> SavedQuery:
     listed = ",\n       ".join(columns)
     return SavedQuery(
         "Rows per device",
-        f"How much each {device} sent, and when.",
+        f"Number of rows for each {device}, with the first and the last time.",
         f'SELECT {listed}\nFROM {table}\nGROUP BY {name}\nORDER BY "rows" DESC, {name};',
     )
 
@@ -75,7 +75,7 @@ def _latest_per_device(table: str, device: str, time: str) -> SavedQuery:
     name, at = quote_name(device), quote_name(time)
     return SavedQuery(
         "Latest per device",
-        f"The last reading of each {device}.",
+        f"The latest reading of each {device}.",
         f"SELECT DISTINCT ON ({name}) *\nFROM {table}\nORDER BY {name}, {at} DESC;",
     )
 
@@ -83,13 +83,13 @@ def _latest_per_device(table: str, device: str, time: str) -> SavedQuery:
 def _rejects(contract: Contract) -> SavedQuery:
     return SavedQuery(
         "Rejects by reason",
-        "What could not be a row, and why; a reading may have several reasons. "
-        "`etl rejects show` has the bytes.",
+        "Readings that could not become rows, by reason; a reading may have several reasons. "
+        "`etl rejects show` shows the bytes.",
         "SELECT reason,\n"
         "       sum(amount::bigint) AS readings,\n"
         "       count(*) AS batches,\n"
         "       max(loaded_at) AS last_loaded\n"
-        f"FROM {LEDGER}, jsonb_each_text(rejected_by) AS told (reason, amount)\n"
+        f"FROM {LEDGER}, jsonb_each_text(rejected_by) AS rejected (reason, amount)\n"
         f"WHERE contract = {quote_text(contract.name)}\n"
         "GROUP BY reason\nORDER BY readings DESC;",
     )
@@ -98,7 +98,7 @@ def _rejects(contract: Contract) -> SavedQuery:
 def _history(contract: Contract) -> SavedQuery:
     return SavedQuery(
         "Load history",
-        "The micro-batches loaded last: "
+        "The micro-batches that were loaded last: "
         "read = inserted + updated + unchanged + duplicates + rejected + set aside.",
         "SELECT loaded_at, status, messages, read, inserted, updated, unchanged,\n"
         "       duplicates, rejected, set_aside, loads, min_time, max_time, execution, batch_id\n"
@@ -111,7 +111,7 @@ def _sizes(contract: Contract) -> SavedQuery:
     schemas = ", ".join(quote_text(name) for name in dict.fromkeys((contract.schema, "etl")))
     return SavedQuery(
         "Table sizes",
-        "Space on disk, with indexes; each partition is a table of its own.",
+        "Space on disk of tables and indexes; each partition is a table of its own.",
         'SELECT relation.oid::regclass AS "table",\n'
         "       greatest(relation.reltuples, 0)::bigint AS rows_estimated,\n"
         "       pg_size_pretty(pg_table_size(relation.oid)) AS data,\n"

@@ -1,4 +1,4 @@
-"""The pipeline's database as pgAdmin's "Import/Export Servers" has it. Nothing secret is in it.
+"""The pipeline's database as a file for pgAdmin's "Import/Export Servers", without secrets.
 
 https://www.pgadmin.org/docs/pgadmin4/9.18/import_export_servers.html (read 2026-11)
 """
@@ -16,7 +16,7 @@ __all__ = ["GROUP", "Server", "password_command", "servers_file"]
 GROUP = "Telemetry ETL"
 CONNECT_SECONDS = 10
 PASSWORD_SECONDS = 300
-"""How long pgAdmin keeps a password that a command gave it: rotation is then seen soon."""
+"""How long pgAdmin keeps the password from a command: short, as passwords are rotated."""
 LOOPBACK = "127.0.0.1"
 
 
@@ -31,17 +31,17 @@ class Server:
     user: str
     ssl_mode: str
     ca_file: Path | None = None
-    """The authorities to verify the server with; needed for ``verify-full``."""
+    """File of the certificate authorities to verify the server with, for ``verify-full``."""
     password_file: Path | None = None
     password_command: str | None = None
-    """Shell command that prints the password; pgAdmin runs it in desktop mode alone."""
+    """Shell command that prints the password; pgAdmin runs it only in desktop mode."""
     tunnel_port: int | None = None
-    """Port on this machine that a tunnel to the server listens on."""
+    """Port on this machine on which a tunnel to the server listens."""
     comment: str = ""
 
     @classmethod
     def of(cls, name: str, settings: Mapping[str, str], **more: Any) -> Server:
-        """From the keyword arguments of a connection; the password among them is left out."""
+        """A server from the keyword arguments of a connection, without the password."""
         trusted = settings.get("sslrootcert")
         return cls(
             name=name,
@@ -66,7 +66,7 @@ class Server:
         if self.password_file is not None:
             parameters["passfile"] = str(self.password_file)
         if self.tunnel_port is not None:
-            # The host stays the server's name: that is what its certificate is verified against.
+            # The host stays the server's name, which its certificate is verified against.
             parameters["hostaddr"] = LOOPBACK
         found: dict[str, Any] = {
             "Name": self.name,
@@ -91,7 +91,7 @@ def servers_file(servers: list[Server]) -> dict[str, Any]:
 
 
 def password_command(secret_arn: str, region: str | None, profile: str | None) -> str:
-    """Shell command that prints the password in a secret; needs the AWS CLI and Python."""
+    """A shell command that prints the password in a secret; needs the AWS CLI and Python."""
     named = {"--profile": profile, "--region": region}
     options = [text for name, value in named.items() if value for text in (name, value)]
     ask = ["aws", *options, "secretsmanager", "get-secret-value", "--secret-id", secret_arn]

@@ -1,11 +1,11 @@
 """Pictures of a deployed workflow, for the command line and for notebooks.
 
-In a notebook the last line of a cell may be any of these::
+In a notebook, each of these may be the last line of a cell::
 
-    look(definition)              # the state machine
-    look_at_execution(target, name)
-    look_at_trace(target, name)
-    watch(target, name)           # the same picture, drawn anew until the execution has ended
+    draw_definition(definition)   # the state machine
+    draw_execution(target, name)
+    draw_trace(target, name)
+    watch_execution(target, name) # the same picture, redrawn until the execution has ended
 """
 
 from __future__ import annotations
@@ -21,40 +21,41 @@ from etl.operations.executions import POLL_SECONDS, Execution, describe, executi
 from etl.operations.traces import load_trace
 from etl.pictures.gantt import gantt_svg
 from etl.pictures.machine import machine_svg
-from etl.pictures.progress import Progress, progress_from
+from etl.pictures.progress import ExecutionProgress, progress_from
 from etl.pictures.states import read_machine
 from etl.pictures.text import duration
+from telemetry.errors import UserError
 
 __all__ = [
     "NoTraceError",
     "Picture",
-    "look",
-    "look_at_execution",
-    "look_at_trace",
-    "watch",
+    "draw_definition",
+    "draw_execution",
+    "draw_trace",
+    "watch_execution",
 ]
 
 TRACE_PATIENCE_SECONDS = 5.0
-"""Segments arrive a moment after what they tell of."""
+"""How long to wait for segments, which X-Ray receives a moment after the work they describe."""
 
 
-class NoTraceError(Exception):
-    """Raised where X-Ray has no trace of an execution; it keeps them 30 days."""
+class NoTraceError(UserError):
+    """Raised when X-Ray has no trace of an execution; it keeps traces for 30 days."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """An SVG that a notebook shows by itself."""
+    """An SVG picture that a notebook displays by itself."""
 
     svg: str
-    told: str
-    """The same in a line, for where no picture can be shown."""
+    summary: str
+    """The same in one line of text, where no picture can be shown."""
 
     def _repr_svg_(self) -> str:
         return self.svg
 
     def __repr__(self) -> str:
-        return f"<{self.told}>"
+        return f"<{self.summary}>"
 
     def save(self, file: Path | str) -> Path:
         """Write the SVG to a file."""
@@ -63,13 +64,13 @@ class Picture:
         return file
 
 
-def look(definition: Any, title: str = "State machine") -> Picture:
-    """The picture of a definition: Amazon States Language as plain data, or what the SDK has:
-    a state, a chain, a graph, a ``Workflow``."""
+def draw_definition(definition: Any, title: str = "State machine") -> Picture:
+    """The picture of a definition: Amazon States Language as plain data, or an object of the SDK (a
+    state, a chain, a graph or a ``Workflow``)."""
     plain = _plain(definition)
     machine = read_machine(plain)
-    told = f"{title}: {len(machine.every_step())} states, starting with {machine.start}"
-    return Picture(machine_svg(plain, title=title), told)
+    summary = f"{title}: {len(machine.every_step())} states, starting with {machine.start}"
+    return Picture(machine_svg(plain, title=title), summary)
 
 
 def _plain(definition: Any) -> dict[str, Any]:
@@ -86,15 +87,15 @@ def _plain(definition: Any) -> dict[str, Any]:
     return plain
 
 
-def look_at_execution(target: Target, execution: str) -> Picture:
-    """An execution (name or ARN) over the definition that it runs."""
+def draw_execution(target: Target, execution: str) -> Picture:
+    """The picture of an execution (name or ARN), drawn over its definition."""
     arn = execution_arn(target, execution)
     found = describe(target, arn)
     return _execution_picture(target, found, _definition(target, arn))
 
 
-def watch(target: Target, execution: str, every: float = POLL_SECONDS) -> None:
-    """Show an execution in a notebook, the picture drawn anew in place until it has ended."""
+def watch_execution(target: Target, execution: str, every: float = POLL_SECONDS) -> None:
+    """Show an execution in a notebook, and redraw the picture in place until it has ended."""
     from IPython.display import display
 
     arn = execution_arn(target, execution)
@@ -112,10 +113,8 @@ def watch(target: Target, execution: str, every: float = POLL_SECONDS) -> None:
         time.sleep(every)
 
 
-def look_at_trace(
-    target: Target, execution: str, patience: float = TRACE_PATIENCE_SECONDS
-) -> Picture:
-    """The timeline of an execution: each stage and step under one trace id.
+def draw_trace(target: Target, execution: str, patience: float = TRACE_PATIENCE_SECONDS) -> Picture:
+    """The timeline of an execution, with each stage and step of its trace.
 
     Waits up to ``patience`` seconds for the segments. Raises :class:`NoTraceError`.
     """
@@ -124,19 +123,21 @@ def look_at_trace(
     until = time.monotonic() + patience
     while True:
         trace = load_trace(target, arn)
-        whole = trace is not None and not (ended and any(s["running"] for s in trace["spans"]))
-        if whole or time.monotonic() > until:
+        complete = trace is not None and not (ended and any(s["running"] for s in trace["spans"]))
+        if complete or time.monotonic() > until:
             break
         time.sleep(0.2)
     if trace is None or not trace["spans"]:
-        raise NoTraceError(f"X-Ray has no trace of '{execution}' (traces are kept 30 days)")
+        raise NoTraceError(f"X-Ray has no trace of '{execution}' (traces are kept for 30 days)")
     name = arn.rpartition(":")[2]
-    told = f"trace {trace['trace_id']} of execution {name}: {len(trace['spans'])} spans"
-    return Picture(gantt_svg(trace, f"Execution {name}"), told)
+    summary = f"trace {trace['trace_id']} of execution {name}: {len(trace['spans'])} spans"
+    return Picture(gantt_svg(trace, f"Execution {name}"), summary)
 
 
-def progress_of(target: Target, found: Execution, definition: dict[str, Any]) -> Progress:
-    """How far an execution has come: from its history, its map runs and its trace."""
+def execution_progress(
+    target: Target, found: Execution, definition: dict[str, Any]
+) -> ExecutionProgress:
+    """The progress of an execution, from its history, its map runs and its trace."""
     client = target.client("stepfunctions")
     runs = client.list_map_runs(executionArn=found.arn)["mapRuns"]
     described = [client.describe_map_run(mapRunArn=run["mapRunArn"]) for run in runs]
@@ -151,14 +152,14 @@ def progress_of(target: Target, found: Execution, definition: dict[str, Any]) ->
 
 
 def _execution_picture(target: Target, found: Execution, definition: dict[str, Any]) -> Picture:
-    progress = progress_of(target, found, definition)
+    progress = execution_progress(target, found, definition)
     took = f" after {duration(found.seconds)}" if found.seconds is not None else ""
-    told = f"execution {found.name}: {found.status.lower()}{took}"
-    return Picture(machine_svg(definition, progress), told)
+    summary = f"execution {found.name}: {found.status.lower()}{took}"
+    return Picture(machine_svg(definition, progress), summary)
 
 
 def _definition(target: Target, arn: str) -> dict[str, Any]:
-    """The definition that an execution runs, even where the machine has another by now."""
+    """The definition of an execution, which may be older than that of its state machine."""
     client = target.client("stepfunctions")
     found = client.describe_state_machine_for_execution(executionArn=arn)
     plain: dict[str, Any] = json.loads(found["definition"])

@@ -1,4 +1,4 @@
-"""Publish as devices do: register identities, connect with certificates, send, leave a receipt.
+"""Publishes as devices do: with registered identities, over MQTT, and with a receipt at the end.
 
 Used by ``etl simulate``, ``etl publish``, the notebook and the tests. Progress is told through a
 callback, so nothing here prints.
@@ -26,11 +26,11 @@ from telemetry.contract.model import Contract
 __all__ = ["FleetPlan", "publish_file", "read_messages", "simulate"]
 
 MESSAGE_BYTES = 120 * 1024
-"""Largest payload we make, with room for the topic: AWS IoT takes 128 KB a message
+"""Largest payload to make, which leaves room for the topic: AWS IoT takes 128 KB per message
 (AWS IoT Core message broker limits, AWS General Reference, read 2026-11)."""
 
 UNLIMITED_INTERVAL = 1e-5
-"""Seconds between readings of a fleet without a rate; no device gets this fast here."""
+"""Seconds between readings of a fleet without a rate; shorter than any device here needs."""
 
 Progress = Callable[[int, int], None]
 """Called with the messages and readings published so far."""
@@ -38,51 +38,45 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class FleetPlan:
-    """How a simulated fleet behaves."""
+    """Size and behaviour of a simulated fleet."""
 
     devices: int = 20
     rate: float = 50.0
-    """Messages a second, over all devices; 0 is as fast as the broker takes them."""
+    """Messages per second, over all devices; 0 is as fast as the broker accepts them."""
     duration: float = 20.0
     """Seconds of publishing."""
     readings_per_message: int = 20
     mess: float = 0.02
-    """Share of messages, and of readings, that are messy (0..1)."""
+    """Share of messages, and of readings, that are malformed (0 to 1)."""
     seed: int = 1
     name: str = "device"
-    """Things are called ``<name>-0001`` and so on."""
+    """Prefix of the names of things: ``<name>-0001`` and so on."""
     basic_ingest: bool = False
-    """Publish straight to the rule, past the message broker."""
+    """Publish directly to the rule, without the message broker."""
 
     @property
     def interval(self) -> float:
-        """Seconds between a device's readings at this rate; without one, as short as can be."""
+        """Seconds between the readings of a device at this rate; almost none without a rate."""
         if not self.rate:
             return UNLIMITED_INTERVAL
         return self.devices / (self.rate * self.readings_per_message)
 
 
-def register_devices(
-    target: Target, names: Iterable[str], told: Callable[[str], None] = lambda _: None
-) -> list[Identity]:
+def register_devices(target: Target, names: Iterable[str]) -> list[Identity]:
     """Identities of these things, registered where they are not yet."""
     iot, policy = target.client("iot"), target.outputs["DevicePolicyName"]
-    identities = []
-    for name in names:
-        identities.append(register(iot, name, policy=policy, folder=target.devices_folder))
-        told(name)
-    return identities
+    return [register(iot, name, policy=policy, folder=target.devices_folder) for name in names]
 
 
 def _before_the_topic(target: Target, *, basic_ingest: bool) -> str:
-    """What a device puts before its topic."""
+    """Prefix of a device's topic."""
     return f"{target.outputs['BasicIngestPrefix']}/" if basic_ingest else ""
 
 
 def simulate(
     target: Target, contract: Contract, plan: FleetPlan, progress: Progress = lambda _m, _r: None
 ) -> Receipt:
-    """Run a fleet for ``plan.duration`` seconds; a receipt is left even when interrupted.
+    """Run a fleet for ``plan.duration`` seconds; writes a receipt even when interrupted.
 
     Raises ``ConnectionRefusedByBrokerError`` when a device is refused.
     """
@@ -154,7 +148,7 @@ def publish_file(
     basic_ingest: bool = False,
     progress: Progress = lambda _m, _r: None,
 ) -> Receipt:
-    """Publish a file of NDJSON, one reading a line, ``.gz`` or plain.
+    """Publish a file of NDJSON with one reading per line, plain or ``.gz``.
 
     Raises ``OSError`` for a file that can't be read, ``ConnectionRefusedByBrokerError``, and
     ``MessageTooLargeError`` at the first line that no message can hold.
@@ -193,10 +187,10 @@ def publish_file(
 def read_messages(
     path: Path, contract: Contract, readings_per_message: int
 ) -> Iterator[tuple[bytes, int]]:
-    """Payloads and how many readings each counts for.
+    """Yields payloads, each with its number of readings.
 
-    Lines are wrapped into the contract's array untouched. A line that is not a JSON object, or
-    too large to share a message, travels alone, as it is, so that it can spoil no other reading.
+    Lines are put into the contract's array unchanged. A line that is not a JSON object, or that is
+    too large to share a message, becomes a message of its own, so that it harms no other reading.
     """
     wrap = contract.readings if readings_per_message > 1 else None
     head, tail = _envelope(wrap) if wrap else (b"", b"")
@@ -249,7 +243,7 @@ def _is_object(line: bytes) -> bool:
 
 
 def _counter(contract: Contract) -> Callable[[bytes], int]:
-    """Tells the readings in a message: as the contract takes it apart, or one where it can't."""
+    """A function that counts the readings in a message; one where the contract can't parse it."""
     from functions.transform.careful import CarefulReader
     from functions.transform.extraction_plan import make_plan
 

@@ -1,6 +1,6 @@
-"""Batches that the quality gate holds back: which, why, and a person's word about them.
+"""Batches in quarantine, with the reports that say why.
 
-All of it is read from S3, so that it works while the database can't be reached.
+Reads only S3, so it works while the database can't be reached.
 """
 
 from __future__ import annotations
@@ -12,46 +12,48 @@ from dataclasses import dataclass
 from typing import Any
 
 from etl.aws.target import Target
-from etl.operations.batch_selection import in_span
+from etl.operations.batch_selection import batches_in
 from etl.operations.batches import Batch
-from etl.operations.time_range import Span
+from etl.operations.time_range import TimeRange
 from telemetry.layout import report_key
 
-__all__ = ["Held", "held", "read_report", "report_page", "with_reports"]
+__all__ = ["QuarantinedBatch", "quarantined_batches", "read_report", "report_page", "with_reports"]
 
 READERS = 8
 
 
 @dataclass(frozen=True)
-class Held:
+class QuarantinedBatch:
     """One batch in quarantine."""
 
     batch: Batch
     report: dict[str, Any] | None
-    """What Transform and Validate found; ``None`` where it is gone."""
+    """The report of Transform and Validate; ``None`` where it is no longer in S3."""
 
     @property
     def why(self) -> list[str]:
-        """Sentences of the checks that hold it back."""
+        """A sentence for each check that put the batch into quarantine."""
         findings = (self.report or {}).get("findings", ())
         return [str(f["sentence"]) for f in findings if f.get("level") == "quarantine"]
 
     @property
     def accepted(self) -> int | None:
-        """Rows that a release would load, less those that are there already."""
+        """Readings that a release would load; those whose rows exist already are duplicates."""
         return None if self.report is None else int(self.report["accepted"])
 
 
-def held(target: Target, span: Span) -> Iterator[Held]:
-    """The quarantined batches that were staged in the span, with their reports."""
-    batches = (b for b in in_span(target, span) if b.status == "quarantined")
+def quarantined_batches(target: Target, time_range: TimeRange) -> Iterator[QuarantinedBatch]:
+    """The batches in quarantine that were staged in the time range, with their reports."""
+    batches = (b for b in batches_in(target, time_range) if b.status == "quarantined")
     yield from with_reports(target, batches)
 
 
-def with_reports(target: Target, batches: Iterable[Batch]) -> Iterator[Held]:
+def with_reports(target: Target, batches: Iterable[Batch]) -> Iterator[QuarantinedBatch]:
     """The batches with their reports."""
     with ThreadPoolExecutor(READERS) as readers:
-        yield from readers.map(lambda b: Held(b, read_report(target, b.raw.batch_id)), batches)
+        yield from readers.map(
+            lambda b: QuarantinedBatch(b, read_report(target, b.raw.batch_id)), batches
+        )
 
 
 def read_report(target: Target, batch_id: str) -> dict[str, Any] | None:
@@ -61,7 +63,7 @@ def read_report(target: Target, batch_id: str) -> dict[str, Any] | None:
 
 
 def report_page(target: Target, batch_id: str) -> str | None:
-    """The report as Markdown, as Validate wrote it for a person, or ``None``."""
+    """The report as Markdown, as Validate wrote it, or ``None``."""
     body = _read(target, report_key(batch_id).removesuffix(".json") + ".md")
     return None if body is None else body.decode()
 

@@ -1,7 +1,7 @@
-"""What publishers say they sent, kept in the data bucket so that a reconciliation can be made.
+"""Receipts of publications, kept in the data bucket for the reconciliation.
 
-A receipt is written when a publication ends, also when it was interrupted: it then says what had
-been acknowledged by the broker until then.
+A receipt is written when a publication ends or is interrupted: it counts the messages that the
+broker had acknowledged until then.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ class Receipt:
     messages: int
     readings: int
     rows: int | None = None
-    """Rows that must come of it; ``None`` where the publisher can't know."""
+    """Rows that must result; ``None`` where the publisher can't know."""
     duplicates: int | None = None
     rejected: int | None = None
 
 
 def new_publication(kind: str) -> tuple[str, str]:
-    """A fresh publication name and its start, ISO."""
+    """A new publication's name and its start as an ISO time."""
     now = datetime.now(UTC)
     return f"{now:%Y%m%dT%H%M%S%f}-{kind}", now.isoformat()
 
 
 def write_receipt(s3: Any, bucket: str, receipt: Receipt) -> None:
-    """Put a receipt; the same one again replaces itself."""
+    """Write a receipt; writing it again replaces it."""
     body = json.dumps(asdict(receipt)).encode()
     s3.put_object(Bucket=bucket, Key=receipt_key(receipt.publication), Body=body)
 

@@ -1,31 +1,37 @@
-"""Does everything add up? Published, staged, loaded, duplicates and rejects, to the unit.
+"""The reconciliation: published, staged, loaded, duplicates and rejects add up, to the unit.
 
 Four identities are checked:
 
 * messages: what publishers sent is staged in S3, still queued, or in the dead-letter queue;
-* batches: every staged batch has a ledger row (else it is still under way);
+* batches: every staged batch has a ledger row (otherwise it is still in progress);
 * readings: ``read = inserted + updated + unchanged + duplicates + rejected + set_aside
   + quarantined + discarded``;
 * rows: what is in the table was inserted by the latest load of each batch, or by one before it
-  (``inserted + inserted_before``). A stack that was given another contract has a table for each;
-  only what batches of today's contract inserted is in today's.
+  (``inserted + inserted_before``). A stack whose contract was changed has a table for each;
+  only the batches of the current contract inserted into the current table.
 
-At-least-once delivery may stage a message twice. The surplus is shown as "delivered again"; its
-readings end as duplicates, so rows are unaffected. Where the publishers know the right answer
-(the simulated fleet does), rows and rejects are compared with it too.
+At-least-once delivery may stage a message twice. The surplus is shown as "delivered more than
+once"; its readings end as duplicates, so rows are unaffected. Where the publishers know the right
+answer (the simulated fleet does), rows and rejects are compared with it too.
 """
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from etl.aws.s3 import listed
+from etl.aws.sqs import queue_depth
 from etl.aws.target import Target
+from etl.operations.plurals import counted
 from etl.operations.receipts import Receipt, read_receipts
+from telemetry.ddl import qualified
 from telemetry.layout import RAW, parse_raw_key
 
-__all__ = ["Reconciliation", "gather", "staged_messages"]
+__all__ = ["Reconciliation", "dead_letters_problem", "gather", "reconcile", "staged_messages"]
+
+POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -41,21 +47,21 @@ class Ledger:
     duplicates: int = 0
     rejected: int = 0
     set_aside: int = 0
-    """Messages of another kind than those that hold readings; each was read as one."""
+    """Messages of other kinds, which hold no readings; each counts as one reading read."""
     quarantined: int = 0
-    """Readings accepted by Transform in batches that the quality gate holds back."""
+    """Readings that Transform accepted, in batches in quarantine."""
     discarded: int = 0
-    """Readings accepted by Transform in batches that a person gave up."""
+    """Readings that Transform accepted, in batches that an operator discarded."""
     elsewhere: int = 0
-    """Rows that batches of other contracts inserted, in tables of their own."""
+    """Rows that batches of other contracts inserted, into tables of their own."""
     inserted_before: int = 0
-    """Rows inserted by loads that a replay under another contract has replaced."""
+    """Rows inserted by loads that a replay with another contract has replaced."""
     rejected_by: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Reconciliation:
-    """Everything counted at one moment, and what does not add up."""
+    """All counts at one moment."""
 
     receipts: list[Receipt]
     staged_batches: int
@@ -70,53 +76,53 @@ class Reconciliation:
 
     @property
     def published_messages(self) -> int:
-        """Messages that publishers' receipts name."""
+        """Messages published, by the receipts."""
         return sum(r.messages for r in self.receipts)
 
     @property
     def published_readings(self) -> int:
-        """Readings that publishers' receipts name."""
+        """Readings published, by the receipts."""
         return sum(r.readings for r in self.receipts)
 
     @property
     def delivered_again(self) -> int:
-        """Messages staged beyond those published: at-least-once delivery at work."""
+        """Messages staged beyond those published, because SQS delivered them more than once."""
         return max(0, self.staged_messages - self.published_messages)
 
     @property
-    def under_way(self) -> bool:
-        """Whether something is still queued or staged without having ended."""
+    def in_progress(self) -> bool:
+        """True while a message is queued or a staged batch has not ended."""
         missing = self.published_messages - self.staged_messages - self.dead
         return self.queued > 0 or missing > 0 or self.ledger.batches < self.staged_batches
 
     def problems(self) -> list[str]:
-        """Sentences about what does not add up; empty where all balances."""
+        """A sentence for each count that does not add up; empty when everything balances."""
         found = [*self._message_problems(), *self._reading_problems()]
         if all(r.rows is not None for r in self.receipts) and not self.delivered_again:
             found += self._truth_problems()
         return found
 
     def _message_problems(self) -> list[str]:
-        found = []
+        ledger, found = self.ledger, []
         missing = self.published_messages - self.staged_messages - self.queued - self.dead
         if missing > 0:
-            found.append(f"{missing} published messages are in neither S3 nor a queue")
+            found.append(f"{_are(missing, 'published message')} neither in S3 nor in a queue")
         if self.queued:
-            found.append(f"{self.queued} messages are still queued")
+            found.append(f"{_are(self.queued, 'message')} still in the queue")
         if self.dead:
-            found.append(f"{self.dead} messages are in the dead-letter queue")
-        if self.ledger.batches != self.staged_batches:
-            gap = self.staged_batches - self.ledger.batches
-            found.append(f"{gap} of {self.staged_batches} staged batches have no ledger row")
-        if self.ledger.messages != self.staged_messages:
-            found.append(
-                f"{self.staged_messages} messages staged, {self.ledger.messages} in the ledger"
-            )
+            found.append(dead_letters_problem(self.dead))
+        if ledger.batches != self.staged_batches:
+            gap = self.staged_batches - ledger.batches
+            have = "has" if gap == 1 else "have"
+            staged = counted(self.staged_batches, "staged batch")
+            found.append(f"{gap:,} of {staged} {have} no row in the ledger")
+        if ledger.messages != self.staged_messages:
+            staged = counted(self.staged_messages, "message")
+            found.append(f"{staged} staged, {ledger.messages:,} in the ledger")
         return found
 
     def _reading_problems(self) -> list[str]:
-        ledger = self.ledger
-        found = []
+        ledger, found = self.ledger, []
         ended = (
             ledger.inserted
             + ledger.updated
@@ -128,39 +134,37 @@ class Reconciliation:
             + ledger.discarded
         )
         if ledger.read != ended:
-            found.append(f"{ledger.read} readings read, {ended} accounted for")
+            found.append(f"{counted(ledger.read, 'reading')} read, {ended:,} accounted for")
         if sum(ledger.rejected_by.values()) != ledger.rejected:
-            found.append("the rejects by reason do not sum to the rejects")
+            found.append("the rejects by reason do not add up to the rejects")
         inserted = ledger.inserted + ledger.inserted_before - ledger.elsewhere
         if self.rows != inserted:
-            found.append(f"{self.rows} rows in the table, {inserted} inserted by the ledger")
-        if ledger.read < self.published_readings:
-            found.append(f"{self.published_readings} readings published, {ledger.read} read")
-        if ledger.read > self.published_readings and not self.delivered_again:
-            found.append(f"{self.published_readings} readings published, {ledger.read} read")
+            rows = counted(self.rows, "row")
+            found.append(f"{rows} in the table, {inserted:,} inserted according to the ledger")
+        lost = ledger.read < self.published_readings
+        if lost or (ledger.read > self.published_readings and not self.delivered_again):
+            published = counted(self.published_readings, "reading")
+            found.append(f"{published} published, {ledger.read:,} read")
         return found
 
     def _truth_problems(self) -> list[str]:
         ledger = self.ledger
         expected = {
-            "rows": sum(r.rows or 0 for r in self.receipts),
-            "duplicates": sum(r.duplicates or 0 for r in self.receipts),
-            "rejected": sum(r.rejected or 0 for r in self.receipts),
+            "row": sum(r.rows or 0 for r in self.receipts),
+            "duplicate": sum(r.duplicates or 0 for r in self.receipts),
+            "reject": sum(r.rejected or 0 for r in self.receipts),
         }
         actual = {
-            "rows": ledger.inserted
-            + ledger.inserted_before
-            + ledger.quarantined
-            + ledger.discarded,
+            "row": ledger.inserted + ledger.inserted_before + ledger.quarantined + ledger.discarded,
             # A row that an earlier load of the same batch inserted is found there by the next one.
-            "duplicates": ledger.duplicates
+            "duplicate": ledger.duplicates
             + ledger.unchanged
             + ledger.updated
             - ledger.inserted_before,
-            "rejected": ledger.rejected,
+            "reject": ledger.rejected,
         }
         return [
-            f"{actual[name]} {name}, but the publishers know of {expected[name]}"
+            f"{counted(actual[name], name)}, but the publishers expect {expected[name]:,}"
             for name in expected
             if actual[name] != expected[name]
         ]
@@ -180,6 +184,15 @@ class Reconciliation:
         }
 
 
+def dead_letters_problem(number: int) -> str:
+    """The sentence for messages in the dead-letter queue."""
+    return f"{_are(number, 'message')} in the dead-letter queue"
+
+
+def _are(number: int, noun: str) -> str:
+    return f"{counted(number, noun)} {'is' if number == 1 else 'are'}"
+
+
 def staged_messages(s3: Any, bucket: str) -> tuple[int, int]:
     """``(batches, messages)`` staged in S3, by the names of the raw objects."""
     batches = messages = 0
@@ -190,26 +203,25 @@ def staged_messages(s3: Any, bucket: str) -> tuple[int, int]:
     return batches, messages
 
 
-def queue_depth(sqs: Any, url: str) -> int:
-    """Messages visible, in flight or delayed (approximate by nature in AWS)."""
-    names = [
-        "ApproximateNumberOfMessages",
-        "ApproximateNumberOfMessagesNotVisible",
-        "ApproximateNumberOfMessagesDelayed",
-    ]
-    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
-    return sum(int(attributes.get(name, 0)) for name in names)
+def reconcile(target: Target, wait: float = 0.0) -> Reconciliation:
+    """Count until nothing is in progress, for at most ``wait`` seconds; returns the last count."""
+    deadline = time.monotonic() + wait
+    while True:
+        found = gather(target)
+        if not found.in_progress or time.monotonic() >= deadline:
+            return found
+        time.sleep(POLL_SECONDS)
 
 
-def gather(target: Target, table: str) -> Reconciliation:
-    """Count everything now. ``table`` is the quoted, qualified name of the contract's table."""
+def gather(target: Target) -> Reconciliation:
+    """Count everything once, now."""
     s3, sqs = target.client("s3"), target.client("sqs")
     batches, messages = staged_messages(s3, target.bucket)
     connection = target.connect()
     try:
         with connection.cursor() as cursor:
             ledger = _read_ledger(cursor, target.contract.name)
-            cursor.execute(f"SELECT count(*) FROM {table}")  # noqa: S608 - quoted by telemetry.ddl
+            cursor.execute(f"SELECT count(*) FROM {qualified(target.contract)}")  # noqa: S608 - quoted
             rows = cursor.fetchone()[0]
     finally:
         connection.close()
@@ -217,8 +229,8 @@ def gather(target: Target, table: str) -> Reconciliation:
         receipts=read_receipts(s3, target.bucket),
         staged_batches=batches,
         staged_messages=messages,
-        queued=queue_depth(sqs, target.outputs["QueueUrl"]),
-        dead=queue_depth(sqs, target.outputs["DeadLetterQueueUrl"]),
+        queued=queue_depth(sqs, target.outputs["QueueUrl"]).total,
+        dead=queue_depth(sqs, target.outputs["DeadLetterQueueUrl"]).total,
         ledger=ledger,
         rows=rows,
     )

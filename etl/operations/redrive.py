@@ -1,8 +1,8 @@
-"""Back to the telemetry queue, in bulk.
+"""Moves dead letters back to the telemetry queue, in bulk.
 
-Dead letters go back by SQS's own bulk move. SQS moves only what is another queue's dead-letter
-queue, and the rule's errors have a format that has to be undone, so those are sent again here, one
-call after the other. Sent twice, a reading is a counted duplicate.
+SQS itself redrives the dead-letter queue. It can't redrive the rule error queue, which is not the
+dead-letter queue of another queue and whose messages have the error format of AWS IoT, so those are
+sent again here, batch by batch. A reading that is sent twice is counted as a duplicate.
 """
 
 from __future__ import annotations
@@ -13,36 +13,36 @@ from dataclasses import dataclass
 from typing import Any
 
 from etl.aws.target import Target
-from etl.operations.dead_letters import BATCH, RULE_ERRORS, depth, give_back, queue_url, receive
-from etl.operations.rule_errors import as_the_rule_sends, parse_rule_error
+from etl.operations.dead_letters import BATCH, RULE_ERRORS, depth, make_visible, queue_url, receive
+from etl.operations.rule_errors import original_body, parse_rule_error
 
-__all__ = ["MOST_A_SECOND", "Moving", "move_back", "send_again"]
+__all__ = ["MOST_A_SECOND", "MoveProgress", "redrive_dead_letters", "resend_rule_errors"]
 
 MOST_A_SECOND = 500
-"""Highest rate of a bulk move, says SQS; without one SQS chooses."""
+"""Limit of SQS for the rate of a redrive; without a rate SQS chooses one."""
 BATCH_BYTES = 1024 * 1024
-"""Most bytes in one call, says SQS."""
+"""Limit of SQS for the bytes in one call."""
 SENDING_SECONDS = 120
 POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
-class Moving:
-    """How far a move is."""
+class MoveProgress:
+    """Progress of a redrive."""
 
     moved: int
     to_move: int
     status: str
-    """As SQS calls it: RUNNING, COMPLETED, CANCELLING, CANCELLED, FAILED."""
+    """Status in SQS: RUNNING, COMPLETED, CANCELLING, CANCELLED or FAILED."""
     failure: str | None = None
     left: int = 0
-    """Messages that stay, because they are not as IoT writes them."""
+    """Messages that stay, because they are not in the error format of AWS IoT."""
 
 
-def move_back(target: Target, rate: int | None = None) -> Iterator[Moving]:
-    """Move the dead-letter queue back to the telemetry queue; yields how far it is, to its end.
+def redrive_dead_letters(target: Target, rate: int | None = None) -> Iterator[MoveProgress]:
+    """Move the dead-letter queue back to the telemetry queue; yields progress until the end.
 
-    A move that runs already (an earlier call was interrupted) is followed, not started anew.
+    A redrive that is still running, as an earlier call was interrupted, is followed instead.
     """
     sqs, source = target.client("sqs"), target.outputs["DeadLetterQueueArn"]
     if not _is_moving(_last_move(sqs, source)):
@@ -52,7 +52,7 @@ def move_back(target: Target, rate: int | None = None) -> Iterator[Moving]:
         )
     while True:
         task = _last_move(sqs, source) or {"Status": "RUNNING"}
-        yield Moving(
+        yield MoveProgress(
             int(task.get("ApproximateNumberOfMessagesMoved", 0)),
             int(task.get("ApproximateNumberOfMessagesToMove", 0)),
             task["Status"],
@@ -63,14 +63,14 @@ def move_back(target: Target, rate: int | None = None) -> Iterator[Moving]:
         time.sleep(POLL_SECONDS)
 
 
-def send_again(target: Target) -> Iterator[Moving]:
-    """Send what the rule could not deliver to the telemetry queue; yields how far it is.
+def resend_rule_errors(target: Target) -> Iterator[MoveProgress]:
+    """Send messages that the rule could not deliver to the telemetry queue; yields progress.
 
-    A message leaves the error queue once the telemetry queue has it, so an end in between sends it
-    twice at worst.
+    A message is deleted from the error queue after the telemetry queue has it, so that an
+    interruption sends it twice at worst.
     """
     sqs, url = target.client("sqs"), queue_url(target, RULE_ERRORS)
-    to_move, moved, left = depth(target, RULE_ERRORS).all, 0, 0
+    to_move, moved, left = depth(target, RULE_ERRORS).total, 0, 0
     seen: set[str] = set()
     while True:
         found = receive(sqs, url, BATCH, SENDING_SECONDS)
@@ -78,13 +78,13 @@ def send_again(target: Target) -> Iterator[Moving]:
         if not fresh:
             break
         seen |= {message["MessageId"] for message in fresh}
-        undone = [(message, _body_of(message)) for message in fresh]
-        unknown = [message for message, body in undone if body is None]
-        give_back(sqs, url, unknown)
+        bodies = [(message, _body_of(message)) for message in fresh]
+        unknown = [message for message, body in bodies if body is None]
+        make_visible(sqs, url, unknown)
         left += len(unknown)
-        moved += _send(sqs, url, target.outputs["QueueUrl"], undone)
-        yield Moving(moved, max(to_move, moved + left), "RUNNING", left=left)
-    yield Moving(moved, max(to_move, moved + left), "COMPLETED", left=left)
+        moved += _send(sqs, url, target.outputs["QueueUrl"], bodies)
+        yield MoveProgress(moved, max(to_move, moved + left), "RUNNING", left=left)
+    yield MoveProgress(moved, max(to_move, moved + left), "COMPLETED", left=left)
 
 
 def _last_move(sqs: Any, source: str) -> dict[str, Any] | None:
@@ -99,15 +99,15 @@ def _is_moving(task: dict[str, Any] | None) -> bool:
 def _body_of(message: dict[str, Any]) -> str | None:
     error = parse_rule_error(message["Body"])
     sent = message.get("Attributes", {}).get("SentTimestamp")
-    return as_the_rule_sends(error, sent) if error else None
+    return original_body(error, sent) if error else None
 
 
 def _send(
-    sqs: Any, source: str, queue: str, undone: list[tuple[dict[str, Any], str | None]]
+    sqs: Any, source: str, queue: str, bodies: list[tuple[dict[str, Any], str | None]]
 ) -> int:
-    """Send bodies to the queue, delete what it took from the source; how many that were."""
+    """Send the bodies, and delete the messages that were sent; returns their number."""
     moved = 0
-    for part in _parts([(message, body) for message, body in undone if body is not None]):
+    for part in _parts([(message, body) for message, body in bodies if body is not None]):
         entries = [{"Id": str(n), "MessageBody": body} for n, (_, body) in enumerate(part)]
         answer = sqs.send_message_batch(QueueUrl=queue, Entries=entries)
         sent = [part[int(entry["Id"])][0] for entry in answer.get("Successful", ())]
@@ -121,12 +121,12 @@ def _send(
 
 
 def _parts(
-    undone: list[tuple[dict[str, Any], str]],
+    bodies: list[tuple[dict[str, Any], str]],
 ) -> Iterator[list[tuple[dict[str, Any], str]]]:
-    """Cut so that no call has more bytes than SQS takes."""
+    """Split so that no call exceeds the size limit of SQS."""
     part: list[tuple[dict[str, Any], str]] = []
     size = 0
-    for pair in undone:
+    for pair in bodies:
         length = len(pair[1].encode())
         if part and size + length > BATCH_BYTES:
             yield part

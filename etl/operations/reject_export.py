@@ -1,7 +1,7 @@
 """Rejects as a file: NDJSON with the original bytes, or CSV that is safe to open in a spreadsheet.
 
-Both are written line by line. CSV is for looking: its texts are made harmless and cut to what a
-cell holds. NDJSON is for programs: ``payload`` is base64 of what the device sent, to the byte.
+Both are written line by line. CSV is for reading: its texts are escaped and cut to the length of a
+cell. NDJSON is for programs: ``payload`` is the base64 of exactly the bytes that the device sent.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from etl.operations.escaping import cell
+from etl.operations.escaping import escape_cell
 from etl.operations.rejects import Reject
 
 __all__ = ["Format", "as_dict", "output", "write"]
@@ -31,7 +31,7 @@ COLUMNS = (
 
 
 def as_dict(reject: Reject) -> dict[str, Any]:
-    """A reject as plain data; the payload in base64."""
+    """A reject as plain data, with the payload in base64."""
     payload = None if reject.payload is None else base64.b64encode(reject.payload).decode()
     return {
         "day": reject.day,
@@ -49,7 +49,7 @@ def as_dict(reject: Reject) -> dict[str, Any]:
 
 
 def write(rejects: Iterator[Reject], file: IO[str], form: Format) -> Iterator[int]:
-    """Write them all; yields the number written so far after each."""
+    """Write the rejects; yields the number written so far after each."""
     if form == "ndjson":
         for number, reject in enumerate(rejects, 1):
             file.write(json.dumps(as_dict(reject), separators=(",", ":")) + "\n")
@@ -58,7 +58,7 @@ def write(rejects: Iterator[Reject], file: IO[str], form: Format) -> Iterator[in
     table = csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
     table.writerow(COLUMNS)
     for number, reject in enumerate(rejects, 1):
-        table.writerow([cell(text) for text in _cells(reject)])
+        table.writerow([escape_cell(text) for text in _cells(reject)])
         yield number
 
 
@@ -75,9 +75,9 @@ def _cells(reject: Reject) -> Iterator[str | bytes | None]:
 
 @contextmanager
 def output(path: Path | None) -> Iterator[IO[str]]:
-    """A text file to write, compressed where its name ends in ``.gz``; ``None``: standard output.
+    """A text file to write, compressed where its name ends in ``.gz``, or standard output.
 
-    The file appears whole or not at all.
+    The file appears only once it is complete.
     """
     if path is None:
         yield sys.stdout

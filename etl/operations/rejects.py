@@ -1,8 +1,8 @@
-"""Rejects as Transform left them in S3: found, filtered, counted, one line at a time.
+"""Reads, filters and counts the rejects that Transform wrote to S3.
 
-A reject lies in ``rejected/date=<day>/<batch>.ndjson.gz``; a batch that is transformed anew (a
-replay after a contract was mended) replaces its object, so that what is listed is what is rejected
-now. Millions of rejects are read as a stream: an object is never held whole.
+Rejects are in ``rejected/date=<day>/<batch>.ndjson.gz``. A batch that is transformed again
+(a replay with a corrected contract) replaces its object, so the listing shows what is rejected now.
+Rejects are streamed, as there may be millions: an object is never in memory as a whole.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from typing import Any
 
 from etl.aws.s3 import listed
 from etl.aws.target import Target
-from etl.operations.time_range import ALWAYS, Span
+from etl.operations.time_range import ALWAYS, TimeRange
 from telemetry.layout import RAW, parse_raw_key, report_key
 
-__all__ = ["Counts", "Reject", "Wanted", "count", "read_rejects"]
+__all__ = ["Reject", "RejectCounts", "RejectFilter", "count", "read_rejects"]
 
 REJECTED = "rejected/"
 EMPTY_GZIP = 20
-"""Size in bytes of a gzip file of nothing: a batch without rejects."""
+"""Size in bytes of an empty gzip file, which a batch without rejects has."""
 OPENED_AHEAD = 8
-"""Objects whose bodies are under way at once: a request takes longer than most of them."""
+"""Objects that are requested in parallel: most are smaller than a request is slow."""
 
 
 @dataclass(frozen=True)
 class Reject:
-    """One reading that could not be a row, or a message that holds none."""
+    """One reading that could not become a row, or a message without readings."""
 
     day: str
     """``YYYY-MM-DD`` in the key: when the staging execution started."""
@@ -45,9 +45,9 @@ class Reject:
     topic: str | None
     client_id: str | None
     received_at: int | None
-    """Milliseconds since 1970, as the topic rule saw it."""
+    """Time at which the topic rule received it, in milliseconds since 1970."""
     index: int | None
-    """Place in the message's array of readings; ``None`` where it is the message itself."""
+    """Position in the message's array of readings; ``None`` for the message itself."""
     reasons: tuple[str, ...]
     """``kind`` or ``kind:column``."""
     reading: str | None
@@ -55,17 +55,16 @@ class Reject:
     payload: bytes | None
     """What the device sent, byte for byte."""
     readings: int = 1
-    """How many readings of the message this stands for: several where a batch has too many to tell
-    one by one."""
+    """Readings that this stands for: several where a batch has too many rejects to list."""
 
     @property
     def device(self) -> str | None:
-        """Who sent it: the client id, which the certificate vouches for."""
+        """The device that sent it: the client id, which its certificate proves."""
         return self.client_id
 
     @property
     def received(self) -> str | None:
-        """``received_at`` as ISO text, where it is a time at all."""
+        """``received_at`` as an ISO time in UTC; ``None`` where it is not a valid time."""
         try:
             return (
                 datetime.fromtimestamp((self.received_at or 0) / 1000, UTC).isoformat(
@@ -79,19 +78,19 @@ class Reject:
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Which rejects: each that is set must hold."""
+class RejectFilter:
+    """The conditions of a selection: a reject must meet all that are set."""
 
     reasons: tuple[str, ...] = ()
-    """Any of these: a whole reason, or its kind (``missing`` for ``missing:ts``)."""
+    """One of these reasons, or of these kinds of reasons (``missing`` for ``missing:ts``)."""
     devices: tuple[str, ...] = ()
-    """Any of these client ids, or levels of a topic."""
+    """One of these client ids, or levels of the topic."""
     batches: tuple[str, ...] = ()
-    span: Span = ALWAYS
-    """By the time the batch was staged."""
+    time_range: TimeRange = ALWAYS
+    """The batch was staged in this time range."""
 
-    def takes(self, reject: Reject) -> bool:
-        """Whether reason and device are among those wanted."""
+    def matches(self, reject: Reject) -> bool:
+        """True where reason and device match; batches and time range are matched by the listing."""
         if self.reasons and not any(
             wanted in (reason, reason.partition(":")[0])
             for wanted in self.reasons
@@ -103,8 +102,8 @@ class Wanted:
 
 
 @dataclass
-class Counts:
-    """How many, by what. A reject with two reasons counts under both."""
+class RejectCounts:
+    """Numbers of rejects by reason, device and day. One with two reasons counts under both."""
 
     rejects: int = 0
     batches: int = 0
@@ -130,38 +129,40 @@ class _Object:
     batch_id: str
 
 
-Broken = Callable[[str], None]
-Progress = Callable[[int], None]
+OnUnreadable = Callable[[str], None]
+OnProgress = Callable[[int], None]
 
 
 def read_rejects(
     target: Target,
-    wanted: Wanted,
+    reject_filter: RejectFilter,
     *,
-    broken: Broken = lambda _: None,
-    progress: Progress = lambda _: None,
+    unreadable: OnUnreadable = lambda _: None,
+    progress: OnProgress = lambda _: None,
 ) -> Iterator[Reject]:
-    """The wanted rejects in the order of day, batch and message.
+    """The rejects that match, in the order of day, batch and message.
 
-    ``broken`` gets a sentence for each object that can't be read to its end; the others go on.
-    ``progress`` gets the number of objects read so far.
+    ``unreadable`` gets a sentence for each object that can't be read to its end; reading continues
+    with the next one. ``progress`` gets the number of objects read so far.
     """
     s3 = target.client("s3")
-    for done, (found, body) in enumerate(_bodies(s3, target.bucket, _objects(target, wanted)), 1):
+    for done, (found, body) in enumerate(
+        _bodies(s3, target.bucket, _objects(target, reject_filter)), 1
+    ):
         try:
             for reject in _lines(found, body):
-                if wanted.takes(reject):
+                if reject_filter.matches(reject):
                     yield reject
         except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
-            broken(f"{found.key} can't be read to its end: {error}")
+            unreadable(f"{found.key} can't be read to its end: {error}")
         finally:
             body.close()
         progress(done)
 
 
-def count(rejects: Iterator[Reject]) -> Counts:
+def count(rejects: Iterator[Reject]) -> RejectCounts:
     """Counts by reason, device and day."""
-    counts = Counts()
+    counts = RejectCounts()
     last = None
     for reject in rejects:
         counts.rejects += reject.readings
@@ -173,27 +174,27 @@ def count(rejects: Iterator[Reject]) -> Counts:
     return counts
 
 
-def _objects(target: Target, wanted: Wanted) -> Iterator[_Object]:
-    """The objects that may hold wanted rejects."""
+def _objects(target: Target, reject_filter: RejectFilter) -> Iterator[_Object]:
+    """The objects that may hold matching rejects."""
     s3, bucket = target.client("s3"), target.bucket
-    if wanted.batches:
-        found = (_of_batch(s3, bucket, batch) for batch in dict.fromkeys(wanted.batches))
+    if reject_filter.batches:
+        found = (_of_batch(s3, bucket, batch) for batch in dict.fromkeys(reject_filter.batches))
         candidates: Iterator[_Object] = (one for one in found if one is not None)
     else:
-        candidates = _listed(s3, bucket, wanted.span)
-    if wanted.span.is_open:
+        candidates = _listed(s3, bucket, reject_filter.time_range)
+    if reject_filter.time_range.is_open:
         yield from candidates
         return
     day, staged = None, set[str]()
     for one in candidates:
         if one.day != day:
-            day, staged = one.day, _staged(s3, bucket, one.day, wanted.span)
+            day, staged = one.day, _staged(s3, bucket, one.day, reject_filter.time_range)
         if one.batch_id in staged:
             yield one
 
 
 def _of_batch(s3: Any, bucket: str, batch_id: str) -> _Object | None:
-    """A batch's rejects; its report knows where they are. ``None`` where there is no such batch."""
+    """The object that a batch's report names; ``None`` where there is no such batch."""
     try:
         body = s3.get_object(Bucket=bucket, Key=report_key(batch_id))["Body"].read()
         return _parsed(str(json.loads(body)["rejected_key"]))
@@ -201,9 +202,9 @@ def _of_batch(s3: Any, bucket: str, batch_id: str) -> _Object | None:
         return None
 
 
-def _listed(s3: Any, bucket: str, span: Span) -> Iterator[_Object]:
-    first, last = f"{span.first_key_day}", f"{span.last_key_day}"
-    start = {} if span.is_open else {"StartAfter": f"{REJECTED}date={first}"}
+def _listed(s3: Any, bucket: str, time_range: TimeRange) -> Iterator[_Object]:
+    first, last = f"{time_range.first_key_day}", f"{time_range.last_key_day}"
+    start = {} if time_range.is_open else {"StartAfter": f"{REJECTED}date={first}"}
     for entry in listed(s3, bucket, REJECTED, **start):
         found = _parsed(entry["Key"])
         if found is None or entry["Size"] <= EMPTY_GZIP:
@@ -222,32 +223,32 @@ def _parsed(key: str) -> _Object | None:
     return _Object(key, day, name.removesuffix(".ndjson.gz"))
 
 
-def _staged(s3: Any, bucket: str, day: str, span: Span) -> set[str]:
-    """Ids of the batches with this day in their key that were staged in the span."""
+def _staged(s3: Any, bucket: str, day: str, time_range: TimeRange) -> set[str]:
+    """Ids of the batches with this day in their key that were staged in the time range."""
     prefix = f"{RAW}{day.replace('-', '/')}/"
     return {
         raw.batch_id
         for entry in listed(s3, bucket, prefix)
-        if entry["LastModified"] in span and (raw := parse_raw_key(entry["Key"])) is not None
+        if entry["LastModified"] in time_range and (raw := parse_raw_key(entry["Key"])) is not None
     }
 
 
 def _bodies(s3: Any, bucket: str, objects: Iterator[_Object]) -> Iterator[tuple[_Object, Any]]:
-    """Each object with its body, a few requests ahead of the reader."""
+    """Each object with its body, requested ahead of the reader."""
 
     def opened(one: _Object) -> tuple[_Object, Any]:
         return one, s3.get_object(Bucket=bucket, Key=one.key)["Body"]
 
-    under_way: list[Future[tuple[_Object, Any]]] = []
+    requests: list[Future[tuple[_Object, Any]]] = []
     with ThreadPoolExecutor(OPENED_AHEAD) as threads:
         try:
-            under_way += [threads.submit(opened, one) for one in islice(objects, OPENED_AHEAD)]
-            while under_way:
-                ready = under_way.pop(0).result()
-                under_way += [threads.submit(opened, one) for one in islice(objects, 1)]
+            requests += [threads.submit(opened, one) for one in islice(objects, OPENED_AHEAD)]
+            while requests:
+                ready = requests.pop(0).result()
+                requests += [threads.submit(opened, one) for one in islice(objects, 1)]
                 yield ready
         finally:
-            for left in under_way:  # the reader has had enough
+            for left in requests:  # the reader has stopped
                 if not left.cancel() and left.exception() is None:
                     left.result()[1].close()
 
@@ -257,7 +258,7 @@ def _lines(found: _Object, body: Any) -> Iterator[Reject]:
     with gzip.GzipFile(fileobj=body, mode="rb") as lines:
         for text in lines:
             line = json.loads(text)
-            if line["payload"] is not None:  # it stands in the first line of its message only
+            if line["payload"] is not None:  # only the first line of a message holds it
                 payload = base64.b64decode(line["payload"])
             yield Reject(
                 day=found.day,

@@ -1,8 +1,8 @@
-"""Batches through the workflow once more, and how far they are.
+"""Runs batches through the workflow again, and reports progress.
 
-An execution's name follows from its batches, their purpose and the deployed contract: the same
-command given twice, or again after Ctrl-C, follows the execution that runs already. One that has
-ended keeps its name for 90 days, so the next of the same batches gets a number behind it.
+An execution's name follows from its batches, their purpose and the deployed contract: a command
+that is run again, after Ctrl-C or not, follows the execution that is running already. An execution
+that has ended keeps its name for 90 days, so the next one of the same batches gets a number.
 """
 
 from __future__ import annotations
@@ -15,28 +15,38 @@ from dataclasses import dataclass, field
 from itertools import count, islice
 
 from etl.aws.target import Target
-from etl.operations.batches import MOST_BATCHES, Batch, start_over
+from etl.operations.batches import Batch, start_over
 from etl.operations.executions import Execution, describe, execution_arn
-from telemetry.manifest import Purpose
+from etl.operations.plurals import counted
+from telemetry.manifest import MOST_BATCHES, Purpose
 
-__all__ = ["Progress", "Tally", "concurrency_of", "name_of", "parts", "rerun", "tally", "watch"]
+__all__ = [
+    "RerunProgress",
+    "Tally",
+    "chunks",
+    "concurrency_of",
+    "execution_name",
+    "rerun",
+    "tally",
+    "watch",
+]
 
 POLL_SECONDS = 1.0
 
 
 @dataclass
 class Tally:
-    """What is about to go through the workflow."""
+    """Counts of batches, before they run through the workflow."""
 
     batches: int = 0
     messages: int = 0
     bytes: int = 0
-    """Compressed."""
+    """Size of the staged objects, compressed."""
     by_status: Counter[str] = field(default_factory=Counter)
-    """How they ended so far: loaded, quarantined, discarded, failed, or staged without an end."""
+    """Numbers of batches by status: loaded, quarantined, discarded, failed or staged."""
 
     def add(self, batch: Batch) -> None:
-        """Count one more."""
+        """Add one batch to the counts."""
         self.batches += 1
         self.messages += batch.raw.messages
         self.bytes += batch.size
@@ -45,26 +55,26 @@ class Tally:
     def __str__(self) -> str:
         if not self.batches:
             return "no micro-batches"
-        told = ", ".join(
+        statuses = ", ".join(
             f"{number:,} {status}" for status, number in sorted(self.by_status.items())
         )
-        batches = f"{self.batches:,} micro-batch{'es' if self.batches != 1 else ''}"
-        return f"{batches} of {self.messages:,} message{'s' if self.messages != 1 else ''} ({told})"
+        batches = counted(self.batches, "micro-batch")
+        return f"{batches} of {counted(self.messages, 'message')} ({statuses})"
 
 
 @dataclass(frozen=True)
-class Progress:
-    """How far one execution is, in batches."""
+class RerunProgress:
+    """Progress of one execution, in batches."""
 
     execution: Execution
     total: int
     done: int
-    """Those that failed included."""
+    """Batches that have ended, the failed ones included."""
     failed: int
 
     @property
     def ended(self) -> bool:
-        """Whether it runs no more."""
+        """True once the execution is no longer running."""
         return self.execution.status != "RUNNING"
 
 
@@ -76,22 +86,22 @@ def tally(batches: Iterable[Batch]) -> Tally:
     return found
 
 
-def concurrency_of(target: Target, wanted: int | None) -> int:
-    """Batches in flight at once: as wanted, else the stack's parameter."""
-    return wanted or int(target.parameters["MaxConcurrency"])
+def concurrency_of(target: Target, chosen: int | None) -> int:
+    """Number of batches to process in parallel: the chosen one, else the stack's parameter."""
+    return chosen or int(target.parameters["MaxConcurrency"])
 
 
-def parts(batches: Iterable[Batch], size: int = MOST_BATCHES) -> Iterator[list[Batch]]:
-    """The batches in lists of at most so many."""
-    left = iter(batches)
-    while part := list(islice(left, size)):
-        yield part
+def chunks(batches: Iterable[Batch], size: int = MOST_BATCHES) -> Iterator[list[Batch]]:
+    """The batches in lists of at most ``size``."""
+    remaining = iter(batches)
+    while chunk := list(islice(remaining, size)):
+        yield chunk
 
 
-def name_of(kind: str, batches: Sequence[Batch], purpose: Purpose, digest: str) -> str:
-    """Name of the execution over these batches, always the same for them."""
-    told = "\n".join([purpose, digest, *sorted(batch.key for batch in batches)])
-    return f"{kind}-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
+def execution_name(kind: str, batches: Sequence[Batch], purpose: Purpose, digest: str) -> str:
+    """The name of an execution, always the same for these batches, purpose and contract."""
+    identity = "\n".join([purpose, digest, *sorted(batch.key for batch in batches)])
+    return f"{kind}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
 
 
 def rerun(
@@ -101,22 +111,25 @@ def rerun(
     *,
     kind: str,
     concurrency: int | None = None,
-) -> Iterator[Progress]:
-    """Send batches (at most ``MOST_BATCHES``) through the workflow, or follow where they are in it.
+) -> Iterator[RerunProgress]:
+    """Run batches (at most ``MOST_BATCHES``) through the workflow, or follow the execution of them.
 
-    Yields progress until the execution has ended, which is the last.
+    Yields progress until the execution has ended.
     """
-    name = name_of(kind, batches, purpose, target.outputs["ContractDigest"])
+    name = execution_name(kind, batches, purpose, target.outputs["ContractDigest"])
     yield from watch(target, _started(target, batches, purpose, name, concurrency), len(batches))
 
 
-def watch(target: Target, arn: str, total: int = 0) -> Iterator[Progress]:
-    """Progress of an execution until it has ended. ``total`` is known once its map has begun."""
+def watch(target: Target, arn: str, total: int = 0) -> Iterator[RerunProgress]:
+    """Yields progress of an execution until it has ended.
+
+    ``total`` is the number of batches until the map run reports its own.
+    """
     while True:
         execution = describe(target, arn)
         counts = _item_counts(target, arn)
         failed = sum(counts.get(name, 0) for name in ("failed", "timedOut", "aborted"))
-        yield Progress(
+        yield RerunProgress(
             execution,
             total=counts.get("total", 0) or total,
             done=counts.get("succeeded", 0) + failed,
@@ -130,7 +143,7 @@ def watch(target: Target, arn: str, total: int = 0) -> Iterator[Progress]:
 def _started(
     target: Target, batches: Sequence[Batch], purpose: Purpose, name: str, concurrency: int | None
 ) -> str:
-    """ARN of the execution: the one that runs, or a new one."""
+    """ARN of the execution that is running already, or of a new one."""
     taken = target.client("stepfunctions").exceptions.ExecutionAlreadyExists
     for attempt in count(1):
         numbered = name if attempt == 1 else f"{name}-{attempt}"

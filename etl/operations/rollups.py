@@ -1,4 +1,4 @@
-"""Has the migrate function refresh or rebuild rollups, call by call, until nothing is left."""
+"""Refreshes or rebuilds the rollups through the migrate function, call by call."""
 
 from __future__ import annotations
 
@@ -7,23 +7,25 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from etl.aws.target import Target
+from etl.operations.plurals import counted
+from telemetry.errors import UserError
 
-__all__ = ["RollupsError", "refreshed"]
+__all__ = ["RollupsError", "refresh_rollups"]
 
 CALL_SECONDS = 20
 LONGEST_CALL_SECONDS = 240
-"""The function lives for 300."""
+"""Longest work in one call; the function's timeout is 300 seconds."""
 
 
-class RollupsError(RuntimeError):
-    """Raised when the function failed or gets nowhere; says why and what to do."""
+class RollupsError(UserError):
+    """Raised when the function fails or makes no progress; the message says what to do."""
 
 
-def refreshed(target: Target, work: Literal["refresh", "rebuild"]) -> Iterator[int]:
-    """Yields how many marks are left after each call, down to 0.
+def refresh_rollups(target: Target, work: Literal["refresh", "rebuild"]) -> Iterator[int]:
+    """Refresh or rebuild; yields after each call how many time ranges are left, down to 0.
 
-    A call that did not get anywhere is followed by a longer one. Loads and readers are not kept
-    waiting; views are exact all the while. May be broken off, and repeated.
+    A call without progress is followed by a longer one. Loads and queries are not blocked, and the
+    views stay exact. Safe to interrupt and to run again.
     """
     client = _patient(target)
     seconds, before = CALL_SECONDS, None
@@ -36,9 +38,9 @@ def refreshed(target: Target, work: Literal["refresh", "rebuild"]) -> Iterator[i
         if left == before:
             if seconds >= LONGEST_CALL_SECONDS:
                 raise RollupsError(
-                    f"{left:,} marks are left, and {seconds} seconds were not enough for one of "
-                    "them: the rows of one span of time are too many for the function. Views are "
-                    "read from the rows meanwhile. Drop metrics under [analytics], or write "
+                    f"{counted(left, 'time range')} could not be refreshed: {seconds} seconds were "
+                    "not enough for one of them, which has too many rows. The views "
+                    "read the rows directly meanwhile. Remove metrics under [analytics], or set "
                     "rollups = []."
                 )
             seconds = min(LONGEST_CALL_SECONDS, 2 * seconds)
@@ -46,7 +48,7 @@ def refreshed(target: Target, work: Literal["refresh", "rebuild"]) -> Iterator[i
 
 
 def _patient(target: Target) -> Any:
-    """A client that waits for as long as the function may take, and asks once."""
+    """A client that waits as long as the function may run, and never retries."""
     from botocore.config import Config
 
     config = Config(read_timeout=LONGEST_CALL_SECONDS + 70, retries={"total_max_attempts": 1})

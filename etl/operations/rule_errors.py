@@ -1,6 +1,6 @@
-"""What IoT writes when a topic rule can't deliver, and the message that the rule had meant. Pure.
+"""Messages that AWS IoT writes when a topic rule can't deliver. Pure.
 
-The format is that of the AWS IoT developer guide, "Error handling (error action)", 2026-11.
+Their format is described in the AWS IoT developer guide, "Error handling (error action)", 2026-11.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import binascii
 import json
 from typing import Any
 
-__all__ = ["as_the_rule_sends", "parse_rule_error", "why"]
+__all__ = ["failure_text", "original_body", "parse_rule_error"]
 
 
 def parse_rule_error(body: str) -> dict[str, Any] | None:
-    """The members of an error message, or ``None`` where the body is something else."""
+    """The members of an error message, or ``None`` where the body is not one."""
     try:
         content = json.loads(body)
         base64.b64decode(content["base64OriginalPayload"], validate=True)
@@ -25,17 +25,16 @@ def parse_rule_error(body: str) -> dict[str, Any] | None:
     return None
 
 
-def why(error: dict[str, Any]) -> str:
-    """What the rule could not do."""
-    told = (f for f in error["failures"] if isinstance(f, dict))
-    return "; ".join(f"{f.get('failedAction')}: {f.get('errorMessage')}" for f in told)
+def failure_text(error: dict[str, Any]) -> str:
+    """The actions of the rule that failed, and why."""
+    failures = (f for f in error["failures"] if isinstance(f, dict))
+    return "; ".join(f"{f.get('failedAction')}: {f.get('errorMessage')}" for f in failures)
 
 
-def as_the_rule_sends(error: dict[str, Any], sent: str | None) -> str:
-    """The body that the rule would have sent.
+def original_body(error: dict[str, Any], sent: str | None) -> str:
+    """The body that the rule would have sent to the queue.
 
-    ``sent`` (milliseconds since 1970) stands for the time of arrival, which the error does not
-    tell.
+    ``sent`` (milliseconds since 1970) stands in for the time of arrival, which is not in the error.
     """
     client_id = error.get("clientId")
     return json.dumps(

@@ -1,4 +1,4 @@
-"""A range of time as a person names it: ``--from`` (included) to ``--to`` (excluded), in UTC."""
+"""Time ranges of the options ``--from`` (included) and ``--to`` (excluded), in UTC."""
 
 from __future__ import annotations
 
@@ -6,72 +6,84 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-__all__ = ["ALWAYS", "KEPT_IN_THE_QUEUE", "Span", "SpanError", "moment", "since"]
+from telemetry.errors import UserError
 
-KEPT_IN_THE_QUEUE = timedelta(days=15)
-"""A batch's key bears the day its execution started or its oldest message was sent, and SQS keeps
-messages for 14 days: a batch is staged at most so long after the day in its key."""
+__all__ = [
+    "ALWAYS",
+    "MAX_STAGING_DELAY",
+    "TimeRange",
+    "TimeRangeError",
+    "parse_since",
+    "parse_time",
+]
+
+MAX_STAGING_DELAY = timedelta(days=15)
+"""Most time from the day in a batch's key to its staging. It is the day on which the execution
+started or the oldest message was sent, and SQS keeps messages for 14 days."""
 FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
-class SpanError(Exception):
-    """Raised when a range can't be read or is empty; the message says what to write."""
+class TimeRangeError(UserError):
+    """Raised when a time can't be parsed, or a time range is empty."""
 
 
 @dataclass(frozen=True)
-class Span:
+class TimeRange:
     """Times from ``start`` (included) to ``end`` (excluded); both are timezone-aware."""
 
     start: datetime = FIRST
     end: datetime = LAST
 
     @classmethod
-    def of(cls, start: str | None, end: str | None) -> Span:
-        """The span between two ISO dates or times; ``None`` leaves a side open."""
-        span = cls(moment(start) if start else FIRST, moment(end) if end else LAST)
-        if span.start >= span.end:
-            raise SpanError(
-                f"Nothing lies between --from {start} and --to {end}: the end itself is excluded, "
-                "so a day D is --from D --to D+1."
+    def of(cls, start: str | None, end: str | None) -> TimeRange:
+        """The time range between two ISO dates or times; ``None`` leaves a side open."""
+        found = cls(parse_time(start) if start else FIRST, parse_time(end) if end else LAST)
+        if found.start >= found.end:
+            raise TimeRangeError(
+                f"--from {start} --to {end} is an empty time range: the end is excluded, so a "
+                "day D is --from D --to D+1."
             )
-        return span
+        return found
 
     def __contains__(self, time: datetime) -> bool:
         return self.start <= time < self.end
 
     @property
     def is_open(self) -> bool:
-        """Whether every time lies in it."""
+        """True where the time range contains every time."""
         return (self.start, self.end) == (FIRST, LAST)
 
     @property
     def first_key_day(self) -> date:
-        """The earliest day in the key of a batch that was staged in the span."""
-        if self.start - FIRST < KEPT_IN_THE_QUEUE:
+        """The earliest day in the key of a batch that was staged in the time range."""
+        if self.start - FIRST < MAX_STAGING_DELAY:
             return FIRST.date()
-        return (self.start - KEPT_IN_THE_QUEUE).date()
+        return (self.start - MAX_STAGING_DELAY).date()
 
     @property
     def last_key_day(self) -> date:
-        """The latest day in the key of a batch that was staged in the span."""
+        """The latest day in the key of a batch that was staged in the time range."""
         return (self.end - timedelta(microseconds=1)).date()
 
     def __str__(self) -> str:
-        start = "the beginning" if self.start == FIRST else _told(self.start)
-        end = "now" if self.end == LAST else _told(self.end)
+        start = "the beginning" if self.start == FIRST else _text(self.start)
+        end = "now" if self.end == LAST else _text(self.end)
         return f"{start} to {end}"
 
 
-ALWAYS = Span()
+ALWAYS = TimeRange()
 
 
-def moment(text: str) -> datetime:
-    """An ISO date (its midnight) or time; UTC where it names no other. Raises SpanError."""
+def parse_time(text: str) -> datetime:
+    """Parse an ISO date (as its midnight) or time, in UTC where it has no zone.
+
+    Raises :class:`TimeRangeError`.
+    """
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise SpanError(
-            f"'{text}' is no time: write 2026-11-23 or 2026-11-23T06:30 (UTC)."
+        raise TimeRangeError(
+            f"not a valid time: '{text}'. Write 2026-11-23 or 2026-11-23T06:30 (UTC)."
         ) from None
     return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
 
@@ -79,20 +91,22 @@ def moment(text: str) -> datetime:
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
-def since(text: str, now: datetime) -> datetime:
-    """A time as a person names it from now, such as ``90m``, ``6h`` or ``2d``, or as :func:`moment`
-    reads it. Raises SpanError, also for one that is still to come."""
+def parse_since(text: str, now: datetime) -> datetime:
+    """Parse a time in the past: ``90m``, ``6h`` or ``2d`` before ``now``, or an ISO time.
+
+    Raises :class:`TimeRangeError`, also for a time in the future.
+    """
     ago = re.fullmatch(r"(\d{1,6})([smhd])", text.strip())
     try:
-        found = now - timedelta(**{UNITS[ago[2]]: int(ago[1])}) if ago else moment(text)
-    except (SpanError, OverflowError):
-        raise SpanError(
-            f"'{text}' is no time: write 90m, 6h, 2d, or 2026-11-23T06:30 (UTC)."
+        found = now - timedelta(**{UNITS[ago[2]]: int(ago[1])}) if ago else parse_time(text)
+    except (TimeRangeError, OverflowError):
+        raise TimeRangeError(
+            f"not a valid time: '{text}'. Write 90m, 6h, 2d or 2026-11-23T06:30 (UTC)."
         ) from None
     if found >= now:
-        raise SpanError(f"Nothing has happened since {text}: it is still to come.")
+        raise TimeRangeError(f"'{text}' is in the future: give a time in the past.")
     return found
 
 
-def _told(time: datetime) -> str:
+def _text(time: datetime) -> str:
     return f"{time:%Y-%m-%d %H:%M:%S} UTC" if time.time() != time.min.time() else f"{time:%Y-%m-%d}"

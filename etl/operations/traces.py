@@ -1,7 +1,7 @@
-"""One execution's X-Ray trace as a timeline: every stage, nested, under one trace id.
+"""The X-Ray trace of an execution as a timeline of all its stages.
 
 Reads the X-Ray API (``GetTraceSummaries`` by the ``execution`` annotation, ``BatchGetTraces``);
-locally the trace store serves the same calls.
+the local trace store answers the same calls.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from etl.pictures.history import error_message
 __all__ = ["flatten", "load_trace", "timeline"]
 
 BAR = 28
-"""Characters of the widest bar."""
+"""Characters of the longest bar."""
 
 
 def load_trace(target: Target, arn: str) -> dict[str, Any] | None:
-    """``{"trace_id", "spans": [...]}`` of an execution, or ``None`` where X-Ray knows none.
+    """``{"trace_id", "spans": [...]}`` of an execution, or ``None`` where X-Ray has none.
 
     A span is ``{"name", "depth", "start", "end", "fault", "annotations", "origin", "own",
-    "running", "error", "cause"}``; times are epoch seconds, spans are ordered as they nest.
-    ``own`` are the steps that a function's code names itself; ``error`` and ``cause`` are ``None``
-    where nothing failed.
+    "running", "error", "cause"}``; times are epoch seconds, spans are in nesting order.
+    ``own`` is true for the steps that a function's code defines itself; ``error`` and ``cause`` are
+    ``None`` where the span did not fail.
     """
     execution = describe(target, arn)
     xray = target.client("xray")
@@ -79,7 +79,7 @@ def flatten(documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _span(node: dict[str, Any]) -> dict[str, Any]:
-    """What is told of one segment or subsegment."""
+    """The fields of one segment or subsegment."""
     # The cause may also be the id of another segment's exception.
     cause = node.get("cause")
     exceptions = cause.get("exceptions", []) if isinstance(cause, dict) else []

@@ -1,6 +1,6 @@
-"""Which way each arrow goes: straight on, back, aside, or out to where errors are handled.
+"""The kind of each arrow: forward, back, to the side, or out to the states that handle errors.
 
-What doesn't go straight on travels on rails beside the machine, and through channels in the gaps
+Arrows that do not lead forward run on rails beside the machine, and through channels in the gaps
 between its layers. Arrows with the same target share them.
 """
 
@@ -10,29 +10,32 @@ from etl.pictures.geometry import RAIL
 from etl.pictures.layers import Layering
 from etl.pictures.states import Arrow, Machine
 
-__all__ = ["Ways"]
+__all__ = ["ArrowKinds"]
 
 
-class Ways:
-    """The ways of one machine, whose flow is in layers; ``lane`` has the other states in order."""
+class ArrowKinds:
+    """The arrow kinds of one machine with its flow in layers; ``lane`` holds the other states."""
 
     def __init__(self, machine: Machine, layering: Layering, lane: list[str]) -> None:
         self.machine, self.layering, self.lane = machine, layering, lane
         self.channels: dict[int, list[tuple[str, str]]] = {}
-        """By gap (0 is above the first layer): what runs there, from top to bottom."""
+        """Channels by gap (0 is above the first layer), from top to bottom."""
         self.rails: dict[tuple[str, str], float] = {}
-        """By target and kind: distance from the machine's edge; to the left if negative."""
+        """Distance from the machine's edge by target and kind; negative is to the left."""
         self._claim_channels()
         self._claim_rails()
 
     def drawn(self) -> list[Arrow]:
-        """Arrows with a line of their own: an error that leads where the flow does has none."""
+        """Arrows with a line of their own: an error that leads to the next state has none."""
         flow = {(a.source, a.target) for a in self.machine.arrows if not a.caught}
         return [a for a in self.machine.arrows if not (a.caught and (a.source, a.target) in flow)]
 
     def kind(self, arrow: Arrow) -> str:
-        """``flow``, ``back``; ``aside`` (an error into the flow), ``out`` (into the lane),
-        ``rejoin`` (from the lane); ``down`` and ``lane`` within the lane."""
+        """The kind of an arrow.
+
+        ``flow`` and ``back`` lie within the flow, ``aside`` is an error into the flow, ``out``
+        leads into the lane, ``rejoin`` leads from it, ``down`` and ``lane`` lie within the lane.
+        """
         source, target = arrow.source not in self.lane, arrow.target not in self.lane
         if source and target and not arrow.caught:
             forward = (arrow.source, arrow.target) in self.layering.paths
@@ -45,14 +48,14 @@ class Ways:
         return "down" if follows else "lane"
 
     def is_outermost(self, name: str, side: int) -> bool:
-        """Whether no box of its layer stands at its right (1) or left (-1)."""
+        """True where no box of its layer is to the right (side 1) or to the left (side -1)."""
         row = self.layering.rows[self.layering.row_of(name)]
         boxes = [n for n in row if n in self.machine.steps]
         return boxes[-1 if side > 0 else 0] == name
 
     @property
     def widths(self) -> tuple[float, float]:
-        """Room that the rails take at the left and at the right."""
+        """Widths of the rails at the left and at the right."""
         left = [-at for at in self.rails.values() if at < 0]
         return max(left, default=0.0), RAIL * (len(self.rails) - len(left))
 
@@ -71,9 +74,9 @@ class Ways:
 
     def _claim(self, gap: int, arrow: Arrow) -> None:
         channel = (arrow.target, self.kind(arrow))
-        held = self.channels.setdefault(gap, [])
-        if channel not in held:
-            held.append(channel)
+        channels = self.channels.setdefault(gap, [])
+        if channel not in channels:
+            channels.append(channel)
 
     def _claim_rails(self) -> None:
         left = right = 0

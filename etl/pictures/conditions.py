@@ -1,11 +1,11 @@
-"""A Choice's rule in a few words, short enough to stand at an arrow."""
+"""A rule of a Choice state as a short text for the label of an arrow."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-__all__ = ["told_condition"]
+__all__ = ["condition_text"]
 
 _SIGNS = {
     "Equals": "=",
@@ -13,7 +13,7 @@ _SIGNS = {
     "GreaterThan": ">",
     "LessThanEquals": "≤",
     "GreaterThanEquals": "≥",
-    "Matches": "is like",
+    "Matches": "matches",
 }
 _COMPARISON = re.compile(
     r"^(?:String|Numeric|Boolean|Timestamp)"
@@ -21,12 +21,14 @@ _COMPARISON = re.compile(
 )
 
 
-def told_condition(rule: dict[str, Any]) -> str:
-    """``{"Variable": "$.batches", "NumericGreaterThan": 0, ...}`` is ``batches > 0``."""
+def condition_text(rule: dict[str, Any]) -> str:
+    """The text of a rule: ``batches > 0`` for
+    ``{"Variable": "$.batches", "NumericGreaterThan": 0, ...}``.
+    """
     if "Condition" in rule:  # JSONata
         return str(rule["Condition"]).removeprefix("{%").removesuffix("%}").strip()
     if "Not" in rule:
-        return f"not ({told_condition(rule['Not'])})"
+        return f"not ({condition_text(rule['Not'])})"
     for word in ("And", "Or"):
         if word in rule:
             return _joined(rule[word], word)
@@ -46,7 +48,7 @@ def _joined(rules: list[dict[str, Any]], word: str) -> str:
     if word == "And" and len(present) == len(rules):
         more = f" and {len(present) - 2} more" if len(present) > 3 else ""
         return f"has {', '.join(present[: 2 if more else None])}{more}"
-    return f" {word.lower()} ".join(told_condition(rule) for rule in rules)
+    return f" {word.lower()} ".join(condition_text(rule) for rule in rules)
 
 
 def _is(name: str, key: str, wanted: bool) -> str:

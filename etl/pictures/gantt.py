@@ -1,6 +1,6 @@
-"""A trace as an SVG picture: every stage as a bar on one time axis, nested, under one trace id.
+"""A trace as an SVG picture: each stage as a bar on one time axis, in nesting order.
 
-Pure: the spans of ``etl.operations.traces`` in, the text of an SVG out.
+Pure: takes the spans of ``etl.operations.traces``, returns the text of an SVG.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from etl.pictures.svg import Drawing, shortened, text_width
+from etl.pictures.svg import Drawing, shorten, text_width
 from etl.pictures.text import duration
 
 __all__ = ["FUNCTION_CODE", "gantt_svg"]
@@ -18,7 +18,7 @@ __all__ = ["FUNCTION_CODE", "gantt_svg"]
 Span = dict[str, Any]
 
 FUNCTION_CODE = "AWS::Lambda::Function"
-"""Origin of the segment that a function's code runs in."""
+"""Origin of the segment for a function's code."""
 
 MARGIN = 24.0
 HEAD = 88.0
@@ -31,8 +31,8 @@ DURATIONS = 76.0
 TICKS = 6
 NAME_SIZE = 12.0
 SMALL = 11.0
-MOST_ALIKE = 3
-"""Of the items of a Map this many are shown, those that failed and the slowest first."""
+MAX_SIMILAR = 3
+"""Most items of a Map to show: the failed ones and then the slowest."""
 
 _LEGEND = (
     ("span-state", "state"),
@@ -54,12 +54,12 @@ class _Row:
     error: str = ""
     several: bool = False
     running: bool = False
-    told: str = ""
-    """The error's name, where it arose."""
+    error_name: str = ""
+    """Name of the error; only in the row of the span where it arose."""
 
 
 def gantt_svg(trace: dict[str, Any], title: str = "") -> str:
-    """The picture of ``{"trace_id", "spans"}``. Raises ``ValueError`` where there is no span."""
+    """The picture of ``{"trace_id", "spans"}``. Raises ``ValueError`` where there are no spans."""
     spans = trace["spans"]
     if not spans:
         raise ValueError(f"trace {trace['trace_id']} has no spans")
@@ -69,8 +69,8 @@ def gantt_svg(trace: dict[str, Any], title: str = "") -> str:
     width = MARGIN * 2 + NAMES + AXIS + DURATIONS
     height = HEAD + ROW * len(rows) + MARGIN + 22
     heading = title or f"Trace {trace['trace_id']}"
-    drawing = Drawing(width, height, heading, _described(trace, rows, begin, whole))
-    drawing.write(shortened(heading, width - 2 * MARGIN, 16, bold=True), MARGIN, 31, 16, bold=True)
+    drawing = Drawing(width, height, heading, _describe(trace, rows, begin, whole))
+    drawing.write(shorten(heading, width - 2 * MARGIN, 16, bold=True), MARGIN, 31, 16, bold=True)
     line = f"{duration(whole)} · {len(spans)} spans · trace {trace['trace_id']}"
     drawing.write(line, MARGIN, 50, 12.5, fill="muted")
     _draw_axis(drawing, whole, len(rows))
@@ -84,28 +84,28 @@ def gantt_svg(trace: dict[str, Any], title: str = "") -> str:
 
 
 def _rows(spans: list[Span]) -> list[_Row]:
-    """A row a span; of many items alike only some, and one row for the others."""
+    """A row for each span; for many similar items only some rows, and one for the others."""
     rows: list[_Row] = []
     index = 0
     while index < len(spans):
-        alike = _alike_from(spans, index)
-        if len(alike) <= MOST_ALIKE:
+        similar = _similar_from(spans, index)
+        if len(similar) <= MAX_SIMILAR:
             rows.append(_row(spans, index))
             index += 1
             continue
         ranked = sorted(
-            alike, key=lambda i: (not _failed(spans, i, _end_of(spans, i)), -_seconds(spans[i]))
+            similar, key=lambda i: (not _failed(spans, i, _end_of(spans, i)), -_seconds(spans[i]))
         )
-        shown = sorted(ranked[:MOST_ALIKE])
+        shown = sorted(ranked[:MAX_SIMILAR])
         for item in shown:
             rows += [_row(spans, i) for i in range(item, _end_of(spans, item))]
-        rows.append(_others(spans, [i for i in alike if i not in shown]))
-        index = _end_of(spans, alike[-1])
+        rows.append(_others(spans, [i for i in similar if i not in shown]))
+        index = _end_of(spans, similar[-1])
     return rows
 
 
-def _alike_from(spans: list[Span], index: int) -> list[int]:
-    """Indexes of an item of a Map and of its siblings, where it is the first of them."""
+def _similar_from(spans: list[Span], index: int) -> list[int]:
+    """Indexes of the items of a Map, where the span is the first of them; otherwise its own."""
     if not spans[index]["name"].startswith("Iteration #"):
         return [index]
     found, at = [], index
@@ -117,7 +117,7 @@ def _alike_from(spans: list[Span], index: int) -> list[int]:
 
 
 def _end_of(spans: list[Span], index: int) -> int:
-    """Index after a span and all below it."""
+    """Index after a span and all spans below it."""
     end = index + 1
     while end < len(spans) and spans[end]["depth"] > spans[index]["depth"]:
         end += 1
@@ -145,7 +145,7 @@ def _row(spans: list[Span], index: int) -> _Row:
         _role(span),
         error or ("failed" if span["fault"] else ""),
         running=bool(span.get("running")),
-        told=str(span.get("error") or "failed") if arose else "",
+        error_name=str(span.get("error") or "failed") if arose else "",
     )
 
 
@@ -159,7 +159,7 @@ def _role(span: Span) -> str:
         FUNCTION_CODE: "span-code",
         "AWS::StepFunctions::StateMachine": "span-state",
     }
-    # What hangs below a function's code is its own; the rest are states of the machine.
+    # Spans below a function's code are its own steps; all others are states of the machine.
     return origins.get(
         str(span.get("origin", "")), "span-step" if span.get("own") else "span-state"
     )
@@ -193,7 +193,7 @@ def _draw_axis(drawing: Drawing, whole: float, rows: int) -> None:
 
 
 def _round_step(rough: float) -> float:
-    """The next of 1, 2, 5, 10, 20 ... (times a power of ten); minutes from a minute on."""
+    """The next of 1, 2, 5, 10, 20 ... (times a power of ten); from a minute on whole minutes."""
     if rough > 40:
         return float(60 * max(1, math.ceil(rough / 60)))
     power = 10.0 ** math.floor(math.log10(rough))
@@ -201,7 +201,7 @@ def _round_step(rough: float) -> float:
 
 
 def _tick_label(seconds: float, whole: float) -> str:
-    """In the unit that fits the whole axis."""
+    """Text of a tick, in the unit that fits the whole axis."""
     if whole > TICKS * 40:
         return f"{seconds / 60:.0f} min"
     return f"{seconds:g} s" if whole >= 1 else f"{seconds * 1000:g} ms"
@@ -209,11 +209,13 @@ def _tick_label(seconds: float, whole: float) -> str:
 
 def _draw_row(drawing: Drawing, row: _Row, y: float, begin: float, whole: float) -> None:
     seconds = row.end - row.start
-    took = "running" if row.running else duration(seconds)
-    group = drawing.add("g", hint=f"{row.name}: {took}" + (f"\n{row.error}" if row.error else ""))
+    duration_text = "running" if row.running else duration(seconds)
+    group = drawing.add(
+        "g", hint=f"{row.name}: {duration_text}" + (f"\n{row.error}" if row.error else "")
+    )
     left = MARGIN + INDENT * row.depth
     room = NAMES - INDENT * row.depth - 12
-    name = shortened(row.name, room, NAME_SIZE)
+    name = shorten(row.name, room, NAME_SIZE)
     fill = "failed" if row.error else "muted" if row.several or row.depth > 3 else "text"
     drawing.write(name, left, y + 15, NAME_SIZE, parent=group, fill=fill, bold=row.depth == 0)
     x = MARGIN + NAMES + AXIS * (row.start - begin) / whole
@@ -230,21 +232,21 @@ def _draw_row(drawing: Drawing, row: _Row, y: float, begin: float, whole: float)
         opacity=0.45 if row.several or row.running else 1,
     )
     if row.error:
-        # The colour alone would not tell everyone.
+        # Not everyone can see the colour.
         drawing.write("✕", x - 13, y + 15, NAME_SIZE, parent=group, fill="failed", bold=True)
-    if row.told:
-        _tell_error(drawing, group, row.told, (x, x + length), y)
+    if row.error_name:
+        _draw_error(drawing, group, row.error_name, (x, x + length), y)
     right = MARGIN + NAMES + AXIS + DURATIONS
-    drawing.write(took, right, y + 15, SMALL, parent=group, fill="muted", anchor="end")
+    drawing.write(duration_text, right, y + 15, SMALL, parent=group, fill="muted", anchor="end")
 
 
-def _tell_error(
-    drawing: Drawing, group: Element, told: str, bar: tuple[float, float], y: float
+def _draw_error(
+    drawing: Drawing, group: Element, error_name: str, bar: tuple[float, float], y: float
 ) -> None:
-    """The error's name at the right of its bar, or at the left where the axis ends."""
-    after = bar[1] + 8 + text_width(told, SMALL) < MARGIN + NAMES + AXIS
+    """Write the error's name to the right of its bar, or to the left at the end of the axis."""
+    after = bar[1] + 8 + text_width(error_name, SMALL) < MARGIN + NAMES + AXIS
     x, anchor = (bar[1] + 8, "start") if after else (bar[0] - 18, "end")
-    drawing.write(told, x, y + 15, SMALL, parent=group, fill="failed", anchor=anchor)
+    drawing.write(error_name, x, y + 15, SMALL, parent=group, fill="failed", anchor=anchor)
 
 
 def _draw_legend(drawing: Drawing, rows: list[_Row], y: float) -> None:
@@ -256,11 +258,11 @@ def _draw_legend(drawing: Drawing, rows: list[_Row], y: float) -> None:
             x += text_width(word, 11.5) + 44
 
 
-def _described(trace: dict[str, Any], rows: list[_Row], begin: float, whole: float) -> str:
+def _describe(trace: dict[str, Any], rows: list[_Row], begin: float, whole: float) -> str:
     """The timeline in words."""
-    told = [
+    sentences = [
         f"{row.name} from {duration(row.start - begin)} for {duration(row.end - row.start)}"
         + (f", failed: {row.error}" if row.error else "")
         for row in rows
     ]
-    return f"Trace {trace['trace_id']}, {duration(whole)} in all. " + "; ".join(told) + "."
+    return f"Trace {trace['trace_id']}, {duration(whole)} in total. " + "; ".join(sentences) + "."

@@ -12,16 +12,16 @@ COLUMN_GAP = 24.0
 ROW_GAP = 40.0
 LABEL_HEIGHT = 18.0
 CHANNEL = 11.0
-"""Between two horizontal ways in the same gap."""
+"""Distance between two horizontal lines in the same gap."""
 RAIL = 14.0
 LANE_GAP = 30.0
 CONTAINER_HEAD = 14.0
-"""Between what a container says of itself and its inner steps."""
+"""Distance between the text of a container and its inner steps."""
 CONTAINER_PADDING = 18.0
 START_ROOM = 34.0
 END_ROOM = 24.0
 PORT = 0.3
-"""Where errors leave and enter a box at its lower or upper edge: this part off its centre."""
+"""Distance from a box's centre at which errors leave and enter it, as a share of its width."""
 
 Point = tuple[float, float]
 Size = tuple[float, float]
@@ -29,7 +29,7 @@ Size = tuple[float, float]
 
 @dataclass(frozen=True)
 class Box:
-    """A state's place. ``inner`` has the layouts of a container, ``inner_at`` their corners."""
+    """Position of a state. ``inner`` holds a container's layouts, ``inner_at`` their corners."""
 
     step: Step
     x: float
@@ -37,7 +37,7 @@ class Box:
     width: float
     height: float
     head: float
-    """Height of a container's own words; of other boxes their height."""
+    """Height of a container's own text; for other boxes the whole height."""
     inner: tuple[Layout, ...] = ()
     inner_at: tuple[Point, ...] = ()
 
@@ -59,7 +59,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Route:
-    """An arrow's way; ``bent`` ones run along the axes, others swing from point to point."""
+    """The line of an arrow; ``bent`` ones run along the axes, others curve from point to point."""
 
     arrow: Arrow
     points: tuple[Point, ...]
@@ -69,7 +69,7 @@ class Route:
 
 @dataclass(frozen=True)
 class Layout:
-    """A machine laid out."""
+    """The positions of a machine's boxes and lines."""
 
     machine: Machine
     width: float
@@ -82,16 +82,16 @@ class Layout:
 
 @dataclass
 class Places:
-    """What has been placed so far."""
+    """Positions that are known so far."""
 
     boxes: dict[str, Box] = field(default_factory=dict)
     centres: dict[str, float] = field(default_factory=dict)
-    """Of the flow's boxes and of the placeholders in long arrows."""
+    """Centres of the flow's boxes, and of the placeholders in long arrows."""
     left: float = 0.0
     right: float = 0.0
     """Edges of the flow, between the rails."""
     tops: list[float] = field(default_factory=list)
     bottoms: list[float] = field(default_factory=list)
-    """Of each layer."""
+    """Lower edge of each layer."""
     settled: list[float] = field(default_factory=list)
-    """Where arrows into each layer have stopped swinging: above their labels, if there are any."""
+    """Height at which the curves into each layer end, above their labels."""

@@ -1,11 +1,11 @@
 """Layers of a directed graph, and the order within each: the first half of a layered drawing.
 
-Sugiyama's method, as graph drawing programs have it: arrows that close a circle are set aside,
-each node comes below its predecessors, an arrow over several layers gets a placeholder in each,
-and the order is improved by barycentres until the arrows cross least.
+Sugiyama's method, as graph drawing programs use it: arrows that close a cycle are left out, each
+node is placed below its predecessors, an arrow over several layers gets a placeholder in each, and
+the order is improved by barycentres until the arrows cross least.
 
-No library: grandalf, the only pure one, has had no release since January 2023 and knows neither
-containers nor a lane for errors, which is what this picture is about.
+No library does this: grandalf, the only one in pure Python, has had no release since January 2023
+and supports neither containers nor a lane for errors.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ class Layering:
 
     rows: tuple[tuple[str, ...], ...]
     paths: dict[Edge, tuple[str, ...]]
-    """For each forward edge: source, placeholders, target. Edges not here go backwards."""
+    """Source, placeholders and target of each forward edge. All other edges lead back."""
 
     def row_of(self, name: str) -> int:
-        """Index of the layer that a node is in."""
+        """Index of a node's layer."""
         return next(i for i, row in enumerate(self.rows) if name in row)
 
     def links(self) -> list[Edge]:
@@ -39,8 +39,8 @@ class Layering:
 
 
 def arrange(nodes: Sequence[str], edges: Iterable[Edge], start: str) -> Layering:
-    """Layers of the nodes. ``nodes`` in the order in which neighbours should stand, if free."""
-    forward = _without_circles(nodes, list(edges), start)
+    """The layers of the nodes. ``nodes`` gives the order of neighbours otherwise undecided."""
+    forward = _without_cycles(nodes, list(edges), start)
     depth = _depths(nodes, forward)
     paths: dict[Edge, tuple[str, ...]] = {}
     rows: list[list[str]] = [[] for _ in range(max(depth.values(), default=0) + 1)]
@@ -55,8 +55,8 @@ def arrange(nodes: Sequence[str], edges: Iterable[Edge], start: str) -> Layering
     return Layering(tuple(tuple(row) for row in _least_crossing(rows, links)), paths)
 
 
-def _without_circles(nodes: Sequence[str], edges: list[Edge], start: str) -> list[Edge]:
-    """The edges that don't lead back to a node they come from, in a walk from ``start``."""
+def _without_cycles(nodes: Sequence[str], edges: list[Edge], start: str) -> list[Edge]:
+    """The edges that do not lead back to a node on the path from ``start``."""
     forward: list[Edge] = []
     state: dict[str, str] = {}
 
@@ -77,7 +77,7 @@ def _without_circles(nodes: Sequence[str], edges: list[Edge], start: str) -> lis
 
 
 def _depths(nodes: Sequence[str], forward: list[Edge]) -> dict[str, int]:
-    """Longest way from a node without predecessors."""
+    """Length of the longest path from a node without predecessors."""
     depth = dict.fromkeys(nodes, 0)
     for _ in nodes:
         moved = False

@@ -1,18 +1,18 @@
-"""Where everything of a state machine stands: boxes, and the ways of the arrows between them.
+"""The layout of a state machine: positions of the boxes and of the arrows between them.
 
-What is reached without an error is laid out in layers, from top to bottom. What only an error
-leads to stands in a lane at the right, beside where the errors come from. Errors travel to it on
-a rail between the two, one for each target, so that however many states are guarded they add one
-line and the flow stays readable. Arrows back to an earlier state have rails at the left.
+States that are reached without an error form layers, from top to bottom. States that only an error
+leads to are in a lane at the right, beside the states where the errors arise. Errors run to it on a
+rail between the two, one for each target, so that any number of guarded states adds only one line
+and the flow stays readable. Arrows back to an earlier state have rails at the left.
 
-Pure: sizes in, coordinates out (pixels, from the top left corner).
+Pure: takes sizes, returns coordinates (pixels, from the top left corner).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from etl.pictures.arrow_kinds import Ways
+from etl.pictures.arrow_kinds import ArrowKinds
 from etl.pictures.geometry import (
     CHANNEL,
     COLUMN_GAP,
@@ -39,23 +39,23 @@ __all__ = ["lay_out"]
 
 PLACEHOLDER_WIDTH = 12.0
 SNAP = 16.0
-"""An error's handler this near the height of its source is moved to it: no kink in the line."""
+"""An error handler this close to the height of its source is moved to it, to avoid a kink."""
 
 
 def lay_out(
     machine: Machine, size: Callable[[Step], Size], label_width: Callable[[str], float]
 ) -> Layout:
-    """The layout of a machine and of those inside it."""
+    """The layout of a machine and of the machines inside it."""
     inner = {
         name: tuple(lay_out(m, size, label_width) for m in step.inner)
         for name, step in machine.steps.items()
     }
     heads = {name: size(step) for name, step in machine.steps.items()}
-    return _Placing(machine, inner, heads).place(label_width)
+    return _Layouter(machine, inner, heads).place(label_width)
 
 
 def _outer(own: Size, inner: tuple[Layout, ...]) -> Size:
-    """Size of a box with these machines in it."""
+    """Size of a box that contains these machines."""
     if not inner:
         return own
     width = sum(one.width for one in inner) + CONTAINER_PADDING * (len(inner) + 1)
@@ -63,8 +63,8 @@ def _outer(own: Size, inner: tuple[Layout, ...]) -> Size:
     return max(own[0], width), own[1] + height
 
 
-class _Placing:
-    """One machine on its way to a layout."""
+class _Layouter:
+    """Computes the layout of one machine."""
 
     def __init__(
         self, machine: Machine, inner: dict[str, tuple[Layout, ...]], heads: dict[str, Size]
@@ -73,7 +73,7 @@ class _Placing:
         self.sizes = {name: _outer(head, inner[name]) for name, head in heads.items()}
         by_flow = machine.reached_by_flow()
         guarded = {a.source for a in machine.arrows if a.caught}
-        # Guarded and large ones to the right: near the rails.
+        # Guarded and large states go to the right, near the rails.
         main = sorted(
             (n for n in machine.steps if n in by_flow), key=lambda n: (n in guarded, bool(inner[n]))
         )
@@ -88,17 +88,17 @@ class _Placing:
             path: next(a.label for a in flow if (a.source, a.target) == edge)
             for edge, path in self.layering.paths.items()
         }
-        self.ways = Ways(machine, self.layering, self.lane)
+        self.kinds = ArrowKinds(machine, self.layering, self.lane)
         self.places = Places()
 
     def place(self, label_width: Callable[[str], float]) -> Layout:
-        """Everything in its place."""
+        """Position all boxes and lines."""
         self._place_columns(label_width)
         self._place_rows()
         if self.lane:
             self._place_lane()
-        # The lane has its order only now, so the ways within it are known only now.
-        routes = tuple(route(arrow, self.ways, self.places) for arrow in self.ways.drawn())
+        # The order of the lane is known only now, so the lines within it are computed only now.
+        routes = tuple(route(arrow, self.kinds, self.places) for arrow in self.kinds.drawn())
         boxes = self.places.boxes
         points = [p for one in routes for p in one.points]
         right = max(box.x + box.width for box in boxes.values())
@@ -123,7 +123,7 @@ class _Placing:
             if label:
                 widths[path[1]] = max(widths[path[1]], label_width(label))
         centres = columns(self.layering, widths, COLUMN_GAP)
-        rails = self.ways.widths[0]
+        rails = self.kinds.widths[0]
         self.places.left = rails + RAIL if rails else 0.0
         shift = self.places.left - min(c - widths[n] / 2 for n, c in centres.items())
         self.places.centres = {name: c + shift for name, c in centres.items()}
@@ -134,7 +134,7 @@ class _Placing:
         for index, row in enumerate(self.layering.rows):
             labelled = index > 0 and self._has_labels(index)
             gap = START_ROOM if index == 0 else ROW_GAP + (LABEL_HEIGHT if labelled else 0.0)
-            top = bottom + gap + CHANNEL * len(self.ways.channels.get(index, ()))
+            top = bottom + gap + CHANNEL * len(self.kinds.channels.get(index, ()))
             self.places.tops.append(top)
             self.places.settled.append(top - (LABEL_HEIGHT + 8.0 if labelled else 9.0))
             names = [name for name in row if name in self.sizes]
@@ -144,11 +144,11 @@ class _Placing:
             self.places.bottoms.append(bottom)
 
     def _height(self, name: str) -> float:
-        """With the sign that the machine ends there."""
+        """Height of a box, with the sign of an end below it."""
         return self.sizes[name][1] + (END_ROOM if self.machine.steps[name].ends else 0.0)
 
     def _has_labels(self, row: int) -> bool:
-        """Whether an arrow from the layer above has a label."""
+        """True where an arrow from the layer above has a label."""
         above, here = self.layering.rows[row - 1], self.layering.rows[row]
         return any(
             label and path[0] in above and path[1] in here for path, label in self.labels.items()
@@ -167,17 +167,17 @@ class _Placing:
         self.places.boxes[name] = Box(step, x, y, width, height, head, inner, tuple(corners))
 
     def _place_lane(self) -> None:
-        """The lane's boxes below each other, each as near its sources as the others allow."""
+        """Place the lane's boxes below each other, each as near to its sources as possible."""
         ports = {name: box.side_port for name, box in self.places.boxes.items()}
         self.lane[:] = _lane_order(self.machine, self.lane, ports)
-        x = self.places.right + LANE_GAP + self.ways.widths[1]
+        x = self.places.right + LANE_GAP + self.kinds.widths[1]
         widest = max(self.sizes[name][0] for name in self.lane)
         wanted: list[float] = []
         weights: list[float] = []
         heights = [self._height(name) for name in self.lane]
         for index, name in enumerate(self.lane):
             sources = _sources(self.machine, name, ports)
-            if index and not sources:  # only below the one before it
+            if index and not sources:  # directly below the previous one
                 wanted.append(wanted[-1] + heights[index - 1] + ROW_GAP)
                 weights.append(0.05)
             else:
@@ -194,15 +194,15 @@ class _Placing:
 
 
 def _sources(machine: Machine, name: str, heights: dict[str, float]) -> list[float]:
-    """Heights at which arrows to this state begin, of those that are known."""
+    """Heights at which arrows to this state begin, as far as they are known."""
     return [heights[a.source] for a in machine.arrows if a.target == name and a.source in heights]
 
 
 def _lane_order(machine: Machine, names: list[str], heights: dict[str, float]) -> list[str]:
-    """Each handler followed by what it leads to; handlers by where their errors come from.
+    """The order of the lane: each handler before the states it leads to.
 
-    ``heights`` has where the errors of what is placed already begin. What handles the errors of
-    handlers comes last.
+    Handlers are sorted by ``heights``, at which their errors begin. Handlers for the errors of
+    other handlers come last.
     """
     follow: dict[str, list[str]] = {}
     for arrow in machine.arrows:

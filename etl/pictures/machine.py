@@ -1,7 +1,7 @@
 """A state machine as an SVG picture, with or without an execution over it.
 
-Pure: the Amazon States Language (and a :class:`Progress`) in, the text of an SVG out. The same
-input gives the same text, so a picture can be committed and compared.
+Pure: takes the Amazon States Language (and an :class:`ExecutionProgress`), returns the text of an
+SVG. The same input gives the same text, so a picture can be committed and compared.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from xml.etree.ElementTree import Element
 from etl.pictures.boxes import draw_box, size_of
 from etl.pictures.geometry import END_ROOM, START_ROOM, Layout, Route
 from etl.pictures.layout import lay_out
-from etl.pictures.progress import Progress, Status
+from etl.pictures.progress import ExecutionProgress, Status
 from etl.pictures.states import Machine, Step, read_machine
-from etl.pictures.svg import Drawing, rounded, shortened, swung, text_width, wrapped
-from etl.pictures.symbols import STATUS_WORDS, status_sign
-from etl.pictures.text import described, duration
+from etl.pictures.svg import Drawing, curved_path, rounded_path, shorten, text_width, wrap
+from etl.pictures.symbols import STATUS_WORDS, draw_status_sign
+from etl.pictures.text import describe, duration
 
 __all__ = ["machine_svg"]
 
@@ -32,21 +32,23 @@ LEAST_WIDTH = 520.0
 
 
 def machine_svg(
-    definition: dict[str, Any], progress: Progress | None = None, title: str = "State machine"
+    definition: dict[str, Any],
+    progress: ExecutionProgress | None = None,
+    title: str = "State machine",
 ) -> str:
-    """The picture. Raises ``KeyError`` where ``definition`` is not a state machine.
+    """The picture of a definition. Raises ``KeyError`` where it is not a state machine.
 
-    ``title`` heads a picture without an execution.
+    ``title`` is the heading of a picture without an execution.
     """
     machine = read_machine(definition)
     layout = lay_out(machine, lambda step: size_of(step, progress), _label_width)
     width = max(layout.width + 2 * MARGIN, LEAST_WIDTH)
-    cause = wrapped(_cause(progress), width - 2 * MARGIN - 34, CAUSE_SIZE, CAUSE_LINES)
+    cause = wrap(_cause(progress), width - 2 * MARGIN - 34, CAUSE_SIZE, CAUSE_LINES)
     head = HEAD + CAUSE_LINE * len(cause)
     height = head + layout.height + MARGIN + LEGEND
     comment = str(definition.get("Comment", ""))
     heading = f"Execution {progress.name}" if progress else title
-    drawing = Drawing(width, height, heading, f"{comment} {described(machine, progress)}".strip())
+    drawing = Drawing(width, height, heading, f"{comment} {describe(machine, progress)}".strip())
     if progress is None:
         _draw_title(drawing, title, comment, width)
     else:
@@ -66,9 +68,9 @@ def _draw(
     drawing: Drawing,
     parent: Element,
     layout: Layout,
-    progress: Progress | None,
+    progress: ExecutionProgress | None,
 ) -> None:
-    """Containers, then arrows, then boxes, so that no line runs over a word."""
+    """Draw containers, then arrows, then boxes, so that no line covers a text."""
     reached = progress is None or layout.machine.start in progress.steps
     _draw_start(drawing, parent, layout, reached)
     routes = sorted(layout.routes, key=lambda r: _was_taken(r, progress))
@@ -102,11 +104,11 @@ def _draw_end(drawing: Drawing, parent: Element, x: float, y: float, reached: bo
     drawing.add("circle", parent, cx=x, cy=y + END_ROOM - 7, r=2.8, fill=role)
 
 
-def _was_taken(route: Route, progress: Progress | None) -> bool:
+def _was_taken(route: Route, progress: ExecutionProgress | None) -> bool:
     return progress is not None and (route.arrow.source, route.arrow.target) in progress.taken
 
 
-def _role_of(route: Route, progress: Progress | None) -> str:
+def _role_of(route: Route, progress: ExecutionProgress | None) -> str:
     if _was_taken(route, progress):
         return "caught" if route.arrow.caught else "text"
     if progress is not None:
@@ -114,7 +116,9 @@ def _role_of(route: Route, progress: Progress | None) -> str:
     return "error-line" if route.arrow.caught else "line"
 
 
-def _draw_route(drawing: Drawing, parent: Element, route: Route, progress: Progress | None) -> None:
+def _draw_route(
+    drawing: Drawing, parent: Element, route: Route, progress: ExecutionProgress | None
+) -> None:
     role, taken = _role_of(route, progress), _was_taken(route, progress)
     arrow = route.arrow
     on = f"on {arrow.label}" if arrow.label and arrow.caught else "on an error"
@@ -122,7 +126,7 @@ def _draw_route(drawing: Drawing, parent: Element, route: Route, progress: Progr
     drawing.add(
         "path",
         parent,
-        d=rounded(route.points) if route.bent else swung(route.points),
+        d=rounded_path(route.points) if route.bent else curved_path(route.points),
         fill="none",
         stroke=role,
         stroke_width=2.0 if taken else 1.2 if arrow.caught else 1.5,
@@ -155,11 +159,13 @@ def _sign(number: float) -> int:
     return 0 if abs(number) < 0.5 else 1 if number > 0 else -1
 
 
-def _draw_label(drawing: Drawing, parent: Element, route: Route, progress: Progress | None) -> None:
+def _draw_label(
+    drawing: Drawing, parent: Element, route: Route, progress: ExecutionProgress | None
+) -> None:
     if route.label_at is None:
         return
     faint = progress is not None and not _was_taken(route, progress)
-    text = shortened(route.arrow.label, LABEL_WIDTH, LABEL_SIZE)
+    text = shorten(route.arrow.label, LABEL_WIDTH, LABEL_SIZE)
     x, y = route.label_at
     width = text_width(text, LABEL_SIZE) + 6
     drawing.add(
@@ -189,31 +195,35 @@ def _draw_label(drawing: Drawing, parent: Element, route: Route, progress: Progr
 
 def _draw_title(drawing: Drawing, title: str, comment: str, width: float) -> None:
     drawing.write(title, MARGIN, 31, 17, bold=True)
-    drawing.write(shortened(comment, width - 2 * MARGIN, 12.5), MARGIN, 49, 12.5, fill="muted")
+    drawing.write(shorten(comment, width - 2 * MARGIN, 12.5), MARGIN, 49, 12.5, fill="muted")
 
 
-def _cause(progress: Progress | None) -> str:
-    """Error and cause; of a cause with several lines the first, which sums it up."""
+def _cause(progress: ExecutionProgress | None) -> str:
+    """Error and cause; only the first line of a long cause, which sums it up."""
     if progress is None or not (progress.error or progress.cause):
         return ""
     first, *more = (progress.cause or "").strip().splitlines() or [""]
     return ": ".join(part for part in (progress.error, first) if part) + (" …" if more else "")
 
 
-def _draw_execution(drawing: Drawing, progress: Progress, cause: list[str], width: float) -> None:
-    status_sign(drawing, None, MARGIN + 12, 31, progress.status)
-    name = shortened(progress.name, width - 2 * MARGIN - 40, 16, bold=True)
+def _draw_execution(
+    drawing: Drawing, progress: ExecutionProgress, cause: list[str], width: float
+) -> None:
+    draw_status_sign(drawing, None, MARGIN + 12, 31, progress.status)
+    name = shorten(progress.name, width - 2 * MARGIN - 40, 16, bold=True)
     drawing.write(name, MARGIN + 34, 28, 16, bold=True)
-    took = f" · {duration(progress.seconds)}" if progress.seconds is not None else ""
-    when = f" · started {progress.started:%Y-%m-%d %H:%M:%S %Z}".rstrip()
-    line = f"{STATUS_WORDS[progress.status]}{took}{when}"
+    duration_text = f" · {duration(progress.seconds)}" if progress.seconds is not None else ""
+    started = f" · started {progress.started:%Y-%m-%d %H:%M:%S %Z}".rstrip()
+    line = f"{STATUS_WORDS[progress.status]}{duration_text}{started}"
     drawing.write(line, MARGIN + 34, 46, 12.5, fill="muted")
     for index, text in enumerate(cause, 1):
         drawing.write(text, MARGIN + 34, 46 + CAUSE_LINE * index, CAUSE_SIZE, fill="failed")
 
 
-def _draw_legend(drawing: Drawing, machine: Machine, y: float, progress: Progress | None) -> None:
-    """What the lines and signs mean; only those that occur."""
+def _draw_legend(
+    drawing: Drawing, machine: Machine, y: float, progress: ExecutionProgress | None
+) -> None:
+    """The meaning of the lines and signs that occur in the picture."""
     x = MARGIN
     if progress is not None:
         shown: list[Status] = [
@@ -224,7 +234,7 @@ def _draw_legend(drawing: Drawing, machine: Machine, y: float, progress: Progres
             *shown,
             *([None] if any(s.name not in progress.steps for s in every) else []),
         ]:
-            status_sign(drawing, None, x + 7, y - 4, status, radius=6.5)
+            draw_status_sign(drawing, None, x + 7, y - 4, status, radius=6.5)
             word = STATUS_WORDS[status] if status else "not reached"
             drawing.write(word, x + 19, y, 11.5, fill="muted")
             x += text_width(word, 11.5) + 36

@@ -1,8 +1,8 @@
-"""How far an execution has come, state by state: what a picture shows over the definition.
+"""The progress of an execution, state by state, as a picture shows it over the definition.
 
-Pure: made from an execution's history, its map runs and its trace, wherever those come from.
-The history tells of the states around a Map, the map runs how many of its items are where, and the
-trace (as far as there is one) what the steps inside did.
+Pure: computed from an execution's history, its map runs and its trace. The history covers the
+states around a Map, the map runs give the numbers of its items by status, and the trace (where
+there is one) covers the steps inside it.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from etl.pictures.history import error_message
+from etl.pictures.history import StateVisit, error_message, read_visits
 from etl.pictures.states import Machine, Step
 
-__all__ = ["Counts", "Progress", "Status", "StepProgress", "progress_from"]
+__all__ = ["ExecutionProgress", "ItemCounts", "Status", "StepProgress", "progress_from"]
 
 Status = Literal["succeeded", "failed", "caught", "running", "stopped"]
-"""``caught``: it failed, and the machine went on by a Catch. ``stopped``: aborted or timed out."""
+"""``caught``: it failed, and a Catch handled the error. ``stopped``: aborted or timed out."""
 
 _ENDED: dict[str, Status] = {
     "RUNNING": "running",
@@ -31,8 +31,8 @@ _ENDED: dict[str, Status] = {
 
 
 @dataclass(frozen=True)
-class Counts:
-    """Of the items of a Map: how many are where."""
+class ItemCounts:
+    """Numbers of the items of a Map by status."""
 
     succeeded: int = 0
     failed: int = 0
@@ -47,22 +47,22 @@ class Counts:
 
 @dataclass(frozen=True)
 class StepProgress:
-    """One state that was reached. States not reached are not in a :class:`Progress`."""
+    """One state that was reached. An :class:`ExecutionProgress` holds no others."""
 
     status: Status
     seconds: float | None = None
-    """Of all visits together; inside a Map the median of its visits. ``None`` while it runs."""
+    """Sum of all visits; inside a Map their median. ``None`` while the state is running."""
     retries: int = 0
     visits: int = 1
     error: str | None = None
     cause: str | None = None
-    counts: Counts | None = None
-    """For a Map, and for the steps inside one."""
+    counts: ItemCounts | None = None
+    """Items by status, for a Map and for the steps inside one."""
 
 
 @dataclass(frozen=True)
-class Progress:
-    """One execution."""
+class ExecutionProgress:
+    """The progress of one execution."""
 
     name: str
     status: Status
@@ -72,7 +72,7 @@ class Progress:
     cause: str | None = None
     steps: dict[str, StepProgress] = field(default_factory=dict)
     taken: frozenset[tuple[str, str]] = frozenset()
-    """Arrows that were gone, as pairs of states."""
+    """Arrows that the execution followed, as pairs of states."""
 
 
 def progress_from(
@@ -81,28 +81,30 @@ def progress_from(
     events: Sequence[dict[str, Any]],
     map_runs: Iterable[dict[str, Any]] = (),
     spans: Sequence[dict[str, Any]] = (),
-) -> Progress:
+) -> ExecutionProgress:
     """The progress of an execution (``etl.operations.executions.Execution``).
 
-    ``events`` as GetExecutionHistory has them, ``map_runs`` as DescribeMapRun, ``spans`` as
-    ``etl.operations.traces.flatten``.
+    ``events`` are those of GetExecutionHistory, ``map_runs`` those of DescribeMapRun, ``spans``
+    those of ``etl.operations.traces.flatten``.
     """
     status = _ENDED.get(execution.status, "stopped")
-    steps, order = _of_history(events, status)
+    steps, order = _from_history(events, status)
     taken = set(itertools.pairwise(order))
     for step in machine.steps.values():
         if step.kind == "Map" and step.name in steps:
             steps[step.name] = _with_counts(steps[step.name], _run_of(step, machine, map_runs))
     for step in machine.steps.values():
         for inner in step.inner:
-            found = _of_trace(inner, spans, steps.get(step.name))
+            found = _from_trace(inner, spans, steps.get(step.name))
             steps.update(found)
             taken |= {
                 (a.source, a.target)
                 for a in inner.arrows
-                if a.source in found and a.target in found and _was_gone(found[a.source], a.caught)
+                if a.source in found
+                and a.target in found
+                and _was_followed(found[a.source], a.caught)
             }
-    return Progress(
+    return ExecutionProgress(
         name=execution.name,
         status=status,
         started=execution.started,
@@ -114,75 +116,43 @@ def progress_from(
     )
 
 
-def _was_gone(source: StepProgress, caught: bool) -> bool:
-    counts = source.counts or Counts()
+def _was_followed(source: StepProgress, caught: bool) -> bool:
+    counts = source.counts or ItemCounts()
     return bool(counts.failed) if caught else bool(counts.succeeded)
 
 
 # -- the states of the execution itself ---------------------------------------------------------
 
 
-@dataclass
-class _Visit:
-    name: str
-    entered: datetime
-    exited: datetime | None = None
-    failures: int = 0
-    error: str | None = None
-    cause: str | None = None
-    open_failure: bool = False
-    """Whether the last attempt is known to have failed, and no other has begun."""
-
-
-def _of_history(
+def _from_history(
     events: Sequence[dict[str, Any]], ended: Status
 ) -> tuple[dict[str, StepProgress], list[str]]:
-    visits: list[_Visit] = []
-    for event in events:
-        kind = event["type"]
-        if kind.endswith("StateEntered"):
-            visits.append(_Visit(event["stateEnteredEventDetails"]["name"], event["timestamp"]))
-        elif not visits or kind.startswith("Execution"):
-            continue
-        elif kind.endswith("StateExited"):
-            name = event["stateExitedEventDetails"]["name"]
-            for visit in reversed(visits):
-                if visit.name == name and visit.exited is None:
-                    visit.exited = event["timestamp"]
-                    break
-        elif kind.endswith(("Failed", "TimedOut")):
-            visit = visits[-1]
-            visit.failures += 1
-            visit.open_failure = True
-            visit.error, visit.cause = _error_of(event)
-        elif kind.endswith(("Scheduled", "Started", "Succeeded")):
-            visits[-1].open_failure = False
+    """The states that were visited, and their names in the order of the visits."""
+    visits = read_visits(events)
     steps: dict[str, StepProgress] = {}
     for index, visit in enumerate(visits):
-        one = _visited(visit, ended, last=index == len(visits) - 1)
+        step = _from_visit(visit, ended, last=index == len(visits) - 1)
         earlier = steps.get(visit.name)
-        steps[visit.name] = one if earlier is None else _again(earlier, one)
+        steps[visit.name] = step if earlier is None else _added(earlier, step)
     return steps, [visit.name for visit in visits]
 
 
-def _visited(visit: _Visit, ended: Status, last: bool) -> StepProgress:
+def _from_visit(visit: StateVisit, ended: Status, last: bool) -> StepProgress:
     status: Status = "succeeded"
     if visit.exited is not None:
-        status = "caught" if visit.open_failure else "succeeded"
+        status = "caught" if visit.attempt_failed else "succeeded"
     elif last:
         status = ended
-    seconds = (visit.exited - visit.entered).total_seconds() if visit.exited else None
-    final = visit.open_failure and status in ("caught", "failed", "stopped")
     return StepProgress(
         status=status,
-        seconds=seconds,
-        retries=max(0, visit.failures - final),
+        seconds=visit.seconds,
+        retries=visit.retries,
         error=visit.error,
         cause=visit.cause,
     )
 
 
-def _again(earlier: StepProgress, later: StepProgress) -> StepProgress:
+def _added(earlier: StepProgress, later: StepProgress) -> StepProgress:
     seconds = None if later.seconds is None else (earlier.seconds or 0.0) + later.seconds
     return replace(
         later,
@@ -194,26 +164,19 @@ def _again(earlier: StepProgress, later: StepProgress) -> StepProgress:
     )
 
 
-def _error_of(event: dict[str, Any]) -> tuple[str, str | None]:
-    for key, details in event.items():
-        if key.endswith("EventDetails") and isinstance(details, dict) and "error" in details:
-            return str(details["error"]), error_message(details.get("cause"))
-    return str(event["type"]), None
-
-
 # -- the items of a Map -------------------------------------------------------------------------
 
 
 def _run_of(
     step: Step, machine: Machine, map_runs: Iterable[dict[str, Any]]
 ) -> dict[str, Any] | None:
-    """The newest run of this Map. An ARN names the state by its label, ``.../<label>:<id>``."""
+    """The latest run of this Map, whose ARN ends with its label: ``.../<label>:<id>``."""
     runs = sorted(map_runs, key=lambda run: str(run.get("startDate", "")))
     maps = [s for s in machine.steps.values() if s.kind == "Map"]
-    fitting = [r for r in runs if f"/{step.label}:" in str(r.get("mapRunArn", ""))]
-    if not fitting and len(maps) == 1:
-        fitting = runs
-    return fitting[-1] if fitting else None
+    matching = [r for r in runs if f"/{step.label}:" in str(r.get("mapRunArn", ""))]
+    if not matching and len(maps) == 1:
+        matching = runs
+    return matching[-1] if matching else None
 
 
 def _with_counts(step: StepProgress, run: dict[str, Any] | None) -> StepProgress:
@@ -221,14 +184,14 @@ def _with_counts(step: StepProgress, run: dict[str, Any] | None) -> StepProgress
         return step
     items = run["itemCounts"]
     lost = items["failed"] + items["timedOut"] + items["aborted"]
-    counts = Counts(items["succeeded"], lost, items["running"], items["pending"])
+    counts = ItemCounts(items["succeeded"], lost, items["running"], items["pending"])
     return replace(step, counts=counts)
 
 
-def _of_trace(
+def _from_trace(
     inner: Machine, spans: Sequence[dict[str, Any]], around: StepProgress | None
 ) -> dict[str, StepProgress]:
-    """The steps inside a Map, from the spans that bear their names."""
+    """The steps inside a Map, from the spans with their names."""
     visits: dict[str, list[_Traced]] = {name: [] for name in inner.steps}
     for index, span in enumerate(spans):
         if span["name"] in visits:
@@ -236,10 +199,10 @@ def _of_trace(
     guarded = {arrow.source for arrow in inner.arrows if arrow.caught}
     found = {name: _counted(many, name in guarded) for name, many in visits.items() if many}
     ends = [s.name for s in inner.every_step() if s.kind == "Fail"]
-    # A Fail state does no work, so no trace has it; with one alone it is where the failed are.
+    # A Fail state does no work and has no span; if there is only one, failed items end there.
     if around and around.counts and around.counts.failed and len(ends) == 1:
         failed = around.counts.failed
-        found[ends[0]] = StepProgress("failed", visits=failed, counts=Counts(failed=failed))
+        found[ends[0]] = StepProgress("failed", visits=failed, counts=ItemCounts(failed=failed))
     return found
 
 
@@ -253,7 +216,7 @@ class _Traced:
 
 
 def _traced(spans: Sequence[dict[str, Any]], index: int) -> _Traced:
-    """One visit: what it called are the spans directly below; each call is an attempt."""
+    """One visit. The spans directly below are its calls, and each call is an attempt."""
     span = spans[index]
     calls = []
     for below in spans[index + 1 :]:
@@ -275,7 +238,7 @@ def _counted(visits: list[_Traced], guarded: bool) -> StepProgress:
     ended = sorted(v.seconds for v in visits if v.seconds is not None)
     failed = [v for v in visits if v.failed]
     running = len(visits) - len(ended)
-    counts = Counts(len(ended) - len(failed), len(failed), running)
+    counts = ItemCounts(len(ended) - len(failed), len(failed), running)
     lost: Status = "caught" if guarded else "failed"
     status: Status = "running" if running else lost if failed else "succeeded"
     noted = next((v for v in [*failed, *visits] if v.error), None)

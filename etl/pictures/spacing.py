@@ -1,4 +1,4 @@
-"""Coordinates along one axis: near where each thing wants to be, in order, and not too close."""
+"""Coordinates along one axis: close to the wanted positions, in order, and with a distance."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ __all__ = ["columns", "spread"]
 
 _ROUNDS = 160
 _STRAIGHT_PULL = 6.0
-"""Long arrows, and those between two that have no other, should be straight first of all."""
+"""Weight that keeps long arrows straight, and arrows between states that have no others."""
 
 
 def spread(
     wanted: Sequence[float], apart: Sequence[float], weights: Sequence[float] | None = None
 ) -> list[float]:
-    """Positions with the least squared distance to ``wanted``, each ``apart[i]`` after the last.
+    """Positions with the least squared distance to ``wanted``, at least ``apart[i]`` apart.
 
     ``apart[0]`` is not used. Solved exactly: with the distances taken off it is a monotone
     regression, where neighbours that are out of order are pooled at their mean.

@@ -1,6 +1,6 @@
-"""What a picture shows of a state machine: its steps and the arrows between them.
+"""The steps of a state machine and the arrows between them, as a picture shows them.
 
-A pure reading of the Amazon States Language, for any machine, not only ours. Nothing is drawn here.
+Reads the Amazon States Language of any state machine. Pure; nothing is drawn here.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from etl.pictures.conditions import told_condition
+from etl.pictures.conditions import condition_text
 
 __all__ = ["Arrow", "Machine", "Step", "read_machine"]
 
@@ -24,13 +24,13 @@ class Step:
     kind: str
     """``Task``, ``Choice``, ``Map``, ``Parallel``, ``Pass``, ``Wait``, ``Succeed`` or ``Fail``."""
     service: str = ""
-    """What a task calls: ``lambda``, ``sns``, ``s3`` ...; empty for other kinds."""
+    """Service that a task calls: ``lambda``, ``sns``, ``s3`` ...; empty for other kinds."""
     about: str = ""
-    """A few words below the name."""
+    """Short text below the name."""
     ends: bool = False
-    """Whether the machine (or the branch) may end after it."""
+    """True where the machine (or the branch) may end after it."""
     label: str = ""
-    """For a Map: what the ARNs of its runs have in them."""
+    """Label of a Map, which the ARNs of its runs contain."""
     retriers: int = 0
     inner: tuple[Machine, ...] = ()
     """The machine that a Map runs for each item, or the branches of a Parallel."""
@@ -38,19 +38,19 @@ class Step:
 
 @dataclass(frozen=True)
 class Arrow:
-    """The way from one state to another."""
+    """A transition from one state to another."""
 
     source: str
     target: str
     label: str = ""
-    """For a Choice: what has to hold."""
+    """Condition, for a Choice."""
     caught: bool = False
-    """Whether only an error leads this way."""
+    """True where only an error leads to the target."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """States of one level, in the order of the text, and the arrows between them."""
+    """States of one level, in the order of the definition, and the arrows between them."""
 
     start: str
     steps: dict[str, Step] = field(default_factory=dict)
@@ -69,7 +69,7 @@ class Machine:
         return found
 
     def every_step(self) -> list[Step]:
-        """All steps, those of inner machines included."""
+        """All steps, including those of inner machines."""
         found: list[Step] = []
         for step in self.steps.values():
             found.append(step)
@@ -79,7 +79,7 @@ class Machine:
 
 
 def read_machine(definition: dict[str, Any]) -> Machine:
-    """The machine of an Amazon States Language document. Raises ``KeyError`` if it is none."""
+    """The machine of a document in Amazon States Language. Raises ``KeyError`` for any other."""
     states = definition["States"]
     arrows: list[Arrow] = []
     for name, state in states.items():
@@ -102,7 +102,7 @@ def _step(name: str, state: dict[str, Any]) -> Step:
 
 
 def _task(state: dict[str, Any]) -> tuple[str, str]:
-    """Service and a few words, such as ``("lambda", "Lambda · extract")``."""
+    """Service and short text, such as ``("lambda", "Lambda · extract")``."""
     resource = str(state.get("Resource", ""))
     parameters = state.get("Parameters") or state.get("Arguments") or {}
     _, _, integration = resource.partition(":states:::")
@@ -133,7 +133,7 @@ def _words(state: dict[str, Any]) -> str:
         distributed = config.get("Mode") == "DISTRIBUTED"
         most = state.get("MaxConcurrency")
         each = "an execution for each item" if distributed else "for each item"
-        return f"{each}, {most} at once" if most else each
+        return f"{each}, {most} in parallel" if most else each
     if kind == "Wait":
         seconds = state.get("Seconds")
         return f"Wait {seconds} s" if seconds else "Wait"
@@ -142,7 +142,7 @@ def _words(state: dict[str, Any]) -> str:
 
 def _arrows_of(name: str, state: dict[str, Any]) -> list[Arrow]:
     found = [
-        Arrow(name, rule["Next"], told_condition(rule))
+        Arrow(name, rule["Next"], condition_text(rule))
         for rule in state.get("Choices", ())
         if "Next" in rule
     ]
@@ -157,11 +157,11 @@ def _arrows_of(name: str, state: dict[str, Any]) -> list[Arrow]:
 
 
 def _merged(arrows: list[Arrow]) -> list[Arrow]:
-    """One arrow where several lead the same way."""
-    ways: dict[tuple[str, bool], list[Arrow]] = {}
+    """One arrow for all that lead to the same target."""
+    groups: dict[tuple[str, bool], list[Arrow]] = {}
     for arrow in arrows:
-        ways.setdefault((arrow.target, arrow.caught), []).append(arrow)
+        groups.setdefault((arrow.target, arrow.caught), []).append(arrow)
     return [
         Arrow(same[0].source, target, " or ".join(a.label for a in same if a.label), caught)
-        for (target, caught), same in ways.items()
+        for (target, caught), same in groups.items()
     ]

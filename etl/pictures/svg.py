@@ -1,8 +1,8 @@
-"""SVG: elements, colours for light and dark, and how wide a text will be.
+"""SVG elements, colours for light and dark mode, and estimated widths of texts.
 
-Colours are attributes, so that a picture is right wherever style sheets are dropped; the style
-sheet only holds what dark mode changes, and motion. Every rule begins with the picture's own id,
-since pictures that stand in one page share their style sheets.
+Colours are attributes, so that a picture is right where style sheets are removed; the style sheet
+holds only dark mode and animations. Each rule begins with the picture's own id, since pictures on
+one page share their style sheets.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Any
 from xml.etree import ElementTree
 
-__all__ = ["Drawing", "Point", "rounded", "shortened", "swung", "text_width", "wrapped"]
+__all__ = ["Drawing", "Point", "curved_path", "rounded_path", "shorten", "text_width", "wrap"]
 
 Point = tuple[float, float]
 
@@ -48,17 +48,17 @@ COLOURS = {
     "span-start": ("#c7a13f", "#a5862f"),
     "span-step": ("#2f9e8f", "#37b3a2"),
 }
-"""By role: on light, on dark paper."""
+"""Colours by role, for light and for dark mode."""
 
 _SELF = "\ue000"
-"""Stands for the picture's id, which is made from the rest; a character for private use."""
+"""Placeholder for the picture's id, which is a hash of the rest; a private-use character."""
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue001-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 can't hold, and the mark above."""
+"""Characters that XML 1.0 does not allow, and the placeholder above."""
 _NARROW, _WIDE = frozenset("ijlft.,:;'|!()[] I/·-"), frozenset("mwMW@%…↻—")
 
 
 def text_width(text: str, size: float, bold: bool = False) -> float:
-    """Estimated width in pixels; on the wide side, as fonts differ from place to place."""
+    """Estimated width in pixels; rather too wide than too narrow, as fonts differ."""
     units = 0.0
     for character in text:
         if character in _NARROW:
@@ -72,8 +72,8 @@ def text_width(text: str, size: float, bold: bool = False) -> float:
     return units * size * (1.07 if bold else 1.0)
 
 
-def shortened(text: str, width: float, size: float, bold: bool = False) -> str:
-    """The text, cut with an ellipsis where it would be wider."""
+def shorten(text: str, width: float, size: float, bold: bool = False) -> str:
+    """The text, cut with an ellipsis where it would exceed ``width``."""
     if text_width(text, size, bold) <= width:
         return text
     while text and text_width(text + "…", size, bold) > width:
@@ -81,35 +81,35 @@ def shortened(text: str, width: float, size: float, bold: bool = False) -> str:
     return text.rstrip() + "…"
 
 
-def wrapped(text: str, width: float, size: float, most: int) -> list[str]:
-    """The text in lines of that width, cut with an ellipsis after ``most`` of them."""
+def wrap(text: str, width: float, size: float, most: int) -> list[str]:
+    """The text in lines of at most ``width``, cut with an ellipsis after ``most`` lines."""
     lines, words = [""], text.split()
     for index, word in enumerate(words):
         longer = f"{lines[-1]} {word}".strip()
         if text_width(longer, size) <= width or not lines[-1]:
             lines[-1] = longer
         elif len(lines) == most:
-            lines[-1] = shortened(" ".join([lines[-1], *words[index:]]), width, size)
+            lines[-1] = shorten(" ".join([lines[-1], *words[index:]]), width, size)
             break
         else:
             lines.append(word)
-    return [shortened(line, width, size) for line in lines if line]
+    return [shorten(line, width, size) for line in lines if line]
 
 
-def rounded(points: Iterable[Point], radius: float = 7.0) -> str:
+def rounded_path(points: Iterable[Point], radius: float = 7.0) -> str:
     """A path along straight lines with round corners."""
-    given = list(points)
-    ways = [p for i, p in enumerate(given) if i == 0 or p != given[i - 1]]
-    text = [f"M{_n(ways[0][0])} {_n(ways[0][1])}"]
-    for before, corner, after in zip(ways, ways[1:], ways[2:], strict=False):
+    every = list(points)
+    corners = [p for i, p in enumerate(every) if i == 0 or p != every[i - 1]]
+    text = [f"M{_n(corners[0][0])} {_n(corners[0][1])}"]
+    for before, corner, after in zip(corners, corners[1:], corners[2:], strict=False):
         enter, leave = _toward(corner, before, radius), _toward(corner, after, radius)
         text.append(f"L{_n(enter[0])} {_n(enter[1])}")
         text.append(f"Q{_n(corner[0])} {_n(corner[1])} {_n(leave[0])} {_n(leave[1])}")
-    text.append(f"L{_n(ways[-1][0])} {_n(ways[-1][1])}")
+    text.append(f"L{_n(corners[-1][0])} {_n(corners[-1][1])}")
     return "".join(text)
 
 
-def swung(points: Iterable[Point]) -> str:
+def curved_path(points: Iterable[Point]) -> str:
     """A path that leaves and reaches each point vertically."""
     (x, y), *rest = points
     text = [f"M{_n(x)} {_n(y)}"]
@@ -135,15 +135,15 @@ def _n(number: float) -> str:
 
 
 def _legal(text: str | None) -> str | None:
-    """The text with a visible mark where XML could not hold a character."""
+    """The text with a replacement character for each that XML does not allow."""
     return None if text is None else _ILLEGAL.sub("\ufffd", text)
 
 
 class Drawing:
-    """An SVG document that grows element by element; :meth:`text` gives the whole."""
+    """An SVG document that is built element by element; :meth:`text` returns it."""
 
     def __init__(self, width: float, height: float, title: str, description: str) -> None:
-        """``title`` and ``description`` are what a screen reader says."""
+        """``title`` and ``description`` are read out by screen readers."""
         self._roles: set[tuple[str, str]] = set()
         self.root = ElementTree.Element(
             "svg",
@@ -161,8 +161,8 @@ class Drawing:
             },
         )
         ElementTree.SubElement(self.root, "title", {"id": f"{_SELF}-title"}).text = _legal(title)
-        described = ElementTree.SubElement(self.root, "desc", {"id": f"{_SELF}-desc"})
-        described.text = _legal(description)
+        element = ElementTree.SubElement(self.root, "desc", {"id": f"{_SELF}-desc"})
+        element.text = _legal(description)
         self._style = ElementTree.SubElement(self.root, "style")
         self.add("rect", width=width, height=height, rx=10, fill="paper")
 
@@ -178,23 +178,23 @@ class Drawing:
         motion: str | None = None,
         **attributes: str | float,
     ) -> ElementTree.Element:
-        """One element. ``fill`` and ``stroke`` are roles of :data:`COLOURS` (or ``none``);
-        ``hint`` is shown where the pointer rests; ``motion`` names an animation (``spin``)."""
-        given = {
+        """Add an element. ``fill`` and ``stroke`` are roles of :data:`COLOURS` (or ``none``);
+        ``hint`` is a tooltip; ``motion`` names an animation (``spin``)."""
+        names = {
             name.replace("_", "-"): _n(value) if isinstance(value, int | float) else value
             for name, value in attributes.items()
         }
         classes = [motion] if motion else []
         for name, role in (("fill", fill), ("stroke", stroke)):
             if role == "none":
-                given[name] = "none"
+                names[name] = "none"
             elif role is not None:
-                given[name] = COLOURS[role][0]
+                names[name] = COLOURS[role][0]
                 self._roles.add((name, role))
                 classes.append(f"{name[0]}-{role}")
         if classes:
-            given["class"] = " ".join(classes)
-        element = ElementTree.SubElement(self.root if parent is None else parent, tag, given)
+            names["class"] = " ".join(classes)
+        element = ElementTree.SubElement(self.root if parent is None else parent, tag, names)
         element.text = _legal(content)
         if hint:
             ElementTree.SubElement(element, "title").text = _legal(hint)
@@ -213,7 +213,7 @@ class Drawing:
         anchor: str = "start",
         **attributes: Any,
     ) -> ElementTree.Element:
-        """A line of text; ``y`` is its baseline."""
+        """Add a line of text; ``y`` is its baseline."""
         weight: dict[str, Any] = {"font_weight": "600"} if bold else {}
         return self.add(
             "text",
@@ -229,7 +229,7 @@ class Drawing:
         )
 
     def text(self) -> str:
-        """The document. The same drawing gives the same text, id included."""
+        """The document; the same drawing always gives the same text and id."""
         dark = "".join(
             f"#{_SELF} .{name[0]}-{role}{{{name}:{COLOURS[role][1]}}}"
             for name, role in sorted(self._roles)

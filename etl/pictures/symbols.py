@@ -1,7 +1,7 @@
-"""The small signs in a picture: what a state does, and how it went.
+"""The small signs in a picture: the kind of a state, and its status.
 
-Drawn as paths, not letters of a font, so that they look the same everywhere. A status is told by
-its shape as much as by its colour.
+They are drawn as paths, not as letters of a font, so that they look the same everywhere. Each
+status has its own shape as well as its own colour.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element
 from etl.pictures.progress import Status
 from etl.pictures.svg import Drawing
 
-__all__ = ["KIND_RADIUS", "STATUS_RADIUS", "STATUS_WORDS", "kind_sign", "status_sign"]
+__all__ = ["KIND_RADIUS", "STATUS_RADIUS", "STATUS_WORDS", "draw_kind_sign", "draw_status_sign"]
 
 KIND_RADIUS = 12.0
 STATUS_RADIUS = 11.0
@@ -42,10 +42,10 @@ _KINDS = {
 }
 
 
-def kind_sign(
+def draw_kind_sign(
     drawing: Drawing, parent: Element, x: float, y: float, kind: str, service: str, role: str
 ) -> None:
-    """What a state does, centred at ``x, y``."""
+    """Draw the sign for the kind of a state, centred at ``x, y``."""
     path = _KINDS.get(service if kind == "Task" else kind, _KINDS["Task"])
     drawing.add(
         "path",
@@ -60,7 +60,7 @@ def kind_sign(
     )
 
 
-def status_sign(
+def draw_status_sign(
     drawing: Drawing,
     parent: Element | None,
     x: float,
@@ -68,7 +68,7 @@ def status_sign(
     status: Status | None,
     radius: float = STATUS_RADIUS,
 ) -> None:
-    """How it went, in a circle centred at ``x, y``; ``None`` is not reached."""
+    """Draw the sign for a status, centred at ``x, y``; ``None`` is for a state not reached."""
     group = drawing.add(
         "g", parent, transform=f"translate({x:.1f} {y:.1f}) scale({radius / STATUS_RADIUS:.3f})"
     )

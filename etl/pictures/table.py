@@ -10,12 +10,12 @@ __all__ = ["states_table"]
 
 
 def states_table(definition: dict[str, Any]) -> str:
-    """A row a state, in the order in which they are reached; those inside a Map below it."""
+    """A row for each state, in the order in which they are reached; those inside a Map below it."""
     states: dict[str, Any] = {}
     _collect(definition, states)
     machine = read_machine(definition)
     lines = [
-        "| state | what it is | then | tried again | on an error |",
+        "| state | what it is | then | retried | on an error |",
         "|---|---|---|---|---|",
         *_rows(machine, states, ""),
     ]
@@ -37,11 +37,11 @@ def _collect(machine: dict[str, Any], states: dict[str, Any]) -> None:
 def _rows(machine: Machine, states: dict[str, Any], indent: str) -> list[str]:
     lines = []
     for name in _order(machine):
-        step, ways = machine.steps[name], [a for a in machine.arrows if a.source == name]
+        step, arrows = machine.steps[name], [a for a in machine.arrows if a.source == name]
         then = "; ".join(
-            f"{a.label + ': ' if a.label else ''}{a.target}" for a in ways if not a.caught
+            f"{a.label + ': ' if a.label else ''}{a.target}" for a in arrows if not a.caught
         )
-        caught = ", ".join(a.target for a in ways if a.caught)
+        caught = ", ".join(a.target for a in arrows if a.caught)
         again = _retried(states[name])
         ends = then or ("the end" if step.ends or step.kind in ("Succeed", "Fail") else "")
         lines.append(f"| {indent}{name} | {_what(step)} | {ends} | {again} | {caught} |")
@@ -55,7 +55,7 @@ def _what(step: Step) -> str:
 
 
 def _order(machine: Machine) -> list[str]:
-    """As a walk from the start reaches them: first by the flow, then by errors."""
+    """Names in the order in which they are reached: first without errors, then by errors."""
     order: list[str] = []
     for ahead in ([machine.start], list(machine.steps)):
         while ahead:
@@ -68,6 +68,6 @@ def _order(machine: Machine) -> list[str]:
 
 
 def _retried(state: dict[str, Any]) -> str:
-    """How often at most, for any kind of error."""
+    """The highest number of retries for any error."""
     most = max((r.get("MaxAttempts", 3) for r in state.get("Retry", ())), default=0)
     return "" if not most else "once" if most == 1 else f"up to {most} times"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from etl.pictures.progress import Counts, Progress, StepProgress
+from etl.pictures.progress import ExecutionProgress, ItemCounts, StepProgress
 from etl.pictures.states import Machine, Step
 from etl.pictures.symbols import STATUS_WORDS
 
-__all__ = ["described", "duration", "step_words", "tally"]
+__all__ = ["counts_text", "describe", "duration", "step_text"]
 
 
 def duration(seconds: float) -> str:
@@ -22,9 +22,9 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {whole % 60} s"
 
 
-def tally(counts: Counts) -> str:
-    """``12 succeeded, 1 failed, 3 running``; what is none is left out."""
-    said = [
+def counts_text(counts: ItemCounts) -> str:
+    """``12 succeeded, 1 failed, 3 running``; zeros are left out."""
+    parts = [
         f"{number:,} {word}"
         for number, word in (
             (counts.succeeded, "succeeded"),
@@ -34,29 +34,29 @@ def tally(counts: Counts) -> str:
         )
         if number
     ]
-    return ", ".join(said) or "no items"
+    return ", ".join(parts) or "no items"
 
 
-def step_words(step: Step, progress: StepProgress) -> str:
-    """The line below a state's name: how long, how often again."""
-    said = []
+def step_text(step: Step, progress: StepProgress) -> str:
+    """The line below a state's name: its duration and its retries."""
+    parts = []
     counts = None if step.inner else progress.counts
     if counts is not None and counts.total > 1:
-        said.append(f"{counts.total:,}×")
+        parts.append(f"{counts.total:,}×")
     if progress.seconds is not None:
         median = "median " if counts is not None and counts.total > 1 else ""
-        said.append(median + duration(progress.seconds))
+        parts.append(median + duration(progress.seconds))
     elif progress.status == "running" and (counts is None or counts.total <= 1):
-        said.append("running")
+        parts.append("running")
     if progress.visits > 1 and counts is None:
-        said.append(f"{progress.visits} visits")
+        parts.append(f"{progress.visits} visits")
     if progress.retries:
-        said.append(f"{progress.retries} {'retry' if progress.retries == 1 else 'retries'}")
-    return " · ".join(said)
+        parts.append(f"{progress.retries} {'retry' if progress.retries == 1 else 'retries'}")
+    return " · ".join(parts)
 
 
-def described(machine: Machine, progress: Progress | None = None) -> str:
-    """The picture told for those who can't see it: each state, what follows, how it went."""
+def describe(machine: Machine, progress: ExecutionProgress | None = None) -> str:
+    """The picture in words, for screen readers: each state, the next ones, and its result."""
     sentences = []
     if progress is not None:
         took = f" after {duration(progress.seconds)}" if progress.seconds is not None else ""
@@ -66,35 +66,35 @@ def described(machine: Machine, progress: Progress | None = None) -> str:
     return " ".join(sentences)
 
 
-def _sentences(machine: Machine, progress: Progress | None) -> list[str]:
-    said = []
+def _sentences(machine: Machine, progress: ExecutionProgress | None) -> list[str]:
+    parts = []
     for step in machine.steps.values():
-        ways = [a for a in machine.arrows if a.source == step.name]
-        parts = [
+        arrows = [a for a in machine.arrows if a.source == step.name]
+        links = [
             f"{f'if {a.label}, ' if a.label and a.label != 'otherwise' else ''}"
             f"{'otherwise ' if a.label == 'otherwise' else ''}to {a.target}"
-            for a in ways
+            for a in arrows
             if not a.caught
         ]
-        parts += [f"on an error to {a.target}" for a in ways if a.caught]
+        links += [f"on an error to {a.target}" for a in arrows if a.caught]
         text = f"{step.name} ({step.about or step.kind})"
-        text += f": {'; '.join(parts)}" if parts else ": ends"
-        said.append(text + _went(step, progress) + ".")
+        text += f": {'; '.join(links)}" if links else ": ends"
+        parts.append(text + _result_text(step, progress) + ".")
         for inner in step.inner:
-            said.append(f"Inside {step.name}, starting with {inner.start}:")
-            said += _sentences(inner, progress)
-    return said
+            parts.append(f"Inside {step.name}, starting with {inner.start}:")
+            parts += _sentences(inner, progress)
+    return parts
 
 
-def _went(step: Step, progress: Progress | None) -> str:
+def _result_text(step: Step, progress: ExecutionProgress | None) -> str:
     if progress is None:
         return ""
     found = progress.steps.get(step.name)
     if found is None:
         return " [not reached]"
-    words = [STATUS_WORDS[found.status], step_words(step, found)]
+    words = [STATUS_WORDS[found.status], step_text(step, found)]
     if found.counts is not None:
-        words.append(tally(found.counts))
+        words.append(counts_text(found.counts))
     if found.error and found.status != "succeeded":
         words.append(found.error)
     return f" [{', '.join(word for word in words if word)}]"

@@ -1,11 +1,11 @@
-"""``make reference``: write the generated pages anew."""
+"""``make reference``: writes all generated pages again."""
 
 from __future__ import annotations
 
 import sys
 
-from etl.reference.pages import pages
+from etl.reference.pages import DOCS, PAGES
 
-for path, text in pages().items():
-    path.write_text(text, encoding="utf-8")
-    sys.stdout.write(f"wrote docs/{path.name}\n")
+for name, page in PAGES.items():
+    (DOCS / name).write_text(page(), encoding="utf-8")
+    sys.stdout.write(f"wrote docs/{name}\n")

@@ -1,4 +1,4 @@
-"""``docs/cli.md``: every command, its arguments and options, from the Typer code itself."""
+"""``docs/cli.md``: all commands with their arguments and options, from the Typer code."""
 
 from __future__ import annotations
 
@@ -18,18 +18,24 @@ __all__ = ["commands_page"]
 INTRODUCTION = """\
 # The command line
 
-Without `--region` or `--profile` a command acts on this machine's stand-ins, which `etl up` starts.
+Without `--region` or `--profile` a command acts on the local pipeline, which `etl up` starts.
 With one of them it acts on a stack in AWS, named by `--stack`. These options come before the
 command: `etl --profile ops --stack telemetry status`.
 
-Results go to standard output, progress and remarks to standard error. `--json` prints what a
-script would read. A command exits with 0 when it did what it was asked to, with 1 when it could not
-or what it checks is not so, with 2 when it was called in a wrong way, and with 130 after Ctrl-C.
+Results go to standard output, progress and notes to standard error. `--json` prints JSON for
+scripts.
+
+| exit status | meaning |
+|---|---|
+| 0 | success |
+| 1 | the command failed, or its check found a problem |
+| 2 | invalid arguments |
+| 130 | interrupted with Ctrl-C |
 """
 SECTION = re.compile(r"^##+ `etl (.+)`$", re.MULTILINE)
 HELP = re.compile(r"^\* `--help`: .*\n", re.MULTILINE)
 EMPTY = re.compile(r"\*\*Options\*\*:\n\n(?=\n|#|\Z)")
-# The first sentences, cut short: our own list has them whole.
+# Typer truncates the first sentences in this list; ours has them in full.
 COMMANDS = re.compile(r"\*\*Commands\*\*:\n\n(?:\* .*\n)+\n?")
 
 
@@ -55,8 +61,8 @@ def commands_page() -> str:
 
 
 def _listed(text: str) -> Iterator[tuple[str, str]]:
-    """Each command with a link to its section, and its first sentence."""
+    """Each command with a link to its section, and the first sentence of its help."""
     for found in SECTION.finditer(text):
-        said = text[found.end() :].strip().split("\n\n")[0]
-        sentence = re.split(r"(?<=\.)\s", html.unescape(cell(said)))[0]
+        help_text = text[found.end() :].strip().split("\n\n")[0]
+        sentence = re.split(r"(?<=\.)\s", html.unescape(cell(help_text)))[0]
         yield f"[`etl {found[1]}`](#etl-{found[1].replace(' ', '-')})", sentence

@@ -1,7 +1,4 @@
-"""``docs/cost.md``, every figure of it worked out here: ``python -m etl.reference.cost`` writes it.
-
-A test makes the page anew and compares.
-"""
+"""``docs/cost.md``: the text of ``cost_page.md`` with figures from the cost model."""
 
 from __future__ import annotations
 
@@ -11,92 +8,79 @@ from pathlib import Path
 
 from etl.cost import usage
 from etl.cost.batches import drain_capacity, payload_bytes
-from etl.cost.bill import AIM, DATABASE_GB, ZONES, bill, optional
+from etl.cost.bill import DATABASE_GB, TARGET, ZONES, bill, optional
 from etl.cost.durations import (
+    MB_PER_VCPU,
     S3_SECONDS,
     SQS_SECONDS,
-    WHOLE_PROCESSOR,
     billed_seconds,
     database_seconds,
-    measured,
+    measurements,
 )
-from etl.cost.formatting import count, dollars, small
+from etl.cost.formatting import dollars, dollars_per_million, rounded
 from etl.cost.prices import AS_OF, prices
 from etl.cost.settings import Fleet, Pipeline
 from etl.cost.simulation import simulate
-from etl.reference.cost_scale import SCALES, TRIGGERS, fleet, met_quotas, needed, simulated, table
-from etl.reference.cost_text import (
-    ASSUMED,
-    BASIC_INGEST,
-    INTRODUCTION,
-    PARTS,
-    QUOTAS,
-    REACH,
-    SCALE,
-    SOURCES,
-)
+from etl.reference.cost_scale import SCALES, TRIGGERS, fleet, needed, reached_quotas, simulated
+from etl.reference.markdown import generated, table
 from infrastructure.settings import DeploySettings
 
-__all__ = ["PAGE", "main", "page"]
+__all__ = ["cost_page"]
 
-PAGE = Path(__file__).parents[2] / "docs" / "cost.md"
+TEMPLATE = Path(__file__).with_name("cost_page.md")
 MESSAGES = (1, 10, 50, 100, 200, 500)
 COMPACT = 85.0
-"""Bytes of a reading with short names, such as a contract of rows takes."""
+"""Bytes of a reading with short names, or of a row of values."""
 
 
-def page() -> str:
-    """The whole page, as Markdown."""
-    known = measured()
-    parts = [
-        INTRODUCTION,
-        _key_figures(),
-        "## Dollars by scale\n",
-        _by_scale(),
-        _both(),
-        PARTS,
-        "## By service\n",
-        _by_service(),
-        "## What batching on the device and Basic Ingest save\n",
-        _batching(),
-        REACH.format(aim=AIM, compact=COMPACT, measured=_reading_bytes()),
-        _settings(),
-        BASIC_INGEST,
-        "## The command\n",
-        _example(),
-        SCALE.format(
-            database=count(1 / database_seconds(0, 1_000_000) * 1_000_000),
-            drain=count(drain_capacity(fleet(1_000), Pipeline(trigger="schedule")) * 50),
-        ),
-        simulated("queue"),
-        "The same with the schedule:\n",
-        simulated("schedule"),
-        "What it takes to keep up, with the queue trigger, all else as it is. As deployed, "
-        f"`LoaderConnections` allows\n{DeploySettings.loader_connections} connections.\n",
-        needed(50),
-        "The same with one reading a message, beyond the quotas that AWS begins with:\n",
-        needed(1),
-        QUOTAS,
-        met_quotas(),
-        "## Database and network\n",
-        _optional(),
-        "## What was measured\n",
-        _measured(),
-        ASSUMED.format(
-            s3=S3_SECONDS * 1000,
-            sqs=SQS_SECONDS * 1000,
-            whole=WHOLE_PROCESSOR,
-            metrics=usage.METRICS,
-            alarms=usage.ALARMS,
-            event=usage.EVENT_BYTES,
-            objects=usage.OBJECTS_A_KEY_REQUEST,
-            machine=known["machine"],
-            date=known["measured"],
-        ),
-        SOURCES.format(as_of=AS_OF),
-        _prices(),
-    ]
-    return "\n".join(parts)
+def cost_page() -> str:
+    """The page, as Markdown."""
+    rows_per_second = 1_000_000 / database_seconds(0, 1_000_000)
+    drained = drain_capacity(fleet(1_000), Pipeline(trigger="schedule")) * 50
+    text = TEMPLATE.read_text(encoding="utf-8").format(
+        generated=generated("etl/reference/cost_page.md and etl/cost/"),
+        key_figures=_key_figures(),
+        by_scale=_by_scale(),
+        idle_schedule=_idle_schedule(),
+        by_service=_by_service(),
+        batching=_batching(),
+        target=TARGET,
+        compact=COMPACT,
+        reading_bytes=_reading_bytes(),
+        settings=_settings(),
+        example=_example(),
+        database=rounded(rows_per_second),
+        drain=rounded(drained),
+        simulated_queue=simulated("queue"),
+        simulated_schedule=simulated("schedule"),
+        connections=DeploySettings.loader_connections,
+        needed_50=needed(50),
+        needed_1=needed(1),
+        quotas=reached_quotas(),
+        optional=_optional(),
+        database_gb=DATABASE_GB,
+        zones=ZONES,
+        measured=_measured(),
+        prices=_prices(),
+        as_of=AS_OF,
+        **_assumptions(),
+    )
+    return text.rstrip() + "\n"
+
+
+def _assumptions() -> dict[str, object]:
+    measured = measurements()
+    return {
+        "s3": S3_SECONDS * 1000,
+        "sqs": SQS_SECONDS * 1000,
+        "whole": MB_PER_VCPU,
+        "metrics": usage.METRICS,
+        "alarms": usage.ALARMS,
+        "event": usage.EVENT_BYTES,
+        "objects": usage.OBJECTS_A_KEY_REQUEST,
+        "machine": measured["machine"],
+        "date": measured["measured"],
+    }
 
 
 def _reading_bytes() -> float:
@@ -105,7 +89,7 @@ def _reading_bytes() -> float:
 
 
 def _keeps_up(rate: float, pipeline: Pipeline) -> bool:
-    """Whether a scheduled drain takes it; the queue's trigger can be given more pollers."""
+    """True if a scheduled drain can take the rate; the queue trigger can have more pollers."""
     devices = fleet(rate)
     return pipeline.trigger == "queue" or drain_capacity(devices, pipeline) > devices.messages
 
@@ -118,20 +102,24 @@ def _key_figures() -> str:
             if _keeps_up(rate, pipeline):
                 made = bill(fleet(rate, basic_ingest=basic), pipeline)
                 name = trigger + (", Basic Ingest" if basic else "")
-                rows.append([count(rate), name, dollars(made.dollars()), small(made.a_million())])
-    return table(["readings/s", "trigger", "a month", "a million readings"], rows)
+                rows.append(
+                    [
+                        rounded(rate),
+                        name,
+                        dollars(made.dollars()),
+                        dollars_per_million(made.per_million()),
+                    ]
+                )
+    return table(["readings/s", "trigger", "per month", "per million readings"], rows, numbers=True)
 
 
-def _both() -> str:
-    """What the schedule costs where the queue's trigger leaves it nothing."""
+def _idle_schedule() -> str:
+    """Monthly dollars of a schedule that always finds an empty queue."""
     idle = Fleet(rate=1e-6, devices=1)
     queue, schedule = (
         bill(idle, Pipeline(trigger=trigger)).dollars("fixed") for trigger in TRIGGERS
     )
-    return (
-        f"`TriggerMode` `both`, the default, adds what a schedule costs that finds nothing:\n"
-        f"{dollars(schedule - queue)} a month.\n"
-    )
+    return dollars(schedule - queue)
 
 
 def _by_scale() -> str:
@@ -143,9 +131,16 @@ def _by_scale() -> str:
     for pipeline in (Pipeline(trigger=trigger) for trigger in TRIGGERS):
         for rate in (rate for rate in SCALES if _keeps_up(rate, pipeline)):
             made = bill(fleet(rate), pipeline)
-            parts = [small(made.a_million(group)) for group in groups]
-            rows.append([count(rate), pipeline.trigger, *parts, f"**{small(made.a_million())}**"])
-    return table([*head, "storage", "fixed", "all"], rows)
+            parts = [dollars_per_million(made.per_million(group)) for group in groups]
+            rows.append(
+                [
+                    rounded(rate),
+                    pipeline.trigger,
+                    *parts,
+                    f"**{dollars_per_million(made.per_million())}**",
+                ]
+            )
+    return table([*head, "storage", "fixed", "total"], rows, numbers=True)
 
 
 def _by_service() -> str:
@@ -159,8 +154,8 @@ def _by_service() -> str:
         [name, *(dollars(found.get(name, 0.0)) for found in services)]
         for name, _ in made[2].services()
     ]
-    rows.append(["**all, a month**", *(f"**{dollars(one.dollars())}**" for one in made)])
-    return table(head, rows)
+    rows.append(["**total**", *(f"**{dollars(one.dollars())}**" for one in made)])
+    return table(head, rows, numbers=True)
 
 
 def _batching() -> str:
@@ -175,71 +170,77 @@ def _batching() -> str:
             [
                 str(each),
                 f"{payload_bytes(through.fleet) / 1024:.1f} KiB",
-                small(through.a_million()),
-                small(direct.a_million()),
-                f"{dollars(saved)} a month, {saved / through.dollars():.0%}",
+                dollars_per_million(through.per_million()),
+                dollars_per_million(direct.per_million()),
+                f"{dollars(saved)} per month, {saved / through.dollars():.0%}",
             ]
         )
     head = [
-        "readings a message",
-        "message",
+        "readings per message",
+        "message size",
         "through the broker",
         "Basic Ingest",
-        "saved at 10,000/s",
+        "saved at 10,000 readings/s",
     ]
-    return table(head, rows)
+    return table(head, rows, numbers=True)
 
 
 def _settings() -> str:
     base = fleet(5_000)
     queue, schedule = Pipeline(), Pipeline(trigger="schedule")
     wide = replace(queue, window_seconds=300.0)
-    ways: list[tuple[str, Fleet, Pipeline]] = [
+    options: list[tuple[str, Fleet, Pipeline]] = [
         ("queue, window 20 s (as deployed)", base, queue),
         ("queue, window 300 s", base, wide),
-        ("schedule, each minute", base, schedule),
-        ("schedule, each 5 minutes", base, replace(schedule, period_seconds=300.0)),
+        ("schedule, every minute", base, schedule),
+        ("schedule, every 5 minutes", base, replace(schedule, period_seconds=300.0)),
     ]
     compact = replace(base, reading_bytes=COMPACT)
-    ways += [(f"{name}, compact readings", compact, way) for name, _, way in ways[1:3]]
+    options += [(f"{name}, compact readings", compact, one) for name, _, one in options[1:3]]
     more = replace(compact, readings_per_message=200)
-    ways += [
-        ("schedule, 100 readings a message", replace(base, readings_per_message=100), schedule)
+    options += [
+        ("schedule, 100 readings per message", replace(base, readings_per_message=100), schedule)
     ]
-    ways += [("schedule, 200 readings a message, compact", more, schedule)]
+    options += [("schedule, 200 readings per message, compact", more, schedule)]
     rows = []
-    for name, devices, pipeline in ways:
+    for name, devices, pipeline in options:
         made = bill(devices, pipeline)
-        work = made.a_million("rules", "readings")
-        reached = "yes" if made.beyond_messages < AIM else "without storage" if work < AIM else "no"
-        parts = [made.a_million("rules"), made.a_million("readings"), made.a_million("storage")]
+        work = made.per_million("rules", "readings")
+        reached = (
+            "yes" if made.beyond_messages < TARGET else "without storage" if work < TARGET else "no"
+        )
+        parts = [
+            made.per_million("rules"),
+            made.per_million("readings"),
+            made.per_million("storage"),
+        ]
         rows.append(
             [
                 name,
-                count(made.batches.readings),
-                *map(small, [*parts, made.beyond_messages]),
+                rounded(made.batches.readings),
+                *map(dollars_per_million, [*parts, made.beyond_messages]),
                 reached,
             ]
         )
     head = [
         "at 5,000 readings/s",
-        "readings a batch",
+        "readings per batch",
         "IoT rules",
         "the pipeline",
-        "storage, a year",
+        "storage, 1 year",
     ]
-    return table([*head, "together", f"under ${AIM}"], rows)
+    return table([*head, "sum", f"under ${TARGET}"], rows, numbers=True)
 
 
 def _example() -> str:
     from rich.console import Console
 
-    from etl.cli.cost import told
+    from etl.cli.cost import summary
 
     chosen, pipeline = Fleet(devices=2_000, rate=1_000.0, basic_ingest=True), Pipeline()
     pipeline = replace(pipeline, trigger="schedule")
     console = Console(file=io.StringIO(), width=88, force_terminal=False, highlight=False)
-    console.print(told(bill(chosen, pipeline), simulate(chosen, pipeline)))
+    console.print(summary(bill(chosen, pipeline), simulate(chosen, pipeline)))
     written = console.file.getvalue()  # type: ignore[attr-defined]
     command = "etl cost --devices 2000 --rate 1000 --trigger schedule --basic-ingest"
     text = "\n".join(line.rstrip() for line in written.splitlines())
@@ -250,26 +251,21 @@ def _optional() -> str:
     rows = [
         [
             f"{line.price.service}: {line.price.what}",
-            f"{count(line.amount)} {line.price.unit}",
+            f"{rounded(line.amount)} {line.price.unit}",
             dollars(line.dollars),
         ]
         for line in optional()
     ]
-    text = (
-        f"\nWith {DATABASE_GB} GB of storage. In each of {ZONES} zones an interface endpoint for "
-        "Secrets Manager (S3's gateway endpoint is free), or a NAT gateway: one or the other. None "
-        "of it is in the figures above.\n"
-    )
-    return table(["part", "a month", "dollars a month"], rows) + text
+    return table(["part", "usage per month", "dollars per month"], rows, numbers=True)
 
 
 def _measured() -> str:
     rows = []
-    for name in measured()["functions"]:
+    for name in measurements()["functions"]:
         seconds = [billed_seconds(name, n, 50 * n, Pipeline()) for n in (20, 200, 600)]
         rows.append([name, *(f"{one:.2f} s" for one in seconds)])
-    head = ["billed seconds of a call", "1,000 readings", "10,000 readings", "30,000 readings"]
-    return table(head, rows)
+    head = ["billed seconds per call", "1,000 readings", "10,000 readings", "30,000 readings"]
+    return table(head, rows, numbers=True)
 
 
 def _prices() -> str:
@@ -277,19 +273,10 @@ def _prices() -> str:
         [
             f"[{one.service}]({one.page}): {one.what}",
             f"${one.dollars:.10g}",
-            f"{count(one.per)} {one.unit}",
+            f"1 {one.unit.removesuffix('s')}" if one.per == 1 else f"{rounded(one.per)} {one.unit}",
             one.checked,
             one.date,
         ]
         for one in prices().values()
     ]
-    return table(["what", "dollars", "for", "checked", "against"], rows)
-
-
-def main() -> None:
-    """Write the page."""
-    PAGE.write_text(page(), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()
+    return table(["price", "dollars", "per", "checked", "date of the source"], rows, numbers=True)

@@ -1,117 +1,116 @@
-"""The part of ``docs/cost.md`` that is simulated: how far it goes, and where quotas are met."""
+"""The simulated part of ``docs/cost.md``: the rates that keep up, and the quotas they reach."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache
 
 from etl.cost.bill import Bill, bill
-from etl.cost.formatting import MET, count, held_up_by, nearest_quota
+from etl.cost.formatting import REACHED, bottleneck, most_used_quota, rounded
 from etl.cost.quotas import quotas
-from etl.cost.result import Outcome
+from etl.cost.result import SimulationResult
 from etl.cost.settings import Fleet, Pipeline, Trigger
-from etl.cost.simulation import fitted, simulate
+from etl.cost.simulation import simulate, simulate_scaled_up
+from etl.reference.markdown import table
 
-__all__ = ["SCALES", "TRIGGERS", "fleet", "met_quotas", "needed", "simulated", "table"]
+__all__ = ["SCALES", "TRIGGERS", "fleet", "needed", "reached_quotas", "simulated"]
 
 TRIGGERS: tuple[Trigger, ...] = ("queue", "schedule")
 SCALES = (10, 100, 1_000, 10_000, 100_000, 1_000_000)
-NEVER_MET = {"iot_connection", "map_concurrency"}
-"""Each device here has one reading a second, and an execution of the trigger one batch."""
-Table = Sequence[Sequence[str]]
-
-
-def table(head: Sequence[str], rows: Table) -> str:
-    """Markdown; all columns but the first to the right."""
-    lines = [" | ".join(head), " | ".join(["---", *["---:"] * (len(head) - 1)])]
-    return "".join(f"| {line} |\n" for line in [*lines, *(" | ".join(row) for row in rows)])
+NEVER_REACHED = {"iot_connection", "map_concurrency"}
+"""Each device here sends one reading per second, and an execution of the trigger has one batch."""
 
 
 def fleet(rate: float, **options: object) -> Fleet:
-    """Of devices that each have one reading a second."""
+    """A fleet of devices that each send one reading per second."""
     return Fleet(rate=float(rate), devices=int(rate), **options)  # type: ignore[arg-type]
 
 
 @cache
-def _fitted(devices: Fleet, pipeline: Pipeline) -> Outcome:
-    """As it takes a second, and two tables ask for the same."""
-    return fitted(devices, pipeline)
+def _scaled_up(devices: Fleet, pipeline: Pipeline) -> SimulationResult:
+    """Cached: it takes a second, and two tables need the same result."""
+    return simulate_scaled_up(devices, pipeline)
 
 
 def simulated(trigger: Trigger) -> str:
-    """As deployed, at each scale."""
+    """A table of simulations at each scale, with the settings as deployed."""
     rows = []
     for rate in SCALES:
-        outcome = simulate(fleet(rate), Pipeline(trigger=trigger))
-        made: Bill = bill(outcome.fleet, outcome.pipeline)
+        result = simulate(fleet(rate), Pipeline(trigger=trigger))
+        made: Bill = bill(result.fleet, result.pipeline)
         rows.append(
             [
-                count(rate),
-                count(made.batches.readings),
-                f"yes, {outcome.lag:.0f} s behind" if outcome.keeps_up else "**no**",
-                count(outcome.concurrency),
-                f"{outcome.database_busy:.0%}",
-                held_up_by(outcome) or "-",
-                nearest_quota(outcome),
+                rounded(rate),
+                rounded(made.batches.readings),
+                f"yes, after {result.lag:.0f} s" if result.keeps_up else "**no**",
+                rounded(result.concurrency),
+                f"{result.database_busy:.0%}",
+                bottleneck(result) or "-",
+                most_used_quota(result),
             ]
         )
-    head = ["readings/s", "readings a batch", "keeps up", "Lambda at once", "database busy"]
-    return table([*head, "held up by", "AWS's nearest quota"], rows)
+    head = ["readings/s", "readings per batch", "keeps up", "concurrent functions", "database busy"]
+    return table([*head, "bottleneck", "most used AWS quota"], rows, numbers=True)
 
 
 def needed(each: int) -> str:
-    """With as many pollers and writers as it takes; ``each``: readings a message."""
+    """A table of the pollers and writers needed to keep up; ``each``: readings per message."""
     rows = []
     for rate in SCALES[3:]:
-        outcome: Outcome = _fitted(fleet(rate, readings_per_message=each), Pipeline())
-        over = [quotas()[key].what for key, share in outcome.quotas().items() if share >= MET]
+        result: SimulationResult = _scaled_up(fleet(rate, readings_per_message=each), Pipeline())
+        over = [quotas()[key].name for key, share in result.quotas().items() if share >= REACHED]
         rows.append(
             [
-                count(rate),
-                str(outcome.pipeline.pollers),
-                str(outcome.pipeline.database_writers),
-                "yes" if outcome.keeps_up else "**no**",
-                count(outcome.concurrency),
-                count(outcome.connections),
-                count(outcome.in_flight),
-                f"{outcome.starts:.1f}",
+                rounded(rate),
+                str(result.pipeline.pollers),
+                str(result.pipeline.database_writers),
+                "yes" if result.keeps_up else "**no**",
+                rounded(result.concurrency),
+                rounded(result.connections),
+                rounded(result.in_flight),
+                f"{result.starts:.1f}",
                 "; ".join(over) or "-",
             ]
         )
-    head = ["readings/s", "QueueConcurrency", "database writers", "keeps up", "Lambda at once"]
-    head += ["connections", "messages in flight", "executions/s", "quotas met"]
-    return table(head, rows)
+    head = [
+        "readings/s",
+        "QueueConcurrency",
+        "database writers",
+        "keeps up",
+        "concurrent functions",
+    ]
+    head += ["connections", "messages in flight", "executions/s", "quotas reached"]
+    return table(head, rows, numbers=True)
 
 
-def _met_at() -> dict[str, list[str]]:
-    """Readings a second at which each quota is met, drawn on from the largest simulated fleet."""
+def _reached_at() -> dict[str, list[str]]:
+    """Readings per second at which each quota is reached, extrapolated from the largest fleet."""
     found: dict[str, list[str]] = {key: [] for key in quotas()}
     for each in (50, 1):
-        outcome = _fitted(fleet(SCALES[-1], readings_per_message=each), Pipeline())
-        shares = outcome.quotas()
+        result = _scaled_up(fleet(SCALES[-1], readings_per_message=each), Pipeline())
+        shares = result.quotas()
         for key, texts in found.items():
-            texts.append("-" if key in NEVER_MET else _about(SCALES[-1] / shares[key]))
+            texts.append("-" if key in NEVER_REACHED else _about(SCALES[-1] / shares[key]))
     return found
 
 
 def _about(rate: float) -> str:
-    """Two digits, as that is what it is good for."""
+    """A rate with two significant digits: the extrapolation is no more precise."""
     return f"{float(f'{rate:.2g}'):,.0f}"
 
 
-def met_quotas() -> str:
-    """AWS's quotas, and the rates at which they are met."""
-    met = _met_at()
+def reached_quotas() -> str:
+    """A table of AWS quotas and the rates at which they are reached."""
+    rates = _reached_at()
     rows = [
         [
-            f"[{one.what}]({one.page})",
-            f"{count(one.most)} {one.unit}",
-            *met[one.key],
-            "yes" if one.raised else "no",
-            one.moves,
+            f"[{one.name}]({one.page})",
+            f"{rounded(one.limit)} {one.unit}",
+            *rates[one.key],
+            "yes" if one.adjustable else "no",
+            one.remedy,
             one.checked,
         ]
         for one in quotas().values()
     ]
-    head = ["quota", "default", "met at, 50 a message", "met at, 1 a message", "AWS raises it"]
-    return table([*head, "what of ours moves the load", "checked"], rows)
+    head = ["quota", "default", "reached at, 50 per message", "reached at, 1 per message"]
+    return table([*head, "adjustable", "remedy", "checked"], rows, numbers=True)

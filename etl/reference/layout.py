@@ -1,4 +1,4 @@
-"""``docs/layout.md``: what lies where in the data bucket, from the functions that make the keys."""
+"""``docs/layout.md``: the objects in the data bucket, from the functions that make their keys."""
 
 from __future__ import annotations
 
@@ -23,38 +23,38 @@ from workflow.definition import MAP_RESULTS_PREFIX
 __all__ = ["layout_page"]
 
 TEXT = """\
-# What lies where in S3
+# Objects in S3
 
-One bucket holds everything between the queue and PostgreSQL; its name is the stack's output
-`DataBucketName`. Nothing else needs to be kept: from `raw/` all the rest can be made again.
+One bucket contains all data between the queue and PostgreSQL; its name is the stack's output
+`DataBucketName`. Only `raw/` must be kept: everything else can be created from it again.
 
 {generated}
 {table}
-* `drain-1` stands for an execution, `b7f3` for a micro-batch and `4f1c9a` for the contract by its
-  digest. A batch id has no dot and no slash.
+* `drain-1` stands for an execution, `b7f3` for a micro-batch, and `4f1c9a` for the digest of the
+  contract. A batch id contains no dot and no slash.
 * The date in a key is the day (UTC) on which the execution that staged the batch started, not the
-  day of the readings. So a step that is tried again writes to the same place.
-* The number behind `.n` is the number of messages in the object. A listing alone tells how much has
-  been staged.
-* A batch is *settled* once an outcome of it says `loaded`, `quarantined` or `discarded`. One with
-  none of these after {grace} minutes is found by the [sweep](loading.md#the-sweep).
-* Old versions of an object stay {versions} days. The bucket is encrypted with the stack's own key
-  and refuses requests without TLS.
+  day of the readings. So a retried step writes to the same key.
+* The number after `.n` is the number of messages in the object, so that a listing is enough to
+  count the staged messages.
+* A batch is *settled* once it has the outcome `loaded`, `quarantined` or `discarded`. A batch
+  with none of these after {grace} minutes is found by the [sweep](loading.md#the-sweep).
+* Old versions of an object are kept for {versions} days. The bucket is encrypted with the stack's
+  own key, and denies requests without TLS.
 
 ## An envelope
 
-A line of a raw object is one message, as JSON, with the same five members always:
+Each line of a raw object is one message, as JSON, always with the same five members:
 
-| member | |
+| member | meaning |
 |---|---|
-| `message_id` | SQS's id of the message |
-| `topic` | the MQTT topic it was published to |
-| `client_id` | the MQTT client, which the policy of devices ties to the certificate |
-| `received_at` | milliseconds since 1970 at which the topic rule saw it |
-| `payload` | the bytes that the device sent, in base64 |
+| `message_id` | message id from SQS |
+| `topic` | MQTT topic to which it was published |
+| `client_id` | MQTT client id, which the devices' policy ties to the certificate |
+| `received_at` | time at which the topic rule received it, in milliseconds since 1970 (UTC) |
+| `payload` | bytes sent by the device, in base64 |
 
-`topic`, `client_id` and `received_at` are `null` where something else than the topic rule put the
-message into the queue; then the payload is the whole body of that message.
+`topic`, `client_id` and `received_at` are `null` for a message that was not put into the queue by
+the topic rule; its payload is then the complete body of the message.
 """
 
 
@@ -64,7 +64,7 @@ def layout_page() -> str:
 
     return TEXT.format(
         generated=generated("layers/shared/telemetry/layout.py and infrastructure/core/storage.py"),
-        table=table(["key", "what it is", "how long it stays"], _rows()),
+        table=table(["key", "content", "retention"], _rows()),
         grace=GRACE_SECONDS // 60,
         versions=storage.DAYS_OF_OLD_VERSIONS,
     )
@@ -73,29 +73,45 @@ def layout_page() -> str:
 def _rows() -> list[tuple[str, str, str]]:
     key = raw_key("raw/2026/11/23/drain-1/", "b7f3", 512)
     raw = parse_raw_key(key)
-    assert isinstance(raw, RawKey)  # noqa: S101 - the key is one
+    assert isinstance(raw, RawKey)  # noqa: S101 - raw_key made it
     colder = (
-        f"for ever; infrequent access after {storage.DAYS_TO_INFREQUENT} days, "
-        f"Glacier instant retrieval after {storage.DAYS_TO_GLACIER}"
+        f"unlimited; Standard-IA after {storage.DAYS_TO_INFREQUENT} days, "
+        f"Glacier Instant Retrieval after {storage.DAYS_TO_GLACIER} days"
     )
-    made_again = f"{storage.DAYS_OF_INTERMEDIATES} days"
-    books = f"{storage.DAYS_OF_BOOKKEEPING} days"
+    intermediate = f"{storage.DAYS_OF_INTERMEDIATES} days"
+    bookkeeping = f"{storage.DAYS_OF_BOOKKEEPING} days"
     rows = [
-        (key, "a micro-batch: envelopes as they left the queue, one a line, compressed", colder),
-        (clean_key(raw), "the clean readings, Parquet: the analysts' zone", "for ever"),
-        (copy_key(raw, "4f1c9a"), "rows ready for COPY, sorted by the key", made_again),
-        (copy_groups_key(raw, "4f1c9a"), "where each device's rows lie in it", made_again),
-        (rejected_key(raw), "the rejects, verbatim, with their reasons", "for ever"),
-        (report_key(raw.batch_id), "what Transform counted and Validate found", "for ever"),
-        (outcome_key(key, "drain-1", "loaded"), "how the batch ended in an execution", "for ever"),
-        (manifest_key("drain-1"), "the batches that an execution deals with", books),
-        (receipt_key("p-20261123"), "what a publisher says it has sent", books),
-        (f"{MAP_RESULTS_PREFIX}/...", "what Step Functions writes of its Map", made_again),
+        (key, "a micro-batch: envelopes from the queue, one per line, gzip-compressed", colder),
+        (clean_key(raw), "clean readings as Parquet, for analysts", "unlimited"),
+        (copy_key(raw, "4f1c9a"), "rows for COPY, sorted by the key", intermediate),
+        (
+            copy_groups_key(raw, "4f1c9a"),
+            "positions of each device's rows in that object",
+            intermediate,
+        ),
+        (rejected_key(raw), "rejects exactly as sent, with their reasons", "unlimited"),
+        (report_key(raw.batch_id), "counts of Transform and findings of Validate", "unlimited"),
+        (
+            outcome_key(key, "drain-1", "loaded"),
+            "outcome of the batch in an execution",
+            "unlimited",
+        ),
+        (manifest_key("drain-1"), "list of the batches of an execution", bookkeeping),
+        (receipt_key("p-20261123"), "receipt of a publisher: what it has sent", bookkeeping),
+        (
+            f"{MAP_RESULTS_PREFIX}/...",
+            "results of the Distributed Map, written by Step Functions",
+            intermediate,
+        ),
         (
             CONTRACT_KEY,
-            "the contract that is deployed",
-            "for ever",
+            "deployed contract",
+            "unlimited",
         ),
-        (DATABASE_CA_KEY, "the authorities that the commands trust for PostgreSQL", "for ever"),
+        (
+            DATABASE_CA_KEY,
+            "certificate authorities that the commands trust for PostgreSQL",
+            "unlimited",
+        ),
     ]
     return [(f"`{place}`", text, kept) for place, text, kept in rows]

@@ -1,27 +1,31 @@
-"""The tables of ``docs/metrics.md``, from the code: metrics, alarms, fields of a log line.
-
-``python -m etl.reference.metrics`` writes them anew between their markers; a test compares.
-"""
+"""``docs/metrics.md``: the tables of metrics and alarms, written between markers of the page."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
+from etl.reference.markdown import table
+from infrastructure.alarm_settings import AlarmSettings
 from infrastructure.core.alarms import ALARMS, AlarmSpec
-from infrastructure.core.parameters import ALARM_THRESHOLDS
+from infrastructure.setting_fields import settings_of
 from telemetry.metric_table import METRICS, NAMESPACE, series
 
-__all__ = ["PAGE", "filled"]
+__all__ = ["PAGE", "fill_in", "metrics_page"]
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
-WORDS = {"Sum": "sum", "Average": "mean", "Maximum": "most", "p50": "median"}
+STATISTICS = {"Sum": "sum", "Average": "average", "Maximum": "maximum", "p50": "median"}
 
 
-def filled(page: str) -> str:
-    """The page with its generated parts as the code gives them now.
+def metrics_page() -> str:
+    """The page, as Markdown: the written one with its tables as the code gives them now."""
+    return fill_in(PAGE.read_text(encoding="utf-8"))
 
-    Raises ``KeyError`` for a marker that no part answers to.
+
+def fill_in(page: str) -> str:
+    """The page with the text between its markers replaced.
+
+    Raises ``KeyError`` for a marker of no known part.
     """
     parts = {"metrics": _metrics(), "alarms": _alarms(), "count": _count()}
     return re.sub(
@@ -33,48 +37,49 @@ def filled(page: str) -> str:
 
 
 def _metrics() -> str:
-    lines = [
-        "| metric | unit | look at | dimension | from | what it is |",
-        "|---|---|---|---|---|---|",
-    ]
-    for metric in METRICS.values():
-        own = f"`{metric.dimension}`" if metric.dimension else ""
-        by = ", ".join(metric.emitted_by)
-        lines.append(
-            f"| `{metric.name}` | {metric.unit} | {WORDS[metric.statistic]} | {own} | {by} "
-            f"| {metric.meaning} |"
+    rows = [
+        (
+            f"`{metric.name}`",
+            metric.unit,
+            STATISTICS[metric.statistic],
+            f"`{metric.dimension}`" if metric.dimension else "",
+            ", ".join(metric.emitted_by),
+            metric.meaning,
         )
+        for metric in METRICS.values()
+    ]
+    lines = [table(["metric", "unit", "statistic", "dimension", "from", "meaning"], rows)]
     for metric in METRICS.values():
         if metric.dimension:
             values = ", ".join(f"`{value}`" for value in metric.values)
-            lines.append(f"\n`{metric.dimension}` of `{metric.name}` is one of {values}.")
-    return "\n".join(lines)
+            lines.append(f"`{metric.dimension}` of `{metric.name}` is one of {values}.\n")
+    return "\n".join(lines).rstrip()
 
 
 def _alarms() -> str:
-    defaults = {name: str(default) for name, default, _ in ALARM_THRESHOLDS}
-    lines = ["| alarm | metric | sounds at | parameter |", "|---" * 4 + "|"]
+    defaults = {one.parameter: str(one.default or "off") for one in settings_of(AlarmSettings)}
+    rows = []
     for spec in ALARMS:
         parameter = _parameter(spec)
-        at = defaults.get(parameter, "off")
-        lines.append(
-            f"| [`{spec.name}`](runbook.md#{spec.name}) | {_metric(spec)} | {at} | `{parameter}` |"
-        )
-    return "\n".join(lines)
+        name = f"[`{spec.name}`](runbook.md#{spec.name})"
+        rows.append((name, _metric(spec), defaults[parameter], f"`{parameter}`"))
+    return table(["alarm", "metric", "fires at", "parameter"], rows).rstrip()
 
 
 def _metric(spec: AlarmSpec) -> str:
     space = "" if spec.namespace == NAMESPACE else f"{spec.namespace} "
-    word = WORDS.get(spec.statistic, spec.statistic)
-    over = "the minutes set" if spec.condition else f"{spec.period // 60} min"
-    of = f", {spec.enough} of {spec.periods}" if spec.periods != 1 and not spec.condition else ""
+    word = STATISTICS.get(spec.statistic, spec.statistic)
+    over = "the configured minutes" if spec.condition else f"{spec.period // 60} min"
+    of = (
+        f", {spec.datapoints} of {spec.periods}" if spec.periods != 1 and not spec.condition else ""
+    )
     return f"{space}`{spec.metric}`, {word} of {over}{of}"
 
 
 def _parameter(spec: AlarmSpec) -> str:
-    """The parameter that its threshold, or how long it waits, refers to."""
-    told = spec.periods if spec.condition else spec.threshold
-    found = re.search(r"Alarm(At|After)\w+", str(told.to_dict()))
+    """The parameter that sets its threshold or its waiting time."""
+    setting = spec.periods if spec.condition else spec.threshold
+    found = re.search(r"Alarm(At|After)\w+", str(setting.to_dict()))
     return found[0].removesuffix("000") if found else ""
 
 
@@ -82,9 +87,5 @@ def _count() -> str:
     always = sum(spec.condition is None for spec in ALARMS)
     return (
         f"A pipeline has at most **{series()} metrics** of its own, and **{always} alarms** (one "
-        "more with the alarm on silence)."
+        "more with the alarm `no-data`)."
     )
-
-
-if __name__ == "__main__":
-    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

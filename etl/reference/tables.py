@@ -1,4 +1,4 @@
-"""``docs/tables.md``: what is in PostgreSQL, from the statements that make it."""
+"""``docs/tables.md``: the tables in PostgreSQL, from the statements that create them."""
 
 # ruff: noqa: E501 - rows of a table are lines
 
@@ -21,64 +21,64 @@ EXAMPLE = Path(__file__).parents[2] / "contracts" / "fleet.toml"
 COLUMN = re.compile(r"^    ([a-z_]+) ([a-z]+)", re.MULTILINE)
 
 LEDGER_COLUMNS = {
-    "batch_id": "the micro-batch",
-    "raw_key": "its raw object in S3",
-    "execution": "the execution that dealt with it last",
-    "contract": "name of the contract it was read by",
-    "contract_digest": "and which version of it",
-    "status": "`loaded`; `quarantined`: held back by the checks, no rows; `discarded`: given up by a person",
+    "batch_id": "id of the micro-batch",
+    "raw_key": "key of its raw object in S3",
+    "execution": "last execution that processed it",
+    "contract": "name of the contract it was cleaned with",
+    "contract_digest": "version of that contract",
+    "status": "`loaded`; `quarantined`: stopped by the checks, no rows loaded; `discarded`: discarded by an operator",
     "messages": "messages in the raw object",
-    "read": "readings in these messages; what could not be taken apart counts as one",
-    "accepted": "readings that became a row, or would have",
-    "duplicates": "readings of the batch that repeat another one of it, by the key",
-    "rejected": "readings that could not be a row",
-    "set_aside": "messages of other kinds, by the contract's `only`",
-    "rejected_by": "readings rejected, by reason; one with several reasons counts under each",
-    "inserted": "rows that this load has added",
-    "inserted_before": "rows that earlier loads of the same batch have added",
-    "loads": "how often the batch was loaded",
-    "updated": "rows that were there and that this load has changed",
-    "unchanged": "rows that were there and stayed as they were",
-    "min_time": "earliest time of a reading in it",
-    "max_time": "latest time of a reading in it",
-    "loaded_at": "when this row was written",
+    "read": "readings in these messages; a message that can't be parsed counts as one",
+    "accepted": "readings that became rows, or would have if not quarantined",
+    "duplicates": "readings with the same key as another one of the batch",
+    "rejected": "readings that can't become a row",
+    "set_aside": "messages of other kinds, according to `only` in the contract",
+    "rejected_by": "rejected readings by reason; one with several reasons is counted under each",
+    "inserted": "rows added by this load",
+    "inserted_before": "rows added by earlier loads of the same batch",
+    "loads": "number of loads of the batch",
+    "updated": "existing rows changed by this load",
+    "unchanged": "existing rows left unchanged",
+    "min_time": "earliest time of its readings",
+    "max_time": "latest time of its readings",
+    "loaded_at": "time at which this row was written",
 }
-"""What each column of the ledger means; a test sees that none is missing."""
+"""Meaning of each column of the ledger; a test checks that none is missing."""
 
 TEXT = """\
 # Tables in PostgreSQL
 
-Each pipeline has a table of its own for readings, which follows from [the contract](contract.md).
-All pipelines of a database share the ledger. Both are made and brought forward by the migrate
-function at each deployment; see [Loading](loading.md) for how rows get in.
+Each pipeline has its own table of readings, defined by [the contract](contract.md). All pipelines of a
+database share the ledger. The migrate function creates and updates both at each deployment;
+[Loading](loading.md) explains how rows are written.
 
 {generated}
 ## The ledger: `etl.ledger`
 
-One row for each micro-batch, written in the transaction that loads its rows. So what it says and
-what is in the table are never apart.
+One row for each micro-batch, written in the transaction that loads its rows, so that ledger and table
+always agree.
 
 {ledger}
-Two rules are checked by PostgreSQL itself, and a load that breaks one is rolled back:
+PostgreSQL checks two rules, and rolls back a load that violates one:
 
 * every reading is accounted for: `read = accepted + duplicates + rejected + set_aside`;
 * every accepted reading is a row: where `status` is `loaded`,
   `accepted = inserted + updated + unchanged`.
 
 ```sql
--- What was rejected today, by reason.
+-- Rejected readings of today, by reason.
 SELECT reason.key, sum(reason.value::bigint)
 FROM etl.ledger, jsonb_each_text(rejected_by) AS reason
 WHERE loaded_at >= current_date GROUP BY 1 ORDER BY 2 DESC;
 
--- From a row to the messages it came from: the batches whose readings span its time.
+-- Batches that may contain a reading, by its time.
 SELECT batch_id, raw_key FROM etl.ledger
 WHERE status = 'loaded' AND '2026-11-23 06:30+00' BETWEEN min_time AND max_time;
 ```
 
 ## A table of readings
 
-`contracts/fleet.toml` makes this one:
+`contracts/fleet.toml` creates this one:
 
 ```sql
 {example}
@@ -87,17 +87,17 @@ WHERE status = 'loaded' AND '2026-11-23 06:30+00' BETWEEN min_time AND max_time;
 | type in the contract | type in PostgreSQL |
 |---|---|
 {types}
-The key is the primary key. `required` columns are `NOT NULL` where the table is new; a column that
-is added later never is, for the rows before it have no value. Units and descriptions are comments
-in the catalogue, where clients such as pgAdmin show them.
+The key is the primary key. `required` columns of a new table are `NOT NULL`; columns added later are
+not, because existing rows have no value in them. Units and descriptions are stored as comments, which
+clients such as pgAdmin show.
 
 ## Roles
 
-| role | may |
+| role | permissions |
 |---|---|
-| the owner (its secret is the parameter `OwnerSecretArn`) | create schemas, roles and tables; only the migrate function logs in as it |
-| the loader (the stack's `LoaderSecret`) | connect, make temporary tables, and read, insert and update the table and the ledger; it can neither delete nor drop |
-| the analyst (the stack's `AnalystSecret`) | read the table and what is made for reports beside it: see [Analytics](analytics.md) |
+| owner (secret: parameter `OwnerSecretArn`) | create schemas, roles and tables; used only by the migrate function |
+| loader (secret: the stack's `LoaderSecret`) | connect, create temporary tables, read, insert and update rows of the table and the ledger; it can't delete or drop |
+| analyst (secret: the stack's `AnalystSecret`) | read the table and its views: see [Analytics](analytics.md) |
 """
 
 
@@ -113,7 +113,7 @@ def tables_page() -> str:
     ledger = ([f"`{name}`", kind, LEDGER_COLUMNS.get(name, "")] for name, kind in ledger_columns())
     return TEXT.format(
         generated=generated("layers/shared/telemetry/ddl/"),
-        ledger=table(["column", "type", ""], ledger),
+        ledger=table(["column", "type", "meaning"], ledger),
         example=";\n".join(statements) + ";",
         types="".join(f"| `{kind}` | {_sql(kind)} |\n" for kind in get_args(ColumnType)),
     )
@@ -123,4 +123,4 @@ def _sql(kind: ColumnType) -> str:
     if kind == "decimal":
         return "`numeric(precision, scale)`"
     text = "`" + sql_type(Column(name="value", type=kind, sources=())) + "`"
-    return f"{text} with a check of the values" if kind == "enum" else text
+    return f"{text} with a check constraint" if kind == "enum" else text

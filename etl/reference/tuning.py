@@ -1,15 +1,15 @@
-"""Environment variables that tune a function, and what each does."""
+"""Environment variables that tune a function."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["TUNING", "Tuned"]
+__all__ = ["TUNING", "TuningVariable"]
 
 
 @dataclass(frozen=True)
-class Tuned:
-    """One variable."""
+class TuningVariable:
+    """One environment variable."""
 
     name: str
     reader: str
@@ -19,26 +19,31 @@ class Tuned:
 
 
 TUNING = (
-    Tuned("DRAIN_SECONDS", "extract", "20", "how long one drain of the queue receives messages"),
-    Tuned("DRAIN_RECEIVERS", "extract", "8", "threads that receive at once"),
-    Tuned(
+    TuningVariable(
+        "DRAIN_SECONDS",
+        "extract",
+        "20",
+        "seconds for which one drain of the queue receives messages",
+    ),
+    TuningVariable("DRAIN_RECEIVERS", "extract", "8", "threads that receive messages in parallel"),
+    TuningVariable(
         "BATCH_BYTES",
         "extract, stage",
         "67,108,864 (less where devices compress)",
-        "size of a micro-batch, uncompressed: what Transform holds in memory",
+        "largest size of a micro-batch in bytes, uncompressed: Transform holds it in memory",
     ),
-    Tuned("BATCH_MESSAGES", "extract, stage", "50,000", "messages of a micro-batch"),
-    Tuned(
+    TuningVariable("BATCH_MESSAGES", "extract, stage", "50,000", "most messages in a micro-batch"),
+    TuningVariable(
         "BATCH_SECONDS",
         "extract, stage",
         "20",
-        "age of a micro-batch at which it is written, full or not",
+        "age in seconds at which a micro-batch is written, full or not",
     ),
-    Tuned(
+    TuningVariable(
         "SWEEP_GRACE_SECONDS",
         "sweep",
         "900",
-        "age at which a batch that nobody has taken care of counts as left over",
+        "age in seconds at which an unprocessed batch counts as left over",
     ),
-    Tuned("SWEEP_DAYS", "sweep", "15", "how many days back are looked through"),
+    TuningVariable("SWEEP_DAYS", "sweep", "15", "days for which the sweep looks back"),
 )

@@ -1,7 +1,7 @@
-"""What the queue hands over by itself (SQS event source mapping): stage it, start an execution.
+"""Stages the messages that the event source mapping delivers, and starts an execution for them.
 
-The ids follow from the messages: the same messages handed over again overwrite their object with
-the same content, and start the same execution, which Step Functions refuses to do twice.
+The ids follow from the messages: the same messages delivered again overwrite their object with the
+same content, and start the same execution, which Step Functions refuses to do twice.
 """
 
 from __future__ import annotations
@@ -16,32 +16,32 @@ from typing import Any
 
 from functions.extract.batches import Accumulator, BatchLimits, MicroBatch
 from functions.extract.envelope import envelope_line
-from functions.extract.staging import Staged, put_lines, reference
+from functions.extract.staging import put_lines, write_manifest
 from telemetry.clients import client
 from telemetry.entry import identify
 from telemetry.errors import TelemetryError
 from telemetry.layout import raw_prefix
 from telemetry.logs import log
-from telemetry.manifest import Item
+from telemetry.manifest import ExecutionInput, Item
 
 __all__ = ["Arrival", "stage_arrival"]
 
 
 @dataclass
 class Arrival:
-    """How one handed-over batch ended."""
+    """How one delivery of messages ended."""
 
     staged: list[Item] = field(default_factory=list)
     messages: int = 0
-    """Staged ones."""
+    """Number of staged messages."""
     failed: list[str] = field(default_factory=list)
-    """Ids of the messages that the queue must keep."""
+    """Ids of the messages that stay in the queue."""
     oldest: float | None = None
-    """Epoch seconds when the queue had the oldest message."""
+    """Epoch seconds at which the oldest message was sent to the queue."""
 
     @property
     def batches(self) -> int:
-        """Staged objects."""
+        """Number of staged objects."""
         return len(self.staged)
 
 
@@ -62,14 +62,14 @@ def stage_arrival(
     if not arrival.staged:
         return arrival
     try:
-        staged = reference(bucket, prefix, name, arrival.staged, concurrency)
+        given = write_manifest(bucket, prefix, name, arrival.staged, concurrency)
     except TelemetryError as error:
         log.error("Could not write the manifest", error=type(error).__name__, cause=str(error))
     else:
-        if _start(state_machine, name, staged):
+        if _start(state_machine, name, given):
             return arrival
-    # Staged but not started. It comes again, perhaps in other company; loading is idempotent, and
-    # what this left behind the sweep finds.
+    # Staged but not started. The messages are delivered again, perhaps beside others; loading is
+    # idempotent, and the sweep finds the objects that this delivery left behind.
     arrival.failed = [record["messageId"] for record in ordered]
     return arrival
 
@@ -84,7 +84,7 @@ def _stage(
         try:
             arrival.staged.append(put_lines(bucket, prefix, batch_id, batch.lines))
         except TelemetryError as error:
-            log.error("Could not stage", error=type(error).__name__, cause=str(error))
+            log.error("Could not stage a micro-batch", error=type(error).__name__, cause=str(error))
             arrival.failed += batch.receipts
         else:
             arrival.messages += len(batch.lines)
@@ -94,7 +94,7 @@ def _stage(
 def _split(records: Iterable[dict[str, Any]], limits: BatchLimits) -> list[MicroBatch]:
     """The records as micro-batches, with message ids in the place of receipts.
 
-    Without a limit of time, which would split the same records differently the next time.
+    No time limit applies: it would split the same records differently the next time.
     """
     accumulator = Accumulator(replace(limits, seconds=math.inf))
     batches = accumulator.add(
@@ -105,15 +105,15 @@ def _split(records: Iterable[dict[str, Any]], limits: BatchLimits) -> list[Micro
     return batches if rest is None else [*batches, rest]
 
 
-def _start(state_machine: str, name: str, staged: Staged) -> bool:
-    """Starts the execution; whether it has been started, now or before."""
+def _start(state_machine: str, name: str, given: ExecutionInput) -> bool:
+    """Starts the execution; returns whether it has been started, now or before."""
     states = client("stepfunctions")
     try:
         states.start_execution(
-            stateMachineArn=state_machine, name=name, input=json.dumps(staged.as_dict())
+            stateMachineArn=state_machine, name=name, input=json.dumps(given.as_dict())
         )
     except states.exceptions.ExecutionAlreadyExists:
-        log.info("Handed over again: its execution exists", execution=name)
+        log.info("Messages were delivered again: their execution exists", execution=name)
     except Exception as error:
         log.error("Could not start an execution", error=type(error).__name__, cause=str(error))
         return False
@@ -126,6 +126,6 @@ def _name(records: Sequence[dict[str, Any]]) -> str:
 
 
 def _oldest(records: Sequence[dict[str, Any]]) -> datetime:
-    """When the oldest message was sent: unlike the time now, it is the same the next time."""
+    """Time at which the oldest message was sent: unlike the time now, the same the next time."""
     sent = min(int(record["attributes"]["SentTimestamp"]) for record in records)
     return datetime.fromtimestamp(sent / 1000, UTC)

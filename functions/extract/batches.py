@@ -19,27 +19,27 @@ CHUNK_LINES = 2000
 
 @dataclass(frozen=True, kw_only=True)
 class BatchLimits:
-    """When a micro-batch is full; whichever comes first."""
+    """Limits at which a micro-batch is full; the first one reached counts."""
 
     bytes: int = 64 << 20
-    """Of its lines, uncompressed: what Transform holds in memory."""
+    """Size of its lines, uncompressed: Transform holds them in memory."""
     messages: int = 50_000
     seconds: float = 20.0
-    """Since its first message. Messages are deleted from the queue after this at the earliest."""
+    """Age since its first message. Until then no message of it is deleted from the queue."""
 
 
 @dataclass
 class MicroBatch:
-    """Envelopes that go into one object, and what deletes their messages."""
+    """Envelopes that go into one object, and the receipts that delete their messages."""
 
     lines: list[bytes] = field(default_factory=list)
     receipts: list[str] = field(default_factory=list)
     size: int = 0
-    """Bytes of the lines."""
+    """Size of the lines in bytes."""
     opened: float = 0.0
 
     def add(self, line: bytes, receipt: str) -> None:
-        """One more message."""
+        """Adds one message."""
         self.lines.append(line)
         self.receipts.append(receipt)
         self.size += len(line)

@@ -4,11 +4,11 @@
 
     receivers (threads) ──▶ open micro-batch ──full──▶ put to S3 ──▶ deleters (threads)
 
-A receiver ends at its first empty answer, so the drain ends when the queue is empty for all of
-them, or at the time limit. Nothing is received while one micro-batch is on its way to S3 and
-another is full: memory is bounded, however slow S3 and however long the queue. Whatever dies on the
-way, a message is either still in the queue, or in S3, or in both, which the key in PostgreSQL makes
-harmless.
+A receiver ends at its first empty response, so the drain ends when the queue is empty for all of
+them, or at the time limit. Nothing is received while one micro-batch is being written to S3 and
+another is full: memory is bounded, however slow S3 and however long the queue. Whatever fails
+meanwhile, a message is either still in the queue, or in S3, or in both, which the key in PostgreSQL
+makes harmless.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from functions.extract.queue import BATCH, Message, Queue
 __all__ = ["Drained", "Stage", "drain"]
 
 UNSTAGED = 2
-"""Full micro-batches at which receiving pauses: one being staged, one that waits for it."""
+"""Full micro-batches at which receiving pauses: one being staged and one waiting."""
 
 Stage = Callable[[MicroBatch], None]
 """Puts a micro-batch into S3; when it returns, the batch is safe. One call at a time."""
@@ -35,14 +35,14 @@ Stage = Callable[[MicroBatch], None]
 
 @dataclass
 class Drained:
-    """What one drain did; the truth of what is staged is the listing of the prefix."""
+    """Counts of one drain. What is staged is decided by a listing of the prefix, not by these."""
 
     messages: int = 0
     batches: int = 0
     not_deleted: int = 0
     """Staged messages that stay in the queue and will be staged again."""
     oldest: float | None = None
-    """Epoch seconds when the queue had the oldest received message; ``None`` where none came."""
+    """Epoch seconds at which the oldest received message was sent; ``None`` without messages."""
 
 
 @dataclass
@@ -65,7 +65,7 @@ class _Drain:
         self.accumulator = Accumulator(self.limits)
 
     def receive_until_quiet(self) -> None:
-        """What one receiver does. An error stops the others as well, and is raised."""
+        """Receives until the queue is empty. An error stops all receivers, and is raised."""
         try:
             while self.has_room():
                 messages = self.queue.receive()
@@ -79,7 +79,7 @@ class _Drain:
             raise
 
     def has_room(self) -> bool:
-        """Waits for room for more messages; whether there is time left for them."""
+        """Waits for room for more messages; returns whether there is time left for them."""
         with self.room:
             self.room.wait_for(
                 lambda: self.unstaged < UNSTAGED or self.stop.is_set(),
@@ -88,19 +88,19 @@ class _Drain:
         return not self.stop.is_set() and time.monotonic() < self.until
 
     def take(self, messages: list[Message]) -> None:
-        """Adds messages to the open micro-batch, and settles what is full by that."""
+        """Adds messages to the open micro-batch, and stages the micro-batches that are full."""
         lines = [(envelope_line(m.message_id, m.body), m.receipt) for m in messages]
         sent = [m.sent for m in messages if m.sent is not None]
         with self.lock:
-            known = [] if self.done.oldest is None else [self.done.oldest]
-            self.done.oldest = min([*sent, *known], default=None)
+            earlier = [] if self.done.oldest is None else [self.done.oldest]
+            self.done.oldest = min([*sent, *earlier], default=None)
         with self.room:  # counted before another receiver looks for room
             full = self.accumulator.add(lines)
             self.unstaged += len(full)
         while full:
-            self.settle(full.pop(0))
+            self.stage_and_delete(full.pop(0))
 
-    def settle(self, batch: MicroBatch) -> None:
+    def stage_and_delete(self, batch: MicroBatch) -> None:
         """Stages a micro-batch, then has its messages deleted in the background."""
         with self.staging:
             self.stage(batch)
@@ -114,10 +114,10 @@ class _Drain:
             self.room.notify_all()
 
     def finish(self) -> Drained:
-        """Settles the rest and waits for the deletions."""
+        """Stages the rest and waits for the deletions."""
         rest = self.accumulator.rest()
         if rest is not None:
-            self.settle(rest)
+            self.stage_and_delete(rest)
         self.done.not_deleted = sum(deletion.result() for deletion in self.deletions)
         return self.done
 
@@ -141,7 +141,7 @@ def drain(
             running = [threads.submit(work.receive_until_quiet) for _ in range(receivers)]
         failures = [error for future in running if (error := future.exception()) is not None]
         if failures:
-            # Try to bring home what has been received; the failure that stopped us is the news.
+            # Stage what has been received, if that works; the first failure is the one to report.
             with suppress(Exception):
                 work.finish()
             raise failures[0]

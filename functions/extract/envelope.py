@@ -1,4 +1,4 @@
-"""From an SQS message to an envelope: one line of a raw object. Pure, and total: any text is fine.
+"""Makes an envelope, one line of a raw object, of an SQS message. Pure; takes any text.
 
 The topic rule writes ``{"payload": base64, "topic", "client_id", "received_at"}``. A body that is
 anything else (a tool wrote to the queue, the rule was changed) is kept whole as the payload, so
@@ -67,7 +67,7 @@ def _base64(data: bytes) -> str:
 
 
 def _is_text(value: object) -> bool:
-    """Whether it is a text that UTF-8 can hold, or null."""
+    """True if it is a text that UTF-8 can hold, or null."""
     if not isinstance(value, str):
         return value is None
     try:
@@ -78,7 +78,7 @@ def _is_text(value: object) -> bool:
 
 
 def _is_time(value: object) -> bool:
-    """Whether it is a 64-bit whole number, or null."""
+    """True if it is a 64-bit whole number, or null."""
     if not isinstance(value, int) or isinstance(value, bool):
         return value is None
     return -_LARGEST <= value <= _LARGEST

@@ -1,9 +1,9 @@
 """Lambda functions that bring messages from the queue into S3.
 
 ``drain``, two states of the workflow. Event: ``{"execution", "started"}`` drains the queue; with
-``"request": {"prefix", "purpose"?, "concurrency"?}`` it lists what is there instead (replay).
-Result: ``{"bucket", "prefix", "manifest", "batches", "messages", "bytes", "concurrency"}``, from
-the listing: a retried attempt finds what a dead one had staged.
+``"request": {"prefix", "purpose"?, "concurrency"?}`` it lists that prefix instead (replay).
+Result: a :class:`~telemetry.manifest.ExecutionInput`, made from a listing, so that a retried
+attempt finds the batches that a dead one had staged.
 
 ``stage``, called by the queue. Event: ``{"Records": [...]}``. Result:
 ``{"batchItemFailures": [{"itemIdentifier"}]}``: those messages stay in the queue.
@@ -20,7 +20,7 @@ from functions.extract.batches import BatchLimits
 from functions.extract.draining import Drained
 from functions.extract.draining import drain as drain_queue
 from functions.extract.queue import Queue
-from functions.extract.staging import Stager, list_staged, reference, require_staged
+from functions.extract.staging import Stager, list_staged, require_staged, write_manifest
 from telemetry import metrics, settings
 from telemetry.entry import lambda_entry, seconds_left
 from telemetry.errors import ConfigurationError
@@ -31,14 +31,13 @@ from telemetry.tracing import step
 
 __all__ = ["drain", "stage"]
 
-DEFAULT_CONCURRENCY = 10
 RECEIVING_SHARE = 0.45
-"""Of the time left: deleting what was received takes about as long as receiving it."""
+"""Share of the time left; deleting the messages takes about as long as receiving them."""
 
 
 @lambda_entry
 def drain(event: dict[str, Any]) -> dict[str, Any]:
-    """Drains the queue into the execution's prefix, and tells what lies there."""
+    """Drains the queue into the execution's prefix, and returns what is staged there."""
     bucket, execution = settings.text("DATA_BUCKET"), str(event["execution"])
     request = event.get("request") or {}
     if request.get("prefix"):
@@ -53,15 +52,17 @@ def drain(event: dict[str, Any]) -> dict[str, Any]:
             receivers=settings.whole_number("DRAIN_RECEIVERS", 8, least=1),
             seconds=min(settings.number("DRAIN_SECONDS", 20), seconds_left() * RECEIVING_SHARE),
         )
-    _tell(done)
+    _report(done)
     with step("list staged"):
         items = list_staged(bucket, prefix)
-        return reference(bucket, prefix, execution, items, _concurrency()).as_dict()
+        return write_manifest(
+            bucket, prefix, execution, items, settings.max_concurrency()
+        ).as_dict()
 
 
 @lambda_entry
 def stage(event: dict[str, Any]) -> dict[str, Any]:
-    """Stages what the queue handed over, and starts an execution for it."""
+    """Stages the messages that the queue delivered, and starts an execution for them."""
     records = event.get("Records") or []
     if not records:
         return {"batchItemFailures": []}
@@ -70,9 +71,9 @@ def stage(event: dict[str, Any]) -> dict[str, Any]:
         settings.text("DATA_BUCKET"),
         settings.text("STATE_MACHINE_ARN"),
         _limits(),
-        _concurrency(),
+        settings.max_concurrency(),
     )
-    _tell(
+    _report(
         Drained(
             messages=arrival.messages,
             batches=arrival.batches,
@@ -84,17 +85,13 @@ def stage(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def _listed(bucket: str, execution: str, request: dict[str, Any]) -> dict[str, Any]:
-    """What lies under the prefix that a person named; the queue is left alone."""
+    """The batches under the prefix that an operator named; the queue is not touched."""
     prefix = str(request["prefix"])
     with step("list staged"):
         items = require_staged(bucket, prefix, purpose_of(request, "replay"))
         asked = request.get("concurrency")
-        concurrency = _concurrency() if asked is None else max(1, int(asked))
-        return reference(bucket, prefix, execution, items, concurrency).as_dict()
-
-
-def _concurrency() -> int:
-    return settings.whole_number("MAX_CONCURRENCY", DEFAULT_CONCURRENCY, least=1)
+        concurrency = settings.max_concurrency() if asked is None else max(1, int(asked))
+        return write_manifest(bucket, prefix, execution, items, concurrency).as_dict()
 
 
 def _limits() -> BatchLimits:
@@ -111,12 +108,12 @@ def _started(event: dict[str, Any]) -> datetime:
         started = datetime.fromisoformat(str(event["started"]))
     except ValueError:
         raise ConfigurationError(
-            f"The event's started must be ISO 8601, not {event['started']!r}."
+            f"The event's 'started' must be ISO 8601, not {event['started']!r}."
         ) from None
     return started if started.tzinfo else started.replace(tzinfo=UTC)
 
 
-def _tell(done: Drained) -> None:
+def _report(done: Drained) -> None:
     log.info("Staged", messages=done.messages, batches=done.batches, not_deleted=done.not_deleted)
     metrics.record("MessagesStaged", done.messages)
     metrics.record("BatchesStaged", done.batches)

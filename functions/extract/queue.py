@@ -13,20 +13,20 @@ from telemetry.logs import log
 __all__ = ["BATCH", "Message", "Queue"]
 
 BATCH = 10
-"""Most messages in one receive or delete, says SQS."""
+"""Most messages in one receive or delete request (a limit of SQS)."""
 WAIT_SECONDS = 1
 """Long polling asks all of SQS's servers, so that an empty answer means an empty queue."""
 
 
 @dataclass(frozen=True)
 class Message:
-    """What we use of an SQS message."""
+    """The parts of an SQS message that Extract uses."""
 
     message_id: str
     body: str
     receipt: str
     sent: float | None = None
-    """Epoch seconds when the queue had it."""
+    """Epoch seconds at which it was sent to the queue."""
 
 
 class Queue:
@@ -37,7 +37,7 @@ class Queue:
         self._client = client("sqs")
 
     def receive(self) -> list[Message]:
-        """Up to ten messages; none where the queue is empty, after a second."""
+        """Up to ten messages; none, after a second, where the queue is empty."""
         with calling("sqs", "receive messages"):
             answer = self._client.receive_message(
                 QueueUrl=self._url,
@@ -51,10 +51,10 @@ class Queue:
         ]
 
     def delete(self, receipts: Sequence[str]) -> int:
-        """Deletes up to ten messages; returns how many were not.
+        """Deletes up to ten messages; returns how many were not deleted.
 
-        What isn't deleted comes again and changes nothing, so it is only logged. A missing
-        permission, however, would make all of it come again for ever: that is raised.
+        A message that isn't deleted is delivered again and changes nothing, so it is only logged.
+        A missing permission, however, would deliver all of them again for ever: that is raised.
         """
         entries = [
             {"Id": str(place), "ReceiptHandle": receipt} for place, receipt in enumerate(receipts)
@@ -63,16 +63,20 @@ class Queue:
             with calling("sqs", "delete messages"):
                 answer = self._client.delete_message_batch(QueueUrl=self._url, Entries=entries)
         except QueueUnavailableError as error:
-            log.warning("Staged messages will come again", messages=len(entries), cause=str(error))
+            log.warning(
+                "Staged messages will be delivered again", messages=len(entries), cause=str(error)
+            )
             return len(entries)
         failed = answer.get("Failed", ())
         if failed:
             causes = sorted({str(entry.get("Code")) for entry in failed})
-            log.warning("Staged messages will come again", messages=len(failed), cause=causes)
+            log.warning(
+                "Staged messages will be delivered again", messages=len(failed), cause=causes
+            )
         return len(failed)
 
 
 def _sent(message: dict[str, Any]) -> float | None:
-    """SQS tells milliseconds, as text."""
-    told = message.get("Attributes", {}).get("SentTimestamp")
-    return None if told is None else int(told) / 1000
+    """Epoch seconds; SQS gives milliseconds as text."""
+    sent = message.get("Attributes", {}).get("SentTimestamp")
+    return None if sent is None else int(sent) / 1000

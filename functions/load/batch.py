@@ -1,4 +1,4 @@
-"""What Load needs to know of a batch, read from its report; nothing here talks to anything."""
+"""The batch that Load is to load, read from its report. Pure."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _ENDS: dict[str, Status] = {
     "quarantine": "quarantined",
     "discard": "discarded",
 }
-"""Validate's verdict to what the ledger is to say, where it says nothing yet."""
+"""Validate's verdict, and the status that a new ledger row gets."""
 
 Range = tuple[int, int]
-"""Bytes of the COPY object: start (inclusive) and end (exclusive)."""
+"""A range of bytes of the COPY object: start (inclusive) and end (exclusive)."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Batch:
     contract: str
     contract_digest: str
     status: Status
-    """What the ledger is to say, where it says nothing yet."""
+    """Status of the ledger row, if the batch is loaded now."""
     messages: int
     read: int
     accepted: int
@@ -47,23 +47,23 @@ class Batch:
     max_time: str | None
     copy_key: str
     columns: tuple[str, ...]
-    """Of the COPY object, in order."""
+    """Columns of the COPY object, in order."""
     groups_key: str | None
-    """Key of the object that :func:`parse_groups` reads, where Transform wrote one."""
+    """Key of the object that :func:`parse_groups` reads, if Transform wrote one."""
     set_aside: int = 0
-    """Messages of another kind than those that hold readings."""
+    """Messages of another kind than those with readings."""
     purpose: Purpose = "load"
     median_time: str | None = None
-    """ISO 8601; reports of before have none, nor have they a first arrival."""
+    """ISO 8601; older reports have neither this nor ``first_arrival``."""
     first_arrival: str | None = None
-    """When AWS IoT had the first message: ISO 8601."""
+    """Time at which AWS IoT received the first message: ISO 8601."""
 
 
 @dataclass(frozen=True)
 class Group:
     """Neighbouring rows of the COPY object that share all key columns but the timestamp.
 
-    Transform makes several of what would be a long one, so that each spans little time.
+    Transform splits long ones, so that each covers a short range of time.
     """
 
     key: tuple[str, ...]
@@ -77,12 +77,12 @@ class Group:
 
 @dataclass(frozen=True)
 class Counts:
-    """What became of the accepted readings."""
+    """Counts of the accepted readings, by what the load did with each."""
 
     inserted: int = 0
     updated: int = 0
     unchanged: int = 0
-    """Rows that were in the table already and stay as they are."""
+    """Rows that existed in the table and stay as they are."""
 
     @property
     def total(self) -> int:
@@ -93,46 +93,46 @@ class Counts:
 def parse_batch(event: dict[str, Any], report: bytes) -> Batch:
     """A batch from Load's event and the bytes of the batch's report.
 
-    Raises :class:`BatchCorruptError` where the report is not one.
+    Raises :class:`BatchCorruptError` where the report can't be parsed.
     """
     status, purpose = _ENDS[event["verdict"]], purpose_of(event)
     try:
-        told = json.loads(report)
-        copy = told["copy"]
+        content = json.loads(report)
+        copy = content["copy"]
         return Batch(
-            batch_id=str(told["batch_id"]),
-            raw_key=str(told["raw_key"]),
+            batch_id=str(content["batch_id"]),
+            raw_key=str(content["raw_key"]),
             execution=str(event["execution"]),
-            contract=str(told["contract"]),
-            contract_digest=str(told["contract_digest"]),
+            contract=str(content["contract"]),
+            contract_digest=str(content["contract_digest"]),
             status=status,
             purpose=purpose,
-            messages=int(told["messages"]),
-            read=int(told["read"]),
-            accepted=int(told["accepted"]),
-            duplicates=int(told["duplicates"]),
-            rejected=int(told["rejected"]),
-            set_aside=int(told.get("set_aside", 0)),  # reports of before have none
-            rejected_by={str(reason): int(n) for reason, n in told["rejected_by"].items()},
-            min_time=told["min_time"],
-            max_time=told["max_time"],
-            median_time=told.get("median_time"),
-            first_arrival=told.get("first_arrival"),
+            messages=int(content["messages"]),
+            read=int(content["read"]),
+            accepted=int(content["accepted"]),
+            duplicates=int(content["duplicates"]),
+            rejected=int(content["rejected"]),
+            set_aside=int(content.get("set_aside", 0)),  # older reports have none
+            rejected_by={str(reason): int(n) for reason, n in content["rejected_by"].items()},
+            min_time=content["min_time"],
+            max_time=content["max_time"],
+            median_time=content.get("median_time"),
+            first_arrival=content.get("first_arrival"),
             copy_key=str(copy["key"]),
             columns=tuple(copy["columns"]),
             groups_key=copy.get("groups_key"),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BatchCorruptError(
-            f"The report of the batch can't be used ({type(error).__name__}: {error}): replay the "
-            "batch from its raw object."
+            f"The report of the batch can't be parsed ({type(error).__name__}: {error}): replay "
+            "the batch from its raw object."
         ) from error
 
 
 def parse_groups(content: bytes) -> list[Group]:
     """The groups of a COPY object, in its order, from the JSON that Transform wrote beside it.
 
-    Raises :class:`BatchCorruptError` where it isn't that.
+    Raises :class:`BatchCorruptError` where it can't be parsed.
     """
     try:
         return [

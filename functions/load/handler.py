@@ -1,6 +1,6 @@
-"""Lambda function: the batch's rows go into PostgreSQL, in one transaction with the ledger.
+"""Lambda function: loads the batch's rows into PostgreSQL, in one transaction with the ledger.
 
-Event: what Validate returned. Result: ``{"batch_id", "status", "inserted", "updated",
+Event: the result of Validate. Result: ``{"batch_id", "status", "inserted", "updated",
 "unchanged", "repeated"}``. Before it returns, the outcome of the batch is in S3.
 """
 
@@ -42,7 +42,7 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
             loaded = _load(connection, contract, bucket, batch)
         with step("write outcome"):
             _write_outcome(bucket, batch, loaded)
-        _tell(batch, loaded)
+        _report(batch, loaded)
         with step("refresh rollups"):
             refresh(connection, contract, seconds=min(REFRESH_SECONDS, seconds_left() / 4))
     entry = loaded.entry
@@ -57,7 +57,7 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def _connected(batch: Batch) -> Any:
-    """A connection of its own for each batch: a frozen function would come back to a dead one."""
+    """A new connection for each batch: a frozen function would resume with a dead one."""
     database = settings.DatabaseSettings.from_environment()
     secret = settings.text("LOADER_SECRET_ARN")
     with step("connect"):
@@ -74,13 +74,13 @@ def _load(connection: Any, contract: Contract, bucket: str, batch: Batch) -> Loa
 
 
 def _write_outcome(bucket: str, batch: Batch, loaded: Loaded) -> None:
-    """Of the execution that asked, also for a repeated batch: Summarize looks there."""
+    """Writes the outcome of this execution, also of a repeated batch: Summarize reads it."""
     entry = loaded.entry
     key = outcome_key(batch.raw_key, batch.execution, entry.status)
     put_object(bucket, key, json.dumps(asdict(entry)).encode(), "application/json")
 
 
-def _tell(batch: Batch, loaded: Loaded) -> None:
+def _report(batch: Batch, loaded: Loaded) -> None:
     entry = loaded.entry
     log.info("Answered from the ledger" if loaded.repeated else "Loaded", **asdict(entry))
     if not loaded.repeated:

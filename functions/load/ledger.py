@@ -1,6 +1,6 @@
 """The ledger: one row per micro-batch, in the same transaction as the batch's rows.
 
-It is why a batch may be loaded twice, or by two at once, and counts once.
+Because of it a batch may be loaded twice, or by two loads at once, and counts once.
 """
 
 # ruff: noqa: S608 - the only name in the statements is a constant
@@ -40,7 +40,7 @@ FROM {LEDGER} WHERE batch_id = %s"""
 
 @dataclass(frozen=True)
 class Entry:
-    """What the ledger says of a batch; counts are in readings."""
+    """The ledger's row of a batch; counts are in readings."""
 
     batch_id: str
     raw_key: str
@@ -56,28 +56,28 @@ class Entry:
     updated: int
     unchanged: int
     inserted_before: int = 0
-    """Rows that earlier loads of this batch inserted, under other contracts."""
+    """Rows that earlier loads of this batch inserted under other contracts."""
     loads: int = 1
-    """1, and one more for each time that a loaded batch was loaded again."""
+    """Number of loads: 1, plus each time that a loaded batch was loaded again."""
 
 
 def lock(cursor: Any, batch_id: str) -> None:
     """Waits until no other transaction is loading this batch, and keeps others out.
 
-    Two batches with the same hash wait for one another now and then, which is harmless.
+    Two batches with the same hash may wait for each other, which is harmless.
     """
     cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (BATCH_LOCKS, batch_id))
 
 
 def find(cursor: Any, batch_id: str) -> Entry | None:
-    """The batch's row, or ``None``. Ask under :func:`lock`, or it may appear a moment later."""
+    """The batch's row, or ``None``. Call :func:`lock` first, or it may appear a moment later."""
     cursor.execute(_FIND, (batch_id,))
     row = cursor.fetchone()
     return Entry(*row) if row is not None else None
 
 
-def write(cursor: Any, batch: Batch, counts: Counts, known: Entry | None = None) -> Entry:
-    """Writes the batch's row, in the place of ``known``, whose rows stay in the table."""
+def write(cursor: Any, batch: Batch, counts: Counts, previous: Entry | None = None) -> Entry:
+    """Writes the batch's row, in place of ``previous``, whose readings stay in the table."""
     entry = Entry(
         batch_id=batch.batch_id,
         raw_key=batch.raw_key,
@@ -91,9 +91,9 @@ def write(cursor: Any, batch: Batch, counts: Counts, known: Entry | None = None)
         inserted=counts.inserted,
         updated=counts.updated,
         unchanged=counts.unchanged,
-        inserted_before=known.inserted + known.inserted_before if known is not None else 0,
-        loads=known.loads + 1 if known is not None and known.status == "loaded" else 1,
+        inserted_before=previous.inserted + previous.inserted_before if previous is not None else 0,
+        loads=previous.loads + 1 if previous is not None and previous.status == "loaded" else 1,
     )
-    told = {**vars(batch), **vars(entry), "rejected_by": json.dumps(batch.rejected_by)}
-    cursor.execute(_WRITE, {name: told[name] for name in _COLUMNS})
+    values = {**vars(batch), **vars(entry), "rejected_by": json.dumps(batch.rejected_by)}
+    cursor.execute(_WRITE, {name: values[name] for name in _COLUMNS})
     return entry

@@ -1,4 +1,4 @@
-"""Loads one batch: rows and ledger row in one transaction, once, however often it is asked to."""
+"""Loads one batch: rows and ledger row in one transaction, once, however often it is called."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from functions.load import ledger
 from functions.load.batch import Batch, Counts, Group
-from functions.load.rollup_invalidation import Marking
+from functions.load.rollup_invalidation import RollupInvalidation
 from functions.load.rows import insert_rows
 from functions.load.source import CopySource
 from telemetry.contract import Contract
@@ -17,8 +17,8 @@ from telemetry.tracing import step
 
 __all__ = ["Loaded", "is_settled", "load_batch"]
 
-# SET LOCAL pins the connection behind RDS Proxy, and so does the temporary table. That is all the
-# same to us: a connection here lives for one transaction.
+# SET LOCAL pins the connection behind RDS Proxy, and so does the temporary table. That does no
+# harm: a connection here lives for one transaction.
 _PREPARE = """
 SET LOCAL statement_timeout = {statement};
 SET LOCAL lock_timeout = {lock};
@@ -27,15 +27,16 @@ SET LOCAL client_min_messages = 'warning';
 """
 
 LONGEST_SECONDS = 240.0
+"""Longest statement; a load that needs more is retried and fails as a batch."""
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """How a load ended."""
+    """Result of a load."""
 
     entry: ledger.Entry
     repeated: bool
-    """The ledger had the batch already: nothing was done."""
+    """The ledger had the batch already, and nothing was done."""
 
 
 def load_batch(
@@ -49,46 +50,46 @@ def load_batch(
 ) -> Loaded:
     """Loads the batch and commits, or raises with the transaction rolled back.
 
-    ``groups`` is asked only when rows have to be inserted. What the ledger has settled is answered
-    from there (:func:`is_settled`). ``seconds`` is how long the caller lives: the server gives up
-    before, so that no statement goes on for nobody.
+    ``groups`` is called only when rows have to be inserted. A batch that the ledger has settled is
+    answered from there (:func:`is_settled`). ``seconds`` is the time that the caller has left: the
+    server cancels a statement before, so that none runs on without its caller.
     """
     with database_errors(), connection, connection.cursor() as cursor:
         cursor.execute(_prepare(seconds))
         ledger.lock(cursor, batch.batch_id)
-        known = ledger.find(cursor, batch.batch_id)
-        if known is not None and is_settled(known, batch):
-            return Loaded(known, repeated=True)
+        existing = ledger.find(cursor, batch.batch_id)
+        if existing is not None and is_settled(existing, batch):
+            return Loaded(existing, repeated=True)
         counts = Counts()
         if batch.accepted and batch.status == "loaded":
             with step("insert rows"):
                 counts = _insert(cursor, contract, batch, source, groups())
-        entry = ledger.write(cursor, batch, counts, known)
+        entry = ledger.write(cursor, batch, counts, existing)
     return Loaded(entry, repeated=False)
 
 
 def _insert(
     cursor: Any, contract: Contract, batch: Batch, source: CopySource, groups: Sequence[Group]
 ) -> Counts:
-    """The rows, and the marks on what they changed."""
-    marking = Marking(cursor, contract, groups)
+    """Inserts the rows, and marks the ranges of time that they changed."""
+    invalidation = RollupInvalidation(cursor, contract, groups)
     counts = insert_rows(cursor, contract, batch, source, groups)
     if counts.inserted or counts.updated:
-        marking.mark()
+        invalidation.mark()
     return counts
 
 
-def is_settled(known: ledger.Entry, batch: Batch) -> bool:
-    """Whether the ledger's row of a batch stands, so that nothing is left to do.
+def is_settled(entry: ledger.Entry, batch: Batch) -> bool:
+    """True if the ledger's row of a batch stays as it is, so that nothing is left to do.
 
-    * loaded: it stays loaded; only a replay under another contract loads it once more;
+    * loaded: only a replay under another contract loads the batch again;
     * discarded: only a release loads it;
-    * quarantined: it is written anew where the verdict is another now, or the contract is.
+    * quarantined: the row is replaced where the verdict or the contract has changed.
     """
-    same_contract = known.contract_digest == batch.contract_digest
-    if known.status == "loaded":
+    same_contract = entry.contract_digest == batch.contract_digest
+    if entry.status == "loaded":
         return batch.purpose != "replay" or batch.status != "loaded" or same_contract
-    if known.status == "discarded":
+    if entry.status == "discarded":
         return batch.purpose != "release" or batch.status != "loaded"
     return batch.status == "quarantined" and same_contract
 

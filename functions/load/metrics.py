@@ -1,4 +1,4 @@
-"""What a settled batch adds to the metrics: its readings, as the ledger counts them; its delay."""
+"""Metrics of a settled batch: its readings, as the ledger counts them, and its delay."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ __all__ = ["measure"]
 def measure(batch: Batch, entry: Entry, now: datetime) -> None:
     """Records a batch that the ledger has just settled, loaded or not.
 
-    Not for one that is answered from the ledger, so that each batch counts once, however often it
-    comes. ``now``: when its rows were there.
+    Not for a batch that is answered from the ledger, so that each counts once, however often it is
+    processed. ``now``: the time at which its rows were committed.
     """
     metrics.record("ReadingsRead", entry.read)
     metrics.record("ReadingsInserted", entry.inserted)
@@ -33,7 +33,7 @@ def measure(batch: Batch, entry: Entry, now: datetime) -> None:
         kinds[reason_kind(reason)] += readings
     for kind, readings in kinds.items():
         metrics.record("ReadingsRejectedByReason", readings, of=kind)
-    # A replayed batch is as old as the mistake that it mends: no delay of the pipeline's.
+    # A replayed batch is as old as the mistake that it fixes: that is no delay of the pipeline.
     if batch.purpose == "load" and entry.status == "loaded" and entry.loads == 1:
         _measure_delay(batch, now)
 

@@ -1,9 +1,8 @@
-"""Marks the spans of time that a batch wrote to, and refreshes what is marked, for the rollups.
+"""Marks the ranges of time that a batch wrote to as dirty, and refreshes the rollups of those.
 
-The marks are in the transaction of the rows, so that there is no moment at which a rollup misses
-them; :mod:`telemetry.ddl.analytics` tells how. The functions that are called here were made by the
-migration. Where there are none yet, or none any more, nothing is done, and a trigger sees to it
-that no rollup is believed.
+The marks are written in the transaction of the rows, so that a rollup never misses them;
+:mod:`telemetry.ddl.analytics` says how. The SQL functions called here are created by the migration.
+Where they don't exist, nothing is marked, and a trigger on the table invalidates all rollups.
 """
 
 from __future__ import annotations
@@ -20,37 +19,38 @@ from telemetry.ddl.analytics import SETTING, levels_of, service_name
 from telemetry.errors import TelemetryError
 from telemetry.logs import log
 
-__all__ = ["Marking", "array_of", "refresh", "spans_of"]
+__all__ = ["RollupInvalidation", "array_of", "refresh", "spans_of"]
 
 REST_SECONDS = 60
-"""Between two refreshes, whoever does them."""
+"""Least time between two refreshes, by any load."""
 DIGITS = {"hourly": 13, "daily": 10}
+"""Digits of a time that name its hour or day."""
 SERIES_AT_ONCE = 5000
-"""Whose spans one transaction refreshes."""
+"""Most series that one transaction refreshes."""
 REFRESH_SECONDS = 15.0
-"""That one load spends on a refresh at most, once its batch is loaded and accounted for."""
+"""Most seconds that one load may spend refreshing rollups, after its batch is committed."""
 
 
-class Marking:
-    """Of one load."""
+class RollupInvalidation:
+    """Marks the ranges of time that one load writes to."""
 
     def __init__(self, cursor: Any, contract: Contract, groups: Sequence[Group]) -> None:
-        """Says that this transaction marks what it writes, if it can: it knows where it writes, and
-        the database has rollups."""
+        """Tells the table's trigger that this transaction marks its writes itself, if it can: the
+        groups say where it writes, and the database has rollups."""
         self._cursor = cursor
         self._contract = contract
         self._groups = groups
-        self._promised = False
+        self._enabled = False
         if levels_of(contract) and groups and all(g.max_time != "infinity" for g in groups):
             cursor.execute(
                 "SELECT set_config(%s, %s, true) WHERE to_regproc(%s) IS NOT NULL",
                 (SETTING, qualified(contract), service_name(contract, "mark")),
             )
-            self._promised = bool(cursor.rowcount)
+            self._enabled = bool(cursor.rowcount)
 
     def mark(self) -> None:
-        """After the rows are in the table."""
-        if not self._promised:
+        """Marks the ranges; call it after the rows are in the table."""
+        if not self._enabled:
             return
         spans, others = spans_of(self._groups, DIGITS[levels_of(self._contract)[0].name])
         width = len(self._contract.key) - 1
@@ -77,9 +77,9 @@ class Marking:
 def spans_of(
     groups: Sequence[Group], digits: int
 ) -> tuple[dict[str, dict[tuple[str, ...], None]], list[Group]]:
-    """Series by the span that their rows are in, and the groups whose rows are in several.
+    """Series by the hour or day that their rows are in, and the groups whose rows are in several.
 
-    The first ``digits`` of a time, as the COPY object writes it, name its span.
+    The first ``digits`` of a time, as the COPY object writes it, name its hour or day.
     """
     spans: dict[str, dict[tuple[str, ...], None]] = {}
     others = []
@@ -93,32 +93,35 @@ def spans_of(
 
 
 def array_of(values: Iterable[str]) -> str:
-    """The texts as PostgreSQL writes an array: one literal, where psycopg2 would write an
-    expression of a thousand, which takes the server longer than the rows do."""
+    """The texts as one array literal of PostgreSQL. psycopg2 would write an expression with each
+    text, which takes the server longer to parse than the rows take to insert."""
     quoted = (value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
     return "{" + ",".join(f'"{value}"' for value in quoted) + "}"
 
 
 def refresh(connection: Any, contract: Contract, *, seconds: float = REFRESH_SECONDS) -> int:
-    """Refreshes what is marked, if it is time to; how many marks were taken.
+    """Refreshes dirty ranges if the last refresh is long enough ago; returns how many.
 
-    Never raises what is wrong with the database: the batch is loaded, and rollups are right without
-    it, only slower to read.
+    Never raises an error of the database: the batch is loaded, and rollups are right without a
+    refresh, only slower to read.
     """
     if not levels_of(contract):
         return 0
-    name, deadline, taken = service_name(contract, "refresh"), time.monotonic() + seconds, 0
+    name, deadline, total = service_name(contract, "refresh"), time.monotonic() + seconds, 0
     try:
         with database_errors():
             rest = REST_SECONDS
             while (left := deadline - time.monotonic()) > 0:
-                found = _refresh_some(connection, name, left, rest)
-                if not found:
+                refreshed = _refresh_some(connection, name, left, rest)
+                if not refreshed:
                     break
-                taken, rest = taken + found, 0
+                total, rest = total + refreshed, 0
     except TelemetryError as error:
-        log.warning("Rollups were not refreshed; they are read from the rows", reason=str(error))
-    return taken
+        log.warning(
+            "Rollups were not refreshed; views read the dirty ranges from the rows",
+            reason=str(error),
+        )
+    return total
 
 
 def _refresh_some(connection: Any, name: str, seconds: float, rest: int) -> int:

@@ -2,28 +2,28 @@
 
 ::
 
-                     ┌─ not in the table ────────▶ COPY into the table
+                     ┌─ new ──────────▶ straight: COPY into the table
     lines of a batch ┤
-                     └─ in the table already ┬───▶ counted, where the first of a key is kept
-                                             └───▶ COPY into a temporary table
-                                                   ──▶ INSERT ... ON CONFLICT DO UPDATE
+                     └─ existing ┬────▶ counted, where no row is updated (keep_first)
+                                 └────▶ staged: COPY into a temporary table
+                                        ──▶ INSERT ... ON CONFLICT DO UPDATE
 
-The straight way is as fast as ``psql \\copy``, the other one half as fast. For each group of lines
-(a device, a span of time) the table is asked which times it has in that span. Mostly there are
-none, and the group's bytes pass through untouched; else the lines are looked at one by one. So what
-a conflict costs is its own, however late rows are spread.
+The straight path is as fast as ``psql \\copy``, the staged path half as fast. For each group of
+lines (a device, a range of time) the table is asked which times it has in that range. Mostly there
+are none, and the group's bytes pass through untouched; otherwise its lines are compared one by one.
+So only the lines near existing rows cost more, however late rows are spread.
 
-What is known may be out of date by the time of the COPY, when another load has brought the same
-rows in between: then the straight COPY hits the primary key, is rolled back to a savepoint, and all
-rows go the other way, which copes with anything.
+Another load may insert the same rows between that query and the COPY: then the straight COPY hits
+the primary key, is rolled back to a savepoint, and all rows take the staged path, which handles any
+conflict.
 
 **Why this can't deadlock.** Each insert may wait for another transaction that has inserted the
-same key. All loads insert in the order of their COPY object, ascending by the key, so among them
-there is no circle: who waits for a key holds only smaller ones. A load that goes both ways passes
-through the order twice, which would break this. So it takes the table's advisory lock for itself
-alone, while loads of one way share it and run side by side. With ``keep_first`` hardly any load
-goes both ways. A partitioned table can't tell in one statement what was inserted and what updated,
-so where rows are updated all loads of it are alone.
+same key. All loads insert in the order of their COPY object, ascending by the key, so there is no
+cycle among them: a load that waits for a key holds only smaller ones. A load that takes both paths
+passes through the keys twice, which would break this. So it takes the table's advisory lock
+exclusively, while loads that take one path share it and run in parallel. With ``keep_first`` hardly
+any load takes both paths. A partitioned table can't return from one statement which rows were
+inserted and which updated, so a policy that updates rows makes two passes and an exclusive lock.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ from typing import Any
 
 from functions.load import statements
 from functions.load.batch import Batch, Counts, Group, Range
-from functions.load.copy_filter import Block, Sifted, sifted_ranges
+from functions.load.conflict_policies import updates_rows
+from functions.load.copy_filter import Block, FilteredCopy, ranges_to_read
 from functions.load.source import CopySource, Readable
 from telemetry.contract import Contract
 from telemetry.ddl import qualified
@@ -43,10 +44,10 @@ from telemetry.logs import log
 __all__ = ["insert_rows"]
 
 READ_BYTES = 1 << 18
-"""What one read of the COPY stream asks for; psycopg2's own 8 KiB costs a third of the speed."""
+"""Bytes of one read of the COPY stream; psycopg2's default, 8 KiB, costs a third of the speed."""
 
 STRAIGHT_SHARE = 0.25
-"""Below this share of new rows the straight way isn't worth excluding other loads for."""
+"""Share of new rows below which the straight path isn't worth excluding other loads for."""
 
 TABLE_LOCKS = 0x7E1E
 """First half of the advisory locks on tables; the second half is a hash of the name."""
@@ -57,21 +58,25 @@ def insert_rows(
 ) -> Counts:
     """Inserts, updates or finds unchanged every accepted row, and accounts for each.
 
-    ``groups`` is empty where nothing is known of them: then all rows take the careful way.
+    ``groups`` may be empty: then all rows take the staged path.
     Raises :class:`BatchCorruptError` where the COPY object holds other rows than the report says.
     """
     insertion = _Insertion(cursor, contract, batch, source)
     if not statements.splits_by_time(contract):
         groups = ()
     blocks = _blocks(cursor, contract, groups)
-    unsure = sum(g.rows for g, block in zip(groups, blocks, strict=True) if block.known is None)
-    known = sum(len(block.known) for block in blocks if block.known)
+    unsure = sum(
+        group.rows
+        for group, block in zip(groups, blocks, strict=True)
+        if block.existing_times is None
+    )
+    existing = sum(len(block.existing_times) for block in blocks if block.existing_times)
     if not groups:
         counts = insertion.staged_only()
-    elif not unsure and (not known or statements.keeps_first(contract, batch.columns)):
+    elif not unsure and (not existing or not updates_rows(contract, batch.columns)):
         counts = insertion.straight_only(blocks)
-    elif batch.accepted - unsure - known >= STRAIGHT_SHARE * batch.accepted:
-        counts = insertion.both_ways(blocks)
+    elif batch.accepted - unsure - existing >= STRAIGHT_SHARE * batch.accepted:
+        counts = insertion.both_paths(blocks)
     else:
         counts = insertion.staged_only()
     if counts.total != batch.accepted:
@@ -83,7 +88,7 @@ def insert_rows(
 
 
 class _Insertion:
-    """One insertion: the parts that all ways have in common, and the three ways."""
+    """One insertion, by the straight path, the staged path, or both."""
 
     def __init__(self, cursor: Any, contract: Contract, batch: Batch, source: CopySource) -> None:
         self._cursor = cursor
@@ -93,45 +98,45 @@ class _Insertion:
         self._table = qualified(contract)
 
     def straight_only(self, blocks: Sequence[Block]) -> Counts:
-        """New rows by COPY into the table, the known ones are only counted; all of them staged
-        instead where one turns out to be there already."""
-        self._lock_table(alone=self._updates_apart)
+        """Copies new rows into the table and only counts the existing ones; stages all of them
+        instead if a new one turns out to exist."""
+        self._lock_table(exclusive=self._updates_separately)
         copied = self._copy_straight(blocks)
         if copied is not None:
             return copied
         return self._merge(self._stage())
 
     def staged_only(self) -> Counts:
-        """All rows by way of the staging table."""
-        staged = self._stage()  # before the lock: nobody else can see this table
-        self._lock_table(alone=self._updates_apart)
+        """Puts all rows through the staging table."""
+        staged = self._stage()  # before the lock: no other session sees this table
+        self._lock_table(exclusive=self._updates_separately)
         return self._merge(staged)
 
-    def both_ways(self, blocks: Sequence[Block]) -> Counts:
-        """New rows by COPY, the others by way of the staging table, as the only load."""
+    def both_paths(self, blocks: Sequence[Block]) -> Counts:
+        """Copies new rows, and puts the others through the staging table, as the only load."""
         staged = self._stage(blocks)
-        self._lock_table(alone=True)
+        self._lock_table(exclusive=True)
         copied = self._copy_straight(blocks)
         if copied is None:
-            staged += self._copy_sifted(statements.STAGING, blocks, known=False)[0]
+            staged += self._copy_filtered(statements.STAGING, blocks, existing=False)[0]
         merged = self._merge(staged)
         inserted = copied.inserted if copied is not None else 0
         return Counts(merged.inserted + inserted, merged.updated, merged.unchanged)
 
     def _stage(self, blocks: Sequence[Block] | None = None) -> int:
-        """Stages the known lines of these blocks, or all lines."""
+        """Stages the existing lines of these blocks, or all lines; returns how many."""
         self._cursor.execute(statements.create_staging(self._contract, self._batch.columns))
         if blocks is None:
             return self._copy(statements.STAGING, None)
-        return self._copy_sifted(statements.STAGING, blocks, known=True)[0]
+        return self._copy_filtered(statements.STAGING, blocks, existing=True)[0]
 
     def _merge(self, staged: int) -> Counts:
-        """Merges ``staged`` rows, and makes sure that each of them is in the table afterwards."""
+        """Merges the ``staged`` rows, and checks that each of them is in the table afterwards."""
         contract, columns = self._contract, self._batch.columns
-        if statements.keeps_first(contract, columns):
+        if not updates_rows(contract, columns):
             self._cursor.execute(statements.insert_staged(contract, columns))
             inserted, updated = self._cursor.rowcount, 0
-        elif self._updates_apart:
+        elif self._updates_separately:
             inserted, updated = self._insert_then_update()
         else:
             self._cursor.execute(statements.upsert_staged(contract, columns))
@@ -142,25 +147,23 @@ class _Insertion:
         return Counts(inserted, updated, unchanged)
 
     @property
-    def _updates_apart(self) -> bool:
-        """Whether a merge is two statements, and so two passes through the order of keys."""
+    def _updates_separately(self) -> bool:
+        """True if a merge is two statements, and so two passes through the keys."""
         contract = self._contract
-        return contract.partition != "none" and not statements.keeps_first(
-            contract, self._batch.columns
-        )
+        return contract.partition != "none" and updates_rows(contract, self._batch.columns)
 
     def _insert_then_update(self) -> tuple[int, int]:
         contract, columns = self._contract, self._batch.columns
         self._cursor.execute(statements.insert_staged(contract, columns))
         inserted = self._cursor.rowcount
-        # Nobody has counted the staged rows: the planner would rather read the whole table.
+        # The staging table has no statistics: the planner would scan the whole table.
         self._cursor.execute("SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off")
         self._cursor.execute(statements.update_staged(contract, columns))
         return inserted, self._cursor.rowcount
 
     def _check_presence(self) -> None:
-        """Rows that were neither inserted nor updated must be there: a trigger or a row policy
-        drops rows without an error. Where there is none, they are: that is what makes a conflict.
+        """Rows that were neither inserted nor updated must exist, unless a trigger or a row policy
+        drops rows without an error. Where the table has neither, a conflict proves that they do.
         """
         self._cursor.execute(statements.may_drop_rows(self._contract))
         if not self._cursor.fetchone()[0]:
@@ -169,34 +172,39 @@ class _Insertion:
         missing = self._cursor.fetchone()[0]
         if missing:
             raise DatabaseRefusedError(
-                f"{missing} rows of the batch {self._batch.batch_id} were not taken by "
-                f"{self._table}, without an error: look for a trigger or a row policy on it."
+                f"{missing} rows of the batch {self._batch.batch_id} are not in "
+                f"{self._table}, and there was no error: look for a trigger or a row policy on it."
             )
 
     def _copy_straight(self, blocks: Sequence[Block]) -> Counts | None:
-        """Lines not known to be there, copied into the table, and how many were left out;
-        ``None``, with nothing changed, where one was there after all."""
+        """Copies the new lines into the table, and counts those left out; returns ``None``, with
+        nothing changed, if one of them exists after all."""
         from psycopg2 import errors
 
         self._cursor.execute("SAVEPOINT straight")
         try:
-            copied, left_out = self._copy_sifted(self._table, blocks, known=False)
+            copied, left_out = self._copy_filtered(self._table, blocks, existing=False)
         except errors.UniqueViolation as error:
             self._cursor.execute("ROLLBACK TO SAVEPOINT straight")
-            log.info("Rows arrived in between: staging all of them", detail=str(error).strip())
+            log.info(
+                "Another load inserted some of the rows: staging all of them",
+                detail=str(error).strip(),
+            )
             return None
         return Counts(copied, 0, left_out)
 
-    def _copy_sifted(self, table: str, blocks: Sequence[Block], *, known: bool) -> tuple[int, int]:
-        """Copies the known lines of the blocks, or the others; returns how many, and how many
-        lines of the blocks it looked into were left out."""
-        ranges = sifted_ranges(blocks, known=known)
+    def _copy_filtered(
+        self, table: str, blocks: Sequence[Block], *, existing: bool
+    ) -> tuple[int, int]:
+        """Copies the existing lines of the blocks, or the new ones; returns how many were copied,
+        and how many lines were left out."""
+        ranges = ranges_to_read(blocks, existing=existing)
         if not ranges:
             return 0, 0
         column = self._batch.columns.index(self._contract.key[-1])
         with self._source.open(ranges) as stream:
-            sifted = Sifted(stream, blocks, column=column, known=known)
-            return self._copy_stream(table, sifted), sifted.dropped
+            filtered = FilteredCopy(stream, blocks, column=column, existing=existing)
+            return self._copy_stream(table, filtered), filtered.dropped
 
     def _copy(self, table: str, ranges: Sequence[Range] | None) -> int:
         """Streams the ranges into a table; returns the number of rows."""
@@ -204,25 +212,25 @@ class _Insertion:
             return self._copy_stream(table, stream)
 
     def _copy_stream(self, table: str, stream: Readable) -> int:
-        remembered = _Remembering(stream)
+        kept = _FailureKeepingStream(stream)
         statement = statements.copy_in(table, self._batch.columns)
         try:
-            self._cursor.copy_expert(statement, remembered, size=READ_BYTES)
+            self._cursor.copy_expert(statement, kept, size=READ_BYTES)
         except Exception as error:
             # psycopg2 reports a failed read as a cancelled query and drops the exception.
-            if remembered.failure is not None:
-                raise remembered.failure from error
+            if kept.failure is not None:
+                raise kept.failure from error
             raise
         return int(self._cursor.rowcount)
 
-    def _lock_table(self, *, alone: bool) -> None:
+    def _lock_table(self, *, exclusive: bool) -> None:
         """Takes the table's advisory lock until the end of the transaction."""
-        function = "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared"
+        function = "pg_advisory_xact_lock" if exclusive else "pg_advisory_xact_lock_shared"
         self._cursor.execute(f"SELECT {function}(%s, hashtext(%s))", (TABLE_LOCKS, self._table))
 
 
-class _Remembering:
-    """Passes reads on, and keeps the exception that ended one."""
+class _FailureKeepingStream:
+    """A stream that keeps the exception that ended a read."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -238,7 +246,7 @@ class _Remembering:
 
 
 def _blocks(cursor: Any, contract: Contract, groups: Sequence[Group]) -> list[Block]:
-    """The groups, with the times that are loaded within their span."""
+    """The groups, with the times of existing rows within their range."""
     if not groups:
         return []
     width = len(contract.key) - 1
@@ -246,11 +254,11 @@ def _blocks(cursor: Any, contract: Contract, groups: Sequence[Group]) -> list[Bl
     arrays.append([group.min_time for group in groups])
     arrays.append([group.max_time for group in groups])
     arrays.append([group.rows for group in groups])
-    cursor.execute(statements.known_times(contract), arrays)
+    cursor.execute(statements.existing_times(contract), arrays)
     found = {place: times.encode().split() for place, times in cursor.fetchall()}
     blocks = []
     for place, group in enumerate(groups, 1):
         times = found.get(place, [])
-        few = len(times) <= group.rows * statements.KNOWN_PER_ROW
+        few = len(times) <= group.rows * statements.TIMES_PER_ROW
         blocks.append(Block(group.range, frozenset(times) if few else None))
     return blocks

@@ -1,4 +1,4 @@
-"""The COPY object as a stream of chosen byte ranges: memory stays bounded, nothing is on disk."""
+"""The COPY object as a stream of byte ranges: memory stays bounded, and nothing is on disk."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["CopySource", "Readable", "StoredCopy", "merge_ranges"]
 
 
 class Readable(Protocol):
-    """What COPY reads from."""
+    """A stream that COPY reads from."""
 
     def read(self, size: int = -1, /) -> bytes:
         """At most ``size`` bytes; ``b""`` at the end."""
@@ -35,7 +35,7 @@ class StoredCopy:
 
     @contextmanager
     def open(self, ranges: Sequence[Range] | None) -> Iterator[Readable]:
-        """A stream over these ranges; what lies between them is read and dropped."""
+        """A stream over these ranges; the bytes between them are read and dropped."""
         if ranges is None:
             with open_object(self._bucket, self._key) as stream:
                 yield stream
@@ -70,13 +70,13 @@ class RangeReader:
     def _take(self, size: int) -> bytes:
         data = self._stream.read(size)
         self._position += len(data)
-        if not data:  # the object is shorter than its groups say; the row count will tell
+        if not data:  # the object is shorter than its groups say; the row count shows it
             self._ranges.clear()
         return data
 
 
 def merge_ranges(ranges: Sequence[Range]) -> list[Range]:
-    """The ranges in order, with neighbours made one. Empty ranges disappear."""
+    """The ranges in order, with neighbours merged and empty ranges removed."""
     merged: list[Range] = []
     for start, end in sorted(ranges):
         if start == end:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from functions.load.conflict_policies import changes_row, new_value
 from telemetry.contract import Contract
 from telemetry.ddl import qualified, quote_name, quote_text, sql_type
 
@@ -17,9 +18,8 @@ __all__ = [
     "STAGING",
     "copy_in",
     "create_staging",
+    "existing_times",
     "insert_staged",
-    "keeps_first",
-    "known_times",
     "may_drop_rows",
     "missing_keys",
     "splits_by_time",
@@ -28,11 +28,11 @@ __all__ = [
 ]
 
 STAGING = "pg_temp.staging"
-"""This transaction's own table: two loads never share one."""
+"""A table of this transaction alone: two loads never share one."""
 
-KNOWN_PER_ROW = 8
-"""Loaded times that are worth fetching for each row of a group; as many as fit between two rows
-of one group where the table has the batch's usual interval (``GAP`` of Transform)."""
+TIMES_PER_ROW = 8
+"""Most existing times worth fetching for each row of a group: as many as fit between two rows of
+one group where the table has the batch's usual interval (``GAP`` of Transform)."""
 
 
 def copy_in(table: str, columns: Sequence[str]) -> str:
@@ -41,72 +41,46 @@ def copy_in(table: str, columns: Sequence[str]) -> str:
 
 
 def create_staging(contract: Contract, columns: Sequence[str]) -> str:
-    """A temporary table for the rows that may be in the table already; gone at the end."""
+    """A temporary table for the rows that may exist already; dropped at the commit."""
     defined = ", ".join(f"{quote_name(name)} {sql_type(contract.column(name))}" for name in columns)
     return f"CREATE TEMPORARY TABLE staging ({defined}) ON COMMIT DROP"
 
 
-def keeps_first(contract: Contract, columns: Sequence[str]) -> bool:
-    """Whether a row that is there already stays as it is, whatever comes."""
-    if contract.on_conflict == "keep_greatest" and contract.greatest not in columns:
-        return True
-    return contract.on_conflict == "keep_first" or set(columns) <= set(contract.key)
-
-
 def insert_staged(contract: Contract, columns: Sequence[str]) -> str:
-    """Inserts the staged rows that are not in the table yet."""
+    """Inserts the staged rows whose key is not in the table yet."""
     return f"{_insert(contract, columns)} DO NOTHING"
 
 
 def upsert_staged(contract: Contract, columns: Sequence[str]) -> str:
-    """Inserts the staged rows or updates those they change; answers one row: inserted, updated."""
+    """Inserts the staged rows or updates those they change; returns one row: inserted, updated."""
     values = [name for name in columns if name not in contract.key]
-    setting = ", ".join(f"{quote_name(n)} = {_new_value(contract, n)}" for n in values)
-    # A row that changes nothing is left alone: no new version, no work for vacuum. Mostly that is
-    # seen before ON CONFLICT comes to it, which would lock the row, and so write it, to find out.
-    # One that this statement inserted has no xmax; one that it updated was locked by it before.
+    setting = ", ".join(f"{quote_name(n)} = {new_value(contract, n)}" for n in values)
+    # A row that would not change is not updated: no new version, no work for vacuum. Most of those
+    # are filtered before ON CONFLICT, which would lock the row, and so write it, to find out.
+    # A row that this statement inserted has no xmax; one that it updated was locked by it before.
     return (
         f"WITH merged AS ({_insert(contract, columns, _worth(contract, values))} "
         f"DO UPDATE SET {setting} "
-        f"WHERE {_changes(contract, values)} RETURNING (xmax = 0) AS fresh) "
+        f"WHERE {changes_row(contract, values)} RETURNING (xmax = 0) AS fresh) "
         "SELECT count(*) FILTER (WHERE fresh), count(*) FILTER (WHERE NOT fresh) FROM merged"
     )
 
 
 def update_staged(contract: Contract, columns: Sequence[str]) -> str:
-    """Updates the rows that staged ones change. For partitioned tables, of which ``xmax`` can't be
-    asked: after :func:`insert_staged`, whose rows are what was staged and so are never changed."""
+    """Updates the rows that staged ones change. For partitioned tables, which have no ``xmax`` to
+    return: run it after :func:`insert_staged`, whose rows equal the staged ones."""
     values = [name for name in columns if name not in contract.key]
-    setting = ", ".join(f"{quote_name(n)} = {_new_value(contract, n)}" for n in values)
+    setting = ", ".join(f"{quote_name(n)} = {new_value(contract, n)}" for n in values)
     return (
         f"UPDATE {qualified(contract)} AS present SET {setting} FROM {STAGING} AS excluded "
-        f"WHERE {_same_key(contract, 'present', 'excluded')} AND {_changes(contract, values)}"
+        f"WHERE {_same_key(contract, 'present', 'excluded')} AND {changes_row(contract, values)}"
     )
-
-
-def _new_value(contract: Contract, name: str) -> str:
-    """What a column of a row that is there becomes."""
-    old, new = f"present.{quote_name(name)}", f"excluded.{quote_name(name)}"
-    return f"coalesce({old}, {new})" if contract.on_conflict == "fill_missing" else new
-
-
-def _changes(contract: Contract, values: Sequence[str]) -> str:
-    """Whether the row that comes changes the one that is there."""
-    if contract.greatest is not None:
-        old, new = (f"{row}.{quote_name(contract.greatest)}" for row in ("present", "excluded"))
-        return f"({new} > {old} OR {old} IS NULL AND {new} IS NOT NULL)"
-    if contract.on_conflict == "fill_missing":
-        pairs = ((f"present.{quote_name(n)}", f"excluded.{quote_name(n)}") for n in values)
-        return f"({' OR '.join(f'{old} IS NULL AND {new} IS NOT NULL' for old, new in pairs)})"
-    old = ", ".join(f"present.{quote_name(n)}" for n in values)
-    new = ", ".join(f"excluded.{quote_name(n)}" for n in values)
-    return f"({old}) IS DISTINCT FROM ({new})"
 
 
 def missing_keys(contract: Contract) -> str:
     """Counts the staged rows whose key is not in the table: 0 once they are merged."""
     same = _same_key(contract, "t", "s")
-    # With LIMIT the planner can't make a join of it, and so never reads a large table through.
+    # With LIMIT the planner can't turn it into a join, and so never scans a large table.
     return (
         f"SELECT count(*) FROM {STAGING} AS s "
         f"WHERE (SELECT true FROM {qualified(contract)} AS t WHERE {same} LIMIT 1) IS NULL"
@@ -114,17 +88,17 @@ def missing_keys(contract: Contract) -> str:
 
 
 def splits_by_time(contract: Contract) -> bool:
-    """Whether the key ends with a timestamp: only then do groups have a span of time."""
+    """True if the key ends with a timestamp: only then do groups have a range of time."""
     return contract.column(contract.key[-1]).type == "timestamp"
 
 
-def known_times(contract: Contract) -> str:
-    """The loaded times within each group's span.
+def existing_times(contract: Contract) -> str:
+    """The times of existing rows within each group's range.
 
     Parameters: one array of text for each key column but the timestamp, then arrays of the groups'
-    least times, greatest times and numbers of rows. Answers the place (from 1) of each group whose
-    span holds rows of the table, and their times, as the COPY object writes them but without the
-    offset, separated by blanks: at most :data:`KNOWN_PER_ROW` for each row of the group, and one.
+    least times, greatest times and numbers of rows. Returns the place (from 1) of each group whose
+    range holds rows of the table, and their times, as the COPY object writes them but without the
+    offset, separated by spaces: at most :data:`TIMES_PER_ROW` for each row of the group, plus one.
     Each group is one probe of the primary key.
     """
     prefix, time = contract.key[:-1], quote_name(contract.key[-1])
@@ -134,10 +108,10 @@ def known_times(contract: Contract) -> str:
         f"t.{quote_name(name)} = g.k{i}::{sql_type(contract.column(name))} AND "
         for i, name in enumerate(prefix)
     )
-    # A correlated subquery is never made a join, and so never reads a large table through.
+    # A correlated subquery never becomes a join, and so never scans a large table.
     near = (
         f"SELECT t.{time} AS at FROM {qualified(contract)} AS t "
-        f"WHERE {same}t.{time} BETWEEN g.least_time AND g.most_time LIMIT g.n * {KNOWN_PER_ROW} + 1"
+        f"WHERE {same}t.{time} BETWEEN g.least_time AND g.most_time LIMIT g.n * {TIMES_PER_ROW} + 1"
     )
     text = """to_char(near.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US')"""
     return (
@@ -149,8 +123,8 @@ def known_times(contract: Contract) -> str:
 
 
 def may_drop_rows(contract: Contract) -> str:
-    """Whether the table, or a partition of it, has what drops a row without an error: a trigger
-    before each row, a rule, a row policy."""
+    """True if the table, or a partition of it, may drop a row without an error: by a trigger before
+    each row, a rule, or a row policy."""
     table = f"{quote_text(qualified(contract))}::regclass"
     before_row = "EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND tgtype & 3 = 3)"
     return (
@@ -164,9 +138,9 @@ def _names(columns: Sequence[str]) -> str:
 
 
 def _worth(contract: Contract, values: Sequence[str]) -> str:
-    """Condition on a staged row: it is new, or it changes what is there."""
+    """Condition on a staged row: its key is new, or it changes the existing row."""
     return (
-        f" WHERE (SELECT {_changes(contract, values)} FROM {qualified(contract)} AS present "
+        f" WHERE (SELECT {changes_row(contract, values)} FROM {qualified(contract)} AS present "
         f"WHERE {_same_key(contract, 'present', 'excluded')} LIMIT 1) IS NOT FALSE"
     )
 

@@ -1,4 +1,4 @@
-"""What analysts get: read from the catalogue, made, and brought up to what has been loaded."""
+"""Objects for analysts: read from the catalogue, created, and refreshed."""
 
 # ruff: noqa: S608 - the statements are made of quoted names and literals
 
@@ -42,7 +42,7 @@ def keep_out_refreshes(cursor: Any, contract: Contract) -> None:
 
 
 def plan_views(cursor: Any, contract: Contract, added: frozenset[str]) -> AnalyticsPlan:
-    """What has to be done, by the catalogue. ``added``: see :func:`plan_analytics`."""
+    """The plan, from the catalogue. ``added``: see :func:`plan_analytics`."""
     views = {}
     for name in view_names(contract):
         cursor.execute(
@@ -62,7 +62,7 @@ def plan_views(cursor: Any, contract: Contract, added: frozenset[str]) -> Analyt
 
 
 def run(cursor: Any, statements: Sequence[str]) -> None:
-    """Runs them. Raises :class:`ContractError` where somebody's view is made of one of ours."""
+    """Runs them; raises :class:`ContractError` where another view depends on one of ours."""
     from psycopg2 import errors
 
     try:
@@ -70,8 +70,8 @@ def run(cursor: Any, statements: Sequence[str]) -> None:
             cursor.execute(statement)
     except errors.DependentObjectsStillExist as error:
         raise ContractError(
-            "The views have to be made anew, and others are made of them. Drop those, migrate, and "
-            f"make them again: {error.diag.message_detail}"
+            "The views have to be recreated, and other views depend on them. Drop those, migrate, "
+            f"and create them again: {error.diag.message_detail}"
         ) from error
 
 
@@ -83,7 +83,7 @@ def forget_figures(connection: Any, contract: Contract) -> None:
 
 
 def bring_up_to_date(connection: Any, contract: Contract, seconds: float) -> int:
-    """Refreshes what is marked, for so long at most; how many marks are left.
+    """Refreshes marked spans, for so long at most; returns how many marks are left.
 
     Transaction by transaction, beside loads and other refreshes. Views are right all the while.
     """
@@ -101,7 +101,7 @@ def bring_up_to_date(connection: Any, contract: Contract, seconds: float) -> int
 
 
 def _in_transaction(connection: Any, contract: Contract, deadline: float, work: Any) -> Any:
-    """Where the time is over before the work is, what it did is undone."""
+    """Limits the time of a transaction; at the limit it is rolled back."""
     from psycopg2 import errors
 
     left = max(1, int((deadline - time.monotonic()) * 1000))

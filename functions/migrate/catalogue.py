@@ -1,4 +1,4 @@
-"""What the database's catalogue says about a table, as plain dataclasses."""
+"""A table as the database's catalogue describes it, as plain dataclasses."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Lambda function, called once by each deployment: schema, ledger, views, roles and grants.
 
 Event: ``{}``, or ``{"rollups": "rebuild"|"refresh"}``, which leaves all else as it is; ``seconds``
-is how long figures may take. Result: ``{"table": [...], "role": "created"|"updated", "grants":
+limits the refresh of rollups. Result: ``{"table": [...], "role": "created"|"updated", "grants":
 [...], "views": [...], "left": marks}``, or ``{"left": marks}``. What is marked is read from rows.
 """
 
@@ -23,10 +23,10 @@ __all__ = ["handle"]
 
 
 DEPLOY_SECONDS = 20.0
-"""That a deployment waits for figures at most; loads make the others, little by little."""
+"""Most seconds that a deployment waits for rollups; later loads refresh the rest."""
 REBUILD_SECONDS = 240.0
 SPARE_SECONDS = 5.0
-"""For the answer, when a refresh has used its time up."""
+"""Time left for the result, when a refresh has used up its own."""
 
 
 @lambda_entry
@@ -37,7 +37,9 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
     owner = settings.text("OWNER_SECRET_ARN")
     asked = event.get("rollups")
     if asked not in (None, "rebuild", "refresh"):
-        raise ConfigurationError(f"{asked!r} can't be done with rollups: rebuild or refresh them.")
+        raise ConfigurationError(
+            f"{asked!r} is not an operation on rollups: use rebuild or refresh."
+        )
     with closing(connect(database, owner, "telemetry migrate")) as connection:
         done: dict[str, Any] = {}
         if asked is None:

@@ -1,4 +1,4 @@
-"""Brings the database to what the contract says: plan, then run, in one transaction.
+"""Migrates the database to the contract: plan, then run, in one transaction.
 
 DDL is transactional in PostgreSQL: either everything is in place afterwards, or nothing changed.
 """
@@ -45,7 +45,7 @@ _PREPARE = (
 
 @dataclass(frozen=True)
 class Migration:
-    """What was done. No password is in it."""
+    """Result of a migration; it holds no password."""
 
     table: list[str]
     """Statements that created or changed the contract's table; empty where it was right."""
@@ -56,7 +56,7 @@ class Migration:
     """Statements that made or changed what analysts get; empty where it was right."""
 
     def as_dict(self) -> dict[str, Any]:
-        """As the function returns it."""
+        """The result as JSON members."""
         return asdict(self)
 
 

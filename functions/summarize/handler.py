@@ -1,4 +1,4 @@
-"""Lambda function: judges an execution by how each of its batches ended.
+"""Lambda function: the result of an execution, from the outcomes of its batches.
 
 Event: ``{"bucket", "manifest", "execution"}``. Result: see :func:`summary.summarize`.
 """
@@ -23,12 +23,12 @@ __all__ = ["handle", "listed_prefixes"]
 
 READERS = 16
 LISTED_APART = 8
-"""Folders of one day that are listed one by one."""
+"""Most folders of one day that are listed one by one."""
 
 
 @lambda_entry
 def handle(event: dict[str, Any]) -> dict[str, Any]:
-    """Compares what the manifest names with the outcomes."""
+    """Compares the manifest with the outcomes."""
     bucket, manifest, execution = event["bucket"], event["manifest"], event["execution"]
     tolerated = settings.number("TOLERATED_FAILURE_SHARE", 0.0, most=1.0)
     with step("read manifest"):
@@ -36,15 +36,15 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
     with step("read outcomes"):
         outcomes = _read_outcomes(bucket, execution, batches)
     result = summarize(batches, outcomes, execution=execution, tolerated=tolerated)
-    _tell(result)
+    _report(result)
     return result
 
 
 def listed_prefixes(batches: Iterable[str]) -> list[str]:
     """Prefixes of outcomes that together hold those of all batches.
 
-    Executions of the queue trigger stage a batch or two each: of a day with many of them the whole
-    day is listed, which takes a thousand names at once, else what each execution had staged.
+    Executions of the queue trigger stage a batch or two each: a day with many of them is listed as
+    a whole, a thousand keys at a time; otherwise each execution's folder is listed.
     """
     by_day: dict[str, set[str]] = {}
     for key in batches:
@@ -76,7 +76,7 @@ def _read_outcomes(bucket: str, execution: str, batches: list[str]) -> list[dict
 
 
 def _read_outcome(bucket: str, key: str) -> dict[str, Any]:
-    """An outcome; one that can't be read is none, so that its batch shows as failed."""
+    """An outcome; one that can't be parsed is empty, so that its batch counts as failed."""
     try:
         content = json.loads(get_object(bucket, key))
     except ValueError:
@@ -87,9 +87,9 @@ def _read_outcome(bucket: str, key: str) -> dict[str, Any]:
     return content
 
 
-def _tell(result: dict[str, Any]) -> None:
-    told = {name: value for name, value in result.items() if name not in ("message", "failures")}
-    log.info(result["message"], **told)
+def _report(result: dict[str, Any]) -> None:
+    counts = {name: value for name, value in result.items() if name not in ("message", "failures")}
+    log.info(result["message"], **counts)
     # Readings are counted by Load, as they are settled.
     metrics.record("BatchesLoaded", result["loaded"])
     metrics.record("BatchesFailed", result["failed"])

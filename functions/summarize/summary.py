@@ -1,4 +1,4 @@
-"""How an execution went, from what was staged and how each batch ended. Pure."""
+"""The result of an execution, from its manifest and the outcome of each batch. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ENDS = ("loaded", "quarantined", "discarded")
 SHOWN_FAILURES = 5
 CAUSE_LENGTH = 300
 WITHOUT_A_TRACE = "BatchLost"
-"""Error of a batch that was staged and has no outcome of either kind."""
+"""Error of a staged batch that has no outcome."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Failure:
     cause: str
 
     def as_dict(self) -> dict[str, str]:
-        """As the state machine passes it on, cut to what a mail can show."""
+        """The failure as JSON members, with a cause short enough for an email."""
         cause = self.cause
         if len(cause) > CAUSE_LENGTH:
             cause = cause[: CAUSE_LENGTH - 1] + "…"
@@ -47,8 +47,8 @@ def summarize(
     """The execution's result.
 
     ``batches`` are the raw keys of its manifest; ``outcomes`` the objects that Load and the
-    workflow's failure branch wrote in this execution. A batch that has an outcome of both kinds
-    ended well in the end. ``tolerated`` is the share (0..1) of failed batches up to which the
+    workflow's failure branch wrote in this execution. A batch with outcomes of both kinds
+    counts as settled. ``tolerated`` is the share (0..1) of failed batches up to which the
     execution succeeds.
     """
     keys = sorted(batches)
@@ -71,7 +71,9 @@ def summarize(
 def _failure(key: str, outcome: Mapping[str, Any] | None) -> Failure:
     if outcome is None:
         return Failure(
-            key, WITHOUT_A_TRACE, "It ended without a trace: look at the map run in Step Functions."
+            key,
+            WITHOUT_A_TRACE,
+            "It ended without an outcome: look at the map run in Step Functions.",
         )
     return Failure(key, str(outcome.get("error")), _readable(str(outcome.get("cause"))))
 
@@ -93,7 +95,7 @@ def _status(failed: int, batches: int, tolerated: float) -> str:
 
 
 def _message(result: Mapping[str, Any], execution: str) -> str:
-    """What a person reads in the mail: what failed, and what repairs it."""
+    """Text of the email: what failed, and how to fix it."""
     lines = [
         f"Execution {execution}: {result['loaded']} of {result['batches']} batches loaded, "
         f"{result['quarantined']} quarantined, {result['discarded']} discarded, "
@@ -109,9 +111,9 @@ def _message(result: Mapping[str, Any], execution: str) -> str:
         if more:
             lines.append(f"- and {more} more")
         lines += [
-            "Nothing is lost: the batches are in S3. What failed for a while is tried again by the "
-            "sweep; for the rest mend the cause, and load them again (batches that this contract "
-            "has loaded already are left as they are):",
+            "Nothing is lost: the batches are in S3. The sweep retries those with a temporary "
+            "error; for the others fix the cause, then replay the execution (batches that this "
+            "contract has loaded already are skipped):",
             f"  etl replay --execution {execution}",
         ]
     return "\n".join(lines)

@@ -1,36 +1,30 @@
-"""What a sweep looks at: running executions, and the listings of S3."""
+"""Reads what a sweep decides from: running executions, staged batches, and recorded errors."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
-from functions.sweep.batch_state import Batch, Running, Seen
+from functions.sweep.batch_state import Running
+from telemetry.batches import Batch, batches_below
 from telemetry.clients import calling, client
 from telemetry.errors import BatchCorruptError, BatchMissingError
-from telemetry.layout import (
-    OutcomeKey,
-    day_prefix,
-    manifest_key,
-    outcome_key,
-    outcomes_prefix,
-    parse_outcome_key,
-    parse_raw_key,
-)
+from telemetry.layout import day_prefix, manifest_key, outcome_key
 from telemetry.logs import log
 from telemetry.manifest import parse_manifest
 from telemetry.storage import get_object, list_objects
 
-__all__ = ["last_errors", "listed", "running_executions"]
+__all__ = ["last_errors", "running_executions", "staged_batches"]
 
 READERS = 16
 
 
 def running_executions(bucket: str, state_machine: str) -> Running:
-    """What the executions that run now deal with."""
+    """The batches that the running executions process."""
     states = client("stepfunctions")
     with calling("stepfunctions", "list the running executions"):
         pages = states.get_paginator("list_executions").paginate(
@@ -39,7 +33,7 @@ def running_executions(bucket: str, state_machine: str) -> Running:
         arns = [found["executionArn"] for page in pages for found in page["executions"]]
     running = Running()
     with ThreadPoolExecutor(READERS) as readers:
-        for name, prefix, keys in readers.map(lambda arn: _dealt_with(bucket, arn), arns):
+        for name, prefix, keys in readers.map(lambda arn: _batches_of(bucket, arn), arns):
             running.names.add(name)
             running.keys |= keys
             if prefix:
@@ -47,8 +41,8 @@ def running_executions(bucket: str, state_machine: str) -> Running:
     return running
 
 
-def _dealt_with(bucket: str, arn: str) -> tuple[str, str, set[str]]:
-    """Name of an execution, the prefix it was told to list, and the keys of its manifest."""
+def _batches_of(bucket: str, arn: str) -> tuple[str, str, set[str]]:
+    """Name of an execution, the prefix in its input, and the keys in its manifest."""
     with calling("stepfunctions", f"describe {arn}"):
         found = client("stepfunctions").describe_execution(executionArn=arn)
     given = _parsed(found.get("input"))
@@ -57,9 +51,9 @@ def _dealt_with(bucket: str, arn: str) -> tuple[str, str, set[str]]:
     try:
         items = parse_manifest(get_object(bucket, manifest), manifest)
     except (BatchMissingError, BatchCorruptError):
-        # Extract is still at it: what it has staged is covered by its name.
+        # Extract is still running: the batches that it has staged are covered by its name.
         return name, prefix, set()
-    # Where there is a manifest it says exactly what is dealt with; a prefix may be wider.
+    # Where there is a manifest it names exactly the batches; a prefix may hold more.
     return name, "", {item.key for item in items}
 
 
@@ -71,52 +65,29 @@ def _parsed(text: Any) -> dict[str, Any]:
     return given if isinstance(given, dict) else {}
 
 
-def listed(
-    bucket: str, today: date, days: int
-) -> tuple[list[Batch], list[tuple[OutcomeKey, datetime]]]:
-    """Staged batches and outcomes of these days, and of tomorrow for a clock that is ahead.
-
-    Raw objects first: so no outcome is missing that was there when its batch was seen.
-    """
+def staged_batches(bucket: str, today: date, days: int) -> list[Batch]:
+    """Batches of these days with their outcomes, and of tomorrow for a clock that is ahead."""
     prefixes = [day_prefix(today - timedelta(days=back)) for back in range(-1, days + 1)]
+
+    def below(prefix: str) -> list[Batch]:
+        return batches_below(partial(list_objects, bucket), prefix)
+
     with ThreadPoolExecutor(READERS) as readers:
-        batches = [b for some in readers.map(lambda p: _batches(bucket, p), prefixes) for b in some]
-        outcomes = [
-            o for some in readers.map(lambda p: _outcomes(bucket, p), prefixes) for o in some
-        ]
-    return batches, outcomes
+        return [batch for batches in readers.map(below, prefixes) for batch in batches]
 
 
-def _batches(bucket: str, prefix: str) -> list[Batch]:
-    return [
-        Batch(raw, stored.key, stored.size, stored.modified)
-        for stored in list_objects(bucket, prefix)
-        if (raw := parse_raw_key(stored.key)) is not None
-    ]
-
-
-def _outcomes(bucket: str, prefix: str) -> list[tuple[OutcomeKey, datetime]]:
-    return [
-        (outcome, stored.modified)
-        for stored in list_objects(bucket, outcomes_prefix(prefix))
-        if (outcome := parse_outcome_key(stored.key)) is not None
-    ]
-
-
-def last_errors(bucket: str, failed: Sequence[Seen]) -> dict[str, str]:
-    """Names of the errors that these batches failed with last, by raw key."""
+def last_errors(bucket: str, failed: Sequence[Batch]) -> dict[str, str]:
+    """Name of the error that each batch failed with last, by raw key."""
     with ThreadPoolExecutor(READERS) as readers:
-        return dict(readers.map(lambda one: _last_error(bucket, one), failed))
+        return dict(readers.map(lambda batch: _last_error(bucket, batch), failed))
 
 
-def _last_error(bucket: str, one: Seen) -> tuple[str, str]:
-    outcome = one.last_failure
-    if outcome is None:
-        return one.batch.key, ""
-    key = outcome_key(outcome.raw_key, outcome.execution, outcome.status)
+def _last_error(bucket: str, batch: Batch) -> tuple[str, str]:
+    last = batch.failures[-1]
+    key = outcome_key(batch.key, last.execution, last.status)
     try:
         content = json.loads(get_object(bucket, key))
     except (ValueError, BatchMissingError):
         log.error("An outcome can't be read", key=key)
-        return one.batch.key, ""
-    return one.batch.key, str(content.get("error")) if isinstance(content, dict) else ""
+        return batch.key, ""
+    return batch.key, str(content.get("error")) if isinstance(content, dict) else ""

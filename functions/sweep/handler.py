@@ -1,11 +1,11 @@
-"""Lambda function, on a schedule: staged batches that nobody takes care of are loaded after all.
+"""Lambda function, on a schedule: loads staged batches that no execution processes any more.
 
-Event: ``{"days"?, "dry_run"?}``. Result: how many batches of the last days have which fate (see
+Event: ``{"days"?, "dry_run"?}``. Result: the number of batches of the last days in each state (see
 :mod:`functions.sweep.batch_state`), the execution that was started over those that are due
-(``null``: none was), and the keys of those that wait for a person, as far as they fit.
+(``null`` if none), and the keys of the first batches that need attention.
 
-Only S3 and Step Functions are asked. The ledger would know no more: a batch of which only the
-outcome is missing is answered from there when it comes again.
+The sweep reads S3 and Step Functions only. The ledger would add nothing: a batch of which only the
+outcome is missing is answered from the ledger when it is processed again.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from functions.sweep.batch_state import Fate, Seen, fate, seen
-from functions.sweep.finding import last_errors, listed, running_executions
+from functions.sweep.batch_state import BatchState, classify
+from functions.sweep.finding import last_errors, running_executions, staged_batches
 from functions.sweep.starting import start
 from telemetry import metrics, settings
+from telemetry.batches import Batch
 from telemetry.entry import lambda_entry
 from telemetry.logs import log
+from telemetry.manifest import MOST_BATCHES
 from telemetry.tracing import step
 
 __all__ = ["handle"]
@@ -26,69 +28,67 @@ __all__ = ["handle"]
 DAYS = 15
 """SQS keeps a message for 14 days, and a batch lies under the day of its oldest message."""
 GRACE_SECONDS = 900
-MOST_BATCHES = 10_000
-"""Of one execution; the next sweep takes the rest."""
 SHOWN = 20
-FATES: tuple[Fate, ...] = (
+STATES: tuple[BatchState, ...] = (
     "settled", "running", "young", "waiting", "due", "permanent", "exhausted",
 )  # fmt: skip
 
 
 @lambda_entry
 def handle(event: dict[str, Any]) -> dict[str, Any]:
-    """Looks at the last days, and starts one execution over what is due."""
+    """Classifies the batches of the last days, and starts one execution over those that are due."""
     bucket, machine = settings.text("DATA_BUCKET"), settings.text("STATE_MACHINE_ARN")
     grace = timedelta(seconds=settings.number("SWEEP_GRACE_SECONDS", GRACE_SECONDS))
     days = int(event.get("days") or settings.whole_number("SWEEP_DAYS", DAYS, least=1))
     now = datetime.now(UTC)
-    fates = _look(bucket, machine, days, now, grace)
-    due = sorted(fates["due"], key=lambda one: (one.batch.staged_at, one.batch.key))
-    due = due[:MOST_BATCHES]
+    states = _classified(bucket, machine, days, now, grace)
+    due = sorted(states["due"], key=lambda batch: (batch.staged_at, batch.key))
+    due = due[:MOST_BATCHES]  # the next sweep starts the rest
     execution = None
     if due and not event.get("dry_run"):
         with step("start execution"):
             execution = start(bucket, machine, due, now=now, grace=grace)
-    counts: dict[str, int] = {name: len(fates[name]) for name in FATES}
+    counts: dict[str, int] = {name: len(states[name]) for name in STATES}
     result = {
         "days": days,
         **counts,
         "execution": execution,
         "started": len(due) if execution else 0,
         "for_a_person": [
-            one.batch.key for name in ("permanent", "exhausted") for one in fates[name]
+            batch.key for name in ("permanent", "exhausted") for batch in states[name]
         ][:SHOWN],
     }
-    _tell(result)
+    _report(result)
     return result
 
 
-def _look(
+def _classified(
     bucket: str, machine: str, days: int, now: datetime, grace: timedelta
-) -> dict[Fate, list[Seen]]:
-    """All batches of these days by their fate.
+) -> dict[BatchState, list[Batch]]:
+    """All batches of these days by their state.
 
-    Executions are looked at before S3: one that ends in between is taken for running, and its
-    batches are left to the next sweep; the other way round they would be loaded once more.
+    Executions are listed before S3: one that ends in between counts as running, and its batches
+    are left to the next sweep; the other way round they would be loaded once more.
     """
     with step("list executions"):
         running = running_executions(bucket, machine)
     with step("list batches"):
-        every = seen(*listed(bucket, now.date(), days))
+        batches = staged_batches(bucket, now.date(), days)
     failed = [
-        one
-        for one in every
-        if one.last_failure is not None and not one.settled and not running.covers(one.batch)
+        batch
+        for batch in batches
+        if batch.failures and not batch.settled and not running.covers(batch)
     ]
     with step("read failures"):
         errors = last_errors(bucket, failed)
-    fates: dict[Fate, list[Seen]] = {name: [] for name in FATES}
-    for one in every:
-        fates[fate(one, errors, running, now=now, grace=grace)].append(one)
-    return fates
+    states: dict[BatchState, list[Batch]] = {name: [] for name in STATES}
+    for batch in batches:
+        states[classify(batch, errors, running, now=now, grace=grace)].append(batch)
+    return states
 
 
-def _tell(result: dict[str, Any]) -> None:
+def _report(result: dict[str, Any]) -> None:
     waiting = result["permanent"] + result["exhausted"]
     (log.warning if waiting or result["due"] else log.info)("Swept", **result)
     metrics.record("BatchesSwept", result["started"])
-    metrics.record("BatchesForAPerson", waiting)
+    metrics.record("BatchesNeedAttention", waiting)

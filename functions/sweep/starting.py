@@ -7,42 +7,33 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from functions.sweep.batch_state import Seen, execution_name
+from functions.sweep.batch_state import execution_name
 from telemetry import settings
+from telemetry.batches import Batch
 from telemetry.clients import calling, client
-from telemetry.layout import manifest_key
 from telemetry.logs import log
-from telemetry.manifest import Item, manifest_body
+from telemetry.manifest import ExecutionInput, Item, execution_arn, manifest_body
 from telemetry.storage import put_object
 
 __all__ = ["start"]
 
-DEFAULT_CONCURRENCY = 10
 MOST_ATTEMPTS = 50
-"""Executions that may end over the same batches without a trace, one a sweep."""
+"""Executions over the same batches, one per sweep, that may end without writing an outcome."""
 
 
 def start(
-    bucket: str, state_machine: str, due: Sequence[Seen], *, now: datetime, grace: timedelta
+    bucket: str, state_machine: str, due: Sequence[Batch], *, now: datetime, grace: timedelta
 ) -> str | None:
-    """Name of the execution that deals with these batches, started now or by another sweep.
+    """Name of the execution over these batches, started now or by another sweep.
 
-    ``None`` where one over the same batches has ended a moment ago, so that their outcomes may
-    not have been seen, or where so many have ended without leaving one that a person must look.
+    ``None`` where one over the same batches has ended a moment ago, so that its outcomes may not
+    have been listed, or where :data:`MOST_ATTEMPTS` have ended without writing an outcome.
     """
-    items = [Item(one.batch.key, one.batch.size) for one in due]
+    items = [Item(batch.key, batch.size) for batch in due]
     for attempt in range(MOST_ATTEMPTS):
         name = execution_name(due, attempt)
-        manifest = manifest_key(name)
-        put_object(bucket, manifest, manifest_body(items), "application/json")
-        given = {
-            "bucket": bucket,
-            "manifest": manifest,
-            "batches": len(items),
-            "messages": sum(one.batch.raw.messages for one in due),
-            "bytes": sum(item.size for item in items),
-            "concurrency": settings.whole_number("MAX_CONCURRENCY", DEFAULT_CONCURRENCY, least=1),
-        }
+        given = ExecutionInput.of(bucket, name, items, concurrency=settings.max_concurrency())
+        put_object(bucket, given.manifest, manifest_body(items), "application/json")
         if _started(state_machine, name, given):
             return name
         found = _describe(state_machine, name)
@@ -51,17 +42,20 @@ def start(
         if now - found["stopDate"] < grace:
             log.info("An execution over these batches has just ended", execution=name)
             return None
-    log.error("Executions over these batches end without a trace", execution=execution_name(due))
+    log.error(
+        "Executions over these batches end without writing an outcome",
+        execution=execution_name(due),
+    )
     return None
 
 
-def _started(state_machine: str, name: str, given: dict[str, Any]) -> bool:
-    """Whether it has been started; ``False`` where there was one of that name."""
+def _started(state_machine: str, name: str, given: ExecutionInput) -> bool:
+    """Starts the execution; returns ``False`` where there is one of that name already."""
     states = client("stepfunctions")
     with calling("stepfunctions", f"start {name}"):
         try:
             states.start_execution(
-                stateMachineArn=state_machine, name=name, input=json.dumps(given)
+                stateMachineArn=state_machine, name=name, input=json.dumps(given.as_dict())
             )
         except states.exceptions.ExecutionAlreadyExists:
             return False
@@ -69,7 +63,7 @@ def _started(state_machine: str, name: str, given: dict[str, Any]) -> bool:
 
 
 def _describe(state_machine: str, name: str) -> dict[str, Any]:
-    arn = f"{state_machine.replace(':stateMachine:', ':execution:')}:{name}"
+    arn = execution_arn(state_machine, name)
     with calling("stepfunctions", f"describe {name}"):
         found: dict[str, Any] = client("stepfunctions").describe_execution(executionArn=arn)
     return found

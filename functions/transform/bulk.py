@@ -21,8 +21,8 @@ from typing import NamedTuple
 
 import polars as pl
 
-from functions.transform.extraction_plan import Plan, Way, metrics_of
-from functions.transform.message_filter import meets
+from functions.transform.extraction_plan import DecodePlan, ExtractionPlan, metrics_of
+from functions.transform.message_filter import matches
 from functions.transform.shapes import BASE, RELATIVE_BELOW, SENML_VALUES
 
 __all__ = ["BulkDecoder", "Decoded"]
@@ -31,20 +31,20 @@ SLICE_BYTES = 1 << 18
 """Text decoded at once: the decoder slows down sevenfold once its tape outgrows the cache."""
 OBJECT = (r"^[ \t\r\n]*\{", r"\}[ \t\r\n]*$")
 ARRAY = (r"^[ \t\r\n]*\[", r"\][ \t\r\n]*$")
-"""How a message begins and ends. Torn ones don't; testing that is cheaper than a failed attempt."""
+"""Begin and end of a message. Testing for them is cheaper than a failed attempt to decode."""
 SECONDS = r"^-?[0-9]{1,15}$"
 NO_TEXT = r"^(?:true|false|-?[0-9].*)$"
-"""What stands for a name in a pair, and may not have been a text."""
+"""Value in the place of a name in a pair that may not have been a text."""
 SPLIT = 8
 SMALLEST = 4
 """A slice of this many messages that can't be decoded is not split further."""
 
 
 class Decoded(NamedTuple):
-    """What could be decoded, and what is left to the careful reader."""
+    """The decoded readings, and the messages left to the careful reader."""
 
     readings: pl.DataFrame
-    """``m`` (message), ``index``, ``fault`` (why it is no reading), the raw values of the plan."""
+    """``m`` (message), ``index``, ``fault`` (why it isn't a reading), the plan's raw values."""
     empty: int
     """Messages whose array is empty."""
     set_aside: int
@@ -54,11 +54,11 @@ class Decoded(NamedTuple):
 
 
 class BulkDecoder:
-    """Decodes messages for one plan, in one of its ways."""
+    """Decodes messages by one of a plan's decode plans."""
 
-    def __init__(self, plan: Plan, way: Way) -> None:
-        document = self._document = way.document
-        self._plan, self._unusual = plan, way.unusual
+    def __init__(self, plan: ExtractionPlan, decode_plan: DecodePlan) -> None:
+        document = self._document = decode_plan.document
+        self._plan, self._unusual = plan, decode_plan.unusual
         self._mark = secrets.token_hex(8)
         self._type = pl.List(self._with_mark(document))
         depth, kind = 0, pl.List(document).inner
@@ -102,7 +102,7 @@ class BulkDecoder:
                 texts = pl.Series([None], dtype=pl.String).new_from_index(0, documents.height)
             else:
                 texts = documents.select(_at("d", condition.source.path)).to_series()
-            documents = documents.filter(meets(texts, condition))
+            documents = documents.filter(matches(texts, condition))
         return documents
 
     def _pairs(self, messages: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
@@ -145,8 +145,8 @@ class BulkDecoder:
         return pl.DataFrame([m, rows.gather_every(2, offset=1).alias("d")])
 
     def _sure(self, documents: pl.DataFrame) -> pl.DataFrame:
-        """Those without a value that may have been another: decoded alone, ``5`` becomes ``[5]``,
-        and in a text ``true`` becomes ``"true"``."""
+        """Documents whose values are certain: the decoder makes ``[5]`` of a lone ``5``, and
+        ``"true"`` of ``true`` where it expects a text."""
         shape = self._plan.contract.shape
         if shape == "objects":
             return documents
@@ -243,10 +243,10 @@ class BulkDecoder:
         at = readings.with_row_index("at")
         parts = [at.filter(~sound | none).with_columns(pl.col("fault").fill_null("no_metric"))]
         for name, metric in zip(names, metrics, strict=True):
-            told = {"metric": pl.lit(metric.name), "value": pl.col(name)}
+            sources = {"metric": pl.lit(metric.name), "value": pl.col(name)}
             parts.append(
                 at.filter(sound & pl.col(name).is_not_null()).with_columns(
-                    told[path].alias(place) for path, place in places.items()
+                    sources[path].alias(place) for path, place in places.items()
                 )
             )
         long = pl.concat(parts, how="diagonal").sort("at", maintain_order=True)
@@ -294,19 +294,19 @@ def _resolved(records: pl.DataFrame) -> pl.DataFrame:
         pl.concat_str(*(part.fill_null("") for part in names))
     )
     unit = pl.coalesce(_of("u"), _based("bu"))
-    told = {"n": name, "u": unit, "t": _time().cast(pl.String)}
+    resolved = {"n": name, "u": unit, "t": _time().cast(pl.String)}
     base = pl.any_horizontal(_of(name).is_not_null() for name in BASE)
     value = pl.any_horizontal(_of(name).is_not_null() for name in SENML_VALUES)
     records = records.with_columns(
-        (value | ~base).alias("kept"), *(found.alias(f"r.{key}") for key, found in told.items())
+        (value | ~base).alias("kept"), *(found.alias(f"r.{key}") for key, found in resolved.items())
     )
-    told = {key: pl.col(f"r.{key}") for key in told}
+    resolved = {key: pl.col(f"r.{key}") for key in resolved}
     rest = [
         _of(field).alias(field)
         for field in records.schema["r"].to_schema()  # type: ignore[attr-defined]
-        if field not in told
+        if field not in resolved
     ]
-    whole = pl.struct(*rest, *(found.alias(key) for key, found in told.items()))
+    whole = pl.struct(*rest, *(found.alias(key) for key, found in resolved.items()))
     return records.filter("kept").with_columns(whole.alias("r"))
 
 

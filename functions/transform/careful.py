@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from functions.transform.extraction_plan import NOT_A_VALUE, Plan
+from functions.transform.extraction_plan import NOT_A_VALUE, ExtractionPlan
 from functions.transform.jsontext import json_text, named_members, rest
 from functions.transform.shapes import Number, Part, Unpacker, member
 from telemetry.contract import Condition
@@ -26,7 +26,7 @@ Taker = Callable[[Any], str | None]
 MAX_DEPTH = 1024
 """Objects and arrays within each other; a text nested deeper is not accepted as JSON."""
 SET_ASIDE = "set_aside"
-"""Instead of a reason: the message is of another kind than those that hold readings."""
+"""Result in place of a reason: the message is of another kind than those with readings."""
 
 _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|([\[{])|([\]}])', re.DOTALL)
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
@@ -35,20 +35,20 @@ _BLANK = re.compile(r"[ \t\r\n]*")
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One reading of a message, taken apart but not yet cleaned."""
+    """One reading of a message, as raw texts."""
 
     index: int | None
     """Its place in the message's array; ``None`` where the message itself is the reading."""
     values: tuple[str | None, ...]
     """Raw texts in the order of the reader's ``names``; none where there is a fault."""
     fault: str | None = None
-    """Why it is no reading."""
+    """Reason why it isn't a reading."""
 
 
 class CarefulReader:
     """Reads messages for one plan."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: ExtractionPlan) -> None:
         self._array_alone = plan.contract.readings == () and plan.contract.shape != "keyed"
         self._unpacker = Unpacker(plan.contract)
         self._of_message = _takers(plan, "message")
@@ -87,8 +87,8 @@ class CarefulReader:
         return tuple(take(holder) for take in takers)
 
 
-def _takers(plan: Plan, scope: str) -> tuple[Taker, ...]:
-    """What takes the raw text of each of a scope's sources out of a reading or message."""
+def _takers(plan: ExtractionPlan, scope: str) -> tuple[Taker, ...]:
+    """Functions that take the raw texts of a scope's sources out of a reading or message."""
     as_json = plan.as_json
     named = named_members(plan.contract)
 
@@ -102,7 +102,7 @@ def _takers(plan: Plan, scope: str) -> tuple[Taker, ...]:
 
 
 def _holds(condition: Condition, message: Any) -> bool:
-    """Whether a message meets a condition on one of its members."""
+    """True if a message matches a condition on one of its members."""
     value = member(message, condition.source.path)
     if condition.present is not None:
         return (value is not None) == condition.present

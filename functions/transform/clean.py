@@ -24,9 +24,9 @@ from functions.transform.bulk import BulkDecoder, Decoded
 from functions.transform.careful import SET_ASIDE, CarefulReader
 from functions.transform.columns import clean_columns, rejections
 from functions.transform.envelopes import read_envelopes
-from functions.transform.extraction_plan import ARRIVAL, RECEIVED, Plan, make_plan
+from functions.transform.extraction_plan import ARRIVAL, RECEIVED, ExtractionPlan, make_plan
 from functions.transform.inflation import measured, opened
-from functions.transform.message_filter import meets
+from functions.transform.message_filter import matches
 from telemetry.contract import Contract
 
 __all__ = ["CleanBatch", "Reject", "clean"]
@@ -36,10 +36,10 @@ ORDER = " m"
 RUN_BYTES = 12 << 20
 """Payload worked on at a time."""
 VALUE_BYTES = 12
-"""What a comma counts for: a run of nothing but ``{},`` would hold millions of readings."""
-TOLD_APART = 200_000
-"""Rejects of a batch that are told one by one. More are not some bad readings but a bad device, and
-those of a message are told together."""
+"""Bytes that a comma counts for: a run of only ``{},`` would hold millions of readings."""
+LISTED_REJECTS = 200_000
+"""Rejects of a batch that are listed one by one. Beyond that a device is broken rather than some
+readings, and those of a message are listed together."""
 FIRST_MOMENT, LAST_MOMENT = -62_135_596_800_000, 253_402_300_799_999
 """Epoch milliseconds of the years 1 to 9999."""
 
@@ -53,17 +53,17 @@ class Reject:
     index: int | None
     """Place in the message's array; ``None`` where the message itself is the reading."""
     reasons: tuple[str, ...]
-    """All of them; the first one is counted. Of several readings, the first of each."""
+    """All reasons; the first one is counted. Of several readings, the first of each."""
     readings: int = 1
-    """How many readings of the message this stands for; with ``index`` ``None`` where several."""
+    """Number of readings of the message it stands for; ``index`` is ``None`` where several."""
 
 
 @dataclass
 class CleanBatch:
-    """What a raw micro-batch comes to. ``read = rows + duplicates + rejects + set_aside``."""
+    """Result of a raw micro-batch: ``read = rows + duplicates + rejects + set_aside``."""
 
     messages: pl.DataFrame
-    """As :func:`~functions.transform.envelopes.read_envelopes` gives them; payloads as sent."""
+    """Result of :func:`~functions.transform.envelopes.read_envelopes`; payloads as sent."""
     rows: pl.DataFrame
     """The contract's columns, in key order, one row per key."""
     duplicates: int = 0
@@ -101,26 +101,28 @@ def clean(raw: bytes, contract: Contract, *, bulk: bool = True) -> CleanBatch:
     return batch
 
 
-def _clean_run(plan: Plan, run: pl.DataFrame, batch: CleanBatch, *, bulk: bool) -> pl.DataFrame:
+def _clean_run(
+    plan: ExtractionPlan, run: pl.DataFrame, batch: CleanBatch, *, bulk: bool
+) -> pl.DataFrame:
     """Typed columns of the accepted readings of a run, still with their duplicates."""
     before, batch.rejects = batch.rejects, []
     parts = [_clean_part(plan, part, batch) for part in _readings(plan, run, batch, bulk=bulk)]
     batch.rejects.sort(key=lambda reject: (reject.message, reject.index or 0))
-    batch.rejects = _told(before, batch.rejects)
+    batch.rejects = _listed(before, batch.rejects)
     frame = parts[0] if len(parts) == 1 else pl.concat(parts).sort(ORDER, maintain_order=True)
     return frame.drop(ORDER)
 
 
-def _told(before: list[Reject], rejects: list[Reject]) -> list[Reject]:
-    """Those of the runs before and those of this one, in order, which are told together if need be.
+def _listed(before: list[Reject], rejects: list[Reject]) -> list[Reject]:
+    """Rejects of the earlier runs and of this one, in order; beyond the limit, grouped by message.
 
-    Which ones are follows from the messages and their order alone.
+    Which ones are grouped depends on the messages and their order alone.
     """
-    if len(before) + len(rejects) <= TOLD_APART:
+    if len(before) + len(rejects) <= LISTED_REJECTS:
         return before + rejects
     for m, group in groupby(rejects, key=lambda reject: reject.message):
         found = list(group)
-        if len(before) + len(found) <= TOLD_APART or len(found) == 1:
+        if len(before) + len(found) <= LISTED_REJECTS or len(found) == 1:
             before += found
             continue
         counts = Counter(reject.reasons[0] for reject in found)
@@ -128,7 +130,7 @@ def _told(before: list[Reject], rejects: list[Reject]) -> list[Reject]:
     return before
 
 
-def _clean_part(plan: Plan, readings: pl.DataFrame, batch: CleanBatch) -> pl.DataFrame:
+def _clean_part(plan: ExtractionPlan, readings: pl.DataFrame, batch: CleanBatch) -> pl.DataFrame:
     """Typed columns of the accepted ones of the readings, and the number of their message."""
     columns = clean_columns(plan, readings)
     rejected, reasons = rejections(columns, readings.height)
@@ -142,13 +144,13 @@ def _clean_part(plan: Plan, readings: pl.DataFrame, batch: CleanBatch) -> pl.Dat
         return frame
     places = readings.select("m", "index").filter(rejected).iter_rows()
     batch.rejects += [
-        Reject(m, index, told) for (m, index), told in zip(places, reasons, strict=True)
+        Reject(m, index, causes) for (m, index), causes in zip(places, reasons, strict=True)
     ]
     return frame.filter(~rejected)
 
 
 def _readings(
-    plan: Plan, run: pl.DataFrame, batch: CleanBatch, *, bulk: bool
+    plan: ExtractionPlan, run: pl.DataFrame, batch: CleanBatch, *, bulk: bool
 ) -> list[pl.DataFrame]:
     """``m``, ``index`` and all raw values of the readings of a run, in two parts at most.
 
@@ -159,8 +161,8 @@ def _readings(
     batch.rejects += [Reject(m, None, ("not_utf8",)) for m in left["m"].filter(unreadable)]
     left = left.filter(~unreadable)
     parts = []
-    for way in plan.ways if bulk else ():
-        decoded = BulkDecoder(plan, way).decode(left.select("m", "text"))
+    for decode_plan in plan.decode_plans if bulk else ():
+        decoded = BulkDecoder(plan, decode_plan).decode(left.select("m", "text"))
         parts.append(_without_faults(decoded, batch))
         left = left.filter(pl.col("m").is_in(decoded.left.implode()))
     parts.append(_read_carefully(plan, left, batch))
@@ -172,7 +174,7 @@ def _readings(
 
 
 def _with_envelopes(
-    plan: Plan, readings: pl.DataFrame, run: pl.DataFrame, envelopes: list[pl.Series]
+    plan: ExtractionPlan, readings: pl.DataFrame, run: pl.DataFrame, envelopes: list[pl.Series]
 ) -> pl.DataFrame:
     places = readings["m"] - (run["m"][0] if run.height else 0)
     return readings.with_columns(
@@ -182,7 +184,7 @@ def _with_envelopes(
 
 
 def _without_faults(decoded: Decoded, batch: CleanBatch) -> pl.DataFrame:
-    """The readings that are none are rejects; the others."""
+    """Rejects the readings with a fault; returns the others."""
     batch.empty_messages += decoded.empty
     batch.set_aside += decoded.set_aside
     broken = decoded.readings.filter(pl.col("fault").is_not_null())
@@ -193,8 +195,8 @@ def _without_faults(decoded: Decoded, batch: CleanBatch) -> pl.DataFrame:
     return decoded.readings.filter(pl.col("fault").is_null()).drop("fault")
 
 
-def _opened(plan: Plan, messages: pl.DataFrame, batch: CleanBatch) -> pl.DataFrame:
-    """The messages with what they stand for, where devices compress them."""
+def _opened(plan: ExtractionPlan, messages: pl.DataFrame, batch: CleanBatch) -> pl.DataFrame:
+    """The messages, inflated where devices compress them."""
     if plan.contract.compression is None:
         return messages
     broken = messages.filter(pl.col("fault").is_not_null())
@@ -202,19 +204,23 @@ def _opened(plan: Plan, messages: pl.DataFrame, batch: CleanBatch) -> pl.DataFra
     return opened(messages.filter(pl.col("fault").is_null()))
 
 
-def _of_this_kind(plan: Plan, run: pl.DataFrame, batch: CleanBatch) -> pl.DataFrame:
+def _of_this_kind(plan: ExtractionPlan, run: pl.DataFrame, batch: CleanBatch) -> pl.DataFrame:
     """The messages whose envelope says that they hold readings; the others are set aside."""
     conditions = plan.conditions("envelope")
     if not conditions:
         return run
     texts = {text.name: text for text in _envelope_texts(plan, run)}
-    masks = [meets(texts[plan.place(c.source)], c).alias(str(n)) for n, c in enumerate(conditions)]
+    masks = [
+        matches(texts[plan.place(c.source)], c).alias(str(n)) for n, c in enumerate(conditions)
+    ]
     kept = run.filter(pl.DataFrame(masks).select(pl.all_horizontal(pl.all())).to_series())
     batch.set_aside += run.height - kept.height
     return kept
 
 
-def _read_carefully(plan: Plan, messages: pl.DataFrame, batch: CleanBatch) -> pl.DataFrame:
+def _read_carefully(
+    plan: ExtractionPlan, messages: pl.DataFrame, batch: CleanBatch
+) -> pl.DataFrame:
     reader = CarefulReader(plan)
     rows: list[tuple[int | str | None, ...]] = []
     for m, text, arrived in messages.select("m", "text", "received_at").iter_rows():
@@ -235,7 +241,7 @@ def _read_carefully(plan: Plan, messages: pl.DataFrame, batch: CleanBatch) -> pl
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def _envelope_texts(plan: Plan, messages: pl.DataFrame) -> list[pl.Series]:
+def _envelope_texts(plan: ExtractionPlan, messages: pl.DataFrame) -> list[pl.Series]:
     """Raw values of the sources that are parts of the envelope, one per message."""
     texts = [_moments(messages["received_at"]).alias(ARRIVAL)] if plan.takes_arrival else []
     for place, (name, *level) in plan.of_scope("envelope").items():
@@ -264,8 +270,8 @@ def _keep_one_per_key(contract: Contract, batch: CleanBatch, parts: list[pl.Data
     """Sets the rows and counts the duplicates.
 
     The parts are in order of (received_at, message_id, index) and the sort keeps that order among
-    equal keys, so the first or the last of each is the one the contract asks for. What a policy
-    does here to the readings of a batch, Load does to the rows of batches.
+    equal keys, so the first or the last of each is the one the contract asks for. Load
+    applies the same policies to rows of different batches (``functions.load.conflict_policies``).
     """
     frame = _in_key_order(contract, pl.concat(parts))
     by = -1 if contract.on_conflict == "keep_last" else 1

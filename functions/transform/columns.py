@@ -9,14 +9,14 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
 import polars as pl
 
-from functions.transform.extraction_plan import RECEIVED, Plan
+from functions.transform.extraction_plan import RECEIVED, ExtractionPlan
 from functions.transform.values import NUMBER, READERS, read_numbers
 from telemetry.contract import Column
 
 __all__ = ["CleanColumn", "clean_column", "clean_columns", "rejections"]
 
 FAULTS = ("invalid", "out_of_range", "too_long", "too_old", "in_future")
-"""What may be wrong with a value that is there; one at most applies to each."""
+"""Faults of a value that is present; at most one applies to each."""
 
 EXACT = Context(prec=400)
 CODED = 60
@@ -29,7 +29,7 @@ class CleanColumn:
 
     column: Column
     values: pl.Series
-    """Typed; null where there is nothing, or nothing good."""
+    """Typed values; null where there is none, or none without a fault."""
     faults: dict[str, pl.Series] = field(default_factory=dict)
     """Fault to mask of the readings that have it; a fault that none has is left out."""
     truncated: int = 0
@@ -48,7 +48,7 @@ class CleanColumn:
         return {f"{fault}:{column.name}": mask for fault, mask in found.items()}
 
 
-def clean_columns(plan: Plan, frame: pl.DataFrame) -> list[CleanColumn]:
+def clean_columns(plan: ExtractionPlan, frame: pl.DataFrame) -> list[CleanColumn]:
     """All columns of the contract; ``frame`` has a column of raw texts per source of the plan."""
     return [
         clean_column(
@@ -71,7 +71,7 @@ def rejections(
     rejected = pl.repeat(value=False, n=height, dtype=pl.Boolean, eager=True)
     for _, mask in reasons:
         rejected |= mask
-    told: list[tuple[str, ...]] = [()] * int(rejected.sum())
+    every: list[tuple[str, ...]] = [()] * int(rejected.sum())
     for start in range(0, len(reasons), CODED):
         some = reasons[start : start + CODED]
         code = pl.repeat(0, height, dtype=pl.UInt64, eager=True)
@@ -82,11 +82,11 @@ def rejections(
             found: tuple(reason for place, (reason, _) in enumerate(some) if found >> place & 1)
             for found in codes.unique()
         }
-        told = [
+        every = [
             names[found] if not old else old + names[found]
-            for old, found in zip(told, codes, strict=True)
+            for old, found in zip(every, codes, strict=True)
         ]
-    return rejected, told
+    return rejected, every
 
 
 def clean_column(
@@ -147,7 +147,7 @@ def _present(column: Column, texts: pl.Series) -> pl.Series:
 
 
 def _bare(texts: pl.Series, column: Column) -> pl.Series:
-    """Without the unit behind a number, and with a point for the comma."""
+    """The numbers without their unit, and with a decimal point for the comma."""
     if column.attached:
         units = "|".join(re.escape(unit) for unit in column.attached)
         texts = texts.str.replace(rf"[ \t\u{{a0}}\u{{202f}}]*(?:{units})\z", "")
@@ -190,7 +190,7 @@ def _outside(values: pl.Series, column: Column) -> pl.Series | None:
 
 
 def _limit(column: Column, limit: float, towards: str) -> pl.Series | float:
-    """What to compare with: for a decimal, the limit in its own digits."""
+    """The limit to compare with; for a decimal, in its own digits."""
     if column.type != "decimal":
         return limit
     digits = Decimal(1).scaleb(-column.scale)
@@ -201,7 +201,7 @@ def _limit(column: Column, limit: float, towards: str) -> pl.Series | float:
 
 
 def _cut(values: pl.Series, column: Column) -> tuple[pl.Series, int]:
-    """The texts, those too long cut where the column says so; and how many that were."""
+    """The texts, truncated where the column says so, and how many were."""
     if column.on_too_long != "truncate" or column.max_length is None:
         return values, 0
     long = int((values.str.len_chars() > column.max_length).sum())
@@ -217,7 +217,7 @@ def _too_long(values: pl.Series, column: Column) -> pl.Series | None:
 def _out_of_time(
     values: pl.Series, column: Column, received: pl.Series
 ) -> dict[str, pl.Series | None]:
-    """Times too long before or after the arrival; where that isn't known, none is."""
+    """Masks of times too long before or after the arrival, where that is known."""
     found: dict[str, pl.Series | None] = {}
     age = received.cast(pl.Int64) - values.cast(pl.Int64) if _has_tolerance(column) else received
     if column.max_age is not None:

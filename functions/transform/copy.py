@@ -1,6 +1,6 @@
-"""The COPY-ready object: CSV in key order, and where in it each group of rows lies.
+"""The COPY-ready object: CSV in key order, and the byte range of each group of rows.
 
-PostgreSQL tells NULL from the empty text in CSV by the quotes: nothing at all is NULL, ``""`` is
+In CSV, PostgreSQL distinguishes NULL from the empty text by the quotes: nothing is NULL, ``""`` is
 the empty text. polars writes just that. Texts with a comma, quote or line break are quoted.
 """
 
@@ -32,8 +32,8 @@ def copy_csv(rows: pl.DataFrame) -> bytes:
     # A line of only \. would end the COPY before PostgreSQL 18; just a table of one column has any.
     style: Literal["non_numeric", "necessary"] = "non_numeric" if rows.width == 1 else "necessary"
     body = io.BytesIO()
-    told = [_spelled(c) if isinstance(c.dtype, pl.Datetime) else c for c in rows.get_columns()]
-    pl.DataFrame(told).write_csv(
+    columns = [_spelled(c) if isinstance(c.dtype, pl.Datetime) else c for c in rows.get_columns()]
+    pl.DataFrame(columns).write_csv(
         body, include_header=False, null_value="", quote_style=style, datetime_format=TIME_FORMAT
     )
     return body.getvalue()
@@ -54,9 +54,9 @@ def group_columns(contract: Contract) -> tuple[str, ...] | None:
 
 
 def copy_groups(rows: pl.DataFrame, csv: bytes, contract: Contract) -> bytes | None:
-    """JSON that tells where the rows of each group lie in ``csv``, in its order.
+    """JSON with the byte range of each group of rows in ``csv``, in its order.
 
-    A group's rows share all key columns but the timestamp; they lie together, in order of time,
+    A group's rows share all key columns but the timestamp; they are contiguous, in order of time,
     and are :data:`GROUP_ROWS` at most, without a wide gap. Offset and length are in bytes.
     ``None`` where the key has no timestamp to split by.
     """
@@ -94,8 +94,8 @@ def copy_groups(rows: pl.DataFrame, csv: bytes, contract: Contract) -> bytes | N
                 "max_time": most[place],
             }
         )
-    told = {"columns": list(prefix), "time": time, "groups": groups}
-    return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
+    content = {"columns": list(prefix), "time": time, "groups": groups}
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _line_ends(csv: bytes, rows: int) -> Sequence[int]:

@@ -37,7 +37,7 @@ def read_decimals(
 
 
 def _plain(whole: int, scale: int) -> str:
-    """What polars itself reads exactly."""
+    """Pattern of the texts that polars itself reads exactly."""
     digits = f"[0-9]{{1,{whole}}}" if whole else "0"
     return rf"^-?{digits}(?:\.[0-9]{{1,{scale}}})?$" if scale else rf"^-?{digits}$"
 

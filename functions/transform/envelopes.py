@@ -1,6 +1,6 @@
-"""From a raw object's lines to messages: one envelope a line, in an order that is always the same.
+"""Reads the messages of a raw object: one envelope a line, in an order that is always the same.
 
-The lines of a raw object lie in the order of delivery, which differs from one drain to the next.
+The lines of a raw object are in the order of delivery, which differs from one drain to the next.
 Messages are put in order of (received_at, message_id, line), so that everything after depends on
 what was sent and not on how it came.
 """
@@ -28,7 +28,7 @@ BETWEEN = {
     "f9": "client_id", "f10": ":", "f12": ",", "f13": "received_at", "f15": "payload",
     "f16": ":", "f18": "}",
 }  # fmt: skip
-"""What stands between the quotes of a line as Extract writes it, but for its five values.
+"""Texts between the quotes of a line as Extract writes it, except its five values.
 
 Where all of it is there, and no backslash, a line is what it seems: no escapes, no other members.
 """
@@ -99,7 +99,7 @@ def _as_text(values: pl.Series) -> pl.Series:
     """Bytes as text, null where they aren't UTF-8."""
     try:
         return values.cast(pl.String)
-    except pl.exceptions.PolarsError:  # it tells that there is one, not which
+    except pl.exceptions.PolarsError:  # the error doesn't say which line it is
         sound = pl.Series([_is_text(value) for value in values.to_list()], dtype=pl.Boolean)
         return values.zip_with(sound, values.clear(values.len())).cast(pl.String)
 
@@ -118,7 +118,7 @@ def _read_one_by_one(lines: list[bytes]) -> pl.DataFrame:
 
 
 def _envelope(line: bytes) -> tuple[Any, ...]:
-    """The five members of one line; those of a line that is no envelope."""
+    """The five members of one line, or those for a line that isn't an envelope."""
     try:
         value = json.loads(line.decode())
         values = tuple(value[name] for name in ENVELOPE)

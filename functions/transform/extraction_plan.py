@@ -1,4 +1,4 @@
-"""What a contract asks of the transform, worked out once: which members to take out of a message.
+"""The plan of a contract's extraction, made once: which members to take out of a message.
 
 A message is taken apart into one *raw text* per source of the contract: the text as it is, a
 number as its JSON text, ``true`` or ``false``, null where there is nothing. An object or array
@@ -18,7 +18,15 @@ from functions.transform.shapes import BASE, SENML_VALUES
 from telemetry.contract import Column, Condition, Contract, Source
 from telemetry.contract.model import Metric, Shape
 
-__all__ = ["ARRIVAL", "NOT_A_VALUE", "RECEIVED", "Plan", "Way", "make_plan", "metrics_of"]
+__all__ = [
+    "ARRIVAL",
+    "NOT_A_VALUE",
+    "RECEIVED",
+    "DecodePlan",
+    "ExtractionPlan",
+    "make_plan",
+    "metrics_of",
+]
 
 NOT_A_VALUE = "\x00"
 """Stands for a value of the wrong kind: U+0000 is invalid in a text and no part of a number."""
@@ -42,7 +50,7 @@ UNUSUAL_SENML = (
     _SENML % ("b?n|b?u", "[-0-9tf]"),
     _SENML % ("b?t", '["tf]'),
 )
-"""What is of another kind than it should be."""
+"""Patterns of values of another kind than SenML's."""
 ARRAYS: dict[Shape, int] = {"objects": 0, "rows": 1, "pairs": 2, "senml": 0}
 """Shapes that the bulk decoder takes, and how many arrays an element is of."""
 
@@ -58,18 +66,18 @@ TYPED: dict[str, Type] = {
     "bigint": pl.Int64,
     "boolean": pl.Boolean,
 }
-"""What the bulk decoder may read the values of columns as, where devices send just that."""
+"""Types that the bulk decoder may read the values of columns as, if all of them are."""
 LONG_OR_SPELLED = r"-?(?:[0-9]{16}|[0-9]+(?:\.[0-9]+)?[eE])"
 NOT_OF_TYPE: dict[Type, str] = {
     pl.Float64: rf"(?:[^-0-9n \t\r\n]|{LONG_OR_SPELLED})",
     pl.Int64: r"(?:[^-0-9n \t\r\n]|-?[0-9]+[.eE]|-?[0-9]{19})",
     pl.Boolean: r"[^tfn \t\r\n]",
 }
-"""How a value begins that is neither null nor surely of the type."""
+"""Pattern of the begin of a value that is neither null nor surely of the type."""
 
 
-class Way(NamedTuple):
-    """One way to decode messages in bulk."""
+class DecodePlan(NamedTuple):
+    """How to decode messages in bulk: the type to read, and the texts to leave out."""
 
     document: pl.Struct | pl.List
     """Type of a message."""
@@ -78,13 +86,13 @@ class Way(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Plan:
+class ExtractionPlan:
     """A contract, ready to be applied to messages."""
 
     contract: Contract
     sources: tuple[Source, ...]
     """Distinct sources of all columns and conditions. ``s<n>`` names the n-th in a frame."""
-    ways: tuple[Way, ...]
+    decode_plans: tuple[DecodePlan, ...]
     """For the bulk decoder, the fastest first, each for what those before it left; none where it
     can't take the messages."""
 
@@ -97,11 +105,11 @@ class Plan:
     @property
     def document(self) -> pl.Struct | pl.List | None:
         """Type of a message whose values are texts; ``None`` where the bulk decoder takes none."""
-        return self.ways[-1].document if self.ways else None
+        return self.decode_plans[-1].document if self.decode_plans else None
 
     @property
     def takes_arrival(self) -> bool:
-        """Whether the time of arrival is wanted as a timestamp's text."""
+        """True if a timestamp column reads the time of arrival as text."""
         return any(
             c.type == "timestamp" and RECEIVED_AT in c.sources and not _takes_just_arrival(c)
             for c in self.contract.columns
@@ -109,7 +117,7 @@ class Plan:
 
     @property
     def takes_received(self) -> bool:
-        """Whether the time of arrival is a column's value as it is, or a column is judged by it."""
+        """True if a column takes the time of arrival unchanged, or is checked against it."""
         return any(
             c.max_age is not None or c.max_future is not None or _takes_just_arrival(c)
             for c in self.contract.columns
@@ -131,27 +139,27 @@ class Plan:
         return tuple(name for scope in scopes for name in self.of_scope(scope))
 
     def conditions(self, scope: str) -> tuple[Condition, ...]:
-        """What messages must have, of one scope: of their envelope or of themselves."""
+        """Conditions on messages, of one scope: on their envelope or on themselves."""
         return tuple(c for c in self.contract.only if c.source.scope == scope)
 
 
 def _takes_just_arrival(column: Column) -> bool:
-    """Whether it would only read the time again from the text that it is written to."""
+    """True if the column's value is the time of arrival itself, so that no text is needed."""
     iso = column.formats[:1] == ("iso8601",) and column.missing == ("",)
     return column.type == "timestamp" and column.sources == (RECEIVED_AT,) and iso
 
 
-def make_plan(contract: Contract) -> Plan:
+def make_plan(contract: Contract) -> ExtractionPlan:
     """The plan of a contract. Pure, and cheap enough to make once per invocation."""
     asked = (s for column in contract.columns for s in column.sources)
     sources = tuple(dict.fromkeys([*asked, *(c.source for c in contract.only)]))
     plain = _document(contract, sources, {})
-    ways = [] if plain is None else [Way(plain, _unusual(contract))]
+    decode_plans = [] if plain is None else [DecodePlan(plain, _unusual(contract))]
     types = _member_types(contract)
     typed = _document(contract, sources, types) if types else None
     if typed is not None:
-        ways.insert(0, Way(typed, _untyped(contract, types)))
-    return Plan(contract, sources, tuple(ways))
+        decode_plans.insert(0, DecodePlan(typed, _untyped(contract, types)))
+    return ExtractionPlan(contract, sources, tuple(decode_plans))
 
 
 def _member_types(contract: Contract) -> dict[str, Type]:
@@ -200,7 +208,7 @@ def metrics_of(contract: Contract) -> tuple[Metric, ...]:
 
 
 def _is_pattern(name: str) -> bool:
-    """Whether polars takes a field's name for one that stands for several, or for another."""
+    """True if polars takes a field's name for one that stands for several, or for another."""
     return name == "*" or (name.startswith("^") and name.endswith("$"))
 
 
@@ -227,7 +235,7 @@ def _document(
 
 
 def _is_for_careful(contract: Contract) -> bool:
-    """Whether its types keep what the bulk decoder drops: kinds of values, members, digits."""
+    """True if its types keep what the bulk decoder drops: kinds of values, members, digits."""
     types = {column.type for column in contract.columns}
     rest = any(s.scope == "rest" for column in contract.columns for s in column.sources)
     in_arrays = "jsonb" in types and contract.shape != "objects"
@@ -314,7 +322,7 @@ def _unusual_members(contract: Contract) -> list[str]:
         # More digits than a double holds would come back as others.
         kinds.append(_member(names, LONG_NUMBER))
     if names := _leaves(contract, "jsonb"):
-        # The bulk decoder tells no text from a number, and takes no object for a text.
+        # The bulk decoder doesn't distinguish texts from numbers, and can't read an object as text.
         kinds.append(_member(names, r"[^n \t\r\n]"))
     return kinds
 

@@ -44,7 +44,7 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
     counts out.
 
     Raises ``BatchMissingError`` or ``BatchCorruptError`` where the raw object can't be read, unless
-    a person discards the batch.
+    an operator discards the batch.
     """
     bucket, key = event["bucket"], event["key"]
     with step("fetch"):
@@ -79,14 +79,14 @@ def _fetch(bucket: str, key: str, purpose: Purpose) -> bytes | None:
 
 
 def decompress(body: bytes, key: str) -> bytes:
-    """The lines of a raw object. Raises ``BatchCorruptError`` where it is no whole gzip file."""
+    """The lines of a raw object; raises ``BatchCorruptError`` if it is not a complete gzip file."""
     try:
         if not body:  # which gzip.decompress takes for a whole file of nothing
             raise EOFError("it is empty")
         return gzip.decompress(body)
     except (OSError, EOFError, zlib.error) as error:
         raise BatchCorruptError(
-            f"{key} is not a whole gzip object ({error}): bring back an earlier version of the "
+            f"{key} is not a complete gzip file ({error}): restore an earlier version of the "
             "object and replay the batch, or discard it."
         ) from error
 

@@ -19,13 +19,13 @@ PAYLOAD_BYTES = 4 << 20
 batches of readings shrink to a tenth or a fifteenth."""
 BATCH_BYTES = 64 << 20
 """Inflated, of all payloads of a batch: as many bytes as a batch of plain ones has at most. Where
-they are more, the largest are rejected until the others fit: a bomb costs nobody else."""
+they are more, the largest are rejected until the others fit: a bomb costs no other device."""
 
 NOT_GZIP, TOO_LARGE = "not_gzip", "too_large"
 GZIP = 31
 """zlib's code for a gzip container."""
 SIGNATURE = b"\x1f\x8b"
-"""How gzip begins. No UTF-8 text does, so a plain payload is told from a compressed one."""
+"""First bytes of gzip. No UTF-8 text has them, so they mark a compressed payload."""
 
 
 class InflationError(Exception):
@@ -33,7 +33,7 @@ class InflationError(Exception):
 
 
 def inflate(payload: bytes) -> bytes:
-    """What a payload stands for: itself, where it isn't compressed.
+    """The inflated payload, or the payload itself where it isn't compressed.
 
     Raises :class:`InflationError`: ``not_gzip`` where the stream is corrupt, ends too early or is
     followed by anything, ``too_large`` beyond :data:`PAYLOAD_BYTES`.

@@ -42,7 +42,7 @@ def json_text(value: Any) -> str | None:
 
 
 def _write(root: Any, parts: list[str]) -> None:
-    """Without recursion: a value may be as deep as the parser allows."""
+    """Writes a value without recursion: it may be as deep as the parser allows."""
     stack: list[Any] = [root]
     while stack:
         value = stack.pop()

@@ -1,4 +1,4 @@
-"""Which messages hold readings, a column of raw texts at a time: the conditions of ``only``."""
+"""Filters the messages that hold readings, by the conditions of ``only``."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import polars as pl
 from functions.transform.values import BLANK, read_numbers
 from telemetry.contract import Condition
 
-__all__ = ["meets"]
+__all__ = ["matches"]
 
 
-def meets(texts: pl.Series, condition: Condition) -> pl.Series:
-    """Mask of the raw texts that a condition wants, without nulls."""
+def matches(texts: pl.Series, condition: Condition) -> pl.Series:
+    """Mask of the raw texts that match a condition, without nulls."""
     if condition.present is not None:
         return texts.is_not_null() if condition.present else texts.is_null()
     words = [_word(value) for value in condition.values if isinstance(value, str | bool)]

@@ -21,7 +21,7 @@ def rejected_lines(batch: CleanBatch, contract: Contract) -> bytes:
     """All rejects, gzip-compressed; the same bytes for the same batch.
 
     A line stands for one reading, or for as many as its ``readings`` says, where a batch has more
-    than are told one by one. An element of an array comes with its own JSON text. The payload of
+    than are listed one by one. An element of an array comes with its own JSON text. The payload of
     its message stands only in the line of the message's first reject (null in those after): were
     it repeated, a message of many bad readings would grow with the square of their number.
     """

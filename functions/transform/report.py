@@ -1,4 +1,4 @@
-"""What Transform found in a batch, as the JSON report that Validate judges and Load books."""
+"""The JSON report of a batch, which Validate checks and Load enters in the ledger."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SKETCH_STEPS = 40
 EARLIEST_ARRIVAL, LATEST_ARRIVAL = 946_684_800_000, 4_102_444_800_000
 """Milliseconds since 1970: the years 2000 to 2100. A tool may write anything to the queue."""
 LEAST_VALUES = 100
-"""Of fewer the quantiles say more about chance than about the column."""
+"""Fewest values whose quantiles describe the column rather than chance."""
 
 
 def describe(batch: CleanBatch, contract: Contract) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def _times(rows: pl.DataFrame, contract: Contract) -> tuple[str | None, str | No
 
 
 def _first_arrival(messages: pl.DataFrame) -> str | None:
-    """When AWS IoT had the first message; ``None`` where no message tells a sane time."""
+    """Time at which AWS IoT received the first message; ``None`` without a plausible one."""
     arrivals = messages["received_at"]
     sane = arrivals.filter(arrivals.is_between(EARLIEST_ARRIVAL, LATEST_ARRIVAL))
     if sane.is_empty():

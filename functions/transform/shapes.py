@@ -1,4 +1,4 @@
-"""How a message holds its readings: one small function per shape, from JSON values to parts.
+"""Unpacks the readings of a message: one small function per shape, from JSON values to parts.
 
 This is the definition, one message at a time, for the careful reader. A part is a reading before
 its values are taken out of it. What each shape takes is described in ``docs/contract.md``.
@@ -39,9 +39,9 @@ class Part:
     holder: dict[str, Any] = field(default_factory=dict)
     """Its members."""
     fault: str | None = None
-    """Why it is no reading."""
+    """Reason why it isn't a reading."""
     places: dict[str, Any] = field(default_factory=dict)
-    """What ``$key``, ``$metric`` and ``$value`` are."""
+    """Values of ``$key``, ``$metric`` and ``$value``."""
 
 
 def member(holder: Any, path: tuple[str, ...]) -> Any:
@@ -54,7 +54,7 @@ def member(holder: Any, path: tuple[str, ...]) -> Any:
 
 
 class Unpacker:
-    """Takes messages apart as one contract has it."""
+    """Unpacks messages by the shape in one contract."""
 
     def __init__(self, contract: Contract) -> None:
         self._contract = contract
@@ -98,7 +98,7 @@ class Unpacker:
         return [read(contract, index, item) for index, item in enumerate(found)]
 
     def _keyed(self, found: dict[str, Any]) -> Iterator[Part]:
-        """An object whose members' names say when, or what, each reading is."""
+        """Readings of an object whose members' names are their time or their metric."""
         for index, (name, value) in enumerate(found.items()):
             if name in self._apart:
                 continue

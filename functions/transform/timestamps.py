@@ -140,7 +140,7 @@ def _date(names: Sequence[str]) -> pl.Expr:
 
 
 def _century(year: pl.Expr) -> pl.Expr:
-    """As POSIX has it: 69 to 99 are of the last century."""
+    """Year of two digits as in POSIX: 69 to 99 are of the last century."""
     return pl.when(year.cast(pl.Int32) < 69).then("20" + year).otherwise("19" + year)
 
 

@@ -34,7 +34,7 @@ class Read(NamedTuple):
     """A column's texts, read."""
 
     value: pl.Series
-    """Typed; null where there is no text, and where it can't be read or held."""
+    """Typed values; null where there is no text, or where it can't be read or held."""
     beyond: pl.Series | None = None
     """Which texts are whole numbers that the type can't hold; ``None``: none are."""
 
@@ -119,7 +119,7 @@ def _as_text(spelling: Marker) -> Marker:
 def _meaning(
     texts: pl.Series, spelled: Sequence[tuple[Marker, object]], kind: pl.DataType
 ) -> pl.Series:
-    """What each text means; a later spelling counts more than an earlier one.
+    """Value of each text; a later spelling counts more than an earlier one.
 
     Spellings that are numbers are compared as numbers, all others as words in any case.
     """

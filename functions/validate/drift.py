@@ -17,10 +17,10 @@ from itertools import pairwise
 __all__ = ["LEAST_BATCHES", "stability_index"]
 
 LEAST_BATCHES = 5
-"""Of fewer there is no past to compare with."""
+"""Fewest earlier batches to compare with."""
 RANGES = 10
 LEAST_SHARE = 1e-3
-"""In place of 0, of which there is no logarithm."""
+"""Replaces a share of 0, which has no logarithm."""
 
 
 def stability_index(now: Sequence[float], past: Sequence[Sequence[float]]) -> float | None:

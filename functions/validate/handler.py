@@ -46,7 +46,7 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def _write(bucket: str, key: str, report: dict[str, Any]) -> None:
-    """The report with the verdict, and the same as a page for a person."""
+    """Writes the report with the verdict, as JSON and as Markdown."""
     body = json.dumps(report, ensure_ascii=False, indent=1).encode()
     put_object(bucket, key, body, "application/json")
     page = as_markdown(report).encode()

@@ -1,7 +1,7 @@
-"""What the last batches were like: one small object in S3, derived and never relied on.
+"""Statistics of the last batches: one small object in S3, derived and never relied on.
 
-Batches are judged at the same time, so the object is replaced only where it is what was read
-(``If-Match``); who loses the race reads again, a few times, and then leaves its batch out. A
+Batches are validated in parallel, so the object is replaced only if it is still the one that was
+read (``If-Match``); otherwise it is read again, a few times, and then the batch is left out. A
 history that can't be read counts as empty: it decides about warnings, never about rows.
 """
 
@@ -28,7 +28,7 @@ def history_key(contract: str) -> str:
 
 
 def read_history(bucket: str, key: str) -> tuple[list[Entry], str | None]:
-    """The entries, oldest first, and the version they are of (``None``: there is no object)."""
+    """The entries, oldest first, and the object's ETag (``None`` if there is no object)."""
     from botocore.exceptions import ClientError
 
     with calling("s3", f"read s3://{bucket}/{key}"):
@@ -57,8 +57,8 @@ def read_history(bucket: str, key: str) -> tuple[list[Entry], str | None]:
 
 
 def remember(bucket: str, key: str, entry: Entry) -> bool:
-    """Adds the batch, in the place of an earlier judgement of it; ``False`` where others were
-    always faster."""
+    """Adds the batch, in place of an earlier entry of it; returns ``False`` where concurrent
+    writers were always faster."""
     from botocore.exceptions import ClientError
 
     for _ in range(ATTEMPTS):
@@ -76,5 +76,5 @@ def remember(bucket: str, key: str, entry: Entry) -> bool:
                 code = error.response["Error"]["Code"]
                 if code not in ("PreconditionFailed", "ConditionalRequestConflict"):
                     raise
-    log.info("Others were writing the history all the time: this batch is left out of it")
+    log.info("The history was written concurrently: this batch is left out of it")
     return False

@@ -1,8 +1,8 @@
-"""The quality gate: is a batch as a whole what the contract expects? Pure.
+"""The quality gate: checks a batch as a set against the contract's expectations. Pure.
 
-Single readings were judged by Transform. Here it is about the set: a batch of which half was
-rejected is more likely a changed firmware or a wrong contract than half a fleet gone bad, and is
-better looked at by a person before it reaches the table.
+Transform checks single readings. Where half of a batch was rejected, a changed firmware or a wrong
+contract is more likely than a broken half of the fleet, so an operator decides before the batch
+reaches the table.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ class Finding:
     check: str
     level: Level
     measured: float
-    """What the batch has: a share (0..1), rounded to six digits."""
+    """The batch's value: a share (0..1), rounded to six digits."""
     limit: float
     sentence: str
-    """The same, for a person."""
+    """The finding in words."""
 
     def as_dict(self) -> dict[str, Any]:
-        """As it stands in the report."""
+        """The finding as in the report."""
         return asdict(self)
 
 
@@ -48,7 +48,7 @@ def judge(
 ) -> tuple[Verdict, list[Finding]]:
     """The verdict on a batch, which is that of its worst finding, and all findings.
 
-    ``report`` is Transform's, ``history`` tells of the batches before it, ``now`` is the time its
+    ``report`` is Transform's, ``history`` describes the batches before it, ``now`` is the time its
     newest reading is compared with. A batch of less than ``checks.min_readings`` readings is at
     most warned about: shares of so few say nothing.
     """
@@ -64,13 +64,14 @@ def judge(
 def overrule(
     verdict: Verdict, findings: list[Finding], purpose: Purpose
 ) -> tuple[Verdict, list[Finding]]:
-    """The verdict after a person's word, which stands above the checks; their findings stay."""
+    """The verdict after an operator's decision, which overrules the checks; findings stay."""
     held_by = sum(finding.level == "quarantine" for finding in findings)
     if purpose == "release":
-        said = f"A person released the batch, with {held_by} checks that would hold it back."
+        checks = "1 check" if held_by == 1 else f"{held_by} checks"
+        said = f"An operator released the batch; {checks} would have quarantined it."
         return "warn", [*findings, Finding("released", "warn", held_by, 0, said)]
     if purpose == "discard":
-        said = "A person discarded the batch: it stays in S3, and no row comes of it."
+        said = "An operator discarded the batch: it stays in S3, and no row is loaded."
         return "discard", [*findings, Finding("discarded", "discard", held_by, 0, said)]
     return verdict, findings
 
@@ -187,7 +188,7 @@ def _level(report: dict[str, Any], checks: Checks, breach: bool) -> Level:
 
 
 def _judged(report: dict[str, Any]) -> int:
-    """Readings that shares are of: messages of another kind, set aside, say nothing of them."""
+    """Readings that shares are computed of, without the messages that were set aside."""
     judged: int = report["read"] - report.get("set_aside", 0)
     return judged
 
@@ -197,5 +198,5 @@ def _share(part: int, whole: int) -> float:
 
 
 def _percent(share: float) -> str:
-    """Three digits: enough to tell 99.5% from all."""
+    """The share in per cent, with three digits."""
     return f"{share * 100:.3g}%"

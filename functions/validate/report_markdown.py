@@ -1,4 +1,4 @@
-"""The report as a person reads it: Markdown, beside the JSON. Pure."""
+"""The report as Markdown, beside the JSON. Pure."""
 
 from __future__ import annotations
 

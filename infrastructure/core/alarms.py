@@ -1,9 +1,9 @@
-"""CloudWatch alarms on what a person must know of, each with what to do about it.
+"""CloudWatch alarms on problems that need a person, each with the first step to take.
 
-Each tells :data:`AlertTopic` when it sounds and when it is over. Its description names a section of
-``docs/runbook.md``, which has the same name. Thresholds are parameters of the template. Here are
-the alarms on one metric each; those that do arithmetic on several are in the platform template,
-which the laptop's emulator doesn't run.
+Each alarm notifies the topic ``AlertTopic`` when it fires and when it is resolved. Its description
+names the section of ``docs/runbook.md`` of the same name. Thresholds are parameters of the
+template. The alarms here watch one metric each; alarms that compute with several are in the
+platform template, which the emulator doesn't run.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ __all__ = ["ALARMS", "RUNBOOK", "AlarmSpec", "add_alarms"]
 RUNBOOK = "docs/runbook.md"
 MINUTES_5, HOUR = 300, 3600
 LONGEST_DESCRIPTION = 1024
-"""Characters, says PutMetricAlarm."""
+"""Characters of an alarm's description that PutMetricAlarm accepts."""
 ERRORS_OF = ("extract", "stage", "transform", "validate", "load", "summarize", "sweep")
-"""Not of migrate, which only a deployment calls, and which fails the deployment."""
+"""Functions with an alarm on errors: all but migrate, whose errors fail the deployment itself."""
 THROTTLES_OF = ("stage", "transform", "load")
-"""The functions that run many times at once; all share the account's concurrency."""
+"""The functions that run many times in parallel; all share the account's concurrency."""
 ASYNCHRONOUS = ("sweep",)
-"""Called seldom: their errors are counted over an hour."""
+"""Functions that run rarely: their errors are counted over an hour."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AlarmSpec:
-    """One alarm: sounds where the metric reaches the threshold."""
+    """One alarm, which fires when the metric reaches the threshold."""
 
     name: str
-    """Without the stack's name; the section of the runbook."""
+    """Name without the stack's, and section of the runbook."""
     namespace: str
     metric: str
     dimensions: dict[str, Any]
@@ -45,32 +45,32 @@ class AlarmSpec:
     threshold: Any
     meaning: str
     first: str
-    """What to do first."""
+    """The first step to take, with a command."""
     period: int = MINUTES_5
     """Seconds."""
     periods: Any = 1
-    """The last so many are looked at."""
-    enough: int = 1
-    """So many of them have to reach the threshold; 0: all of them."""
+    """Number of latest periods that are evaluated."""
+    datapoints: int = 1
+    """Number of those periods that have to reach the threshold; 0: all of them."""
     below: bool = False
-    """Sounds below the threshold instead."""
+    """The alarm fires below the threshold instead."""
     missing: str = "notBreaching"
-    """What periods without data are taken for."""
+    """Treatment of periods without data, in CloudWatch's words."""
     condition: str | None = None
 
     @property
     def title(self) -> str:
-        """Logical id."""
+        """Logical id in the template."""
         return "".join(part.title() for part in self.name.split("-")) + "Alarm"
 
     @property
     def description(self) -> str:
-        """What a mail shows."""
+        """Description, which an email shows."""
         return f"{self.meaning} {self.first} Runbook: {RUNBOOK}#{self.name}"
 
 
 def add_alarms(template: Template) -> None:
-    """Every alarm of :data:`ALARMS`."""
+    """Add every alarm of :data:`ALARMS`."""
     for spec in ALARMS:
         template.add_resource(_alarm(spec))
 
@@ -80,8 +80,8 @@ def _alarm(spec: AlarmSpec) -> cloudwatch.Alarm:
     properties: dict[str, Any] = {
         "ExtendedStatistic" if percentile else "Statistic": spec.statistic,
     }
-    if spec.enough:
-        properties["DatapointsToAlarm"] = spec.enough
+    if spec.datapoints:
+        properties["DatapointsToAlarm"] = spec.datapoints
     alarm = cloudwatch.Alarm(
         spec.title,
         AlarmName=Sub(f"${{AWS::StackName}}-{spec.name}"),
@@ -125,13 +125,13 @@ def _of_executions() -> list[AlarmSpec]:
             "ExecutionsFailed",
             "AlarmAtFailedExecutions",
             "Executions of the workflow failed: batches are in S3 and not in the table.",
-            "See which, and why: etl executions, then etl replay --failed once it is mended.",
+            "See which, and why: etl executions, then etl replay --failed once the cause is fixed.",
         ),
         alarm(
             "executions-timed-out",
             "ExecutionsTimedOut",
             "AlarmAtTimedOutExecutions",
-            "An execution ran longer than it may and was stopped.",
+            "An execution exceeded its time limit and was stopped.",
             "See where the time went: etl executions, then etl trace NAME.",
         ),
     ]
@@ -149,8 +149,8 @@ def _of_data() -> list[AlarmSpec]:
             metric="RejectShare",
             statistic="Average",
             threshold=Ref("AlarmAtRejectPercent"),
-            meaning="An unusual share of the readings can't become rows.",
-            first="See the reasons: etl rejects list. All of them are kept, verbatim.",
+            meaning="An unusually large share of the readings is rejected.",
+            first="See the reasons: etl rejects list. Rejected readings are kept unchanged.",
         ),
         AlarmSpec(
             **own,
@@ -159,9 +159,10 @@ def _of_data() -> list[AlarmSpec]:
             statistic="p50",
             threshold=Ref("AlarmAtLagSeconds"),
             periods=3,
-            enough=2,
-            meaning="Readings reach their rows long after the time that devices gave them.",
-            first="See whether it is us or the devices: etl metrics ArrivalToRowSeconds.",
+            datapoints=2,
+            meaning="Readings reach the table long after the devices took them.",
+            first="See whether the pipeline or the devices are late: etl metrics "
+            "ArrivalToRowSeconds.",
         ),
         AlarmSpec(
             **own,
@@ -169,19 +170,19 @@ def _of_data() -> list[AlarmSpec]:
             metric="BatchesQuarantined",
             statistic="Sum",
             threshold=Ref("AlarmAtQuarantinedBatches"),
-            meaning="The contract's checks hold batches back.",
+            meaning="The contract's checks quarantined batches.",
             first="See why: etl quarantine list; then release or discard them.",
         ),
         AlarmSpec(
             **own,
-            name="batches-for-a-person",
-            metric="BatchesForAPerson",
+            name="batches-need-attention",
+            metric="BatchesNeedAttention",
             statistic="Maximum",
-            threshold=Ref("AlarmAtBatchesForAPerson"),
+            threshold=Ref("AlarmAtBatchesNeedAttention"),
             period=900,
             missing="ignore",
-            meaning="Batches failed for good, or too often: the sweep has given up on them.",
-            first="See which: etl sweep --dry-run; mend the cause, then etl replay --failed.",
+            meaning="Batches failed permanently or too often: the sweep no longer retries them.",
+            first="See which: etl sweep --dry-run; fix the cause, then etl replay --failed.",
         ),
         AlarmSpec(
             **own,
@@ -192,11 +193,11 @@ def _of_data() -> list[AlarmSpec]:
             below=True,
             period=60,
             periods=Ref("AlarmAfterSilentMinutes"),
-            enough=0,
+            datapoints=0,
             missing="breaching",
             condition=HAS_NO_DATA_ALARM,
-            meaning="No message of any device has come for the time that you set.",
-            first="See what works on the way: etl status, etl metrics MessagesStaged.",
+            meaning="No message has arrived from any device for the configured time.",
+            first="See where messages stop: etl status, etl metrics MessagesStaged.",
         ),
     ]
 
@@ -221,21 +222,21 @@ def _of_queues() -> list[AlarmSpec]:
             "queue-age",
             "TelemetryQueue",
             "AlarmAtQueueSeconds",
-            "Messages wait too long in the queue: nobody stages them, or too slowly.",
-            "See who should: etl executions, etl logs stage. The queue keeps them for 14 days.",
+            "Messages wait too long in the queue: they are not staged, or too slowly.",
+            "See why: etl executions, etl logs stage. The queue keeps messages for 14 days.",
         ),
         alarm(
             "dead-letters",
             "DeadLetterQueue",
             "AlarmAtDeadLetters",
-            "Messages could not be staged and lie in the dead-letter queue.",
-            "See them: etl dlq list; once the cause is mended: etl dlq redrive.",
+            "Messages could not be staged and are in the dead-letter queue.",
+            "See them: etl dlq list; once the cause is fixed: etl dlq redrive.",
         ),
         alarm(
             "rule-errors",
             "RuleErrorQueue",
             "AlarmAtRuleErrors",
-            "AWS IoT's rule could not deliver messages to the queue.",
+            "The AWS IoT rule could not deliver messages to the queue.",
             "See why: etl dlq list --look 5. The messages are kept for 14 days.",
         ),
     ]
@@ -253,7 +254,7 @@ def _of_functions() -> list[AlarmSpec]:
             statistic="Maximum",
             # Seconds to milliseconds: a template can't multiply.
             threshold=Sub("${AlarmAtLoadSeconds}000"),
-            meaning=f"A load took nearly the {function('load').timeout} s that it may.",
+            meaning=f"A load took nearly as long as its limit of {function('load').timeout} s.",
             first="See what PostgreSQL waits for: etl trace NAME, etl psql.",
         ),
     ]
@@ -268,7 +269,7 @@ def _errors(name: str) -> AlarmSpec:
         statistic="Sum",
         period=HOUR if name in ASYNCHRONOUS else MINUTES_5,
         threshold=Ref("AlarmAtFunctionErrors"),
-        meaning=f"The function {name} fails again and again; a few failures are only tried again.",
+        meaning=f"The function {name} fails repeatedly; single failures are retried.",
         first=f"See why: etl logs {name} --search ERROR.",
     )
 
@@ -281,8 +282,8 @@ def _throttles(name: str) -> AlarmSpec:
         dimensions={"FunctionName": Ref(f"{function(name).title}Function")},
         statistic="Sum",
         threshold=Ref("AlarmAtThrottles"),
-        meaning=f"Lambda refuses calls of {name}: the account's concurrency is used up.",
-        first=f"Nothing is lost, it is late. See who uses it up: etl metrics Invocations/{name}.",
+        meaning=f"Lambda throttles {name}: the account's concurrency is used up.",
+        first=f"Nothing is lost, only late. See what uses it up: etl metrics Invocations/{name}.",
     )
 
 

@@ -1,7 +1,7 @@
-"""The whole template: a pure function of contract, settings and what has been packaged.
+"""The whole template: a pure function of contract, settings and the packaged artifacts.
 
-Read it by concern: ``parameters``, ``storage`` (key, bucket), ``ingest`` (IoT, queues), ``compute``
-(layers, functions, ``permissions``), ``orchestration`` (state machine, schedule, topic),
+Modules by concern: ``parameters``, ``storage`` (key, bucket), ``ingest`` (IoT, queues), ``compute``
+(layers, functions, ``permissions``), ``orchestration`` (state machine, schedules, topic),
 ``alarms``, ``dashboard``. Modules refer to each other's resources by logical id; ``cfn-lint``
 checks that every reference holds.
 """
@@ -28,18 +28,18 @@ from telemetry.contract import Contract
 
 __all__ = ["Artifacts", "build_template", "database_role", "template_json"]
 
-ROLE_BYTES = 63  # what PostgreSQL keeps of a name
+ROLE_BYTES = 63  # longest name that PostgreSQL keeps
 PASSWORD_CHARACTERS = 40
 
 
 @dataclass(frozen=True, kw_only=True)
 class Artifacts:
-    """Keys in the artifact bucket; each names its content, so a change is a new key."""
+    """Keys in the artifact bucket. A key contains a digest, so changed content has a new key."""
 
     functions: dict[str, str]
-    """Package to key."""
+    """Keys by package."""
     layers: dict[str, str]
-    """Layer to key."""
+    """Keys by layer."""
 
 
 def build_template(
@@ -48,7 +48,7 @@ def build_template(
     settings: DeploySettings,
     definition: dict[str, Any],
 ) -> Template:
-    """The template of one pipeline. ``definition``: the state machine, with its placeholders."""
+    """Build the template of one pipeline; ``definition``: the state machine with placeholders."""
     template = Template(Description=f"Telemetry ETL: {contract.name}, from MQTT to PostgreSQL")
     template.set_version("2010-09-09")
     template.set_metadata({"Contract": {"Name": contract.name, "Digest": contract.digest}})
@@ -66,30 +66,30 @@ def build_template(
 
 
 def template_json(template: Template) -> str:
-    """Compact JSON with sorted keys: the same template is the same text."""
+    """Compact JSON with sorted keys, so that equal templates are equal texts."""
     return json.dumps(template.to_dict(), sort_keys=True, separators=(",", ":"))
 
 
 def database_role(stack: str, what: str) -> str:
-    """Name of a role of this pipeline alone: ``telemetry_loader`` of the stack ``telemetry``.
+    """Name of a database role of this pipeline: ``telemetry_loader`` for the stack ``telemetry``.
 
-    Roles are the server's, not a database's: pipelines that share a server, each with a database
-    of its own, would take one another's passwords away.
+    Roles belong to a server, not to a database: pipelines that share a server, each with its own
+    database, would otherwise overwrite each other's passwords.
     """
     return f"{stack.lower().replace('-', '_')[: ROLE_BYTES - len(what) - 1]}_{what}"
 
 
 def _add_database_secrets(template: Template, stack: str) -> None:
-    """The logins of the roles that the migration makes."""
+    """Add the secrets with the logins of the roles that the migration creates."""
     for title, role, purpose in (
         ("LoaderSecret", database_role(stack, "loader"), "loads rows"),
-        ("AnalystSecret", database_role(stack, "analyst"), "is read, and no more"),
+        ("AnalystSecret", database_role(stack, "analyst"), "is only read"),
     ):
         template.add_resource(
             secretsmanager.Secret(
                 title,
                 **GOES_WITH_THE_STACK,
-                Description=Sub(f"Role by which ${{AWS::StackName}} {purpose}"),
+                Description=Sub(f"Database role with which ${{AWS::StackName}} {purpose}"),
                 KmsKeyId=GetAtt("DataKey", "Arn"),
                 GenerateSecretString=secretsmanager.GenerateSecretString(
                     SecretStringTemplate=json.dumps({"username": role}),

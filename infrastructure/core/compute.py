@@ -3,8 +3,8 @@
 - No reserved concurrency: it is taken from the account's pool, which a new account hardly has. The
   map's concurrency and the trigger's ``MaximumConcurrency`` bound the functions instead.
 - No dead-letter queue on the functions: that is for asynchronous invocations, and every one here is
-  synchronous, by the state machine, the queue's poller or the deployment; the sweep, which the
-  schedule calls, is made good by the next one.
+  synchronous, by the state machine, the queue's poller or the deployment; a sweep that is missed
+  is made up for by the next one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from troposphere import GetAtt, If, NoValue, Ref, Sub, Template, awslambda, logs
 
 from functions.inventory import FUNCTIONS, FunctionSpec
 from infrastructure.core.findings import accepted
-from infrastructure.core.gaps import FunctionLoggingConfig, QueueScalingConfig
 from infrastructure.core.parameters import (
     HAS_OWNER_HOST,
     HAS_OWNER_KEY,
@@ -35,6 +34,7 @@ from infrastructure.core.policies import (
     service_role,
     traces,
 )
+from infrastructure.core.troposphere_types import FunctionLoggingConfig, QueueScalingConfig
 from infrastructure.settings import DATABASE_CA, DeploySettings
 from layers.target import LAYERS
 from telemetry.contract import Contract
@@ -50,7 +50,7 @@ COMPRESSED_BATCH_BYTES = 2 << 20
 
 
 def state_machine_arn() -> Sub:
-    """By name: its role and Stage need it before it exists."""
+    """ARN of the state machine by name, which its role and Stage need before it exists."""
     return own_arn("states:stateMachine:${AWS::StackName}")
 
 
@@ -61,7 +61,8 @@ def add_compute(
     layer_keys: dict[str, str],
     function_keys: dict[str, str],
 ) -> None:
-    """``layer_keys``, ``function_keys``: layers and packages to keys of the artifact bucket."""
+    """Add layers, functions and the queue's trigger. ``layer_keys``, ``function_keys``: keys in the
+    artifact bucket by layer and by package."""
     for layer in LAYERS:
         template.add_resource(
             awslambda.LayerVersion(
@@ -145,14 +146,14 @@ def _accepted(spec: FunctionSpec) -> dict[str, Any]:
         "CKV_AWS_115": "Reserved concurrency is taken from the account's pool, which a new account "
         "hardly has; the map's concurrency and the queue trigger's maximum bound the functions.",
         "CKV_AWS_116": "A dead-letter queue is for asynchronous invocations that matter; callers "
-        "here wait for the answer, and a missed sweep is made good by the next one.",
+        "here wait for the answer, and the next sweep makes up for a missed one.",
         "CKV_AWS_173": "The variables hold names, ARNs and numbers, no secret; Lambda encrypts "
-        "them with its own key, and the role of each function needs one permission less.",
+        "them with its own key, and the role of each function needs one permission fewer.",
     }
     if not spec.database:
         reasons["CKV_AWS_117"] = (
-            "It calls AWS alone, by TLS; a VPC would add endpoints to pay for and no protection. "
-            "Only what connects to PostgreSQL enters one."
+            "It calls only AWS, over TLS; a VPC would add costs for endpoints and no protection. "
+            "Only functions that connect to PostgreSQL run in one."
         )
     return accepted(**reasons)
 

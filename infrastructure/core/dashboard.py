@@ -1,9 +1,9 @@
-"""The pipeline's CloudWatch dashboard: one page from the devices' messages to the rows.
+"""The pipeline's CloudWatch dashboard: one page, from the devices' messages to the rows.
 
-:func:`dashboard_body` is a pure function that gives the body as plain data, with ``${...}`` of the
-template's resources in its texts. Its structure:
+:func:`dashboard_body` is a pure function that returns the body as plain data, with ``${...}`` for
+the template's resources in its texts. Its structure:
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html
-(read 2026-11); a test holds it to that.
+(read 2026-11); a test checks it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Line = list[Any]
 
 
 def add_dashboard(template: Template) -> None:
-    """The dashboard, named as the stack."""
+    """Add the dashboard, which has the stack's name."""
     body = json.dumps(dashboard_body(), separators=(",", ":"))
     # A parameter's number is a text until CloudFormation has put it in.
     body = re.sub(r'"value":"(\$\{\w+\})"', r'"value":\1', body)
@@ -47,7 +47,7 @@ def dashboard_body() -> dict[str, Any]:
         [_alarms()],
         [_messages(), _readings(), _rejects()],
         [_delay(), _queue(), _stages()],
-        [_batches(), _executions(), _letters()],
+        [_batches(), _executions(), _dead_letters()],
         [_failures(), _load(), _errors()],
     ]
     widgets, top = [], 0
@@ -64,14 +64,14 @@ def dashboard_body() -> dict[str, Any]:
 def _header() -> Widget:
     text = (
         f"# {STACK}\n"
-        "Messages of devices, left to right and top to bottom, on their way to rows in PostgreSQL. "
-        f"What to do when an alarm sounds: `{RUNBOOK}` and `etl alarms`."
+        "From the devices' messages to rows in PostgreSQL, left to right and top to bottom. "
+        f"What to do when an alarm is firing: `{RUNBOOK}` and `etl alarms`."
     )
     return {"type": "text", "height": 2, "properties": {"markdown": text}}
 
 
 def _alarms() -> Widget:
-    # One that a condition may leave out can't be referred to.
+    # An alarm under a condition can't be referred to.
     arns = [f"${{{spec.title}.Arn}}" for spec in ALARMS if spec.condition is None]
     properties = {"title": "Alarms", "alarms": arns, "sortBy": "stateUpdatedTimestamp"}
     return {"type": "alarm", "height": 4, "properties": properties}
@@ -79,8 +79,11 @@ def _alarms() -> Widget:
 
 def _messages() -> Widget:
     return _chart(
-        "Messages safe in S3",
-        [_own("MessagesStaged", "messages", GREEN), _own("MessagesNotDeleted", "come again", GREY)],
+        "Messages staged in S3",
+        [
+            _own("MessagesStaged", "messages", GREEN),
+            _own("MessagesNotDeleted", "delivered again", GREY),
+        ],
     )
 
 
@@ -88,11 +91,11 @@ def _readings() -> Widget:
     lines = [
         _own("ReadingsInserted", "new rows", GREEN),
         _own("ReadingsUpdated", "rows updated", BLUE),
-        _own("ReadingsUnchanged", "rows there already", GREY),
-        _own("ReadingsDuplicate", "twice in a batch", "#c7c7c7"),
+        _own("ReadingsUnchanged", "rows unchanged", GREY),
+        _own("ReadingsDuplicate", "duplicates in a batch", "#c7c7c7"),
         _own("ReadingsRejected", "rejected", RED),
     ]
-    return _chart("What became of the readings", lines, stacked=True)
+    return _chart("Readings by result", lines, stacked=True)
 
 
 def _rejects() -> Widget:
@@ -115,7 +118,7 @@ def _delay() -> Widget:
         _own("ArrivalToRowSeconds", "from AWS IoT, median"),
         _own("ArrivalToRowSeconds", "from AWS IoT, slowest", RED, stat="Maximum"),
     ]
-    return _chart("How long until a reading is a row (s)", lines, limits=["lag"])
+    return _chart("Time from reading to row (s)", lines, limits=["lag"])
 
 
 def _queue() -> Widget:
@@ -132,15 +135,15 @@ def _queue() -> Widget:
 
 def _stages() -> Widget:
     lines = [_own("StageSeconds", stage, of=stage) for stage in STAGES]
-    return _chart("How long a stage takes, median (s)", lines)
+    return _chart("Duration of a stage, median (s)", lines)
 
 
 def _batches() -> Widget:
     lines = [
         _own("BatchesLoaded", "loaded", GREEN),
-        _own("BatchesQuarantined", "held back by the checks", ORANGE),
+        _own("BatchesQuarantined", "quarantined", ORANGE),
         _own("BatchesFailed", "failed", RED),
-        _own("BatchesForAPerson", "wait for a person", "#9467bd"),
+        _own("BatchesNeedAttention", "need attention", "#9467bd"),
     ]
     return _chart("Micro-batches", lines)
 
@@ -155,7 +158,7 @@ def _executions() -> Widget:
     return _chart("Executions of the workflow", lines)
 
 
-def _letters() -> Widget:
+def _dead_letters() -> Widget:
     lines = [
         _line(
             "AWS/SQS", "QueueName", f"${{{queue}.QueueName}}",
@@ -166,16 +169,16 @@ def _letters() -> Widget:
             ("RuleErrorQueue", "could not be delivered by AWS IoT", ORANGE),
         )
     ]  # fmt: skip
-    return _chart("Messages that wait for a person", lines)
+    return _chart("Undelivered messages", lines)
 
 
 def _failures() -> Widget:
     lines = [
-        _line(*_function(spec.name), metric, f"{spec.name} {told}", "Sum")
-        for metric, told in (("Errors", "failed"), ("Throttles", "throttled"))
+        _line(*_function(spec.name), metric, f"{spec.name} {what}", "Sum")
+        for metric, what in (("Errors", "failed"), ("Throttles", "throttled"))
         for spec in FUNCTIONS
     ]
-    return _chart("Calls of functions that failed or were throttled", lines)
+    return _chart("Function invocations that failed or were throttled", lines)
 
 
 def _load() -> Widget:
@@ -186,7 +189,7 @@ def _load() -> Widget:
     widget = _chart("Load (ms)", lines)
     most = function("load").timeout * 1000
     widget["properties"]["annotations"] = {
-        "horizontal": [{"label": "Lambda ends it", "value": most, "color": RED}]
+        "horizontal": [{"label": "Lambda timeout", "value": most, "color": RED}]
     }
     return widget
 
@@ -213,7 +216,7 @@ def _function(name: str) -> tuple[str, str, str]:
 def _own(
     name: str, label: str, colour: str | None = None, of: str | None = None, **how: Any
 ) -> Line:
-    """A line of one of our metrics, by its usual statistic."""
+    """A line of one of the pipeline's own metrics, with its usual statistic."""
     metric = METRICS[name]
     own = [metric.dimension, of] if of is not None else []
     options = {"stat": metric.statistic, **({"label": label} if label else {}), **how}
@@ -246,7 +249,7 @@ def _chart(
     axes: dict[str, Any] | None = None,
     limits: list[str] | None = None,
 ) -> Widget:
-    """``limits``: alarms whose threshold, a parameter, is drawn."""
+    """A chart of lines; ``limits``: alarms whose threshold is drawn across it."""
     properties: dict[str, Any] = {
         "title": title,
         "region": "${AWS::Region}",

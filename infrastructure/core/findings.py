@@ -1,4 +1,4 @@
-"""Findings of checkov that are accepted, each with its reason beside the resource it is about."""
+"""Accepted findings of checkov, each with its reason in the metadata of its resource."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["accepted"]
 
 
 def accepted(**reasons: str) -> dict[str, Any]:
-    """A resource's ``Metadata``: a check's name to why it need not pass there.
+    """Metadata of a resource that skips checks: the reason by the check's name.
 
     ``make audit`` fails for a suppression without a reason, and for one that suppresses nothing.
     """

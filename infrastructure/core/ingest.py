@@ -1,12 +1,12 @@
 """From devices to the queue: IoT policy, thing, topic rule, queues.
 
-The queues are encrypted with the stack's key. SQS asks KMS for a data key once in
-:data:`KEY_REUSE_SECONDS` and caller, not once a message: by its formula some 2,880 requests a month
-for the queue, one cent. No queue's policy names anybody: the rule sends by the permission of its
-role, and operators of this account reach the queues by their own, which a redrive needs.
+The queues are encrypted with the stack's key. SQS asks KMS for a data key once per caller in
+:data:`KEY_REUSE_SECONDS`, not once per message: by its formula some 2,880 requests a month for the
+queue, one cent. No queue's policy grants anything: the rule sends with the permission of its role,
+and operators of this account use their own permissions, which a redrive needs.
 
 Devices and their certificates come and go without a deployment, so the template holds what they
-share: the policy, the group, and one thing to test the path with.
+share: the policy, the group, and one thing for testing the path.
 """
 
 from __future__ import annotations
@@ -32,26 +32,26 @@ RULE_SELECT = (
     "SELECT encode(*, 'base64') AS payload, topic() AS topic, clientid() AS client_id, "
     "timestamp() AS received_at"
 )
-"""Keeps any payload byte for byte: broken JSON arrives as a reject instead of vanishing."""
+"""Keeps any payload byte for byte, so that broken JSON becomes a reject instead of being lost."""
 
 RETENTION_SECONDS = 14 * 24 * 60 * 60
 # A message that could not be staged ten times never will be; fewer would divert messages while S3
 # or Step Functions is away.
 RECEIVES_BEFORE_DEAD_LETTER = 10
 KEY_REUSE_SECONDS = 3600
-"""How long SQS uses a data key. A longer time saves next to nothing, and the key, once disabled,
-would go on to open messages for as long. Requests a month: 2,592,000 s / 3600 s x (2 x 1 sender + 2
-receivers); sessions of one role are one caller
+"""Seconds for which SQS reuses a data key. A longer time saves next to nothing, and the key, once
+disabled, would go on to open messages for as long. Requests a month: 2,592,000 s / 3600 s x (2 x 1
+sender + 2 receivers); sessions of one role are one caller
 (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html,
 read 2026-11)."""
 BASIC_INGEST = "$aws/rules/${TopicRule}"
-"""For ``Fn::Sub``: what a device puts before its topic to pay for no messaging."""
+"""Prefix (for ``Fn::Sub``) of a topic that avoids the charge for messaging."""
 THING_NAME = "${!iot:Connection.Thing.ThingName}"
 IOT_ARN = "arn:${AWS::Partition}:iot:${AWS::Region}:${AWS::AccountId}:"
 
 
 def device_topic(topic_filter: str) -> str:
-    """Where a device may publish, as text for ``Fn::Sub``: its own topic and no other's.
+    """Topic to which a device may publish, as text for ``Fn::Sub``: its own and no other.
 
     The last wildcard of the contract's filter stands for the name of the thing; ``#`` leaves the
     levels below it to the device.
@@ -66,7 +66,7 @@ def device_topic(topic_filter: str) -> str:
 
 
 def add_ingest(template: Template, contract: Contract) -> None:
-    """Everything between a device and Extract."""
+    """Add everything between a device and Extract."""
     _add_queues(template)
     _add_devices(template, contract)
     _add_rule(template, contract)
@@ -84,7 +84,7 @@ def _add_queues(template: Template) -> None:
             ),
         )
     )
-    # What the rule itself could not deliver; apart, because its messages have IoT's error format.
+    # For messages that the rule could not deliver; apart, as they have the error format of IoT.
     template.add_resource(_queue("RuleErrorQueue"))
     for queue in ("TelemetryQueue", "RuleErrorQueue", "DeadLetterQueue"):
         arn = GetAtt(queue, "Arn")
@@ -140,12 +140,12 @@ def _add_devices(template: Template, contract: Contract) -> None:
 
 
 def _publishing(topic: str) -> list[Sub]:
-    """The same topic by two ways: through the message broker, and straight to the rule.
+    """The same topic on two paths: through the message broker, and directly to the rule.
 
     Basic Ingest (``$aws/rules/<rule>/<topic>``) carries no messaging charge, and ``topic()`` in the
     rule is without the prefix
     (https://docs.aws.amazon.com/iot/latest/developerguide/iot-basic-ingest.html, read 2026-11).
-    The rule's ``FROM`` isn't asked then, so only this policy ties a device to its own topic.
+    The rule's ``FROM`` isn't checked then, so only this policy limits a device to its own topic.
     """
     return [Sub(f"{IOT_ARN}topic/{way}{topic}") for way in ("", f"{BASIC_INGEST}/")]
 
@@ -167,7 +167,7 @@ def _add_rule(template: Template, contract: Contract) -> None:
         iot.TopicRule(
             "TopicRule",
             TopicRulePayload=iot.TopicRulePayload(
-                Description=f"Messages of {contract.name}, byte for byte, into the queue",
+                Description=f"Sends messages of {contract.name}, byte for byte, to the queue",
                 Sql=f"{RULE_SELECT} FROM '{contract.topic}'",
                 AwsIotSqlVersion="2016-03-23",
                 RuleDisabled=False,

@@ -1,7 +1,7 @@
-"""State machine, the schedules of drain and sweep, and the topic that tells of failures.
+"""State machine, the schedules of drain and sweep, and the topic for notifications.
 
-Logging is on ``ALL`` with data: the Express executions of the map have no history, so their log is
-the only record of what happened in a batch, and the data is only references.
+Logging is ``ALL`` with execution data: the map's Express executions have no history, so their log
+is the only record of what happened to a batch, and the data is only references.
 """
 
 from __future__ import annotations
@@ -36,7 +36,10 @@ IN_THE_WORKFLOW = ("extract", "transform", "validate", "load", "summarize")
 
 
 def add_orchestration(template: Template, definition: dict[str, Any]) -> None:
-    """``definition``: Amazon States Language with ``${...}`` of the names below."""
+    """Add the state machine, its schedules and the topic.
+
+    ``definition``: Amazon States Language with ``${...}`` for the names that are substituted.
+    """
     _add_topic(template)
     template.add_resource(
         logs.LogGroup(
@@ -93,7 +96,7 @@ def _role() -> Any:
         inline(
             "Steps",
             allow(["lambda:InvokeFunction"], functions, sid="Invoke"),
-            allow(["sns:Publish"], Ref("AlertTopic"), sid="Tell"),
+            allow(["sns:Publish"], Ref("AlertTopic"), sid="Notify"),
             key_for("sns", "Decrypt", "GenerateDataKey"),
             # Reading the manifest, and recording a batch that failed.
             objects("s3:GetObject", "manifests"),
@@ -137,7 +140,7 @@ def _map_run_statements() -> list[dict[str, Any]]:
 
 
 def _log_delivery() -> dict[str, Any]:
-    """Vended logs; CloudWatch knows no resource to narrow these to."""
+    """Permission for vended logs; CloudWatch offers no resource to narrow it to."""
     return allow(
         [
             "logs:CreateLogDelivery",
@@ -165,7 +168,7 @@ def _add_topic(template: Template) -> None:
         sns.TopicPolicy(
             "AlertTopicPolicy",
             Topics=[topic],
-            # The state machine publishes by the permission of its role.
+            # The state machine publishes with the permission of its role.
             PolicyDocument=document(only_tls("sns:Publish", topic), alarms),
         )
     )
@@ -199,7 +202,7 @@ def _add_schedule(template: Template) -> None:
                 Arn=Ref("StateMachine"),
                 RoleArn=GetAtt("ScheduleRole", "Arn"),
                 Input="{}",
-                # A missed start is made good by the next one: the messages wait in the queue.
+                # The next start makes up for a missed one: the messages wait in the queue.
                 RetryPolicy=scheduler.RetryPolicy(
                     MaximumRetryAttempts=2, MaximumEventAgeInSeconds=60
                 ),
@@ -209,7 +212,7 @@ def _add_schedule(template: Template) -> None:
 
 
 def _add_sweep_schedule(template: Template) -> None:
-    """In every mode: whatever starts executions, one may die."""
+    """Add the sweep's schedule, in every mode: any execution may die, whatever started it."""
     template.add_resource(
         service_role(
             "SweepScheduleRole",
@@ -223,14 +226,14 @@ def _add_sweep_schedule(template: Template) -> None:
     template.add_resource(
         scheduler.Schedule(
             "SweepSchedule",
-            Description="Loads batches that nobody takes care of",
+            Description="Loads batches that are not being processed",
             ScheduleExpression=Ref("SweepExpression"),
             FlexibleTimeWindow=scheduler.FlexibleTimeWindow(Mode="OFF"),
             Target=scheduler.Target(
                 Arn=GetAtt("SweepFunction", "Arn"),
                 RoleArn=GetAtt("SweepScheduleRole", "Arn"),
                 Input="{}",
-                # A missed sweep is made good by the next one.
+                # The next sweep makes up for a missed one.
                 RetryPolicy=scheduler.RetryPolicy(
                     MaximumRetryAttempts=2, MaximumEventAgeInSeconds=60
                 ),

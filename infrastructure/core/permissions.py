@@ -1,4 +1,4 @@
-"""What each function may do, and nothing else. Logs and traces are added to every one."""
+"""Permissions of each function; those for logs and traces are added to every function."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ def function_statements(name: str) -> list[Statement]:
 
 
 def vpc_statements(function: str) -> list[Statement]:
-    """What Lambda needs to put a function into a VPC, and the function's own code must not have.
+    """Permissions that Lambda needs to run a function in a VPC, denied to the function's own code.
 
     (https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html, read 2026-11: describing
-    works on all resources only, the rest takes the account's; the code is told by the ARN.)
+    works on all resources only, the rest on those of the account; the condition recognises the
+    code by the function's ARN.)
     """
     own_code: dict[str, Any] = {
         "lambda:SourceFunctionArn": own_arn(f"lambda:function:${{AWS::StackName}}-{function}")
@@ -31,13 +32,13 @@ def vpc_statements(function: str) -> list[Statement]:
     refused: Statement = {
         "Sid": "NotByTheCode",
         "Effect": "Deny",
-        "Action": [*_INTERFACES, *_LOOKING],
+        "Action": [*_INTERFACES, *_DESCRIBE],
         "Resource": "*",
         "Condition": {"ArnEquals": own_code},
     }
     return [
         allow(list(_INTERFACES), own_arn("ec2:*/*"), sid="Interfaces"),
-        allow(list(_LOOKING), "*", sid="Looking"),
+        allow(list(_DESCRIBE), "*", sid="Describe"),
         refused,
     ]
 
@@ -48,16 +49,16 @@ _INTERFACES = (
     "ec2:AssignPrivateIpAddresses",
     "ec2:UnassignPrivateIpAddresses",
 )
-_LOOKING = ("ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets")
+_DESCRIBE = ("ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets")
 
 
 def _machine() -> Sub:
-    """ARN of the state machine, by name: it is made after the functions."""
+    """ARN of the state machine by name, because it is created after the functions."""
     return own_arn("states:stateMachine:${AWS::StackName}")
 
 
 def owner_key_statement() -> Statement:
-    """What Migrate needs where the owner's secret has a key of its own."""
+    """Permission that Migrate needs where the owner's secret has its own key."""
     by: dict[str, Any] = {"kms:ViaService": via("secretsmanager")}
     return allow(["kms:Decrypt"], Ref("OwnerKeyArn"), sid="OwnersKey", StringEquals=by)
 

@@ -26,7 +26,7 @@ __all__ = [
 Statement = dict[str, Any]
 VERSION = "2012-10-17"
 GOES_WITH_THE_STACK = {"DeletionPolicy": "Delete", "UpdateReplacePolicy": "Delete"}
-"""Said aloud for what holds state; the data bucket and its key may stay instead."""
+"""Explicit policy of resources with state; data bucket and key may be retained instead."""
 
 
 def document(*statements: Statement) -> dict[str, Any]:
@@ -35,7 +35,8 @@ def document(*statements: Statement) -> dict[str, Any]:
 
 
 def allow(actions: list[str], resource: Any, sid: str = "", **condition: Any) -> Statement:
-    """An Allow; ``condition`` maps an operator to its keys, ``sid`` names it where that helps."""
+    """An Allow statement; ``condition`` maps an operator to its keys, ``sid`` is an optional
+    name."""
     statement: Statement = {"Effect": "Allow", "Action": actions, "Resource": resource}
     if sid:
         statement["Sid"] = sid
@@ -45,13 +46,13 @@ def allow(actions: list[str], resource: Any, sid: str = "", **condition: Any) ->
 
 
 def objects(action: str, *prefixes: str) -> Statement:
-    """One S3 action on the objects under these prefixes of the data bucket."""
+    """Permission for one S3 action on the objects under these prefixes of the data bucket."""
     places = [Sub(f"${{DataBucket.Arn}}/{prefix}/*") for prefix in prefixes]
     return allow([action], places, sid=action.removeprefix("s3:"))
 
 
 def bucket_listing(*prefixes: str) -> Statement:
-    """Listing the data bucket under these prefixes, or all of it for who reads objects.
+    """Permission to list the data bucket under these prefixes, or all of it for readers of objects.
 
     A reader isn't narrowed to a prefix: the condition would not hold for a request that names none,
     such as the read of an object. S3 would then answer a missing one with 403 instead of 404, and a
@@ -65,7 +66,7 @@ def bucket_listing(*prefixes: str) -> Statement:
 
 
 def key_for(service: str, *actions: str) -> Statement:
-    """Use of the stack's key, through one service and for nothing else."""
+    """Permission to use the stack's key, only through one service."""
     return allow(
         [f"kms:{action}" for action in actions],
         GetAtt("DataKey", "Arn"),
@@ -75,12 +76,12 @@ def key_for(service: str, *actions: str) -> Statement:
 
 
 def via(service: str) -> Sub:
-    """The name by which KMS knows that a service uses a key for its caller."""
+    """Value of ``kms:ViaService`` for a service that uses a key on behalf of its caller."""
     return Sub(f"{service}.${{AWS::Region}}.${{AWS::URLSuffix}}")
 
 
 def of_this_account(arn: str) -> dict[str, Any]:
-    """The condition by which a service is believed: it acts for one of these resources of ours.
+    """Condition that a service acts for one of these resources of this account.
 
     ``arn``: from the service on, as text for ``Fn::Sub``, with wildcards.
     """
@@ -98,7 +99,7 @@ def own_arn(rest: str) -> Sub:
 
 
 def traces(*, sampling: bool = False) -> Statement:
-    """Sending traces to X-Ray, which knows no resource to narrow this to."""
+    """Permission to send traces to X-Ray, which offers no resource to narrow it to."""
     actions = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
     if sampling:
         actions += ["xray:GetSamplingRules", "xray:GetSamplingTargets"]
@@ -106,7 +107,7 @@ def traces(*, sampling: bool = False) -> Statement:
 
 
 def only_tls(actions: str, resources: Any) -> Statement:
-    """Refuse whoever comes without TLS."""
+    """Deny requests without TLS."""
     return {
         "Sid": "OnlyTls",
         "Effect": "Deny",
@@ -117,8 +118,9 @@ def only_tls(actions: str, resources: Any) -> Statement:
     }
 
 
-# For which resources a service assumes a role: each service's page on the confused deputy says what
-# it tells; others tell the account. AWS Lambda tells nothing: who may pass the role decides.
+# Resources that a service acts for when it assumes a role, where the service names them (see its
+# page on the confused deputy). Others name only the account. AWS Lambda names nothing: the
+# permission to pass the role decides.
 ACTS_FOR = {
     "iot": "iot:rule/*",  # the rule's name isn't known before it exists, and it needs the role
     "scheduler": "scheduler:schedule-group/default",

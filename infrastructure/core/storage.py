@@ -15,7 +15,7 @@ __all__ = ["ALARMS", "add_storage"]
 
 ACCOUNT = Sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:root")
 ALARMS = "cloudwatch:alarm:${AWS::StackName}-*"
-"""The alarms of a pipeline, of its platform stack too."""
+"""The alarms of a pipeline, including those of its platform stack."""
 KEY_SERVICES = ("s3", "sqs", "sns", "secretsmanager")
 KEY_ADMINISTRATION = (
     "CancelKeyDeletion", "CreateAlias", "DeleteAlias", "DescribeKey", "DisableKey",
@@ -33,7 +33,8 @@ DAYS_OF_OLD_VERSIONS = 30
 
 
 def add_storage(template: Template, *, retain: bool) -> None:
-    """Key, alias, bucket and bucket policy. ``retain`` keeps key and bucket beyond the stack."""
+    """Add key, alias, bucket and bucket policy. ``retain`` keeps key and bucket when the stack is
+    deleted."""
     policy = "Retain" if retain else "Delete"
     template.add_resource(_key(policy))
     template.add_resource(
@@ -67,7 +68,7 @@ def _key(policy: str) -> kms.Key:
 
 
 def _administration() -> dict[str, Any]:
-    """The account decides by IAM who looks after the key, which does not let them use it.
+    """Statement that lets the account decide by IAM who administers the key, without using it.
 
     With ``PutKeyPolicy`` the account can't lock itself out.
     """
@@ -78,9 +79,9 @@ def _administration() -> dict[str, Any]:
 
 
 def _use() -> dict[str, Any]:
-    """The account decides by IAM who uses the key, and only for what the services keep with it.
+    """Statement that lets the account decide by IAM who uses the key, through these services only.
 
-    Nobody decrypts with it directly, whatever their permissions are.
+    Nobody can decrypt with it directly, whatever their permissions are.
     """
     services = {"kms:ViaService": [via(service) for service in KEY_SERVICES]}
     return {
@@ -92,7 +93,7 @@ def _use() -> dict[str, Any]:
 
 
 def _logs() -> dict[str, Any]:
-    """CloudWatch Logs says for which group it asks.
+    """Statement for CloudWatch Logs, limited to the log groups of this stack.
 
     (https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html, 2026-11)
     """
@@ -114,7 +115,7 @@ def _logs() -> dict[str, Any]:
 
 
 def _alarms() -> dict[str, Any]:
-    """An alarm publishes to the encrypted topic as CloudWatch, which has no role.
+    """Statement for alarms: they publish to the encrypted topic as CloudWatch, which has no role.
 
     (https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html, read 2026-11)
     """
@@ -153,13 +154,13 @@ def _bucket(policy: str) -> s3.Bucket:
         OwnershipControls=s3.OwnershipControls(
             Rules=[s3.OwnershipControlsRule(ObjectOwnership="BucketOwnerEnforced")]
         ),
-        # Everything can be made again from raw/, so raw/ must survive a slip of the hand: old
+        # Everything can be recreated from raw/, so raw/ must survive an accidental deletion: old
         # versions stay for a month. Objects are hardly ever overwritten, so this costs little.
         VersioningConfiguration=s3.VersioningConfiguration(Status="Enabled"),
         LifecycleConfiguration=s3.LifecycleConfiguration(Rules=_lifecycle()),
         Metadata=accepted(
-            CKV_AWS_18="Who read which object is told by the account's CloudTrail data events, "
-            "which come with identities and in order; S3's own access logs have neither."
+            CKV_AWS_18="The account's CloudTrail data events record who read which object, with "
+            "identities and in order; the access logs of S3 have neither."
         ),
     )
 
@@ -167,7 +168,7 @@ def _bucket(policy: str) -> s3.Bucket:
 def _lifecycle() -> list[s3.LifecycleRule]:
     return [
         s3.LifecycleRule(
-            Id="RawGrowsCold",
+            Id="MoveRawToColderStorage",
             Status="Enabled",
             Prefix="raw/",
             Transitions=[
@@ -176,13 +177,13 @@ def _lifecycle() -> list[s3.LifecycleRule]:
                 _transition("GLACIER_IR", DAYS_TO_GLACIER),
             ],
         ),
-        _expiry("CopyIsMadeAgain", "copy/", DAYS_OF_INTERMEDIATES),
-        _expiry("MapResultsAreUnread", f"{MAP_RESULTS_PREFIX}/", DAYS_OF_INTERMEDIATES),
+        _expiry("ExpireCopy", "copy/", DAYS_OF_INTERMEDIATES),
+        _expiry("ExpireMapResults", f"{MAP_RESULTS_PREFIX}/", DAYS_OF_INTERMEDIATES),
         # Outcomes stay as long as raw/ does: without them an old batch would look like a lost one.
-        _expiry("ManifestsAreDealtWith", "manifests/", DAYS_OF_BOOKKEEPING),
-        _expiry("ReceiptsAreReconciled", "receipts/", DAYS_OF_BOOKKEEPING),
+        _expiry("ExpireManifests", "manifests/", DAYS_OF_BOOKKEEPING),
+        _expiry("ExpireReceipts", "receipts/", DAYS_OF_BOOKKEEPING),
         s3.LifecycleRule(
-            Id="NothingHalfDone",
+            Id="CleanUpUploadsAndVersions",
             Status="Enabled",
             AbortIncompleteMultipartUpload=s3.AbortIncompleteMultipartUpload(DaysAfterInitiation=1),
             NoncurrentVersionExpiration=s3.NoncurrentVersionExpiration(

@@ -1,7 +1,8 @@
-"""Alarms that need more than one metric, or metrics of RDS: what the core's alarms can't see.
+"""Alarms that compute with several metrics or watch RDS, which the core's alarms can't do.
 
-They bear the core's name before their own, as its alarms do, so that its topic and key let them
-in. Each description says what to do first; ``docs/platform.md`` has a section for each.
+Their names begin with the core stack's name, as those of its own alarms do, so that its topic and
+key accept them. Each description says what to do first; ``docs/platform.md`` has a section for
+each.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from infrastructure.platform.conditions import (
     GIVEN_INSTANCE,
     HAS_CORE,
     HAS_PROXY,
-    WATCHED_DATABASE,
-    chosen,
+    MONITORED_DATABASE,
+    given_or_new,
 )
 
 __all__ = ["MATH_ALARMS", "MathAlarm", "Metric", "add_alarms", "alarm_name", "alarm_title"]
@@ -31,7 +32,7 @@ HALF_AN_HOUR = 1800
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """One metric of an expression, over five minutes; ``id`` is its name there."""
+    """One metric of an expression, over five minutes; ``id`` is its name in the expression."""
 
     id: str
     namespace: str
@@ -42,35 +43,35 @@ class Metric:
 
 @dataclass(frozen=True, kw_only=True)
 class MathAlarm:
-    """One alarm: sounds where the expression is above the threshold."""
+    """One alarm, which fires when the expression is above the threshold."""
 
     name: str
-    """Without the stack's name; the section of the page."""
+    """Name without the stack's, and section of the page."""
     expression: Any
     label: str
     metrics: tuple[Metric, ...]
     threshold: Any
     meaning: str
     first: str
-    """What to do first."""
+    """The first step to take."""
     periods: Any = 3
-    """So many times five minutes in a row."""
+    """Number of consecutive periods of five minutes."""
     condition: str = HAS_CORE
     missing: str = "notBreaching"
 
 
 def alarm_title(name: str) -> str:
-    """Logical id of an alarm."""
+    """Logical id of an alarm in the template."""
     return "".join(part.title() for part in name.split("-")) + "Alarm"
 
 
 def alarm_name(name: str) -> Sub:
-    """Full name of an alarm, of this stack or the core."""
+    """Full name of an alarm of this stack or the core stack."""
     return Sub(f"${{CoreStack}}-{name}")
 
 
 def add_alarms(template: Template) -> None:
-    """Every alarm of :data:`MATH_ALARMS`."""
+    """Add every alarm of :data:`MATH_ALARMS`."""
     for spec in MATH_ALARMS:
         template.add_resource(
             cloudwatch.Alarm(
@@ -138,7 +139,7 @@ def _of_queue(metric: str, name: str, statistic: str) -> Metric:
 
 
 def _of_database(metric: str, statistic: str = "Average") -> Metric:
-    instance = chosen(GIVEN_INSTANCE, Ref("DatabaseInstanceId"), Ref("DatabaseInstance"))
+    instance = given_or_new(GIVEN_INSTANCE, Ref("DatabaseInstanceId"), Ref("DatabaseInstance"))
     return Metric(
         id="seen",
         namespace="AWS/RDS",
@@ -169,13 +170,13 @@ _PIPELINE = (
             _of_executions("ExecutionsTimedOut", "late"),
         ),
         threshold=20,
-        meaning="One execution in five fails, for a quarter of an hour: this is no single batch.",
+        meaning="One in five executions has failed for 15 minutes: not a single bad batch.",
         first="See what they have in common: etl executions.",
     ),
     MathAlarm(
         name="backlog",
-        # At the rate at which it is emptied now, which is never quite none: CloudWatch gives no
-        # value at all where it would divide by nought.
+        # At the current rate of processing, which is never quite zero: CloudWatch returns no value
+        # where it would divide by zero.
         expression="PERIOD(waiting) * waiting / (FILL(staged, 0) + 0.01)",
         label="Seconds until the queue is empty",
         metrics=(
@@ -184,21 +185,22 @@ _PIPELINE = (
         ),
         threshold=HALF_AN_HOUR,
         periods=Ref("BacklogPeriods"),
-        meaning="At its present pace the pipeline needs more than half an hour for what waits.",
-        first="Give it more at once (QueueConcurrency, MaxConcurrency), see docs/cost.md.",
+        meaning="At its current rate the pipeline needs more than half an hour for the waiting "
+        "messages.",
+        first="Raise QueueConcurrency and MaxConcurrency, see docs/cost.md.",
     ),
     MathAlarm(
         name="falling-behind",
         expression="IF(FILL(staged, 0) < 0.9 * sent, sent - FILL(staged, 0), 0)",
-        label="Messages that came and were not staged, in five minutes",
+        label="Messages that arrived and were not staged, in five minutes",
         metrics=(
             _of_queue("NumberOfMessagesSent", "sent", "Sum"),
             _of_queue("NumberOfMessagesDeleted", "staged", "Sum"),
         ),
         threshold=1000,
         periods=Ref("BacklogPeriods"),
-        meaning="More messages come than are staged, and have for a while.",
-        first="Give it more at once (QueueConcurrency, MaxConcurrency), see docs/cost.md.",
+        meaning="For some time, more messages have arrived than were staged.",
+        first="Raise QueueConcurrency and MaxConcurrency, see docs/cost.md.",
     ),
 )
 
@@ -209,19 +211,19 @@ _DATABASE = (
         label="CPU, %",
         metrics=(_of_database("CPUUtilization"),),
         threshold=90,
-        condition=WATCHED_DATABASE,
-        meaning="PostgreSQL's processor has been busy for a quarter of an hour.",
+        condition=MONITORED_DATABASE,
+        meaning="PostgreSQL's processor has been busy for 15 minutes.",
         first="See what it does: Performance Insights. A larger InstanceClass is the last resort.",
     ),
     MathAlarm(
         name="database-storage",
-        # Below a tenth RDS makes it larger by itself: this is where it didn't or may not.
+        # Below a tenth free, RDS grows it by itself: this fires where it didn't or may not.
         expression=Sub("100 * (1 - seen / (${StorageGb} * 1073741824))"),
-        label="Storage used, % of what it was made with",
+        label="Storage used, % of the initial storage",
         metrics=(_of_database("FreeStorageSpace", "Minimum"),),
         threshold=92,
         periods=6,
-        condition=WATCHED_DATABASE,
+        condition=MONITORED_DATABASE,
         meaning="The database's disk is nearly full and has not grown by itself.",
         first="Raise MostStorageGb and deploy; a full disk stops every load.",
     ),
@@ -231,9 +233,9 @@ _DATABASE = (
         label="Connections",
         metrics=(_of_database("DatabaseConnections", "Maximum"),),
         threshold=Ref("MostConnections"),
-        condition=WATCHED_DATABASE,
-        meaning="PostgreSQL has nearly as many connections as it takes.",
-        first="See whose: SELECT usename, count(*) FROM pg_stat_activity GROUP BY 1.",
+        condition=MONITORED_DATABASE,
+        meaning="PostgreSQL has nearly as many connections as it accepts.",
+        first="See whose they are: SELECT usename, count(*) FROM pg_stat_activity GROUP BY 1.",
     ),
     MathAlarm(
         name="database-memory",
@@ -241,7 +243,7 @@ _DATABASE = (
         label="Memory is short",
         metrics=(_of_database("FreeableMemory", "Minimum"),),
         threshold=0,
-        condition=WATCHED_DATABASE,
+        condition=MONITORED_DATABASE,
         meaning="PostgreSQL has less than 200 MB of memory left.",
         first="See which sessions use it in Performance Insights, or take a larger InstanceClass.",
     ),
@@ -251,9 +253,10 @@ _DATABASE = (
         label="Age of the oldest transaction",
         metrics=(_of_database("MaximumUsedTransactionIDs", "Maximum"),),
         threshold=OLDEST_TRANSACTIONS,
-        condition=WATCHED_DATABASE,
-        meaning="Vacuum falls behind: PostgreSQL stops taking writes at two billion transactions.",
-        first="Look for a session or a replication slot that holds it back: pg_stat_activity.",
+        condition=MONITORED_DATABASE,
+        meaning="Vacuum falls behind: PostgreSQL stops accepting writes at two billion "
+        "transactions.",
+        first="Look for a session or a replication slot that blocks it: pg_stat_activity.",
     ),
 )
 
@@ -262,7 +265,7 @@ _PROXY = (
         name="proxy-waiting",
         # Microseconds.
         expression="seen / 1000000",
-        label="Seconds for which a load waits for a connection",
+        label="Seconds that a load waits for a connection",
         metrics=(_of_proxy("DatabaseConnectionsBorrowLatency", "Average"),),
         threshold=5,
         condition=HAS_PROXY,
@@ -272,7 +275,7 @@ _PROXY = (
     MathAlarm(
         name="proxy-target",
         expression="100 - seen",
-        label="Time for which the proxy didn't reach PostgreSQL, %",
+        label="Time that the proxy didn't reach PostgreSQL, %",
         metrics=(
             _of_proxy(
                 "AvailabilityPercentage", "Average", TargetGroup="default", TargetRole="READ_WRITE"
@@ -281,7 +284,7 @@ _PROXY = (
         threshold=50,
         periods=2,
         condition=HAS_PROXY,
-        meaning="The proxy does not reach PostgreSQL or can't log in.",
+        meaning="The proxy can't reach PostgreSQL or can't log in to it.",
         first="See why: aws rds describe-db-proxy-targets --db-proxy-name NAME.",
     ),
 )

@@ -1,4 +1,4 @@
-"""The core's traces as a group of X-Ray, and a budget."""
+"""An X-Ray group for the core stack's traces, and a budget."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ FORECAST_PERCENT = 100
 
 
 def add_trace_group(template: Template) -> None:
-    """Traces of the core's state machine: a service map, metrics and insights of them alone."""
+    """Add a group of the state machine's traces: a service map, metrics and insights of these
+    alone."""
     template.add_resource(
         xray.Group(
             "TraceGroup",
@@ -30,7 +31,7 @@ def add_trace_group(template: Template) -> None:
 
 
 def add_budget(template: Template) -> None:
-    """Told by e-mail when most of it is spent, and when all of it will be."""
+    """Add a budget that sends an email when most of it is spent, and when all of it will be."""
     template.add_resource(
         budgets.Budget(
             "MonthlyCosts",
@@ -43,14 +44,14 @@ def add_budget(template: Template) -> None:
                 CostFilters=If(HAS_BUDGET_TAG, {"TagKeyValue": [Ref("BudgetTag")]}, NoValue),
             ),
             NotificationsWithSubscribers=[
-                _told("ACTUAL", ACTUAL_PERCENT),
-                _told("FORECASTED", FORECAST_PERCENT),
+                _notification("ACTUAL", ACTUAL_PERCENT),
+                _notification("FORECASTED", FORECAST_PERCENT),
             ],
         )
     )
 
 
-def _told(kind: str, percent: int) -> Any:
+def _notification(kind: str, percent: int) -> Any:
     return budgets.NotificationWithSubscribers(
         Notification=budgets.Notification(
             NotificationType=kind,

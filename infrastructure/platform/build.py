@@ -1,8 +1,8 @@
 """The whole platform template: a pure function of contract and settings.
 
-Read it by concern: ``parameters``, ``conditions`` (what they switch), ``rules``, ``key``,
-``network``, ``endpoints``, ``groups`` (who may talk to whom), ``database``, ``proxy``, ``alarms``,
-``composites``, ``watching`` (traces, budget). Modules refer to each other's resources by logical
+Modules by concern: ``settings`` (parameters), ``conditions``, ``rules``, ``key``, ``network``,
+``endpoints``, ``security_groups``, ``database``, ``proxy``, ``alarms``, ``composites``,
+``quicksight``, ``budget_and_traces``. Modules refer to each other's resources by logical
 id; ``cfn-lint`` checks that every reference holds, and a property test that none dangles under any
 combination of parameters.
 """
@@ -13,6 +13,7 @@ from typing import Any
 
 from troposphere import GetAtt, If, Join, Output, Ref, Template
 
+from infrastructure.parameters import add_parameters
 from infrastructure.platform.alarms import add_alarms
 from infrastructure.platform.budget_and_traces import add_budget, add_trace_group
 from infrastructure.platform.composites import add_composites
@@ -24,17 +25,16 @@ from infrastructure.platform.conditions import (
     NEW_DATABASE,
     NEW_NETWORK,
     add_conditions,
-    chosen,
+    given_or_new,
 )
 from infrastructure.platform.database import add_database
 from infrastructure.platform.endpoints import add_endpoints
 from infrastructure.platform.key import add_key
 from infrastructure.platform.network import add_network, subnets, vpc
-from infrastructure.platform.parameters import add_parameters
 from infrastructure.platform.proxy import add_proxy
 from infrastructure.platform.quicksight import add_quicksight
 from infrastructure.platform.rules import add_rules
-from infrastructure.platform.security_groups import add_groups
+from infrastructure.platform.security_groups import add_security_groups
 from infrastructure.platform.settings import PlatformSettings
 from telemetry.contract import Contract
 
@@ -49,13 +49,13 @@ def build_platform_template(contract: Contract, settings: PlatformSettings) -> T
     """
     template = Template(Description=f"Telemetry ETL: platform of {contract.name}")
     template.set_version("2010-09-09")
-    add_parameters(template)
+    add_parameters(template, PlatformSettings)
     add_conditions(template)
     add_rules(template)
     add_key(template)
     add_network(template)
     add_endpoints(template)
-    add_groups(template)
+    add_security_groups(template)
     add_database(template)
     add_proxy(template)
     add_alarms(template)
@@ -69,9 +69,10 @@ def build_platform_template(contract: Contract, settings: PlatformSettings) -> T
 
 
 def _add_outputs(template: Template) -> None:
-    """What the core's parameters need, by their names, and what a person or a deployment asks."""
+    """Add the values of the core's parameters, by their names, and those that a deployment
+    reads."""
     made = GetAtt("DatabaseInstance", "Endpoint.Address")
-    database = chosen(GIVEN_DATABASE, Ref("DatabaseHost"), made)
+    database = given_or_new(GIVEN_DATABASE, Ref("DatabaseHost"), made)
     owner = GetAtt("DatabaseInstance", "MasterUserSecret.SecretArn")
     outputs: dict[str, tuple[Any, str]] = {
         "DatabaseHost": (
@@ -81,7 +82,10 @@ def _add_outputs(template: Template) -> None:
         "OwnerDatabaseHost": (database, HAS_DATABASE),
         "DatabasePort": (Ref("DatabasePort"), HAS_DATABASE),
         "DatabaseName": (Ref("DatabaseName"), HAS_DATABASE),
-        "OwnerSecretArn": (chosen(GIVEN_DATABASE, Ref("OwnerSecretArn"), owner), HAS_DATABASE),
+        "OwnerSecretArn": (
+            given_or_new(GIVEN_DATABASE, Ref("OwnerSecretArn"), owner),
+            HAS_DATABASE,
+        ),
         "OwnerKeyArn": (GetAtt("PlatformKey", "Arn"), NEW_DATABASE),
         "SubnetIds": (Join(",", subnets()), HAS_NETWORK),
         "SecurityGroupIds": (GetAtt("FunctionsGroup", "GroupId"), HAS_NETWORK),

@@ -1,6 +1,6 @@
-"""Alarms over alarms: one for a person to be woken by, whatever it is that went wrong.
+"""Composite alarms: one alarm to be on call for, whichever alarm below it fires.
 
-They name the core's alarms, which CloudWatch wants to exist: so they come in the second phase.
+They name the core's alarms, which must exist, so they are created in the second phase.
 """
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ from dataclasses import dataclass
 from troposphere import Ref, Sub, Template, cloudwatch
 
 from infrastructure.platform.alarms import PAGE, alarm_name, alarm_title
-from infrastructure.platform.conditions import HAS_CORE, WATCHED_DATABASE
+from infrastructure.platform.conditions import HAS_CORE, MONITORED_DATABASE
 
 __all__ = ["COMPOSITES", "CORE_ALARMS", "Composite", "add_composites"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Composite:
-    """One alarm over others: any of ``any_of``, and where there is ``while_any_of`` any of those
-    at the same time."""
+    """One composite alarm, which fires while any alarm of ``any_of`` does, and any of
+    ``while_any_of`` where there are some."""
 
     name: str
     any_of: tuple[str, ...]
-    """Names of alarms without the stack's."""
+    """Names of alarms, without the stack's name."""
     while_any_of: tuple[str, ...] = ()
     meaning: str
     first: str
-    """What to do first."""
+    """The first step to take."""
     condition: str = HAS_CORE
 
 
@@ -35,35 +35,36 @@ _LATE = ("queue-age", "lag", "load-slow")
 _LOADING = ("load-slow", "load-errors", "executions-failed")
 _DATABASE = ("database-cpu", "database-storage", "database-connections", "database-memory")
 
-CORE_ALARMS = frozenset({*_MISSING, *_LATE, *_LOADING, "batches-for-a-person"})
-"""Alarms of the core that are named here."""
+CORE_ALARMS = frozenset({*_MISSING, *_LATE, *_LOADING, "batches-need-attention"})
+"""Alarms of the core stack that are named here."""
 
 COMPOSITES: tuple[Composite, ...] = (
     Composite(
         name="rows-are-missing",
-        any_of=(*_MISSING, "batches-for-a-person", "failure-share"),
-        meaning="Readings that devices sent are not in the table, and won't be by waiting.",
-        first="See which of its alarms is on, and that one's section. Nothing is lost yet.",
+        any_of=(*_MISSING, "batches-need-attention", "failure-share"),
+        meaning="Readings that devices sent are not in the table, and waiting will not bring them.",
+        first="See which of its alarms is firing and read that alarm's section. Nothing is lost "
+        "yet.",
     ),
     Composite(
         name="rows-are-late",
         any_of=(*_LATE, "backlog", "falling-behind"),
         meaning="Readings reach the table late.",
-        first="See which of its alarms is on, and that one's section.",
+        first="See which of its alarms is firing and read that alarm's section.",
     ),
     Composite(
         name="database-is-the-cause",
         any_of=_LOADING,
         while_any_of=_DATABASE,
-        condition=WATCHED_DATABASE,
-        meaning="Loads are slow or fail while the database is short of something.",
+        condition=MONITORED_DATABASE,
+        meaning="Loads are slow or fail while the database is short of resources.",
         first="Start with the database's alarm, not with the pipeline's.",
     ),
 )
 
 
 def add_composites(template: Template) -> None:
-    """Every alarm of :data:`COMPOSITES`."""
+    """Add every alarm of :data:`COMPOSITES`."""
     for spec in COMPOSITES:
         template.add_resource(
             cloudwatch.CompositeAlarm(

@@ -1,4 +1,4 @@
-"""What the parameters switch on.
+"""Conditions that the parameters switch.
 
 A condition includes everything that its resources refer to: a forgotten parameter leaves a part out
 instead of breaking the stack (and :mod:`infrastructure.platform.rules` says which one it was).
@@ -22,22 +22,22 @@ __all__ = [
     "HAS_BUDGET_TAG",
     "HAS_CORE",
     "HAS_DATABASE",
+    "HAS_DATABASE_GROUP",
     "HAS_ENDPOINTS",
     "HAS_KEY",
     "HAS_NETWORK",
     "HAS_PROXY",
     "HAS_TRACE_GROUP",
-    "LETS_IN",
+    "MONITORED_DATABASE",
     "NEW_DATABASE",
     "NEW_NETWORK",
     "S3_ENDPOINT",
     "SECRETS_ENDPOINT",
     "THREE_ZONES",
-    "WATCHED_DATABASE",
     "XRAY_ENDPOINT",
     "add_conditions",
-    "chosen",
     "filled",
+    "given_or_new",
 ]
 
 NEW_NETWORK = "NewNetwork"
@@ -55,34 +55,34 @@ GIVEN_INSTANCE = "GivenInstance"
 GIVEN_CLUSTER = "GivenCluster"
 GROUPED_DATABASE = "GivenDatabaseWithGroup"
 ADDRESSED_DATABASE = "GivenDatabaseByAddress"
-LETS_IN = "DatabaseWithGroup"
+HAS_DATABASE_GROUP = "DatabaseWithGroup"
 PROXY_TARGET = "DatabaseForProxy"
 HAS_DATABASE = "HasDatabase"
 HAS_KEY = "HasKey"
 HAS_CORE = "HasCore"
 HAS_PROXY = "HasProxy"
-WATCHED_DATABASE = "WatchedDatabase"
+MONITORED_DATABASE = "WatchedDatabase"
 HAS_TRACE_GROUP = "HasTraceGroup"
 HAS_BUDGET = "HasBudget"
 HAS_BUDGET_TAG = "HasBudgetTag"
 
 
-def chosen(given: str, value: Any, made: Any) -> If:
-    """What was given, under that condition, or else what the stack made.
+def given_or_new(condition: str, given: Any, new: Any) -> If:
+    """The given value under its condition, or else the new one that the stack creates.
 
-    This way round ``cfn-lint`` sees that a parameter which may be empty is not, where it is used.
+    In this order ``cfn-lint`` sees that a parameter which may be empty is not, where it is used.
     """
-    return If(given, value, made)
+    return If(condition, given, new)
 
 
 def add_conditions(template: Template) -> None:
-    """All conditions, each from parameters and conditions before it."""
+    """Add all conditions, each from parameters and conditions before it."""
     for name, rule in {**_network(), **_database(), **_second_phase(), **_money()}.items():
         template.add_condition(name, rule)
 
 
 def filled(parameter: str) -> Not:
-    """Whether a parameter says anything."""
+    """Condition that a parameter is not empty."""
     return Not(Equals(Ref(parameter), ""))
 
 
@@ -119,7 +119,7 @@ def _database() -> dict[str, Any]:
         ADDRESSED_DATABASE: And(
             *given, Equals(Ref("DatabaseSecurityGroupId"), ""), filled("DatabaseCidr")
         ),
-        LETS_IN: Or(Condition(NEW_DATABASE), Condition(GROUPED_DATABASE)),
+        HAS_DATABASE_GROUP: Or(Condition(NEW_DATABASE), Condition(GROUPED_DATABASE)),
         PROXY_TARGET: Or(
             Condition(NEW_DATABASE),
             And(
@@ -141,7 +141,7 @@ def _second_phase() -> dict[str, Any]:
             filled("CoreKeyArn"),
         ),
         HAS_KEY: Or(Condition(NEW_NETWORK), Condition(NEW_DATABASE), Condition(HAS_PROXY)),
-        WATCHED_DATABASE: And(
+        MONITORED_DATABASE: And(
             Condition(HAS_CORE), Or(Condition(NEW_DATABASE), Condition(GIVEN_INSTANCE))
         ),
         HAS_TRACE_GROUP: And(Condition(HAS_CORE), filled("TraceGroupName")),

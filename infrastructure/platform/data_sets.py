@@ -22,7 +22,7 @@ _TYPES: dict[ColumnType, str] = {
     "boolean": "BOOLEAN",
     "timestamp": "DATETIME",
 }
-"""JSON has no place in a data set, and is left out."""
+"""QuickSight's types; columns of JSON are left out, because a data set can't hold them."""
 _SQL_TYPES = {
     "bigint": "INTEGER",
     "integer": "INTEGER",
@@ -34,21 +34,21 @@ _SQL_TYPES = {
 
 @dataclass(frozen=True)
 class DataSet:
-    """A view, as QuickSight sees it."""
+    """One view as a data set of QuickSight."""
 
     name: str
-    """Ending of the view's name."""
+    """Last part of the view's name."""
     columns: tuple[tuple[str, str], ...]
-    """Names and QuickSight's types."""
+    """Name and QuickSight type of each column."""
 
     @property
     def title(self) -> str:
-        """Logical id."""
+        """Logical id in the template."""
         return f"{self.name.title().replace('_', '')}DataSet"
 
 
 def data_sets(contract: Contract) -> tuple[DataSet, ...]:
-    """The data sets that a contract has; none without views."""
+    """The data sets of a contract; none where it has no views."""
     if not contract.analytics.views:
         return ()
     found = []

@@ -1,8 +1,8 @@
-"""RDS for PostgreSQL: encrypted, TLS only, its owner's password made and rotated by RDS itself.
+"""RDS for PostgreSQL: encrypted, TLS only, with an owner's password that RDS creates and rotates.
 
 Nobody ever types the owner's password: RDS keeps it in a secret (rotated every week), which Migrate
-reads anew at each deployment. Instance and secret are encrypted by the platform's key, so the core
-is told that key along with the secret (``OwnerKeyArn``).
+reads at each deployment. Instance and secret are encrypted with the platform's key, so the core
+stack gets that key along with the secret (``OwnerKeyArn``).
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ SLOW_STATEMENT_MS = 5_000
 IDLE_TRANSACTION_MS = 5 * 60 * 1000
 
 PARAMETERS = {
-    # Whoever comes without TLS is refused before the password is asked.
+    # Connections without TLS are refused before the password is asked for.
     "rds.force_ssl": "1",
     "password_encryption": "scram-sha-256",
-    # Who was there, what changed the schema, what was slow or in the way. No readings: those come
-    # by COPY, which is not logged. Refused logins are logged in any case; log_connections became a
-    # list of words in 18, and no page of RDS says which of them it takes.
+    # Log sessions, schema changes, slow statements and lock waits. No readings: they arrive by
+    # COPY, which is not logged. Refused logins are logged in any case; log_connections became a
+    # list of words in 18, and no page of RDS says which of them it accepts.
     "log_disconnections": "1",
     "log_statement": "ddl",
     "log_min_duration_statement": str(SLOW_STATEMENT_MS),
     "log_lock_waits": "1",
     "log_autovacuum_min_duration": str(SLOW_STATEMENT_MS),
-    # A forgotten session must not hold back vacuum; Load sets its own, shorter limit.
+    # A forgotten session must not block vacuum; Load sets its own, shorter limit.
     "idle_in_transaction_session_timeout": str(IDLE_TRANSACTION_MS),
 }
 
 
 def add_database(template: Template) -> None:
-    """Instance, its parameters, subnets, logs and the role that reports on its machine."""
+    """Add the instance, its parameters, subnets, logs and the role for its monitoring."""
     template.add_resource(
         rds.DBSubnetGroup(
             "DatabaseSubnets",
@@ -76,7 +76,7 @@ def _instance() -> rds.DBInstance:
         # By name, since RDS names the log groups after it.
         DBInstanceIdentifier=Sub("${AWS::StackName}"),
         Engine="postgres",
-        # The major alone: RDS chooses the minor version, and keeps it new.
+        # The major alone: RDS chooses the minor version and keeps it up to date.
         EngineVersion=Ref("EngineVersion"),
         AutoMinorVersionUpgrade=True,
         DBInstanceClass=Ref("InstanceClass"),
@@ -84,14 +84,14 @@ def _instance() -> rds.DBInstance:
         Port=Ref("DatabasePort"),
         DBParameterGroupName=Ref("DatabaseParameters"),
         MultiAZ=Ref("MultiAz"),
-        **_reach(),
+        **_network(),
         **_login(),
         **_storage(),
-        **_watching(),
+        **_monitoring(),
     )
 
 
-def _reach() -> dict[str, Any]:
+def _network() -> dict[str, Any]:
     return {
         "DBSubnetGroupName": Ref("DatabaseSubnets"),
         "VPCSecurityGroups": [GetAtt("DatabaseGroup", "GroupId")],
@@ -125,7 +125,7 @@ def _storage() -> dict[str, Any]:
     }
 
 
-def _watching() -> dict[str, Any]:
+def _monitoring() -> dict[str, Any]:
     return {
         "EnableCloudwatchLogsExports": ["postgresql", "upgrade"],
         "MonitoringInterval": 60,
@@ -138,7 +138,8 @@ def _watching() -> dict[str, Any]:
 
 
 def _monitoring_role() -> Role:
-    """With AWS's own policy: it lets RDS write to the log groups ``RDS*``, and nothing else."""
+    """Role with AWS's own policy, which lets RDS write to the log groups ``RDS*`` and nothing
+    else."""
     role = role_of_service(
         "MonitoringRole", NEW_DATABASE, "monitoring.rds", acts_for="rds:db:${AWS::StackName}"
     )

@@ -1,11 +1,11 @@
-"""Ways out of the VPC, to the two services that Load and Migrate call: S3 and Secrets Manager.
+"""Endpoints in the VPC for the two services that Load and Migrate call: S3 and Secrets Manager.
 
-They call no other. Their logs and metrics leave by Lambda itself, and KMS is called by S3 and
+They call no other. Lambda itself sends their logs and metrics, and KMS is called by S3 and
 Secrets Manager on their behalf. X-Ray's daemon is Lambda's own, at a link-local address outside
-the VPC; AWS's pages don't say so in plain words, so an endpoint for it can be switched on.
+the VPC; AWS's pages don't say so clearly, so an endpoint for it can be switched on.
 
-Each endpoint's policy keeps to this account's principals and resources: whatever credentials come
-into the VPC, no data leaves it for a stranger's bucket.
+Each endpoint's policy allows only this account's principals and resources: whatever credentials
+are used in the VPC, no data leaves it for a bucket of another account.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from infrastructure.platform.conditions import (
     S3_ENDPOINT,
     SECRETS_ENDPOINT,
     XRAY_ENDPOINT,
-    chosen,
+    given_or_new,
 )
 from infrastructure.platform.network import subnets, vpc
 
@@ -31,7 +31,7 @@ TRACE_ACTIONS = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
 
 
 def add_endpoints(template: Template) -> None:
-    """The gateway to S3 costs nothing; the others are paid for by hour and zone."""
+    """Add the endpoints. The gateway to S3 is free; the others are paid for by hour and zone."""
     template.add_resource(
         ec2.VPCEndpoint(
             "S3Endpoint",
@@ -39,7 +39,7 @@ def add_endpoints(template: Template) -> None:
             VpcEndpointType="Gateway",
             ServiceName=Sub("com.amazonaws.${AWS::Region}.s3"),
             VpcId=vpc(),
-            RouteTableIds=chosen(GIVEN_NETWORK, Ref("RouteTableIds"), [Ref("PrivateRoutes")]),
+            RouteTableIds=given_or_new(GIVEN_NETWORK, Ref("RouteTableIds"), [Ref("PrivateRoutes")]),
             PolicyDocument=document(_own(S3_ACTIONS)),
         )
     )
@@ -50,7 +50,7 @@ def add_endpoints(template: Template) -> None:
         "secretsmanager",
         _own(["secretsmanager:GetSecretValue"]),
     )
-    # X-Ray has no resources that a condition could keep to the account.
+    # X-Ray has no resources that a condition could limit to the account.
     _add_interface(template, "XrayEndpointOfVpc", XRAY_ENDPOINT, "xray", _of_account(TRACE_ACTIONS))
 
 

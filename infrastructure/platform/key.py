@@ -1,6 +1,6 @@
-"""The platform's own key: of the database, its secret and snapshots, and the logs.
+"""The platform's own key, for the database, its secret and snapshots, and the logs.
 
-Apart from the core's key, since it has to outlive the stack as the database's last snapshot does.
+It is not the core's key, since it has to outlive the stack, as the database's last snapshot does.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ LOG_PREFIXES = ("/aws/vpc/", "/aws/rds/instance/", "/aws/rds/proxy/")
 
 
 def add_key(template: Template) -> None:
-    """Key and alias."""
+    """Add key and alias."""
     template.add_resource(
         kms.Key(
             "PlatformKey",
@@ -40,7 +40,8 @@ def add_key(template: Template) -> None:
 
 
 def log_group(title: str, condition: str, name: str) -> logs.LogGroup:
-    """A log group made before the service writes to it, so that it is encrypted and expires."""
+    """A log group that exists before the service writes to it, so that it is encrypted and
+    expires."""
     return logs.LogGroup(
         title,
         Condition=condition,
@@ -52,7 +53,7 @@ def log_group(title: str, condition: str, name: str) -> logs.LogGroup:
 
 
 def _account() -> dict[str, object]:
-    """The account decides by IAM who may use the key; else nobody could ever change this policy."""
+    """Statement that lets the account decide by IAM who may use the key and change this policy."""
     return {
         "Sid": "Account",
         "Effect": "Allow",

@@ -1,4 +1,4 @@
-"""Limits of AWS that the platform's settings are held against. All pages read 2026-11."""
+"""Limits of AWS that the platform's settings are checked against. All pages read 2026-11."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""A VPC without a way to the internet: no internet gateway, no NAT, no public address.
+"""A VPC without a route to the internet: no internet gateway, no NAT, no public address.
 
-Only Load and Migrate live in it, with the database and, where wanted, the proxy. Its default
-security group lets its members talk to one another and to anybody, as AWS makes it; CloudFormation
-can't change that. Nothing here is a member of it, and
+Only Load and Migrate run in it, with the database and, where wanted, the proxy. Its default
+security group, as AWS creates it, lets its members connect to one another and to anywhere;
+CloudFormation can't change that. Nothing here is a member of it, and
 :func:`infrastructure.platform.stack_links.close_default_group` empties it after a deployment.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 from troposphere import Cidr, GetAtt, GetAZs, If, Ref, Select, Sub, Tags, Template, ec2
 
 from infrastructure.core.policies import allow, inline
-from infrastructure.platform.conditions import GIVEN_NETWORK, NEW_NETWORK, THREE_ZONES, chosen
+from infrastructure.platform.conditions import GIVEN_NETWORK, NEW_NETWORK, THREE_ZONES, given_or_new
 from infrastructure.platform.key import log_group
 from infrastructure.platform.roles import role_of_service
 
@@ -21,23 +21,23 @@ __all__ = ["add_network", "subnets", "vpc"]
 
 SUBNETS = ("SubnetA", "SubnetB", "SubnetC")
 BLOCKS = 4
-# Of 256 addresses: the proxy takes up to a hundred on large instances, everything else is few.
+# Blocks of 256 addresses: the proxy takes up to a hundred on large instances, the rest few.
 BLOCK_BITS = 8
 
 
 def vpc() -> If:
-    """Id of the VPC, made or given."""
-    return chosen(GIVEN_NETWORK, Ref("VpcId"), Ref("Vpc"))
+    """Id of the VPC, new or given."""
+    return given_or_new(GIVEN_NETWORK, Ref("VpcId"), Ref("Vpc"))
 
 
 def subnets() -> If:
-    """Ids of the private subnets, made or given."""
+    """Ids of the private subnets, new or given."""
     made = If(THREE_ZONES, [Ref(title) for title in SUBNETS], [Ref(t) for t in SUBNETS[:2]])
-    return chosen(GIVEN_NETWORK, Ref("SubnetIds"), made)
+    return given_or_new(GIVEN_NETWORK, Ref("SubnetIds"), made)
 
 
 def add_network(template: Template) -> None:
-    """VPC, subnets, their route table, and logs of who spoke to whom."""
+    """Add VPC, subnets, their route table and flow logs."""
     template.add_resource(
         ec2.VPC(
             "Vpc",

@@ -1,13 +1,13 @@
-"""RDS Proxy between Load and PostgreSQL: it queues connections that would be too many.
+"""RDS Proxy between Load and PostgreSQL, which queues connections above a limit.
 
-It appears in the second phase, when the core's loader secret is there and the first migration has
-made the loader's role: CloudFormation waits until the proxy has logged in to the database, and with
-a role that doesn't exist it would wait in vain. It knows the loader's secret alone, so Migrate goes
-straight to the database.
+It is created in the second phase, when the core's loader secret exists and the first migration has
+created the loader's role: CloudFormation waits until the proxy has logged in to the database, and
+with a role that doesn't exist it would wait in vain. It knows only the loader's secret, so Migrate
+connects directly to the database.
 
 Load holds a connection for one transaction and pins it (``SET LOCAL``, a temporary table), so the
-proxy shares few of them. What it brings: a bound that queues instead of refusing, connections that
-are open already, and fail-overs in which it waits for the new primary.
+proxy shares few of them. Its benefits: a limit that queues instead of refusing, connections that
+are already open, and failovers in which it waits for the new primary.
 
 PostgreSQL has no session pinning filters, so there are none.
 """
@@ -17,32 +17,37 @@ from __future__ import annotations
 from troposphere import GetAtt, If, NoValue, Ref, Sub, Template, rds
 
 from infrastructure.core.policies import allow, inline, via
-from infrastructure.platform.conditions import GIVEN_CLUSTER, GIVEN_INSTANCE, HAS_PROXY, chosen
+from infrastructure.platform.conditions import (
+    GIVEN_CLUSTER,
+    GIVEN_INSTANCE,
+    HAS_PROXY,
+    given_or_new,
+)
 from infrastructure.platform.key import log_group
 from infrastructure.platform.network import subnets
 from infrastructure.platform.roles import role_of_service
 
 __all__ = ["add_proxy"]
 
-# Load lives for 75 s: a client that is silent for longer has died.
+# Load runs for at most 75 s: a client that is silent for longer has died.
 IDLE_CLIENT_SECONDS = 120
-# Of PostgreSQL's max_connections; the rest is for people, analysts and Migrate.
+# Share of PostgreSQL's max_connections; the rest is for people, analysts and Migrate.
 MOST_CONNECTIONS_PERCENT = 75
-# Kept open between schedules, so that a batch needn't wait for a login.
+# Share kept open between executions, so that a batch needn't wait for a login.
 IDLE_CONNECTIONS_PERCENT = 10
-# Longer than most batches take; Load still has time to say so, and is tried again.
+# Longer than most batches take; Load still has time to report an error, and is retried.
 BORROW_SECONDS = 15
 
 
 def add_proxy(template: Template) -> None:
-    """Proxy, its role, its target and its log."""
+    """Add the proxy, its role, its target and its log."""
     name = "/aws/rds/proxy/${AWS::StackName}"
     template.add_resource(log_group("ProxyLogGroup", HAS_PROXY, name))
     read = allow(["secretsmanager:GetSecretValue"], Ref("LoaderSecretArn"))
     by = {"kms:ViaService": via("secretsmanager")}
     decrypt = allow(["kms:Decrypt"], Ref("CoreKeyArn"), StringEquals=by)
-    # RDS doesn't say for which proxy it acts. Nobody else's can have the role: RDS takes it only
-    # from who may pass it, which is somebody of this account.
+    # RDS doesn't say for which proxy it acts. No proxy of another account can have the role: RDS
+    # accepts it only from a principal that may pass it, which is one of this account.
     template.add_resource(
         role_of_service("ProxyRole", HAS_PROXY, "rds", inline("ReadLoaderSecret", read, decrypt))
     )
@@ -58,7 +63,7 @@ def _proxy() -> rds.DBProxy:
         DBProxyName=Sub("${AWS::StackName}"),
         EngineFamily="POSTGRESQL",
         RequireTLS=True,
-        # It would write statements, and so readings, into a log.
+        # It would log statements, and so readings.
         DebugLogging=False,
         IdleClientTimeout=IDLE_CLIENT_SECONDS,
         RoleArn=GetAtt("ProxyRole", "Arn"),
@@ -79,15 +84,15 @@ def _target() -> rds.DBProxyTargetGroup:
     return rds.DBProxyTargetGroup(
         "ProxyTarget",
         Condition=HAS_PROXY,
-        # Without these ways the proxy can't log in, and CloudFormation waits for that.
+        # Without these rules the proxy can't log in, and CloudFormation waits for that.
         DependsOn=["DatabaseFromProxy", "SecretsFromProxy"],
         DBProxyName=Ref("DatabaseProxy"),
-        # The only name there is.
+        # The only name that RDS accepts.
         TargetGroupName="default",
         DBInstanceIdentifiers=If(
             GIVEN_CLUSTER,
             NoValue,
-            [chosen(GIVEN_INSTANCE, Ref("DatabaseInstanceId"), Ref("DatabaseInstance"))],
+            [given_or_new(GIVEN_INSTANCE, Ref("DatabaseInstanceId"), Ref("DatabaseInstance"))],
         ),
         DBClusterIdentifiers=If(GIVEN_CLUSTER, [Ref("DatabaseClusterId")], NoValue),
         ConnectionPoolConfigurationInfo=rds.ConnectionPoolConfigurationInfoFormat(

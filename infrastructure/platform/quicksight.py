@@ -1,12 +1,12 @@
 """QuickSight over the analysts' views: connection, data source, data sets, refresh, dashboard.
 
-It appears in the second phase, when the core's migration has made views and analyst, and only where
-``QuickSightUser`` names somebody: QuickSight itself has to be switched on by hand, and allowed to
-read the analyst's secret (``docs/analytics.md`` says how). Data sets have typed columns from the
-contract and are copied into SPICE once an hour: a look at the dashboard asks the database nothing.
+It is created in the second phase, when the core's migration has created views and analyst, and only
+where ``QuickSightUser`` is set: QuickSight itself has to be enabled by hand, and allowed to read
+the analyst's secret (``docs/analytics.md`` says how). Data sets have typed columns from the
+contract and are copied into SPICE once an hour: opening the dashboard does not query the database.
 
-Nothing of this has been run on AWS: names and shapes are held to CloudFormation's registry by
-``cfn-lint``, and each column to the views of a real database.
+None of this has been run on AWS: ``cfn-lint`` checks names and shapes against CloudFormation's
+registry, and a test checks each column against the views of a real database.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ from infrastructure.platform.conditions import (
     GROUPED_DATABASE,
     HAS_CORE,
     HAS_DATABASE,
+    HAS_DATABASE_GROUP,
     HAS_NETWORK,
-    LETS_IN,
-    chosen,
     filled,
+    given_or_new,
 )
 from infrastructure.platform.data_sets import DataSet, data_sets
 from infrastructure.platform.network import subnets, vpc
@@ -51,7 +51,7 @@ __all__ = ["add_quicksight"]
 
 HAS_QUICKSIGHT = "HasQuickSight"
 IN_THE_VPC = "QuickSightInVpc"
-LET_IN = "QuickSightLetIn"
+QUICKSIGHT_IN_GROUP = "QuickSightLetIn"
 
 _SET_ACTIONS = (
     "DescribeDataSet", "DescribeDataSetPermissions", "PassDataSet", "DescribeIngestion",
@@ -67,12 +67,12 @@ _DASHBOARD_ACTIONS = (
     "UpdateDashboard", "DeleteDashboard", "DescribeDashboardPermissions",
     "UpdateDashboardPublishedVersion",
 )  # fmt: skip
-"""What an owner may do with each: https://docs.aws.amazon.com/quicksight/latest/developerguide
+"""Actions that an owner may take on each: https://docs.aws.amazon.com/quicksight/latest/developerguide
 (read 2026-11)."""
 
 
-class _Made(AWSObject):  # type: ignore[misc]  # troposphere has no types
-    """Properties as plain data: troposphere's own classes lag behind the registry."""
+class _QuickSightResource(AWSObject):  # type: ignore[misc]  # troposphere has no types
+    """A resource with plain properties, because troposphere's classes lag behind the registry."""
 
     props: ClassVar[dict[str, Any]] = {}
 
@@ -83,7 +83,7 @@ class _Made(AWSObject):  # type: ignore[misc]  # troposphere has no types
 
 
 def add_quicksight(template: Template, contract: Contract) -> None:
-    """Everything, under one condition. Nothing for a contract without views."""
+    """Add everything under one condition; nothing for a contract without views."""
     sets = data_sets(contract)
     if not sets:
         return
@@ -91,8 +91,10 @@ def add_quicksight(template: Template, contract: Contract) -> None:
     said = (filled("QuickSightUser"), filled("AnalystSecretArn"))
     template.add_condition(HAS_QUICKSIGHT, And(*given, *said))
     template.add_condition(IN_THE_VPC, And(Condition(HAS_QUICKSIGHT), Condition(HAS_NETWORK)))
-    template.add_condition(LET_IN, And(Condition(IN_THE_VPC), Condition(LETS_IN)))
-    _add_way(template)
+    template.add_condition(
+        QUICKSIGHT_IN_GROUP, And(Condition(IN_THE_VPC), Condition(HAS_DATABASE_GROUP))
+    )
+    _add_vpc_connection(template)
     template.add_resource(_source())
     for each in sets:
         template.add_resource(_data_set(each, contract))
@@ -100,13 +102,13 @@ def add_quicksight(template: Template, contract: Contract) -> None:
     template.add_resource(_dashboard(sets, contract))
 
 
-def _add_way(template: Template) -> None:
-    """QuickSight's network interfaces in the VPC, and what they may reach.
+def _add_vpc_connection(template: Template) -> None:
+    """Add QuickSight's network interfaces in the VPC and the rules of what they may connect to.
 
-    Its group keeps no state, so answers need a rule of their own, on any port:
+    Its group keeps no state, so responses need a rule of their own, on any port:
     https://docs.aws.amazon.com/quicksight/latest/user/vpc-security-groups.html (read 2026-11).
     """
-    database = chosen(
+    database = given_or_new(
         GROUPED_DATABASE, Ref("DatabaseSecurityGroupId"), GetAtt("DatabaseGroup", "GroupId")
     )
     port, group = Ref("DatabasePort"), GetAtt("QuickSightGroup", "GroupId")
@@ -123,7 +125,7 @@ def _add_way(template: Template) -> None:
             GroupDescription="Interfaces of QuickSight",
             SecurityGroupEgress=[
                 If(
-                    LET_IN,
+                    QUICKSIGHT_IN_GROUP,
                     ec2.SecurityGroupRule(**out, DestinationSecurityGroupId=database),
                     If(
                         ADDRESSED_DATABASE,
@@ -141,7 +143,7 @@ def _add_way(template: Template) -> None:
         template.add_resource(
             ec2.SecurityGroupIngress(
                 title,
-                Condition=LET_IN,
+                Condition=QUICKSIGHT_IN_GROUP,
                 GroupId=target,
                 SourceSecurityGroupId=source,
                 Description=title.replace("From", " from "),
@@ -159,7 +161,7 @@ def _add_way(template: Template) -> None:
         ],
         [Sub(f"{here}{kind}/*") for kind in ("network-interface", "subnet", "security-group")],
     )
-    # EC2 knows no resource to narrow these to.
+    # EC2 offers no resource to narrow these to.
     look = allow(["ec2:DescribeSubnets", "ec2:DescribeSecurityGroups"], "*")
     template.add_resource(
         role_of_service(
@@ -167,7 +169,7 @@ def _add_way(template: Template) -> None:
         )
     )
     template.add_resource(
-        _Made(
+        _QuickSightResource(
             "QuickSightConnection",
             "VPCConnection",
             {
@@ -175,22 +177,22 @@ def _add_way(template: Template) -> None:
                 "VPCConnectionId": Sub("${AWS::StackName}"),
                 "Name": Sub("${AWS::StackName}"),
                 "RoleArn": GetAtt("QuickSightRole", "Arn"),
-                # Joined and split, so that what cfn-lint says is about this resource alone.
+                # Joined and split, so that a finding of cfn-lint is about this resource alone.
                 "SubnetIds": Split(",", Join(",", subnets())),
                 "SecurityGroupIds": [group],
             },
             Condition=IN_THE_VPC,
-            # A rule of the template sees to it that a given VPC comes with its subnets; cfn-lint
-            # only sees that the parameter is empty by default.
+            # A rule of the template ensures that a given VPC comes with its subnets; cfn-lint only
+            # sees that the parameter is empty by default.
             Metadata={"cfn-lint": {"config": {"ignore_checks": ["W1033"]}}},
         )
     )
 
 
-def _source() -> _Made:
+def _source() -> _QuickSightResource:
     made = GetAtt("DatabaseInstance", "Endpoint.Address")
     connection = {"VpcConnectionArn": GetAtt("QuickSightConnection", "Arn")}
-    return _Made(
+    return _QuickSightResource(
         "QuickSightSource",
         "DataSource",
         {
@@ -198,8 +200,8 @@ def _source() -> _Made:
             "Type": "POSTGRESQL",
             "DataSourceParameters": {
                 "PostgreSqlParameters": {
-                    # Not the proxy, which knows the loader alone.
-                    "Host": chosen(GIVEN_DATABASE, Ref("DatabaseHost"), made),
+                    # Not the proxy, which knows only the loader's secret.
+                    "Host": given_or_new(GIVEN_DATABASE, Ref("DatabaseHost"), made),
                     "Port": Ref("DatabasePort"),
                     "Database": Ref("DatabaseName"),
                 }
@@ -213,9 +215,9 @@ def _source() -> _Made:
     )
 
 
-def _data_set(each: DataSet, contract: Contract) -> _Made:
+def _data_set(each: DataSet, contract: Contract) -> _QuickSightResource:
     columns = [{"Name": name, "Type": kind} for name, kind in each.columns]
-    return _Made(
+    return _QuickSightResource(
         each.title,
         "DataSet",
         {
@@ -237,8 +239,8 @@ def _data_set(each: DataSet, contract: Contract) -> _Made:
     )
 
 
-def _refresh(each: DataSet) -> _Made:
-    return _Made(
+def _refresh(each: DataSet) -> _QuickSightResource:
+    return _QuickSightResource(
         f"{each.title}Refresh",
         "RefreshSchedule",
         {
@@ -255,9 +257,9 @@ def _refresh(each: DataSet) -> _Made:
     )
 
 
-def _dashboard(sets: tuple[DataSet, ...], contract: Contract) -> _Made:
+def _dashboard(sets: tuple[DataSet, ...], contract: Contract) -> _QuickSightResource:
     arns = {each.name: GetAtt(each.title, "Arn") for each in sets}
-    return _Made(
+    return _QuickSightResource(
         "QuickSightDashboard",
         "Dashboard",
         {

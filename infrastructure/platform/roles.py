@@ -1,5 +1,5 @@
-"""Roles of AWS services, each believed only for this stack's own resource where the service says
-for which it acts."""
+"""Roles of AWS services, limited to this stack's own resources where the service names the resource
+it acts for."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ __all__ = ["role_of_service"]
 def role_of_service(
     title: str, condition: str, service: str, *policies: Any, acts_for: str = ""
 ) -> Role:
-    """``acts_for``: the resources, ``service:resource`` as text for ``Fn::Sub`` with wildcards."""
+    """A role that a service may assume under a condition of the template.
+
+    ``acts_for``: resources that the service may act for, ``service:resource`` as text for
+    ``Fn::Sub`` with wildcards.
+    """
     trust: dict[str, Any] = {
         "Effect": "Allow",
         "Principal": {"Service": f"{service}.amazonaws.com"},

@@ -1,276 +1,334 @@
-"""What the platform stack shall hold, as one frozen dataclass.
+"""Settings of the platform stack, as one frozen dataclass.
 
-Every field is a parameter of the template: one template serves every combination, and what is not
-wanted is left out by a condition.
+Nearly every field is a parameter of the template: one template serves every combination, and what
+is not wanted is left out by a condition.
 """
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from infrastructure.platform.limits import INSTANCE_NAME, TRACE_GROUP_NAME
+from infrastructure.platform.limits import TRACE_GROUP_NAME
+from infrastructure.setting_fields import parameter_values, setting
+from infrastructure.settings import LOG_RETENTION_DAYS
 
-__all__ = [
-    "PROXY_PORT",
-    "DatabaseChoice",
-    "EngineVersion",
-    "NetworkChoice",
-    "PlatformSettings",
-    "PlatformSettingsError",
-    "check_settings",
-    "settings_problems",
-]
+__all__ = ["PlatformSettings"]
 
-NetworkChoice = Literal["new", "given", "none"]
-DatabaseChoice = Literal["new", "given"]
-EngineVersion = Literal["16", "17", "18"]
-"""Majors that RDS supports and a contract's limits hold for: 18 is the newest of them, and the one
-that the tests run against (RDS's release calendar, 2026-11)."""
-
-PROXY_PORT = 5432
-"""The port of a PostgreSQL proxy can't be chosen; Load and Migrate share theirs."""
-
-_RDS_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-
-
-class PlatformSettingsError(ValueError):
-    """Raised when settings contradict one another; lists every problem, and what to do."""
+_CIDR = r"(\d{1,3}\.){3}\d{1,3}/"
+_ARN = r"^(arn:[^:]+:%s:[^:]*:[^:]*:.+)?$"
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlatformSettings:
-    """One platform stack, beside one pipeline's own (the core stack)."""
+    """One platform stack, beside one pipeline's own (the core stack).
+
+    Settings without a key are filled in by a deployment: from the core stack, or as they are set
+    there.
+    """
 
     stack: str
-    """Name of the platform stack, ``<core stack>-platform`` by custom."""
+    """Name of the platform stack, ``<core stack>-platform`` by convention."""
 
-    network: NetworkChoice = "new"
-    """``new``: a VPC without a way to the internet. ``given``: security groups and endpoints in a
-    VPC that is there. ``none``: no VPC, for a database that is reached without one."""
-    vpc_cidr: str = "10.42.0.0/16"
-    """Addresses of a new VPC, /16 to /22."""
-    zones: int = 2
-    """Availability zones of a new VPC, 2 or 3: one private subnet in each."""
-    s3_prefix_list_id: str = ""
-    """Id (``pl-...``) of the region's list of S3 addresses, for the functions' security group: see
-    :func:`infrastructure.platform.stack_links.s3_prefix_list`. Needed with a VPC, new or given."""
-    vpc_id: str = ""
-    """Given VPC."""
-    subnet_ids: tuple[str, ...] = ()
-    """Two private subnets or more of a given VPC, in different zones."""
-    route_table_ids: tuple[str, ...] = ()
-    """Route tables of those subnets, which get a way to S3; empty: they have one already."""
-    secrets_security_group_id: str = ""
-    """Security group of an endpoint for Secrets Manager that a given VPC has already; empty: an
-    endpoint is made. A VPC takes only one with private names."""
-    xray_endpoint: bool = False
-    """An endpoint for X-Ray too. Lambda sends traces by its own network; this is for a VPC in which
-    the spans of Load are missing all the same."""
+    network: Literal["new", "given", "none"] = setting(
+        "new",
+        "new: a VPC without a route to the internet. given: security groups and endpoints in an "
+        "existing VPC. none: no VPC, for a database that is reached without one.",
+        key="platform.network",
+        parameter="Network",
+        group="Network",
+    )
+    vpc_cidr: str = setting(
+        "10.42.0.0/16",
+        "Addresses of a new VPC, /16 to /22; each zone gets a block of 256.",
+        key="platform.vpc_cidr",
+        parameter="VpcCidr",
+        pattern=rf"^{_CIDR}(1[6-9]|2[0-2])$",
+    )
+    zones: Literal[2, 3] = setting(
+        2,
+        "Availability zones of a new VPC: one private subnet in each.",
+        key="platform.zones",
+        parameter="Zones",
+    )
+    s3_prefix_list_id: str = setting(
+        "",
+        "Id (pl-...) of the region's list of S3 addresses, for the functions' security group; "
+        "`etl deploy` looks it up where it is empty.",
+        key="platform.s3_prefix_list_id",
+        parameter="S3PrefixListId",
+        pattern=r"^(pl-[0-9a-f]+)?$",
+    )
+    vpc_id: str = setting(
+        "",
+        "Id of a given VPC.",
+        key="platform.vpc_id",
+        parameter="VpcId",
+        pattern=r"^(vpc-[0-9a-f]+)?$",
+    )
+    subnet_ids: tuple[str, ...] = setting(
+        (),
+        "Two or more private subnets of a given VPC, in different zones.",
+        key="platform.subnet_ids",
+        parameter="SubnetIds",
+    )
+    route_table_ids: tuple[str, ...] = setting(
+        (),
+        "Route tables of those subnets, to which a route to S3 is added; empty: they have one.",
+        key="platform.route_table_ids",
+        parameter="RouteTableIds",
+    )
+    secrets_security_group_id: str = setting(
+        "",
+        "Security group of a given VPC's existing endpoint for Secrets Manager; empty: an endpoint "
+        "is created. A VPC takes only one with private names.",
+        key="platform.secrets_security_group_id",
+        parameter="SecretsSecurityGroupId",
+        pattern=r"^(sg-[0-9a-f]+)?$",
+    )
+    xray_endpoint: bool = setting(
+        False,
+        "Create an endpoint for X-Ray too. Lambda sends traces over its own network; this is for "
+        "a VPC where the spans of Load are missing nevertheless.",
+        key="platform.xray_endpoint",
+        parameter="XrayEndpoint",
+    )
 
-    database: DatabaseChoice = "new"
-    """``new``: RDS for PostgreSQL. ``given``: a database that is there."""
-    database_name: str = "telemetry"
-    """Name of the database, made or given."""
-    database_port: int = 5432
-    """Port of PostgreSQL; 5432 with a proxy, which listens on no other."""
-    engine_version: EngineVersion = "18"
-    """Major version of a new PostgreSQL; RDS chooses the minor one and keeps it new."""
-    instance_class: str = "db.t4g.medium"
-    """Of a new database."""
-    storage_gb: int = 50
-    """GiB of a new database at first (it grows by itself), and what its alarm compares with."""
-    most_storage_gb: int = 500
-    """GiB to which it grows."""
-    multi_az: bool = True
-    """A standby in another zone: twice the price, and a fail-over within two minutes."""
-    backup_days: int = 14
-    """Days for which a new database can be restored to any moment, 7 to 35."""
-    deletion_protection: bool = True
-    """A new database can't be deleted until this is off; a last snapshot is taken even then."""
-    database_host: str = ""
-    """Given database."""
-    database_security_group_id: str = ""
-    """Security group of a given database, which then lets the functions in; empty: it does so
-    already, and ``database_cidr`` tells where it is."""
-    database_cidr: str = ""
-    """Addresses of a given database without a security group, such as ``10.0.3.7/32``."""
-    database_instance_id: str = ""
-    """Identifier of a given RDS instance, for its alarms and the proxy."""
-    database_cluster_id: str = ""
-    """Identifier of a given Aurora cluster, for the proxy; instead of an instance's."""
-    most_connections: int = 300
-    """Connections above which the database's alarm goes off. PostgreSQL on RDS takes about one for
-    every 9.5 MB of the instance's memory."""
-    owner_secret_arn: str = ""
-    """Secret of a given database's owner; a new one makes its own."""
+    database: Literal["new", "given"] = setting(
+        "new",
+        "new: RDS for PostgreSQL. given: an existing database.",
+        key="platform.database",
+        parameter="Database",
+        group="Database",
+    )
+    database_name: str = setting(
+        "telemetry",
+        "Name of the database, new or given.",
+        parameter="DatabaseName",
+        pattern=r"^[A-Za-z][A-Za-z0-9_]{0,62}$",
+    )
+    database_port: int = setting(
+        5432,
+        "Port of PostgreSQL; 5432 with a proxy, which listens on no other.",
+        parameter="DatabasePort",
+        least=1150,
+        most=65535,
+    )
+    # Majors that RDS supports and a contract's limits hold for: 18 is the newest of them, and the
+    # one that the tests run against (RDS's release calendar, 2026-11).
+    engine_version: Literal["16", "17", "18"] = setting(
+        "18",
+        "Major version of a new PostgreSQL; RDS chooses the minor version and keeps it up to date.",
+        key="platform.engine_version",
+        parameter="EngineVersion",
+    )
+    instance_class: str = setting(
+        "db.t4g.medium",
+        "Instance class of a new database.",
+        key="platform.instance_class",
+        parameter="InstanceClass",
+        pattern=r"^db\.[a-z0-9]+\.[a-z0-9]+$",
+    )
+    storage_gb: int = setting(
+        50,
+        "Initial storage of a new database in GiB (it grows by itself), which the storage alarm "
+        "compares with.",
+        key="platform.storage_gb",
+        parameter="StorageGb",
+        least=20,
+        most=65536,
+    )
+    most_storage_gb: int = setting(
+        500,
+        "Storage in GiB up to which a new database grows by itself.",
+        key="platform.most_storage_gb",
+        parameter="MostStorageGb",
+        least=22,
+        most=65536,
+    )
+    multi_az: bool = setting(
+        True,
+        "Keep a standby in another zone: twice the price, and a failover within two minutes.",
+        key="platform.multi_az",
+        parameter="MultiAz",
+    )
+    backup_days: int = setting(
+        14,
+        "Days for which a new database can be restored to any point in time.",
+        key="platform.backup_days",
+        parameter="BackupDays",
+        least=7,
+        most=35,
+    )
+    deletion_protection: bool = setting(
+        True,
+        "Refuse to delete a new database while this is on; a last snapshot is taken even when it "
+        "is off.",
+        key="platform.deletion_protection",
+        parameter="DeletionProtection",
+    )
+    most_connections: int = setting(
+        300,
+        "Connections above which the database's alarm fires. PostgreSQL on RDS accepts about one "
+        "for every 9.5 MB of the instance's memory.",
+        key="platform.most_connections",
+        parameter="MostConnections",
+        least=1,
+        most=100000,
+    )
+    proxy: bool = setting(
+        False,
+        "Put RDS Proxy between Load and the database. It is created once the core stack exists, "
+        "because it needs the loader's secret and the role that the first migration creates.",
+        key="platform.proxy",
+        parameter="Proxy",
+    )
 
-    proxy: bool = False
-    """RDS Proxy between Load and the database. It appears with the core stack, as it needs the
-    loader's secret and the role that the first migration makes."""
+    database_host: str = setting(
+        "",
+        "Host of a given database.",
+        key="platform.database_host",
+        parameter="DatabaseHost",
+        group="Given database",
+    )
+    database_security_group_id: str = setting(
+        "",
+        "Security group of a given database, to which a rule is added that lets the functions in; "
+        "empty: it lets them in already, and database_cidr says where it is.",
+        key="platform.database_security_group_id",
+        parameter="DatabaseSecurityGroupId",
+        pattern=r"^(sg-[0-9a-f]+)?$",
+    )
+    database_cidr: str = setting(
+        "",
+        "Addresses of a given database without a security group, such as 10.0.3.7/32.",
+        key="platform.database_cidr",
+        parameter="DatabaseCidr",
+        pattern=rf"^({_CIDR}([89]|[12]\d|3[0-2]))?$",
+    )
+    database_instance_id: str = setting(
+        "",
+        "Identifier of a given RDS instance, for its alarms and the proxy.",
+        key="platform.database_instance_id",
+        parameter="DatabaseInstanceId",
+    )
+    database_cluster_id: str = setting(
+        "",
+        "Identifier of a given Aurora cluster, for the proxy; instead of an instance's.",
+        key="platform.database_cluster_id",
+        parameter="DatabaseClusterId",
+    )
+    owner_secret_arn: str = setting(
+        "",
+        "Secret of the role of a given database that may create schemas and roles; a new database "
+        "creates its own.",
+        key="platform.owner_secret_arn",
+        parameter="OwnerSecretArn",
+        pattern=_ARN % "secretsmanager",
+    )
 
-    core_stack: str = ""
-    """Name of the core stack once it is there: adds proxy, alarms and trace group."""
-    trace_group: bool = True
-    """A group of X-Ray for the core's traces; its name is cut where X-Ray takes no longer one."""
-    alert_topic_arn: str = ""
-    """The core's topic (its output ``TopicArn``), told by the platform's alarms."""
-    queue_name: str = ""
-    """The core's queue of telemetry, whose backlog is watched."""
-    backlog_minutes: int = 30
-    """For so long the queue may look as if nobody emptied it; more than the schedule's interval."""
-    loader_secret_arn: str = ""
-    """The core's secret (its output ``LoaderSecretArn``), for the proxy."""
-    core_key_arn: str = ""
-    """The core's key (its output ``KeyArn``), which encrypts that secret."""
-    analyst_secret_arn: str = ""
-    """The core's secret (its output ``AnalystSecretArn``), for QuickSight."""
-    quicksight_user: str = ""
-    """ARN of the QuickSight user or group that owns data sets and dashboard; empty: there are none.
-    QuickSight has to be switched on in the account, and allowed to read the analyst's secret."""
+    core_stack: str = setting(
+        "",
+        "Name of the core stack once it exists, which adds proxy, alarms and trace group; empty: "
+        "not yet.",
+        parameter="CoreStack",
+        group="Core stack",
+    )
+    trace_group: bool = setting(
+        True,
+        "Create an X-Ray group for the core stack's traces; its name is cut to the length that "
+        "X-Ray allows.",
+        key="platform.trace_group",
+    )
+    trace_group_name: str = setting(
+        "",
+        "Name of the X-Ray group; empty: none.",
+        parameter="TraceGroupName",
+        most=TRACE_GROUP_NAME.most,
+    )
+    alert_topic_arn: str = setting(
+        "",
+        "The core stack's output TopicArn: the topic that the platform's alarms notify.",
+        parameter="AlertTopicArn",
+        pattern=_ARN % "sns",
+    )
+    queue_name: str = setting(
+        "",
+        "The core stack's telemetry queue, whose backlog is watched: the last part of its output "
+        "QueueArn.",
+        parameter="QueueName",
+    )
+    backlog_minutes: int = setting(
+        30,
+        "Minutes for which the queue's backlog may grow before an alarm fires; more than the "
+        "schedule's interval. The parameter counts periods of five minutes.",
+        key="platform.backlog_minutes",
+        parameter="BacklogPeriods",
+        least=1,
+        most=1440,
+        divisor=5,
+    )
+    loader_secret_arn: str = setting(
+        "",
+        "The core stack's output LoaderSecretArn, for the proxy.",
+        parameter="LoaderSecretArn",
+        pattern=_ARN % "secretsmanager",
+    )
+    core_key_arn: str = setting(
+        "",
+        "The core stack's output KeyArn: the key that encrypts that secret.",
+        parameter="CoreKeyArn",
+        pattern=_ARN % "kms",
+    )
+    analyst_secret_arn: str = setting(
+        "",
+        "The core stack's output AnalystSecretArn, for QuickSight.",
+        parameter="AnalystSecretArn",
+        pattern=_ARN % "secretsmanager",
+    )
+    quicksight_user: str = setting(
+        "",
+        "ARN of the QuickSight user or group that owns data sets and dashboard; empty: neither is "
+        "created. QuickSight has to be enabled in the account and allowed to read the analyst's "
+        "secret.",
+        key="platform.quicksight_user",
+        parameter="QuickSightUser",
+        pattern=r"^(arn:[^:]+:quicksight:[^:]+:\d{12}:(user|group)/.+)?$",
+    )
 
-    monthly_budget: int = 0
-    """US dollars a month above which, or forecast above which, an e-mail is sent; 0: no budget."""
-    budget_email: str = ""
-    """Who gets that e-mail."""
-    budget_tag: str = ""
-    """Cost-allocation tag whose costs count, as ``user:Name$value``; empty: the whole account's."""
-
-    log_retention_days: int = 30
-    """Of flow logs and the database's logs."""
+    monthly_budget: int = setting(
+        0,
+        "US dollars per month; an email is sent when costs exceed them or are forecast to. 0: no "
+        "budget.",
+        key="platform.monthly_budget",
+        parameter="MonthlyBudget",
+        group="Money and logs",
+        least=0,
+        most=10_000_000,
+    )
+    budget_email: str = setting(
+        "",
+        "Address to which that email is sent.",
+        key="platform.budget_email",
+        parameter="BudgetEmail",
+    )
+    budget_tag: str = setting(
+        "",
+        "Cost-allocation tag whose costs count, as user:Name$value; empty: the costs of the whole "
+        "account.",
+        key="platform.budget_tag",
+        parameter="BudgetTag",
+        pattern=r"^([^$]+\$.+)?$",
+    )
+    log_retention_days: int = setting(
+        30,
+        "Days for which flow logs and the database's logs are kept.",
+        parameter="LogRetentionDays",
+        choices=LOG_RETENTION_DAYS,
+    )
     tags: dict[str, str] = field(default_factory=dict)
-    """Of the stack, and so of all it holds; no parameter."""
+    """Tags of the stack, and so of everything in it."""
 
     def parameters(self) -> dict[str, str]:
         """Values of the template's parameters."""
-        return {
-            "Network": self.network,
-            "VpcCidr": self.vpc_cidr,
-            "Zones": str(self.zones),
-            "S3PrefixListId": self.s3_prefix_list_id,
-            "VpcId": self.vpc_id,
-            "SubnetIds": ",".join(self.subnet_ids),
-            "RouteTableIds": ",".join(self.route_table_ids),
-            "SecretsSecurityGroupId": self.secrets_security_group_id,
-            "XrayEndpoint": _word(self.xray_endpoint),
-            "Database": self.database,
-            "DatabaseName": self.database_name,
-            "DatabasePort": str(self.database_port),
-            "EngineVersion": self.engine_version,
-            "InstanceClass": self.instance_class,
-            "StorageGb": str(self.storage_gb),
-            "MostStorageGb": str(self.most_storage_gb),
-            "MultiAz": _word(self.multi_az),
-            "BackupDays": str(self.backup_days),
-            "DeletionProtection": _word(self.deletion_protection),
-            "DatabaseHost": self.database_host,
-            "DatabaseSecurityGroupId": self.database_security_group_id,
-            "DatabaseCidr": self.database_cidr,
-            "DatabaseInstanceId": self.database_instance_id,
-            "DatabaseClusterId": self.database_cluster_id,
-            "MostConnections": str(self.most_connections),
-            "OwnerSecretArn": self.owner_secret_arn,
-            "Proxy": _word(self.proxy),
-            "CoreStack": self.core_stack,
-            "TraceGroupName": self.core_stack[: TRACE_GROUP_NAME.most] if self.trace_group else "",
-            "AlertTopicArn": self.alert_topic_arn,
-            "QueueName": self.queue_name,
-            "BacklogPeriods": str(math.ceil(self.backlog_minutes / 5)),
-            "LoaderSecretArn": self.loader_secret_arn,
-            "CoreKeyArn": self.core_key_arn,
-            "AnalystSecretArn": self.analyst_secret_arn,
-            "QuickSightUser": self.quicksight_user,
-            "MonthlyBudget": str(self.monthly_budget),
-            "BudgetEmail": self.budget_email,
-            "BudgetTag": self.budget_tag,
-            "LogRetentionDays": str(self.log_retention_days),
-        }
-
-
-def check_settings(settings: PlatformSettings) -> None:
-    """Raises :class:`PlatformSettingsError` listing every problem."""
-    problems = list(settings_problems(settings))
-    if problems:
-        raise PlatformSettingsError("The platform's settings:\n  " + "\n  ".join(problems))
-
-
-def settings_problems(settings: PlatformSettings) -> Iterator[str]:
-    """Every contradiction, one sentence each. The template's rules say the same."""
-    yield from _name_problems(settings)
-    yield from _network_problems(settings)
-    yield from _database_problems(settings)
-    yield from _second_phase_problems(settings)
-    if settings.monthly_budget and not settings.budget_email:
-        yield "monthly_budget needs budget_email, or nobody would be told."
-
-
-def _name_problems(settings: PlatformSettings) -> Iterator[str]:
-    """Database and proxy bear the stack's name, and RDS writes names in lower case: the log groups
-    made for them would be another's."""
-    named = settings.database == "new" or settings.proxy
-    if not named:
-        return
-    if not _RDS_NAME.fullmatch(settings.stack) or len(settings.stack) > INSTANCE_NAME.most:
-        yield (
-            f"stack names database and proxy, so it must be lower-case letters, digits and single "
-            f"hyphens, {INSTANCE_NAME.most} characters at most, not {settings.stack!r}."
-        )
-
-
-def _network_problems(settings: PlatformSettings) -> Iterator[str]:
-    if settings.network != "none" and not settings.s3_prefix_list_id:
-        yield "s3_prefix_list_id is needed with a VPC: `aws ec2 describe-prefix-lists` shows it."
-    if settings.network == "given" and not settings.vpc_id:
-        yield "network = given needs vpc_id."
-    if settings.network == "given" and len(settings.subnet_ids) < 2:
-        yield "network = given needs subnet_ids: two private subnets or more."
-    if settings.network == "none" and settings.database == "new":
-        yield "A new database needs a VPC: choose network = new or given."
-
-
-def _database_problems(settings: PlatformSettings) -> Iterator[str]:
-    if settings.database == "given" and not settings.database_host:
-        yield "database = given needs database_host."
-    if settings.database == "given" and not settings.owner_secret_arn:
-        yield "database = given needs owner_secret_arn, the secret of the role that owns schemas."
-    reached = settings.database_security_group_id or settings.database_cidr
-    if settings.database == "given" and settings.network != "none" and not reached:
-        yield (
-            "database = given in a VPC needs database_security_group_id or database_cidr, or the "
-            "functions could not reach it."
-        )
-    if settings.database == "new" and settings.most_storage_gb <= settings.storage_gb:
-        yield "most_storage_gb must be larger than storage_gb, or the database could not grow."
-    yield from _proxy_problems(settings)
-
-
-def _proxy_problems(settings: PlatformSettings) -> Iterator[str]:
-    if not settings.proxy:
-        return
-    if settings.network == "none":
-        yield "A proxy needs a VPC: choose network = new or given."
-    if settings.database_port != PROXY_PORT:
-        yield f"A proxy listens on {PROXY_PORT}, so database_port must be that too."
-    if settings.database == "new":
-        return
-    targets = [settings.database_instance_id, settings.database_cluster_id]
-    if sum(map(bool, targets)) != 1:
-        yield "A proxy to a given database needs database_instance_id or database_cluster_id."
-    if not settings.database_security_group_id:
-        yield "A proxy to a given database needs database_security_group_id."
-
-
-def _second_phase_problems(settings: PlatformSettings) -> Iterator[str]:
-    if not settings.core_stack:
-        return
-    if not settings.alert_topic_arn or not settings.queue_name:
-        yield "core_stack needs alert_topic_arn and queue_name, from the core stack's outputs."
-    if settings.proxy and not (settings.loader_secret_arn and settings.core_key_arn):
-        yield "A proxy needs loader_secret_arn and core_key_arn, from the core stack's outputs."
-
-
-def _word(yes: bool) -> str:
-    return "true" if yes else "false"
+        return parameter_values(self)

@@ -1,15 +1,15 @@
-"""What one stack tells the other.
+"""Settings of one stack that come from the outputs of the other.
 
 The stacks need one another: the core its database and network, the platform's proxy and alarms the
-core's secret, role, topic and queue. So a first deployment goes
+core's secret, role, topic and queue. So the order of a first deployment is
 
 1. platform (network, database),
-2. core (its migration makes the loader's role),
+2. core (its migration creates the loader's role),
 3. platform again, with :func:`given_core` (proxy, alarms, trace group),
 4. core again where there is a proxy, with :func:`core_settings` of the new outputs: Load now
    connects through it.
 
-Later deployments go the same way, and each step changes what differs, mostly nothing.
+Later deployments have the same order, and each step changes only differences, mostly none.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from infrastructure.platform.limits import TRACE_GROUP_NAME
 from infrastructure.platform.settings import PlatformSettings
 from infrastructure.settings import DeploySettings
 
@@ -27,10 +28,11 @@ __all__ = ["close_default_group", "core_settings", "given_core", "s3_prefix_list
 def given_core(
     settings: PlatformSettings, stack: str, outputs: Mapping[str, str]
 ) -> PlatformSettings:
-    """The platform's settings once the core stack is there; ``outputs``: the core's."""
+    """The platform's settings once the core stack exists; ``outputs``: the core's."""
     return replace(
         settings,
         core_stack=stack,
+        trace_group_name=stack[: TRACE_GROUP_NAME.most] if settings.trace_group else "",
         alert_topic_arn=outputs["TopicArn"],
         queue_name=outputs["QueueArn"].rsplit(":", 1)[-1],
         loader_secret_arn=outputs["LoaderSecretArn"],
@@ -40,7 +42,7 @@ def given_core(
 
 
 def core_settings(settings: DeploySettings, outputs: Mapping[str, str]) -> DeploySettings:
-    """The core's settings with what the platform made; ``outputs``: the platform's."""
+    """The core's settings with what the platform created; ``outputs``: the platform's."""
     database = replace(
         settings.database,
         host=outputs["DatabaseHost"],
@@ -63,8 +65,8 @@ def core_settings(settings: DeploySettings, outputs: Mapping[str, str]) -> Deplo
 def s3_prefix_list(ec2: Any) -> str:
     """Id of the list of S3's addresses in the client's region.
 
-    A gateway endpoint is no member of a security group, so the functions' group names this list;
-    CloudFormation has no way to look it up. Raises :class:`LookupError` where there is none.
+    A gateway endpoint is not a member of a security group, so the functions' group names this list;
+    CloudFormation can't look it up. Raises :class:`LookupError` where there is none.
     """
     name = f"com.amazonaws.{ec2.meta.region_name}.s3"
     filters = [{"Name": "prefix-list-name", "Values": [name]}]
@@ -79,10 +81,10 @@ def s3_prefix_list(ec2: Any) -> str:
 
 
 def close_default_group(ec2: Any, group: str) -> int:
-    """Takes every rule off a VPC's default security group; returns how many there were.
+    """Remove every rule from a VPC's default security group; returns how many there were.
 
     ``group``: the platform's output ``DefaultSecurityGroupId``. CloudFormation can't do it, and
-    whoever starts a machine without naming a group gets this one. Safe to repeat.
+    a machine that is started without a group gets this one. Safe to repeat.
     """
     filters = [{"Name": "group-id", "Values": [group]}]
     pages = ec2.get_paginator("describe_security_group_rules").paginate(Filters=filters)

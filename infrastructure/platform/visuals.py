@@ -2,7 +2,7 @@
 
 * *Telemetry*: least, average and greatest value of each metric over time;
 * *Devices*: the latest reading of each, as a table;
-* *Quality*: readings by fate and by reason of reject, and the way to the table in seconds, by day.
+* *Quality*: readings by result and by reject reason, and seconds from device to table, by day.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from telemetry.ddl.analytics import levels_of
 __all__ = ["definition"]
 
 MOST_VISUALS = 30
-"""Of a sheet; QuickSight takes 50: https://docs.aws.amazon.com/quicksight/latest/user/
+"""Visuals of a sheet; QuickSight allows 50: https://docs.aws.amazon.com/quicksight/latest/user/
 data-source-limits.html (read 2026-11)."""
 MOST_COLUMNS = 200
-"""Of a table."""
+"""Columns of a table."""
 COLUMNS, ROWS = 36, 12
 """Width of the grid, and the height of a visual."""
 Plain = dict[str, Any]
 
 
 def definition(contract: Contract, data_sets: Mapping[str, Any]) -> Plain:
-    """The definition; ``data_sets``: ARNs by the ending of the view's name."""
+    """The definition; ``data_sets``: ARNs by the last part of the view's name."""
     sheets = [
         _sheet("telemetry", "Telemetry", list(_metrics(contract)), COLUMNS // 2),
         _sheet("devices", "Devices", list(_devices(contract)), COLUMNS),
@@ -72,8 +72,10 @@ def _devices(contract: Contract) -> Iterator[Plain]:
 
 def _quality() -> Iterator[Plain]:
     day = ("day", "DAY")
-    fates = [(name, "SUM") for name in ("read", "loaded", "duplicates", "rejected", "quarantined")]
-    yield _lines("fates", "Readings by what became of them", "quality_daily", day, fates)
+    results = [
+        (name, "SUM") for name in ("read", "loaded", "duplicates", "rejected", "quarantined")
+    ]
+    yield _lines("results", "Readings by result", "quality_daily", day, results)
     yield _bars("reasons", "Rejected readings by reason", "rejects", day, "reason", "readings")
     share = [("reject_share", "AVERAGE")]
     yield _lines("share", "Share of rejected readings", "quality_daily", day, share)
@@ -144,7 +146,7 @@ def _column(data_set: str, name: str) -> Plain:
 
 
 def _sheet(name: str, title: str, visuals: Sequence[Plain], width: int) -> Plain:
-    """Visuals from left to right, row by row."""
+    """A sheet of visuals from left to right, row by row."""
     across = COLUMNS // width
     elements = []
     for place, visual in enumerate(visuals):

@@ -1,8 +1,8 @@
-"""A simulated fleet that follows a contract, with mess on purpose and the right answer known.
+"""A simulated fleet that follows a contract, with invalid readings whose outcomes are known.
 
 The generator is deterministic: the same contract, seed and start give the same messages, byte for
-byte. While it makes mess it counts what must become of each reading, so that a reconciliation can
-be checked against the truth and not only against itself.
+byte. It counts the outcome that each invalid reading must have, so that a reconciliation can be
+checked against the truth and not only against itself.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ READING_MESS: tuple[Kind, ...] = ("number as text", "missing marker", "out of ra
 
 @dataclass
 class Truth:
-    """What has been published and what must become of it. All counts are of readings but one."""
+    """Number of messages and readings published, and the outcome that each reading must have."""
 
     messages: int = 0
     readings: int = 0
@@ -50,7 +50,7 @@ def device_topic(contract: Contract, thing: str) -> str:
 
 
 def as_sent(contract: Contract, payload: bytes) -> bytes:
-    """The payload as the contract's devices send it; the same bytes for the same payload."""
+    """The payload as the contract's devices send it, compressed where the contract says so."""
     return payload if contract.compression is None else gzip.compress(payload, mtime=0)
 
 

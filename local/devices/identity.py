@@ -21,7 +21,7 @@ __all__ = ["Identity", "register", "unregister"]
 
 @dataclass(frozen=True)
 class Identity:
-    """Where a device's credentials lie, and what it is called."""
+    """A device's name and the files of its credentials."""
 
     thing: str
     certificate: Path

@@ -20,6 +20,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from local.devices.identity import Identity
+from telemetry.errors import UserError
 
 __all__ = [
     "Broker",
@@ -42,17 +43,17 @@ MESSAGE_BYTES = 128 * 1024
 "Maximum payload size"; AWS General Reference, read 2026-11)."""
 
 
-class MessageTooLargeError(Exception):
+class MessageTooLargeError(UserError):
     """Raised, before anything is sent, for a payload that AWS IoT would refuse."""
 
 
-class ConnectionRefusedByBrokerError(Exception):
+class ConnectionRefusedByBrokerError(UserError):
     """Raised when the broker refuses a device or never answers; the message says which."""
 
 
 @dataclass(frozen=True)
 class Broker:
-    """Where devices connect. ``ca`` is the file that the server's certificate is checked with."""
+    """Address of the broker; ``ca`` is the file that its certificate is verified with."""
 
     host: str
     port: int

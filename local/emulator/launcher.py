@@ -26,8 +26,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.die_with_parent import tethered
+from local.die_with_parent import die_with_parent
 from local.postgres import free_port
+from telemetry.errors import UserError
 
 __all__ = ["Emulator", "EmulatorEndpoint", "EmulatorError", "default_python"]
 
@@ -37,15 +38,16 @@ ACCOUNT = "000000000000"
 _START_TIMEOUT = 60.0
 _STOP_TIMEOUT = 10.0
 _REPOSITORY = Path(__file__).resolve().parents[2]
+_PROGRAM = _REPOSITORY / "local" / "emulator" / "start.py"
 
 
-class EmulatorError(RuntimeError):
+class EmulatorError(UserError):
     """Raised when the emulator can't be started; the message quotes its log."""
 
 
 @dataclass(frozen=True)
 class EmulatorEndpoint:
-    """Where a running emulator is reached."""
+    """Addresses of a running emulator."""
 
     endpoint_url: str
     region: str
@@ -97,7 +99,9 @@ class Emulator:
         http_port, mqtt_port = self._ports
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                tethered([str(self._python), "-I", str(_REPOSITORY / "local/emulator/start.py")]),
+                die_with_parent(
+                    [str(self._python), "-I", str(_REPOSITORY / "local/emulator/start.py")]
+                ),
                 env=self._environment(http_port, mqtt_port),
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,

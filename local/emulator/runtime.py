@@ -27,7 +27,7 @@ from collections.abc import Callable
 from typing import Any
 
 END_OF_LOG = "\x00end-of-log "
-"""Starts the line that ends an invocation's output, so that nobody waits for silence."""
+"""Begins the line that ends an invocation's output, so that its end needs no timeout."""
 
 MAX_RESPONSE_BYTES = 6 * 1024 * 1024
 """Lambda's limit of a synchronous response."""
@@ -150,7 +150,7 @@ def invoke(handler: Handler, invocation: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_invocations(pipe: int, waiting: queue.SimpleQueue[dict[str, Any]]) -> None:
-    """Hand over each line of the pipe; leave the process when the emulator closed its end."""
+    """Queue each line of the pipe; exit the process when the emulator has closed its end."""
     with os.fdopen(pipe, "rb") as lines:
         for line in lines:
             waiting.put(json.loads(line))
@@ -158,7 +158,7 @@ def read_invocations(pipe: int, waiting: queue.SimpleQueue[dict[str, Any]]) -> N
 
 
 def main() -> None:
-    """Load the handler, say so, and serve invocations one after the other."""
+    """Load the handler, report that, and serve invocations one after the other."""
     incoming, outgoing = int(sys.argv[1]), int(sys.argv[2])
     for pipe in (incoming, outgoing):
         os.set_inheritable(pipe, False)

@@ -9,13 +9,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from telemetry.errors import UserError
+
 __all__ = ["InstallationError", "ensure", "program", "python"]
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _STAMP = ".pgadmin-venv/.done"
 
 
-class InstallationError(RuntimeError):
+class InstallationError(UserError):
     """Raised when pgAdmin can't be installed; the message quotes what went wrong."""
 
 
@@ -34,10 +36,10 @@ def program(name: str) -> Path:
     return found
 
 
-def ensure(told: Callable[[str], None]) -> None:
-    """Install pgAdmin where it is not, or is another version than the lock file's.
+def ensure(notify: Callable[[str], None]) -> None:
+    """Install pgAdmin unless the version of the lock file is installed already.
 
-    Raises :class:`InstallationError`. The Makefile knows how; this only asks it.
+    Raises :class:`InstallationError`. The Makefile does the work.
     """
     make = shutil.which("make")
     if make is None:
@@ -52,7 +54,7 @@ def ensure(told: Callable[[str], None]) -> None:
         )
 
     if run("--question", _STAMP).returncode != 0:
-        told("installing pgAdmin 4 into .pgadmin-venv, once: 600 MB, one to three minutes")
+        notify("installing pgAdmin 4 into .pgadmin-venv, only once: 600 MB, 1 to 3 minutes")
         done = run(_STAMP)
         if done.returncode != 0:
             tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-12:])

@@ -17,10 +17,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import IO, Any
 
-from local.die_with_parent import tethered
+from local.die_with_parent import die_with_parent
 from local.pgadmin import settings
 from local.pgadmin.environment import program, python
 from local.postgres import HOST, free_port
+from telemetry.errors import UserError
 
 __all__ = ["PgAdmin", "PgAdminError"]
 
@@ -31,12 +32,12 @@ _FOREIGN = ("PG", "PYTHON", "FLASK_", "SQLITE_PATH", "SCRIPT_NAME")
 """Beginnings of variables that would change what pgAdmin, or libpq within it, does."""
 
 
-class PgAdminError(RuntimeError):
+class PgAdminError(UserError):
     """Raised when pgAdmin can't be prepared or started; the message says what to do."""
 
 
 class PgAdmin:
-    """pgAdmin of one state folder. Call its methods from a thread that lives as long as it."""
+    """pgAdmin of one state folder; call its methods from a thread that lives as long as it does."""
 
     def __init__(self, folder: Path, port: int = 0) -> None:
         self.folder = folder.absolute()
@@ -53,12 +54,12 @@ class PgAdmin:
 
     @property
     def page(self) -> Path:
-        """A file that leads there: a browser's command line is for all users to see, it is not."""
+        """A file that opens the page, because every user can read a browser's command line."""
         return self.folder / "open.html"
 
     @property
     def passfile(self) -> Path:
-        """Where libpq finds the servers' passwords."""
+        """File with the servers' passwords, for libpq."""
         return self.folder / "passfile"
 
     @property
@@ -71,14 +72,14 @@ class PgAdmin:
         servers: list[dict[str, Any]],
         passwords: list[str],
         queries: Mapping[str, tuple[str, str]],
-        told: Callable[[str], None] = lambda _: None,
+        notify: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Register servers (entries of a servers file), passwords (lines of a passfile) and
         queries (file name to menu name and SQL). Raises :class:`PgAdminError`.
         """
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.folder.chmod(0o700)
-        self._take()
+        self._lock_folder()
         self._write("config.py", settings.config_text(self.folder))
         self._write("passfile", "".join(f"{line}\n" for line in passwords))
         self.queries.mkdir(exist_ok=True)
@@ -86,7 +87,7 @@ class PgAdmin:
             (self.queries / file_name).write_text(sql, encoding="utf-8")
         database = self.folder / "pgadmin4.db"
         if not database.exists():
-            told("preparing pgAdmin's settings, once")
+            notify("creating pgAdmin's settings, only once")
             self._run("setup-db")
         missing = settings.missing_servers(database, servers)
         if missing:
@@ -108,11 +109,11 @@ class PgAdmin:
             except OSError as error:
                 raise PgAdminError(
                     f"Port {self._port} can't be used ({error.strerror}): "
-                    "name another with --port, or leave it out for a free one."
+                    "choose another with --port, or leave it out for a free one."
                 ) from error
         with self.log_file.open("wb") as log:
             self.process = subprocess.Popen(
-                tethered([str(python()), str(program("pgAdmin4.py"))]),
+                die_with_parent([str(python()), str(program("pgAdmin4.py"))]),
                 env=self._environment()
                 | {"PGADMIN_INT_PORT": str(self._port), "PGADMIN_INT_KEY": self._key},
                 cwd=self.folder,
@@ -133,13 +134,13 @@ class PgAdmin:
         )
 
     def wait(self) -> None:
-        """Return when it ends by itself, which it never should. Raises :class:`PgAdminError`."""
+        """Wait until it ends, which is always an error: raises :class:`PgAdminError`."""
         if self.process is not None:
             status = self.process.wait()
             raise PgAdminError(f"pgAdmin ended with status {status}:\n{self._log_tail()}")
 
     def stop(self) -> None:
-        """Stop it, and leave no password behind."""
+        """Stop it and delete the files with passwords and keys."""
         process, self.process = self.process, None
         if process is not None and process.poll() is None:
             process.terminate()
@@ -154,21 +155,21 @@ class PgAdmin:
             self._lock.close()
             self._lock = None
 
-    def _take(self) -> None:
-        """Be the only one in this folder: two would write one settings database."""
+    def _lock_folder(self) -> None:
+        """Lock this folder, because two pgAdmins would write one settings database."""
         lock = (self.folder / "lock").open("w")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.close()
             raise PgAdminError(
-                f"pgAdmin runs already in this folder; open {self.page} in a browser, "
-                "or stop it with Ctrl-C where it was started."
+                f"pgAdmin is already running in this folder: open {self.page} in a browser, "
+                "or stop it with Ctrl-C in its terminal."
             ) from None
         self._lock = lock
 
     def _write(self, name: str, text: str) -> Path:
-        """A file that nobody else can read, never half written."""
+        """Write a file as a whole, readable by its owner only."""
         fresh, file = self.folder / f"{name}.new", self.folder / name
         fresh.unlink(missing_ok=True)
         handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -18,7 +18,7 @@ from typing import Any
 __all__ = ["config_text", "keep_queries", "missing_servers", "open_files_in", "update_servers"]
 
 MARK = "Telemetry: "
-"""Stands before the names of our queries among the user's own."""
+"""Prefix of our queries' names, which tells them from the user's own."""
 _FIXED: dict[str, Any] = {
     # pgAdmin's wheel sets these two in the file that ours stands in for.
     "HELP_PATH": "../../docs/en_US/_build/html/",
@@ -51,7 +51,7 @@ def config_text(folder: Path) -> str:
 
 
 def missing_servers(file: Path, servers: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Those of the entries that pgAdmin does not know, by name and group."""
+    """The entries that pgAdmin does not have yet, by name and group."""
     with closing(sqlite3.connect(file)) as settings:
         known = set(
             settings.execute(
@@ -63,7 +63,7 @@ def missing_servers(file: Path, servers: list[dict[str, Any]]) -> list[dict[str,
 
 
 def update_servers(file: Path, servers: list[dict[str, Any]]) -> None:
-    """Gives the registered servers the addresses they have today."""
+    """Set the current addresses of the registered servers."""
     with closing(sqlite3.connect(file)) as settings, settings:
         for entry in servers:
             settings.execute(
@@ -80,7 +80,7 @@ def update_servers(file: Path, servers: list[dict[str, Any]]) -> None:
 
 
 def keep_queries(file: Path, queries: Mapping[str, str]) -> None:
-    """Makes our queries the query tool's macros; the user's own are left alone."""
+    """Save the queries as macros of the query tool; the user's own macros stay as they are."""
     with closing(sqlite3.connect(file)) as settings, settings:
         (user,) = settings.execute("SELECT min(id) FROM user").fetchone()
         settings.execute(
@@ -94,7 +94,7 @@ def keep_queries(file: Path, queries: Mapping[str, str]) -> None:
 
 
 def open_files_in(file: Path, folder: Path) -> None:
-    """Where the file dialog begins, until the user has been elsewhere."""
+    """Set the folder that the file dialog opens first, unless the user has chosen another."""
     with closing(sqlite3.connect(file, timeout=10)) as settings, settings:
         settings.execute(
             "INSERT OR IGNORE INTO user_preferences (pid, uid, value) "

@@ -9,7 +9,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.die_with_parent import tethered
+from local.die_with_parent import die_with_parent
+from telemetry.errors import UserError
 
 __all__ = ["TraceDaemon", "TraceDaemonError", "TraceEndpoint"]
 
@@ -18,13 +19,13 @@ _START_TIMEOUT = 30.0
 _STOP_TIMEOUT = 5.0
 
 
-class TraceDaemonError(RuntimeError):
+class TraceDaemonError(UserError):
     """Raised when the trace store can't be started; the message quotes its log."""
 
 
 @dataclass(frozen=True)
 class TraceEndpoint:
-    """Where a running trace store is reached."""
+    """Addresses of a running trace store."""
 
     endpoint_url: str
     """The X-Ray API, for boto3's ``endpoint_url``."""
@@ -48,7 +49,7 @@ class TraceDaemon:
         command = [sys.executable, "-m", "local.traces.daemon", str(self.folder)]
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                tethered(command),
+                die_with_parent(command),
                 cwd=_REPOSITORY,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

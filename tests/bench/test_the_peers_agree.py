@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.measuring import Measured, read
+from bench.measurement import Measurement, parse_results
 
 ROOT = Path(__file__).parents[2]
 PYTHON = Path(os.environ.get("BENCH_PYTHON", ROOT / ".bench-venv" / "bin" / "python"))
@@ -19,7 +19,7 @@ pytestmark = [
 ]
 
 
-def quick(subject: str) -> list[Measured]:
+def quick(subject: str) -> list[Measurement]:
     search = os.pathsep.join(str(part) for part in (ROOT, ROOT / "layers" / "shared"))
     done = subprocess.run(
         [str(PYTHON), "-m", f"bench.{subject}", "--quick"],
@@ -30,19 +30,19 @@ def quick(subject: str) -> list[Measured]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return read(done.stdout)
+    return parse_results(done.stdout)
 
 
 def test_every_way_to_transform_gives_the_same_rows_rejects_and_duplicates() -> None:
-    names = {one.name for one in quick("transforming")}
+    names = {one.name for one in quick("transform")}
     assert {"json loop", "orjson loop", "pandas", "DuckDB"} < names
 
 
 def test_every_way_to_load_leaves_the_rows_it_was_given() -> None:
-    names = {one.name for one in quick("loading")}
+    names = {one.name for one in quick("load")}
     assert {"psql copy", "ADBC", "execute_values", "pandas to_sql", "awswrangler"} < names
 
 
 def test_dlt_ends_with_as_many_rows() -> None:
-    names = {one.name for one in quick("whole")}
+    names = {one.name for one in quick("end_to_end")}
     assert names == {"telemetry-etl", "dlt merge", "dlt merge, Arrow"}

@@ -18,7 +18,7 @@ from local.postgres import Database, temporary_server
 from telemetry.contract import load_contract
 from telemetry.database import Credentials
 from tests.browser.chromium import Browser
-from tests.browser.room import ControlRoom, control_room, violations
+from tests.browser.control_room import RunningControlRoom, control_room, violations
 from tests.fixtures.local import state_folder
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -50,14 +50,14 @@ def database() -> Iterator[Database]:
 
 
 @pytest.fixture(scope="module")
-def room(database: Database) -> Iterator[ControlRoom]:
+def room(database: Database) -> Iterator[RunningControlRoom]:
     from local.stack import stop
 
     with state_folder() as state:
         try:
             bring_up(
                 state, "large", Path("contracts/fleet.toml"), trigger="schedule",
-                schedule="rate(1 day)", sweep="rate(1 day)", tether=True,
+                schedule="rate(1 day)", sweep="rate(1 day)", die_with_parent=True,
             )  # fmt: skip
             with control_room(state, "large", "--database-url", database.dsn()) as running:
                 yield running
@@ -65,7 +65,9 @@ def room(database: Database) -> Iterator[ControlRoom]:
             stop(state)
 
 
-def test_five_thousand_devices_do_not_make_it_slow(room: ControlRoom, browser: Browser) -> None:
+def test_five_thousand_devices_do_not_make_it_slow(
+    room: RunningControlRoom, browser: Browser
+) -> None:
     page = room.open(browser, "/fleet")
     times = {}
     for name, query in {
@@ -101,7 +103,7 @@ def test_five_thousand_devices_do_not_make_it_slow(room: ControlRoom, browser: B
 
 
 def test_a_database_that_goes_away_is_told_and_the_page_stays(
-    room: ControlRoom, database: Database, browser: Browser
+    room: RunningControlRoom, database: Database, browser: Browser
 ) -> None:
     page = room.open(browser, "/", strict=False)
     pid = int(

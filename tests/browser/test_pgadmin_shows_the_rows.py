@@ -22,9 +22,9 @@ import pytest
 from typer.testing import CliRunner
 
 from etl.aws.target import Target
-from etl.cli.data import settle
 from etl.cli.main import app
 from etl.deployment.laptop import bring_up
+from etl.operations.reconciliation import reconcile
 from local.stack import stop
 from tests.browser.chromium import Browser
 from tests.fixtures.local import state_folder
@@ -55,14 +55,14 @@ def target() -> Iterator[Target]:
         try:
             target = bring_up(
                 state, "telemetry", Path("contracts/fleet.toml"), trigger="queue", window=1,
-                schedule="rate(1 day)", tether=True,
+                schedule="rate(1 day)", die_with_parent=True,
             )  # fmt: skip
             options = ["--state", str(state)]
             simulated = CliRunner().invoke(
                 app, [*options, "simulate", "--devices", "3", "--duration", "2", "--seed", "7"]
             )
             assert simulated.exit_code == 0, simulated.output
-            assert not settle(target, 120).under_way
+            assert not reconcile(target, 120).in_progress
             yield target
         finally:
             stop(state)
@@ -134,7 +134,7 @@ def test_the_tables_rows_are_on_the_page(browser: Browser, running: Running) -> 
     page.locator('button[aria-label="All Rows"]').click()
     tool = frame_of(page, "is_query_tool=false")
     tool.get_by_text("device-0001").first.wait_for()
-    rows = settle(running.target, 0).rows
+    rows = reconcile(running.target, 0).rows
     assert rows > 100
     assert tool.get_by_text(re.compile(r"^Showing rows: 1 to ")).is_visible()
     picture = os.environ.get("PICTURE")
@@ -180,7 +180,7 @@ def test_others_on_this_machine_can_read_neither_key_nor_password(running: Runni
 def test_a_second_one_is_refused_with_the_way_to_the_first(running: Running) -> None:
     result = CliRunner().invoke(app, ["--state", str(running.target.state), "pgadmin", "--no-open"])
     assert result.exit_code == 1
-    assert "runs already" in result.output
+    assert "is already running" in result.output
     assert (running.folder / "passfile").exists()
 
 

@@ -17,7 +17,7 @@ from etl.aws.target import Target
 from etl.deployment.laptop import bring_up
 from etl.operations.publishing import FleetPlan, publish_file, simulate
 from tests.browser.chromium import Browser
-from tests.browser.room import ControlRoom, control_room, violations
+from tests.browser.control_room import RunningControlRoom, control_room, violations
 from tests.fixtures.local import state_folder
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -31,7 +31,7 @@ HOSTILE = (
 )
 PAGES = (
     "/", "/executions", "/rejects", "/rejects?reason=out_of_range:temperature_c", "/quarantine",
-    "/letters", "/quality", "/fleet", "/device?id=kiln-1", "/act/replay?reason=out_of_range:temperature_c",
+    "/dead-letters", "/quality", "/fleet", "/device?id=kiln-1", "/actions/replay?reason=out_of_range:temperature_c",
 )  # fmt: skip
 
 
@@ -55,12 +55,12 @@ def pipeline(state: Path) -> Target:
 def deploy(state: Path, contract: Path) -> Target:
     return bring_up(
         state, STACK, contract, trigger="schedule", schedule="rate(1 day)",
-        sweep="rate(1 day)", tether=True,
+        sweep="rate(1 day)", die_with_parent=True,
     )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def room(pipeline: Target, state: Path) -> Iterator[ControlRoom]:
+def room(pipeline: Target, state: Path) -> Iterator[RunningControlRoom]:
     with control_room(state, STACK) as running:
         yield running
 
@@ -100,10 +100,10 @@ def rejected(page: Any, reason: str) -> int:
 
 
 def test_the_way_from_a_reject_to_its_row(
-    room: ControlRoom, pipeline: Target, state: Path, browser: Browser, tmp_path: Path
+    room: RunningControlRoom, pipeline: Target, state: Path, browser: Browser, tmp_path: Path
 ) -> None:
     page = room.open(browser)
-    wait_for_text(page, "#verdict", "All is well, and nothing has arrived yet")
+    wait_for_text(page, "#verdict", "no readings have arrived yet")
 
     now = datetime.now(UTC).replace(microsecond=0)
     publish(
@@ -116,7 +116,7 @@ def test_the_way_from_a_reject_to_its_row(
     simulate(pipeline, pipeline.contract, FleetPlan(4, 50, 2, 10, mess=0.05, seed=5))
     wait_for_text(page, "#verdict", "in the queue")  # nobody reloads
 
-    page.click("text=Drain the queue now")
+    page.click("text=Start an execution")
     page.wait_for_url(re.compile(r"/executions/"))
     wait_for_text(page, "main .lead", "succeeded", 90)
     wait_for_text(page, ".rows", "loaded")
@@ -132,27 +132,27 @@ def test_the_way_from_a_reject_to_its_row(
 
     # The contract's own replay changes nothing, and the plan says so.
     reject.locator("text=Replay batches with this reason").click()
-    assert "nothing will change" in page.inner_text("main")
+    assert "Nothing will change" in page.inner_text("main")
     page.go_back()
 
-    mended = tmp_path / "mended.toml"
+    corrected = tmp_path / "corrected.toml"
     text = Path("contracts/fleet.toml").read_text()
-    mended.write_text(text.replace("range = [-60, 85]", "range = [-60, 200]"))
-    assert deploy(state, mended).outputs["ContractDigest"] != pipeline.outputs["ContractDigest"]
+    corrected.write_text(text.replace("range = [-60, 85]", "range = [-60, 200]"))
+    assert deploy(state, corrected).outputs["ContractDigest"] != pipeline.outputs["ContractDigest"]
     deadline = time.monotonic() + 20
     page.reload()
-    page.click("text=Replay these")
-    while "nothing will change" in page.inner_text("main"):
+    page.click("text=Replay these batches")
+    while "Nothing will change" in page.inner_text("main"):
         assert time.monotonic() < deadline, "the deployment was not noticed"
         page.wait_for_timeout(500)
         page.reload()
-    assert "again from S3 by contract" in page.inner_text("main")
-    page.click("text=Load them again")
+    assert "again from S3 with the contract" in page.inner_text("main")
+    page.click("text=Replay 1 batch")
     page.wait_for_url(re.compile(r"/jobs/\d+"))
     wait_for_text(page, "main .lead", "succeeded", 90)
-    assert "1 batch dealt with" in page.inner_text("main .lead")
+    assert "1 batch processed" in page.inner_text("main .lead")
 
-    page.click("text=What is rejected now")
+    page.click("text=Show current rejects")
     page.wait_for_url(re.compile("/rejects"))
     assert rejected(page, "out_of_range:temperature_c") == before - 1
     assert page.locator(".samples li", has_text="kiln-1").count() == 0
@@ -163,13 +163,13 @@ def test_the_way_from_a_reject_to_its_row(
     page.wait_for_url(re.compile("search=kiln"))
     page.click("table >> text=kiln-1")
     wait_for_text(page, "h1", "kiln-1")
-    told = page.locator(".plot").nth(1).get_attribute("aria-label")
-    assert "temperature_c" in told
-    assert "120" in told
+    summary = page.locator(".plot").nth(1).get_attribute("aria-label")
+    assert "temperature_c" in summary
+    assert "120" in summary
 
 
-def test_a_batch_that_is_held_back_is_released(
-    room: ControlRoom, pipeline: Target, browser: Browser
+def test_a_batch_in_quarantine_is_released(
+    room: RunningControlRoom, pipeline: Target, browser: Browser
 ) -> None:
     now = datetime.now(UTC)
     readings = [
@@ -179,41 +179,41 @@ def test_a_batch_that_is_held_back_is_released(
     message = {"device_id": "oven-1", "readings": readings}
     send_as_the_rule_does(pipeline, json.dumps(message).encode(), "oven-1")
     page = room.open(browser)
-    page.click("text=Drain the queue now")
+    page.click("text=Start an execution")
     wait_for_text(page, "main .lead", "succeeded", 90)
     page.goto(room.base)
-    wait_for_text(page, ".health", "1 batch is held in quarantine")
-    page.click("text=Look and decide")
+    wait_for_text(page, ".health", "1 batch is in quarantine")
+    page.click("text=Review")
     assert "96.8% of 31 readings were rejected" in page.inner_text("main")
     page.click("text=Release…")
-    assert "whatever the checks say" in page.inner_text("main")
-    page.click("text=Release them")
+    assert "although checks of the contract failed" in page.inner_text("main")
+    page.click("text=Release 1 batch")
     wait_for_text(page, "main .lead", "succeeded", 90)
     page.click("nav >> text=Quarantine")
-    assert "Nothing is held back" in page.inner_text("main")
+    assert "No batches in quarantine" in page.inner_text("main")
     page.goto(room.base + "/device?id=oven-1")
     assert "9.5" in page.locator(".plot").first.get_attribute("aria-label")
 
 
 def test_a_dead_letter_goes_back_to_the_queue(
-    room: ControlRoom, pipeline: Target, browser: Browser
+    room: RunningControlRoom, pipeline: Target, browser: Browser
 ) -> None:
     pipeline.client("sqs").send_message(
         QueueUrl=pipeline.outputs["DeadLetterQueueUrl"], MessageBody="<script>no envelope</script>"
     )
     page = room.open(browser)
     wait_for_text(page, "#verdict", "1 message is in the dead-letter queue")
-    page.click("text=Look and move back")
-    page.click("text=Look at some")
+    page.click("text=Open dead letters")
+    page.click("text=Show samples")
     assert "<script>no envelope</script>" in page.inner_text("pre")
-    page.click("text=Move all back to the queue")
-    wait_for_text(page, "main", "1 moved to the telemetry queue", 60)
+    page.click("text=Redrive all")
+    wait_for_text(page, "main", "1 message moved to the telemetry queue", 60)
     page.goto(room.base)
     wait_for_text(page, ".figures div", r"In the queue\s*1\s*messages")
 
 
 def test_what_a_hostile_device_sent_is_text_and_nothing_else(
-    room: ControlRoom, browser: Browser
+    room: RunningControlRoom, browser: Browser
 ) -> None:
     page = room.open(browser, "/rejects?device=evil-1")
     sent = page.locator(".samples pre").first.inner_text()
@@ -230,7 +230,7 @@ def test_what_a_hostile_device_sent_is_text_and_nothing_else(
 @pytest.mark.parametrize("width", [390, 1440])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_every_page_is_for_everyone(
-    room: ControlRoom, browser: Browser, width: int, dark: bool
+    room: RunningControlRoom, browser: Browser, width: int, dark: bool
 ) -> None:
     page = room.open(browser, width=width, dark=dark)
     execution = page.request.get(f"{room.base}/executions").text()
@@ -239,14 +239,14 @@ def test_every_page_is_for_everyone(
     found = []
     for path in (*PAGES, name[1]):
         page.goto(room.base + path)
-        found += [f"{path}: {told}" for told in violations(page)]
+        found += [f"{path}: {one}" for one in violations(page)]
         widest = page.evaluate("document.documentElement.scrollWidth")
         assert widest <= width, f"{path} is {widest} pixels wide"
         assert page.locator("main").count() == page.locator("h1").count() == 1
     assert not found, "\n".join(found)
 
 
-def test_it_is_walked_with_the_keyboard_alone(room: ControlRoom, browser: Browser) -> None:
+def test_it_is_walked_with_the_keyboard_alone(room: RunningControlRoom, browser: Browser) -> None:
     page = room.open(browser)
 
     def tab_to(text: str, most: int = 60) -> None:
@@ -283,7 +283,7 @@ def test_it_is_walked_with_the_keyboard_alone(room: ControlRoom, browser: Browse
 
 
 def test_nothing_is_done_for_other_pages_nor_without_the_key(
-    room: ControlRoom, browser: Browser
+    room: RunningControlRoom, browser: Browser
 ) -> None:
     stranger = browser.driven.new_context()
     try:
@@ -304,7 +304,7 @@ def test_nothing_is_done_for_other_pages_nor_without_the_key(
         ({"Origin": room.base}, {"form_key": "guessed"}),
         ({"Origin": room.base}, {}),
     ):
-        answer = page.request.post(room.base + "/act/drain", headers=headers, form=form)
+        answer = page.request.post(room.base + "/actions/run", headers=headers, form=form)
         assert answer.status == 403, headers
     page.wait_for_timeout(2500)
     assert page.request.get(room.base + "/executions").text().count("data-key") == before
@@ -317,7 +317,7 @@ def test_a_read_only_room_has_no_button_and_does_nothing(
         page = room.open(browser)
         assert "read-only" in page.inner_text("header")
         assert page.locator("form[method=post]").count() == 0
-        page.goto(room.base + "/act/discard?device=kiln-1")
+        page.goto(room.base + "/actions/discard?device=kiln-1")
         assert page.locator("form[method=post]").count() == 0
         form = {"device": "kiln-1", "form_key": "x"}
-        assert page.request.post(room.base + "/act/discard", form=form).status == 403
+        assert page.request.post(room.base + "/actions/discard", form=form).status == 403

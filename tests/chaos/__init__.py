@@ -10,7 +10,7 @@
     rig.py        the stand-ins and a deployed pipeline, with handles to break them by
     rounds.py     plan, feed until all has fired, let it heal, judge
     judging.py    nothing lost, nothing doubled, nothing left behind
-    matrix.py     the results as the table in docs/guarantees.md
+    matrix.py     the results as the table in docs/internals/injected-faults.md
 
 Nothing of the product knows of it: the functions' zips are those that are deployed anywhere. The
 emulator runs ``preload.py`` in each function process before the function's own code; what S3, SQS

@@ -26,7 +26,7 @@ def account(rig: Rig) -> Reconciliation:
     truth = rig.truth
     receipt = Receipt("chaos", "publish", "", messages=len(truth.messages), readings=truth.read)
     write_receipt(rig.client("s3"), rig.target.bucket, receipt)
-    return gather(rig.target, TABLE)
+    return gather(rig.target)
 
 
 def ledger(rig: Rig) -> dict[str, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The (fault x step) matrix in ``docs/guarantees.md``, from the results of a run.
+"""The (fault x step) matrix in ``docs/internals/injected-faults.md``, from the results of a run.
 
 ``python -m tests.chaos.matrix`` rewrites the block between the two markers from
 ``.build/chaos.json``, which every run of the suite writes.
@@ -21,19 +21,18 @@ __all__ = ["BEGIN", "END", "block_of", "render", "skeleton"]
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / ".build" / "chaos.json"
-PAGE = ROOT / "docs" / "guarantees.md"
+PAGE = ROOT / "docs" / "internals" / "injected-faults.md"
 BEGIN = "<!-- chaos matrix: begin -->"
 END = "<!-- chaos matrix: end -->"
 
 INTRODUCTION = """\
-Each cell says how often that fault was made to happen at that point in the run told of below, alone
-or together with a second one, and what set it right where that was seen: **r** the execution that
-had staged the batch, by a retry or with no need of one; **s** the sweep; **p** a person's replay,
-where an object was damaged that is made anew from the raw one, which no retry of the step that
-reads it can do.
+Each cell says how often that fault was injected at that point, alone or together with a second one, in
+the run named below, and what repaired it where that was observed: **r** the execution that had staged
+the batch, with or without a retry; **s** the sweep; **p** an operator's replay, where a damaged object
+has to be written again from the raw one, which no retry of the step that reads it can do.
 After each round of faults the ledger had to balance to the unit, the table had to equal the
-oracle's row for row, and every reject had to be kept verbatim: **0 readings lost, 0 doubled**. An
-empty cell can't happen: it is not a call, not a write, or not the database's business. Raw objects
+oracle's row for row, and every reject had to be kept verbatim: **0 readings lost, 0 duplicated**. An
+empty cell can't happen: it is not a call, not a write, or doesn't involve the database. Raw objects
 are never torn: S3 writes an object whole or not at all, and theirs is the only copy."""
 
 _HEALERS = {"retry": "r", "sweep": "s", "replay": "p"}

@@ -21,10 +21,10 @@ from typing import Any
 import psutil
 import psycopg2
 
-from etl.aws.target import CONTRACT_KEY, DATABASE_CA_KEY, Target
+from etl.aws.sqs import queue_depth
+from etl.aws.target import Target
 from etl.deployment.deploy import deploy
 from etl.operations.batches import batches_of, start_over
-from etl.operations.reconciliation import queue_depth
 from infrastructure.settings import DatabaseSettings, DeploySettings
 from layers.target import host_target
 from local.emulator.launcher import Emulator
@@ -125,14 +125,7 @@ class Rig:
 
     def deploy(self, **tuning: str) -> None:
         """Deploy, or deploy again with more variables for every function."""
-        local = self.target.local
-        assert local is not None
-        settings = replace(self._settings, tuning={**TUNING, **tuning})
-        deploy(self.target.session, settings, endpoint_url=local.endpoint_url)
-        trusted = local.database.ca_file
-        assert trusted is not None
-        for key, file in ((CONTRACT_KEY, CONTRACT), (DATABASE_CA_KEY, trusted)):
-            self.client("s3").put_object(Bucket=self.target.bucket, Key=key, Body=file.read_bytes())
+        deploy(self.target, replace(self._settings, tuning={**TUNING, **tuning}))
 
     def send(self, count: int) -> None:
         """So many messages straight into the queue."""
@@ -199,7 +192,7 @@ class Rig:
 
     def queued(self) -> int:
         """Messages in the queue, hidden ones too."""
-        return queue_depth(self.client("sqs"), self.queue_url)
+        return queue_depth(self.client("sqs"), self.queue_url).total
 
     def wait_for_database(self, seconds: float = 60.0) -> None:
         """Wait until the database takes connections."""

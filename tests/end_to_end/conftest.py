@@ -14,9 +14,8 @@ import psutil
 import pytest
 
 from etl.aws.target import Target
-from etl.cli.data import settle
 from etl.deployment.laptop import bring_up
-from etl.operations.reconciliation import Reconciliation
+from etl.operations.reconciliation import Reconciliation, reconcile
 from local.stack import stop
 from tests.fixtures.local import state_folder
 
@@ -36,7 +35,7 @@ def pipeline(request: pytest.FixtureRequest) -> Iterator[Target]:
                 window=getattr(module, "WINDOW", 1),
                 # Seldom, so that what is tested is not mended behind the test's back.
                 sweep=getattr(module, "SWEEP", "rate(1 day)"),
-                tether=True,
+                die_with_parent=True,
             )
         finally:
             stop(state)
@@ -44,7 +43,7 @@ def pipeline(request: pytest.FixtureRequest) -> Iterator[Target]:
 
 def account(target: Target, seconds: float = 120.0) -> Reconciliation:
     """The reconciliation once nothing is under way."""
-    return settle(target, seconds)
+    return reconcile(target, seconds)
 
 
 @contextmanager

@@ -39,7 +39,7 @@ def pipeline_and_its_database() -> Iterator[tuple[Target, PostgresServer]]:
         server = PostgresServer(state.parent / "database", tls=True)
         database = server.start()
         try:
-            local = stack.start(state, tether=True)
+            local = stack.start(state, die_with_parent=True)
             stack.write(replace(local, database=database))
             yield bring_up(state, "outage", CONTRACT, window=3), server
         finally:

@@ -17,10 +17,10 @@ import pytest
 from typer.testing import CliRunner
 
 from etl.aws.target import Target
-from etl.cli.data import settle
 from etl.cli.main import app
 from etl.deployment.laptop import local_target
 from etl.deployment.permissions import deployer_policy
+from etl.operations.reconciliation import reconcile
 from local.stack import start, stop
 from tests.fixtures.local import state_folder
 
@@ -88,7 +88,7 @@ class Machine:
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     with state_folder() as state:
         try:
-            start(state, tether=True)
+            start(state, die_with_parent=True)
             yield Machine(state, tmp_path_factory.mktemp("contracts"))
         finally:
             stop(state)
@@ -170,8 +170,8 @@ def test_a_pipeline_is_planned_created_grown_by_a_column_and_destroyed(
 @pytest.mark.parametrize(
     ("flags", "what"),
     [
-        (["--set", "run.triger=queue"], "is run.trigger meant?"),
-        (["--set", "run.max_concurrency=many"], "a whole number is needed"),
+        (["--set", "run.triger=queue"], "did you mean run.trigger?"),
+        (["--set", "run.max_concurrency=many"], "expected a whole number"),
         (["--settings", "nowhere.toml"], "etl settings init"),
     ],
 )
@@ -185,11 +185,11 @@ def test_ctrl_c_says_that_cloudformation_goes_on_and_how_to_look_again(machine, 
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("etl.deployment.executor.Deployment.do", interrupted)
+    monkeypatch.setattr("etl.deployment.executor.DeploymentExecutor.execute", interrupted)
     result = machine.etl("deploy", "--yes", stack="left-out")
     assert result.exit_code == 130
-    assert "CloudFormation goes on without you" in result.output
-    assert "`etl deploy` follows what is running in stack left-out" in result.output
+    assert "CloudFormation continues" in result.output
+    assert "`etl deploy` waits for the operation in progress on stack left-out" in result.output
 
 
 def test_a_platform_is_left_out_here_and_that_is_said(machine: Machine) -> None:
@@ -212,7 +212,7 @@ def test_data_is_kept_unless_told(machine: Machine) -> None:
     assert kept.exit_code == 0, kept.output
     gone = machine.etl("destroy", "--yes", stack="keeps")
     assert gone.exit_code == 0, gone.output
-    assert f"bucket {bucket}, with every object in it" in gone.output.partition("stays")[2]
+    assert f"bucket {bucket}, with every object in it" in gone.output.partition("to keep")[2]
     body = machine.target("keeps").client("s3").get_object(Bucket=bucket, Key="raw/x")["Body"]
     assert body.read() == b"x"
 
@@ -267,8 +267,8 @@ def test_two_pipelines_are_deployed_at_once_and_keep_apart(machine: Machine) -> 
             "simulate", "--duration", seconds, "--devices", "2", "--mess", "0", stack=stack
         )
         assert sent.exit_code == 0, sent.output
-    accounts = [settle(target, 90.0) for target in (north, south)]
+    accounts = [reconcile(target, 90.0) for target in (north, south)]
     assert [account.problems() for account in accounts] == [[], []]
     assert accounts[0].rows != accounts[1].rows
     assert machine.etl("destroy", "--yes", "--with-data", stack="south").exit_code == 0
-    assert settle(north, 0.0).problems() == []
+    assert reconcile(north, 0.0).problems() == []

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalStack]:
     with state_folder() as state:
-        local = start(state, tether=True)
+        local = start(state, die_with_parent=True)
         monkeypatch.setenv("AWS_ENDPOINT_URL", local.endpoint_url)
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", local.access_key_id)
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", local.secret_access_key)

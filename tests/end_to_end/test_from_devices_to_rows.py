@@ -13,7 +13,7 @@ import pytest
 
 from etl.aws.target import Target
 from etl.operations.executions import follow, latest, start
-from etl.operations.metrics import catalogue, read
+from etl.operations.metrics import all_signals, read
 from etl.operations.publishing import FleetPlan, publish_file, simulate
 from etl.operations.traces import load_trace
 from tests.end_to_end.conftest import account, killing_one
@@ -34,7 +34,7 @@ def test_every_reading_of_a_messy_fleet_is_accounted_for(pipeline: Target) -> No
 def test_the_metrics_agree_with_the_ledger_to_the_unit(pipeline: Target) -> None:
     ledger = account(pipeline).ledger
     since = datetime.now(UTC) - timedelta(hours=1)
-    found = {s.signal.name: s for s in read(pipeline, catalogue(pipeline), since=since)}
+    found = {s.signal.name: s for s in read(pipeline, all_signals(pipeline), since=since)}
     for name, expected in {
         "ReadingsRead": ledger.read,
         "ReadingsInserted": ledger.inserted,

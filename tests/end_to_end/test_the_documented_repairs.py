@@ -21,13 +21,14 @@ from typer.testing import CliRunner
 
 from etl.aws.target import Target
 from etl.cli import context
-from etl.cli.data import settle, table_name
 from etl.cli.main import app
 from etl.deployment.laptop import bring_up
 from etl.operations.backfill import Backfill
 from etl.operations.batches import batches_of, start_over
 from etl.operations.executions import follow, start
-from etl.operations.time_range import Span
+from etl.operations.reconciliation import reconcile
+from etl.operations.time_range import TimeRange
+from telemetry.ddl import qualified
 from tests.unit.functions.transform.envelopes_for import line
 
 CONTRACT = "contracts/fleet.toml"
@@ -129,7 +130,9 @@ class Story:
     def table(self) -> list[tuple[object, ...]]:
         """Every row, with the transaction that wrote it."""
         with closing(self.target.connect()) as connection, connection.cursor() as cursor:
-            cursor.execute(f"SELECT xmin::text, * FROM {table_name(self.target)} ORDER BY 2, 3")
+            cursor.execute(
+                f"SELECT xmin::text, * FROM {qualified(self.target.contract)} ORDER BY 2, 3"
+            )
             found: list[tuple[object, ...]] = cursor.fetchall()
         return found
 
@@ -212,7 +215,7 @@ def test_the_page_shows_what_the_commands_print_and_nothing_is_lost_or_doubled(
     redriven = 1  # the same reading from three letters
     *_, (drained, _) = follow(story.target, start(story.target, {}))
     assert drained.status == "SUCCEEDED"
-    found = settle(story.target, 0)
+    found = reconcile(story.target, 0)
     assert found.problems() == []
     assert found.rows == len(readings) + redriven
     kept = {(row[2].isoformat(), row[4]) for row in story.table()}  # type: ignore[attr-defined]
@@ -228,7 +231,7 @@ def test_everything_replayed_twice_changes_no_row(story: Story) -> None:
         span = f"--from {story.today} --to {story.today + timedelta(days=2)}"
         assert "SUCCEEDED" in story.etl(f"etl replay {span} --yes")
         assert story.table() == before
-        assert settle(story.target, 0).problems() == []
+        assert reconcile(story.target, 0).problems() == []
 
 
 def test_a_backfill_that_is_killed_is_followed_and_finished(story: Story) -> None:
@@ -237,7 +240,7 @@ def test_a_backfill_that_is_killed_is_followed_and_finished(story: Story) -> Non
         name = f"more-{number}"
         story.bodies[name] = story.body([message(40 + number, 15.0, 15.5)])
         story.put(name)
-    span = Span(began - timedelta(seconds=1), began + timedelta(hours=1))
+    span = TimeRange(began - timedelta(seconds=1), began + timedelta(hours=1))
     work = Backfill.of(story.target, span)
     first = story.killed(
         f"backfill --from {span.start.isoformat()} --to {span.end.isoformat()} "
@@ -245,11 +248,11 @@ def test_a_backfill_that_is_killed_is_followed_and_finished(story: Story) -> Non
         until=work.running,
     )
     assert 0 < len(list(work.left())) <= 5
-    ended = [step.execution for step in work.carry_out(2, 1) if step.ended]
+    ended = [step.execution for step in work.run(2, 1) if step.ended]
     assert {execution.status for execution in ended} == {"SUCCEEDED"}
     assert len({*first, *(execution.name for execution in ended)}) == 3
     # One outcome each: no batch went through it twice.
     own = [[o for o in b.outcomes if o.execution.startswith(work.id)] for b in work.all()]
     assert [len(outcomes) for outcomes in own] == [1] * 5
     assert list(work.left()) == []
-    assert settle(story.target, 0).problems() == []
+    assert reconcile(story.target, 0).problems() == []

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from etl.aws.target import Target
-from etl.cli.sweep import swept
+from etl.cli.sweep import invoke_sweep
 from etl.operations.executions import execution_arn, follow, latest, start
 from etl.operations.publishing import FleetPlan, simulate
 from tests.end_to_end.conftest import account, killing_one
@@ -56,13 +56,13 @@ def test_what_a_dead_execution_had_staged_is_found_and_loaded_once(pipeline: Tar
     assert account(pipeline, 0).problems() != []
     _shorten_grace(pipeline)
     with ThreadPoolExecutor(2) as both:
-        sweeps = list(both.map(lambda _: swept(pipeline, None, dry_run=False), range(2)))
+        sweeps = list(both.map(lambda _: invoke_sweep(pipeline, None, dry_run=False), range(2)))
     (name,) = {sweep["execution"] for sweep in sweeps if sweep["execution"]}
     *_, (execution, _) = follow(pipeline, execution_arn(pipeline, name))
     assert execution.status == "SUCCEEDED", execution
     assert account(pipeline).problems() == []
     assert [e.name for e in latest(pipeline, 100) if e.name.startswith("sweep-")] == [name]
-    again = swept(pipeline, None, dry_run=False)
+    again = invoke_sweep(pipeline, None, dry_run=False)
     assert (again["due"], again["execution"]) == (0, None)
 
 

@@ -2,7 +2,7 @@
 
 ::
 
-    Already staged? --bucket, manifest, batches, concurrency given-------.
+    Already staged? --input has bucket, manifest, batches, concurrency---.
         | only a prefix: List staged batches -----------------.          |
         | neither:       Extract -----------------------------+--> Anything staged? --no--> Nothing
                                                                          |                  to do
@@ -14,9 +14,10 @@
                                                                      Summarize
                                                                          |
                                                                   How did it end?
-                     succeeded -> All loaded | partial -> Tell of failed batches -> Partly loaded
-                                             | failed  -> Tell of failure -> Not loaded
-    A step around the batches that fails itself: Tell of breakdown -> Broken down
+                         succeeded -> All loaded
+                         partial   -> Notify: some batches failed -> Partially loaded
+                         failed    -> Notify: batches failed      -> Batches failed
+    A step outside the batches failed: Notify: error -> Execution failed
 
 Decisions:
 
@@ -24,12 +25,12 @@ Decisions:
   names the batches; the map's results go to S3 by its ``ResultWriter`` and are dropped from the
   payload (``ResultPath: null``), so that ten thousand batches are as light as one.
 - **A manifest, not a listing**, says what the map runs over: exactly the batches that this
-  execution is to deal with, wherever they lie, and why each. Queue, schedule, sweep, replay,
+  execution is to process, wherever they are, and why. Queue, schedule, sweep, replay,
   backfill, release and discard are one map and one path.
-- **The map tolerates every failure; Summarize judges.** It reads how each batch ended from S3, so
-  a child that vanished without a word counts as failed, which a tolerated percentage can't say.
-- **The optimised integration** (``lambda:invoke``), not the function's ARN as the resource: it is
-  what AWS develops further, and its ``ResultSelector`` lets the item stay beside the result, which
+- **The map tolerates every failure; Summarize decides.** It reads from S3 how each batch ended, so
+  a child that vanished without an outcome counts as failed, which a tolerated percentage can't say.
+- **The optimised integration** (``lambda:invoke``), not the function's ARN as the resource: AWS
+  recommends it, and its ``ResultSelector`` lets the item stay beside the result, which
   Record failure needs.
 - **Unqualified functions.** A version would tie a running execution to the code it began with, but
   the old version must then outlive the deployment that replaced it, and every deployment would
@@ -37,7 +38,7 @@ Decisions:
   execution may cross a deployment.
 
 The resources say ``arn:aws``: cfn-lint knows Step Functions' integrations in no other partition.
-``${...}`` are resolved by ``DefinitionSubstitutions`` of the template (or :func:`resolve`).
+``${...}`` is resolved by ``DefinitionSubstitutions`` of the template (or :func:`resolve`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What happens to the batches: the distributed map, and the steps of one batch in it."""
+"""The distributed map over the batches, and the steps of one batch in it."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ MAP_RUN_LABEL = "Batches"
 """Part of the ARNs of the map's child executions."""
 EXECUTION = "$$.Execution.Name"
 ITEM = ("bucket", "key", "size", "execution", "purpose")
-"""What Transform is told."""
+"""Members of Transform's input."""
 
 
 def batch_steps() -> Chain:
-    """What happens to one micro-batch; input is one item of the map."""
+    """The steps of one micro-batch; the input is one item of the map."""
     from workflow.states.extended import FailWithPaths, ServiceTask
     from workflow.states.sdk import Catch, Chain
 
     failed = FailWithPaths("Batch failed", error_path="$.error.Error", cause_path="$.error.Cause")
     record = ServiceTask(
         "Record failure",
-        comment="Summarize reads how each batch ended; this is how a failed one says so.",
+        comment="Summarize reads the outcome of each batch from S3; this is that of a failed one.",
         resource="arn:aws:states:::aws-sdk:s3:putObject",
         parameters={
             "Bucket.$": "$.bucket",
-            # What telemetry.layout.outcome_key gives; a test compares the two.
+            # As telemetry.layout.outcome_key writes it; a test compares the two.
             "Key.$": "States.Format('outcomes/{}/{}/{}/{}/{}/{}.failed.json', "
             + ", ".join(f"$.parts[{place}]" for place in range(1, 6))
             + ", $.execution)",
@@ -47,7 +47,7 @@ def batch_steps() -> Chain:
         result_path=None,
         timeout_seconds=SERVICE_CALL_SECONDS,
         retry=retries(SERVICE_CALL),
-        # The first error is the one to report, not that it could not be recorded.
+        # The first error is the one to report, not the failure to record it.
         catch=Catch(error_equals=["States.ALL"], result_path=None, next_step=failed),
     )
     on_error = Chain([record, failed])
@@ -63,8 +63,8 @@ def batch_steps() -> Chain:
 def load_batches(on_error: Chain) -> State:
     """The distributed map over the manifest; its output is its input.
 
-    How many batches are in flight is told with the manifest: a backfill of thousands may be gentler
-    to the database than what is fresh.
+    The concurrency comes with the manifest: a backfill of thousands may put less load on the
+    database than new batches do.
     """
     from workflow.states.extended import DistributedMap
 

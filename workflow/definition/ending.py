@@ -1,4 +1,4 @@
-"""How an execution ends, and who is told of it."""
+"""How an execution ends, and which notification it sends."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from workflow.definition.tasks import notify
 if TYPE_CHECKING:
     from workflow.states.sdk import Chain, Choice, State
 
-__all__ = ["broken_down", "how_did_it_end"]
+__all__ = ["execution_failed", "how_did_it_end"]
 
 
-def how_did_it_end(untold: State) -> Choice:
-    """What Summarize found decides how the execution ends, and who is told."""
+def how_did_it_end(unsent: State) -> Choice:
+    """Summarize's result decides how the execution ends, and which notification it sends."""
     from workflow.states.extended import FailWithPaths
     from workflow.states.sdk import Choice, ChoiceRule, Succeed
 
     ended = Choice("How did it end?")
     partial = notify(
-        "Tell of failed batches",
+        "Notify: some batches failed",
         "Telemetry: some batches failed",
         "$.message",
-        Succeed("Partly loaded"),
-        untold,
+        Succeed("Partially loaded"),
+        unsent,
     )
-    # The error of a Fail state is a name to match on, its cause a text for a person.
+    # The error of a Fail state is a name to match on, its cause a text for people.
     failed = notify(
-        "Tell of failure",
+        "Notify: batches failed",
         "Telemetry: batches failed",
         "$.message",
-        FailWithPaths("Not loaded", error="BatchesFailed", cause_path="$.message"),
-        untold,
+        FailWithPaths("Batches failed", error="BatchesFailed", cause_path="$.message"),
+        unsent,
     )
     ended.add_choice(ChoiceRule.StringEquals("$.status", "succeeded"), Succeed("All loaded"))
     ended.add_choice(ChoiceRule.StringEquals("$.status", "partial"), partial)
@@ -39,16 +39,16 @@ def how_did_it_end(untold: State) -> Choice:
     return ended
 
 
-def broken_down(untold: State) -> Chain:
-    """A step around the batches failed for good: tell, then fail with its error."""
+def execution_failed(unsent: State) -> Chain:
+    """A step outside the batches failed for good: send a notification, then fail with its error."""
     from workflow.states.extended import FailWithPaths
 
     return notify(
-        "Tell of breakdown",
-        "Telemetry: an execution broke down",
-        "States.Format('Execution {} broke down with {}. What is queued goes on with the next "
-        "execution; what was staged is safe under raw/ in the data bucket, and the sweep loads "
-        "it. {}', $$.Execution.Id, $.error.Error, States.JsonToString($.error))",
-        FailWithPaths("Broken down", error_path="$.error.Error", cause_path="$.error.Cause"),
-        untold,
+        "Notify: error",
+        "Telemetry: an execution failed",
+        "States.Format('Execution {} failed with {}. Queued messages are processed by the next "
+        "execution; staged batches are safe under raw/ in the data bucket, and the sweep loads "
+        "them. {}', $$.Execution.Id, $.error.Error, States.JsonToString($.error))",
+        FailWithPaths("Execution failed", error_path="$.error.Error", cause_path="$.error.Cause"),
+        unsent,
     )

@@ -1,12 +1,13 @@
-"""The whole machine: who finds the batches, and what follows."""
+"""The whole state machine: how it finds the batches, and what follows."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
 
+from telemetry.manifest import ExecutionInput
 from workflow.definition.batches import EXECUTION, load_batches
-from workflow.definition.ending import broken_down, how_did_it_end
+from workflow.definition.ending import execution_failed, how_did_it_end
 from workflow.definition.tasks import invoke
 from workflow.limits import check_definition
 from workflow.retries import PARENT_TASK
@@ -17,14 +18,11 @@ if TYPE_CHECKING:
 
 __all__ = ["build_definition", "definition_json", "resolve"]
 
-GIVEN = ("bucket", "manifest", "batches", "concurrency")
-"""Members of an input that names its batches."""
-
 
 def _extract_states(on_error: Chain) -> tuple[State, State]:
-    """Two ways to find batches with the same function: drain the queue, or list a prefix.
+    """The two states that find batches with one function: drain the queue, or list a prefix.
 
-    The one that lists gets the whole input, as what it may hold beside the prefix is its own say.
+    The state that lists gets the whole input, which may hold more than the prefix.
     """
     common: dict[str, Any] = {
         "rules": PARENT_TASK,
@@ -49,28 +47,28 @@ def build_definition(settings: DefinitionSettings | None = None) -> Graph:
     from workflow.states.sdk import Chain, Choice, ChoiceRule, Graph, Succeed
 
     settings = settings or DefinitionSettings()
-    untold = FailWithPaths(
-        "Nobody was told", error_path="$.error.Error", cause_path="$.error.Cause"
+    unsent = FailWithPaths(
+        "Notification failed", error_path="$.error.Error", cause_path="$.error.Cause"
     )
-    broken = broken_down(untold)
-    extract, listing = _extract_states(broken)
+    on_error = execution_failed(unsent)
+    extract, listing = _extract_states(on_error)
     summarize = invoke(
         "Summarize",
         "summarize",
         payload={"bucket.$": "$.bucket", "manifest.$": "$.manifest", "execution.$": EXECUTION},
         rules=PARENT_TASK,
-        on_error=broken,
+        on_error=on_error,
         output_path="$.step.output",
     )
-    loading = Chain([load_batches(broken), summarize, how_did_it_end(untold)])
+    loading = Chain([load_batches(on_error), summarize, how_did_it_end(unsent)])
     anything = Choice("Anything staged?")
     anything.add_choice(ChoiceRule.NumericGreaterThan("$.batches", 0), loading)
     anything.default_choice(Succeed("Nothing to do"))
     extract.next(anything)
     listing.next(anything)
     staged = Choice("Already staged?")
-    given = [ChoiceRule.IsPresent(f"$.{name}", True) for name in GIVEN]
-    staged.add_choice(ChoiceRule.And(given), anything)
+    named = [ChoiceRule.IsPresent(f"$.{name}", True) for name in ExecutionInput.required()]
+    staged.add_choice(ChoiceRule.And(named), anything)
     staged.add_choice(ChoiceRule.IsPresent("$.prefix", True), listing)
     staged.default_choice(extract)
     graph = Graph(

@@ -1,4 +1,4 @@
-"""The tasks that the machine is made of: calls of functions and services, retried and caught."""
+"""The tasks of the state machine: calls of functions and services, with Retry and Catch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SERVICE_CALL_SECONDS", "caught_by", "function_arn", "invoke", "notify", "retries"]
 
-# A function's own timeout strikes first and names the error; the state's is for a lost answer.
+# A function's own timeout comes first and names the error; the state's is for a lost response.
 ANSWER_MARGIN_SECONDS = 5
 SERVICE_CALL_SECONDS = 10
 
@@ -54,7 +54,7 @@ def invoke(
     payload: dict[str, Any] | str,
     **fields: Any,
 ) -> State:
-    """A task that invokes one of our functions and puts its answer at ``$.step.output``."""
+    """A task that invokes one of our functions and puts its result at ``$.step.output``."""
     from workflow.states.extended import LambdaTask
 
     return LambdaTask(
@@ -69,18 +69,18 @@ def invoke(
     )
 
 
-def notify(state_id: str, subject: str, message: str, then: State, if_untold: State) -> Chain:
-    """Publish to the topic, then ``then``; an execution that could tell nobody fails as such."""
+def notify(state_id: str, subject: str, message: str, then: State, if_unsent: State) -> Chain:
+    """Publish to the topic, then ``then``; ``if_unsent`` is where a failed notification leads."""
     from workflow.states.extended import ServiceTask
     from workflow.states.sdk import Chain
 
-    tell = ServiceTask(
+    publish = ServiceTask(
         state_id,
         resource="arn:aws:states:::sns:publish",
         parameters={"TopicArn": "${TopicArn}", "Subject": subject, "Message.$": message},
         result_path=None,
         timeout_seconds=SERVICE_CALL_SECONDS,
         retry=retries(SERVICE_CALL),
-        catch=caught_by(if_untold),
+        catch=caught_by(if_unsent),
     )
-    return Chain([tell, then])
+    return Chain([publish, then])

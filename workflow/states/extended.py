@@ -29,7 +29,7 @@ LABEL_CHARACTERS = 40
 
 
 class NewField(Enum):
-    """Names the SDK's own ``Field`` enumeration lacks; same convention."""
+    """Names that the SDK's own ``Field`` enumeration lacks; same convention."""
 
     ResultSelector = "result_selector"
     MaxDelaySeconds = "max_delay_seconds"
@@ -55,7 +55,7 @@ def _with_placeholders(state: Any, fields: dict[str, Any], *names: str) -> dict[
 
 
 class RetryWithJitter(sdk.Retry):  # type: ignore[misc]
-    """``Retry`` with a cap on the wait and with jitter, so that retries don't come in step."""
+    """``Retry`` with a cap on the wait and with jitter, so that retries don't all come at once."""
 
     def __init__(
         self,

@@ -29,7 +29,7 @@ CONNECT_SECONDS = 3
 READ_SECONDS = 30
 """Longer than SQS's longest poll (20 s), or every quiet queue would look like an outage."""
 ATTEMPTS = 4
-"""Tries of one call, the first included; what is still failing then, the workflow retries."""
+"""Attempts of one call, including the first; after that the workflow retries the step."""
 CONNECTIONS = 32
 
 _UNAVAILABLE: dict[str, type[TransientError]] = {

@@ -40,10 +40,10 @@ SQLSTATES: dict[str, type[TelemetryError]] = {
     "57P": DatabaseUnavailableError,  # shutting down, starting, dropped
     "58": DatabaseUnavailableError,  # the server's own files or system
 }
-"""By longest prefix; whatever is not here is refused for good (data, constraint, syntax, role)."""
+"""Errors by longest prefix; any other is permanent (data, constraint, syntax, role)."""
 
 # A failed login carries no SQLSTATE in psycopg2, only text. What isn't recognised counts as
-# unavailable, which is retried a few times before a person hears of it.
+# unavailable, which is retried a few times before it is reported.
 _REFUSED_LOGINS = (
     "authentication failed",
     "does not exist",
@@ -62,7 +62,7 @@ _cache: dict[str, Credentials] = {}
 
 @dataclass(frozen=True)
 class Credentials:
-    """Who connects; the password shows in no representation."""
+    """User and password of a connection; ``repr`` hides the password."""
 
     username: str
     password: str = field(repr=False)

@@ -1,4 +1,4 @@
-"""What stands between Lambda and a handler: logs, metrics, tracing and typed errors.
+"""Wraps a Lambda handler: logs, metrics, tracing and typed errors.
 
 ::
 
@@ -9,7 +9,7 @@
 Lambda calls the result as ``handle(event, context)``; the function itself stays available as
 ``handle.__wrapped__``. Every log line, those with metrics too, carries ``execution``,
 ``batch_id``, the request id and the trace id; the trace carries ``execution`` and ``batch_id`` as
-annotations. What the event doesn't tell, :func:`identify` adds once it is known.
+annotations. Ids that the event doesn't have are added later by :func:`identify`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Event = dict[str, Any]
 
 _context: ContextVar[Any] = ContextVar("lambda_context", default=None)
 _known: dict[str, str] = {}
-"""What the lines of this invocation say of it; a Lambda process serves one at a time."""
+"""Keys of this invocation's log lines; a Lambda process serves one invocation at a time."""
 
 
 def lambda_entry(handle: Callable[[Event], Event]) -> Callable[..., Event]:
@@ -76,7 +76,7 @@ def _remember(**known: str) -> None:
 
 
 def _flush() -> None:
-    """Metrics tell of the work, they must never fail it."""
+    """Writes the metrics; an error in them must never fail the work."""
     try:
         metrics.flush(_known | _trace())
     except Exception:
@@ -130,7 +130,7 @@ def _typed(error: Exception) -> TelemetryError | None:
 
 
 def _identity(event: Event) -> dict[str, str]:
-    """Execution and batch id, as far as the event tells them."""
+    """Execution and batch id, as far as the event has them."""
     found = {key: event[key] for key in ("execution", "batch_id") if key in event}
     raw = parse_raw_key(str(event.get("raw_key") or event.get("key") or ""))
     if raw is not None:

@@ -1,6 +1,8 @@
-"""The exception tree whose *names* the state machine matches.
+"""The exceptions that are expected: those of the functions, and those of the command.
 
-::
+:class:`UserError` is the base of every failure that is not a bug: the command and the control room
+print its message instead of a traceback. Below it stands the tree of the functions, whose *names*
+the state machine matches::
 
     TelemetryError
     ├── TransientError              the same call may succeed later: retried with backoff
@@ -35,12 +37,17 @@ __all__ = [
     "StorageUnavailableError",
     "TelemetryError",
     "TransientError",
+    "UserError",
     "names_of",
 ]
 
 
-class TelemetryError(Exception):
-    """Raised for anything this pipeline expects to go wrong; the message says what to do next."""
+class UserError(Exception):
+    """Raised for an expected failure; its message tells the user what is wrong and what to do."""
+
+
+class TelemetryError(UserError):
+    """Raised for failures that this pipeline expects; the message says what to do next."""
 
 
 class TransientError(TelemetryError):
@@ -84,7 +91,7 @@ class BatchCorruptError(PermanentError):
 
 
 class DatabaseRefusedError(PermanentError):
-    """Raised when PostgreSQL refuses the rows or the statement for good."""
+    """Raised when PostgreSQL refuses the rows or the statement permanently."""
 
 
 def names_of(branch: type[TelemetryError]) -> list[str]:

@@ -1,26 +1,26 @@
-"""Where everything lies in the data bucket: pure functions from ids to keys and back.
+"""Keys of all objects in the data bucket: pure functions from ids to keys and back.
 
 ::
 
     raw/2026/11/23/<execution>/<batch>.n<messages>.ndjson.gz   envelopes as they left the queue
     clean/date=2026-11-23/<batch>.parquet                      the analysts' zone
     copy/<batch>.<contract>.csv                                rows ready for COPY, in key order
-    copy/<batch>.<contract>.groups.json                        where each device's rows lie in it
+    copy/<batch>.<contract>.groups.json                        byte ranges of each device's rows
     rejected/date=2026-11-23/<batch>.ndjson.gz                 rejects, verbatim, with reasons
-    reports/<batch>.json                                       what Transform and Validate found
+    reports/<batch>.json                                       counts and findings of a batch
     outcomes/2026/11/23/<execution>/<batch>.n<messages>.ndjson.gz/<other>.<status>.json
                                                                how the batch ended in an execution
-    manifests/<execution>.json                                 the batches an execution deals with
-    receipts/<publication>.json                                what a publisher says it sent
+    manifests/<execution>.json                                 the batches an execution processes
+    receipts/<publication>.json                                the messages that a publisher sent
 
-The number of messages is part of a raw object's name, so that a listing alone tells how much has
+The number of messages is part of a raw object's name, so that a listing alone shows how much has
 been staged. A batch id never contains a dot or a slash; the date in a key is the date the
 execution started (UTC), so a retried state writes to the same place.
 
-The outcomes of a batch lie under the name of its raw object, one for each execution that dealt with
-it and each way it ended there: a listing of ``raw/`` and one of ``outcomes/`` for the same day tell
-the history of every batch, without reading an object. A batch is *settled* once one of them says
-``loaded``, ``quarantined`` or ``discarded``.
+The outcomes of a batch are under the name of its raw object, one for each execution that processed
+it and each status there: a listing of ``raw/`` and one of ``outcomes/`` for the same day give the
+history of every batch, without reading an object (:mod:`telemetry.batches`). A batch is *settled*
+once one of them says ``loaded``, ``quarantined`` or ``discarded``.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ RAW = "raw/"
 OUTCOMES = "outcomes/"
 
 Status = Literal["loaded", "quarantined", "discarded", "failed"]
-"""How a batch ended in an execution."""
+"""Status of a batch at the end of an execution."""
 SETTLED: frozenset[Status] = frozenset({"loaded", "quarantined", "discarded"})
-"""Statuses of which the ledger has a row: nothing is left to be done by itself."""
+"""Statuses with a row in the ledger: the pipeline does nothing more by itself."""
 
 _RAW_KEY = re.compile(
     r"^raw/(?P<date>\d{4}/\d{2}/\d{2})/(?P<execution>[^/]+)/"
@@ -89,12 +89,12 @@ class OutcomeKey:
 
     raw_key: str
     execution: str
-    """The execution that dealt with the batch, which may not be the one that staged it."""
+    """The execution that processed the batch, perhaps not the one that staged it."""
     status: Status
 
     @property
     def settled(self) -> bool:
-        """Whether the ledger has a row of the batch."""
+        """True if the ledger has a row of the batch."""
         return self.status in SETTLED
 
 
@@ -132,16 +132,16 @@ def clean_key(raw: RawKey) -> str:
 
 
 def copy_key(raw: RawKey, digest: str) -> str:
-    """Key of the batch's COPY-ready object, as the contract of that digest makes it.
+    """Key of the batch's COPY-ready object, made with the contract of that digest.
 
-    Two executions may deal with a batch at once, and a deployment lie between them: neither may
-    load rows that the other contract has made.
+    Two executions may process a batch at once, with a deployment between them: neither may load
+    rows that were made with the other contract.
     """
     return f"copy/{raw.batch_id}.{digest}.csv"
 
 
 def copy_groups_key(raw: RawKey, digest: str) -> str:
-    """Key of what tells where in the COPY-ready object each device's rows lie."""
+    """Key of the byte ranges of each device's rows in the COPY-ready object."""
     return f"copy/{raw.batch_id}.{digest}.groups.json"
 
 
@@ -162,7 +162,7 @@ def outcomes_prefix(raw: str) -> str:
 
 
 def outcome_key(raw_key: str, execution: str, status: Status) -> str:
-    """Key of how one batch ended in one execution."""
+    """Key of the outcome of one batch in one execution."""
     return f"{outcomes_prefix(raw_key)}{execution}.{status}.json"
 
 
@@ -176,7 +176,7 @@ def parse_outcome_key(key: str) -> OutcomeKey | None:
 
 
 def manifest_key(execution: str) -> str:
-    """Key of the list of batches that one execution deals with."""
+    """Key of the manifest of one execution."""
     return f"manifests/{execution}.json"
 
 

@@ -1,31 +1,45 @@
-"""Which batches an execution deals with, and why: one JSON array in S3 for each execution.
+"""The batches that an execution processes, and why: a manifest in S3 and the execution's input.
 
-::
+The manifest is one JSON array for each execution::
 
     [{"key": "raw/2026/11/23/<execution>/<batch>.n10.ndjson.gz", "size": 4711, "purpose": "load"}]
 
 The distributed map reads it item by item, so the state machine carries a key and a count however
-many batches there are. Purposes:
+many batches there are (:class:`ExecutionInput`). Purposes:
 
 ===========  =====================================================================================
-``load``     the usual; what the ledger has is answered from there, a quarantined batch is judged
-             again
-``replay``   the same, but a batch that was loaded under another contract is loaded again
-``release``  a person lets a quarantined or discarded batch pass the quality gate
-``discard``  a person gives a batch up: it gets a ledger row and no rows in the table
+``load``     the default: a batch that the ledger has is answered from there, a quarantined batch
+             is validated again
+``replay``   as ``load``, but a batch that was loaded under another contract is loaded again
+``release``  a quarantined or discarded batch passes the quality gate, because an operator says so
+``discard``  an operator discards the batch: it gets a ledger row and no rows in the table
 ===========  =====================================================================================
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from typing import Literal, get_args
+from collections.abc import Iterable, Sequence
+from dataclasses import MISSING, asdict, dataclass, fields
+from typing import Any, Literal, get_args
 
 from telemetry.errors import BatchCorruptError, ConfigurationError
+from telemetry.layout import manifest_key, parse_raw_key
 
-__all__ = ["PURPOSES", "Item", "Purpose", "manifest_body", "parse_manifest", "purpose_of"]
+__all__ = [
+    "MOST_BATCHES",
+    "PURPOSES",
+    "ExecutionInput",
+    "Item",
+    "Purpose",
+    "execution_arn",
+    "manifest_body",
+    "parse_manifest",
+    "purpose_of",
+]
+
+MOST_BATCHES = 10_000
+"""Most batches of one execution: Summarize reads the outcome of each within one function call."""
 
 Purpose = Literal["load", "replay", "release", "discard"]
 PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
@@ -36,34 +50,91 @@ class Item:
     """One batch, as an item of the map."""
 
     key: str
-    """Of the raw object."""
+    """Key of the raw object."""
     size: int
-    """Bytes of it, compressed."""
+    """Size of the raw object in bytes, compressed."""
     purpose: Purpose = "load"
 
 
+@dataclass(frozen=True, kw_only=True)
+class ExecutionInput:
+    """Input of an execution whose batches are known: references and counts, never data.
+
+    Extract returns it, the sweep and an operator's replay start executions with it. An input that
+    has every member without a default skips Extract (:meth:`required`).
+    """
+
+    bucket: str
+    manifest: str
+    """Key of the manifest; there is no such object where there are no batches."""
+    batches: int
+    concurrency: int
+    """Batches that the map may process in parallel."""
+    messages: int = 0
+    bytes: int = 0
+    """Size of the raw objects, compressed."""
+    prefix: str | None = None
+    """Prefix of the raw objects, where they were staged or listed under one."""
+
+    @classmethod
+    def of(
+        cls,
+        bucket: str,
+        execution: str,
+        items: Sequence[Item],
+        *,
+        concurrency: int,
+        prefix: str | None = None,
+    ) -> ExecutionInput:
+        """The input of the execution of that name over these batches."""
+        keys = [raw for item in items if (raw := parse_raw_key(item.key)) is not None]
+        return cls(
+            bucket=bucket,
+            manifest=manifest_key(execution),
+            batches=len(items),
+            concurrency=concurrency,
+            messages=sum(raw.messages for raw in keys),
+            bytes=sum(item.size for item in items),
+            prefix=prefix,
+        )
+
+    @classmethod
+    def required(cls) -> tuple[str, ...]:
+        """Names of the members that an input must have."""
+        return tuple(field.name for field in fields(cls) if field.default is MISSING)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The input as JSON members; a prefix that is not known is left out."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+def execution_arn(state_machine: str, name: str) -> str:
+    """ARN of an execution, from the ARN of its state machine and its name."""
+    return f"{state_machine.replace(':stateMachine:', ':execution:')}:{name}"
+
+
 def manifest_body(items: Iterable[Item]) -> bytes:
-    """The manifest in the order of the keys, each of them once; the same items, the same bytes."""
+    """Content of the manifest, ordered by key, each key once: the same items, the same bytes."""
     once = {item.key: item for item in items}
     return json.dumps([asdict(once[key]) for key in sorted(once)], separators=(",", ":")).encode()
 
 
 def parse_manifest(body: bytes, name: str) -> list[Item]:
-    """The items of a manifest. Raises :class:`BatchCorruptError` where it is none."""
+    """The items of a manifest; raises :class:`BatchCorruptError` where it can't be parsed."""
     try:
         return [
             Item(str(item["key"]), int(item["size"]), purpose_of(item)) for item in json.loads(body)
         ]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BatchCorruptError(
-            f"The manifest {name} can't be read ({type(error).__name__}: {error}): start the "
-            "execution anew, which writes another."
+            f"The manifest {name} can't be read ({type(error).__name__}: {error}): start a "
+            "new execution, which writes a new manifest."
         ) from error
 
 
-def purpose_of(given: dict[str, object], default: Purpose = "load") -> Purpose:
-    """The member ``purpose``, or the default. Raises :class:`ConfigurationError` for another."""
-    named = given.get("purpose", default)
+def purpose_of(event: dict[str, object], default: Purpose = "load") -> Purpose:
+    """The event's ``purpose``, or the default; raises :class:`ConfigurationError` if unknown."""
+    named = event.get("purpose", default)
     for purpose in PURPOSES:
         if purpose == named:
             return purpose

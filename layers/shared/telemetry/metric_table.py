@@ -1,4 +1,4 @@
-"""Every metric that the functions emit: the one list that code, alarms, dashboard and docs read.
+"""Every metric that the functions emit: the one list for code, alarms, dashboard and docs.
 
 Each has the dimension ``Pipeline`` (the stack's name), so that several pipelines of one account
 stay apart, and at most one more, whose values are listed here. CloudWatch bills each combination of
@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 Unit = Literal["Count", "Seconds", "Percent"]
-"""As CloudWatch spells them."""
+"""Units in CloudWatch's spelling."""
 Statistic = Literal["Sum", "Average", "Maximum", "p50"]
 
 NAMESPACE = "TelemetryETL"
@@ -36,7 +36,7 @@ PIPELINE = "Pipeline"
 OTHER = "other"
 
 STAGES = ("extract", "stage", "transform", "validate", "load")
-"""The functions that a micro-batch passes; of the others ``AWS/Lambda`` has the duration."""
+"""Functions that process a micro-batch; ``AWS/Lambda`` has the duration of the others."""
 
 REASONS = (
     "missing", "invalid", "out_of_range", "too_long", "too_old", "in_future", "not_json",
@@ -52,18 +52,18 @@ class Metric:
     name: str
     unit: Unit
     statistic: Statistic
-    """What to look at first."""
+    """Statistic to look at first."""
     emitted_by: tuple[str, ...]
-    """Functions."""
+    """Functions that emit it."""
     meaning: str
     dimension: str | None = None
-    """Beside ``Pipeline``."""
+    """Dimension beside ``Pipeline``."""
     values: tuple[str, ...] = ()
-    """All that this dimension can be."""
+    """All values of this dimension."""
 
 
 def reason_kind(reason: str) -> str:
-    """``missing:ts`` is ``missing``; what nobody declared is ``other``."""
+    """Kind of a reason: ``missing:ts`` is ``missing``, an undeclared one is ``other``."""
     kind = reason.partition(":")[0]
     return kind if kind in REASONS else OTHER
 
@@ -80,7 +80,7 @@ def _count(name: str, by: str, meaning: str) -> Metric:
 
 
 _ALL = (
-    _count("MessagesStaged", "extract stage", "Messages that are safe in S3."),
+    _count("MessagesStaged", "extract stage", "Messages that were written to S3."),
     _count("BatchesStaged", "extract stage", "Micro-batches that these messages became."),
     _count(
         "MessagesNotDeleted",
@@ -92,12 +92,12 @@ _ALL = (
         unit="Seconds",
         statistic="Maximum",
         emitted_by=("extract", "stage"),
-        meaning="How long the oldest of the staged messages had waited in the queue.",
+        meaning="Time that the oldest of the staged messages had waited in the queue.",
     ),
     _count("ReadingsRead", "load", "Readings in the batches that the ledger has settled."),
     _count("ReadingsInserted", "load", "Readings that became a new row."),
     _count("ReadingsUpdated", "load", "Readings that changed a row."),
-    _count("ReadingsUnchanged", "load", "Readings whose row was there already."),
+    _count("ReadingsUnchanged", "load", "Readings whose row existed already."),
     _count("ReadingsDuplicate", "load", "Readings that their own batch holds twice."),
     _count("ReadingsRejected", "load", "Readings kept as rejects, with a reason."),
     _count("ReadingsSetAside", "load", "Messages of another kind than those with readings."),
@@ -123,8 +123,8 @@ _ALL = (
         statistic="p50",
         emitted_by=("load",),
         meaning=(
-            "From the time in the reading, as the device tells it, to its row: the median reading "
-            "of a batch. Not of replays, nor of tables without a time."
+            "From the time in the reading, by the device's clock, to its row: the median reading "
+            "of a batch. Replays and tables without a time are left out."
         ),
     ),
     Metric(
@@ -132,7 +132,7 @@ _ALL = (
         unit="Seconds",
         statistic="Maximum",
         emitted_by=("load",),
-        meaning="The same of the oldest reading of a batch.",
+        meaning="As LagMedianSeconds, of the oldest reading of a batch.",
     ),
     Metric(
         name="ArrivalToRowSeconds",
@@ -141,7 +141,7 @@ _ALL = (
         emitted_by=("load",),
         meaning=(
             "From the arrival of a batch's first message at AWS IoT to its rows. No device's clock "
-            "is in it. Not of replays."
+            "is in it. Replays are left out."
         ),
     ),
     Metric(
@@ -149,7 +149,7 @@ _ALL = (
         unit="Seconds",
         statistic="p50",
         emitted_by=STAGES,
-        meaning="How long a stage worked on a batch (Extract: on all that it drained).",
+        meaning="Time that a stage took for a batch (Extract: for one drain).",
         dimension="Stage",
         values=STAGES,
     ),
@@ -158,13 +158,13 @@ _ALL = (
         "BatchesFailed", "summarize", "Batches that failed; the sweep tries most of them again."
     ),
     _count("BatchesQuarantined", "summarize", "Batches that the contract's checks hold back."),
-    _count("BatchesSwept", "sweep", "Batches nobody took care of, for which a sweep started one."),
+    _count("BatchesSwept", "sweep", "Stranded batches over which a sweep started an execution."),
     Metric(
-        name="BatchesForAPerson",
+        name="BatchesNeedAttention",
         unit="Count",
         statistic="Maximum",
         emitted_by=("sweep",),
-        meaning="Batches that will not mend themselves, as the last sweep found them.",
+        meaning="Batches that need attention, as the last sweep found them.",
     ),
 )
 

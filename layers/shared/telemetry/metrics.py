@@ -20,7 +20,7 @@ Own = tuple[str, str] | None
 """A metric's own dimension and its value."""
 
 _gathered: dict[Own, list[tuple[str, float]]] = {}
-"""A line of EMF each: what is in one has all its dimensions in common."""
+"""Values by dimension: each entry becomes a line of EMF."""
 
 
 class UndeclaredMetricError(Exception):

@@ -2,7 +2,7 @@
 
 Every function gets its settings from its environment, which the template writes. A missing or
 malformed one is a :class:`~telemetry.errors.ConfigurationError` that names the variable: no retry
-can mend it, and the person who reads the message can.
+can fix it, but the person who reads the message can.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 
 from telemetry.errors import ConfigurationError
 
-__all__ = ["DatabaseSettings", "number", "text", "whole_number"]
+__all__ = ["DatabaseSettings", "max_concurrency", "number", "text", "whole_number"]
+
+DEFAULT_CONCURRENCY = 10
 
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
-"""What libpq understands, weakest first."""
+"""The modes of libpq, weakest first."""
 
 
 def text(name: str, default: str | None = None) -> str:
@@ -59,9 +61,14 @@ def number(name: str, default: float, *, least: float = 0.0, most: float = float
     return result
 
 
+def max_concurrency() -> int:
+    """Batches that an execution processes in parallel (``MAX_CONCURRENCY``)."""
+    return whole_number("MAX_CONCURRENCY", DEFAULT_CONCURRENCY, least=1)
+
+
 @dataclass(frozen=True, kw_only=True)
 class DatabaseSettings:
-    """Where PostgreSQL is; who connects is a matter of secrets."""
+    """How to reach PostgreSQL; user and password come from a secret."""
 
     host: str
     """Host name, address, or the folder of a Unix socket."""
@@ -97,5 +104,5 @@ def _certificates(name: str) -> str | None:
         return name or None
     path = os.path.join(os.environ.get("LAMBDA_TASK_ROOT", ""), name)
     if not os.path.isfile(path):
-        raise ConfigurationError(f"DATABASE_SSLROOTCERT names {path}, which is no file.")
+        raise ConfigurationError(f"DATABASE_SSLROOTCERT names {path}, but there is no such file.")
     return path

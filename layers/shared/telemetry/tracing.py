@@ -76,10 +76,10 @@ def _recorder() -> Any:
 
 
 def _follow_invocation(context: Any) -> None:
-    """Hang what comes below this invocation's segment.
+    """Put new steps below this invocation's segment.
 
-    A warm function serves several batches of one execution, all in one trace. The SDK begins anew
-    only where the trace differs, and so would hang their steps below the first invocation.
+    A warm function serves several batches of one execution, all in one trace. The SDK starts
+    a new segment only where the trace differs, and would put their steps below the first one.
     """
     from aws_xray_sdk.core.models.facade_segment import FacadeSegment
     from aws_xray_sdk.core.models.trace_header import TraceHeader

@@ -1,8 +1,9 @@
-"""What MiniStack 1.5.33 does differently from AWS, put right in process, one concern a module.
+"""Corrections of what MiniStack 1.5.33 does differently from AWS, one service a module.
 
 Each patch says what AWS does, why it matters here, and when it can go; each has a test in
-``tests/integration/emulator`` that shows AWS's behaviour against the running emulator, so a new
-MiniStack that has caught up makes the patch, not the test, superfluous.
+``tests/integration/local/emulator`` that shows AWS's behaviour against the running emulator, so a
+new MiniStack that has caught up makes the patch, not the test, superfluous. A table ``RELIES_ON``
+in each module names what it needs of MiniStack (:mod:`local.emulator.compatibility` checks it).
 """
 
 from __future__ import annotations
@@ -10,16 +11,16 @@ from __future__ import annotations
 from local.emulator.patches import (
     alarms,
     devices,
+    event_source_mapping,
     executions,
     functions,
+    iam,
+    message_moves,
     metrics,
     queues,
     timeouts,
     tracing,
 )
-from local.emulator.patches import event_source_mapping as mapping
-from local.emulator.patches import iam as enforcing
-from local.emulator.patches import message_moves as moving
 
 __all__ = ["apply"]
 
@@ -28,11 +29,11 @@ def apply() -> None:
     """Apply every patch; call once, before the emulator serves its first request."""
     devices.apply()
     queues.apply()
-    moving.apply()
-    mapping.apply()
+    message_moves.apply()
+    event_source_mapping.apply()
     functions.apply()
     executions.apply()
-    enforcing.apply()
+    iam.apply()
     timeouts.apply()
     metrics.apply()
     alarms.apply()

@@ -1,17 +1,17 @@
-"""Amazon CloudWatch alarms: judged by their own metric, over their periods, and told by SNS.
+"""Amazon CloudWatch alarms: evaluated by their own metric, over their periods.
 
 AWS: an alarm looks at the one metric with exactly its dimensions, period by period, over the last
-``EvaluationPeriods``; it sounds where ``DatapointsToAlarm`` of them reach the threshold, and
-``TreatMissingData`` says what periods without data are. It is judged again and again, so that it
+``EvaluationPeriods``; it fires where ``DatapointsToAlarm`` of them reach the threshold, and
+``TreatMissingData`` says what periods without data are. It is evaluated again and again, so that it
 also ends by itself. A change of state goes into the history, and to the topics among its actions
 (:mod:`local.emulator.patches.sns`); also the first change from INSUFFICIENT_DATA to OK.
 
-MiniStack 1.5.33 judges only when somebody puts data, over all metrics of that name whatever their
+MiniStack 1.5.33 evaluates it only when data arrives, over all metrics of that name whatever their
 dimensions, over one long period, and never treats missing data. Remove when the released emulator
 passes the tests without it.
 
-Differences: AWS judges once a minute; here every second, by periods that end now, so that nobody
-waits for a minute to end. Periods keep their length. What is set by hand stays for
+Differences: AWS evaluates once a minute; here every second, by periods that end now, so that no
+test waits for a minute to end. Periods keep their length. What is set by hand stays for
 :data:`HELD_SECONDS`. "missing" and "ignore" look at no more than the evaluation periods, while AWS
 looks back a little further for data.
 """
@@ -29,16 +29,26 @@ from typing import Any
 from ministack.core.responses import request_scope
 from ministack.services import cloudwatch
 
-from local.emulator.patches.sns import iso, sentence, tell
+from local.emulator.patches.sns import iso, notify_topics, state_reason
 
-__all__ = ["apply", "judge"]
+__all__ = ["RELIES_ON", "apply", "state_of"]
+
+RELIES_ON = (
+    "core.responses.request_scope", "services.cloudwatch._alarms.all_items",
+    "services.cloudwatch._calc_stats", "services.cloudwatch._dims_from_list",
+    "services.cloudwatch._dims_key", "services.cloudwatch._dispatch_alarm_actions",
+    "services.cloudwatch._evaluate_alarm", "services.cloudwatch._evaluate_parent_alarms",
+    "services.cloudwatch._metrics", "services.cloudwatch._p",
+    "services.cloudwatch._record_history", "services.cloudwatch._set_alarm_state",
+    "services.cloudwatch._stat_value",
+)  # fmt: skip
 
 Document = dict[str, Any]
 
 TICK_SECONDS = 1.0
 HELD_SECONDS = 5.0
 LATE_SECONDS = 300.0
-"""Data may be stored so long after the moment it bears."""
+"""Data may be stored so long after its timestamp."""
 BREACHES: dict[str, Callable[[float, float], bool]] = {
     "GreaterThanOrEqualToThreshold": operator.ge,
     "GreaterThanThreshold": operator.gt,
@@ -48,23 +58,25 @@ BREACHES: dict[str, Callable[[float, float], bool]] = {
 
 _held: dict[str, float] = {}
 """ARN of an alarm that was set by hand: ``time.time()`` until which it stays so."""
-_judging = threading.RLock()
+_evaluating = threading.RLock()
 _log = logging.getLogger("emulator.alarms")
 
 
 def apply() -> None:
-    """Judge every alarm, for ever."""
+    """Evaluate every alarm every second until the emulator ends."""
     cloudwatch._evaluate_alarm = _evaluate
-    cloudwatch._dispatch_alarm_actions = tell
+    cloudwatch._dispatch_alarm_actions = notify_topics
     _hold_what_is_set_by_hand()
-    threading.Thread(target=_judge_for_ever, daemon=True).start()
+    threading.Thread(target=_evaluate_forever, daemon=True).start()
 
 
-def judge(
+def state_of(
     values: list[float | None], alarm: Document, state: str
 ) -> tuple[str, int, list[float | None]]:
-    """The state by these periods (newest first, ``None`` without data), how many of them breach,
-    and the values as they were taken."""
+    """The state that these periods give, how many of them breach, and the values used.
+
+    ``values`` has one entry for each period, newest first; ``None`` where it has no data.
+    """
     breaches = BREACHES[alarm["ComparisonOperator"]]
     enough = alarm.get("DatapointsToAlarm") or len(values)
     known = [value for value in values if value is not None]
@@ -82,7 +94,7 @@ def judge(
     return ("ALARM" if over >= enough else "OK"), over, values
 
 
-def _judge_for_ever() -> None:
+def _evaluate_forever() -> None:
     while True:
         time.sleep(TICK_SECONDS)
         for (account, region, name), alarm in cloudwatch._alarms.all_items():
@@ -90,22 +102,22 @@ def _judge_for_ever() -> None:
                 with request_scope(account, region):
                     _evaluate(alarm)
             except Exception:  # one broken alarm must not end all of them
-                _log.exception("The alarm %s can't be judged", name)
+                _log.exception("The alarm %s can't be evaluated", name)
 
 
 def _evaluate(alarm: Document) -> None:
-    """Judge one alarm of the current account and region, and tell where its state changes."""
+    """Evaluate one alarm of the current account and region; notify when its state changes."""
     if not alarm.get("Namespace") or alarm.get("ComparisonOperator") not in BREACHES:
         return
-    with _judging:  # a request and the ticker may come at the same time
+    with _evaluating:  # a request and the ticker may come at the same time
         if _held.get(alarm["AlarmArn"], 0) > time.time():
             return
         before = alarm["StateValue"]
         now = time.time()
-        state, over, values = judge(_values(alarm, now), alarm, before)
+        state, over, values = state_of(_values(alarm, now), alarm, before)
         if state == before:
             return
-        _change(alarm, before, state, sentence(alarm, state, over, values, now), values)
+        _change(alarm, before, state, state_reason(alarm, state, over, values, now), values)
 
 
 def _change(
@@ -127,7 +139,7 @@ def _change(
         StateTransitionedTimestamp=moment,
     )
     cloudwatch._record_history(alarm["AlarmName"], before, state, reason, reason_data=data)
-    tell(alarm, before, state, reason)
+    notify_topics(alarm, before, state, reason)
     cloudwatch._evaluate_parent_alarms(alarm)
 
 
@@ -158,7 +170,7 @@ def _hold_what_is_set_by_hand() -> None:
     def set_and_hold(params: Any, given: Document, *protocol: Any) -> Any:
         name = given.get("AlarmName") or cloudwatch._p(params, "AlarmName")
         alarm = cloudwatch._alarms.get(name)
-        with _judging:
+        with _evaluating:
             if alarm is not None:
                 _held[alarm["AlarmArn"]] = time.time() + HELD_SECONDS
                 alarm["StateTransitionedTimestamp"] = time.time()

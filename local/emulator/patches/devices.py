@@ -21,7 +21,15 @@ from typing import Any
 
 from ministack.services import iot
 
-__all__ = ["apply"]
+__all__ = ["RELIES_ON", "apply"]
+
+RELIES_ON = (
+    "services.iot._MtlsAcceptor.connection_made", "services.iot._WSSession._evaluates_policies",
+    "services.iot._describe_endpoint", "services.iot._mtls_build_ssl_context",
+    "services.iot._mtls_loop", "services.iot._mtls_port", "services.iot._mtls_server",
+    "services.iot._mtls_start_locked", "services.iot._rule_message",
+    "services.iot.json_response",
+)  # fmt: skip
 
 _HOST = "127.0.0.1"
 
@@ -97,7 +105,7 @@ def _name_the_listener() -> None:
 
 
 def _take_any_payload() -> None:
-    """What its parser gives up on is a text, as what is no JSON is."""
+    """Treat a payload that the parser fails on as text, like one that is not JSON."""
     parse = iot._rule_message
 
     def rule_message(payload: bytes) -> Any:

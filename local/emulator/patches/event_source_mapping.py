@@ -17,7 +17,14 @@ from typing import Any
 from ministack.core.concurrency import esm_wake
 from ministack.services import lambda_svc, sqs
 
-__all__ = ["Gathering", "apply"]
+__all__ = ["RELIES_ON", "Gathering", "apply"]
+
+RELIES_ON = (
+    "core.concurrency.esm_wake", "services.lambda_svc._iter_all_esms",
+    "services.lambda_svc._sqs_esm_concurrency", "services.sqs._collect_msgs",
+    "services.sqs._expire_retained", "services.sqs._get_q",
+    "services.sqs._receive_messages_for_esm",
+)  # fmt: skip
 
 Message = dict[str, Any]
 
@@ -100,7 +107,7 @@ def _read_concurrency_as_number() -> None:
 
 
 def _receive(queue_url: str, batch_size: int | str) -> list[Message]:
-    """What MiniStack's poller asks for: a batch that is due, or nothing yet."""
+    """Answer MiniStack's poller with a batch that is due, or with nothing yet."""
     queue = sqs._get_q(queue_url)
     limit = int(batch_size)  # text where a template set it
     window = _window(queue)

@@ -24,7 +24,21 @@ from ministack.core.responses import get_account_id, get_region
 from ministack.services import stepfunctions
 from ministack.services.cloudformation import provisioners
 
-__all__ = ["apply"]
+__all__ = ["RELIES_ON", "apply"]
+
+RELIES_ON = (
+    "app.SERVICE_HANDLERS[s3]", "app.call_service_handler_sync",
+    "core.responses.get_account_id", "core.responses.get_region",
+    "services.cloudformation.provisioners._RESOURCE_HANDLERS[AWS::StepFunctions::StateMachine]",
+    "services.stepfunctions._ExecutionError", "services.stepfunctions._apply_input_path",
+    "services.stepfunctions._create_state_machine", "services.stepfunctions._executions",
+    "services.stepfunctions._invoke_aws_sdk_integration",
+    "services.stepfunctions._resolve_path_or_ctx",
+    "services.stepfunctions._resolve_state_machine_arn",
+    "services.stepfunctions._run_map_items", "services.stepfunctions._start_execution",
+    "services.stepfunctions._state_machines", "services.stepfunctions._update_state_machine",
+    "services.stepfunctions.json_response",
+)  # fmt: skip
 
 Document = dict[str, Any]
 

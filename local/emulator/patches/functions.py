@@ -22,7 +22,16 @@ from ministack.services import cloudwatch_logs, lambda_svc
 from local.emulator.patches.tracing import invocation
 from local.emulator.patches.worker import FunctionWorker
 
-__all__ = ["apply"]
+__all__ = ["RELIES_ON", "apply"]
+
+RELIES_ON = (
+    "core.lambda_runtime._worker_class_for", "services.cloudwatch_logs._append_log_events",
+    "services.cloudwatch_logs._fanout_to_subscription_filters",
+    "services.cloudwatch_logs._log_groups", "services.cloudwatch_logs._make_group_arn",
+    "services.lambda_svc._emit_lambda_logs", "services.lambda_svc._ensure_reaper_thread",
+    "services.lambda_svc._execute_function_warm", "services.lambda_svc.acquire_worker",
+    "services.lambda_svc.logger", "services.lambda_svc.release_worker",
+)  # fmt: skip
 
 Document = dict[str, Any]
 

@@ -1,12 +1,12 @@
 """AWS IAM, where the emulator is started with ``AUTH=true``: what a policy sees of a request.
 
 AWS: every call comes by TLS, those that services make for one another too, so a policy that denies
-``aws:SecureTransport = false`` denies nobody who belongs there. A batch of messages is sent,
+``aws:SecureTransport = false`` denies no caller that belongs there. A batch of messages is sent,
 deleted or hidden by the permission for one (``sqs:DeleteMessage``...): it has no action of its own
 (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html,
 read 2026-11).
 
-MiniStack 1.5.33 speaks plain HTTP on the loopback and tells policies so, which denies everybody,
+MiniStack 1.5.33 speaks plain HTTP on the loopback and tells policies so, which denies every caller,
 the topic rule included; and asks for ``sqs:DeleteMessageBatch``. Remove when a stack whose queues
 refuse callers without TLS works under ``AUTH=true`` with the released emulator.
 """
@@ -19,7 +19,12 @@ from typing import Any
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator
 
-__all__ = ["apply"]
+__all__ = ["RELIES_ON", "apply"]
+
+RELIES_ON = (
+    "app.pin_request_origin", "core.iam_actions.extract_iam_action",
+    "core.iam_evaluator._request_origin",
+)  # fmt: skip
 
 BATCHES = ("SendMessage", "DeleteMessage", "ChangeMessageVisibility")
 

@@ -3,7 +3,7 @@
 AWS: ``StartMessageMoveTask`` moves the messages of a queue that is another's dead-letter queue to
 their source or to a named queue, in the background, at up to 500 a second where no rate is given;
 one task at a time for a queue. Moved messages are new ones, with an id, an age and receives of
-their own. ``ListMessageMoveTasks`` tells the last ten tasks, ``CancelMessageMoveTask`` stops one.
+their own. ``ListMessageMoveTasks`` lists the last ten tasks, ``CancelMessageMoveTask`` stops one.
 MiniStack 1.5.33 answers ``InvalidAction`` to all three. Remove when the released emulator passes
 ``test_message_move_tasks.py`` without it.
 """
@@ -20,7 +20,12 @@ from ministack.services import sqs
 
 from local.emulator.patches import queues
 
-__all__ = ["apply"]
+__all__ = ["RELIES_ON", "apply"]
+
+RELIES_ON = (
+    "services.sqs._Err", "services.sqs._HANDLERS", "services.sqs._queue_by_arn",
+    "services.sqs._queues", "services.sqs.esm_wake", "services.sqs.new_uuid",
+)  # fmt: skip
 
 Message = dict[str, Any]
 Queue = dict[str, Any]
@@ -43,8 +48,8 @@ class _Task:
     handle: str = field(default_factory=sqs.new_uuid)
     started: int = field(default_factory=lambda: int(time.time() * 1000))
 
-    def told(self) -> Message:
-        """As ``ListMessageMoveTasks`` answers."""
+    def as_result(self) -> Message:
+        """The task as ``ListMessageMoveTasks`` returns it."""
         entry: Message = {
             "Status": self.status,
             "SourceArn": self.source,
@@ -96,7 +101,7 @@ def _start(request: Message, _url: str) -> Message:
 def _list(request: Message, _url: str) -> Message:
     _queue(request["SourceArn"], "SourceArn")
     most = int(request.get("MaxResults") or 1)
-    return {"Results": [task.told() for task in _tasks.get(request["SourceArn"], [])[:most]]}
+    return {"Results": [task.as_result() for task in _tasks.get(request["SourceArn"], [])[:most]]}
 
 
 def _cancel(request: Message, _url: str) -> Message:
@@ -108,7 +113,7 @@ def _cancel(request: Message, _url: str) -> Message:
 
 
 def _work(task: _Task, source: Queue) -> None:
-    """Move what is visible now, at the task's rate, until none is left or somebody cancels."""
+    """Move what is visible now, at the task's rate, until none is left or it is cancelled."""
     began = time.monotonic()
     while task.status == "RUNNING" and task.moved < task.to_move:
         if task.moved >= task.rate * (time.monotonic() - began + STEP_SECONDS):
@@ -123,7 +128,7 @@ def _work(task: _Task, source: Queue) -> None:
             table.reschedule(message)
             task.status, task.failure = "FAILED", "CouldNotDetermineMessageSource"
             return
-        destination["messages"].append(_anew(message))
+        destination["messages"].append(_as_new_message(message))
         table.remove(message)
         task.moved += 1
         sqs.esm_wake.set()
@@ -136,7 +141,7 @@ def _destination(task: _Task, message: Message) -> Queue | None:
     return found
 
 
-def _anew(message: Message) -> Message:
+def _as_new_message(message: Message) -> Message:
     now = time.time()
     fresh = {
         **message,

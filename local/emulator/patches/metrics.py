@@ -1,8 +1,8 @@
-"""Amazon CloudWatch: metrics that nobody puts there by a call.
+"""Amazon CloudWatch: metrics that the services themselves record.
 
 AWS: a log line in the embedded metric format, whoever wrote it, becomes metrics with its
 dimensions. AWS/Lambda counts every invocation, whatever made it; AWS/States counts executions by
-how they end; AWS/SQS tells how many messages wait in a queue and how old the oldest is, once a
+how they end; AWS/SQS has the number of messages in a queue and the age of the oldest, once a
 minute.
 
 MiniStack 1.5.33 keeps such lines as text, counts only what was invoked through the API, and has no
@@ -25,13 +25,21 @@ from typing import Any
 from ministack.core.responses import request_scope
 from ministack.services import cloudwatch, cloudwatch_logs, lambda_svc, sqs, stepfunctions
 
-__all__ = ["apply", "measure_queues", "take_line"]
+__all__ = ["RELIES_ON", "apply", "measure_queues", "take_line"]
+
+RELIES_ON = (
+    "core.responses.request_scope", "services.cloudwatch.TWO_WEEKS_SECONDS",
+    "services.cloudwatch._evict_old_metrics", "services.cloudwatch._metrics.all_items",
+    "services.cloudwatch._store_datum", "services.cloudwatch_logs._append_log_events",
+    "services.lambda_svc._emit_lambda_logs", "services.lambda_svc._emit_lambda_metrics",
+    "services.sqs._queues.all_items", "services.stepfunctions._emit_execution_status_event",
+)  # fmt: skip
 
 Document = dict[str, Any]
 
 QUEUE_SECONDS = 5.0
 MOST_VALUES = 100
-"""Of one metric in a line, says the format's specification."""
+"""Most values of one metric in a line, by the specification of the format."""
 ENDED = {
     "SUCCEEDED": "ExecutionsSucceeded",
     "FAILED": "ExecutionsFailed",
@@ -47,8 +55,8 @@ def apply() -> None:
     _take_log_lines()
     _count_invocations()
     _count_executions()
-    cloudwatch._evict_old_metrics = _leave_to_the_measurer
-    threading.Thread(target=_measure_queues_for_ever, daemon=True).start()
+    cloudwatch._evict_old_metrics = _evict_nothing
+    threading.Thread(target=_measure_queues_forever, daemon=True).start()
 
 
 def take_line(text: str) -> None:
@@ -57,9 +65,9 @@ def take_line(text: str) -> None:
         return
     try:
         line = json.loads(text)
-        told = line["_aws"]
-        moment = float(told["Timestamp"]) / 1000
-        for directive in told["CloudWatchMetrics"]:
+        metadata = line["_aws"]
+        moment = float(metadata["Timestamp"]) / 1000
+        for directive in metadata["CloudWatchMetrics"]:
             for dimensions in directive["Dimensions"]:
                 named = {name: str(line[name]) for name in dimensions}
                 for metric in directive["Metrics"]:
@@ -110,8 +118,10 @@ def _count_invocations() -> None:
         _record("AWS/Lambda", "Duration", named, "Milliseconds", duration_ms)
 
     def emit_refusal(name: str, duration_ms: float, error: bool, throttle: bool) -> None:
-        """MiniStack tells a refused call where it is refused, and one of the API once more by its
-        answer, which took some time."""
+        """Count a throttled call once.
+
+        MiniStack reports it where it is refused, and a call of the API again with its answer.
+        """
         del error
         if throttle and not duration_ms:
             _record("AWS/Lambda", "Throttles", {"FunctionName": name}, "Count", 1)
@@ -121,10 +131,10 @@ def _count_invocations() -> None:
 
 
 def _count_executions() -> None:
-    tell = stepfunctions._emit_execution_status_event
+    emit = stepfunctions._emit_execution_status_event
 
-    def tell_and_count(execution: Document) -> None:
-        tell(execution)
+    def emit_and_count(execution: Document) -> None:
+        emit(execution)
         machine = {"StateMachineArn": execution["stateMachineArn"]}
         status = execution["status"]
         if status == "RUNNING":
@@ -136,18 +146,18 @@ def _count_executions() -> None:
         took = 1000 * (_moment(execution["stopDate"]) - _moment(execution["startDate"]))
         _record("AWS/States", "ExecutionTime", machine, "Milliseconds", max(0.0, took))
 
-    stepfunctions._emit_execution_status_event = tell_and_count
+    stepfunctions._emit_execution_status_event = emit_and_count
 
 
 def _moment(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
-def _measure_queues_for_ever() -> None:
+def _measure_queues_forever() -> None:
     while True:
         try:
             measure_queues(time.time())
-            _forget_what_is_old(time.time() - cloudwatch.TWO_WEEKS_SECONDS)
+            _drop_old_metrics(time.time() - cloudwatch.TWO_WEEKS_SECONDS)
         except Exception:  # a queue that changes meanwhile costs one measurement
             _log.exception("The queues could not be measured")
         time.sleep(QUEUE_SECONDS)
@@ -169,11 +179,14 @@ def measure_queues(now: float) -> None:
                 _record("AWS/SQS", name, named, unit, value)
 
 
-def _leave_to_the_measurer() -> None:
-    """MiniStack copies all metrics with each request, and loses what a thread adds meanwhile."""
+def _evict_nothing() -> None:
+    """Leave eviction to the measuring thread.
+
+    MiniStack copies all metrics with each request, and loses what a thread adds meanwhile.
+    """
 
 
-def _forget_what_is_old(before: float) -> None:
+def _drop_old_metrics(before: float) -> None:
     for _, points in cloudwatch._metrics.all_items():
         while points and points[0]["Timestamp"] < before:
             del points[0]

@@ -12,103 +12,35 @@ the list it expects; FIFO queues, which nothing here uses, stay lists.
 
 from __future__ import annotations
 
-import copy
-import heapq
-import itertools
 import json
 import re
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from ministack.services import sqs
 from ministack.services.cloudformation import provisioners
 
-__all__ = ["MessageTable", "apply", "collect", "delete", "table_of"]
+from local.emulator.patches.message_table import MessageTable
+
+__all__ = ["RELIES_ON", "apply", "collect", "delete", "table_of"]
+
+RELIES_ON = (
+    "services.cloudformation.provisioners._RESOURCE_HANDLERS[AWS::SQS::Queue]",
+    "services.sqs._Err", "services.sqs._HANDLERS[ChangeMessageVisibilityBatch]",
+    "services.sqs._HANDLERS[ChangeMessageVisibility]", "services.sqs._HANDLERS[CreateQueue]",
+    "services.sqs._HANDLERS[DeleteMessageBatch]", "services.sqs._HANDLERS[DeleteMessage]",
+    "services.sqs._act_create_queue", "services.sqs._collect_msgs",
+    "services.sqs._delete_messages_for_esm", "services.sqs._dlq_sweep",
+    "services.sqs._expire_retained", "services.sqs._get_q",
+    "services.sqs._queue_by_arn", "services.sqs._queues",
+    "services.sqs._validate_batch_entries", "services.sqs.esm_wake",
+)  # fmt: skip
 
 Message = dict[str, Any]
 Queue = dict[str, Any]
 
 _RECEIPT_HANDLE = re.compile(r"^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$")
-
-
-class MessageTable:
-    """Messages by id, in order of arrival, with what is due next at hand."""
-
-    def __init__(self, messages: Iterable[Message] = ()) -> None:
-        self._by_id: dict[str, Message] = {}
-        self._by_receipt: dict[str, Message] = {}
-        self._due: list[tuple[float, int, Message]] = []
-        """Heap by the time a message becomes visible; entries whose time has changed are stale."""
-        self._order = itertools.count()
-        self._lock = threading.RLock()  # the event source mapping receives on a thread of its own
-        for message in messages:
-            self.append(message)
-
-    def append(self, message: Message) -> None:
-        """Add a message at the end."""
-        sqs._ensure_msg_fields(message)
-        self._by_id[message["id"]] = message
-        self.reschedule(message)
-
-    def reschedule(self, message: Message) -> None:
-        """Take note of a message's new ``visible_at``."""
-        heapq.heappush(self._due, (message["visible_at"], next(self._order), message))
-
-    def next_visible(self, now: float) -> Message | None:
-        """Take the message that has been visible longest; ``None`` where none is."""
-        with self._lock:
-            while self._due and self._due[0][0] <= now:
-                moment, _, message = heapq.heappop(self._due)
-                if message["visible_at"] == moment and self._by_id.get(message["id"]) is message:
-                    return message
-        return None
-
-    def receive(self, message: Message, until: float) -> None:
-        """Hide a message until a time, under a new receipt handle."""
-        if message["receipt_handle"] is not None:
-            self._by_receipt.pop(message["receipt_handle"], None)
-        message["receipt_handle"] = sqs.new_uuid()
-        self._by_receipt[message["receipt_handle"]] = message
-        message["visible_at"] = until
-        self.reschedule(message)
-
-    def with_receipt(self, handle: str) -> Message | None:
-        """The message whose newest receipt handle this is."""
-        return self._by_receipt.get(handle)
-
-    def remove(self, message: Message) -> None:
-        """Drop a message; nothing happens where it is gone already."""
-        self._by_id.pop(message["id"], None)
-        if message["receipt_handle"] is not None:
-            self._by_receipt.pop(message["receipt_handle"], None)
-
-    def oldest(self) -> Message | None:
-        """The message that arrived first."""
-        return next(iter(self._by_id.values()), None)
-
-    def clear(self) -> None:
-        """Drop every message."""
-        self._by_id.clear()
-        self._by_receipt.clear()
-        self._due.clear()
-
-    def __iter__(self) -> Iterator[Message]:
-        return iter(list(self._by_id.values()))
-
-    def __deepcopy__(self, memo: Any) -> list[Message]:
-        """The list that MiniStack writes into its snapshot, and reads back."""
-        return [copy.deepcopy(message, memo) for message in self]
-
-    def __len__(self) -> int:
-        return len(self._by_id)
-
-    def __getitem__(self, index: int) -> Message:
-        """The last message, which is what EventBridge asks for, or any other by walking."""
-        if index == -1:
-            return self._by_id[next(reversed(self._by_id))]
-        return list(self._by_id.values())[index]
 
 
 def apply() -> None:
@@ -117,7 +49,7 @@ def apply() -> None:
     replacements: dict[str, Callable[..., Any]] = {
         "_expire_retained": _expire,
         "_collect_msgs": collect,
-        "_dlq_sweep": _leave_to_collect,
+        "_dlq_sweep": _sweep_nothing,
     }
     for name, fast in replacements.items():
         setattr(sqs, name, _for_standard_queues(fast, getattr(sqs, name)))
@@ -142,7 +74,7 @@ def collect(queue: Queue, limit: int, visibility_seconds: int) -> list[Message]:
             break
         if dead_letters is not None and message["receive_count"] >= most_receives:
             table.remove(message)
-            _bury(message, queue, dead_letters, now)
+            _move_to_dead_letters(message, queue, dead_letters, now)
         else:
             received.append(message)
     for message in received:
@@ -164,11 +96,11 @@ def delete(queue: Queue, handle: str) -> bool:
     return bool(_RECEIPT_HANDLE.match(handle))
 
 
-def _bury(message: Message, queue: Queue, dead_letters: Queue, now: float) -> None:
+def _move_to_dead_letters(message: Message, queue: Queue, dead_letters: Queue, now: float) -> None:
     source = {"DeadLetterQueueSourceArn": queue["attributes"].get("QueueArn", "")}
-    buried = {**message, "receipt_handle": None, "visible_at": now}
-    buried["sys"] = {**source, **message["sys"]}
-    dead_letters["messages"].append(buried)
+    moved = {**message, "receipt_handle": None, "visible_at": now}
+    moved["sys"] = {**source, **message["sys"]}
+    dead_letters["messages"].append(moved)
     sqs.esm_wake.set()
 
 
@@ -189,7 +121,7 @@ def _expire(queue: Queue) -> None:
         table.remove(oldest)
 
 
-def _leave_to_collect(queue: Queue) -> None:
+def _sweep_nothing(queue: Queue) -> None:
     """Nothing to sweep: :func:`collect` looks at each message it takes."""
 
 
@@ -296,7 +228,7 @@ def _for_standard_queues(fast: Callable[..., Any], original: Callable[..., Any])
 def _for_standard_queue_requests(
     fast: Callable[[Queue, Message], Message], original: Callable[[Message, str], Message]
 ) -> Callable[[Message, str], Message]:
-    """Resolve the request's queue, then act on its table; FIFO queues take the original way."""
+    """Resolve the request's queue and act on its table; FIFO queues keep MiniStack's function."""
 
     def choose(request: Message, url: str) -> Message:
         queue = sqs._get_q(request.get("QueueUrl", url))

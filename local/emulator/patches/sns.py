@@ -1,4 +1,4 @@
-"""Amazon CloudWatch alarms: the sentence that explains a change, and the message that tells it.
+"""Amazon CloudWatch alarms: the reason of a state, and the message that SNS sends about it.
 
 AWS: the reason of a state gives the values, their times and how many of them decide; the message to
 a topic has a documented form, with the region's name in words
@@ -20,7 +20,13 @@ from typing import Any
 from ministack.core.responses import get_account_id, get_region, new_uuid
 from ministack.services import cloudwatch, sns
 
-__all__ = ["iso", "sentence", "tell"]
+__all__ = ["RELIES_ON", "iso", "notify_topics", "state_reason"]
+
+RELIES_ON = (
+    "core.responses.get_account_id", "core.responses.get_region", "core.responses.new_uuid",
+    "services.cloudwatch._history_entries", "services.cloudwatch._is_sns_action_arn",
+    "services.cloudwatch._ts_iso", "services.sns._fanout",
+)  # fmt: skip
 
 Document = dict[str, Any]
 
@@ -38,7 +44,9 @@ ACTIONS = {
 LONGEST_SUBJECT = 100
 
 
-def sentence(alarm: Document, state: str, over: int, values: list[float | None], now: float) -> str:
+def state_reason(
+    alarm: Document, state: str, over: int, values: list[float | None], now: float
+) -> str:
     """Why an alarm has this state now: ``over`` of the values, newest first, breach."""
     looked_at = len(values)
     if state == "INSUFFICIENT_DATA":
@@ -76,7 +84,7 @@ def _shown(values: list[float | None], period: int, now: float) -> str:
     )
 
 
-def tell(alarm: Document, before: str, state: str, reason: str) -> None:
+def notify_topics(alarm: Document, before: str, state: str, reason: str) -> None:
     """Publish a change of state to the topics among the actions for it."""
     if not alarm.get("ActionsEnabled", True):
         return
@@ -86,7 +94,7 @@ def tell(alarm: Document, before: str, state: str, reason: str) -> None:
         try:
             sns._fanout(topic, new_uuid(), message, subject[:LONGEST_SUBJECT])
             outcome = f"Successfully executed action {topic}"
-        except Exception as error:  # an alarm goes on, whoever can't be told
+        except Exception as error:  # one topic that fails must not stop the alarm
             outcome = f"Failed to execute action {topic}. Received error: {error!r}"
         cloudwatch._history_entries().append(
             {
@@ -103,7 +111,7 @@ def tell(alarm: Document, before: str, state: str, reason: str) -> None:
 
 
 def _message(alarm: Document, before: str, state: str, reason: str) -> Document:
-    told = {
+    message = {
         "AlarmName": alarm["AlarmName"],
         "AlarmDescription": alarm.get("AlarmDescription") or None,
         "AWSAccountId": get_account_id(),
@@ -121,8 +129,8 @@ def _message(alarm: Document, before: str, state: str, reason: str) -> Document:
         "InsufficientDataActions": alarm.get("InsufficientDataActions", []),
     }
     if "AlarmRule" in alarm:
-        return told | {"AlarmRule": alarm["AlarmRule"]}
-    return told | {"Trigger": _trigger(alarm)}
+        return message | {"AlarmRule": alarm["AlarmRule"]}
+    return message | {"Trigger": _trigger(alarm)}
 
 
 def _trigger(alarm: Document) -> Document:
@@ -160,7 +168,7 @@ def iso(moment: float) -> str:
 
 @cache
 def _region_name(region: str) -> str:
-    """``eu-west-1`` is told as ``Europe (Ireland)``."""
+    """The region's name in words: ``Europe (Ireland)`` for ``eu-west-1``."""
     from botocore.loaders import Loader
 
     for partition in Loader().load_data("endpoints")["partitions"]:

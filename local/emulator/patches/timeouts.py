@@ -4,8 +4,8 @@ AWS: it ends as ``TIMED_OUT`` with the event ``ExecutionTimedOut``, whatever its
 further state is entered, and what a running task answers later changes nothing. An execution that
 was aborted stays aborted likewise.
 
-MiniStack 1.5.33 lets it run for ever; a task that fails after the end of its execution makes that
-``FAILED``, and goes on writing its history. Remove when the released emulator passes the test
+MiniStack 1.5.33 lets it run without a limit; a task that fails after the end of its execution makes
+that ``FAILED``, and keeps writing its history. Remove when the released emulator passes the test
 without it.
 """
 
@@ -19,7 +19,14 @@ from typing import Any
 from ministack.core.responses import now_iso
 from ministack.services import stepfunctions
 
-__all__ = ["apply"]
+__all__ = ["RELIES_ON", "apply"]
+
+RELIES_ON = (
+    "core.responses.now_iso", "services.stepfunctions._add_event",
+    "services.stepfunctions._emit_execution_status_event", "services.stepfunctions._executions",
+    "services.stepfunctions._fail_execution", "services.stepfunctions._run_execution",
+    "services.stepfunctions._state_machines",
+)  # fmt: skip
 
 Document = dict[str, Any]
 
@@ -29,7 +36,7 @@ _ending = threading.RLock()
 
 
 def apply() -> None:
-    """Stop executions at their time, and let what has ended stay as it ended."""
+    """Stop executions at their timeout, and keep the status of those that have ended."""
     run, fail = stepfunctions._run_execution, stepfunctions._fail_execution
     add = stepfunctions._add_event
 
@@ -55,7 +62,7 @@ def apply() -> None:
                 fail(execution, error, cause)
 
     def add_until_the_end(execution: Document, kind: str, details: Any = None) -> Any:
-        """A task that goes on after the end has no history; its event belongs to nothing."""
+        """Drop the events of a task that keeps running after the execution has ended."""
         events = execution["events"]
         if events and events[-1]["type"] in LAST_EVENTS:
             return {"id": len(events), "type": kind, "timestamp": now_iso()}

@@ -26,7 +26,18 @@ from typing import Any
 
 from ministack.services import lambda_svc, stepfunctions
 
-__all__ = ["Invocation", "apply", "invocation"]
+__all__ = ["RELIES_ON", "Invocation", "apply", "invocation"]
+
+RELIES_ON = (
+    "services.lambda_svc.handle_request", "services.stepfunctions._ExecutionError",
+    "services.stepfunctions._execute_choice", "services.stepfunctions._execute_map",
+    "services.stepfunctions._execute_parallel", "services.stepfunctions._execute_pass",
+    "services.stepfunctions._execute_task", "services.stepfunctions._execute_wait",
+    "services.stepfunctions._executions", "services.stepfunctions._resolve_state_machine_arn",
+    "services.stepfunctions._run_execution", "services.stepfunctions._run_sub_machine",
+    "services.stepfunctions._start_execution", "services.stepfunctions._state_machines",
+    "services.stepfunctions.handle_request",
+)  # fmt: skip
 
 _DAEMON_HEADER = b'{"format": "json", "version": 1}\n'
 _LONGEST_MESSAGE = 1000
@@ -37,7 +48,7 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True)
 class Position:
-    """Where in which trace new work hangs."""
+    """The place in a trace below which new work belongs."""
 
     root: str
     parent: str | None
@@ -58,7 +69,7 @@ _socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 
 @dataclass
 class Invocation:
-    """What one function invocation contributes to its trace."""
+    """One function invocation's part of a trace."""
 
     header: str | None
     """For the function's ``_X_AMZN_TRACE_ID``."""
@@ -172,7 +183,7 @@ def _trace_executions() -> None:
 
 
 def _position_of_execution(data: Document) -> Position | None:
-    """Where a new execution hangs, or ``None`` where its state machine isn't traced."""
+    """The place of a new execution in a trace; ``None`` where its state machine is not traced."""
     arn = stepfunctions._resolve_state_machine_arn(data.get("stateMachineArn", "").split("#")[0])
     machine = stepfunctions._state_machines.get(arn) if arn else None
     if machine is None or not (machine.get("tracingConfiguration") or {}).get("enabled"):

@@ -1,7 +1,7 @@
 """AWS Lambda: the folders a function runs from, unpacked once per content.
 
 AWS mounts the function at ``/var/task`` and its layers at ``/opt``, read-only, and gives each
-environment a ``/tmp`` of its own. MiniStack 1.5.33 unpacks every archive anew for each worker:
+environment a ``/tmp`` of its own. MiniStack 1.5.33 unpacks every archive again for each worker:
 234 MB for one that uses polars, left behind when it is killed. Here an archive is unpacked once,
 into a folder named by its SHA-256 in the emulator's temporary folder, which the launcher empties.
 Remove when the emulator shares unpacked archives.
@@ -23,7 +23,7 @@ from pathlib import Path
 __all__ = ["layer_paths", "runtime_packages", "unpacked"]
 
 _RUNTIME_PACKAGES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3")
-"""What Lambda's Python runtime has besides the standard library: boto3 and what it needs."""
+"""Packages of Lambda's Python runtime besides the standard library: boto3 and what it needs."""
 
 _locks: dict[str, threading.Lock] = {}
 _locks_guard = threading.Lock()

@@ -29,7 +29,13 @@ from ministack.core import lambda_runtime
 from local.emulator.patches.unpacking import layer_paths, runtime_packages, unpacked
 from local.emulator.runtime import END_OF_LOG
 
-__all__ = ["FunctionWorker"]
+__all__ = ["RELIES_ON", "FunctionWorker"]
+
+RELIES_ON = (
+    "core.lambda_runtime.Worker._discard_tmpdir", "core.lambda_runtime.Worker._spawn",
+    "core.lambda_runtime.Worker.invoke", "core.lambda_runtime.execution_credentials",
+    "services.lambda_svc._resolve_layer_zip",
+)  # fmt: skip
 
 _RUNTIME = Path(__file__).resolve().parents[1] / "runtime.py"
 _INIT_SECONDS = 120.0
@@ -60,7 +66,7 @@ class FunctionWorker(lambda_runtime.Worker):  # type: ignore[misc]  # MiniStack 
         self._unread = b""
 
     def peak_memory_mb(self) -> int:
-        """Most memory the process has held, in MB; 0 where the system doesn't tell."""
+        """Most memory the process has held, in MB; 0 where the system does not report it."""
         try:
             status = Path(f"/proc/{self._proc.pid}/status").read_text(encoding="ascii")
             return int(status.partition("VmHWM:")[2].split()[0]) // 1024
@@ -105,7 +111,7 @@ class FunctionWorker(lambda_runtime.Worker):  # type: ignore[misc]  # MiniStack 
                 answer = {"error": {"errorType": "Runtime.ExitError", "errorMessage": message}}
             self._log_ended.wait(_LOG_SECONDS)
             if str(answer.get("error", {}).get("errorType", "")).startswith("Runtime.Import"):
-                self._end()  # AWS starts a failed environment anew
+                self._end()  # AWS starts a failed environment again
             return {**answer, "log": self._take_log(answer)}
 
     def _take_log(self, answer: dict[str, Any]) -> str:
@@ -258,7 +264,7 @@ class FunctionWorker(lambda_runtime.Worker):  # type: ignore[misc]  # MiniStack 
         self._drop()
 
     def _discard_tmpdir(self) -> None:
-        """What MiniStack calls once it has killed the process, perhaps in mid-invocation."""
+        """Remove the temporary folder; MiniStack calls this after it has killed the process."""
         with self._lock:  # closing a pipe under a reader would let it read another worker's
             self._drop()
 

@@ -16,7 +16,7 @@ import uvicorn
 from typer.testing import CliRunner
 
 from dashboard.app import application
-from dashboard.app_state import Room
+from dashboard.app_state import ControlRoom
 from dashboard.serving import PortTakenError, address, listen
 from dashboard.sources.pipeline import Pipeline
 from etl.aws.target import Target
@@ -25,7 +25,7 @@ from local.postgres import Database
 from local.stack import LocalStack
 
 PAGES = ("/", "/executions", "/executions/x", "/rejects", "/quarantine", "/quality", "/fleet",
-         "/device?id=x", "/batches/x", "/act/replay?batch=x")  # fmt: skip
+         "/device?id=x", "/batches/x", "/dead-letters", "/actions/replay?batch=x")  # fmt: skip
 
 
 @pytest.fixture
@@ -42,8 +42,11 @@ def gone(tmp_path: Path) -> Target:
 
 
 @pytest.fixture
-def served(gone: Target) -> Iterator[tuple[Room, int]]:
-    room, listening = Room(gone, dsn="host=127.0.0.1 port=9 user=x password=pencil"), listen(None)
+def served(gone: Target) -> Iterator[tuple[ControlRoom, int]]:
+    room, listening = (
+        ControlRoom(gone, dsn="host=127.0.0.1 port=9 user=x password=pencil"),
+        listen(None),
+    )
     port = listening.getsockname()[1]
     server = uvicorn.Server(uvicorn.Config(application(room, port), log_level="error"))
     thread = Thread(target=server.run, args=([listening],))
@@ -55,7 +58,7 @@ def served(gone: Target) -> Iterator[tuple[Room, int]]:
     thread.join()
 
 
-def get(room: Room, port: int, path: str, **headers: str) -> tuple[int, str, Any]:
+def get(room: ControlRoom, port: int, path: str, **headers: str) -> tuple[int, str, Any]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     cookie = {"Cookie": f"control-room-{port}={room.keys.access}"}
     connection.request("GET", path, headers=cookie | headers)
@@ -65,7 +68,9 @@ def get(room: Room, port: int, path: str, **headers: str) -> tuple[int, str, Any
     return found
 
 
-def test_every_page_is_drawn_and_says_what_could_not_be_had(served: tuple[Room, int]) -> None:
+def test_every_page_is_drawn_and_says_what_could_not_be_had(
+    served: tuple[ControlRoom, int],
+) -> None:
     for path in PAGES:
         status, page, _ = get(*served, path)
         assert status in (200, 400, 404), path
@@ -75,14 +80,21 @@ def test_every_page_is_drawn_and_says_what_could_not_be_had(served: tuple[Room, 
         assert "Traceback" not in page
 
 
-def test_a_page_that_is_as_it_was_is_not_sent_again(served: tuple[Room, int]) -> None:
+def test_a_page_that_is_as_it_was_is_not_sent_again(served: tuple[ControlRoom, int]) -> None:
     _, _, headers = get(*served, "/quarantine")
     assert get(*served, "/quarantine", **{"If-None-Match": headers["ETag"]})[0] == 304
     assert get(*served, "/quarantine", **{"If-None-Match": '"other"'})[0] == 200
 
 
-def test_what_is_not_there_is_said(served: tuple[Room, int]) -> None:
-    for path in ("/nothing", "/jobs/7", "/act/destroy", "/static/../app.py", "/static/nothing.js"):
+def test_what_is_not_there_is_said(served: tuple[ControlRoom, int]) -> None:
+    for path in (
+        "/nothing",
+        "/jobs/7",
+        "/actions/destroy",
+        "/letters",
+        "/static/../app.py",
+        "/static/nothing.js",
+    ):
         assert get(*served, path)[0] == 404, path
 
 
@@ -99,7 +111,7 @@ def test_a_port_that_is_taken_is_told_and_without_one_another_is_found() -> None
 
 
 def test_the_address_has_the_key_and_nothing_else_secret(gone: Target) -> None:
-    room = Room(gone)
+    room = ControlRoom(gone)
     assert address(8710, room.keys.access) == f"http://127.0.0.1:8710/?key={room.keys.access}"
     room.close()
 
@@ -112,8 +124,8 @@ def test_where_nothing_runs_the_command_says_what_to_do(tmp_path: Path) -> None:
 
 def test_a_stack_elsewhere_is_not_taken_for_this_machine(gone: Target) -> None:
     aws = replace(gone, local=None)
-    room = Room(aws)
-    assert room.pages._environment.globals["place"] == "AWS us-east-1"
+    room = ControlRoom(aws)
+    assert room.pages._environment.globals["location"] == "AWS us-east-1"
     room.close()
 
 
@@ -125,9 +137,9 @@ def test_a_stack_that_was_started_anew_is_found_on_its_new_ports(
     monkeypatch.setattr("local.stack.read", lambda _: gone.local)
     pipeline = Pipeline(gone)
     before = pipeline.target.client("s3")
-    pipeline.forget()
+    pipeline.refresh()
     assert pipeline.target.client("s3") is before, "clients are kept as long as they are right"
     monkeypatch.setattr("local.stack.read", lambda _: anew)
     assert pipeline.target.client("s3") is before, "not asked with every question"
-    pipeline.forget()
+    pipeline.refresh()
     assert pipeline.target.client("s3").meta.endpoint_url == "http://127.0.0.1:10"

@@ -12,10 +12,10 @@ from typing import Any
 import psycopg2
 import pytest
 
-from dashboard.errors import trouble_of
+from dashboard.errors import page_error
 from dashboard.sources import fleet, ledger
 from dashboard.sources.pipeline import Database
-from etl.operations.time_range import ALWAYS, Span
+from etl.operations.time_range import ALWAYS, TimeRange
 from telemetry.contract import Contract
 from tests.fixtures.telemetry_database import CONTRACT, TelemetryDatabase
 
@@ -52,26 +52,26 @@ def measure(database: TelemetryDatabase, device: str, number: int, every: timede
     )  # fmt: skip
 
 
-def test_pace_counts_by_the_minute_and_leaves_replays_out_of_the_delay(
+def test_throughput_counts_by_the_minute_and_leaves_replays_out_of_the_delay(
     database: TelemetryDatabase, pipeline: Any
 ) -> None:
     book(database, "a", timedelta(minutes=2))
     book(database, "b", timedelta(minutes=2), max_time=NOW - timedelta(days=9), loads=2)
     book(database, "old", timedelta(hours=3))
-    found = ledger.pace(pipeline)
+    found = ledger.throughput(pipeline)
     assert len(found.minutes) == 60
-    assert found.in_the_hour == 20
+    assert found.last_hour == 20
     assert sum(minute.rejected for minute in found.minutes) == 4
     assert found.delay_seconds == 4
 
 
 def test_an_empty_ledger_is_no_error(pipeline: Any) -> None:
-    assert ledger.pace(pipeline).delay_seconds is None
-    assert ledger.pace(pipeline).per_minute == 0
+    assert ledger.throughput(pipeline).delay_seconds is None
+    assert ledger.throughput(pipeline).per_minute == 0
     assert ledger.extent(pipeline).first is None
     assert ledger.reasons(pipeline, ALWAYS) == []
     assert fleet.roster(pipeline) == []
-    assert fleet.span_of(pipeline, "nobody") is None
+    assert fleet.time_range_of(pipeline, "nobody") is None
 
 
 def test_reasons_are_summed_and_their_batches_found(
@@ -81,7 +81,7 @@ def test_reasons_are_summed_and_their_batches_found(
     book(database, "b", timedelta(days=2), rejected_by='{"missing:ts": 1, "not_json": 1}')
     by = {one.reason: (one.readings, one.batches) for one in ledger.reasons(pipeline, ALWAYS)}
     assert by == {"missing:ts": (3, 2), "not_json": (1, 1)}
-    today = Span(NOW - timedelta(hours=1))
+    today = TimeRange(NOW - timedelta(hours=1))
     assert [one.reason for one in ledger.reasons(pipeline, today)] == ["missing:ts"]
     of_kind = ledger.newest_rejecting(pipeline, "missing", ALWAYS, 10)
     assert [batch.batch_id for batch in of_kind] == ["a", "b"], "newest first"
@@ -146,7 +146,7 @@ def test_nothing_can_be_changed_and_nothing_takes_long(pipeline: Any) -> None:
         pipeline.database.query("UPDATE etl.ledger SET read = 0 RETURNING 1")
     with pytest.raises(psycopg2.errors.QueryCanceled) as slow:
         pipeline.database.query("SELECT pg_sleep(5)", seconds=0.1)
-    assert trouble_of(slow.value).kind == "slow"
+    assert page_error(slow.value).kind == "slow"
     assert pipeline.database.query("SELECT 1 AS one") == [{"one": 1}], "it goes on after both"
 
 
@@ -166,7 +166,7 @@ def test_a_connection_that_was_cut_while_it_lay_idle_is_replaced(
 def test_a_server_that_cuts_the_question_is_told(pipeline: Any) -> None:
     with pytest.raises(psycopg2.OperationalError) as cut:
         pipeline.database.query("SELECT pg_terminate_backend(pg_backend_pid())")
-    assert trouble_of(cut.value).title == "PostgreSQL can't be reached"
+    assert page_error(cut.value).title == "PostgreSQL can't be reached"
     assert pipeline.database.query("SELECT 1 AS one") == [{"one": 1}]
 
 
@@ -175,4 +175,4 @@ def test_a_key_without_a_device_has_no_fleet() -> None:
 
     alone: Contract = replace(CONTRACT, key=("ts",))
     with pytest.raises(fleet.NoFleetError, match="does not name a device"):
-        fleet.subject_of(alone)
+        fleet.fleet_key(alone)

@@ -62,7 +62,7 @@ def test_a_built_layer_is_not_built_again(cached, monkeypatch):
 
     monkeypatch.setattr(build, "_pip", no_pip)
     told: list[str] = []
-    assert build_layers(HOST, progress=told.append) == cached
+    assert build_layers(HOST, notify=told.append) == cached
     assert told == []
 
 

@@ -118,7 +118,7 @@ def test_a_second_supervisor_of_the_same_folder_steps_back(local_stack):
 
 
 def test_two_stacks_run_side_by_side(local_stack, state):
-    other = stack.start(state, tether=True)
+    other = stack.start(state, die_with_parent=True)
     assert other.endpoint_url != local_stack.endpoint_url
     client(other, "s3").create_bucket(Bucket="only-here")
     query(other, "CREATE TABLE only_here (a int)")
@@ -142,34 +142,34 @@ def test_stopping_ends_every_process_and_empties_the_temporary_folder(state):
 
 
 def test_the_database_survives_down_and_up_with_its_port_and_password(state):
-    first = stack.start(state, tether=True)
+    first = stack.start(state, die_with_parent=True)
     query(first, "CREATE TABLE kept AS SELECT 42 AS answer")
     stack.stop(state)
-    second = stack.start(state, tether=True)
+    second = stack.start(state, die_with_parent=True)
     assert query(second, "SELECT answer FROM kept") == [(42,)]
     assert second.database == first.database
 
 
 def test_killing_the_supervisor_leaves_no_process_and_the_next_start_cleans_up(state):
-    running = stack.start(state, tether=True)
+    running = stack.start(state, die_with_parent=True)
     call_a_function(running)
     query(running, "CREATE TABLE kept AS SELECT 42 AS answer")
     processes = whole_tree(running)
     os.kill(running.processes["supervisor"].pid, signal.SIGKILL)
     assert all_gone(processes), [one.cmdline() for one in alive(processes)]
     assert stack.read(state) is None
-    again = stack.start(state, tether=True)
+    again = stack.start(state, die_with_parent=True)
     assert query(again, "SELECT answer FROM kept") == [(42,)]
     unpacked = state / "emulator" / "tmp" / "unpacked"
     assert not unpacked.exists() or not list(unpacked.iterdir())
 
 
-def test_a_tethered_stack_ends_with_the_process_that_started_it(state):
+def test_a_stack_that_dies_with_its_parent_ends_with_the_process_that_started_it(state):
     program = f"""
         import time
         from pathlib import Path
         from local import stack
-        stack.start(Path({str(state)!r}), tether=True)
+        stack.start(Path({str(state)!r}), die_with_parent=True)
         print("up", flush=True)
         time.sleep(600)
     """
@@ -219,5 +219,7 @@ def test_a_missing_emulator_environment_is_named(tmp_path):
 def test_another_version_of_the_emulator_is_refused(tmp_path):
     # This project's own environment has no ministack at all.
     server = Emulator(tmp_path, xray_port=9, python=Path(sys.executable))
-    with pytest.raises(EmulatorError, match=r"patches are for ministack [\d.]+; this .* has none"):
+    with pytest.raises(
+        EmulatorError, match=r"patches need ministack [\d.]+, but its environment has none"
+    ):
         server.start()

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.charts.drawn import Bars, bars_chart, line_chart, spark
 from dashboard.charts.scales import number_text, scale_of, time_ticks
+from dashboard.charts.shapes import Bars, bars_chart, line_chart, sparkline
 
 START = datetime(2026, 11, 23, 6, tzinfo=UTC)
 numbers = st.floats(-1e12, 1e12, allow_nan=False).filter(lambda v: v == 0 or abs(v) > 1e-9)
@@ -58,7 +58,7 @@ def test_a_line_has_a_gap_where_nothing_was_measured() -> None:
     assert line.path.count("M") == 3
     assert line.band.count("Z") == 3
     assert len(line.dots) == 1, "a point that stands alone is drawn as one"
-    assert chart.told == "t: from -1.00 to 401 °C, last 400 °C."
+    assert chart.summary == "t: from -1.00 to 401 °C, last 400 °C."
     assert len(json.loads(chart.points)) == len(points)
 
 
@@ -78,7 +78,15 @@ def test_bars_stand_on_each_other() -> None:
 
 @given(st.lists(st.floats(0, 1e9), max_size=60))
 def test_a_spark_stays_in_its_box(values: list[float]) -> None:
-    for bar in spark(values):
+    for bar in sparkline(values):
         assert 0 <= float(bar.x) <= 100
         assert 0 <= float(bar.y) <= 24
         assert float(bar.y) + float(bar.height) == pytest.approx(24, abs=0.05)
+
+
+def test_times_carry_their_zone() -> None:
+    chart = line_chart("t", [point(0, 1), point(9, 2)], START, START + timedelta(hours=1), step=10)
+    assert [text for _, text in chart.x_ticks] == ["06:00 UTC", "06:15", "06:30", "06:45", "07:00"]
+    assert json.loads(chart.points)[0][1] == "Nov 23, 06:00:00 UTC"
+    days = bars_chart("b", [START], START + timedelta(days=4), [Bars("x", "a", [1])])
+    assert {text for _, text in days.x_ticks} == {"Nov 24", "Nov 25", "Nov 26", "Nov 27"}

@@ -1,4 +1,4 @@
-"""The verdict: what is wrong, the worst first, each with its way out; and nothing unknown is well."""
+"""Health in one line: problems, worst first, each with what repairs it; unknown is not healthy."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dashboard.cache import Answer
-from dashboard.errors import Trouble
+from dashboard.errors import PageError
 from dashboard.health import Facts, diagnose
 from dashboard.sources.alarms_and_queues import Queues
-from dashboard.sources.ledger import Minute, Pace
+from dashboard.sources.ledger import Minute, Throughput
 from etl.operations.alarms import Alarm
 from etl.operations.executions import Execution
 from etl.operations.reconciliation import Ledger, Reconciliation
@@ -26,7 +26,7 @@ def execution(status: str, name: str = "run-1", age: float = 60) -> Execution:
     return Execution(f"arn:x:{name}", name, status, started, stopped, {}, None, None, None)
 
 
-def account(**changes: object) -> Reconciliation:
+def reconciliation(**changes: object) -> Reconciliation:
     ledger = Ledger(batches=2, messages=10, read=100, inserted=98, rejected=2,
                     rejected_by={"not_json": 2})  # fmt: skip
     found = Reconciliation([], 2, 10, 0, 0, ledger, 98)
@@ -37,37 +37,37 @@ def answer(value: object) -> Answer:
     return Answer(value, None, time.time())
 
 
-def pace(read: int = 0, rejected: int = 0) -> Pace:
-    return Pace([Minute(NOW, read, rejected, 1)], 1.0)
+def throughput(read: int = 0, rejected: int = 0) -> Throughput:
+    return Throughput([Minute(NOW, read, rejected, 1)], 1.0)
 
 
-WELL = Facts(
+HEALTHY = Facts(
     executions=answer([execution("SUCCEEDED")]),
     queues=answer(Queues(0, 0, 0)),
     alarms=answer([]),
-    pace=answer(pace()),
-    held=answer(0),
-    account=answer(account()),
+    throughput=answer(throughput()),
+    quarantined=answer(0),
+    reconciliation=answer(reconciliation()),
 )
 
 
-def test_all_is_well_only_when_every_reading_is_accounted_for() -> None:
-    assert diagnose(WELL).level == "good"
-    assert diagnose(WELL).headline == "All is well: every reading is accounted for."
-    uncounted = replace(WELL, account=Answer())
-    assert "being counted" in diagnose(uncounted).headline
-    empty = replace(WELL, account=answer(Reconciliation([], 0, 0, 0, 0, Ledger(), 0)))
-    assert "nothing has arrived" in diagnose(empty).headline
+def test_it_is_healthy_only_when_every_reading_is_accounted_for() -> None:
+    assert diagnose(HEALTHY).level == "good"
+    assert diagnose(HEALTHY).headline == "Healthy: every reading is accounted for."
+    uncounted = replace(HEALTHY, reconciliation=Answer())
+    assert "reconciliation is still running" in diagnose(uncounted).headline
+    empty = replace(HEALTHY, reconciliation=answer(Reconciliation([], 0, 0, 0, 0, Ledger(), 0)))
+    assert "no readings have arrived" in diagnose(empty).headline
 
 
 def test_work_under_way_is_no_problem() -> None:
     busy = replace(
-        WELL, queues=answer(Queues(7, 0, 0)), executions=answer([execution("RUNNING")]),
-        account=answer(account(queued=7, staged_batches=3)),
+        HEALTHY, queues=answer(Queues(7, 0, 0)), executions=answer([execution("RUNNING")]),
+        reconciliation=answer(reconciliation(queued=7, staged_batches=3)),
     )  # fmt: skip
     found = diagnose(busy)
     assert found.level == "busy"
-    assert "7 messages in the queue, 1 execution at work" in found.headline
+    assert "7 messages in the queue, 1 execution running" in found.headline
     assert not found.problems
 
 
@@ -82,21 +82,21 @@ def test_work_under_way_is_no_problem() -> None:
             "etl replay --execution bad-1",
         ),
         (
-            {"unsettled": answer({"bad-2": 3})},
-            "Execution bad-2 failed, and 3 of its batches are not settled",
+            {"unprocessed": answer({"bad-2": 3})},
+            "Execution bad-2 failed and left 3 batches unprocessed.",
             "etl replay --failed --execution bad-2",
         ),
-        ({"held": answer(1)}, "1 batch is held in quarantine", "etl quarantine list"),
-        ({"pace": answer(pace(100, 20))}, "20.0% of the last hour's", "etl rejects list"),
-        ({"account": answer(account(rows=97))}, "97 rows in the table", "etl reconcile"),
-        ({"account": answer(account(staged_batches=3))}, "1 staged batch has no end", "etl replay"),
+        ({"quarantined": answer(1)}, "1 batch is in quarantine", "etl quarantine list"),
+        ({"throughput": answer(throughput(100, 20))}, "20.0% of the readings of the last hour were rejected; the contract warns above 5%", "etl rejects list"),
+        ({"reconciliation": answer(reconciliation(rows=97))}, "97 rows in the table", "etl reconcile"),
+        ({"reconciliation": answer(reconciliation(staged_batches=3))}, "1 staged batch was not processed", "etl replay"),
         (
             {"alarms": answer([Alarm("s-queue-age", "queue-age", "ALARM", NOW, "why", "", ())])},
-            "The alarm queue-age sounds: why",
+            "The alarm queue-age is firing.",
             "etl alarms",
         ),
         (
-            {"pace": Answer(None, Trouble("database", "PostgreSQL can't be reached", "", "Try `etl up`."), 1)},
+            {"throughput": Answer(None, PageError("database", "PostgreSQL can't be reached", "", "Try `etl up`."), 1)},
             "PostgreSQL can't be reached",
             "etl up",
         ),
@@ -105,7 +105,7 @@ def test_work_under_way_is_no_problem() -> None:
 def test_what_is_wrong_comes_with_what_repairs_it(
     facts: dict[str, Answer], sentence: str, command: str
 ) -> None:
-    found = diagnose(replace(WELL, **facts))  # type: ignore[arg-type]
+    found = diagnose(replace(HEALTHY, **facts))  # type: ignore[arg-type]
     assert found.level in ("bad", "warning")
     assert len(found.problems) == 1
     assert sentence in found.headline
@@ -113,20 +113,27 @@ def test_what_is_wrong_comes_with_what_repairs_it(
 
 
 def test_the_worst_comes_first_and_the_others_are_counted() -> None:
-    found = diagnose(replace(WELL, held=answer(2), queues=answer(Queues(0, 3, 0))))
+    found = diagnose(replace(HEALTHY, quarantined=answer(2), queues=answer(Queues(0, 3, 0))))
     assert found.level == "bad"
-    assert "3 messages are in the dead-letter queue. And 1 more thing" in found.headline
+    assert "3 messages are in the dead-letter queue. And 1 more problem." in found.headline
 
 
 def test_a_failure_that_a_later_execution_followed_is_history() -> None:
     runs = [execution("SUCCEEDED", "later", 10), execution("FAILED", "earlier", 60)]
-    assert diagnose(replace(WELL, executions=answer(runs))).level == "good"
+    assert diagnose(replace(HEALTHY, executions=answer(runs))).level == "good"
 
 
 def test_few_rejects_of_few_readings_say_nothing() -> None:
-    assert diagnose(replace(WELL, pace=answer(pace(10, 5)))).level == "good"
+    assert diagnose(replace(HEALTHY, throughput=answer(throughput(10, 5)))).level == "good"
 
 
 def test_a_batch_that_ran_after_the_count_is_not_missing() -> None:
-    counted_before = Answer(account(staged_batches=3), None, time.time() - 3600)
-    assert diagnose(replace(WELL, account=counted_before)).problems == ()
+    counted_before = Answer(reconciliation(staged_batches=3), None, time.time() - 3600)
+    assert diagnose(replace(HEALTHY, reconciliation=counted_before)).problems == ()
+
+
+def test_the_text_of_a_service_stands_below_the_headline() -> None:
+    alarm = Alarm("s-queue-age", "queue-age", "ALARM", NOW, "Threshold Crossed: 1 out of 1", "", ())
+    found = diagnose(replace(HEALTHY, alarms=answer([alarm])))
+    assert found.headline == "The alarm queue-age is firing."
+    assert found.problems[0].detail == "Threshold Crossed: 1 out of 1"

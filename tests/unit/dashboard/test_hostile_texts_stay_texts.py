@@ -58,14 +58,14 @@ def rendered(text: str) -> str:
         payload=text.encode("utf-8", "surrogatepass"),
     )  # fmt: skip
     MADE.globals.update(
-        stack="telemetry", place="here", read_only=False, form_key="f", jobs=None,
+        stack="telemetry", location="here", read_only=False, form_key="f", jobs=None,
         contract_name=lambda: text, level=lambda: "good", version="1",
     )  # fmt: skip
     reason = SimpleNamespace(reason=text, readings=1, batches=1, latest=None)
     context: dict[str, Any] = {
         "path": "/rejects", "reasons": Answer([reason], None, 1.0), "total": 1,
         "top": 1, "sample": Answer(Sample([reject], 1, True, [text]), None, 1.0),
-        "sought": {"reason": text, "device": text, "batch": text, "since": ""},
+        "chosen": {"reason": text, "device": text, "batch": text, "since": ""},
         "sinces": {}, "most": 25, "more": None,
     }  # fmt: skip
     return MADE.get_template("rejects.html").render(**context)

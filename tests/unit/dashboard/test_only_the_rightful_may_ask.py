@@ -1,4 +1,4 @@
-"""The guard: the loopback's host, a page of ours, and the key; else nothing reaches the pages."""
+"""The guard lets in the loopback's host, the control room's own pages, and the key; nothing else."""
 
 from __future__ import annotations
 

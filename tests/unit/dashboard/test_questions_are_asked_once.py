@@ -6,11 +6,11 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from dashboard.cache import Shared
+from dashboard.cache import AnswerCache
 
 
 def test_pages_that_ask_at_once_get_one_answer() -> None:
-    shared, asked = Shared(), []
+    cache, asked = AnswerCache(), []
 
     def question() -> int:
         asked.append(1)
@@ -18,62 +18,62 @@ def test_pages_that_ask_at_once_get_one_answer() -> None:
         return 7
 
     with ThreadPoolExecutor(16) as pages:
-        answers = list(pages.map(lambda _: shared.ask("k", 10, question).value, range(64)))
+        answers = list(pages.map(lambda _: cache.get("k", 10, question).value, range(64)))
     assert set(answers) == {7}
     assert len(asked) == 1
 
 
 def test_an_answer_holds_so_long_and_no_longer() -> None:
-    shared, numbers = Shared(), iter(range(10))
-    assert shared.ask("k", 10, lambda: next(numbers)).value == 0
-    assert shared.ask("k", 10, lambda: next(numbers)).value == 0
-    assert shared.ask("k", 0, lambda: next(numbers)).value == 1
-    shared.forget()
-    assert shared.ask("k", 10, lambda: next(numbers)).value == 2
+    cache, numbers = AnswerCache(), iter(range(10))
+    assert cache.get("k", 10, lambda: next(numbers)).value == 0
+    assert cache.get("k", 10, lambda: next(numbers)).value == 0
+    assert cache.get("k", 0, lambda: next(numbers)).value == 1
+    cache.clear()
+    assert cache.get("k", 10, lambda: next(numbers)).value == 2
 
 
-def test_a_failure_is_a_trouble_with_a_sentence() -> None:
+def test_a_failure_is_an_error_with_a_sentence() -> None:
     def question() -> int:
         raise ValueError("\x1b]0;owned\x07")
 
-    answer = Shared().ask("k", 10, question)
+    answer = AnswerCache().get("k", 10, question)
     assert answer.value is None
-    assert answer.trouble is not None
-    assert answer.trouble.detail == "\\x1b]0;owned\\x07"
+    assert answer.error is not None
+    assert answer.error.detail == "\\x1b]0;owned\\x07"
 
 
-def test_what_takes_long_is_fetched_behind_the_page() -> None:
-    shared, gate = Shared(), threading.Event()
+def test_a_slow_answer_is_fetched_in_the_background() -> None:
+    cache, gate = AnswerCache(), threading.Event()
 
     def question() -> int:
         gate.wait(5)
         return 7
 
     began = time.monotonic()
-    assert shared.ask_behind("k", 10, question).at == 0
+    assert cache.get_in_background("k", 10, question).at == 0
     assert time.monotonic() - began < 1
     gate.set()
     until = time.monotonic() + 5
-    while shared.ask_behind("k", 10, question).value is None and time.monotonic() < until:
+    while cache.get_in_background("k", 10, question).value is None and time.monotonic() < until:
         time.sleep(0.01)
-    assert shared.ask_behind("k", 10, question).value == 7
-    shared.close()
+    assert cache.get_in_background("k", 10, question).value == 7
+    cache.close()
 
 
 def test_a_slow_question_does_not_hold_up_who_has_an_older_answer() -> None:
-    shared, gate, asked = Shared(), threading.Event(), threading.Event()
-    shared.ask("k", 10, lambda: 1)
+    cache, gate, asked = AnswerCache(), threading.Event(), threading.Event()
+    cache.get("k", 10, lambda: 1)
 
     def slow() -> int:
         asked.set()
         gate.wait(5)
         return 2
 
-    asking = threading.Thread(target=shared.ask, args=("k", 0, slow))
+    asking = threading.Thread(target=cache.get, args=("k", 0, slow))
     asking.start()
     assert asked.wait(5)
     began = time.monotonic()
-    assert shared.ask("k", 0, slow).value == 1
+    assert cache.get("k", 0, slow).value == 1
     assert time.monotonic() - began < 1
     gate.set()
     asking.join()

@@ -3,7 +3,14 @@
 import pytest
 
 from telemetry.errors import BatchCorruptError, ConfigurationError
-from telemetry.manifest import Item, manifest_body, parse_manifest, purpose_of
+from telemetry.manifest import (
+    ExecutionInput,
+    Item,
+    execution_arn,
+    manifest_body,
+    parse_manifest,
+    purpose_of,
+)
 
 
 def test_a_manifest_comes_back_in_the_order_of_the_keys():
@@ -28,3 +35,25 @@ def test_a_purpose_is_one_of_four():
     assert purpose_of({"purpose": "discard"}) == "discard"
     with pytest.raises(ConfigurationError, match="load, replay, release, discard"):
         purpose_of({"purpose": "destroy"})
+
+
+def test_the_input_of_an_execution_counts_its_batches():
+    items = [
+        Item("raw/2026/11/23/run/a.n10.ndjson.gz", 7),
+        Item("raw/2026/11/23/run/b.n3.ndjson.gz", 5),
+    ]
+    given = ExecutionInput.of("bucket", "sweep-1", items, concurrency=4)
+    assert given.as_dict() == {
+        "bucket": "bucket",
+        "manifest": "manifests/sweep-1.json",
+        "batches": 2,
+        "concurrency": 4,
+        "messages": 13,
+        "bytes": 12,
+    }
+    assert set(ExecutionInput.required()) == {"bucket", "manifest", "batches", "concurrency"}
+
+
+def test_the_arn_of_an_execution_follows_from_its_machine():
+    machine = "arn:aws:states:eu-west-1:1:stateMachine:telemetry"
+    assert execution_arn(machine, "a") == "arn:aws:states:eu-west-1:1:execution:telemetry:a"

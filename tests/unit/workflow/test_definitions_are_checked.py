@@ -1,12 +1,14 @@
-"""``check_definition`` refuses what Step Functions would refuse, and what we never want."""
+"""``check_definition`` and cfn-lint refuse what Step Functions would refuse, and we never want."""
 
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from cfnlint.api import ManualArgs, lint
 
 from workflow.limits import (
     DefinitionError,
@@ -68,10 +70,9 @@ def change(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
 @pytest.mark.parametrize(
     ("breakage", "problem"),
     [
-        (change("StartAt", "Nowhere"), "StartAt names 'Nowhere', which is no state"),
+        (change("StartAt", "Nowhere"), "StartAt names 'Nowhere', and there is no such state"),
         (change("TimeoutSeconds", ...), "the machine has no TimeoutSeconds"),
-        (change("Retries", []), "the machine has unknown fields"),
-        (change("States/Try/Next", "Gone"), "Try: leads to ['Gone'], which are no states"),
+        (change("States/Try/Next", "Gone"), "Try: leads to ['Gone'], and there are no such states"),
         (change("States/Which?/Default", ...), "Which?: a Choice without Default"),
         (change("States/Try/Retry", ...), "Try: needs a Retry"),
         (change("States/Try/Catch", ...), "Try: needs a Catch"),
@@ -79,10 +80,6 @@ def change(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
         (change("States/Try/Retry/0/ErrorEquals", ["States.ALL"]), "repeats permanent errors"),
         (change("States/Try/Retry/0/JitterStrategy", ...), "Try: a Retry has the fields"),
         (change("States/Try/TimeoutSeconds", ...), "may hang for a year"),
-        (change("States/Try/Resource", ...), "Try: a Task needs a Resource"),
-        (change("States/Try/End", True), "Try: needs either Next or End"),
-        (change("States/Try/Timeout", 3), "Try: Task has no fields ['Timeout']"),
-        (change("States/Yes/Type", "Success"), "Yes: unknown type 'Success'"),
         (change("States/Lost", {"Type": "Succeed"}), "Lost: no state leads here"),
         (change("Comment", "x" * 1_100_000), "bytes, 1,048,576 at most"),
     ],
@@ -93,6 +90,60 @@ def test_a_broken_definition_is_refused_by_name(breakage, problem):
     with pytest.raises(DefinitionError) as refused:
         check_definition(broken)
     assert problem in str(refused.value)
+
+
+LANGUAGE = [
+    (change("Retries", []), "'Retries' was unexpected"),
+    (change("States/Try/Resource", ...), "'Resource' is a required property"),
+    (change("States/Try/End", True), "Only one of ['Next', 'End'] is a required property"),
+    (change("States/Try/Next", ...), "Only one of ['Next', 'End'] is a required property"),
+    (change("States/Try/Timeout", 3), "'Timeout' was unexpected"),
+    (change("States/Yes/Type", "Success"), "'Success' is not one of"),
+    (change("States/Yes/Type", ...), "'Type' is a required property"),
+    (change("States/No/Next", "Yes"), "'Next' was unexpected"),
+    (change(f"States/{'x' * 81}", {"Type": "Succeed"}), "does not match any of the"),
+]
+"""The rules of the language that cfn-lint knows, and its words for each."""
+
+
+def found_by_cfn_lint(definition: dict[str, Any]) -> list[str]:
+    machine = {
+        "Type": "AWS::StepFunctions::StateMachine",
+        "Properties": {
+            "RoleArn": "arn:aws:iam::123456789012:role/states",
+            "Definition": definition,
+        },
+    }
+    template = json.dumps({"Resources": {"Machine": machine}})
+    found = lint(template, config=ManualArgs(regions=["eu-west-1"]))
+    return [match.message for match in found if match.rule.id == "E3601"]
+
+
+@pytest.mark.parametrize(("breakage", "problem"), LANGUAGE, ids=[words for _, words in LANGUAGE])
+def test_cfn_lint_knows_the_rules_of_the_language(breakage, problem):
+    broken = copy.deepcopy(SOUND)
+    assert found_by_cfn_lint(broken) == []
+    breakage(broken)
+    assert problem in "\n".join(found_by_cfn_lint(broken))
+
+
+def test_cfn_lint_looks_into_a_map(definition):
+    broken = copy.deepcopy(definition)
+    broken["States"]["Load batches"]["ItemProcessor"]["States"]["Load"]["Timeout"] = 3
+    assert any("'Timeout' was unexpected" in words for words in found_by_cfn_lint(broken))
+
+
+@pytest.mark.parametrize(
+    ("config", "problem"),
+    [
+        ({"Mode": "DISTRIBUTED"}, "a distributed Map needs an ExecutionType"),
+        ({"Mode": "INLINE"}, "ItemReader, ResultWriter and Label need Mode DISTRIBUTED"),
+    ],
+)
+def test_modes_of_a_map_that_step_functions_refuses(definition, config, problem):
+    broken = copy.deepcopy(definition)
+    broken["States"]["Load batches"]["ItemProcessor"]["ProcessorConfig"] = config
+    assert f"Load batches: {problem}" in list(definition_problems(broken))
 
 
 def test_every_problem_is_listed_at_once():

@@ -34,7 +34,7 @@ def test_references_are_a_few_kilobytes_and_only_errors_are_long(definition):
     bounds = largest_payloads(definition)
     for name in ("Extract", "Load batches", "Summarize", "Transform", "Validate", "Load"):
         assert bounds[name] < PAYLOAD.most / 4, name
-    assert max(bounds, key=lambda name: bounds[name]) == "Tell of breakdown"
+    assert max(bounds, key=lambda name: bounds[name]) == "Notify: error"
 
 
 def test_the_history_is_bounded_with_every_retry_of_every_state(definition):
@@ -60,7 +60,7 @@ def test_a_map_in_the_history_of_its_machine_is_refused(changed):
 
 def test_a_loop_is_refused(changed):
     changed["States"]["Summarize"]["Next"] = "Already staged?"
-    assert "a loop leads through" in problems(changed)
+    assert "form a loop" in problems(changed)
 
 
 def test_a_catch_that_leads_back_is_a_loop(changed):
@@ -79,9 +79,9 @@ def test_a_function_whose_answer_has_no_bound_is_refused(changed):
 
 
 def test_an_error_is_told_once_not_many_times(changed):
-    message = changed["States"]["Tell of breakdown"]["Parameters"]
+    message = changed["States"]["Notify: error"]["Parameters"]
     message["Message.$"] = "States.Format('{}{}', States.JsonToString($), States.JsonToString($))"
-    assert "Tell of breakdown: its payload may become" in problems(changed)
+    assert "Notify: error: its payload may become" in problems(changed)
 
 
 KEY = "raw/2026/11/23/" + "e" * 80 + "/" + "b" * 920

@@ -83,7 +83,7 @@ def test_longer_retries_inside_a_batch_are_refused(monkeypatch):
         type(rule)(errors=rule.errors, interval=30, attempts=5, cap=60) for rule in CHILD_TASK
     )
     monkeypatch.setattr("workflow.definition.batches.CHILD_TASK", patient)
-    with pytest.raises(ValueError, match=r"an Express execution lives 300 s"):
+    with pytest.raises(ValueError, match=r"an Express execution ends after 300 s"):
         build_definition()
 
 
@@ -132,8 +132,8 @@ def test_each_failure_in_a_batch_is_recorded_before_the_batch_fails(definition):
 def test_whatever_breaks_around_the_batches_is_told_before_the_execution_fails(definition):
     states = definition["States"]
     for step in ("Extract", "List staged batches", "Load batches", "Summarize"):
-        assert states[step]["Catch"][0]["Next"] == "Tell of breakdown"
-    assert states["Tell of breakdown"]["Next"] == "Broken down"
+        assert states[step]["Catch"][0]["Next"] == "Notify: error"
+    assert states["Notify: error"]["Next"] == "Execution failed"
 
 
 def test_settings_reach_the_definition():

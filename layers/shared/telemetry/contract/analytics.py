@@ -15,7 +15,7 @@ ANALYTICS_KEYS = ("views", "rollups", "metrics")
 NUMBERS = ("smallint", "integer", "bigint", "real", "float", "decimal")
 MAX_NAME = 63
 LONGEST_ENDING = "_quality_daily"
-"""Of the views' names."""
+"""Prefix of the views' names."""
 METRIC_ENDINGS = ("_min", "_max", "_avg", "_count", "_sum", "_share", "_true")
 MAX_METRICS = 300
 """Four columns each, and a table holds 1,600."""
@@ -23,11 +23,11 @@ OWN_COLUMNS = (
     "hour", "day", "readings", "first_time", "last_time", "longest",
     "gap_start", "gap_end", "gap_seconds", "usual_seconds", "missing_readings",
 )  # fmt: skip
-"""Of rollups and gaps, beside the key's and the metrics'."""
+"""Columns of rollups and gaps, beside the key's and the metrics'."""
 
 
 def read_analytics(reader: Reader, table: dict[str, Any]) -> Analytics:
-    """The table as it is written; what is wrong with it is noted."""
+    """Reads the table, and notes what is wrong with it."""
     reader.only(table, "analytics.", ANALYTICS_KEYS)
     plain = Analytics()
     return Analytics(
@@ -50,7 +50,7 @@ def metrics_of(contract: Contract) -> tuple[Column, ...]:
 
 
 def rolls_up(contract: Contract) -> bool:
-    """Whether there are rollups: they are wanted, and the key ends with a timestamp."""
+    """True if there are rollups: they are wanted, and the key ends with a timestamp."""
     analytics = contract.analytics
     return bool(analytics.views and analytics.rollups) and _has_time(contract)
 

@@ -1,4 +1,4 @@
-"""What the keys of a column's values must keep to: one small function per rule, as in ``rules``."""
+"""Rules on the keys of a column's values: one small function per rule, as in ``rules``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ELSEWHERE = re.compile(r"\(\?(?:[=!>(#]|<[=!]|P[=>])|\\[1-9ZGX]|\\[kgpP]")
 
 
 def decimal_fits(column: Column) -> Iterator[Problem]:
-    """A decimal says how many digits it has."""
+    """A decimal needs its number of digits."""
     key = f"columns.{column.name}.precision"
     if column.type != "decimal":
         return
@@ -40,7 +40,7 @@ def decimal_fits(column: Column) -> Iterator[Problem]:
 
 
 def spellings_mean_one_thing(column: Column) -> Iterator[Problem]:
-    """A spelling stands for one value, in any case; values can be stored and told apart."""
+    """A spelling stands for one value, in any case; values can be stored and distinguished."""
     where = f"columns.{column.name}."
     if column.type == "enum" and not column.values:
         yield Problem(f"{where}values", "is missing; list what it may be")
@@ -65,7 +65,7 @@ def spellings_mean_one_thing(column: Column) -> Iterator[Problem]:
 
 
 def _same(spelling: Marker) -> Any:
-    """What two spellings that can't be told apart have in common."""
+    """Key under which two spellings that can't be distinguished are equal."""
     if isinstance(spelling, bool):
         return "true" if spelling else "false"
     if isinstance(spelling, str) and not _NUMBER.fullmatch(spelling.strip()):
@@ -94,7 +94,7 @@ def pattern_is_linear(column: Column) -> Iterator[Problem]:
 
 
 def cutting_has_a_length(column: Column) -> Iterator[Problem]:
-    """What is cut must know where."""
+    """A text that is truncated needs a length."""
     if column.on_too_long == "truncate" and column.max_length is None:
         yield Problem(f"columns.{column.name}.on_too_long", "needs a max_length; add it")
 

@@ -19,28 +19,28 @@ UNITS_FILE = "units.json"
 
 
 def needs_conversions(contract: Contract) -> bool:
-    """Whether a column is sent in another unit."""
+    """True if a column is sent in another unit."""
     return any(column.unit_from for column in contract.columns)
 
 
 def dump_conversions(contract: Contract) -> bytes:
     """``units.json`` of a contract that has its conversions."""
-    told = {
+    content = {
         column.name: {"unit_from": column.unit_from, "unit": column.unit}
         | asdict(column.conversion)
         for column in contract.columns
         if column.conversion is not None
     }
-    return json.dumps(told, ensure_ascii=False, indent=1, sort_keys=True).encode()
+    return json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True).encode()
 
 
-def with_conversions(contract: Contract, told: bytes) -> Contract:
+def with_conversions(contract: Contract, content: bytes) -> Contract:
     """The contract with the numbers of a ``units.json``.
 
     Raises ``ContractError`` where they aren't those of its columns.
     """
     try:
-        found = json.loads(told)
+        found = json.loads(content)
         columns = []
         for column in contract.columns:
             if column.unit_from:

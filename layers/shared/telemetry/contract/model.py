@@ -1,4 +1,4 @@
-"""What a contract says, once read: frozen dataclasses without behaviour."""
+"""A contract as data: frozen dataclasses without behaviour."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OnTooLong = Literal["invalid", "truncate"]
 Compression = Literal["gzip"]
 Form = Literal["text", "json"]
 Marker = str | float | bool
-"""What a device may send for something, compared as a number where both are numbers."""
+"""A value that a device may send, compared as a number where both are numbers."""
 TimestampFormat = Literal["iso8601", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns"]
 
 
@@ -51,14 +51,14 @@ class Source:
 
 @dataclass(frozen=True)
 class Condition:
-    """What a message must have to be one of those that hold readings."""
+    """Condition on the messages that hold readings; the others are set aside."""
 
     source: Source
-    """Of scope ``message`` or ``envelope``."""
+    """Source of the value, of scope ``message`` or ``envelope``."""
     values: tuple[str | float | bool, ...] = ()
     """It is one of these; numbers are compared as numbers."""
     present: bool | None = None
-    """Instead of values: whether it is there and not null."""
+    """Alternative to values: the source must be present and not null, or must not."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Column:
     required: bool = False
     """A reading without a value here is rejected."""
     on_invalid: OnInvalid = "reject"
-    """What an unreadable or out-of-range value does: reject the reading, or become NULL."""
+    """Effect of an unreadable or out-of-range value: reject the reading, or become NULL."""
     missing: tuple[Marker, ...] = ("",)
     """Values that mean "no value", compared as numbers where both are numbers."""
     range: tuple[float | None, float | None] = (None, None)
@@ -100,17 +100,17 @@ class Column:
     max_length: int | None = None
     """Longest text, in characters."""
     on_too_long: OnTooLong = "invalid"
-    """Whether a longer text is a fault, or cut to ``max_length`` characters and counted."""
+    """True if a longer text is a fault, or cut to ``max_length`` characters and counted."""
     pattern: str | None = None
     """Regular expression that the whole text must match."""
     precision: int | None = None
     """Digits of a decimal, ``scale`` of them after the point."""
     scale: int = 0
     values: tuple[tuple[str, tuple[Marker, ...]], ...] = ()
-    """What an enum may be, each with its other spellings."""
+    """Values of an enum, each with its other spellings."""
     true_values: tuple[Marker, ...] = ()
     false_values: tuple[Marker, ...] = ()
-    """What else, or what instead, stands for true and for false."""
+    """Spellings of true and of false, in addition or instead."""
     attached: tuple[str, ...] = ()
     """Units that may stand behind a number, and are taken off."""
     decimal_comma: bool = False
@@ -121,9 +121,9 @@ class Column:
     timezone: str = "UTC"
     """Zone of timestamps that carry none (IANA name)."""
     max_age: int | None = None
-    """Microseconds that a time may lie before the arrival of its message."""
+    """Most microseconds that a time may be before the arrival of its message."""
     max_future: int | None = None
-    """Microseconds that a time may lie after the arrival of its message."""
+    """Most microseconds that a time may be after the arrival of its message."""
     unit: str | None = None
     unit_from: str | None = None
     """Unit that devices send in, where it isn't ``unit``."""
@@ -152,12 +152,12 @@ class Checks:
     """Numeric column to the greatest population stability index against the last batches; above
     it the batch is warned about."""
     min_readings: int = 20
-    """Shares of batches smaller than this say nothing: such a batch is never quarantined."""
+    """A batch with fewer readings is never quarantined: its shares are not significant."""
 
 
 @dataclass(frozen=True)
 class Analytics:
-    """What is made for analysts beside the table."""
+    """Views and rollups for analysts, beside the table."""
 
     views: bool = True
     """``False``: nothing at all."""
@@ -169,7 +169,7 @@ class Analytics:
 
 @dataclass(frozen=True)
 class Contract:
-    """What a reading is: where its parts come from, what they must be, where they go."""
+    """A contract: the sources of a reading's values, their checks, and their table."""
 
     name: str
     topic: str
@@ -190,11 +190,11 @@ class Contract:
     """Path of the array to unnest; ``None``, or absent in a message: the message is one reading.
     The empty path is the payload itself."""
     shape: Shape = "objects"
-    """What stands there: see ``docs/contract.md``."""
+    """Shape of a message: see ``docs/contract.md``."""
     fields: tuple[str, ...] = ()
     """Names of the positions of a row, where ``shape`` is ``rows``."""
     compression: Compression | None = None
-    """How devices compress payloads, those that do; a plain payload is taken as well."""
+    """Compression of payloads; a payload that isn't compressed is accepted as well."""
     melt: tuple[Metric, ...] | Literal["numbers"] | None = None
     """Members that become readings of their own: the listed ones, or every number not used."""
     only: tuple[Condition, ...] = ()

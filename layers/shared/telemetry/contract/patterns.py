@@ -38,7 +38,7 @@ DIRECTIVES = {
 NUMBERS = set(DIRECTIVES) - {"b", "p", "z"}
 _PIECE = re.compile(r"%(.?)|[^%]+", re.DOTALL)
 _ONE_OF = (("Y", "y"), ("m", "b", "j"), ("d", "j"))
-"""What a date needs."""
+"""Directives that a date needs."""
 
 
 class TimePatternError(ValueError):
@@ -50,7 +50,7 @@ class TimePattern:
 
     def __init__(self, regex: str, directives: tuple[str, ...]) -> None:
         self.regex = regex
-        """Of the whole text; one group for each directive, in their order."""
+        """Regular expression of the whole text; one group for each directive, in their order."""
         self.directives = directives
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with a contract, as the reader and the rules tell it."""
+"""Problems of a contract, as the reader and the rules report them."""
 
 from __future__ import annotations
 
@@ -13,4 +13,4 @@ class Problem(NamedTuple):
     key: str
     """Dotted path of the entry in the file, such as ``columns.ts.type``."""
     sentence: str
-    """What is wrong and what to do about it."""
+    """The problem, and what to write instead."""

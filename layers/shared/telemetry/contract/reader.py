@@ -22,7 +22,7 @@ _WORDS: dict[type, str] = {
 
 
 def finite(value: Any) -> bool:
-    """Whether it is no NaN and no infinity."""
+    """True if it is neither NaN nor infinite."""
     return not isinstance(value, float) or math.isfinite(value)
 
 

@@ -1,4 +1,4 @@
-"""What a contract must keep to beyond its shape: one small function per rule.
+"""Rules on a contract beyond its structure: one small function per rule.
 
 Each rule takes the contract (or one column of it) and yields a :class:`Problem` per breach, whose
 sentence says what is wrong and what to write instead. Limits are PostgreSQL 16's
@@ -39,7 +39,7 @@ _TOPIC_LEVEL = re.compile(r"[A-Za-z0-9_.:@=-]+\Z")
 
 
 def broken_rules(contract: Contract, *, skip: frozenset[str] = frozenset()) -> Iterator[Problem]:
-    """All breaches; the columns named in ``skip`` have been complained about already."""
+    """All problems; those of the columns in ``skip`` have been reported already."""
     for rule in CONTRACT_RULES:
         for problem in rule(contract):
             if not any(problem.key.startswith(f"columns.{name}.") for name in skip):
@@ -237,7 +237,7 @@ def places_are_there(contract: Contract) -> Iterator[Problem]:
 
 
 def checks_are_shares(contract: Contract) -> Iterator[Problem]:
-    """Shares lie between 0 and 1, the warning comes before the quarantine."""
+    """Shares are between 0 and 1, and the warning comes before the quarantine."""
     checks = contract.checks
     names = {column.name for column in contract.columns}
     shares = {
@@ -257,7 +257,7 @@ def checks_are_shares(contract: Contract) -> Iterator[Problem]:
         if name not in numeric:
             yield Problem(f"checks.drift.{name}", f"{name!r} is not a column of numbers")
         if not most > 0:
-            yield Problem(f"checks.drift.{name}", f"{most} is no index; write one such as 0.25")
+            yield Problem(f"checks.drift.{name}", f"{most} is not an index; write one such as 0.25")
     if checks.volume is not None and not 0 <= checks.volume[0] <= 1 <= checks.volume[1]:
         yield Problem("checks.volume", "the usual volume is 1; write [0.1, 10] or the like")
     if checks.max_age_minutes is not None and not checks.max_age_minutes > 0:
@@ -294,14 +294,14 @@ def range_is_within_the_type(column: Column) -> Iterator[Problem]:
 
 
 def length_is_positive(column: Column) -> Iterator[Problem]:
-    """A text of no characters is no text."""
+    """A text needs room for one character at least."""
     length = column.max_length
     if length is not None and not 1 <= length <= MAX_TEXT_CHARACTERS:
         yield Problem(f"columns.{column.name}.max_length", f"{length} is not a length; write 1 up")
 
 
 def formats_are_told_apart(column: Column) -> Iterator[Problem]:
-    """Two epoch formats can't be told apart by the number alone."""
+    """Two epoch formats can't be distinguished by the number alone."""
     epochs = [name for name in column.formats if name.startswith("epoch_")]
     if len(epochs) > 1:
         yield Problem(

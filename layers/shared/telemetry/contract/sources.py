@@ -1,4 +1,4 @@
-"""Where a column's value comes from: the small grammar of ``from``.
+"""Sources of a column's value: the small grammar of ``from``.
 
 ::
 

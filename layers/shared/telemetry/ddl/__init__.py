@@ -1,4 +1,4 @@
-"""From a contract to SQL: pure functions that return statements, and never run them.
+"""SQL of a contract: pure functions that return statements, and never run them.
 
 ::
 
@@ -6,14 +6,13 @@
                                       plan_ledger      (idempotent)
                                       plan_grants      (idempotent)
 
-A table grows by itself: a new column is added, a type becomes one that holds every value of the
-old one, a column that is no longer required may be empty, indexes and partitions are made, comments
-follow the contract. What could lose anything is refused with a :class:`ContractError` that holds
-the statement a person would run.
+A table is extended automatically: new columns, types that hold every value of the old type, columns
+that are no longer required, indexes, partitions, comments. A change that could lose data is refused
+with a :class:`ContractError` that holds the statement for an operator to run.
 
-Nobody but the owner, who migrates, makes partitions: those of the last month and of a year ahead,
-and one for whatever else comes (``<table>_other``), so that no row is ever refused. The next
-migration moves what gathered there into partitions of its own.
+Only the migration, as the owner, creates partitions: those of the last month and of a year ahead,
+and one for all other rows (``<table>_other``), so that no row is ever refused. The next migration
+moves the rows of that one into partitions of their own.
 """
 
 from __future__ import annotations

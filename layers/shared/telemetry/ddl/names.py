@@ -19,7 +19,7 @@ def quote_name(name: str) -> str:
 
 
 def quote_text(value: str) -> str:
-    """The text as a literal, whatever ``standard_conforming_strings`` says."""
+    """The text as a literal, with either value of ``standard_conforming_strings``."""
     if "\0" in value:
         raise ContractError("PostgreSQL can't hold the character U+0000 in a text.")
     quoted = "'" + value.replace("'", "''") + "'"

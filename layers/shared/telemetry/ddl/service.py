@@ -1,4 +1,4 @@
-"""What every pipeline has beside its table: the ledger, and what the loader may do."""
+"""Objects that every pipeline has beside its table: the ledger, and the loader's grants."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ _EVOLUTION = (
         f"ADD CONSTRAINT ledger_status_check {_STATUSES}",
     ),
 )
-"""What the ledger has gained since the first one, oldest first."""
+"""Columns added to the ledger since its first version, oldest first."""
 
 
 def plan_ledger() -> list[str]:

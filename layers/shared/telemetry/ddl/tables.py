@@ -1,4 +1,4 @@
-"""The contract's table: made, and brought from what it is to what the contract says."""
+"""The contract's table: statements that create it, or change it to what the contract says."""
 
 # ruff: noqa: S608 - the statements are made of quoted names and literals
 
@@ -21,10 +21,10 @@ class ExistingColumn:
 
     name: str
     type: str
-    """As ``format_type`` writes it, such as ``timestamp with time zone``."""
+    """Type as ``format_type`` writes it, such as ``timestamp with time zone``."""
     nullable: bool = True
     filled: bool = False
-    """Whether it has a default, is generated or an identity: an INSERT may leave it out."""
+    """True if it has a default, is generated or an identity: an INSERT may leave it out."""
     comment: str | None = None
 
 
@@ -48,9 +48,9 @@ class ExistingTable:
 
 
 def plan_table(contract: Contract, existing: ExistingTable | None) -> list[str]:
-    """Statements that make the table what the contract says; none where it already is.
+    """Statements that make the table match the contract; none where it already does.
 
-    Raises :class:`ContractError` where only a person should do that.
+    Raises :class:`ContractError` where an operator has to decide.
     """
     if existing is None:
         statements = [
@@ -65,7 +65,7 @@ def plan_table(contract: Contract, existing: ExistingTable | None) -> list[str]:
 
 
 def index_name(table: str, columns: tuple[str, ...]) -> str:
-    """``<table>_<columns>_idx``, with a hash in place of what is too long."""
+    """``<table>_<columns>_idx``, with a hash in place of a part that is too long."""
     name = "_".join((table, *columns))
     if len(name) + 4 > NAME_BYTES:
         name = name[: NAME_BYTES - 13] + "_" + hashlib.sha256(name.encode()).hexdigest()[:8]
@@ -126,7 +126,7 @@ def _new_checks(table: str, column: Column, existing: ExistingTable) -> list[str
 
 
 def _refuse_destruction(contract: Contract, existing: ExistingTable) -> None:
-    """Raises with every statement that is left to a person."""
+    """Raises with every statement that an operator has to run."""
     table, wanted = qualified(contract), {column.name: column for column in contract.columns}
     refused = []
     for found in existing.columns:
@@ -162,7 +162,7 @@ def _refuse_destruction(contract: Contract, existing: ExistingTable) -> None:
 
 
 def _indexes(contract: Contract, existing: ExistingTable) -> list[str]:
-    """Indexes that are missing. One that the contract has no more is left to a person."""
+    """Indexes that are missing. One that left the contract is not dropped."""
     return [
         f"CREATE INDEX IF NOT EXISTS {quote_name(name)} ON {qualified(contract)} "
         f"({list_names(columns)})"

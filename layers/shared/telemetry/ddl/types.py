@@ -34,7 +34,7 @@ _WIDER: dict[str, frozenset[str]] = {
     "real": frozenset({"double precision"}),
     "character varying": frozenset({"text"}),
 }
-"""By type: those that hold each of its values, unchanged."""
+"""Types that hold every value of a type unchanged."""
 
 _SIZED = re.compile(r"(character varying|numeric)\((\d+)(?:,(\d+))?\)\Z")
 
@@ -47,7 +47,7 @@ def sql_type(column: Column) -> str:
 
 
 def is_wider(new: str, old: str) -> bool:
-    """Whether each value of ``old`` is one of ``new``, types as the catalogue writes them."""
+    """True if each value of ``old`` is one of ``new``, types as the catalogue writes them."""
     before, after = _SIZED.match(old), _SIZED.match(new)
     kind = before[1] if before else old
     if new in _WIDER.get(kind, ()) or (before and new == kind):
@@ -63,14 +63,14 @@ def is_wider(new: str, old: str) -> bool:
 
 
 def check_name(column: Column) -> str:
-    """Name of an enum's constraint; it tells the values, so that other values have another one."""
+    """Name of an enum's constraint; it depends on the values, so other values get another name."""
     values = "\0".join(value for value, _ in column.values)
     digest = hashlib.sha256(f"{column.name}\0{values}".encode()).hexdigest()[:8]
     return f"{_check_prefix(column)}{digest}"
 
 
 def is_check_of(column: Column, check: str) -> bool:
-    """Whether a constraint of that name was made for the column, by these or other values."""
+    """True if a constraint of that name was made for the column, by these or other values."""
     prefix = _check_prefix(column)
     return check.startswith(prefix) and len(check) == len(prefix) + 8
 

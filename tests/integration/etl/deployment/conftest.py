@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import boto3
 import pytest
 
+from etl.aws.target import Target
 from etl.deployment.deploy import deploy
 from infrastructure.settings import DatabaseSettings, DeploySettings
 from layers.target import host_target
+from local.stack import LocalStack
 from tests.fixtures.local import EmulatorStack
 
 FLEET = Path("contracts/fleet.toml")
@@ -22,22 +23,21 @@ class Account:
     """The emulated account, and how to deploy to it."""
 
     emulator: EmulatorStack
-    session: boto3.Session
     settings: DeploySettings
 
     def client(self, service: str) -> Any:
         return self.emulator.client(service)
 
+    def target(self, stack: str) -> Target:
+        # The emulator alone, which is all that a deployment without a database asks for.
+        return Target(stack, local=cast(LocalStack, self.emulator))
+
     def deploy(self, *, migrate: bool = False, **changes: Any) -> tuple[dict[str, str], list[str]]:
         """Deploy with changed settings; the outputs, and what was told."""
         told: list[str] = []
-        found = deploy(
-            self.session,
-            replace(self.settings, **changes),
-            told.append,
-            endpoint_url=self.emulator.endpoint_url,
-            migrate=migrate,
-        )
+        settings = replace(self.settings, **changes)
+        target = self.target(settings.stack)
+        found = deploy(target, settings, notify=told.append, migrate=migrate)
         return found, told
 
 
@@ -57,10 +57,7 @@ def account(emulator: EmulatorStack) -> Account:
         schedule_expression="rate(1 day)",
         retain_data=False,
     )
-    session = boto3.Session(
-        emulator.access_key_id, emulator.secret_access_key, region_name=emulator.region
-    )
-    return Account(emulator, session, settings)
+    return Account(emulator, settings)
 
 
 @pytest.fixture(scope="session")

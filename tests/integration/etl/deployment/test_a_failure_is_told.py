@@ -23,7 +23,7 @@ from etl.aws.target import Target
 from etl.cli.main import app
 from etl.operations.alarms import alarm, alarms, changes
 from etl.operations.executions import Execution, follow, start
-from etl.operations.metrics import catalogue
+from etl.operations.metrics import all_signals
 from tests.integration.etl.deployment.conftest import Account
 
 STACK = "alarming"
@@ -142,7 +142,7 @@ def test_the_commands_show_the_alarm_its_reason_and_its_history(
     shown = CliRunner().invoke(app, ["alarms"])
     assert shown.exit_code == 0
     told = " ".join(shown.output.split())
-    assert "executions-failed sounds" in told.replace("│ ", "")
+    assert "executions-failed is firing" in told.replace("│ ", "")
     assert "Runbook: docs/runbook.md#executions-failed" in told
     assert CliRunner().invoke(app, ["alarms", "--check"]).exit_code == 1
     listed = json.loads(CliRunner().invoke(app, ["alarms", "--json"]).output)
@@ -179,7 +179,10 @@ def test_an_alarm_can_be_tried_out(
     assert "A test by `etl alarms test`" in json.loads(told["Message"])["NewStateReason"]
     unknown = CliRunner().invoke(app, ["alarms", "test", "dead-leters", "--yes"])
     assert unknown.exit_code == 1
-    assert "There is no alarm 'dead-leters'; there are: batches-for-a-person" in unknown.output
+    assert (
+        "There is no alarm 'dead-leters'. Alarms of this stack: batches-need-attention"
+        in unknown.output
+    )
 
 
 def test_every_line_of_a_failed_run_says_whose_it_is(target: Target, failed: Execution) -> None:
@@ -203,7 +206,7 @@ def test_every_line_of_a_failed_run_says_whose_it_is(target: Target, failed: Exe
 
 def test_every_alarm_sounds_when_what_it_listens_to_reaches_its_threshold(target: Target) -> None:
     cloudwatch = target.client("cloudwatch")
-    measured = {(s.namespace, s.metric, frozenset(s.dimensions)) for s in catalogue(target)}
+    measured = {(s.namespace, s.metric, frozenset(s.dimensions)) for s in all_signals(target)}
     names = [one.name for one in alarms(target)]
     for told in cloudwatch.describe_alarms(AlarmNames=names, MaxRecords=100)["MetricAlarms"]:
         own = frozenset((one["Name"], one["Value"]) for one in told["Dimensions"])

@@ -12,7 +12,7 @@ import pytest
 
 from etl.aws.target import Target
 from etl.operations.dead_letters import DEAD_LETTERS, depth, peek
-from etl.operations.redrive import move_back
+from etl.operations.redrive import redrive_dead_letters
 from tests.integration.etl.deployment.conftest import Account
 
 RECEIVES = 2
@@ -51,14 +51,14 @@ def test_it_goes_to_the_dead_letters_after_its_receives_and_is_staged_once_mende
     )
 
     sqs.send_message(QueueUrl=outputs["QueueUrl"], MessageBody="whatever it is")
-    wait_until(lambda: depth(target, DEAD_LETTERS).all)
+    wait_until(lambda: depth(target, DEAD_LETTERS).total)
     (letter,) = peek(target, DEAD_LETTERS, 10)
     assert letter.payload == b"whatever it is"
     assert letter.receives == RECEIVES + 1  # the last one is our look
 
     s3.create_bucket(Bucket=bucket)
     sqs.set_queue_attributes(QueueUrl=outputs["QueueUrl"], Attributes=usual)
-    *_, end = move_back(target)
+    *_, end = redrive_dead_letters(target)
     assert (end.moved, end.status) == (1, "COMPLETED")
     (only,) = wait_until(
         lambda: s3.list_objects_v2(Bucket=bucket, Prefix="raw/").get("Contents", [])

@@ -16,7 +16,7 @@ from etl.operations.backfill import Backfill
 from etl.operations.batches import Batch, batches_of
 from etl.operations.executions import describe, execution_arn, latest
 from etl.operations.reruns import rerun
-from etl.operations.time_range import Span
+from etl.operations.time_range import TimeRange
 from tests.integration.etl.deployment.conftest import Account
 
 
@@ -87,7 +87,7 @@ def test_a_backfill_leaves_no_batch_out_and_tries_failed_ones_again(
     for batch in batches:
         s3.put_object(Bucket=target.bucket, Key=batch.key, Body=b"still no gzip")
     began = min(batch.staged_at for batch in batches_of(target, [b.key for b in batches]))
-    work = Backfill.of(target, Span(began, began + timedelta(hours=1)))
+    work = Backfill.of(target, TimeRange(began, began + timedelta(hours=1)))
     ended = [step for step in work.carry_out(piece=2, concurrency=2) if step.ended]
     assert [step.failed for step in ended] == [2, 1]
     whole, left = work.tallies()

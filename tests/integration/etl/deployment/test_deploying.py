@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from etl.aws.cloudformation import StackError, stack_status
-from etl.deployment.deploy import MigrationError
-from etl.deployment.stack_build import artifact_bucket_name
+from etl.deployment.artifact_bucket import artifact_bucket_name
+from etl.deployment.migration import MigrationError
 
 STACK = "life-of-a-stack"
 
@@ -75,14 +75,14 @@ def test_a_failure_names_the_resource_and_why_and_can_be_repaired(account):
 
     iot.delete_thing(thingName=f"{stack}-probe")
     _, told = account.deploy(stack=stack)
-    assert "removing what a failed creation left" in told
+    assert f"stack {stack}: deleting the remains of a failed creation" in told
     assert f"stack {stack} created" in told
 
 
 def test_a_value_that_the_template_does_not_allow_changes_nothing(account):
     stack = "is-refused"
     account.deploy(stack=stack)
-    with pytest.raises(StackError, match=r"refuses stack is-refused: .*ScheduleExpression"):
+    with pytest.raises(StackError, match=r"rejects stack is-refused: .*ScheduleExpression"):
         account.deploy(stack=stack, schedule_expression="whenever")
     assert stack_status(account.client("cloudformation"), stack) == "CREATE_COMPLETE"
 
@@ -95,7 +95,7 @@ def test_a_failed_update_is_rolled_back_names_the_resource_and_can_be_repaired(
     other = tmp_path / "other.toml"
     other.write_text(account.settings.contract.read_text() + "\n# changed\n")
     with monkeypatch.context() as patched:
-        patched.setattr("etl.deployment.stack_build.DeploymentPlan.missing", lambda *_: {})
+        patched.setattr("etl.deployment.stack_build.StackBuild.missing", lambda *_: {})
         with pytest.raises(StackError, match=r"Function \(AWS::Lambda::Function\): "):
             account.deploy(stack=stack, contract=other)
     status = stack_status(account.client("cloudformation"), stack)

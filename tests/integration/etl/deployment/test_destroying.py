@@ -6,12 +6,14 @@ import pytest
 from botocore.exceptions import ClientError
 
 from etl.aws.cloudformation import stack_status
-from etl.deployment.destroy import HoldsDataError, destroy
-from etl.deployment.stack_build import artifact_bucket_name
+from etl.deployment.artifact_bucket import artifact_bucket_name
+from etl.deployment.listener import Listener
+from etl.deployment.teardown import HoldsDataError, delete_core
 
 
-def take_down(account, stack, **options):
-    return destroy(account.session, stack, endpoint_url=account.emulator.endpoint_url, **options)
+def take_down(account, stack, *, with_data=False, notify=lambda _: None):
+    listener = Listener(notify=notify)
+    return delete_core(account.target(stack), listener, with_data=with_data)
 
 
 def test_nothing_is_there_to_destroy(account):
@@ -37,9 +39,9 @@ def test_queued_messages_and_certificates_stop_it_and_are_counted(account):
     with pytest.raises(HoldsDataError) as stopped:
         take_down(account, "holds")
     message = str(stopped.value)
-    assert "1 messages in the queue" in message
-    assert "1 messages in the dead-letter queue" in message
-    assert "1 certificates of devices" in message
+    assert "1 message in the queue" in message
+    assert "1 message in the dead-letter queue" in message
+    assert "1 device certificate" in message
     assert stack_status(account.client("cloudformation"), "holds") == "CREATE_COMPLETE"
 
 
@@ -75,7 +77,7 @@ def test_with_data_everything_goes(account):
     certificate = iot.create_keys_and_certificate(setAsActive=True)["certificateArn"]
     iot.attach_policy(policyName=outputs["DevicePolicyName"], target=certificate)
     told: list[str] = []
-    assert take_down(account, "all-of-it", with_data=True, told=told.append) is True
+    assert take_down(account, "all-of-it", with_data=True, notify=told.append) is True
     assert told == ["detaching devices and deleting data", "deleting stack all-of-it"]
     artifacts = artifact_bucket_name("all-of-it", "000000000000", account.emulator.region)
     for bucket in (outputs["DataBucketName"], artifacts):

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from etl.aws.target import Target
-from etl.cli.sweep import swept
+from etl.cli.sweep import invoke_sweep
 from etl.operations import batches as staged
 from etl.operations.executions import describe, follow
 from telemetry.layout import day_prefix, manifest_key, outcome_key, raw_key
@@ -119,7 +119,7 @@ def test_the_deployed_sweep_leaves_what_failed_for_good_and_names_it(target):
     arn = staged.start_over(target, staged.batches_of(target, [corrupt]), "load", name=name)
     *_, (ended, _) = follow(target, arn)
     assert ended.status == "FAILED"
-    found = swept(target, 2, dry_run=False)
+    found = invoke_sweep(target, 2, dry_run=False)
     assert corrupt in found["for_a_person"]
     assert (found["permanent"], found["young"], found["due"]) == (1, 1, 0)
     assert found["execution"] is None

@@ -229,8 +229,8 @@ def test_a_step_that_breaks_is_told_and_fails_the_execution(machine, step):
     assert "QUEUE_URL is not set" in ended["cause"]
     assert len(machine.calls(step)) == 1
     (told,) = machine.told()
-    assert told.startswith("Telemetry: an execution broke down: Execution arn:aws:states:")
-    assert "broke down with ConfigurationError" in told
+    assert told.startswith("Telemetry: an execution failed: Execution arn:aws:states:")
+    assert "failed with ConfigurationError" in told
     assert "QUEUE_URL is not set" in told
 
 

@@ -10,11 +10,11 @@ from typer.testing import CliRunner
 
 from etl.cli.main import app
 from etl.operations.backfill import Backfill
-from etl.operations.batch_selection import Choice, NotFoundError, choose
+from etl.operations.batch_selection import BatchFilter, NotFoundError, find_batches
 from etl.operations.batches import batches_of
-from etl.operations.quarantine import held
-from etl.operations.reruns import name_of, parts, tally
-from etl.operations.time_range import ALWAYS, Span
+from etl.operations.quarantine import quarantined_batches
+from etl.operations.reruns import chunks, execution_name, tally
+from etl.operations.time_range import ALWAYS, TimeRange
 from telemetry.layout import manifest_key, outcome_key
 from telemetry.manifest import Item, manifest_body
 from tests.integration.etl.operations.conftest import new_target, transforming
@@ -64,11 +64,11 @@ def put(target, key, body=b"{}"):
         ({"reasons": ("not_utf8",)}, ["held", "lost"]),
         ({"reasons": ("missing",)}, []),
         ({"reasons": ("not_utf8",), "devices": ("box-2",)}, ["lost"]),
-        ({"span": Span(NOW - timedelta(days=9), NOW - timedelta(hours=1))}, []),
+        ({"time_range": TimeRange(NOW - timedelta(days=9), NOW - timedelta(hours=1))}, []),
     ],
 )
 def test_all_that_is_said_must_hold(target, keys, choice, expected):
-    found = [batch.raw.batch_id for batch in choose(target, Choice(**choice))]
+    found = [batch.raw.batch_id for batch in find_batches(target, BatchFilter(**choice))]
     assert sorted(found) == sorted(expected)
     assert len(found) == len(expected)
 
@@ -80,18 +80,18 @@ def test_many_folders_are_sought_by_day(emulator):
         put(target, key)
         made.append(key)
     put(target, manifest_key("E2"), manifest_body(Item(key, 2) for key in made[:23]))
-    found = [batch.key for batch in choose(target, Choice(executions=("E2",)))]
+    found = [batch.key for batch in find_batches(target, BatchFilter(executions=("E2",)))]
     assert found == sorted(made[:23])
 
 
 @pytest.mark.parametrize("choice", [{"executions": ("E9",)}, {"batches": ("none",)}])
 def test_a_name_that_is_not_there_is_told(target, keys, choice):
     with pytest.raises(NotFoundError):
-        list(choose(target, Choice(**choice)))
+        list(find_batches(target, BatchFilter(**choice)))
 
 
 def test_nothing_staged_is_nothing_chosen(emulator):
-    assert list(choose(new_target(emulator), Choice())) == []
+    assert list(find_batches(new_target(emulator), BatchFilter())) == []
 
 
 def test_what_is_held_is_told_with_the_reason(target, keys):
@@ -102,29 +102,29 @@ def test_what_is_held_is_told_with_the_reason(target, keys):
         {"level": "warn", "sentence": "And it came late."},
     ]
     put(target, "reports/held.json", json.dumps(report).encode())
-    (only,) = held(target, ALWAYS)
+    (only,) = quarantined_batches(target, ALWAYS)
     assert (only.batch.raw.batch_id, only.accepted, only.why) == ("held", 1, [sentence])
     released = outcome_key(keys["held"], "release-1", "loaded")
     put(target, released)
-    assert list(held(target, ALWAYS)) == []
+    assert list(quarantined_batches(target, ALWAYS)) == []
     target.client("s3").delete_object(Bucket=target.bucket, Key=released)
 
 
 def test_the_same_batches_have_the_same_name_in_any_order(target, keys):
     batches = batches_of(target, list(keys.values()))
-    name = name_of("replay", batches, "replay", "digest")
-    assert name == name_of("replay", batches[::-1], "replay", "digest")
+    name = execution_name("replay", batches, "replay", "digest")
+    assert name == execution_name("replay", batches[::-1], "replay", "digest")
     others = [
-        name_of("replay", batches[1:], "replay", "digest"),
-        name_of("replay", batches, "release", "digest"),
-        name_of("replay", batches, "replay", "another"),
+        execution_name("replay", batches[1:], "replay", "digest"),
+        execution_name("replay", batches, "release", "digest"),
+        execution_name("replay", batches, "replay", "another"),
     ]
     assert len({name, *others}) == 4
 
 
 def test_pieces_hold_every_batch_once(target, keys):
     batches = batches_of(target, list(keys.values()))
-    assert [len(part) for part in parts(batches, 3)] == [3, 1]
+    assert [len(part) for part in chunks(batches, 3)] == [3, 1]
     told = str(tally(batches))
     assert told == "4 micro-batches of 5 messages (1 failed, 1 loaded, 1 quarantined, 1 staged)"
 
@@ -141,7 +141,7 @@ def test_what_a_person_has_given_up_is_not_replayed(target, keys, monkeypatch):
     finally:
         target.client("s3").delete_object(Bucket=target.bucket, Key=given_up)
     assert result.exit_code == 0
-    assert "Left out: 1 micro-batch" in result.output
+    assert "Skipped: 1 discarded micro-batch" in result.output
     assert "held" not in left
     assert len(left) == 3
 
@@ -149,12 +149,12 @@ def test_what_a_person_has_given_up_is_not_replayed(target, keys, monkeypatch):
 @pytest.mark.parametrize(
     ("command", "told"),
     [
-        (["replay"], "say which"),
-        (["replay", "--from", "2026-11-24", "--to", "2026-11-24"], "the end itself is excluded"),
+        (["replay"], "Select batches"),
+        (["replay", "--from", "2026-11-24", "--to", "2026-11-24"], "the end is excluded"),
         (["replay", "--execution", "E9"], "No execution 'E9'"),
-        (["quarantine", "release"], "or say --all"),
-        (["quarantine", "discard", "held", "--all"], "or say --all"),
-        (["backfill", "--from", "soon", "--to", "later"], "is no time"),
+        (["quarantine", "release"], "or --all"),
+        (["quarantine", "discard", "held", "--all"], "or --all"),
+        (["backfill", "--from", "soon", "--to", "later"], "not a valid time: 'soon'"),
     ],
 )
 def test_a_command_that_could_mean_too_much_is_refused(target, monkeypatch, command, told):

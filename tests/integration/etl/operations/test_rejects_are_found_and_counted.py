@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from etl.operations.rejects import Wanted, count, read_rejects
-from etl.operations.time_range import Span
+from etl.operations.rejects import RejectFilter, count, read_rejects
+from etl.operations.time_range import TimeRange
 
 GOOD = {"device_id": "box-1", "readings": [{"ts": "2026-11-23T06:00:00Z", "temperature_c": 20}]}
 MANY = {
@@ -31,11 +31,11 @@ def filled(target, transformed):
 
 
 def found(target, **wanted):
-    return list(read_rejects(target, Wanted(**wanted)))
+    return list(read_rejects(target, RejectFilter(**wanted)))
 
 
 def test_all_are_counted_by_reason_device_and_day(filled):
-    counts = count(read_rejects(filled, Wanted()))
+    counts = count(read_rejects(filled, RejectFilter()))
     assert counts.as_dict() == {
         "rejects": 3,
         "batches": 2,
@@ -74,12 +74,12 @@ def test_they_are_chosen_by_the_time_of_staging(target, transformed):
     # What counts is when the object was written: the message may have waited for days.
     transformed("waited", BROKEN, day=f"{now - timedelta(days=13):%Y/%m/%d}")
     transformed("came", BROKEN, day=f"{now:%Y/%m/%d}")
-    assert [r.batch_id for r in found(target, span=Span(now - hour, now + hour))] == [
+    assert [r.batch_id for r in found(target, time_range=TimeRange(now - hour, now + hour))] == [
         "waited",
         "came",
     ]
-    assert found(target, span=Span(now - 2 * hour, now - hour)) == []
-    assert found(target, batches=("came",), span=Span(now + hour, now + 2 * hour)) == []
+    assert found(target, time_range=TimeRange(now - 2 * hour, now - hour)) == []
+    assert found(target, batches=("came",), time_range=TimeRange(now + hour, now + 2 * hour)) == []
 
 
 def test_an_object_that_is_cut_short_is_told_and_the_others_are_read(filled):
@@ -87,7 +87,7 @@ def test_an_object_that_is_cut_short_is_told_and_the_others_are_read(filled):
     whole = s3.get_object(Bucket=filled.bucket, Key=key)["Body"].read()
     s3.put_object(Bucket=filled.bucket, Key=key, Body=whole[:-12])
     told: list[str] = []
-    rest = list(read_rejects(filled, Wanted(), broken=told.append))
+    rest = list(read_rejects(filled, RejectFilter(), unreadable=told.append))
     assert "c" in {reject.batch_id for reject in rest}
     assert len(told) == 1
     assert key in told[0]
@@ -96,7 +96,7 @@ def test_an_object_that_is_cut_short_is_told_and_the_others_are_read(filled):
 def test_a_reader_that_has_had_enough_leaves_nothing_open(filled, transformed):
     for number in range(12):
         transformed(f"d{number}", BROKEN)
-    rejects = read_rejects(filled, Wanted())
+    rejects = read_rejects(filled, RejectFilter())
     next(rejects)
     rejects.close()
     assert len(found(filled)) == 15

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from etl.cli import context
 from etl.cli.main import app
-from etl.operations.escaping import CELL_CHARACTERS, cell, harmless
+from etl.operations.escaping import CELL_CHARACTERS, escape_cell, escape_text
 
 HOSTILE = b"\x1b]0;owned\x07\x1b[2J [bold]x[/] :smile: \xe2\x80\xaetxt.exe \x00 \xff"
 FORMULA = "=cmd|' /C calc'!A1"
@@ -82,17 +82,17 @@ def test_what_can_not_be_read_ends_the_command_with_1(etl, target, transformed):
 
 
 def test_a_cell_is_cut_before_it_spills_over():
-    assert len(cell("=" * 1_000_000)) <= CELL_CHARACTERS + 1
+    assert len(escape_cell("=" * 1_000_000)) <= CELL_CHARACTERS + 1
 
 
 @given(st.one_of(st.text(), st.binary()))
 def test_any_text_is_harmless(sent):
-    assert harmless(sent).isprintable()
-    assert cell(sent).lstrip()[:1] not in set("=+-@")
+    assert escape_text(sent).isprintable()
+    assert escape_cell(sent).lstrip()[:1] not in set("=+-@")
 
 
 def test_readings_that_share_a_line_are_counted_one_by_one(etl, transformed, monkeypatch):
-    monkeypatch.setattr("functions.transform.clean.TOLD_APART", 3)
+    monkeypatch.setattr("functions.transform.clean.LISTED_REJECTS", 3)
     transformed("a", b'{"readings": [{}, {}, {}, {}, 5]}')
     counts = json.loads(etl("list", "--json"))
     assert counts["rejects"] == 5

@@ -163,7 +163,7 @@ def test_a_failed_deletion_is_logged_and_harmless(aws: FakeAws, capsys):
     aws.sqs.fail("delete_message_batch", THROTTLED)
     assert handler.drain(EVENT, None)["messages"] == 20
     assert aws.sqs.left == 10
-    assert "will come again" in capsys.readouterr().out
+    assert "will be delivered again" in capsys.readouterr().out
 
 
 def test_a_deletion_that_is_not_permitted_is_told(aws: FakeAws):

@@ -124,6 +124,38 @@ def test_two_loads_that_go_both_ways_can_not_block_one_another(database, monkeyp
     assert len(database.rows()) == 84
 
 
+@pytest.mark.parametrize(("partition", "together"), [("none", True), ("month", False)])
+def test_loads_of_a_partitioned_table_that_update_rows_run_one_at_a_time(
+    empty_database, monkeypatch, partition, together
+):
+    """Both find none of their rows in the table, so both take the straight path; the second meets
+    the rows of the first, and merges them. A merge of a partitioned table passes through the keys
+    twice, so two at once could deadlock."""
+    contract = replace(KEEP_LAST, partition=partition)
+    empty_database.migrate(contract)
+    asked, meeting, met = threading.Barrier(2), threading.Barrier(2), []
+    lock_table, copy_straight = ways._Insertion._lock_table, ways._Insertion._copy_straight
+
+    def lock_after_both_have_asked(self, **kind):
+        asked.wait(30)
+        lock_table(self, **kind)
+
+    def copy_beside_the_other(self, blocks):
+        with suppress(threading.BrokenBarrierError):
+            meeting.wait(30 if together else 1)
+            met.append(True)
+        return copy_straight(self, blocks)
+
+    monkeypatch.setattr(ways._Insertion, "_lock_table", lock_after_both_have_asked)
+    monkeypatch.setattr(ways._Insertion, "_copy_straight", copy_beside_the_other)
+    keys = [(f"d{device}", second) for device in range(3) for second in range(5)]
+    batches = [(f"b{number}", [(*key, float(number), None) for key in keys]) for number in (1, 2)]
+    loaded = load_all(empty_database, batches, contract)
+    assert met == ([True, True] if together else [])
+    assert sorted((r.entry.inserted, r.entry.updated) for r in loaded) == [(0, 15), (15, 0)]
+    assert len({row[2] for row in empty_database.rows()}) == 1
+
+
 @pytest.mark.parametrize("policy", ["keep_greatest", "fill_missing"])
 @pytest.mark.parametrize("partition", ["none", "month"])
 def test_many_threads_with_overlapping_batches_end_at_the_same_table(

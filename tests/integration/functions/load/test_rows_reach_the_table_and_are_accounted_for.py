@@ -8,7 +8,7 @@ import pytest
 from functions.load import rows as ways
 from functions.load.copy_filter import Block
 from functions.load.loading import load_batch
-from functions.load.statements import known_times
+from functions.load.statements import existing_times
 from telemetry.errors import (
     BatchCorruptError,
     DatabaseBusyError,
@@ -340,7 +340,7 @@ def test_loaded_times_are_read_from_the_index_alone(database, load):
         with connection.cursor() as cursor:
             cursor.execute(f"VACUUM ANALYZE {TABLE}")
             cursor.execute(
-                "EXPLAIN (COSTS OFF) " + known_times(CONTRACT),
+                "EXPLAIN (COSTS OFF) " + existing_times(CONTRACT),
                 (["d1"], ["2026-11-23T06:00:00Z"], ["2026-11-23T06:00:09Z"], [10]),
             )
             plan = "\n".join(line for (line,) in cursor.fetchall())

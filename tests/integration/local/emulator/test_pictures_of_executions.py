@@ -11,8 +11,8 @@ from types import SimpleNamespace
 import pytest
 
 from etl.operations.executions import describe
-from etl.operations.pictures import NoTraceError, look_at_execution, look_at_trace, progress_of
-from etl.pictures.progress import Counts
+from etl.operations.pictures import NoTraceError, draw_execution, draw_trace, execution_progress
+from etl.pictures.progress import ItemCounts
 
 SOURCE = """
 class OddError(Exception):
@@ -67,13 +67,13 @@ def execution(function, machine, run):
 
 def test_states_have_their_status_and_the_map_its_counts(target, execution):
     definition, arn = execution
-    progress = progress_of(target, describe(target, arn), definition)
+    progress = execution_progress(target, describe(target, arn), definition)
     assert {name: step.status for name, step in progress.steps.items()} == {
         "Each": "succeeded",
         "Check": "caught",
         "Told": "failed",
     }
-    assert progress.steps["Each"].counts == Counts(succeeded=2, failed=1)
+    assert progress.steps["Each"].counts == ItemCounts(succeeded=2, failed=1)
     assert (progress.steps["Check"].error, progress.steps["Check"].cause) == (
         "OddError",
         "odd on purpose",
@@ -83,7 +83,7 @@ def test_states_have_their_status_and_the_map_its_counts(target, execution):
 
 def test_the_picture_is_of_the_definition_that_the_execution_ran(target, execution):
     _, arn = execution
-    picture = look_at_execution(target, arn)
+    picture = draw_execution(target, arn)
     shown = re.findall(r">([^<]+)</text>", picture.svg)
     assert {"Each", "Work", "Check", "Fine", "Told", "OddError", "Odd: Told."} <= set(shown)
     assert "3 items: 2 succeeded, 1 failed" in shown
@@ -92,4 +92,4 @@ def test_the_picture_is_of_the_definition_that_the_execution_ran(target, executi
 
 def test_an_execution_without_a_trace_says_so(target, execution):
     with pytest.raises(NoTraceError, match="no trace"):
-        look_at_trace(target, execution[1], patience=0)
+        draw_trace(target, execution[1], patience=0)

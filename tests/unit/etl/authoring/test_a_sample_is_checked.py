@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from etl.authoring.check import Checked, check
+from etl.authoring.check import SampleReport, check
 from etl.authoring.samples import Message, Sample
 from telemetry.contract import Contract, parse_contract
 
@@ -43,7 +43,7 @@ def reading(n: int = 0, **members: Any) -> dict[str, Any]:
     return {"ts": f"2026-03-01T00:00:{n:02}", "temp": 20.5} | members
 
 
-def checked(*documents: Any) -> Checked:
+def checked(*documents: Any) -> SampleReport:
     payloads = [d if isinstance(d, bytes) else json.dumps(d).encode() for d in documents]
     return check(contract(), Sample(tuple(map(Message, payloads)), len(payloads)))
 

@@ -76,7 +76,7 @@ def test_a_long_file_is_sampled_in_runs_from_all_of_it(tmp_path: Path) -> None:
     assert min(numbers) < 2_000
     assert max(numbers) > 8_000
     assert sample == read_sample([path], 500)
-    assert "500 of 10,000 messages" in sample.sentence()
+    assert "500 of 10,000 messages" in sample.description()
 
 
 def test_large_messages_are_kept_up_to_a_size(
@@ -95,10 +95,10 @@ def test_several_files_are_one_sample(tmp_path: Path) -> None:
     assert read_sample([tmp_path / "a", tmp_path / "b"], 10).total == 4
 
 
-def test_a_file_without_messages_and_a_torn_one_are_told(tmp_path: Path) -> None:
+def test_a_file_without_messages_and_a_truncated_one_are_errors(tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("\n\n")
     (tmp_path / "torn.gz").write_bytes(gzip.compress(b'{"a": 1}\n' * 1000)[:-9])
-    with pytest.raises(SampleError, match="no message in it"):
+    with pytest.raises(SampleError, match="no message found"):
         read_sample([tmp_path / "empty"], 10)
-    with pytest.raises(SampleError, match="no whole gzip file"):
+    with pytest.raises(SampleError, match="truncated or damaged gzip file"):
         read_sample([tmp_path / "torn.gz"], 10)

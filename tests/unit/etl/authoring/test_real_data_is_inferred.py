@@ -12,8 +12,9 @@ import polars as pl
 import pytest
 
 from etl.authoring.check import check, envelopes
-from etl.authoring.infer import infer
+from etl.authoring.infer import infer, parse_draft
 from etl.authoring.samples import Message, read_sample
+from etl.authoring.toml_writer import write_contract
 from functions.transform.clean import clean
 
 ROOT = Path(__file__).parents[4]
@@ -37,19 +38,19 @@ def batches() -> Iterator[list[Message]]:
 def test_the_contract_inferred_from_a_sample_takes_that_sample() -> None:
     sample = read_sample([DATA], 3_000)
     found = infer(sample, "sensors")
-    contract = found.contract()
+    contract = parse_draft(found)
     types = {column.name: column.type for column in contract.columns}
     assert contract.key == ("sensor_id", "timestamp")
     assert types["temperature"] == types["p1"] == types["pressure"] == "float"
     assert contract.column("pressure").unit == "Pa"
-    assert "durP1: always ''" in found.text()
+    assert "durP1: always ''" in write_contract(found)
     checked = check(contract, sample)
     assert (checked.read, checked.rejected, checked.verdict) == (3_000, 0, "pass")
 
 
 @pytest.mark.slow
 def test_the_inferred_contract_gives_the_known_answer_for_all_of_the_data() -> None:
-    contract = infer(read_sample([DATA], 20_000), "sensors").contract()
+    contract = parse_draft(infer(read_sample([DATA], 20_000), "sensors"))
     read = lost = 0
     rejects: list[tuple[str, ...]] = []
     keys = []

@@ -62,7 +62,7 @@ def test_a_new_column_is_added_and_old_rows_have_nothing_in_it() -> None:
     found = changed("[columns.temp]", '[columns.fw]\ntype = "text"\n[columns.temp]')
     assert keys(found) == [("added", "columns.fw")]
     assert found.statements == ['ALTER TABLE "telemetry"."lab" ADD COLUMN IF NOT EXISTS "fw" text']
-    assert "already loaded are NULL" in found.changes[0].meaning
+    assert "existing rows have NULL" in found.changes[0].meaning
 
 
 def test_the_values_of_an_enum_are_a_check_that_deploy_replaces() -> None:
@@ -110,7 +110,7 @@ def test_how_values_are_cleaned_changes_without_a_statement() -> None:
     ]
     assert (found.statements, found.destructive) == ([], False)
     assert [change.new for change in found.changes] == ["[-999]", "[-20, none]"]
-    assert all("even a replay leaves them" in change.meaning for change in found.changes)
+    assert all("even a replay does not change them" in change.meaning for change in found.changes)
 
 
 def test_what_a_replay_does_depends_on_the_policy() -> None:

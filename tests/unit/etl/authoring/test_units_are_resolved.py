@@ -54,7 +54,7 @@ def test_whole_numbers_where_there_are_any(unit_from: str, unit: str, steps: Con
     ("unit_from", "unit", "complaint"),
     [
         ("foo", "m", "not defined"),
-        ("m", "s", "another kind of quantity"),
+        ("m", "s", "measure different quantities"),
         ("dBm", "mW", "can't be converted"),
         ("m +", "s", "can't be converted"),
     ],

@@ -71,7 +71,7 @@ def test_the_first_cause_is_named_and_its_consequences_are_not():
         "  TelemetryQueue (AWS::SQS::Queue): Access denied\n"
         "    -> Your role, or CloudFormation's execution role, lacks this permission: "
         "docs/deploy.md lists what a deployment needs.\n"
-        "Everything is as it was before. Mend the cause and deploy again."
+        "The stack was rolled back to its previous state. Fix the cause and deploy again."
     )
 
 

@@ -13,17 +13,17 @@ from typer.testing import CliRunner
 
 from etl.aws.target import Target
 from etl.cli.main import app
-from etl.cli.sparkline import BLOCKS, NOTHING, on_a_grid, sparkline
+from etl.cli.sparkline import BLOCKS, NOTHING, sparkline, values_per_period
 from etl.operations.metrics import (
     QUERIES_A_CALL,
     Point,
     Series,
     Signal,
-    catalogue,
-    fitting_period,
+    all_signals,
+    choose_period,
     read,
 )
-from etl.operations.time_range import SpanError, since
+from etl.operations.time_range import TimeRangeError, parse_since
 from functions.inventory import FUNCTIONS
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -87,7 +87,7 @@ def test_many_signals_are_asked_for_in_several_calls(target):
 
 
 def test_every_signal_has_a_name_of_its_own_and_names_this_stack(target):
-    signals = catalogue(target)
+    signals = all_signals(target)
     assert len({signal.name for signal in signals}) == len(signals)
     for signal in signals:
         value = dict(signal.dimensions)
@@ -106,7 +106,7 @@ def test_one_is_shown_over_time_and_by_every_name_it_has(etl):
     for name in ("MessagesWaiting/queue", "messageswaiting", "ApproximateNumberOfMessagesVisible"):
         done = etl(name, "--since", "2026-11-23T11:00")
         assert done.exit_code == 0, done.output
-        assert "MessagesWaiting/queue: Messages that wait." in done.output
+        assert "MessagesWaiting/queue: Messages waiting." in done.output
 
 
 def test_a_script_gets_dimensions_and_points(etl):
@@ -118,10 +118,10 @@ def test_a_script_gets_dimensions_and_points(etl):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["Rejected"], "do you mean ReadingsRejected, ReadingsRejectedByReason?"),
-        (["nonsense"], "there is no metric 'nonsense'"),
-        (["--since", "soon"], "write 90m, 6h, 2d"),
-        (["--since", "2999-01-01"], "it is still to come"),
+        (["Rejected"], "Do you mean ReadingsRejected, ReadingsRejectedByReason?"),
+        (["nonsense"], "There is no metric 'nonsense'"),
+        (["--since", "soon"], "Write 90m, 6h, 2d"),
+        (["--since", "2999-01-01"], "is in the future"),
     ],
 )
 def test_a_mistake_is_answered_with_what_to_write(etl, words, told):
@@ -140,19 +140,19 @@ def test_a_period_is_of_whole_minutes(etl):
      ("2026-11-23", timedelta(hours=12)), ("30s", timedelta(seconds=30))],
 )  # fmt: skip
 def test_a_time_is_told_from_now_or_by_its_date(text, ago):
-    assert NOW - since(text, NOW) == ago
+    assert NOW - parse_since(text, NOW) == ago
 
 
 @pytest.mark.parametrize("text", ["", "1", "-1h", "0h", "999999d", "1w", "h"])
 def test_what_is_no_time_is_refused(text):
-    with pytest.raises(SpanError):
-        since(text, NOW)
+    with pytest.raises(TimeRangeError):
+        parse_since(text, NOW)
 
 
 def test_a_period_fits_the_time_that_is_shown():
-    assert fitting_period(timedelta(hours=1), 60) == 60
-    assert fitting_period(timedelta(hours=1), 20) == 300
-    assert fitting_period(timedelta(days=100), 60) == 86_400
+    assert choose_period(timedelta(hours=1), 60) == 60
+    assert choose_period(timedelta(hours=1), 20) == 300
+    assert choose_period(timedelta(days=100), 60) == 86_400
 
 
 values = st.lists(st.none() | st.floats(-1e9, 1e9), max_size=50)
@@ -179,5 +179,5 @@ def test_a_greater_value_is_never_lower(numbers):
 
 def test_points_stand_at_their_place_in_time():
     points = (Point(NOW - timedelta(minutes=10), 1.0), Point(NOW, 2.0))
-    grid = on_a_grid(Series(SIGNAL, 300, points), NOW - timedelta(minutes=15), NOW)
+    grid = values_per_period(Series(SIGNAL, 300, points), NOW - timedelta(minutes=15), NOW)
     assert grid == [None, 1.0, None, 2.0]

@@ -47,7 +47,7 @@ def shown(*, terminal: bool) -> str:
         if terminal:
             progress._bar.refresh()
         progress.begin(Step("core", "s", "the pipeline itself"))
-        progress.listener.told("phase")
+        progress.listener.notify("phase")
         for name in "ABCDE":
             progress.listener.event(event(name, "CREATE_IN_PROGRESS"))
         progress.listener.event(event("A", "CREATE_COMPLETE"))

@@ -28,7 +28,7 @@ def test_a_picture_can_be_piped(tmp_path: Path) -> None:
     ("options", "said"),
     [
         (["--trace"], "needs"),
-        (["--execution", "x"], "Nothing runs on this machine"),
+        (["--execution", "x"], "There is no local stack"),
     ],
 )
 def test_what_can_not_be_drawn_is_said(tmp_path: Path, options: list[str], said: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from etl.cost.batches import batches_of
 from etl.cost.bill import bill
-from etl.cost.durations import billed_seconds, measured, requests
+from etl.cost.durations import billed_seconds, measurements, requests
 from etl.cost.settings import Fleet, Pipeline
 from functions.inventory import function
 
@@ -32,7 +32,7 @@ def test_iot_bills_messages_rules_and_minutes():
     assert amount(made, "iot_minutes") == pytest.approx(100 * 730 * 60)
     assert made.dollars("messaging") == pytest.approx(26.28)
     assert made.dollars("rules") == pytest.approx(2 * 26.28 * 0.15)
-    assert made.a_million("messaging") == pytest.approx(0.02)
+    assert made.per_million("messaging") == pytest.approx(0.02)
 
 
 def test_a_message_is_billed_for_each_5_kb():
@@ -85,7 +85,7 @@ def test_lambda_is_billed_by_memory_and_seconds():
 
 
 def test_half_the_memory_is_half_the_processor():
-    parts = measured()["functions"]["load"]
+    parts = measurements()["functions"]["load"]
     cpu = parts["cpu_seconds"]
     work = cpu["call"] + cpu["message"] * 100 + cpu["reading"] * 5000
     inside = parts["database_seconds"]
@@ -107,10 +107,10 @@ def test_a_bill_adds_up():
     groups = ("messaging", "devices", "rules", "readings", "storage", "fixed")
     assert sum(made.dollars(group) for group in groups) == pytest.approx(made.dollars())
     assert sum(dollars for _, dollars in made.services()) == pytest.approx(made.dollars())
-    assert made.a_million() * 500 * MONTH / 1e6 == pytest.approx(made.dollars())
+    assert made.per_million() * 500 * MONTH / 1e6 == pytest.approx(made.dollars())
 
 
 @pytest.mark.parametrize("wrong", [{"rate": 0}, {"devices": 0}, {"readings_per_message": 0}])
 def test_a_fleet_of_nothing_is_refused(wrong):
-    with pytest.raises(ValueError, match="above nothing"):
+    with pytest.raises(ValueError, match="greater than 0"):
         Fleet(**wrong)

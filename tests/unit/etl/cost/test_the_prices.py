@@ -25,10 +25,10 @@ def test_a_price_has_a_page_of_aws_and_a_date(one):
 
 
 @pytest.mark.parametrize("one", quotas().values(), ids=quotas().keys())
-def test_a_quota_has_a_page_and_says_what_moves_the_load(one):
+def test_a_quota_has_a_page_and_a_remedy(one):
     assert one.page.startswith("https://docs.aws.amazon.com/")
     assert one.checked in {"page", "copy", "unverified"}
-    assert one.moves
+    assert one.remedy
 
 
 def test_no_price_is_there_for_nothing():

@@ -1,4 +1,4 @@
-"""The simulation: what it takes, what holds it up, and that it loses nothing."""
+"""The simulation finds the bottleneck, and loses no message."""
 
 from __future__ import annotations
 
@@ -6,63 +6,63 @@ from dataclasses import replace
 
 import pytest
 
-from etl.cost.events import Clock, Places
-from etl.cost.formatting import held_up_by, nearest_quota
+from etl.cost.events import Clock, Resource
+from etl.cost.formatting import bottleneck, most_used_quota
 from etl.cost.settings import Fleet, Pipeline
-from etl.cost.simulation import fitted, simulate
+from etl.cost.simulation import simulate, simulate_scaled_up
 
 FLEET = Fleet(rate=100_000, devices=100_000)
 QUEUE, SCHEDULE = Pipeline(), Pipeline(trigger="schedule")
 
 
 def test_a_small_fleet_is_a_window_behind():
-    outcome = simulate(Fleet(), QUEUE)
-    assert outcome.keeps_up
-    assert 20 <= outcome.lag < 25
-    assert held_up_by(outcome) == ""
+    result = simulate(Fleet(), QUEUE)
+    assert result.keeps_up
+    assert 20 <= result.lag < 25
+    assert bottleneck(result) == ""
 
 
 def test_it_is_the_same_each_time():
     assert simulate(FLEET, QUEUE) == simulate(FLEET, QUEUE)
 
 
-def test_too_few_writers_hold_it_up():
-    outcome = simulate(replace(FLEET, rate=500_000), replace(QUEUE, database_writers=1, pollers=50))
-    assert not outcome.keeps_up
-    assert outcome.database_busy > 0.95
-    assert "PostgreSQL" in held_up_by(outcome)
+def test_too_few_writers_are_the_bottleneck():
+    result = simulate(replace(FLEET, rate=500_000), replace(QUEUE, database_writers=1, pollers=50))
+    assert not result.keeps_up
+    assert result.database_busy > 0.95
+    assert "PostgreSQL" in bottleneck(result)
     # Loads that wait for the database hold their executions.
-    assert outcome.concurrency > 100
+    assert result.concurrency > 100
 
 
 def test_too_few_pollers_leave_a_backlog():
-    outcome = simulate(replace(FLEET, rate=1e6), replace(QUEUE, database_writers=16))
-    assert not outcome.keeps_up
-    assert outcome.trigger_busy > 0.95
-    assert outcome.backlog > 0
-    assert "QueueConcurrency" in held_up_by(outcome)
+    result = simulate(replace(FLEET, rate=1e6), replace(QUEUE, database_writers=16))
+    assert not result.keeps_up
+    assert result.trigger_busy > 0.95
+    assert result.backlog > 0
+    assert "QueueConcurrency" in bottleneck(result)
 
 
 def test_more_of_what_is_short_makes_it_keep_up():
-    outcome = fitted(replace(FLEET, rate=1e6), QUEUE)
-    assert outcome.keeps_up
-    assert outcome.pipeline.pollers > QUEUE.pollers
-    assert outcome.pipeline.database_writers > QUEUE.database_writers
+    result = simulate_scaled_up(replace(FLEET, rate=1e6), QUEUE)
+    assert result.keeps_up
+    assert result.pipeline.pollers > QUEUE.pollers
+    assert result.pipeline.database_writers > QUEUE.database_writers
 
 
 def test_one_drain_a_minute_has_its_limit():
     assert simulate(Fleet(rate=5_000), SCHEDULE).keeps_up
-    outcome = simulate(Fleet(rate=20_000), SCHEDULE)
-    assert not outcome.keeps_up
-    assert "DRAIN_SECONDS" in held_up_by(outcome)
-    assert fitted(Fleet(rate=20_000), SCHEDULE).keeps_up
-    assert not fitted(Fleet(rate=100_000), SCHEDULE).keeps_up
+    result = simulate(Fleet(rate=20_000), SCHEDULE)
+    assert not result.keeps_up
+    assert "DRAIN_SECONDS" in bottleneck(result)
+    assert simulate_scaled_up(Fleet(rate=20_000), SCHEDULE).keeps_up
+    assert not simulate_scaled_up(Fleet(rate=100_000), SCHEDULE).keeps_up
 
 
 def test_a_million_readings_a_second_meet_iots_quota():
-    outcome = simulate(Fleet(rate=1e6, devices=1_000_000), QUEUE)
-    assert outcome.quotas()["iot_publish"] == pytest.approx(1.0)
-    assert nearest_quota(outcome) == "inbound publishes of an account: 100%, met"
+    result = simulate(Fleet(rate=1e6, devices=1_000_000), QUEUE)
+    assert result.quotas()["iot_publish"] == pytest.approx(1.0)
+    assert most_used_quota(result) == "inbound publishes per account: 100%, reached"
 
 
 def test_one_device_may_not_publish_more_than_a_hundred_messages_a_second():
@@ -71,12 +71,14 @@ def test_one_device_may_not_publish_more_than_a_hundred_messages_a_second():
     ] == pytest.approx(2)
 
 
-def test_places_are_given_in_the_order_of_asking():
+def test_a_resource_is_granted_in_the_order_of_the_requests():
     clock, got = Clock(), []
-    places = Places(clock, 1)
+    slots = Resource(clock, 1)
     for name in "abc":
-        places.take(lambda name=name: (got.append((name, clock.now)), clock.after(2, places.give)))
+        slots.acquire(
+            lambda name=name: (got.append((name, clock.now)), clock.after(2, slots.release))
+        )
     clock.run(10)
     assert got == [("a", 0), ("b", 2), ("c", 4)]
-    assert places.most == 3
-    assert places.held_seconds == pytest.approx(6)
+    assert slots.peak == 3
+    assert slots.held_seconds == pytest.approx(6)

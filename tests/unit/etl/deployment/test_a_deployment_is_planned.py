@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from etl.deployment.artifact_bucket import artifact_bucket_name
 from etl.deployment.packaging import Packages
-from etl.deployment.stack_build import DeploymentPlan, artifact_bucket_name
+from etl.deployment.stack_build import StackBuild
 
 
-def a_plan(template: str = "{}") -> DeploymentPlan:
-    return DeploymentPlan(
+def a_build(template: str = "{}") -> StackBuild:
+    return StackBuild(
         stack="s",
         template=template,
         parameters={},
@@ -33,16 +34,16 @@ def test_a_long_stack_name_is_cut_to_what_s3_takes():
 
 
 def test_a_large_template_goes_by_way_of_the_bucket():
-    assert a_plan().template_fits_request
-    assert not a_plan("x" * 51_201).template_fits_request
-    assert a_plan("x" * 51_201).template_key.startswith("templates/")
+    assert a_build().template_fits_request
+    assert not a_build("x" * 51_201).template_fits_request
+    assert a_build("x" * 51_201).template_key.startswith("templates/")
 
 
 def test_only_what_the_bucket_lacks_is_uploaded(tmp_path, monkeypatch):
     uploads = {"layers/a.zip": tmp_path / "a", "functions/b.zip": tmp_path / "b"}
     monkeypatch.setattr(Packages, "uploads", property(lambda _: uploads))
-    assert a_plan().missing({"layers/a.zip", "old.zip"}) == {"functions/b.zip": tmp_path / "b"}
-    assert a_plan().missing(set(uploads)) == {}
+    assert a_build().missing({"layers/a.zip", "old.zip"}) == {"functions/b.zip": tmp_path / "b"}
+    assert a_build().missing(set(uploads)) == {}
 
 
 def test_every_parameter_of_the_template_has_a_value(settings, template):

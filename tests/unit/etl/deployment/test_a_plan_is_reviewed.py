@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from etl.cli.plan_view import tell_plan
+from etl.cli.plan_view import print_plan
 from etl.deployment.change_set import ReportedChange
 from etl.deployment.contract_review import ContractReview
 from etl.deployment.plan import CHANGES, LOSES, UNCHANGED, DeployPlan, Upload
@@ -95,7 +95,7 @@ def test_a_changed_definition_is_told_state_by_state():
         StateChange("modify", "Batches/Load", ("Retry", "TimeoutSeconds")),
         StateChange("add", "Batches/Check"),
         StateChange("remove", "Old"),
-        StateChange("modify", "(the machine itself)", ("TimeoutSeconds",)),
+        StateChange("modify", "(the state machine itself)", ("TimeoutSeconds",)),
     ]
 
 
@@ -117,7 +117,7 @@ def a_plan(
 
 def told(plan: DeployPlan) -> str:
     out = io.StringIO()
-    tell_plan(Console(file=out, width=100), plan)
+    print_plan(Console(file=out, width=100), plan)
     return out.getvalue()
 
 
@@ -134,12 +134,12 @@ def test_a_person_is_warned_of_a_loss_with_both_values():
     assert "~ Q SQS::Queue replaced: the messages in it is lost" not in text
     assert "~ Q SQS::Queue replaced, and with it the messages in it" in text
     assert "QueueName: a → b" in text
-    assert "warning: data is lost. Q is replaced: the messages in it" in text
+    assert "warning: data would be lost. Q is replaced: the messages in it" in text
 
 
 def test_a_document_is_not_poured_out_but_named():
     text = told(a_plan(diff("DashboardBody", kind="AWS::CloudWatch::Dashboard")))
-    assert "      DashboardBody: another document" in text.splitlines()
+    assert "      DashboardBody: changed document" in text.splitlines()
     assert "a → b" not in text
 
 

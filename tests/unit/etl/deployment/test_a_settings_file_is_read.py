@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 
 from etl.deployment.pipeline_settings import PipelineSettings, aws_settings, platform_settings
-from etl.deployment.settings_file import Given, SettingsError, flag_value, from_flags, read_file
+from etl.deployment.settings_file import (
+    EnteredSettings,
+    SettingsError,
+    flag_value,
+    from_flags,
+    read_file,
+)
 
 CONTRACT = Path("contracts/fleet.toml").absolute()
 OWNER = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:owner-AbCdEf"
@@ -72,11 +78,20 @@ def test_values_reach_the_settings_and_the_rest_keeps_its_default(write, tmp_pat
 @pytest.mark.parametrize(
     ("line", "meant"),
     [
-        ("[run]\nmax_concurency = 3\n", "run.max_concurency is not known: is run.max_concurrency"),
-        ("[run]\nalert_email = 'x'\n", "run.alert_email is not known: is operation.alert_email"),
-        ("[runs]\ntrigger = 'queue'\n", "runs.trigger is not known: is run.trigger"),
-        ("[platform]\nprxy = true\n", "platform.prxy is not known: is platform.proxy"),
-        ("[something]\nelse = 1\n", "something.else is not known: `etl settings list`"),
+        (
+            "[run]\nmax_concurency = 3\n",
+            "run.max_concurency is not a setting: did you mean run.max_concurrency",
+        ),
+        (
+            "[run]\nalert_email = 'x'\n",
+            "run.alert_email is not a setting: did you mean operation.alert_email",
+        ),
+        ("[runs]\ntrigger = 'queue'\n", "runs.trigger is not a setting: did you mean run.trigger"),
+        (
+            "[platform]\nprxy = true\n",
+            "platform.prxy is not a setting: did you mean platform.proxy",
+        ),
+        ("[something]\nelse = 1\n", "something.else is not a setting: `etl settings list`"),
     ],
 )
 def test_an_unknown_key_is_refused_and_the_nearest_is_named(write, line, meant):
@@ -86,18 +101,27 @@ def test_an_unknown_key_is_refused_and_the_nearest_is_named(write, line, meant):
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        ('[run]\nmax_concurrency = "3"', 'run.max_concurrency: "3" is given, a whole number'),
-        ("[run]\nmax_concurrency = true", "run.max_concurrency: true is given, a whole number"),
-        ('[run]\ntrigger = "hourly"', "'hourly' is none of schedule, queue, both"),
-        ("[run]\nmax_concurrency = 0", "run.max_concurrency: '0' is not within 1 to 1000"),
-        ('[run]\nschedule = "hourly"', "run.schedule: 'hourly' is not of the form"),
-        ("[run]\nqueue_window_seconds = 301", "'301' is not within 1 to 300"),
-        ("[run]\nvisibility_timeout_seconds = 60", "at least 200 is needed"),
-        ("[operation]\nlog_retention_days = 8", "'8' is none of 1, 3, 5, 7"),
-        ("[tags]\nCostCentre = 4711", 'tags.CostCentre: a text is needed, as in "4711"'),
-        ("[network]\nsubnet_ids = ['subnet-1']", "need each other"),
-        ("[network]\nsubnet_ids = [1]", "a list of texts is needed"),
-        ("[platform]\nproxy = true", "database.host and [platform] both are given"),
+        ('[run]\nmax_concurrency = "3"', 'run.max_concurrency: expected a whole number, found "3"'),
+        (
+            "[run]\nmax_concurrency = true",
+            "run.max_concurrency: expected a whole number, found true",
+        ),
+        ('[run]\ntrigger = "hourly"', "'hourly' is not one of schedule, queue, both"),
+        (
+            "[run]\nmax_concurrency = 0",
+            "run.max_concurrency: 0 is out of range: 1 to 1,000 is allowed",
+        ),
+        ('[run]\nschedule = "hourly"', "run.schedule: 'hourly' does not match ^(rate"),
+        ("[run]\nqueue_window_seconds = 301", "301 is out of range: 1 to 300 is allowed"),
+        ("[run]\nvisibility_timeout_seconds = 60", "needs at least 200"),
+        ("[operation]\nlog_retention_days = 8", "8 is not one of 1, 3, 5, 7"),
+        ("[tags]\nCostCentre = 4711", 'tags.CostCentre: not a text; write "4711"'),
+        ("[network]\nsubnet_ids = ['subnet-1']", "must be set together"),
+        ("[network]\nsubnet_ids = [1]", "expected a list of texts"),
+        ("[platform]\nproxy = true", "database.host and [platform] are both set"),
+        ("[platform]\nbackup_days = 3", "platform.backup_days: 3 is out of range: 7 to 35"),
+        ("[platform]\nzones = 4", "platform.zones: 4 is not one of 2, 3"),
+        ("[platform]\nvpc_cidr = '10.0.0.0/8'", "platform.vpc_cidr: '10.0.0.0/8' does not match"),
     ],
 )
 def test_a_value_that_can_not_be_used_is_named_with_what_is_needed(write, line, problem):
@@ -106,7 +130,7 @@ def test_a_value_that_can_not_be_used_is_named_with_what_is_needed(write, line, 
 
 def test_all_problems_are_told_at_once(write):
     told = refused(write(enough('[run]\nx = 1\nmax_concurrency = "3"\n')))
-    assert "run.x is not known" in told
+    assert "run.x is not a setting" in told
     assert "run.max_concurrency" in told
 
 
@@ -135,7 +159,7 @@ def test_a_name_that_cloudformation_refuses_is_refused_here(write, name):
 
 
 def test_flags_override_the_file():
-    file = Given({"stack": "plant", "run.trigger": "queue"}, "file")
+    file = EnteredSettings({"stack": "plant", "run.trigger": "queue"}, "file")
     both = from_flags({"run.trigger": "schedule", "run.max_concurrency": 4}).over(file)
     assert both.values == {"stack": "plant", "run.trigger": "schedule", "run.max_concurrency": 4}
 
@@ -177,9 +201,9 @@ def test_an_empty_platform_table_asks_for_a_platform_and_its_mistakes_are_told(w
 def test_here_what_the_stand_ins_have_themselves_is_left_aside(write):
     pipeline = PipelineSettings(read_file(write(enough('[run]\ntrigger = "queue"\n'))))
     base = aws_settings(pipeline)
-    applied = pipeline.applied_to(base, here=True)
+    applied = pipeline.applied_to(base, local=True)
     assert applied.trigger_mode == "queue"
-    assert set(pipeline.set_aside_here()) == {
+    assert set(pipeline.ignored_locally()) == {
         "database.host",
         "database.ca_file",
         "database.owner_secret_arn",

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from etl.deployment.replacement import (
+    CONTENTS,
     CREATE_ONLY_FILE,
-    HOLDS,
     create_only,
+    lost_contents,
     replaces,
-    what_is_lost,
 )
 from tests.unit.etl.deployment.schemas import schemas, types_of
 
@@ -47,8 +47,8 @@ def test_a_property_that_is_set_at_creation_alone_replaces(kind, properties, exp
 
 
 def test_what_holds_data_is_lost_unless_it_is_kept():
-    assert what_is_lost("AWS::S3::Bucket", "Delete") == "every object in it"
-    assert what_is_lost("AWS::S3::Bucket", "Retain") == ""
-    assert what_is_lost("AWS::RDS::DBInstance", "Snapshot") == ""
-    assert what_is_lost("AWS::IAM::Role", "Delete") == ""
-    assert set(HOLDS) - set(create_only()) <= {"AWS::KMS::Key", "AWS::RDS::DBCluster"}
+    assert lost_contents("AWS::S3::Bucket", "Delete") == "every object in it"
+    assert lost_contents("AWS::S3::Bucket", "Retain") == ""
+    assert lost_contents("AWS::RDS::DBInstance", "Snapshot") == ""
+    assert lost_contents("AWS::IAM::Role", "Delete") == ""
+    assert set(CONTENTS) - set(create_only()) <= {"AWS::KMS::Key", "AWS::RDS::DBCluster"}

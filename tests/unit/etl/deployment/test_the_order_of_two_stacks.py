@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
-from etl.deployment.steps import Situation, deployment_steps, destruction_steps
+from etl.deployment.current_state import CurrentState
+from etl.deployment.steps import deployment_steps, teardown_steps
 
 
-def kinds(**facts: Any) -> list[str]:
-    now = Situation(**{"core": "s", "core_status": None, **facts})
-    return [f"{step.kind} {step.stack}" for step in deployment_steps(now)]
+def kinds(*, proxy: bool = False, migrate: bool = True, **facts: Any) -> list[str]:
+    now = CurrentState(**{"core": "s", "core_status": None, **facts})
+    steps = deployment_steps(now, proxy=proxy, migrate=migrate)
+    return [f"{step.kind} {step.stack}" for step in steps]
 
 
 THERE = {
@@ -26,32 +28,32 @@ def test_without_a_platform_the_core_goes_alone():
     assert kinds() == ALONE
 
 
-def test_at_first_the_platform_goes_before_the_core_and_joins_it_afterwards():
+def test_at_first_the_platform_goes_before_the_core_and_is_linked_to_it_afterwards():
     assert kinds(platform="s-platform") == [
         "upload s",
         "platform s-platform",
         "core s",
         "migrate s",
         "contract s",
-        "join s-platform",
+        "link s-platform",
     ]
 
 
 def test_with_a_proxy_the_core_then_connects_through_it():
-    assert kinds(platform="s-platform", proxy=True)[-2:] == ["join s-platform", "core again s"]
+    assert kinds(platform="s-platform", proxy=True)[-2:] == ["link s-platform", "core again s"]
 
 
-def test_once_joined_each_stack_is_changed_once():
-    assert kinds(**THERE, joined=True, proxy=True) == [
+def test_once_linked_each_stack_is_changed_once():
+    assert kinds(**THERE, linked=True, proxy=True) == [
         "upload s",
         "platform s-platform",
         *ALONE[1:],
     ]
 
 
-def test_a_core_that_is_gone_is_joined_again():
+def test_a_core_that_is_gone_is_linked_again():
     facts = {**THERE, "core_status": None}
-    assert "join s-platform" in kinds(**facts, joined=True)
+    assert "link s-platform" in kinds(**facts, linked=True)
 
 
 @pytest.mark.parametrize(
@@ -60,9 +62,9 @@ def test_a_core_that_is_gone_is_joined_again():
         ("UPDATE_IN_PROGRESS", "wait s"),
         ("UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS", "wait s"),
         ("UPDATE_ROLLBACK_FAILED", "continue rollback s"),
-        ("ROLLBACK_COMPLETE", "clear s"),
-        ("ROLLBACK_FAILED", "clear s"),
-        ("CREATE_FAILED", "clear s"),
+        ("ROLLBACK_COMPLETE", "delete remains s"),
+        ("ROLLBACK_FAILED", "delete remains s"),
+        ("CREATE_FAILED", "delete remains s"),
         ("REVIEW_IN_PROGRESS", "upload s"),
         ("UPDATE_ROLLBACK_COMPLETE", "upload s"),
     ],
@@ -71,23 +73,25 @@ def test_a_stack_is_made_ready_first(status, first):
     assert kinds(core_status=status)[0] == first
 
 
+def test_a_schema_that_is_someone_elses_is_not_migrated():
+    assert kinds(migrate=False) == [step for step in ALONE if step != "migrate s"]
+
+
 def gone(*, with_platform: bool, **facts: Any) -> list[str]:
-    now = Situation(**{"core": "s", **facts})
-    return [
-        f"{one.kind} {one.stack}" for one in destruction_steps(now, with_platform=with_platform)
-    ]
+    now = CurrentState(**{"core": "s", **facts})
+    return [f"{one.kind} {one.stack}" for one in teardown_steps(now, with_platform=with_platform)]
 
 
-def test_a_destruction_goes_the_other_way():
-    assert gone(**THERE, joined=True, with_platform=True) == [
-        "part s-platform",
+def test_a_teardown_goes_in_reverse():
+    assert gone(**THERE, linked=True, with_platform=True) == [
+        "unlink s-platform",
         "delete core s",
         "delete platform s-platform",
     ]
 
 
-def test_a_platform_that_stays_lets_go_of_the_core():
-    assert gone(**THERE, joined=True, with_platform=False) == ["part s-platform", "delete core s"]
+def test_a_platform_that_is_kept_is_unlinked_from_the_core():
+    assert gone(**THERE, linked=True, with_platform=False) == ["unlink s-platform", "delete core s"]
 
 
 def test_what_is_not_there_is_not_deleted():

@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.deployment.intrinsics import resolve
-from etl.deployment.template_diff import PropertyChange, diff_resources, shown
+from etl.deployment.intrinsics import resolve_template
+from etl.deployment.template_diff import PropertyChange, diff_resources, shorten
 
 TEMPLATE: dict[str, Any] = {
     "Parameters": {
@@ -47,7 +47,7 @@ TEMPLATE: dict[str, Any] = {
 
 
 def made(**values: str) -> dict[str, dict[str, Any]]:
-    return resolve(TEMPLATE, values)
+    return resolve_template(TEMPLATE, values)
 
 
 def test_parameters_are_put_in_and_defaults_where_nothing_is_given():
@@ -125,9 +125,9 @@ def test_what_becomes_of_a_resource_is_told_beside_its_properties():
 
 
 def test_a_long_value_is_cut():
-    assert shown("x" * 100) == "x" * 59 + "…"
-    assert shown(None) == "-"
-    assert shown({"a": 1}) == '{"a":1}'
+    assert shorten("x" * 100) == "x" * 59 + "…"
+    assert shorten(None) == "-"
+    assert shorten({"a": 1}) == '{"a":1}'
 
 
 values = st.recursive(

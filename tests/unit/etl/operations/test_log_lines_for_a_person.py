@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.operations.log_format import LONGEST_VALUE, log_line
+from etl.operations.log_format import LONGEST_VALUE, parse_log_line
 
 
 def test_a_structured_line_is_its_message_and_what_it_is_about():
-    line = log_line(
+    line = parse_log_line(
         json.dumps(
             {"level": "INFO", "location": "x:1", "message": "Loaded", "timestamp": "t",
              "service": "load", "execution": "run-7", "batch_id": "b", "inserted": 3,
@@ -27,7 +27,9 @@ def test_a_structured_line_is_its_message_and_what_it_is_about():
 
 
 def test_the_traceback_of_an_error_stands_below_it():
-    line = log_line(json.dumps({"level": "ERROR", "message": "no", "exception": "Traceback\n x"}))
+    line = parse_log_line(
+        json.dumps({"level": "ERROR", "message": "no", "exception": "Traceback\n x"})
+    )
     assert line is not None
     assert line.trace == "Traceback\n x"
     assert line.fields == {}
@@ -44,18 +46,18 @@ def test_the_traceback_of_an_error_stands_below_it():
     ],
 )
 def test_lines_for_machines_are_left_out(text):
-    assert log_line(text) is None
+    assert parse_log_line(text) is None
 
 
 @pytest.mark.parametrize("text", ["plain text", "{broken", '{"no": "message"}', "[1, 2]", "3"])
 def test_a_line_of_another_kind_is_shown_as_it_is(text):
-    line = log_line(text + "\n")
+    line = parse_log_line(text + "\n")
     assert line is not None
     assert (line.message, line.level, line.fields) == (text, "", {})
 
 
 @given(st.dictionaries(st.text(), st.text() | st.integers() | st.none() | st.lists(st.integers())))
 def test_whatever_a_line_holds_it_is_readable(content):
-    line = log_line(json.dumps(content | {"message": "m" * 500}))
+    line = parse_log_line(json.dumps(content | {"message": "m" * 500}))
     assert line is not None
     assert all(len(value) <= LONGEST_VALUE for value in [line.message, *line.fields.values()])

@@ -4,11 +4,11 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from etl.operations.time_range import ALWAYS, Span, SpanError
+from etl.operations.time_range import ALWAYS, TimeRange, TimeRangeError
 
 
 def test_the_start_is_in_it_and_the_end_is_not():
-    span = Span.of("2026-11-23", "2026-11-24T06:30")
+    span = TimeRange.of("2026-11-23", "2026-11-24T06:30")
     assert datetime(2026, 11, 23, tzinfo=UTC) in span
     assert datetime(2026, 11, 24, 6, 29, 59, 999999, tzinfo=UTC) in span
     assert datetime(2026, 11, 24, 6, 30, tzinfo=UTC) not in span
@@ -16,18 +16,18 @@ def test_the_start_is_in_it_and_the_end_is_not():
 
 
 def test_a_time_of_another_zone_is_converted():
-    assert Span.of("2026-11-23T02:00+02:00", None).start == datetime(2026, 11, 23, tzinfo=UTC)
+    assert TimeRange.of("2026-11-23T02:00+02:00", None).start == datetime(2026, 11, 23, tzinfo=UTC)
 
 
 def test_an_open_side_reaches_to_the_end_of_time():
-    assert Span.of(None, None) == ALWAYS
+    assert TimeRange.of(None, None) == ALWAYS
     assert ALWAYS.is_open
     assert ALWAYS.first_key_day == date.min
     assert ALWAYS.last_key_day == date.max
 
 
 def test_keys_may_bear_a_day_long_before_that_of_their_staging():
-    span = Span.of("2026-11-23", "2026-11-24")
+    span = TimeRange.of("2026-11-23", "2026-11-24")
     assert (span.first_key_day, span.last_key_day) == (date(2026, 11, 8), date(2026, 11, 23))
 
 
@@ -35,5 +35,5 @@ def test_keys_may_bear_a_day_long_before_that_of_their_staging():
     ("start", "end"), [("2026-11-23", "2026-11-23"), ("2026-11-24", "2026-11-23"), ("soon", None)]
 )
 def test_an_empty_range_and_what_is_no_time_are_refused(start, end):
-    with pytest.raises(SpanError):
-        Span.of(start, end)
+    with pytest.raises(TimeRangeError):
+        TimeRange.of(start, end)

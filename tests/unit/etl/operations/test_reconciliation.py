@@ -23,21 +23,22 @@ BALANCED = Reconciliation([RECEIPT], 2, 10, 0, 0, LEDGER, 80)
 
 def test_what_adds_up_has_no_problem() -> None:
     assert BALANCED.problems() == []
-    assert not BALANCED.under_way
+    assert not BALANCED.in_progress
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"rows": 79}, "79 rows in the table, 80 inserted"),
-        ({"staged_messages": 9}, "1 published messages are in neither S3 nor a queue"),
-        ({"queued": 1}, "1 messages are still queued"),
-        ({"dead": 1}, "dead-letter"),
-        ({"staged_batches": 3}, "1 of 3 staged batches have no ledger row"),
+        ({"rows": 79}, "79 rows in the table, 80 inserted according to the ledger"),
+        ({"staged_messages": 9}, "1 published message is neither in S3 nor in a queue"),
+        ({"queued": 1}, "1 message is still in the queue"),
+        ({"queued": 2000}, "2,000 messages are still in the queue"),
+        ({"dead": 1}, "1 message is in the dead-letter queue"),
+        ({"staged_batches": 3}, "1 of 3 staged batches has no row in the ledger"),
         ({"ledger": replace(LEDGER, read=101)}, "101 readings read, 100 accounted for"),
         ({"ledger": replace(LEDGER, inserted=79, rejected=9)}, "reason"),
         ({"receipts": [replace(RECEIPT, rows=81, readings=101)]}, "101 readings published"),
-        ({"receipts": [replace(RECEIPT, rows=81)]}, "publishers know of 81"),
+        ({"receipts": [replace(RECEIPT, rows=81)]}, "publishers expect 81"),
     ],
 )
 def test_each_gap_is_said(change: dict[str, object], said: str) -> None:
@@ -54,7 +55,9 @@ def test_a_message_delivered_again_is_shown_and_is_no_problem() -> None:
 def test_rows_in_the_tables_of_other_contracts_are_not_missed_in_todays() -> None:
     found = replace(BALANCED, ledger=replace(LEDGER, elsewhere=50), rows=30)
     assert found.problems() == []
-    assert replace(found, rows=80).problems() == ["80 rows in the table, 30 inserted by the ledger"]
+    assert replace(found, rows=80).problems() == [
+        "80 rows in the table, 30 inserted according to the ledger"
+    ]
 
 
 def test_messages_set_aside_are_accounted_for() -> None:

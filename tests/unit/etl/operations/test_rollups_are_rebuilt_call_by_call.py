@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from etl.operations import rollups
-from etl.operations.rollups import RollupsError, refreshed
+from etl.operations.rollups import RollupsError, refresh_rollups
 
 
 class Function:
@@ -36,7 +36,7 @@ class Stack:
 def calls(monkeypatch: pytest.MonkeyPatch) -> Any:
     def run(function: Function, work: Any) -> list[int]:
         monkeypatch.setattr(rollups, "_patient", lambda _: function)
-        return list(refreshed(Stack(), work))  # type: ignore[arg-type]
+        return list(refresh_rollups(Stack(), work))  # type: ignore[arg-type]
 
     return run
 
@@ -55,7 +55,9 @@ def test_a_call_that_got_nowhere_is_followed_by_a_longer_one(calls: Any) -> None
 
 
 def test_what_the_longest_call_can_not_do_is_told(calls: Any) -> None:
-    with pytest.raises(RollupsError, match=r"7 marks are left.*metrics under \[analytics\]"):
+    with pytest.raises(
+        RollupsError, match=r"7 time ranges could not be refreshed.*metrics under \[analytics\]"
+    ):
         calls(Function(*[7] * 9), "refresh")
 
 

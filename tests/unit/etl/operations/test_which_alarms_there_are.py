@@ -104,7 +104,7 @@ def test_an_alarm_of_a_stack_whose_name_goes_on_is_another_pipelines():
 def test_an_alarm_is_found_by_either_name_and_a_wrong_one_is_told():
     target = target_with({"fleet": [(METRIC, "fleet-lag")]})
     assert alarm(target, "lag") == alarm(target, "fleet-lag")
-    with pytest.raises(NotFoundError, match="There is no alarm 'leg'; there are: lag"):
+    with pytest.raises(NotFoundError, match=r"There is no alarm 'leg'\. Alarms of this stack: lag"):
         alarm(target, "leg")
 
 
@@ -117,7 +117,7 @@ def test_one_whose_actions_are_off_is_said_to_tell_nobody(monkeypatch):
     target = target_with({"fleet": [(METRIC, "fleet-silent")]}, fleet_silent="ALARM")
     monkeypatch.setattr("etl.cli.alarms.target_of", lambda _: target)
     done = CliRunner().invoke(app, ["alarms"])
-    assert "silent tells nobody" in done.output
+    assert "silent sends no notification" in done.output
 
 
 def test_a_stack_without_alarms_says_so(monkeypatch):

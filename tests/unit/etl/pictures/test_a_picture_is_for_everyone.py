@@ -10,17 +10,19 @@ import pytest
 
 from etl.pictures.gantt import gantt_svg
 from etl.pictures.machine import machine_svg
-from etl.pictures.progress import Counts, Progress, StepProgress
+from etl.pictures.progress import ExecutionProgress, ItemCounts, StepProgress
 from etl.pictures.states import read_machine
-from etl.pictures.svg import COLOURS, shortened, text_width
+from etl.pictures.svg import COLOURS, shorten, text_width
 from tests.unit.etl.pictures.machines import everything, ours, task
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def progress(**steps: StepProgress) -> Progress:
+def progress(**steps: StepProgress) -> ExecutionProgress:
     named = {name.replace("_", " "): step for name, step in steps.items()}
-    return Progress("run-7", "failed", datetime(2026, 11, 1, tzinfo=UTC), 3.2, "Boom", steps=named)
+    return ExecutionProgress(
+        "run-7", "failed", datetime(2026, 11, 1, tzinfo=UTC), 3.2, "Boom", steps=named
+    )
 
 
 PICTURES = {
@@ -47,15 +49,15 @@ def test_a_picture_needs_nothing_but_itself(svg: str) -> None:
 
 def test_a_screen_reader_hears_every_state_and_what_follows() -> None:
     root = ElementTree.fromstring(PICTURES["ours"])
-    title, described = root.find(f"{SVG}title"), root.find(f"{SVG}desc")
+    title, describe = root.find(f"{SVG}title"), root.find(f"{SVG}desc")
     assert root.get("role") == "img"
     assert title is not None
-    assert described is not None
-    assert root.get("aria-labelledby") == f"{title.get('id')} {described.get('id')}"
+    assert describe is not None
+    assert root.get("aria-labelledby") == f"{title.get('id')} {describe.get('id')}"
     for step in read_machine(ours()).every_step():
-        assert f"{step.name} (" in (described.text or "")
+        assert f"{step.name} (" in (describe.text or "")
     assert "Transform (Lambda · transform): to Validate; on an error to Record failure." in (
-        described.text or ""
+        describe.text or ""
     )
 
 
@@ -64,7 +66,7 @@ def test_a_screen_reader_hears_how_an_execution_went() -> None:
         ours(),
         progress(
             Extract=StepProgress("succeeded", 1.25, retries=2),
-            Load_batches=StepProgress("failed", error="States.Timeout", counts=Counts(3, 1, 2)),
+            Load_batches=StepProgress("failed", error="States.Timeout", counts=ItemCounts(3, 1, 2)),
         ),
     )
     assert "Execution run-7: failed after 3.20 s." in text
@@ -139,7 +141,7 @@ def test_odd_names_and_messages_do_no_harm() -> None:
 
 
 def test_long_text_is_cut_to_its_room() -> None:
-    text = shortened("a very long name of a state " * 5, 120, 13)
+    text = shorten("a very long name of a state " * 5, 120, 13)
     assert text.endswith("…")
     assert text_width(text, 13) <= 120
-    assert shortened("short", 120, 13) == "short"
+    assert shorten("short", 120, 13) == "short"

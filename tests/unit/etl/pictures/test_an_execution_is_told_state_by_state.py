@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from etl.operations.executions import Execution
-from etl.pictures.progress import Counts, Progress, progress_from
+from etl.pictures.progress import ExecutionProgress, ItemCounts, progress_from
 from etl.pictures.states import read_machine
 from tests.unit.etl.pictures.machines import ours, task
 
@@ -31,7 +31,7 @@ def failed(error: str, seconds: float, cause: str = "") -> dict[str, Any]:
     return event("TaskFailed", seconds, taskFailedEventDetails=details)
 
 
-def told(status: str, *events: dict[str, Any], **more: Any) -> Progress:
+def told(status: str, *events: dict[str, Any], **more: Any) -> ExecutionProgress:
     stopped = None if status == "RUNNING" else T0 + timedelta(seconds=9)
     execution = Execution("arn:x:run", "run", status, T0, stopped, {}, None, None, None)
     return progress_from(MACHINE, execution, events, **more)
@@ -62,7 +62,7 @@ def test_a_failure_that_was_caught_says_so_and_why() -> None:
         event("TaskScheduled", 0),
         failed("ConfigurationError", 1, '{"errorMessage": "No queue.", "stackTrace": []}'),
         exited("Extract", 1),
-        entered("Tell of breakdown", 1),
+        entered("Notify: error", 1),
     )
     extract = progress.steps["Extract"]
     assert (extract.status, extract.error, extract.cause) == (
@@ -70,8 +70,8 @@ def test_a_failure_that_was_caught_says_so_and_why() -> None:
         "ConfigurationError",
         "No queue.",
     )
-    assert ("Extract", "Tell of breakdown") in progress.taken
-    assert progress.steps["Tell of breakdown"].status == "running"
+    assert ("Extract", "Notify: error") in progress.taken
+    assert progress.steps["Notify: error"].status == "running"
 
 
 @pytest.mark.parametrize(
@@ -111,14 +111,14 @@ def test_a_map_has_counts_of_its_items_whatever_became_of_them() -> None:
         entered("Load batches", 0),
         map_runs=[run(succeeded=5, failed=1, timedOut=1, aborted=1, running=2, pending=4)],
     )
-    assert progress.steps["Load batches"].counts == Counts(5, 3, 2, 4)
+    assert progress.steps["Load batches"].counts == ItemCounts(5, 3, 2, 4)
     assert progress.steps["Batch failed"].visits == 3
 
 
 def test_a_run_of_another_map_is_not_taken_for_it() -> None:
     other = {**run(succeeded=9), "mapRunArn": "arn:mapRun:telemetry/Other:2", "startDate": "2"}
     progress = told("RUNNING", entered("Load batches", 0), map_runs=[run(succeeded=5), other])
-    assert progress.steps["Load batches"].counts == Counts(5)
+    assert progress.steps["Load batches"].counts == ItemCounts(5)
 
 
 def span(name: str, depth: int, end: float = 1.0, **fields: Any) -> dict[str, Any]:
@@ -148,7 +148,7 @@ SPANS = [
 def test_the_trace_tells_what_the_steps_inside_a_map_did() -> None:
     steps = told("RUNNING", entered("Load batches", 0), spans=SPANS).steps
     transform, load = steps["Transform"], steps["Load"]
-    assert transform.counts == Counts(succeeded=1, failed=1, running=1)
+    assert transform.counts == ItemCounts(succeeded=1, failed=1, running=1)
     assert (transform.status, transform.error, transform.cause) == (
         "running",
         "BatchCorruptError",
@@ -179,5 +179,5 @@ def test_an_error_that_nothing_catches_is_a_failure_of_the_step() -> None:
 
 def test_without_a_trace_the_counts_of_the_map_remain() -> None:
     steps = told("SUCCEEDED", entered("Load batches", 0), map_runs=[run(succeeded=2)]).steps
-    assert steps["Load batches"].counts == Counts(2)
+    assert steps["Load batches"].counts == ItemCounts(2)
     assert "Transform" not in steps

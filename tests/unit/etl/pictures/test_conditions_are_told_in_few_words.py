@@ -1,6 +1,6 @@
 import pytest
 
-from etl.pictures.conditions import told_condition
+from etl.pictures.conditions import condition_text
 
 
 @pytest.mark.parametrize(
@@ -10,7 +10,7 @@ from etl.pictures.conditions import told_condition
         ({"Variable": "$.status", "StringEquals": "partial"}, "status = partial"),
         ({"Variable": "$.a", "NumericLessThanEqualsPath": "$.b"}, "a ≤ b"),
         ({"Variable": "$.force", "BooleanEquals": True}, "force = true"),
-        ({"Variable": "$.key", "StringMatches": "raw/*"}, "key is like raw/*"),
+        ({"Variable": "$.key", "StringMatches": "raw/*"}, "key matches raw/*"),
         ({"Variable": "$.prefix", "IsPresent": True}, "has prefix"),
         ({"Variable": "$.prefix", "IsPresent": False}, "no prefix"),
         ({"Variable": "$.n", "IsNull": False}, "n is not null"),
@@ -36,4 +36,4 @@ from etl.pictures.conditions import told_condition
     ],
 )
 def test_a_rule_is_told(rule: dict, told: str) -> None:
-    assert told_condition({**rule, "Next": "X"}) == told
+    assert condition_text({**rule, "Next": "X"}) == told

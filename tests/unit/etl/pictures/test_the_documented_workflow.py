@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from etl.operations.pictures import look
+from etl.operations.pictures import draw_definition
 from etl.pictures.states import read_machine
 from etl.pictures.table import states_table
 from workflow.definition import definition_json
@@ -24,7 +24,7 @@ def definition() -> dict:
 
 
 def test_the_picture_in_the_docs_is_of_the_definition(definition: dict) -> None:
-    drawn = look(definition, title="Telemetry ETL").svg + "\n"
+    drawn = draw_definition(definition, title="Telemetry ETL").svg + "\n"
     if os.environ.get("UPDATE_GOLDEN"):
         PICTURE.write_text(drawn, encoding="utf-8")
     assert PICTURE.read_text(encoding="utf-8") == drawn

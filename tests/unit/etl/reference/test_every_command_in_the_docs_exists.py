@@ -14,7 +14,7 @@ from typer.main import get_command
 
 from etl.cli.main import app
 
-PAGES = [Path("README.md"), *sorted(Path().glob("C*.md")), *sorted(Path("docs").glob("*.md"))]
+PAGES = [Path("README.md"), *sorted(Path().glob("C*.md")), *sorted(Path("docs").rglob("*.md"))]
 GENERATED = "cli.md"  # its usage lines are no commands
 BLOCK = re.compile(r"^ *```(?:console|sh|bash)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r"(?<!`)`(etl [a-z][^`]*)`(?!`)")

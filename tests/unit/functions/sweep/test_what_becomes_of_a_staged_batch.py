@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.sweep.batch_state import Batch, Running, execution_name, fate, seen, wait_after
+from functions.sweep.batch_state import Running, classify, execution_name, wait_after
+from telemetry.batches import Batch, Outcome
 from telemetry.errors import PermanentError, TransientError, names_of
 from telemetry.layout import OutcomeKey, parse_raw_key
 
@@ -18,19 +18,19 @@ GRACE = timedelta(minutes=15)
 KEY = "raw/2026/11/23/staging/batch-1.n10.ndjson.gz"
 
 
-def batch(age: timedelta = timedelta(days=1), key: str = KEY) -> Batch:
+def batch(*outcomes: Outcome, age: timedelta = timedelta(days=1), key: str = KEY) -> Batch:
     raw = parse_raw_key(key)
     assert raw is not None
-    return Batch(raw, key, 100, NOW - age)
+    return Batch(raw, key, 100, NOW - age, tuple(sorted(outcomes, key=lambda o: o.written_at)))
 
 
-def ended(status: str, age: timedelta = timedelta(hours=5), execution: str = "run"):
-    return OutcomeKey(KEY, execution, status), NOW - age
+def ended(status: str, age: timedelta = timedelta(hours=5), execution: str = "run") -> Outcome:
+    return Outcome(OutcomeKey(KEY, execution, status), NOW - age)
 
 
 def decide(*outcomes, error: str = "", age=timedelta(days=1), running: Running | None = None):
-    (one,) = seen([batch(age)], outcomes)
-    return fate(one, {KEY: error}, running or Running(), now=NOW, grace=GRACE)
+    one = batch(*outcomes, age=age)
+    return classify(one, {KEY: error}, running or Running(), now=NOW, grace=GRACE)
 
 
 def test_a_batch_without_any_outcome_is_due_after_its_grace():
@@ -99,37 +99,11 @@ def test_a_rest_has_an_end(failures, seconds):
     assert wait_after(failures + 1, grace) >= rest
 
 
-@given(
-    st.lists(
-        st.tuples(
-            st.sampled_from(["loaded", "quarantined", "discarded", "failed"]),
-            st.integers(0, 10**6),
-            st.text("abc", min_size=1, max_size=3),
-        ),
-        max_size=6,
-    ),
-    st.randoms(),
-)
-def test_the_order_of_a_listing_does_not_matter(outcomes, random):
-    every = [ended(status, timedelta(seconds=s), name) for status, s, name in outcomes]
-    (one,) = seen([batch()], every)
-    random.shuffle(every)
-    assert seen([batch()], every) == [one]
-    assert one.settled == any(status != "failed" for status, _, _ in outcomes)
-    assert one.outcomes == len(outcomes)
-
-
-def test_outcomes_of_other_batches_are_not_its_own():
-    other = OutcomeKey(KEY.replace("batch-1", "batch-2"), "run", "loaded")
-    (one,) = seen([batch()], [(other, NOW)])
-    assert (one.settled, one.outcomes) == (False, 0)
-
-
 def test_the_same_batches_with_the_same_history_give_the_same_name():
-    first, second = seen([batch(), batch(key=KEY.replace("batch-1", "batch-2"))], [])
+    first, second = batch(), batch(key=KEY.replace("batch-1", "batch-2"))
     name = execution_name([first, second])
     assert execution_name([second, first]) == name
     assert execution_name([first]) != name
-    assert execution_name([replace(first, outcomes=1), second]) != name
+    assert execution_name([batch(ended("failed")), second]) != name
     assert execution_name([first, second], attempt=1) == f"{name}-1"
     assert len(name) <= 70

@@ -30,7 +30,7 @@ def told(raw: bytes) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cleaning, "TOLD_APART", 12)
+    monkeypatch.setattr(cleaning, "LISTED_REJECTS", 12)
 
 
 def test_beyond_a_number_the_rejects_of_a_message_share_lines(few: None) -> None:

@@ -74,7 +74,7 @@ def test_a_value_is_the_same_however_it_is_decoded(member: str, array: bool) -> 
 
 
 def test_numbers_and_booleans_are_decoded_to_just_those() -> None:
-    typed, texts = make_plan(contract_of(COLUMNS)).ways
+    typed, texts = make_plan(contract_of(COLUMNS)).decode_plans
     assert isinstance(typed.document, pl.Struct)
     assert isinstance(texts.document, pl.Struct)
     kinds = {field.name: field.dtype for field in typed.document.fields}
@@ -89,7 +89,7 @@ def test_numbers_and_booleans_are_decoded_to_just_those() -> None:
 def test_a_name_that_is_a_text_anywhere_is_decoded_as_text() -> None:
     columns = "[columns.a]\ntype = 'float'\nfrom = ['a', 'n.b']\n"
     columns += "[columns.c]\ntype = 'text'\nfrom = 'm.b'"
-    typed, _ = make_plan(contract_of(columns)).ways
+    typed, _ = make_plan(contract_of(columns)).decode_plans
     assert isinstance(typed.document, pl.Struct)
     kinds = {field.name: field.dtype for field in typed.document.fields}
     assert kinds["a"] == pl.String

@@ -71,7 +71,7 @@ def test_a_person_may_release_what_the_checks_hold_back(run: Any, aws: FakeAws) 
     assert run(purpose="release") == {**EVENT, "purpose": "release", "verdict": "warn"}
     findings = json.loads(aws.s3.objects[KEY])["findings"]
     assert [found["check"] for found in findings] == ["reject_share", "released"]
-    assert "with 1 checks that would hold it back" in findings[-1]["sentence"]
+    assert "1 check would have quarantined it" in findings[-1]["sentence"]
 
 
 def test_a_person_may_discard_a_batch(run: Any, aws: FakeAws) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -12,9 +13,9 @@ import typer.main
 
 from etl.cli.main import app
 from functions.inventory import function
+from infrastructure.alarm_settings import AlarmSettings
 from infrastructure.core.alarms import ALARMS, LONGEST_DESCRIPTION, AlarmSpec
-from infrastructure.core.parameters import ALARM_THRESHOLDS
-from infrastructure.settings import AlarmSettings
+from infrastructure.setting_fields import settings_of
 from telemetry import errors
 from telemetry.metric_table import METRICS
 
@@ -94,11 +95,10 @@ def test_every_alarm_tells_the_topic_when_it_begins_and_when_it_is_over(resource
         assert alarm["AlarmName"]["Fn::Sub"].startswith("${AWS::StackName}-")
 
 
-def test_every_threshold_is_a_parameter_with_the_settings_default(template):
-    given = AlarmSettings().parameters()
-    assert {name for name, *_ in ALARM_THRESHOLDS} | {"AlarmAfterSilentMinutes"} == set(given)
-    for name, value in given.items():
-        assert template["Parameters"][name]["Default"] == int(value), name
+def test_every_threshold_is_a_parameter_and_every_parameter_a_threshold(resources):
+    alarms = json.dumps([r for r in resources.values() if r["Type"] == "AWS::CloudWatch::Alarm"])
+    for one in settings_of(AlarmSettings):
+        assert one.parameter in alarms, one.key
 
 
 def test_the_alarm_on_silence_is_off_unless_asked_for(template, resources):

@@ -17,6 +17,7 @@ TOPIC = f"arn:aws:sns:eu-central-1:{ACCOUNT}:golden-AlertTopic"
 NEW = PlatformSettings(stack="golden-platform", s3_prefix_list_id="pl-6ea54007")
 WITH_CORE = {
     "core_stack": "golden",
+    "trace_group_name": "golden",
     "alert_topic_arn": TOPIC,
     "queue_name": "golden-TelemetryQueue",
     "loader_secret_arn": LOADER,

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from infrastructure.platform.settings import PlatformSettings, settings_problems
+from infrastructure.platform.rules import settings_problems
+from infrastructure.platform.settings import PlatformSettings
 from tests.unit.infrastructure.platform.deployments import (
     ANALYST,
     GIVEN_NETWORK,
@@ -42,7 +43,7 @@ CHOICES = {
     "owner_secret_arn": ("", OWNER),
     "proxy": (False, True),
     "core_stack": ("", "golden"),
-    "trace_group": (False, True),
+    "trace_group_name": ("", "golden"),
     "alert_topic_arn": ("", TOPIC),
     "queue_name": ("", "golden-queue"),
     "loader_secret_arn": ("", LOADER),

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from infrastructure.core import template_json
-from infrastructure.platform import PlatformSettings, build_platform_template
+from infrastructure.platform import build_platform_template
 from tests.fixtures.golden_files import check_golden_text
 from tests.fixtures.template_table import template_table
 from tests.unit.infrastructure.platform.deployments import SETTINGS
@@ -77,12 +77,6 @@ def test_the_template_fits_into_a_request_and_cloudformations_limits(contract, t
     assert len(template["Outputs"]) < MOST_OUTPUTS
 
 
-def test_every_parameter_has_a_setting_and_every_setting_a_parameter(template):
-    given = PlatformSettings(stack="x").parameters()
-    assert set(given) == set(template["Parameters"])
-    assert all(isinstance(value, str) for value in given.values())
-
-
 @pytest.mark.parametrize("name", SETTINGS)
 def test_the_parameters_of_a_deployment_are_ones_that_cloudformation_takes(template, name):
     for parameter, value in SETTINGS[name].parameters().items():
@@ -91,12 +85,6 @@ def test_the_parameters_of_a_deployment_are_ones_that_cloudformation_takes(templ
         assert value in [str(v) for v in rule.get("AllowedValues", [value])], parameter
         if rule["Type"] == "Number":
             assert rule.get("MinValue", 0) <= int(value) <= rule.get("MaxValue", 10**9), parameter
-
-
-def test_defaults_of_settings_are_those_of_the_template(template):
-    given = PlatformSettings(stack="x").parameters()
-    for name, parameter in template["Parameters"].items():
-        assert str(parameter["Default"]) == given[name], name
 
 
 def test_every_parameter_is_used(template):

@@ -84,7 +84,7 @@ def test_two_do_not_share_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     try:
         first.prepare([], ["127.0.0.1:1:d:u:secret"], {})
         assert first.passfile.stat().st_mode & 0o777 == 0o600
-        with pytest.raises(PgAdminError, match="runs already"):
+        with pytest.raises(PgAdminError, match="is already running"):
             second.prepare([], [], {})
         second.stop()
         assert first.passfile.read_text() == "127.0.0.1:1:d:u:secret\n"

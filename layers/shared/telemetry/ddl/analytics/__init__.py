@@ -1,10 +1,10 @@
-"""What analysts get beside the table: views, rollups that are always exact, a role that only reads.
+"""Objects for analysts beside the table: views, exact rollups, and a role that only reads.
 
 ::
 
     load ──▶ rows, and marks: "this device, this hour"        one transaction
                   │
-    refresh ──────┴──▶ kept figures of the marked spans, marks taken away    another, at leisure
+    refresh ──────┴──▶ kept figures of the marked spans, marks deleted       another, later
                   │
     reader ◀──────┴─── kept figures where there is no mark, else those of the rows themselves
 
@@ -13,8 +13,8 @@ when it is asked for. So a view equals the aggregate of the table at any moment 
 whether or not anything has been refreshed. Marks are only ever added by loads, each its own, so no
 load waits for another or for a refresh.
 
-Whoever writes to the table without saying what (``telemetry.marks``, which Load sets) leaves a mark
-without a span, which stands for all of them: slow to read until the next refresh, and right.
+A writer that doesn't set ``telemetry.marks``, as Load does, leaves a mark without a span, which
+stands for all of them: until the next refresh rollups are slow to read, and still right.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a rollup says of a span: the figures, how they come from rows, and from finer figures.
+"""The figures of a rollup: how they are computed from rows, and from finer figures.
 
 Kept are figures that can be put together again (counts, sums, extremes); shown are those that
 people ask for (averages, shares). Texts, times and JSON have none: what one would want of them
@@ -45,11 +45,11 @@ class Figure:
 
 @dataclass(frozen=True)
 class Shown:
-    """A column of the public view: an expression over ``x``, what is kept."""
+    """A column of the public view: an expression over ``x``, the kept figures."""
 
     name: str
     type: str
-    """As the catalogue writes it."""
+    """Type in the catalogue's spelling."""
     expression: str
     comment: str
 
@@ -129,9 +129,9 @@ def _shown(column: Column) -> tuple[Shown, ...]:
             f"{name}_{word}",
             sql_type(column),
             f"x.{quote_name(f'{name}_{word}')}",
-            f"{told} {name}.{unit}",
+            f"{label} {name}.{unit}",
         )
-        for word, told in (("min", "Least"), ("max", "Greatest"))
+        for word, label in (("min", "Least"), ("max", "Greatest"))
     )
     return (
         *extremes,

@@ -28,10 +28,10 @@ class Level:
     series: str
     """All spans from that of ``{0}`` to that of ``{1}``, both times."""
     number: str
-    """How many these are."""
+    """Number of finer spans."""
 
     def of(self, time: str) -> str:
-        """The span that a time lies in."""
+        """The span that contains a time."""
         return self._of.format(time)
 
     def start(self, span: str) -> str:

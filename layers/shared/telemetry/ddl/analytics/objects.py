@@ -1,7 +1,7 @@
-"""All that is made for analysts, as a plan: from what is there to what the contract says.
+"""Plan of the objects for analysts: from those that exist to those of the contract.
 
-What keeps data (figures and marks) is changed as little as it can be; all else is dropped and made
-anew whenever anything about it differs, which a digest in a comment tells.
+What keeps data (figures and marks) is changed as little as it can be; all else is dropped and
+recreated whenever its definition differs, which a digest in a comment shows.
 """
 
 # ruff: noqa: S608 - the statements are made of quoted names
@@ -34,12 +34,12 @@ __all__ = ["AnalyticsPlan", "ExistingAnalytics", "keeper_names", "plan_analytics
 ENDINGS = ("latest", "hourly", "daily", "gaps", "quality", "quality_daily", "rejects")
 FUNCTIONS = ("touched", "mark", "mark_groups", "expand", "refresh")
 OURS = "Made by Telemetry ETL"
-"""Stands in the comment of each view, so that nobody else's is ever dropped."""
+"""Part of the comment of each of our views, so that no other view is ever dropped."""
 
 
 @dataclass(frozen=True)
 class ExistingAnalytics:
-    """What the catalogue knows."""
+    """An existing object, as the catalogue describes it."""
 
     views: Mapping[str, str | None] = field(default_factory=dict)
     """Relations that are there by one of our names, and their comments."""
@@ -62,7 +62,7 @@ def view_names(contract: Contract) -> tuple[str, ...]:
 
 
 def keeper_names(contract: Contract) -> tuple[str, ...]:
-    """Qualified names of every table there could be, whatever the contract wants now."""
+    """Qualified names of every table that may exist, with or without the current contract."""
     kept = (kept_name(contract, level) for level in (HOURLY, DAILY))
     return (*kept, marks_name(contract), service_name(contract, "refreshed"))
 
@@ -70,7 +70,7 @@ def keeper_names(contract: Contract) -> tuple[str, ...]:
 def plan_analytics(
     contract: Contract, existing: ExistingAnalytics, added: frozenset[str] = frozenset()
 ) -> AnalyticsPlan:
-    """What has to be done; nothing where all is as it should be.
+    """Statements of the migration; none where all objects are as they should be.
 
     ``added`` are columns that the table is given in the same migration: no row has a value there.
     Raises :class:`ContractError` where a name is taken by something that is not ours.
@@ -103,8 +103,8 @@ def _all_views(contract: Contract) -> tuple[View, ...]:
 def _digest(contract: Contract, views: tuple[View, ...]) -> str:
     types = [(column.name, sql_type(column)) for column in contract.columns]
     functions = plan_functions(contract) if levels_of(contract) else []
-    told = repr((contract.key, types, views, functions))
-    return hashlib.sha256(told.encode()).hexdigest()[:12]
+    definition = repr((contract.key, types, views, functions))
+    return hashlib.sha256(definition.encode()).hexdigest()[:12]
 
 
 def _refuse_strangers(contract: Contract, existing: ExistingAnalytics) -> None:
@@ -158,8 +158,8 @@ def _functions(contract: Contract) -> Iterator[str]:
 def _keepers(
     contract: Contract, existing: ExistingAnalytics, added: frozenset[str]
 ) -> Iterator[str]:
-    """Tables of figures and marks. Where what they hold can't be told to be right any more, a mark
-    for everything is left."""
+    """Tables of figures and marks. Where the kept figures may be out of date, a mark for
+    everything is added."""
     wanted = [kept_name(contract, level) for level in levels_of(contract)]
     if wanted:
         wanted += [marks_name(contract), service_name(contract, "refreshed")]

@@ -18,7 +18,7 @@ from telemetry.ddl.types import sql_type
 __all__ = ["REFRESH_LOCKS", "SETTING", "plan_functions", "plan_trigger"]
 
 SETTING = "telemetry.marks"
-"""Says, by the table's name, that the transaction marks what it writes; set for it alone."""
+"""Setting, local to a transaction: name of the table whose writes the transaction marks itself."""
 
 REFRESH_LOCKS = 0x7E1F
 """First half of the advisory locks on refreshes; the second half is a hash of the table's name."""
@@ -27,11 +27,11 @@ SHARE = 20
 """A refresh rests for so many times as long as it worked."""
 
 SMALL_BYTES = 256 << 20
-"""Up to this size of the table a mark for everything is put apart by any refresh: a second's work.
-Beyond it that is for ``etl rollups refresh``."""
+"""Largest table of which any refresh splits a mark for everything into spans: a second's work.
+For larger ones ``etl rollups refresh`` does it."""
 
 _SAFE = "SECURITY DEFINER SET search_path = pg_catalog, pg_temp"
-"""They act as the owner, so that nobody else needs any right on what they touch."""
+"""Functions run as the owner, so that no other role needs rights on the tables."""
 
 
 def plan_functions(contract: Contract) -> list[str]:
@@ -41,7 +41,7 @@ def plan_functions(contract: Contract) -> list[str]:
 
 
 def plan_trigger(contract: Contract) -> str:
-    """Any write to the table by whoever does not mark it marks everything.
+    """A write by a transaction that does not mark its ranges marks everything.
 
     It sees no rows, so COPY is as fast as without it. A trigger that is shown the rows would cost a
     tenth of the server's time, and a quarter of it where the table has partitions.
@@ -90,7 +90,7 @@ def _mark_groups(contract: Contract) -> str:
     """Marks the spans of groups of rows that share a series, by their least and greatest times.
 
     Parameters: one array of text for each column of the series, then least times, greatest times
-    and numbers of rows. Where a group has few rows for its time, the table tells which spans they
+    and numbers of rows. Where a group has few rows for its time, its rows show which spans they
     are in.
     """
     time, finest = quote_name(contract.key[-1]), levels_of(contract)[0]

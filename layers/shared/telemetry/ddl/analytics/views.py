@@ -29,7 +29,7 @@ class View:
     select: str
     about: str
     comments: tuple[tuple[str, str], ...] = ()
-    """Columns and what is in them."""
+    """Columns, and the comment of each."""
 
 
 def public_name(contract: Contract, ending: str) -> str:
@@ -100,7 +100,7 @@ def _rollup(contract: Contract, level: Level) -> View:
     return View(
         public_name(contract, level.name),
         f"SELECT {listed},\n    {figures}\nFROM {exact_name(contract, level)} AS x",
-        f"What was measured, {level.name}: exact at any moment, whatever has been loaded.",
+        f"Measurements, {level.name}: exact at any moment, whatever has been loaded.",
         (
             *_described(contract, keys),
             (level.column, f"The {level.column}, UTC."),
@@ -169,9 +169,9 @@ FROM gaps AS g"""
             *_described(contract, keys),
             ("gap_start", "Time of the last reading before the gap."),
             ("gap_end", "Time of the first reading after it; none while it lasts."),
-            ("gap_seconds", "How long it is, or has been so far."),
+            ("gap_seconds", "Length of the gap, so far if it lasts."),
             ("usual_seconds", "Usual interval of the series: the median over its spans of time."),
-            ("missing_readings", "How many readings would have come in between."),
+            ("missing_readings", "Number of readings that would have come in between."),
         ),
     )
 
@@ -179,10 +179,10 @@ FROM gaps AS g"""
 _BATCH = (
     ("batch_id", "l.batch_id", "Name of the micro-batch."),
     ("status", "l.status", "loaded, quarantined or discarded."),
-    ("loaded_at", "l.loaded_at", "When it was loaded, for the last time."),
+    ("loaded_at", "l.loaded_at", "Time of its last load."),
     ("read", "l.read", "Readings in it."),
-    ("loaded", "l.inserted + l.inserted_before", "Rows it brought to the table."),
-    ("updated", "l.updated", "Rows it changed."),
+    ("loaded", "l.inserted + l.inserted_before", "Rows that it inserted."),
+    ("updated", "l.updated", "Rows that it updated."),
     ("duplicates", "l.duplicates", "Readings with the key of another one in the batch."),
     (
         "already_loaded",
@@ -190,7 +190,7 @@ _BATCH = (
         "Readings that were in the table already.",
     ),
     ("rejected", "l.rejected", "Readings that could not be a row."),
-    ("rejected_by", "l.rejected_by", "How many of them, by reason."),
+    ("rejected_by", "l.rejected_by", "Number of rejected readings, by reason."),
     ("set_aside", "l.set_aside", "Messages of other kinds."),
     (
         "quarantined",
@@ -200,7 +200,7 @@ _BATCH = (
     (
         "discarded",
         "CASE WHEN l.status = 'discarded' THEN l.accepted ELSE 0 END",
-        "Readings given up by a person.",
+        "Readings discarded by an operator.",
     ),
     ("min_time", "l.min_time", "Time of the oldest reading."),
     ("max_time", "l.max_time", "Time of the newest reading."),
@@ -217,7 +217,7 @@ def _quality(contract: Contract) -> View:
     return View(
         public_name(contract, "quality"),
         f"SELECT {columns}\nFROM {LEDGER} AS l WHERE l.contract = {quote_text(contract.name)}",
-        "What became of each micro-batch, from the ledger.",
+        "Result of each micro-batch, from the ledger.",
         tuple((name, comment) for name, _, comment in _BATCH),
     )
 
@@ -242,14 +242,17 @@ SELECT (q.loaded_at AT TIME ZONE 'UTC')::date AS day,
     {_LAG.format("0.5")} AS lag_seconds_median,
     {_LAG.format("0.95")} AS lag_seconds_p95
 FROM {public_name(contract, "quality")} AS q GROUP BY 1""",
-        "What became of the micro-batches of each day of loading.",
+        "Results of the micro-batches of each day of loading.",
         (
             ("day", "Day of loading, UTC."),
             ("batches", "Number of micro-batches."),
             *((name, comments[name]) for name in _COUNTED),
             ("reject_share", "Share of the readings that could not be a row."),
-            ("lag_seconds_median", "Of the batches: newest reading to table."),
-            ("lag_seconds_p95", "The same, at the 95th percentile."),
+            ("lag_seconds_median", "Median of the batches: from the newest reading to the table."),
+            (
+                "lag_seconds_p95",
+                "95th percentile of the batches: from the newest reading to the table.",
+            ),
         ),
     )
 
@@ -265,7 +268,7 @@ GROUP BY 1, 2""",
         "Rejected readings of each day of loading, by reason.",
         (
             ("day", "Day of loading, UTC."),
-            ("reason", "Why they could not be a row."),
-            ("readings", "How many."),
+            ("reason", "Reason of the reject."),
+            ("readings", "Number of readings."),
         ),
     )

@@ -1,0 +1,34 @@
+"""Counts of the messages in an SQS queue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["QueueDepth", "queue_depth"]
+
+
+@dataclass(frozen=True)
+class QueueDepth:
+    """The number of messages in a queue; approximate by nature in AWS."""
+
+    waiting: int
+    hidden: int
+    """Received by a consumer, and neither deleted nor visible again yet."""
+    delayed: int = 0
+
+    @property
+    def total(self) -> int:
+        """All messages, visible or not."""
+        return self.waiting + self.hidden + self.delayed
+
+
+def queue_depth(sqs: Any, url: str) -> QueueDepth:
+    """The depth of a queue. Nothing is received."""
+    names = [
+        "ApproximateNumberOfMessages",
+        "ApproximateNumberOfMessagesNotVisible",
+        "ApproximateNumberOfMessagesDelayed",
+    ]
+    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    return QueueDepth(*(int(attributes.get(name, 0)) for name in names))

@@ -1,0 +1,100 @@
+"""The messages of one standard queue, indexed by what each operation looks for.
+
+MiniStack keeps a queue's messages in a list, which every call walks. This table takes the place of
+that list (:mod:`local.emulator.patches.queues`), so that a long queue is as fast as a short one.
+"""
+
+from __future__ import annotations
+
+import copy
+import heapq
+import itertools
+import threading
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ministack.services import sqs
+
+__all__ = ["RELIES_ON", "MessageTable"]
+
+RELIES_ON = ("services.sqs._ensure_msg_fields", "services.sqs.new_uuid")
+
+Message = dict[str, Any]
+
+
+class MessageTable:
+    """Messages by id, in order of arrival, with what is due next at hand."""
+
+    def __init__(self, messages: Iterable[Message] = ()) -> None:
+        self._by_id: dict[str, Message] = {}
+        self._by_receipt: dict[str, Message] = {}
+        self._due: list[tuple[float, int, Message]] = []
+        """Heap by the time a message becomes visible; entries whose time has changed are stale."""
+        self._order = itertools.count()
+        self._lock = threading.RLock()  # the event source mapping receives on a thread of its own
+        for message in messages:
+            self.append(message)
+
+    def append(self, message: Message) -> None:
+        """Add a message at the end."""
+        sqs._ensure_msg_fields(message)
+        self._by_id[message["id"]] = message
+        self.reschedule(message)
+
+    def reschedule(self, message: Message) -> None:
+        """Take note of a message's new ``visible_at``."""
+        heapq.heappush(self._due, (message["visible_at"], next(self._order), message))
+
+    def next_visible(self, now: float) -> Message | None:
+        """Take the message that has been visible longest; ``None`` where none is."""
+        with self._lock:
+            while self._due and self._due[0][0] <= now:
+                moment, _, message = heapq.heappop(self._due)
+                if message["visible_at"] == moment and self._by_id.get(message["id"]) is message:
+                    return message
+        return None
+
+    def receive(self, message: Message, until: float) -> None:
+        """Hide a message until a time, under a new receipt handle."""
+        if message["receipt_handle"] is not None:
+            self._by_receipt.pop(message["receipt_handle"], None)
+        message["receipt_handle"] = sqs.new_uuid()
+        self._by_receipt[message["receipt_handle"]] = message
+        message["visible_at"] = until
+        self.reschedule(message)
+
+    def with_receipt(self, handle: str) -> Message | None:
+        """The message whose newest receipt handle this is."""
+        return self._by_receipt.get(handle)
+
+    def remove(self, message: Message) -> None:
+        """Drop a message; nothing happens where it is gone already."""
+        self._by_id.pop(message["id"], None)
+        if message["receipt_handle"] is not None:
+            self._by_receipt.pop(message["receipt_handle"], None)
+
+    def oldest(self) -> Message | None:
+        """The message that arrived first."""
+        return next(iter(self._by_id.values()), None)
+
+    def clear(self) -> None:
+        """Drop every message."""
+        self._by_id.clear()
+        self._by_receipt.clear()
+        self._due.clear()
+
+    def __iter__(self) -> Iterator[Message]:
+        return iter(list(self._by_id.values()))
+
+    def __deepcopy__(self, memo: Any) -> list[Message]:
+        """The list that MiniStack writes into its snapshot, and reads back."""
+        return [copy.deepcopy(message, memo) for message in self]
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def __getitem__(self, index: int) -> Message:
+        """The last message, which is what EventBridge asks for, or any other by walking."""
+        if index == -1:
+            return self._by_id[next(reversed(self._by_id))]
+        return list(self._by_id.values())[index]

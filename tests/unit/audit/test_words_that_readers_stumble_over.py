@@ -1,0 +1,89 @@
+"""The check of words finds them where a reader meets them, and nowhere else."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from audit.words import ROOT, find_in, main, read_lists
+
+WORDS = {"mend(s|ed)?": "fix", "is no object": "is not an object", "told": "reported"}
+
+
+def found(name: str, text: str) -> list[tuple[int, str]]:
+    return [(one.line, one.word) for one in find_in(Path(name), text, WORDS)]
+
+
+def test_a_sentence_of_a_page_is_read_across_its_lines() -> None:
+    assert found("page.md", "one\nthat is no\nobject") == [(2, "is no object")]
+    assert found("page.md", "Mended, and amended.") == [(1, "Mended")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "```console\n$ etl mend\n```",
+        "the function `mend`",
+        "[a page](how-to.md#what-is-told)",
+        "<!-- test: deploy the mended contract -->",
+        "![a picture](images/told.png)",
+    ],
+)
+def test_code_links_and_comments_of_a_page_are_left_alone(text: str) -> None:
+    assert found("page.md", text) == []
+
+
+def test_what_stands_around_code_is_read() -> None:
+    assert found("page.md", "```sh\nmend\n```\nmend `told` told") == [(4, "mend"), (4, "told")]
+
+
+def test_a_template_is_read_without_its_tags_and_jinja() -> None:
+    text = '<p class="told" title="mend it">{{ told }}{% if mend %}\nmended{# told #}</p>'
+    assert found("page.html", text) == [(1, "mend"), (2, "mended")]
+
+
+def test_messages_of_python_are_read_and_names_and_docstrings_are_not() -> None:
+    text = '''
+"""What is told."""
+told = {"key": f"mend {told} it"}
+
+def mended(told: int) -> str:
+    """Mended."""
+    return "it was " "told"
+'''
+    assert found("module.py", text) == [(3, "mend"), (7, "told")]
+
+
+def test_the_docstring_of_a_command_is_its_help() -> None:
+    text = '@app.command("x")\ndef run() -> None:\n    """Mend it."""\n'
+    assert found("module.py", text) == [(3, "Mend")]
+    assert found("module.py", text.replace("app.command", "cache.command_of")) == []
+
+
+def test_every_word_of_the_list_is_a_pattern_with_a_better_one_that_the_list_allows() -> None:
+    words = read_lists().words
+    assert len(words) > 40
+    for word, better in words.items():
+        assert re.compile(word)
+        assert better
+        assert not list(find_in(Path("x.toml"), better, {word: ""})), word
+
+
+def test_every_place_of_the_list_exists_and_stands_once() -> None:
+    lists = read_lists()
+    places = [*lists.checked, *lists.waiting, *lists.generated]
+    assert len(places) == len(set(places))
+    assert [name for name in places if not (ROOT / name).exists()] == []
+
+
+def test_a_place_with_a_word_of_the_list_ends_with_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("audit.words.ROOT", tmp_path)
+    (tmp_path / "page.md").write_text("Mend it.\n")
+    assert main(["page.md"]) == 1
+    assert capsys.readouterr().out == "page.md:1: 'Mend': write fix, fixed; correct, corrected\n"
+    (tmp_path / "page.md").write_text("Fix it.\n")
+    assert main(["page.md"]) == 0
