@@ -112,14 +112,19 @@ class Reconciliation:
         if self.dead:
             found.append(dead_letters_problem(self.dead))
         if ledger.batches != self.staged_batches:
-            gap = self.staged_batches - ledger.batches
-            have = "has" if gap == 1 else "have"
-            staged = counted(self.staged_batches, "staged batch")
-            found.append(f"{gap:,} of {staged} {have} no row in the ledger")
+            found.append(self._batch_gap())
         if ledger.messages != self.staged_messages:
             staged = counted(self.staged_messages, "message")
             found.append(f"{staged} staged, {ledger.messages:,} in the ledger")
         return found
+
+    def _batch_gap(self) -> str:
+        gap = self.staged_batches - self.ledger.batches
+        have = "has" if abs(gap) == 1 else "have"
+        if gap < 0:
+            return f"{counted(-gap, 'batch')} of the ledger {have} no raw object in S3"
+        staged = counted(self.staged_batches, "staged batch")
+        return f"{gap:,} of {staged} {have} no row in the ledger"
 
     def _reading_problems(self) -> list[str]:
         ledger, found = self.ledger, []
