@@ -79,7 +79,9 @@ def test_messages_of_the_ledger_are_those_that_were_staged(messages):
 
 
 def test_a_ledger_row_without_its_batch_is_a_problem():
-    assert "staged batches" in problems(ledger=replace(LEDGER, batches=3))
+    assert "1 batch of the ledger has no raw object in S3" in problems(
+        ledger=replace(LEDGER, batches=3)
+    )
 
 
 def test_rejects_by_reason_are_neither_more_nor_fewer():
