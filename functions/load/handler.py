@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from functions.load.batch import Batch, Group, parse_batch, parse_groups
 from functions.load.loading import Loaded, load_batch
@@ -26,6 +26,9 @@ from telemetry.layout import outcome_key
 from telemetry.logs import log
 from telemetry.storage import get_object, put_object
 from telemetry.tracing import step
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
 
 __all__ = ["handle"]
 
@@ -56,7 +59,7 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _connected(batch: Batch) -> Any:
+def _connected(batch: Batch) -> Connection:
     """A new connection for each batch: a frozen function would resume with a dead one."""
     database = settings.DatabaseSettings.from_environment()
     secret = settings.text("LOADER_SECRET_ARN")
@@ -64,7 +67,7 @@ def _connected(batch: Batch) -> Any:
         return connect(database, secret, f"telemetry load {batch.batch_id}"[:63])
 
 
-def _load(connection: Any, contract: Contract, bucket: str, batch: Batch) -> Loaded:
+def _load(connection: Connection, contract: Contract, bucket: str, batch: Batch) -> Loaded:
     def groups() -> Sequence[Group]:
         key = batch.groups_key
         return parse_groups(get_object(bucket, key)) if key is not None else ()

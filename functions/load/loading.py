@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from functions.load import ledger
 from functions.load.batch import Batch, Counts, Group
@@ -14,6 +14,10 @@ from functions.load.source import CopySource
 from telemetry.contract import Contract
 from telemetry.database import database_errors
 from telemetry.tracing import step
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+    from psycopg2.extensions import cursor as Cursor
 
 __all__ = ["Loaded", "is_settled", "load_batch"]
 
@@ -40,7 +44,7 @@ class Loaded:
 
 
 def load_batch(
-    connection: Any,
+    connection: Connection,
     contract: Contract,
     batch: Batch,
     source: CopySource,
@@ -69,7 +73,7 @@ def load_batch(
 
 
 def _insert(
-    cursor: Any, contract: Contract, batch: Batch, source: CopySource, groups: Sequence[Group]
+    cursor: Cursor, contract: Contract, batch: Batch, source: CopySource, groups: Sequence[Group]
 ) -> Counts:
     """Inserts the rows, and marks the ranges of time that they changed."""
     invalidation = RollupInvalidation(cursor, contract, groups)

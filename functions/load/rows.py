@@ -29,7 +29,7 @@ inserted and which updated, so a policy that updates rows makes two passes and a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from functions.load import statements
 from functions.load.batch import Batch, Counts, Group, Range
@@ -40,6 +40,9 @@ from telemetry.contract import Contract
 from telemetry.ddl import qualified
 from telemetry.errors import BatchCorruptError, DatabaseRefusedError
 from telemetry.logs import log
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor
 
 __all__ = ["insert_rows"]
 
@@ -54,7 +57,7 @@ TABLE_LOCKS = 0x7E1E
 
 
 def insert_rows(
-    cursor: Any, contract: Contract, batch: Batch, source: CopySource, groups: Sequence[Group]
+    cursor: Cursor, contract: Contract, batch: Batch, source: CopySource, groups: Sequence[Group]
 ) -> Counts:
     """Inserts, updates or finds unchanged every accepted row, and accounts for each.
 
@@ -90,7 +93,9 @@ def insert_rows(
 class _Insertion:
     """One insertion, by the straight path, the staged path, or both."""
 
-    def __init__(self, cursor: Any, contract: Contract, batch: Batch, source: CopySource) -> None:
+    def __init__(
+        self, cursor: Cursor, contract: Contract, batch: Batch, source: CopySource
+    ) -> None:
         self._cursor = cursor
         self._contract = contract
         self._batch = batch
@@ -140,7 +145,7 @@ class _Insertion:
             inserted, updated = self._insert_then_update()
         else:
             self._cursor.execute(statements.upsert_staged(contract, columns))
-            inserted, updated = self._cursor.fetchone()
+            [(inserted, updated)] = self._cursor.fetchall()
         unchanged = staged - inserted - updated
         if unchanged:
             self._check_presence()
@@ -166,10 +171,11 @@ class _Insertion:
         drops rows without an error. Where the table has neither, a conflict proves that they do.
         """
         self._cursor.execute(statements.may_drop_rows(self._contract))
-        if not self._cursor.fetchone()[0]:
+        [(may_drop,)] = self._cursor.fetchall()
+        if not may_drop:
             return
         self._cursor.execute(statements.missing_keys(self._contract))
-        missing = self._cursor.fetchone()[0]
+        [(missing,)] = self._cursor.fetchall()
         if missing:
             raise DatabaseRefusedError(
                 f"{missing} rows of the batch {self._batch.batch_id} are not in "
@@ -215,7 +221,8 @@ class _Insertion:
         kept = _FailureKeepingStream(stream)
         statement = statements.copy_in(table, self._batch.columns)
         try:
-            self._cursor.copy_expert(statement, kept, size=READ_BYTES)
+            # The stub also asks for readline, which COPY doesn't call.
+            self._cursor.copy_expert(statement, kept, size=READ_BYTES)  # type: ignore[arg-type]
         except Exception as error:
             # psycopg2 reports a failed read as a cancelled query and drops the exception.
             if kept.failure is not None:
@@ -232,20 +239,19 @@ class _Insertion:
 class _FailureKeepingStream:
     """A stream that keeps the exception that ended a read."""
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: Readable) -> None:
         self._stream = stream
         self.failure: Exception | None = None
 
     def read(self, size: int = -1) -> bytes:
         try:
-            data: bytes = self._stream.read(size)
+            return self._stream.read(size)
         except Exception as error:
             self.failure = error
             raise
-        return data
 
 
-def _blocks(cursor: Any, contract: Contract, groups: Sequence[Group]) -> list[Block]:
+def _blocks(cursor: Cursor, contract: Contract, groups: Sequence[Group]) -> list[Block]:
     """The groups, with the times of existing rows within their range."""
     if not groups:
         return []
