@@ -40,7 +40,8 @@ STAGES = ("extract", "stage", "transform", "validate", "load")
 
 REASONS = (
     "missing", "invalid", "out_of_range", "too_long", "too_old", "in_future", "not_json",
-    "not_utf8", "not_gzip", "too_large", "not_an_object", "not_an_array", "unreadable_batch", OTHER,
+    "not_utf8", "not_gzip", "too_large", "not_an_object", "not_an_array", "unreadable_batch",
+    "unreadable", OTHER,
 )  # fmt: skip
 """Kinds of reject: a reason up to its colon. The column behind it is in ledger and log."""
 
@@ -93,6 +94,11 @@ _ALL = (
         statistic="Maximum",
         emitted_by=("extract", "stage"),
         meaning="Time that the oldest of the staged messages had waited in the queue.",
+    ),
+    _count(
+        "MessagesUnreadable",
+        "transform",
+        "Messages on which the pipeline's own code raised an error, kept as rejects.",
     ),
     _count("ReadingsRead", "load", "Readings in the batches that the ledger has settled."),
     _count("ReadingsInserted", "load", "Readings that became a new row."),
