@@ -85,7 +85,7 @@ def test_many_folders_are_sought_by_day(emulator):
 
 
 @pytest.mark.parametrize("choice", [{"executions": ("E9",)}, {"batches": ("none",)}])
-def test_a_name_that_is_not_there_is_told(target, keys, choice):
+def test_a_name_that_is_not_there_is_reported(target, keys, choice):
     with pytest.raises(NotFoundError):
         list(find_batches(target, BatchFilter(**choice)))
 
@@ -94,7 +94,7 @@ def test_nothing_staged_is_nothing_chosen(emulator):
     assert list(find_batches(new_target(emulator), BatchFilter())) == []
 
 
-def test_what_is_held_is_told_with_the_reason(target, keys):
+def test_what_is_held_is_reported_with_the_reason(target, keys):
     report = {"accepted": 1, "verdict": "quarantine"}
     sentence = "Half of it was rejected."
     report["findings"] = [

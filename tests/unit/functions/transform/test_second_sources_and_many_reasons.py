@@ -45,7 +45,7 @@ def test_a_value_with_a_fault_that_costs_no_reading_is_not_kept() -> None:
     assert found["word"].to_list() == [None, "abc", None]
 
 
-def test_each_of_many_reasons_is_told_in_the_order_of_the_columns() -> None:
+def test_each_of_many_reasons_is_reported_in_the_order_of_the_columns() -> None:
     columns = "\n".join(
         f'[columns.c{n:02}]\ntype = "smallint"\nrequired = true' for n in range(COLUMNS)
     )

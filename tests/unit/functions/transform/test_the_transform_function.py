@@ -122,7 +122,7 @@ def test_the_objects_hold_the_rows(run: Any, aws: FakeAws) -> None:
     }
 
 
-def test_the_report_tells_everything_that_was_found(run: Any, aws: FakeAws) -> None:
+def test_the_report_says_everything_that_was_found(run: Any, aws: FakeAws) -> None:
     run()
     report = json.loads(aws.s3.objects["reports/batch.json"])
     assert report["messages"] == 4

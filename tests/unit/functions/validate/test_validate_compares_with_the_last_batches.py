@@ -132,7 +132,7 @@ def test_a_history_that_can_not_be_read_is_empty_and_replaced(aws: FakeAws, body
     assert len(read_history(BUCKET, KEY)[0]) == 1
 
 
-def test_the_function_judges_against_the_past_remembers_and_tells(
+def test_the_function_judges_against_the_past_remembers_and_reports(
     aws: FakeAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     contract = (Path(__file__).parents[4] / "contracts" / "fleet.toml").read_text()
