@@ -65,7 +65,7 @@ def working(rig: Rig, count: int = 30) -> None:
         time.sleep(0.05)
 
 
-def test_messages_are_delivered_again_while_they_are_dealt_with(rig: Rig, heals) -> None:
+def test_messages_are_delivered_again_while_they_are_processed(rig: Rig, heals) -> None:
     rig.send(30)
     sqs = rig.client("sqs")
     stop = threading.Event()

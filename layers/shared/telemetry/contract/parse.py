@@ -159,7 +159,7 @@ def _column(reader: _Reader, name: str, table: Any) -> Column:
 
 def _not_for_this_type(where: str, table: dict[str, Any], column_type: str) -> list[Problem]:
     return [
-        Problem(f"{where}{key}", f"does not apply to a {column_type}, only to {', '.join(types)}")
+        Problem(f"{where}{key}", f"does not apply to a {column_type}; it is for {', '.join(types)}")
         for key, types in ONLY_FOR.items()
         if key in table and column_type not in types
     ]

@@ -80,9 +80,7 @@ def topic_names_its_device(contract: Contract) -> Iterator[Problem]:
     if last != "+" or not base:
         yield Problem("topic", f"{topic!r} must end in '/+', the device's name; write 'a/b/+'")
     elif not all(_TOPIC_LEVEL.match(level) for level in base):
-        yield Problem(
-            "topic", f"{topic!r} has other characters in a level than letters, digits and _.:@=-"
-        )
+        yield Problem("topic", f"{topic!r} has other characters; use letters, digits and _.:@=-")
     elif len(topic) > MAX_TOPIC_BYTES or len(base) > MAX_TOPIC_SLASHES:
         yield Problem(
             "topic",
@@ -298,11 +296,11 @@ def length_is_positive(column: Column) -> Iterator[Problem]:
     length = column.max_length
     if length is not None and not 1 <= length <= MAX_TEXT_CHARACTERS:
         yield Problem(
-            f"columns.{column.name}.max_length", f"{length} is not a length; write 1 or up"
+            f"columns.{column.name}.max_length", f"{length} is not a length; write 1 or more"
         )
 
 
-def formats_are_told_apart(column: Column) -> Iterator[Problem]:
+def formats_are_distinct(column: Column) -> Iterator[Problem]:
     """Two epoch formats can't be distinguished by the number alone."""
     epochs = [name for name in column.formats if name.startswith("epoch_")]
     if len(epochs) > 1:
@@ -359,7 +357,7 @@ COLUMN_RULES: tuple[Callable[[Column], Iterator[Problem]], ...] = (
     sources_are_named_once,
     range_is_within_the_type,
     length_is_positive,
-    formats_are_told_apart,
+    formats_are_distinct,
     arrival_needs_iso8601,
     zone_is_known,
     *VALUE_RULES,

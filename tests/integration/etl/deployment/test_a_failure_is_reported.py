@@ -161,7 +161,7 @@ def test_every_alarm_of_the_template_is_there_and_notifies_the_topic(target: Tar
     from infrastructure.core.alarms import ALARMS
 
     found = {one.short: one for one in alarms(target)}
-    # The alarm on silence is off unless somebody sets after how many minutes it sounds.
+    # The alarm on silence is off unless a setting says after how many minutes it fires.
     assert set(found) == {spec.name for spec in ALARMS} - {"no-data"}
     assert {one.actions for one in found.values()} == {(target.outputs["TopicArn"],)}
     assert {change.short for change in changes(target)} >= {"executions-failed", "dead-letters"}

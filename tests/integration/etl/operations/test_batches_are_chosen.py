@@ -32,7 +32,7 @@ def target(emulator):
 
 @pytest.fixture(scope="module")
 def keys(target):
-    """Four batches: one for each way to end, and one that nobody has dealt with."""
+    """Four batches: one for each way to end, and one that has not been processed."""
     transformed = transforming(target)
     made = {
         "good": transformed("good", GOOD, day=BEFORE),
@@ -43,8 +43,8 @@ def keys(target):
     ends = {"good": "loaded", "held": "quarantined", "lost": "failed"}
     for batch, status in ends.items():
         put(target, outcome_key(made[batch], "E1", status))
-    dealt_with = [Item(made[batch], 1) for batch in ends]
-    put(target, manifest_key("E1"), manifest_body(dealt_with))
+    processed = [Item(made[batch], 1) for batch in ends]
+    put(target, manifest_key("E1"), manifest_body(processed))
     return made
 
 

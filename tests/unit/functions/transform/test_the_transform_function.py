@@ -72,7 +72,7 @@ def test_it_answers_with_a_reference_and_the_counts(run: Any) -> None:
     }
 
 
-def test_why_the_batch_is_dealt_with_goes_on_to_the_next_step(run: Any) -> None:
+def test_why_the_batch_is_processed_goes_on_to_the_next_step(run: Any) -> None:
     assert handle({**EVENT, "purpose": "release"}, LambdaContext())["purpose"] == "release"
 
 
