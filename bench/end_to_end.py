@@ -1,4 +1,4 @@
-"""From a raw object to rows: transform and load, compared with dlt's merge on the same server.
+"""Transform and load, from a raw object to rows, compared with dlt's merge on the same server.
 
 Usage: ``python -m bench.end_to_end [--quick]``. dlt has no comparable cleaning, so the orjson loop
 cleans its readings, once as dictionaries and once as Arrow tables, which need no normalizing. Each

@@ -92,7 +92,7 @@ class PostgresError(UserError):
 
 @dataclass(frozen=True)
 class Database:
-    """How to reach the telemetry database as its owner."""
+    """Address of the telemetry database, with its owner's login."""
 
     host: str
     port: int
@@ -170,7 +170,7 @@ class PostgresServer:
 
     @property
     def database(self) -> Database:
-        """How to reach the database; valid once started."""
+        """Address of the database; valid once started."""
         front = self._front
         return Database(
             HOST,

@@ -73,7 +73,7 @@ class ExecutionDetail:
 
     execution: Execution
     batches: list[ExecutionBatch]
-    """At most :data:`MOST_BATCHES` of them, those that failed first."""
+    """Up to :data:`MOST_BATCHES` of them, those that failed first."""
     total: int
     """Number of all its batches."""
 

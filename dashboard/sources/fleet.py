@@ -56,7 +56,7 @@ class FleetKey:
     device: str
     time: str
     plain_key: bool
-    """Whether the key consists of these two columns, in this order."""
+    """True where the key consists of these two columns, in this order."""
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ class Reason:
     readings: int
     batches: int
     latest: datetime
-    """When a batch with it was last loaded."""
+    """Time at which a batch with it was last loaded."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def throughput(pipeline: Pipeline) -> Throughput:
     delay = pipeline.database.query(
         "SELECT extract(epoch FROM percentile_cont(0.5) "
         "WITHIN GROUP (ORDER BY loaded_at - max_time)) AS seconds FROM etl.ledger "
-        # A replay loads old readings, whose age is no delay of the pipeline.
+        # A replay loads old readings, whose age is not a delay of the pipeline.
         "WHERE loads = 1 AND status = 'loaded' AND max_time IS NOT NULL "
         "AND loaded_at > now() - interval '1 hour'"
     )[0]["seconds"]

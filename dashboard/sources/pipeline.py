@@ -24,7 +24,7 @@ CONNECTIONS = 3
 CONNECT_SECONDS = 3
 QUERY_SECONDS = 5.0
 REFRESH_SECONDS = 10.0
-"""How long a stack's outputs and its contract are kept; a deployment changes them."""
+"""Seconds that a stack's outputs and its contract are kept; a deployment changes them."""
 SERVICES: tuple[Service, ...] = (
     "cloudformation", "cloudwatch", "s3", "secretsmanager", "sqs", "stepfunctions", "sts", "xray",
 )  # fmt: skip

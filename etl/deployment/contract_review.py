@@ -31,9 +31,10 @@ class ContractReview:
     statements: list[str] = field(default_factory=list)
     """SQL that the migration will run on the table."""
     refused: str = ""
-    """Why the migration will stop, and what a person must run; empty where it runs everything."""
+    """Reason for which the migration will stop, and the statements that an operator must run; empty
+    where the migration runs everything."""
     unknown: str = ""
-    """Why the contract in force could not be read; empty where it could."""
+    """Reason for which the contract in force could not be read; empty where it could."""
 
 
 def review_contract(s3: S3Client, outputs: dict[str, str], contract: Path) -> ContractReview:

@@ -37,7 +37,7 @@ _OUTPUTS = {DEAD_LETTERS: "DeadLetterQueueUrl", RULE_ERRORS: "RuleErrorQueueUrl"
 BATCH = 10
 """Limit of SQS for the messages in one call."""
 PEEK_SECONDS = 30
-"""How long messages stay hidden where this program dies before it makes them visible again."""
+"""Seconds that messages stay hidden where this program dies before it makes them visible again."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class DeadLetter:
     message_id: str
     sent: datetime | None
     receives: int
-    """How often it was received so far, this time included."""
+    """Number of times it was received so far, this time included."""
     topic: str | None
     client_id: str | None
     payload: bytes

@@ -57,7 +57,7 @@ class Reject:
     reading: str | None
     """JSON text of the element, where ``index`` is set."""
     payload: bytes | None
-    """What the device sent, byte for byte."""
+    """The bytes that the device sent, unchanged."""
     readings: int = 1
     """Readings that this stands for: several where a batch has too many rejects to list."""
 

@@ -15,7 +15,7 @@ from typing import Any
 __all__ = ["StateVisit", "error_message", "read_visits"]
 
 ERROR_MESSAGE = re.compile(r'\{"errorMessage": ?("(?:[^"\\]|\\.)*")')
-"""How the error object of a Lambda function begins."""
+"""Start of the error object of a Lambda function."""
 
 
 @dataclass

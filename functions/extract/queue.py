@@ -57,7 +57,7 @@ class Queue:
         """Deletes up to ten messages; returns how many were not deleted.
 
         A message that isn't deleted is delivered again and changes nothing, so it is only logged.
-        A missing permission, however, would deliver all of them again for ever: that is raised.
+        A missing permission, however, would deliver all of them again without end: that is raised.
         """
         entries: list[DeleteMessageBatchRequestEntryTypeDef] = [
             {"Id": str(place), "ReceiptHandle": receipt} for place, receipt in enumerate(receipts)

@@ -99,6 +99,6 @@ def is_settled(entry: ledger.Entry, batch: Batch) -> bool:
 
 
 def _prepare(seconds: float) -> str:
-    """Settings of the transaction; PostgreSQL takes them in milliseconds, and 0 is no limit."""
+    """Settings of the transaction; PostgreSQL takes them in milliseconds, and 0 means unlimited."""
     statement = max(1000, int(min(seconds * 0.9, LONGEST_SECONDS) * 1000))
     return _PREPARE.format(statement=statement, lock=statement // 2)

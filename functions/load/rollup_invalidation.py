@@ -39,7 +39,7 @@ class RollupInvalidation:
     """Marks the ranges of time that one load writes to."""
 
     def __init__(self, cursor: Cursor, contract: Contract, groups: Sequence[Group]) -> None:
-        """Tells the table's trigger that this transaction marks its writes itself, if it can: the
+        """Informs the table's trigger that this transaction marks its writes itself, if it can: the
         groups say where it writes, and the database has rollups."""
         self._cursor = cursor
         self._contract = contract

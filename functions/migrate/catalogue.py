@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["read_table", "stray_months"]
 
 MOST_STRAY_MONTHS = 120
-"""Partitions that one migration makes of what came unforeseen: a clock that jumps about is no
-reason for thousands."""
+"""Most partitions that one migration creates for rows outside the expected range: a clock that
+jumps about must not create thousands."""
 
 _RELATION = "SELECT relkind, obj_description(oid, 'pg_class') FROM pg_class WHERE oid = %s"
 _COLUMNS = """

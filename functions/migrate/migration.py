@@ -40,7 +40,7 @@ LOADER_CONNECTIONS = 50
 _PREPARE = (
     # Two deployments at once would race on CREATE ... IF NOT EXISTS, which is not atomic.
     "SELECT pg_advisory_xact_lock(hashtext('telemetry migrate'))",
-    # ALTER TABLE queues every load behind itself while it waits: better give up soon.
+    # ALTER TABLE queues every load behind itself while it waits: better fail soon.
     "SET LOCAL lock_timeout = '10s'",
     # "relation already exists, skipping" is what IF NOT EXISTS is for.
     "SET LOCAL client_min_messages = 'warning'",
@@ -75,8 +75,8 @@ def migrate(
     """Creates or evolves table, ledger, views, roles and grants, as the connection's owner.
 
     ``connections`` is how many the loader may have at once: whatever runs at the same time, the
-    database's other users keep theirs. Raises :class:`ContractError` where the change is one for a
-    person, with nothing changed.
+    database's other users keep theirs. Raises :class:`ContractError` where an operator has to make
+    the change, with nothing changed.
     """
     with database_errors(), connection, connection.cursor() as cursor:
         for statement in _PREPARE:

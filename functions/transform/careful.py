@@ -120,7 +120,7 @@ def _is_same(text: str, wanted: str | float | bool) -> bool:
 
 
 def parse(text: str) -> Any:
-    """A JSON text by RFC 8259, to the letter; numbers stay texts, the first of equal names counts.
+    """A JSON text exactly by RFC 8259; numbers stay texts, the first of equal names counts.
 
     Raises ``ValueError`` where it isn't JSON, or is nested deeper than :data:`MAX_DEPTH`.
     """

@@ -1,4 +1,4 @@
-"""From the raw texts of a reading's sources to one clean, typed value per column."""
+"""Turns the raw texts of a reading's sources into one clean, typed value per column."""
 
 from __future__ import annotations
 

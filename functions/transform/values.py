@@ -1,4 +1,4 @@
-"""From raw text to typed value, a column at a time: one reader per column type.
+"""Turns raw texts into typed values, a column at a time: one reader per column type.
 
 A reader takes texts (null where there is none) and gives typed values, null where it can't read
 the text; and which of the values are numbers that the type can't hold. What each accepts is
@@ -36,7 +36,7 @@ class Read(NamedTuple):
     value: pl.Series
     """Typed values; null where there is no text, or where it can't be read or held."""
     beyond: pl.Series | None = None
-    """Which texts are whole numbers that the type can't hold; ``None``: none are."""
+    """True for texts that are whole numbers that the type can't hold; ``None``: none are."""
 
 
 def read_text(texts: pl.Series, column: Column) -> Read:
@@ -168,20 +168,20 @@ READERS: dict[str, Callable[[pl.Series, Column], Read]] = {
 
 
 def _converted(value: pl.Series, column: Column) -> pl.Series:
-    """In the column's unit. Raises ``ContractError`` where its numbers did not come along."""
+    """The values in the column's unit. Raises ``ContractError`` where the factors are missing."""
     if column.unit_from is None:
         return value
     if column.conversion is None:
         raise ContractError(
-            f"columns.{column.name}.unit_from: the contract was packaged without the numbers that "
-            f"make {column.unit} of {column.unit_from}; deploy it again with this version of etl."
+            f"columns.{column.name}.unit_from: the contract was packaged without the factors that "
+            f"convert {column.unit_from} to {column.unit}; deploy it with this version of etl."
         )
     steps = column.conversion
     return _divided(value * steps.multiply + steps.add, steps.divide)
 
 
 def _divided(value: pl.Series, by: float) -> pl.Series:
-    """To the nearest double: by one number, polars would multiply with its inverse."""
+    """The quotient as the nearest double: by a scalar, polars would multiply with its inverse."""
     return value / pl.repeat(by, value.len(), dtype=pl.Float64, eager=True)
 
 

@@ -55,7 +55,7 @@ def register(iot: IoTClient, thing: str, *, policy: str, folder: Path) -> Identi
 
 
 def _still_registered(iot: IoTClient, record: Path) -> bool:
-    """Whether the certificate on record is one that this account still accepts."""
+    """True where this account still accepts the certificate on record."""
     if not record.exists():
         return False
     certificate_id = record.read_text().strip().rpartition("/")[2]

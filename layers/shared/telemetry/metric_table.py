@@ -86,7 +86,7 @@ _ALL = (
     _count(
         "MessagesNotDeleted",
         "extract stage",
-        "Staged messages that stay in the queue and come again, which changes nothing.",
+        "Staged messages that stay in the queue and are delivered again, which changes nothing.",
     ),
     Metric(
         name="QueueSeconds",
@@ -129,7 +129,7 @@ _ALL = (
         statistic="p50",
         emitted_by=("load",),
         meaning=(
-            "From the time in the reading, by the device's clock, to its row: the median reading "
+            "Time from the reading's own time (the device's clock) to its row: the median reading "
             "of a batch. Replays and tables without a time are left out."
         ),
     ),
@@ -138,7 +138,7 @@ _ALL = (
         unit="Seconds",
         statistic="Maximum",
         emitted_by=("load",),
-        meaning="As LagMedianSeconds, of the oldest reading of a batch.",
+        meaning="As LagMedianSeconds, for the oldest reading of a batch.",
     ),
     Metric(
         name="ArrivalToRowSeconds",
@@ -160,10 +160,8 @@ _ALL = (
         values=STAGES,
     ),
     _count("BatchesLoaded", "summarize", "Batches of ended executions that were loaded."),
-    _count(
-        "BatchesFailed", "summarize", "Batches that failed; the sweep tries most of them again."
-    ),
-    _count("BatchesQuarantined", "summarize", "Batches that the contract's checks hold back."),
+    _count("BatchesFailed", "summarize", "Batches that failed; the sweep retries most of them."),
+    _count("BatchesQuarantined", "summarize", "Batches that the contract's checks quarantined."),
     _count("BatchesSwept", "sweep", "Stranded batches over which a sweep started an execution."),
     Metric(
         name="BatchesNeedAttention",

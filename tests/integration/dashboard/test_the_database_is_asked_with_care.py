@@ -163,7 +163,7 @@ def test_a_connection_that_was_cut_while_it_lay_idle_is_replaced(
     assert pipeline.database.query("SELECT 1 AS one") == [{"one": 1}]
 
 
-def test_a_server_that_cuts_the_question_is_told(pipeline: Any) -> None:
+def test_a_server_that_cuts_the_question_is_reported(pipeline: Any) -> None:
     with pytest.raises(psycopg2.OperationalError) as cut:
         pipeline.database.query("SELECT pg_terminate_backend(pg_backend_pid())")
     assert page_error(cut.value).title == "PostgreSQL can't be reached"

@@ -1,4 +1,4 @@
-"""A manifest names the batches of an execution, each once, with why it is dealt with."""
+"""A manifest names the batches of an execution, each once, with why it is processed."""
 
 import pytest
 
@@ -19,7 +19,7 @@ def test_a_manifest_comes_back_in_the_order_of_the_keys():
     assert manifest_body(items) == manifest_body(reversed(items))
 
 
-def test_a_batch_that_is_named_twice_is_dealt_with_once():
+def test_a_batch_that_is_named_twice_is_processed_once():
     assert parse_manifest(manifest_body([Item("a", 1), Item("a", 1)]), "m") == [Item("a", 1)]
 
 

@@ -135,7 +135,7 @@ def test_each_failure_in_a_batch_is_recorded_before_the_batch_fails(definition):
     }
 
 
-def test_whatever_breaks_around_the_batches_is_told_before_the_execution_fails(definition):
+def test_whatever_breaks_around_the_batches_is_reported_before_the_execution_fails(definition):
     states = definition["States"]
     for step in ("Extract", "List staged batches", "Load batches", "Summarize"):
         assert states[step]["Catch"][0]["Next"] == "Notify: error"

@@ -30,7 +30,7 @@ def decimal_fits(column: Column) -> Iterator[Problem]:
     if column.precision is None:
         yield Problem(key, "is missing; write how many digits the number has in all, such as 10")
     elif not 1 <= column.precision <= MAX_PRECISION:
-        yield Problem(key, f"{column.precision} is not right here; write 1 to {MAX_PRECISION}")
+        yield Problem(key, f"{column.precision} is not valid here; write 1 to {MAX_PRECISION}")
     elif not 0 <= column.scale <= column.precision:
         yield Problem(
             f"columns.{column.name}.scale",
@@ -47,7 +47,7 @@ def spellings_mean_one_thing(column: Column) -> Iterator[Problem]:
     for value, _ in column.values:
         if not value or "\0" in value or value != value.strip():
             yield Problem(
-                f"{where}values", f"{value!r} is not a value; write it without blanks around it"
+                f"{where}values", f"{value!r} is empty, or has outer blanks or U+0000; correct it"
             )
     groups: list[tuple[str, tuple[Marker, ...]]] = [
         (value, (value, *spellings)) for value, spellings in column.values
@@ -105,7 +105,7 @@ def attached_units_end_a_number(column: Column) -> Iterator[Problem]:
         if not _ATTACHED.match(unit):
             yield Problem(
                 f"columns.{column.name}.attached",
-                f"{unit!r} can't stand behind a number; write a unit without digits and signs",
+                f"{unit!r} can't follow a number; write a unit without digits and signs",
             )
 
 
@@ -116,7 +116,7 @@ def rounding_is_to_digits(column: Column) -> Iterator[Problem]:
     most = MAX_ROUND if column.type in ("real", "float") else 0
     if not 0 <= column.round <= most:
         yield Problem(
-            f"columns.{column.name}.round", f"{column.round} is not right here; write 0 to {most}"
+            f"columns.{column.name}.round", f"{column.round} is not valid here; write 0 to {most}"
         )
 
 

@@ -101,7 +101,7 @@ def _indexes(reader: _Reader, table: dict[str, Any]) -> tuple[tuple[str, ...], .
     value = reader.take(table, "table.", "indexes", list, [])
     sound = all(isinstance(columns, list) and columns for columns in value)
     if not sound or not all(isinstance(name, str) for columns in value for name in columns):
-        reader.note("table.indexes", f"{value!r} is not right; write lists, as in [['ts']]")
+        reader.note("table.indexes", f"{value!r} is not valid; write lists, as in [['ts']]")
         return ()
     return tuple(tuple(columns) for columns in value)
 
@@ -159,9 +159,7 @@ def _column(reader: _Reader, name: str, table: Any) -> Column:
 
 def _not_for_this_type(where: str, table: dict[str, Any], column_type: str) -> list[Problem]:
     return [
-        Problem(
-            f"{where}{key}", f"says nothing about a {column_type}; it is for {', '.join(types)}"
-        )
+        Problem(f"{where}{key}", f"does not apply to a {column_type}; it is for {', '.join(types)}")
         for key, types in ONLY_FOR.items()
         if key in table and column_type not in types
     ]
@@ -189,7 +187,7 @@ def _constant(reader: _Reader, where: str, value: Any) -> str:
         return "true" if value else "false"
     if type(value) in (str, int, float) and _finite(value):
         return str(value)
-    reader.note(f"{where}constant", f"{value!r} is not right here; write a text, number or true")
+    reader.note(f"{where}constant", f"{value!r} is not valid here; write a text, number or true")
     return ""
 
 
@@ -251,7 +249,7 @@ def _volume(reader: _Reader, table: dict[str, Any]) -> tuple[float, float] | Non
     pair = isinstance(value, list) and len(value) == 2
     if not pair or any(type(end) not in (int, float) for end in value):
         reader.note(
-            "checks.volume", f"{value!r} is not right; write [least, most], as in [0.1, 10]"
+            "checks.volume", f"{value!r} is not valid; write [least, most], as in [0.1, 10]"
         )
         return None
     return (float(value[0]), float(value[1]))

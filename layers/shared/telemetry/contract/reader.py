@@ -46,7 +46,7 @@ class Reader:
             value = float(value)
         if type(value) is kind:
             return value
-        self.note(f"{where}{key}", f"{value!r} is not right here; write {_WORDS[kind]}")
+        self.note(f"{where}{key}", f"{value!r} is not valid here; write {_WORDS[kind]}")
         return default
 
     def require(self, table: dict[str, Any], where: str, key: str) -> str:
@@ -75,7 +75,7 @@ class Reader:
             if key in table and not values:
                 self.note(f"{where}{key}", "is empty; name at least one or leave it out")
             return values
-        self.note(f"{where}{key}", f"{value!r} is not right here; write a list of texts")
+        self.note(f"{where}{key}", f"{value!r} is not valid here; write a list of texts")
         return []
 
     def only(self, table: dict[str, Any], where: str, known: tuple[str, ...]) -> None:

@@ -79,7 +79,7 @@ def test_the_names_tell_execution_attempt_number_and_messages(aws: FakeAws):
     assert sorted(int(messages) for *_, messages in found) == [5, 20]
 
 
-def test_it_tells_how_many_messages_are_safe_and_how_long_they_had_waited(aws: FakeAws, capsys):
+def test_it_says_how_many_messages_are_safe_and_how_long_they_had_waited(aws: FakeAws, capsys):
     aws.sqs.sent_ms -= 90_000
     aws.sqs.send(*bodies(25))
     handler.drain(EVENT, None)
@@ -166,7 +166,7 @@ def test_a_failed_deletion_is_logged_and_harmless(aws: FakeAws, capsys):
     assert "will be delivered again" in capsys.readouterr().out
 
 
-def test_a_deletion_that_is_not_permitted_is_told(aws: FakeAws):
+def test_a_deletion_that_is_not_permitted_is_reported(aws: FakeAws):
     aws.sqs.send(*bodies(20))
     aws.sqs.fail("delete_message_batch", aws_error("AccessDenied", 403), times=9)
     with pytest.raises(ConfigurationError, match="permissions"):

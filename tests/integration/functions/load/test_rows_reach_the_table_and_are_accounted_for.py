@@ -89,7 +89,7 @@ def test_keep_last_updates_a_row_that_differs(database, load):
     assert database.rows() == [newer[0], OLD[1], OLD[2], newer[2]]
 
 
-def test_keep_last_tells_null_from_a_value(database, load):
+def test_keep_last_distinguishes_null_from_a_value(database, load):
     load("one", OLD)
     assert counts(load("two", [("a", 2, 2.5, "now")], contract=KEEP_LAST)) == (0, 1, 0)
     assert counts(load("three", [("a", 2, None, None)], contract=KEEP_LAST)) == (0, 1, 0)

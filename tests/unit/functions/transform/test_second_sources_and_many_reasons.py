@@ -92,7 +92,7 @@ def test_each_of_several_markers_is_no_value() -> None:
     assert found["n"].to_list() == [None, None, 5.0, None]
 
 
-def test_each_of_many_reasons_is_told_in_the_order_of_the_columns() -> None:
+def test_each_of_many_reasons_is_reported_in_the_order_of_the_columns() -> None:
     columns = "\n".join(
         f'[columns.c{n:02}]\ntype = "smallint"\nrequired = true' for n in range(COLUMNS)
     )

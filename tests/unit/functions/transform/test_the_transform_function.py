@@ -72,7 +72,7 @@ def test_it_answers_with_a_reference_and_the_counts(run: Any) -> None:
     }
 
 
-def test_why_the_batch_is_dealt_with_goes_on_to_the_next_step(run: Any) -> None:
+def test_why_the_batch_is_processed_goes_on_to_the_next_step(run: Any) -> None:
     assert handle({**EVENT, "purpose": "release"}, LambdaContext())["purpose"] == "release"
 
 
@@ -122,7 +122,7 @@ def test_the_objects_hold_the_rows(run: Any, aws: FakeAws) -> None:
     }
 
 
-def test_the_report_tells_everything_that_was_found(run: Any, aws: FakeAws) -> None:
+def test_the_report_says_everything_that_was_found(run: Any, aws: FakeAws) -> None:
     run()
     report = json.loads(aws.s3.objects["reports/batch.json"])
     assert report["messages"] == 4

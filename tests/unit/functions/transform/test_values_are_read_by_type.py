@@ -89,7 +89,7 @@ def test_texts(text: str, value: Any) -> None:
     assert outcome('type = "text"', text) == value
 
 
-def test_a_text_that_is_too_long_is_told_so() -> None:
+def test_a_text_that_is_too_long_is_reported_so() -> None:
     assert outcome('type = "text"\nmax_length = 2', '"éé"') == "éé"
     assert outcome('type = "text"\nmax_length = 2', '"ééé"') == "too_long:v"
 

@@ -106,7 +106,7 @@ def test_the_good_one_is_good() -> None:
             "columns.id.type",
             "use bigint or text",
         ),
-        ("max_length = 20", "max_length = 0", "columns.id.max_length", "write 1 up"),
+        ("max_length = 20", "max_length = 0", "columns.id.max_length", "write 1 or more"),
         ("max_length = 20", "max_length = true", "columns.id.max_length", "write a whole number"),
         ('type = "timestamp"', 'type = "datetime"', "columns.ts.type", "use one of text, smallint"),
         ('type = "timestamp"', "", "columns.ts.type", "use one of text, smallint"),
@@ -206,7 +206,7 @@ def test_a_slip_in_a_column_names_the_column(column: str, key: str, remedy: str)
         ("type = 'text'\nfrom = '$rest'", "type"),
     ],
 )
-def test_a_rule_of_a_type_is_told(column: str, key: str) -> None:
+def test_a_rule_of_a_type_is_reported(column: str, key: str) -> None:
     (line,) = complaints(f"{GOOD}[columns.w]\n{column}")
     assert line.startswith(f"good.toml: columns.w.{key}: ")
 
@@ -227,7 +227,7 @@ def test_checks_are_checked(checks: str, key: str) -> None:
     assert line.startswith(f"good.toml: checks.{key}: ")
 
 
-def test_all_mistakes_are_told_at_once() -> None:
+def test_all_mistakes_are_reported_at_once() -> None:
     text = GOOD.replace("lab/+", "lab").replace('"float"', '"double"') + "colour = 'red'"
     assert len(complaints(text)) == 3
 
@@ -243,7 +243,7 @@ def test_a_table_has_a_limit_of_columns() -> None:
 
 
 @pytest.mark.parametrize("text", [b"name = ", b"\xff", b"a = 1\na = 2"])
-def test_what_is_not_toml_is_told_as_such(text: bytes) -> None:
+def test_what_is_not_toml_is_reported_as_such(text: bytes) -> None:
     with pytest.raises(ContractError, match=r"^good\.toml: is not (TOML|UTF-8)"):
         parse_contract(text, "good.toml")
 

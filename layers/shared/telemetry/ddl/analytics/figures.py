@@ -5,7 +5,7 @@ people ask for (averages, shares). Texts, times and JSON have none: what one wou
 (how many different ones, which most often) can't be put together from parts.
 
 Sums of doubles are kept divided by 2^64, which is exact: a sum of values near the greatest double
-would be refused by PostgreSQL as an overflow, and one hostile reading is no reason for that.
+would be refused by PostgreSQL as an overflow, and one hostile reading must not cause that.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Figure:
 
     @property
     def definition(self) -> str:
-        """Of the column. A count of what was not there before is 0."""
+        """Definition of its column. The count of a new column is 0 in existing rows."""
         counts = " NOT NULL DEFAULT 0" if self.of_rows.startswith("count(") else ""
         return f"{quote_name(self.name)} {self.type}{counts}"
 

@@ -110,10 +110,10 @@ def _rollup(contract: Contract, level: Level) -> View:
 
 
 def _gaps(contract: Contract, level: Level) -> View:
-    """From the finest figures: the gap before a span's first reading, gaps within those spans whose
-    longest interval is one, and the silence since the last reading. Only spans that have a gap in
-    them are read from the table. Nothing is materialized, so that a condition on the series reaches
-    the primary key."""
+    """View of gaps from the finest figures: the gap before a span's first reading, gaps within
+    those spans whose longest interval is one, and the silence since the last reading. Only spans
+    that have a gap in them are read from the table. Nothing is materialized, so that a condition on
+    the series reaches the primary key."""
     keys = series_columns(contract)
     time = f"t.{quote_name(contract.key[-1])}"
 
