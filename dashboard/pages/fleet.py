@@ -15,6 +15,7 @@ from dashboard.cache import Answer
 from dashboard.charts.shapes import Chart, line_chart, sparkline
 from dashboard.sources import fleet, ledger
 from dashboard.sources.fleet import POINTS, Device
+from etl.operations.time_range import FIRST, LAST
 
 __all__ = ["routes"]
 
@@ -174,9 +175,18 @@ def _range(asked: str, spans: tuple[datetime, datetime] | None) -> tuple[str, da
     whole = last - first
     if asked not in (*WINDOWS, "all"):
         asked = "all" if whole < WINDOWS["24h"][1] else "24h"
-    if asked == "all":
-        return asked, first, max(last, first + timedelta(seconds=1))
-    return asked, last - WINDOWS[asked][1], last
+    if asked != "all":
+        return asked, _before(last, WINDOWS[asked][1]), last
+    second = timedelta(seconds=1)
+    if whole >= second:
+        return asked, first, last
+    start = min(first, LAST - second)
+    return asked, start, start + second
+
+
+def _before(time: datetime, length: timedelta) -> datetime:
+    """The time that much earlier; the first of all where there is none."""
+    return time - length if time - FIRST > length else FIRST
 
 
 def _chart(one: fleet.Series, start: datetime, end: datetime) -> Chart:

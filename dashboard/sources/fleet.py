@@ -9,13 +9,15 @@ devices, however many readings each has. Other queries cover one page or one dev
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from dashboard.sources.pipeline import Pipeline
 from telemetry.contract.model import Column, Contract
 from telemetry.ddl import qualified
+from telemetry.ddl.analytics import average, scaled_sum
 from telemetry.ddl.names import quote_name
 from telemetry.errors import UserError
 
@@ -203,11 +205,14 @@ def series(pipeline: Pipeline, name: str, start: datetime, end: datetime) -> lis
         f"AND {time} >= %s AND {time} <= %s GROUP BY 1 ORDER BY 1 LIMIT %s",
         (start, step, name, start, end, POINTS + 2),
     )
+    length = end - start
+    whole = max(length.total_seconds(), step)
     return [
         Series(
             column,
             [
-                (start + timedelta(seconds=row["step"] * step), *found)
+                # A part of the whole: the last moment of all has none after it.
+                (start + length * min(row["step"] * step / whole, 1.0), *found)
                 for row in rows
                 if (found := _numbers(row, number)) is not None
             ],
@@ -219,10 +224,15 @@ def series(pipeline: Pipeline, name: str, start: datetime, end: datetime) -> lis
 def _aggregates(number: int, column: Column) -> str:
     name = quote_name(column.name)
     value = f"{name}::int" if column.type == "boolean" else name
-    if column.type in ("real", "float"):  # one NaN would make the whole step NaN
-        value = f"CASE WHEN {name} BETWEEN -1e300 AND 1e300 THEN {name} END"
+    mean = f"avg({value})::float8"
+    if column.type in ("real", "float"):
+        # One NaN would make the whole step NaN, and avg refuses some finite doubles.
+        most = sys.float_info.max
+        value = f"CASE WHEN {name} BETWEEN {-most!r}::float8 AND {most!r}::float8 THEN {name} END"
+        total = scaled_sum(value, column.type)
+        mean = average(total, f"count({value})", f"min({value})", f"max({value})")
     return (
-        f"min({value})::float8 AS l{number}, avg({value})::float8 AS m{number}, "
+        f"min({value})::float8 AS l{number}, ({mean})::float8 AS m{number}, "
         f"max({value})::float8 AS g{number}"
     )
 
