@@ -65,6 +65,22 @@ def test_throughput_counts_by_the_minute_and_leaves_replays_out_of_the_delay(
     assert found.delay_seconds == 4
 
 
+def test_a_reading_stamped_ahead_is_no_delay(database: TelemetryDatabase, pipeline: Any) -> None:
+    wrong = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
+    book(database, "wrong", timedelta(minutes=1), max_time=wrong)
+    assert ledger.throughput(pipeline).delay_seconds is None, "it says nothing of the delay"
+    lag = "SELECT batch_id, lag_seconds FROM telemetry.readings_quality ORDER BY 1"
+    assert database.query(lag) == [("wrong", None)]
+    book(database, "near", timedelta(minutes=1), max_time=NOW - timedelta(seconds=30))
+    assert ledger.throughput(pipeline).delay_seconds == 0, "clocks differ a little"
+    book(database, "right", timedelta(minutes=1), max_time=NOW - timedelta(seconds=66))
+    book(database, "slow", timedelta(minutes=1), max_time=NOW - timedelta(seconds=69))
+    assert ledger.throughput(pipeline).delay_seconds == 6
+    assert database.query(lag) == [("near", 0), ("right", 6), ("slow", 9), ("wrong", None)]
+    daily = "SELECT lag_seconds_median FROM telemetry.readings_quality_daily"
+    assert {least >= 0 for (least,) in database.query(daily)} == {True}
+
+
 def test_an_empty_ledger_is_no_error(pipeline: Any) -> None:
     assert ledger.throughput(pipeline).delay_seconds is None
     assert ledger.throughput(pipeline).per_minute == 0
