@@ -6,6 +6,7 @@ import io
 import os
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal
 from fractions import Fraction
@@ -272,3 +273,24 @@ def test_whatever_a_column_accepts_all_else_can_be_read(
         assert_file(rows)
 
     property_holds()
+
+
+def test_months_of_any_year_become_partitions(empty_database: TelemetryDatabase) -> None:
+    """A migration moves the rows of months that nobody foresaw, and none is lost."""
+    by_month = replace(ANY, partition="month")
+    empty_database.migrate(by_month)
+    ends = [
+        {"id": "a", "ts": int((datetime(*day, tzinfo=UTC) - EPOCH).total_seconds()) * 1_000_000}
+        for day in ((2, 1, 1), (999, 2, 28), (2999, 12, 31), (9998, 12, 31))
+    ]
+    sent = [*of_one_hour(*DOUBLES), {"id": "a", "ts": FIRST}, {"id": "b", "ts": LAST}, *ends]
+    rows = load(empty_database, by_month, sent)
+    for _ in range(2):
+        empty_database.migrate(by_month)
+        read_views(empty_database)
+        assert_averages(empty_database, rows)
+        assert bring_up(empty_database, by_month) == 0
+    assert empty_database.migrate(by_month).table == []
+    other = empty_database.query('SELECT extract(year FROM ts)::int FROM telemetry."any_other"')
+    assert sorted(other) == [(1,), (9999,)]
+    assert empty_database.query('SELECT count(*) FROM telemetry."any"') == [(len(sent),)]
