@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 import polars as pl
+import psycopg2
 import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
@@ -27,6 +28,8 @@ from functions.transform.clean import clean
 from functions.transform.copy import copy_csv, copy_groups
 from telemetry.contract import Contract, parse_contract
 from telemetry.contract.model import Column
+from telemetry.ddl.analytics import figures
+from telemetry.errors import TelemetryError
 from tests.fixtures.telemetry_database import MemoryCopy, TelemetryDatabase, make_batch
 from tests.integration.analytics.rollups import bring_up
 from tests.integration.dashboard.served import control_room
@@ -294,3 +297,21 @@ def test_months_of_any_year_become_partitions(empty_database: TelemetryDatabase)
     other = empty_database.query('SELECT extract(year FROM ts)::int FROM telemetry."any_other"')
     assert sorted(other) == [(1,), (9999,)]
     assert empty_database.query('SELECT count(*) FROM telemetry."any"') == [(len(sent),)]
+
+
+def test_a_deployment_repairs_what_an_earlier_version_could_not_read(
+    empty_database: TelemetryDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as earlier:
+        earlier.setattr(figures, "scaled_sum", lambda v, _: f"sum({v} / {figures.SCALE})")
+        empty_database.migrate(ANY)
+        bring_up(empty_database, ANY)
+    rows = load(empty_database, ANY, of_one_hour(2.12e-314, 20.5))
+    with pytest.raises(psycopg2.errors.NumericValueOutOfRange, match="underflow"):
+        read_views(empty_database)
+    with pytest.raises(TelemetryError, match="underflow"):
+        bring_up(empty_database, ANY)
+    empty_database.migrate(ANY)
+    read_views(empty_database)
+    assert bring_up(empty_database, ANY) == 0
+    assert_averages(empty_database, rows)
