@@ -17,13 +17,14 @@ from typing import Any
 from dashboard.sources.pipeline import Pipeline
 from telemetry.contract.model import Column, Contract
 from telemetry.ddl import qualified
-from telemetry.ddl.analytics import average, scaled_sum
+from telemetry.ddl.analytics import AHEAD, average, scaled_sum
 from telemetry.ddl.names import quote_name
 from telemetry.errors import UserError
 
 __all__ = [
     "Activity",
     "Device",
+    "DeviceTimes",
     "FleetKey",
     "NoFleetError",
     "Series",
@@ -43,6 +44,8 @@ POINTS = 240
 """Most points of a chart: about as many as a laptop's chart has room for."""
 NUMBERS = ("smallint", "integer", "bigint", "real", "float", "decimal")
 MOST_CHARTS = 16
+_LATEST = f"now() + interval '{AHEAD}'"
+"""A reading stamped later comes from a clock that is wrong."""
 
 
 class NoFleetError(UserError):
@@ -63,10 +66,23 @@ class FleetKey:
 
 @dataclass(frozen=True)
 class Device:
-    """One device and the time of its last reading."""
+    """One device and the time of its last reading that is not stamped ahead.
+
+    Of a device that has no other, the last of all: one reading of the year 9999 must not make it
+    look alive for ever.
+    """
 
     name: str
     last: datetime
+
+
+@dataclass(frozen=True)
+class DeviceTimes:
+    """Times of a device's first and last reading, and of the newest, which may be stamped ahead."""
+
+    first: datetime
+    last: datetime
+    newest: datetime
 
 
 @dataclass(frozen=True)
@@ -113,11 +129,16 @@ def roster(pipeline: Pipeline) -> list[Device]:
                 FROM roster WHERE roster.name IS NOT NULL
             )
             SELECT name::text AS name,
-                   (SELECT max(t.{time}) FROM {table} t WHERE t.{device} = roster.name) AS last
+                   coalesce(
+                       (SELECT max(t.{time}) FROM {table} t WHERE t.{device} = roster.name
+                        AND t.{time} <= {_LATEST}),
+                       (SELECT max(t.{time}) FROM {table} t WHERE t.{device} = roster.name)
+                   ) AS last
             FROM roster WHERE name IS NOT NULL LIMIT %s"""
     else:
         sql = (
-            f"SELECT {device}::text AS name, max({time}) AS last FROM {table} "
+            f"SELECT {device}::text AS name, coalesce(max({time}) "
+            f"FILTER (WHERE {time} <= {_LATEST}), max({time})) AS last FROM {table} "
             "GROUP BY 1 ORDER BY 1 LIMIT %s"
         )
     rows = pipeline.database.query(sql, (MOST_DEVICES,), seconds=8)
@@ -157,16 +178,19 @@ def activity(
     return {name: Activity(sum(steps), tuple(steps)) for name, steps in bars.items()}
 
 
-def time_range_of(pipeline: Pipeline, name: str) -> tuple[datetime, datetime] | None:
-    """Times of a device's first and last reading, or ``None`` where it has none."""
+def time_range_of(pipeline: Pipeline, name: str) -> DeviceTimes | None:
+    """Times of a device's readings, or ``None`` where it has none."""
     key = fleet_key(pipeline.target.contract)
     device, time = quote_name(key.device), quote_name(key.time)
+    of_device = f"FROM {key.table} WHERE {device}::text = %s"
     (row,) = pipeline.database.query(
-        f"SELECT min({time}) AS first, max({time}) AS last FROM {key.table} "
-        f"WHERE {device}::text = %s",
-        (name,),
+        f"SELECT min({time}) AS first, max({time}) AS newest, "
+        f"(SELECT max({time}) {of_device} AND {time} <= {_LATEST}) AS last {of_device}",
+        (name, name),
     )
-    return (row["first"], row["last"]) if row["first"] is not None else None
+    if row["first"] is None:
+        return None
+    return DeviceTimes(row["first"], row["last"] or row["newest"], row["newest"])
 
 
 def latest_row(pipeline: Pipeline, name: str) -> dict[str, Any]:
