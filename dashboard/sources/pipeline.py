@@ -124,6 +124,9 @@ class Database:
         settings: dict[str, Any] = {} if self._dsn else self._pipeline.target.database_settings()
         settings |= {"application_name": "etl dashboard", "connect_timeout": CONNECT_SECONDS}
         connection: Connection = psycopg2.connect(self._dsn, **settings)
+        with connection, connection.cursor() as cursor:
+            # In another zone the first or the last hours of time have a year that Python has not.
+            cursor.execute("SET TIME ZONE 'UTC'")
         connection.set_session(readonly=True)
         return connection
 
