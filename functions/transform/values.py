@@ -30,6 +30,12 @@ FALSE = ("false", "f", "no", "n", "off")
 BITS = {"smallint": 15, "integer": 31, "bigint": 63}
 
 
+EXACT_BELOW = 2.0**51
+"""A double below this tells quarters apart; what is larger is read digit by digit."""
+LARGE_DIGITS, LARGE_SCALE = 38, 18
+"""Digits that a large number is read with, and those after its point: 20 stand before it."""
+
+
 class Read(NamedTuple):
     """A column's texts, read."""
 
@@ -78,17 +84,31 @@ def read_whole(texts: pl.Series, column: Column) -> Read:
     if value.null_count() > texts.null_count():
         number = _blank_out(_rounded(read_numbers(texts), column.round), value.is_not_null())
         whole = (number == number.floor()).fill_null(value=False)
-        held = whole & (number >= -(2.0**63)) & (number < 2.0**63)
-        value = value.zip_with(
-            value.is_not_null(), number.zip_with(held, _none(number)).cast(pl.Int64)
-        )
-        beyond = whole & ~held
+        held = whole & (number.abs() < EXACT_BELOW)
+        found = number.zip_with(held, _none(number)).cast(pl.Int64)
+        large = whole & ~held
+        if large.any():
+            at = large.arg_true()
+            exact, too_large = _large_whole(texts.gather(at), column)
+            found, large = found.scatter(at, exact), large.scatter(at, too_large)
+        value = value.zip_with(value.is_not_null(), found)
+        beyond = large
     limit = 2 ** BITS[column.type]
     if column.type != "bigint":
         large = ((value < -limit) | (value >= limit)).fill_null(value=False)
         value = _blank_out(value, large)
         beyond = large if beyond is None else beyond | large
     return Read(value, beyond)
+
+
+def _large_whole(texts: pl.Series, column: Column) -> tuple[pl.Series, pl.Series]:
+    """Integers of numbers that doubles don't hold exactly, and which of them a bigint can't hold;
+    neither where there is a fraction."""
+    exact, long = read_decimals(texts, LARGE_DIGITS, LARGE_SCALE if column.round is None else 0)
+    whole = (exact == exact.floor()).fill_null(value=False)
+    value = _blank_out(exact, ~whole).cast(pl.Int64, strict=False)
+    too_large = whole & value.is_null()
+    return value, too_large if long is None else too_large | long
 
 
 def read_boolean(texts: pl.Series, column: Column) -> Read:
