@@ -271,7 +271,7 @@ def test_a_disabled_trigger_is_not_blamed(database, load):
 
 def test_a_rule_that_drops_rows_is_named(database, load):
     database.query(f"CREATE RULE dropper AS ON INSERT TO {TABLE} DO INSTEAD NOTHING")
-    with pytest.raises(DatabaseRefusedError, match="3 rows .*the rule dropper on"):
+    with pytest.raises(DatabaseRefusedError, match=r"3 rows .*the rule dropper on"):
         load("one", OLD, grouped=False)
     assert (database.rows(), database.ledger()) == ([], {})
     assert counts(load("one", OLD)) == (3, 0, 0)  # COPY doesn't look at rules
