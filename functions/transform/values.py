@@ -20,7 +20,7 @@ from telemetry.contract import Column
 from telemetry.contract.model import Marker
 from telemetry.errors import ContractError
 
-__all__ = ["NUMBER", "READERS", "Read", "read_numbers"]
+__all__ = ["NUMBER", "READERS", "Read", "is_one_of", "read_numbers"]
 
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
@@ -219,6 +219,24 @@ def read_numbers(texts: pl.Series) -> pl.Series:
     """Finite doubles, null for every other text."""
     number = texts.cast(pl.Float64, strict=False)
     return _blank_out(number, ~number.is_finite())
+
+
+def is_one_of(texts: pl.Series, wanted: Sequence[float]) -> pl.Series:
+    """Mask of the texts or numbers that equal one of the wanted numbers; null where there is none.
+
+    Doubles can't tell large whole numbers apart: those written in digits are compared as such, so
+    that the marker 9223372036854775807 does not take 9223372036854775806 with it.
+    """
+    numbers = read_numbers(texts) if texts.dtype == pl.String else texts.cast(pl.Float64)
+    found = numbers.is_in([float(number) for number in wanted])
+    large = [number for number in wanted if type(number) is int and abs(number) >= EXACT_BELOW]
+    if not large or not found.any():
+        return found
+    at = found.fill_null(value=False).arg_true()
+    digits = texts.gather(at).cast(pl.Int128, strict=False)
+    same = digits.is_in(pl.Series([n for n in large if abs(n) < 2**127], dtype=pl.Int128).implode())
+    small = numbers.gather(at).is_in([float(n) for n in wanted if n not in large])
+    return found.scatter(at, small | same.fill_null(value=True))
 
 
 def _blank_out(values: pl.Series, where: pl.Series) -> pl.Series:

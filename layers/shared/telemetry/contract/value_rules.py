@@ -72,16 +72,16 @@ def markers_can_be_sent(column: Column) -> Iterator[Problem]:
 
 
 def range_holds_a_value(column: Column) -> Iterator[Problem]:
-    """Limits that the type can't hold, or with nothing between them, are slips."""
+    """Limits that no value of the type is within would reject every reading."""
     key = f"columns.{column.name}.range"
     low, high = column.range
     if low == math.inf or high == -math.inf:
         yield Problem(key, "holds no number; write -inf first and inf second, or leave it out")
         return
     largest = _largest(column)
-    for limit in (low, high):
-        if largest is not None and limit is not None and abs(Decimal(str(limit))) > largest:
-            yield Problem(key, f"{limit} does not fit a {column.type}; narrow it")
+    for limit, sign in ((low, 1), (high, -1)):
+        if largest is not None and limit is not None and sign * Decimal(str(limit)) > largest:
+            yield Problem(key, f"no {column.type} reaches {limit}; widen it")
             return
     step = _step(column)
     if step is None or low is None or high is None:
@@ -118,7 +118,7 @@ def _largest(column: Column) -> Decimal | None:
     if column.type == "real":
         return Decimal(struct.unpack("<f", b"\xff\xff\x7f\x7f")[0])
     if column.type == "decimal" and column.precision is not None:
-        return Decimal(10) ** (column.precision - column.scale)
+        return Decimal(10**column.precision - 1).scaleb(-column.scale, EXACT)
     return None
 
 
@@ -203,10 +203,7 @@ def _number_fault(column: Column, text: str) -> str | None:
         return "is not a whole number"
     largest = _largest(column)
     large = bits is not None and not -(2**bits) <= number < 2**bits
-    exclusive = column.type == "decimal"
-    if largest is not None:
-        large = abs(number) >= largest if exclusive else abs(number) > largest
-    if large:
+    if large or (largest is not None and abs(number) > largest):
         return "is out of range"
     low, high = (None, None) if column.unit_from else column.range
     below = low is not None and number < Decimal(str(low))

@@ -235,9 +235,10 @@ def test_a_slip_in_a_column_names_the_column(column: str, key: str, remedy: str)
         (f"type = 'float'\nrange = [0, {10**400}]", "range"),
         ("type = 'float'\nrange = [inf, inf]", "range"),
         ("type = 'float'\nrange = [-inf, -inf]", "range"),
-        ("type = 'real'\nrange = [0, 1e39]", "range"),
+        ("type = 'real'\nrange = [1e39, inf]", "range"),
         ("type = 'integer'\nrange = [0.2, 0.8]", "range"),
-        ("type = 'decimal'\nprecision = 4\nscale = 2\nrange = [0, 1000]", "range"),
+        ("type = 'decimal'\nprecision = 4\nscale = 2\nrange = [100, inf]", "range"),
+        ("type = 'decimal'\nprecision = 4\nscale = 2\nrange = [-inf, -1e300]", "range"),
         ("type = 'decimal'\nprecision = 4\nscale = 2\nrange = [0.001, 0.002]", "range"),
     ],
 )
