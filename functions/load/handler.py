@@ -13,7 +13,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from functions.load.batch import Batch, Group, parse_batch, parse_groups
+from functions.load.batch import Batch, Group, parse_batch, verified_groups
 from functions.load.loading import Loaded, load_batch
 from functions.load.metrics import measure
 from functions.load.rollup_invalidation import REFRESH_SECONDS, refresh
@@ -70,9 +70,9 @@ def _connected(batch: Batch) -> Connection:
 def _load(connection: Connection, contract: Contract, bucket: str, batch: Batch) -> Loaded:
     def groups() -> Sequence[Group]:
         key = batch.groups_key
-        return parse_groups(get_object(bucket, key)) if key is not None else ()
+        return verified_groups(get_object(bucket, key), batch) if key is not None else ()
 
-    source = StoredCopy(bucket, batch.copy_key)
+    source = StoredCopy.of(bucket, batch)
     return load_batch(connection, contract, batch, source, groups, seconds=seconds_left())
 
 

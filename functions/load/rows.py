@@ -35,10 +35,10 @@ from functions.load import statements
 from functions.load.batch import Batch, Counts, Group, Range
 from functions.load.conflict_policies import updates_rows
 from functions.load.copy_filter import Block, FilteredCopy, ranges_to_read
+from functions.load.dropped_rows import miscount, rows_dropped
 from functions.load.source import CopySource, Readable
 from telemetry.contract import Contract
 from telemetry.ddl import qualified
-from telemetry.errors import BatchCorruptError, DatabaseRefusedError
 from telemetry.logs import log
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ def insert_rows(
     """Inserts, updates or finds unchanged every accepted row, and accounts for each.
 
     ``groups`` may be empty: then all rows take the staged path.
-    Raises :class:`BatchCorruptError` where the COPY object holds other rows than the report says.
+    Raises :class:`~telemetry.errors.BatchCorruptError` where the COPY object holds other rows than
+    the report says, and :class:`~telemetry.errors.DatabaseRefusedError` where the table drops some.
     """
     insertion = _Insertion(cursor, contract, batch, source)
     if not statements.splits_by_time(contract):
@@ -83,10 +84,7 @@ def insert_rows(
     else:
         counts = insertion.staged_only()
     if counts.total != batch.accepted:
-        raise BatchCorruptError(
-            f"The COPY object {batch.copy_key} brought {counts.total} rows and the report says "
-            f"{batch.accepted}: nothing was loaded. Replay the batch from {batch.raw_key}."
-        )
+        raise miscount(cursor, contract, batch, counts.total)
     return counts
 
 
@@ -170,17 +168,14 @@ class _Insertion:
         """Rows that were neither inserted nor updated must exist, unless a trigger or a row policy
         drops rows without an error. Where the table has neither, a conflict proves that they do.
         """
-        self._cursor.execute(statements.may_drop_rows(self._contract))
-        [(may_drop,)] = self._cursor.fetchall()
-        if not may_drop:
+        self._cursor.execute(statements.row_droppers(self._contract))
+        droppers = [found for (found,) in self._cursor.fetchall()]
+        if not droppers:
             return
         self._cursor.execute(statements.missing_keys(self._contract))
         [(missing,)] = self._cursor.fetchall()
         if missing:
-            raise DatabaseRefusedError(
-                f"{missing} rows of the batch {self._batch.batch_id} are not in "
-                f"{self._table}, and there was no error: look for a trigger or a row policy on it."
-            )
+            raise rows_dropped(self._contract, self._batch, missing, droppers)
 
     def _copy_straight(self, blocks: Sequence[Block]) -> Counts | None:
         """Copies the new lines into the table, and counts those left out; returns ``None``, with

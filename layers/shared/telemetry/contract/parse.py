@@ -47,7 +47,7 @@ def parse_contract(text: bytes, source: str) -> Contract:
         tables = tomllib.loads(text.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise ContractError(f"{source}: is not UTF-8; save it as UTF-8") from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also of a number of 5,000 digits
         raise ContractError(f"{source}: is not TOML: {error}") from error
     reader = _Reader()
     contract = _contract(reader, tables, hashlib.sha256(text).hexdigest()[:16])
@@ -205,13 +205,17 @@ def _range(reader: _Reader, where: str, table: dict[str, Any]) -> tuple[float | 
         return (None, None)
     value = table["range"]
     pair = isinstance(value, list) and len(value) == 2
-    if not pair or any(type(end) not in (int, float) or math.isnan(end) for end in value):
+    if not pair or not all(_finite(end) if type(end) is int else _is_limit(end) for end in value):
         reader.note(f"{where}range", f"{value!r} is not a range; write [least, most], inf for open")
         return (None, None)
     low, high = value
     if low > high:
         reader.note(f"{where}range", f"[{low}, {high}] is reversed; write [{high}, {low}]")
     return (None if low == -math.inf else low, None if high == math.inf else high)
+
+
+def _is_limit(value: Any) -> bool:
+    return type(value) is float and not math.isnan(value)
 
 
 def _formats(reader: _Reader, where: str, table: dict[str, Any]) -> tuple[str, ...]:
@@ -247,7 +251,7 @@ def _volume(reader: _Reader, table: dict[str, Any]) -> tuple[float, float] | Non
     if value is None:
         return None
     pair = isinstance(value, list) and len(value) == 2
-    if not pair or any(type(end) not in (int, float) for end in value):
+    if not pair or any(type(end) not in (int, float) or not _finite(end) for end in value):
         reader.note(
             "checks.volume", f"{value!r} is not valid; write [least, most], as in [0.1, 10]"
         )

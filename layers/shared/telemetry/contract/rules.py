@@ -16,6 +16,7 @@ from telemetry.contract.analytics import ANALYTICS_RULES
 from telemetry.contract.column_rules import VALUE_RULES
 from telemetry.contract.model import Column, Contract
 from telemetry.contract.problems import Problem
+from telemetry.contract.value_rules import NAMED_VALUE_RULES, conditions_can_hold
 
 __all__ = ["Problem", "broken_rules"]
 
@@ -350,6 +351,7 @@ CONTRACT_RULES: tuple[Callable[[Contract], Iterator[Problem]], ...] = (
     columns_read_different_things,
     places_are_there,
     checks_are_shares,
+    conditions_can_hold,
     *ANALYTICS_RULES,
 )
 COLUMN_RULES: tuple[Callable[[Column], Iterator[Problem]], ...] = (
@@ -361,4 +363,5 @@ COLUMN_RULES: tuple[Callable[[Column], Iterator[Problem]], ...] = (
     arrival_needs_iso8601,
     zone_is_known,
     *VALUE_RULES,
+    *NAMED_VALUE_RULES,
 )
