@@ -42,6 +42,8 @@ REPORT = {
     "rejected_by": {"not_json": 1},
     "empty_messages": 0,
     "columns": {},
+    "verdict": "pass",
+    "findings": [],
     "min_time": "2026-11-23T06:00:01+00:00",
     "max_time": "2026-11-23T06:00:02+00:00",
     "copy": {
@@ -97,6 +99,8 @@ def test_a_batch_is_loaded_and_its_outcome_written(staged: FakeAws, database):
         "inserted": 2,
         "updated": 0,
         "unchanged": 0,
+        "conflicts": 0,
+        "conflicts_in_table": 0,
         "repeated": False,
     }
     assert database.rows() == ROWS
@@ -115,6 +119,8 @@ def test_a_batch_is_loaded_and_its_outcome_written(staged: FakeAws, database):
         "unchanged": 0,
         "inserted_before": 0,
         "loads": 1,
+        "conflicts": 0,
+        "conflicts_in_table": 0,
     }
 
 
