@@ -312,8 +312,9 @@ def _keep_one_per_key(contract: Contract, batch: CleanBatch, parts: list[pl.Data
         return
     places = lost.sort(ORDER, PLACE).iter_rows()
     batch.conflicts = _listed([], [Reject(m, index, CONFLICT) for m, index in places])
-    kept = frame.filter(~same).row(row.filter(differs)[0])[-2:]
-    batch.conflicting_pair = Reject(*kept, ()), Reject(*lost.row(0), CONFLICT)
+    kept = frame.filter(~same).select(ORDER, PLACE)
+    (message, index), first = kept.row(row.filter(differs)[0]), lost.row(0)
+    batch.conflicting_pair = Reject(message, index, ()), Reject(first[0], first[1], CONFLICT)
 
 
 def _differs(
