@@ -170,7 +170,9 @@ def _add_examples(found: dict[str, Reason], batch: CleanBatch, contract: Contrac
         wanted.subtract(reasons)
         if reasons:
             chosen.append(reject)
-    lines = gzip.decompress(rejected_lines(replace(batch, rejects=chosen), contract)).splitlines()
+    lines = gzip.decompress(
+        rejected_lines(replace(batch, rejects=chosen, conflicts=[]), contract)
+    ).splitlines()
     for reject, line in zip(chosen, lines, strict=True):
         text = _verbatim(json.loads(line))
         for reason in reject.reasons:
