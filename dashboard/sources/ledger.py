@@ -69,6 +69,8 @@ class Period:
     rejected: int = 0
     duplicates: int = 0
     """Readings that repeat another of their batch, or an existing row."""
+    conflicts: int = 0
+    """Readings with the key of another of their batch, or of an existing row, and other values."""
     set_aside: int = 0
 
     def share(self, number: int) -> float | None:
@@ -168,11 +170,12 @@ def trend(pipeline: Pipeline, start: datetime, step: timedelta) -> list[Period]:
     rows = pipeline.database.query(
         "SELECT date_bin(%s, loaded_at, %s) AS start, sum(read) AS read, "
         "sum(accepted) AS accepted, sum(rejected) AS rejected, "
-        "sum(duplicates + unchanged) AS duplicates, sum(set_aside) AS set_aside "
+        "sum(duplicates + unchanged) AS duplicates, "
+        "sum(conflicts + conflicts_in_table) AS conflicts, sum(set_aside) AS set_aside "
         "FROM etl.ledger WHERE loaded_at >= %s GROUP BY 1 LIMIT 2000",
         (step, start, start),
     )
-    names = ("read", "accepted", "rejected", "duplicates", "set_aside")
+    names = ("read", "accepted", "rejected", "duplicates", "conflicts", "set_aside")
     found = {row["start"]: [int(row[name]) for name in names] for row in rows}
     periods, at, now = [], start, datetime.now(UTC)
     while at <= now:

@@ -1,11 +1,11 @@
-"""The reconciliation: published, staged, loaded, duplicates and rejects add up, to the unit.
+"""The reconciliation: what was published, staged, loaded, kept or rejected adds up, to the unit.
 
 Four identities are checked:
 
 * messages: what publishers sent is staged in S3, still queued, or in the dead-letter queue;
 * batches: every staged batch has a ledger row (otherwise it is still in progress);
-* readings: ``read = inserted + updated + unchanged + duplicates + rejected + set_aside
-  + quarantined + discarded``;
+* readings: ``read = inserted + updated + unchanged + duplicates + conflicts
+  + conflicts_in_table + rejected + set_aside + quarantined + discarded``;
 * rows: what is in the table was inserted by the latest load of each batch, or by one before it
   (``inserted + inserted_before``). A stack whose contract was changed has a table for each;
   only the batches of the current contract inserted into the current table.
@@ -49,6 +49,10 @@ class Ledger:
     updated: int = 0
     unchanged: int = 0
     duplicates: int = 0
+    conflicts: int = 0
+    """Readings with the key of another one of their batch and other values."""
+    conflicts_in_table: int = 0
+    """Readings that lost against an existing row of their key, with other values."""
     rejected: int = 0
     set_aside: int = 0
     """Messages of other kinds, which hold no readings; each counts as one reading read."""
@@ -137,6 +141,8 @@ class Reconciliation:
             + ledger.updated
             + ledger.unchanged
             + ledger.duplicates
+            + ledger.conflicts
+            + ledger.conflicts_in_table
             + ledger.rejected
             + ledger.set_aside
             + ledger.quarantined
@@ -167,6 +173,8 @@ class Reconciliation:
             "row": ledger.inserted + ledger.inserted_before + ledger.quarantined + ledger.discarded,
             # A row that an earlier load of the same batch inserted is found there by the next one.
             "duplicate": ledger.duplicates
+            + ledger.conflicts
+            + ledger.conflicts_in_table
             + ledger.unchanged
             + ledger.updated
             - ledger.inserted_before,
@@ -252,6 +260,8 @@ def _read_ledger(cursor: Cursor, contract: str) -> Ledger:
                coalesce(sum(read), 0) AS read, coalesce(sum(inserted), 0) AS inserted,
                coalesce(sum(updated), 0) AS updated, coalesce(sum(unchanged), 0) AS unchanged,
                coalesce(sum(duplicates), 0) AS duplicates, coalesce(sum(rejected), 0) AS rejected,
+               coalesce(sum(conflicts), 0) AS conflicts,
+               coalesce(sum(conflicts_in_table), 0) AS conflicts_in_table,
                coalesce(sum(set_aside), 0) AS set_aside,
                coalesce(sum(inserted_before), 0) AS inserted_before,
                coalesce(sum(inserted + inserted_before) FILTER (WHERE contract <> %s), 0)

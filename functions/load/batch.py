@@ -60,6 +60,8 @@ class Batch:
     """Columns of the COPY object, in order."""
     groups_key: str | None
     """Key of the object that :func:`parse_groups` reads, if Transform wrote one."""
+    conflicts: int = 0
+    """Readings with the key of another one of the batch and other values."""
     set_aside: int = 0
     """Messages of another kind than those with readings."""
     purpose: Purpose = "load"
@@ -95,12 +97,14 @@ class Counts:
     inserted: int = 0
     updated: int = 0
     unchanged: int = 0
-    """Rows that existed in the table and stay as they are."""
+    """Readings that equal the existing row of their key."""
+    conflicts_in_table: int = 0
+    """Readings that lost against the existing row of their key, which has other values."""
 
     @property
     def total(self) -> int:
         """All accepted readings."""
-        return self.inserted + self.updated + self.unchanged
+        return self.inserted + self.updated + self.unchanged + self.conflicts_in_table
 
 
 def parse_batch(event: dict[str, Any], report: bytes) -> Batch:
@@ -125,7 +129,8 @@ def parse_batch(event: dict[str, Any], report: bytes) -> Batch:
             accepted=int(content["accepted"]),
             duplicates=int(content["duplicates"]),
             rejected=int(content["rejected"]),
-            set_aside=int(content.get("set_aside", 0)),  # older reports have none
+            conflicts=int(content.get("conflicts", 0)),  # older reports have none
+            set_aside=int(content.get("set_aside", 0)),
             rejected_by={str(reason): int(n) for reason, n in content["rejected_by"].items()},
             min_time=content["min_time"],
             max_time=content["max_time"],

@@ -25,8 +25,9 @@ BATCH_LOCKS = 0x7E1D
 
 _COLUMNS = (
     "batch_id", "raw_key", "execution", "contract", "contract_digest", "status", "messages",
-    "read", "accepted", "duplicates", "rejected", "set_aside", "rejected_by", "inserted",
-    "inserted_before", "updated", "unchanged", "loads", "min_time", "max_time",
+    "read", "accepted", "duplicates", "conflicts", "rejected", "set_aside", "rejected_by",
+    "inserted", "inserted_before", "updated", "unchanged", "conflicts_in_table", "loads",
+    "min_time", "max_time",
 )  # fmt: skip
 _WRITE = f"""
 INSERT INTO {LEDGER} ({", ".join(_COLUMNS)})
@@ -37,7 +38,7 @@ ON CONFLICT (batch_id) DO UPDATE SET loaded_at = now(),
 
 _FIND = f"""
 SELECT batch_id, raw_key, status, contract_digest, read, accepted, duplicates, rejected, set_aside,
-       inserted, updated, unchanged, inserted_before, loads
+       inserted, updated, unchanged, inserted_before, loads, conflicts, conflicts_in_table
 FROM {LEDGER} WHERE batch_id = %s"""
 
 
@@ -62,6 +63,10 @@ class Entry:
     """Rows that earlier loads of this batch inserted under other contracts."""
     loads: int = 1
     """Number of loads: 1, plus each time that a loaded batch was loaded again."""
+    conflicts: int = 0
+    """Conflicts within the batch."""
+    conflicts_in_table: int = 0
+    """Accepted readings that lost against an existing row."""
 
 
 def lock(cursor: Cursor, batch_id: str) -> None:
@@ -96,6 +101,8 @@ def write(cursor: Cursor, batch: Batch, counts: Counts, previous: Entry | None =
         unchanged=counts.unchanged,
         inserted_before=previous.inserted + previous.inserted_before if previous is not None else 0,
         loads=previous.loads + 1 if previous is not None and previous.status == "loaded" else 1,
+        conflicts=batch.conflicts,
+        conflicts_in_table=counts.conflicts_in_table,
     )
     values = {**vars(batch), **vars(entry), "rejected_by": json.dumps(batch.rejected_by)}
     cursor.execute(_WRITE, {name: values[name] for name in _COLUMNS})

@@ -51,15 +51,19 @@ def insert_staged(contract: Contract, columns: Sequence[str]) -> str:
     return f"{_insert(contract, columns)} DO NOTHING"
 
 
-def upsert_staged(contract: Contract, columns: Sequence[str]) -> str:
-    """Inserts the staged rows or updates those they change; returns one row: inserted, updated."""
+def upsert_staged(contract: Contract, columns: Sequence[str], *, all_new: bool = False) -> str:
+    """Inserts the staged rows or updates those they change; returns one row: inserted, updated.
+
+    ``all_new``: hardly any key exists, so that none is looked up before.
+    """
     values = [name for name in columns if name not in contract.key]
     setting = ", ".join(f"{quote_name(n)} = {new_value(contract, n)}" for n in values)
     # A row that would not change is not updated: no new version, no work for vacuum. Most of those
     # are filtered before ON CONFLICT, which would lock the row, and so write it, to find out.
     # A row that this statement inserted has no xmax; one that it updated was locked by it before.
+    worth = "" if all_new else _worth(contract, values)
     return (
-        f"WITH merged AS ({_insert(contract, columns, _worth(contract, values))} "
+        f"WITH merged AS ({_insert(contract, columns, worth)} "
         f"DO UPDATE SET {setting} "
         f"WHERE {changes_row(contract, values)} RETURNING (xmax = 0) AS fresh) "
         "SELECT count(*) FILTER (WHERE fresh), count(*) FILTER (WHERE NOT fresh) FROM merged"

@@ -27,7 +27,7 @@ from telemetry.tracing import step
 
 __all__ = ["handle"]
 
-COUNTS = ("read", "accepted", "duplicates", "rejected", "set_aside")
+COUNTS = ("read", "accepted", "duplicates", "conflicts", "rejected", "set_aside")
 UNREADABLE_BATCH = "unreadable_batch"
 """Reason of the rejects of a batch that could not be read."""
 

@@ -103,8 +103,13 @@ _ALL = (
     _count("ReadingsRead", "load", "Readings in the batches that the ledger has settled."),
     _count("ReadingsInserted", "load", "Readings that became a new row."),
     _count("ReadingsUpdated", "load", "Readings that changed a row."),
-    _count("ReadingsUnchanged", "load", "Readings whose row existed already."),
-    _count("ReadingsDuplicate", "load", "Readings that their own batch holds twice."),
+    _count("ReadingsUnchanged", "load", "Readings that equal the existing row of their key."),
+    _count("ReadingsDuplicate", "load", "Readings that equal another one of their batch."),
+    _count(
+        "ReadingsConflicting",
+        "load",
+        "Readings that lost against another one of their key, with other values; they are kept.",
+    ),
     _count("ReadingsRejected", "load", "Readings kept as rejects, with a reason."),
     _count("ReadingsSetAside", "load", "Messages of another kind than those with readings."),
     Metric(

@@ -78,6 +78,9 @@ def _contract(reader: _Reader, tables: dict[str, Any], digest: str) -> Contract:
     if "key" not in table:
         reader.note("table.key", "is missing; list the columns that identify a reading")
     columns = reader.take(tables, "", "columns", dict, {})
+    on_conflict: OnConflict = reader.choose(
+        table, "table.", "on_conflict", OnConflict, "keep_first"
+    )
     return Contract(
         name=reader.require(tables, "", "name"),
         description=reader.take(tables, "", "description", str, ""),
@@ -85,13 +88,13 @@ def _contract(reader: _Reader, tables: dict[str, Any], digest: str) -> Contract:
         schema=reader.take(table, "table.", "schema", str, "telemetry"),
         table=reader.require(table, "table.", "name"),
         key=tuple(reader.texts(table, "table.", "key")),
-        on_conflict=reader.choose(table, "table.", "on_conflict", OnConflict, "keep_first"),
+        on_conflict=on_conflict,
         greatest=reader.take(table, "table.", "greatest", str, "") or None,
         partition=reader.choose(table, "table.", "partition", Partition, "none"),
         indexes=_indexes(reader, table),
         **read_message(reader, message),
         columns=tuple(_column(reader, name, value) for name, value in columns.items()),
-        checks=_checks(reader, reader.take(tables, "", "checks", dict, {})),
+        checks=_checks(reader, reader.take(tables, "", "checks", dict, {}), on_conflict),
         analytics=read_analytics(reader, reader.take(tables, "", "analytics", dict, {})),
         digest=digest,
     )
@@ -238,6 +241,8 @@ CHECK_KEYS = (
     "max_reject_share",
     "warn_reject_share",
     "max_duplicate_share",
+    "conflict_share_warn",
+    "conflict_share",
     "completeness",
     "max_age_minutes",
     "volume",
@@ -259,8 +264,10 @@ def _volume(reader: _Reader, table: dict[str, Any]) -> tuple[float, float] | Non
     return (float(value[0]), float(value[1]))
 
 
-def _checks(reader: _Reader, table: dict[str, Any]) -> Checks:
+def _checks(reader: _Reader, table: dict[str, Any], on_conflict: str) -> Checks:
     plain = Checks()
+    if on_conflict != "keep_first":  # other values for a key are what such a contract expects
+        plain = replace(plain, conflict_share_warn=1.0, conflict_share=1.0)
     shares = ("max_reject_share", "warn_reject_share", "max_duplicate_share")
     reader.only(table, "checks.", CHECK_KEYS)
     completeness = reader.take(table, "checks.", "completeness", dict, {})
@@ -271,6 +278,10 @@ def _checks(reader: _Reader, table: dict[str, Any]) -> Checks:
         max_duplicate_share=reader.take(
             table, "checks.", shares[2], float, plain.max_duplicate_share
         ),
+        conflict_share_warn=reader.take(
+            table, "checks.", "conflict_share_warn", float, plain.conflict_share_warn
+        ),
+        conflict_share=reader.take(table, "checks.", "conflict_share", float, plain.conflict_share),
         completeness={
             name: reader.take(completeness, "checks.completeness.", name, float, 0.0)
             for name in completeness

@@ -243,6 +243,8 @@ def checks_are_shares(contract: Contract) -> Iterator[Problem]:
         "max_reject_share": checks.max_reject_share,
         "warn_reject_share": checks.warn_reject_share,
         "max_duplicate_share": checks.max_duplicate_share,
+        "conflict_share_warn": checks.conflict_share_warn,
+        "conflict_share": checks.conflict_share,
         **{f"completeness.{name}": share for name, share in checks.completeness.items()},
     }
     for key, share in shares.items():

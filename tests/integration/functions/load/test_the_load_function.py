@@ -2,11 +2,13 @@
 
 import json
 import secrets
+from dataclasses import replace
 
 import pytest
 
 from functions.load import handler
 from telemetry.checksums import Checksum
+from telemetry.contract import Checks
 from telemetry.database import Credentials
 from telemetry.errors import BatchCorruptError, BatchMissingError, DatabaseRefusedError
 from telemetry.layout import outcome_key
@@ -43,6 +45,8 @@ REPORT = {
     "rejected_by": {"not_json": 1},
     "empty_messages": 0,
     "columns": {},
+    "verdict": "pass",
+    "findings": [],
     "min_time": "2026-11-23T06:00:01+00:00",
     "max_time": "2026-11-23T06:00:02+00:00",
     "copy": {
@@ -98,6 +102,8 @@ def test_a_batch_is_loaded_and_its_outcome_written(staged: FakeAws, database):
         "inserted": 2,
         "updated": 0,
         "unchanged": 0,
+        "conflicts": 0,
+        "conflicts_in_table": 0,
         "repeated": False,
     }
     assert database.rows() == ROWS
@@ -116,6 +122,8 @@ def test_a_batch_is_loaded_and_its_outcome_written(staged: FakeAws, database):
         "unchanged": 0,
         "inserted_before": 0,
         "loads": 1,
+        "conflicts": 0,
+        "conflicts_in_table": 0,
     }
 
 
@@ -253,3 +261,25 @@ def test_the_session_names_the_batch(staged: FakeAws, database, monkeypatch):
     monkeypatch.setattr(handler, "load_batch", watched)
     handler.handle(EVENT, None)
     assert names == [("telemetry load one",)]
+
+
+def test_too_many_conflicts_with_the_table_are_a_finding_in_the_report(
+    staged: FakeAws, database, monkeypatch
+):
+    strict = replace(CONTRACT, checks=Checks(conflict_share=0.1, min_readings=1))
+    monkeypatch.setattr(handler, "load_contract", lambda: strict)
+    handler.handle(EVENT, None)
+    content, _ = make_copy([("a", 1, 9.0, "other"), ROWS[1]])
+    staged.s3.objects["copy/one.csv"] = content
+    report = {**REPORT, "batch_id": "two", "copy": {**REPORT["copy"], "groups_key": None}}
+    staged.s3.objects["reports/one.json"] = json.dumps(report).encode()
+    result = handler.handle({**EVENT, "batch_id": "two"}, None)
+    assert (result["status"], result["inserted"], result["conflicts_in_table"]) == (
+        "quarantined", 0, 0,
+    )  # fmt: skip
+    found = json.loads(staged.s3.objects["reports/one.json"])
+    assert found["verdict"] == "quarantine"
+    (finding,) = found["findings"]
+    assert (finding["check"], finding["level"]) == ("conflict_share_in_table", "quarantine")
+    assert finding["sentence"] in staged.s3.objects["reports/one.md"].decode()
+    assert database.rows() == ROWS

@@ -16,7 +16,7 @@ LEDGER = Ledger(
     rejected_by={"not_json": 3, "missing:ts": 5},
 )  # fmt: skip
 BALANCED = Reconciliation([RECEIPT], 2, 10, 0, 0, LEDGER, 80)
-TERMS = ("inserted", "updated", "unchanged", "duplicates", "rejected", "set_aside", "quarantined",
+TERMS = ("inserted", "updated", "unchanged", "duplicates", "conflicts", "conflicts_in_table", "rejected", "set_aside", "quarantined",
          "discarded")  # fmt: skip
 
 
@@ -41,7 +41,9 @@ def test_each_kind_of_row_is_held_against_what_publishers_know(term):
     assert "79 rows, but the publishers expect 80" in problems(ledger=replace(ledger, **{term: 79}))
 
 
-@pytest.mark.parametrize("term", ["duplicates", "unchanged", "updated"])
+@pytest.mark.parametrize(
+    "term", ["duplicates", "conflicts", "conflicts_in_table", "unchanged", "updated"]
+)
 def test_each_kind_of_repeat_is_held_against_what_publishers_know(term):
     none = dict.fromkeys((*TERMS, "inserted_before"), 0)
     ledger = replace(LEDGER, **{**none, term: 12})

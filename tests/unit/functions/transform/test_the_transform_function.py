@@ -67,7 +67,8 @@ def test_it_answers_with_a_reference_and_the_counts(run: Any) -> None:
         "copy_key": f"copy/batch.{DIGEST}.csv",
         "read": 4,
         "accepted": 1,
-        "duplicates": 1,
+        "duplicates": 0,
+        "conflicts": 1,
         "rejected": 2,
         "set_aside": 0,
     }
