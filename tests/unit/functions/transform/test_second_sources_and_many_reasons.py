@@ -92,6 +92,23 @@ def test_each_of_several_markers_is_no_value() -> None:
     assert found["n"].to_list() == [None, None, 5.0, None]
 
 
+def test_blanks_around_a_marker_are_no_part_of_it_unless_the_column_is_a_text() -> None:
+    columns = """
+    [columns.n]
+    type = "float"
+    missing = [" n/a "]
+    on_invalid = "null"
+    [columns.word]
+    type = "text"
+    missing = [" n/a "]
+    """
+    contract = contract_of(columns, message="r")
+    sent = [{"id": n, "n": text, "word": text} for n, text in enumerate(("n/a", " n/a ", "x"))]
+    batch = clean(line({"r": sent}), contract)
+    assert batch.rows["word"].to_list() == ["n/a", None, "x"]
+    assert describe(batch, contract)["columns"]["n"]["invalid"] == 1  # "x" alone
+
+
 def test_each_of_many_reasons_is_reported_in_the_order_of_the_columns() -> None:
     columns = "\n".join(
         f'[columns.c{n:02}]\ntype = "smallint"\nrequired = true' for n in range(COLUMNS)
