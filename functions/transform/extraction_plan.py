@@ -79,7 +79,7 @@ NOT_OF_TYPE: dict[Type, str] = {
 
 
 class DecodePlan(NamedTuple):
-    """How to decode messages in bulk: the type to read, and the texts to leave out."""
+    """One way to decode messages in bulk: the type to read, and the texts to leave out."""
 
     document: pl.Struct | pl.List
     """Type of a message."""
@@ -97,8 +97,8 @@ class ExtractionPlan:
     sources: tuple[Source, ...]
     """Distinct sources of all columns and conditions. ``s<n>`` names the n-th in a frame."""
     decode_plans: tuple[DecodePlan, ...]
-    """For the bulk decoder, the fastest first, each for what those before it left; none where it
-    can't take the messages."""
+    """Plans of the bulk decoder, the fastest first; each gets what those before it left. Empty
+    where it can't decode the messages."""
 
     def place(self, source: Source, column: Column | None = None) -> str:
         """Name of the frame column that holds the source's raw text for a column of the table."""
@@ -303,7 +303,7 @@ def _with_readings(
 
 
 def _unusual(contract: Contract) -> str:
-    """Texts that only the careful reader reads to the letter.
+    """Texts that only the careful reader reads exactly.
 
     The bulk decoder reads numbers as doubles and writes them again (``21.40`` becomes ``21.4``),
     which changes nothing for a number and something for a text; it mistakes escaped surrogates;

@@ -15,6 +15,7 @@ from functions.transform.isolation import UNREADABLE
 from functions.transform.rejects import rejected_lines
 from functions.transform.report import describe
 from telemetry import layout, metrics
+from telemetry.checksums import Checksum
 from telemetry.contract import Contract, load_contract
 from telemetry.entry import lambda_entry
 from telemetry.errors import BatchCorruptError, BatchMissingError
@@ -26,7 +27,7 @@ from telemetry.tracing import step
 
 __all__ = ["handle"]
 
-COUNTS = ("read", "accepted", "duplicates", "rejected", "set_aside")
+COUNTS = ("read", "accepted", "duplicates", "conflicts", "rejected", "set_aside")
 UNREADABLE_BATCH = "unreadable_batch"
 """Reason of the rejects of a batch that could not be read."""
 
@@ -140,7 +141,8 @@ def transform(
         report |= {"messages": lost, "read": lost, "rejected": lost}
         report["rejected_by"] = {UNREADABLE_BATCH: lost} if lost else {}
     report |= {"clean_key": layout.clean_key(place), "rejected_key": layout.rejected_key(place)}
-    report |= {"copy": copy, "verdict": None, "findings": []}
+    written = {stored.key: Checksum.of(stored.body).as_dict() for stored in objects}
+    report |= {"copy": copy, "objects": written, "verdict": None, "findings": []}
     body = json.dumps(report, ensure_ascii=False, indent=1).encode()
     objects.append(Stored(layout.report_key(place.batch_id), body, "application/json"))
     return objects, report

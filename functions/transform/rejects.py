@@ -1,4 +1,4 @@
-"""Rejects, verbatim: one JSON object a line, with the reasons and what the device sent."""
+"""Rejects and conflicts, one JSON object a line, with the reasons and what the device sent."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["rejected_lines"]
 
 
 def rejected_lines(batch: CleanBatch, contract: Contract) -> bytes:
-    """All rejects, gzip-compressed; the same bytes for the same batch.
+    """All rejects and conflicts, gzip-compressed; the same bytes for the same batch.
 
     A line stands for one reading, or for as many as its ``readings`` says, where a batch has more
     than are listed one by one. An element of an array comes with its own JSON text. The payload of
@@ -28,11 +28,18 @@ def rejected_lines(batch: CleanBatch, contract: Contract) -> bytes:
     """
     buffer = io.BytesIO()
     with gzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=1, mtime=0) as file:
-        for m, rejects in groupby(batch.rejects, key=lambda reject: reject.message):
+        for m, rejects in groupby(_in_order(batch), key=lambda reject: reject.message):
             message = batch.messages.row(m, named=True)
             for line in _lines(message, list(rejects), contract):
                 file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
     return buffer.getvalue()
+
+
+def _in_order(batch: CleanBatch) -> list[Reject]:
+    if not batch.conflicts:
+        return batch.rejects
+    found = batch.rejects + batch.conflicts
+    return sorted(found, key=lambda reject: (reject.message, reject.index or 0))
 
 
 def _lines(

@@ -1,4 +1,4 @@
-"""CloudWatch alarms on problems that need a person, each with the first step to take.
+"""CloudWatch alarms on problems that need an operator, each with the first step to take.
 
 Each alarm notifies the topic ``AlertTopic`` when it fires and when it is resolved. Its description
 names the section of ``docs/runbook.md`` of the same name. Thresholds are parameters of the

@@ -43,6 +43,7 @@ class Expected:
     read: int = 0
     rows: dict[tuple[Any, ...], tuple[Any, ...]] = field(default_factory=dict)
     duplicates: int = 0
+    conflicts: list[tuple[str | None, int | None]] = field(default_factory=list)
     rejects: list[tuple[str | None, int | None, tuple[str, ...]]] = field(default_factory=list)
     empty_messages: int = 0
     set_aside: int = 0
@@ -76,7 +77,8 @@ def expect(raw: bytes, contract: Contract) -> Expected:
             else:
                 arrival = envelope["received_at"]
                 order = (arrival is not None, arrival, envelope["message_id"])
-                accepted.append((order, tuple(values)))
+                place = (envelope["message_id"], index)
+                accepted.append((order, place, tuple(values)))
     _settle(accepted, contract, found)
     return found
 
@@ -84,13 +86,31 @@ def expect(raw: bytes, contract: Contract) -> Expected:
 def _settle(accepted: list[Any], contract: Contract, found: Expected) -> None:
     names = [column.name for column in contract.columns]
     places = [names.index(name) for name in contract.key]
-    for _, values in sorted(accepted, key=lambda item: item[0]):  # stable: line, then index
+    of_key: dict[Any, list[Any]] = {}
+    for _, place, values in sorted(accepted, key=lambda item: item[0]):  # stable: line, then index
         key = tuple(values[place] for place in places)
+        of_key.setdefault(key, []).append((place, values))
         if key in found.rows:
-            found.duplicates += 1
             found.rows[key] = _kept(contract, found.rows[key], values, names)
         else:
             found.rows[key] = values
+    for key, readings in of_key.items():
+        found.duplicates += len(readings) - 1
+        for place, values in readings:
+            if _contradicts(contract, found.rows[key], values):
+                found.duplicates -= 1
+                found.conflicts.append(place)
+
+
+def _contradicts(contract: Contract, row: Any, values: Any) -> bool:
+    """Whether a reading says something that its row doesn't; the arrival's stamps don't count."""
+    fills = contract.on_conflict == "fill_missing"
+    stamps = (("received_at",), ("message_id",))
+    return any(
+        kept != value and not (fills and value is None)
+        for column, kept, value in zip(contract.columns, row, values, strict=True)
+        if not (column.sources[0].scope == "envelope" and column.sources[0].path in stamps)
+    )
 
 
 def _kept(contract: Contract, old: Any, new: Any, names: list[str]) -> Any:

@@ -86,7 +86,7 @@ _ALL = (
     _count(
         "MessagesNotDeleted",
         "extract stage",
-        "Staged messages that stay in the queue and come again, which changes nothing.",
+        "Staged messages that stay in the queue and are delivered again, which changes nothing.",
     ),
     Metric(
         name="QueueSeconds",
@@ -103,8 +103,13 @@ _ALL = (
     _count("ReadingsRead", "load", "Readings in the batches that the ledger has settled."),
     _count("ReadingsInserted", "load", "Readings that became a new row."),
     _count("ReadingsUpdated", "load", "Readings that changed a row."),
-    _count("ReadingsUnchanged", "load", "Readings whose row existed already."),
-    _count("ReadingsDuplicate", "load", "Readings that their own batch holds twice."),
+    _count("ReadingsUnchanged", "load", "Readings that equal the existing row of their key."),
+    _count("ReadingsDuplicate", "load", "Readings that equal another one of their batch."),
+    _count(
+        "ReadingsConflicting",
+        "load",
+        "Readings that lost against another one of their key, with other values; they are kept.",
+    ),
     _count("ReadingsRejected", "load", "Readings kept as rejects, with a reason."),
     _count("ReadingsSetAside", "load", "Messages of another kind than those with readings."),
     Metric(
@@ -129,7 +134,7 @@ _ALL = (
         statistic="p50",
         emitted_by=("load",),
         meaning=(
-            "From the time in the reading, by the device's clock, to its row: the median reading "
+            "Time from the reading's own time (the device's clock) to its row: the median reading "
             "of a batch. Replays and tables without a time are left out."
         ),
     ),
@@ -138,7 +143,7 @@ _ALL = (
         unit="Seconds",
         statistic="Maximum",
         emitted_by=("load",),
-        meaning="As LagMedianSeconds, of the oldest reading of a batch.",
+        meaning="As LagMedianSeconds, for the oldest reading of a batch.",
     ),
     Metric(
         name="ArrivalToRowSeconds",
@@ -160,10 +165,8 @@ _ALL = (
         values=STAGES,
     ),
     _count("BatchesLoaded", "summarize", "Batches of ended executions that were loaded."),
-    _count(
-        "BatchesFailed", "summarize", "Batches that failed; the sweep tries most of them again."
-    ),
-    _count("BatchesQuarantined", "summarize", "Batches that the contract's checks hold back."),
+    _count("BatchesFailed", "summarize", "Batches that failed; the sweep retries most of them."),
+    _count("BatchesQuarantined", "summarize", "Batches that the contract's checks quarantined."),
     _count("BatchesSwept", "sweep", "Stranded batches over which a sweep started an execution."),
     Metric(
         name="BatchesNeedAttention",
