@@ -500,7 +500,7 @@ def _is_missing(column: Column, text: Any) -> bool:
         if isinstance(marker, bool):
             same = text == str(marker).lower()
         elif isinstance(marker, str) and (column.type == "text" or _number(marker) is None):
-            same = text == marker
+            same = text == (marker if column.type == "text" else marker.strip())
         else:
             same = number is not None and number == float(marker)
         if same:
