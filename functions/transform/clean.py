@@ -332,7 +332,7 @@ def _keep_one_per_key(contract: Contract, batch: CleanBatch, parts: list[pl.Data
         pl.all_horizontal(pl.col(name).eq_missing(pl.col(name).shift(by)) for name in contract.key)
     ).to_series()
     # Beyond the edge a shift gives null, which equals no key: keys are never null.
-    batch.rows = frame.filter(~same).drop(ORDER, PLACE)
+    batch.rows = frame.drop(ORDER, PLACE).filter(~same)
     if batch.rows.height == frame.height:
         return
     if contract.on_conflict == "fill_missing":

@@ -56,13 +56,13 @@ def load(database: TelemetryDatabase):
 
 def counts(loaded):
     entry = loaded.entry
-    return entry.inserted, entry.updated, entry.unchanged
+    return entry.inserted, entry.updated, entry.unchanged, entry.conflicts_in_table
 
 
 @pytest.mark.parametrize("grouped", [True, False], ids=["straight", "staged"])
 def test_new_rows_are_inserted_with_null_and_empty_text_apart(database, load, grouped):
     loaded = load("one", OLD, grouped=grouped)
-    assert counts(loaded) == (3, 0, 0)
+    assert counts(loaded) == (3, 0, 0, 0)
     assert not loaded.repeated
     assert database.rows() == OLD
     assert database.ledger()["one"]["inserted"] == 3
@@ -72,28 +72,28 @@ def test_new_rows_are_inserted_with_null_and_empty_text_apart(database, load, gr
 @pytest.mark.parametrize("contract", [CONTRACT, KEEP_LAST], ids=lambda c: c.on_conflict)
 def test_the_same_rows_in_another_batch_change_nothing(database, load, contract, grouped):
     load("one", OLD)
-    assert counts(load("two", OLD, contract=contract, grouped=grouped)) == (0, 0, 3)
+    assert counts(load("two", OLD, contract=contract, grouped=grouped)) == (0, 0, 3, 0)
     assert database.rows() == OLD
 
 
 def test_keep_first_leaves_a_row_that_differs(database, load):
     load("one", OLD)
-    assert counts(load("two", [("a", 1, 9.0, "new"), ("c", 1, 1.0, None)])) == (1, 0, 1)
+    assert counts(load("two", [("a", 1, 9.0, "new"), ("c", 1, 1.0, None)])) == (1, 0, 0, 1)
     assert database.rows() == [*OLD, ("c", 1, 1.0, None)]
 
 
 def test_keep_last_updates_a_row_that_differs(database, load):
     load("one", OLD)
     newer = [("a", 1, 9.0, "new"), ("a", 2, 2.5, None), ("b", 2, 0.0, None)]
-    assert counts(load("two", newer, contract=KEEP_LAST)) == (1, 1, 1)
+    assert counts(load("two", newer, contract=KEEP_LAST)) == (1, 1, 1, 0)
     assert database.rows() == [newer[0], OLD[1], OLD[2], newer[2]]
 
 
 def test_keep_last_distinguishes_null_from_a_value(database, load):
     load("one", OLD)
-    assert counts(load("two", [("a", 2, 2.5, "now")], contract=KEEP_LAST)) == (0, 1, 0)
-    assert counts(load("three", [("a", 2, None, None)], contract=KEEP_LAST)) == (0, 1, 0)
-    assert counts(load("four", [("a", 2, None, None)], contract=KEEP_LAST)) == (0, 0, 1)
+    assert counts(load("two", [("a", 2, 2.5, "now")], contract=KEEP_LAST)) == (0, 1, 0, 0)
+    assert counts(load("three", [("a", 2, None, None)], contract=KEEP_LAST)) == (0, 1, 0, 0)
+    assert counts(load("four", [("a", 2, None, None)], contract=KEEP_LAST)) == (0, 0, 1, 0)
 
 
 @pytest.fixture
@@ -117,15 +117,15 @@ MIXED = [("a", 1, 7.0, "x"), ("a", 3, 3.0, 'y\n,"z'), ("b", 2, 1.0, None), ("c",
 def test_only_what_is_not_there_is_copied_where_the_first_row_stays(database, load, copies):
     load("one", OLD)
     copies.clear()
-    assert counts(load("two", MIXED)) == (3, 0, 1)
-    assert copies == [(TABLE, 3)]
+    assert counts(load("two", MIXED)) == (3, 0, 0, 1)
+    assert copies == [("pg_temp.staging", 1), (TABLE, 3)]  # the one is compared
     assert database.rows() == [*OLD[:2], MIXED[1], OLD[2], *MIXED[2:]]
 
 
 def test_rows_that_are_there_are_merged_where_the_last_row_stays(database, load, copies):
     load("one", OLD)
     copies.clear()
-    assert counts(load("two", MIXED, contract=KEEP_LAST)) == (3, 1, 0)
+    assert counts(load("two", MIXED, contract=KEEP_LAST)) == (3, 1, 0, 0)
     assert copies == [("pg_temp.staging", 1), (TABLE, 3)]
     assert database.rows() == [MIXED[0], OLD[1], MIXED[1], OLD[2], *MIXED[2:]]
 
@@ -136,7 +136,7 @@ def test_a_group_that_spans_far_more_rows_than_it_has_is_staged(database, load, 
     copies.clear()
     wide = [("a", 0, 2.0, None), ("a", 5, 2.0, None), ("a", 59, 2.0, None), ("b", 1, 2.0, None)]
     updated = int(contract is KEEP_LAST)
-    assert counts(load("two", wide, contract=contract)) == (3, updated, 1 - updated)
+    assert counts(load("two", wide, contract=contract)) == (3, updated, 0, 1 - updated)
     assert copies == [("pg_temp.staging", 3), (TABLE, 1)]
 
 
@@ -158,14 +158,14 @@ def test_a_straight_copy_that_meets_a_row_falls_back_to_staging(
 ):
     load("one", OLD)
     monkeypatch.setattr(ways, "_blocks", unaware(kept=9))
-    assert counts(load("two", [*OLD, ("b", 7, 7.0, None)], contract=contract)) == (1, 0, 3)
+    assert counts(load("two", [*OLD, ("b", 7, 7.0, None)], contract=contract)) == (1, 0, 3, 0)
     assert database.rows() == [*OLD, ("b", 7, 7.0, None)]
 
 
 def test_a_mixed_load_that_meets_a_row_falls_back_to_staging(database, load, monkeypatch):
     load("one", OLD)
     monkeypatch.setattr(ways, "_blocks", unaware(kept=1))
-    assert counts(load("two", [*OLD, ("a", 7, 7.0, None)])) == (1, 0, 3)
+    assert counts(load("two", [*OLD, ("a", 7, 7.0, None)])) == (1, 0, 3, 0)
     assert database.rows() == sorted([*OLD, ("a", 7, 7.0, None)])
 
 
@@ -179,7 +179,7 @@ def test_a_repeated_batch_is_answered_from_the_ledger(database, load):
 
 def test_a_quarantined_batch_is_in_the_ledger_only(database, load):
     loaded = load("one", OLD, status="quarantined")
-    assert (loaded.entry.status, counts(loaded)) == ("quarantined", (0, 0, 0))
+    assert (loaded.entry.status, counts(loaded)) == ("quarantined", (0, 0, 0, 0))
     assert database.rows() == []
     assert database.ledger()["one"]["accepted"] == 3
     assert load("one", OLD, status="quarantined").repeated
@@ -188,7 +188,7 @@ def test_a_quarantined_batch_is_in_the_ledger_only(database, load):
 def test_a_quarantined_batch_with_a_better_verdict_is_loaded(database, load):
     load("one", OLD, status="quarantined")
     loaded = load("one", OLD, execution="later")
-    assert (loaded.entry.status, counts(loaded), loaded.repeated) == ("loaded", (3, 0, 0), False)
+    assert (loaded.entry.status, counts(loaded), loaded.repeated) == ("loaded", (3, 0, 0, 0), False)
     assert database.ledger()["one"]["execution"] == "later"
     assert load("one", OLD, status="quarantined").entry.status == "loaded"
 
@@ -328,7 +328,7 @@ def test_a_lost_connection_is_an_outage_and_loads_nothing(database, load):
     with pytest.raises(DatabaseUnavailableError):
         load("one", OLD, copy=KillingCopy(database))
     assert (database.rows(), database.ledger()) == ([], {})
-    assert counts(load("one", OLD)) == (3, 0, 0)
+    assert counts(load("one", OLD)) == (3, 0, 0, 0)
 
 
 def test_a_lock_that_does_not_come_is_busy(database):
@@ -361,9 +361,9 @@ def test_values_of_all_kinds_survive(database, load):
         ("a,b\nc", 1, 5e-324, "\\N"),
         ("ü", 1, 0.1, "NULL"),
     ]
-    assert counts(load("one", tricky)) == (5, 0, 0)
+    assert counts(load("one", tricky)) == (5, 0, 0, 0)
     assert database.rows() == tricky
-    assert counts(load("two", tricky, contract=KEEP_LAST)) == (0, 0, 5)
+    assert counts(load("two", tricky, contract=KEEP_LAST)) == (0, 0, 5, 0)
 
 
 def test_loaded_times_are_read_from_the_index_alone(database, load):
