@@ -53,6 +53,7 @@ def _check(contract: Contract, lines: list[bytes], rng: Random) -> None:
     fast, slow = clean(raw, contract), clean(raw, contract, bulk=False)
     assert not [r for r in fast.rejects if r.reasons[0].startswith("unreadable:")]
     assert fast.rejects == slow.rejects
+    assert fast.conflicts == slow.conflicts
     assert fast.rows.equals(slow.rows)
     assert _counts([fast]) == _counts([slow])
     cuts = sorted(rng.sample(range(len(lines)), 2))
@@ -67,11 +68,11 @@ def _check(contract: Contract, lines: list[bytes], rng: Random) -> None:
 
 
 def _counts(batches: Sequence[CleanBatch]) -> dict[str, int]:
-    """Sums that don't depend on the batching; which readings are duplicates does."""
+    """Sums that don't depend on the batching; which readings repeat or contradict others does."""
     sums: Counter[str] = Counter()
     for batch in batches:
         sums["read"] += batch.read
-        sums["accepted"] += batch.rows.height + batch.duplicates
+        sums["accepted"] += batch.read - batch.rejected - batch.set_aside
         sums["set aside"] += batch.set_aside
         sums["empty"] += batch.empty_messages
         for name, faults in batch.faults.items():
@@ -93,5 +94,7 @@ def _as_plainly(contract: Contract, raw: bytes, found: CleanBatch) -> None:
     wanted = expect(raw, contract)
     assert in_order(told(found)) == in_order(wanted.rejects)
     assert sorted(map(spelled, found.rows.rows())) == sorted(map(spelled, wanted.rows.values()))
-    counts = (found.read, found.set_aside, found.empty_messages)
-    assert counts == (wanted.read, wanted.set_aside, wanted.empty_messages)
+    counts = (found.read, found.set_aside, found.empty_messages, len(found.conflicts))
+    assert counts == (
+        wanted.read, wanted.set_aside, wanted.empty_messages, len(wanted.conflicts),
+    )  # fmt: skip
