@@ -16,6 +16,7 @@ from telemetry.contract.model import Column
 
 __all__ = ["routes"]
 
+CONFLICTS = "Share of all readings with the key of another one, and other values; they are kept."
 DUPLICATES = "Share of all readings that repeat one of their micro-batch or an existing row."
 SPANS = {
     "1h": ("1 hour", timedelta(hours=1), timedelta(minutes=1)),
@@ -90,6 +91,7 @@ def _charts(periods: list[ledger.Period], step: timedelta) -> list[Chart]:
     return [
         share("Rejected", "rejected", "bad", "Share of all readings that could not become rows."),
         share("Duplicates", "duplicates", "b", DUPLICATES),
+        share("Conflicts", "conflicts", "bad", CONFLICTS),
         bars_chart(
             "Readings",
             starts,

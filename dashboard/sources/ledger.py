@@ -8,6 +8,7 @@ from typing import Any
 
 from dashboard.sources.pipeline import Pipeline
 from etl.operations.time_range import FIRST, LAST, TimeRange
+from telemetry.ddl.analytics import AHEAD
 
 __all__ = [
     "Extent",
@@ -44,7 +45,7 @@ class Throughput:
     minutes: list[Minute]
     """Every minute of the hour, oldest first."""
     delay_seconds: float | None
-    """Median time from a batch's newest reading to its rows; ``None`` without batches."""
+    """Median time from a batch's newest reading to its rows; ``None`` without batches that tell."""
 
     @property
     def per_minute(self) -> float:
@@ -68,6 +69,8 @@ class Period:
     rejected: int = 0
     duplicates: int = 0
     """Readings that repeat another of their batch, or an existing row."""
+    conflicts: int = 0
+    """Readings with the key of another of their batch, or of an existing row, and other values."""
     set_aside: int = 0
 
     def share(self, number: int) -> float | None:
@@ -132,10 +135,12 @@ def throughput(pipeline: Pipeline) -> Throughput:
     )
     delay = pipeline.database.query(
         "SELECT extract(epoch FROM percentile_cont(0.5) "
-        "WITHIN GROUP (ORDER BY loaded_at - max_time)) AS seconds FROM etl.ledger "
+        "WITHIN GROUP (ORDER BY greatest(loaded_at - max_time, '0'))) AS seconds FROM etl.ledger "
         # A replay loads old readings, whose age is not a delay of the pipeline.
-        "WHERE loads = 1 AND status = 'loaded' AND max_time IS NOT NULL "
-        "AND loaded_at > now() - interval '1 hour'"
+        # Nor does a reading that is stamped ahead say anything of it.
+        "WHERE loads = 1 AND status = 'loaded' AND max_time <= loaded_at + %s::interval "
+        "AND loaded_at > now() - interval '1 hour'",
+        (AHEAD,),
     )[0]["seconds"]
     found = {row["start"]: row for row in rows}
     current = datetime.now(UTC).replace(second=0, microsecond=0)
@@ -165,11 +170,12 @@ def trend(pipeline: Pipeline, start: datetime, step: timedelta) -> list[Period]:
     rows = pipeline.database.query(
         "SELECT date_bin(%s, loaded_at, %s) AS start, sum(read) AS read, "
         "sum(accepted) AS accepted, sum(rejected) AS rejected, "
-        "sum(duplicates + unchanged) AS duplicates, sum(set_aside) AS set_aside "
+        "sum(duplicates + unchanged) AS duplicates, "
+        "sum(conflicts + conflicts_in_table) AS conflicts, sum(set_aside) AS set_aside "
         "FROM etl.ledger WHERE loaded_at >= %s GROUP BY 1 LIMIT 2000",
         (step, start, start),
     )
-    names = ("read", "accepted", "rejected", "duplicates", "set_aside")
+    names = ("read", "accepted", "rejected", "duplicates", "conflicts", "set_aside")
     found = {row["start"]: [int(row[name]) for name in names] for row in rows}
     periods, at, now = [], start, datetime.now(UTC)
     while at <= now:

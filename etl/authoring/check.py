@@ -69,6 +69,10 @@ class SampleReport:
     read: int
     accepted: int
     duplicates: int
+    conflicts: int
+    """Readings with the key of another one and other values."""
+    conflicting_pair: tuple[str, str] | None
+    """A reading that is kept and one of its key that is not, as the device sent them."""
     rejected: int
     other: dict[str, int]
     """Other counts of Transform's report, such as messages set aside."""
@@ -92,13 +96,15 @@ def check(contract: Contract, sample: Sample) -> SampleReport:
     batch = clean(raw, contract)
     report = describe(batch, contract)
     verdict, findings = judge(report, contract.checks)
-    known = {"messages", "read", "accepted", "duplicates", "rejected", "raw_bytes"}
+    known = {"messages", "read", "accepted", "duplicates", "conflicts", "rejected", "raw_bytes"}
     return SampleReport(
         sample=sample.description(),
         messages=report["messages"],
         read=report["read"],
         accepted=report["accepted"],
         duplicates=report["duplicates"],
+        conflicts=report["conflicts"],
+        conflicting_pair=_conflicting_pair(contract, batch),
         rejected=report["rejected"],
         other={k: v for k, v in report.items() if type(v) is int and v and k not in known},
         reasons=_reasons(raw, contract, batch),
@@ -164,13 +170,27 @@ def _add_examples(found: dict[str, Reason], batch: CleanBatch, contract: Contrac
         wanted.subtract(reasons)
         if reasons:
             chosen.append(reject)
-    lines = gzip.decompress(rejected_lines(replace(batch, rejects=chosen), contract)).splitlines()
+    lines = gzip.decompress(
+        rejected_lines(replace(batch, rejects=chosen, conflicts=[]), contract)
+    ).splitlines()
     for reject, line in zip(chosen, lines, strict=True):
         text = _verbatim(json.loads(line))
         for reason in reject.reasons:
             entry = found.get(reason)
             if entry is not None and len(entry.examples) < EXAMPLES and text not in entry.examples:
                 entry.examples.append(text)
+
+
+def _conflicting_pair(contract: Contract, batch: CleanBatch) -> tuple[str, str] | None:
+    if batch.conflicting_pair is None:
+        return None
+    kept, lost = (
+        _verbatim(json.loads(gzip.decompress(rejected_lines(one, contract))))
+        for one in (
+            replace(batch, rejects=[reading], conflicts=[]) for reading in batch.conflicting_pair
+        )
+    )
+    return kept, lost
 
 
 def _verbatim(line: dict[str, Any]) -> str:

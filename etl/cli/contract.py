@@ -151,7 +151,8 @@ def print_report(checked: SampleReport) -> None:
     table.add_column()
     table.add_column(justify="right")
     counts = {"readings": checked.read, "  would be rows": checked.accepted}
-    counts |= {"  duplicates": checked.duplicates, "  rejected": checked.rejected}
+    counts |= {"  repeats": checked.duplicates, "  conflicts": checked.conflicts}
+    counts |= {"  rejected": checked.rejected}
     counts |= {name.replace("_", " "): count for name, count in checked.other.items()}
     for name, count in counts.items():
         table.add_row(name, f"{count:,}")
@@ -165,6 +166,14 @@ def print_report(checked: SampleReport) -> None:
         console.print(f"\n[yellow]{reason.reason}[/]: {', '.join(parts)}; for example")
         for example in reason.examples:
             console.print(Text(f"  {example}"), soft_wrap=True)
+    if checked.conflicting_pair is not None:
+        kept, lost = checked.conflicting_pair
+        console.print(
+            f"\n[yellow]conflicts[/]: {checked.conflicts:,} readings have the key of another one "
+            "and other values; is the key too small? For example"
+        )
+        console.print(Text(f"  row:      {kept}"), soft_wrap=True)
+        console.print(Text(f"  conflict: {lost}"), soft_wrap=True)
     if checked.unread:
         console.print("\nmembers that no column uses:", Text(", ".join(checked.unread)))
     console.print(f"\nverdict: [bold {COLOURS[checked.verdict]}]{checked.verdict}[/]")

@@ -49,6 +49,7 @@ def reconciliation_table(found: Reconciliation) -> Table:
     row("  loaded: rows updated", None, ledger.updated or None)
     row("  duplicates within a micro-batch", None, ledger.duplicates)
     row("  duplicates of loaded rows", None, ledger.unchanged)
+    row("  conflicts, kept beside the rows", None, ledger.conflicts + ledger.conflicts_in_table)
     row("  rejected", None, ledger.rejected)
     for reason, count in ledger.rejected_by.items():
         row(f"    {reason}", None, count, "dim")

@@ -131,7 +131,7 @@ def _progress(target: Target, sent: tuple[int, int]) -> Table:
     batches, staged = staged_messages(target.client("s3"), target.bucket)
     with target.connect() as connection, connection.cursor() as cursor:
         cursor.execute(f"SELECT count(*) FROM {qualified(target.contract)}")  # noqa: S608 - quoted
-        rows = cursor.fetchone()[0]
+        [(rows,)] = cursor.fetchall()
     connection.close()
     table = Table(show_header=True)
     for heading in ("published", "queued", "staged in S3", "micro-batches", "rows in PostgreSQL"):

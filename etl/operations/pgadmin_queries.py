@@ -99,9 +99,10 @@ def _history(contract: Contract) -> SavedQuery:
     return SavedQuery(
         "Load history",
         "The micro-batches that were loaded last: "
-        "read = inserted + updated + unchanged + duplicates + rejected + set aside.",
+        "read = inserted + updated + unchanged + duplicates + conflicts + rejected + set aside.",
         "SELECT loaded_at, status, messages, read, inserted, updated, unchanged,\n"
-        "       duplicates, rejected, set_aside, loads, min_time, max_time, execution, batch_id\n"
+        "       duplicates, conflicts + conflicts_in_table AS conflicts, rejected, set_aside,\n"
+        "       loads, min_time, max_time, execution, batch_id\n"
         f"FROM {LEDGER}\nWHERE contract = {quote_text(contract.name)}\n"
         f"ORDER BY loaded_at DESC\nLIMIT {NEWEST};",
     )

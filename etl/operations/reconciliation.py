@@ -1,11 +1,11 @@
-"""The reconciliation: published, staged, loaded, duplicates and rejects add up, to the unit.
+"""The reconciliation: what was published, staged, loaded, kept or rejected adds up, to the unit.
 
 Four identities are checked:
 
 * messages: what publishers sent is staged in S3, still queued, or in the dead-letter queue;
 * batches: every staged batch has a ledger row (otherwise it is still in progress);
-* readings: ``read = inserted + updated + unchanged + duplicates + rejected + set_aside
-  + quarantined + discarded``;
+* readings: ``read = inserted + updated + unchanged + duplicates + conflicts
+  + conflicts_in_table + rejected + set_aside + quarantined + discarded``;
 * rows: what is in the table was inserted by the latest load of each batch, or by one before it
   (``inserted + inserted_before``). A stack whose contract was changed has a table for each;
   only the batches of the current contract inserted into the current table.
@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from etl.aws.s3 import listed
 from etl.aws.sqs import queue_depth
@@ -28,6 +28,10 @@ from etl.operations.plurals import counted
 from etl.operations.receipts import Receipt, read_receipts
 from telemetry.ddl import qualified
 from telemetry.layout import RAW, parse_raw_key
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor
+    from types_boto3_s3 import S3Client
 
 __all__ = ["Reconciliation", "dead_letters_problem", "gather", "reconcile", "staged_messages"]
 
@@ -45,6 +49,10 @@ class Ledger:
     updated: int = 0
     unchanged: int = 0
     duplicates: int = 0
+    conflicts: int = 0
+    """Readings with the key of another one of their batch and other values."""
+    conflicts_in_table: int = 0
+    """Readings that lost against an existing row of their key, with other values."""
     rejected: int = 0
     set_aside: int = 0
     """Messages of other kinds, which hold no readings; each counts as one reading read."""
@@ -112,14 +120,19 @@ class Reconciliation:
         if self.dead:
             found.append(dead_letters_problem(self.dead))
         if ledger.batches != self.staged_batches:
-            gap = self.staged_batches - ledger.batches
-            have = "has" if gap == 1 else "have"
-            staged = counted(self.staged_batches, "staged batch")
-            found.append(f"{gap:,} of {staged} {have} no row in the ledger")
+            found.append(self._batch_gap())
         if ledger.messages != self.staged_messages:
             staged = counted(self.staged_messages, "message")
             found.append(f"{staged} staged, {ledger.messages:,} in the ledger")
         return found
+
+    def _batch_gap(self) -> str:
+        gap = self.staged_batches - self.ledger.batches
+        have = "has" if abs(gap) == 1 else "have"
+        if gap < 0:
+            return f"{counted(-gap, 'batch')} of the ledger {have} no raw object in S3"
+        staged = counted(self.staged_batches, "staged batch")
+        return f"{gap:,} of {staged} {have} no row in the ledger"
 
     def _reading_problems(self) -> list[str]:
         ledger, found = self.ledger, []
@@ -128,6 +141,8 @@ class Reconciliation:
             + ledger.updated
             + ledger.unchanged
             + ledger.duplicates
+            + ledger.conflicts
+            + ledger.conflicts_in_table
             + ledger.rejected
             + ledger.set_aside
             + ledger.quarantined
@@ -158,6 +173,8 @@ class Reconciliation:
             "row": ledger.inserted + ledger.inserted_before + ledger.quarantined + ledger.discarded,
             # A row that an earlier load of the same batch inserted is found there by the next one.
             "duplicate": ledger.duplicates
+            + ledger.conflicts
+            + ledger.conflicts_in_table
             + ledger.unchanged
             + ledger.updated
             - ledger.inserted_before,
@@ -193,7 +210,7 @@ def _are(number: int, noun: str) -> str:
     return f"{counted(number, noun)} {'is' if number == 1 else 'are'}"
 
 
-def staged_messages(s3: Any, bucket: str) -> tuple[int, int]:
+def staged_messages(s3: S3Client, bucket: str) -> tuple[int, int]:
     """``(batches, messages)`` staged in S3, by the names of the raw objects."""
     batches = messages = 0
     for entry in listed(s3, bucket, RAW):
@@ -222,7 +239,7 @@ def gather(target: Target) -> Reconciliation:
         with connection.cursor() as cursor:
             ledger = _read_ledger(cursor, target.contract.name)
             cursor.execute(f"SELECT count(*) FROM {qualified(target.contract)}")  # noqa: S608 - quoted
-            rows = cursor.fetchone()[0]
+            [(rows,)] = cursor.fetchall()
     finally:
         connection.close()
     return Reconciliation(
@@ -236,13 +253,15 @@ def gather(target: Target) -> Reconciliation:
     )
 
 
-def _read_ledger(cursor: Any, contract: str) -> Ledger:
+def _read_ledger(cursor: Cursor, contract: str) -> Ledger:
     cursor.execute(
         """
         SELECT count(*) AS batches, coalesce(sum(messages), 0) AS messages,
                coalesce(sum(read), 0) AS read, coalesce(sum(inserted), 0) AS inserted,
                coalesce(sum(updated), 0) AS updated, coalesce(sum(unchanged), 0) AS unchanged,
                coalesce(sum(duplicates), 0) AS duplicates, coalesce(sum(rejected), 0) AS rejected,
+               coalesce(sum(conflicts), 0) AS conflicts,
+               coalesce(sum(conflicts_in_table), 0) AS conflicts_in_table,
                coalesce(sum(set_aside), 0) AS set_aside,
                coalesce(sum(inserted_before), 0) AS inserted_before,
                coalesce(sum(inserted + inserted_before) FILTER (WHERE contract <> %s), 0)
@@ -253,8 +272,9 @@ def _read_ledger(cursor: Any, contract: str) -> Ledger:
         """,
         (contract,),
     )
-    names = [column.name for column in cursor.description]
-    sums = {name: int(value) for name, value in zip(names, cursor.fetchone(), strict=True)}
+    names = [column.name for column in cursor.description or ()]
+    [totals] = cursor.fetchall()
+    sums = {name: int(value) for name, value in zip(names, totals, strict=True)}
     cursor.execute(
         "SELECT key, sum(value::bigint) FROM etl.ledger, jsonb_each_text(rejected_by)"
         " GROUP BY key ORDER BY 2 DESC, 1"

@@ -30,7 +30,8 @@ LEDGER_COLUMNS = {
     "messages": "messages in the raw object",
     "read": "readings in these messages; a message that can't be parsed counts as one",
     "accepted": "readings that became rows, or would have if not quarantined",
-    "duplicates": "readings with the same key as another one of the batch",
+    "duplicates": "readings that equal another one of the batch",
+    "conflicts": "readings with the key of another one of the batch and other values; kept among the rejects",
     "rejected": "readings that can't become a row",
     "set_aside": "messages of other kinds, according to `only` in the contract",
     "rejected_by": "rejected readings by reason; one with several reasons is counted under each",
@@ -38,7 +39,8 @@ LEDGER_COLUMNS = {
     "inserted_before": "rows added by earlier loads of the same batch",
     "loads": "number of loads of the batch",
     "updated": "existing rows changed by this load",
-    "unchanged": "existing rows left unchanged",
+    "unchanged": "readings that equal an existing row",
+    "conflicts_in_table": "readings with the key of an existing row, which stays, and other values; kept in `etl.conflicts`",
     "min_time": "earliest time of its readings",
     "max_time": "latest time of its readings",
     "loaded_at": "time at which this row was written",
@@ -61,9 +63,9 @@ always agree.
 {ledger}
 PostgreSQL checks two rules, and rolls back a load that violates one:
 
-* every reading is accounted for: `read = accepted + duplicates + rejected + set_aside`;
+* every reading is accounted for: `read = accepted + duplicates + conflicts + rejected + set_aside`;
 * every accepted reading is a row: where `status` is `loaded`,
-  `accepted = inserted + updated + unchanged`.
+  `accepted = inserted + updated + unchanged + conflicts_in_table`.
 
 ```sql
 -- Rejected readings of today, by reason.

@@ -1,7 +1,8 @@
 """Lambda function: loads the batch's rows into PostgreSQL, in one transaction with the ledger.
 
 Event: the result of Validate. Result: ``{"batch_id", "status", "inserted", "updated",
-"unchanged", "repeated"}``. Before it returns, the outcome of the batch is in S3.
+"unchanged", "conflicts", "conflicts_in_table", "repeated"}``. Before it returns, the outcome of the
+batch is in S3.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from functions.load.batch import Batch, Group, parse_batch, parse_groups
-from functions.load.loading import Loaded, load_batch
+from functions.load.batch import Batch, Group, parse_batch, verified_groups
+from functions.load.loading import Finding, Loaded, load_batch
 from functions.load.metrics import measure
 from functions.load.rollup_invalidation import REFRESH_SECONDS, refresh
 from functions.load.source import StoredCopy
@@ -24,8 +25,12 @@ from telemetry.database import connect
 from telemetry.entry import lambda_entry, seconds_left
 from telemetry.layout import outcome_key
 from telemetry.logs import log
+from telemetry.report_markdown import as_markdown
 from telemetry.storage import get_object, put_object
 from telemetry.tracing import step
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
 
 __all__ = ["handle"]
 
@@ -40,6 +45,9 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
     with closing(_connected(batch)) as connection:
         with step("load batch"):
             loaded = _load(connection, contract, bucket, batch)
+        if loaded.finding is not None:
+            with step("write finding"):
+                _write_finding(bucket, event["report_key"], loaded.finding)
         with step("write outcome"):
             _write_outcome(bucket, batch, loaded)
         _report(batch, loaded)
@@ -52,11 +60,13 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
         "inserted": entry.inserted,
         "updated": entry.updated,
         "unchanged": entry.unchanged,
+        "conflicts": entry.conflicts,
+        "conflicts_in_table": entry.conflicts_in_table,
         "repeated": loaded.repeated,
     }
 
 
-def _connected(batch: Batch) -> Any:
+def _connected(batch: Batch) -> Connection:
     """A new connection for each batch: a frozen function would resume with a dead one."""
     database = settings.DatabaseSettings.from_environment()
     secret = settings.text("LOADER_SECRET_ARN")
@@ -64,12 +74,12 @@ def _connected(batch: Batch) -> Any:
         return connect(database, secret, f"telemetry load {batch.batch_id}"[:63])
 
 
-def _load(connection: Any, contract: Contract, bucket: str, batch: Batch) -> Loaded:
+def _load(connection: Connection, contract: Contract, bucket: str, batch: Batch) -> Loaded:
     def groups() -> Sequence[Group]:
         key = batch.groups_key
-        return parse_groups(get_object(bucket, key)) if key is not None else ()
+        return verified_groups(get_object(bucket, key), batch) if key is not None else ()
 
-    source = StoredCopy(bucket, batch.copy_key)
+    source = StoredCopy.of(bucket, batch)
     return load_batch(connection, contract, batch, source, groups, seconds=seconds_left())
 
 
@@ -78,6 +88,18 @@ def _write_outcome(bucket: str, batch: Batch, loaded: Loaded) -> None:
     entry = loaded.entry
     key = outcome_key(batch.raw_key, batch.execution, entry.status)
     put_object(bucket, key, json.dumps(asdict(entry)).encode(), "application/json")
+
+
+def _write_finding(bucket: str, key: str, finding: Finding) -> None:
+    """Adds the finding to the report, as Validate does, and to its page."""
+    log.warning(finding.sentence, check=finding.check, level_found=finding.level)
+    report = json.loads(get_object(bucket, key))
+    findings = [one for one in report["findings"] if one["check"] != finding.check]
+    report |= {"verdict": finding.level, "findings": [*findings, asdict(finding)]}
+    body = json.dumps(report, ensure_ascii=False, indent=1).encode()
+    put_object(bucket, key, body, "application/json")
+    page = as_markdown(report).encode()
+    put_object(bucket, key.removesuffix(".json") + ".md", page, "text/markdown; charset=utf-8")
 
 
 def _report(batch: Batch, loaded: Loaded) -> None:

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from functions.load.batch import Batch, Counts
 from telemetry.ddl import LEDGER
 from telemetry.layout import Status
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor
 
 __all__ = ["Entry", "find", "lock", "write"]
 
@@ -22,8 +25,9 @@ BATCH_LOCKS = 0x7E1D
 
 _COLUMNS = (
     "batch_id", "raw_key", "execution", "contract", "contract_digest", "status", "messages",
-    "read", "accepted", "duplicates", "rejected", "set_aside", "rejected_by", "inserted",
-    "inserted_before", "updated", "unchanged", "loads", "min_time", "max_time",
+    "read", "accepted", "duplicates", "conflicts", "rejected", "set_aside", "rejected_by",
+    "inserted", "inserted_before", "updated", "unchanged", "conflicts_in_table", "loads",
+    "min_time", "max_time",
 )  # fmt: skip
 _WRITE = f"""
 INSERT INTO {LEDGER} ({", ".join(_COLUMNS)})
@@ -34,7 +38,7 @@ ON CONFLICT (batch_id) DO UPDATE SET loaded_at = now(),
 
 _FIND = f"""
 SELECT batch_id, raw_key, status, contract_digest, read, accepted, duplicates, rejected, set_aside,
-       inserted, updated, unchanged, inserted_before, loads
+       inserted, updated, unchanged, inserted_before, loads, conflicts, conflicts_in_table
 FROM {LEDGER} WHERE batch_id = %s"""
 
 
@@ -59,9 +63,13 @@ class Entry:
     """Rows that earlier loads of this batch inserted under other contracts."""
     loads: int = 1
     """Number of loads: 1, plus each time that a loaded batch was loaded again."""
+    conflicts: int = 0
+    """Conflicts within the batch."""
+    conflicts_in_table: int = 0
+    """Accepted readings that lost against an existing row."""
 
 
-def lock(cursor: Any, batch_id: str) -> None:
+def lock(cursor: Cursor, batch_id: str) -> None:
     """Waits until no other transaction is loading this batch, and keeps others out.
 
     Two batches with the same hash may wait for each other, which is harmless.
@@ -69,14 +77,14 @@ def lock(cursor: Any, batch_id: str) -> None:
     cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (BATCH_LOCKS, batch_id))
 
 
-def find(cursor: Any, batch_id: str) -> Entry | None:
+def find(cursor: Cursor, batch_id: str) -> Entry | None:
     """The batch's row, or ``None``. Call :func:`lock` first, or it may appear a moment later."""
     cursor.execute(_FIND, (batch_id,))
     row = cursor.fetchone()
     return Entry(*row) if row is not None else None
 
 
-def write(cursor: Any, batch: Batch, counts: Counts, previous: Entry | None = None) -> Entry:
+def write(cursor: Cursor, batch: Batch, counts: Counts, previous: Entry | None = None) -> Entry:
     """Writes the batch's row, in place of ``previous``, whose readings stay in the table."""
     entry = Entry(
         batch_id=batch.batch_id,
@@ -93,6 +101,8 @@ def write(cursor: Any, batch: Batch, counts: Counts, previous: Entry | None = No
         unchanged=counts.unchanged,
         inserted_before=previous.inserted + previous.inserted_before if previous is not None else 0,
         loads=previous.loads + 1 if previous is not None and previous.status == "loaded" else 1,
+        conflicts=batch.conflicts,
+        conflicts_in_table=counts.conflicts_in_table,
     )
     values = {**vars(batch), **vars(entry), "rejected_by": json.dumps(batch.rejected_by)}
     cursor.execute(_WRITE, {name: values[name] for name in _COLUMNS})

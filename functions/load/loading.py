@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from functions.load import ledger
 from functions.load.batch import Batch, Counts, Group
 from functions.load.rollup_invalidation import RollupInvalidation
-from functions.load.rows import insert_rows
+from functions.load.rows import RowsChangedError, insert_rows
 from functions.load.source import CopySource
 from telemetry.contract import Contract
 from telemetry.database import database_errors
+from telemetry.errors import DatabaseBusyError
 from telemetry.tracing import step
 
-__all__ = ["Loaded", "is_settled", "load_batch"]
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+    from psycopg2.extensions import cursor as Cursor
+
+__all__ = ["Finding", "Loaded", "is_settled", "load_batch"]
 
 # SET LOCAL pins the connection behind RDS Proxy, and so does the temporary table. That does no
 # harm: a connection here lives for one transaction.
@@ -30,6 +35,26 @@ LONGEST_SECONDS = 240.0
 """Longest statement; a load that needs more is retried and fails as a batch."""
 
 
+ATTEMPTS = 3
+"""Transactions for a batch that other loads get in the way of, before the workflow waits."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Conflicts with existing rows, above the contract's limit; as the findings of Validate."""
+
+    measured: float
+    """Share of the batch's readings (0..1)."""
+    limit: float
+    sentence: str
+    check: str = "conflict_share_in_table"
+    level: str = "quarantine"
+
+
+class _TooManyConflictsError(Exception):
+    """Rolls the transaction back; the argument is the finding."""
+
+
 @dataclass(frozen=True)
 class Loaded:
     """Result of a load."""
@@ -37,10 +62,12 @@ class Loaded:
     entry: ledger.Entry
     repeated: bool
     """The ledger had the batch already, and nothing was done."""
+    finding: Finding | None = None
+    """Why the batch is in quarantine, where this load has put it there."""
 
 
 def load_batch(
-    connection: Any,
+    connection: Connection,
     contract: Contract,
     batch: Batch,
     source: CopySource,
@@ -53,7 +80,31 @@ def load_batch(
     ``groups`` is called only when rows have to be inserted. A batch that the ledger has settled is
     answered from there (:func:`is_settled`). ``seconds`` is the time that the caller has left: the
     server cancels a statement before, so that none runs on without its caller.
+
+    Where too many readings conflict with existing rows, the transaction is rolled back, and a
+    second one enters the batch in the ledger as quarantined.
     """
+    for _ in range(ATTEMPTS):
+        try:
+            return _load_once(connection, contract, batch, source, groups, seconds)
+        except RowsChangedError as error:
+            changed = error
+        except _TooManyConflictsError as error:
+            held = replace(batch, status="quarantined")
+            loaded = _load_once(connection, contract, held, source, groups, seconds)
+            return replace(loaded, finding=error.args[0])
+    raise DatabaseBusyError(str(changed)) from changed
+
+
+def _load_once(
+    connection: Any,
+    contract: Contract,
+    batch: Batch,
+    source: CopySource,
+    groups: Callable[[], Sequence[Group]],
+    seconds: float,
+) -> Loaded:
+    """Loads the batch in one transaction."""
     with database_errors(), connection, connection.cursor() as cursor:
         cursor.execute(_prepare(seconds))
         ledger.lock(cursor, batch.batch_id)
@@ -64,12 +115,15 @@ def load_batch(
         if batch.accepted and batch.status == "loaded":
             with step("insert rows"):
                 counts = _insert(cursor, contract, batch, source, groups())
+            finding = _too_many_conflicts(contract, batch, counts)
+            if finding is not None:
+                raise _TooManyConflictsError(finding)
         entry = ledger.write(cursor, batch, counts, existing)
     return Loaded(entry, repeated=False)
 
 
 def _insert(
-    cursor: Any, contract: Contract, batch: Batch, source: CopySource, groups: Sequence[Group]
+    cursor: Cursor, contract: Contract, batch: Batch, source: CopySource, groups: Sequence[Group]
 ) -> Counts:
     """Inserts the rows, and marks the ranges of time that they changed."""
     invalidation = RollupInvalidation(cursor, contract, groups)
@@ -77,6 +131,24 @@ def _insert(
     if counts.inserted or counts.updated:
         invalidation.mark()
     return counts
+
+
+def _too_many_conflicts(contract: Contract, batch: Batch, counts: Counts) -> Finding | None:
+    """The finding that puts the batch into quarantine; an operator's release overrules it."""
+    checks, judged = contract.checks, batch.read - batch.set_aside
+    few = judged < max(1, checks.min_readings)
+    if few or batch.purpose == "release":
+        return None
+    share = counts.conflicts_in_table / judged
+    if share <= checks.conflict_share:
+        return None
+    return Finding(
+        round(share, 6),
+        checks.conflict_share,
+        f"{share * 100:.3g}% of {judged} readings have the key of an existing row and other "
+        f"values, more than {checks.conflict_share * 100:.3g}%: the key of the contract is "
+        "probably too small. Nothing was loaded.",
+    )
 
 
 def is_settled(entry: ledger.Entry, batch: Batch) -> bool:

@@ -24,6 +24,7 @@ def measure(batch: Batch, entry: Entry, now: datetime) -> None:
     metrics.record("ReadingsUpdated", entry.updated)
     metrics.record("ReadingsUnchanged", entry.unchanged)
     metrics.record("ReadingsDuplicate", entry.duplicates)
+    metrics.record("ReadingsConflicting", entry.conflicts + entry.conflicts_in_table)
     metrics.record("ReadingsRejected", entry.rejected)
     metrics.record("ReadingsSetAside", entry.set_aside)
     if entry.read:

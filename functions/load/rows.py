@@ -4,14 +4,16 @@
 
                      ┌─ new ──────────▶ straight: COPY into the table
     lines of a batch ┤
-                     └─ existing ┬────▶ counted, where no row is updated (keep_first)
-                                 └────▶ staged: COPY into a temporary table
-                                        ──▶ INSERT ... ON CONFLICT DO UPDATE
+                     └─ existing ─────▶ staged: COPY into a temporary table
+                                        ──▶ compared, where no row is updated (keep_first)
+                                        ──▶ or INSERT ... ON CONFLICT DO UPDATE
 
 The straight path is as fast as ``psql \\copy``, the staged path half as fast. For each group of
 lines (a device, a range of time) the table is asked which times it has in that range. Mostly there
 are none, and the group's bytes pass through untouched; otherwise its lines are compared one by one.
-So only the lines near existing rows cost more, however late rows are spread.
+So only the lines near existing rows cost more, however late rows are spread. Readings whose key
+exists are repeats or conflicts with its row, which is found by comparing the two in SQL
+(``functions.load.conflicts``).
 
 Another load may insert the same rows between that query and the COPY: then the straight COPY hits
 the primary key, is rolled back to a savepoint, and all rows take the staged path, which handles any
@@ -29,19 +31,23 @@ inserted and which updated, so a policy that updates rows makes two passes and a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from functions.load import statements
+from functions.load import conflicts, statements
 from functions.load.batch import Batch, Counts, Group, Range
 from functions.load.conflict_policies import updates_rows
 from functions.load.copy_filter import Block, FilteredCopy, ranges_to_read
+from functions.load.dropped_rows import miscount, rows_dropped
 from functions.load.source import CopySource, Readable
 from telemetry.contract import Contract
 from telemetry.ddl import qualified
-from telemetry.errors import BatchCorruptError, DatabaseRefusedError
 from telemetry.logs import log
 
-__all__ = ["insert_rows"]
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor
+
+__all__ = ["RowsChangedError", "insert_rows"]
 
 READ_BYTES = 1 << 18
 """Bytes of one read of the COPY stream; psycopg2's default, 8 KiB, costs a third of the speed."""
@@ -53,13 +59,19 @@ TABLE_LOCKS = 0x7E1E
 """First half of the advisory locks on tables; the second half is a hash of the name."""
 
 
+class RowsChangedError(Exception):
+    """Raised where another load changed rows between the two statements of a merge."""
+
+
 def insert_rows(
-    cursor: Any, contract: Contract, batch: Batch, source: CopySource, groups: Sequence[Group]
+    cursor: Cursor, contract: Contract, batch: Batch, source: CopySource, groups: Sequence[Group]
 ) -> Counts:
-    """Inserts, updates or finds unchanged every accepted row, and accounts for each.
+    """Inserts or updates rows, finds repeats and conflicts, and accounts for each accepted row.
 
     ``groups`` may be empty: then all rows take the staged path.
-    Raises :class:`BatchCorruptError` where the COPY object holds other rows than the report says.
+    Raises :class:`~telemetry.errors.BatchCorruptError` where the COPY object holds other rows than
+    the report says, :class:`~telemetry.errors.DatabaseRefusedError` where the table drops some, and
+    :class:`RowsChangedError` where another load came in between: then begin again.
     """
     insertion = _Insertion(cursor, contract, batch, source)
     if not statements.splits_by_time(contract):
@@ -80,17 +92,16 @@ def insert_rows(
     else:
         counts = insertion.staged_only()
     if counts.total != batch.accepted:
-        raise BatchCorruptError(
-            f"The COPY object {batch.copy_key} brought {counts.total} rows and the report says "
-            f"{batch.accepted}: nothing was loaded. Replay the batch from {batch.raw_key}."
-        )
+        raise miscount(cursor, contract, batch, counts.total)
     return counts
 
 
 class _Insertion:
     """One insertion, by the straight path, the staged path, or both."""
 
-    def __init__(self, cursor: Any, contract: Contract, batch: Batch, source: CopySource) -> None:
+    def __init__(
+        self, cursor: Cursor, contract: Contract, batch: Batch, source: CopySource
+    ) -> None:
         self._cursor = cursor
         self._contract = contract
         self._batch = batch
@@ -98,13 +109,20 @@ class _Insertion:
         self._table = qualified(contract)
 
     def straight_only(self, blocks: Sequence[Block]) -> Counts:
-        """Copies new rows into the table and only counts the existing ones; stages all of them
+        """Copies new rows into the table and compares the existing ones; merges all of them
         instead if a new one turns out to exist."""
+        compared = conflicts.compared_columns(self._contract, self._batch.columns)
+        compares = bool(compared) and any(block.existing_times for block in blocks)
+        staged = self._stage(blocks) if compares else 0
         self._lock_table(exclusive=self._updates_separately)
         copied = self._copy_straight(blocks)
-        if copied is not None:
-            return copied
-        return self._merge(self._stage())
+        if copied is None:
+            if not compares:
+                return self._merge(self._stage())
+            staged += self._copy_filtered(statements.STAGING, blocks, existing=False)[0]
+            return self._merge(staged)
+        lost = self._keep_lost() if compares else 0
+        return Counts(copied.inserted, 0, copied.unchanged - lost, lost)
 
     def staged_only(self) -> Counts:
         """Puts all rows through the staging table."""
@@ -121,7 +139,7 @@ class _Insertion:
             staged += self._copy_filtered(statements.STAGING, blocks, existing=False)[0]
         merged = self._merge(staged)
         inserted = copied.inserted if copied is not None else 0
-        return Counts(merged.inserted + inserted, merged.updated, merged.unchanged)
+        return replace(merged, inserted=merged.inserted + inserted)
 
     def _stage(self, blocks: Sequence[Block] | None = None) -> int:
         """Stages the existing lines of these blocks, or all lines; returns how many."""
@@ -137,14 +155,30 @@ class _Insertion:
             self._cursor.execute(statements.insert_staged(contract, columns))
             inserted, updated = self._cursor.rowcount, 0
         elif self._updates_separately:
-            inserted, updated = self._insert_then_update()
+            inserted, updated = self._insert_then_update(staged)
         else:
-            self._cursor.execute(statements.upsert_staged(contract, columns))
-            inserted, updated = self._cursor.fetchone()
+            inserted, updated = self._upsert()
         unchanged = staged - inserted - updated
         if unchanged:
             self._check_presence()
-        return Counts(inserted, updated, unchanged)
+        lost = 0
+        # Under keep_last no row with other values stays; filled rows may contradict as well.
+        filled = updated if contract.on_conflict == "fill_missing" else 0
+        if (unchanged or filled) and contract.on_conflict != "keep_last":
+            lost = self._keep_lost()
+        return Counts(inserted, updated, unchanged - lost, lost)
+
+    def _upsert(self) -> tuple[int, int]:
+        contract, columns = self._contract, self._batch.columns
+        if not conflicts.replaces_values(contract):
+            self._cursor.execute(statements.upsert_staged(contract, columns))
+            [(inserted, updated)] = self._cursor.fetchall()
+            return inserted, updated
+        existing, changing = self._keep_replaced()
+        self._cursor.execute(statements.upsert_staged(contract, columns, all_new=not existing))
+        [(inserted, updated)] = self._cursor.fetchall()
+        self._check_replaced(updated, changing)
+        return inserted, updated
 
     @property
     def _updates_separately(self) -> bool:
@@ -152,29 +186,67 @@ class _Insertion:
         contract = self._contract
         return contract.partition != "none" and updates_rows(contract, self._batch.columns)
 
-    def _insert_then_update(self) -> tuple[int, int]:
+    def _insert_then_update(self, staged: int) -> tuple[int, int]:
         contract, columns = self._contract, self._batch.columns
         self._cursor.execute(statements.insert_staged(contract, columns))
         inserted = self._cursor.rowcount
+        if inserted == staged:
+            return inserted, 0
+        replaces = conflicts.replaces_values(contract)
+        changing = self._keep_replaced()[1] if replaces else 0
         # The staging table has no statistics: the planner would scan the whole table.
         self._cursor.execute("SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off")
         self._cursor.execute(statements.update_staged(contract, columns))
-        return inserted, self._cursor.rowcount
+        updated = self._cursor.rowcount
+        if replaces:
+            self._check_replaced(updated, changing)
+        return inserted, updated
+
+    def _keep_replaced(self) -> tuple[int, int]:
+        """Keeps the values of rows that will be replaced; returns how many of the staged readings
+        have an existing key, and how many of them will change their row."""
+        statement = conflicts.keep_replaced(self._contract, self._batch.columns)
+        self._cursor.execute(statement, self._origin)
+        [(existing, changing)] = self._cursor.fetchall()
+        return existing, changing
+
+    def _check_replaced(self, updated: int, changing: int) -> None:
+        """As many rows must have been updated as are kept. Between the two statements another load
+        may have committed a row of the same key."""
+        if updated == changing:
+            return
+        self._cursor.execute(statements.row_droppers(self._contract))
+        droppers = [found for (found,) in self._cursor.fetchall()]
+        if droppers:
+            raise rows_dropped(self._contract, self._batch, changing - updated, droppers)
+        raise RowsChangedError(f"Another load is changing the same rows of {self._table}.")
+
+    def _keep_lost(self) -> int:
+        """Keeps the staged readings that contradict a row that stays; returns their number."""
+        contract, columns = self._contract, self._batch.columns
+        if not conflicts.compared_columns(contract, columns):
+            return 0
+        self._cursor.execute(conflicts.keep_lost(contract, columns), self._origin)
+        [(lost,)] = self._cursor.fetchall()
+        return int(lost)
+
+    @property
+    def _origin(self) -> tuple[str, str, str]:
+        batch = self._batch
+        return batch.batch_id, batch.raw_key, batch.contract_digest
 
     def _check_presence(self) -> None:
         """Rows that were neither inserted nor updated must exist, unless a trigger or a row policy
         drops rows without an error. Where the table has neither, a conflict proves that they do.
         """
-        self._cursor.execute(statements.may_drop_rows(self._contract))
-        if not self._cursor.fetchone()[0]:
+        self._cursor.execute(statements.row_droppers(self._contract))
+        droppers = [found for (found,) in self._cursor.fetchall()]
+        if not droppers:
             return
         self._cursor.execute(statements.missing_keys(self._contract))
-        missing = self._cursor.fetchone()[0]
+        [(missing,)] = self._cursor.fetchall()
         if missing:
-            raise DatabaseRefusedError(
-                f"{missing} rows of the batch {self._batch.batch_id} are not in "
-                f"{self._table}, and there was no error: look for a trigger or a row policy on it."
-            )
+            raise rows_dropped(self._contract, self._batch, missing, droppers)
 
     def _copy_straight(self, blocks: Sequence[Block]) -> Counts | None:
         """Copies the new lines into the table, and counts those left out; returns ``None``, with
@@ -185,12 +257,14 @@ class _Insertion:
         try:
             copied, left_out = self._copy_filtered(self._table, blocks, existing=False)
         except errors.UniqueViolation as error:
-            self._cursor.execute("ROLLBACK TO SAVEPOINT straight")
+            self._cursor.execute("ROLLBACK TO SAVEPOINT straight; RELEASE SAVEPOINT straight")
             log.info(
                 "Another load inserted some of the rows: staging all of them",
                 detail=str(error).strip(),
             )
             return None
+        # Released, so that rows written from now on have the xmin of the staged ones.
+        self._cursor.execute("RELEASE SAVEPOINT straight")
         return Counts(copied, 0, left_out)
 
     def _copy_filtered(
@@ -215,7 +289,8 @@ class _Insertion:
         kept = _FailureKeepingStream(stream)
         statement = statements.copy_in(table, self._batch.columns)
         try:
-            self._cursor.copy_expert(statement, kept, size=READ_BYTES)
+            # The stub also asks for readline, which COPY doesn't call.
+            self._cursor.copy_expert(statement, kept, size=READ_BYTES)  # type: ignore[arg-type]
         except Exception as error:
             # psycopg2 reports a failed read as a cancelled query and drops the exception.
             if kept.failure is not None:
@@ -232,20 +307,19 @@ class _Insertion:
 class _FailureKeepingStream:
     """A stream that keeps the exception that ended a read."""
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: Readable) -> None:
         self._stream = stream
         self.failure: Exception | None = None
 
     def read(self, size: int = -1) -> bytes:
         try:
-            data: bytes = self._stream.read(size)
+            return self._stream.read(size)
         except Exception as error:
             self.failure = error
             raise
-        return data
 
 
-def _blocks(cursor: Any, contract: Contract, groups: Sequence[Group]) -> list[Block]:
+def _blocks(cursor: Cursor, contract: Contract, groups: Sequence[Group]) -> list[Block]:
     """The groups, with the times of existing rows within their range."""
     if not groups:
         return []

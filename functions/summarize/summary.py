@@ -11,7 +11,10 @@ from telemetry.layout import SETTLED
 
 __all__ = ["SUMMED", "Failure", "summarize"]
 
-SUMMED = ("read", "inserted", "updated", "unchanged", "duplicates", "rejected", "set_aside")
+SUMMED = (
+    "read", "inserted", "updated", "unchanged", "duplicates", "conflicts", "conflicts_in_table",
+    "rejected", "set_aside",
+)  # fmt: skip
 """Members of an outcome that add up over an execution, in readings."""
 
 ENDS = ("loaded", "quarantined", "discarded")
@@ -102,7 +105,9 @@ def _message(result: Mapping[str, Any], execution: str) -> str:
         f"{result['failed']} failed. "
         f"{result['read']} readings read, {result['inserted']} rows inserted, "
         f"{result['updated']} updated, {result['unchanged']} unchanged, "
-        f"{result['duplicates']} duplicates, {result['rejected']} rejected, "
+        f"{result['duplicates']} duplicates, "
+        f"{result['conflicts'] + result['conflicts_in_table']} conflicts, "
+        f"{result['rejected']} rejected, "
         f"{result['set_aside']} set aside."
     ]
     if result["failed"]:

@@ -26,13 +26,17 @@ from functions.transform.columns import clean_columns, rejections
 from functions.transform.envelopes import read_envelopes
 from functions.transform.extraction_plan import ARRIVAL, RECEIVED, ExtractionPlan, make_plan
 from functions.transform.inflation import measured, opened
+from functions.transform.isolation import OUR_ERRORS, Unreadable, isolated, unreadable
 from functions.transform.message_filter import matches
 from telemetry.contract import Contract
 
 __all__ = ["CleanBatch", "Reject", "clean"]
 
-ORDER = " m"
-"""Frame column of the message's number; no column of a contract is called so."""
+ORDER, PLACE = " m", " i"
+"""Frame columns of the message's number and of the reading's index in it; no column of a contract
+is called so."""
+CONFLICT = ("conflict",)
+"""Reasons of a reading that another one of the same key, with other values, is kept before."""
 RUN_BYTES = 12 << 20
 """Payload worked on at a time."""
 VALUE_BYTES = 12
@@ -60,13 +64,21 @@ class Reject:
 
 @dataclass
 class CleanBatch:
-    """Result of a raw micro-batch: ``read = rows + duplicates + rejects + set_aside``."""
+    """Result of a raw micro-batch.
+
+    ``read = rows + duplicates + conflicts + rejected + set_aside``.
+    """
 
     messages: pl.DataFrame
     """Result of :func:`~functions.transform.envelopes.read_envelopes`; payloads as sent."""
     rows: pl.DataFrame
     """The contract's columns, in key order, one row per key."""
     duplicates: int = 0
+    """Readings that equal the kept row of their key."""
+    conflicts: list[Reject] = field(default_factory=list)
+    """Readings with the key of a kept row and other values; none is among ``rejects``."""
+    conflicting_pair: tuple[Reject, Reject] | None = None
+    """A kept reading, and one that conflicts with it."""
     rejects: list[Reject] = field(default_factory=list)
     empty_messages: int = 0
     set_aside: int = 0
@@ -77,12 +89,26 @@ class CleanBatch:
     @property
     def read(self) -> int:
         """Readings in the batch."""
-        return self.rows.height + self.duplicates + self.rejected + self.set_aside
+        ended = self.rows.height + self.duplicates + self.conflicting
+        return ended + self.rejected + self.set_aside
+
+    @property
+    def conflicting(self) -> int:
+        """Readings in conflict with the kept row of their key."""
+        return sum(conflict.readings for conflict in self.conflicts)
 
     @property
     def rejected(self) -> int:
         """Rejected readings."""
         return sum(reject.readings for reject in self.rejects)
+
+    def add(self, part: CleanBatch) -> None:
+        """Adds the counts of a part of its messages, which come after those of the last one."""
+        self.empty_messages += part.empty_messages
+        self.set_aside += part.set_aside
+        for name, faults in part.faults.items():
+            self.faults[name].update(faults)
+        self.rejects = _listed(self.rejects, part.rejects)
 
 
 def clean(raw: bytes, contract: Contract, *, bulk: bool = True) -> CleanBatch:
@@ -96,21 +122,43 @@ def clean(raw: bytes, contract: Contract, *, bulk: bool = True) -> CleanBatch:
         messages = measured(messages)
     batch = CleanBatch(messages, pl.DataFrame())
     batch.faults = {column.name: Counter() for column in contract.columns}
-    parts = [_clean_run(plan, run, batch, bulk=bulk) for run in _runs(messages)]
+    parts: list[pl.DataFrame] = []
+    for run in _runs(messages):
+        parts += _clean_isolated(plan, run, batch, bulk=bulk)
+    parts = parts or [_clean_run(plan, messages.clear(), batch, bulk=False)]  # columns, no rows
     _keep_one_per_key(contract, batch, parts)
     return batch
+
+
+def _clean_isolated(
+    plan: ExtractionPlan, run: pl.DataFrame, batch: CleanBatch, *, bulk: bool
+) -> list[pl.DataFrame]:
+    """As :func:`_clean_run`, in as many parts as it takes to leave out unreadable messages."""
+
+    def work(messages: pl.DataFrame, bulk: bool) -> tuple[pl.DataFrame, CleanBatch]:
+        own = CleanBatch(
+            messages, pl.DataFrame(), faults={name: Counter() for name in batch.faults}
+        )
+        return _clean_run(plan, messages, own, bulk=bulk), own
+
+    parts = []
+    for messages, found in isolated(run, work, bulk=bulk):
+        if isinstance(found, Unreadable):
+            batch.rejects = _listed(batch.rejects, [Reject(messages["m"][0], None, (found,))])
+        else:
+            rows, own = found
+            parts.append(rows)
+            batch.add(own)
+    return parts
 
 
 def _clean_run(
     plan: ExtractionPlan, run: pl.DataFrame, batch: CleanBatch, *, bulk: bool
 ) -> pl.DataFrame:
     """Typed columns of the accepted readings of a run, still with their duplicates."""
-    before, batch.rejects = batch.rejects, []
     parts = [_clean_part(plan, part, batch) for part in _readings(plan, run, batch, bulk=bulk)]
     batch.rejects.sort(key=lambda reject: (reject.message, reject.index or 0))
-    batch.rejects = _listed(before, batch.rejects)
-    frame = parts[0] if len(parts) == 1 else pl.concat(parts).sort(ORDER, maintain_order=True)
-    return frame.drop(ORDER)
+    return parts[0] if len(parts) == 1 else pl.concat(parts).sort(ORDER, maintain_order=True)
 
 
 def _listed(before: list[Reject], rejects: list[Reject]) -> list[Reject]:
@@ -131,7 +179,7 @@ def _listed(before: list[Reject], rejects: list[Reject]) -> list[Reject]:
 
 
 def _clean_part(plan: ExtractionPlan, readings: pl.DataFrame, batch: CleanBatch) -> pl.DataFrame:
-    """Typed columns of the accepted ones of the readings, and the number of their message."""
+    """Typed columns of the accepted ones of the readings, and the places they came from."""
     columns = clean_columns(plan, readings)
     rejected, reasons = rejections(columns, readings.height)
     for column in columns:
@@ -139,12 +187,13 @@ def _clean_part(plan: ExtractionPlan, readings: pl.DataFrame, batch: CleanBatch)
             batch.faults[column.column.name]["truncated"] += column.truncated
         for fault, mask in column.faults.items():
             batch.faults[column.column.name][fault] += int(mask.sum())
-    frame = pl.DataFrame([*(column.values for column in columns), readings["m"].alias(ORDER)])
+    places = (readings["m"].alias(ORDER), readings["index"].alias(PLACE))
+    frame = pl.DataFrame([*(column.values for column in columns), *places])
     if not reasons:
         return frame
-    places = readings.select("m", "index").filter(rejected).iter_rows()
+    found = readings.select("m", "index").filter(rejected).iter_rows()
     batch.rejects += [
-        Reject(m, index, causes) for (m, index), causes in zip(places, reasons, strict=True)
+        Reject(m, index, causes) for (m, index), causes in zip(found, reasons, strict=True)
     ]
     return frame.filter(~rejected)
 
@@ -223,8 +272,12 @@ def _read_carefully(
 ) -> pl.DataFrame:
     reader = CarefulReader(plan)
     rows: list[tuple[int | str | None, ...]] = []
-    for m, text, arrived in messages.select("m", "text", "received_at").iter_rows():
-        read = reader.read(text, arrived)
+    asked = messages.select("m", "text", "received_at", "message_id")
+    for m, text, arrived, message_id in asked.iter_rows():
+        try:
+            read = reader.read(text, arrived)
+        except OUR_ERRORS as error:
+            read = unreadable(error, message_id)
         if read == SET_ASIDE:
             batch.set_aside += 1
             continue
@@ -267,7 +320,7 @@ def _sound(millis: pl.Series) -> pl.Series:
 
 
 def _keep_one_per_key(contract: Contract, batch: CleanBatch, parts: list[pl.DataFrame]) -> None:
-    """Sets the rows and counts the duplicates.
+    """Sets the rows, and counts apart the readings that repeat a row and those that conflict.
 
     The parts are in order of (received_at, message_id, index) and the sort keeps that order among
     equal keys, so the first or the last of each is the one the contract asks for. Load
@@ -275,16 +328,45 @@ def _keep_one_per_key(contract: Contract, batch: CleanBatch, parts: list[pl.Data
     """
     frame = _in_key_order(contract, pl.concat(parts))
     by = -1 if contract.on_conflict == "keep_last" else 1
-    same = pl.all_horizontal(
-        pl.col(name).eq_missing(pl.col(name).shift(by)) for name in contract.key
-    )
+    same = frame.select(
+        pl.all_horizontal(pl.col(name).eq_missing(pl.col(name).shift(by)) for name in contract.key)
+    ).to_series()
     # Beyond the edge a shift gives null, which equals no key: keys are never null.
-    batch.rows = frame.filter(~same)
-    if contract.on_conflict == "fill_missing" and batch.rows.height < frame.height:
+    batch.rows = frame.filter(~same).drop(ORDER, PLACE)
+    if batch.rows.height == frame.height:
+        return
+    if contract.on_conflict == "fill_missing":
         values = pl.exclude(contract.key).drop_nulls().first()
-        filled = frame.group_by(contract.key, maintain_order=True).agg(values)
-        batch.rows = filled.select(frame.columns)
-    batch.duplicates = frame.height - batch.rows.height
+        filled = frame.drop(ORDER, PLACE).group_by(contract.key, maintain_order=True).agg(values)
+        batch.rows = filled.select(batch.rows.columns)
+    before = (~same).cum_sum()
+    others, row = frame.filter(same), (before if by == -1 else before - 1).filter(same)
+    differs = _differs(contract, others, batch.rows, row)
+    lost = others.filter(differs).select(ORDER, PLACE)
+    batch.duplicates = others.height - lost.height
+    if not lost.height:
+        return
+    places = lost.sort(ORDER, PLACE).iter_rows()
+    batch.conflicts = _listed([], [Reject(m, index, CONFLICT) for m, index in places])
+    kept = frame.filter(~same).select(ORDER, PLACE)
+    (message, index), first = kept.row(row.filter(differs)[0]), lost.row(0)
+    batch.conflicting_pair = Reject(message, index, ()), Reject(first[0], first[1], CONFLICT)
+
+
+def _differs(
+    contract: Contract, others: pl.DataFrame, rows: pl.DataFrame, row: pl.Series
+) -> pl.Series:
+    """Mask of the readings that say something else than the row of their key, whose place is
+    ``row``."""
+    masks = []
+    for name in contract.compared:
+        mask = others[name].ne_missing(rows[name].gather(row))
+        if contract.on_conflict == "fill_missing":  # no value contradicts none
+            mask &= others[name].is_not_null()
+        masks.append(mask.alias(name))
+    if not masks:
+        return pl.repeat(value=False, n=others.height, dtype=pl.Boolean, eager=True)
+    return pl.DataFrame(masks).select(pl.any_horizontal(pl.all())).to_series()
 
 
 def _in_key_order(contract: Contract, frame: pl.DataFrame) -> pl.DataFrame:

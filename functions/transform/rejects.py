@@ -1,4 +1,4 @@
-"""Rejects, verbatim: one JSON object a line, with the reasons and what the device sent."""
+"""Rejects and conflicts, one JSON object a line, with the reasons and what the device sent."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from typing import Any
 from functions.transform.careful import element_texts
 from functions.transform.clean import CleanBatch, Reject
 from functions.transform.inflation import inflate
+from functions.transform.isolation import OUR_ERRORS, unreadable
 from telemetry.contract import Contract
 
 __all__ = ["rejected_lines"]
 
 
 def rejected_lines(batch: CleanBatch, contract: Contract) -> bytes:
-    """All rejects, gzip-compressed; the same bytes for the same batch.
+    """All rejects and conflicts, gzip-compressed; the same bytes for the same batch.
 
     A line stands for one reading, or for as many as its ``readings`` says, where a batch has more
     than are listed one by one. An element of an array comes with its own JSON text. The payload of
@@ -27,32 +28,53 @@ def rejected_lines(batch: CleanBatch, contract: Contract) -> bytes:
     """
     buffer = io.BytesIO()
     with gzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=1, mtime=0) as file:
-        for m, rejects in groupby(batch.rejects, key=lambda reject: reject.message):
+        for m, rejects in groupby(_in_order(batch), key=lambda reject: reject.message):
             message = batch.messages.row(m, named=True)
             for line in _lines(message, list(rejects), contract):
                 file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
     return buffer.getvalue()
 
 
+def _in_order(batch: CleanBatch) -> list[Reject]:
+    if not batch.conflicts:
+        return batch.rejects
+    found = batch.rejects + batch.conflicts
+    return sorted(found, key=lambda reject: (reject.message, reject.index or 0))
+
+
 def _lines(
     message: dict[str, Any], rejects: list[Reject], contract: Contract
 ) -> list[dict[str, Any]]:
     envelope = {name: message[name] for name in ("message_id", "topic", "client_id", "received_at")}
-    elements: list[str] = []
-    if any(reject.index is not None for reject in rejects) and contract.readings is not None:
-        most = 1 + max(reject.index or 0 for reject in rejects)
-        text = message["text"]
-        if text is None:  # only a compressed payload has readings and no text of its own
-            text = inflate(message["payload"]).decode()
-        elements = element_texts(text, contract.readings, most)
+    elements = _elements(message, rejects, contract)
     payload: str | None = base64.b64encode(message["payload"]).decode()
     lines = []
     for reject in rejects:
         line = {**envelope, "index": reject.index, "reasons": list(reject.reasons)}
         if reject.index is not None:
-            line["reading"] = elements[reject.index]
+            line["reading"] = elements[reject.index] if elements is not None else None
         if reject.readings > 1:
             line["readings"] = reject.readings
         lines.append({**line, "payload": payload})
         payload = None
     return lines
+
+
+def _elements(
+    message: dict[str, Any], rejects: list[Reject], contract: Contract
+) -> list[str] | None:
+    """Texts of the message's readings as far as needed; ``None`` where our own code raises.
+
+    The payload, which holds them all, is kept whatever happens here.
+    """
+    if contract.readings is None or all(reject.index is None for reject in rejects):
+        return []
+    most = 1 + max(reject.index or 0 for reject in rejects)
+    text = message["text"]
+    try:
+        if text is None:  # only a compressed payload has readings and no text of its own
+            text = inflate(message["payload"]).decode()
+        return element_texts(text, contract.readings, most)
+    except OUR_ERRORS as error:
+        unreadable(error, message["message_id"])
+        return None

@@ -24,8 +24,9 @@ LEAST_VALUES = 100
 
 
 def describe(batch: CleanBatch, contract: Contract) -> dict[str, Any]:
-    """The counts of a batch; they add up: ``read = accepted + duplicates + rejected + set_aside``.
+    """The counts of a batch.
 
+    They add up: ``read = accepted + duplicates + conflicts + rejected + set_aside``.
     ``rejected_by`` counts each reject under its first reason. Of a column, ``nulls`` counts
     accepted rows without a value, the rest counts values in all readings, rejected or not.
     """
@@ -39,6 +40,7 @@ def describe(batch: CleanBatch, contract: Contract) -> dict[str, Any]:
         "read": batch.read,
         "accepted": rows.height,
         "duplicates": batch.duplicates,
+        "conflicts": batch.conflicting,
         "rejected": batch.rejected,
         "set_aside": batch.set_aside,
         "rejected_by": dict(sorted(_by_reason(batch).items())),

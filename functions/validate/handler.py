@@ -8,12 +8,12 @@ from typing import Any
 
 from functions.validate.history import Entry, history_key, read_history, remember
 from functions.validate.judge import judge, overrule
-from functions.validate.report_markdown import as_markdown
 from telemetry.contract import Checks, load_contract
 from telemetry.entry import lambda_entry
 from telemetry.errors import BatchCorruptError
 from telemetry.logs import log
 from telemetry.manifest import Purpose, purpose_of
+from telemetry.report_markdown import as_markdown
 from telemetry.storage import get_object, put_object
 from telemetry.tracing import step
 

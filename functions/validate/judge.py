@@ -53,7 +53,7 @@ def judge(
     most warned about: shares of so few say nothing.
     """
     findings = [*_rejects(report, checks), *_duplicates(report, checks)]
-    findings += _completeness(report, checks)
+    findings += [*_conflicts(report, checks), *_completeness(report, checks)]
     findings += _freshness(report, checks, now or datetime.now(UTC))
     findings += [*_volume(report, checks, history), *_drift(report, checks, history)]
     if any(finding.level == "quarantine" for finding in findings):
@@ -103,9 +103,27 @@ def _duplicates(report: dict[str, Any], checks: Checks) -> Iterator[Finding]:
             _level(report, checks, breach=True),
             round(share, 6),
             limit,
-            f"{_percent(share)} of {_judged(report)} readings have the key of another one, more "
-            f"than {_percent(limit)}: devices may share a name, or their clocks stand still.",
+            f"{_percent(share)} of {_judged(report)} readings repeat another one, more than "
+            f"{_percent(limit)}: a device may be sending everything again and again.",
         )
+
+
+def _conflicts(report: dict[str, Any], checks: Checks) -> Iterator[Finding]:
+    conflicts = report.get("conflicts", 0)  # older reports have none
+    share = _share(conflicts, _judged(report))
+    if share <= min(checks.conflict_share_warn, checks.conflict_share):
+        return
+    level = _level(report, checks, share > checks.conflict_share)
+    limit = checks.conflict_share if level == "quarantine" else checks.conflict_share_warn
+    yield Finding(
+        "conflict_share",
+        level,
+        round(share, 6),
+        limit,
+        f"{_percent(share)} of {_judged(report)} readings have the key of another one and other "
+        f"values, more than {_percent(limit)}: the key of the contract is probably too small. "
+        "They are kept: etl rejects list --reason conflict.",
+    )
 
 
 def _completeness(report: dict[str, Any], checks: Checks) -> Iterator[Finding]:

@@ -154,6 +154,16 @@ def _of_data() -> list[AlarmSpec]:
         ),
         AlarmSpec(
             **own,
+            name="messages-unreadable",
+            metric="MessagesUnreadable",
+            statistic="Sum",
+            threshold=1,
+            meaning="The pipeline's own code raised an error on messages: they are rejects now.",
+            first="See which: etl rejects list --reason unreadable; and where the error is: "
+            "etl logs transform --search ERROR.",
+        ),
+        AlarmSpec(
+            **own,
             name="lag",
             metric="LagMedianSeconds",
             statistic="p50",

@@ -93,6 +93,7 @@ def _readings() -> Widget:
         _own("ReadingsUpdated", "rows updated", BLUE),
         _own("ReadingsUnchanged", "rows unchanged", GREY),
         _own("ReadingsDuplicate", "duplicates in a batch", "#c7c7c7"),
+        _own("ReadingsConflicting", "conflicts", "#ff7f0e"),
         _own("ReadingsRejected", "rejected", RED),
     ]
     return _chart("Readings by result", lines, stacked=True)

@@ -113,7 +113,7 @@ def _validate() -> list[Statement]:
 def _load() -> list[Statement]:
     return [
         objects("s3:GetObject", "copy", "reports"),
-        objects("s3:PutObject", "outcomes"),
+        objects("s3:PutObject", "outcomes", "reports"),
         bucket_listing(),
         key_for("s3", "Decrypt", "GenerateDataKey"),
         allow(["secretsmanager:GetSecretValue"], GetAtt("LoaderSecret", "Id"), sid="Login"),

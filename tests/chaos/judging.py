@@ -31,7 +31,7 @@ def account(rig: Rig) -> Reconciliation:
 
 def ledger(rig: Rig) -> dict[str, dict[str, Any]]:
     """The ledger by batch id."""
-    names = ("batch_id", "raw_key", "execution", "status", "rejected")
+    names = ("batch_id", "raw_key", "execution", "status", "rejected", "conflicts")
     with closing(rig.target.connect()) as connection, connection.cursor() as cursor:
         cursor.execute(f"SELECT {', '.join(names)} FROM etl.ledger")
         return {row[0]: dict(zip(names, row, strict=True)) for row in cursor.fetchall()}
@@ -93,6 +93,10 @@ def _in_utc(value: Any) -> Any:
     return value.astimezone(UTC) if isinstance(value, datetime) else value
 
 
+def _is_conflict(line: dict[str, Any]) -> bool:
+    return bool(line["reasons"] == ["conflict"])
+
+
 def _wrong_rejects(rig: Rig) -> list[str]:
     """Each reject is kept once for each batch its message is in, and verbatim."""
     s3, bucket = rig.client("s3"), rig.target.bucket
@@ -103,14 +107,19 @@ def _wrong_rejects(rig: Rig) -> list[str]:
         assert raw is not None
         body = s3.get_object(Bucket=bucket, Key=layout.rejected_key(raw))["Body"].read()
         lines = [json.loads(line) for line in gzip.decompress(body).splitlines()]
-        readings = sum(line.get("readings", 1) for line in lines)  # a flood is told in short
-        if readings != batch["rejected"]:
-            wrong.append(f"{raw.batch_id}: {readings} rejects kept, {batch['rejected']} counted")
+        for name, of_name in (("conflicts", True), ("rejected", False)):
+            readings = sum(  # a flood is told in short
+                line.get("readings", 1) for line in lines if _is_conflict(line) is of_name
+            )
+            if readings != batch[name]:
+                wrong.append(f"{raw.batch_id}: {readings} {name} kept, {batch[name]} counted")
         payloads: dict[str, str] = {}
         for line in lines:
             # The payload stands in the line of the message's first reject.
             sent = payloads.setdefault(line["message_id"], line["payload"])
-            kept[line["message_id"], line["index"], tuple(line["reasons"])] = base64.b64decode(sent)
+            if not _is_conflict(line):
+                reject = line["message_id"], line["index"], tuple(line["reasons"])
+                kept[reject] = base64.b64decode(sent)
     if set(kept) != set(rig.truth.rejects):
         lost, surplus = set(rig.truth.rejects) - set(kept), set(kept) - set(rig.truth.rejects)
         wrong.append(f"rejects lost: {list(lost)[:3]}, too many: {list(surplus)[:3]}")

@@ -43,6 +43,7 @@ class Expected:
     read: int = 0
     rows: dict[tuple[Any, ...], tuple[Any, ...]] = field(default_factory=dict)
     duplicates: int = 0
+    conflicts: list[tuple[str | None, int | None]] = field(default_factory=list)
     rejects: list[tuple[str | None, int | None, tuple[str, ...]]] = field(default_factory=list)
     empty_messages: int = 0
     set_aside: int = 0
@@ -76,7 +77,8 @@ def expect(raw: bytes, contract: Contract) -> Expected:
             else:
                 arrival = envelope["received_at"]
                 order = (arrival is not None, arrival, envelope["message_id"])
-                accepted.append((order, tuple(values)))
+                place = (envelope["message_id"], index)
+                accepted.append((order, place, tuple(values)))
     _settle(accepted, contract, found)
     return found
 
@@ -84,13 +86,31 @@ def expect(raw: bytes, contract: Contract) -> Expected:
 def _settle(accepted: list[Any], contract: Contract, found: Expected) -> None:
     names = [column.name for column in contract.columns]
     places = [names.index(name) for name in contract.key]
-    for _, values in sorted(accepted, key=lambda item: item[0]):  # stable: line, then index
+    of_key: dict[Any, list[Any]] = {}
+    for _, place, values in sorted(accepted, key=lambda item: item[0]):  # stable: line, then index
         key = tuple(values[place] for place in places)
+        of_key.setdefault(key, []).append((place, values))
         if key in found.rows:
-            found.duplicates += 1
             found.rows[key] = _kept(contract, found.rows[key], values, names)
         else:
             found.rows[key] = values
+    for key, readings in of_key.items():
+        found.duplicates += len(readings) - 1
+        for place, values in readings:
+            if _contradicts(contract, found.rows[key], values):
+                found.duplicates -= 1
+                found.conflicts.append(place)
+
+
+def _contradicts(contract: Contract, row: Any, values: Any) -> bool:
+    """Whether a reading says something that its row doesn't; the arrival's stamps don't count."""
+    fills = contract.on_conflict == "fill_missing"
+    stamps = (("received_at",), ("message_id",))
+    return any(
+        kept != value and not (fills and value is None)
+        for column, kept, value in zip(contract.columns, row, values, strict=True)
+        if not (column.sources[0].scope == "envelope" and column.sources[0].path in stamps)
+    )
 
 
 def _kept(contract: Contract, old: Any, new: Any, names: list[str]) -> Any:
@@ -151,7 +171,7 @@ def _readings(envelope: dict[str, Any], contract: Contract, found: Expected) -> 
     elif not isinstance(array, list):
         return [(None, "not_an_array")]
     elif contract.shape == "senml":
-        parts = _senml(message, array, envelope["received_at"])
+        parts = _senml(contract, message, array, envelope["received_at"])
     elif contract.shape == "pairs" and array and all(map(_pair, array)):
         return _melt(contract, [(None, (message, _of_pairs(array), {}))], alone=True)
     else:
@@ -227,8 +247,11 @@ def _keyed(contract: Contract, message: Any, holder: dict[str, Any]) -> Any:
     return parts
 
 
-def _senml(message: Any, pack: list[Any], arrived: int | None) -> Any:
+def _senml(contract: Contract, message: Any, pack: list[Any], arrived: int | None) -> Any:
     parts: list[Any] = []
+    paths = [s.path for c in contract.columns for s in c.sources if s.scope == "reading"]
+    paths += [metric.path for metric in contract.melt or () if contract.melt != "numbers"]
+    named = [path[0] for path in paths if path in [("bn",), ("bt",), ("bu",), ("bv",), ("bs",)]]
     base = dict.fromkeys(("bn", "bt", "bu", "bv", "bs"))
     for index, item in enumerate(pack):
         if not isinstance(item, dict):
@@ -252,6 +275,7 @@ def _senml(message: Any, pack: list[Any], arrived: int | None) -> Any:
             time = None if now is None else _added(now, time)
         if time is not None or "t" in record:
             record["t"] = time
+        record.update({name: base[name] for name in named if base[name] is not None})
         parts.append((index, (message, record, {})))
     return parts
 

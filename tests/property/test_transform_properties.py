@@ -46,6 +46,9 @@ def test_the_transform_agrees_with_a_slow_and_plain_one(
     assert sorted(map(spelled, found.rows.rows())) == sorted(map(spelled, wanted.rows.values()))
     assert in_order(told(found)) == in_order(wanted.rejects)
     assert found.duplicates == wanted.duplicates
+    ids = found.messages["message_id"]
+    places = [(ids[conflict.message], conflict.index) for conflict in found.conflicts]
+    assert sorted(map(repr, places)) == sorted(map(repr, wanted.conflicts))
     assert found.empty_messages == wanted.empty_messages
     assert found.set_aside == wanted.set_aside
     assert found.read == wanted.read
@@ -58,6 +61,7 @@ def test_bulk_and_careful_reading_give_the_same(batch: Batch) -> None:
     fast, slow = clean(raw, contract), clean(raw, contract, bulk=False)
     assert fast.rows.equals(slow.rows)
     assert fast.rejects == slow.rejects
+    assert fast.conflicts == slow.conflicts
     assert (fast.duplicates, fast.empty_messages) == (slow.duplicates, slow.empty_messages)
     assert fast.set_aside == slow.set_aside
     assert fast.faults == slow.faults
@@ -78,14 +82,16 @@ def test_a_message_comes_to_the_same_alone_as_among_others(
 def test_every_reading_is_accounted_for_once(batch: Batch) -> None:
     contract, lines = CONTRACTS[batch[0]], batch[1]
     objects, report = transform(b"\n".join(lines), contract, KEY, "execution")
-    ended = ("accepted", "duplicates", "rejected", "set_aside")
+    ended = ("accepted", "duplicates", "conflicts", "rejected", "set_aside")
     assert report["read"] == sum(report[name] for name in ended)
     assert sum(report["rejected_by"].values()) == report["rejected"]
     bodies = {stored.key: stored.body for stored in objects}
     rejects = [
         json.loads(line) for line in gzip.decompress(bodies[report["rejected_key"]]).splitlines()
     ]
-    assert Counter(reject["reasons"][0] for reject in rejects) == report["rejected_by"]
+    reasons = Counter(reject["reasons"][0] for reject in rejects)
+    assert reasons.pop("conflict", 0) == report["conflicts"]
+    assert reasons == report["rejected_by"]
     assert len(parse(bodies[report["copy"]["key"]])) == report["accepted"] == report["copy"]["rows"]
 
 

@@ -40,7 +40,8 @@ STAGES = ("extract", "stage", "transform", "validate", "load")
 
 REASONS = (
     "missing", "invalid", "out_of_range", "too_long", "too_old", "in_future", "not_json",
-    "not_utf8", "not_gzip", "too_large", "not_an_object", "not_an_array", "unreadable_batch", OTHER,
+    "not_utf8", "not_gzip", "too_large", "not_an_object", "not_an_array", "unreadable_batch",
+    "unreadable", OTHER,
 )  # fmt: skip
 """Kinds of reject: a reason up to its colon. The column behind it is in ledger and log."""
 
@@ -94,11 +95,21 @@ _ALL = (
         emitted_by=("extract", "stage"),
         meaning="Time that the oldest of the staged messages had waited in the queue.",
     ),
+    _count(
+        "MessagesUnreadable",
+        "transform",
+        "Messages on which the pipeline's own code raised an error, kept as rejects.",
+    ),
     _count("ReadingsRead", "load", "Readings in the batches that the ledger has settled."),
     _count("ReadingsInserted", "load", "Readings that became a new row."),
     _count("ReadingsUpdated", "load", "Readings that changed a row."),
-    _count("ReadingsUnchanged", "load", "Readings whose row existed already."),
-    _count("ReadingsDuplicate", "load", "Readings that their own batch holds twice."),
+    _count("ReadingsUnchanged", "load", "Readings that equal the existing row of their key."),
+    _count("ReadingsDuplicate", "load", "Readings that equal another one of their batch."),
+    _count(
+        "ReadingsConflicting",
+        "load",
+        "Readings that lost against another one of their key, with other values; they are kept.",
+    ),
     _count("ReadingsRejected", "load", "Readings kept as rejects, with a reason."),
     _count("ReadingsSetAside", "load", "Messages of another kind than those with readings."),
     Metric(

@@ -103,7 +103,9 @@ LONGEST = {
         "purpose": "release",
         "report_key": KEY,
         "copy_key": KEY,
-        **dict.fromkeys(("read", "accepted", "duplicates", "rejected", "set_aside"), 10**12),
+        **dict.fromkeys(
+            ("read", "accepted", "duplicates", "conflicts", "rejected", "set_aside"), 10**12
+        ),
     },
     "load": {
         "batch_id": KEY,

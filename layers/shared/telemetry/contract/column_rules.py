@@ -11,12 +11,12 @@ from telemetry.contract.model import Column, Marker
 from telemetry.contract.patterns import TimePatternError, read_pattern
 from telemetry.contract.problems import Problem
 
-__all__ = ["VALUE_RULES"]
+__all__ = ["NUMBER", "VALUE_RULES", "same_spelling"]
 
 MAX_PRECISION = 38
 """Digits that polars holds; PostgreSQL would hold 1,000."""
 MAX_ROUND = 15
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _ATTACHED = re.compile(r"[^\s0-9.,+\-](?:[^0-9.,+\-]*[^\s0-9.,+\-])?\Z")
 _ELSEWHERE = re.compile(r"\(\?(?:[=!>(#]|<[=!]|P[=>])|\\[1-9ZGX]|\\[kgpP]")
 """Look-around, back-references and others that a linear-time engine lacks or reads differently."""
@@ -55,7 +55,7 @@ def spellings_mean_one_thing(column: Column) -> Iterator[Problem]:
     groups += [("true", column.true_values), ("false", column.false_values)]
     seen: dict[object, str] = {}
     for value, spellings in groups:
-        for spelling in dict.fromkeys(map(_same, spellings)):
+        for spelling in dict.fromkeys(map(same_spelling, spellings)):
             other = seen.setdefault(spelling, value)
             if other != value:
                 yield Problem(
@@ -64,11 +64,11 @@ def spellings_mean_one_thing(column: Column) -> Iterator[Problem]:
                 )
 
 
-def _same(spelling: Marker) -> Any:
+def same_spelling(spelling: Marker) -> Any:
     """Key under which two spellings that can't be distinguished are equal."""
     if isinstance(spelling, bool):
         return "true" if spelling else "false"
-    if isinstance(spelling, str) and not _NUMBER.fullmatch(spelling.strip()):
+    if isinstance(spelling, str) and not NUMBER.fullmatch(spelling.strip()):
         return spelling.strip().lower()
     return float(spelling)
 

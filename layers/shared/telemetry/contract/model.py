@@ -49,6 +49,14 @@ class Source:
     """``json``: the value's JSON text, whatever it is; ``text``: a single value's own text."""
 
 
+STAMPED_AT_ARRIVAL = (
+    (Source("envelope", ("received_at",)),),
+    (Source("envelope", ("message_id",)),),
+)
+"""First sources of columns whose value the pipeline stamps, so that it differs for each delivery
+of the same reading."""
+
+
 @dataclass(frozen=True)
 class Condition:
     """Condition on the messages that hold readings; the others are set aside."""
@@ -141,6 +149,11 @@ class Checks:
     warn_reject_share: float = 0.05
     max_duplicate_share: float = 1.0
     """Share of in-batch duplicates (0..1) above which the batch is quarantined."""
+    conflict_share_warn: float = 0.01
+    """Share of conflicts (0..1) above which the batch is warned about: readings with the key of
+    another one and other values."""
+    conflict_share: float = 0.10
+    """Share of conflicts (0..1) above which the batch is quarantined."""
     completeness: dict[str, float] = field(default_factory=dict)
     """Column name to least share of non-null values (0..1); below it the batch is warned about."""
     max_age_minutes: float | None = None
@@ -204,6 +217,19 @@ class Contract:
     description: str = ""
     digest: str = ""
     """First 16 hex digits of the SHA-256 of the file: names the version in the ledger."""
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """Columns that make two readings of one key a conflict where they differ.
+
+        All beside the key, but for those whose value is stamped at arrival: it differs each time
+        that a device sends the same reading.
+        """
+        return tuple(
+            column.name
+            for column in self.columns
+            if column.name not in self.key and column.sources[:1] not in STAMPED_AT_ARRIVAL
+        )
 
     def column(self, name: str) -> Column:
         """The column of that name. Raises ``KeyError`` where there is none."""

@@ -47,7 +47,7 @@ def parse_contract(text: bytes, source: str) -> Contract:
         tables = tomllib.loads(text.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise ContractError(f"{source}: is not UTF-8; save it as UTF-8") from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also of a number of 5,000 digits
         raise ContractError(f"{source}: is not TOML: {error}") from error
     reader = _Reader()
     contract = _contract(reader, tables, hashlib.sha256(text).hexdigest()[:16])
@@ -78,6 +78,9 @@ def _contract(reader: _Reader, tables: dict[str, Any], digest: str) -> Contract:
     if "key" not in table:
         reader.note("table.key", "is missing; list the columns that identify a reading")
     columns = reader.take(tables, "", "columns", dict, {})
+    on_conflict: OnConflict = reader.choose(
+        table, "table.", "on_conflict", OnConflict, "keep_first"
+    )
     return Contract(
         name=reader.require(tables, "", "name"),
         description=reader.take(tables, "", "description", str, ""),
@@ -85,13 +88,13 @@ def _contract(reader: _Reader, tables: dict[str, Any], digest: str) -> Contract:
         schema=reader.take(table, "table.", "schema", str, "telemetry"),
         table=reader.require(table, "table.", "name"),
         key=tuple(reader.texts(table, "table.", "key")),
-        on_conflict=reader.choose(table, "table.", "on_conflict", OnConflict, "keep_first"),
+        on_conflict=on_conflict,
         greatest=reader.take(table, "table.", "greatest", str, "") or None,
         partition=reader.choose(table, "table.", "partition", Partition, "none"),
         indexes=_indexes(reader, table),
         **read_message(reader, message),
         columns=tuple(_column(reader, name, value) for name, value in columns.items()),
-        checks=_checks(reader, reader.take(tables, "", "checks", dict, {})),
+        checks=_checks(reader, reader.take(tables, "", "checks", dict, {}), on_conflict),
         analytics=read_analytics(reader, reader.take(tables, "", "analytics", dict, {})),
         digest=digest,
     )
@@ -205,13 +208,17 @@ def _range(reader: _Reader, where: str, table: dict[str, Any]) -> tuple[float | 
         return (None, None)
     value = table["range"]
     pair = isinstance(value, list) and len(value) == 2
-    if not pair or any(type(end) not in (int, float) or math.isnan(end) for end in value):
+    if not pair or not all(_finite(end) if type(end) is int else _is_limit(end) for end in value):
         reader.note(f"{where}range", f"{value!r} is not a range; write [least, most], inf for open")
         return (None, None)
     low, high = value
     if low > high:
         reader.note(f"{where}range", f"[{low}, {high}] is reversed; write [{high}, {low}]")
     return (None if low == -math.inf else low, None if high == math.inf else high)
+
+
+def _is_limit(value: Any) -> bool:
+    return type(value) is float and not math.isnan(value)
 
 
 def _formats(reader: _Reader, where: str, table: dict[str, Any]) -> tuple[str, ...]:
@@ -234,6 +241,8 @@ CHECK_KEYS = (
     "max_reject_share",
     "warn_reject_share",
     "max_duplicate_share",
+    "conflict_share_warn",
+    "conflict_share",
     "completeness",
     "max_age_minutes",
     "volume",
@@ -247,7 +256,7 @@ def _volume(reader: _Reader, table: dict[str, Any]) -> tuple[float, float] | Non
     if value is None:
         return None
     pair = isinstance(value, list) and len(value) == 2
-    if not pair or any(type(end) not in (int, float) for end in value):
+    if not pair or any(type(end) not in (int, float) or not _finite(end) for end in value):
         reader.note(
             "checks.volume", f"{value!r} is not valid; write [least, most], as in [0.1, 10]"
         )
@@ -255,8 +264,10 @@ def _volume(reader: _Reader, table: dict[str, Any]) -> tuple[float, float] | Non
     return (float(value[0]), float(value[1]))
 
 
-def _checks(reader: _Reader, table: dict[str, Any]) -> Checks:
+def _checks(reader: _Reader, table: dict[str, Any], on_conflict: str) -> Checks:
     plain = Checks()
+    if on_conflict != "keep_first":  # other values for a key are what such a contract expects
+        plain = replace(plain, conflict_share_warn=1.0, conflict_share=1.0)
     shares = ("max_reject_share", "warn_reject_share", "max_duplicate_share")
     reader.only(table, "checks.", CHECK_KEYS)
     completeness = reader.take(table, "checks.", "completeness", dict, {})
@@ -267,6 +278,10 @@ def _checks(reader: _Reader, table: dict[str, Any]) -> Checks:
         max_duplicate_share=reader.take(
             table, "checks.", shares[2], float, plain.max_duplicate_share
         ),
+        conflict_share_warn=reader.take(
+            table, "checks.", "conflict_share_warn", float, plain.conflict_share_warn
+        ),
+        conflict_share=reader.take(table, "checks.", "conflict_share", float, plain.conflict_share),
         completeness={
             name: reader.take(completeness, "checks.completeness.", name, float, 0.0)
             for name in completeness

@@ -22,7 +22,9 @@ _WORDS: dict[type, str] = {
 
 
 def finite(value: Any) -> bool:
-    """True if it is neither NaN nor infinite."""
+    """True if it is neither NaN nor infinite, nor a whole number beyond all doubles."""
+    if type(value) is int:
+        return abs(value) < 2**1023
     return not isinstance(value, float) or math.isfinite(value)
 
 
@@ -42,7 +44,7 @@ class Reader:
         if key not in table:
             return default
         value = table[key]
-        if kind is float and type(value) is int:
+        if kind is float and type(value) is int and finite(value):
             value = float(value)
         if type(value) is kind:
             return value

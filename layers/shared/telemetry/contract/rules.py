@@ -16,6 +16,7 @@ from telemetry.contract.analytics import ANALYTICS_RULES
 from telemetry.contract.column_rules import VALUE_RULES
 from telemetry.contract.model import Column, Contract
 from telemetry.contract.problems import Problem
+from telemetry.contract.value_rules import NAMED_VALUE_RULES, conditions_can_hold
 
 __all__ = ["Problem", "broken_rules"]
 
@@ -242,6 +243,8 @@ def checks_are_shares(contract: Contract) -> Iterator[Problem]:
         "max_reject_share": checks.max_reject_share,
         "warn_reject_share": checks.warn_reject_share,
         "max_duplicate_share": checks.max_duplicate_share,
+        "conflict_share_warn": checks.conflict_share_warn,
+        "conflict_share": checks.conflict_share,
         **{f"completeness.{name}": share for name, share in checks.completeness.items()},
     }
     for key, share in shares.items():
@@ -350,6 +353,7 @@ CONTRACT_RULES: tuple[Callable[[Contract], Iterator[Problem]], ...] = (
     columns_read_different_things,
     places_are_there,
     checks_are_shares,
+    conditions_can_hold,
     *ANALYTICS_RULES,
 )
 COLUMN_RULES: tuple[Callable[[Column], Iterator[Problem]], ...] = (
@@ -361,4 +365,5 @@ COLUMN_RULES: tuple[Callable[[Column], Iterator[Problem]], ...] = (
     arrival_needs_iso8601,
     zone_is_known,
     *VALUE_RULES,
+    *NAMED_VALUE_RULES,
 )

@@ -19,11 +19,12 @@ from __future__ import annotations
 
 from telemetry.ddl.names import qualified, quote_name, quote_text
 from telemetry.ddl.partitions import plan_partitions
-from telemetry.ddl.service import LEDGER, plan_grants, plan_ledger
+from telemetry.ddl.service import CONFLICTS, LEDGER, plan_grants, plan_ledger
 from telemetry.ddl.tables import ExistingColumn, ExistingTable, index_name, plan_table
 from telemetry.ddl.types import check_name, sql_type
 
 __all__ = [
+    "CONFLICTS",
     "LEDGER",
     "ExistingColumn",
     "ExistingTable",

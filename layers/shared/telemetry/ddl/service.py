@@ -1,18 +1,23 @@
-"""Objects that every pipeline has beside its table: the ledger, and the loader's grants."""
+"""Objects that every pipeline has beside its table: ledger, conflicts, and the loader's grants."""
 
 from __future__ import annotations
 
 from telemetry.contract.model import Contract
 from telemetry.ddl.names import qualified, quote_name, quote_text
 
-__all__ = ["LEDGER", "plan_grants", "plan_ledger"]
+__all__ = ["CONFLICTS", "LEDGER", "plan_grants", "plan_ledger"]
 
 SERVICE_SCHEMA = "etl"
 LEDGER = '"etl"."ledger"'
 """The ledger's qualified and quoted name."""
+CONFLICTS = '"etl"."conflicts"'
+"""Qualified and quoted name of the table of conflicts with rows of the contract's table."""
 
 _STATUSES = "CHECK (status IN ('loaded', 'quarantined', 'discarded'))"
-_BALANCE = "CHECK (read = accepted + duplicates + rejected + set_aside)"
+_BALANCE = "CHECK (read = accepted + duplicates + conflicts + rejected + set_aside)"
+_ACCEPTED = (
+    "CHECK (status <> 'loaded' OR accepted = inserted + updated + unchanged + conflicts_in_table)"
+)
 
 _LEDGER_COLUMNS = f"""\
     batch_id text PRIMARY KEY,
@@ -25,6 +30,7 @@ _LEDGER_COLUMNS = f"""\
     read bigint NOT NULL,
     accepted bigint NOT NULL,
     duplicates bigint NOT NULL,
+    conflicts bigint NOT NULL DEFAULT 0,
     rejected bigint NOT NULL,
     set_aside bigint NOT NULL DEFAULT 0,
     rejected_by jsonb NOT NULL DEFAULT '{{}}',
@@ -33,13 +39,26 @@ _LEDGER_COLUMNS = f"""\
     loads integer NOT NULL DEFAULT 1,
     updated bigint NOT NULL,
     unchanged bigint NOT NULL,
+    conflicts_in_table bigint NOT NULL DEFAULT 0,
     min_time timestamptz,
     max_time timestamptz,
     loaded_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT every_reading_is_accounted_for
         {_BALANCE},
     CONSTRAINT every_accepted_reading_is_a_row
-        CHECK (status <> 'loaded' OR accepted = inserted + updated + unchanged)"""
+        {_ACCEPTED}"""
+
+_CONFLICT_COLUMNS = """\
+    contract text NOT NULL,
+    batch_id text NOT NULL,
+    raw_key text NOT NULL,
+    contract_digest text NOT NULL,
+    lost text NOT NULL CHECK (lost IN ('reading', 'row')),
+    key jsonb NOT NULL,
+    reading jsonb NOT NULL,
+    digest bytea NOT NULL,
+    found_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (contract, batch_id, lost, digest)"""
 
 
 def _evolve_ledger(newest: str, changes: str) -> str:
@@ -64,7 +83,8 @@ _EVOLUTION = (
         "set_aside",
         "ADD COLUMN set_aside bigint NOT NULL DEFAULT 0, "
         "DROP CONSTRAINT IF EXISTS every_reading_is_accounted_for, "
-        f"ADD CONSTRAINT every_reading_is_accounted_for {_BALANCE}",
+        "ADD CONSTRAINT every_reading_is_accounted_for "
+        "CHECK (read = accepted + duplicates + rejected + set_aside)",
     ),
     (
         "loads",
@@ -74,12 +94,22 @@ _EVOLUTION = (
         "DROP CONSTRAINT IF EXISTS ledger_status_check, "
         f"ADD CONSTRAINT ledger_status_check {_STATUSES}",
     ),
+    (
+        "conflicts",
+        "ADD COLUMN conflicts bigint NOT NULL DEFAULT 0, "
+        "ADD COLUMN conflicts_in_table bigint NOT NULL DEFAULT 0, "
+        "DROP CONSTRAINT IF EXISTS every_reading_is_accounted_for, "
+        f"ADD CONSTRAINT every_reading_is_accounted_for {_BALANCE}, "
+        "DROP CONSTRAINT IF EXISTS every_accepted_reading_is_a_row, "
+        f"ADD CONSTRAINT every_accepted_reading_is_a_row {_ACCEPTED}",
+    ),
 )
 """Columns added to the ledger since its first version, oldest first."""
 
 
 def plan_ledger() -> list[str]:
-    """Statements that create the service schema and the ledger, or bring an older one forward."""
+    """Statements that create the service schema, the ledger and the table of conflicts, or bring
+    older ones forward."""
     return [
         f"CREATE SCHEMA IF NOT EXISTS {quote_name(SERVICE_SCHEMA)}",
         f"CREATE TABLE IF NOT EXISTS {LEDGER} (\n{_LEDGER_COLUMNS}\n)",
@@ -87,6 +117,12 @@ def plan_ledger() -> list[str]:
         f"CREATE INDEX IF NOT EXISTS ledger_by_execution ON {LEDGER} (execution)",
         f"COMMENT ON TABLE {LEDGER} IS "
         + quote_text("One row per micro-batch, written in the transaction that loads its rows."),
+        f"CREATE TABLE IF NOT EXISTS {CONFLICTS} (\n{_CONFLICT_COLUMNS}\n)",
+        f"COMMENT ON TABLE {CONFLICTS} IS "
+        + quote_text(
+            "Readings that lost against an existing row of their key, and the former values of "
+            "rows that a reading replaced."
+        ),
     ]
 
 
@@ -98,4 +134,5 @@ def plan_grants(contract: Contract, database: str, role: str) -> list[str]:
         f"GRANT CONNECT, TEMPORARY ON DATABASE {quote_name(database)} TO {loader}",
         f"GRANT USAGE ON SCHEMA {schemas} TO {loader}",
         f"GRANT SELECT, INSERT, UPDATE ON {qualified(contract)}, {LEDGER} TO {loader}",
+        f"GRANT SELECT, INSERT ON {CONFLICTS} TO {loader}",
     ]

@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import hashlib
 import json
 import re
 
@@ -60,6 +61,7 @@ def test_everything_is_staged_and_then_deleted(aws: FakeAws):
         "messages": 105,
         "bytes": sum(len(body) for key, body in aws.s3.objects.items() if key.startswith("raw/")),
         "concurrency": 10,
+        "manifest_sha256": hashlib.sha256(aws.s3.objects[MANIFEST]).hexdigest(),
     }
     items = parse_manifest(aws.s3.objects[MANIFEST], MANIFEST)
     assert {item.key: item.size for item in items} == {

@@ -55,6 +55,8 @@ def contract_for(policy: str, partition: str) -> Contract:
         [columns.note]
         type = "text"
         missing = []
+        [checks]
+        min_readings = 1000
         """.encode(),
         "settled.toml",
     )
@@ -123,7 +125,8 @@ def test_the_table_ends_the_same_and_every_count_is_exact(
     @settings(max_examples=many, deadline=None, suppress_health_check=list(HealthCheck))
     @given(deliveries(policy))
     def property_holds(batches: list[list[Reading]]) -> None:
-        empty_database.query(f"TRUNCATE {TABLE}, etl.ledger")
+        empty_database.query(f"TRUNCATE {TABLE}, etl.ledger, etl.conflicts")
+        lost: list[tuple[Any, ...]] = []
         loaded: list[Reading] = []
         before: dict[tuple[int, int], Reading] = {}
         with closing(empty_database.connect_loader()) as connection:
@@ -137,6 +140,7 @@ def test_the_table_ends_the_same_and_every_count_is_exact(
                     cleaned.rows.height,
                     read=len(readings),
                     duplicates=cleaned.duplicates,
+                    conflicts=cleaned.conflicting,
                     columns=tuple(column.name for column in contract.columns),
                 )
                 entry = load_batch(
@@ -154,11 +158,33 @@ def test_the_table_ends_the_same_and_every_count_is_exact(
                 ]
                 assert entry.inserted == len(touched - set(before))
                 assert entry.updated == len(changed)
-                assert entry.unchanged == len(touched & set(before)) - len(changed)
+                # What the batch brings for each key, and what it meets there.
+                brought = {(row[0], row[1].timestamp()): row for row in cleaned.rows.rows()}
+                met = {k: values(before[k])[2:] for k in touched & set(before)}
+                differing = {
+                    key
+                    for key, row in brought.items()
+                    if key in met
+                    and any(
+                        new != old and not (policy == "fill_missing" and new is None)
+                        for old, new in zip(met[key], row[2:], strict=True)
+                    )
+                }
+                stay = differing - set(changed)
+                assert entry.conflicts_in_table == len(stay)
+                assert entry.unchanged == len(met) - len(changed) - len(stay)
+                if policy != "fill_missing":
+                    lost += [(f"b{number}", "reading", *brought[key][2:]) for key in stay]
+                    lost += [(f"b{number}", "row", *met[key]) for key in changed]
                 before = after
         rows = empty_database.query(
             f"SELECT id, extract(epoch FROM ts)::int, seq, value, note FROM {TABLE}"
         )
+        kept = empty_database.query(
+            "SELECT batch_id, lost, (reading->>'seq')::bigint, (reading->>'value')::float8, "
+            "reading->>'note' FROM etl.conflicts"
+        )
+        assert sorted(map(repr, kept)) == sorted(map(repr, lost))
         assert sorted(map(repr, rows)) == sorted(repr(values(r)) for r in before.values())
 
     property_holds()

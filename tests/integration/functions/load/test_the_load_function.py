@@ -2,15 +2,18 @@
 
 import json
 import secrets
+from dataclasses import replace
 
 import pytest
 
 from functions.load import handler
+from telemetry.checksums import Checksum
+from telemetry.contract import Checks
 from telemetry.database import Credentials
 from telemetry.errors import BatchCorruptError, BatchMissingError, DatabaseRefusedError
 from telemetry.layout import outcome_key
 from tests.fixtures.aws_fakes import BUCKET, FakeAws, LambdaContext
-from tests.fixtures.telemetry_database import CONTRACT, TelemetryDatabase, make_copy
+from tests.fixtures.telemetry_database import CONTRACT, TABLE, TelemetryDatabase, make_copy
 
 ROWS = [("a", 1, 1.0, "x"), ("b", 2, 2.0, None)]
 RAW_KEY = "raw/2026/11/23/run/one.n2.ndjson.gz"
@@ -42,6 +45,8 @@ REPORT = {
     "rejected_by": {"not_json": 1},
     "empty_messages": 0,
     "columns": {},
+    "verdict": "pass",
+    "findings": [],
     "min_time": "2026-11-23T06:00:01+00:00",
     "max_time": "2026-11-23T06:00:02+00:00",
     "copy": {
@@ -97,6 +102,8 @@ def test_a_batch_is_loaded_and_its_outcome_written(staged: FakeAws, database):
         "inserted": 2,
         "updated": 0,
         "unchanged": 0,
+        "conflicts": 0,
+        "conflicts_in_table": 0,
         "repeated": False,
     }
     assert database.rows() == ROWS
@@ -115,6 +122,8 @@ def test_a_batch_is_loaded_and_its_outcome_written(staged: FakeAws, database):
         "unchanged": 0,
         "inserted_before": 0,
         "loads": 1,
+        "conflicts": 0,
+        "conflicts_in_table": 0,
     }
 
 
@@ -163,6 +172,64 @@ def test_an_unreadable_object_is_corrupt(staged: FakeAws, database, key, content
     assert (database.rows(), database.ledger()) == ([], {})
 
 
+@pytest.fixture
+def checked(staged: FakeAws) -> FakeAws:
+    """The batch, with the checksums of its objects in the report."""
+    objects = staged.s3.objects
+    written = {
+        key: Checksum.of(objects[key]).as_dict() for key in ("copy/one.csv", "copy/one.groups.json")
+    }
+    objects["reports/one.json"] = json.dumps({**REPORT, "objects": written}).encode()
+    return staged
+
+
+def test_objects_as_they_were_written_are_loaded(checked: FakeAws, database):
+    assert handler.handle(EVENT, None)["inserted"] == 2
+    assert database.rows() == ROWS
+
+
+ALTERATIONS = {
+    "half a number": lambda body: body.replace(b"1.0", b"1.", 1),
+    "other digits": lambda body: body.replace(b"1", b"2", 1),
+    "cut to nothing": lambda body: b"",
+    "not a number": lambda body: body.replace(b"1.0", b"x.0", 1),
+    "another field": lambda body: body.replace(b"1.0", b"1.0,1", 1),
+    "not UTF-8": lambda body: body.replace(b"x", b"\xff", 1),
+    "another line": lambda body: body + body.splitlines(keepends=True)[-1].replace(b"b", b"c"),
+    "a line break": lambda body: body + b"\n",
+}
+
+
+@pytest.mark.parametrize("present", [[], [("a", 1, 5.0, None)]], ids=["new", "beside a row"])
+@pytest.mark.parametrize("alter", ALTERATIONS.values(), ids=ALTERATIONS)
+@pytest.mark.parametrize("key", ["copy/one.csv", "copy/one.groups.json"])
+def test_an_altered_object_loads_nothing_and_names_the_replay(
+    checked: FakeAws, database, key, alter, present
+):
+    for device, _, value, _ in present:
+        database.query(
+            f"INSERT INTO {TABLE} (device_id, ts, value) VALUES "
+            f"('{device}', '2026-11-23T06:00:01+00:00', {value})"
+        )
+    body = checked.s3.objects[key]
+    checked.s3.objects[key] = alter(body)
+    if alter(body) == body:
+        pytest.skip("this object has no such bytes")
+    with pytest.raises(BatchCorruptError, match=f"{key}.*replay the batch from {RAW_KEY}"):
+        handler.handle(EVENT, None)
+    assert (database.rows(), database.ledger()) == (present, {})
+
+
+def test_without_groups_the_whole_object_is_verified(checked: FakeAws, database):
+    report = json.loads(checked.s3.objects["reports/one.json"])
+    del report["copy"]["groups_key"]
+    checked.s3.objects["reports/one.json"] = json.dumps(report).encode()
+    checked.s3.objects["copy/one.csv"] = checked.s3.objects["copy/one.csv"].replace(b"2.0", b"2.")
+    with pytest.raises(BatchCorruptError, match="is not the object that was written"):
+        handler.handle(EVENT, None)
+    assert (database.rows(), database.ledger()) == ([], {})
+
+
 def test_a_rotated_password_is_read_again(staged: FakeAws, database):
     handler.handle({**EVENT, "verdict": "quarantine"}, None)
     database.loader = Credentials(database.loader.username, secrets.token_hex(8))
@@ -194,3 +261,25 @@ def test_the_session_names_the_batch(staged: FakeAws, database, monkeypatch):
     monkeypatch.setattr(handler, "load_batch", watched)
     handler.handle(EVENT, None)
     assert names == [("telemetry load one",)]
+
+
+def test_too_many_conflicts_with_the_table_are_a_finding_in_the_report(
+    staged: FakeAws, database, monkeypatch
+):
+    strict = replace(CONTRACT, checks=Checks(conflict_share=0.1, min_readings=1))
+    monkeypatch.setattr(handler, "load_contract", lambda: strict)
+    handler.handle(EVENT, None)
+    content, _ = make_copy([("a", 1, 9.0, "other"), ROWS[1]])
+    staged.s3.objects["copy/one.csv"] = content
+    report = {**REPORT, "batch_id": "two", "copy": {**REPORT["copy"], "groups_key": None}}
+    staged.s3.objects["reports/one.json"] = json.dumps(report).encode()
+    result = handler.handle({**EVENT, "batch_id": "two"}, None)
+    assert (result["status"], result["inserted"], result["conflicts_in_table"]) == (
+        "quarantined", 0, 0,
+    )  # fmt: skip
+    found = json.loads(staged.s3.objects["reports/one.json"])
+    assert found["verdict"] == "quarantine"
+    (finding,) = found["findings"]
+    assert (finding["check"], finding["level"]) == ("conflict_share_in_table", "quarantine")
+    assert finding["sentence"] in staged.s3.objects["reports/one.md"].decode()
+    assert database.rows() == ROWS

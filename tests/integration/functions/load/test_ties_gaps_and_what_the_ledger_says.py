@@ -66,23 +66,23 @@ def table(empty_database: TelemetryDatabase) -> TelemetryDatabase:
     return empty_database
 
 
-def counts(loaded: Loaded) -> tuple[int, int, int]:
+def counts(loaded: Loaded) -> tuple[int, int, int, int]:
     entry = loaded.entry
-    return entry.inserted, entry.updated, entry.unchanged
+    return entry.inserted, entry.updated, entry.unchanged, entry.conflicts_in_table
 
 
 @pytest.mark.parametrize("grouped", [True, False])
 def test_of_two_that_are_equally_great_the_first_stays(table, load, grouped):
     load("one", [("a", 1, 5.0, "first")])
     again = load("two", [("a", 1, 5.0, "second")], contract=GREATEST, grouped=grouped)
-    assert counts(again) == (0, 0, 1)
+    assert counts(again) == (0, 0, 0, 1)
     assert table.rows() == [("a", 1, 5.0, "first")]
 
 
 def test_no_value_is_smaller_than_any(table, load):
     load("one", [("a", 1, None, "without")])
-    assert counts(load("two", [("a", 1, -1.0, "with")], contract=GREATEST)) == (0, 1, 0)
-    assert counts(load("three", [("a", 1, None, "none")], contract=GREATEST)) == (0, 0, 1)
+    assert counts(load("two", [("a", 1, -1.0, "with")], contract=GREATEST)) == (0, 1, 0, 0)
+    assert counts(load("three", [("a", 1, None, "none")], contract=GREATEST)) == (0, 0, 0, 1)
     assert table.rows() == [("a", 1, -1.0, "with")]
 
 
@@ -91,7 +91,7 @@ def test_a_batch_without_the_column_that_decides_changes_no_row(table, load):
     lines = [f'"a",{timestamp(1)},"other"\n', f'"c",{timestamp(1)},"new"\n']
     columns = ("device_id", "ts", "note")
     loaded = load("two", [], lines=lines, contract=GREATEST, columns=columns)
-    assert counts(loaded) == (1, 0, 1)
+    assert counts(loaded) == (1, 0, 0, 1)
     assert table.rows() == [*OLD, ("c", 1, None, "new")]
 
 
@@ -99,14 +99,14 @@ def test_a_batch_of_keys_alone_changes_no_row(table, load):
     load("one", OLD)
     lines = [f'"a",{timestamp(1)}\n', f'"c",{timestamp(1)}\n']
     loaded = load("two", [], lines=lines, contract=KEEP_LAST, columns=("device_id", "ts"))
-    assert counts(loaded) == (1, 0, 1)
+    assert counts(loaded) == (1, 0, 1, 0)
     assert table.rows() == [*OLD, ("c", 1, None, None)]
 
 
 def test_one_missing_value_is_filled_and_the_one_that_is_there_stays(table, load):
     load("one", [("a", 1, 1.0, None)])
-    assert counts(load("two", [("a", 1, 2.0, "now")], contract=FILLING)) == (0, 1, 0)
-    assert counts(load("three", [("a", 1, 3.0, "later")], contract=FILLING)) == (0, 0, 1)
+    assert counts(load("two", [("a", 1, 2.0, "now")], contract=FILLING)) == (0, 1, 0, 0)
+    assert counts(load("three", [("a", 1, 3.0, "later")], contract=FILLING)) == (0, 0, 0, 1)
     assert table.rows() == [("a", 1, 1.0, "now")]
 
 
@@ -124,14 +124,14 @@ def test_existing_rows_at_both_ends_of_a_span_are_found_before_the_copy(table, l
     load("one", OLD)
     rows = [("a", second, 1.0, None) for second in (1, 2, 3)]
     copy = CountingCopy(make_copy(rows)[0])
-    assert counts(load("two", rows, copy=copy)) == (1, 0, 2)
-    assert copy.opened == 1  # a COPY that met one would have had to begin again
+    assert counts(load("two", rows, copy=copy)) == (1, 0, 0, 2)
+    assert copy.opened == 2  # existing lines, new lines: a COPY that met one would begin again
 
 
 def test_groups_are_of_no_use_where_the_key_does_not_end_with_a_time(table, load):
     contract = replace(CONTRACT, key=("ts", "device_id"))
-    assert counts(load("one", OLD, contract=contract)) == (3, 0, 0)
-    assert counts(load("two", OLD, contract=contract)) == (0, 0, 3)
+    assert counts(load("one", OLD, contract=contract)) == (3, 0, 0, 0)
+    assert counts(load("two", OLD, contract=contract)) == (0, 0, 3, 0)
 
 
 @pytest.mark.parametrize("contract", [CONTRACT, KEEP_LAST], ids=lambda c: c.on_conflict)
@@ -142,8 +142,8 @@ def test_lines_are_distinguished_whatever_stands_in_their_texts(table, load, con
     load("one", old)
     new = [(device, second, 1.0, note) for device in devices for second in (1, 2, 3, 4, 5)]
     copy = CountingCopy(make_copy(new)[0])
-    assert counts(load("two", new, contract=contract, copy=copy)) == (12, 0, 8)
-    assert copy.opened == (1 if contract is CONTRACT else 2)  # each row went where it belongs
+    assert counts(load("two", new, contract=contract, copy=copy)) == (12, 0, 8, 0)
+    assert copy.opened == 2  # each row went where it belongs
     assert len(table.rows()) == 20
 
 
@@ -204,6 +204,12 @@ def test_only_loads_of_a_loaded_batch_are_counted(table, load):
     assert (replayed.entry.loads, replayed.entry.inserted_before) == (2, 3)
 
 
+def test_a_release_that_would_be_held_back_leaves_a_discarded_batch_as_it_is(table, load):
+    load("one", OLD, status="discarded", purpose="discard")
+    again = load("one", OLD, status="quarantined", purpose="release")
+    assert (again.repeated, again.entry.status) == (True, "discarded")
+
+
 def test_the_ledger_says_when_the_batch_was_loaded_last(table, load):
     load("one", OLD)
     ((before,),) = table.query("SELECT loaded_at FROM etl.ledger")
@@ -217,7 +223,7 @@ def test_a_repeated_batch_is_answered_with_what_was_written(table, load):
     load("zero", [("a", 1, 9.0, "x"), *rows[1:3]])
     told = {"read": 16, "duplicates": 2, "rejected": 5, "set_aside": 3, "rejected_by": {"r": 5}}
     first = load("one", rows, contract=KEEP_LAST, **told)
-    assert counts(first) == (3, 1, 2)
+    assert counts(first) == (3, 1, 2, 0)
     again = load("one", rows, contract=KEEP_LAST, **told)
     assert again.repeated
     assert again.entry == first.entry
@@ -240,4 +246,4 @@ def test_only_a_load_that_updates_a_partitioned_table_waits_for_all_others(
         with pytest.raises(DatabaseBusyError) if alone else nullcontext():
             load("one", OLD, contract=contract, grouped=grouped, seconds=2)
         other.rollback()
-    assert counts(load("two", OLD, contract=contract)) == ((3, 0, 0) if alone else (0, 0, 3))
+    assert counts(load("two", OLD, contract=contract)) == ((3, 0, 0, 0) if alone else (0, 0, 3, 0))

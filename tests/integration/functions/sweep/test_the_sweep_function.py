@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from datetime import UTC, datetime, timedelta
@@ -57,6 +58,7 @@ def test_what_no_execution_processes_is_started_as_one_execution(aws: FakeAws, s
         "messages": 4,
         "bytes": 20,
         "concurrency": 4,
+        "manifest_sha256": hashlib.sha256(aws.s3.objects[manifest_key(name)]).hexdigest(),
     }
     items = parse_manifest(aws.s3.objects[manifest_key(name)], "m")
     assert items == [Item(key, 10, "load") for key in sorted(lost)]

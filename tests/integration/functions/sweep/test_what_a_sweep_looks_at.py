@@ -166,7 +166,7 @@ def test_what_waits_for_a_person_is_named_as_far_as_it_fits_and_counted(
     assert (result["permanent"], result["exhausted"]) == (15, 10)
     assert len(result["for_a_person"]) == 20
     assert sum("odd" in key for key in result["for_a_person"]) == 5
-    assert metric("BatchesForAPerson", capsys) == [25]
+    assert metric("BatchesNeedAttention", capsys) == [25]
 
 
 def test_batches_are_counted_as_swept_only_where_an_execution_was_started(

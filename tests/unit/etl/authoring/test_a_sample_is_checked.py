@@ -122,3 +122,14 @@ def test_a_text_that_is_cut_is_not_lost() -> None:
     assert found.reasons == []
     (state,) = [column for column in found.columns if column.name == "state"]
     assert state.more == {"truncated": 1.0}
+
+
+def test_a_conflict_is_counted_apart_from_repeats_and_shown_with_the_reading_it_lost_against() -> (
+    None
+):
+    first, other = reading(1, state="on"), reading(1, state="off")
+    found = checked({"readings": [reading(2), first, first, other]})
+    assert (found.read, found.accepted, found.duplicates, found.conflicts) == (4, 2, 1, 1)
+    assert found.conflicting_pair == (json.dumps(first), json.dumps(other))
+    assert found.reasons == []
+    assert checked(first).conflicting_pair is None

@@ -58,7 +58,7 @@ def test_every_reading_is_counted_under_what_became_of_it(capsys):
     counted = {name: value for name, (value,) in found.items() if name.startswith("Readings")}
     assert counted == {
         "ReadingsRead": 10, "ReadingsInserted": 5, "ReadingsUpdated": 1, "ReadingsUnchanged": 1,
-        "ReadingsDuplicate": 1, "ReadingsRejected": 2, "ReadingsSetAside": 0,
+        "ReadingsDuplicate": 1, "ReadingsConflicting": 0, "ReadingsRejected": 2, "ReadingsSetAside": 0,
         "ReadingsRejectedByReason/missing": 2,
     }  # fmt: skip
     assert found["RejectShare"] == [20.0]

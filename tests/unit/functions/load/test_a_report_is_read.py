@@ -13,7 +13,8 @@ from telemetry.errors import BatchCorruptError
 EVENT = {"verdict": "pass", "execution": "run-2"}
 REPORT: dict[str, Any] = {
     "batch_id": "b", "raw_key": "raw/b", "execution": "run-1", "contract": "fleet",
-    "contract_digest": "d", "messages": 2, "read": 14, "accepted": 4, "duplicates": 3,
+    "contract_digest": "d", "messages": 2, "read": 20, "accepted": 4, "duplicates": 3,
+    "conflicts": 6,
     "rejected": 5, "set_aside": 2, "rejected_by": {"not_json": 5},
     "min_time": "2026-11-23T06:00:01+00:00", "max_time": "2026-11-23T06:00:09+00:00",
     "median_time": "2026-11-23T06:00:05+00:00", "first_arrival": "2026-11-23T06:00:10+00:00",
@@ -24,7 +25,8 @@ REPORT: dict[str, Any] = {
 def test_each_member_has_its_place():
     assert parse_batch(EVENT, json.dumps(REPORT).encode()) == Batch(
         batch_id="b", raw_key="raw/b", execution="run-2", contract="fleet", contract_digest="d",
-        status="loaded", messages=2, read=14, accepted=4, duplicates=3, rejected=5,
+        status="loaded", messages=2, read=20, accepted=4, duplicates=3, rejected=5,
+        conflicts=6,
         rejected_by={"not_json": 5}, min_time="2026-11-23T06:00:01+00:00",
         max_time="2026-11-23T06:00:09+00:00", copy_key="copy/b", columns=("id", "ts"),
         groups_key="copy/b.groups", set_aside=2, purpose="load",

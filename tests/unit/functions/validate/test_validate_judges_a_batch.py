@@ -85,3 +85,22 @@ def test_the_worst_finding_makes_the_verdict() -> None:
 def test_a_limit_for_quarantine_below_that_for_warning_still_quarantines() -> None:
     checks = Checks(max_reject_share=0.05, warn_reject_share=0.5)
     assert judge(report(accepted=80, rejected=20), checks)[0] == "quarantine"
+
+
+def with_conflicts(accepted: int, conflicts: int) -> dict[str, Any]:
+    return {**report(accepted), "read": accepted + conflicts, "conflicts": conflicts}
+
+
+def test_conflicts_warn_and_too_many_quarantine() -> None:
+    assert judge(with_conflicts(99, 1), CHECKS) == ("pass", [])
+    verdict, (finding,) = judge(with_conflicts(98, 2), CHECKS)
+    assert (verdict, finding.check) == ("warn", "conflict_share")
+    assert (finding.measured, finding.limit) == (0.02, 0.01)
+    assert judge(with_conflicts(90, 10), CHECKS)[0] == "warn"
+    verdict, (finding,) = judge(with_conflicts(89, 11), CHECKS)
+    assert (verdict, finding.measured, finding.limit) == ("quarantine", 0.11, 0.1)
+    assert finding.sentence.startswith("11% of 100 readings have the key of another one and other")
+
+
+def test_few_readings_in_conflict_only_warn() -> None:
+    assert judge(with_conflicts(5, 5), CHECKS)[0] == "warn"

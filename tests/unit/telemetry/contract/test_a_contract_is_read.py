@@ -128,3 +128,35 @@ def test_without_a_path_the_packaged_contract_is_read(
 def test_a_missing_file_is_a_contract_error_that_names_it(tmp_path: Path) -> None:
     with pytest.raises(ContractError, match=r"none\.toml.*can't be read.*give the path"):
         load_contract(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize("policy", ["keep_last", "fill_missing"])
+def test_a_contract_that_expects_corrections_has_no_limit_of_conflicts(policy: str) -> None:
+    plain = parse_contract(SMALL, "small.toml").checks
+    assert (plain.conflict_share_warn, plain.conflict_share) == (0.01, 0.1)
+    table = f'name = "readings"\non_conflict = "{policy}"'.encode()
+    text = SMALL.replace(b'name = "readings"', table)
+    checks = parse_contract(text, "small.toml").checks
+    assert (checks.conflict_share_warn, checks.conflict_share) == (1, 1)
+    limited = parse_contract(text + b"[checks]\nconflict_share = 0.2", "small.toml").checks
+    assert limited.conflict_share == 0.2
+
+
+def test_what_is_stamped_at_arrival_is_not_compared() -> None:
+    text = (
+        SMALL
+        + b"""
+[columns.value]
+type = "float"
+[columns.seen]
+type = "timestamp"
+from = "$received_at"
+[columns.message]
+type = "text"
+from = "$message_id"
+[columns.measured]
+type = "timestamp"
+from = ["at", "$received_at"]
+"""
+    )
+    assert parse_contract(text, "small.toml").compared == ("value", "measured")

@@ -37,7 +37,7 @@ def test_every_type_format_and_reason_is_on_the_page() -> None:
     reasons = ("not_utf8", "not_json", "not_an_object", "not_an_array", "missing:<column>")
     reasons += ("invalid:<column>", "out_of_range:<column>", "too_long:<column>")
     reasons += ("too_old:<column>", "in_future:<column>")
-    reasons += ("not_gzip", "too_large")
+    reasons += ("not_gzip", "too_large", "unreadable:<error>")
     reasons += ("not_pairs", "too_many_fields", "no_metric")
     for word in (*get_args(ColumnType), *get_args(TimestampFormat), *reasons):
         assert f"`{word}`" in PAGE, word

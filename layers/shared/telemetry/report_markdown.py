@@ -13,7 +13,7 @@ def as_markdown(report: dict[str, Any]) -> str:
     lines += [f"* **{f['check']}** ({f['level']}): {f['sentence']}" for f in report["findings"]]
     if not report["findings"]:
         lines.append("Every check of the contract holds.")
-    counts = ("messages", "read", "accepted", "duplicates", "rejected")
+    counts = ("messages", "read", "accepted", "duplicates", "conflicts", "rejected")
     lines += ["", "| readings | |", "|---|---:|"]
     lines += [f"| {name} | {report[name]:,} |" for name in counts if name in report]
     if report.get("min_time"):
