@@ -127,7 +127,7 @@ def existing_times(contract: Contract) -> str:
 
 
 def row_droppers(contract: Contract) -> str:
-    """What on the table, or on a partition of it, may drop a row without an error: its triggers
+    """Query for all that, on the table or a partition of it, may drop a row without an error: its triggers
     before each row, its rules and its row policies. One row of text for each, such as ``the trigger
     dropper on telemetry.fleet``."""
     table = f"{quote_text(qualified(contract))}::regclass"
