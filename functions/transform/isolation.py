@@ -33,7 +33,7 @@ class Unreadable(str):
 
 
 def is_isolated(error: BaseException) -> bool:
-    """False for errors that don't belong to a message: a wrong contract, an outage, too little memory."""
+    """False for errors not due to a message: a wrong contract, an outage, too little memory."""
     return not isinstance(error, TelemetryError | MemoryError)
 
 
