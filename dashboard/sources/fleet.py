@@ -69,7 +69,7 @@ class Device:
     """One device and the time of its last reading that is not stamped ahead.
 
     Of a device that has no other, the last of all: one reading of the year 9999 must not make it
-    look alive for ever.
+    look alive permanently.
     """
 
     name: str

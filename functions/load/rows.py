@@ -211,7 +211,7 @@ class _Insertion:
         return existing, changing
 
     def _check_replaced(self, updated: int, changing: int) -> None:
-        """As many rows must have been updated as are kept. Between the two statements another load
+        """Checks that as many rows were updated as are kept. Between the statements another load
         may have committed a row of the same key."""
         if updated == changing:
             return

@@ -127,8 +127,8 @@ def existing_times(contract: Contract) -> str:
 
 
 def row_droppers(contract: Contract) -> str:
-    """What on the table, or on a partition of it, may drop a row without an error: its triggers
-    before each row, its rules and its row policies. One row of text for each, such as ``the trigger
+    """Query for all that may drop a row of the table or of a partition without an error: triggers
+    before each row, rules and row policies. One row of text for each, such as ``the trigger
     dropper on telemetry.fleet``."""
     table = f"{quote_text(qualified(contract))}::regclass"
     # 1: for each row; 2: before. A clone on a partition has a parent, which is named instead.

@@ -32,7 +32,7 @@ SET_ASIDE = "set_aside"
 _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|([\[{])|([\]}])', re.DOTALL)
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,38}")
-"""As many digits as the bulk decoder compares one by one."""
+"""Whole numbers of up to as many digits as the bulk decoder compares one by one."""
 _BLANK = re.compile(r"[ \t\r\n]*")
 
 

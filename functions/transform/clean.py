@@ -133,7 +133,7 @@ def clean(raw: bytes, contract: Contract, *, bulk: bool = True) -> CleanBatch:
 def _clean_isolated(
     plan: ExtractionPlan, run: pl.DataFrame, batch: CleanBatch, *, bulk: bool
 ) -> list[pl.DataFrame]:
-    """As :func:`_clean_run`, in as many parts as it takes to leave out unreadable messages."""
+    """Runs :func:`_clean_run` in as many parts as it takes to leave out unreadable messages."""
 
     def work(messages: pl.DataFrame, bulk: bool) -> tuple[pl.DataFrame, CleanBatch]:
         own = CleanBatch(

@@ -33,12 +33,12 @@ class Unreadable(str):
 
 
 def is_isolated(error: BaseException) -> bool:
-    """False for errors that are no message's: a wrong contract, an outage, too little memory."""
+    """False for errors not due to a message: a wrong contract, an outage, too little memory."""
     return not isinstance(error, TelemetryError | MemoryError)
 
 
 def unreadable(error: BaseException, message_id: str | None) -> Unreadable:
-    """The reason for an error, which is logged. Raises the error if it is no message's."""
+    """The reason for an error, which is logged. Raises the error if it isn't one of a message."""
     if not is_isolated(error):
         raise error
     log.error("A message can't be read", message_id=message_id, exc_info=error)

@@ -1,12 +1,12 @@
 """Checksums of staged objects: whoever writes one records it, whoever reads one verifies it.
 
-Amazon S3 keeps bytes as they were put. It can't know that somebody put others since: an object that
-was edited, truncated by a copy, or overwritten by an older version is sound to S3, and half a
+Amazon S3 keeps bytes as they were put. It can't know that others were put since: an object that was
+edited, truncated by a copy, or overwritten by an older version is intact to S3, and half a
 number is still a number (``43.`` of ``43.3``). So the count of bytes and their SHA-256 travel with
 the reference to the object.
 
 SHA-256 takes 0.6 ms/MB or less with the processor's own instructions (every Lambda), a thirtieth of
-what COPY takes. A CRC32C would halve that, but the standard library has none, and nobody can check
+what COPY takes. A CRC32C would halve that, but the standard library has none, and no one can check
 it with ``sha256sum`` at a prompt.
 """
 

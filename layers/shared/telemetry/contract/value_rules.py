@@ -146,7 +146,7 @@ def _equal(marker: float | bool, text: str, number: float | None) -> bool:
 
 
 def _fault(column: Column, text: str) -> str | None:
-    """Why the column can't hold the text; ``None`` where it can."""
+    """Reason for which the column can't hold the text; ``None`` where it can."""
     if column.type == "text":
         return _text_fault(column, text)
     if column.type in ("boolean", "enum"):
