@@ -30,7 +30,7 @@ NAME = re.compile(r"[A-Za-z_./:-]*|arn:.*")
 """Names, which are most texts next to a word like "secret"; a password is more than letters."""
 TEST_DATA = re.compile(r"\.ipynb$|^tests/|^docs/")
 """Files with invented passwords, digests and pictures, scanned only for known formats: heuristics
-would give so many false positives that nobody would review them."""
+would give so many false positives that no one would review them."""
 EXCLUDED = ("requirements/", "layers/", "docs/images/", "audit/no_secrets.json")
 """Lock files consist of hashes, which pip checks, and SVG pictures of random-looking text."""
 

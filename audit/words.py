@@ -5,18 +5,22 @@ enforced. Exits with 1 where one of them is found. Looked at are, by kind of fil
 
 * Markdown, without fenced and inline code, links' targets and comments;
 * HTML templates, without tags (but with ``title``, ``alt`` and ``aria-label``) and Jinja's code;
-* Python: string constants, of docstrings only those of commands, which are their help texts;
+* Python: docstrings and comments without code, and string constants but names such as ``batch_id``;
 * any other file, as it is.
+
+A docstring is a sentence that stands without the name above it: one that begins with a word of
+``fragments``, such as "Whether", is found too.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import io
 import re
 import sys
+import tokenize
 import tomllib
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +34,8 @@ _MARKDOWN_CODE = re.compile(
     r"^ *```.*?^ *```[^\n]*$|`[^`\n]+(?:\n[^`\n]+)?`|(?<=\]\()[^)]*|<!--.*?-->|^\[[\w-]+\]: .*?$",
     re.DOTALL | re.MULTILINE,
 )
+_CODE = re.compile(r"``.+?``|`[^`\n]+`", re.DOTALL)
+_NAME = re.compile(r"[a-z0-9_.-]*")
 _JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 _TAG = re.compile(r"<[^>]*>")
 _ATTRIBUTE = re.compile(r"""\b(?:title|alt|aria-label|placeholder)=(["'])(.*?)\1""", re.DOTALL)
@@ -41,9 +47,10 @@ class Lists:
 
     words: dict[str, str]
     """Regular expression to better words."""
-    checked: tuple[str, ...]
-    waiting: tuple[str, ...]
-    generated: tuple[str, ...]
+    places: tuple[str, ...]
+    """Files and folders, relative to the repository."""
+    fragments: str
+    """Regular expression of the words that no docstring begins with."""
 
 
 @dataclass(frozen=True)
@@ -62,18 +69,22 @@ class Found:
 def read_lists(file: Path = LISTS) -> Lists:
     """The lists of a file; raises ``KeyError`` where a part is missing."""
     read = tomllib.loads(file.read_text(encoding="utf-8"))
-    places = {key: tuple(read["places"][key]) for key in ("checked", "waiting", "generated")}
-    return Lists(words=read["words"], **places)
+    return Lists(read["words"], tuple(read["places"]["checked"]), read["docstrings"]["fragments"])
 
 
-def find_in(path: Path, text: str, words: dict[str, str]) -> Iterator[Found]:
-    """Every word of the list in one file's text, in the order of the list."""
-    patterns = [(_pattern(word), better) for word, better in words.items()]
+def find_in(path: Path, text: str, lists: Lists) -> Iterator[Found]:
+    """Every word of the list in one file's text, then every fragment among its docstrings."""
+    patterns = [(_pattern(word), better) for word, better in lists.words.items()]
     for line, part in texts_of(path, text):
         for pattern, better in patterns:
             for hit in pattern.finditer(part):
                 at = line + part.count("\n", 0, hit.start())
                 yield Found(path, at, " ".join(hit[0].split()), better)
+    if path.suffix == ".py":
+        fragment = re.compile(rf"(?:{lists.fragments})\b")
+        for line, docstring in _docstrings(ast.parse(text)):
+            if begin := fragment.match(docstring):
+                yield Found(path, line, begin[0], "a docstring that is a sentence of its own")
 
 
 def texts_of(path: Path, text: str) -> Iterator[tuple[int, str]]:
@@ -83,7 +94,10 @@ def texts_of(path: Path, text: str) -> Iterator[tuple[int, str]]:
     elif path.suffix == ".html":
         yield 1, _TAG.sub(_blank_tag, _JINJA.sub(_blank, text))
     elif path.suffix == ".py":
-        yield from _strings(ast.parse(text))
+        tree = ast.parse(text)
+        yield from _strings(tree)
+        yield from _docstrings(tree)
+        yield from _comments(text)
     else:
         yield 1, text
 
@@ -94,7 +108,7 @@ def _pattern(word: str) -> re.Pattern[str]:
 
 
 def _blank(found: re.Match[str]) -> str:
-    """As long as what was found, with a mark that no word goes across."""
+    """A blank of the same length, with a mark that no word goes across."""
     return re.sub(r"[^\n]", "\0", found[0])
 
 
@@ -105,16 +119,27 @@ def _blank_tag(found: re.Match[str]) -> str:
     return "".join(blank)
 
 
+def _docstrings(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Docstrings of modules, classes, functions and attributes."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            text = node.value.value
+            if isinstance(text, str):
+                yield node.lineno, _CODE.sub(_blank, text).lstrip(" \n")
+
+
+def _comments(text: str) -> Iterator[tuple[int, str]]:
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], _CODE.sub(_blank, token.string)
+
+
 def _strings(tree: ast.Module) -> Iterator[tuple[int, str]]:
     """String constants; the parts of an f-string as one text, with ``{}`` for what is put in."""
     skipped: set[int] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            skipped.add(id(node.value))  # a docstring, of a function or of an attribute
-        if isinstance(node, ast.FunctionDef) and any(map(_is_command, node.decorator_list)):
-            help_text = ast.get_docstring(node)
-            if help_text:
-                yield node.body[0].lineno, help_text
+            skipped.add(id(node.value))  # a docstring
         if isinstance(node, ast.JoinedStr):
             skipped.update(id(part) for part in ast.walk(node))
             parts = (v.value if isinstance(v, ast.Constant) else "{}" for v in node.values)
@@ -123,47 +148,33 @@ def _strings(tree: ast.Module) -> Iterator[tuple[int, str]]:
             isinstance(node, ast.Constant)
             and isinstance(node.value, str)
             and id(node) not in skipped
+            and not _NAME.fullmatch(node.value)
         ):
             yield node.lineno, node.value
 
 
-def _is_command(decorator: ast.expr) -> bool:
-    called = decorator.func if isinstance(decorator, ast.Call) else decorator
-    return isinstance(called, ast.Attribute) and called.attr in {"command", "callback"}
-
-
-def _files(places: Iterable[str], without: Iterable[str] = ()) -> Iterator[Path]:
-    left_out = {ROOT / name for name in without}
+def _files(places: Iterable[str]) -> Iterator[Path]:
     for name in places:
         place = ROOT / name
         found = sorted(place.rglob("*")) if place.is_dir() else [place]
-        yield from (f for f in found if f.suffix in READ and f not in left_out and f != LISTS)
+        yield from (f for f in found if f.suffix in READ and f != LISTS)
 
 
-def _all_found(files: Iterable[Path], words: dict[str, str]) -> Iterator[Found]:
+def _all_found(files: Iterable[Path], lists: Lists) -> Iterator[Found]:
     for file in files:
         relative = file.relative_to(ROOT)
-        yield from find_in(relative, file.read_text(encoding="utf-8"), words)
+        yield from find_in(relative, file.read_text(encoding="utf-8"), lists)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print what was found; 1 where that is anything in a place that is checked."""
+    """Print what was found; 1 where that is anything."""
     parser = argparse.ArgumentParser(prog="audit.words", description="Words to avoid.")
-    parser.add_argument("--waiting", action="store_true", help="Count in the other places, too.")
     parser.add_argument("places", nargs="*", help="Look here instead of in the list's places.")
-    given = parser.parse_args(arguments)
+    asked = parser.parse_args(arguments)
     lists = read_lists()
-    if given.places:
-        found = list(_all_found(_files(given.places), lists.words))
-    else:
-        found = list(_all_found(_files(lists.checked, lists.generated), lists.words))
+    found = list(_all_found(_files(asked.places or lists.places), lists))
     for one in found:
         sys.stdout.write(f"{one}\n")
-    if given.waiting:
-        waiting = _all_found(_files([*lists.waiting, *lists.generated]), lists.words)
-        counts = Counter(str(one.path) for one in waiting)
-        for path, count in sorted(counts.items()):
-            sys.stdout.write(f"waiting: {path}: {count}\n")
     return 1 if found else 0
 
 

@@ -1,4 +1,4 @@
-"""From a raw object to rows: transform and load, compared with dlt's merge on the same server.
+"""Transform and load, from a raw object to rows, compared with dlt's merge on the same server.
 
 Usage: ``python -m bench.end_to_end [--quick]``. dlt has no comparable cleaning, so the orjson loop
 cleans its readings, once as dictionaries and once as Arrow tables, which need no normalizing. Each
@@ -32,10 +32,11 @@ from bench.messages import raw_lines
 from bench.peers import plain_python
 from functions.load.batch import Range, parse_batch, parse_groups
 from functions.load.loading import load_batch
-from functions.load.source import RangeReader, merge_ranges
+from functions.load.source import RangeReader, merge_ranges, verified
 from functions.migrate.migration import migrate
 from functions.transform.handler import transform
 from local.postgres import Database, temporary_server
+from telemetry.checksums import Checksum, ChecksummedStream
 from telemetry.ddl import qualified
 
 __all__ = ["measure"]
@@ -49,14 +50,16 @@ CHUNK_ROWS = 50_000
 class Stored:
     """Transform's COPY object, as Load reads it from S3."""
 
-    def __init__(self, content: bytes) -> None:
-        self._content = content
+    def __init__(self, content: bytes, checksum: Checksum | None) -> None:
+        assert checksum is not None
+        self._content, self._checksum = content, checksum
 
     @contextlib.contextmanager
     def open(self, ranges: Sequence[Range] | None) -> Iterator[Any]:
         """The stream that Load reads."""
-        stream = io.BytesIO(self._content)
-        yield stream if ranges is None else RangeReader(stream, merge_ranges(ranges))
+        stream = ChecksummedStream(io.BytesIO(self._content), self._checksum, "copy", "")
+        with verified(stream):
+            yield stream if ranges is None else RangeReader(stream, merge_ranges(ranges))
 
 
 class Bench:
@@ -88,7 +91,7 @@ class Bench:
                     connection,
                     CONTRACT,
                     batch,
-                    Stored(bodies[report["copy"]["key"]]),
+                    Stored(bodies[report["copy"]["key"]], batch.copy_checksum),
                     lambda: parse_groups(groups),
                 )
 

@@ -1,8 +1,9 @@
 """The cost of rollups for a load, with four ways of maintaining them, and the speed of the views.
 
-Usage: ``python -m bench.rollups [--quick]``; prints tables in Markdown, which ``docs/analytics.md``
-quotes. Costs are CPU seconds of the client and of its server process together, as the kernel counts
-them: other work on the machine makes a load slower, but does not change them.
+Usage: ``python -m bench.rollups [--quick]``; prints tables in Markdown, which
+``docs/internals/rollups.md`` quotes. Costs are CPU seconds of the client and of its server process
+together, as the kernel counts them: other work on the machine makes a load slower, but does not
+change them.
 
 The strategies:
 

@@ -13,8 +13,9 @@ import polars as pl
 
 from bench.messages import contract as fleet
 from functions.load.batch import Batch, Group, Range, parse_groups
-from functions.load.source import RangeReader, merge_ranges
+from functions.load.source import RangeReader, merge_ranges, verified
 from functions.transform.copy import copy_groups
+from telemetry.checksums import Checksum, ChecksummedStream
 from telemetry.contract import Contract
 
 __all__ = ["Rows", "batch_of"]
@@ -35,14 +36,16 @@ class Rows:
             for number in numbers
         ]
         self.content = "".join(lines).encode()
+        self.checksum = Checksum.of(self.content)
         self.count = len(lines)
         self.groups = _groups(self.content)
 
     @contextmanager
     def open(self, ranges: Sequence[Range] | None) -> Iterator[Any]:
         """The stream that Load reads, as it would from S3."""
-        stream = io.BytesIO(self.content)
-        yield stream if ranges is None else RangeReader(stream, merge_ranges(ranges))
+        stream = ChecksummedStream(io.BytesIO(self.content), self.checksum, "copy", "")
+        with verified(stream):
+            yield stream if ranges is None else RangeReader(stream, merge_ranges(ranges))
 
     def values(self) -> list[list[Any]]:
         """The rows as typed values, for peers that do not take CSV."""

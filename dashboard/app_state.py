@@ -21,7 +21,7 @@ from etl.operations.reconciliation import Reconciliation
 __all__ = ["LONG_SECONDS", "MEDIUM_SECONDS", "SHORT_SECONDS", "ControlRoom"]
 
 SHORT_SECONDS, MEDIUM_SECONDS, LONG_SECONDS = 2.0, 5.0, 15.0
-"""How long an answer is kept, by how much it costs to get."""
+"""Seconds that an answer is kept, by how much it costs to get."""
 RECONCILIATION_SECONDS = 10.0
 """Least time between two reconciliations."""
 RECONCILIATION_PAUSE = 20.0

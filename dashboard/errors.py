@@ -25,7 +25,7 @@ class PageError:
     detail: str = ""
     """Text of the service that failed."""
     hint: str = ""
-    """What to do next; backticks mark what to type."""
+    """The next step for the reader; backticks mark what to type."""
 
 
 def page_error(error: Exception) -> PageError:  # noqa: PLR0911 - one return for each kind

@@ -24,7 +24,7 @@ Level = Literal["good", "busy", "warning", "bad"]
 WORST_FIRST: tuple[Level, ...] = ("bad", "warning", "busy", "good")
 DEAD_LETTERS = ("/dead-letters", "Open dead letters")
 LEAST_READINGS = 20
-"""A share of rejects among fewer readings than these is no sign of anything."""
+"""Least number of readings from which a share of rejects says something."""
 ENDED = {"FAILED": "failed", "TIMED_OUT": "timed out", "ABORTED": "was aborted"}
 
 
@@ -176,7 +176,7 @@ def _execution_problems(
 
 
 def _reconciliation_problems(facts: Facts) -> list[Problem]:
-    """What does not balance; nothing while batches are in progress, as they are not counted yet."""
+    """Sums that do not balance; none while batches are in progress, which are not counted yet."""
     found = facts.reconciliation.value
     if found is None:
         return []
@@ -196,7 +196,7 @@ def _reconciliation_problems(facts: Facts) -> list[Problem]:
 
 
 def _is_idle_since(facts: Facts) -> bool:
-    """Whether nothing has run since the reconciliation."""
+    """True where nothing has run since the reconciliation."""
     return all(
         e.stopped is not None and e.stopped.timestamp() < facts.reconciliation.at
         for e in facts.executions.value or ()

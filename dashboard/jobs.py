@@ -36,11 +36,11 @@ class Job:
     number: int
     title: str
     total: int
-    """How many items there are."""
+    """Number of items."""
     noun: str = "batch"
     """Name of one item."""
     verb: str = "processed"
-    """What happens to the items."""
+    """Past participle of the action on the items, such as ``processed``."""
     reason: str = ""
     """Reject reason that the job was started from, if it was."""
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -55,7 +55,7 @@ class Job:
 
     @property
     def running(self) -> bool:
-        """Whether it has not ended yet."""
+        """True until it has ended."""
         return self.ended is None
 
     @property
@@ -80,7 +80,7 @@ class Job:
                 before += step.done
 
     def follow_move(self, steps: Iterable[MoveProgress]) -> None:
-        """Record the progress of messages on their way back to the queue until the move ends."""
+        """Record the progress of a redrive until it ends."""
         last = MoveProgress(0, self.total, "RUNNING")
         for last in steps:
             self.done, self.total = last.moved, max(self.total, last.to_move)

@@ -63,7 +63,7 @@ class Keys:
         return ticket
 
     def redeem(self, ticket: str | None) -> bool:
-        """Whether this is a valid ticket; it is not valid again."""
+        """True for a valid ticket, which this uses up."""
         if ticket not in self.tickets:
             return False
         self.tickets.discard(ticket)

@@ -40,7 +40,7 @@ def listen(port: int | None) -> socket.socket:
             continue
         return found
     raise PortTakenError(
-        f"Port {port} is in use: find_batches another with --port, or leave out the option."
+        f"Port {port} is in use: choose another with --port, or leave the option out."
     )
 
 

@@ -7,7 +7,7 @@ make the stack differ from its template.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from etl.aws.cloudformation import stack_resources
 from etl.aws.target import Target
@@ -60,9 +60,7 @@ def build_workflow(
 
     graph = graph or build_definition(settings)
     client = target.client("stepfunctions")
-    machine: dict[str, Any] = client.describe_state_machine(
-        stateMachineArn=target.outputs["StateMachineArn"]
-    )
+    machine = client.describe_state_machine(stateMachineArn=target.outputs["StateMachineArn"])
     return Workflow(
         name=name,
         definition=resolve_graph(graph, substitutions(target)),

@@ -1,4 +1,4 @@
-"""Which functions there are: the list that packaging, definition and template read."""
+"""The functions that there are: the list that packaging, definition and template read."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class FunctionSpec:
     timeout: int
     """Seconds."""
     answer: int = 0
-    """Bytes of its longest answer to the state machine; 0: it is no step of it. S3 keys have 1,024
-    bytes at most, so references are bounded; tests hold the functions to it."""
+    """Bytes of its longest answer to the state machine; 0 where it isn't a step of it. S3 keys have
+    1,024 bytes at most, so references are bounded; tests hold the functions to it."""
     database: bool = False
-    """It connects to PostgreSQL: gets the database settings and, where there is one, the VPC."""
+    """True where it connects to PostgreSQL: it gets the database settings and any VPC."""
 
     @property
     def handler(self) -> str:

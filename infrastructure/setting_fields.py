@@ -131,7 +131,7 @@ class Setting:
         return str(value if self.divisor == 1 else math.ceil(value / self.divisor))
 
     def problem(self, value: Any) -> str:
-        """Why a value of the right kind can't be used; empty: it can."""
+        """Reason for which a value of the right kind can't be used; empty where it can."""
         if value == "" and self.default == "":
             return ""
         if self.choices and value not in self.choices:

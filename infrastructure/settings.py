@@ -1,7 +1,7 @@
 """Settings of a deployment, as frozen dataclasses with defaults.
 
 The metadata of a field defines its setting, see :mod:`infrastructure.setting_fields`. A setting
-that is a template parameter can be changed without building anything anew.
+that is a template parameter can be changed without a new build.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class DatabaseSettings:
     ssl_mode: SslMode = setting(
         "verify-full",
         "The sslmode of libpq. Only verify-full checks that it is the right server: with less, "
-        "somebody in between can listen or answer.",
+        "an attacker in between can read or answer.",
         key="database.ssl_mode",
         parameter="DatabaseSslMode",
     )
@@ -123,7 +123,9 @@ class DeploySettings:
     )
     contract: Path = field(
         metadata=about(
-            "The contract: what a reading is (TOML).", key="contract", example=str(DEFAULT_CONTRACT)
+            "Contract file (TOML), which defines a reading and its table.",
+            key="contract",
+            example=str(DEFAULT_CONTRACT),
         )
     )
     execution_role_arn: str = setting(
@@ -229,7 +231,7 @@ class DeploySettings:
     alert_email: str = setting(
         "",
         "Address that is notified of alarms and failed executions; AWS first sends it an email "
-        "to confirm. Empty: nobody is notified.",
+        "to confirm. Empty: no one is notified.",
         key="operation.alert_email",
         parameter="AlertEmail",
         example="telemetry@example.com",

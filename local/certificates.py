@@ -42,7 +42,7 @@ def write_certificates(folder: Path, address: str) -> None:
     leaf = (
         _certificate(_name("postgres"), issuer, key)
         .add_extension(names, critical=False)
-        # Tells an older authority of the same name apart from this one.
+        # Distinguishes an older authority of the same name from this one.
         .add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.public_key()), False
         )

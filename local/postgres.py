@@ -36,13 +36,16 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from local.certificates import write_certificates
 from local.die_with_parent import die_with_parent
 from local.ordinary_user import let_reach, let_run, ordinary_user
 from local.tls_front import TlsFront
 from telemetry.errors import UserError
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
 
 __all__ = [
     "Database",
@@ -89,7 +92,7 @@ class PostgresError(UserError):
 
 @dataclass(frozen=True)
 class Database:
-    """How to reach the telemetry database as its owner."""
+    """Address of the telemetry database, with its owner's login."""
 
     host: str
     port: int
@@ -167,7 +170,7 @@ class PostgresServer:
 
     @property
     def database(self) -> Database:
-        """How to reach the database; valid once started."""
+        """Address of the database; valid once started."""
         front = self._front
         return Database(
             HOST,
@@ -341,7 +344,7 @@ class PostgresServer:
             if not cursor.fetchone():
                 cursor.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(name, owner))
 
-    def _connect(self, user: str) -> Any:
+    def _connect(self, user: str) -> Connection:
         import psycopg2
 
         connection = psycopg2.connect(

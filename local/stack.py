@@ -233,7 +233,7 @@ def _let_go(state: Path) -> None:
 
 
 def _has_ended(identity: ProcessId, patience: float) -> bool:
-    """Whether the process ended within so many seconds.
+    """True where the process ended within ``patience`` seconds.
 
     A zombie counts as ended: process 1 of a container often reaps none.
     """

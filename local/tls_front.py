@@ -60,7 +60,7 @@ class TlsFront:
     def _run(self) -> None:
         loop = self._loop
         asyncio.set_event_loop(loop)
-        # Whoever hangs up in the middle of a handshake is no news.
+        # A client that hangs up in the middle of a handshake is not reported.
         loop.set_exception_handler(lambda _loop, _context: None)
         try:
             server = loop.run_until_complete(self._listen())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from hypothesis import HealthCheck, settings
+
 pytest_plugins = [
     "tests.fixtures.local",
     "tests.fixtures.aws_fakes",
@@ -14,3 +16,9 @@ pytest_plugins = [
 # a test asks for.
 for name in ("COLUMNS", "LINES"):
     os.environ.pop(name, None)
+
+# On a busy machine an example takes longer than Hypothesis's 200 ms, which says nothing of the code.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")

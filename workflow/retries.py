@@ -25,7 +25,7 @@ LAMBDA_SERVICE = (
 LAMBDA_THROTTLED = ("Lambda.TooManyRequestsException",)
 
 # The sandbox died under the function: killed, out of memory or out of time. Every step can be
-# repeated, and a killed sandbox is as good as new the second time; too little memory or time is
+# repeated, and a killed sandbox starts afresh the second time; too little memory or time is
 # the same the second time, so there is one retry and no more.
 FUNCTION_DIED = ("Lambda.Unknown", "Runtime.ExitError", "Sandbox.Timedout")
 

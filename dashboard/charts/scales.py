@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 __all__ = ["Scale", "number_text", "scale_of", "time_ticks"]
 
+YEAR = 31_556_952
+"""Seconds of a year of the calendar, on average."""
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LAST_SECOND = int((datetime.max.replace(tzinfo=UTC, microsecond=0) - EPOCH).total_seconds())
+LEAST_STEP = 1e-300
+"""Steps below this have too few digits to divide by."""
 SECOND_STEPS = (
     1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 2 * 3600, 3 * 3600, 6 * 3600,
-    12 * 3600, 86400, 2 * 86400, 7 * 86400, 14 * 86400, 30 * 86400, 91 * 86400, 365 * 86400,
+    12 * 3600, 86400, 2 * 86400, 7 * 86400, 14 * 86400, 30 * 86400, 91 * 86400,
+    *(years * YEAR for years in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)),
 )  # fmt: skip
 _PREFIXES = ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k"))
 """Least value, divisor and letter of each prefix."""
@@ -27,25 +35,33 @@ class Scale:
     @property
     def ticks(self) -> list[float]:
         """Values of all ticks, both ends included."""
-        number = round((self.high - self.low) / self.step)
-        return [self.low + self.step * n for n in range(number + 1)]
+        number = round(self.high / self.step - self.low / self.step)
+        ticks = (self.low + self.step * n for n in range(number + 1))
+        return [tick for tick in ticks if abs(tick) <= sys.float_info.max]
 
     def place(self, value: float) -> float:
         """Position of a value: 0 at the low end, 1 at the high end."""
-        return (value - self.low) / (self.high - self.low)
+        # By halves: the whole may be twice the greatest double.
+        return (value / 2 - self.low / 2) / (self.high / 2 - self.low / 2)
 
 
 def scale_of(least: float, most: float, *, ticks: int = 4, zero: bool = False) -> Scale:
     """A round scale that covers both values, and 0 where ``zero`` is set."""
     if zero:
         least, most = min(0.0, least), max(0.0, most)
+    largest = max(abs(least), abs(most))
     if least == most:
-        spread = abs(least) * 0.1 or 1.0
-        least, most = (0.0, spread) if zero else (least - spread, most + spread)
-    step = _round_step((most - least) / ticks)
-    low = math.floor(least / step + 1e-9) * step
-    high = math.ceil(most / step - 1e-9) * step
+        spread = max(largest * 0.1, LEAST_STEP) if largest else 1.0
+        least, most = (0.0, spread) if zero else (_finite(least - spread), _finite(most + spread))
+    # At least so much of the value that a step away from it is another double.
+    step = _round_step(max(most / ticks - least / ticks, largest * 1e-12, LEAST_STEP))
+    low = _finite(math.floor(least / step + 1e-9) * step)
+    high = _finite(math.ceil(most / step - 1e-9) * step)
     return Scale(low, high, step) if high > low else Scale(low, low + step, step)
+
+
+def _finite(value: float) -> float:
+    return min(max(value, -sys.float_info.max), sys.float_info.max)
 
 
 def _round_step(raw: float) -> float:
@@ -60,6 +76,8 @@ def number_text(value: float, step: float | None = None) -> str:
     """A number as text: ``12.5``, ``3,400``, ``1.2 M``, with the digits that the step needs."""
     if value == 0:
         return "0"
+    if abs(value) >= 1e15 or (abs(value) < 1e-9 and (step is None or step < 1e-6)):
+        return f"{value:.3g}"
     for least, size, prefix in _PREFIXES:
         if abs(value) >= least:
             shown = f"{value / size:,.2f}".rstrip("0").rstrip(".")
@@ -79,14 +97,16 @@ def time_ticks(start: datetime, end: datetime, most: int = 5) -> list[tuple[floa
     first = math.ceil(start.timestamp() / step) * step
     found: list[tuple[float, str]] = []
     at = float(first)
-    while at <= end.timestamp() and len(found) <= most + 1:
-        time = datetime.fromtimestamp(at, UTC)
+    while at <= min(end.timestamp(), LAST_SECOND) and len(found) <= most + 1:
+        time = EPOCH + timedelta(seconds=at)
         found.append(((at - start.timestamp()) / whole, _time_text(time, step)))
         at += step
     return found
 
 
 def _time_text(time: datetime, step: int) -> str:
+    if step >= YEAR:
+        return f"{time:%b} {time.year}"
     if step >= timedelta(days=1).total_seconds():
         return f"{time:%b} {time.day}"
     if time.hour == time.minute == time.second == 0:

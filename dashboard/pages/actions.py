@@ -51,7 +51,7 @@ FILTERS = ("execution", "batch", "reason", "device", "failed", "from", "to")
 
 @dataclass(frozen=True)
 class Plan:
-    """What an action would do."""
+    """The effect of an action before it is confirmed."""
 
     action: Action
     batches: list[Batch]
@@ -64,7 +64,7 @@ class Plan:
     already_loaded: int
     """Batches that the deployed contract has loaded already: loading them changes nothing."""
     truncated: bool
-    """Whether more batches are selected than one action processes."""
+    """True where more batches are selected than one action processes."""
 
 
 def batch_filter_of(values: QueryParams) -> BatchFilter:
@@ -80,7 +80,7 @@ def batch_filter_of(values: QueryParams) -> BatchFilter:
 
 
 def plan(pipeline: Pipeline, action: Action, batch_filter: BatchFilter) -> Plan:
-    """What the action would do. Raises ``NotFoundError`` for what does not exist."""
+    """Work out what the action would do. Raises ``NotFoundError`` for what does not exist."""
     target = pipeline.target
     selected = list(islice(find_batches(target, batch_filter), MOST_BATCHES + 1))
     allowed = [b for b in selected[:MOST_BATCHES] if b.status in ALLOWED_STATUSES[action]]
@@ -98,7 +98,7 @@ def plan(pipeline: Pipeline, action: Action, batch_filter: BatchFilter) -> Plan:
 
 
 def _already_loaded(pipeline: Pipeline, batches: list[Batch], digest: str) -> int:
-    """How many of the batches this contract has loaded by the ledger; 0 without a ledger."""
+    """Number of the batches that this contract has loaded, by the ledger; 0 without a ledger."""
     try:
         rows = batches_of(pipeline, [batch.raw.batch_id for batch in batches])
     except psycopg2.Error:

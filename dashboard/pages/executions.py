@@ -14,7 +14,7 @@ __all__ = ["routes"]
 
 SHOWN = 100
 ENDED_SECONDS = 60.0
-"""How long the picture of an ended execution is kept; a late trace may still add to it."""
+"""Seconds that the picture of an ended execution is kept; a late trace may still add to it."""
 PICTURE_HEADERS = {
     # A picture has its own style, and contains nothing else.
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",

@@ -15,6 +15,7 @@ from dashboard.cache import Answer
 from dashboard.charts.shapes import Chart, line_chart, sparkline
 from dashboard.sources import fleet, ledger
 from dashboard.sources.fleet import POINTS, Device
+from etl.operations.time_range import FIRST, LAST
 
 __all__ = ["routes"]
 
@@ -144,7 +145,7 @@ def routes(room: ControlRoom) -> list[BaseRoute]:
             status=200 if spans or around.error else 404,
             name=name,
             around=around,
-            state=state_of(spans[1], datetime.now(UTC)) if spans else "",
+            state=state_of(spans.last, datetime.now(UTC)) if spans else "",
             charts=[_chart(one, start, end) for one in found.value or ()],
             error=found.error,
             row=row.value or {},
@@ -165,18 +166,29 @@ def _covering_window(room: ControlRoom) -> str:
     return next((name for name, (_, length) in WINDOWS.items() if age < length), "24h")
 
 
-def _range(asked: str, spans: tuple[datetime, datetime] | None) -> tuple[str, datetime, datetime]:
+def _range(asked: str, times: fleet.DeviceTimes | None) -> tuple[str, datetime, datetime]:
     """Name, start and end of the time to chart, which ends at the device's last reading.
 
-    It is the range asked for, else the shortest one that covers all readings, at most a day.
+    It is the range asked for, else the shortest one that covers all readings, at most a day. Only
+    the range of all readings has those that are stamped ahead.
     """
-    first, last = spans or (datetime.now(UTC), datetime.now(UTC))
-    whole = last - first
+    now = datetime.now(UTC)
+    times = times or fleet.DeviceTimes(now, now, now)
+    whole = times.newest - times.first
     if asked not in (*WINDOWS, "all"):
         asked = "all" if whole < WINDOWS["24h"][1] else "24h"
-    if asked == "all":
-        return asked, first, max(last, first + timedelta(seconds=1))
-    return asked, last - WINDOWS[asked][1], last
+    if asked != "all":
+        return asked, _before(times.last, WINDOWS[asked][1]), times.last
+    second = timedelta(seconds=1)
+    if whole >= second:
+        return asked, times.first, times.newest
+    start = min(times.first, LAST - second)
+    return asked, start, start + second
+
+
+def _before(time: datetime, length: timedelta) -> datetime:
+    """The time that much earlier; the first of all where there is none."""
+    return time - length if time - FIRST > length else FIRST
 
 
 def _chart(one: fleet.Series, start: datetime, end: datetime) -> Chart:

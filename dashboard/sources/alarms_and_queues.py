@@ -18,11 +18,11 @@ class Queues:
     """Number of messages in each queue; in AWS an approximation."""
 
     waiting: int
-    """In the telemetry queue, including those in flight."""
+    """Messages in the telemetry queue, including those in flight."""
     dead: int
-    """In the dead-letter queue."""
+    """Messages in the dead-letter queue."""
     rule_errors: int
-    """In the queue of the topic rule's errors."""
+    """Messages in the queue of the topic rule's errors."""
 
 
 def queues(pipeline: Pipeline) -> Queues:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dashboard.sources.ledger import LedgerBatch, batches_of
 from dashboard.sources.pipeline import Pipeline
@@ -20,6 +20,10 @@ from etl.pictures.history import error_message
 from telemetry.layout import outcome_key
 from telemetry.manifest import Item
 
+if TYPE_CHECKING:
+    from types_boto3_stepfunctions.literals import ExecutionStatusType
+    from types_boto3_stepfunctions.type_defs import ExecutionListItemTypeDef
+
 __all__ = [
     "FAILED_STATES", "ExecutionBatch", "ExecutionDetail", "VersionedPicture", "detail",
     "latest_executions", "picture", "timeline", "totals_of", "unprocessed_batches",
@@ -31,7 +35,7 @@ READERS = 8
 """Objects of S3 that are read at once."""
 MOST_FAILED = 5
 """Failed executions that are searched for unprocessed batches."""
-FAILED_STATES = ("FAILED", "TIMED_OUT", "ABORTED")
+FAILED_STATES: tuple[ExecutionStatusType, ...] = ("FAILED", "TIMED_OUT", "ABORTED")
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ class ExecutionDetail:
 
     execution: Execution
     batches: list[ExecutionBatch]
-    """At most :data:`MOST_BATCHES` of them, those that failed first."""
+    """Up to :data:`MOST_BATCHES` of them, those that failed first."""
     total: int
     """Number of all its batches."""
 
@@ -192,7 +196,7 @@ def unprocessed_batches(pipeline: Pipeline) -> dict[str, int]:
 
 def _failed_executions(target: Target) -> list[str]:
     """Names of the latest executions that failed, however long ago."""
-    ended: list[dict[str, Any]] = []
+    ended: list[ExecutionListItemTypeDef] = []
     for status in FAILED_STATES:
         ended += target.client("stepfunctions").list_executions(
             stateMachineArn=target.outputs["StateMachineArn"],

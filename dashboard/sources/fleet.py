@@ -9,19 +9,22 @@ devices, however many readings each has. Other queries cover one page or one dev
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from dashboard.sources.pipeline import Pipeline
 from telemetry.contract.model import Column, Contract
 from telemetry.ddl import qualified
+from telemetry.ddl.analytics import AHEAD, average, scaled_sum
 from telemetry.ddl.names import quote_name
 from telemetry.errors import UserError
 
 __all__ = [
     "Activity",
     "Device",
+    "DeviceTimes",
     "FleetKey",
     "NoFleetError",
     "Series",
@@ -41,6 +44,8 @@ POINTS = 240
 """Most points of a chart: about as many as a laptop's chart has room for."""
 NUMBERS = ("smallint", "integer", "bigint", "real", "float", "decimal")
 MOST_CHARTS = 16
+_LATEST = f"now() + interval '{AHEAD}'"
+"""A reading stamped later comes from a clock that is wrong."""
 
 
 class NoFleetError(UserError):
@@ -56,15 +61,28 @@ class FleetKey:
     device: str
     time: str
     plain_key: bool
-    """Whether the key consists of these two columns, in this order."""
+    """True where the key consists of these two columns, in this order."""
 
 
 @dataclass(frozen=True)
 class Device:
-    """One device and the time of its last reading."""
+    """One device and the time of its last reading that is not stamped ahead.
+
+    Of a device that has no other, the last of all: one reading of the year 9999 must not make it
+    look alive for ever.
+    """
 
     name: str
     last: datetime
+
+
+@dataclass(frozen=True)
+class DeviceTimes:
+    """Times of a device's first and last reading, and of the newest, which may be stamped ahead."""
+
+    first: datetime
+    last: datetime
+    newest: datetime
 
 
 @dataclass(frozen=True)
@@ -111,11 +129,16 @@ def roster(pipeline: Pipeline) -> list[Device]:
                 FROM roster WHERE roster.name IS NOT NULL
             )
             SELECT name::text AS name,
-                   (SELECT max(t.{time}) FROM {table} t WHERE t.{device} = roster.name) AS last
+                   coalesce(
+                       (SELECT max(t.{time}) FROM {table} t WHERE t.{device} = roster.name
+                        AND t.{time} <= {_LATEST}),
+                       (SELECT max(t.{time}) FROM {table} t WHERE t.{device} = roster.name)
+                   ) AS last
             FROM roster WHERE name IS NOT NULL LIMIT %s"""
     else:
         sql = (
-            f"SELECT {device}::text AS name, max({time}) AS last FROM {table} "
+            f"SELECT {device}::text AS name, coalesce(max({time}) "
+            f"FILTER (WHERE {time} <= {_LATEST}), max({time})) AS last FROM {table} "
             "GROUP BY 1 ORDER BY 1 LIMIT %s"
         )
     rows = pipeline.database.query(sql, (MOST_DEVICES,), seconds=8)
@@ -155,16 +178,19 @@ def activity(
     return {name: Activity(sum(steps), tuple(steps)) for name, steps in bars.items()}
 
 
-def time_range_of(pipeline: Pipeline, name: str) -> tuple[datetime, datetime] | None:
-    """Times of a device's first and last reading, or ``None`` where it has none."""
+def time_range_of(pipeline: Pipeline, name: str) -> DeviceTimes | None:
+    """Times of a device's readings, or ``None`` where it has none."""
     key = fleet_key(pipeline.target.contract)
     device, time = quote_name(key.device), quote_name(key.time)
+    of_device = f"FROM {key.table} WHERE {device}::text = %s"
     (row,) = pipeline.database.query(
-        f"SELECT min({time}) AS first, max({time}) AS last FROM {key.table} "
-        f"WHERE {device}::text = %s",
-        (name,),
+        f"SELECT min({time}) AS first, max({time}) AS newest, "
+        f"(SELECT max({time}) {of_device} AND {time} <= {_LATEST}) AS last {of_device}",
+        (name, name),
     )
-    return (row["first"], row["last"]) if row["first"] is not None else None
+    if row["first"] is None:
+        return None
+    return DeviceTimes(row["first"], row["last"] or row["newest"], row["newest"])
 
 
 def latest_row(pipeline: Pipeline, name: str) -> dict[str, Any]:
@@ -203,11 +229,14 @@ def series(pipeline: Pipeline, name: str, start: datetime, end: datetime) -> lis
         f"AND {time} >= %s AND {time} <= %s GROUP BY 1 ORDER BY 1 LIMIT %s",
         (start, step, name, start, end, POINTS + 2),
     )
+    length = end - start
+    whole = max(length.total_seconds(), step)
     return [
         Series(
             column,
             [
-                (start + timedelta(seconds=row["step"] * step), *found)
+                # A part of the whole: the last moment of all has none after it.
+                (start + length * min(row["step"] * step / whole, 1.0), *found)
                 for row in rows
                 if (found := _numbers(row, number)) is not None
             ],
@@ -219,10 +248,15 @@ def series(pipeline: Pipeline, name: str, start: datetime, end: datetime) -> lis
 def _aggregates(number: int, column: Column) -> str:
     name = quote_name(column.name)
     value = f"{name}::int" if column.type == "boolean" else name
-    if column.type in ("real", "float"):  # one NaN would make the whole step NaN
-        value = f"CASE WHEN {name} BETWEEN -1e300 AND 1e300 THEN {name} END"
+    mean = f"avg({value})::float8"
+    if column.type in ("real", "float"):
+        # One NaN would make the whole step NaN, and avg refuses some finite doubles.
+        most = sys.float_info.max
+        value = f"CASE WHEN {name} BETWEEN {-most!r}::float8 AND {most!r}::float8 THEN {name} END"
+        total = scaled_sum(value, column.type)
+        mean = average(total, f"count({value})", f"min({value})", f"max({value})")
     return (
-        f"min({value})::float8 AS l{number}, avg({value})::float8 AS m{number}, "
+        f"min({value})::float8 AS l{number}, ({mean})::float8 AS m{number}, "
         f"max({value})::float8 AS g{number}"
     )
 

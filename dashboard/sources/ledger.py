@@ -8,6 +8,7 @@ from typing import Any
 
 from dashboard.sources.pipeline import Pipeline
 from etl.operations.time_range import FIRST, LAST, TimeRange
+from telemetry.ddl.analytics import AHEAD
 
 __all__ = [
     "Extent",
@@ -44,7 +45,7 @@ class Throughput:
     minutes: list[Minute]
     """Every minute of the hour, oldest first."""
     delay_seconds: float | None
-    """Median time from a batch's newest reading to its rows; ``None`` without batches."""
+    """Median time from a batch's newest reading to its rows; ``None`` without batches that tell."""
 
     @property
     def per_minute(self) -> float:
@@ -86,7 +87,7 @@ class Reason:
     readings: int
     batches: int
     latest: datetime
-    """When a batch with it was last loaded."""
+    """Time at which a batch with it was last loaded."""
 
 
 @dataclass(frozen=True)
@@ -134,10 +135,12 @@ def throughput(pipeline: Pipeline) -> Throughput:
     )
     delay = pipeline.database.query(
         "SELECT extract(epoch FROM percentile_cont(0.5) "
-        "WITHIN GROUP (ORDER BY loaded_at - max_time)) AS seconds FROM etl.ledger "
-        # A replay loads old readings, whose age is no delay of the pipeline.
-        "WHERE loads = 1 AND status = 'loaded' AND max_time IS NOT NULL "
-        "AND loaded_at > now() - interval '1 hour'"
+        "WITHIN GROUP (ORDER BY greatest(loaded_at - max_time, '0'))) AS seconds FROM etl.ledger "
+        # A replay loads old readings, whose age is not a delay of the pipeline.
+        # Nor does a reading that is stamped ahead say anything of it.
+        "WHERE loads = 1 AND status = 'loaded' AND max_time <= loaded_at + %s::interval "
+        "AND loaded_at > now() - interval '1 hour'",
+        (AHEAD,),
     )[0]["seconds"]
     found = {row["start"]: row for row in rows}
     current = datetime.now(UTC).replace(second=0, microsecond=0)

@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from etl.aws.target import Target
+from etl.aws.target import Service, Target
+
+if TYPE_CHECKING:
+    from botocore.config import Config
+    from psycopg2.extensions import connection as Connection
 
 __all__ = ["Database", "Pipeline", "ShortTimeoutTarget"]
 
@@ -19,8 +24,8 @@ CONNECTIONS = 3
 CONNECT_SECONDS = 3
 QUERY_SECONDS = 5.0
 REFRESH_SECONDS = 10.0
-"""How long a stack's outputs and its contract are kept; a deployment changes them."""
-SERVICES = (
+"""Seconds that a stack's outputs and its contract are kept; a deployment changes them."""
+SERVICES: tuple[Service, ...] = (
     "cloudformation", "cloudwatch", "s3", "secretsmanager", "sqs", "stepfunctions", "sts", "xray",
 )  # fmt: skip
 
@@ -30,7 +35,7 @@ class ShortTimeoutTarget(Target):
     """A target whose requests fail early where nothing answers, because a page waits for them."""
 
     @property
-    def _client_config(self) -> Any:
+    def _client_config(self) -> Config:
         from botocore.config import Config
 
         return Config(
@@ -59,12 +64,16 @@ class Database:
 
     def __init__(self, pipeline: Pipeline, dsn: str | None) -> None:
         self._pipeline, self._dsn = pipeline, dsn
-        self._free: list[Any] = []
+        self._free: list[Connection] = []
         self._lock = threading.Lock()
         self._slots = threading.BoundedSemaphore(CONNECTIONS)
 
     def query(
-        self, sql: str, values: Any = (), *, seconds: float = QUERY_SECONDS
+        self,
+        sql: str,
+        values: Sequence[Any] | Mapping[str, Any] = (),
+        *,
+        seconds: float = QUERY_SECONDS,
     ) -> list[dict[str, Any]]:
         """Rows as dicts. Raises ``psycopg2.Error``, a timeout as ``QueryCanceled``."""
         import psycopg2
@@ -84,13 +93,17 @@ class Database:
             return rows
 
     def _execute(
-        self, connection: Any, sql: str, values: Any, seconds: float
+        self,
+        connection: Connection,
+        sql: str,
+        values: Sequence[Any] | Mapping[str, Any],
+        seconds: float,
     ) -> list[dict[str, Any]]:
         try:
             with connection.cursor() as cursor:
                 cursor.execute("SET LOCAL statement_timeout = %s", (int(seconds * 1000),))
                 cursor.execute(sql, values or None)
-                names = [column.name for column in cursor.description]
+                names = [column.name for column in cursor.description or ()]
                 rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
             connection.rollback()  # nothing was changed; ends the SET LOCAL
             return rows
@@ -98,23 +111,26 @@ class Database:
             self._discard(connection)
             raise
 
-    def _checkout(self) -> tuple[Any, bool]:
+    def _checkout(self) -> tuple[Connection, bool]:
         """A connection, and whether it has been used before."""
         with self._lock:
             if self._free:
                 return self._free.pop(), True
         return self._connect(), False
 
-    def _connect(self) -> Any:
+    def _connect(self) -> Connection:
         import psycopg2
 
         settings: dict[str, Any] = {} if self._dsn else self._pipeline.target.database_settings()
         settings |= {"application_name": "etl dashboard", "connect_timeout": CONNECT_SECONDS}
-        connection = psycopg2.connect(self._dsn, **settings)
+        connection: Connection = psycopg2.connect(self._dsn, **settings)
+        with connection, connection.cursor() as cursor:
+            # In another zone the first or the last hours of time have a year that Python has not.
+            cursor.execute("SET TIME ZONE 'UTC'")
         connection.set_session(readonly=True)
         return connection
 
-    def _discard(self, connection: Any) -> None:
+    def _discard(self, connection: Connection) -> None:
         """Close a connection that failed; where the server closed it, close the idle ones, too."""
         closing = [connection]
         with self._lock:

@@ -46,7 +46,7 @@ class Sample:
     batches: int
     """Number of micro-batches searched."""
     complete: bool
-    """Whether these are all rejects that match."""
+    """True where these are all rejects that match."""
     unreadable: list[str]
     """Sentences about objects that can't be read."""
 

@@ -2,7 +2,7 @@
 
 A warning of Sphinx is an error, and so are a link or an anchor that leads nowhere, and whatever a
 page would load from elsewhere. Links to elsewhere are not fetched: a build must not fail because
-somebody else's server does.
+another server does.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LOADED = re.compile(
     r"""|<link\b(?=[^>]*rel=["']?(?:stylesheet|icon|pre))[^>]*?href=["'](?:https?:)?//[^"']+"""
     r"""|(?:@import\s*|url\(\s*)["']?(?:https?:)?//[^"')]+"""
 )
-"""What a browser would fetch from another place by itself."""
+"""Matches what a browser would fetch from another place by itself."""
 NOT_LINKS = r"#d[0-9a-f]{12}-gradient$"
 
 

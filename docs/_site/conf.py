@@ -1,4 +1,4 @@
-"""How Sphinx builds the site. The root of the sources is the repository's own.
+"""Sphinx's configuration of the site. The root of the sources is the repository's own.
 
 So the links between pages, notebooks and code are the same on the site and on a git host: relative
 paths. Nothing in the built site asks the network for anything.

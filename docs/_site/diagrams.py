@@ -82,7 +82,7 @@ class Diagram(SphinxDirective):
     option_spec: ClassVar[dict[str, Any]] = {}
 
     def run(self) -> list[nodes.Node]:
-        """Both drawings; the theme shows one of them."""
+        """The two drawings; the theme shows one of them."""
         source = "\n".join(self.content)
         kept = Path(self.env.app.outdir).parent / "diagrams"
         drawings = []

@@ -29,7 +29,7 @@ def to_listings(app: Sphinx, doctree: nodes.document) -> None:
     for found in list(doctree.findall(addnodes.download_reference)):
         path, _ = app.env.relfn2path(found["reftarget"], page)
         if not (Path(app.srcdir) / path).is_file():
-            continue  # Sphinx tells
+            continue  # Sphinx reports it
         app.telemetry_listings.add(path)  # type: ignore[attr-defined]
         target = os.path.relpath(f"{FOLDER}/{path}.html", Path(page).parent)
         link = nodes.reference("", "", internal=True, refuri=target)

@@ -67,7 +67,7 @@ PAGES = {
 
 
 def present(app: Sphinx, page: str) -> bool:
-    """Whether the page is there."""
+    """True where the page exists."""
     place = Path(app.srcdir) / (page.lstrip("/") if page.startswith("/") else f"docs/{page}")
     return any(place.with_name(place.name + end).is_file() for end in (".md", ".ipynb"))
 

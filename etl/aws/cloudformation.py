@@ -7,11 +7,19 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from etl.aws.stack_events import StackEvent, causes, event_ids, new_events
 from layers.notify import Notify
 from telemetry.errors import UserError
+
+if TYPE_CHECKING:
+    from types_boto3_cloudformation import CloudFormationClient
+    from types_boto3_cloudformation.type_defs import (
+        ParameterTypeDef,
+        StackResourceSummaryTypeDef,
+        StackTypeDef,
+    )
 
 __all__ = [
     "FAILED_CREATION",
@@ -76,7 +84,9 @@ class StackRequest:
     """ARN of the role that CloudFormation assumes; empty: it uses the caller's permissions."""
 
 
-def stack_resources(client: Any, stack: str) -> Iterator[dict[str, Any]]:
+def stack_resources(
+    client: CloudFormationClient, stack: str
+) -> Iterator[StackResourceSummaryTypeDef]:
     """Yield the summaries of a stack's resources, deleted ones included, page by page.
 
     Raises boto3's ``ClientError`` where there is no such stack.
@@ -85,26 +95,28 @@ def stack_resources(client: Any, stack: str) -> Iterator[dict[str, Any]]:
         yield from page["StackResourceSummaries"]
 
 
-def stack_status(client: Any, stack: str) -> str | None:
+def stack_status(client: CloudFormationClient, stack: str) -> str | None:
     """Return the status of a stack, ``None`` where there is none."""
     description = _describe(client, stack)
     status: str | None = description["StackStatus"] if description else None
     return None if status == "DELETE_COMPLETE" else status
 
 
-def outputs(client: Any, stack: str) -> dict[str, str]:
+def outputs(client: CloudFormationClient, stack: str) -> dict[str, str]:
     """Return a stack's outputs by name, an empty dictionary where there is no stack."""
-    entries = (_describe(client, stack) or {}).get("Outputs", [])
+    description = _describe(client, stack)
+    entries = description.get("Outputs", []) if description else []
     return {entry["OutputKey"]: entry["OutputValue"] for entry in entries}
 
 
-def parameters(client: Any, stack: str) -> dict[str, str]:
+def parameters(client: CloudFormationClient, stack: str) -> dict[str, str]:
     """Return a stack's parameters by name, an empty dictionary where there is no stack."""
-    entries = (_describe(client, stack) or {}).get("Parameters", [])
+    description = _describe(client, stack)
+    entries = description.get("Parameters", []) if description else []
     return {entry["ParameterKey"]: entry["ParameterValue"] for entry in entries}
 
 
-def deployed_template(client: Any, stack: str) -> dict[str, Any]:
+def deployed_template(client: CloudFormationClient, stack: str) -> dict[str, Any]:
     """Return the template that an existing stack was deployed with."""
     body = client.get_template(StackName=stack, TemplateStage="Original")["TemplateBody"]
     # boto3 reads a JSON template as a dictionary.
@@ -112,20 +124,19 @@ def deployed_template(client: Any, stack: str) -> dict[str, Any]:
     return template
 
 
-def _describe(client: Any, stack: str) -> dict[str, Any] | None:
+def _describe(client: CloudFormationClient, stack: str) -> StackTypeDef | None:
     from botocore.exceptions import ClientError
 
     try:
-        description: dict[str, Any] = client.describe_stacks(StackName=stack)["Stacks"][0]
+        return client.describe_stacks(StackName=stack)["Stacks"][0]
     except ClientError as error:
         if "does not exist" in str(error):
             return None
         raise
-    return description
 
 
 def apply_stack(
-    client: Any, request: StackRequest, notify: Notify, watch: Watch | None = None
+    client: CloudFormationClient, request: StackRequest, notify: Notify, watch: Watch | None = None
 ) -> Outcome:
     """Create or update a stack by a change set and wait; ``watch`` receives each event.
 
@@ -138,13 +149,15 @@ def apply_stack(
         return "unchanged"
     seen = event_ids(client, request.stack)
     # A failed creation leaves no resources behind, not even those that a deletion retains.
-    keep = {"RetainExceptOnCreate": True} if kind == "CREATE" else {}
+    keep: dict[str, Any] = {"RetainExceptOnCreate": True} if kind == "CREATE" else {}
     client.execute_change_set(StackName=request.stack, ChangeSetName=name, **keep)
     wait_for_stack(client, request.stack, seen, watch or _counting(request.resources, notify))
     return "created" if kind == "CREATE" else "updated"
 
 
-def change_set(client: Any, request: StackRequest, kind: ChangeSetType) -> tuple[str, bool]:
+def change_set(
+    client: CloudFormationClient, request: StackRequest, kind: ChangeSetType
+) -> tuple[str, bool]:
     """Create a change set and wait for it: its name, and whether it has any changes.
 
     Raises :class:`StackError` where CloudFormation rejects the template or a value.
@@ -152,7 +165,10 @@ def change_set(client: Any, request: StackRequest, kind: ChangeSetType) -> tuple
     from botocore.exceptions import ClientError
 
     name = f"deploy-{uuid.uuid4().hex[:12]}"
-    values = [{"ParameterKey": k, "ParameterValue": v} for k, v in request.parameters.items()]
+    values: list[ParameterTypeDef] = [
+        {"ParameterKey": key, "ParameterValue": value} for key, value in request.parameters.items()
+    ]
+    role: dict[str, Any] = {"RoleARN": request.role} if request.role else {}
     try:
         client.create_change_set(
             StackName=request.stack,
@@ -162,7 +178,7 @@ def change_set(client: Any, request: StackRequest, kind: ChangeSetType) -> tuple
             Parameters=values,
             Tags=[{"Key": key, "Value": value} for key, value in request.tags.items()],
             **request.template,
-            **({"RoleARN": request.role} if request.role else {}),
+            **role,
         )
     except ClientError as error:
         if error.response["Error"]["Code"] != "ValidationError":
@@ -172,7 +188,9 @@ def change_set(client: Any, request: StackRequest, kind: ChangeSetType) -> tuple
     return name, _wait_for_change_set(client, request.stack, name)
 
 
-def delete_stack(client: Any, stack: str, notify: Notify, watch: Watch | None = None) -> None:
+def delete_stack(
+    client: CloudFormationClient, stack: str, notify: Notify, watch: Watch | None = None
+) -> None:
     """Delete a stack and wait. Raises :class:`StackError` naming what could not be deleted."""
     seen = event_ids(client, stack)
     # By id: a deleted stack can't be described by its name.
@@ -182,19 +200,19 @@ def delete_stack(client: Any, stack: str, notify: Notify, watch: Watch | None = 
 
 
 def continue_rollback(
-    client: Any, stack: str, skip: tuple[str, ...] = (), watch: Watch | None = None
+    client: CloudFormationClient, stack: str, skip: tuple[str, ...] = (), watch: Watch | None = None
 ) -> None:
     """Finish the rollback of a failed update, without the resources of ``skip``.
 
     Raises :class:`StackError` where it fails again.
     """
     seen = event_ids(client, stack)
-    options = {"ResourcesToSkip": list(skip)} if skip else {}
+    options: dict[str, Any] = {"ResourcesToSkip": list(skip)} if skip else {}
     client.continue_update_rollback(StackName=stack, **options)
     wait_for_stack(client, stack, seen, watch or (lambda _: None), "UPDATE_ROLLBACK_COMPLETE")
 
 
-def _change_set_type(client: Any, stack: str, notify: Notify) -> ChangeSetType:
+def _change_set_type(client: CloudFormationClient, stack: str, notify: Notify) -> ChangeSetType:
     status = stack_status(client, stack)
     if status in FAILED_CREATION:
         notify(f"stack {stack}: deleting the remains of a failed creation")
@@ -217,7 +235,7 @@ def refusal(stack: str, status: str) -> str:
     )
 
 
-def _wait_for_change_set(client: Any, stack: str, name: str) -> bool:
+def _wait_for_change_set(client: CloudFormationClient, stack: str, name: str) -> bool:
     """Wait until the change set is ready; ``False`` where it has no changes."""
     for pause in _pauses():
         described = client.describe_change_set(StackName=stack, ChangeSetName=name)
@@ -232,7 +250,9 @@ def _wait_for_change_set(client: Any, stack: str, name: str) -> bool:
     raise AssertionError("unreachable: the pauses don't end")
 
 
-def wait_for_stack(client: Any, stack: str, seen: set[str], watch: Watch, *good: str) -> None:
+def wait_for_stack(
+    client: CloudFormationClient, stack: str, seen: set[str], watch: Watch, *good: str
+) -> None:
     """Wait until nothing is in progress; ``watch`` receives every event not among ``seen``.
 
     ``good`` are further statuses that count as success. Raises :class:`StackError`.

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+    from types_boto3_s3.type_defs import ObjectTypeDef
 
 __all__ = ["listed"]
 
 
-def listed(s3: Any, bucket: str, prefix: str, **options: Any) -> Iterator[dict[str, Any]]:
+def listed(s3: S3Client, bucket: str, prefix: str, **options: Any) -> Iterator[ObjectTypeDef]:
     """Yield the entries (``Key``, ``Size``, ``LastModified``) under a prefix in the order of keys.
 
     ``options`` are further parameters of ListObjectsV2, such as ``StartAfter``.

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types_boto3_sqs import SQSClient
+    from types_boto3_sqs.literals import QueueAttributeNameType
 
 __all__ = ["QueueDepth", "queue_depth"]
 
@@ -23,9 +27,9 @@ class QueueDepth:
         return self.waiting + self.hidden + self.delayed
 
 
-def queue_depth(sqs: Any, url: str) -> QueueDepth:
+def queue_depth(sqs: SQSClient, url: str) -> QueueDepth:
     """The depth of a queue. Nothing is received."""
-    names = [
+    names: list[QueueAttributeNameType] = [
         "ApproximateNumberOfMessages",
         "ApproximateNumberOfMessagesNotVisible",
         "ApproximateNumberOfMessagesDelayed",

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types_boto3_cloudformation import CloudFormationClient
 
 __all__ = ["StackEvent", "causes", "event_ids", "events", "new_events", "remedy"]
 
@@ -41,7 +44,7 @@ class StackEvent:
         return self.status.endswith("_FAILED") and not self.of_stack
 
 
-def events(client: Any, stack: str) -> Iterator[StackEvent]:
+def events(client: CloudFormationClient, stack: str) -> Iterator[StackEvent]:
     """Yield a stack's events, newest first, page by page; none where there is no such stack."""
     from botocore.exceptions import ClientError
 
@@ -61,12 +64,12 @@ def events(client: Any, stack: str) -> Iterator[StackEvent]:
             raise
 
 
-def event_ids(client: Any, stack: str) -> set[str]:
+def event_ids(client: CloudFormationClient, stack: str) -> set[str]:
     """Return the ids of all events until now."""
     return {event.id for event in events(client, stack)}
 
 
-def new_events(client: Any, stack: str, seen: set[str]) -> list[StackEvent]:
+def new_events(client: CloudFormationClient, stack: str, seen: set[str]) -> list[StackEvent]:
     """Return the events not among ``seen``, oldest first, and add their ids to it."""
     events_since: list[StackEvent] = []
     for event in events(client, stack):

@@ -11,11 +11,29 @@ import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from telemetry.errors import UserError
 
 if TYPE_CHECKING:
+    import boto3
+    from botocore.config import Config
+    from psycopg2.extensions import connection as Connection
+    from types_boto3_cloudformation import CloudFormationClient
+    from types_boto3_cloudwatch import CloudWatchClient
+    from types_boto3_ec2 import EC2Client
+    from types_boto3_iot import IoTClient
+    from types_boto3_kms import KMSClient
+    from types_boto3_lambda import LambdaClient
+    from types_boto3_logs import CloudWatchLogsClient
+    from types_boto3_s3 import S3Client
+    from types_boto3_secretsmanager import SecretsManagerClient
+    from types_boto3_sns import SNSClient
+    from types_boto3_sqs import SQSClient
+    from types_boto3_stepfunctions import SFNClient
+    from types_boto3_sts import STSClient
+    from types_boto3_xray import XRayClient
+
     from local.devices.mqtt import Broker
     from local.stack import LocalStack
     from telemetry.contract.model import Contract
@@ -27,6 +45,7 @@ __all__ = [
     "DEFAULT_STATE",
     "DatabaseRole",
     "NoStackError",
+    "Service",
     "Target",
 ]
 
@@ -34,6 +53,23 @@ DEFAULT_STATE = Path(".local")
 DEFAULT_STACK = "telemetry"
 AWS_MQTT_PORT = 8883
 DatabaseRole = Literal["loader", "analyst"]
+Service = Literal[
+    "cloudformation",
+    "cloudwatch",
+    "ec2",
+    "iot",
+    "kms",
+    "lambda",
+    "logs",
+    "s3",
+    "secretsmanager",
+    "sns",
+    "sqs",
+    "stepfunctions",
+    "sts",
+    "xray",
+]
+"""boto3's names of the services that the product calls."""
 CONTRACT_KEY = "contract/contract.toml"
 DATABASE_CA_KEY = "contract/database-ca.pem"
 
@@ -54,7 +90,7 @@ class Target:
     _clients: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
-    def session(self) -> Any:
+    def session(self) -> boto3.Session:
         """Return the boto3 session; the credentials for the stand-ins are not secret."""
         import boto3
 
@@ -66,7 +102,35 @@ class Target:
             )
         return boto3.Session(profile_name=self.profile, region_name=self.region)
 
-    def client(self, service: str) -> Any:
+    @overload
+    def client(self, service: Literal["cloudformation"]) -> CloudFormationClient: ...
+    @overload
+    def client(self, service: Literal["cloudwatch"]) -> CloudWatchClient: ...
+    @overload
+    def client(self, service: Literal["ec2"]) -> EC2Client: ...
+    @overload
+    def client(self, service: Literal["iot"]) -> IoTClient: ...
+    @overload
+    def client(self, service: Literal["kms"]) -> KMSClient: ...
+    @overload
+    def client(self, service: Literal["lambda"]) -> LambdaClient: ...
+    @overload
+    def client(self, service: Literal["logs"]) -> CloudWatchLogsClient: ...
+    @overload
+    def client(self, service: Literal["s3"]) -> S3Client: ...
+    @overload
+    def client(self, service: Literal["secretsmanager"]) -> SecretsManagerClient: ...
+    @overload
+    def client(self, service: Literal["sns"]) -> SNSClient: ...
+    @overload
+    def client(self, service: Literal["sqs"]) -> SQSClient: ...
+    @overload
+    def client(self, service: Literal["stepfunctions"]) -> SFNClient: ...
+    @overload
+    def client(self, service: Literal["sts"]) -> STSClient: ...
+    @overload
+    def client(self, service: Literal["xray"]) -> XRayClient: ...
+    def client(self, service: Service) -> Any:
         """Return the boto3 client of a service, created once."""
         if service not in self._clients:
             options: dict[str, Any] = {}
@@ -74,13 +138,12 @@ class Target:
                 options["endpoint_url"] = (
                     self.local.xray_endpoint_url if service == "xray" else self.local.endpoint_url
                 )
-            self._clients[service] = self.session.client(
-                service, config=self._client_config, **options
-            )
+            create: Any = self.session.client  # its types know single names, no union of them
+            self._clients[service] = create(service, config=self._client_config, **options)
         return self._clients[service]
 
     @property
-    def _client_config(self) -> Any:
+    def _client_config(self) -> Config | None:
         """botocore's ``Config`` of all clients; ``None``: its defaults."""
         return None
 
@@ -160,12 +223,13 @@ class Target:
         fresh.replace(file)
         return file
 
-    def connect(self) -> Any:
+    def connect(self) -> Connection:
         """Return a new psycopg2 connection as the loader role."""
         import psycopg2
 
         settings: dict[str, Any] = self.database_settings()
-        return psycopg2.connect(application_name="etl", **settings)
+        connection: Connection = psycopg2.connect(application_name="etl", **settings)
+        return connection
 
     def broker(self) -> Broker:
         """Return the MQTT broker that devices of this account connect to."""

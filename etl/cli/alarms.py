@@ -82,7 +82,7 @@ def show_history(
 def send_test(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="Name of an alarm, such as executions-failed.")],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask for confirmation.")] = False,
 ) -> None:
     """Trigger a test alarm, to check that its notification arrives. It recovers within a minute."""
     target = target_of(context.obj)

@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 console = Console(highlight=False, emoji=False)
-"""For results. Progress and remarks go to :data:`notes`, so that output can be piped."""
+"""Standard output, for results alone, so that it can be piped; other texts go to :data:`notes`."""
 notes = Console(stderr=True, highlight=False, emoji=False)
 
 UNLIMITED_WIDTH = 1_000_000

@@ -50,11 +50,14 @@ class Phases:
 def demo(
     context: typer.Context,
     contract: ContractOption = DEFAULT_CONTRACT,
-    devices: Annotated[int, typer.Option(min=1)] = 20,
-    rate: Annotated[float, typer.Option(min=1, help="Messages a second.")] = 60.0,
+    devices: Annotated[int, typer.Option(min=1, help="Devices in the fleet.")] = 20,
+    rate: Annotated[float, typer.Option(min=1, help="Messages per second.")] = 60.0,
     duration: Annotated[float, typer.Option(min=1, help="Seconds of publishing.")] = 15.0,
-    mess: Annotated[float, typer.Option(min=0, max=1)] = 0.02,
-    seed: Annotated[int, typer.Option()] = 1,
+    mess: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Share of malformed messages and readings (0 to 1)."),
+    ] = 0.02,
+    seed: Annotated[int, typer.Option(help="Seed: the same one gives the same messages.")] = 1,
     keep: Annotated[bool, typer.Option(help="Keep everything running at the end.")] = False,
 ) -> None:
     """Run the whole pipeline on this machine, end to end, and reconcile every reading."""
@@ -117,7 +120,7 @@ def _publish(target: Target, plan: FleetPlan) -> None:
     if failure:
         raise failure[0]
     console.print(
-        f"published {sent[0]:,} messages, {sent[1]:,} readings, {plan.mess:.0%} of them messy"
+        f"published {sent[0]:,} messages, {sent[1]:,} readings, {plan.mess:.0%} of them malformed"
     )
 
 
@@ -128,7 +131,7 @@ def _progress(target: Target, sent: tuple[int, int]) -> Table:
     batches, staged = staged_messages(target.client("s3"), target.bucket)
     with target.connect() as connection, connection.cursor() as cursor:
         cursor.execute(f"SELECT count(*) FROM {qualified(target.contract)}")  # noqa: S608 - quoted
-        rows = cursor.fetchone()[0]
+        [(rows,)] = cursor.fetchall()
     connection.close()
     table = Table(show_header=True)
     for heading in ("published", "queued", "staged in S3", "micro-batches", "rows in PostgreSQL"):

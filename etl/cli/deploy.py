@@ -79,12 +79,12 @@ def deploy(
         bool,
         typer.Option(
             "--schema-is-ready",
-            help="Confirm that the statements which the migration leaves to you were run.",
+            help="Confirm that you have run the statements that the migration leaves to you.",
         ),
     ] = False,
     skip: Annotated[
         list[str] | None,
-        typer.Option(help="Resource to skip when a failed rollback is continued; may be repeated."),
+        typer.Option(help="Resource to skip when a failed rollback is continued; repeatable."),
     ] = None,
 ) -> None:
     """Create the pipeline or update it to its settings and contract. Safe to run again.

@@ -45,7 +45,7 @@ SettingsOption = Annotated[
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override a setting; may be repeated."),
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a setting; repeatable."),
 ]
 LocalOption = Annotated[
     bool,

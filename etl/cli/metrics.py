@@ -36,7 +36,7 @@ def metrics(
     start: SinceOption = "1h",
     period: Annotated[
         int | None,
-        typer.Option(min=60, help="Seconds per point (whole minutes); default: fitting."),
+        typer.Option(min=60, help="Seconds per point (whole minutes); default: fits the range."),
     ] = None,
     everything: Annotated[
         bool, typer.Option("--all", help="List metrics without data, or always zero, too.")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Group
@@ -15,6 +15,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from etl.aws.target import Target
 from etl.cli.context import (
     JsonOption,
     console,
@@ -242,7 +243,7 @@ def export(
 
 
 def _export(
-    target: Any,
+    target: Target,
     reject_filter: RejectFilter,
     unreadable: _Unreadable,
     file: Path | None,

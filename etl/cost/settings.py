@@ -28,7 +28,7 @@ class Fleet:
     """Bytes of one reading in a payload; ``None``: as measured for ``contracts/fleet.toml``."""
     basic_ingest: bool = False
     connects_a_day: float = 1.0
-    """How often a device reconnects per day; it stays connected in between."""
+    """Number of times that a device reconnects per day; it stays connected in between."""
 
     def __post_init__(self) -> None:
         if self.rate <= 0 or self.devices < 1 or self.readings_per_message < 1:

@@ -44,8 +44,9 @@ LONGEST_DRAIN = 0.8
 def simulate_scaled_up(fleet: Fleet, pipeline: Pipeline) -> SimulationResult:
     """Simulates with more and more pollers and writers until the pipeline keeps up.
 
-    The number of a part is doubled while that part is the bottleneck or is nearly always busy: in a
-    longer run its queue would grow. Returns a result that does not keep up where no doubling helps.
+    The number of a part grows twofold while that part is the bottleneck or is nearly always busy:
+    in a longer run its queue would grow. Returns a result that does not keep up where no growth
+    helps.
     """
     while True:
         result = simulate(fleet, pipeline)

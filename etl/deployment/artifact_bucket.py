@@ -16,6 +16,9 @@ from etl.aws.s3 import listed
 from layers.notify import Notify
 
 if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+    from types_boto3_s3.type_defs import ServerSideEncryptionRuleTypeDef
+
     from etl.deployment.stack_build import StackBuild
 
 __all__ = [
@@ -43,7 +46,7 @@ def artifact_bucket_name(stack: str, account: str, region: str) -> str:
 
 
 def upload(
-    s3: Any, build: StackBuild, region: str, notify: Notify, sent: Callable[[int], None]
+    s3: S3Client, build: StackBuild, region: str, notify: Notify, sent: Callable[[int], None]
 ) -> None:
     """Upload the zips that the bucket lacks; ``sent`` receives numbers of bytes as they go."""
     ensure_bucket(s3, build.artifact_bucket, region)
@@ -55,14 +58,14 @@ def upload(
         s3.upload_file(str(path), build.artifact_bucket, key, Callback=sent)
 
 
-def put_template(s3: Any, build: StackBuild) -> None:
+def put_template(s3: S3Client, build: StackBuild) -> None:
     """Put the stack's template into the bucket."""
     s3.put_object(
         Bucket=build.artifact_bucket, Key=build.template_key, Body=build.template.encode()
     )
 
 
-def stack_request(s3: Any, build: StackBuild) -> StackRequest:
+def stack_request(s3: S3Client, build: StackBuild) -> StackRequest:
     """Make the request to CloudFormation; a large template is named by its URL in the bucket."""
     url = f"{s3.meta.endpoint_url}/{build.artifact_bucket}/{build.template_key}"
     body = {"TemplateBody": build.template}
@@ -76,7 +79,7 @@ def stack_request(s3: Any, build: StackBuild) -> StackRequest:
     )
 
 
-def present_keys(s3: Any, bucket: str) -> set[str]:
+def present_keys(s3: S3Client, bucket: str) -> set[str]:
     """Return the keys in the bucket, an empty set where there is no such bucket."""
     from botocore.exceptions import ClientError
 
@@ -88,7 +91,7 @@ def present_keys(s3: Any, bucket: str) -> set[str]:
         raise
 
 
-def ensure_bucket(s3: Any, bucket: str, region: str) -> None:
+def ensure_bucket(s3: S3Client, bucket: str, region: str) -> None:
     """Create the bucket where it is missing: encrypted, never public, TLS only.
 
     Its objects don't expire: a rollback needs the zips of the deployment before.
@@ -102,8 +105,8 @@ def ensure_bucket(s3: Any, bucket: str, region: str) -> None:
         if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
             raise
     # S3 rejects a request that names us-east-1, its default region.
-    location = {} if region == "us-east-1" else {"LocationConstraint": region}
-    s3.create_bucket(Bucket=bucket, **({"CreateBucketConfiguration": location} if location else {}))
+    location: dict[str, Any] = {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    s3.create_bucket(Bucket=bucket, **({} if region == "us-east-1" else location))
     s3.put_public_access_block(
         Bucket=bucket,
         PublicAccessBlockConfiguration={
@@ -113,7 +116,9 @@ def ensure_bucket(s3: Any, bucket: str, region: str) -> None:
             "RestrictPublicBuckets": True,
         },
     )
-    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+    rule: ServerSideEncryptionRuleTypeDef = {
+        "ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}
+    }
     s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})
     s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(_tls_only(bucket)))
 

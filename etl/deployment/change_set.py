@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from etl.aws.cloudformation import StackRequest, change_set, delete_stack, stack_status
 from layers.notify import silent
+
+if TYPE_CHECKING:
+    from types_boto3_cloudformation import CloudFormationClient
+    from types_boto3_cloudformation.type_defs import (
+        DescribeChangeSetInputTypeDef,
+        ResourceChangeTypeDef,
+    )
 
 __all__ = ["ReportedChange", "preview", "read_changes"]
 
@@ -39,7 +46,7 @@ class ReportedChange:
     """``Delete``, ``Retain``, ``Snapshot``, ``ReplaceAndRetain``...; empty where not reported."""
 
 
-def preview(client: Any, request: StackRequest) -> list[ReportedChange]:
+def preview(client: CloudFormationClient, request: StackRequest) -> list[ReportedChange]:
     """Return what CloudFormation would change; changes nothing and leaves nothing behind.
 
     Raises :class:`etl.aws.cloudformation.StackError` where CloudFormation rejects the template.
@@ -57,7 +64,9 @@ def preview(client: Any, request: StackRequest) -> list[ReportedChange]:
         _delete_change_set(client, request.stack, name, with_stack=new)
 
 
-def _delete_change_set(client: Any, stack: str, name: str, *, with_stack: bool) -> None:
+def _delete_change_set(
+    client: CloudFormationClient, stack: str, name: str, *, with_stack: bool
+) -> None:
     """Delete the change set, and the empty stack that it creates where there was none."""
     from botocore.exceptions import ClientError
 
@@ -72,9 +81,9 @@ def _delete_change_set(client: Any, stack: str, name: str, *, with_stack: bool) 
             raise
 
 
-def read_changes(client: Any, stack: str, name: str) -> Iterator[ReportedChange]:
+def read_changes(client: CloudFormationClient, stack: str, name: str) -> Iterator[ReportedChange]:
     """Yield the changes in a change set, page by page."""
-    request: dict[str, Any] = {"StackName": stack, "ChangeSetName": name}
+    request: DescribeChangeSetInputTypeDef = {"StackName": stack, "ChangeSetName": name}
     while True:
         page = client.describe_change_set(**request)
         for change in page.get("Changes", []):
@@ -84,7 +93,7 @@ def read_changes(client: Any, stack: str, name: str) -> Iterator[ReportedChange]
         request["NextToken"] = page["NextToken"]
 
 
-def _reported(change: dict[str, Any]) -> ReportedChange:
+def _reported(change: ResourceChangeTypeDef) -> ReportedChange:
     properties: dict[str, Replacement] = {}
     causes: set[str] = set()
     for detail in change.get("Details", []):

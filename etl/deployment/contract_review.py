@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from etl.authoring.diff import Change, diff
 from etl.aws.target import CONTRACT_KEY
 from telemetry.contract import Contract, load_contract, parse_contract
 from telemetry.ddl import plan_table, qualified
 from telemetry.errors import ContractError
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
 
 __all__ = ["ContractReview", "review_contract"]
 
@@ -28,12 +31,13 @@ class ContractReview:
     statements: list[str] = field(default_factory=list)
     """SQL that the migration will run on the table."""
     refused: str = ""
-    """Why the migration will stop, and what a person must run; empty where it runs everything."""
+    """Reason for which the migration will stop, and the statements that an operator must run; empty
+    where the migration runs everything."""
     unknown: str = ""
-    """Why the contract in force could not be read; empty where it could."""
+    """Reason for which the contract in force could not be read; empty where it could."""
 
 
-def review_contract(s3: Any, outputs: dict[str, str], contract: Path) -> ContractReview:
+def review_contract(s3: S3Client, outputs: dict[str, str], contract: Path) -> ContractReview:
     """Review a contract against the one in force.
 
     ``outputs``: those of the deployed stack, empty where there is none. Raises ``ContractError``.
@@ -60,7 +64,7 @@ def review_contract(s3: Any, outputs: dict[str, str], contract: Path) -> Contrac
     )
 
 
-def _in_force(s3: Any, bucket: str) -> Contract | None:
+def _in_force(s3: S3Client, bucket: str) -> Contract | None:
     """Return the contract that the last deployment put into force, ``None`` where none is."""
     from botocore.exceptions import ClientError
 

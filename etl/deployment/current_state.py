@@ -64,7 +64,7 @@ def read_current_state(target: Target, *, platform: bool) -> CurrentState:
 
 
 def refuse_stuck(now: CurrentState) -> None:
-    """Raise ``StackError`` where a person has to repair a stack first."""
+    """Raise ``StackError`` where an operator has to repair a stack first."""
     for stack, status in ((now.core, now.core_status), (now.platform, now.platform_status)):
         if status in STUCK and status != CONTINUES:
             raise StackError(refusal(stack, status))

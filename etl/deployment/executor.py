@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 from etl.aws.cloudformation import (
     apply_stack,
@@ -22,6 +22,9 @@ from etl.deployment.stack_build import DeploymentBuild, PlatformBuild, StackBuil
 from etl.deployment.steps import Step
 from infrastructure.platform import core_settings, given_core
 from infrastructure.platform.stack_links import close_default_group
+
+if TYPE_CHECKING:
+    from types_boto3_cloudformation import CloudFormationClient
 
 __all__ = ["DeploymentExecutor"]
 
@@ -61,7 +64,7 @@ class DeploymentExecutor:
         actions[step.kind](step)
 
     @property
-    def _formation(self) -> Any:
+    def _formation(self) -> CloudFormationClient:
         return self.target.client("cloudformation")
 
     @property

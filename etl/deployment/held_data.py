@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING
 
 from etl.aws.cloudformation import deployed_template
 from etl.aws.s3 import listed
 from etl.aws.sqs import queue_depth
+
+if TYPE_CHECKING:
+    from types_boto3_cloudformation import CloudFormationClient
+    from types_boto3_iot import IoTClient
+    from types_boto3_iot.type_defs import ListTargetsForPolicyRequestTypeDef
+    from types_boto3_s3 import S3Client
+    from types_boto3_sqs import SQSClient
 
 __all__ = [
     "attached_certificates",
@@ -45,7 +52,7 @@ def loss_warning(stack: str, held: list[str]) -> str:
     )
 
 
-def held_data(outputs: dict[str, str], sqs: Any, iot: Any) -> Iterator[str]:
+def held_data(outputs: dict[str, str], sqs: SQSClient, iot: IoTClient) -> Iterator[str]:
     """Describe the messages and certificates that deleting a stack with these outputs loses."""
     for key, (noun, place) in QUEUES.items():
         count = _messages(sqs, outputs[key]) if key in outputs else 0
@@ -57,7 +64,7 @@ def held_data(outputs: dict[str, str], sqs: Any, iot: Any) -> Iterator[str]:
             yield _counted(certificates, "device certificate")
 
 
-def held_objects(s3: Any, bucket: str) -> Iterator[str]:
+def held_objects(s3: S3Client, bucket: str) -> Iterator[str]:
     """Describe the objects in the bucket other than those that a deployment puts there."""
     keys = (item["Key"] for item in listed(s3, bucket, ""))
     others = False
@@ -67,16 +74,16 @@ def held_objects(s3: Any, bucket: str) -> Iterator[str]:
         yield f"objects in bucket {bucket}"
 
 
-def retains_bucket(formation: Any, stack: str) -> bool:
+def retains_bucket(formation: CloudFormationClient, stack: str) -> bool:
     """Return true where the deployed template keeps the data bucket when the stack is deleted."""
     template = deployed_template(formation, stack)
     return bool(template["Resources"].get("DataBucket", {}).get("DeletionPolicy") == "Retain")
 
 
-def attached_certificates(iot: Any, policy: str) -> list[str]:
+def attached_certificates(iot: IoTClient, policy: str) -> list[str]:
     """Return the ARNs of the certificates that use the policy."""
     targets: list[str] = []
-    request: dict[str, Any] = {"policyName": policy}
+    request: ListTargetsForPolicyRequestTypeDef = {"policyName": policy}
     with ignore_missing():
         while True:
             page = iot.list_targets_for_policy(**request)
@@ -99,7 +106,7 @@ def ignore_missing() -> Iterator[None]:
             raise
 
 
-def _messages(sqs: Any, url: str) -> int:
+def _messages(sqs: SQSClient, url: str) -> int:
     """Return the messages in a queue; 0 where an earlier attempt deleted it."""
     with ignore_missing():
         return queue_depth(sqs, url).total

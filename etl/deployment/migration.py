@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING
 
 from etl.aws.target import CONTRACT_KEY, DATABASE_CA_KEY
 from infrastructure.settings import DeploySettings
 from telemetry.errors import UserError
+
+if TYPE_CHECKING:
+    from types_boto3_lambda import LambdaClient
+    from types_boto3_s3 import S3Client
 
 __all__ = ["MigrationError", "publish_contract", "run_migration"]
 
@@ -16,7 +20,7 @@ class MigrationError(UserError):
     """Raised where the stack is deployed but its migrate function failed; quotes its error."""
 
 
-def run_migration(lambda_client: Any, name: str) -> list[str]:
+def run_migration(lambda_client: LambdaClient, name: str) -> list[str]:
     """Invoke the migrate function and return the statements that it ran on the table.
 
     Raises :class:`MigrationError` with the function's message.
@@ -34,7 +38,7 @@ def run_migration(lambda_client: Any, name: str) -> list[str]:
     return statements
 
 
-def publish_contract(s3: Any, bucket: str, settings: DeploySettings) -> None:
+def publish_contract(s3: S3Client, bucket: str, settings: DeploySettings) -> None:
     """Put the contract in force into the data bucket, with the database's authorities if any.
 
     Every command reads them there.

@@ -1,4 +1,4 @@
-"""From entered values to the settings of the stacks: where, what, and with which platform."""
+"""Turns entered values into the settings of the stacks: where, what, and with which platform."""
 
 from __future__ import annotations
 

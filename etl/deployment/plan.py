@@ -1,4 +1,4 @@
-"""The plan of a deployment: a person reviews it, a script reads it, the executor runs its steps."""
+"""The plan of a deployment: an operator reviews it, a script reads it, and it is executed."""
 
 from __future__ import annotations
 

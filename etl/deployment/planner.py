@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING
 
 from etl.aws.cloudformation import STEADY, deployed_template, outputs, parameters
 from etl.aws.target import Target
@@ -33,6 +33,10 @@ from infrastructure.platform.settings import PlatformSettings
 from infrastructure.settings import DeploySettings
 from layers.notify import Notify, silent
 from telemetry.contract import load_contract
+
+if TYPE_CHECKING:
+    from types_boto3_cloudformation import CloudFormationClient
+    from types_boto3_s3 import S3Client
 
 __all__ = ["make_plan"]
 
@@ -130,7 +134,7 @@ def _reported(
 
 
 @contextmanager
-def _temporary_template(s3: Any, build: StackBuild, present: set[str]) -> Iterator[None]:
+def _temporary_template(s3: S3Client, build: StackBuild, present: set[str]) -> Iterator[None]:
     """Keep a template that is too large for a request in the bucket for as long as this takes."""
     temporary = not build.template_fits_request and build.template_key not in present
     if temporary:
@@ -142,7 +146,7 @@ def _temporary_template(s3: Any, build: StackBuild, present: set[str]) -> Iterat
             s3.delete_object(Bucket=build.artifact_bucket, Key=build.template_key)
 
 
-def _tags(formation: Any, stack: str) -> dict[str, str]:
+def _tags(formation: CloudFormationClient, stack: str) -> dict[str, str]:
     tags = formation.describe_stacks(StackName=stack)["Stacks"][0].get("Tags", [])
     return {tag["Key"]: tag["Value"] for tag in tags}
 
@@ -162,7 +166,7 @@ def _review_contract(target: Target, settings: DeploySettings, now: CurrentState
     return review_contract(target.client("s3"), names, settings.contract)
 
 
-def _shared_with_others(formation: Any, settings: DeploySettings) -> Iterator[str]:
+def _shared_with_others(formation: CloudFormationClient, settings: DeploySettings) -> Iterator[str]:
     """Describe other pipelines of the account with the same database or the same topic."""
     from botocore.exceptions import ClientError
 

@@ -62,7 +62,7 @@ class PlatformBuild:
 
 @dataclass(frozen=True, kw_only=True)
 class DeploymentBuild:
-    """Both stacks of one deployment; ``platform`` is ``None`` where there is none."""
+    """The two stacks of one deployment; ``platform`` is ``None`` where there is none."""
 
     settings: DeploySettings
     core: StackBuild

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
 from etl.aws.cloudformation import (
     StackRequest,
@@ -34,6 +34,12 @@ from etl.deployment.listener import Listener
 from etl.deployment.steps import Step
 from infrastructure.platform import PlatformSettings, given_core
 from telemetry.errors import UserError
+
+if TYPE_CHECKING:
+    from types_boto3_iot import IoTClient
+    from types_boto3_kms import KMSClient
+    from types_boto3_s3 import S3Client
+    from types_boto3_s3.type_defs import ObjectIdentifierTypeDef
 
 __all__ = ["HoldsDataError", "TeardownExecutor", "delete_core", "unlinked_parameters"]
 
@@ -144,20 +150,20 @@ def _refuse_loss(target: Target, names: dict[str, str], *, deletes_bucket: bool)
         raise HoldsDataError(loss_warning(target.stack, held))
 
 
-def _detach_devices(iot: Any, policy: str) -> None:
+def _detach_devices(iot: IoTClient, policy: str) -> None:
     for certificate in attached_certificates(iot, policy):
         iot.detach_policy(policyName=policy, target=certificate)
 
 
-def _empty_bucket(s3: Any, bucket: str) -> None:
+def _empty_bucket(s3: S3Client, bucket: str) -> None:
     """Delete every version of every object, where the bucket still exists."""
     with ignore_missing():
         _delete_versions(s3, bucket)
 
 
-def _delete_versions(s3: Any, bucket: str) -> None:
+def _delete_versions(s3: S3Client, bucket: str) -> None:
     for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
-        objects = [
+        objects: list[ObjectIdentifierTypeDef] = [
             {"Key": item["Key"], "VersionId": item["VersionId"]}
             for item in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
         ]
@@ -165,7 +171,7 @@ def _delete_versions(s3: Any, bucket: str) -> None:
             s3.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
 
 
-def _delete_bucket(s3: Any, bucket: str | None) -> None:
+def _delete_bucket(s3: S3Client, bucket: str | None) -> None:
     """Empty and delete a bucket, where it still exists."""
     from botocore.exceptions import ClientError
 
@@ -181,7 +187,7 @@ def _delete_bucket(s3: Any, bucket: str | None) -> None:
     s3.delete_bucket(Bucket=bucket)
 
 
-def _schedule_key_deletion(kms: Any, key: str | None) -> None:
+def _schedule_key_deletion(kms: KMSClient, key: str | None) -> None:
     """Schedule the key's deletion, where the stack has kept it."""
     if key is None:
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from etl.aws.cloudformation import (
     deployed_template,
@@ -17,6 +17,9 @@ from etl.deployment.artifact_bucket import artifact_bucket_name
 from etl.deployment.current_state import CurrentState, read_current_state
 from etl.deployment.held_data import held_data, held_objects, retains_bucket
 from etl.deployment.steps import Step, teardown_steps
+
+if TYPE_CHECKING:
+    from types_boto3_cloudformation import CloudFormationClient
 
 __all__ = ["TeardownPlan", "plan_teardown"]
 
@@ -116,12 +119,12 @@ def _add_platform(
         kept.append(f"stack {now.platform}, as the database is in it")
 
 
-def _count_resources(formation: Any, stack: str) -> int:
+def _count_resources(formation: CloudFormationClient, stack: str) -> int:
     resources = stack_resources(formation, stack)
     return sum(each["ResourceStatus"] != "DELETE_COMPLETE" for each in resources)
 
 
-def _retained(formation: Any, stack: str) -> Iterator[tuple[str, str]]:
+def _retained(formation: CloudFormationClient, stack: str) -> Iterator[tuple[str, str]]:
     """Yield logical id and description of each resource that is kept when the stack is deleted."""
     template = deployed_template(formation, stack)
     names = {

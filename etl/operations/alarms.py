@@ -11,11 +11,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from etl.aws.cloudformation import stack_resources
 from etl.aws.target import Target
 from etl.operations.batch_selection import NotFoundError
+
+if TYPE_CHECKING:
+    from types_boto3_cloudwatch.type_defs import CompositeAlarmTypeDef, MetricAlarmTypeDef
 
 __all__ = ["RUNBOOK", "Alarm", "StateChange", "alarm", "alarms", "changes", "trigger"]
 
@@ -73,7 +76,11 @@ def alarms(target: Target) -> list[Alarm]:
             AlarmTypes=["MetricAlarm", "CompositeAlarm"],
             MaxRecords=NAMES_A_CALL,
         )
-        for entry in (*page.get("MetricAlarms", ()), *page.get("CompositeAlarms", ())):
+        entries: list[MetricAlarmTypeDef | CompositeAlarmTypeDef] = [
+            *page.get("MetricAlarms", ()),
+            *page.get("CompositeAlarms", ()),
+        ]
+        for entry in entries:
             found.append(_alarm(entry, names[entry["AlarmName"]]))
     return sorted(found, key=lambda one: (URGENCY[one.state], one.short))
 
@@ -137,7 +144,7 @@ def _of_stack(target: Target, stack: str) -> Iterator[str]:
             raise
 
 
-def _alarm(entry: dict[str, Any], short: str) -> Alarm:
+def _alarm(entry: MetricAlarmTypeDef | CompositeAlarmTypeDef, short: str) -> Alarm:
     enabled = entry.get("ActionsEnabled", True)
     since = entry.get("StateTransitionedTimestamp") or entry["StateUpdatedTimestamp"]
     return Alarm(

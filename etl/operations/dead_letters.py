@@ -13,12 +13,19 @@ import base64
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
 from etl.aws.sqs import QueueDepth, queue_depth
 from etl.aws.target import Target
 from etl.operations.rule_errors import failure_text, original_body, parse_rule_error
 from functions.extract.envelope import envelope_line
+
+if TYPE_CHECKING:
+    from types_boto3_sqs import SQSClient
+    from types_boto3_sqs.type_defs import (
+        ChangeMessageVisibilityBatchRequestEntryTypeDef,
+        MessageTypeDef,
+    )
 
 __all__ = [
     "BATCH", "DEAD_LETTERS", "QUEUES", "RULE_ERRORS", "DeadLetter", "depth", "make_visible",
@@ -30,7 +37,7 @@ _OUTPUTS = {DEAD_LETTERS: "DeadLetterQueueUrl", RULE_ERRORS: "RuleErrorQueueUrl"
 BATCH = 10
 """Limit of SQS for the messages in one call."""
 PEEK_SECONDS = 30
-"""How long messages stay hidden where this program dies before it makes them visible again."""
+"""Seconds that messages stay hidden where this program dies before it makes them visible again."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +47,7 @@ class DeadLetter:
     message_id: str
     sent: datetime | None
     receives: int
-    """How often it was received so far, this time included."""
+    """Number of times it was received so far, this time included."""
     topic: str | None
     client_id: str | None
     payload: bytes
@@ -61,7 +68,7 @@ def depth(target: Target, queue: str) -> QueueDepth:
 def peek(target: Target, queue: str, most: int) -> list[DeadLetter]:
     """Up to ``most`` messages. Each is received once and made visible again before this returns."""
     sqs, url = target.client("sqs"), queue_url(target, queue)
-    received: dict[str, dict[str, Any]] = {}
+    received: dict[str, MessageTypeDef] = {}
     try:
         while len(received) < most:
             found = receive(sqs, url, min(BATCH, most - len(received)), PEEK_SECONDS)
@@ -74,7 +81,7 @@ def peek(target: Target, queue: str, most: int) -> list[DeadLetter]:
     return [_dead_letter(message) for message in received.values()]
 
 
-def receive(sqs: Any, url: str, most: int, hidden: int) -> list[dict[str, Any]]:
+def receive(sqs: SQSClient, url: str, most: int, hidden: int) -> list[MessageTypeDef]:
     """Receive up to ten messages, which stay hidden for ``hidden`` seconds."""
     answer = sqs.receive_message(
         QueueUrl=url,
@@ -86,17 +93,17 @@ def receive(sqs: Any, url: str, most: int, hidden: int) -> list[dict[str, Any]]:
     return list(answer.get("Messages", ()))
 
 
-def make_visible(sqs: Any, url: str, messages: list[dict[str, Any]]) -> None:
+def make_visible(sqs: SQSClient, url: str, messages: list[MessageTypeDef]) -> None:
     """Make received messages visible again."""
     for start in range(0, len(messages), BATCH):
-        entries = [
+        entries: list[ChangeMessageVisibilityBatchRequestEntryTypeDef] = [
             {"Id": str(n), "ReceiptHandle": m["ReceiptHandle"], "VisibilityTimeout": 0}
             for n, m in enumerate(messages[start : start + BATCH])
         ]
         sqs.change_message_visibility_batch(QueueUrl=url, Entries=entries)
 
 
-def _dead_letter(message: dict[str, Any]) -> DeadLetter:
+def _dead_letter(message: MessageTypeDef) -> DeadLetter:
     attributes = message.get("Attributes", {})
     sent = attributes.get("SentTimestamp")
     error = parse_rule_error(message["Body"])

@@ -11,11 +11,14 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from etl.aws.target import Target
 from etl.pictures.history import StateVisit, read_visits
 from telemetry import manifest
+
+if TYPE_CHECKING:
+    from types_boto3_stepfunctions.type_defs import HistoryEventTypeDef
 
 __all__ = [
     "Execution",
@@ -130,9 +133,9 @@ def visits(target: Target, arn: str) -> list[StateVisit]:
     return read_visits(history(target, arn))
 
 
-def history(target: Target, arn: str) -> list[dict[str, Any]]:
+def history(target: Target, arn: str) -> list[HistoryEventTypeDef]:
     """All events so far, oldest first, as GetExecutionHistory returns them."""
-    events: list[dict[str, Any]] = []
+    events: list[HistoryEventTypeDef] = []
     pages = target.client("stepfunctions").get_paginator("get_execution_history")
     for page in pages.paginate(executionArn=arn):
         events += page["events"]

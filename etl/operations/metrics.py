@@ -14,11 +14,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING
 
 from etl.aws.target import Target
 from functions.inventory import FUNCTIONS
 from telemetry.metric_table import METRICS, NAMESPACE, PIPELINE
+
+if TYPE_CHECKING:
+    from types_boto3_cloudwatch.type_defs import MetricDataQueryTypeDef, MetricTypeDef
 
 __all__ = ["Point", "Series", "Signal", "all_signals", "choose_period", "read"]
 
@@ -121,8 +124,8 @@ def _ask(
         yield Series(signal, period, tuple(ordered[time] for time in sorted(ordered)))
 
 
-def _query(name: str, signal: Signal, period: int) -> dict[str, Any]:
-    metric = {
+def _query(name: str, signal: Signal, period: int) -> MetricDataQueryTypeDef:
+    metric: MetricTypeDef = {
         "Namespace": signal.namespace,
         "MetricName": signal.metric,
         "Dimensions": [{"Name": key, "Value": value} for key, value in signal.dimensions],

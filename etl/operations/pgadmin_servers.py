@@ -16,7 +16,7 @@ __all__ = ["GROUP", "Server", "password_command", "servers_file"]
 GROUP = "Telemetry ETL"
 CONNECT_SECONDS = 10
 PASSWORD_SECONDS = 300
-"""How long pgAdmin keeps the password from a command: short, as passwords are rotated."""
+"""Seconds for which pgAdmin keeps the password from a command: short, as passwords are rotated."""
 LOOPBACK = "127.0.0.1"
 
 

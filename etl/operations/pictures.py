@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 TRACE_PATIENCE_SECONDS = 5.0
-"""How long to wait for segments, which X-Ray receives a moment after the work they describe."""
+"""Seconds to wait for segments, which X-Ray receives a moment after the work they describe."""
 
 
 class NoTraceError(UserError):

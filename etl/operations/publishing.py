@@ -1,7 +1,7 @@
 """Publishes as devices do: with registered identities, over MQTT, and with a receipt at the end.
 
-Used by ``etl simulate``, ``etl publish``, the notebook and the tests. Progress is told through a
-callback, so nothing here prints.
+Used by ``etl simulate``, ``etl publish``, the notebook and the tests. Progress is reported
+through a callback, so nothing here prints.
 """
 
 from __future__ import annotations

@@ -9,10 +9,13 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
 from etl.aws.s3 import listed
 from telemetry.layout import receipt_key
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
 
 __all__ = ["Receipt", "new_publication", "read_receipts", "write_receipt"]
 
@@ -40,13 +43,13 @@ def new_publication(kind: str) -> tuple[str, str]:
     return f"{now:%Y%m%dT%H%M%S%f}-{kind}", now.isoformat()
 
 
-def write_receipt(s3: Any, bucket: str, receipt: Receipt) -> None:
+def write_receipt(s3: S3Client, bucket: str, receipt: Receipt) -> None:
     """Write a receipt; writing it again replaces it."""
     body = json.dumps(asdict(receipt)).encode()
     s3.put_object(Bucket=bucket, Key=receipt_key(receipt.publication), Body=body)
 
 
-def read_receipts(s3: Any, bucket: str) -> list[Receipt]:
+def read_receipts(s3: S3Client, bucket: str) -> list[Receipt]:
     """All receipts, oldest first."""
     receipts = []
     for entry in listed(s3, bucket, "receipts/"):

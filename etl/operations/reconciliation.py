@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from etl.aws.s3 import listed
 from etl.aws.sqs import queue_depth
@@ -28,6 +28,10 @@ from etl.operations.plurals import counted
 from etl.operations.receipts import Receipt, read_receipts
 from telemetry.ddl import qualified
 from telemetry.layout import RAW, parse_raw_key
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor
+    from types_boto3_s3 import S3Client
 
 __all__ = ["Reconciliation", "dead_letters_problem", "gather", "reconcile", "staged_messages"]
 
@@ -116,14 +120,19 @@ class Reconciliation:
         if self.dead:
             found.append(dead_letters_problem(self.dead))
         if ledger.batches != self.staged_batches:
-            gap = self.staged_batches - ledger.batches
-            have = "has" if gap == 1 else "have"
-            staged = counted(self.staged_batches, "staged batch")
-            found.append(f"{gap:,} of {staged} {have} no row in the ledger")
+            found.append(self._batch_gap())
         if ledger.messages != self.staged_messages:
             staged = counted(self.staged_messages, "message")
             found.append(f"{staged} staged, {ledger.messages:,} in the ledger")
         return found
+
+    def _batch_gap(self) -> str:
+        gap = self.staged_batches - self.ledger.batches
+        have = "has" if abs(gap) == 1 else "have"
+        if gap < 0:
+            return f"{counted(-gap, 'batch')} of the ledger {have} no raw object in S3"
+        staged = counted(self.staged_batches, "staged batch")
+        return f"{gap:,} of {staged} {have} no row in the ledger"
 
     def _reading_problems(self) -> list[str]:
         ledger, found = self.ledger, []
@@ -201,7 +210,7 @@ def _are(number: int, noun: str) -> str:
     return f"{counted(number, noun)} {'is' if number == 1 else 'are'}"
 
 
-def staged_messages(s3: Any, bucket: str) -> tuple[int, int]:
+def staged_messages(s3: S3Client, bucket: str) -> tuple[int, int]:
     """``(batches, messages)`` staged in S3, by the names of the raw objects."""
     batches = messages = 0
     for entry in listed(s3, bucket, RAW):
@@ -230,7 +239,7 @@ def gather(target: Target) -> Reconciliation:
         with connection.cursor() as cursor:
             ledger = _read_ledger(cursor, target.contract.name)
             cursor.execute(f"SELECT count(*) FROM {qualified(target.contract)}")  # noqa: S608 - quoted
-            rows = cursor.fetchone()[0]
+            [(rows,)] = cursor.fetchall()
     finally:
         connection.close()
     return Reconciliation(
@@ -244,7 +253,7 @@ def gather(target: Target) -> Reconciliation:
     )
 
 
-def _read_ledger(cursor: Any, contract: str) -> Ledger:
+def _read_ledger(cursor: Cursor, contract: str) -> Ledger:
     cursor.execute(
         """
         SELECT count(*) AS batches, coalesce(sum(messages), 0) AS messages,
@@ -263,8 +272,9 @@ def _read_ledger(cursor: Any, contract: str) -> Ledger:
         """,
         (contract,),
     )
-    names = [column.name for column in cursor.description]
-    sums = {name: int(value) for name, value in zip(names, cursor.fetchone(), strict=True)}
+    names = [column.name for column in cursor.description or ()]
+    [totals] = cursor.fetchall()
+    sums = {name: int(value) for name, value in zip(names, totals, strict=True)}
     cursor.execute(
         "SELECT key, sum(value::bigint) FROM etl.ledger, jsonb_each_text(rejected_by)"
         " GROUP BY key ORDER BY 2 DESC, 1"

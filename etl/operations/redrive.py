@@ -10,11 +10,20 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from etl.aws.target import Target
 from etl.operations.dead_letters import BATCH, RULE_ERRORS, depth, make_visible, queue_url, receive
 from etl.operations.rule_errors import original_body, parse_rule_error
+
+if TYPE_CHECKING:
+    from types_boto3_sqs import SQSClient
+    from types_boto3_sqs.type_defs import (
+        DeleteMessageBatchRequestEntryTypeDef,
+        ListMessageMoveTasksResultEntryTypeDef,
+        MessageTypeDef,
+        SendMessageBatchRequestEntryTypeDef,
+    )
 
 __all__ = ["MOST_A_SECOND", "MoveProgress", "redrive_dead_letters", "resend_rule_errors"]
 
@@ -51,7 +60,9 @@ def redrive_dead_letters(target: Target, rate: int | None = None) -> Iterator[Mo
             SourceArn=source, DestinationArn=target.outputs["QueueArn"], **options
         )
     while True:
-        task = _last_move(sqs, source) or {"Status": "RUNNING"}
+        task: ListMessageMoveTasksResultEntryTypeDef = _last_move(sqs, source) or {
+            "Status": "RUNNING"
+        }
         yield MoveProgress(
             int(task.get("ApproximateNumberOfMessagesMoved", 0)),
             int(task.get("ApproximateNumberOfMessagesToMove", 0)),
@@ -87,32 +98,34 @@ def resend_rule_errors(target: Target) -> Iterator[MoveProgress]:
     yield MoveProgress(moved, max(to_move, moved + left), "COMPLETED", left=left)
 
 
-def _last_move(sqs: Any, source: str) -> dict[str, Any] | None:
+def _last_move(sqs: SQSClient, source: str) -> ListMessageMoveTasksResultEntryTypeDef | None:
     results = sqs.list_message_move_tasks(SourceArn=source, MaxResults=1).get("Results", ())
-    return dict(results[0]) if results else None
+    return results[0] if results else None
 
 
-def _is_moving(task: dict[str, Any] | None) -> bool:
+def _is_moving(task: ListMessageMoveTasksResultEntryTypeDef | None) -> bool:
     return task is not None and task["Status"] in ("RUNNING", "CANCELLING")
 
 
-def _body_of(message: dict[str, Any]) -> str | None:
+def _body_of(message: MessageTypeDef) -> str | None:
     error = parse_rule_error(message["Body"])
     sent = message.get("Attributes", {}).get("SentTimestamp")
     return original_body(error, sent) if error else None
 
 
 def _send(
-    sqs: Any, source: str, queue: str, bodies: list[tuple[dict[str, Any], str | None]]
+    sqs: SQSClient, source: str, queue: str, bodies: list[tuple[MessageTypeDef, str | None]]
 ) -> int:
     """Send the bodies, and delete the messages that were sent; returns their number."""
     moved = 0
     for part in _parts([(message, body) for message, body in bodies if body is not None]):
-        entries = [{"Id": str(n), "MessageBody": body} for n, (_, body) in enumerate(part)]
+        entries: list[SendMessageBatchRequestEntryTypeDef] = [
+            {"Id": str(n), "MessageBody": body} for n, (_, body) in enumerate(part)
+        ]
         answer = sqs.send_message_batch(QueueUrl=queue, Entries=entries)
         sent = [part[int(entry["Id"])][0] for entry in answer.get("Successful", ())]
         if sent:
-            handles = [
+            handles: list[DeleteMessageBatchRequestEntryTypeDef] = [
                 {"Id": str(n), "ReceiptHandle": m["ReceiptHandle"]} for n, m in enumerate(sent)
             ]
             sqs.delete_message_batch(QueueUrl=source, Entries=handles)
@@ -121,10 +134,10 @@ def _send(
 
 
 def _parts(
-    bodies: list[tuple[dict[str, Any], str]],
-) -> Iterator[list[tuple[dict[str, Any], str]]]:
+    bodies: list[tuple[MessageTypeDef, str]],
+) -> Iterator[list[tuple[MessageTypeDef, str]]]:
     """Split so that no call exceeds the size limit of SQS."""
-    part: list[tuple[dict[str, Any], str]] = []
+    part: list[tuple[MessageTypeDef, str]] = []
     size = 0
     for pair in bodies:
         length = len(pair[1].encode())

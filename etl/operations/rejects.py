@@ -18,12 +18,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from etl.aws.s3 import listed
 from etl.aws.target import Target
 from etl.operations.time_range import ALWAYS, TimeRange
 from telemetry.layout import RAW, parse_raw_key, report_key
+
+if TYPE_CHECKING:
+    from botocore.response import StreamingBody
+    from types_boto3_s3 import S3Client
 
 __all__ = ["Reject", "RejectCounts", "RejectFilter", "count", "read_rejects"]
 
@@ -53,7 +57,7 @@ class Reject:
     reading: str | None
     """JSON text of the element, where ``index`` is set."""
     payload: bytes | None
-    """What the device sent, byte for byte."""
+    """The bytes that the device sent, unchanged."""
     readings: int = 1
     """Readings that this stands for: several where a batch has too many rejects to list."""
 
@@ -193,7 +197,7 @@ def _objects(target: Target, reject_filter: RejectFilter) -> Iterator[_Object]:
             yield one
 
 
-def _of_batch(s3: Any, bucket: str, batch_id: str) -> _Object | None:
+def _of_batch(s3: S3Client, bucket: str, batch_id: str) -> _Object | None:
     """The object that a batch's report names; ``None`` where there is no such batch."""
     try:
         body = s3.get_object(Bucket=bucket, Key=report_key(batch_id))["Body"].read()
@@ -202,7 +206,7 @@ def _of_batch(s3: Any, bucket: str, batch_id: str) -> _Object | None:
         return None
 
 
-def _listed(s3: Any, bucket: str, time_range: TimeRange) -> Iterator[_Object]:
+def _listed(s3: S3Client, bucket: str, time_range: TimeRange) -> Iterator[_Object]:
     first, last = f"{time_range.first_key_day}", f"{time_range.last_key_day}"
     start = {} if time_range.is_open else {"StartAfter": f"{REJECTED}date={first}"}
     for entry in listed(s3, bucket, REJECTED, **start):
@@ -223,7 +227,7 @@ def _parsed(key: str) -> _Object | None:
     return _Object(key, day, name.removesuffix(".ndjson.gz"))
 
 
-def _staged(s3: Any, bucket: str, day: str, time_range: TimeRange) -> set[str]:
+def _staged(s3: S3Client, bucket: str, day: str, time_range: TimeRange) -> set[str]:
     """Ids of the batches with this day in their key that were staged in the time range."""
     prefix = f"{RAW}{day.replace('-', '/')}/"
     return {
@@ -233,13 +237,15 @@ def _staged(s3: Any, bucket: str, day: str, time_range: TimeRange) -> set[str]:
     }
 
 
-def _bodies(s3: Any, bucket: str, objects: Iterator[_Object]) -> Iterator[tuple[_Object, Any]]:
+def _bodies(
+    s3: S3Client, bucket: str, objects: Iterator[_Object]
+) -> Iterator[tuple[_Object, StreamingBody]]:
     """Each object with its body, requested ahead of the reader."""
 
-    def opened(one: _Object) -> tuple[_Object, Any]:
+    def opened(one: _Object) -> tuple[_Object, StreamingBody]:
         return one, s3.get_object(Bucket=bucket, Key=one.key)["Body"]
 
-    requests: list[Future[tuple[_Object, Any]]] = []
+    requests: list[Future[tuple[_Object, StreamingBody]]] = []
     with ThreadPoolExecutor(OPENED_AHEAD) as threads:
         try:
             requests += [threads.submit(opened, one) for one in islice(objects, OPENED_AHEAD)]
@@ -253,7 +259,7 @@ def _bodies(s3: Any, bucket: str, objects: Iterator[_Object]) -> Iterator[tuple[
                     left.result()[1].close()
 
 
-def _lines(found: _Object, body: Any) -> Iterator[Reject]:
+def _lines(found: _Object, body: StreamingBody) -> Iterator[Reject]:
     payload: bytes | None = None
     with gzip.GzipFile(fileobj=body, mode="rb") as lines:
         for text in lines:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count, islice
+from typing import Any
 
 from etl.aws.target import Target
 from etl.operations.batches import Batch, start_over
@@ -156,9 +157,9 @@ def _started(
     raise AssertionError("count() has no end")
 
 
-def _item_counts(target: Target, arn: str) -> dict[str, int]:
+def _item_counts(target: Target, arn: str) -> Mapping[str, Any]:
     states = target.client("stepfunctions")
     runs = states.list_map_runs(executionArn=arn)["mapRuns"]
     if not runs:
         return {}
-    return dict(states.describe_map_run(mapRunArn=runs[-1]["mapRunArn"])["itemCounts"])
+    return states.describe_map_run(mapRunArn=runs[-1]["mapRunArn"])["itemCounts"]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from etl.aws.target import Target
 from etl.operations.plurals import counted
 from telemetry.errors import UserError
+
+if TYPE_CHECKING:
+    from types_boto3_lambda import LambdaClient
 
 __all__ = ["RollupsError", "refresh_rollups"]
 
@@ -47,7 +50,7 @@ def refresh_rollups(target: Target, work: Literal["refresh", "rebuild"]) -> Iter
         before, asked = left, {"rollups": "refresh"}
 
 
-def _patient(target: Target) -> Any:
+def _patient(target: Target) -> LambdaClient:
     """A client that waits as long as the function may run, and never retries."""
     from botocore.config import Config
 
@@ -56,7 +59,7 @@ def _patient(target: Target) -> Any:
     return target.session.client("lambda", endpoint_url=endpoint, config=config)
 
 
-def _call(client: Any, name: str, event: dict[str, Any]) -> int:
+def _call(client: LambdaClient, name: str, event: dict[str, Any]) -> int:
     answer = client.invoke(FunctionName=name, Payload=json.dumps(event).encode())
     result = json.loads(answer["Payload"].read() or b"{}")
     if answer.get("FunctionError"):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 __all__ = ["StateVisit", "error_message", "read_visits"]
 
 ERROR_MESSAGE = re.compile(r'\{"errorMessage": ?("(?:[^"\\]|\\.)*")')
-"""How the error object of a Lambda function begins."""
+"""Start of the error object of a Lambda function."""
 
 
 @dataclass
@@ -46,7 +46,7 @@ class StateVisit:
         return (self.exited - self.entered).total_seconds() if self.exited else None
 
 
-def read_visits(events: Iterable[dict[str, Any]]) -> list[StateVisit]:
+def read_visits(events: Iterable[Mapping[str, Any]]) -> list[StateVisit]:
     """The visits to states, in the order in which they began."""
     visits: list[StateVisit] = []
     for event in events:
@@ -83,7 +83,7 @@ def _exit(visits: list[StateVisit], name: str, time: datetime) -> None:
             return
 
 
-def _error_of(event: dict[str, Any]) -> tuple[str, str | None]:
+def _error_of(event: Mapping[str, Any]) -> tuple[str, str | None]:
     """Name and message of a failure; the event's type where it names no error."""
     for key, details in event.items():
         if key.endswith("EventDetails") and isinstance(details, dict) and "error" in details:

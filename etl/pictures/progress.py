@@ -8,7 +8,7 @@ there is one) covers the steps inside it.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -78,8 +78,8 @@ class ExecutionProgress:
 def progress_from(
     machine: Machine,
     execution: Any,
-    events: Sequence[dict[str, Any]],
-    map_runs: Iterable[dict[str, Any]] = (),
+    events: Sequence[Mapping[str, Any]],
+    map_runs: Iterable[Mapping[str, Any]] = (),
     spans: Sequence[dict[str, Any]] = (),
 ) -> ExecutionProgress:
     """The progress of an execution (``etl.operations.executions.Execution``).
@@ -125,7 +125,7 @@ def _was_followed(source: StepProgress, caught: bool) -> bool:
 
 
 def _from_history(
-    events: Sequence[dict[str, Any]], ended: Status
+    events: Sequence[Mapping[str, Any]], ended: Status
 ) -> tuple[dict[str, StepProgress], list[str]]:
     """The states that were visited, and their names in the order of the visits."""
     visits = read_visits(events)
@@ -168,8 +168,8 @@ def _added(earlier: StepProgress, later: StepProgress) -> StepProgress:
 
 
 def _run_of(
-    step: Step, machine: Machine, map_runs: Iterable[dict[str, Any]]
-) -> dict[str, Any] | None:
+    step: Step, machine: Machine, map_runs: Iterable[Mapping[str, Any]]
+) -> Mapping[str, Any] | None:
     """The latest run of this Map, whose ARN ends with its label: ``.../<label>:<id>``."""
     runs = sorted(map_runs, key=lambda run: str(run.get("startDate", "")))
     maps = [s for s in machine.steps.values() if s.kind == "Map"]
@@ -179,7 +179,7 @@ def _run_of(
     return matching[-1] if matching else None
 
 
-def _with_counts(step: StepProgress, run: dict[str, Any] | None) -> StepProgress:
+def _with_counts(step: StepProgress, run: Mapping[str, Any] | None) -> StepProgress:
     if run is None:
         return step
     items = run["itemCounts"]

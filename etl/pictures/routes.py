@@ -63,7 +63,7 @@ def _flow(arrow: Arrow, kinds: ArrowKinds, places: Places) -> Route:
 
 
 def _leave(arrow: Arrow, kinds: ArrowKinds, places: Places) -> list[Point]:
-    """From the source onto the rail."""
+    """Points of the way from the source to the rail."""
     kind, box, rail = kinds.kind(arrow), places.boxes[arrow.source], _rail(arrow, kinds, places)
     if kind == "rejoin":
         y = box.middle + REJOIN  # errors arrive in the middle
@@ -78,7 +78,7 @@ def _leave(arrow: Arrow, kinds: ArrowKinds, places: Places) -> list[Point]:
 
 
 def _arrive(arrow: Arrow, kinds: ArrowKinds, places: Places) -> list[Point]:
-    """From the rail to the target."""
+    """Points of the way from the rail to the target."""
     kind, box, rail = kinds.kind(arrow), places.boxes[arrow.target], _rail(arrow, kinds, places)
     if kind == "out":
         return [(rail, box.middle), (box.x, box.middle)]

@@ -62,7 +62,9 @@ def _alarms() -> str:
     for spec in ALARMS:
         parameter = _parameter(spec)
         name = f"[`{spec.name}`](runbook.md#{spec.name})"
-        rows.append((name, _metric(spec), defaults[parameter], f"`{parameter}`"))
+        fixed = (str(spec.threshold), "")
+        limit = (defaults[parameter], f"`{parameter}`") if parameter else fixed
+        rows.append((name, _metric(spec), *limit))
     return table(["alarm", "metric", "fires at", "parameter"], rows).rstrip()
 
 
@@ -77,8 +79,10 @@ def _metric(spec: AlarmSpec) -> str:
 
 
 def _parameter(spec: AlarmSpec) -> str:
-    """The parameter that sets its threshold or its waiting time."""
+    """The parameter that sets its threshold or its waiting time, if it has one."""
     setting = spec.periods if spec.condition else spec.threshold
+    if isinstance(setting, int):
+        return ""
     found = re.search(r"Alarm(At|After)\w+", str(setting.to_dict()))
     return found[0].removesuffix("000") if found else ""
 

@@ -26,7 +26,7 @@ console, and the environment variables that tune a function.
 CORE = """\
 ## The pipeline's stack
 
-A parameter can be changed without building anything anew: a deployment with another value is an
+A parameter can be changed without a new build: a deployment with another value is an
 update of the stack. A parameter without a default is required.
 """
 PLATFORM = """\

@@ -29,7 +29,7 @@ __all__ = ["Arrival", "stage_arrival"]
 
 @dataclass
 class Arrival:
-    """How one delivery of messages ended."""
+    """Result of one delivery of messages."""
 
     staged: list[Item] = field(default_factory=list)
     messages: int = 0

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from telemetry.clients import calling, client
 from telemetry.errors import QueueUnavailableError
 from telemetry.logs import log
+
+if TYPE_CHECKING:
+    from types_boto3_sqs.type_defs import DeleteMessageBatchRequestEntryTypeDef, MessageTypeDef
 
 __all__ = ["BATCH", "Message", "Queue"]
 
@@ -54,9 +57,9 @@ class Queue:
         """Deletes up to ten messages; returns how many were not deleted.
 
         A message that isn't deleted is delivered again and changes nothing, so it is only logged.
-        A missing permission, however, would deliver all of them again for ever: that is raised.
+        A missing permission, however, would deliver all of them again without end: that is raised.
         """
-        entries = [
+        entries: list[DeleteMessageBatchRequestEntryTypeDef] = [
             {"Id": str(place), "ReceiptHandle": receipt} for place, receipt in enumerate(receipts)
         ]
         try:
@@ -76,7 +79,7 @@ class Queue:
         return len(failed)
 
 
-def _sent(message: dict[str, Any]) -> float | None:
+def _sent(message: MessageTypeDef) -> float | None:
     """Epoch seconds; SQS gives milliseconds as text."""
     sent = message.get("Attributes", {}).get("SentTimestamp")
     return None if sent is None else int(sent) / 1000

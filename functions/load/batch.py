@@ -6,11 +6,21 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from telemetry.checksums import Checksum, parse_checksum, verify
 from telemetry.errors import BatchCorruptError
 from telemetry.layout import Status
 from telemetry.manifest import Purpose, purpose_of
 
-__all__ = ["Batch", "Counts", "Group", "Range", "parse_batch", "parse_groups"]
+__all__ = [
+    "Batch",
+    "Counts",
+    "Group",
+    "Range",
+    "parse_batch",
+    "parse_groups",
+    "replay_remedy",
+    "verified_groups",
+]
 
 _ENDS: dict[str, Status] = {
     "pass": "loaded",
@@ -59,6 +69,9 @@ class Batch:
     """ISO 8601; older reports have neither this nor ``first_arrival``."""
     first_arrival: str | None = None
     """Time at which AWS IoT received the first message: ISO 8601."""
+    copy_checksum: Checksum | None = None
+    """Checksum of the COPY object; older reports have neither this nor the groups'."""
+    groups_checksum: Checksum | None = None
 
 
 @dataclass(frozen=True)
@@ -102,7 +115,7 @@ def parse_batch(event: dict[str, Any], report: bytes) -> Batch:
     status, purpose = _ENDS[event["verdict"]], purpose_of(event)
     try:
         content = json.loads(report)
-        copy = content["copy"]
+        copy, objects = content["copy"], content.get("objects", {})
         return Batch(
             batch_id=str(content["batch_id"]),
             raw_key=str(content["raw_key"]),
@@ -126,12 +139,28 @@ def parse_batch(event: dict[str, Any], report: bytes) -> Batch:
             copy_key=str(copy["key"]),
             columns=tuple(copy["columns"]),
             groups_key=copy.get("groups_key"),
+            copy_checksum=parse_checksum(objects.get(copy["key"])),
+            groups_checksum=parse_checksum(objects.get(copy.get("groups_key"))),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BatchCorruptError(
             f"The report of the batch can't be parsed ({type(error).__name__}: {error}): replay "
             "the batch from its raw object."
         ) from error
+
+
+def replay_remedy(raw_key: str) -> str:
+    """Sentence that says how a batch with a damaged object is loaded after all."""
+    return f"Nothing was loaded: replay the batch from {raw_key}, which writes all objects again."
+
+
+def verified_groups(content: bytes, batch: Batch) -> list[Group]:
+    """The groups of the batch's COPY object, from the bytes of their object.
+
+    Raises :class:`BatchCorruptError` where these are not what Transform wrote.
+    """
+    remedy = replay_remedy(batch.raw_key)
+    return parse_groups(verify(content, batch.groups_checksum, str(batch.groups_key), remedy))
 
 
 def parse_groups(content: bytes) -> list[Group]:

@@ -136,7 +136,7 @@ def _time_among_quotes(line: bytes, column: int) -> bytes:
 
 
 def _field_end(line: bytes, start: int) -> int:
-    """Place of the comma after the field. A quote within quotes is doubled."""
+    """Place of the comma after the field. A quote within quotes is written twice."""
     if not line.startswith(b'"', start):
         return line.index(b",", start)
     end = line.index(b'"', start + 1)

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from functions.load.batch import Batch, Group, parse_batch, parse_groups
+from functions.load.batch import Batch, Group, parse_batch, verified_groups
 from functions.load.loading import Finding, Loaded, load_batch
 from functions.load.metrics import measure
 from functions.load.rollup_invalidation import REFRESH_SECONDS, refresh
@@ -28,6 +28,9 @@ from telemetry.logs import log
 from telemetry.report_markdown import as_markdown
 from telemetry.storage import get_object, put_object
 from telemetry.tracing import step
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
 
 __all__ = ["handle"]
 
@@ -63,7 +66,7 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _connected(batch: Batch) -> Any:
+def _connected(batch: Batch) -> Connection:
     """A new connection for each batch: a frozen function would resume with a dead one."""
     database = settings.DatabaseSettings.from_environment()
     secret = settings.text("LOADER_SECRET_ARN")
@@ -71,12 +74,12 @@ def _connected(batch: Batch) -> Any:
         return connect(database, secret, f"telemetry load {batch.batch_id}"[:63])
 
 
-def _load(connection: Any, contract: Contract, bucket: str, batch: Batch) -> Loaded:
+def _load(connection: Connection, contract: Contract, bucket: str, batch: Batch) -> Loaded:
     def groups() -> Sequence[Group]:
         key = batch.groups_key
-        return parse_groups(get_object(bucket, key)) if key is not None else ()
+        return verified_groups(get_object(bucket, key), batch) if key is not None else ()
 
-    source = StoredCopy(bucket, batch.copy_key)
+    source = StoredCopy.of(bucket, batch)
     return load_batch(connection, contract, batch, source, groups, seconds=seconds_left())
 
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from functions.load.batch import Batch, Counts
 from telemetry.ddl import LEDGER
 from telemetry.layout import Status
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor
 
 __all__ = ["Entry", "find", "lock", "write"]
 
@@ -66,7 +69,7 @@ class Entry:
     """Accepted readings that lost against an existing row."""
 
 
-def lock(cursor: Any, batch_id: str) -> None:
+def lock(cursor: Cursor, batch_id: str) -> None:
     """Waits until no other transaction is loading this batch, and keeps others out.
 
     Two batches with the same hash may wait for each other, which is harmless.
@@ -74,14 +77,14 @@ def lock(cursor: Any, batch_id: str) -> None:
     cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (BATCH_LOCKS, batch_id))
 
 
-def find(cursor: Any, batch_id: str) -> Entry | None:
+def find(cursor: Cursor, batch_id: str) -> Entry | None:
     """The batch's row, or ``None``. Call :func:`lock` first, or it may appear a moment later."""
     cursor.execute(_FIND, (batch_id,))
     row = cursor.fetchone()
     return Entry(*row) if row is not None else None
 
 
-def write(cursor: Any, batch: Batch, counts: Counts, previous: Entry | None = None) -> Entry:
+def write(cursor: Cursor, batch: Batch, counts: Counts, previous: Entry | None = None) -> Entry:
     """Writes the batch's row, in place of ``previous``, whose readings stay in the table."""
     entry = Entry(
         batch_id=batch.batch_id,

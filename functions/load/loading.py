@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from functions.load import ledger
 from functions.load.batch import Batch, Counts, Group
@@ -15,6 +15,10 @@ from telemetry.contract import Contract
 from telemetry.database import database_errors
 from telemetry.errors import DatabaseBusyError
 from telemetry.tracing import step
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+    from psycopg2.extensions import cursor as Cursor
 
 __all__ = ["Finding", "Loaded", "is_settled", "load_batch"]
 
@@ -63,7 +67,7 @@ class Loaded:
 
 
 def load_batch(
-    connection: Any,
+    connection: Connection,
     contract: Contract,
     batch: Batch,
     source: CopySource,
@@ -119,7 +123,7 @@ def _load_once(
 
 
 def _insert(
-    cursor: Any, contract: Contract, batch: Batch, source: CopySource, groups: Sequence[Group]
+    cursor: Cursor, contract: Contract, batch: Batch, source: CopySource, groups: Sequence[Group]
 ) -> Counts:
     """Inserts the rows, and marks the ranges of time that they changed."""
     invalidation = RollupInvalidation(cursor, contract, groups)
@@ -163,6 +167,6 @@ def is_settled(entry: ledger.Entry, batch: Batch) -> bool:
 
 
 def _prepare(seconds: float) -> str:
-    """Settings of the transaction; PostgreSQL takes them in milliseconds, and 0 is no limit."""
+    """Settings of the transaction; PostgreSQL takes them in milliseconds, and 0 means unlimited."""
     statement = max(1000, int(min(seconds * 0.9, LONGEST_SECONDS) * 1000))
     return _PREPARE.format(statement=statement, lock=statement // 2)

@@ -34,7 +34,7 @@ def measure(batch: Batch, entry: Entry, now: datetime) -> None:
         kinds[reason_kind(reason)] += readings
     for kind, readings in kinds.items():
         metrics.record("ReadingsRejectedByReason", readings, of=kind)
-    # A replayed batch is as old as the mistake that it fixes: that is no delay of the pipeline.
+    # A replayed batch is as old as the mistake that it fixes: that is not a delay of the pipeline.
     if batch.purpose == "load" and entry.status == "loaded" and entry.loads == 1:
         _measure_delay(batch, now)
 
@@ -46,5 +46,5 @@ def _measure_delay(batch: Batch, now: datetime) -> None:
         ("ArrivalToRowSeconds", batch.first_arrival),
     ):
         if moment is not None:
-            # A device whose clock is ahead sends readings from the future: that is no delay.
+            # A device whose clock is ahead sends readings from the future: that isn't a delay.
             metrics.record(name, max(0.0, (now - datetime.fromisoformat(moment)).total_seconds()))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from functions.load.batch import Group
 from telemetry.contract import Contract
@@ -18,6 +18,10 @@ from telemetry.ddl import qualified
 from telemetry.ddl.analytics import SETTING, levels_of, service_name
 from telemetry.errors import TelemetryError
 from telemetry.logs import log
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+    from psycopg2.extensions import cursor as Cursor
 
 __all__ = ["RollupInvalidation", "array_of", "refresh", "spans_of"]
 
@@ -34,8 +38,8 @@ REFRESH_SECONDS = 15.0
 class RollupInvalidation:
     """Marks the ranges of time that one load writes to."""
 
-    def __init__(self, cursor: Any, contract: Contract, groups: Sequence[Group]) -> None:
-        """Tells the table's trigger that this transaction marks its writes itself, if it can: the
+    def __init__(self, cursor: Cursor, contract: Contract, groups: Sequence[Group]) -> None:
+        """Informs the table's trigger that this transaction marks its writes itself, if it can: the
         groups say where it writes, and the database has rollups."""
         self._cursor = cursor
         self._contract = contract
@@ -99,7 +103,7 @@ def array_of(values: Iterable[str]) -> str:
     return "{" + ",".join(f'"{value}"' for value in quoted) + "}"
 
 
-def refresh(connection: Any, contract: Contract, *, seconds: float = REFRESH_SECONDS) -> int:
+def refresh(connection: Connection, contract: Contract, *, seconds: float = REFRESH_SECONDS) -> int:
     """Refreshes dirty ranges if the last refresh is long enough ago; returns how many.
 
     Never raises an error of the database: the batch is loaded, and rollups are right without a
@@ -124,14 +128,16 @@ def refresh(connection: Any, contract: Contract, *, seconds: float = REFRESH_SEC
     return total
 
 
-def _refresh_some(connection: Any, name: str, seconds: float, rest: int) -> int:
+def _refresh_some(connection: Connection, name: str, seconds: float, rest: int) -> int:
     with connection, connection.cursor() as cursor:
         cursor.execute(
             f"SET LOCAL statement_timeout = {max(1, int(seconds * 1000))}; "
             "SET LOCAL lock_timeout = '1s'"
         )
         cursor.execute("SELECT to_regproc(%s) IS NOT NULL", (name,))
-        if not cursor.fetchone()[0]:
+        [(exists,)] = cursor.fetchall()
+        if not exists:
             return 0
         cursor.execute(f"SELECT {name}(%s, make_interval(secs => %s))", (SERIES_AT_ONCE, rest))
-        return int(cursor.fetchone()[0] or 0)
+        [(refreshed,)] = cursor.fetchall()
+        return int(refreshed or 0)

@@ -32,17 +32,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from functions.load import conflicts, statements
 from functions.load.batch import Batch, Counts, Group, Range
 from functions.load.conflict_policies import updates_rows
 from functions.load.copy_filter import Block, FilteredCopy, ranges_to_read
+from functions.load.dropped_rows import miscount, rows_dropped
 from functions.load.source import CopySource, Readable
 from telemetry.contract import Contract
 from telemetry.ddl import qualified
-from telemetry.errors import BatchCorruptError, DatabaseRefusedError
 from telemetry.logs import log
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor
 
 __all__ = ["RowsChangedError", "insert_rows"]
 
@@ -61,13 +64,14 @@ class RowsChangedError(Exception):
 
 
 def insert_rows(
-    cursor: Any, contract: Contract, batch: Batch, source: CopySource, groups: Sequence[Group]
+    cursor: Cursor, contract: Contract, batch: Batch, source: CopySource, groups: Sequence[Group]
 ) -> Counts:
     """Inserts or updates rows, finds repeats and conflicts, and accounts for each accepted row.
 
     ``groups`` may be empty: then all rows take the staged path.
-    Raises :class:`BatchCorruptError` where the COPY object holds other rows than the report says,
-    and :class:`RowsChangedError` where another load came in between: then begin again.
+    Raises :class:`~telemetry.errors.BatchCorruptError` where the COPY object holds other rows than
+    the report says, :class:`~telemetry.errors.DatabaseRefusedError` where the table drops some, and
+    :class:`RowsChangedError` where another load came in between: then begin again.
     """
     insertion = _Insertion(cursor, contract, batch, source)
     if not statements.splits_by_time(contract):
@@ -88,17 +92,16 @@ def insert_rows(
     else:
         counts = insertion.staged_only()
     if counts.total != batch.accepted:
-        raise BatchCorruptError(
-            f"The COPY object {batch.copy_key} brought {counts.total} rows and the report says "
-            f"{batch.accepted}: nothing was loaded. Replay the batch from {batch.raw_key}."
-        )
+        raise miscount(cursor, contract, batch, counts.total)
     return counts
 
 
 class _Insertion:
     """One insertion, by the straight path, the staged path, or both."""
 
-    def __init__(self, cursor: Any, contract: Contract, batch: Batch, source: CopySource) -> None:
+    def __init__(
+        self, cursor: Cursor, contract: Contract, batch: Batch, source: CopySource
+    ) -> None:
         self._cursor = cursor
         self._contract = contract
         self._batch = batch
@@ -169,11 +172,11 @@ class _Insertion:
         contract, columns = self._contract, self._batch.columns
         if not conflicts.replaces_values(contract):
             self._cursor.execute(statements.upsert_staged(contract, columns))
-            inserted, updated = self._cursor.fetchone()
+            [(inserted, updated)] = self._cursor.fetchall()
             return inserted, updated
         existing, changing = self._keep_replaced()
         self._cursor.execute(statements.upsert_staged(contract, columns, all_new=not existing))
-        inserted, updated = self._cursor.fetchone()
+        [(inserted, updated)] = self._cursor.fetchall()
         self._check_replaced(updated, changing)
         return inserted, updated
 
@@ -204,7 +207,7 @@ class _Insertion:
         have an existing key, and how many of them will change their row."""
         statement = conflicts.keep_replaced(self._contract, self._batch.columns)
         self._cursor.execute(statement, self._origin)
-        existing, changing = self._cursor.fetchone()
+        [(existing, changing)] = self._cursor.fetchall()
         return existing, changing
 
     def _check_replaced(self, updated: int, changing: int) -> None:
@@ -212,12 +215,10 @@ class _Insertion:
         may have committed a row of the same key."""
         if updated == changing:
             return
-        self._cursor.execute(statements.may_drop_rows(self._contract))
-        if self._cursor.fetchone()[0]:
-            raise DatabaseRefusedError(
-                f"{changing} rows of {self._table} were to be updated and {updated} were, and "
-                "there was no error: look for a trigger or a row policy on it."
-            )
+        self._cursor.execute(statements.row_droppers(self._contract))
+        droppers = [found for (found,) in self._cursor.fetchall()]
+        if droppers:
+            raise rows_dropped(self._contract, self._batch, changing - updated, droppers)
         raise RowsChangedError(f"Another load is changing the same rows of {self._table}.")
 
     def _keep_lost(self) -> int:
@@ -226,7 +227,8 @@ class _Insertion:
         if not conflicts.compared_columns(contract, columns):
             return 0
         self._cursor.execute(conflicts.keep_lost(contract, columns), self._origin)
-        return int(self._cursor.fetchone()[0])
+        [(lost,)] = self._cursor.fetchall()
+        return int(lost)
 
     @property
     def _origin(self) -> tuple[str, str, str]:
@@ -237,16 +239,14 @@ class _Insertion:
         """Rows that were neither inserted nor updated must exist, unless a trigger or a row policy
         drops rows without an error. Where the table has neither, a conflict proves that they do.
         """
-        self._cursor.execute(statements.may_drop_rows(self._contract))
-        if not self._cursor.fetchone()[0]:
+        self._cursor.execute(statements.row_droppers(self._contract))
+        droppers = [found for (found,) in self._cursor.fetchall()]
+        if not droppers:
             return
         self._cursor.execute(statements.missing_keys(self._contract))
-        missing = self._cursor.fetchone()[0]
+        [(missing,)] = self._cursor.fetchall()
         if missing:
-            raise DatabaseRefusedError(
-                f"{missing} rows of the batch {self._batch.batch_id} are not in "
-                f"{self._table}, and there was no error: look for a trigger or a row policy on it."
-            )
+            raise rows_dropped(self._contract, self._batch, missing, droppers)
 
     def _copy_straight(self, blocks: Sequence[Block]) -> Counts | None:
         """Copies the new lines into the table, and counts those left out; returns ``None``, with
@@ -289,7 +289,8 @@ class _Insertion:
         kept = _FailureKeepingStream(stream)
         statement = statements.copy_in(table, self._batch.columns)
         try:
-            self._cursor.copy_expert(statement, kept, size=READ_BYTES)
+            # The stub also asks for readline, which COPY doesn't call.
+            self._cursor.copy_expert(statement, kept, size=READ_BYTES)  # type: ignore[arg-type]
         except Exception as error:
             # psycopg2 reports a failed read as a cancelled query and drops the exception.
             if kept.failure is not None:
@@ -306,20 +307,19 @@ class _Insertion:
 class _FailureKeepingStream:
     """A stream that keeps the exception that ended a read."""
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: Readable) -> None:
         self._stream = stream
         self.failure: Exception | None = None
 
     def read(self, size: int = -1) -> bytes:
         try:
-            data: bytes = self._stream.read(size)
+            return self._stream.read(size)
         except Exception as error:
             self.failure = error
             raise
-        return data
 
 
-def _blocks(cursor: Any, contract: Contract, groups: Sequence[Group]) -> list[Block]:
+def _blocks(cursor: Cursor, contract: Contract, groups: Sequence[Group]) -> list[Block]:
     """The groups, with the times of existing rows within their range."""
     if not groups:
         return []

@@ -1,4 +1,9 @@
-"""The COPY object as a stream of byte ranges: memory stays bounded, and nothing is on disk."""
+"""The COPY object as a stream of byte ranges: memory stays bounded, and nothing is on disk.
+
+Each opening reads the whole object and verifies its checksum before the stream is closed, and so
+before the transaction commits: whichever ranges were asked for, no row comes from other bytes than
+Transform wrote.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +11,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
-from functions.load.batch import Range
+from functions.load.batch import Batch, Range, replay_remedy
+from telemetry.checksums import Checksum, ChecksummedStream
 from telemetry.storage import open_object
 
-__all__ = ["CopySource", "Readable", "StoredCopy", "merge_ranges"]
+__all__ = ["CopySource", "Readable", "StoredCopy", "merge_ranges", "verified"]
+
+WRONG_DATA = ("22", "23")
+"""SQLSTATE classes by which PostgreSQL refuses values, as it may those of a damaged object."""
 
 
 class Readable(Protocol):
@@ -27,23 +36,60 @@ class CopySource(Protocol):
 
 
 class StoredCopy:
-    """A COPY object in S3. Each opening is one request, from the first range to the last."""
+    """A COPY object in S3. Each opening is one request.
 
-    def __init__(self, bucket: str, key: str) -> None:
+    Without a checksum, as in reports of before there was one, only the bytes from the first range
+    to the last are read, and nothing is verified.
+    """
+
+    def __init__(
+        self, bucket: str, key: str, checksum: Checksum | None = None, remedy: str = ""
+    ) -> None:
         self._bucket = bucket
         self._key = key
+        self._checksum = checksum
+        self._remedy = remedy
+
+    @classmethod
+    def of(cls, bucket: str, batch: Batch) -> StoredCopy:
+        """The COPY object of a batch."""
+        return cls(bucket, batch.copy_key, batch.copy_checksum, replay_remedy(batch.raw_key))
 
     @contextmanager
     def open(self, ranges: Sequence[Range] | None) -> Iterator[Readable]:
-        """A stream over these ranges; the bytes between them are read and dropped."""
-        if ranges is None:
-            with open_object(self._bucket, self._key) as stream:
-                yield stream
-            return
-        wanted = merge_ranges(ranges)
-        start, end = wanted[0][0], wanted[-1][1]
-        with open_object(self._bucket, self._key, start=start, end=end) as stream:
-            yield RangeReader(stream, wanted, position=start)
+        """A stream over these ranges; the bytes between them are read and dropped.
+
+        Raises :class:`~telemetry.errors.BatchCorruptError` at its end, or where PostgreSQL refuses
+        the data, if the object is not the one that the checksum is of.
+        """
+        wanted = [] if ranges is None else merge_ranges(ranges)
+        start, end = (wanted[0][0], wanted[-1][1]) if wanted else (0, None)
+        if self._checksum is not None:
+            start, end = 0, None
+        with open_object(self._bucket, self._key, start=start, end=end) as stored:
+            if self._checksum is None:
+                yield stored if ranges is None else RangeReader(stored, wanted, position=start)
+                return
+            name = f"s3://{self._bucket}/{self._key}"
+            stream = ChecksummedStream(stored, self._checksum, name, self._remedy)
+            with verified(stream):
+                yield stream if ranges is None else RangeReader(stream, wanted)
+
+
+@contextmanager
+def verified(stream: ChecksummedStream) -> Iterator[None]:
+    """Verifies the stream once the caller is done with it, or could not make sense of its data.
+
+    That the object is damaged says more than what PostgreSQL, or our own filter, makes of it.
+    """
+    try:
+        yield
+    except Exception as error:
+        refused = str(getattr(error, "pgcode", None) or "").startswith(WRONG_DATA)
+        if refused or isinstance(error, ValueError | LookupError):
+            stream.verify()
+        raise
+    stream.verify()
 
 
 class RangeReader:

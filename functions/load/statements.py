@@ -20,8 +20,8 @@ __all__ = [
     "create_staging",
     "existing_times",
     "insert_staged",
-    "may_drop_rows",
     "missing_keys",
+    "row_droppers",
     "splits_by_time",
     "update_staged",
     "upsert_staged",
@@ -126,14 +126,21 @@ def existing_times(contract: Contract) -> str:
     )
 
 
-def may_drop_rows(contract: Contract) -> str:
-    """True if the table, or a partition of it, may drop a row without an error: by a trigger before
-    each row, a rule, or a row policy."""
+def row_droppers(contract: Contract) -> str:
+    """What on the table, or on a partition of it, may drop a row without an error: its triggers
+    before each row, its rules and its row policies. One row of text for each, such as ``the trigger
+    dropper on telemetry.fleet``."""
     table = f"{quote_text(qualified(contract))}::regclass"
-    before_row = "EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND tgtype & 3 = 3)"
+    # 1: for each row; 2: before. A clone on a partition has a parent, which is named instead.
     return (
-        f"SELECT bool_or({before_row} OR relrowsecurity OR relhasrules) FROM pg_class AS c "
-        f"WHERE oid = {table} OR oid IN (SELECT relid FROM pg_partition_tree({table}))"
+        f"WITH tables AS (SELECT {table} AS oid UNION SELECT relid FROM pg_partition_tree({table}))"
+        "SELECT format('the trigger %s on %s', tgname, tgrelid::regclass) "
+        "FROM pg_trigger JOIN tables ON tgrelid = tables.oid "
+        "WHERE tgtype & 3 = 3 AND tgenabled <> 'D' AND tgparentid = 0 "
+        "UNION ALL SELECT format('the rule %s on %s', rulename, ev_class::regclass) "
+        "FROM pg_rewrite JOIN tables ON ev_class = tables.oid WHERE ev_enabled <> 'D' "
+        "UNION ALL SELECT format('row-level security on %s', c.oid::regclass) "
+        "FROM pg_class AS c JOIN tables USING (oid) WHERE relrowsecurity ORDER BY 1"
     )
 
 

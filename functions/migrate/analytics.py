@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from telemetry.contract import Contract
 from telemetry.database import database_errors
@@ -24,8 +24,13 @@ from telemetry.ddl.analytics import (
 )
 from telemetry.errors import ContractError
 
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+    from psycopg2.extensions import cursor as Cursor
+
 __all__ = ["bring_up_to_date", "forget_figures", "keep_out_refreshes", "plan_views", "run"]
 
+Result = TypeVar("Result")
 SERIES_AT_ONCE = 50_000
 """Whose spans one transaction refreshes: some seconds, in which no load waits."""
 
@@ -34,14 +39,14 @@ SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute
 WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum"""
 
 
-def keep_out_refreshes(cursor: Any, contract: Contract) -> None:
+def keep_out_refreshes(cursor: Cursor, contract: Contract) -> None:
     """Waits for a refresh that is at work, and keeps others out until the transaction ends: the
     locks of a migration and of a refresh are taken in different orders."""
     name = quote_text(qualified(contract))
     cursor.execute(f"SELECT pg_advisory_xact_lock({REFRESH_LOCKS}, hashtext({name}))")
 
 
-def plan_views(cursor: Any, contract: Contract, added: frozenset[str]) -> AnalyticsPlan:
+def plan_views(cursor: Cursor, contract: Contract, added: frozenset[str]) -> AnalyticsPlan:
     """The plan, from the catalogue. ``added``: see :func:`plan_analytics`."""
     views = {}
     for name in view_names(contract):
@@ -49,19 +54,20 @@ def plan_views(cursor: Any, contract: Contract, added: frozenset[str]) -> Analyt
             "SELECT to_regclass(%s)::oid, obj_description(to_regclass(%s)::oid, 'pg_class')",
             (name, name),
         )
-        oid, comment = cursor.fetchone()
+        [(oid, comment)] = cursor.fetchall()
         if oid is not None:
             views[name] = comment
     kept = {}
     for name in keeper_names(contract):
         cursor.execute("SELECT to_regclass(%s)", (name,))
-        if cursor.fetchone()[0] is not None:
+        [(keeper,)] = cursor.fetchall()
+        if keeper is not None:
             cursor.execute(_COLUMNS, (name,))
             kept[name] = tuple((str(column), str(kind)) for column, kind in cursor.fetchall())
     return plan_analytics(contract, ExistingAnalytics(views, kept), added)
 
 
-def run(cursor: Any, statements: Sequence[str]) -> None:
+def run(cursor: Cursor, statements: Sequence[str]) -> None:
     """Runs them; raises :class:`ContractError` where another view depends on one of ours."""
     from psycopg2 import errors
 
@@ -75,14 +81,14 @@ def run(cursor: Any, statements: Sequence[str]) -> None:
         ) from error
 
 
-def forget_figures(connection: Any, contract: Contract) -> None:
+def forget_figures(connection: Connection, contract: Contract) -> None:
     """Marks everything: all figures will be made from the rows of the table again."""
     if levels_of(contract):
         with database_errors(), connection, connection.cursor() as cursor:
             cursor.execute(f"INSERT INTO {marks_name(contract)} DEFAULT VALUES")
 
 
-def bring_up_to_date(connection: Any, contract: Contract, seconds: float) -> int:
+def bring_up_to_date(connection: Connection, contract: Contract, seconds: float) -> int:
     """Refreshes marked spans, for so long at most; returns how many marks are left.
 
     Transaction by transaction, beside loads and other refreshes. Views are right all the while.
@@ -97,10 +103,16 @@ def bring_up_to_date(connection: Any, contract: Contract, seconds: float) -> int
             break
     with database_errors(), connection, connection.cursor() as cursor:
         cursor.execute(f"SELECT count(*) FROM {marks_name(contract)}")
-        return int(cursor.fetchone()[0])
+        [(left,)] = cursor.fetchall()
+        return int(left)
 
 
-def _in_transaction(connection: Any, contract: Contract, deadline: float, work: Any) -> Any:
+def _in_transaction(
+    connection: Connection,
+    contract: Contract,
+    deadline: float,
+    work: Callable[[Cursor, Contract], Result],
+) -> Result | None:
     """Limits the time of a transaction; at the limit it is rolled back."""
     from psycopg2 import errors
 
@@ -116,17 +128,18 @@ def _in_transaction(connection: Any, contract: Contract, deadline: float, work: 
             raise
 
 
-def _expanded(cursor: Any, contract: Contract) -> None:
+def _expanded(cursor: Cursor, contract: Contract) -> None:
     """A mark on each span, in the place of one on everything."""
     span = levels_of(contract)[0].column
     cursor.execute(f"SELECT EXISTS (SELECT FROM {marks_name(contract)} WHERE {span} IS NULL)")
-    if cursor.fetchone()[0]:
+    [(everything,)] = cursor.fetchall()
+    if everything:
         keep_out_refreshes(cursor, contract)
         cursor.execute(f"SELECT {service_name(contract, 'expand')}()")
 
 
-def _refreshed(cursor: Any, contract: Contract) -> int | None:
+def _refreshed(cursor: Cursor, contract: Contract) -> int | None:
     keep_out_refreshes(cursor, contract)
     cursor.execute(f"SELECT {service_name(contract, 'refresh')}({SERIES_AT_ONCE}, interval '0')")
-    taken: int | None = cursor.fetchone()[0]
-    return taken
+    [(taken,)] = cursor.fetchall()
+    return None if taken is None else int(taken)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING
 
 from telemetry.contract import Contract
 from telemetry.ddl import ExistingColumn, ExistingTable, qualified, quote_name
 from telemetry.ddl.analytics import view_names
 from telemetry.errors import ContractError
 
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor
+
 __all__ = ["read_table", "stray_months"]
 
 MOST_STRAY_MONTHS = 120
-"""Partitions that one migration makes of what came unforeseen: a clock that jumps about is no
-reason for thousands."""
+"""Most partitions that one migration creates for rows outside the expected range: a clock that
+jumps about must not create thousands."""
 
 _RELATION = "SELECT relkind, obj_description(oid, 'pg_class') FROM pg_class WHERE oid = %s"
 _COLUMNS = """
@@ -37,18 +40,18 @@ _TABLES = ("r", "p")
 """Kinds of relation that hold rows of their own: ordinary and partitioned tables."""
 
 
-def read_table(cursor: Any, contract: Contract) -> ExistingTable | None:
+def read_table(cursor: Cursor, contract: Contract) -> ExistingTable | None:
     """The contract's table as it is, or ``None`` where there is none.
 
     Raises :class:`ContractError` where something else has that name.
     """
     name = qualified(contract)
     cursor.execute("SELECT to_regclass(%s)::oid", (name,))
-    oid = cursor.fetchone()[0]
+    [(oid,)] = cursor.fetchall()
     if oid is None:
         return None
     cursor.execute(_RELATION, (oid,))
-    kind, comment = cursor.fetchone()
+    [(kind, comment)] = cursor.fetchall()
     if kind not in _TABLES:
         raise ContractError(f"{name} exists and is not a table: give the contract another name.")
     cursor.execute(_COLUMNS, (oid,))
@@ -69,13 +72,13 @@ def read_table(cursor: Any, contract: Contract) -> ExistingTable | None:
     )
 
 
-def _is_view(cursor: Any, name: str) -> bool:
+def _is_view(cursor: Cursor, name: str) -> bool:
     cursor.execute("SELECT relkind = 'v' FROM pg_class WHERE oid = to_regclass(%s)::oid", (name,))
     found = cursor.fetchone()
     return found is not None and bool(found[0])
 
 
-def stray_months(cursor: Any, contract: Contract) -> list[date]:
+def stray_months(cursor: Cursor, contract: Contract) -> list[date]:
     """First days of the months (UTC) of which ``<table>_other`` has rows, the fullest first."""
     other = f"{quote_name(contract.schema)}.{quote_name(contract.table + '_other')}"
     time = quote_name(contract.key[-1])
@@ -87,6 +90,6 @@ def stray_months(cursor: Any, contract: Contract) -> list[date]:
     return [row[0] for row in cursor.fetchall()]
 
 
-def _names(cursor: Any, query: str, oid: int) -> frozenset[str]:
+def _names(cursor: Cursor, query: str, oid: int) -> frozenset[str]:
     cursor.execute(query, (oid,))
     return frozenset(row[0] for row in cursor.fetchall())

@@ -8,7 +8,7 @@ limits the refresh of rollups. Result: ``{"table": [...], "role": "created"|"upd
 from __future__ import annotations
 
 from contextlib import closing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from functions.migrate.analytics import bring_up_to_date, forget_figures
 from functions.migrate.migration import LOADER_CONNECTIONS, migrate
@@ -18,6 +18,9 @@ from telemetry.database import connect, credentials
 from telemetry.entry import lambda_entry, seconds_left
 from telemetry.errors import ConfigurationError
 from telemetry.logs import log
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
 
 __all__ = ["handle"]
 
@@ -55,7 +58,7 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
     return {**done, "left": left}
 
 
-def _migrate(connection: Any, contract: Contract) -> dict[str, Any]:
+def _migrate(connection: Connection, contract: Contract) -> dict[str, Any]:
     # Fresh: the owner may have been rotated since, and deployments are rare.
     loader = credentials(settings.text("LOADER_SECRET_ARN"), fresh=True)
     analyst = credentials(settings.text("ANALYST_SECRET_ARN"), fresh=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from functions.migrate.analytics import keep_out_refreshes, plan_views, run
 from functions.migrate.catalogue import read_table, stray_months
@@ -29,6 +29,10 @@ from telemetry.ddl.analytics import (
 )
 from telemetry.errors import ConfigurationError
 
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+    from psycopg2.extensions import cursor as Cursor
+
 __all__ = ["LOADER_CONNECTIONS", "Migration", "migrate"]
 
 LOADER_CONNECTIONS = 50
@@ -36,7 +40,7 @@ LOADER_CONNECTIONS = 50
 _PREPARE = (
     # Two deployments at once would race on CREATE ... IF NOT EXISTS, which is not atomic.
     "SELECT pg_advisory_xact_lock(hashtext('telemetry migrate'))",
-    # ALTER TABLE queues every load behind itself while it waits: better give up soon.
+    # ALTER TABLE queues every load behind itself while it waits: better fail soon.
     "SET LOCAL lock_timeout = '10s'",
     # "relation already exists, skipping" is what IF NOT EXISTS is for.
     "SET LOCAL client_min_messages = 'warning'",
@@ -61,7 +65,7 @@ class Migration:
 
 
 def migrate(
-    connection: Any,
+    connection: Connection,
     contract: Contract,
     loader: Credentials,
     analyst: Credentials | None = None,
@@ -71,8 +75,8 @@ def migrate(
     """Creates or evolves table, ledger, views, roles and grants, as the connection's owner.
 
     ``connections`` is how many the loader may have at once: whatever runs at the same time, the
-    database's other users keep theirs. Raises :class:`ContractError` where the change is one for a
-    person, with nothing changed.
+    database's other users keep theirs. Raises :class:`ContractError` where an operator has to make
+    the change, with nothing changed.
     """
     with database_errors(), connection, connection.cursor() as cursor:
         for statement in _PREPARE:
@@ -105,7 +109,7 @@ def _added(contract: Contract, existing: ExistingTable | None) -> frozenset[str]
     return frozenset(column.name for column in contract.columns) - present
 
 
-def _ensure_role(cursor: Any, part: str, user: Credentials, connections: int) -> str:
+def _ensure_role(cursor: Cursor, part: str, user: Credentials, connections: int) -> str:
     """Makes the role log in with the secret's password, and hold no power of its own."""
     cursor.execute(
         "SELECT rolname = current_user, rolsuper OR rolcreaterole OR rolcreatedb OR rolbypassrls "
@@ -127,7 +131,7 @@ def _ensure_role(cursor: Any, part: str, user: Credentials, connections: int) ->
     return "created" if found is None else "updated"
 
 
-def _verifier(cursor: Any, user: Credentials) -> str:
+def _verifier(cursor: Cursor, user: Credentials) -> str:
     """The SCRAM verifier of the password: the server, and so its log, never sees the password."""
     from psycopg2.extensions import encrypt_password
 

@@ -1,6 +1,7 @@
 """Lambda function: the result of an execution, from the outcomes of its batches.
 
-Event: ``{"bucket", "manifest", "execution"}``. Result: see :func:`summary.summarize`.
+Event: ``{"bucket", "manifest", "execution", "input"}``; ``input`` is that of the execution, or what
+Extract made of it. Result: see :func:`summary.summarize`.
 """
 
 from __future__ import annotations
@@ -28,11 +29,16 @@ LISTED_APART = 8
 
 @lambda_entry
 def handle(event: dict[str, Any]) -> dict[str, Any]:
-    """Compares the manifest with the outcomes."""
+    """Compares the manifest with the outcomes.
+
+    Raises ``BatchCorruptError`` where the manifest is not the one that was written.
+    """
     bucket, manifest, execution = event["bucket"], event["manifest"], event["execution"]
     tolerated = settings.number("TOLERATED_FAILURE_SHARE", 0.0, most=1.0)
     with step("read manifest"):
-        batches = [item.key for item in parse_manifest(get_object(bucket, manifest), manifest)]
+        sha256 = event.get("input", {}).get("manifest_sha256")
+        items = parse_manifest(get_object(bucket, manifest), manifest, sha256)
+        batches = [item.key for item in items]
     with step("read outcomes"):
         outcomes = _read_outcomes(bucket, execution, batches)
     result = summarize(batches, outcomes, execution=execution, tolerated=tolerated)

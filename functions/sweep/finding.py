@@ -49,9 +49,10 @@ def _batches_of(bucket: str, arn: str) -> tuple[str, str, set[str]]:
     name, prefix = str(found["name"]), str(given.get("prefix") or "")
     manifest = str(given.get("manifest") or manifest_key(name))
     try:
-        items = parse_manifest(get_object(bucket, manifest), manifest)
+        items = parse_manifest(get_object(bucket, manifest), manifest, given.get("manifest_sha256"))
     except (BatchMissingError, BatchCorruptError):
-        # Extract is still running: the batches that it has staged are covered by its name.
+        # Extract is still running: the batches that it has staged are covered by its name. Those of
+        # a damaged manifest may be loaded twice, which counts them once.
         return name, prefix, set()
     # Where there is a manifest it names exactly the batches; a prefix may hold more.
     return name, "", {item.key for item in items}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING
 
 from functions.sweep.batch_state import execution_name
 from telemetry import settings
@@ -14,6 +14,9 @@ from telemetry.clients import calling, client
 from telemetry.logs import log
 from telemetry.manifest import ExecutionInput, Item, execution_arn, manifest_body
 from telemetry.storage import put_object
+
+if TYPE_CHECKING:
+    from types_boto3_stepfunctions.type_defs import DescribeExecutionOutputTypeDef
 
 __all__ = ["start"]
 
@@ -62,8 +65,7 @@ def _started(state_machine: str, name: str, given: ExecutionInput) -> bool:
     return True
 
 
-def _describe(state_machine: str, name: str) -> dict[str, Any]:
+def _describe(state_machine: str, name: str) -> DescribeExecutionOutputTypeDef:
     arn = execution_arn(state_machine, name)
     with calling("stepfunctions", f"describe {name}"):
-        found: dict[str, Any] = client("stepfunctions").describe_execution(executionArn=arn)
-    return found
+        return client("stepfunctions").describe_execution(executionArn=arn)

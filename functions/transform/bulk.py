@@ -16,14 +16,14 @@ halved again until the few that are left go to the careful reader.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import polars as pl
 
 from functions.transform.extraction_plan import DecodePlan, ExtractionPlan, metrics_of
 from functions.transform.message_filter import matches
-from functions.transform.shapes import BASE, RELATIVE_BELOW, SENML_VALUES
+from functions.transform.shapes import BASE, RELATIVE_BELOW, SENML_VALUES, base_sources
 
 __all__ = ["BulkDecoder", "Decoded"]
 
@@ -58,7 +58,7 @@ class BulkDecoder:
 
     def __init__(self, plan: ExtractionPlan, decode_plan: DecodePlan) -> None:
         document = self._document = decode_plan.document
-        self._plan, self._unusual = plan, decode_plan.unusual
+        self._plan, self._unusual, self._types = plan, decode_plan.unusual, decode_plan.types
         self._mark = secrets.token_hex(8)
         self._type = pl.List(self._with_mark(document))
         depth, kind = 0, pl.List(document).inner
@@ -175,12 +175,12 @@ class BulkDecoder:
         size = pl.col("r").list.len()
         lists = frame.filter(~alone)
         filled = lists.filter(size > 0)
-        outer = self._outer("d") if isinstance(self._document, pl.Struct) else ()
+        outer = self._outer("d")
         elements = filled.select(
             "m", "r", pl.int_ranges(0, size, dtype=pl.Int64).alias("index"), *outer
         ).explode("r", "index")
         if self._plan.contract.shape == "senml":
-            elements = _resolved(elements)
+            elements = _resolved(elements, base_sources(self._plan.contract))
             filled = elements.select("m").unique()
         readings = elements.select(
             "m",
@@ -204,7 +204,12 @@ class BulkDecoder:
         )
 
     def _outer(self, column: str) -> list[pl.Expr]:
-        return [_at(column, p).alias(n) for n, p in self._plan.of_scope("message").items()]
+        """Values of the message's own members; an array has none."""
+        asked = self._plan.of_scope("message").items()
+        if isinstance(self._document, pl.List):
+            types = [(name, self._types.get(path[-1], pl.String)) for name, path in asked]
+            return [pl.lit(None, dtype=kind).alias(name) for name, kind in types]
+        return [_at(column, path).alias(name) for name, path in asked]
 
     def _inner(self, column: str, shape: str | None = None) -> list[pl.Expr]:
         """Raw texts of a reading's members, and of its metrics."""
@@ -287,14 +292,18 @@ def _odd_records(lists: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([odd, none, relative])
 
 
-def _resolved(records: pl.DataFrame) -> pl.DataFrame:
-    """SenML records with their base values, as :mod:`shapes` has it; base records are left out."""
+def _resolved(records: pl.DataFrame, wanted: Sequence[str]) -> pl.DataFrame:
+    """SenML records with their base values, as :mod:`shapes` has it; base records are left out.
+
+    ``wanted`` are the base values that the contract takes by name.
+    """
     names = [_based("bn"), _of("n")]
     name = pl.when(pl.any_horizontal(part.is_not_null() for part in names)).then(
         pl.concat_str(*(part.fill_null("") for part in names))
     )
     unit = pl.coalesce(_of("u"), _based("bu"))
     resolved = {"n": name, "u": unit, "t": _time().cast(pl.String)}
+    resolved |= {name: _based(name) for name in wanted}
     base = pl.any_horizontal(_of(name).is_not_null() for name in BASE)
     value = pl.any_horizontal(_of(name).is_not_null() for name in SENML_VALUES)
     records = records.with_columns(

@@ -17,6 +17,7 @@ from typing import Any
 from functions.transform.extraction_plan import NOT_A_VALUE, ExtractionPlan
 from functions.transform.jsontext import json_text, named_members, rest
 from functions.transform.shapes import Number, Part, Unpacker, member
+from functions.transform.values import EXACT_BELOW
 from telemetry.contract import Condition
 
 __all__ = ["SET_ASIDE", "CarefulReader", "Reading", "element_texts"]
@@ -30,6 +31,8 @@ SET_ASIDE = "set_aside"
 
 _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|([\[{])|([\]}])', re.DOTALL)
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_WHOLE = re.compile(r"[+-]?[0-9]{1,38}")
+"""As many digits as the bulk decoder compares one by one."""
 _BLANK = re.compile(r"[ \t\r\n]*")
 
 
@@ -116,11 +119,15 @@ def _is_same(text: str, wanted: str | float | bool) -> bool:
     if isinstance(wanted, str):
         return text == wanted
     number = text.strip(" \t\r\n")
-    return _NUMBER.fullmatch(number) is not None and float(number) == wanted
+    if _NUMBER.fullmatch(number) is None:
+        return False
+    if type(wanted) is int and abs(wanted) >= EXACT_BELOW and _WHOLE.fullmatch(number):
+        return int(number) == wanted  # as is_one_of compares them in bulk
+    return float(number) == float(wanted)
 
 
 def parse(text: str) -> Any:
-    """A JSON text by RFC 8259, to the letter; numbers stay texts, the first of equal names counts.
+    """A JSON text exactly by RFC 8259; numbers stay texts, the first of equal names counts.
 
     Raises ``ValueError`` where it isn't JSON, or is nested deeper than :data:`MAX_DEPTH`.
     """

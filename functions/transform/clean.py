@@ -26,6 +26,7 @@ from functions.transform.columns import clean_columns, rejections
 from functions.transform.envelopes import read_envelopes
 from functions.transform.extraction_plan import ARRIVAL, RECEIVED, ExtractionPlan, make_plan
 from functions.transform.inflation import measured, opened
+from functions.transform.isolation import OUR_ERRORS, Unreadable, isolated, unreadable
 from functions.transform.message_filter import matches
 from telemetry.contract import Contract
 
@@ -101,6 +102,14 @@ class CleanBatch:
         """Rejected readings."""
         return sum(reject.readings for reject in self.rejects)
 
+    def add(self, part: CleanBatch) -> None:
+        """Adds the counts of a part of its messages, which come after those of the last one."""
+        self.empty_messages += part.empty_messages
+        self.set_aside += part.set_aside
+        for name, faults in part.faults.items():
+            self.faults[name].update(faults)
+        self.rejects = _listed(self.rejects, part.rejects)
+
 
 def clean(raw: bytes, contract: Contract, *, bulk: bool = True) -> CleanBatch:
     """Cleans a raw object's lines (not compressed). Takes any bytes; raises nothing of its own.
@@ -113,19 +122,42 @@ def clean(raw: bytes, contract: Contract, *, bulk: bool = True) -> CleanBatch:
         messages = measured(messages)
     batch = CleanBatch(messages, pl.DataFrame())
     batch.faults = {column.name: Counter() for column in contract.columns}
-    parts = [_clean_run(plan, run, batch, bulk=bulk) for run in _runs(messages)]
+    parts: list[pl.DataFrame] = []
+    for run in _runs(messages):
+        parts += _clean_isolated(plan, run, batch, bulk=bulk)
+    parts = parts or [_clean_run(plan, messages.clear(), batch, bulk=False)]  # columns, no rows
     _keep_one_per_key(contract, batch, parts)
     return batch
+
+
+def _clean_isolated(
+    plan: ExtractionPlan, run: pl.DataFrame, batch: CleanBatch, *, bulk: bool
+) -> list[pl.DataFrame]:
+    """As :func:`_clean_run`, in as many parts as it takes to leave out unreadable messages."""
+
+    def work(messages: pl.DataFrame, bulk: bool) -> tuple[pl.DataFrame, CleanBatch]:
+        own = CleanBatch(
+            messages, pl.DataFrame(), faults={name: Counter() for name in batch.faults}
+        )
+        return _clean_run(plan, messages, own, bulk=bulk), own
+
+    parts = []
+    for messages, found in isolated(run, work, bulk=bulk):
+        if isinstance(found, Unreadable):
+            batch.rejects = _listed(batch.rejects, [Reject(messages["m"][0], None, (found,))])
+        else:
+            rows, own = found
+            parts.append(rows)
+            batch.add(own)
+    return parts
 
 
 def _clean_run(
     plan: ExtractionPlan, run: pl.DataFrame, batch: CleanBatch, *, bulk: bool
 ) -> pl.DataFrame:
     """Typed columns of the accepted readings of a run, still with their duplicates."""
-    before, batch.rejects = batch.rejects, []
     parts = [_clean_part(plan, part, batch) for part in _readings(plan, run, batch, bulk=bulk)]
     batch.rejects.sort(key=lambda reject: (reject.message, reject.index or 0))
-    batch.rejects = _listed(before, batch.rejects)
     return parts[0] if len(parts) == 1 else pl.concat(parts).sort(ORDER, maintain_order=True)
 
 
@@ -240,8 +272,12 @@ def _read_carefully(
 ) -> pl.DataFrame:
     reader = CarefulReader(plan)
     rows: list[tuple[int | str | None, ...]] = []
-    for m, text, arrived in messages.select("m", "text", "received_at").iter_rows():
-        read = reader.read(text, arrived)
+    asked = messages.select("m", "text", "received_at", "message_id")
+    for m, text, arrived, message_id in asked.iter_rows():
+        try:
+            read = reader.read(text, arrived)
+        except OUR_ERRORS as error:
+            read = unreadable(error, message_id)
         if read == SET_ASIDE:
             batch.set_aside += 1
             continue

@@ -1,4 +1,4 @@
-"""From the raw texts of a reading's sources to one clean, typed value per column."""
+"""Turns the raw texts of a reading's sources into one clean, typed value per column."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 import polars as pl
 
 from functions.transform.extraction_plan import RECEIVED, ExtractionPlan
-from functions.transform.values import NUMBER, READERS, read_numbers
+from functions.transform.values import NUMBER, READERS, is_one_of
 from telemetry.contract import Column
 
 __all__ = ["CleanColumn", "clean_column", "clean_columns", "rejections"]
@@ -19,6 +19,7 @@ FAULTS = ("invalid", "out_of_range", "too_long", "too_old", "in_future")
 """Faults of a value that is present; at most one applies to each."""
 
 EXACT = Context(prec=400)
+WHOLE = re.compile(r"[+-]?[0-9]{1,300}")
 CODED = 60
 """Reasons that fit into the bits of one number."""
 
@@ -134,14 +135,14 @@ def _present(column: Column, texts: pl.Series) -> pl.Series:
     if texts.dtype != pl.String:  # values already
         if not (numbers and texts.dtype.is_numeric()):
             return texts
-        missing = texts.cast(pl.Float64).is_in(numbers).fill_null(value=False)
+        missing = is_one_of(texts, numbers).fill_null(value=False)
         return texts.zip_with(~missing, texts.clear(texts.len())) if missing.any() else texts
     trimmed = texts if column.type == "text" else texts.str.strip_chars(" \t\r\n")
     missing = trimmed.is_in(words)
     if column.attached or column.decimal_comma:
         texts = trimmed = _bare(trimmed, column)
     if numbers:
-        missing |= read_numbers(trimmed).is_in(numbers)
+        missing |= is_one_of(trimmed, numbers)
     missing = missing.fill_null(value=False)
     return texts.zip_with(~missing, texts.clear(texts.len())) if missing.any() else texts
 
@@ -167,8 +168,10 @@ def _markers(column: Column) -> tuple[list[str], list[float]]:
     for marker in column.missing:
         if isinstance(marker, bool):
             words.append("true" if marker else "false")
-        elif not isinstance(marker, str) or _spells_number(column, marker):
-            numbers.append(float(marker))
+        elif not isinstance(marker, str):
+            numbers.append(marker)
+        elif _spells_number(column, marker):
+            numbers.append(int(marker) if WHOLE.fullmatch(marker.strip()) else float(marker))
         else:
             words.append(marker if column.type == "text" else marker.strip())
     return words, numbers

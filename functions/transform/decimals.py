@@ -55,7 +55,7 @@ def _digits(texts: pl.Series, precision: int, scale: int) -> list[pl.Expr]:
     power = exponent.cast(pl.Int64, strict=False)
     huge = pl.when(exponent.str.starts_with("-")).then(-FARTHEST).otherwise(FARTHEST)
     power = pl.when(exponent.is_null()).then(0).otherwise(power.fill_null(huge))
-    # Zeros in front are no digits, so that a long text of them moves no point out of reach.
+    # Leading zeros don't count as digits, so that a long text of them moves no point out of reach.
     leading = digits.str.len_bytes().cast(pl.Int64) - digits.str.strip_chars_start(
         "0"
     ).str.len_bytes().cast(pl.Int64)

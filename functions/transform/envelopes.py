@@ -42,8 +42,8 @@ def read_envelopes(raw: bytes) -> pl.DataFrame:
     """Messages of a raw object, in their canonical order.
 
     Columns: ``message_id``, ``topic``, ``client_id`` (text), ``received_at`` (epoch ms),
-    ``payload`` (bytes), ``text`` (the payload's text, null where it isn't UTF-8). A line that is
-    no envelope becomes a message of its own, with the line as its payload and nulls elsewhere.
+    ``payload`` (bytes), ``text`` (the payload's text, null where it isn't UTF-8). A line that
+    isn't an envelope becomes a message of its own: the line is its payload, and the rest is null.
     """
     frame = _read_in_bulk(raw)
     if frame is None:
@@ -84,7 +84,7 @@ def _as_extract_writes() -> pl.Expr:
 
 
 def _in_order(frame: pl.DataFrame, encoded: pl.Series) -> pl.DataFrame:
-    """By arrival and id, and where these are equal by the line: a text, its quote, the next."""
+    """Lines sorted by arrival and id, and where these are equal by the line itself."""
     order = ["received_at", "message_id"]
     ordered = frame.sort(order)
     same = pl.all_horizontal(pl.col(name) == pl.col(name).shift(1) for name in order)

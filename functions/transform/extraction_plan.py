@@ -51,6 +51,8 @@ UNUSUAL_SENML = (
     _SENML % ("b?t", '["tf]'),
 )
 """Patterns of values of another kind than SenML's."""
+SENML_LABELS = (*BASE, *SENML_VALUES, "n", "t", "u")
+"""Members of a SenML record that have a meaning to the others."""
 ARRAYS: dict[Shape, int] = {"objects": 0, "rows": 1, "pairs": 2, "senml": 0}
 """Shapes that the bulk decoder takes, and how many arrays an element is of."""
 
@@ -77,12 +79,14 @@ NOT_OF_TYPE: dict[Type, str] = {
 
 
 class DecodePlan(NamedTuple):
-    """How to decode messages in bulk: the type to read, and the texts to leave out."""
+    """One way to decode messages in bulk: the type to read, and the texts to leave out."""
 
     document: pl.Struct | pl.List
     """Type of a message."""
     unusual: str
     """Regular expression of the texts that would be read differently, as are all with a ``\\``."""
+    types: Mapping[str, Type]
+    """Types of the members that are not read as texts, by name."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +97,8 @@ class ExtractionPlan:
     sources: tuple[Source, ...]
     """Distinct sources of all columns and conditions. ``s<n>`` names the n-th in a frame."""
     decode_plans: tuple[DecodePlan, ...]
-    """For the bulk decoder, the fastest first, each for what those before it left; none where it
-    can't take the messages."""
+    """Plans of the bulk decoder, the fastest first; each gets what those before it left. Empty
+    where it can't decode the messages."""
 
     def place(self, source: Source, column: Column | None = None) -> str:
         """Name of the frame column that holds the source's raw text for a column of the table."""
@@ -154,11 +158,11 @@ def make_plan(contract: Contract) -> ExtractionPlan:
     asked = (s for column in contract.columns for s in column.sources)
     sources = tuple(dict.fromkeys([*asked, *(c.source for c in contract.only)]))
     plain = _document(contract, sources, {})
-    decode_plans = [] if plain is None else [DecodePlan(plain, _unusual(contract))]
+    decode_plans = [] if plain is None else [DecodePlan(plain, _unusual(contract), {})]
     types = _member_types(contract)
     typed = _document(contract, sources, types) if types else None
     if typed is not None:
-        decode_plans.insert(0, DecodePlan(typed, _untyped(contract, types)))
+        decode_plans.insert(0, DecodePlan(typed, _untyped(contract, types), types))
     return ExtractionPlan(contract, sources, tuple(decode_plans))
 
 
@@ -244,7 +248,9 @@ def _is_for_careful(contract: Contract) -> bool:
 
 def _elements(contract: Contract, reading: Tree, types: Mapping[str, Type]) -> pl.List | None:
     if contract.shape == "senml":
-        reading = dict.fromkeys((*BASE, *SENML_VALUES, "n", "t", "u")) | reading
+        if any(reading.get(label) for label in SENML_LABELS):
+            return None  # a source within a value that is resolved as a whole
+        reading = dict.fromkeys(SENML_LABELS) | reading
     if contract.shape in ("objects", "senml"):
         return pl.List(pl.Struct(_fields(reading, types)))
     if any(reading.values()) or len(contract.fields) == 1:
@@ -297,7 +303,7 @@ def _with_readings(
 
 
 def _unusual(contract: Contract) -> str:
-    """Texts that only the careful reader reads to the letter.
+    """Texts that only the careful reader reads exactly.
 
     The bulk decoder reads numbers as doubles and writes them again (``21.40`` becomes ``21.4``),
     which changes nothing for a number and something for a text; it mistakes escaped surrogates;

@@ -11,21 +11,24 @@ from typing import Any
 
 from functions.transform.clean import clean
 from functions.transform.copy import copy_csv, copy_groups
+from functions.transform.isolation import UNREADABLE
 from functions.transform.rejects import rejected_lines
 from functions.transform.report import describe
-from telemetry import layout
+from telemetry import layout, metrics
+from telemetry.checksums import Checksum
 from telemetry.contract import Contract, load_contract
 from telemetry.entry import lambda_entry
 from telemetry.errors import BatchCorruptError, BatchMissingError
 from telemetry.logs import log
 from telemetry.manifest import Purpose, purpose_of
+from telemetry.metric_table import reason_kind
 from telemetry.storage import get_object, put_object
 from telemetry.tracing import step
 
 __all__ = ["handle"]
 
 COUNTS = ("read", "accepted", "duplicates", "conflicts", "rejected", "set_aside")
-UNREADABLE = "unreadable_batch"
+UNREADABLE_BATCH = "unreadable_batch"
 """Reason of the rejects of a batch that could not be read."""
 
 
@@ -54,6 +57,11 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
         for stored in objects:
             put_object(bucket, stored.key, stored.body, stored.content_type)
     counts = {name: report[name] for name in COUNTS}
+    unreadable = sum(
+        n for why, n in report["rejected_by"].items() if reason_kind(why) == UNREADABLE
+    )
+    if unreadable:
+        metrics.record("MessagesUnreadable", unreadable)
     log.info("Transformed", **counts, rejected_by=report["rejected_by"])
     return {
         "bucket": bucket,
@@ -131,9 +139,10 @@ def transform(
     if raw is None:
         lost = place.messages
         report |= {"messages": lost, "read": lost, "rejected": lost}
-        report["rejected_by"] = {UNREADABLE: lost} if lost else {}
+        report["rejected_by"] = {UNREADABLE_BATCH: lost} if lost else {}
     report |= {"clean_key": layout.clean_key(place), "rejected_key": layout.rejected_key(place)}
-    report |= {"copy": copy, "verdict": None, "findings": []}
+    written = {stored.key: Checksum.of(stored.body).as_dict() for stored in objects}
+    report |= {"copy": copy, "objects": written, "verdict": None, "findings": []}
     body = json.dumps(report, ensure_ascii=False, indent=1).encode()
     objects.append(Stored(layout.report_key(place.batch_id), body, "application/json"))
     return objects, report

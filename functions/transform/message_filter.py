@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from functions.transform.values import BLANK, read_numbers
+from functions.transform.values import BLANK, is_one_of
 from telemetry.contract import Condition
 
 __all__ = ["matches"]
@@ -15,10 +15,10 @@ def matches(texts: pl.Series, condition: Condition) -> pl.Series:
     if condition.present is not None:
         return texts.is_not_null() if condition.present else texts.is_null()
     words = [_word(value) for value in condition.values if isinstance(value, str | bool)]
-    numbers = [float(v) for v in condition.values if not isinstance(v, str | bool)]
+    numbers = [value for value in condition.values if not isinstance(value, str | bool)]
     found = texts.is_in(words)
     if numbers:
-        found |= read_numbers(texts.str.strip_chars(BLANK)).is_in(numbers)
+        found |= is_one_of(texts.str.strip_chars(BLANK), numbers)
     return found.fill_null(value=False)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from functions.transform.careful import element_texts
 from functions.transform.clean import CleanBatch, Reject
 from functions.transform.inflation import inflate
+from functions.transform.isolation import OUR_ERRORS, unreadable
 from telemetry.contract import Contract
 
 __all__ = ["rejected_lines"]
@@ -45,21 +46,35 @@ def _lines(
     message: dict[str, Any], rejects: list[Reject], contract: Contract
 ) -> list[dict[str, Any]]:
     envelope = {name: message[name] for name in ("message_id", "topic", "client_id", "received_at")}
-    elements: list[str] = []
-    if any(reject.index is not None for reject in rejects) and contract.readings is not None:
-        most = 1 + max(reject.index or 0 for reject in rejects)
-        text = message["text"]
-        if text is None:  # only a compressed payload has readings and no text of its own
-            text = inflate(message["payload"]).decode()
-        elements = element_texts(text, contract.readings, most)
+    elements = _elements(message, rejects, contract)
     payload: str | None = base64.b64encode(message["payload"]).decode()
     lines = []
     for reject in rejects:
         line = {**envelope, "index": reject.index, "reasons": list(reject.reasons)}
         if reject.index is not None:
-            line["reading"] = elements[reject.index]
+            line["reading"] = elements[reject.index] if elements is not None else None
         if reject.readings > 1:
             line["readings"] = reject.readings
         lines.append({**line, "payload": payload})
         payload = None
     return lines
+
+
+def _elements(
+    message: dict[str, Any], rejects: list[Reject], contract: Contract
+) -> list[str] | None:
+    """Texts of the message's readings as far as needed; ``None`` where our own code raises.
+
+    The payload, which holds them all, is kept whatever happens here.
+    """
+    if contract.readings is None or all(reject.index is None for reject in rejects):
+        return []
+    most = 1 + max(reject.index or 0 for reject in rejects)
+    text = message["text"]
+    try:
+        if text is None:  # only a compressed payload has readings and no text of its own
+            text = inflate(message["payload"]).decode()
+        return element_texts(text, contract.readings, most)
+    except OUR_ERRORS as error:
+        unreadable(error, message["message_id"])
+        return None

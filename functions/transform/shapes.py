@@ -6,14 +6,23 @@ its values are taken out of it. What each shape takes is described in ``docs/con
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation, Overflow
 from typing import Any
 
 from telemetry.contract import Contract
 
-__all__ = ["BASE", "RELATIVE_BELOW", "SENML_VALUES", "Number", "Part", "Unpacker", "member"]
+__all__ = [
+    "BASE",
+    "RELATIVE_BELOW",
+    "SENML_VALUES",
+    "Number",
+    "Part",
+    "Unpacker",
+    "base_sources",
+    "member",
+]
 
 RELATIVE_BELOW = 2**28
 """SenML times below are seconds from now (RFC 8428, 4.5.3); now is when the message arrived."""
@@ -53,6 +62,14 @@ def member(holder: Any, path: tuple[str, ...]) -> Any:
     return holder
 
 
+def base_sources(contract: Contract) -> tuple[str, ...]:
+    """Base values of SenML that the contract takes by name, each as it holds at a record."""
+    paths = {s.path for column in contract.columns for s in column.sources if s.scope == "reading"}
+    if isinstance(contract.melt, tuple):
+        paths |= {metric.path for metric in contract.melt}
+    return tuple(name for name in BASE if (name,) in paths)
+
+
 class Unpacker:
     """Unpacks messages by the shape in one contract."""
 
@@ -69,6 +86,7 @@ class Unpacker:
         }
         values = any(s.scope == "place" and s.path == ("value",) for s in sources)
         self._plain = values and contract.melt is None
+        self._base = base_sources(contract)
 
     def parts(self, message: Any, arrived: int | None) -> str | list[Part]:
         """The readings of a message that is an object or array, or the reason why it has none.
@@ -91,7 +109,7 @@ class Unpacker:
         if not isinstance(found, list):
             return "not_an_array"
         if contract.shape == "senml":
-            return list(_senml(found, arrived))
+            return list(_senml(found, arrived, self._base))
         if contract.shape == "pairs" and found and all(_is_pair(pair) for pair in found):
             return [Part(None, _first_counts(found))]
         read = READ[contract.shape]
@@ -177,8 +195,11 @@ READ: dict[str, Callable[[Contract, int, Any], Part]] = {
 }
 
 
-def _senml(pack: list[Any], arrived: int | None) -> Iterator[Part]:
-    """Records with their base values resolved (RFC 8428, 4.6)."""
+def _senml(pack: list[Any], arrived: int | None, wanted: Sequence[str]) -> Iterator[Part]:
+    """Records with their base values resolved (RFC 8428, 4.6).
+
+    A resolved record has no base values, but for the ``wanted`` ones as they hold for it.
+    """
     base: dict[str, Any] = {}
     for index, record in enumerate(pack):
         if not isinstance(record, dict):
@@ -187,7 +208,8 @@ def _senml(pack: list[Any], arrived: int | None) -> Iterator[Part]:
         base |= {name: value for name, value in record.items() if name in BASE}
         if not any(name in record for name in SENML_VALUES) and any(n in record for n in BASE):
             continue  # nothing but base values for those that follow
-        yield Part(index, _resolved(record, base, arrived))
+        held = {name: base[name] for name in wanted if name in base}
+        yield Part(index, _resolved(record, base, arrived) | held)
 
 
 def _resolved(record: dict[str, Any], base: dict[str, Any], arrived: int | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""From raw text to typed value, a column at a time: one reader per column type.
+"""Turns raw texts into typed values, a column at a time: one reader per column type.
 
 A reader takes texts (null where there is none) and gives typed values, null where it can't read
 the text; and which of the values are numbers that the type can't hold. What each accepts is
@@ -20,7 +20,7 @@ from telemetry.contract import Column
 from telemetry.contract.model import Marker
 from telemetry.errors import ContractError
 
-__all__ = ["NUMBER", "READERS", "Read", "read_numbers"]
+__all__ = ["NUMBER", "READERS", "Read", "is_one_of", "read_numbers"]
 
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
@@ -30,13 +30,19 @@ FALSE = ("false", "f", "no", "n", "off")
 BITS = {"smallint": 15, "integer": 31, "bigint": 63}
 
 
+EXACT_BELOW = 2.0**51
+"""A double below this tells quarters apart; what is larger is read digit by digit."""
+LARGE_DIGITS, LARGE_SCALE = 38, 18
+"""Digits that a large number is read with, and those after its point: 20 stand before it."""
+
+
 class Read(NamedTuple):
     """A column's texts, read."""
 
     value: pl.Series
     """Typed values; null where there is no text, or where it can't be read or held."""
     beyond: pl.Series | None = None
-    """Which texts are whole numbers that the type can't hold; ``None``: none are."""
+    """True for texts that are whole numbers that the type can't hold; ``None``: none are."""
 
 
 def read_text(texts: pl.Series, column: Column) -> Read:
@@ -78,17 +84,31 @@ def read_whole(texts: pl.Series, column: Column) -> Read:
     if value.null_count() > texts.null_count():
         number = _blank_out(_rounded(read_numbers(texts), column.round), value.is_not_null())
         whole = (number == number.floor()).fill_null(value=False)
-        held = whole & (number >= -(2.0**63)) & (number < 2.0**63)
-        value = value.zip_with(
-            value.is_not_null(), number.zip_with(held, _none(number)).cast(pl.Int64)
-        )
-        beyond = whole & ~held
+        held = whole & (number.abs() < EXACT_BELOW)
+        found = number.zip_with(held, _none(number)).cast(pl.Int64)
+        large = whole & ~held
+        if large.any():
+            at = large.arg_true()
+            exact, too_large = _large_whole(texts.gather(at), column)
+            found, large = found.scatter(at, exact), large.scatter(at, too_large)
+        value = value.zip_with(value.is_not_null(), found)
+        beyond = large
     limit = 2 ** BITS[column.type]
     if column.type != "bigint":
         large = ((value < -limit) | (value >= limit)).fill_null(value=False)
         value = _blank_out(value, large)
         beyond = large if beyond is None else beyond | large
     return Read(value, beyond)
+
+
+def _large_whole(texts: pl.Series, column: Column) -> tuple[pl.Series, pl.Series]:
+    """Integers of numbers that doubles don't hold exactly, and which of them a bigint can't hold;
+    neither where there is a fraction."""
+    exact, long = read_decimals(texts, LARGE_DIGITS, LARGE_SCALE if column.round is None else 0)
+    whole = (exact == exact.floor()).fill_null(value=False)
+    value = _blank_out(exact, ~whole).cast(pl.Int64, strict=False)
+    too_large = whole & value.is_null()
+    return value, too_large if long is None else too_large | long
 
 
 def read_boolean(texts: pl.Series, column: Column) -> Read:
@@ -168,20 +188,20 @@ READERS: dict[str, Callable[[pl.Series, Column], Read]] = {
 
 
 def _converted(value: pl.Series, column: Column) -> pl.Series:
-    """In the column's unit. Raises ``ContractError`` where its numbers did not come along."""
+    """The values in the column's unit. Raises ``ContractError`` where the factors are missing."""
     if column.unit_from is None:
         return value
     if column.conversion is None:
         raise ContractError(
-            f"columns.{column.name}.unit_from: the contract was packaged without the numbers that "
-            f"make {column.unit} of {column.unit_from}; deploy it again with this version of etl."
+            f"columns.{column.name}.unit_from: the contract was packaged without the factors that "
+            f"convert {column.unit_from} to {column.unit}; deploy it with this version of etl."
         )
     steps = column.conversion
     return _divided(value * steps.multiply + steps.add, steps.divide)
 
 
 def _divided(value: pl.Series, by: float) -> pl.Series:
-    """To the nearest double: by one number, polars would multiply with its inverse."""
+    """The quotient as the nearest double: by a scalar, polars would multiply with its inverse."""
     return value / pl.repeat(by, value.len(), dtype=pl.Float64, eager=True)
 
 
@@ -199,6 +219,24 @@ def read_numbers(texts: pl.Series) -> pl.Series:
     """Finite doubles, null for every other text."""
     number = texts.cast(pl.Float64, strict=False)
     return _blank_out(number, ~number.is_finite())
+
+
+def is_one_of(texts: pl.Series, wanted: Sequence[float]) -> pl.Series:
+    """Mask of the texts or numbers that equal one of the wanted numbers; null where there is none.
+
+    Doubles can't tell large whole numbers apart: those written in digits are compared as such, so
+    that the marker 9223372036854775807 does not take 9223372036854775806 with it.
+    """
+    numbers = read_numbers(texts) if texts.dtype == pl.String else texts.cast(pl.Float64)
+    found = numbers.is_in([float(number) for number in wanted])
+    large = [number for number in wanted if type(number) is int and abs(number) >= EXACT_BELOW]
+    if not large or not found.any():
+        return found
+    at = found.fill_null(value=False).arg_true()
+    digits = texts.gather(at).cast(pl.Int128, strict=False)
+    same = digits.is_in(pl.Series([n for n in large if abs(n) < 2**127], dtype=pl.Int128).implode())
+    small = numbers.gather(at).is_in([float(n) for n in wanted if n not in large])
+    return found.scatter(at, small | same.fill_null(value=True))
 
 
 def _blank_out(values: pl.Series, where: pl.Series) -> pl.Series:

@@ -1,4 +1,4 @@
-"""How far a column's values have moved from those of the last batches. Pure.
+"""Measures the drift of a column's values from those of the last batches. Pure.
 
 A column's sketch is its quantiles in equal steps, from the least value to the greatest. That of the
 past is the mean of the batches' sketches, quantile by quantile, so that a batch counts as one

@@ -65,7 +65,7 @@ def remember(bucket: str, key: str, entry: Entry) -> bool:
         entries, version = read_history(bucket, key)
         kept = [known for known in entries if known["batch_id"] != entry["batch_id"]]
         body = json.dumps({"batches": [*kept, entry][-KEPT:]}).encode()
-        condition = {"IfMatch": version} if version else {"IfNoneMatch": "*"}
+        condition: dict[str, Any] = {"IfMatch": version} if version else {"IfNoneMatch": "*"}
         with calling("s3", f"write s3://{bucket}/{key}"):
             try:
                 client("s3").put_object(

@@ -176,7 +176,7 @@ def _volume(
             round(times, 6),
             least if times < least else most,
             f"{report['accepted']} rows are {times:.3g} times as many as the last "
-            f"{len(history)} batches had ({usual:g} in the middle).",
+            f"{len(history)} batches had (median {usual:g}).",
         )
 
 
@@ -195,8 +195,8 @@ def _drift(
                 "warn",
                 round(index, 6),
                 most,
-                f"The values of {name} have moved from those of the last {len(past)} batches "
-                f"(index {index:.2g}, more than {most:g}): {middle:.6g} in the middle, "
+                f"The values of {name} have drifted from those of the last {len(past)} batches "
+                f"(index {index:.2g}, more than {most:g}): median {middle:.6g}, "
                 f"{usual:.6g} before.",
             )
 

@@ -1,4 +1,4 @@
-"""CloudWatch alarms on problems that need a person, each with the first step to take.
+"""CloudWatch alarms on problems that need an operator, each with the first step to take.
 
 Each alarm notifies the topic ``AlertTopic`` when it fires and when it is resolved. Its description
 names the section of ``docs/runbook.md`` of the same name. Thresholds are parameters of the
@@ -151,6 +151,16 @@ def _of_data() -> list[AlarmSpec]:
             threshold=Ref("AlarmAtRejectPercent"),
             meaning="An unusually large share of the readings is rejected.",
             first="See the reasons: etl rejects list. Rejected readings are kept unchanged.",
+        ),
+        AlarmSpec(
+            **own,
+            name="messages-unreadable",
+            metric="MessagesUnreadable",
+            statistic="Sum",
+            threshold=1,
+            meaning="The pipeline's own code raised an error on messages: they are rejects now.",
+            first="See which: etl rejects list --reason unreadable; and where the error is: "
+            "etl logs transform --search ERROR.",
         ),
         AlarmSpec(
             **own,

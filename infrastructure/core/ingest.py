@@ -1,4 +1,4 @@
-"""From devices to the queue: IoT policy, thing, topic rule, queues.
+"""Resources between the devices and the queue: IoT policy, thing, topic rule, queues.
 
 The queues are encrypted with the stack's key. SQS asks KMS for a data key once per caller in
 :data:`KEY_REUSE_SECONDS`, not once per message: by its formula some 2,880 requests a month for the

@@ -81,7 +81,7 @@ def _administration() -> dict[str, Any]:
 def _use() -> dict[str, Any]:
     """Statement that lets the account decide by IAM who uses the key, through these services only.
 
-    Nobody can decrypt with it directly, whatever their permissions are.
+    No one can decrypt with it directly, whatever their permissions are.
     """
     services = {"kms:ViaService": [via(service) for service in KEY_SERVICES]}
     return {

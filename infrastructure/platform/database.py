@@ -1,6 +1,6 @@
 """RDS for PostgreSQL: encrypted, TLS only, with an owner's password that RDS creates and rotates.
 
-Nobody ever types the owner's password: RDS keeps it in a secret (rotated every week), which Migrate
+No one ever types the owner's password: RDS keeps it in a secret (rotated every week), which Migrate
 reads at each deployment. Instance and secret are encrypted with the platform's key, so the core
 stack gets that key along with the secret (``OwnerKeyArn``).
 """

@@ -211,7 +211,7 @@ def _core_and_budget() -> Iterator[Rule]:
         And(_WITH_PROXY, core),
         _needs("A proxy", "LoaderSecretArn", "CoreKeyArn"),
     )
-    email = "{MonthlyBudget} needs {BudgetEmail}, or nobody would be notified."
+    email = "{MonthlyBudget} needs {BudgetEmail}, or no one would be notified."
     yield Rule(
         "BudgetNeedsEmail",
         Not(Equals(Ref("MonthlyBudget"), "0")),

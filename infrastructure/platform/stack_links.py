@@ -16,11 +16,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 from infrastructure.platform.limits import TRACE_GROUP_NAME
 from infrastructure.platform.settings import PlatformSettings
 from infrastructure.settings import DeploySettings
+
+if TYPE_CHECKING:
+    from types_boto3_ec2 import EC2Client
+    from types_boto3_ec2.type_defs import FilterTypeDef
 
 __all__ = ["close_default_group", "core_settings", "given_core", "s3_prefix_list"]
 
@@ -62,31 +66,30 @@ def core_settings(settings: DeploySettings, outputs: Mapping[str, str]) -> Deplo
     )
 
 
-def s3_prefix_list(ec2: Any) -> str:
+def s3_prefix_list(ec2: EC2Client) -> str:
     """Id of the list of S3's addresses in the client's region.
 
     A gateway endpoint is not a member of a security group, so the functions' group names this list;
     CloudFormation can't look it up. Raises :class:`LookupError` where there is none.
     """
     name = f"com.amazonaws.{ec2.meta.region_name}.s3"
-    filters = [{"Name": "prefix-list-name", "Values": [name]}]
+    filters: list[FilterTypeDef] = [{"Name": "prefix-list-name", "Values": [name]}]
     found = ec2.describe_prefix_lists(Filters=filters)["PrefixLists"]
     if not found:
         raise LookupError(
             f"EC2 knows no prefix list {name}: check the region, and that "
             "ec2:DescribePrefixLists is allowed."
         )
-    identifier: str = found[0]["PrefixListId"]
-    return identifier
+    return found[0]["PrefixListId"]
 
 
-def close_default_group(ec2: Any, group: str) -> int:
+def close_default_group(ec2: EC2Client, group: str) -> int:
     """Remove every rule from a VPC's default security group; returns how many there were.
 
     ``group``: the platform's output ``DefaultSecurityGroupId``. CloudFormation can't do it, and
     a machine that is started without a group gets this one. Safe to repeat.
     """
-    filters = [{"Name": "group-id", "Values": [group]}]
+    filters: list[FilterTypeDef] = [{"Name": "group-id", "Values": [group]}]
     pages = ec2.get_paginator("describe_security_group_rules").paginate(Filters=filters)
     rules = [rule for page in pages for rule in page["SecurityGroupRules"]]
     for out, revoke in (

@@ -224,7 +224,7 @@ def _resolution(contract: Contract) -> float:
 
 
 def _per_second(form: str) -> float:
-    """How many times of a format there are in a second."""
+    """Number of distinct times per second that a format can express."""
     if "%" not in form or "%f" in form:
         return PER_SECOND.get(form, 10**6)
     return 1 if "%S" in form else 1 / 60

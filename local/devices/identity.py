@@ -9,12 +9,15 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+if TYPE_CHECKING:
+    from types_boto3_iot import IoTClient
 
 __all__ = ["Identity", "register", "unregister"]
 
@@ -28,7 +31,7 @@ class Identity:
     key: Path
 
 
-def register(iot: Any, thing: str, *, policy: str, folder: Path) -> Identity:
+def register(iot: IoTClient, thing: str, *, policy: str, folder: Path) -> Identity:
     """Create the thing and its certificate where they don't exist yet.
 
     ``iot`` is a boto3 client; ``policy`` the name of the IoT policy to attach; ``folder`` is
@@ -51,8 +54,8 @@ def register(iot: Any, thing: str, *, policy: str, folder: Path) -> Identity:
     return identity
 
 
-def _still_registered(iot: Any, record: Path) -> bool:
-    """Whether the certificate on record is one that this account still accepts."""
+def _still_registered(iot: IoTClient, record: Path) -> bool:
+    """True where this account still accepts the certificate on record."""
     if not record.exists():
         return False
     certificate_id = record.read_text().strip().rpartition("/")[2]
@@ -63,7 +66,7 @@ def _still_registered(iot: Any, record: Path) -> bool:
     return bool(found["certificateDescription"]["status"] == "ACTIVE")
 
 
-def unregister(iot: Any, thing: str, *, policy: str, folder: Path) -> None:
+def unregister(iot: IoTClient, thing: str, *, policy: str, folder: Path) -> None:
     """Revoke and delete a device's certificate and thing, here and in AWS IoT."""
     record = folder / f"{thing}.arn"
     if record.exists():

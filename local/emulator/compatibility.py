@@ -61,7 +61,7 @@ def _assigns(statement: ast.Assign, name: str) -> bool:
 
 
 def missing_names(names: Iterable[str], package: str = "ministack") -> list[str]:
-    """Those of the names that the installed package does not have."""
+    """The names that the installed package does not have."""
     return [f"{package}.{name}" for name in names if not _exists(package, name)]
 
 

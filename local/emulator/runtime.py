@@ -4,7 +4,7 @@ Started with ``-I -S``, so that nothing of the emulator's environment is importa
 the standard library, the function, its layers, and a folder with boto3 and what boto3 needs, as in
 Lambda. Invocations come in on one pipe, a JSON object a line, and their results go out on another,
 so that whatever a function prints is log. A thread waits on the incoming pipe: when the emulator
-ends, in whatever way, the pipe closes and this process exits at once, also in mid-handler.
+ends, in whatever way, the pipe closes and this process exits at once, also while the handler runs.
 
 Arguments: the two pipes' numbers. Environment: Lambda's own variables, and where the emulator was
 started with one, the file of a preload: Python that runs before the function's own, so that a test

@@ -18,7 +18,7 @@ from typing import Any
 __all__ = ["config_text", "keep_queries", "missing_servers", "open_files_in", "update_servers"]
 
 MARK = "Telemetry: "
-"""Prefix of our queries' names, which tells them from the user's own."""
+"""Prefix of our queries' names, which distinguishes them from the user's own."""
 _FIXED: dict[str, Any] = {
     # pgAdmin's wheel sets these two in the file that ours stands in for.
     "HELP_PATH": "../../docs/en_US/_build/html/",

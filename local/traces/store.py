@@ -89,7 +89,7 @@ class TraceStore:
     def __init__(self, file: Path | str) -> None:
         self._lock = threading.Lock()
         self._connection = sqlite3.connect(file, check_same_thread=False)
-        # A lost trace after a power cut is no loss; waiting for the disk on each segment is.
+        # A lost trace after a power cut does no harm; waiting for the disk on each segment is.
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = OFF")
         self._connection.executescript(_SCHEMA)

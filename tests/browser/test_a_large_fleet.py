@@ -102,7 +102,7 @@ def test_five_thousand_devices_do_not_make_it_slow(
     assert longest < 200, f"a refresh kept the page busy for {longest} ms"
 
 
-def test_a_database_that_goes_away_is_told_and_the_page_stays(
+def test_a_database_that_goes_away_is_reported_and_the_page_stays(
     room: RunningControlRoom, database: Database, browser: Browser
 ) -> None:
     page = room.open(browser, "/", strict=False)

@@ -158,7 +158,7 @@ def test_a_saved_query_runs_from_the_menu(browser: Browser, running: Running) ->
 
 
 @pytest.mark.parametrize("key", ["", "?key=", "?key=guessed"])
-def test_nobody_gets_in_without_the_key(running: Running, key: str) -> None:
+def test_no_one_gets_in_without_the_key(running: Running, key: str) -> None:
     for path in ("", "browser/", "misc/ping", "sqleditor/"):
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(f"{running.url.split('?')[0]}{path}{key}", timeout=30)

@@ -43,13 +43,13 @@ DATABASE_FAULTS = ("db_cut", "db_crash", "db_restart", "db_freeze", "db_lock")
 
 PIPELINE = (
     "messages redelivered",
-    "messages doubled and reordered",
+    "messages duplicated and reordered",
     "schedule and queue at once",
     "two executions over the same batches",
     "sweeps at once",
     "clock a day ahead, or days behind",
-    "redeployed in mid-run",
-    "emulator and functions restarted in mid-run",
+    "redeployed during a run",
+    "emulator and functions restarted during a run",
     "database away",
     "replayed twice",
     "over MQTT, functions killed",

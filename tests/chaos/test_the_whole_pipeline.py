@@ -65,7 +65,7 @@ def working(rig: Rig, count: int = 30) -> None:
         time.sleep(0.05)
 
 
-def test_messages_are_delivered_again_while_they_are_dealt_with(rig: Rig, heals) -> None:
+def test_messages_are_delivered_again_while_they_are_processed(rig: Rig, heals) -> None:
     rig.send(30)
     sqs = rig.client("sqs")
     stop = threading.Event()
@@ -104,7 +104,7 @@ def test_messages_come_twice_and_in_another_order(rig: Rig, heals) -> None:
     while rig.queued() and time.monotonic() < until:
         time.sleep(0.1)
     rig.trigger_by_queue(on=False)
-    heals("messages doubled and reordered")
+    heals("messages duplicated and reordered")
 
 
 def test_both_triggers_at_once(rig: Rig, heals) -> None:
@@ -158,7 +158,7 @@ def test_a_deployment_in_the_middle_of_a_run(rig: Rig, heals) -> None:
     rig.deploy(CHAOS_DEPLOYMENT="again")
     rig.send(6)
     rig.start_execution()
-    heals("redeployed in mid-run")
+    heals("redeployed during a run")
 
 
 def test_everything_restarts_in_the_middle_of_a_run(rig: Rig, heals) -> None:
@@ -167,7 +167,7 @@ def test_everything_restarts_in_the_middle_of_a_run(rig: Rig, heals) -> None:
         rig.restart_emulator()
         rig.start_execution()
         time.sleep(0.5)  # the next restart comes in the middle of it
-    heals("emulator and functions restarted in mid-run", RESTARTS)
+    heals("emulator and functions restarted during a run", RESTARTS)
 
 
 def test_the_database_is_away_in_the_middle_of_a_run(rig: Rig, heals) -> None:

@@ -33,7 +33,7 @@ def pipeline(request: pytest.FixtureRequest) -> Iterator[Target]:
                 trigger=getattr(module, "TRIGGER", "queue"),
                 schedule="rate(1 day)",
                 window=getattr(module, "WINDOW", 1),
-                # Seldom, so that what is tested is not mended behind the test's back.
+                # Rarely, so that nothing else repairs what a test looks at.
                 sweep=getattr(module, "SWEEP", "rate(1 day)"),
                 die_with_parent=True,
             )

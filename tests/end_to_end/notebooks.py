@@ -89,9 +89,9 @@ def main(names: list[str]) -> None:
         sys.stdout.write(f"{path}\n")
         sys.stdout.flush()
         notebook = tidy(execute(path))
-        told = private(notebook)
-        if told:
-            raise SystemExit(f"{path} tells of this machine: {', '.join(sorted(set(told)))}")
+        found = private(notebook)
+        if found:
+            raise SystemExit(f"{path} names this machine: {', '.join(sorted(set(found)))}")
         path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
 
 

@@ -93,7 +93,7 @@ class Shell:
         printed = done.stdout.split(f"{mark}\n")
         assert len(printed) == len(commands) + 1, done.stdout
         assert "Traceback" not in done.stdout, done.stdout
-        return [told(text) for text in printed[:-1]]
+        return [normalized(text) for text in printed[:-1]]
 
 
 def of_today(command: str) -> str:
@@ -105,7 +105,7 @@ def of_today(command: str) -> str:
     )
 
 
-def told(text: str) -> str:
+def normalized(text: str) -> str:
     """The output as it should stand on a page."""
     for pattern, instead in LIKE_ON_THE_PAGE:
         text = re.sub(pattern, instead, text)

@@ -175,7 +175,7 @@ def test_a_pipeline_is_planned_created_grown_by_a_column_and_destroyed(
         (["--settings", "nowhere.toml"], "etl settings init"),
     ],
 )
-def test_a_mistake_in_the_settings_is_told_before_anything_happens(machine, flags, what):
+def test_a_mistake_in_the_settings_is_reported_before_anything_happens(machine, flags, what):
     result = machine.etl("deploy", *flags, "--yes")
     assert result.exit_code == 1
     assert what in result.output
@@ -200,7 +200,7 @@ def test_a_platform_is_left_out_here_and_that_is_said(machine: Machine) -> None:
 
 
 @pytest.mark.slow
-def test_data_is_kept_unless_told(machine: Machine) -> None:
+def test_data_is_kept_unless_asked(machine: Machine) -> None:
     assert machine.etl("deploy", "--yes", stack="keeps").exit_code == 0
     target = machine.target("keeps")
     bucket = target.bucket
@@ -218,7 +218,7 @@ def test_data_is_kept_unless_told(machine: Machine) -> None:
 
 
 @pytest.mark.slow
-def test_a_loss_of_data_is_told_in_the_plan_and_by_the_exit_status(machine: Machine) -> None:
+def test_a_loss_of_data_is_reported_in_the_plan_and_by_the_exit_status(machine: Machine) -> None:
     words = ("--set", "run.trigger=queue")
     assert machine.etl("deploy", "--yes", *words, stack="loses").exit_code == 0
     formation = machine.target("loses").client("cloudformation")
@@ -257,8 +257,8 @@ def test_two_pipelines_are_deployed_at_once_and_keep_apart(machine: Machine) -> 
         for stack in stacks
     ]
     for process in deploying:
-        told, _ = process.communicate(timeout=120)
-        assert process.returncode == 0, told
+        printed, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, printed
     north, south = (machine.target(stack) for stack in stacks)
     assert north.parameters["DatabaseName"] != south.parameters["DatabaseName"]
     assert north.bucket != south.bucket

@@ -60,8 +60,8 @@ def test_whatever_a_device_sends_is_a_row_or_a_reject(pipeline: Target) -> None:
     send(pipeline, "evil", [*injections, whole, *broken], readings=len(texts) + 2 + len(broken))
     found = account(pipeline)
     assert found.problems() == []
-    told = rows(pipeline, EVIL)
-    assert dict(told) == {**dict(enumerate(texts)), 1000: None}  # type: ignore[arg-type]
+    loaded = rows(pipeline, EVIL)
+    assert dict(loaded) == {**dict(enumerate(texts)), 1000: None}  # type: ignore[arg-type]
     assert found.ledger.rejected == 1 + len(broken)
 
 

@@ -44,7 +44,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             stop(folder)
 
 
-def told(text: str) -> str:
+def normalized(text: str) -> str:
     """The output with everything that differs from one run to the next put aside."""
     # Layers are built where they aren't cached yet.
     text = re.sub(r"• building the \w+ layer for \S+\n", "", text)
@@ -85,7 +85,7 @@ def run(command: str) -> str:
         # It shows the plan first, which the page has once.
         output = re.sub(r"(?s)stack telemetry: .*changed yet\.", "(the plan, as above)", output)
     status = f"\n(exit status {result.exit_code})" if result.exit_code else ""
-    return told(output) + status
+    return normalized(output) + status
 
 
 def shown(block: str) -> str:

@@ -101,13 +101,15 @@ class Story:
         self.bodies["beyond"] = self.body([message(50, 1.0), message(51, 2.0)])
         self.put("beyond", cut=40)
 
-    def deploy_the_mended_contract(self) -> None:
-        mended = self.folder / "mended.toml"
+    def deploy_the_corrected_contract(self) -> None:
+        corrected = self.folder / "corrected.toml"
         text = Path(CONTRACT).read_text(encoding="utf-8")
-        mended.write_text(text.replace("range = [-60, 85]", "range = [-60, 150]"), encoding="utf-8")
-        seldom = "rate(1 day)"
-        where = (self.target.state, self.target.stack, mended)
-        bring_up(*where, trigger="schedule", schedule=seldom, sweep=seldom)
+        corrected.write_text(
+            text.replace("range = [-60, 85]", "range = [-60, 150]"), encoding="utf-8"
+        )
+        daily = "rate(1 day)"
+        where = (self.target.state, self.target.stack, corrected)
+        bring_up(*where, trigger="schedule", schedule=daily, sweep=daily)
         for name in ("outputs", "contract", "_description", "parameters"):
             self.target.__dict__.pop(name, None)
 
@@ -151,7 +153,7 @@ class Story:
         process.wait()
         return found
 
-    def told(self, text: str) -> str:
+    def normalized(self, text: str) -> str:
         """The output with everything that differs from one run to the next put aside."""
         text = re.sub(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}", "2026-11-23 06:30:00", text)
         for separator in "-/":
@@ -178,7 +180,7 @@ class Story:
         result = CliRunner().invoke(app, given)
         assert result.exception is None or isinstance(result.exception, SystemExit), result.output
         status = f"\n(exit status {result.exit_code})" if result.exit_code else ""
-        return self.told(result.output) + status
+        return self.normalized(result.output) + status
 
     def act(self, found: re.Match[str]) -> str:
         """One step of the page, as it should stand there."""

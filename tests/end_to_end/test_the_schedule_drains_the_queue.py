@@ -78,7 +78,7 @@ def _extract_for_nobody(target: Target) -> dict[str, Any]:
 
 
 def _shorten_grace(target: Target) -> None:
-    """Let the sweep believe at once that nobody comes back."""
+    """Make the sweep treat a batch as left over at once."""
     client, name = target.client("lambda"), target.outputs["SweepFunctionName"]
     variables = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
     client.update_function_configuration(

@@ -171,7 +171,7 @@ def _readings(envelope: dict[str, Any], contract: Contract, found: Expected) -> 
     elif not isinstance(array, list):
         return [(None, "not_an_array")]
     elif contract.shape == "senml":
-        parts = _senml(message, array, envelope["received_at"])
+        parts = _senml(contract, message, array, envelope["received_at"])
     elif contract.shape == "pairs" and array and all(map(_pair, array)):
         return _melt(contract, [(None, (message, _of_pairs(array), {}))], alone=True)
     else:
@@ -247,8 +247,11 @@ def _keyed(contract: Contract, message: Any, holder: dict[str, Any]) -> Any:
     return parts
 
 
-def _senml(message: Any, pack: list[Any], arrived: int | None) -> Any:
+def _senml(contract: Contract, message: Any, pack: list[Any], arrived: int | None) -> Any:
     parts: list[Any] = []
+    paths = [s.path for c in contract.columns for s in c.sources if s.scope == "reading"]
+    paths += [metric.path for metric in contract.melt or () if contract.melt != "numbers"]
+    named = [path[0] for path in paths if path in [("bn",), ("bt",), ("bu",), ("bv",), ("bs",)]]
     base = dict.fromkeys(("bn", "bt", "bu", "bv", "bs"))
     for index, item in enumerate(pack):
         if not isinstance(item, dict):
@@ -272,6 +275,7 @@ def _senml(message: Any, pack: list[Any], arrived: int | None) -> Any:
             time = None if now is None else _added(now, time)
         if time is not None or "t" in record:
             record["t"] = time
+        record.update({name: base[name] for name in named if base[name] is not None})
         parts.append((index, (message, record, {})))
     return parts
 

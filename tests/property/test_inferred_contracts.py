@@ -95,7 +95,7 @@ def samples(draw: st.DrawFn) -> list[dict[str, Any]]:
 
 
 @given(samples() | shaped_samples())
-def test_an_inferred_contract_is_sound_and_takes_its_own_sample(
+def test_an_inferred_contract_is_valid_and_takes_its_own_sample(
     documents: list[Any],
 ) -> None:
     messages = tuple(Message(json.dumps(document).encode()) for document in documents)

@@ -1,4 +1,4 @@
-"""How an execution ends, and which notification it sends."""
+"""The end of an execution, and which notification it sends."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def how_did_it_end(unsent: State) -> Choice:
 
 
 def execution_failed(unsent: State) -> Chain:
-    """A step outside the batches failed for good: send a notification, then fail with its error."""
+    """A step outside the batches failed permanently: send a notification, fail with its error."""
     from workflow.states.extended import FailWithPaths
 
     return notify(

@@ -55,7 +55,13 @@ def build_definition(settings: DefinitionSettings | None = None) -> Graph:
     summarize = invoke(
         "Summarize",
         "summarize",
-        payload={"bucket.$": "$.bucket", "manifest.$": "$.manifest", "execution.$": EXECUTION},
+        payload={
+            "bucket.$": "$.bucket",
+            "manifest.$": "$.manifest",
+            "execution.$": EXECUTION,
+            # Whole, because a checksum of the manifest may be absent, and a path to it would fail.
+            "input.$": "$",
+        },
         rules=PARENT_TASK,
         on_error=on_error,
         output_path="$.step.output",

@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from telemetry.errors import (
     ConfigurationError,
@@ -22,6 +22,12 @@ from telemetry.errors import (
     TelemetryError,
     TransientError,
 )
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+    from types_boto3_secretsmanager import SecretsManagerClient
+    from types_boto3_sqs import SQSClient
+    from types_boto3_stepfunctions import SFNClient
 
 __all__ = ["calling", "client", "forget_clients", "typed_error"]
 
@@ -96,6 +102,14 @@ _clients: dict[str, Any] = {}
 _building = threading.Lock()
 
 
+@overload
+def client(service: Literal["s3"]) -> S3Client: ...
+@overload
+def client(service: Literal["secretsmanager"]) -> SecretsManagerClient: ...
+@overload
+def client(service: Literal["sqs"]) -> SQSClient: ...
+@overload
+def client(service: Literal["stepfunctions"]) -> SFNClient: ...
 def client(service: str) -> Any:
     """The process's client of a service (``"s3"``, ``"sqs"``...), built on first use."""
     with _building:  # boto3's default session must not be used from several threads at once

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
 from telemetry.clients import calling, client
 from telemetry.errors import (
@@ -23,6 +23,9 @@ from telemetry.errors import (
     TelemetryError,
 )
 from telemetry.settings import DatabaseSettings
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
 
 __all__ = ["Credentials", "connect", "credentials", "database_errors", "forget_credentials"]
 
@@ -82,7 +85,7 @@ def forget_credentials() -> None:
     _cache.clear()
 
 
-def connect(settings: DatabaseSettings, secret: str, application: str) -> Any:
+def connect(settings: DatabaseSettings, secret: str, application: str) -> Connection:
     """A new psycopg2 connection as the user of the secret.
 
     Where the login fails with credentials from the cache, the secret is read again, since it may
@@ -112,7 +115,7 @@ def database_errors() -> Iterator[None]:
         raise kind(f"PostgreSQL: {str(error).strip()} [SQLSTATE {code or 'none'}]") from error
 
 
-def _connect(settings: DatabaseSettings, user: Credentials, application: str) -> Any:
+def _connect(settings: DatabaseSettings, user: Credentials, application: str) -> Connection:
     import psycopg2
 
     try:

@@ -14,7 +14,7 @@ the state machine matches::
         ├── ContractError               the contract itself is wrong
         ├── ConfigurationError          a setting, secret or permission is missing
         ├── BatchMissingError           the object a reference names is not in S3
-        ├── BatchCorruptError           the object is there but can't be read
+        ├── BatchCorruptError           the object can't be read, or was altered
         └── DatabaseRefusedError        PostgreSQL refused the rows or the statement
 
 Lambda reports an exception to Step Functions under its class name, so a ``Retry`` or ``Catch``
@@ -87,7 +87,7 @@ class BatchMissingError(PermanentError):
 
 
 class BatchCorruptError(PermanentError):
-    """Raised when a staged object is there but can't be read."""
+    """Raised when a staged object can't be read, or holds other bytes than were written."""
 
 
 class DatabaseRefusedError(PermanentError):

@@ -23,6 +23,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
+from telemetry.checksums import Checksum
 from telemetry.errors import BatchCorruptError, ConfigurationError
 from telemetry.layout import manifest_key, parse_raw_key
 
@@ -75,6 +76,8 @@ class ExecutionInput:
     """Size of the raw objects, compressed."""
     prefix: str | None = None
     """Prefix of the raw objects, where they were staged or listed under one."""
+    manifest_sha256: str | None = None
+    """SHA-256 of the manifest in hexadecimal; an input of an operator's own may have none."""
 
     @classmethod
     def of(
@@ -96,6 +99,7 @@ class ExecutionInput:
             messages=sum(raw.messages for raw in keys),
             bytes=sum(item.size for item in items),
             prefix=prefix,
+            manifest_sha256=Checksum.of(manifest_body(items)).sha256,
         )
 
     @classmethod
@@ -104,7 +108,7 @@ class ExecutionInput:
         return tuple(field.name for field in fields(cls) if field.default is MISSING)
 
     def as_dict(self) -> dict[str, Any]:
-        """The input as JSON members; a prefix that is not known is left out."""
+        """The input as JSON members; those that are not known are left out."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
@@ -119,8 +123,19 @@ def manifest_body(items: Iterable[Item]) -> bytes:
     return json.dumps([asdict(once[key]) for key in sorted(once)], separators=(",", ":")).encode()
 
 
-def parse_manifest(body: bytes, name: str) -> list[Item]:
-    """The items of a manifest; raises :class:`BatchCorruptError` where it can't be parsed."""
+def parse_manifest(body: bytes, name: str, sha256: str | None = None) -> list[Item]:
+    """The items of a manifest.
+
+    Raises :class:`BatchCorruptError` where it can't be parsed, or has not the SHA-256 that the
+    execution's input names.
+    """
+    found = Checksum.of(body).sha256
+    if sha256 is not None and found != sha256:
+        raise BatchCorruptError(
+            f"The manifest {name} is not the one that was written: its SHA-256 is {found[:12]}..., "
+            f"and should be {sha256[:12]}.... Batches that it no longer names are still staged: "
+            "the sweep loads them, or a replay of their prefix or days does."
+        )
     try:
         return [
             Item(str(item["key"]), int(item["size"]), purpose_of(item)) for item in json.loads(body)

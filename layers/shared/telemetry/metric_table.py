@@ -40,7 +40,8 @@ STAGES = ("extract", "stage", "transform", "validate", "load")
 
 REASONS = (
     "missing", "invalid", "out_of_range", "too_long", "too_old", "in_future", "not_json",
-    "not_utf8", "not_gzip", "too_large", "not_an_object", "not_an_array", "unreadable_batch", OTHER,
+    "not_utf8", "not_gzip", "too_large", "not_an_object", "not_an_array", "unreadable_batch",
+    "unreadable", OTHER,
 )  # fmt: skip
 """Kinds of reject: a reason up to its colon. The column behind it is in ledger and log."""
 
@@ -85,7 +86,7 @@ _ALL = (
     _count(
         "MessagesNotDeleted",
         "extract stage",
-        "Staged messages that stay in the queue and come again, which changes nothing.",
+        "Staged messages that stay in the queue and are delivered again, which changes nothing.",
     ),
     Metric(
         name="QueueSeconds",
@@ -93,6 +94,11 @@ _ALL = (
         statistic="Maximum",
         emitted_by=("extract", "stage"),
         meaning="Time that the oldest of the staged messages had waited in the queue.",
+    ),
+    _count(
+        "MessagesUnreadable",
+        "transform",
+        "Messages on which the pipeline's own code raised an error, kept as rejects.",
     ),
     _count("ReadingsRead", "load", "Readings in the batches that the ledger has settled."),
     _count("ReadingsInserted", "load", "Readings that became a new row."),
@@ -128,7 +134,7 @@ _ALL = (
         statistic="p50",
         emitted_by=("load",),
         meaning=(
-            "From the time in the reading, by the device's clock, to its row: the median reading "
+            "Time from the reading's own time (the device's clock) to its row: the median reading "
             "of a batch. Replays and tables without a time are left out."
         ),
     ),
@@ -137,7 +143,7 @@ _ALL = (
         unit="Seconds",
         statistic="Maximum",
         emitted_by=("load",),
-        meaning="As LagMedianSeconds, of the oldest reading of a batch.",
+        meaning="As LagMedianSeconds, for the oldest reading of a batch.",
     ),
     Metric(
         name="ArrivalToRowSeconds",
@@ -159,10 +165,8 @@ _ALL = (
         values=STAGES,
     ),
     _count("BatchesLoaded", "summarize", "Batches of ended executions that were loaded."),
-    _count(
-        "BatchesFailed", "summarize", "Batches that failed; the sweep tries most of them again."
-    ),
-    _count("BatchesQuarantined", "summarize", "Batches that the contract's checks hold back."),
+    _count("BatchesFailed", "summarize", "Batches that failed; the sweep retries most of them."),
+    _count("BatchesQuarantined", "summarize", "Batches that the contract's checks quarantined."),
     _count("BatchesSwept", "sweep", "Stranded batches over which a sweep started an execution."),
     Metric(
         name="BatchesNeedAttention",

@@ -68,7 +68,7 @@ def max_concurrency() -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class DatabaseSettings:
-    """How to reach PostgreSQL; user and password come from a secret."""
+    """Address of PostgreSQL and TLS settings; user and password come from a secret."""
 
     host: str
     """Host name, address, or the folder of a Unix socket."""

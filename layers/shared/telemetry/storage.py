@@ -13,10 +13,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from telemetry.clients import calling, client
 from telemetry.errors import BatchMissingError
+
+if TYPE_CHECKING:
+    from botocore.response import StreamingBody
 
 __all__ = [
     "ObjectStream",
@@ -41,15 +44,14 @@ class StoredObject:
 class ObjectStream:
     """The body of an object, read piece by piece; each read may raise what a get may raise."""
 
-    def __init__(self, body: Any, name: str) -> None:
+    def __init__(self, body: StreamingBody, name: str) -> None:
         self._body = body
         self._name = name
 
     def read(self, size: int = -1) -> bytes:
         """At most ``size`` bytes, all that is left where it is negative; ``b""`` at the end."""
         with calling("s3", f"read {self._name}"):
-            data: bytes = self._body.read(size if size >= 0 else None)
-            return data
+            return self._body.read(size if size >= 0 else None)
 
     def close(self) -> None:
         """Gives the connection back, or drops it where the body was not read to its end."""

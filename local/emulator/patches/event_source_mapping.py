@@ -43,7 +43,7 @@ class Gathering:
     size: int = 0
     """Bytes they will take in the event."""
     since: float = 0.0
-    """When the first of them was received (monotonic seconds)."""
+    """Time at which the first of them was received (monotonic seconds)."""
 
     def add(self, messages: list[Message], now: float) -> None:
         """Take more messages."""
@@ -59,7 +59,7 @@ class Gathering:
             self.messages, self.size = kept, sum(_size(one) for one in kept)
 
     def is_due(self, batch_size: int, window: float, now: float) -> bool:
-        """Whether a batch is full or old enough."""
+        """True once the batch is full or old enough."""
         if not self.messages:
             return False
         full = len(self.messages) >= batch_size or self.size >= _PAYLOAD_BYTES
@@ -80,7 +80,7 @@ class Gathering:
 
 
 _gatherings: dict[str, Gathering] = {}
-"""By queue URL."""
+"""Gathered messages by queue URL."""
 
 
 def apply() -> None:

@@ -65,7 +65,7 @@ class _Task:
 
 
 _tasks: dict[str, list[_Task]] = {}
-"""By ARN of the source, the newest first."""
+"""Tasks by ARN of the source queue, the newest first."""
 
 
 def apply() -> None:

@@ -78,7 +78,7 @@ def take_line(text: str) -> None:
                         _store(directive["Namespace"], metric["Name"], named, moment, unit, value)
     except (ValueError, KeyError, TypeError) as error:
         # CloudWatch drops what breaks the format and counts it; here it shows.
-        _log.warning("A line is no embedded metric: %s: %s", error, text[:300])
+        _log.warning("A line is not a valid embedded metric: %s: %s", error, text[:300])
 
 
 def _store(

@@ -47,7 +47,7 @@ LONGEST_SUBJECT = 100
 def state_reason(
     alarm: Document, state: str, over: int, values: list[float | None], now: float
 ) -> str:
-    """Why an alarm has this state now: ``over`` of the values, newest first, breach."""
+    """Reason for an alarm's state: ``over`` of the values, newest first, breach."""
     looked_at = len(values)
     if state == "INSUFFICIENT_DATA":
         return f"Insufficient Data: {_number(looked_at, 'datapoint')} unknown."

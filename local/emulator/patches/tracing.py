@@ -72,7 +72,7 @@ class Invocation:
     """One function invocation's part of a trace."""
 
     header: str | None
-    """For the function's ``_X_AMZN_TRACE_ID``."""
+    """Value of the function's ``_X_AMZN_TRACE_ID``."""
     error: Document | None = None
     """The function's error object, where it failed."""
     init_span: tuple[float, float] | None = None

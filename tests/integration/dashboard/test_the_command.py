@@ -98,7 +98,7 @@ def test_what_is_not_there_is_said(served: tuple[ControlRoom, int]) -> None:
         assert get(*served, path)[0] == 404, path
 
 
-def test_a_port_that_is_taken_is_told_and_without_one_another_is_found() -> None:
+def test_a_port_that_is_taken_is_reported_and_without_one_another_is_found() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -13,6 +13,7 @@ import psycopg2
 import pytest
 
 from dashboard.errors import page_error
+from dashboard.pages.fleet import _range
 from dashboard.sources import fleet, ledger
 from dashboard.sources.pipeline import Database
 from etl.operations.time_range import ALWAYS, TimeRange
@@ -65,6 +66,22 @@ def test_throughput_counts_by_the_minute_and_leaves_replays_out_of_the_delay(
     assert found.delay_seconds == 4
 
 
+def test_a_reading_stamped_ahead_is_no_delay(database: TelemetryDatabase, pipeline: Any) -> None:
+    wrong = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
+    book(database, "wrong", timedelta(minutes=1), max_time=wrong)
+    assert ledger.throughput(pipeline).delay_seconds is None, "it says nothing of the delay"
+    lag = "SELECT batch_id, lag_seconds FROM telemetry.readings_quality ORDER BY 1"
+    assert database.query(lag) == [("wrong", None)]
+    book(database, "near", timedelta(minutes=1), max_time=NOW - timedelta(seconds=30))
+    assert ledger.throughput(pipeline).delay_seconds == 0, "clocks differ a little"
+    book(database, "right", timedelta(minutes=1), max_time=NOW - timedelta(seconds=66))
+    book(database, "slow", timedelta(minutes=1), max_time=NOW - timedelta(seconds=69))
+    assert ledger.throughput(pipeline).delay_seconds == 6
+    assert database.query(lag) == [("near", 0), ("right", 6), ("slow", 9), ("wrong", None)]
+    daily = "SELECT lag_seconds_median FROM telemetry.readings_quality_daily"
+    assert {least >= 0 for (least,) in database.query(daily)} == {True}
+
+
 def test_an_empty_ledger_is_no_error(pipeline: Any) -> None:
     assert ledger.throughput(pipeline).delay_seconds is None
     assert ledger.throughput(pipeline).per_minute == 0
@@ -111,6 +128,22 @@ def test_the_roster_walks_from_device_to_device(database: TelemetryDatabase, pip
     )
     assert {one.readings for one in active.values()} == {3}
     assert fleet.counts(pipeline, NOW - timedelta(seconds=90), NOW) == dict.fromkeys(names, 1)
+
+
+def test_a_reading_stamped_ahead_does_not_keep_a_device_alive(
+    database: TelemetryDatabase, pipeline: Any
+) -> None:
+    measure(database, "a", 3, timedelta(days=2))
+    ahead = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    insert = "INSERT INTO telemetry.readings (device_id, ts) VALUES (%s, %s)"
+    database.query(insert, "a", ahead)
+    database.query(insert, "b", ahead)
+    assert {one.name: one.last for one in fleet.roster(pipeline)} == {"a": NOW, "b": ahead}
+    times = fleet.DeviceTimes(NOW - timedelta(days=4), NOW, ahead)
+    assert fleet.time_range_of(pipeline, "a") == times
+    assert fleet.time_range_of(pipeline, "b") == fleet.DeviceTimes(ahead, ahead, ahead)
+    assert _range("", times) == ("24h", NOW - timedelta(days=1), NOW)
+    assert _range("all", times) == ("all", times.first, ahead)
 
 
 def test_a_roster_of_thousands_takes_as_long_as_there_are_devices(
@@ -163,7 +196,7 @@ def test_a_connection_that_was_cut_while_it_lay_idle_is_replaced(
     assert pipeline.database.query("SELECT 1 AS one") == [{"one": 1}]
 
 
-def test_a_server_that_cuts_the_question_is_told(pipeline: Any) -> None:
+def test_a_server_that_cuts_the_question_is_reported(pipeline: Any) -> None:
     with pytest.raises(psycopg2.OperationalError) as cut:
         pipeline.database.query("SELECT pg_terminate_backend(pg_backend_pid())")
     assert page_error(cut.value).title == "PostgreSQL can't be reached"

@@ -211,7 +211,7 @@ def test_a_topic_of_any_form_ends_as_a_row_or_a_reject(pipeline: Pipeline, topic
     pipeline.is_sound()
 
 
-def test_a_message_as_large_as_a_queue_takes_is_dealt_with(pipeline: Pipeline) -> None:
+def test_a_message_as_large_as_a_queue_takes_is_processed(pipeline: Pipeline) -> None:
     """AWS IoT stops at 128 KB; an operator's tool could put 1 MiB into the queue."""
     readings = [{"n": n, "note": "x" * 1000} for n in range(700)]
     large = body({"r": readings})

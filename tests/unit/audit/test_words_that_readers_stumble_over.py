@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from audit.words import ROOT, find_in, main, read_lists
+from audit.words import ROOT, Lists, find_in, main, read_lists
 
 WORDS = {"mend(s|ed)?": "fix", "is no object": "is not an object", "told": "reported"}
 
+LISTS = Lists(WORDS, places=(), fragments="What|Whether")
+
 
 def found(name: str, text: str) -> list[tuple[int, str]]:
-    return [(one.line, one.word) for one in find_in(Path(name), text, WORDS)]
+    return [(one.line, one.word) for one in find_in(Path(name), text, LISTS)]
 
 
 def test_a_sentence_of_a_page_is_read_across_its_lines() -> None:
@@ -44,22 +46,37 @@ def test_a_template_is_read_without_its_tags_and_jinja() -> None:
     assert found("page.html", text) == [(1, "mend"), (2, "mended")]
 
 
-def test_messages_of_python_are_read_and_names_and_docstrings_are_not() -> None:
+def test_messages_docstrings_and_comments_of_python_are_read_and_names_and_code_are_not() -> None:
     text = '''
-"""What is told."""
-told = {"key": f"mend {told} it"}
+"""It is told by ``told``."""
+told = {"told": f"mend {told} it"}  # mend `mend`
 
 def mended(told: int) -> str:
     """Mended."""
     return "it was " "told"
 '''
-    assert found("module.py", text) == [(3, "mend"), (7, "told")]
+    assert sorted(found("module.py", text)) == [
+        (2, "told"),
+        (3, "mend"),
+        (3, "mend"),
+        (6, "Mended"),
+        (7, "told"),
+    ]
 
 
-def test_the_docstring_of_a_command_is_its_help() -> None:
-    text = '@app.command("x")\ndef run() -> None:\n    """Mend it."""\n'
-    assert found("module.py", text) == [(3, "Mend")]
-    assert found("module.py", text.replace("app.command", "cache.command_of")) == []
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"""What a module does."""',
+        'class A:\n    """Whether it is."""',
+        'class A:\n    def _b(self):\n        """Whether it is."""',
+        'b = 1\n"""What b is."""',
+    ],
+)
+def test_a_docstring_is_not_a_fragment(text: str) -> None:
+    assert [word for _, word in found("module.py", text)] in (["What"], ["Whether"])
+    assert found("module.py", text.replace("What ", "Whatever ").replace("Whether", "True")) == []
+    assert found("page.md", "Whether it is.") == []
 
 
 def test_every_word_of_the_list_is_a_pattern_with_a_better_one_that_the_list_allows() -> None:
@@ -68,12 +85,11 @@ def test_every_word_of_the_list_is_a_pattern_with_a_better_one_that_the_list_all
     for word, better in words.items():
         assert re.compile(word)
         assert better
-        assert not list(find_in(Path("x.toml"), better, {word: ""})), word
+        assert not list(find_in(Path("x.toml"), better, Lists({word: ""}, (), "-"))), word
 
 
 def test_every_place_of_the_list_exists_and_stands_once() -> None:
-    lists = read_lists()
-    places = [*lists.checked, *lists.waiting, *lists.generated]
+    places = read_lists().places
     assert len(places) == len(set(places))
     assert [name for name in places if not (ROOT / name).exists()] == []
 

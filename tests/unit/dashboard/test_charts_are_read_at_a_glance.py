@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
+import operator
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dashboard.charts.scales import number_text, scale_of, time_ticks
@@ -14,6 +17,9 @@ from dashboard.charts.shapes import Bars, bars_chart, line_chart, sparkline
 
 START = datetime(2026, 11, 23, 6, tzinfo=UTC)
 numbers = st.floats(-1e12, 1e12, allow_nan=False).filter(lambda v: v == 0 or abs(v) > 1e-9)
+extremes = st.sampled_from([5e-324, 2.12e-314, -0.0, 1e154, 1.7e308, sys.float_info.max])
+doubles = extremes | extremes.map(operator.neg) | st.floats(allow_nan=False, allow_infinity=False)
+moments = st.datetimes(timezones=st.just(UTC))
 
 
 @given(numbers, numbers, st.booleans())
@@ -25,6 +31,41 @@ def test_a_scale_holds_both_values_in_a_few_equal_steps(a: float, b: float, zero
     assert scale.high >= most - slack
     assert 2 <= len(scale.ticks) <= 8
     assert not zero or scale.low <= 0 <= scale.high
+
+
+@given(doubles, doubles, st.booleans())
+def test_every_double_has_a_place_and_a_short_text(a: float, b: float, zero: bool) -> None:
+    least, most = min(a, b), max(a, b)
+    scale = scale_of(least, most, zero=zero)
+    assert -1e-6 <= scale.place(least) <= scale.place(most) <= 1 + 1e-6
+    assert 2 <= len(scale.ticks) <= 9
+    assert all(math.isfinite(tick) for tick in scale.ticks)
+    assert all(len(number_text(value, scale.step)) <= 20 for value in (a, b, *scale.ticks))
+    assert len(number_text(a)) <= 20
+    chart = line_chart("t", [(START, least, a, most)], START, START, step=1)
+    assert "nan" not in repr(chart)
+    assert "inf" not in repr(chart)
+
+
+@given(moments, moments)
+@example(datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
+@example(datetime.max.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
+def test_every_range_of_time_has_few_ticks(a: datetime, b: datetime) -> None:
+    ticks = time_ticks(min(a, b), max(a, b))
+    assert len(ticks) <= 7
+    assert max(a, b) - min(a, b) < timedelta(days=2) or ticks
+    assert all(-1e-9 <= place <= 1 + 1e-9 for place, _ in ticks)
+
+
+def test_ticks_of_years_name_them() -> None:
+    ticks = time_ticks(datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
+    assert [text for _, text in ticks] == [
+        "Jan 1970",
+        "Jan 3970",
+        "Jan 5970",
+        "Jan 7970",
+        "Jan 9970",
+    ]
 
 
 @given(st.integers(1, 10**9))

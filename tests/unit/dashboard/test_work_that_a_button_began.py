@@ -41,7 +41,7 @@ def test_one_that_failed_makes_the_whole_fail() -> None:
     assert (job.status, job.failed) == ("FAILED", 1)
 
 
-def test_an_exception_is_told_and_the_end_is_noticed() -> None:
+def test_an_exception_is_reported_and_the_end_is_noticed() -> None:
     noticed = threading.Event()
 
     def work(_: Job) -> None:

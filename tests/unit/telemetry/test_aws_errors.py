@@ -58,7 +58,7 @@ def test_an_outage_is_transient_and_named_by_service(service, expected, error):
     ],
     ids=lambda e: f"{type(e).__name__} {e}"[:40],
 )
-def test_what_only_a_person_can_mend_is_permanent(error):
+def test_what_only_an_operator_can_fix_is_permanent(error):
     with pytest.raises(ConfigurationError), calling("s3", "read it"):
         raise error
 

@@ -39,7 +39,7 @@ def test_every_line_says_which_batch_it_is_about(capsys, monkeypatch):
     assert line["request_id"] == LambdaContext().aws_request_id
 
 
-def test_a_raw_key_tells_execution_and_batch(capsys):
+def test_a_raw_key_says_execution_and_batch(capsys):
     handler(lambda _: log.info("Working") or {})({"key": RAW_KEY}, None)
     line = lines(capsys)[0]
     assert (line["execution"], line["batch_id"]) == ("run-7", "run-7-abcdef-0001")
@@ -88,7 +88,7 @@ def test_metrics_that_can_not_be_written_fail_nothing(capsys, monkeypatch):
     assert lines(capsys)[0]["message"] == "The metrics could not be written"
 
 
-def test_a_stage_tells_how_long_it_took(capsys, monkeypatch):
+def test_a_stage_says_how_long_it_took(capsys, monkeypatch):
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "load")
     monkeypatch.setenv("PIPELINE", "fleet")
     handler(lambda _: {})({}, None)

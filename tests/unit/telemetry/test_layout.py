@@ -18,7 +18,7 @@ def test_a_prefix_has_the_utc_date_of_the_start():
     execution=st.text(st.characters(blacklist_characters="/\n", codec="utf-8"), min_size=1),
     messages=st.integers(0, 10**9),
 )
-def test_a_raw_key_tells_what_it_was_made_of(batch_id, execution, messages):
+def test_a_raw_key_says_what_it_was_made_of(batch_id, execution, messages):
     key = layout.raw_key(layout.raw_prefix(execution, STARTED), batch_id, messages)
     raw = layout.parse_raw_key(key)
     assert raw is not None
@@ -59,7 +59,7 @@ def test_the_outcomes_of_a_batch_lie_under_the_name_of_its_raw_object():
     execution=st.from_regex(r"[A-Za-z0-9_.-]{1,80}", fullmatch=True),
     status=st.sampled_from(["loaded", "quarantined", "discarded", "failed"]),
 )
-def test_an_outcome_key_tells_what_it_was_made_of(execution, status):
+def test_an_outcome_key_says_what_it_was_made_of(execution, status):
     outcome = layout.parse_outcome_key(layout.outcome_key(RAW_KEY, execution, status))
     assert outcome == layout.OutcomeKey(RAW_KEY, execution, status)
     assert outcome.settled == (status != "failed")

@@ -1,4 +1,6 @@
-"""A manifest names the batches of an execution, each once, with why it is dealt with."""
+"""A manifest names the batches of an execution, each once, with why it is processed."""
+
+import hashlib
 
 import pytest
 
@@ -19,7 +21,7 @@ def test_a_manifest_comes_back_in_the_order_of_the_keys():
     assert manifest_body(items) == manifest_body(reversed(items))
 
 
-def test_a_batch_that_is_named_twice_is_dealt_with_once():
+def test_a_batch_that_is_named_twice_is_processed_once():
     assert parse_manifest(manifest_body([Item("a", 1), Item("a", 1)]), "m") == [Item("a", 1)]
 
 
@@ -50,6 +52,7 @@ def test_the_input_of_an_execution_counts_its_batches():
         "concurrency": 4,
         "messages": 13,
         "bytes": 12,
+        "manifest_sha256": hashlib.sha256(manifest_body(items)).hexdigest(),
     }
     assert set(ExecutionInput.required()) == {"bucket", "manifest", "batches", "concurrency"}
 
@@ -57,3 +60,13 @@ def test_the_input_of_an_execution_counts_its_batches():
 def test_the_arn_of_an_execution_follows_from_its_machine():
     machine = "arn:aws:states:eu-west-1:1:stateMachine:telemetry"
     assert execution_arn(machine, "a") == "arn:aws:states:eu-west-1:1:execution:telemetry:a"
+
+
+def test_another_manifest_than_the_input_names_is_refused():
+    items = [Item("raw/a", 1), Item("raw/b", 2)]
+    given = ExecutionInput.of("bucket", "run", items, concurrency=1)
+    body = manifest_body(items)
+    assert parse_manifest(body, "m", given.manifest_sha256) == items
+    for altered in (manifest_body(items[:1]), body.replace(b"load", b"replay"), body + b" ", b"[]"):
+        with pytest.raises(BatchCorruptError, match="manifests/x is not the one that was written"):
+            parse_manifest(altered, "manifests/x", given.manifest_sha256)

@@ -33,7 +33,7 @@ def test_a_share_must_be_within_its_limits(monkeypatch, value):
 
 
 @pytest.mark.usefixtures("database")
-def test_the_database_is_reached_over_tls_unless_told_otherwise():
+def test_the_database_is_reached_over_tls_unless_set_otherwise():
     found = settings.DatabaseSettings.from_environment()
     assert found == settings.DatabaseSettings(
         host="db.example", port=5432, name="telemetry", sslmode="require"

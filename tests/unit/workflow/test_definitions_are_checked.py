@@ -47,7 +47,7 @@ SOUND: dict[str, Any] = {
 }
 
 
-def test_a_sound_definition_passes():
+def test_a_valid_definition_passes():
     check_definition(SOUND)
 
 

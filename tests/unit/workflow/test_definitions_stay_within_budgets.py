@@ -78,7 +78,7 @@ def test_a_function_whose_answer_has_no_bound_is_refused(changed):
     assert "Summarize: its payload may become without bound" in problems(changed)
 
 
-def test_an_error_is_told_once_not_many_times(changed):
+def test_an_error_is_reported_once_not_many_times(changed):
     message = changed["States"]["Notify: error"]["Parameters"]
     message["Message.$"] = "States.Format('{}{}', States.JsonToString($), States.JsonToString($))"
     assert "Notify: error: its payload may become" in problems(changed)

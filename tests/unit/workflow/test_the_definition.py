@@ -10,7 +10,13 @@ import pytest
 from telemetry.errors import PermanentError, TransientError, names_of
 from tests.fixtures.golden_files import check_golden
 from workflow.definition import MAP_RESULTS_PREFIX, build_definition, resolve
-from workflow.limits import EXPRESS_SECONDS, HISTORY_EVENTS, PAYLOAD, longest_seconds
+from workflow.limits import (
+    EXPRESS_SECONDS,
+    HISTORY_EVENTS,
+    PAYLOAD,
+    DefinitionError,
+    longest_seconds,
+)
 from workflow.retries import CHILD_TASK
 from workflow.settings import DefinitionSettings
 
@@ -83,7 +89,7 @@ def test_longer_retries_inside_a_batch_are_refused(monkeypatch):
         type(rule)(errors=rule.errors, interval=30, attempts=5, cap=60) for rule in CHILD_TASK
     )
     monkeypatch.setattr("workflow.definition.batches.CHILD_TASK", patient)
-    with pytest.raises(ValueError, match=r"an Express execution ends after 300 s"):
+    with pytest.raises(DefinitionError, match=r"an Express execution ends after 300 s"):
         build_definition()
 
 
@@ -129,7 +135,7 @@ def test_each_failure_in_a_batch_is_recorded_before_the_batch_fails(definition):
     }
 
 
-def test_whatever_breaks_around_the_batches_is_told_before_the_execution_fails(definition):
+def test_whatever_breaks_around_the_batches_is_reported_before_the_execution_fails(definition):
     states = definition["States"]
     for step in ("Extract", "List staged batches", "Load batches", "Summarize"):
         assert states[step]["Catch"][0]["Next"] == "Notify: error"

@@ -66,7 +66,7 @@ def _rollups(reader: Reader, table: dict[str, Any], default: tuple[Rollup, ...])
     value, known = table["rollups"], get_args(Rollup)
     if not isinstance(value, list) or any(name not in known for name in value):
         wanted = ", ".join(repr(name) for name in known)
-        reader.note("analytics.rollups", f"{value!r} is not right; write a list of {wanted}")
+        reader.note("analytics.rollups", f"{value!r} is not valid; write a list of {wanted}")
         return default
     return tuple(name for name in known if name in value)
 

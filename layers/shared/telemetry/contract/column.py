@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import re
 from typing import Any
 
 from telemetry.contract.model import Marker, OnTooLong
-from telemetry.contract.reader import Reader
+from telemetry.contract.reader import Reader, finite
 
 __all__ = ["ONLY_FOR", "VALUE_KEYS", "value_keys"]
 
@@ -84,7 +83,7 @@ def _markers(reader: Reader, where: str, key: str, found: Any) -> tuple[Marker, 
     markers = found if isinstance(found, list) else [found]
     for marker in markers:
         sound = type(marker) in (str, int, float, bool)
-        if not sound or (type(marker) is float and not math.isfinite(marker)):
+        if not sound or not finite(marker):
             reader.note(f"{where}{key}", f"{marker!r} can't be sent; use texts, numbers, true")
             return ()
     return tuple(markers)

@@ -11,12 +11,12 @@ from telemetry.contract.model import Column, Marker
 from telemetry.contract.patterns import TimePatternError, read_pattern
 from telemetry.contract.problems import Problem
 
-__all__ = ["VALUE_RULES"]
+__all__ = ["NUMBER", "VALUE_RULES", "same_spelling"]
 
 MAX_PRECISION = 38
 """Digits that polars holds; PostgreSQL would hold 1,000."""
 MAX_ROUND = 15
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _ATTACHED = re.compile(r"[^\s0-9.,+\-](?:[^0-9.,+\-]*[^\s0-9.,+\-])?\Z")
 _ELSEWHERE = re.compile(r"\(\?(?:[=!>(#]|<[=!]|P[=>])|\\[1-9ZGX]|\\[kgpP]")
 """Look-around, back-references and others that a linear-time engine lacks or reads differently."""
@@ -30,7 +30,7 @@ def decimal_fits(column: Column) -> Iterator[Problem]:
     if column.precision is None:
         yield Problem(key, "is missing; write how many digits the number has in all, such as 10")
     elif not 1 <= column.precision <= MAX_PRECISION:
-        yield Problem(key, f"{column.precision} is not right here; write 1 to {MAX_PRECISION}")
+        yield Problem(key, f"{column.precision} is not valid here; write 1 to {MAX_PRECISION}")
     elif not 0 <= column.scale <= column.precision:
         yield Problem(
             f"columns.{column.name}.scale",
@@ -47,7 +47,7 @@ def spellings_mean_one_thing(column: Column) -> Iterator[Problem]:
     for value, _ in column.values:
         if not value or "\0" in value or value != value.strip():
             yield Problem(
-                f"{where}values", f"{value!r} is not a value; write it without blanks around it"
+                f"{where}values", f"{value!r} is empty, or has outer blanks or U+0000; correct it"
             )
     groups: list[tuple[str, tuple[Marker, ...]]] = [
         (value, (value, *spellings)) for value, spellings in column.values
@@ -55,7 +55,7 @@ def spellings_mean_one_thing(column: Column) -> Iterator[Problem]:
     groups += [("true", column.true_values), ("false", column.false_values)]
     seen: dict[object, str] = {}
     for value, spellings in groups:
-        for spelling in dict.fromkeys(map(_same, spellings)):
+        for spelling in dict.fromkeys(map(same_spelling, spellings)):
             other = seen.setdefault(spelling, value)
             if other != value:
                 yield Problem(
@@ -64,11 +64,11 @@ def spellings_mean_one_thing(column: Column) -> Iterator[Problem]:
                 )
 
 
-def _same(spelling: Marker) -> Any:
+def same_spelling(spelling: Marker) -> Any:
     """Key under which two spellings that can't be distinguished are equal."""
     if isinstance(spelling, bool):
         return "true" if spelling else "false"
-    if isinstance(spelling, str) and not _NUMBER.fullmatch(spelling.strip()):
+    if isinstance(spelling, str) and not NUMBER.fullmatch(spelling.strip()):
         return spelling.strip().lower()
     return float(spelling)
 
@@ -105,7 +105,7 @@ def attached_units_end_a_number(column: Column) -> Iterator[Problem]:
         if not _ATTACHED.match(unit):
             yield Problem(
                 f"columns.{column.name}.attached",
-                f"{unit!r} can't stand behind a number; write a unit without digits and signs",
+                f"{unit!r} can't follow a number; write a unit without digits and signs",
             )
 
 
@@ -116,7 +116,7 @@ def rounding_is_to_digits(column: Column) -> Iterator[Problem]:
     most = MAX_ROUND if column.type in ("real", "float") else 0
     if not 0 <= column.round <= most:
         yield Problem(
-            f"columns.{column.name}.round", f"{column.round} is not right here; write 0 to {most}"
+            f"columns.{column.name}.round", f"{column.round} is not valid here; write 0 to {most}"
         )
 
 

@@ -47,12 +47,13 @@ def with_conversions(contract: Contract, content: bytes) -> Contract:
                 numbers = dict(found[column.name])
                 units = (numbers.pop("unit_from"), numbers.pop("unit"))
                 if units != (column.unit_from, column.unit):
-                    raise ValueError(f"{column.name} has other units")
+                    raise ValueError(f"{column.name} has different units")
                 conversion = Conversion(**{name: float(n) for name, n in numbers.items()})
                 column = replace(column, conversion=conversion)  # noqa: PLW2901
             columns.append(column)
     except (ValueError, KeyError, TypeError) as error:
         raise ContractError(
-            f"{UNITS_FILE}: is not of the contract {contract.name!r} ({error}); deploy it again"
+            f"{UNITS_FILE}: belongs to another contract than {contract.name!r} ({error}); "
+            "deploy it again"
         ) from error
     return replace(contract, columns=tuple(columns))

@@ -67,7 +67,7 @@ def _melt(reader: Reader, table: dict[str, Any]) -> tuple[Metric, ...] | Literal
             reader.note("message.melt", "names a member twice; name each once")
     if not named or not all(isinstance(item, str) for item in named.values()):
         reader.note(
-            "message.melt", f"{value!r} is not right here; write a list of members, or 'numbers'"
+            "message.melt", f"{value!r} is not valid here; write a list of members, or 'numbers'"
         )
         return None
     paths = {name: _path(reader, f"message.melt.{name}", text) for name, text in named.items()}
@@ -84,10 +84,10 @@ def _only(reader: Reader, table: dict[str, Any]) -> tuple[Condition, ...]:
             reader.note(key, str(error))
             continue
         if source.scope == "place":
-            reader.note(key, "is known of a reading only; use a member of the message or $topic[n]")
+            reader.note(key, "exists for a reading only; use a member of the message or $topic[n]")
         elif isinstance(wanted, dict):
             if set(wanted) != {"present"} or type(wanted["present"]) is not bool:
-                reader.note(key, f"{wanted!r} is not right here; write {{ present = true }}")
+                reader.note(key, f"{wanted!r} is not valid here; write {{ present = true }}")
             else:
                 found.append(Condition(source, present=wanted["present"]))
         else:
@@ -95,6 +95,6 @@ def _only(reader: Reader, table: dict[str, Any]) -> tuple[Condition, ...]:
             if not values or any(
                 type(v) not in (str, int, float, bool) or not finite(v) for v in values
             ):
-                reader.note(key, f"{wanted!r} is not right here; write the values it may have")
+                reader.note(key, f"{wanted!r} is not valid here; write the values it may have")
             found.append(Condition(source, values=tuple(values)))
     return tuple(found)

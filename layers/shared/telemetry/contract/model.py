@@ -136,7 +136,7 @@ class Column:
     unit_from: str | None = None
     """Unit that devices send in, where it isn't ``unit``."""
     conversion: Conversion | None = None
-    """From ``unit_from`` to ``unit``: worked out when the contract is packaged."""
+    """Conversion of ``unit_from`` to ``unit``, computed when the contract is packaged."""
     description: str = ""
 
 
@@ -194,7 +194,7 @@ class Contract:
     columns: tuple[Column, ...]
     on_conflict: OnConflict = "keep_first"
     greatest: str | None = None
-    """With ``keep_greatest``: the column whose greatest value stays; no value is the smallest."""
+    """Column of ``keep_greatest`` whose greatest value stays; no value is the smallest."""
     partition: Partition = "none"
     """Span of the key's timestamp that a partition of the table holds."""
     indexes: tuple[tuple[str, ...], ...] = ()

@@ -47,7 +47,7 @@ def parse_contract(text: bytes, source: str) -> Contract:
         tables = tomllib.loads(text.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise ContractError(f"{source}: is not UTF-8; save it as UTF-8") from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also of a number of 5,000 digits
         raise ContractError(f"{source}: is not TOML: {error}") from error
     reader = _Reader()
     contract = _contract(reader, tables, hashlib.sha256(text).hexdigest()[:16])
@@ -104,7 +104,7 @@ def _indexes(reader: _Reader, table: dict[str, Any]) -> tuple[tuple[str, ...], .
     value = reader.take(table, "table.", "indexes", list, [])
     sound = all(isinstance(columns, list) and columns for columns in value)
     if not sound or not all(isinstance(name, str) for columns in value for name in columns):
-        reader.note("table.indexes", f"{value!r} is not right; write lists, as in [['ts']]")
+        reader.note("table.indexes", f"{value!r} is not valid; write lists, as in [['ts']]")
         return ()
     return tuple(tuple(columns) for columns in value)
 
@@ -162,9 +162,7 @@ def _column(reader: _Reader, name: str, table: Any) -> Column:
 
 def _not_for_this_type(where: str, table: dict[str, Any], column_type: str) -> list[Problem]:
     return [
-        Problem(
-            f"{where}{key}", f"says nothing about a {column_type}; it is for {', '.join(types)}"
-        )
+        Problem(f"{where}{key}", f"does not apply to a {column_type}; it is for {', '.join(types)}")
         for key, types in ONLY_FOR.items()
         if key in table and column_type not in types
     ]
@@ -192,7 +190,7 @@ def _constant(reader: _Reader, where: str, value: Any) -> str:
         return "true" if value else "false"
     if type(value) in (str, int, float) and _finite(value):
         return str(value)
-    reader.note(f"{where}constant", f"{value!r} is not right here; write a text, number or true")
+    reader.note(f"{where}constant", f"{value!r} is not valid here; write a text, number or true")
     return ""
 
 
@@ -210,13 +208,17 @@ def _range(reader: _Reader, where: str, table: dict[str, Any]) -> tuple[float | 
         return (None, None)
     value = table["range"]
     pair = isinstance(value, list) and len(value) == 2
-    if not pair or any(type(end) not in (int, float) or math.isnan(end) for end in value):
+    if not pair or not all(_finite(end) if type(end) is int else _is_limit(end) for end in value):
         reader.note(f"{where}range", f"{value!r} is not a range; write [least, most], inf for open")
         return (None, None)
     low, high = value
     if low > high:
         reader.note(f"{where}range", f"[{low}, {high}] is reversed; write [{high}, {low}]")
     return (None if low == -math.inf else low, None if high == math.inf else high)
+
+
+def _is_limit(value: Any) -> bool:
+    return type(value) is float and not math.isnan(value)
 
 
 def _formats(reader: _Reader, where: str, table: dict[str, Any]) -> tuple[str, ...]:
@@ -254,9 +256,9 @@ def _volume(reader: _Reader, table: dict[str, Any]) -> tuple[float, float] | Non
     if value is None:
         return None
     pair = isinstance(value, list) and len(value) == 2
-    if not pair or any(type(end) not in (int, float) for end in value):
+    if not pair or any(type(end) not in (int, float) or not _finite(end) for end in value):
         reader.note(
-            "checks.volume", f"{value!r} is not right; write [least, most], as in [0.1, 10]"
+            "checks.volume", f"{value!r} is not valid; write [least, most], as in [0.1, 10]"
         )
         return None
     return (float(value[0]), float(value[1]))

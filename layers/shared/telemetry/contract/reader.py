@@ -22,7 +22,9 @@ _WORDS: dict[type, str] = {
 
 
 def finite(value: Any) -> bool:
-    """True if it is neither NaN nor infinite."""
+    """True if it is neither NaN nor infinite, nor a whole number beyond all doubles."""
+    if type(value) is int:
+        return abs(value) < 2**1023
     return not isinstance(value, float) or math.isfinite(value)
 
 
@@ -42,11 +44,11 @@ class Reader:
         if key not in table:
             return default
         value = table[key]
-        if kind is float and type(value) is int:
+        if kind is float and type(value) is int and finite(value):
             value = float(value)
         if type(value) is kind:
             return value
-        self.note(f"{where}{key}", f"{value!r} is not right here; write {_WORDS[kind]}")
+        self.note(f"{where}{key}", f"{value!r} is not valid here; write {_WORDS[kind]}")
         return default
 
     def require(self, table: dict[str, Any], where: str, key: str) -> str:
@@ -75,7 +77,7 @@ class Reader:
             if key in table and not values:
                 self.note(f"{where}{key}", "is empty; name at least one or leave it out")
             return values
-        self.note(f"{where}{key}", f"{value!r} is not right here; write a list of texts")
+        self.note(f"{where}{key}", f"{value!r} is not valid here; write a list of texts")
         return []
 
     def only(self, table: dict[str, Any], where: str, known: tuple[str, ...]) -> None:

@@ -16,6 +16,7 @@ from telemetry.contract.analytics import ANALYTICS_RULES
 from telemetry.contract.column_rules import VALUE_RULES
 from telemetry.contract.model import Column, Contract
 from telemetry.contract.problems import Problem
+from telemetry.contract.value_rules import NAMED_VALUE_RULES, conditions_can_hold
 
 __all__ = ["Problem", "broken_rules"]
 
@@ -80,9 +81,7 @@ def topic_names_its_device(contract: Contract) -> Iterator[Problem]:
     if last != "+" or not base:
         yield Problem("topic", f"{topic!r} must end in '/+', the device's name; write 'a/b/+'")
     elif not all(_TOPIC_LEVEL.match(level) for level in base):
-        yield Problem(
-            "topic", f"{topic!r} has a level that isn't plain; use letters, digits and _.:@=-"
-        )
+        yield Problem("topic", f"{topic!r} has other characters; use letters, digits and _.:@=-")
     elif len(topic) > MAX_TOPIC_BYTES or len(base) > MAX_TOPIC_SLASHES:
         yield Problem(
             "topic",
@@ -116,7 +115,7 @@ def columns_have_sound_names(contract: Contract) -> Iterator[Problem]:
     for column in contract.columns:
         yield from _identifier(f"columns.{column.name}", column.name)
         if column.name in SYSTEM_COLUMNS:
-            yield Problem(f"columns.{column.name}", "is a name PostgreSQL keeps for itself; rename")
+            yield Problem(f"columns.{column.name}", "is reserved by PostgreSQL; rename it")
 
 
 def key_is_made_of_required_columns(contract: Contract) -> Iterator[Problem]:
@@ -133,9 +132,7 @@ def key_is_made_of_required_columns(contract: Contract) -> Iterator[Problem]:
                 f"columns.{name}.type", f"a {kind} can't be in the key; use bigint or text"
             )
         elif columns[name].on_too_long == "truncate":
-            yield Problem(
-                f"columns.{name}.on_too_long", "would make one of two keys; remove it in the key"
-            )
+            yield Problem(f"columns.{name}.on_too_long", "would merge different keys; remove it")
     if len(set(contract.key)) < len(contract.key):
         yield Problem("table.key", "names a column twice; name each once")
     if len(contract.key) > MAX_KEY_COLUMNS:
@@ -174,7 +171,9 @@ def greatest_can_be_compared(contract: Contract) -> Iterator[Problem]:
     """Its values are in one order, here and in the database: texts are not, by their collation."""
     name = contract.greatest
     if (contract.on_conflict == "keep_greatest") != (name is not None):
-        yield Problem("table.greatest", "goes with on_conflict = 'keep_greatest'; write both")
+        yield Problem(
+            "table.greatest", "needs on_conflict = 'keep_greatest'; write both or neither"
+        )
     if name is None:
         return
     types = {column.name: column.type for column in contract.columns}
@@ -197,7 +196,7 @@ def indexes_are_of_columns(contract: Contract) -> Iterator[Problem]:
             if name not in names:
                 yield Problem("table.indexes", f"{name!r} is not a column; add [columns.{name}]")
         if len(set(columns)) < len(columns) or contract.indexes.count(columns) > 1:
-            yield Problem("table.indexes", f"{list(columns)} is there twice; name each once")
+            yield Problem("table.indexes", f"{list(columns)} is listed twice; name each once")
         if columns == contract.key[: len(columns)]:
             yield Problem("table.indexes", f"{list(columns)} is how the key begins; remove it")
         if len(columns) > MAX_KEY_COLUMNS:
@@ -261,7 +260,7 @@ def checks_are_shares(contract: Contract) -> Iterator[Problem]:
         if not most > 0:
             yield Problem(f"checks.drift.{name}", f"{most} is not an index; write one such as 0.25")
     if checks.volume is not None and not 0 <= checks.volume[0] <= 1 <= checks.volume[1]:
-        yield Problem("checks.volume", "the usual volume is 1; write [0.1, 10] or the like")
+        yield Problem("checks.volume", "the usual volume is 1; write a range such as [0.1, 10]")
     if checks.max_age_minutes is not None and not checks.max_age_minutes > 0:
         yield Problem("checks.max_age_minutes", "is not an age; write minutes such as 120")
     if checks.min_readings < 0:
@@ -299,10 +298,12 @@ def length_is_positive(column: Column) -> Iterator[Problem]:
     """A text needs room for one character at least."""
     length = column.max_length
     if length is not None and not 1 <= length <= MAX_TEXT_CHARACTERS:
-        yield Problem(f"columns.{column.name}.max_length", f"{length} is not a length; write 1 up")
+        yield Problem(
+            f"columns.{column.name}.max_length", f"{length} is not a length; write 1 or more"
+        )
 
 
-def formats_are_told_apart(column: Column) -> Iterator[Problem]:
+def formats_are_distinct(column: Column) -> Iterator[Problem]:
     """Two epoch formats can't be distinguished by the number alone."""
     epochs = [name for name in column.formats if name.startswith("epoch_")]
     if len(epochs) > 1:
@@ -352,6 +353,7 @@ CONTRACT_RULES: tuple[Callable[[Contract], Iterator[Problem]], ...] = (
     columns_read_different_things,
     places_are_there,
     checks_are_shares,
+    conditions_can_hold,
     *ANALYTICS_RULES,
 )
 COLUMN_RULES: tuple[Callable[[Column], Iterator[Problem]], ...] = (
@@ -359,8 +361,9 @@ COLUMN_RULES: tuple[Callable[[Column], Iterator[Problem]], ...] = (
     sources_are_named_once,
     range_is_within_the_type,
     length_is_positive,
-    formats_are_told_apart,
+    formats_are_distinct,
     arrival_needs_iso8601,
     zone_is_known,
     *VALUE_RULES,
+    *NAMED_VALUE_RULES,
 )

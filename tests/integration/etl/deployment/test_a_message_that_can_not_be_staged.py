@@ -27,7 +27,7 @@ def wait_until(condition: Callable[[], Any]) -> Any:
 
 
 @pytest.mark.slow
-def test_it_goes_to_the_dead_letters_after_its_receives_and_is_staged_once_mended(
+def test_it_goes_to_the_dead_letters_after_its_receives_and_is_staged_once_fixed(
     account: Account,
 ) -> None:
     outputs, _ = account.deploy(stack="unstaged", trigger_mode="queue", queue_window_seconds=1)

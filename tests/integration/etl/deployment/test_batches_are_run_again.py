@@ -88,7 +88,7 @@ def test_a_backfill_leaves_no_batch_out_and_tries_failed_ones_again(
         s3.put_object(Bucket=target.bucket, Key=batch.key, Body=b"still no gzip")
     began = min(batch.staged_at for batch in batches_of(target, [b.key for b in batches]))
     work = Backfill.of(target, TimeRange(began, began + timedelta(hours=1)))
-    ended = [step for step in work.carry_out(piece=2, concurrency=2) if step.ended]
+    ended = [step for step in work.run(size=2, concurrency=2) if step.ended]
     assert [step.failed for step in ended] == [2, 1]
     whole, left = work.tallies()
     assert (whole.batches, left.batches) == (3, 3)

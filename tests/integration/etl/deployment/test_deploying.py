@@ -104,7 +104,7 @@ def test_a_failed_update_is_rolled_back_names_the_resource_and_can_be_repaired(
     assert f"stack {stack} updated" in told
 
 
-def test_a_failed_migration_is_told_readably_and_leaves_the_stack(account):
+def test_a_failed_migration_is_reported_readably_and_leaves_the_stack(account):
     with pytest.raises(MigrationError) as failed:
         account.deploy(stack="no-database", migrate=True)
     assert "no-database-migrate failed with DatabaseUnavailableError" in str(failed.value)

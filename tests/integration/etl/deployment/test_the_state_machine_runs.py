@@ -212,7 +212,7 @@ def test_an_error_in_a_later_step_is_recorded_under_the_same_name(machine):
     assert machine.outcome(ended, reference, "load-corrupt")["error"] == "BatchCorruptError"
 
 
-def test_failed_batches_are_told_and_fail_the_execution(machine):
+def test_failed_batches_are_reported_and_fail_the_execution(machine):
     machine.script("summarize", {"status": "failed", "message": "1 of 1 failed: run ..."})
     ended = machine.run(machine.staged("transform-corrupt"))
     assert (ended["status"], ended["error"]) == ("FAILED", "BatchesFailed")
@@ -221,7 +221,7 @@ def test_failed_batches_are_told_and_fail_the_execution(machine):
 
 
 @pytest.mark.parametrize("step", ["extract", "summarize"])
-def test_a_step_that_breaks_is_told_and_fails_the_execution(machine, step):
+def test_a_step_that_breaks_is_reported_and_fails_the_execution(machine, step):
     machine.script("extract", machine.staged("a"))
     machine.script(step, {"raise": "QUEUE_URL is not set"})
     ended = machine.run({})
@@ -234,7 +234,7 @@ def test_a_step_that_breaks_is_told_and_fails_the_execution(machine, step):
     assert "QUEUE_URL is not set" in told
 
 
-def test_a_bucket_that_is_gone_breaks_the_map_and_is_told(machine):
+def test_a_bucket_that_is_gone_breaks_the_map_and_is_reported(machine):
     ended = machine.run({**machine.staged("a"), "bucket": "there-is-no-such-bucket"})
     assert ended["status"] == "FAILED"
     assert len(machine.told()) == 1

@@ -32,7 +32,7 @@ def target(emulator):
 
 @pytest.fixture(scope="module")
 def keys(target):
-    """Four batches: one for each way to end, and one that nobody has dealt with."""
+    """Four batches: one for each way to end, and one that has not been processed."""
     transformed = transforming(target)
     made = {
         "good": transformed("good", GOOD, day=BEFORE),
@@ -43,8 +43,8 @@ def keys(target):
     ends = {"good": "loaded", "held": "quarantined", "lost": "failed"}
     for batch, status in ends.items():
         put(target, outcome_key(made[batch], "E1", status))
-    dealt_with = [Item(made[batch], 1) for batch in ends]
-    put(target, manifest_key("E1"), manifest_body(dealt_with))
+    processed = [Item(made[batch], 1) for batch in ends]
+    put(target, manifest_key("E1"), manifest_body(processed))
     return made
 
 
@@ -85,7 +85,7 @@ def test_many_folders_are_sought_by_day(emulator):
 
 
 @pytest.mark.parametrize("choice", [{"executions": ("E9",)}, {"batches": ("none",)}])
-def test_a_name_that_is_not_there_is_told(target, keys, choice):
+def test_a_name_that_is_not_there_is_reported(target, keys, choice):
     with pytest.raises(NotFoundError):
         list(find_batches(target, BatchFilter(**choice)))
 
@@ -94,7 +94,7 @@ def test_nothing_staged_is_nothing_chosen(emulator):
     assert list(find_batches(new_target(emulator), BatchFilter())) == []
 
 
-def test_what_is_held_is_told_with_the_reason(target, keys):
+def test_what_is_held_is_reported_with_the_reason(target, keys):
     report = {"accepted": 1, "verdict": "quarantine"}
     sentence = "Half of it was rejected."
     report["findings"] = [

@@ -82,7 +82,7 @@ def test_they_are_chosen_by_the_time_of_staging(target, transformed):
     assert found(target, batches=("came",), time_range=TimeRange(now + hour, now + 2 * hour)) == []
 
 
-def test_an_object_that_is_cut_short_is_told_and_the_others_are_read(filled):
+def test_an_object_that_is_cut_short_is_reported_and_the_others_are_read(filled):
     s3, key = filled.client("s3"), "rejected/date=2026-11-23/b.ndjson.gz"
     whole = s3.get_object(Bucket=filled.bucket, Key=key)["Body"].read()
     s3.put_object(Bucket=filled.bucket, Key=key, Body=whole[:-12])

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 
 from etl.operations.receipts import Receipt
 from etl.operations.reconciliation import Ledger, Reconciliation, gather
-from telemetry.ddl import qualified
 from telemetry.layout import receipt_key
 from tests.fixtures.aws_fakes import FakeS3
 from tests.fixtures.telemetry_database import CONTRACT, TelemetryDatabase
@@ -71,7 +70,7 @@ def test_everything_is_counted_where_it_lies(database: TelemetryDatabase):
         outputs={"QueueUrl": "main", "DeadLetterQueueUrl": "dead"},
         connect=database.connect_owner,
     )  # fmt: skip
-    assert gather(target, qualified(CONTRACT)) == Reconciliation(
+    assert gather(target) == Reconciliation(
         receipts=[RECEIPT],
         staged_batches=2,
         staged_messages=12,

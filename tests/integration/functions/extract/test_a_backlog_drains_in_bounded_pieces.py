@@ -98,7 +98,7 @@ def test_a_drain_ends_in_time_though_the_storage_is_slow() -> None:
     assert time.monotonic() - begin < 2.5
 
 
-def test_a_storage_that_fails_ends_the_drain_and_nobody_waits_for_room() -> None:
+def test_a_storage_that_fails_ends_the_drain_and_no_one_waits_for_room() -> None:
     def refuse(batch: MicroBatch) -> None:
         time.sleep(0.05)
         raise StorageUnavailableError("SlowDown")

@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import hashlib
 import json
 import re
 
@@ -60,6 +61,7 @@ def test_everything_is_staged_and_then_deleted(aws: FakeAws):
         "messages": 105,
         "bytes": sum(len(body) for key, body in aws.s3.objects.items() if key.startswith("raw/")),
         "concurrency": 10,
+        "manifest_sha256": hashlib.sha256(aws.s3.objects[MANIFEST]).hexdigest(),
     }
     items = parse_manifest(aws.s3.objects[MANIFEST], MANIFEST)
     assert {item.key: item.size for item in items} == {
@@ -79,7 +81,7 @@ def test_the_names_tell_execution_attempt_number_and_messages(aws: FakeAws):
     assert sorted(int(messages) for *_, messages in found) == [5, 20]
 
 
-def test_it_tells_how_many_messages_are_safe_and_how_long_they_had_waited(aws: FakeAws, capsys):
+def test_it_says_how_many_messages_are_safe_and_how_long_they_had_waited(aws: FakeAws, capsys):
     aws.sqs.sent_ms -= 90_000
     aws.sqs.send(*bodies(25))
     handler.drain(EVENT, None)
@@ -166,7 +168,7 @@ def test_a_failed_deletion_is_logged_and_harmless(aws: FakeAws, capsys):
     assert "will be delivered again" in capsys.readouterr().out
 
 
-def test_a_deletion_that_is_not_permitted_is_told(aws: FakeAws):
+def test_a_deletion_that_is_not_permitted_is_reported(aws: FakeAws):
     aws.sqs.send(*bodies(20))
     aws.sqs.fail("delete_message_batch", aws_error("AccessDenied", 403), times=9)
     with pytest.raises(ConfigurationError, match="permissions"):

@@ -1,6 +1,7 @@
 """The event source mapping's entry: partial failures, and the same ids for the same messages."""
 
 import gzip
+import hashlib
 import json
 
 import pytest
@@ -36,6 +37,7 @@ def test_messages_are_staged_and_an_execution_started(aws: FakeAws):
         "messages": 3,
         "bytes": len(content),
         "concurrency": 10,
+        "manifest_sha256": hashlib.sha256(aws.s3.objects[given["manifest"]]).hexdigest(),
     }
     items = parse_manifest(aws.s3.objects[given["manifest"]], "m")
     assert items == [Item(key, len(content), "load")]

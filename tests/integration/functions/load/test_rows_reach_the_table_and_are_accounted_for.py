@@ -89,7 +89,7 @@ def test_keep_last_updates_a_row_that_differs(database, load):
     assert database.rows() == [newer[0], OLD[1], OLD[2], newer[2]]
 
 
-def test_keep_last_tells_null_from_a_value(database, load):
+def test_keep_last_distinguishes_null_from_a_value(database, load):
     load("one", OLD)
     assert counts(load("two", [("a", 2, 2.5, "now")], contract=KEEP_LAST)) == (0, 1, 0, 0)
     assert counts(load("three", [("a", 2, None, None)], contract=KEEP_LAST)) == (0, 1, 0, 0)
@@ -246,10 +246,43 @@ def test_rows_that_a_trigger_drops_are_noticed(database, load):
         f"CREATE TRIGGER dropper BEFORE INSERT ON {TABLE} FOR EACH ROW "
         "WHEN (NEW.device_id = 'b') EXECUTE FUNCTION telemetry.drop_row()"
     )
-    with pytest.raises(DatabaseRefusedError, match="trigger"):
+    for grouped in (False, True):
+        with pytest.raises(
+            DatabaseRefusedError, match=r"1 row .*the trigger dropper on telemetry\.readings"
+        ):
+            load("one", OLD, grouped=grouped)
+    assert (database.rows(), database.ledger()) == ([], {})
+
+
+def test_a_disabled_trigger_is_not_blamed(database, load):
+    database.query(
+        "CREATE FUNCTION telemetry.drop_row() RETURNS trigger LANGUAGE plpgsql AS "
+        "'BEGIN RETURN NULL; END'"
+    )
+    database.query(
+        f"CREATE TRIGGER dropper BEFORE INSERT ON {TABLE} FOR EACH ROW "
+        "EXECUTE FUNCTION telemetry.drop_row()"
+    )
+    database.query(f"ALTER TABLE {TABLE} DISABLE TRIGGER dropper")
+    with pytest.raises(BatchCorruptError, match="brought 3 rows"):
+        load("one", OLD, accepted=4)
+    assert counts(load("one", OLD)) == (3, 0, 0)
+
+
+def test_a_rule_that_drops_rows_is_named(database, load):
+    database.query(f"CREATE RULE dropper AS ON INSERT TO {TABLE} DO INSTEAD NOTHING")
+    with pytest.raises(DatabaseRefusedError, match=r"3 rows .*the rule dropper on"):
         load("one", OLD, grouped=False)
-    with pytest.raises(BatchCorruptError):
-        load("one", OLD)
+    assert (database.rows(), database.ledger()) == ([], {})
+    assert counts(load("one", OLD)) == (3, 0, 0)  # COPY doesn't look at rules
+    assert database.rows() == OLD
+
+
+@pytest.mark.parametrize("grouped", [True, False])
+def test_a_row_policy_is_named(database, load, grouped):
+    database.query(f"ALTER TABLE {TABLE} ENABLE ROW LEVEL SECURITY")
+    with pytest.raises(DatabaseRefusedError, match="row-level security"):
+        load("one", OLD, grouped=grouped)
     assert (database.rows(), database.ledger()) == ([], {})
 
 

@@ -7,12 +7,13 @@ from dataclasses import replace
 import pytest
 
 from functions.load import handler
+from telemetry.checksums import Checksum
 from telemetry.contract import Checks
 from telemetry.database import Credentials
 from telemetry.errors import BatchCorruptError, BatchMissingError, DatabaseRefusedError
 from telemetry.layout import outcome_key
 from tests.fixtures.aws_fakes import BUCKET, FakeAws, LambdaContext
-from tests.fixtures.telemetry_database import CONTRACT, TelemetryDatabase, make_copy
+from tests.fixtures.telemetry_database import CONTRACT, TABLE, TelemetryDatabase, make_copy
 
 ROWS = [("a", 1, 1.0, "x"), ("b", 2, 2.0, None)]
 RAW_KEY = "raw/2026/11/23/run/one.n2.ndjson.gz"
@@ -167,6 +168,64 @@ def test_a_missing_object_leaves_nothing_behind(staged: FakeAws, database, gone)
 def test_an_unreadable_object_is_corrupt(staged: FakeAws, database, key, content):
     staged.s3.objects[key] = content
     with pytest.raises(BatchCorruptError, match="replay"):
+        handler.handle(EVENT, None)
+    assert (database.rows(), database.ledger()) == ([], {})
+
+
+@pytest.fixture
+def checked(staged: FakeAws) -> FakeAws:
+    """The batch, with the checksums of its objects in the report."""
+    objects = staged.s3.objects
+    written = {
+        key: Checksum.of(objects[key]).as_dict() for key in ("copy/one.csv", "copy/one.groups.json")
+    }
+    objects["reports/one.json"] = json.dumps({**REPORT, "objects": written}).encode()
+    return staged
+
+
+def test_objects_as_they_were_written_are_loaded(checked: FakeAws, database):
+    assert handler.handle(EVENT, None)["inserted"] == 2
+    assert database.rows() == ROWS
+
+
+ALTERATIONS = {
+    "half a number": lambda body: body.replace(b"1.0", b"1.", 1),
+    "other digits": lambda body: body.replace(b"1", b"2", 1),
+    "cut to nothing": lambda body: b"",
+    "not a number": lambda body: body.replace(b"1.0", b"x.0", 1),
+    "another field": lambda body: body.replace(b"1.0", b"1.0,1", 1),
+    "not UTF-8": lambda body: body.replace(b"x", b"\xff", 1),
+    "another line": lambda body: body + body.splitlines(keepends=True)[-1].replace(b"b", b"c"),
+    "a line break": lambda body: body + b"\n",
+}
+
+
+@pytest.mark.parametrize("present", [[], [("a", 1, 5.0, None)]], ids=["new", "beside a row"])
+@pytest.mark.parametrize("alter", ALTERATIONS.values(), ids=ALTERATIONS)
+@pytest.mark.parametrize("key", ["copy/one.csv", "copy/one.groups.json"])
+def test_an_altered_object_loads_nothing_and_names_the_replay(
+    checked: FakeAws, database, key, alter, present
+):
+    for device, _, value, _ in present:
+        database.query(
+            f"INSERT INTO {TABLE} (device_id, ts, value) VALUES "
+            f"('{device}', '2026-11-23T06:00:01+00:00', {value})"
+        )
+    body = checked.s3.objects[key]
+    checked.s3.objects[key] = alter(body)
+    if alter(body) == body:
+        pytest.skip("this object has no such bytes")
+    with pytest.raises(BatchCorruptError, match=f"{key}.*replay the batch from {RAW_KEY}"):
+        handler.handle(EVENT, None)
+    assert (database.rows(), database.ledger()) == (present, {})
+
+
+def test_without_groups_the_whole_object_is_verified(checked: FakeAws, database):
+    report = json.loads(checked.s3.objects["reports/one.json"])
+    del report["copy"]["groups_key"]
+    checked.s3.objects["reports/one.json"] = json.dumps(report).encode()
+    checked.s3.objects["copy/one.csv"] = checked.s3.objects["copy/one.csv"].replace(b"2.0", b"2.")
+    with pytest.raises(BatchCorruptError, match="is not the object that was written"):
         handler.handle(EVENT, None)
     assert (database.rows(), database.ledger()) == ([], {})
 

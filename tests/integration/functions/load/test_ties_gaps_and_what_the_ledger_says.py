@@ -135,7 +135,7 @@ def test_groups_are_of_no_use_where_the_key_does_not_end_with_a_time(table, load
 
 
 @pytest.mark.parametrize("contract", [CONTRACT, KEEP_LAST], ids=lambda c: c.on_conflict)
-def test_lines_are_told_apart_whatever_stands_in_their_texts(table, load, contract):
+def test_lines_are_distinguished_whatever_stands_in_their_texts(table, load, contract):
     devices = ['a,"', "b\nc", 'd""e"', "f,2026-11-23T06:00:01.000000+00:00"]
     note = 'one " and\n,"two'
     old = [(device, second, 1.0, note) for device in devices for second in (1, 4)]
@@ -204,7 +204,13 @@ def test_only_loads_of_a_loaded_batch_are_counted(table, load):
     assert (replayed.entry.loads, replayed.entry.inserted_before) == (2, 3)
 
 
-def test_the_ledger_tells_when_the_batch_was_loaded_last(table, load):
+def test_a_release_that_would_be_held_back_leaves_a_discarded_batch_as_it_is(table, load):
+    load("one", OLD, status="discarded", purpose="discard")
+    again = load("one", OLD, status="quarantined", purpose="release")
+    assert (again.repeated, again.entry.status) == (True, "discarded")
+
+
+def test_the_ledger_says_when_the_batch_was_loaded_last(table, load):
     load("one", OLD)
     ((before,),) = table.query("SELECT loaded_at FROM etl.ledger")
     load("one", OLD, purpose="replay", contract_digest="another")

@@ -3,7 +3,13 @@ import json
 import pytest
 
 from functions.summarize import handler
-from telemetry.errors import BatchMissingError, ConfigurationError, StorageUnavailableError
+from telemetry.checksums import Checksum
+from telemetry.errors import (
+    BatchCorruptError,
+    BatchMissingError,
+    ConfigurationError,
+    StorageUnavailableError,
+)
 from telemetry.layout import manifest_key, outcome_key
 from telemetry.manifest import Item, manifest_body, parse_manifest
 from tests.fixtures.aws_fakes import BUCKET, FakeAws, aws_error
@@ -86,3 +92,17 @@ def test_a_share_that_is_none_is_refused(aws: FakeAws, monkeypatch):
     monkeypatch.setenv("TOLERATED_FAILURE_SHARE", "2")
     with pytest.raises(ConfigurationError, match="TOLERATED_FAILURE_SHARE"):
         handler.handle(EVENT, None)
+
+
+def test_another_manifest_than_the_input_names_fails_the_execution(aws: FakeAws):
+    stage(aws, "one", "loaded")
+    stage(aws, "two", "loaded")
+    written = aws.s3.objects[MANIFEST]
+    event = {**EVENT, "input": {"manifest_sha256": Checksum.of(written).sha256}}
+    assert handler.handle(event, None)["batches"] == 2
+    aws.s3.objects[MANIFEST] = manifest_body(parse_manifest(written, MANIFEST)[:1])
+    with pytest.raises(BatchCorruptError, match=MANIFEST):
+        handler.handle(event, None)
+    assert (
+        handler.handle({**EVENT, "input": {}}, None)["batches"] == 1
+    )  # whose checksum nobody knows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from datetime import UTC, datetime, timedelta
@@ -42,7 +43,7 @@ def end(aws: FakeAws, key: str, status: str, *, error: str = "", age: float = 90
     return put(aws, outcome_key(key, by, status), body.encode(), age)
 
 
-def test_what_nobody_takes_care_of_is_started_as_one_execution(aws: FakeAws, sweep):
+def test_what_no_execution_processes_is_started_as_one_execution(aws: FakeAws, sweep):
     lost = [stage(aws, name, execution=name) for name in ("b", "a")]
     end(aws, stage(aws, "fine"), "loaded")
     stage(aws, "fresh", age=1)
@@ -57,6 +58,7 @@ def test_what_nobody_takes_care_of_is_started_as_one_execution(aws: FakeAws, swe
         "messages": 4,
         "bytes": 20,
         "concurrency": 4,
+        "manifest_sha256": hashlib.sha256(aws.s3.objects[manifest_key(name)]).hexdigest(),
     }
     items = parse_manifest(aws.s3.objects[manifest_key(name)], "m")
     assert items == [Item(key, 10, "load") for key in sorted(lost)]
@@ -94,7 +96,7 @@ def test_batches_of_a_running_execution_are_left_alone(aws: FakeAws, sweep):
     assert sweep()["due"] == 3
 
 
-def test_failures_are_told_apart_by_their_last_error(aws: FakeAws, sweep):
+def test_failures_are_distinguished_by_their_last_error(aws: FakeAws, sweep):
     keys = {name: stage(aws, name) for name in ("busy", "corrupt", "moment", "unknown")}
     end(aws, keys["busy"], "failed", error="BatchCorruptError", age=99, by="first")
     end(aws, keys["busy"], "failed", error="DatabaseBusyError", age=1000, by="later")

@@ -17,11 +17,11 @@ from tests.integration.functions.sweep.test_the_sweep_function import ago, end, 
 __all__ = ["sweep"]
 
 
-def test_a_manifest_says_more_exactly_than_a_prefix_what_is_dealt_with(aws: FakeAws, sweep):
+def test_a_manifest_says_more_exactly_than_a_prefix_what_is_processed(aws: FakeAws, sweep):
     prefix = f"{day_prefix(ago(0).date())}dead/"
     aws.states.started["listing"] = {"prefix": prefix}
-    dealt_with, left = stage(aws, "one"), stage(aws, "two")
-    aws.s3.objects[manifest_key("listing")] = manifest_body([Item(dealt_with, 10)])
+    in_progress, left = stage(aws, "one"), stage(aws, "two")
+    aws.s3.objects[manifest_key("listing")] = manifest_body([Item(in_progress, 10)])
     result = sweep()
     assert (result["running"], result["due"]) == (1, 1)
     name = result["execution"]
@@ -166,7 +166,7 @@ def test_what_waits_for_a_person_is_named_as_far_as_it_fits_and_counted(
     assert (result["permanent"], result["exhausted"]) == (15, 10)
     assert len(result["for_a_person"]) == 20
     assert sum("odd" in key for key in result["for_a_person"]) == 5
-    assert metric("BatchesForAPerson", capsys) == [25]
+    assert metric("BatchesNeedAttention", capsys) == [25]
 
 
 def test_batches_are_counted_as_swept_only_where_an_execution_was_started(

@@ -164,7 +164,7 @@ def test_a_percentile_and_a_sum_are_taken_of_each_period(bell):
     bell.becomes("OK")
 
 
-def test_the_topic_is_told_in_the_form_that_aws_documents(bell):
+def test_the_topic_is_reported_in_the_form_that_aws_documents(bell):
     bell.set_up()
     bell.hears("OK")
     bell.put((12, 0))
@@ -213,7 +213,7 @@ def test_the_history_has_every_change_and_every_action(bell):
     }
 
 
-def test_an_alarm_without_actions_tells_nobody(bell):
+def test_an_alarm_without_actions_notifies_no_one(bell):
     bell.set_up(ActionsEnabled=False)
     bell.put((12, 0))
     bell.becomes("ALARM")
@@ -224,7 +224,7 @@ def test_an_alarm_without_actions_tells_nobody(bell):
 
 
 @pytest.mark.slow
-def test_a_state_that_is_set_by_hand_is_told_and_judged_again_later(bell):
+def test_a_state_that_is_set_by_hand_is_reported_and_judged_again_later(bell):
     bell.set_up()
     bell.hears("OK")
     bell.emulator.client("cloudwatch").set_alarm_state(

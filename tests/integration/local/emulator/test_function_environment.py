@@ -75,7 +75,7 @@ def handle(e, c): return open(os.environ["LAMBDA_TASK_ROOT"] + "/contract.toml")
     assert call(function(source, files={"contract.toml": "name = 'x'"})) == (None, "name = 'x'")
 
 
-def test_the_context_tells_time_and_identity(function, call):
+def test_the_context_says_time_and_identity(function, call):
     source = """
 def handle(e, c):
     return [c.get_remaining_time_in_millis(), c.function_name, c.aws_request_id, c.log_stream_name]

@@ -139,7 +139,7 @@ def test_a_device_that_publishes_as_another_is_cut_off_and_nothing_arrives(
     assert base64.b64decode(only["payload"]) == b"own"
 
 
-def test_a_device_may_listen_to_nobody(site: Site, victim: Device, thief: Device) -> None:
+def test_a_device_may_listen_to_no_one(site: Site, victim: Device, thief: Device) -> None:
     heard: list[bytes] = []
     assert thief.connect()
     thief.client.on_message = lambda _c, _u, message: heard.append(message.payload)

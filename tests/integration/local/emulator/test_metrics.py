@@ -123,7 +123,7 @@ def test_an_execution_that_is_stopped_is_counted_as_aborted(machine, emulator, v
     assert value("AWS/States", "ExecutionsAborted", "Sum", StateMachineArn=arn) == 1
 
 
-def test_a_queue_tells_how_many_messages_wait_and_how_old_the_oldest_is(emulator, value):
+def test_a_queue_says_how_many_messages_wait_and_how_old_the_oldest_is(emulator, value):
     sqs = emulator.client("sqs")
     name = f"q-{uuid.uuid4().hex[:8]}"
     url = sqs.create_queue(QueueName=name)["QueueUrl"]

@@ -60,7 +60,7 @@ def test_the_type_follows_from_the_values(value: Any, wanted: str) -> None:
     ("factor", "wanted"),
     [(1, "epoch_s"), (10**3, "epoch_ms"), (10**6, "epoch_us"), (10**9, "epoch_ns")],
 )
-def test_an_epoch_is_told_by_its_size(factor: int, wanted: str) -> None:
+def test_an_epoch_is_recognized_by_its_size(factor: int, wanted: str) -> None:
     column = contract_for(sent_at=lambda n: (1_772_366_400 + n) * factor).column("sent_at")
     assert (column.type, column.formats) == ("timestamp", (wanted,))
 

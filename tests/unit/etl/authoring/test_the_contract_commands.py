@@ -49,7 +49,7 @@ def test_without_a_file_the_contract_is_printed_and_nothing_else() -> None:
     assert "read all" not in result.stdout
 
 
-def test_a_file_is_not_overwritten_unless_told(tmp_path: Path) -> None:
+def test_a_file_is_not_overwritten_unless_asked(tmp_path: Path) -> None:
     out = tmp_path / "mine.toml"
     out.write_text("mine")
     result = run("infer", SAMPLE, "-o", out)

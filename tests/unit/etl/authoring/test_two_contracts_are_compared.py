@@ -119,7 +119,7 @@ def test_what_a_replay_does_depends_on_the_policy() -> None:
     assert "until their raw objects are replayed" in found.changes[0].meaning
 
 
-def test_sources_are_told_as_the_file_spells_them() -> None:
+def test_sources_are_reported_as_the_file_spells_them() -> None:
     found = changed('unit = "K"', "unit = \"K\"\nfrom = ['a\\.b', '$message.c', '$topic[1]']")
     assert (found.changes[0].key, found.changes[0].old) == ("columns.temp.from", "[temp]")
     assert found.changes[0].new == r"[a\.b, $message.c, $topic[1]]"

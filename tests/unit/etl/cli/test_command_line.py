@@ -33,7 +33,7 @@ def test_a_command_without_a_pipeline_says_how_to_get_one(command: str, tmp_path
     assert "Traceback" not in result.output
 
 
-def test_a_contract_that_is_wrong_is_told_before_anything_starts(tmp_path: Path) -> None:
+def test_a_contract_that_is_wrong_is_reported_before_anything_starts(tmp_path: Path) -> None:
     contract = tmp_path / "wrong.toml"
     contract.write_text("name = 1\n")
     result = runner.invoke(app, ["--state", str(tmp_path), "up", "--contract", str(contract)])
@@ -42,7 +42,7 @@ def test_a_contract_that_is_wrong_is_told_before_anything_starts(tmp_path: Path)
     assert not (tmp_path / "stack.json").exists()
 
 
-def test_the_version_is_told() -> None:
+def test_the_version_is_reported() -> None:
     result = runner.invoke(app, ["--version"])
     assert result.exit_code == 0
     assert result.output.startswith("telemetry-etl 0.")

@@ -139,7 +139,7 @@ def test_a_period_is_of_whole_minutes(etl):
     [("90m", timedelta(minutes=90)), ("6h", timedelta(hours=6)), ("2d", timedelta(days=2)),
      ("2026-11-23", timedelta(hours=12)), ("30s", timedelta(seconds=30))],
 )  # fmt: skip
-def test_a_time_is_told_from_now_or_by_its_date(text, ago):
+def test_a_time_is_reported_from_now_or_by_its_date(text, ago):
     assert NOW - parse_since(text, NOW) == ago
 
 

@@ -82,7 +82,7 @@ def machine(*changes: PropertyChange) -> list[StateChange]:
     return state_changes(review_resources([ResourceDiff("M", kind, "modify", [*changes])], None))
 
 
-def test_a_changed_definition_is_told_state_by_state():
+def test_a_changed_definition_is_reported_state_by_state():
     inner = "DefinitionString.States.Batches.ItemProcessor.States"
     assert machine(
         PropertyChange(f"{inner}.Load.Retry", 1, 2),
@@ -124,7 +124,7 @@ def told(plan: DeployPlan) -> str:
 @pytest.mark.parametrize(
     ("diffs", "code"), [([], UNCHANGED), ([diff("DelaySeconds")], CHANGES), ([diff()], LOSES)]
 )
-def test_the_exit_status_tells_a_script(diffs, code):
+def test_the_exit_status_informs_a_script(diffs, code):
     assert a_plan(*diffs).exit_code == code
     assert a_plan(*diffs).as_dict()["changes"] is (code != UNCHANGED)
 
@@ -152,13 +152,13 @@ def test_nothing_to_do_is_said_in_a_line():
     ]
 
 
-def test_uploads_are_told_with_their_sizes():
+def test_uploads_are_reported_with_their_sizes():
     text = told(a_plan(uploads=[Upload("layers/a.zip", 60_800_000), Upload("f.zip", 5_000)]))
     assert "uploads: 2 zips, 60.8 MB" in text
     assert "+ f.zip 5.0 kB" in text
 
 
-def test_a_contract_that_the_migration_refuses_is_told_with_what_to_run():
+def test_a_contract_that_the_migration_refuses_is_reported_with_what_to_run():
     review = ContractReview(
         name="c", table='"t"."c"', first=False, changes=[], refused="run: ALTER TABLE"
     )

@@ -128,13 +128,13 @@ def test_a_value_that_can_not_be_used_is_named_with_what_is_needed(write, line, 
     assert problem in refused(write(enough(line + "\n")))
 
 
-def test_all_problems_are_told_at_once(write):
+def test_all_problems_are_reported_at_once(write):
     told = refused(write(enough('[run]\nx = 1\nmax_concurrency = "3"\n')))
     assert "run.x is not a setting" in told
     assert "run.max_concurrency" in told
 
 
-def test_what_is_missing_is_told_with_where_to_get_it(write):
+def test_what_is_missing_is_reported_with_where_to_get_it(write):
     told = refused(write(f'contract = "{CONTRACT}"\n'))
     assert "database.host is missing: name a PostgreSQL, or add [platform]" in told
     assert "database.owner_secret_arn is missing" in told
@@ -147,7 +147,7 @@ def test_a_file_that_is_not_there_is_named_by_its_key(write):
     )
 
 
-def test_a_file_that_is_no_toml_is_told(write):
+def test_a_file_that_is_no_toml_is_reported(write):
     assert "is not TOML" in refused(write("stack = \n"))
 
 
@@ -186,7 +186,7 @@ def test_a_flag_without_a_value_says_how():
         flag_value("run.trigger")
 
 
-def test_an_empty_platform_table_asks_for_a_platform_and_its_mistakes_are_told(write):
+def test_an_empty_platform_table_asks_for_a_platform_and_its_mistakes_are_reported(write):
     text = f'stack = "plant"\ncontract = "{CONTRACT}"\n[database]\nca_file = "bundle.pem"\n'
     pipeline = PipelineSettings(read_file(write(f"{text}[platform]\n")))
     assert pipeline.has_platform

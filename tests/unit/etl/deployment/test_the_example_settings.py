@@ -51,7 +51,7 @@ def test_everything_that_a_deployment_can_choose_is_a_setting(owner):
     assert {one.name for one in fields(owner)} - defined <= {"stack", *FREE_TABLES}
 
 
-def test_what_the_core_tells_the_platform_is_nobodys_to_write():
+def test_what_the_core_passes_to_the_platform_is_not_a_setting():
     alone = PlatformSettings(stack="p")
     told = given_core(alone, "core", defaultdict(lambda: "of:the:core"))
     of_core = {f.name for f in fields(alone) if getattr(alone, f.name) != getattr(told, f.name)}

@@ -333,7 +333,7 @@ def test_a_stack_that_only_a_person_can_help_is_left_alone(formation, place, sta
     assert formation.log == []
 
 
-def test_two_pipelines_with_one_database_and_one_topic_are_told_of(formation, place):
+def test_two_pipelines_with_one_database_and_one_topic_are_reported(formation, place):
     deploy(place, None, database=DatabaseSettings(host="db", owner_secret_arn=OWNER))
     place.stack = "second"  # type: ignore[misc]
     given = DatabaseSettings(host="db", owner_secret_arn=OWNER)

@@ -115,7 +115,7 @@ def test_a_reference_is_one_value():
     assert changes(old, new) == [PropertyChange("Role", {"Ref": "A"}, {"Ref": "B"})]
 
 
-def test_what_becomes_of_a_resource_is_told_beside_its_properties():
+def test_what_becomes_of_a_resource_is_reported_beside_its_properties():
     (found,) = diff_resources(
         one({}, DeletionPolicy="Delete", UpdateReplacePolicy="Retain"),
         one({}, DeletionPolicy="Retain", UpdateReplacePolicy="Retain"),
@@ -147,7 +147,7 @@ def test_nothing_differs_from_itself(given_properties):
 
 
 @given(properties, properties)
-def test_a_difference_is_never_missed_and_every_change_told_is_one(old, new):
+def test_a_difference_is_never_missed_and_every_change_shown_is_one(old, new):
     found = diff_resources(one(old), one(new))
     assert bool(found) == (old != new)
     for resource in found:

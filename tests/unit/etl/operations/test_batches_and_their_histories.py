@@ -102,7 +102,7 @@ def test_batches_are_found_once_in_the_order_of_their_keys_as_given(target):
     assert [one.key for one in found] == [first, second]
 
 
-def test_a_batch_is_sought_from_tomorrow_as_far_back_as_told(target):
+def test_a_batch_is_sought_from_tomorrow_as_far_back_as_asked(target):
     today = datetime.now(UTC).date()
     for back in (-1, 0, 9, 10):
         put(target, f"b{back}", today - timedelta(days=back))
@@ -114,7 +114,7 @@ def test_an_execution_that_had_nothing_to_do_has_no_batches(target):
     assert staged.manifest_of(target, "idle") == []
 
 
-def test_an_execution_is_told_how_much_it_is_given(target):
+def test_an_execution_states_how_much_it_is_given(target):
     keys = [put(target, "a", messages=3, size=5), put(target, "b", messages=4, size=6)]
     chosen = staged.batches_of(target, keys)
     staged.start_over(target, chosen, "replay", name="one")

@@ -54,7 +54,7 @@ def test_a_call_that_got_nowhere_is_followed_by_a_longer_one(calls: Any) -> None
     assert [asked["seconds"] for asked in function.asked] == [20, 20, 40, 80, 80]
 
 
-def test_what_the_longest_call_can_not_do_is_told(calls: Any) -> None:
+def test_what_the_longest_call_can_not_do_is_reported(calls: Any) -> None:
     with pytest.raises(
         RollupsError, match=r"7 time ranges could not be refreshed.*metrics under \[analytics\]"
     ):

@@ -31,7 +31,7 @@ def test_a_span_whose_parent_is_unknown_is_still_shown() -> None:
     assert [s["name"] for s in spans] == ["load"]
 
 
-def test_an_error_of_a_function_is_told_without_its_stack() -> None:
+def test_an_error_of_a_function_is_reported_without_its_stack() -> None:
     cause = '{"errorMessage": "No queue.", "errorType": "X", "stackTrace": ["File ..."]}'
     failed = {"id": "a", "name": "extract", "start_time": 0.0, "end_time": 1.0, "fault": True}
     exceptions = [{"type": "X", "message": cause}]

@@ -77,7 +77,7 @@ def target_with(stacks: dict[str, list[tuple[str, str]]], **states: str) -> Targ
     return found
 
 
-def test_those_that_sound_come_first_and_names_are_short():
+def test_those_that_fire_come_first_and_names_are_short():
     target = target_with(
         {"fleet": [(METRIC, "fleet-lag"), ("AWS::SQS::Queue", "fleet-q"), (METRIC, "fleet-a")]},
         fleet_lag="ALARM",
@@ -101,7 +101,7 @@ def test_an_alarm_of_a_stack_whose_name_goes_on_is_another_pipelines():
     assert [one.name for one in alarms(target)] == ["fleet-lag"]
 
 
-def test_an_alarm_is_found_by_either_name_and_a_wrong_one_is_told():
+def test_an_alarm_is_found_by_either_name_and_a_wrong_one_is_reported():
     target = target_with({"fleet": [(METRIC, "fleet-lag")]})
     assert alarm(target, "lag") == alarm(target, "fleet-lag")
     with pytest.raises(NotFoundError, match=r"There is no alarm 'leg'\. Alarms of this stack: lag"):
@@ -113,7 +113,7 @@ def test_that_an_alarm_was_made_is_no_change():
     assert [(one.before, one.after) for one in changes(target)] == [("OK", "ALARM")]
 
 
-def test_one_whose_actions_are_off_is_said_to_tell_nobody(monkeypatch):
+def test_one_whose_actions_are_off_is_said_to_notify_no_one(monkeypatch):
     target = target_with({"fleet": [(METRIC, "fleet-silent")]}, fleet_silent="ALARM")
     monkeypatch.setattr("etl.cli.alarms.target_of", lambda _: target)
     done = CliRunner().invoke(app, ["alarms"])

@@ -118,7 +118,7 @@ def test_text_stands_out_in_light_and_dark(ink: str, paper: str, mode: int) -> N
     assert contrast(COLOURS[ink][mode], COLOURS[paper][mode]) >= 4.5
 
 
-def test_a_status_is_told_by_shape_as_well_as_by_colour() -> None:
+def test_a_status_is_reported_by_shape_as_well_as_by_colour() -> None:
     shapes = {}
     for status in ("succeeded", "failed", "caught", "running", "stopped"):
         svg = machine_svg(ours(), progress(Extract=StepProgress(status)))  # type: ignore[arg-type]

@@ -93,5 +93,5 @@ def test_a_trace_of_nothing_is_refused() -> None:
         (11_040, "3 h 4 min"),
     ],
 )
-def test_durations_are_told_as_a_person_would(seconds: float, told: str) -> None:
+def test_durations_are_reported_as_a_person_would(seconds: float, told: str) -> None:
     assert duration(seconds) == told

@@ -41,7 +41,7 @@ def test_the_table_in_the_docs_is_of_the_definition(definition: dict) -> None:
     assert page == wanted
 
 
-def test_every_state_is_told_in_the_docs(definition: dict) -> None:
+def test_every_state_is_reported_in_the_docs(definition: dict) -> None:
     prose = TABLE.sub("", PAGE.read_text(encoding="utf-8"))
     bold = set(re.findall(r"\*\*(.+?)\*\*", prose))
     states = {step.name for step in read_machine(definition).every_step()}

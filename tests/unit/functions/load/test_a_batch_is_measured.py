@@ -64,7 +64,7 @@ def test_every_reading_is_counted_under_what_became_of_it(capsys):
     assert found["RejectShare"] == [20.0]
 
 
-def test_the_delay_is_told_by_the_devices_clock_and_by_ours(capsys):
+def test_the_delay_is_reported_by_the_devices_clock_and_by_ours(capsys):
     found = measured(batch(), capsys)
     assert found["LagMedianSeconds"] == [60.0]
     assert found["LagMaxSeconds"] == [3600.0]

@@ -40,7 +40,7 @@ def test_all_loaded_is_a_success_and_adds_up():
     assert "etl replay" not in result["message"]
 
 
-def test_messages_set_aside_add_up_and_are_told():
+def test_messages_set_aside_add_up_and_are_reported():
     result = judge(2, [loaded(0, set_aside=3), loaded(1)])
     assert result["set_aside"] == 3
     assert "3 set aside" in result["message"]
@@ -95,7 +95,7 @@ def test_unreadable_outcomes_leave_their_batch_failed():
     assert judge(1, [{}, {"status": "loaded"}])["failed"] == 1
 
 
-def test_five_failures_are_told_and_the_rest_counted():
+def test_five_failures_are_reported_and_the_rest_counted():
     result = judge(9, [broken(number) for number in range(9)])
     assert (len(result["failures"]), result["failed"]) == (5, 9)
     assert "and 4 more" in result["message"]

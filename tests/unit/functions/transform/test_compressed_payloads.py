@@ -96,7 +96,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-def test_a_broken_stream_is_a_reject_kept_verbatim_and_costs_nobody_else(kind: str) -> None:
+def test_a_broken_stream_is_a_reject_kept_verbatim_and_costs_no_one_else(kind: str) -> None:
     raw = lines({"r": [{"id": 1}]}, BROKEN[kind], packed({"r": [{"id": 2}]}))
     batch = both_ways(raw)
     assert reasons(batch) == [(1, "not_gzip")]

@@ -50,7 +50,7 @@ def test_a_message_that_is_one_reading_is_its_own_reading() -> None:
     assert "reading" not in reject
 
 
-def test_every_reason_is_told_and_the_first_one_is_of_the_first_column() -> None:
+def test_every_reason_is_reported_and_the_first_one_is_of_the_first_column() -> None:
     (reject,) = rejects(line({"v": -1}))
     assert reject["reasons"] == ["missing:id", "out_of_range:v"]
 

@@ -13,6 +13,7 @@ import pytest
 
 from functions.transform.handler import handle
 from telemetry import layout
+from telemetry.checksums import Checksum
 from telemetry.contract import parse_contract
 from telemetry.errors import BatchCorruptError, BatchMissingError, StorageUnavailableError
 from tests.fixtures.aws_fakes import BUCKET, FakeAws, LambdaContext, aws_error
@@ -73,7 +74,7 @@ def test_it_answers_with_a_reference_and_the_counts(run: Any) -> None:
     }
 
 
-def test_why_the_batch_is_dealt_with_goes_on_to_the_next_step(run: Any) -> None:
+def test_why_the_batch_is_processed_goes_on_to_the_next_step(run: Any) -> None:
     assert handle({**EVENT, "purpose": "release"}, LambdaContext())["purpose"] == "release"
 
 
@@ -123,7 +124,7 @@ def test_the_objects_hold_the_rows(run: Any, aws: FakeAws) -> None:
     }
 
 
-def test_the_report_tells_everything_that_was_found(run: Any, aws: FakeAws) -> None:
+def test_the_report_says_everything_that_was_found(run: Any, aws: FakeAws) -> None:
     run()
     report = json.loads(aws.s3.objects["reports/batch.json"])
     assert report["messages"] == 4
@@ -140,6 +141,15 @@ def test_the_report_tells_everything_that_was_found(run: Any, aws: FakeAws) -> N
     assert report["verdict"] is None
     assert report["min_time"] == report["max_time"] == "2026-03-01T00:00:00.000000+00:00"
     assert report["median_time"] == report["min_time"]
+
+
+def test_the_report_has_the_checksum_of_each_object(run: Any, aws: FakeAws) -> None:
+    run()
+    written = json.loads(aws.s3.objects["reports/batch.json"])["objects"]
+    places = ("clean/", "copy/", "rejected/")
+    assert sorted(written) == sorted(key for key in aws.s3.objects if key.startswith(places))
+    for key, checksum in written.items():
+        assert checksum == Checksum.of(aws.s3.objects[key]).as_dict()
 
 
 def test_running_it_again_writes_the_same_bytes(run: Any, aws: FakeAws) -> None:

@@ -57,6 +57,17 @@ def test_floats(text: str, value: Any) -> None:
         ("bigint", "9223372036854775807", 9223372036854775807),
         ("bigint", "9223372036854775808", BEYOND), ("bigint", "-9223372036854775808", -(2**63)),
         ("bigint", "9007199254740993", 9007199254740993), ("bigint", "1e18", 10**18),
+        ("bigint", "-9223372036854775809", BEYOND), ("bigint", "-9223372036854775808.0", -(2**63)),
+        ("bigint", "9223372036854775807.0", 2**63 - 1), ("bigint", "9223372036854775808.0", BEYOND),
+        ("bigint", "-9223372036854775809.0", BEYOND), ("bigint", "9007199254740993.0", 2**53 + 1),
+        ("bigint", "-9.223372036854775809e18", BEYOND), ("bigint", "1e300", BEYOND),
+        ("bigint", "-9.223372036854775808e18", -(2**63)), ("bigint", "9007199254740992.5", INVALID),
+        ("bigint", "4503599627370497.25", INVALID), ("bigint", '"+9007199254740993."', 2**53 + 1),
+        ("bigint", "-99999999999999999999", BEYOND), ("bigint", "123456789012345678901.5", BEYOND),
+        ("integer", "-2147483648", -(2**31)), ("integer", "-2147483649", BEYOND),
+        ("integer", "-2147483649.0", BEYOND), ("integer", "-9223372036854775809", BEYOND),
+        ("smallint", "-32768", -(2**15)), ("smallint", "-9223372036854775809", BEYOND),
+        ("smallint", "9007199254740993.0", BEYOND),
     ],
 )  # fmt: skip
 def test_whole_numbers(kind: str, text: str, value: Any) -> None:
@@ -89,7 +100,7 @@ def test_texts(text: str, value: Any) -> None:
     assert outcome('type = "text"', text) == value
 
 
-def test_a_text_that_is_too_long_is_told_so() -> None:
+def test_a_text_that_is_too_long_is_reported_so() -> None:
     assert outcome('type = "text"\nmax_length = 2', '"éé"') == "éé"
     assert outcome('type = "text"\nmax_length = 2', '"ééé"') == "too_long:v"
 

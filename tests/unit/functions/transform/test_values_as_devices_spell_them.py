@@ -55,7 +55,7 @@ def test_a_decimal_has_digits_that_no_double_has() -> None:
     ("limits", "text", "value"),
     [
         ("[0.105, 5]", "0.10", BEYOND), ("[0.105, 5]", "0.11", "0.11"), ("[0, 5.005]", "5.01", BEYOND),
-        ("[-1e300, 1e300]", "99", "99.00"), ("[1e300, inf]", "99", BEYOND),
+        ("[-1e300, 1e300]", "99", "99.00"),
     ],
 )  # fmt: skip
 def test_limits_of_a_decimal_are_exact(limits: str, text: str, value: str) -> None:

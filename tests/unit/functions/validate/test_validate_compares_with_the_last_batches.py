@@ -83,7 +83,7 @@ def test_drift_is_warned_about_with_what_it_was_before() -> None:
     assert checks_found(report(quantiles=sketch(25)), checks) == ["drift.v"]
     assert checks_found(report(quantiles=sketch(25)), checks, PAST[:4]) == []
     (finding,) = judge(report(quantiles=sketch(25)), checks, PAST, NOW)[1]
-    assert "in the middle, 20" in finding.sentence
+    assert "median 24.99, 20.0161 before" in finding.sentence
 
 
 def test_far_fewer_or_more_rows_than_usual_are_warned_about() -> None:
@@ -132,7 +132,7 @@ def test_a_history_that_can_not_be_read_is_empty_and_replaced(aws: FakeAws, body
     assert len(read_history(BUCKET, KEY)[0]) == 1
 
 
-def test_the_function_judges_against_the_past_remembers_and_tells(
+def test_the_function_judges_against_the_past_remembers_and_reports(
     aws: FakeAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     contract = (Path(__file__).parents[4] / "contracts" / "fleet.toml").read_text()

@@ -44,7 +44,7 @@ def test_many_rejects_warn_and_too_many_quarantine() -> None:
     assert (finding.measured, finding.limit) == (0.6, 0.5)
 
 
-def test_a_finding_tells_a_person_what_and_how_much() -> None:
+def test_a_finding_says_what_and_how_much() -> None:
     _, (finding,) = judge(report(accepted=40, rejected=60), CHECKS)
     assert finding.sentence == (
         "60% of 100 readings were rejected, more than 50%; most often: invalid:v 60."

@@ -89,7 +89,7 @@ def test_raw_data_is_never_expired_nor_what_became_of_it(resources):
     assert expired == {"copy/", "map-results/", "manifests/", "receipts/"}
 
 
-def test_data_outlives_the_stack_unless_told_otherwise(contract, artifacts, settings, definition):
+def test_data_outlives_the_stack_unless_set_otherwise(contract, artifacts, settings, definition):
     from dataclasses import replace
 
     kept = build_template(contract, artifacts, settings, definition).to_dict()["Resources"]

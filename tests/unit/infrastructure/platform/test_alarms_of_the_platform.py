@@ -26,7 +26,7 @@ def properties(resources: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_alarm_bears_the_cores_name_and_tells_its_topic(resources, name):
+def test_an_alarm_has_the_cores_name_and_notifies_its_topic(resources, name):
     alarm = properties(resources, name)
     assert alarm["AlarmName"] == {"Fn::Sub": f"${{CoreStack}}-{name}"}
     assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "AlertTopicArn"}]
@@ -73,7 +73,7 @@ def test_a_composite_waits_for_the_alarms_of_its_own_stack(resources):
         assert set(waited) == {alarm_title(name) for name in named}
 
 
-def test_the_cause_is_the_database_only_while_both_sides_sound(resources):
+def test_the_cause_is_the_database_only_while_both_sides_fire(resources):
     rule = properties(resources, "database-is-the-cause")["AlarmRule"]["Fn::Sub"]
     one, other = rule.split(" AND ")
     assert "load-slow" in one

@@ -37,7 +37,7 @@ def named(value: Any) -> list[tuple[str, str]]:
     return found
 
 
-def test_there_is_none_of_it_unless_somebody_owns_it(template: dict[str, Any]) -> None:
+def test_there_is_none_of_it_unless_someone_owns_it(template: dict[str, Any]) -> None:
     for name, settings in SETTINGS.items():
         made = Resolved(template, settings.parameters()).resources.values()
         kinds = [resource["Type"] for resource in made if resource["Type"].startswith(KIND)]

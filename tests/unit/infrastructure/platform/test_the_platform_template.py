@@ -123,7 +123,7 @@ def test_a_sensible_deployment_breaks_no_rule(template, name):
     assert Resolved(template, SETTINGS[name].parameters()).broken_rules() == []
 
 
-def test_what_the_core_needs_is_told(template):
+def test_what_the_core_needs_is_an_output(template):
     told = Resolved(template, SETTINGS["everything"].parameters()).outputs
     assert set(told) >= {
         "DatabaseHost",

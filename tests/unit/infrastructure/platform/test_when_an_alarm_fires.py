@@ -63,11 +63,11 @@ def fires(spec: MathAlarm, **metrics: float | None) -> bool:
         ("proxy-target", {"seen": 100}, False),
     ],
 )
-def test_an_alarm_sounds_when_it_should(name, metrics, expected):
+def test_an_alarm_fires_when_it_should(name, metrics, expected):
     assert fires(ALARMS[name], **metrics) is expected
 
 
 def test_every_alarm_was_heard_and_was_silent_above():
-    (mark,) = test_an_alarm_sounds_when_it_should.pytestmark
+    (mark,) = test_an_alarm_fires_when_it_should.pytestmark
     told = {(name, expected) for name, _, expected in mark.args[1]}
     assert told == {(name, expected) for name in ALARMS for expected in (True, False)}

@@ -99,7 +99,7 @@ def test_each_run_has_a_key_of_its_own(tmp_path: Path) -> None:
     assert PgAdmin(tmp_path).url != PgAdmin(tmp_path).url
 
 
-def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
+def test_a_port_that_is_taken_is_reported(tmp_path: Path) -> None:
     import socket
 
     with closing(socket.socket()) as taken:

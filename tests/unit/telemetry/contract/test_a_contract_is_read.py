@@ -111,7 +111,7 @@ def test_a_source_that_makes_no_sense_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_the_shipped_contracts_are_sound(path: Path) -> None:
+def test_the_shipped_contracts_are_valid(path: Path) -> None:
     contract = load_contract(path)
     assert contract.name == path.stem
     assert all(contract.column(name).required for name in contract.key)

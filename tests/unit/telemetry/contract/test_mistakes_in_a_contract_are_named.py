@@ -106,7 +106,7 @@ def test_the_good_one_is_good() -> None:
             "columns.id.type",
             "use bigint or text",
         ),
-        ("max_length = 20", "max_length = 0", "columns.id.max_length", "write 1 up"),
+        ("max_length = 20", "max_length = 0", "columns.id.max_length", "write 1 or more"),
         ("max_length = 20", "max_length = true", "columns.id.max_length", "write a whole number"),
         ('type = "timestamp"', 'type = "datetime"', "columns.ts.type", "use one of text, smallint"),
         ('type = "timestamp"', "", "columns.ts.type", "use one of text, smallint"),
@@ -204,9 +204,45 @@ def test_a_slip_in_a_column_names_the_column(column: str, key: str, remedy: str)
         ("type = 'jsonb'\nfrom = ['w', '$rest']", "from"),
         ("type = 'jsonb'\nmissing = ['']", "missing"),
         ("type = 'text'\nfrom = '$rest'", "type"),
+        ("type = 'integer'\nconstant = 'north'", "constant"),
+        ("type = 'integer'\nconstant = 1.5", "constant"),
+        ("type = 'integer'\nconstant = true", "constant"),
+        ("type = 'smallint'\nconstant = 32768", "constant"),
+        ("type = 'integer'\nconstant = -2147483649", "constant"),
+        ("type = 'bigint'\nconstant = -9223372036854775809", "constant"),
+        ("type = 'bigint'\nconstant = 9223372036854775808", "constant"),
+        (f"type = 'float'\nconstant = {10**400}", "constant"),
+        ("type = 'real'\nconstant = 1e39", "constant"),
+        ("type = 'float'\nconstant = 5\nrange = [0, 1]", "constant"),
+        ("type = 'float'\nconstant = 5\nmissing = ['5.0']", "constant"),
+        ("type = 'text'\nconstant = ''", "constant"),
+        ("type = 'decimal'\nprecision = 4\nscale = 2\nconstant = '99.995'", "constant"),
+        ("type = 'boolean'\nconstant = 'perhaps'", "constant"),
+        ("type = 'enum'\nvalues = ['a']\nconstant = 'b'", "constant"),
+        ("type = 'text'\nmax_length = 3\nconstant = 'north'", "constant"),
+        ("type = 'text'\npattern = '[a-z]+'\nconstant = 'N'", "constant"),
+        ("type = 'text'\nconstant = \"a\\u0000b\"", "constant"),
+        ("type = 'timestamp'\nconstant = 'yesterday'", "constant"),
+        ("type = 'timestamp'\nconstant = '2026-02-30T00:00:00Z'", "constant"),
+        ("type = 'timestamp'\nformats = ['epoch_s']\nconstant = 253402300800", "constant"),
+        ("type = 'timestamp'\nformats = '%d.%m.%Y'\nconstant = '31.04.2026'", "constant"),
+        (f"type = 'float'\nmissing = [{10**400}]", "missing"),
+        ("type = 'float'\nmissing = ['1e999']", "missing"),
+        ("type = 'enum'\nvalues = ['a']\nmissing = ['A']", "missing"),
+        ("type = 'enum'\nvalues = {on = [1]}\nmissing = ['1.0']", "missing"),
+        ("type = 'boolean'\ntrue_values = ['ja']\nmissing = ['JA']", "missing"),
+        (f"type = 'boolean'\ntrue_values = [{10**400}]", "true_values"),
+        (f"type = 'float'\nrange = [0, {10**400}]", "range"),
+        ("type = 'float'\nrange = [inf, inf]", "range"),
+        ("type = 'float'\nrange = [-inf, -inf]", "range"),
+        ("type = 'real'\nrange = [1e39, inf]", "range"),
+        ("type = 'integer'\nrange = [0.2, 0.8]", "range"),
+        ("type = 'decimal'\nprecision = 4\nscale = 2\nrange = [100, inf]", "range"),
+        ("type = 'decimal'\nprecision = 4\nscale = 2\nrange = [-inf, -1e300]", "range"),
+        ("type = 'decimal'\nprecision = 4\nscale = 2\nrange = [0.001, 0.002]", "range"),
     ],
 )
-def test_a_rule_of_a_type_is_told(column: str, key: str) -> None:
+def test_a_rule_of_a_type_is_reported(column: str, key: str) -> None:
     (line,) = complaints(f"{GOOD}[columns.w]\n{column}")
     assert line.startswith(f"good.toml: columns.w.{key}: ")
 
@@ -227,7 +263,7 @@ def test_checks_are_checked(checks: str, key: str) -> None:
     assert line.startswith(f"good.toml: checks.{key}: ")
 
 
-def test_all_mistakes_are_told_at_once() -> None:
+def test_all_mistakes_are_reported_at_once() -> None:
     text = GOOD.replace("lab/+", "lab").replace('"float"', '"double"') + "colour = 'red'"
     assert len(complaints(text)) == 3
 
@@ -243,7 +279,7 @@ def test_a_table_has_a_limit_of_columns() -> None:
 
 
 @pytest.mark.parametrize("text", [b"name = ", b"\xff", b"a = 1\na = 2"])
-def test_what_is_not_toml_is_told_as_such(text: bytes) -> None:
+def test_what_is_not_toml_is_reported_as_such(text: bytes) -> None:
     with pytest.raises(ContractError, match=r"^good\.toml: is not (TOML|UTF-8)"):
         parse_contract(text, "good.toml")
 
@@ -251,3 +287,23 @@ def test_what_is_not_toml_is_told_as_such(text: bytes) -> None:
 def test_an_empty_file_asks_for_what_is_needed() -> None:
     keys = {re.split(": ", line)[1] for line in complaints("")}
     assert keys == {"name", "topic", "table.name", "table.key", "columns"}
+
+
+@pytest.mark.parametrize(
+    ("only", "remedy"),
+    [
+        ("'$topic[9]' = 'x'", "has 2 levels"),
+        ("'$topic[0]' = 'elsewhere'", "is always"),
+        ("'$topic[-2]' = [1, true]", "is always"),
+        (f"kind = {10**400}", "write the values it may have"),
+    ],
+)
+def test_a_condition_that_never_holds_is_told(only: str, remedy: str) -> None:
+    (line,) = complaints(f"{GOOD}[message.only]\n{only}")
+    assert line.startswith("good.toml: message.only.")
+    assert remedy in line
+
+
+def test_a_number_of_5000_digits_is_a_mistake_and_no_crash() -> None:
+    (line,) = complaints(f"{GOOD}range = [0, {'9' * 5000}]")
+    assert line.startswith("good.toml: is not TOML: ")

@@ -19,7 +19,7 @@ stands for all of them: until the next refresh rollups are slow to read, and sti
 
 from __future__ import annotations
 
-from telemetry.ddl.analytics.figures import Shown, shown_of
+from telemetry.ddl.analytics.figures import Shown, average, scaled_sum, shown_of
 from telemetry.ddl.analytics.levels import levels_of, service_name
 from telemetry.ddl.analytics.objects import (
     AnalyticsPlan,
@@ -35,20 +35,24 @@ from telemetry.ddl.analytics.role import (
     plan_marker_grants,
 )
 from telemetry.ddl.analytics.spans import marks_name
+from telemetry.ddl.analytics.views import AHEAD
 
 __all__ = [
+    "AHEAD",
     "ANALYST_CONNECTIONS",
     "REFRESH_LOCKS",
     "SETTING",
     "AnalyticsPlan",
     "ExistingAnalytics",
     "Shown",
+    "average",
     "keeper_names",
     "levels_of",
     "marks_name",
     "plan_analyst_grants",
     "plan_analytics",
     "plan_marker_grants",
+    "scaled_sum",
     "service_name",
     "shown_of",
     "view_names",

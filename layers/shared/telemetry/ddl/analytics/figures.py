@@ -4,8 +4,16 @@ Kept are figures that can be put together again (counts, sums, extremes); shown 
 people ask for (averages, shares). Texts, times and JSON have none: what one would want of them
 (how many different ones, which most often) can't be put together from parts.
 
-Sums of doubles are kept divided by 2^64, which is exact: a sum of values near the greatest double
-would be refused by PostgreSQL as an overflow, and one hostile reading is no reason for that.
+PostgreSQL refuses a sum or quotient of doubles whose result is too large, or so small that it
+becomes 0, with an error: one extreme reading would make each query of its hour fail. Therefore:
+
+* Sums of doubles are kept divided by 2^64, which is exact for all values but those nearer to 0
+  than :data:`TINY`. Those count as 0 in the sum, and as themselves in count, least and greatest.
+* An average is never outside of the least and the greatest value, as rounding could make it.
+
+So every set of finite doubles has an average, off by :data:`TINY` at most beside the rounding of
+a sum. Infinity and NaN, which Transform rejects, stay what they are where a person writes them.
+Decimals have 38 digits at most, so their averages always fit a double.
 """
 
 from __future__ import annotations
@@ -17,10 +25,14 @@ from telemetry.contract.model import Column, Contract
 from telemetry.ddl.names import quote_name
 from telemetry.ddl.types import sql_type
 
-__all__ = ["Figure", "Shown", "figures_of", "shown_of"]
+__all__ = ["Figure", "Shown", "average", "figures_of", "scaled_sum", "shown_of"]
 
 SCALE = "18446744073709551616::double precision"
 """2^64: more rows than there will ever be."""
+TINY = "4.1045368012983762e-289::double precision"
+"""2^-958: divided by 2^64, it is the least double of full precision."""
+GREATEST = "9.745314011399998e+288::double precision"
+"""The greatest double, divided by 2^64."""
 MOMENT, DOUBLE = "timestamp with time zone", "double precision"
 _DOUBLES = ("real", "float")
 
@@ -38,7 +50,7 @@ class Figure:
 
     @property
     def definition(self) -> str:
-        """Of the column. A count of what was not there before is 0."""
+        """Definition of its column. The count of a new column is 0 in existing rows."""
         counts = " NOT NULL DEFAULT 0" if self.of_rows.startswith("count(") else ""
         return f"{quote_name(self.name)} {self.type}{counts}"
 
@@ -86,7 +98,7 @@ def _kept(column: Column) -> tuple[Figure, ...]:
         total = Figure(
             f"{name}_sum",
             "double precision",
-            f"sum({value}::double precision / {SCALE})",
+            scaled_sum(value, column.type),
             f"sum(f.{quote_name(f'{name}_sum')})",
         )
     else:
@@ -105,6 +117,29 @@ def _kept(column: Column) -> tuple[Figure, ...]:
     return (count, *extremes, total)
 
 
+def scaled_sum(value: str, kind: str) -> str:
+    """SQL of the sum of ``real`` or ``float`` values, divided by 2^64."""
+    scaled = f"{value}::double precision / {SCALE}"
+    if kind == "real":  # none is so small
+        return f"sum({scaled})"
+    return f"sum(CASE WHEN abs({value}) < {TINY} THEN 0 ELSE {scaled} END)"
+
+
+def average(total: str, count: str, least: str, most: str) -> str:
+    """SQL of the average of doubles, from their :func:`scaled_sum`; NULL where there are none.
+
+    A large sum is divided first and a small one scaled first, so that neither step leaves the
+    doubles.
+    """
+    return (
+        f"greatest({least}, least({most}, CASE "
+        f"WHEN abs({total}) < 1 THEN {total} * {SCALE} / {count} "
+        f"WHEN abs({total}) < 'Infinity' "
+        f"THEN least(greatest({total} / {count}, -{GREATEST}), {GREATEST}) * {SCALE} "
+        f"ELSE {total} END))"
+    )
+
+
 def _summed(name: str, kind: str, of_rows: str) -> Figure:
     return Figure(name, kind, of_rows, f"sum(f.{quote_name(name)})::{kind}")
 
@@ -121,9 +156,10 @@ def _shown(column: Column) -> tuple[Shown, ...]:
         return (Shown(f"{name}_share", DOUBLE, share, about), counted)
     total = f"x.{quote_name(f'{name}_sum')}"
     if column.type in _DOUBLES:
-        average = f"{total} / nullif({count}, 0) * {SCALE}"
+        least, most = (f"x.{quote_name(f'{name}_{word}')}" for word in ("min", "max"))
+        mean = average(total, count, least, most)
     else:
-        average = f"({total} / nullif({count}, 0))::double precision"
+        mean = f"({total} / nullif({count}, 0))::double precision"
     extremes = (
         Shown(
             f"{name}_{word}",
@@ -135,6 +171,6 @@ def _shown(column: Column) -> tuple[Shown, ...]:
     )
     return (
         *extremes,
-        Shown(f"{name}_avg", DOUBLE, average, f"Average {name}.{unit}"),
+        Shown(f"{name}_avg", DOUBLE, mean, f"Average {name}.{unit}"),
         counted,
     )

@@ -14,10 +14,14 @@ from telemetry.ddl.analytics.spans import exact_name, same_series
 from telemetry.ddl.names import qualified, quote_name, quote_text
 from telemetry.ddl.service import LEDGER
 
-__all__ = ["GAP_FACTOR", "View", "public_name", "views_of"]
+__all__ = ["AHEAD", "GAP_FACTOR", "View", "public_name", "views_of"]
 
 GAP_FACTOR = 3
 """A gap is longer than so many of the series' usual intervals."""
+AHEAD = "1 minute"
+"""A newest reading stamped further ahead of its load comes from a clock that is wrong: its lag is
+unknown. Up to there it is 0."""
+LAG = f"CASE WHEN l.max_time <= l.loaded_at + interval '{AHEAD}' THEN {{0}} END"
 
 
 @dataclass(frozen=True)
@@ -110,10 +114,10 @@ def _rollup(contract: Contract, level: Level) -> View:
 
 
 def _gaps(contract: Contract, level: Level) -> View:
-    """From the finest figures: the gap before a span's first reading, gaps within those spans whose
-    longest interval is one, and the silence since the last reading. Only spans that have a gap in
-    them are read from the table. Nothing is materialized, so that a condition on the series reaches
-    the primary key."""
+    """View of gaps from the finest figures: the gap before a span's first reading, gaps within
+    those spans whose longest interval is one, and the silence since the last reading. Only spans
+    that have a gap in them are read from the table. Nothing is materialized, so that a condition on
+    the series reaches the primary key."""
     keys = series_columns(contract)
     time = f"t.{quote_name(contract.key[-1])}"
 
@@ -206,8 +210,8 @@ _BATCH = (
     ("max_time", "l.max_time", "Time of the newest reading."),
     (
         "lag_seconds",
-        "extract(epoch FROM l.loaded_at - l.max_time)::double precision",
-        "From the time of the newest reading to the table.",
+        LAG.format("extract(epoch FROM greatest(l.loaded_at - l.max_time, '0'))::double precision"),
+        "From the time of the newest reading to the table; none where that time is ahead.",
     ),
 )
 

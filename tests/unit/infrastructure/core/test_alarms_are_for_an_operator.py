@@ -39,7 +39,7 @@ def test_every_alarm_has_its_section_and_every_section_its_alarm():
 
 
 @pytest.mark.parametrize("spec", ALARMS, ids=names)
-def test_a_section_says_all_that_somebody_needs_at_night(spec):
+def test_a_section_says_all_that_someone_needs_at_night(spec):
     text = sections()[spec.name]
     assert [part for part in PARTS if f"**{part}.**" not in text] == []
     assert "etl " in text
@@ -87,7 +87,7 @@ def test_every_error_and_parameter_that_is_named_exists(template):
         assert name in template["Parameters"] or hasattr(errors, name), name
 
 
-def test_every_alarm_tells_the_topic_when_it_begins_and_when_it_is_over(resources):
+def test_every_alarm_notifies_the_topic_when_it_begins_and_when_it_is_over(resources):
     alarms = [r["Properties"] for r in resources.values() if r["Type"] == "AWS::CloudWatch::Alarm"]
     assert len(alarms) == len(ALARMS)
     for alarm in alarms:

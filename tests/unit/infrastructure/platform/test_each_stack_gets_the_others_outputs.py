@@ -52,7 +52,7 @@ def ec2() -> Any:
     )
 
 
-def test_the_platform_is_told_of_the_core():
+def test_the_platform_gets_outputs_of_the_core():
     told = given_core(replace(NEW, proxy=True), "golden", CORE_OUTPUTS)
     check_settings(told)
     given = told.parameters()
@@ -63,7 +63,7 @@ def test_the_platform_is_told_of_the_core():
     assert given["AnalystSecretArn"] == ANALYST
 
 
-def test_the_core_is_told_of_the_platform():
+def test_the_core_gets_outputs_of_the_platform():
     told = core_settings(CORE, PLATFORM_OUTPUTS).parameters("bucket")
     assert (told["DatabaseHost"], told["OwnerDatabaseHost"]) == (
         "proxy.example.com",
@@ -91,7 +91,7 @@ def test_what_the_platform_does_not_have_stays_as_it_was_given():
     assert told.database.owner_key_arn == KEY
 
 
-def test_what_the_core_is_told_are_outputs_of_the_platform(template):
+def test_what_the_core_gets_are_outputs_of_the_platform(template):
     assert set(PLATFORM_OUTPUTS) <= set(template["Outputs"])
 
 
@@ -119,7 +119,7 @@ def test_the_traces_group_has_a_name_that_x_ray_takes():
         ({"proxy": True, "core_stack": "golden"}, "needs loader_secret_arn"),
     ],
 )
-def test_contradictions_are_told_before_anything_is_sent(change, told):
+def test_contradictions_are_reported_before_anything_is_sent(change, told):
     with pytest.raises(PlatformSettingsError, match=told):
         check_settings(replace(NEW, **change))
 
@@ -138,7 +138,7 @@ def test_the_list_of_s3s_addresses_is_looked_up_by_region(ec2):
         assert s3_prefix_list(ec2) == "pl-6ea54007"
 
 
-def test_a_region_without_that_list_is_told(ec2):
+def test_a_region_without_that_list_is_reported(ec2):
     with Stubber(ec2) as answers:
         answers.add_response("describe_prefix_lists", {"PrefixLists": []})
         with pytest.raises(LookupError, match=r"com\.amazonaws\.eu-central-1\.s3"):

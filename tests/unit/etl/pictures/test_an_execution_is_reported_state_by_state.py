@@ -42,7 +42,7 @@ def test_a_state_that_was_left_succeeded_and_has_its_duration() -> None:
     assert (extract.status, extract.seconds, extract.retries) == ("succeeded", 1.5, 0)
 
 
-def test_a_failure_that_a_later_attempt_mended_is_a_retry() -> None:
+def test_a_failure_that_a_later_attempt_fixed_is_a_retry() -> None:
     extract = told(
         "RUNNING",
         entered("Extract", 0),
@@ -145,7 +145,7 @@ SPANS = [
 ]
 
 
-def test_the_trace_tells_what_the_steps_inside_a_map_did() -> None:
+def test_the_trace_says_what_the_steps_inside_a_map_did() -> None:
     steps = told("RUNNING", entered("Load batches", 0), spans=SPANS).steps
     transform, load = steps["Transform"], steps["Load"]
     assert transform.counts == ItemCounts(succeeded=1, failed=1, running=1)

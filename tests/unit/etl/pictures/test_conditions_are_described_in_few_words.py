@@ -35,5 +35,5 @@ from etl.pictures.conditions import condition_text
         ({"Condition": "{% $states.input.n > 1 %}"}, "$states.input.n > 1"),
     ],
 )
-def test_a_rule_is_told(rule: dict, told: str) -> None:
+def test_a_rule_is_reported(rule: dict, told: str) -> None:
     assert condition_text({**rule, "Next": "X"}) == told

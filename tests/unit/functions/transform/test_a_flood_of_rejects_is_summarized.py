@@ -79,7 +79,7 @@ def test_how_messages_are_split_into_runs_decides_nothing(
 FLOOD = """
 import sys
 from tests.fixtures.peak_memory import peak_of_this_process
-from tests.unit.functions.transform.test_a_flood_of_rejects_is_told_in_short import flood
+from tests.unit.functions.transform.test_a_flood_of_rejects_is_summarized import flood
 report = flood(int(sys.argv[1]))
 print(report["read"], report["rejected"], round(peak_of_this_process()))
 """

@@ -111,7 +111,7 @@ def failed(target: Target, heard: Callable[[], Found]) -> Execution:
     return execution
 
 
-def test_the_workflow_tells_what_failed_and_what_repairs_it(
+def test_the_workflow_says_what_failed_and_what_repairs_it(
     failed: Execution, heard: Callable[[], Found]
 ) -> None:
     (told,) = _until(lambda: [m for m in heard() if failed.name in m["Message"]])
@@ -119,7 +119,7 @@ def test_the_workflow_tells_what_failed_and_what_repairs_it(
     assert f"etl replay --execution {failed.name}" in told["Message"]
 
 
-def test_the_alarm_tells_that_executions_fail_and_where_to_read_on(
+def test_the_alarm_says_that_executions_fail_and_where_to_read_on(
     failed: Execution, heard: Callable[[], Found], endpoint: tuple[str, Found]
 ) -> None:
     wanted = f'ALARM: "{STACK}-executions-failed"'
@@ -142,7 +142,7 @@ def test_the_commands_show_the_alarm_its_reason_and_its_history(
     shown = CliRunner().invoke(app, ["alarms"])
     assert shown.exit_code == 0
     told = " ".join(shown.output.split())
-    assert "executions-failed is firing" in told.replace("│ ", "")
+    assert "executions-failed firing" in told.replace("│ ", "")
     assert "Runbook: docs/runbook.md#executions-failed" in told
     assert CliRunner().invoke(app, ["alarms", "--check"]).exit_code == 1
     listed = json.loads(CliRunner().invoke(app, ["alarms", "--json"]).output)
@@ -157,11 +157,11 @@ def test_the_commands_show_the_alarm_its_reason_and_its_history(
     assert sum(point["value"] for point in series["points"]) == 1
 
 
-def test_every_alarm_of_the_template_is_there_and_tells_the_topic(target: Target) -> None:
+def test_every_alarm_of_the_template_is_there_and_notifies_the_topic(target: Target) -> None:
     from infrastructure.core.alarms import ALARMS
 
     found = {one.short: one for one in alarms(target)}
-    # The alarm on silence is off unless somebody sets after how many minutes it sounds.
+    # The alarm on silence is off unless a setting says after how many minutes it fires.
     assert set(found) == {spec.name for spec in ALARMS} - {"no-data"}
     assert {one.actions for one in found.values()} == {(target.outputs["TopicArn"],)}
     assert {change.short for change in changes(target)} >= {"executions-failed", "dead-letters"}
@@ -176,7 +176,7 @@ def test_an_alarm_can_be_tried_out(
     assert re.search(r"sqs\s+arn:aws:sqs:.*:pager", done.output)
     wanted = f'ALARM: "{STACK}-dead-letters"'
     (told,) = _until(lambda: [m for m in heard() if m.get("Subject", "").startswith(wanted)])
-    assert "A test by `etl alarms test`" in json.loads(told["Message"])["NewStateReason"]
+    assert "Test by `etl alarms test`" in json.loads(told["Message"])["NewStateReason"]
     unknown = CliRunner().invoke(app, ["alarms", "test", "dead-leters", "--yes"])
     assert unknown.exit_code == 1
     assert (
@@ -204,7 +204,7 @@ def test_every_line_of_a_failed_run_says_whose_it_is(target: Target, failed: Exe
     assert len(set().union(*seen.values())) == 1  # one trace, whatever function
 
 
-def test_every_alarm_sounds_when_what_it_listens_to_reaches_its_threshold(target: Target) -> None:
+def test_every_alarm_fires_when_what_it_listens_to_reaches_its_threshold(target: Target) -> None:
     cloudwatch = target.client("cloudwatch")
     measured = {(s.namespace, s.metric, frozenset(s.dimensions)) for s in all_signals(target)}
     names = [one.name for one in alarms(target)]

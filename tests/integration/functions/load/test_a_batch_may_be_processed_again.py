@@ -106,7 +106,7 @@ def test_a_release_loads_what_was_held_back_or_discarded(database, load, held):
     assert load(purpose="release") == (True, "loaded")
 
 
-def test_a_quarantined_batch_that_is_held_back_again_tells_of_the_newer_contract(database, load):
+def test_a_quarantined_batch_that_is_held_back_again_reports_the_newer_contract(database, load):
     load(status="quarantined")
     assert load(status="quarantined") == (True, "quarantined")
     again = load(MORE, status="quarantined", purpose="replay", contract_digest=OTHER)

@@ -1,4 +1,4 @@
-"""PostgreSQL away for a minute in the middle of a run, and nobody does anything about it."""
+"""PostgreSQL away for a minute in the middle of a run, and no one does anything about it."""
 
 from __future__ import annotations
 

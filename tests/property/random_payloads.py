@@ -1,0 +1,224 @@
+"""Random messages for a contract: as it has them, with values of every kind, and broken."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from random import Random
+from typing import Any
+
+from telemetry.contract import Column, Contract
+
+__all__ = ["random_lines"]
+
+TIMES = {
+    "iso8601": ['"2026-03-01T12:00:00Z"', '"2026-03-01 12:00:00"', '"2026-10-25T01:30:00+0100"'],
+    "epoch_s": ["1772366400", "1772366400.25", '"1772366401"'],
+    "epoch_ms": ["1772366400000", "1772366400123.5", '"1772366401000"'],
+    "epoch_us": ["1772366400000000", '"1772366400000001"'],
+    "%d.%m.%Y %H:%M:%S": ['"01.03.2026 12:00:00"', '"01.03.2026 12:00:01"'],
+}
+WHOLE_NUMBERS = ["1", "2", "3", "7.0", '"4"', "0", "-3"]
+FINE: dict[str, list[str]] = {
+    "text": ['"a"', '"b"', '"é"', '"7"', '"abcd"'],
+    "boolean": ["true", "false", "1", "0", '"yes"', '"a"'],
+    "enum": ['"on"', '"OFF"', "1", '"a"', "0"],
+    "jsonb": ['{"a":1}', "[1.50,null]", '"x"', "21.40", "true"],
+    **dict.fromkeys(("smallint", "integer", "bigint"), WHOLE_NUMBERS),
+    "decimal": ["1", "2.5", "21.40", '"3.25"', "12345678901234567"],
+}  # fmt: skip
+FINE_NUMBERS = ["1", "2", "3", "21.5", "7.0", '"4"', '"21.4"', "-3", "0"]
+MESS = [
+    "null", "null", "true", "false", "{}", "[]", "[1]", '{"a":1}', '[{"a":1}]', '""', '" "', '"n/a"',
+    "-127", "-127.0", "0", "-0", "-0.0", "1e3", "1E+2", "1e400", "-1e-400", "21.40", "32768", "2.5",
+    "2147483648", "9007199254740993", "9223372036854775807", "9223372036854775808", "-9223372036854775809",
+    "0.30000000000000004", "12345678901234567.5", "123456789012345678901234567890", "16777217",
+    '"1e3"', '"1,5"', '"1.250,5 V"', '"21.4°C"', '" 5 "', '"-999"', '"NaN"', '"inf"', '"true"', '"1_0"',
+    r'"\ud800"', r'"\u0000"', r'"\u0061"', '"x\\"y"', '"٣"', '"2026-02-29T00:00:00Z"', "253402300800",
+    '"0001-01-01T00:00:00+00:01"', "1772366400.123456", "NaN", "01", "+1", "tru", '"\t"', "1" * 400,
+    '[["a",1]]', '[["a",1,2]]', "[[]]", "[null]", '{"t":{"m":{"bn":"x"}}}', "5", '"b"',
+]  # fmt: skip
+BLANKS = ["", "", "", "", " ", "\n", "\t \r\n"]
+WHOLE = [
+    b"", b"null", b"17", b'"x"', b"[]", b"{}", b"[{}]", b"[[]]", b"[null]", b'{"a":[{}', b"{}]}", b"{",
+    b'{"a":1},{"a":2}', b"{}],[{}", b"\xff", b"\xef\xbb\xbf{}", b"\xed\xa0\x80", b"\x1f\x8b\x08", b"  {} ",
+    b'{"a":' + b"[" * 1200 + b"]" * 1200 + b"}", b'{"a":' + b"[" * 300 + b"]" * 300 + b"}",
+]  # fmt: skip
+SENML = {
+    "bn": ['"a:"', '"b:"', '""'], "bt": ["1772366400", "1772366400.5", "0"], "bu": ['"Cel"'],
+    "n": ['"t"', '"h"'], "t": ["0", "60", "-5", "1772366400"], "v": ["1", "21.5"], "bv": ["1", "0.1"],
+}  # fmt: skip
+SENML_ODDS = {"bv": 0.1, "bn": 0.5, "bt": 0.5, "bu": 0.3}
+
+
+def random_lines(rng: Random, contract: Contract, number: int) -> list[bytes]:
+    """Lines of a raw object, some of them delivered twice."""
+    writer = _Writer(rng, contract)
+    lines = [_line(rng, writer.payload(), n) for n in range(number)]
+    return lines + [rng.choice(lines) for _ in range(rng.randint(0, 2))]
+
+
+def _line(rng: Random, payload: bytes, number: int) -> bytes:
+    if rng.random() < 0.02:
+        return rng.choice([b"{}", b"[1]", b'"payload"', b"\xff", b"  x"])
+    envelope = {
+        "message_id": f"m{number}",
+        "topic": rng.choice(["lab/a", "lab/a", "lab/b", "lab/é", None, ""]),
+        "client_id": rng.choice(["a", "a", "b", None, "1"]),
+        "received_at": rng.choice([1772366400000 + number, 1772366400000, None, 0, 2**62]),
+        "payload": base64.b64encode(payload).decode(),
+    }
+    compact = rng.choice([(",", ":"), (", ", ": ")])
+    return json.dumps(envelope, separators=compact, ensure_ascii=rng.random() < 0.5).encode()
+
+
+class _Writer:
+    """Writes messages for one contract."""
+
+    def __init__(self, rng: Random, contract: Contract) -> None:
+        self._rng, self._contract = rng, contract
+        sources = [(s, column) for column in contract.columns for s in column.sources]
+        self._reading = [(s.path, column) for s, column in sources if s.scope == "reading"]
+        self._message = [(s.path, column) for s, column in sources if s.scope == "message"]
+        asked = [c for c in contract.only if c.source.scope == "message"]
+        self._message += [(c.source.path, None) for c in asked]
+        self._conditions = {c.source.path[-1]: [json.dumps(v) for v in c.values] for c in asked}
+        taken = [c for s, c in sources if s.scope == "place" and s.path == ("value",)]
+        for metric in contract.melt if isinstance(contract.melt, tuple) else ():
+            self._reading += [(metric.path, column) for column in taken or [None]]
+        self._keys = [c for s, c in sources if s.scope == "place" and s.path == ("key",)]
+        self._level = rng.choice([0.0, 0.0, 0.03, 0.1, 0.4])
+        """Share of values that are of any kind."""
+
+    def payload(self) -> bytes:
+        rng, contract = self._rng, self._contract
+        if rng.random() < 0.025:
+            body = rng.choice(WHOLE)
+        else:
+            body = self._text().encode("utf-8", "surrogatepass")
+        if rng.random() < 0.05:
+            body = self._mutated(body)
+        if contract.compression and rng.random() < 0.7:
+            body = gzip.compress(body, mtime=0)
+            body = self._mutated(body) if rng.random() < 0.1 else body
+        return body
+
+    def _text(self) -> str:
+        readings = self._contract.readings
+        if readings is None or self._rng.random() < 0.08:
+            return self._object([*self._reading, *self._message])
+        if readings == () and self._contract.shape != "keyed":
+            return self._array()
+        return self._object(self._message, holder=readings)
+
+    def _array(self) -> str:
+        rng, shape = self._rng, self._contract.shape
+        if shape == "keyed":
+            return self._keyed()
+        if shape == "pairs" and rng.random() < 0.1:
+            return self._element()
+        odd = self._level / 3
+        items = [
+            rng.choice(MESS) if rng.random() < odd else self._element()
+            for _ in range(rng.choice([0, 1, 1, 2, 3]))
+        ]
+        return "[" + rng.choice(BLANKS) + ",".join(items) + rng.choice(BLANKS) + "]"
+
+    def _element(self) -> str:
+        rng, shape = self._rng, self._contract.shape
+        if shape == "rows":
+            by_name = {path[0]: column for path, column in self._reading}
+            items = [self._value(by_name.get(name)) for name in self._contract.fields]
+            return "[" + ",".join(items[: rng.choice([len(items)] * 6 + [1])]) + "]"
+        if shape == "pairs":
+            pairs = [
+                f"[{json.dumps(path[0])},{self._value(column)}]" for path, column in self._reading
+            ]
+            rng.shuffle(pairs)
+            return "[" + ",".join(pairs) + "]"
+        if shape != "senml":
+            return self._object(self._reading)
+        wanted = {path[0] for path, _ in self._reading}
+        own = {
+            name: rng.choice(texts if rng.random() > self._level / 4 else MESS)
+            for name, texts in SENML.items()
+            if rng.random() < SENML_ODDS.get(name, 0.9)
+        }
+        rest = [(path, column) for path, column in self._reading if path[0] not in own]
+        return self._object(rest if wanted - own.keys() else [], own)
+
+    def _keyed(self) -> str:
+        parts = []
+        for _ in range(self._rng.randint(0, 3)):
+            column = self._rng.choice(self._keys) if self._keys else None
+            name = self._value(column)
+            name = name if name.startswith('"') and name.endswith('"') else '"' + "x1" + '"'
+            item = self._object(self._reading) if self._rng.random() < 0.8 else self._value(None)
+            parts.append(f"{name}:{item}")
+        return "{" + ",".join(parts) + "}"
+
+    def _object(
+        self,
+        leaves: list[tuple[tuple[str, ...], Column | None]],
+        own: dict[str, str] | None = None,
+        holder: tuple[str, ...] | None = None,
+    ) -> str:
+        """An object with these leaves, and the readings at ``holder``."""
+        rng = self._rng
+        if holder == ():
+            return self._array()
+        below: dict[str, list[Any]] = {}
+        for path, column in leaves:
+            below.setdefault(path[0], []).append((path[1:], column))
+        texts = dict(own or {})
+        for name, members in below.items():
+            deeper = [(path, column) for path, column in members if path]
+            direct = [column for path, column in members if not path]
+            if deeper and (not direct or rng.random() < 0.5) and rng.random() > self._level / 4:
+                inner = holder[1:] if holder and holder[0] == name else None
+                texts[name] = self._object(deeper, holder=inner)
+            else:
+                texts[name] = self._value(rng.choice(direct) if direct else None)
+        if holder and rng.random() > self._level / 4 and not (holder[0] in texts and holder[1:]):
+            texts[holder[0]] = self._object([], holder=holder[1:])
+        if rng.random() < 0.2:
+            texts.setdefault(rng.choice(["unknown", "a", "z"]), rng.choice([*MESS, "1"]))
+        parts = [self._member(n, t) for n, t in texts.items() if rng.random() > self._level / 4]
+        if parts and rng.random() < self._level / 4:
+            parts.append(self._member(rng.choice(list(texts)), rng.choice(MESS)))
+        rng.shuffle(parts)
+        return "{" + ",".join(parts) + rng.choice(BLANKS) + "}"
+
+    def _member(self, name: str, text: str) -> str:
+        if self._conditions.get(name) and self._rng.random() < 0.9:
+            text = self._rng.choice(self._conditions[name])
+        blank = self._rng.choice(BLANKS)
+        spelled = json.dumps(name, ensure_ascii=False)
+        if self._rng.random() < 0.01:
+            spelled = f'"\\u{ord(name[0]):04x}' + json.dumps(name[1:])[1:]
+        return f"{blank}{spelled}{blank}:{blank}{text}"
+
+    def _value(self, column: Column | None) -> str:
+        if column is None or self._rng.random() < self._level:
+            return self._rng.choice(MESS)
+        if column.type == "timestamp":
+            return self._rng.choice(TIMES[self._rng.choice(column.formats)])
+        return self._rng.choice(FINE.get(column.type, FINE_NUMBERS))
+
+    def _mutated(self, body: bytes) -> bytes:
+        rng = self._rng
+        at, end = sorted((rng.randint(0, len(body)), rng.randint(0, len(body))))
+        return rng.choice(
+            [
+                body[:at],
+                body[:at] + body[end:],
+                body[:at] + rng.choice([b",", b"]", b"}", b'"', b"\\", b"0", b" ", b"\xff"]) + body[at:],
+                body[:end] + body[at:],
+                b"[" + body + b"]",
+                body + b"," + body,
+                body + body,
+                body.replace(b":", b": ").replace(b",", b" ,"),
+                body[:at] + rng.randbytes(1) + body[at + 1 :],
+            ]
+        )  # fmt: skip
