@@ -63,7 +63,7 @@ class Loaded:
     repeated: bool
     """The ledger had the batch already, and nothing was done."""
     finding: Finding | None = None
-    """Why the batch is in quarantine, where this load has put it there."""
+    """The finding that put the batch into quarantine, where this load did."""
 
 
 def load_batch(

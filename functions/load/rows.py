@@ -211,7 +211,7 @@ class _Insertion:
         return existing, changing
 
     def _check_replaced(self, updated: int, changing: int) -> None:
-        """As many rows must have been updated as are kept. Between the two statements another load
+        """The number of updated rows must be that of the kept ones. Between the two statements another load
         may have committed a row of the same key."""
         if updated == changing:
             return
