@@ -63,7 +63,7 @@ class Loaded:
     repeated: bool
     """The ledger had the batch already, and nothing was done."""
     finding: Finding | None = None
-    """Reason for quarantine, where this load has put the batch there."""
+    """The finding that put the batch into quarantine, where this load did."""
 
 
 def load_batch(

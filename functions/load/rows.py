@@ -211,8 +211,10 @@ class _Insertion:
         return existing, changing
 
     def _check_replaced(self, updated: int, changing: int) -> None:
-        """Checks that as many rows were updated as are kept. Between the statements another load
-        may have committed a row of the same key."""
+        """Checks that the rows that were updated are those whose values are kept.
+
+        Another load may have committed a row of the same key between the two statements.
+        """
         if updated == changing:
             return
         self._cursor.execute(statements.row_droppers(self._contract))
