@@ -590,10 +590,22 @@ def _read(column: Column, text: str) -> Any:
         number = _rounded(number, column.round)
         if not number.is_integer():
             raise BadError("invalid")
-        whole = int(number)
+        whole = int(number) if abs(number) < 2.0**51 else _large_whole(text, column)
     if not -(2 ** BITS[column.type]) <= whole < 2 ** BITS[column.type]:
         raise BadError("out_of_range")
     return whole
+
+
+def _large_whole(text: str, column: Column) -> int:
+    """Digit by digit: a double of that size is whole, whatever fraction was sent."""
+    number = Decimal(text)
+    if number.adjusted() > 100:
+        raise BadError("out_of_range")
+    last = Decimal(1) if column.round is not None else Decimal(1).scaleb(-18)
+    number = number.quantize(last, ROUND_HALF_UP, Context(prec=1000))
+    if number != number.to_integral_value():
+        raise BadError("invalid")
+    return int(number)
 
 
 def _double(column: Column, number: float | None) -> float:
