@@ -64,16 +64,23 @@ class RowsChangedError(Exception):
 
 
 def insert_rows(
-    cursor: Cursor, contract: Contract, batch: Batch, source: CopySource, groups: Sequence[Group]
+    cursor: Cursor,
+    contract: Contract,
+    batch: Batch,
+    source: CopySource,
+    groups: Sequence[Group],
+    *,
+    exclusive: bool = False,
 ) -> Counts:
     """Inserts or updates rows, finds repeats and conflicts, and accounts for each accepted row.
 
-    ``groups`` may be empty: then all rows take the staged path.
+    ``groups`` may be empty: then all rows take the staged path. ``exclusive`` keeps all other loads
+    of the table out.
     Raises :class:`~telemetry.errors.BatchCorruptError` where the COPY object holds other rows than
     the report says, :class:`~telemetry.errors.DatabaseRefusedError` where the table drops some, and
-    :class:`RowsChangedError` where another load came in between: then begin again.
+    :class:`RowsChangedError` where another load came in between: then begin again, exclusively.
     """
-    insertion = _Insertion(cursor, contract, batch, source)
+    insertion = _Insertion(cursor, contract, batch, source, exclusive=exclusive)
     if not statements.splits_by_time(contract):
         groups = ()
     blocks = _blocks(cursor, contract, groups)
@@ -100,13 +107,20 @@ class _Insertion:
     """One insertion, by the straight path, the staged path, or both."""
 
     def __init__(
-        self, cursor: Cursor, contract: Contract, batch: Batch, source: CopySource
+        self,
+        cursor: Cursor,
+        contract: Contract,
+        batch: Batch,
+        source: CopySource,
+        *,
+        exclusive: bool,
     ) -> None:
         self._cursor = cursor
         self._contract = contract
         self._batch = batch
         self._source = source
         self._table = qualified(contract)
+        self._exclusive = exclusive or self._updates_separately
 
     def straight_only(self, blocks: Sequence[Block]) -> Counts:
         """Copies new rows into the table and compares the existing ones; merges all of them
@@ -114,7 +128,7 @@ class _Insertion:
         compared = conflicts.compared_columns(self._contract, self._batch.columns)
         compares = bool(compared) and any(block.existing_times for block in blocks)
         staged = self._stage(blocks) if compares else 0
-        self._lock_table(exclusive=self._updates_separately)
+        self._lock_table(exclusive=self._exclusive)
         copied = self._copy_straight(blocks)
         if copied is None:
             if not compares:
@@ -127,7 +141,7 @@ class _Insertion:
     def staged_only(self) -> Counts:
         """Puts all rows through the staging table."""
         staged = self._stage()  # before the lock: no other session sees this table
-        self._lock_table(exclusive=self._updates_separately)
+        self._lock_table(exclusive=self._exclusive)
         return self._merge(staged)
 
     def both_paths(self, blocks: Sequence[Block]) -> Counts:

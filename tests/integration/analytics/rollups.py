@@ -92,6 +92,7 @@ def load(
         cleaned.rows.height,
         read=len(readings),
         duplicates=cleaned.duplicates,
+        conflicts=cleaned.conflicting,
         columns=tuple(column.name for column in contract.columns),
         contract=contract.name,
     )

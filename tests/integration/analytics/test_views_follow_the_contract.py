@@ -61,7 +61,7 @@ def test_a_new_column_is_in_the_views_and_what_was_kept_stays(
     empty_database.migrate(contract)
     load(empty_database, contract, "one", [reading(m, value=m / 3) for m in range(100)])
     bring_up(empty_database, contract)
-    grown = contract_for(more='[columns.co2]\ntype = "integer"\n')
+    grown = contract_for(more='[columns.co2]\ntype = "integer"\n[checks]\nconflict_share = 1\n')
     empty_database.migrate(grown)
     assert kept_only(empty_database)
     load(empty_database, grown, "two", [reading(m, value=1.0, co2=m) for m in range(50, 150)])
@@ -132,8 +132,8 @@ def test_views_and_all_that_keeps_them_can_go(empty_database: TelemetryDatabase)
     empty_database.migrate(off)
     assert relations(empty_database) == relations(empty_database, "etl") == set()
     assert empty_database.query("SELECT tgname FROM pg_trigger WHERE NOT tgisinternal") == []
-    tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'etl'"
-    assert empty_database.query(tables) == [("ledger",)]
+    tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'etl' ORDER BY 1"
+    assert empty_database.query(tables) == [("conflicts",), ("ledger",)]
     assert empty_database.migrate(off).views == []
     empty_database.migrate()
     assert len(relations(empty_database)) == len(PUBLIC)

@@ -116,9 +116,12 @@ class Pipeline:
             "WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1"
         )
         assert ("telemetry.hostile",) in tables
-        assert all(name in ("etl.ledger", "telemetry.hostile") for (name,) in tables)
+        assert all(
+            name in ("etl.conflicts", "etl.ledger", "telemetry.hostile") for (name,) in tables
+        )
         read, ended = self.database.query(
-            "SELECT sum(read), sum(inserted + unchanged + duplicates + rejected) FROM etl.ledger"
+            "SELECT sum(read), sum(inserted + unchanged + conflicts_in_table + duplicates + conflicts "
+            "+ rejected) FROM etl.ledger"
         )[0]
         assert read == ended
         for key in self.aws.s3.objects:

@@ -154,6 +154,7 @@ def test_a_scheduled_execution_extracts_loads_and_summarizes(machine):
             "bucket": reference["bucket"],
             "manifest": reference["manifest"],
             "execution": ended["name"],
+            "input": reference,
         }
     ]
     assert machine.told() == []

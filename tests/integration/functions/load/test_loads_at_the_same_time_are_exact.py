@@ -167,6 +167,7 @@ def test_many_threads_with_overlapping_batches_end_at_the_same_table(
         on_conflict=policy,
         greatest="value" if policy == "keep_greatest" else None,
         partition=partition,
+        checks=replace(CONTRACT.checks, conflict_share=1.0),  # most readings conflict here
     )
     empty_database.migrate(contract)
     chance = random.Random(policy)

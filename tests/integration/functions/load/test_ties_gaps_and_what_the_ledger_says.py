@@ -174,7 +174,7 @@ def test_rows_that_a_policy_hides_are_not_taken_for_loaded(table, load):
         "CREATE POLICY shown ON telemetry.readings FOR SELECT USING "
         "(device_id = 'a' OR current_query() LIKE 'INSERT%')"
     )
-    with pytest.raises(DatabaseRefusedError, match="trigger"):
+    with pytest.raises(DatabaseRefusedError, match="row-level security"):
         load("two", OLD, grouped=False)
     assert set(table.ledger()) == {"one"}
 

@@ -134,7 +134,6 @@ def test_a_comment_follows_the_unit() -> None:
     ("before", "after", "key"),
     [
         ('topic = "lab/+"', 'topic = "bench/+"', "topic"),
-        ('"keep_first"', '"keep_last"', "table.on_conflict"),
         ('[table]\nname = "lab"', '[table]\nname = "lab2"', "table.name"),
         ("[table]", '[message]\nreadings = "r"\n[table]', "message.readings"),
         ("[table]", "[checks]\nmin_readings = 5\n[table]", "checks.min_readings"),
@@ -143,6 +142,16 @@ def test_a_comment_follows_the_unit() -> None:
 def test_what_is_not_in_a_column_is_compared_as_well(before: str, after: str, key: str) -> None:
     found = changed(before, after)
     assert keys(found) == [("changed", key)]
+    assert not found.destructive
+
+
+def test_another_policy_brings_its_own_limits_of_conflicts() -> None:
+    found = changed('"keep_first"', '"keep_last"')
+    assert set(keys(found)) == {
+        ("changed", "table.on_conflict"),
+        ("changed", "checks.conflict_share"),
+        ("changed", "checks.conflict_share_warn"),
+    }
     assert not found.destructive
 
 

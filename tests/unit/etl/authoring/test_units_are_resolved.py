@@ -83,7 +83,7 @@ def test_the_numbers_ship_beside_the_contract(
 
 def test_without_the_numbers_nothing_is_converted_in_silence() -> None:
     contract = contract_of("[columns.v]\ntype = 'float'\nunit = 'degC'\nunit_from = 'degF'")
-    with pytest.raises(ContractError, match="deploy it again"):
+    with pytest.raises(ContractError, match="deploy it with this version"):
         clean(lines(b'{"id":1,"v":68}'), contract)
 
 
