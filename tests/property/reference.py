@@ -271,7 +271,7 @@ def _senml(contract: Contract, message: Any, pack: list[Any], arrived: int | Non
                 record[what] = _added(base["b" + what], item[what])
         time = _added(base["bt"], item.get("t"))
         if time is None or (isinstance(time, Spelled) and float(time) < 268435456):
-            now = None if arrived is None else Spelled(Decimal(arrived) / 1000)
+            now = None if arrived is None else Spelled(Decimal(arrived).scaleb(-3))
             time = None if now is None else _added(now, time)
         if time is not None or "t" in record:
             record["t"] = time
