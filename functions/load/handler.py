@@ -45,10 +45,9 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
     with closing(_connected(batch)) as connection:
         with step("load batch"):
             loaded = _load(connection, contract, bucket, batch)
-        if loaded.finding is not None:
-            with step("write finding"):
-                _write_finding(bucket, event["report_key"], loaded.finding)
         with step("write outcome"):
+            if loaded.finding is not None:
+                _write_finding(bucket, event["report_key"], loaded.finding)
             _write_outcome(bucket, batch, loaded)
         _report(batch, loaded)
         with step("refresh rollups"):

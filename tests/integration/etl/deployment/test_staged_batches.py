@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import uuid
 from datetime import UTC, date, datetime
@@ -71,6 +72,11 @@ def test_a_batch_is_found_by_its_id_or_key(target, keys):
     assert staged.batch(target, "no-such-batch", days=2) is None
 
 
+def manifest_body(target, name):
+    answer = target.client("s3").get_object(Bucket=target.bucket, Key=manifest_key(name))
+    return answer["Body"].read()
+
+
 def test_batches_started_over_are_one_execution_with_a_manifest(target, keys):
     chosen = staged.batches_of(target, keys[1:])
     name = f"replay-{uuid.uuid4().hex[:8]}"
@@ -78,6 +84,7 @@ def test_batches_started_over_are_one_execution_with_a_manifest(target, keys):
     assert describe(target, arn).input == {
         "bucket": target.bucket,
         "manifest": manifest_key(name),
+        "manifest_sha256": hashlib.sha256(manifest_body(target, name)).hexdigest(),
         "batches": 2,
         "messages": 6,
         "bytes": 5,

@@ -20,10 +20,12 @@ INTERNAL = {
     "EnvironmentDiedError": "becomes a fault of the function, in the emulator",
     "FunctionFault": "a fault of the function, in the emulator",
     "InflationError": "becomes a reject",
+    "RowsChangedError": "the load begins again",
     "SourceSyntaxError": "becomes a ContractError with file and key",
     "TimePatternError": "becomes a ContractError with file and key",
     "UndeclaredMetricError": "a bug",
     "_OutOfTime": "ends a search in the control room",
+    "_TooManyConflictsError": "puts the batch into quarantine",
 }
 
 

@@ -18,13 +18,15 @@ def test_every_metric_and_alarm_is_on_it():
         assert f"[`{spec.name}`](runbook.md#{spec.name})" in text
 
 
-def test_every_alarm_has_a_parameter_and_a_default_on_it():
+def test_every_alarm_but_one_has_a_parameter_and_a_default():
     rows = [line.split(" | ") for line in PAGE.read_text().splitlines() if "runbook.md#" in line]
     rows = [row for row in rows if len(row) == 4]
     assert len(rows) == len(ALARMS)
     for row in rows:
         assert row[2].isdigit() or row[2] == "off", row
-        assert row[3].startswith("`Alarm"), row
+        # A single message that our own code can't read is a bug: nobody sets how many are.
+        fixed = "#messages-unreadable" in row[0]
+        assert row[3] == " |" if fixed else row[3].startswith("`Alarm"), row
 
 
 def test_an_unknown_marker_is_an_error():
