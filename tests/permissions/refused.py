@@ -19,7 +19,7 @@ NEVER = {
     "stage": ("s3:GetObject raw/a", "s3:DeleteObject raw/a"),
     "transform": ("s3:PutObject raw/a", "s3:DeleteObject raw/a", "s3:GetObject copy/a"),
     "validate": ("s3:GetObject raw/a", "s3:GetObject clean/a", "s3:PutObject outcomes/a"),
-    "load": ("s3:GetObject raw/a", "s3:PutObject reports/a", "s3:DeleteObject copy/a"),
+    "load": ("s3:GetObject raw/a", "s3:PutObject clean/a", "s3:DeleteObject copy/a"),
     "summarize": ("s3:PutObject outcomes/a", "s3:GetObject raw/a"),
     "sweep": ("s3:PutObject outcomes/a", "s3:GetObject raw/a", "s3:DeleteObject raw/a"),
     "migrate": ("s3:GetObject raw/a", "s3:PutObject raw/a"),

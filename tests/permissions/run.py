@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
+import json
 import shutil
 import time
 from collections.abc import Iterator
@@ -57,7 +59,7 @@ class RecordedRig(Rig):
     def _deploy_settings(self, local: LocalStack) -> DeploySettings:
         """With a VPC, which the emulator doesn't have: its statements are deployed all the same.
 
-        And with a gate that holds back a batch of rejects, and a key of the owner's own.
+        And with gates that hold back a batch of rejects and one of conflicts, and a key of the owner's.
         """
         settings = super()._deploy_settings(local)
         key = self.client("kms").create_key(Description="of the owner")["KeyMetadata"]["Arn"]
@@ -66,7 +68,8 @@ class RecordedRig(Rig):
         )
         strict = self.state / "strict.toml"
         text = CONTRACT.read_text(encoding="utf-8")
-        strict.write_text(text.replace("max_reject_share = 1.0", "max_reject_share = 0.95"))
+        limits = "max_reject_share = 0.95\nconflict_share = 0.95"
+        strict.write_text(text.replace("max_reject_share = 1.0", limits))
         return replace(
             settings,
             contract=strict,
@@ -155,6 +158,12 @@ def _everything_once(rig: RecordedRig) -> None:
         rig.client("s3").put_object(Bucket=rig.target.bucket, Key=key, Body=body)
     rig.replay([torn, rejects])
     rig.wait_until_idle()
+    for name, arrival in (("kept", 2_000_000_000_000), ("lost", 1_000_000_000_000)):
+        conflicting = f"raw/{day}/conflicts/{name}.n25.ndjson.gz"
+        body = gzip.compress(b"".join(_same_keys(name, arrival)))
+        rig.client("s3").put_object(Bucket=rig.target.bucket, Key=conflicting, Body=body)
+        rig.replay([conflicting])
+        rig.wait_until_idle()
     _start_over_one_that_is_gone(rig, lost)
     rig.start_execution({"prefix": f"raw/{day}/"})
     rig.wait_until_idle()
@@ -164,6 +173,20 @@ def _everything_once(rig: RecordedRig) -> None:
     assert swept is not None
     assert swept["started"]
     rig.wait_until_idle()
+
+
+def _same_keys(name: str, arrival: int) -> Iterator[bytes]:
+    """Lines of 25 readings whose keys are those of every other batch of these."""
+    for number in range(25):
+        reading = {"readings": [{"ts": 1_700_000_000_000 + number, "note": name}]}
+        envelope = {
+            "message_id": f"{name}-{number}",
+            "topic": "telemetry/chaos/twice",
+            "client_id": "twice",
+            "received_at": arrival,
+            "payload": base64.b64encode(json.dumps(reading).encode()).decode(),
+        }
+        yield json.dumps(envelope).encode() + b"\n"
 
 
 def _sweep_beside_an_execution(rig: RecordedRig) -> None:
