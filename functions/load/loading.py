@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from functions.load import ledger
 from functions.load.batch import Batch, Counts, Group
@@ -101,7 +101,7 @@ def load_batch(
 
 
 def _load_once(
-    connection: Any,
+    connection: Connection,
     contract: Contract,
     batch: Batch,
     source: CopySource,
