@@ -8,6 +8,7 @@ from typing import Annotated, get_args
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from etl.aws.target import DatabaseRole
 from etl.cli.context import (
@@ -19,7 +20,9 @@ from etl.cli.context import (
     print_json,
     target_of,
 )
+from etl.operations.escaping import escape_text
 from etl.operations.reconciliation import Reconciliation, reconcile
+from etl.operations.verdict import Verdict
 
 
 def reconciliation_table(found: Reconciliation) -> Table:
@@ -37,12 +40,16 @@ def reconciliation_table(found: Reconciliation) -> Table:
 
     ledger = found.ledger
     row("published (receipts)", found.published_messages, found.published_readings)
-    row("delivered more than once", found.delivered_again or None, None, "dim")
+    if found.receipts:
+        row("of other publishers, without a receipt", found.without_receipt or None, None, "dim")
+    row("delivered more than once", found.messages.repeated or None, None, "dim")
     row(
         f"staged in S3, {counted(found.staged_batches, 'micro-batch')}", found.staged_messages, None
     )
     row("still queued", found.queued, None)
     row("in the dead-letter queue", found.dead, None)
+    row("in the topic rule's error queue", found.rule_errors or None, None)
+    row("in raw objects that can't be read", *_unreadable(found))
     table.add_section()
     row("read by Transform", ledger.messages, ledger.read)
     row("  loaded: new rows", None, ledger.inserted)
@@ -64,15 +71,35 @@ def reconciliation_table(found: Reconciliation) -> Table:
     return table
 
 
+def _unreadable(found: Reconciliation) -> tuple[int | None, int | None]:
+    """Messages that can't be read, and their readings where the receipts know them."""
+    messages = found.messages
+    if not messages.unreadable_messages:
+        return None, None
+    known = messages.missing == messages.unreadable_messages
+    return messages.unreadable_messages, messages.missing_readings if known else None
+
+
+MARKS = {"balanced": "[bold green]✓", "under way": "[bold yellow]…", "not balanced": "[bold red]✗"}
+
+
+def print_verdict(verdict: Verdict) -> None:
+    """Print the verdict: its headline, the reasons with what repairs them, and the notes."""
+    console.print(f"{MARKS[verdict.status]} {verdict.headline}[/]")
+    for reason in verdict.reasons:
+        style = "yellow" if reason.status == "under way" else "red"
+        console.print(Text(f"  {escape_text(reason.sentence)}", style=style), soft_wrap=True)
+        if reason.command:
+            console.print(Text(f"    {reason.command}", style="bold"), soft_wrap=True)
+    for note in verdict.notes:
+        console.print(Text(f"  note: {note}", style="dim"), soft_wrap=True)
+
+
 def print_reconciliation(found: Reconciliation) -> bool:
     """Print the reconciliation; returns whether it balances."""
     console.print(reconciliation_table(found))
-    problems = found.problems()
-    for problem in problems:
-        console.print(f"[red]✗[/] {problem}")
-    if not problems:
-        console.print("[bold green]✓ balanced: every reading is accounted for, to the unit[/]")
-    return not problems
+    print_verdict(found.verdict)
+    return found.verdict.status == "balanced"
 
 
 @guard
@@ -87,7 +114,7 @@ def show_reconciliation(
     found = reconcile(target_of(context.obj), wait)
     if as_json:
         print_json(found.as_dict())
-        balanced = not found.problems()
+        balanced = found.verdict.status == "balanced"
     else:
         balanced = print_reconciliation(found)
     if not balanced:

@@ -84,6 +84,7 @@ def status(context: typer.Context, as_json: JsonOption = False) -> None:
 def _facts(context: typer.Context) -> dict[str, Any]:
     from etl.aws.sqs import queue_depth
     from etl.operations.executions import latest
+    from etl.operations.reconciliation import gather
 
     target = target_of(context.obj)
     sqs = target.client("sqs")
@@ -98,6 +99,7 @@ def _facts(context: typer.Context) -> dict[str, Any]:
         "queued": queue_depth(sqs, target.outputs["QueueUrl"]).total,
         "dead_lettered": queue_depth(sqs, target.outputs["DeadLetterQueueUrl"]).total,
         "executions": ended,
+        "reconciliation": gather(target).verdict.headline,
     }
 
 

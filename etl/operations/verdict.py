@@ -1,0 +1,304 @@
+"""Decides whether an account balances, and names each reason. Pure.
+
+``balanced``      every message and reading is accounted for, and nothing is under way
+``under way``     nothing is missing, but a queue or a running execution still has some of it
+``not balanced``  something is missing, surplus, or failed; nothing that runs will change that
+
+What is under way has an owner: the queue, a running execution, or the moment in which a message is
+between two of them. What has none, such as a batch that failed, is never under way. The command
+line, the control room and the demo all show this verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Literal
+
+from etl.operations.account import Account
+from etl.operations.batch_match import MOMENT, BatchGroup
+from etl.operations.plurals import counted
+
+__all__ = ["HEADLINES", "Reason", "Status", "Verdict", "judge", "repair_command"]
+
+Status = Literal["balanced", "under way", "not balanced"]
+
+HEADLINES: dict[Status, str] = {
+    "balanced": "balanced: every reading is accounted for, to the unit",
+    "under way": "under way: nothing is missing so far",
+    "not balanced": "not balanced",
+}
+NAMED_PUBLICATIONS = 3
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One reason why an account isn't balanced (yet)."""
+
+    status: Status
+    """``under way`` or ``not balanced``."""
+    sentence: str
+    """Without a full stop at its end."""
+    command: str | None = None
+    """The command that repairs it, where there is one."""
+    of_queue: bool = False
+    """True for messages in a queue, which the control room shows by the queue itself."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The verdict, its reasons, and what the account can't know."""
+
+    reasons: tuple[Reason, ...] = ()
+    notes: tuple[str, ...] = ()
+    """Sentences that change nothing about the verdict."""
+
+    @property
+    def status(self) -> Status:
+        """The worst of the reasons, ``balanced`` where there is none."""
+        statuses = {reason.status for reason in self.reasons}
+        if "not balanced" in statuses:
+            return "not balanced"
+        return "under way" if statuses else "balanced"
+
+    @property
+    def in_progress(self) -> bool:
+        """True while something may change without anybody doing anything."""
+        return any(reason.status == "under way" for reason in self.reasons)
+
+    @property
+    def headline(self) -> str:
+        """One line that every surface shows alike."""
+        return HEADLINES[self.status]
+
+
+def judge(account: Account) -> Verdict:
+    """The verdict on an account."""
+    reasons = [
+        *_queues(account),
+        *_messages(account),
+        *_batches(account),
+        *_readings(account),
+        *_rows(account),
+    ]
+    if not reasons and _results_are_known(account):
+        reasons += _results(account)
+    return Verdict(tuple(reasons), tuple(_notes(account)))
+
+
+def repair_command(groups: Iterable[BatchGroup]) -> str:
+    """The command that loads the days of these batches again, whatever the ledger says."""
+    days = sorted(day for group in groups for day in group.days)
+    if not days:
+        return "etl backfill --repair"
+    end = date.fromisoformat(days[-1]) + timedelta(days=1)
+    # A batch is staged on the day in its key, or after it had waited in the queue.
+    return f"etl backfill --repair --from {days[0]} --to {end}"
+
+
+def _loss(sentence: str, command: str | None = None) -> Reason:
+    return Reason("not balanced", sentence, command)
+
+
+def _under_way(sentence: str) -> Reason:
+    return Reason("under way", sentence)
+
+
+def _are(number: int, noun: str) -> str:
+    return f"{counted(number, noun)} {'is' if number == 1 else 'are'}"
+
+
+def _queues(account: Account) -> Iterator[Reason]:
+    if account.queued:
+        yield _under_way(f"{_are(account.queued, 'message')} in the queue")
+    if account.dead:
+        sentence = f"{_are(account.dead, 'message')} in the dead-letter queue"
+        yield Reason("not balanced", sentence, "etl dlq redrive", of_queue=True)
+    if account.rule_errors:
+        sentence = f"{_are(account.rule_errors, 'message')} in the topic rule's error queue"
+        command = "etl dlq redrive --queue rule-errors"
+        yield Reason("not balanced", sentence, command, of_queue=True)
+
+
+def _messages(account: Account) -> Iterator[Reason]:
+    """Published messages that are nowhere."""
+    left = _unexplained(account)
+    if left <= 0:
+        return
+    if account.last_receipt is not None and account.at - account.last_receipt < MOMENT:
+        yield _under_way(f"{counted(left, 'message')} published a moment ago not queued yet")
+        return
+    named = account.messages.missing_in[:NAMED_PUBLICATIONS]
+    of = f" (of {', '.join(named)})" if named else ""
+    yield _loss(f"{_are(left, 'published message')} neither in S3 nor in a queue{of}")
+
+
+def _unexplained(account: Account) -> int:
+    """Published messages that are in no readable raw object, and nowhere else that is known."""
+    messages, batches = account.messages, account.batches
+    elsewhere = (
+        messages.unreadable_messages
+        + batches.group("raw_missing").messages  # reported as batches
+        + batches.group("lost").messages
+        + account.queued
+        + account.dead
+        + account.rule_errors
+    )
+    # Receipts of an older version have no digests: of these only the number can be compared.
+    counted_only = max(0, account.counted_only - account.without_receipt)
+    return messages.missing + counted_only - elsewhere
+
+
+def _batches(account: Account) -> Iterator[Reason]:
+    group = account.batches.group
+    if (running := group("running")).batches:
+        names = ", ".join(sorted(running.owners)[:NAMED_PUBLICATIONS])
+        since = f", the oldest since {running.oldest:%Y-%m-%d %H:%M} UTC" if running.oldest else ""
+        yield _under_way(f"{_are(running.batches, 'batch')} being loaded by {names}{since}")
+    if (young := group("young")).batches:
+        yield _under_way(f"{counted(young.batches, 'batch')} staged a moment ago")
+    if (unprocessed := group("unprocessed")).batches:
+        sentence = f"{_were(unprocessed)} staged and never processed{_named(unprocessed)}"
+        yield _loss(sentence, "etl sweep")
+    if (failed := group("failed")).batches:
+        yield _loss(f"{counted(failed.batches, 'batch')} failed{_named(failed)}", _replay(failed))
+    if (lost := group("lost")).batches:
+        yield _loss(
+            f"{counted(lost.batches, 'batch')} of {counted(lost.messages, 'message')} "
+            f"{_have(lost)} neither a raw object nor a row in the ledger{_named(lost)}: restore "
+            "an older version of the object, then replay it",
+            _replay(lost),
+        )
+    if (missing := group("raw_missing")).batches:
+        yield _loss(
+            f"{counted(missing.batches, 'batch')} of the ledger {_have(missing)} no raw object in "
+            f"S3{_named(missing)}: restore an older version of the object"
+        )
+    if (unrecorded := group("unrecorded")).batches:
+        yield _loss(
+            f"{counted(unrecorded.batches, 'batch')} that ended before {_have(unrecorded)} no row "
+            f"in the ledger{_named(unrecorded)}: was the database restored?",
+            repair_command([unrecorded]),
+        )
+    if (wrong := group("miscounted")).batches:
+        yield _loss(
+            f"{counted(wrong.expected, 'message')} staged, {wrong.actual:,} in the ledger"
+            f"{_named(wrong)}",
+            repair_command([wrong]),
+        )
+    if (misread := group("misread")).batches:
+        yield _loss(
+            f"{counted(misread.expected, 'reading')} published, {misread.actual:,} read"
+            f"{_named(misread)}"
+        )
+
+
+def _were(group: BatchGroup) -> str:
+    return f"{counted(group.batches, 'batch')} {'was' if group.batches == 1 else 'were'}"
+
+
+def _have(group: BatchGroup) -> str:
+    return "has" if group.batches == 1 else "have"
+
+
+def _named(group: BatchGroup) -> str:
+    others = group.batches - len(group.keys)
+    more = f", and {others:,} more" if others else ""
+    return f" ({', '.join(group.ids)}{more})"
+
+
+def _replay(group: BatchGroup) -> str:
+    if group.batches > len(group.keys):
+        return "etl replay --failed"
+    return "etl replay " + " ".join(f"--batch {name}" for name in group.ids)
+
+
+def _readings(account: Account) -> Iterator[Reason]:
+    ledger = account.ledger
+    ended = (
+        ledger.inserted
+        + ledger.updated
+        + ledger.unchanged
+        + ledger.duplicates
+        + ledger.conflicts
+        + ledger.conflicts_in_table
+        + ledger.rejected
+        + ledger.set_aside
+        + ledger.quarantined
+        + ledger.discarded
+    )
+    if ledger.read != ended:
+        yield _loss(f"{counted(ledger.read, 'reading')} read, {ended:,} accounted for")
+    if sum(ledger.rejected_by.values()) != ledger.rejected:
+        yield _loss("the rejects by reason do not add up to the rejects")
+
+
+def _rows(account: Account) -> Iterator[Reason]:
+    ledger = account.ledger
+    inserted = ledger.inserted + ledger.inserted_before - ledger.elsewhere
+    if account.rows != inserted:
+        rows = counted(account.rows, "row")
+        yield _loss(
+            f"{rows} in the table, {inserted:,} inserted according to the ledger",
+            repair_command([account.batches.staged]) if account.rows < inserted else None,
+        )
+
+
+def _results_are_known(account: Account) -> bool:
+    """True where every message is one of a publisher that knows its results, and came once."""
+    messages = account.messages
+    return (
+        bool(account.receipts)
+        and all(receipt.rows is not None for receipt in account.receipts)
+        and account.staged_messages == account.published_messages
+        and not (messages.repeated or messages.missing or account.without_receipt)
+    )
+
+
+def _results(account: Account) -> Iterator[Reason]:
+    """The results that the publishers know to be right."""
+    ledger, receipts = account.ledger, account.receipts
+    expected = {
+        "row": sum(receipt.rows or 0 for receipt in receipts),
+        "duplicate": sum(receipt.duplicates or 0 for receipt in receipts),
+        "reject": sum(receipt.rejected or 0 for receipt in receipts),
+    }
+    actual = {
+        "row": ledger.inserted + ledger.inserted_before + ledger.quarantined + ledger.discarded,
+        # A row that an earlier load of the same batch inserted is found there by the next one.
+        "duplicate": ledger.duplicates
+        + ledger.conflicts
+        + ledger.conflicts_in_table
+        + ledger.unchanged
+        + ledger.updated
+        - ledger.inserted_before,
+        "reject": ledger.rejected,
+    }
+    for name, number in expected.items():
+        if actual[name] != number:
+            yield _loss(f"{counted(actual[name], name)}, but the publishers expect {number:,}")
+
+
+def _notes(account: Account) -> Iterator[str]:
+    unacknowledged = sum(receipt.unacknowledged for receipt in account.receipts)
+    if unacknowledged:
+        yield (
+            f"{_are(unacknowledged, 'message')} of interrupted publications not acknowledged by "
+            "the broker: they may have arrived or not"
+        )
+    if account.messages.unreadable_messages:
+        yield (
+            f"{_are(account.messages.unreadable_messages, 'message')} in raw objects that can't be "
+            "read: which ones is not known"
+        )
+    if account.without_receipt and account.receipts:
+        yield (
+            f"{counted(account.without_receipt, 'staged message')} without a receipt: whether "
+            "their devices sent more is not known"
+        )
+    if not account.receipts and account.staged_messages:
+        yield (
+            "no publisher wrote a receipt: what was sent and never reached the topic rule is not "
+            "known"
+        )
