@@ -14,6 +14,7 @@ from itertools import groupby
 from typing import Any, Literal
 
 from etl.operations.active_executions import ActiveExecution, owner_of
+from etl.operations.ledger_restoration import RESTORED
 from etl.operations.message_index import ObjectReadings, RawObject
 from telemetry.batches import Outcome
 from telemetry.layout import parse_raw_key
@@ -175,7 +176,9 @@ def _classify(
     raw, entry = parts.raw, parts.entry
     if raw is not None:
         found.staged.add(key, raw.messages, raw.staged_at)
-    if raw is not None and entry is not None:
+    if raw is not None and entry is not None and entry.contract_digest == RESTORED:
+        _group(found, "unrecorded").add(key, raw.messages, raw.staged_at)
+    elif raw is not None and entry is not None:
         _compare_counts(found, raw, entry, parts.readings)
     elif raw is not None:
         _without_entry(found, raw, parts.outcomes, active, now)
