@@ -69,6 +69,7 @@ class BatchGroup:
     """Executions that process them."""
     oldest: datetime | None = None
     """Time of staging of the oldest one, where it has a raw object."""
+    newest: datetime | None = None
     days: set[str] = field(default_factory=set)
     """First and last ``YYYY-MM-DD`` in their keys."""
     expected: int = 0
@@ -84,6 +85,7 @@ class BatchGroup:
             self.keys.append(key)
         if staged_at is not None:
             self.oldest = min(self.oldest or staged_at, staged_at)
+            self.newest = max(self.newest or staged_at, staged_at)
         raw = parse_raw_key(key)
         if raw is not None:
             days = {*self.days, raw.date}

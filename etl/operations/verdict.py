@@ -20,7 +20,7 @@ from etl.operations.account import Account
 from etl.operations.batch_match import MOMENT, BatchGroup
 from etl.operations.plurals import counted
 
-__all__ = ["HEADLINES", "Reason", "Status", "Verdict", "judge", "repair_command"]
+__all__ = ["HEADLINES", "Reason", "Status", "Verdict", "judge", "repair_command", "repair_of_days"]
 
 Status = Literal["balanced", "under way", "not balanced"]
 
@@ -30,6 +30,8 @@ HEADLINES: dict[Status, str] = {
     "not balanced": "not balanced",
 }
 NAMED_PUBLICATIONS = 3
+LONGEST_IN_QUEUE = timedelta(days=14)
+"""SQS keeps a message for 14 days at most."""
 
 
 @dataclass(frozen=True)
@@ -88,13 +90,23 @@ def judge(account: Account) -> Verdict:
 
 
 def repair_command(groups: Iterable[BatchGroup]) -> str:
-    """The command that loads the days of these batches again, whatever the ledger says."""
-    days = sorted(day for group in groups for day in group.days)
-    if not days:
-        return "etl backfill --repair"
-    end = date.fromisoformat(days[-1]) + timedelta(days=1)
-    # A batch is staged on the day in its key, or after it had waited in the queue.
-    return f"etl backfill --repair --from {days[0]} --to {end}"
+    """The command that loads these batches again, whatever the ledger says."""
+    chosen = list(groups)
+    days = {day for group in chosen for day in group.days}
+    last = max((group.newest for group in chosen if group.newest), default=None)
+    return repair_of_days(days, last.date() if last is not None else None)
+
+
+def repair_of_days(days: Iterable[str], last: date | None = None) -> str:
+    """The command that loads what has these days (``YYYY-MM-DD``) in its key, or one between.
+
+    ``last``: the last day on which one of them was staged. A key has the day on which the oldest
+    message was sent, so it may be days later; without it, as long after as a queue keeps messages.
+    """
+    ordered = sorted(days)
+    newest = date.fromisoformat(ordered[-1])
+    end = max(newest, last if last is not None else newest + LONGEST_IN_QUEUE) + timedelta(days=1)
+    return f"etl backfill --repair --from {ordered[0]} --to {end}"
 
 
 def _loss(sentence: str, command: str | None = None) -> Reason:
@@ -237,11 +249,12 @@ def _readings(account: Account) -> Iterator[Reason]:
 def _rows(account: Account) -> Iterator[Reason]:
     ledger = account.ledger
     inserted = ledger.inserted + ledger.inserted_before - ledger.elsewhere
+    staged = account.batches.staged
     if account.rows != inserted:
         rows = counted(account.rows, "row")
         yield _loss(
             f"{rows} in the table, {inserted:,} inserted according to the ledger",
-            repair_command([account.batches.staged]) if account.rows < inserted else None,
+            repair_command([staged]) if account.rows < inserted and staged.batches else None,
         )
 
 
