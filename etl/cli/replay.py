@@ -29,6 +29,7 @@ from etl.cli.rerun_options import (
     show_progress,
 )
 from etl.operations.batch_selection import BatchFilter, find_batches
+from etl.operations.conflicts import conflicting_batches
 from etl.operations.replaying import load_again
 from etl.operations.reruns import chunks, concurrency_of, tally
 from etl.operations.time_range import TimeRange
@@ -67,6 +68,12 @@ def replay(
         list[str] | None, typer.Option(help="Batches with rejects of this device; repeatable.")
     ] = None,
     failed: Annotated[bool, typer.Option("--failed", help="Only batches that failed.")] = False,
+    conflicts: Annotated[
+        bool,
+        typer.Option(
+            "--conflicts", help="All batches with a part in a conflict with the table; alone."
+        ),
+    ] = False,
     repair: RepairOption = False,
     concurrency: ConcurrencyOption = None,
     dry_run: DryRunOption = False,
@@ -88,13 +95,14 @@ def replay(
         devices=tuple(device or ()),
         failed=failed,
     )
-    if batch_filter.is_empty:
+    if batch_filter.is_empty is not conflicts:
         raise fail(
-            "Select batches: --execution, --batch, --from/--to, --reason, --device or --failed."
+            "Select batches: --execution, --batch, --from/--to, --reason, --device or --failed; or "
+            "only --conflicts."
         )
     target = target_of(context.obj)
     with progress_line("searching for batches"):
-        chosen = list(find_batches(target, batch_filter))
+        chosen = conflicting_batches(target) if conflicts else [*find_batches(target, batch_filter)]
     found = [one for one in chosen if one.status != "discarded"]
     if len(chosen) > len(found):
         skipped = counted(len(chosen) - len(found), "discarded micro-batch")

@@ -30,7 +30,7 @@ from functions.transform.isolation import OUR_ERRORS, Unreadable, isolated, unre
 from functions.transform.message_filter import matches
 from telemetry.contract import Contract
 
-__all__ = ["CleanBatch", "Reject", "clean"]
+__all__ = ["ORDER", "PLACE", "CleanBatch", "Reject", "clean", "placed_readings"]
 
 ORDER, PLACE = " m", " i"
 """Frame columns of the message's number and of the reading's index in it; no column of a contract
@@ -116,6 +116,24 @@ def clean(raw: bytes, contract: Contract, *, bulk: bool = True) -> CleanBatch:
 
     ``bulk=False`` has every message read by the careful reader: slower, the same result.
     """
+    batch, parts = _read(raw, contract, bulk=bulk)
+    _keep_one_per_key(contract, batch, parts)
+    return batch
+
+
+def placed_readings(raw: bytes, contract: Contract) -> tuple[CleanBatch, pl.DataFrame]:
+    """Every accepted reading of a raw object's lines, several of one key included.
+
+    Columns: the contract's, then :data:`ORDER` (the row of the batch's ``messages``) and
+    :data:`PLACE` (the index in the message; null where the message itself is the reading). The
+    batch has no rows.
+    """
+    batch, parts = _read(raw, contract, bulk=True)
+    return batch, pl.concat(parts)
+
+
+def _read(raw: bytes, contract: Contract, *, bulk: bool) -> tuple[CleanBatch, list[pl.DataFrame]]:
+    """The messages with their counts, and the accepted readings in order of message and index."""
     plan = make_plan(contract)
     messages = read_envelopes(raw).with_row_index("m")
     if contract.compression is not None:
@@ -125,9 +143,8 @@ def clean(raw: bytes, contract: Contract, *, bulk: bool = True) -> CleanBatch:
     parts: list[pl.DataFrame] = []
     for run in _runs(messages):
         parts += _clean_isolated(plan, run, batch, bulk=bulk)
-    parts = parts or [_clean_run(plan, messages.clear(), batch, bulk=False)]  # columns, no rows
-    _keep_one_per_key(contract, batch, parts)
-    return batch
+    # Without a run there are columns all the same, and no rows.
+    return batch, parts or [_clean_run(plan, messages.clear(), batch, bulk=False)]
 
 
 def _clean_isolated(
