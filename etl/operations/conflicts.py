@@ -75,7 +75,7 @@ def conflicting_batches(target: Target) -> list[Batch]:
 def read_conflicts(
     target: Target, *, batches: tuple[str, ...] = (), unreadable: OnUnreadable = lambda _: None
 ) -> Iterator[Reject]:
-    """What lost, verbatim, in the order of raw keys; all of it, or that of these batches.
+    """The readings that lost, verbatim, in the order of raw keys; all, or those of these batches.
 
     ``unreadable`` gets a sentence for each raw object that can't be read, and the number of
     conflicts whose reading was not found.

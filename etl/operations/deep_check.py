@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from etl.aws.target import Target
 from etl.operations.deep_statements import DeepStatements
-from etl.operations.verdict import repair_of_days
+from etl.operations.verdict import PLAIN, repair_of_days
 from telemetry.checksums import parse_checksum, verify
 from telemetry.contract.model import Contract
 from telemetry.errors import BatchCorruptError
@@ -86,7 +86,7 @@ class DeepCheck:
             return "etl deploy"
         if not self.affected:
             return None
-        if len(self.affected) <= NAMED:
+        if len(self.affected) <= NAMED and all(map(PLAIN.fullmatch, self.affected)):
             return "etl replay --repair " + " ".join(f"--batch {name}" for name in self.affected)
         return repair_of_days(self.days)
 

@@ -11,6 +11,7 @@ line, the control room and the demo all show this verdict.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -20,7 +21,16 @@ from etl.operations.account import Account
 from etl.operations.batch_match import MOMENT, BatchGroup
 from etl.operations.plurals import counted
 
-__all__ = ["HEADLINES", "Reason", "Status", "Verdict", "judge", "repair_command", "repair_of_days"]
+__all__ = [
+    "HEADLINES",
+    "PLAIN",
+    "Reason",
+    "Status",
+    "Verdict",
+    "judge",
+    "repair_command",
+    "repair_of_days",
+]
 
 Status = Literal["balanced", "under way", "not balanced"]
 
@@ -30,6 +40,8 @@ HEADLINES: dict[Status, str] = {
     "not balanced": "not balanced",
 }
 NAMED_PUBLICATIONS = 3
+PLAIN = re.compile(r"[A-Za-z0-9_-]+")
+"""Ids that may stand in a command: those that the pipeline makes."""
 LONGEST_IN_QUEUE = timedelta(days=14)
 """SQS keeps a message for 14 days at most."""
 
@@ -221,7 +233,7 @@ def _named(group: BatchGroup) -> str:
 
 
 def _replay(group: BatchGroup) -> str:
-    if group.batches > len(group.keys):
+    if group.batches > len(group.keys) or not all(map(PLAIN.fullmatch, group.ids)):
         return "etl replay --failed"
     return "etl replay " + " ".join(f"--batch {name}" for name in group.ids)
 
