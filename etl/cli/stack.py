@@ -98,8 +98,8 @@ def _facts(context: typer.Context) -> dict[str, Any]:
         "data_bucket": target.bucket,
         "queued": queue_depth(sqs, target.outputs["QueueUrl"]).total,
         "dead_lettered": queue_depth(sqs, target.outputs["DeadLetterQueueUrl"]).total,
-        "executions": ended,
         "reconciliation": gather(target).verdict.headline,
+        "executions": ended,
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import re
 import shlex
 from contextlib import closing
@@ -166,3 +167,20 @@ def test_a_replay_loads_what_the_ledger_has_lost(fleet: Fleet) -> None:
     assert fleet.etl("etl replay --batch b0 --batch b1 --batch b2 --yes")[0] == 0
     assert fleet.rows() == before
     assert gather(fleet.target).problems() == []
+
+
+def test_changed_values_are_named_by_the_deep_check_alone(fleet: Fleet) -> None:
+    before = fleet.rows()
+    fleet.damage(f"UPDATE {TABLE} SET temperature_c = 84 WHERE ts <= '2026-11-23T06:00:03Z'")
+    assert fleet.etl("etl reconcile")[0] == 0
+    status, said = fleet.etl("etl reconcile --deep --json")
+    assert status == 1
+    found = json.loads(said)["deep"]
+    assert (found["different"], found["columns"]) == (4, {"temperature_c": {"rows": 4, "nulls": 0}})
+    assert found["command"] == "etl replay --repair --batch b0"
+    # Each reading of this fleet has a tenth of its second as its temperature.
+    fleet.damage(f"UPDATE {TABLE} SET temperature_c = extract(second FROM ts) / 10")
+    assert fleet.rows() == before
+    status, said = fleet.etl("etl reconcile --deep")
+    assert status == 0, said
+    assert "each row is such a reading" in said
