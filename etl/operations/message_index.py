@@ -243,12 +243,15 @@ class MessageIndex:
             (raw.key, raw.etag, raw.messages),
         ).lastrowid
         lines, readable = 0, True
-        try:
+
+        def rows() -> Iterator[tuple[int, int, int | None]]:
+            nonlocal lines
             for digest, message in _messages(s3, bucket, raw.key):
-                db.execute(
-                    "INSERT OR IGNORE INTO staged VALUES (?, ?, ?)", (digest, message, number)
-                )
                 lines += 1
+                yield digest, message, number
+
+        try:
+            db.executemany("INSERT OR IGNORE INTO staged VALUES (?, ?, ?)", rows())
         except (OSError, EOFError, zlib.error):
             readable = False
         values = (lines, readable, number)
