@@ -32,11 +32,11 @@ from botocore.exceptions import ClientError
 from etl.aws.s3 import listed
 from etl.aws.sqs import queue_depth
 from etl.aws.target import Target
-from etl.operations.account import Account, Ledger
 from etl.operations.active_executions import active_executions
 from etl.operations.batch_match import BatchMatch, LedgerKey, match_batches
 from etl.operations.message_index import MessageIndex, RawObject
 from etl.operations.receipts import read_receipts
+from etl.operations.reconciliation_counts import Counts, Ledger
 from etl.operations.verdict import Verdict, judge
 from telemetry.batches import Outcome
 from telemetry.ddl import qualified
@@ -54,8 +54,8 @@ ROWS_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reconciliation(Account):
-    """The account at one moment, and the verdict on it."""
+class Reconciliation(Counts):
+    """The counts of one moment, and the verdict on it."""
 
     @cached_property
     def verdict(self) -> Verdict:

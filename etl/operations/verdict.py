@@ -1,4 +1,4 @@
-"""Decides whether an account balances, and names each reason. Pure.
+"""Decides whether a reconciliation balances, and names each reason. Pure.
 
 ``balanced``      every message and reading is accounted for, and nothing is under way
 ``under way``     nothing is missing, but a queue or a running execution still has some of it
@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
 
-from etl.operations.account import Account
 from etl.operations.batch_match import MOMENT, BatchGroup
 from etl.operations.plurals import counted
+from etl.operations.reconciliation_counts import Counts
 
 __all__ = [
     "HEADLINES",
@@ -48,7 +48,7 @@ LONGEST_IN_QUEUE = timedelta(days=14)
 
 @dataclass(frozen=True)
 class Reason:
-    """One reason why an account isn't balanced (yet)."""
+    """One reason why a reconciliation isn't balanced (yet)."""
 
     status: Status
     """``under way`` or ``not balanced``."""
@@ -62,7 +62,7 @@ class Reason:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The verdict, its reasons, and what the account can't know."""
+    """The verdict, its reasons, and what can not be known."""
 
     reasons: tuple[Reason, ...] = ()
     notes: tuple[str, ...] = ()
@@ -87,18 +87,18 @@ class Verdict:
         return HEADLINES[self.status]
 
 
-def judge(account: Account) -> Verdict:
-    """The verdict on an account."""
+def judge(counts: Counts) -> Verdict:
+    """The verdict of a reconciliation."""
     reasons = [
-        *_queues(account),
-        *_messages(account),
-        *_batches(account),
-        *_readings(account),
-        *_rows(account),
+        *_queues(counts),
+        *_messages(counts),
+        *_batches(counts),
+        *_readings(counts),
+        *_rows(counts),
     ]
-    if not reasons and _results_are_known(account):
-        reasons += _results(account)
-    return Verdict(tuple(reasons), tuple(_notes(account)))
+    if not reasons and _results_are_known(counts):
+        reasons += _results(counts)
+    return Verdict(tuple(reasons), tuple(_notes(counts)))
 
 
 def repair_command(groups: Iterable[BatchGroup]) -> str:
@@ -133,49 +133,49 @@ def _are(number: int, noun: str) -> str:
     return f"{counted(number, noun)} {'is' if number == 1 else 'are'}"
 
 
-def _queues(account: Account) -> Iterator[Reason]:
-    if account.queued:
-        yield _under_way(f"{_are(account.queued, 'message')} in the queue")
-    if account.dead:
-        sentence = f"{_are(account.dead, 'message')} in the dead-letter queue"
+def _queues(counts: Counts) -> Iterator[Reason]:
+    if counts.queued:
+        yield _under_way(f"{_are(counts.queued, 'message')} in the queue")
+    if counts.dead:
+        sentence = f"{_are(counts.dead, 'message')} in the dead-letter queue"
         yield Reason("not balanced", sentence, "etl dlq redrive", of_queue=True)
-    if account.rule_errors:
-        sentence = f"{_are(account.rule_errors, 'message')} in the topic rule's error queue"
+    if counts.rule_errors:
+        sentence = f"{_are(counts.rule_errors, 'message')} in the topic rule's error queue"
         command = "etl dlq redrive --queue rule-errors"
         yield Reason("not balanced", sentence, command, of_queue=True)
 
 
-def _messages(account: Account) -> Iterator[Reason]:
+def _messages(counts: Counts) -> Iterator[Reason]:
     """Published messages that are nowhere."""
-    left = _unexplained(account)
+    left = _unexplained(counts)
     if left <= 0:
         return
-    if account.last_receipt is not None and account.at - account.last_receipt < MOMENT:
+    if counts.last_receipt is not None and counts.at - counts.last_receipt < MOMENT:
         yield _under_way(f"{counted(left, 'message')} published a moment ago not queued yet")
         return
-    named = account.messages.missing_in[:NAMED_PUBLICATIONS]
+    named = counts.messages.missing_in[:NAMED_PUBLICATIONS]
     of = f" (of {', '.join(named)})" if named else ""
     yield _loss(f"{_are(left, 'published message')} neither in S3 nor in a queue{of}")
 
 
-def _unexplained(account: Account) -> int:
+def _unexplained(counts: Counts) -> int:
     """Published messages that are in no readable raw object, and nowhere else that is known."""
-    messages, batches = account.messages, account.batches
+    messages, batches = counts.messages, counts.batches
     elsewhere = (
         messages.unreadable_messages
         + batches.group("raw_missing").messages  # reported as batches
         + batches.group("lost").messages
-        + account.queued
-        + account.dead
-        + account.rule_errors
+        + counts.queued
+        + counts.dead
+        + counts.rule_errors
     )
     # Receipts of an older version have no digests: of these only the number can be compared.
-    counted_only = max(0, account.counted_only - account.without_receipt)
+    counted_only = max(0, counts.counted_only - counts.without_receipt)
     return messages.missing + counted_only - elsewhere
 
 
-def _batches(account: Account) -> Iterator[Reason]:
-    group = account.batches.group
+def _batches(counts: Counts) -> Iterator[Reason]:
+    group = counts.batches.group
     if (running := group("running")).batches:
         names = ", ".join(sorted(running.owners)[:NAMED_PUBLICATIONS])
         since = f", the oldest since {running.oldest:%Y-%m-%d %H:%M} UTC" if running.oldest else ""
@@ -238,8 +238,8 @@ def _replay(group: BatchGroup) -> str:
     return "etl replay " + " ".join(f"--batch {name}" for name in group.ids)
 
 
-def _readings(account: Account) -> Iterator[Reason]:
-    ledger = account.ledger
+def _readings(counts: Counts) -> Iterator[Reason]:
+    ledger = counts.ledger
     ended = (
         ledger.inserted
         + ledger.updated
@@ -258,32 +258,32 @@ def _readings(account: Account) -> Iterator[Reason]:
         yield _loss("the rejects by reason do not add up to the rejects")
 
 
-def _rows(account: Account) -> Iterator[Reason]:
-    ledger = account.ledger
+def _rows(counts: Counts) -> Iterator[Reason]:
+    ledger = counts.ledger
     inserted = ledger.inserted + ledger.inserted_before - ledger.elsewhere
-    staged = account.batches.staged
-    if account.rows != inserted:
-        rows = counted(account.rows, "row")
+    staged = counts.batches.staged
+    if counts.rows != inserted:
+        rows = counted(counts.rows, "row")
         yield _loss(
             f"{rows} in the table, {inserted:,} inserted according to the ledger",
-            repair_command([staged]) if account.rows < inserted and staged.batches else None,
+            repair_command([staged]) if counts.rows < inserted and staged.batches else None,
         )
 
 
-def _results_are_known(account: Account) -> bool:
+def _results_are_known(counts: Counts) -> bool:
     """True where every message is one of a publisher that knows its results, and came once."""
-    messages = account.messages
+    messages = counts.messages
     return (
-        bool(account.receipts)
-        and all(receipt.rows is not None for receipt in account.receipts)
-        and account.staged_messages == account.published_messages
-        and not (messages.repeated or messages.missing or account.without_receipt)
+        bool(counts.receipts)
+        and all(receipt.rows is not None for receipt in counts.receipts)
+        and counts.staged_messages == counts.published_messages
+        and not (messages.repeated or messages.missing or counts.without_receipt)
     )
 
 
-def _results(account: Account) -> Iterator[Reason]:
+def _results(counts: Counts) -> Iterator[Reason]:
     """The results that the publishers know to be right."""
-    ledger, receipts = account.ledger, account.receipts
+    ledger, receipts = counts.ledger, counts.receipts
     expected = {
         "row": sum(receipt.rows or 0 for receipt in receipts),
         "duplicate": sum(receipt.duplicates or 0 for receipt in receipts),
@@ -305,24 +305,24 @@ def _results(account: Account) -> Iterator[Reason]:
             yield _loss(f"{counted(actual[name], name)}, but the publishers expect {number:,}")
 
 
-def _notes(account: Account) -> Iterator[str]:
-    unacknowledged = sum(receipt.unacknowledged for receipt in account.receipts)
+def _notes(counts: Counts) -> Iterator[str]:
+    unacknowledged = sum(receipt.unacknowledged for receipt in counts.receipts)
     if unacknowledged:
         yield (
             f"{_are(unacknowledged, 'message')} of interrupted publications not acknowledged by "
             "the broker: they may have arrived or not"
         )
-    if account.messages.unreadable_messages:
+    if counts.messages.unreadable_messages:
         yield (
-            f"{_are(account.messages.unreadable_messages, 'message')} in raw objects that can't be "
+            f"{_are(counts.messages.unreadable_messages, 'message')} in raw objects that can't be "
             "read: which ones is not known"
         )
-    if account.without_receipt and account.receipts:
+    if counts.without_receipt and counts.receipts:
         yield (
-            f"{counted(account.without_receipt, 'staged message')} without a receipt: whether "
+            f"{counted(counts.without_receipt, 'staged message')} without a receipt: whether "
             "their devices sent more is not known"
         )
-    if not account.receipts and account.staged_messages:
+    if not counts.receipts and counts.staged_messages:
         yield (
             "no publisher wrote a receipt: what was sent and never reached the topic rule is not "
             "known"

@@ -13,11 +13,11 @@ from dashboard.errors import PageError
 from dashboard.health import Facts, diagnose
 from dashboard.sources.alarms_and_queues import Queues
 from dashboard.sources.ledger import Minute, Throughput
-from etl.operations.account import Account
 from etl.operations.alarms import Alarm
 from etl.operations.executions import Execution
 from etl.operations.reconciliation import Reconciliation
-from tests.unit.etl.operations.accounts import BALANCED, group, with_batches
+from etl.operations.reconciliation_counts import Counts
+from tests.unit.etl.operations.balanced_counts import BALANCED, group, with_batches
 
 NOW = datetime.now(UTC)
 
@@ -28,8 +28,8 @@ def execution(status: str, name: str = "run-1", age: float = 60) -> Execution:
     return Execution(f"arn:x:{name}", name, status, started, stopped, {}, None, None, None)
 
 
-def reconciliation(account: Account | None = None, **changes: object) -> Reconciliation:
-    found = replace(account or BALANCED, **changes)  # type: ignore[arg-type]
+def reconciliation(counts: Counts | None = None, **changes: object) -> Reconciliation:
+    found = replace(counts or BALANCED, **changes)  # type: ignore[arg-type]
     return Reconciliation(**{field.name: getattr(found, field.name) for field in fields(found)})
 
 

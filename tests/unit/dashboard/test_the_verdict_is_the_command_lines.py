@@ -9,26 +9,26 @@ import pytest
 
 from dashboard.rendering import environment
 from etl.cli import data
-from etl.operations.account import Account
+from etl.operations.reconciliation_counts import Counts
 from etl.operations.verdict import judge
-from tests.unit.etl.operations.accounts import BALANCED, group, with_batches
+from tests.unit.etl.operations.balanced_counts import BALANCED, group, with_batches
 
 MADE = environment()
 
 
-def page(account: Account) -> str:
+def page(counts: Counts) -> str:
     parts: Any = MADE.get_template("parts.html").module
-    return str(parts.verdict(judge(account)))
+    return str(parts.verdict(judge(counts)))
 
 
-def terminal(account: Account) -> str:
+def terminal(counts: Counts) -> str:
     with data.console.capture() as captured:
-        data.print_verdict(judge(account))
+        data.print_verdict(judge(counts))
     return captured.get()
 
 
 @pytest.mark.parametrize(
-    ("account", "level", "said"),
+    ("counts", "level", "said"),
     [
         (BALANCED, "good", ["balanced: every reading is accounted for, to the unit"]),
         (replace(BALANCED, queued=3), "busy", ["under way", "messages are in the queue"]),
@@ -40,16 +40,16 @@ def terminal(account: Account) -> str:
         (replace(BALANCED, receipts=[]), "good", ["never reached the topic rule is not known"]),
     ],
 )
-def test_page_and_terminal_say_the_same(account: Account, level: str, said: list[str]) -> None:
-    assert f'class="verdict {level}"' in page(account)
+def test_page_and_terminal_say_the_same(counts: Counts, level: str, said: list[str]) -> None:
+    assert f'class="verdict {level}"' in page(counts)
     for text in said:
-        assert text in page(account).lower() or text in page(account)
-        assert text in terminal(account)
+        assert text in page(counts).lower() or text in page(counts)
+        assert text in terminal(counts)
 
 
 def test_the_name_of_a_batch_is_no_markup_on_either() -> None:
     hostile = group(keys=["<script>[bold]\x1b[2J"])
-    account = with_batches(failed=hostile)
-    assert "<script>" not in page(account)
-    assert "\x1b[2J" not in terminal(account) + page(account)
-    assert "[bold]" in terminal(account)
+    counts = with_batches(failed=hostile)
+    assert "<script>" not in page(counts)
+    assert "\x1b[2J" not in terminal(counts) + page(counts)
+    assert "[bold]" in terminal(counts)

@@ -8,9 +8,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
-from etl.operations.account import Ledger
 from etl.operations.receipts import Receipt
 from etl.operations.reconciliation import gather
+from etl.operations.reconciliation_counts import Ledger
 from telemetry.layout import receipt_key
 from tests.fixtures.aws_fakes import FakeS3, FakeStates
 from tests.fixtures.telemetry_database import CONTRACT, TelemetryDatabase

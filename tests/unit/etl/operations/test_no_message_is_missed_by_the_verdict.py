@@ -18,7 +18,6 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etl.operations.account import Account, Ledger
 from etl.operations.active_executions import ActiveExecution
 from etl.operations.batch_match import LedgerKey, match_batches
 from etl.operations.message_index import MessageIndex, RawObject
@@ -29,6 +28,7 @@ from etl.operations.receipts import (
     read_receipts,
     write_receipt,
 )
+from etl.operations.reconciliation_counts import Counts, Ledger
 from etl.operations.verdict import judge
 from telemetry.batches import Outcome
 from telemetry.layout import OutcomeKey, Status, outcome_key, parse_outcome_key
@@ -112,7 +112,7 @@ def line(message: Message) -> bytes:
 
 
 class World:
-    """A pipeline in S3 and a ledger, from which an account is taken."""
+    """A pipeline in S3 and a ledger, from which a reconciliation is taken."""
 
     def __init__(self, messages: list[Message], batches: list[Batch]) -> None:
         self.messages, self.batches = messages, batches
@@ -146,7 +146,7 @@ class World:
         }  # fmt: skip
         return known[batch.state]
 
-    def account(self, folder: Path) -> Account:
+    def counts(self, folder: Path) -> Counts:
         raws = [
             RawObject(b.key, b.state, len(b.messages), NOW - timedelta(hours=1))
             for b in self.batches
@@ -173,7 +173,7 @@ class World:
                 )  # fmt: skip
         inserted = sum(self._read(b) for b in recorded if b.state == "loaded")
         waiting = Counter(message.place for message in self.messages)
-        return Account(
+        return Counts(
             receipts=[receipt for receipt, _ in receipts],
             last_receipt=NOW - timedelta(hours=1),
             queued=waiting["queue"],
@@ -229,7 +229,7 @@ class World:
 def test_the_verdict_is_the_oracles(world: tuple[list[Message], list[Batch]]) -> None:
     found = World(*world)
     with tempfile.TemporaryDirectory() as folder:
-        verdict = judge(found.account(Path(folder)))
+        verdict = judge(found.counts(Path(folder)))
     said = "\n".join(reason.sentence for reason in verdict.reasons)
     if found.missing() or found.broken():
         assert verdict.status != "balanced", said
@@ -253,11 +253,11 @@ def test_a_message_that_took_the_place_of_another_hides_nothing(tmp_path: Path) 
     for message in messages:
         (gone, there, others)[int(message.place)].messages.append(message)
     world = World(messages, [gone, there, others])
-    account = world.account(tmp_path)
-    assert account.staged_messages > account.published_messages
-    assert (account.messages.missing, account.messages.missing_readings) == (20, 20 * READINGS)
-    assert account.without_receipt == 41
-    [reason] = judge(account).reasons
+    counts = world.counts(tmp_path)
+    assert counts.staged_messages > counts.published_messages
+    assert (counts.messages.missing, counts.messages.missing_readings) == (20, 20 * READINGS)
+    assert counts.without_receipt == 41
+    [reason] = judge(counts).reasons
     assert reason.sentence == "20 published messages are neither in S3 nor in a queue (of p)"
 
 
@@ -266,16 +266,16 @@ def test_a_replaced_object_is_read_again_and_a_deleted_one_forgotten(tmp_path: P
     messages = [Message(n, ("box-1", b"%d" % n), True, 0, None) for n in range(3)]
     batch.messages = messages
     world = World(messages, [batch])
-    assert world.account(tmp_path).messages.missing == 0
+    assert world.counts(tmp_path).messages.missing == 0
     world.s3.objects[batch.key] = gzip.compress(line(messages[0]))
     batch.state = "quarantined"  # the ETag here
-    assert world.account(tmp_path).messages.missing == 2
+    assert world.counts(tmp_path).messages.missing == 2
     batch.deleted = True
-    assert world.account(tmp_path).messages.missing == 3
+    assert world.counts(tmp_path).messages.missing == 3
 
 
 def test_a_damaged_index_is_made_anew(tmp_path: Path) -> None:
     (tmp_path / "index.sqlite").write_bytes(b"no database" * 1000)
     batch = Batch(0, "loaded", False)
     batch.messages = [Message(0, ("box-1", b"x"), True, 0, None)]
-    assert judge(World(batch.messages, [batch]).account(tmp_path)).status == "balanced"
+    assert judge(World(batch.messages, [batch]).counts(tmp_path)).status == "balanced"

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from etl.operations.account import Account
 from etl.operations.batch_match import BatchMatch
 from etl.operations.message_index import MessageMatch
+from etl.operations.reconciliation_counts import Counts
 from etl.operations.verdict import judge
-from tests.unit.etl.operations.accounts import (
+from tests.unit.etl.operations.balanced_counts import (
     BALANCED,
     LEDGER,
     NOW,
@@ -38,11 +38,11 @@ def test_what_adds_up_is_balanced():
 
 
 def test_an_empty_pipeline_is_balanced():
-    assert judge(Account(at=NOW)).status == "balanced"
+    assert judge(Counts(at=NOW)).status == "balanced"
 
 
 @pytest.mark.parametrize(
-    ("account", "sentence"),
+    ("counts", "sentence"),
     [
         (replace(BALANCED, queued=1), "1 message is in the queue"),
         (replace(BALANCED, queued=2000), "2,000 messages are in the queue"),
@@ -61,15 +61,15 @@ def test_an_empty_pipeline_is_balanced():
         ),
     ],
 )
-def test_what_a_queue_or_an_execution_has_is_under_way(account: Account, sentence: str):
-    found = judge(account)
+def test_what_a_queue_or_an_execution_has_is_under_way(counts: Counts, sentence: str):
+    found = judge(counts)
     assert found.status == "under way"
     assert [reason.sentence for reason in found.reasons] == [sentence]
     assert found.in_progress
 
 
 @pytest.mark.parametrize(
-    ("account", "sentence", "command"),
+    ("counts", "sentence", "command"),
     [
         (replace(BALANCED, dead=1), "1 message is in the dead-letter queue", "etl dlq redrive"),
         (
@@ -131,9 +131,9 @@ def test_what_a_queue_or_an_execution_has_is_under_way(account: Account, sentenc
     ],
 )
 def test_what_nothing_will_change_is_not_balanced(
-    account: Account, sentence: str, command: str | None
+    counts: Counts, sentence: str, command: str | None
 ):
-    found = judge(account)
+    found = judge(counts)
     assert found.status == "not balanced"
     [reason] = found.reasons
     assert reason.sentence.startswith(sentence)
@@ -166,10 +166,10 @@ def test_only_as_many_as_a_queue_has_are_explained_by_it(queues: dict[str, int],
 
 def test_a_batch_that_is_gone_explains_its_messages_once():
     for finding in ("raw_missing", "lost"):
-        account = with_batches(**{finding: group(messages=5)})
-        found = judge(replace(account, **of_messages(missing=5)))
+        counts = with_batches(**{finding: group(messages=5)})
+        found = judge(replace(counts, **of_messages(missing=5)))
         assert len(found.reasons) == 1
-        found = judge(replace(account, **of_messages(missing=6)))
+        found = judge(replace(counts, **of_messages(missing=6)))
         assert any("1 published message is neither" in r.sentence for r in found.reasons)
 
 

@@ -1,4 +1,4 @@
-"""Accounts of a pipeline that balances, to change in one place."""
+"""Counts of a pipeline that balances, to change in one place."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from etl.operations.account import Account, Ledger
 from etl.operations.batch_match import BatchFinding, BatchGroup, BatchMatch
 from etl.operations.message_index import MessageMatch
 from etl.operations.receipts import Receipt
+from etl.operations.reconciliation_counts import Counts, Ledger
 from etl.operations.verdict import Verdict, judge
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -33,7 +33,7 @@ def group(batches: int = 1, messages: int = 4, **more: Any) -> BatchGroup:
     return found
 
 
-BALANCED = Account(
+BALANCED = Counts(
     receipts=[RECEIPT],
     last_receipt=NOW - timedelta(hours=1),
     messages=MessageMatch(published=10),
@@ -44,12 +44,12 @@ BALANCED = Account(
 )
 
 
-def with_batches(account: Account = BALANCED, **found: BatchGroup) -> Account:
-    """The account with batches of these findings."""
+def with_batches(counts: Counts = BALANCED, **found: BatchGroup) -> Counts:
+    """The counts with batches of these findings."""
     names: dict[BatchFinding, BatchGroup] = found  # type: ignore[assignment]
-    return replace(account, batches=BatchMatch(account.batches.staged, names))
+    return replace(counts, batches=BatchMatch(counts.batches.staged, names))
 
 
 def verdict(**changes: Any) -> Verdict:
-    """The verdict on the balanced account with these changes."""
+    """The verdict on the balanced counts with these changes."""
     return judge(replace(BALANCED, **changes))

@@ -9,7 +9,7 @@ from etl.operations.batch_match import BatchMatch
 from etl.operations.message_index import MessageMatch
 from etl.operations.receipts import Receipt
 
-__all__ = ["Account", "Ledger"]
+__all__ = ["Counts", "Ledger"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Ledger:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Account:
+class Counts:
     """All counts, taken in the order in which messages travel."""
 
     receipts: list[Receipt] = field(default_factory=list)
