@@ -306,6 +306,9 @@ def test_an_empty_file_asks_for_what_is_needed() -> None:
         ("'$topic[9]' = 'x'", "has 2 levels"),
         ("'$topic[0]' = 'elsewhere'", "is always"),
         ("'$topic[-2]' = [1, true]", "is always"),
+        ("'$rest' = { present = true }", "use a member of the message"),
+        ("'$rest' = 1", "use a member of the message"),
+        ("'$value' = 1", "use a member of the message"),
         (f"kind = {10**400}", "write the values it may have"),
     ],
 )
