@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import zlib
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +17,7 @@ from telemetry.errors import BatchCorruptError, BatchMissingError
 from telemetry.logs import log
 from telemetry.manifest import Purpose, purpose_of
 from telemetry.metric_table import reason_kind
+from telemetry.reports import report_body
 from telemetry.storage import get_object, put_object
 from telemetry.tracing import step
 
@@ -134,6 +134,6 @@ def transform(
     report |= {"clean_key": layout.clean_key(place), "rejected_key": layout.rejected_key(place)}
     written = {stored.key: Checksum.of(stored.body).as_dict() for stored in objects}
     report |= {"copy": copy, "objects": written, "verdict": None, "findings": []}
-    body = json.dumps(report, ensure_ascii=False, indent=1).encode()
+    body = report_body(report)
     objects.append(Stored(layout.report_key(place.batch_id), body, "application/json"))
     return objects, report
