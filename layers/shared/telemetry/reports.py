@@ -33,7 +33,7 @@ def parse_report(body: bytes, name: str) -> dict[str, Any]:
     try:
         report: Any = json.loads(body)
         if not isinstance(report, dict):
-            raise TypeError("it is no JSON object")
+            raise TypeError("it is not a JSON object")
     except (ValueError, TypeError) as error:
         raise BatchCorruptError(
             f"The report {name} can't be parsed ({type(error).__name__}: {error}): {REMEDY}"
