@@ -42,8 +42,8 @@ def read_timestamps(texts: pl.Series, formats: Sequence[str], zone: str) -> Inst
         if name in PER_SECOND:
             read = _epoch(unread, PER_SECOND[name])
         else:
-            read, naive = _iso(unread if name == "iso8601" else _as_iso(unread, name))
-            if zone != "UTC":
+            read, naive = _iso(unread if name == "iso8601" else _as_iso(unread, name), zone)
+            if naive is not None:
                 naive &= read.is_not_null()
                 local = naive if local is None else local | naive
         micros = micros.zip_with(micros.is_not_null(), read)
@@ -89,8 +89,11 @@ def _where(values: pl.Series, keep: pl.Series) -> pl.Series:
     return values.zip_with(keep.fill_null(value=False), values.clear(values.len()))
 
 
-def _iso(texts: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """Microseconds in UTC, and which have no offset: they are as if local time was UTC."""
+def _iso(texts: pl.Series, zone: str) -> tuple[pl.Series, pl.Series | None]:
+    """Microseconds in UTC, and which have no offset: they are as if local time was UTC.
+
+    If the zone is UTC it is, and none of them need be known.
+    """
     frame = (
         texts.alias("t")
         .to_frame()
@@ -102,14 +105,15 @@ def _iso(texts: pl.Series) -> tuple[pl.Series, pl.Series]:
     naive = (length == 19).fill_null(value=False)
     plain = naive | ((length == 20) & utc_mark).fill_null(value=False)
     if (plain | local.is_null()).all():
-        return local, naive
+        return local, None if zone == "UTC" else naive
     rest = frame["t"].str.slice(19)
     once = rest.unique()
     fraction, hours, minutes = once.str.extract_groups(ISO_REST).struct.unnest().get_columns()
     after = fraction.str.head(6).str.pad_end(6, "0").cast(pl.Int64).fill_null(0)
     placed = hours.is_not_null()
     shift = (after - _offset(hours, minutes)).zip_with(placed, after)
-    return local + looked_up(rest, once, shift), ~looked_up(rest, once, placed)
+    micros = local + looked_up(rest, once, shift)
+    return micros, None if zone == "UTC" else ~looked_up(rest, once, placed)
 
 
 def _as_iso(texts: pl.Series, pattern: str) -> pl.Series:
