@@ -151,7 +151,7 @@ def _too_many_conflicts(contract: Contract, batch: Batch, counts: Counts) -> Fin
     """The finding that puts the batch into quarantine; an operator's release overrules it."""
     checks, judged = contract.checks, batch.read - batch.set_aside
     few = judged < max(1, checks.min_readings)
-    if few or batch.purpose == "release":
+    if few or batch.purpose in ("release", "repair"):
         return None
     share = counts.conflicts_in_table / judged
     if share <= checks.conflict_share:
@@ -168,13 +168,14 @@ def _too_many_conflicts(contract: Contract, batch: Batch, counts: Counts) -> Fin
 def is_settled(entry: ledger.Entry, batch: Batch) -> bool:
     """True if the ledger's row of a batch stays as it is, so that nothing is left to do.
 
-    * loaded: only a replay under another contract loads the batch again;
+    * loaded: a replay under another contract loads the batch again, and a repair always does;
     * discarded: only a release loads it;
     * quarantined: the row is replaced where the verdict or the contract has changed.
     """
     same_contract = entry.contract_digest == batch.contract_digest
     if entry.status == "loaded":
-        return batch.purpose != "replay" or batch.status != "loaded" or same_contract
+        again = batch.purpose == "repair" or (batch.purpose == "replay" and not same_contract)
+        return batch.status != "loaded" or not again
     if entry.status == "discarded":
         return batch.purpose != "release" or batch.status != "loaded"
     return batch.status == "quarantined" and same_contract

@@ -31,7 +31,16 @@ from functions.transform.isolation import OUR_ERRORS, Unreadable, isolated, unre
 from functions.transform.message_filter import matches
 from telemetry.contract import Contract
 
-__all__ = ["CleanBatch", "Reject", "clean", "clean_messages", "read_messages"]
+__all__ = [
+    "ORDER",
+    "PLACE",
+    "CleanBatch",
+    "Reject",
+    "clean",
+    "clean_messages",
+    "placed_readings",
+    "read_messages",
+]
 
 ORDER, PLACE = " m", " i"
 """Frame columns of the message's number and of the reading's index in it; no column of a contract
@@ -137,6 +146,30 @@ def clean_messages(
 
     Those in ``unreadable`` are not read: they are rejects for that reason.
     """
+    batch, parts = _read_all(messages, contract, unreadable, bulk=bulk)
+    _keep_one_per_key(contract, batch, parts)
+    return batch
+
+
+def placed_readings(raw: bytes, contract: Contract) -> tuple[CleanBatch, pl.DataFrame]:
+    """Every accepted reading of a raw object's lines, several of one key included.
+
+    Columns: the contract's, then :data:`ORDER` (the row of the batch's ``messages``) and
+    :data:`PLACE` (the index in the message; null where the message itself is the reading). The
+    batch has no rows.
+    """
+    batch, parts = _read_all(read_messages(raw, contract), contract, {}, bulk=True)
+    return batch, pl.concat(parts)
+
+
+def _read_all(
+    messages: pl.DataFrame,
+    contract: Contract,
+    unreadable: Mapping[int, Unreadable],
+    *,
+    bulk: bool,
+) -> tuple[CleanBatch, list[pl.DataFrame]]:
+    """The batch with its counts, and the accepted readings in order of message and index."""
     plan = make_plan(contract)
     batch = CleanBatch(messages, pl.DataFrame())
     batch.faults = {column.name: Counter() for column in contract.columns}
@@ -148,9 +181,8 @@ def clean_messages(
         if m in unreadable:
             batch.rejects = _listed(batch.rejects, [Reject(m, None, (unreadable[m],))])
         start = m + 1
-    parts = parts or [_clean_run(plan, messages.clear(), batch, bulk=False)]  # columns, no rows
-    _keep_one_per_key(contract, batch, parts)
-    return batch
+    # Without a run there are columns all the same, and no rows.
+    return batch, parts or [_clean_run(plan, messages.clear(), batch, bulk=False)]
 
 
 def _clean_isolated(
