@@ -12,6 +12,7 @@ from typing import Any
 from functions.transform.clean import clean
 from functions.transform.copy import copy_csv, copy_groups
 from functions.transform.isolation import UNREADABLE
+from functions.transform.places import copy_tail
 from functions.transform.rejects import rejected_lines
 from functions.transform.report import describe
 from telemetry import layout, metrics
@@ -115,18 +116,19 @@ def transform(
     with step("write"):
         csv = copy_csv(batch.rows)
         groups = copy_groups(batch.rows, csv, contract)
+        tail = copy_tail(batch, csv, contract)
         parquet = io.BytesIO()
         batch.rows.write_parquet(parquet, compression="zstd")
         rejects = rejected_lines(batch, contract)
     objects = [
         Stored(layout.clean_key(place), parquet.getvalue(), "application/vnd.apache.parquet"),
-        Stored(layout.copy_key(place, contract.digest), csv, "text/csv; charset=utf-8"),
+        Stored(layout.copy_key(place, contract.digest), csv + tail, "text/csv; charset=utf-8"),
         Stored(layout.rejected_key(place), rejects, "application/x-ndjson+gzip"),
     ]
     copy = {
         "key": layout.copy_key(place, contract.digest),
         "rows": batch.rows.height,
-        "bytes": len(csv),
+        **Checksum.of(csv).as_dict(),
         "columns": batch.rows.columns,
     }
     if groups is not None:
