@@ -9,14 +9,14 @@ import zlib
 from dataclasses import dataclass
 from typing import Any
 
-from functions.transform.clean import clean
+from functions.transform.clean import CleanBatch, clean
 from functions.transform.copy import copy_csv, copy_groups
 from functions.transform.isolation import UNREADABLE
 from functions.transform.places import copy_tail
 from functions.transform.rejects import rejected_lines
 from functions.transform.report import describe
 from telemetry import layout, metrics
-from telemetry.checksums import Checksum
+from telemetry.checksums import Checksum, RunningChecksum
 from telemetry.contract import Contract, load_contract
 from telemetry.entry import lambda_entry
 from telemetry.errors import BatchCorruptError, BatchMissingError
@@ -40,6 +40,13 @@ class Stored:
     key: str
     body: bytes
     content_type: str
+    known: Checksum | None = None
+    """Its checksum, where that has been counted already."""
+
+    @property
+    def checksum(self) -> Checksum:
+        """Checksum of the body."""
+        return self.known or Checksum.of(self.body)
 
 
 @lambda_entry
@@ -114,28 +121,15 @@ def transform(
     with step("clean"):
         batch = clean(raw or b"", contract)
     with step("write"):
-        csv = copy_csv(batch.rows)
-        groups = copy_groups(batch.rows, csv, contract)
-        tail = copy_tail(batch, csv, contract)
+        copies, copy = _copy_objects(batch, contract, place)
         parquet = io.BytesIO()
         batch.rows.write_parquet(parquet, compression="zstd")
         rejects = rejected_lines(batch, contract)
     objects = [
         Stored(layout.clean_key(place), parquet.getvalue(), "application/vnd.apache.parquet"),
-        Stored(layout.copy_key(place, contract.digest), csv + tail, "text/csv; charset=utf-8"),
         Stored(layout.rejected_key(place), rejects, "application/x-ndjson+gzip"),
+        *copies,
     ]
-    copy = {
-        "key": layout.copy_key(place, contract.digest),
-        "rows": batch.rows.height,
-        **Checksum.of(csv).as_dict(),
-        "columns": batch.rows.columns,
-    }
-    if groups is not None:
-        copy["groups_key"] = layout.copy_groups_key(place, contract.digest)
-        objects.append(
-            Stored(layout.copy_groups_key(place, contract.digest), groups, "application/json")
-        )
     report: dict[str, Any] = {"batch_id": place.batch_id, "raw_key": key, "execution": execution}
     report |= describe(batch, contract)
     if raw is None:
@@ -143,8 +137,31 @@ def transform(
         report |= {"messages": lost, "read": lost, "rejected": lost}
         report["rejected_by"] = {UNREADABLE_BATCH: lost} if lost else {}
     report |= {"clean_key": layout.clean_key(place), "rejected_key": layout.rejected_key(place)}
-    written = {stored.key: Checksum.of(stored.body).as_dict() for stored in objects}
+    written = {stored.key: stored.checksum.as_dict() for stored in objects}
     report |= {"copy": copy, "objects": written, "verdict": None, "findings": []}
     body = json.dumps(report, ensure_ascii=False, indent=1).encode()
     objects.append(Stored(layout.report_key(place.batch_id), body, "application/json"))
     return objects, report
+
+
+def _copy_objects(
+    batch: CleanBatch, contract: Contract, place: layout.RawKey
+) -> tuple[list[Stored], dict[str, Any]]:
+    """The COPY object and its groups, and what the report says of them."""
+    lines = copy_csv(batch.rows)
+    groups = copy_groups(batch.rows, lines, contract)
+    counted = RunningChecksum(lines)
+    copy = {
+        "key": layout.copy_key(place, contract.digest),
+        "rows": batch.rows.height,
+        **counted.value.as_dict(),
+        "columns": batch.rows.columns,
+    }
+    tail = copy_tail(batch, counted.value, contract)
+    counted.add(tail)
+    content_type = "text/csv; charset=utf-8"
+    objects = [Stored(str(copy["key"]), lines + tail, content_type, counted.value)]
+    if groups is not None:
+        copy["groups_key"] = layout.copy_groups_key(place, contract.digest)
+        objects.append(Stored(str(copy["groups_key"]), groups, "application/json"))
+    return objects, copy

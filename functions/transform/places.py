@@ -5,14 +5,15 @@ from __future__ import annotations
 import polars as pl
 
 from functions.transform.clean import INDEX, MESSAGE, ROW, CleanBatch
+from telemetry.checksums import Checksum
 from telemetry.contract import Contract
 from telemetry.places import write_places
 
 __all__ = ["copy_tail"]
 
 
-def copy_tail(batch: CleanBatch, lines: bytes, contract: Contract) -> bytes:
-    """The bytes that follow the lines; none where there are no rows."""
+def copy_tail(batch: CleanBatch, lines: Checksum, contract: Contract) -> bytes:
+    """The bytes that follow the lines, whose checksum is given; none where there are no rows."""
     if not batch.rows.height:
         return b""
     messages = batch.messages.select("received_at", "message_id").write_csv(include_header=False)

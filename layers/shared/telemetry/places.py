@@ -76,7 +76,7 @@ class Footer:
 
 
 def write_places(
-    lines: bytes,
+    lines: Checksum,
     columns: Sequence[str],
     key: Sequence[str],
     rows: int,
@@ -90,7 +90,7 @@ def write_places(
         columns=tuple(columns),
         key=tuple(key),
         rows=rows,
-        lines=Checksum.of(lines),
+        lines=lines,
         rest=Checksum.of(rest),
         messages=len(messages),
         runs=len(runs[0]),
