@@ -136,7 +136,7 @@ def iso_share(values: Counter[str]) -> float:
     if not values:
         return 0.0
     texts = pl.Series([_printable(text).strip(BLANK) for text in values], dtype=pl.String)
-    read = read_timestamps(texts, ["iso8601"], "UTC")
+    read = read_timestamps(texts, ["iso8601"], "UTC").first
     good = sum(count for count, at in zip(values.values(), read, strict=True) if at is not None)
     return good / values.total()
 

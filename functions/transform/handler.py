@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import gzip
-import io
-import json
 import zlib
 from dataclasses import dataclass
 from typing import Any
 
-from functions.transform.clean import CleanBatch, clean
-from functions.transform.copy import copy_csv, copy_groups
+from functions.transform.bodies import clean_bodies
 from functions.transform.isolation import UNREADABLE
-from functions.transform.places import copy_tail
-from functions.transform.rejects import rejected_lines
-from functions.transform.report import describe
 from telemetry import layout, metrics
-from telemetry.checksums import Checksum, RunningChecksum
+from telemetry.checksums import Checksum
 from telemetry.contract import Contract, load_contract
 from telemetry.entry import lambda_entry
 from telemetry.errors import BatchCorruptError, BatchMissingError
 from telemetry.logs import log
 from telemetry.manifest import Purpose, purpose_of
 from telemetry.metric_table import reason_kind
+from telemetry.reports import report_body
 from telemetry.storage import get_object, put_object
 from telemetry.tracing import step
 
@@ -118,20 +113,28 @@ def transform(
     place = layout.parse_raw_key(key)
     if place is None:
         raise BatchCorruptError(f"{key} is not the key of a raw micro-batch: see telemetry.layout.")
-    with step("clean"):
-        batch = clean(raw or b"", contract)
-    with step("write"):
-        copies, copy = _copy_objects(batch, contract, place)
-        parquet = io.BytesIO()
-        batch.rows.write_parquet(parquet, compression="zstd")
-        rejects = rejected_lines(batch, contract)
+    rows, bodies = clean_bodies(raw or b"", contract)
+    copy_key = layout.copy_key(place, contract.digest)
     objects = [
-        Stored(layout.clean_key(place), parquet.getvalue(), "application/vnd.apache.parquet"),
-        Stored(layout.rejected_key(place), rejects, "application/x-ndjson+gzip"),
-        *copies,
+        Stored(layout.clean_key(place), bodies.parquet, "application/vnd.apache.parquet"),
+        Stored(copy_key, bodies.copy, "text/csv; charset=utf-8", bodies.whole),
+        Stored(layout.rejected_key(place), bodies.rejects, "application/x-ndjson+gzip"),
     ]
+    copy = {
+        "key": copy_key,
+        "rows": rows.height,
+        **bodies.lines.as_dict(),
+        "columns": rows.columns,
+    }
+    if bodies.groups is not None:
+        copy["groups_key"] = layout.copy_groups_key(place, contract.digest)
+        objects.append(
+            Stored(
+                layout.copy_groups_key(place, contract.digest), bodies.groups, "application/json"
+            )
+        )
     report: dict[str, Any] = {"batch_id": place.batch_id, "raw_key": key, "execution": execution}
-    report |= describe(batch, contract)
+    report |= bodies.description
     if raw is None:
         lost = place.messages
         report |= {"messages": lost, "read": lost, "rejected": lost}
@@ -139,29 +142,6 @@ def transform(
     report |= {"clean_key": layout.clean_key(place), "rejected_key": layout.rejected_key(place)}
     written = {stored.key: stored.checksum.as_dict() for stored in objects}
     report |= {"copy": copy, "objects": written, "verdict": None, "findings": []}
-    body = json.dumps(report, ensure_ascii=False, indent=1).encode()
+    body = report_body(report)
     objects.append(Stored(layout.report_key(place.batch_id), body, "application/json"))
     return objects, report
-
-
-def _copy_objects(
-    batch: CleanBatch, contract: Contract, place: layout.RawKey
-) -> tuple[list[Stored], dict[str, Any]]:
-    """The COPY object and its groups, and what the report says of them."""
-    lines = copy_csv(batch.rows)
-    groups = copy_groups(batch.rows, lines, contract)
-    counted = RunningChecksum(lines)
-    copy = {
-        "key": layout.copy_key(place, contract.digest),
-        "rows": batch.rows.height,
-        **counted.value.as_dict(),
-        "columns": batch.rows.columns,
-    }
-    tail = copy_tail(batch, counted.value, contract)
-    counted.add(tail)
-    content_type = "text/csv; charset=utf-8"
-    objects = [Stored(str(copy["key"]), lines + tail, content_type, counted.value)]
-    if groups is not None:
-        copy["groups_key"] = layout.copy_groups_key(place, contract.digest)
-        objects.append(Stored(str(copy["groups_key"]), groups, "application/json"))
-    return objects, copy
