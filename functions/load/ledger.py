@@ -27,7 +27,7 @@ _COLUMNS = (
     "batch_id", "raw_key", "execution", "contract", "contract_digest", "status", "messages",
     "read", "accepted", "duplicates", "conflicts", "rejected", "set_aside", "rejected_by",
     "inserted", "inserted_before", "updated", "unchanged", "conflicts_in_table", "loads",
-    "min_time", "max_time",
+    "min_time", "max_time", "first_received_at", "last_received_at",
 )  # fmt: skip
 _WRITE = f"""
 INSERT INTO {LEDGER} ({", ".join(_COLUMNS)})

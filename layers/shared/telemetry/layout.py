@@ -4,7 +4,8 @@
 
     raw/2026/11/23/<execution>/<batch>.n<messages>.ndjson.gz   envelopes as they left the queue
     clean/date=2026-11-23/<batch>.parquet                      the analysts' zone
-    copy/<batch>.<contract>.csv                                rows ready for COPY, in key order
+    copy/<batch>.<contract>.csv                                rows ready for COPY, in key order,
+                                                               and their places by arrival
     copy/<batch>.<contract>.groups.json                        byte ranges of each device's rows
     rejected/date=2026-11-23/<batch>.ndjson.gz                 rejects, verbatim, with reasons
     reports/<batch>.json                                       counts and findings of a batch
