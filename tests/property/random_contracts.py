@@ -39,7 +39,7 @@ NUMBERS = ["float", "real", "smallint", "integer", "bigint", "decimal"]
 PATTERNS = ["[a-c]+", "[0-9]{1,4}", "(?i)x.*", "\\S+"]
 FORMATS = [["epoch_s"], ["iso8601", "epoch_ms"], ["epoch_us"], ["%d.%m.%Y %H:%M:%S"], ["iso8601"]]
 ENVELOPE = ["$topic", "$topic[1]", "$topic[-1]", "$topic[7]", "$client_id", "$received_at"]
-ENVELOPE += ["$message_id"]
+ENVELOPE += ["$message_id", "$index"]
 MARKERS: list[Any] = ["", "n/a", -127, 0, "-999", 2.5, True, "null", " ", "1e3"]
 MOST_ATTEMPTS = 200
 

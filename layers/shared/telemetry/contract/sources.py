@@ -6,6 +6,7 @@
     env.temp             member of a member               $topic  $topic[2]    of the MQTT topic
     "host.name".up       a name with a dot, or            $client_id  $received_at  $message_id
     host\\.name           a dot, ``$`` or ``\\`` of it     $key  $metric  $value   see ``[message]``
+    $index               place of the reading in its message, from 0
 """
 
 from __future__ import annotations
@@ -53,9 +54,11 @@ def parse_source(text: str) -> Source:
         return Source("envelope", (text[1:],))
     if text[1:] in PLACE_MEMBERS:
         return Source("place", (text[1:],))
+    if text == "$index":
+        return Source("index", ("index",))
     if level := _TOPIC_LEVEL.match(text):
         return Source("envelope", ("topic", str(int(level[1]))))
-    known = ", ".join(f"${member}" for member in (*ENVELOPE_MEMBERS, *PLACE_MEMBERS))
+    known = ", ".join(f"${member}" for member in (*ENVELOPE_MEMBERS, "index", *PLACE_MEMBERS))
     raise SourceSyntaxError(
         f"{text!r} is not known; use one of {known}, $topic[n], $message.a.b, $rest"
     )
