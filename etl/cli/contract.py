@@ -15,8 +15,11 @@ from etl.cli.context import JsonOption, console, fail, guard, notes, print_json,
 from telemetry.contract import Contract, load_contract
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from etl.authoring.check import SampleReport
     from etl.authoring.diff import Difference
+    from etl.authoring.proof import Proof
     from etl.authoring.samples import Sample
 
 app = typer.Typer(
@@ -61,9 +64,14 @@ def infer(
     ] = 20_000,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
-    """Infer a contract from sample messages, with the reason for each line as a comment."""
+    """Infer a contract from sample messages, with the reason for each line as a comment.
+
+    Then cleans the sample with it. Exits with 1 if a distinct reading or a value would be lost; the
+    file is written all the same.
+    """
     from etl.authoring.infer import infer as infer_contract
     from etl.authoring.infer import parse_draft
+    from etl.authoring.proof import prove
     from etl.authoring.toml_writer import write_contract
 
     if out is not None and out.exists() and not force:
@@ -72,15 +80,22 @@ def infer(
     with notes.status("inferring types, limits and key"):
         draft = infer_contract(sample, name or files[0].name, ", ".join(f.name for f in files))
         text, contract = write_contract(draft), parse_draft(draft)
+    with notes.status("cleaning the sample with the contract"):
+        proof = prove(draft, contract, sample)
     if out is None:
         typer.echo(text, nl=False)
-        return
-    out.write_text(text, encoding="utf-8")
-    console.print(
-        f"wrote [bold]{out}[/]: {len(contract.columns)} columns, key {', '.join(contract.key)}"
-    )
-    console.print(f"next: review it, then run etl contract check {out} {files[0]}", soft_wrap=True)
-    console.print(f"then: etl up --contract {out}; etl publish {files[0]}", soft_wrap=True)
+        print_proof(proof, notes)
+    else:
+        out.write_text(text, encoding="utf-8")
+        key = ", ".join(contract.key)
+        console.print(f"wrote [bold]{out}[/]: {len(contract.columns)} columns, key {key}")
+        print_proof(proof, console)
+        console.print(
+            f"\nnext: review it, then run etl contract check {out} {files[0]}", soft_wrap=True
+        )
+        console.print(f"then: etl up --contract {out}; etl publish {files[0]}", soft_wrap=True)
+    if proof.losses:
+        raise typer.Exit(1)
 
 
 @guard
@@ -123,6 +138,41 @@ def check(
             print_report(checked)
     if checked is not None and checked.verdict == "quarantine":
         raise typer.Exit(1)
+
+
+def print_proof(proof: Proof, terminal: Console) -> None:
+    """Print what the contract makes of the sample, and what it would lose."""
+    report = proof.report
+    table = Table(box=None, pad_edge=False)
+    counts = {"readings": report.read, "rows": report.accepted, "repeats": report.duplicates}
+    counts |= {"conflicts": report.conflicts, "rejected": report.rejected}
+    counts |= {name.replace("_", " "): count for name, count in report.other.items()}
+    counts["values to NULL"] = sum(found.values for found in proof.nulls)
+    for name in counts:
+        table.add_column(name, justify="right")
+    table.add_row(*(f"{count:,}" for count in counts.values()))
+    terminal.print(table)
+    rejects = [reason for reason in report.reasons if reason.readings]
+    for reason in rejects:
+        terminal.print(Text(printable(f"  rejected: {reason.reason} {reason.readings:,}")))
+    for found in proof.nulls:
+        line = f"  NULL: {found.column} {found.values:,} ({found.why})"
+        terminal.print(Text(printable(line)), soft_wrap=True)
+    if proof.worth_a_look:
+        terminal.print("most worth a look:")
+    for line in proof.worth_a_look:
+        terminal.print(Text(printable(f"  {line}")), soft_wrap=True)
+    if proof.losses:
+        terminal.print("[bold red]would be lost[/], or can't be expressed yet:")
+        for line in proof.losses:
+            terminal.print(Text(printable(f"  {line}")), soft_wrap=True)
+    else:
+        terminal.print("[green]nothing distinct would be lost[/]")
+
+
+def printable(text: str) -> str:
+    """The text without characters that a terminal obeys or hides: device-sent names have any."""
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
 
 
 def print_contract(contract: Contract, statements: Sequence[str]) -> None:

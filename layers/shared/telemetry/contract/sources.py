@@ -19,6 +19,7 @@ __all__ = ["SourceSyntaxError", "parse_path", "parse_source"]
 
 ENVELOPE_MEMBERS = ("topic", "client_id", "received_at", "message_id")
 PLACE_MEMBERS = ("key", "metric", "value")
+ALONE = {"$rest": Source("rest", ("rest",), "json"), "$index": Source("index", ("index",))}
 _TOPIC_LEVEL = re.compile(r"\$topic\[(-?[0-9]{1,2})\]\Z")
 _NAME = re.compile(r'"((?:[^"\\]|\\.)+)"(?=\.|\Z)|((?:[^.\\]|\\.)+)', re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
@@ -46,16 +47,14 @@ def parse_source(text: str) -> Source:
     """One entry of ``from``. Raises :class:`SourceSyntaxError`."""
     if not text.startswith("$"):
         return Source("reading", parse_path(text))
-    if text == "$rest":
-        return Source("rest", ("rest",), "json")
+    if text in ALONE:
+        return ALONE[text]
     if text.startswith("$message."):
         return Source("message", parse_path(text.removeprefix("$message.")))
     if text[1:] in ENVELOPE_MEMBERS:
         return Source("envelope", (text[1:],))
     if text[1:] in PLACE_MEMBERS:
         return Source("place", (text[1:],))
-    if text == "$index":
-        return Source("index", ("index",))
     if level := _TOPIC_LEVEL.match(text):
         return Source("envelope", ("topic", str(int(level[1]))))
     known = ", ".join(f"${member}" for member in (*ENVELOPE_MEMBERS, "index", *PLACE_MEMBERS))
