@@ -126,7 +126,7 @@ def check(contract: Contract, sample: Sample) -> SampleReport:
 
 
 def _losses(report: dict[str, Any], reasons: Sequence[Reason]) -> Iterator[Finding]:
-    """Findings on distinct readings that are no row, and on values that become NULL."""
+    """Findings on distinct readings without a row, and on values that become NULL."""
     readings = report["conflicts"] + report["rejected"]
     if readings:
         yield Finding(

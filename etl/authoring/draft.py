@@ -41,7 +41,7 @@ class ColumnDraft:
     unset_clocks: int = 0
     """Times of clocks that were not set."""
     problem: str = ""
-    """Why a member that should be a time is none; empty where it is."""
+    """The reason why a member named like a time can't be read as one; empty where it can."""
     notes: list[str] = field(default_factory=list)
     """Comment lines above the column."""
     reasons: dict[str, str] = field(default_factory=dict)
@@ -80,7 +80,7 @@ class ContractDraft:
     advice: list[str] = field(default_factory=list)
     """Sentences on the lines most worth looking at, the most important first."""
     problems: list[str] = field(default_factory=list)
-    """What the contract's language can't express of these messages, in sentences."""
+    """Sentences on parts of the messages that a contract can't express."""
 
 
 def share(part: float, whole: float) -> str:

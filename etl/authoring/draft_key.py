@@ -19,7 +19,7 @@ MOST_CHARACTERS = 600
 NEARLY_ALWAYS = 0.98
 """Share of the readings that must have a time of their own."""
 ABSENT = "-"
-"""What stands in a key for a name that some readings don't have."""
+"""Value in the key of readings without that member."""
 
 
 def set_key(found: ContractDraft, key: Key, messages: Sequence[Message]) -> None:

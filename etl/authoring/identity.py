@@ -24,7 +24,7 @@ ALWAYS = 0.98
 READING_ID_SHARE = 0.9
 """Distinct values per reading from which an id identifies the reading, not the device."""
 ONE_READING = 40
-"""What a member loses whose values hardly come again: it may identify the reading."""
+"""Points that a member loses whose values hardly come again: it may identify the reading."""
 FEW = 20
 """Readings up to which a name may be of a device of which each was seen once."""
 
@@ -105,7 +105,7 @@ class Candidate:
     score: float
     """Greater is likelier."""
     rank: int
-    """How surely its name is that of a device (0..40)."""
+    """Confidence that its name is that of a device (0..42)."""
 
 
 def may_be_key(draft: ColumnDraft, least: float = 0.0) -> bool:
@@ -142,7 +142,7 @@ def is_of_reading(draft: ColumnDraft, readings: int) -> bool:
 
 
 def _name_rank(label: tuple[str, ...]) -> int:
-    """How surely a name is that of a device: 0 for not at all."""
+    """Confidence that a name is that of a device (0..42); 0: it is not."""
     last = words(label[-1]) or [""]
     joined = "".join(last)
     if joined.endswith(("deveui", "imei", "macaddress")) or joined in _SURE:
@@ -179,7 +179,7 @@ def is_scoped(draft: ColumnDraft) -> bool:
 
 
 def distinguishes(draft: ColumnDraft) -> int:
-    """How likely a column tells the readings of one moment apart; smaller is likelier."""
+    """Rank of a column as one that tells readings of one moment apart; smaller is likelier."""
     found = set(words(draft.label[-1]))
     parents = {word for part in draft.label[:-1] for word in words(part)}
     if found & _CHANNELS or parents & {"tags", "labels", "dimensions", "tag"}:

@@ -65,7 +65,7 @@ class Key:
     conflicting: int
     """Readings with the key of an earlier one but other values."""
     by_device_and_time: int
-    """Those that would conflict by device and time alone."""
+    """Readings that would conflict by device and time alone."""
 
     def sentences(self) -> list[str]:
         """The effect on the sample, in words."""

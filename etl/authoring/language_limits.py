@@ -1,4 +1,4 @@
-"""What a contract can't express of messages: said plainly, never lost in silence."""
+"""Parts of messages that a contract can't express: said plainly, never lost in silence."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Numbers and words that stand for "no value".
 
 A number is one only if the field knows it as such, and if it also stands apart from all other
-values: a sensor at rest repeats its value, and a plateau is no gap.
+values: a sensor at rest repeats its value, and a plateau is not a gap.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ KNOWN_MARKERS = {
 }  # fmt: skip
 """Numbers that sensors and gateways commonly send instead of a missing value."""
 POWER_ON = 85.0
-"""What a DS18B20 sends before its first conversion."""
+"""Degrees that a DS18B20 sends before its first conversion."""
 LEAST_OTHERS = 4
 """Distinct other values needed before one can stand apart."""
 

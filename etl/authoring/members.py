@@ -61,7 +61,7 @@ class Members:
     too_many: int = 0
     """Values that are not counted, at places beyond :data:`MAX_PLACES`."""
     origins: list[tuple[int, int]] = field(default_factory=list)
-    """Of each reading the number of its message, and its index in the message."""
+    """The number of each reading's message, and its index in that message."""
     values: dict[Place, Counter[Value]] = field(default_factory=dict)
     """Place to the counts of its values, in the order of their first occurrence."""
 

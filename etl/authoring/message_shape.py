@@ -130,7 +130,7 @@ def find_shape(documents: Sequence[Any]) -> MessageShape:
 def _has_readings(place: tuple[Path, Shape], documents: Sequence[Any]) -> bool:
     """True unless the objects of an array only accompany a reading that stands around them.
 
-    The gateways that received an uplink are no readings, nor are objects without a time beside
+    The gateways that received an uplink are not readings, nor are objects without a time beside
     measurements, unless their name says so.
     """
     path, shape = place

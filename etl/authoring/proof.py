@@ -13,7 +13,7 @@ from telemetry.contract import Contract
 __all__ = ["NullValues", "Proof", "prove"]
 
 MOST_BROKEN = 0.05
-"""Share of messages that are no JSON objects from which the contract fits only a part of them."""
+"""Share of messages without a JSON object above which the contract fits only a part of them."""
 WORTH = 3
 """Lines that are named as most worth looking at."""
 
@@ -97,7 +97,7 @@ def _worth(draft: ContractDraft, report: SampleReport) -> list[str]:
             markers = ", ".join(repr(marker) for marker, _ in column.marked.most_common(3))
             found.append(f"columns.{column.name}.missing: {markers} ({marked:,}) become NULL")
     found += [
-        f"columns.{column.name}: some values are no numbers, so it has a column of both kinds"
+        f"columns.{column.name}: not all values are numbers, so it has a column of both kinds"
         for column in draft.columns
         if column.also_as is not None
     ]

@@ -1,4 +1,4 @@
-"""What Transform would lose of a sample under a draft, and how the draft changes for it."""
+"""Losses that Transform would have of a sample under a draft, and the changes that avoid them."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ __all__ = ["Times", "find_times", "looks_like_time", "micros"]
 SET_FROM, SET_UNTIL = 1_230_768_000, 2_085_900_000
 """Epoch seconds of 2009 and 2036-02-06: a clock outside was not set, or has overflowed."""
 FIRST_YEAR = -50_000_000
-"""Epoch seconds before 1970, where clocks begin that were not set; earlier is no time."""
+"""Epoch seconds before 1970, where clocks begin that were not set; earlier is not a time."""
 SET_SHARE = 0.3
 """Share of the numbers that must be times of a set clock."""
 MOST_PATTERNS = 21
@@ -60,7 +60,7 @@ class Times:
     guessed_order: bool = False
     """True where the values fit day first and month first alike."""
     mixed: str = ""
-    """Why the values can't be read as one kind of time; empty where they can."""
+    """The reason why the values can't be read as one kind of time; empty where they can."""
 
     @property
     def share(self) -> float:
@@ -123,7 +123,7 @@ def micros(texts: pl.Series, formats: list[str], zone: str) -> pl.Series:
 
 
 def _read(counts: Counter[str], formats: Sequence[str], zone: str = "UTC") -> dict[str, int]:
-    """Those texts that the formats read, with their microseconds."""
+    """Texts that the formats read, with their microseconds."""
     texts = [text.encode("utf-8", "replace").decode() for text in counts]
     read = read_timestamps(pl.Series(texts, dtype=pl.String), formats, zone).cast(pl.Int64)
     return {text: at for text, at in zip(counts, read, strict=True) if at is not None}

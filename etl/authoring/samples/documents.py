@@ -37,7 +37,7 @@ _BLANK = re.compile(r"[\s,]*")
 
 
 def split(file: BinaryIO, path: Path) -> tuple[str, Iterator[bytes]]:
-    """What the file is, in words, and its messages. Raises :class:`SampleError`."""
+    """The kind of the file in words, and its messages. Raises :class:`SampleError`."""
     begin = _first_line(file) or b""
     if _is_object(begin):
         return "", _lines(begin, file)

@@ -1,4 +1,4 @@
-"""Opens a file of messages: inflates gzip and zstd by their signature, refuses what is no text."""
+"""Opens a file of messages: inflates gzip and zstd by their signature, refuses other than text."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class Sample:
     total: int
     """Messages in the files."""
     form: str = ""
-    """What the files are, in words, where they are not just one message a line."""
+    """The kind of the files in words; empty where they have one message a line."""
 
     def description(self) -> str:
         """The size of the sample, in words."""
