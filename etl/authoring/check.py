@@ -21,8 +21,20 @@ from functions.transform.report import describe
 from functions.validate.judge import Finding, Verdict, judge
 from telemetry.contract import Column, Contract, Source
 
-__all__ = ["ColumnReport", "Reason", "SampleReport", "check", "envelopes", "sources_text"]
+__all__ = [
+    "NOT_OF_A_COLUMN",
+    "ColumnReport",
+    "Reason",
+    "SampleReport",
+    "check",
+    "envelopes",
+    "sources_text",
+]
 
+NOT_OF_A_COLUMN = {
+    "not_json", "not_utf8", "not_an_object", "not_an_array", "not_pairs", "not_gzip", "too_large",
+}  # fmt: skip
+"""Reasons of rejects that no column could take: the message itself is broken."""
 EXAMPLES = 3
 """Most examples of each reason."""
 EXAMPLE_CHARACTERS = 300
@@ -127,12 +139,13 @@ def check(contract: Contract, sample: Sample) -> SampleReport:
 
 def _losses(report: dict[str, Any], reasons: Sequence[Reason]) -> Iterator[Finding]:
     """Findings on distinct readings without a row, and on values that become NULL."""
-    readings = report["conflicts"] + report["rejected"]
+    rejected = sum(reason.readings for reason in reasons if reason.reason not in NOT_OF_A_COLUMN)
+    readings = report["conflicts"] + rejected
     if readings:
         yield Finding(
             "lost_readings", "warn", readings, 0,
             f"{readings:,} distinct readings would not be rows: {report['conflicts']:,} in "
-            f"conflict, {report['rejected']:,} rejected.",
+            f"conflict, {rejected:,} rejected by columns.",
         )  # fmt: skip
     values = [reason for reason in reasons if reason.values and reason.kept_in is None]
     if values:

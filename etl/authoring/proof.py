@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from etl.authoring.check import SampleReport, check
+from etl.authoring.check import NOT_OF_A_COLUMN, SampleReport, check
 from etl.authoring.draft import ContractDraft
-from etl.authoring.repair import NOT_OF_A_COLUMN
 from etl.authoring.samples import Sample
 from telemetry.contract import Contract
 

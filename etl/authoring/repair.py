@@ -14,8 +14,6 @@ from telemetry.contract import Contract
 
 __all__ = ["Losses", "losses_of", "repair_columns"]
 
-NOT_OF_A_COLUMN = {"not_json", "not_utf8", "not_an_object", "not_an_array", "not_gzip", "too_large"}
-
 
 @dataclass(frozen=True)
 class Losses:

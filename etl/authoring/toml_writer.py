@@ -13,7 +13,10 @@ __all__ = ["quoted", "write_contract"]
 COMMENT_COLUMN = 36
 EXPECTED = 0.9
 """Completeness check for a column that nearly always has a value: less gives a warning."""
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_CONTROL = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
+)
+"""Characters that TOML forbids, or that make a line look like another one."""
 
 
 def quoted(text: str) -> str:

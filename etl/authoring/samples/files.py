@@ -67,6 +67,8 @@ def _inflated(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _raw(path: Path) -> Iterator[BinaryIO]:
+    if path != STDIN and not path.exists():
+        raise SampleError(f"{path}: no such file")
     mode = None if path == STDIN else path.stat().st_mode
     if mode is not None and stat.S_ISREG(mode):
         with path.open("rb") as file:
