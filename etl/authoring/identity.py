@@ -9,6 +9,7 @@ from etl.authoring.draft import ColumnDraft
 from etl.authoring.names import words
 
 __all__ = [
+    "SURE",
     "Candidate",
     "device_candidates",
     "distinguishes",
@@ -23,6 +24,8 @@ LONGEST = 128
 ALWAYS = 0.98
 READING_ID_SHARE = 0.9
 """Distinct values per reading from which an id identifies the reading, not the device."""
+SURE = 20
+"""Rank of names that are of a device rather than of something else."""
 ONE_READING = 40
 """Points that a member loses whose values hardly come again: it may identify the reading."""
 FEW = 20
@@ -124,14 +127,10 @@ def device_candidates(drafts: Sequence[ColumnDraft], readings: int) -> list[Cand
         rank = _name_rank(draft.label)
         if rank == 0:
             continue
-        score = (
-            float(rank)
-            + (12 if draft.distinct > 1 else 0)
-            + (6 if draft.presence >= ALWAYS else -20)
-        )
-        score -= (
-            ONE_READING * is_of_reading(draft, readings) + place / 1000 + 2 * (len(draft.label) > 3)
-        )
+        varies = (12 if rank >= SURE else 6) if draft.distinct > 1 else 0
+        score = rank + varies + (6.0 if draft.presence >= ALWAYS else -20.0)
+        score -= ONE_READING * is_of_reading(draft, readings)
+        score -= place / 1000 + 2 * (len(draft.label) > 3)
         found.append(Candidate(draft, score, rank))
     return sorted(found, key=lambda candidate: -candidate.score)
 

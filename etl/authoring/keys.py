@@ -19,6 +19,7 @@ import polars as pl
 
 from etl.authoring.draft import ColumnDraft, share
 from etl.authoring.identity import (
+    SURE,
     device_candidates,
     distinguishes,
     is_of_reading,
@@ -39,8 +40,6 @@ FEW_CONFLICTS = 0.002
 """Share of conflicting readings up to which a key is kept, where many others are sent again."""
 GLOBAL = 36
 """Rank of names that identify a device wherever it is, rather than a part of one."""
-SURE = 20
-"""Rank of names that are of a device rather than of something else."""
 INDEX = "\0index"
 CONTENT = "\0content"
 _TIME_OF_DAY = r"^[0-2]?\d[:.h]?[0-5]\d([:.m]?[0-5]\d)?([.,]\d+)?$"

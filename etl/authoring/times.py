@@ -214,7 +214,7 @@ def _tried(text: str, left: Counter[str], order: str) -> list[_Reading]:
         if text in read and all(FIRST_YEAR <= at / 1e6 <= YEAR_2100 for at in read.values()):
             spread = max(read.values()) - min(read.values())
             one = _Reading(len(read), False, -spread, -place, pattern, read)
-            tried.append(one._replace(same_order=one.order == order))
+            tried.append(one._replace(same_order=one.order == order != ""))
     return tried
 
 
