@@ -13,7 +13,7 @@ from dataclasses import replace
 from etl.authoring.draft import ColumnDraft, share
 from etl.authoring.markers import MISSING_WORDS, number_markers
 from etl.authoring.members import Members, Value
-from etl.authoring.names import column_name, counts_or_codes, identifies, is_time, is_version
+from etl.authoring.names import column_name, counts_or_codes, identifies, is_time, is_version, words
 from etl.authoring.numbers import (
     BLANK,
     Numbers,
@@ -35,6 +35,8 @@ MOSTLY_TIMES = 0.9
 BOOLEAN_PAIRS = ({"true", "false"}, {"yes", "no"}, {"on", "off"})
 BOOLEAN_VALUES = 20
 """Values needed before two words are taken for true and false."""
+SURE_TIMES = {"ts", "timestamp", "time", "datetime", "date"}
+"""Words of names that promise a time."""
 SPELLINGS = 8
 """Most markers that are words, for one column."""
 MAX_DIGITS = 38
@@ -136,8 +138,8 @@ def _set_time(draft: ColumnDraft, real: dict[Value, int]) -> bool:
         draft.problem = times.mixed
         return False
     if not times.formats or times.share < (MOSTLY_TIMES if named else 1):
-        if named and times.formats:
-            draft.problem = f"only {share(times.share, 1)} of its values can be read as times"
+        if named and (times.formats or set(words(draft.label[-1])) & SURE_TIMES):
+            draft.problem = f"{share(times.share, 1)} of its values can be read as times"
         return False
     if not named and times.only_days and identifies(draft.label):
         return False

@@ -26,6 +26,8 @@ READING_ID_SHARE = 0.9
 """Distinct values per reading from which an id identifies the reading, not the device."""
 SURE = 20
 """Rank of names that are of a device rather than of something else."""
+OF_NUMBERS = 24
+"""Rank of names from which a number is that of a device: a ``battery`` or ``line`` is measured."""
 ONE_READING = 40
 """Points that a member loses whose values hardly come again: it may identify the reading."""
 FEW = 20
@@ -125,7 +127,7 @@ def device_candidates(drafts: Sequence[ColumnDraft], readings: int) -> list[Cand
         if not may_be_key(draft, 0.5):
             continue
         rank = _name_rank(draft.label)
-        if rank == 0:
+        if rank == 0 or (draft.type == "float" and rank < OF_NUMBERS):
             continue
         varies = (12 if rank >= SURE else 6) if draft.distinct > 1 else 0
         score = rank + varies + (6.0 if draft.presence >= ALWAYS else -20.0)
@@ -159,7 +161,7 @@ def _name_rank(label: tuple[str, ...]) -> int:
 
 def _rank_of_naming(naming: str, own: set[str], parents: tuple[str, ...]) -> int:
     """The rank of an id or name: of what, its other words or the objects around it say."""
-    if own & _NOUNS:
+    if own & (_NOUNS | _SURE):
         return 38
     if own or naming in ("code", "number", "no", "nr"):
         return 8 if own & _WEAK else 0

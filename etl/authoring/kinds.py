@@ -9,6 +9,7 @@ from typing import Any
 from etl.authoring.members import Members, Place, Reading
 from etl.authoring.names import counts_or_codes, identifies, is_kind, is_time, time_rank, words
 from etl.authoring.paths import written_path
+from etl.authoring.time_patterns import is_epoch
 from functions.transform.shapes import member
 
 __all__ = ["Kinds", "find_kinds"]
@@ -122,8 +123,7 @@ def _by_presence(members: Members, time: Place) -> Kinds | None:
 def _measures(reading: Reading) -> bool:
     """True where a reading has a number that measures something."""
     return any(
-        value.kind == "number" and not (
-            counts_or_codes(place.path) or identifies(place.path) or is_time(place.path)
-        )
+        value.kind == "number" and not counts_or_codes(place.path) and not identifies(place.path)
+        and not (is_time(place.path) and is_epoch(float(value.text)))
         for place, value in reading.items()
     )  # fmt: skip

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from etl.authoring.draft import ColumnDraft, ContractDraft
 from etl.authoring.members import Members
-from etl.authoring.names import is_gateway, is_time, words
+from etl.authoring.message_shape import READINGS
+from etl.authoring.names import counts_or_codes, identifies, is_gateway, is_time, words
+from etl.authoring.time_patterns import is_epoch
 from etl.authoring.times import looks_like_time
 
 __all__ = ["problems_of"]
@@ -25,8 +27,8 @@ def problems_of(found: ContractDraft, members: Members) -> list[str]:
     timed = any(draft.type == "timestamp" and draft.places for draft in key)
     for draft in found.columns:
         nested = draft.type == "jsonb" and draft.places and not is_gateway(draft.label)
-        where = _time_inside(draft, members) if nested else ""
-        if where and (not timed or _are_side_by_side(found, members)):
+        where = _readings_inside(draft, members) if nested else ""
+        if where:
             problems.append(_nested(draft, where))
     if timed:
         return problems
@@ -48,24 +50,32 @@ def _nested(draft: ColumnDraft, where: str) -> str:
     )
 
 
-def _time_inside(draft: ColumnDraft, members: Members) -> str:
-    """Where in the arrays of a member there are times; empty where there are none."""
+def _readings_inside(draft: ColumnDraft, members: Members) -> str:
+    """The evidence that the arrays of a member are readings; empty where there is none."""
     texts = [v.text for place in draft.places for v in members.values[place] if v.kind == "array"]
     for text in texts[:EXAMPLES]:
         try:
-            value = json.loads(text, parse_int=str, parse_float=str)
+            value = json.loads(text)
         except (ValueError, RecursionError):
             continue
-        if is_time(draft.label) and _plain(value) and looks_like_time(map(str, value)):
+        plain = len(value) > 1 and not any(isinstance(v, dict | list) for v in value)
+        if plain and is_time(draft.label) and looks_like_time(map(str, value)):
             return f"times in {draft.label[-1]}"
-        for path, found in _members(value, ()):
-            if is_time(path) and isinstance(found, str) and looks_like_time([found]):
-                return f"times in {'.'.join(path)}"
+        numbers = plain and all(type(v) in (int, float) for v in value)
+        if numbers and READINGS & set(words(draft.label[-1])):
+            return f"several numbers in {draft.label[-1]}"
+        inside = list(_members(value, ()))
+        measured = any(_measures(path, v) for path, v in inside)
+        for path, found in inside:
+            if measured and is_time(path) and looks_like_time([str(found)]):
+                return f"times in {'.'.join((draft.label[-1], *path))}"
     return ""
 
 
-def _plain(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(v, str) for v in value)
+def _measures(path: tuple[str, ...], value: Any) -> bool:
+    if type(value) not in (int, float) or counts_or_codes(path) or identifies(path):
+        return False
+    return not (is_time(path) and is_epoch(value))
 
 
 def _members(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -79,15 +89,6 @@ def _members(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...
                 yield from _members(inner, (*path, name))
             else:
                 yield (*path, name), inner
-
-
-def _are_side_by_side(found: ContractDraft, members: Members) -> bool:
-    """True for arrays of plain values of which one has times: each position is a reading."""
-    arrays: Iterable[ColumnDraft] = (d for d in found.columns if d.type == "jsonb" and d.places)
-    return any(
-        is_time(draft.label) and _time_inside(draft, members).startswith("times in")
-        for draft in arrays
-    )
 
 
 def _dates_in_parts(found: ContractDraft) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from etl.authoring.names import counts_or_codes, identifies, is_gateway, is_time, words
 from etl.authoring.paths import written_path
-from etl.authoring.time_patterns import EPOCHS, YEAR_2000, YEAR_2100
+from etl.authoring.time_patterns import EPOCHS, YEAR_2000, YEAR_2100, is_epoch
 from functions.transform.shapes import BASE, SENML_VALUES, Number, Part, Unpacker, member
 from telemetry.contract.model import Column, Contract, Shape, Source
 
@@ -139,6 +139,8 @@ def _has_readings(place: tuple[Path, Shape], documents: Sequence[Any]) -> bool:
     found = [(d, member(d, path)) for d in documents[:FIRST] if isinstance(d, dict)]
     lists = [(d, array) for d, array in found if isinstance(array, list) and array]
     around = sum(_measures(document, path) for document, _ in lists) >= 0.5 * len(lists)
+    if any(array == [] and _measures(document, path) for document, array in found):
+        return False  # a message with an empty array would have no reading
     if is_gateway(path):
         return not around and not any(
             isinstance(member(d, path), list) and _is_timed(d, path) for d, _ in lists
@@ -158,10 +160,10 @@ def _measures(document: Any, without: Path, path: Path = ()) -> bool:
         if isinstance(value, dict):
             if _measures(value, without, here):
                 return True
-        elif isinstance(value, Number) and not (
-            counts_or_codes(here) or identifies(here) or is_time(here)
-        ):
-            return True
+        elif isinstance(value, Number):
+            named = counts_or_codes(here) or identifies(here)
+            if not named and not (is_time(here) and is_epoch(float(value))):
+                return True
     return False
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "companions",
     "has_time_of_day",
     "is_day_first",
+    "is_epoch",
     "is_month_first",
     "zone_of",
 ]
@@ -85,6 +86,11 @@ WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", 
 _WEEKDAY = re.compile("|".join(f"{day[:3]}(?:{day[3:]})?" for day in WEEKDAYS))
 MAX_LENGTH = 48
 """Longest text that is looked at."""
+
+
+def is_epoch(number: float) -> bool:
+    """True for a number that is a time of this century in some unit."""
+    return any(YEAR_2000 <= number / scale <= YEAR_2100 for scale in EPOCHS.values())
 
 
 def candidates(text: str) -> list[str]:
