@@ -22,7 +22,31 @@ LAMBDA_SERVICE = (
     "Lambda.AWSLambdaException",
     "Lambda.SdkClientException",
 )
-LAMBDA_THROTTLED = ("Lambda.TooManyRequestsException",)
+# Lambda can't run the function at this moment: throttled, being updated, or what it needs to start
+# a sandbox (network interface, key, snapshot) isn't there yet. These are the names of the API's own
+# errors of Invoke; a test compares them with botocore's model, so that none is forgotten.
+LAMBDA_NOT_READY = tuple(
+    f"Lambda.{name}"
+    for name in (
+        "TooManyRequestsException",
+        "ResourceConflictException",
+        "ResourceNotReadyException",
+        "CodeArtifactUserPendingException",
+        "EC2ThrottledException",
+        "EC2UnexpectedException",
+        "ENILimitReachedException",
+        "ENINotReadyException",
+        "SubnetIPAddressLimitReachedException",
+        "KMSAccessDeniedException",
+        "KMSDisabledException",
+        "KMSInvalidStateException",
+        "KMSNotFoundException",
+        "SnapStartException",
+        "SnapStartNotReadyException",
+        "SnapStartRegenerationFailureException",
+        "SnapStartTimeoutException",
+    )
+)
 
 # The sandbox died under the function: killed, out of memory or out of time. Every step can be
 # repeated, and a killed sandbox starts afresh the second time; too little memory or time is
@@ -54,7 +78,7 @@ class RetryRule:
 CHILD_TASK = (
     RetryRule(errors=TRANSIENT, interval=1, attempts=4, cap=8),
     RetryRule(errors=LAMBDA_SERVICE, interval=1, attempts=2, cap=8),
-    RetryRule(errors=LAMBDA_THROTTLED, interval=1, attempts=4, cap=8),
+    RetryRule(errors=LAMBDA_NOT_READY, interval=1, attempts=4, cap=8),
     RetryRule(errors=FUNCTION_DIED, interval=1, attempts=1, cap=2),
 )
 
@@ -62,7 +86,7 @@ CHILD_TASK = (
 PARENT_TASK = (
     RetryRule(errors=TRANSIENT, interval=2, attempts=5, cap=60),
     RetryRule(errors=LAMBDA_SERVICE, interval=2, attempts=6, cap=60),
-    RetryRule(errors=LAMBDA_THROTTLED, interval=2, attempts=8, cap=60),
+    RetryRule(errors=LAMBDA_NOT_READY, interval=2, attempts=8, cap=60),
     RetryRule(errors=FUNCTION_DIED, interval=2, attempts=2, cap=10),
 )
 

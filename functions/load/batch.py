@@ -10,6 +10,7 @@ from telemetry.checksums import Checksum, parse_checksum, verify
 from telemetry.errors import BatchCorruptError
 from telemetry.layout import Status
 from telemetry.manifest import Purpose, purpose_of
+from telemetry.reports import parse_report
 
 __all__ = [
     "Batch",
@@ -114,7 +115,7 @@ def parse_batch(event: dict[str, Any], report: bytes) -> Batch:
     """
     status, purpose = _ENDS[event["verdict"]], purpose_of(event)
     try:
-        content = json.loads(report)
+        content = parse_report(report, str(event.get("report_key")))
         copy, objects = content["copy"], content.get("objects", {})
         return Batch(
             batch_id=str(content["batch_id"]),

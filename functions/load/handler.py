@@ -26,6 +26,7 @@ from telemetry.entry import lambda_entry, seconds_left
 from telemetry.layout import outcome_key
 from telemetry.logs import log
 from telemetry.report_markdown import as_markdown
+from telemetry.reports import parse_report, report_body
 from telemetry.storage import get_object, put_object
 from telemetry.tracing import step
 
@@ -92,11 +93,10 @@ def _write_outcome(bucket: str, batch: Batch, loaded: Loaded) -> None:
 def _write_finding(bucket: str, key: str, finding: Finding) -> None:
     """Adds the finding to the report, as Validate does, and to its page."""
     log.warning(finding.sentence, check=finding.check, level_found=finding.level)
-    report = json.loads(get_object(bucket, key))
+    report = parse_report(get_object(bucket, key), key)
     findings = [one for one in report["findings"] if one["check"] != finding.check]
     report |= {"verdict": finding.level, "findings": [*findings, asdict(finding)]}
-    body = json.dumps(report, ensure_ascii=False, indent=1).encode()
-    put_object(bucket, key, body, "application/json")
+    put_object(bucket, key, report_body(report), "application/json")
     page = as_markdown(report).encode()
     put_object(bucket, key.removesuffix(".json") + ".md", page, "text/markdown; charset=utf-8")
 

@@ -14,9 +14,10 @@ apart (JSON trees, raw texts) never exists for more than one run at a time.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
+from types import MappingProxyType
 
 import polars as pl
 
@@ -30,7 +31,7 @@ from functions.transform.isolation import OUR_ERRORS, Unreadable, isolated, unre
 from functions.transform.message_filter import matches
 from telemetry.contract import Contract
 
-__all__ = ["CleanBatch", "Reject", "clean"]
+__all__ = ["CleanBatch", "Reject", "clean", "clean_messages", "read_messages"]
 
 ORDER, PLACE = " m", " i"
 """Frame columns of the message's number and of the reading's index in it; no column of a contract
@@ -116,15 +117,37 @@ def clean(raw: bytes, contract: Contract, *, bulk: bool = True) -> CleanBatch:
 
     ``bulk=False`` has every message read by the careful reader: slower, the same result.
     """
-    plan = make_plan(contract)
+    return clean_messages(read_messages(raw, contract), contract, bulk=bulk)
+
+
+def read_messages(raw: bytes, contract: Contract) -> pl.DataFrame:
+    """Messages of a raw object's lines, numbered in ``m``: see ``envelopes``."""
     messages = read_envelopes(raw).with_row_index("m")
-    if contract.compression is not None:
-        messages = measured(messages)
+    return messages if contract.compression is None else measured(messages)
+
+
+def clean_messages(
+    messages: pl.DataFrame,
+    contract: Contract,
+    *,
+    bulk: bool = True,
+    unreadable: Mapping[int, Unreadable] = MappingProxyType({}),
+) -> CleanBatch:
+    """Cleans the messages of :func:`read_messages`, ``m`` being their rows.
+
+    Those in ``unreadable`` are not read: they are rejects for that reason.
+    """
+    plan = make_plan(contract)
     batch = CleanBatch(messages, pl.DataFrame())
     batch.faults = {column.name: Counter() for column in contract.columns}
     parts: list[pl.DataFrame] = []
-    for run in _runs(messages):
-        parts += _clean_isolated(plan, run, batch, bulk=bulk)
+    start = 0
+    for m in (*sorted(unreadable), messages.height):
+        for run in _runs(messages.slice(start, m - start)):
+            parts += _clean_isolated(plan, run, batch, bulk=bulk)
+        if m in unreadable:
+            batch.rejects = _listed(batch.rejects, [Reject(m, None, (unreadable[m],))])
+        start = m + 1
     parts = parts or [_clean_run(plan, messages.clear(), batch, bulk=False)]  # columns, no rows
     _keep_one_per_key(contract, batch, parts)
     return batch

@@ -10,13 +10,10 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 import polars as pl
 
 from functions.transform.extraction_plan import RECEIVED, ExtractionPlan
-from functions.transform.values import NUMBER, READERS, is_one_of
+from functions.transform.values import NUMBER, READERS, is_one_of, read_timestamp
 from telemetry.contract import Column
 
 __all__ = ["CleanColumn", "clean_column", "clean_columns", "rejections"]
-
-FAULTS = ("invalid", "out_of_range", "too_long", "too_old", "in_future")
-"""Faults of a value that is present; at most one applies to each."""
 
 EXACT = Context(prec=400)
 WHOLE = re.compile(r"[+-]?[0-9]{1,300}")
@@ -95,19 +92,25 @@ def clean_column(
 ) -> CleanColumn:
     """One column from the raw texts of its sources, the first that is not missing.
 
-    ``received`` is when each reading's message arrived, in UTC, for columns with a tolerance.
+    ``received`` is when each reading's message arrived, in UTC, for columns that are judged by it.
     """
     texts = _first_present(column, raw)
-    read = READERS[column.type](texts, column)
+    read = (
+        read_timestamp(texts, column, received)
+        if column.type == "timestamp"
+        else READERS[column.type](texts, column)
+    )
     values, beyond = read.value, read.beyond
     outside = _outside(values, column)
     if outside is not None:
         beyond = outside if beyond is None else beyond | outside
     unreadable = texts.is_not_null() & read.value.is_null()
-    if read.beyond is not None:
-        unreadable &= ~read.beyond
+    for known in (read.beyond, *read.faults.values()):
+        if known is not None:
+            unreadable &= ~known
     values, truncated = _cut(values, column)
     masks = {"invalid": unreadable, "out_of_range": beyond, "too_long": _too_long(values, column)}
+    masks |= read.faults
     if received is not None:
         masks |= _out_of_time(values, column, received)
     faults = {fault: mask for fault, mask in masks.items() if mask is not None and mask.any()}

@@ -121,10 +121,9 @@ class ExtractionPlan:
 
     @property
     def takes_received(self) -> bool:
-        """True if a column takes the time of arrival unchanged, or is checked against it."""
+        """True if a column takes the time of arrival unchanged, or is judged by it."""
         return any(
-            c.max_age is not None or c.max_future is not None or _takes_just_arrival(c)
-            for c in self.contract.columns
+            _takes_just_arrival(c) or _is_judged_by_arrival(c) for c in self.contract.columns
         )
 
     @property
@@ -151,6 +150,13 @@ def _takes_just_arrival(column: Column) -> bool:
     """True if the column's value is the time of arrival itself, so that no text is needed."""
     iso = column.formats[:1] == ("iso8601",) and column.missing == ("",)
     return column.type == "timestamp" and column.sources == (RECEIVED_AT,) and iso
+
+
+def _is_judged_by_arrival(column: Column) -> bool:
+    """True if a time's distance from the arrival matters, or tells apart the two that it may be."""
+    local = column.type == "timestamp" and column.timezone != "UTC"
+    tolerance = column.max_age is not None or column.max_future is not None
+    return tolerance or (local and column.ambiguous == "by_arrival")
 
 
 def make_plan(contract: Contract) -> ExtractionPlan:

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import gzip
-import io
-import json
 import zlib
 from dataclasses import dataclass
 from typing import Any
 
-from functions.transform.clean import clean
-from functions.transform.copy import copy_csv, copy_groups
+from functions.transform.bodies import clean_bodies
 from functions.transform.isolation import UNREADABLE
-from functions.transform.rejects import rejected_lines
-from functions.transform.report import describe
 from telemetry import layout, metrics
 from telemetry.checksums import Checksum
 from telemetry.contract import Contract, load_contract
@@ -22,6 +17,7 @@ from telemetry.errors import BatchCorruptError, BatchMissingError
 from telemetry.logs import log
 from telemetry.manifest import Purpose, purpose_of
 from telemetry.metric_table import reason_kind
+from telemetry.reports import report_body
 from telemetry.storage import get_object, put_object
 from telemetry.tracing import step
 
@@ -110,32 +106,27 @@ def transform(
     place = layout.parse_raw_key(key)
     if place is None:
         raise BatchCorruptError(f"{key} is not the key of a raw micro-batch: see telemetry.layout.")
-    with step("clean"):
-        batch = clean(raw or b"", contract)
-    with step("write"):
-        csv = copy_csv(batch.rows)
-        groups = copy_groups(batch.rows, csv, contract)
-        parquet = io.BytesIO()
-        batch.rows.write_parquet(parquet, compression="zstd")
-        rejects = rejected_lines(batch, contract)
+    rows, bodies = clean_bodies(raw or b"", contract)
     objects = [
-        Stored(layout.clean_key(place), parquet.getvalue(), "application/vnd.apache.parquet"),
-        Stored(layout.copy_key(place, contract.digest), csv, "text/csv; charset=utf-8"),
-        Stored(layout.rejected_key(place), rejects, "application/x-ndjson+gzip"),
+        Stored(layout.clean_key(place), bodies.parquet, "application/vnd.apache.parquet"),
+        Stored(layout.copy_key(place, contract.digest), bodies.csv, "text/csv; charset=utf-8"),
+        Stored(layout.rejected_key(place), bodies.rejects, "application/x-ndjson+gzip"),
     ]
     copy = {
         "key": layout.copy_key(place, contract.digest),
-        "rows": batch.rows.height,
-        "bytes": len(csv),
-        "columns": batch.rows.columns,
+        "rows": rows.height,
+        "bytes": len(bodies.csv),
+        "columns": rows.columns,
     }
-    if groups is not None:
+    if bodies.groups is not None:
         copy["groups_key"] = layout.copy_groups_key(place, contract.digest)
         objects.append(
-            Stored(layout.copy_groups_key(place, contract.digest), groups, "application/json")
+            Stored(
+                layout.copy_groups_key(place, contract.digest), bodies.groups, "application/json"
+            )
         )
     report: dict[str, Any] = {"batch_id": place.batch_id, "raw_key": key, "execution": execution}
-    report |= describe(batch, contract)
+    report |= bodies.description
     if raw is None:
         lost = place.messages
         report |= {"messages": lost, "read": lost, "rejected": lost}
@@ -143,6 +134,6 @@ def transform(
     report |= {"clean_key": layout.clean_key(place), "rejected_key": layout.rejected_key(place)}
     written = {stored.key: Checksum.of(stored.body).as_dict() for stored in objects}
     report |= {"copy": copy, "objects": written, "verdict": None, "findings": []}
-    body = json.dumps(report, ensure_ascii=False, indent=1).encode()
+    body = report_body(report)
     objects.append(Stored(layout.report_key(place.batch_id), body, "application/json"))
     return objects, report

@@ -4,6 +4,9 @@ A run of messages is cleaned in bulk; if that raises, carefully; if that raises 
 the run by itself, down to the message that can't be read. That one becomes a reject
 ``unreadable:<error>`` and is kept as it was sent. Devices can send any bytes, so the error is ours:
 it is logged with its traceback and counted in ``MessagesUnreadable``, which has an alarm.
+
+What comes after, of all messages together (one row per key, the objects to be written), is done
+again without the messages on which it raises alone: see ``bodies``.
 """
 
 from __future__ import annotations

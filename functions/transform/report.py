@@ -9,11 +9,12 @@ import polars as pl
 
 from functions.transform.clean import CleanBatch
 from functions.transform.copy import TIME_FORMAT
+from telemetry import zones
 from telemetry.contract import Contract
 
 __all__ = ["describe"]
 
-SELDOM = ("too_old", "in_future", "truncated")
+SELDOM = ("too_old", "in_future", "ambiguous_time", "nonexistent_time", "truncated")
 """Counted only for the columns that have any."""
 
 SKETCH_STEPS = 40
@@ -29,12 +30,14 @@ def describe(batch: CleanBatch, contract: Contract) -> dict[str, Any]:
     They add up: ``read = accepted + duplicates + conflicts + rejected + set_aside``.
     ``rejected_by`` counts each reject under its first reason. Of a column, ``nulls`` counts
     accepted rows without a value, the rest counts values in all readings, rejected or not.
+    ``tzdata`` is the release of the time zones that local times were read by, such as ``2026f``.
     """
     rows = batch.rows
     least, middle, most = _times(rows, contract)
     return {
         "contract": contract.name,
         "contract_digest": contract.digest,
+        "tzdata": zones.VERSION if _has_local_times(contract) else None,
         "messages": batch.messages.height,
         "raw_bytes": int(batch.messages["payload"].bin.size().sum()),
         "read": batch.read,
@@ -61,6 +64,10 @@ def describe(batch: CleanBatch, contract: Contract) -> dict[str, Any]:
         "max_time": most,
         "first_arrival": _first_arrival(batch.messages),
     }
+
+
+def _has_local_times(contract: Contract) -> bool:
+    return any(column.timezone != "UTC" for column in contract.columns)
 
 
 def _by_reason(batch: CleanBatch) -> Counter[str]:

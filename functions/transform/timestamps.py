@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from functions.transform.local_times import Instants, read_local_times
 from telemetry.contract.patterns import MONTHS, read_pattern
 
 __all__ = ["looked_up", "read_timestamps"]
@@ -20,17 +21,20 @@ FIRST, LAST = -62_135_596_800_000_000, 253_402_300_799_999_999
 """Microseconds of 0001-01-01T00:00:00Z and of the last one of year 9999."""
 
 
-def read_timestamps(texts: pl.Series, formats: Sequence[str], zone: str) -> pl.Series:
-    """Microseconds in UTC of stripped texts; the first of the formats that can read one counts.
+def read_timestamps(texts: pl.Series, formats: Sequence[str], zone: str) -> Instants:
+    """Instants of stripped texts; the first of the formats that can read one counts.
 
-    ``zone`` is that of ISO texts without an offset. Null where no format can read the text, where
-    a local time did not exist, and outside of the years 1 to 9999.
+    ``zone`` is that of texts without an offset. Null where no format can read the text, and outside
+    of the years 1 to 9999.
     """
     once = texts.unique()
     if 2 * once.len() <= texts.len() and texts.len() > 1:
-        read = read_timestamps(once, formats, zone)
-        return looked_up(texts, once, read)
+        found = read_timestamps(once, formats, zone)
+        first, *others = (part if part is None else looked_up(texts, once, part) for part in found)
+        assert first is not None  # noqa: S101 - of the three, only the others may be absent
+        return Instants(first, *others)
     micros = pl.repeat(None, texts.len(), dtype=pl.Int64, eager=True)
+    local = None
     for name in formats:
         if micros.null_count() == texts.null_count():
             break
@@ -38,9 +42,22 @@ def read_timestamps(texts: pl.Series, formats: Sequence[str], zone: str) -> pl.S
         if name in PER_SECOND:
             read = _epoch(unread, PER_SECOND[name])
         else:
-            read = _iso(unread if name == "iso8601" else _as_iso(unread, name), zone)
+            read, naive = _iso(unread if name == "iso8601" else _as_iso(unread, name), zone)
+            if naive is not None:
+                naive &= read.is_not_null()
+                local = naive if local is None else local | naive
         micros = micros.zip_with(micros.is_not_null(), read)
-    return _where(micros, micros.is_between(FIRST, LAST)).cast(pl.Datetime("us", "UTC"))
+    if local is None or not local.any():
+        return Instants(_in_range(micros))
+    found = read_local_times(_in_range(_where(micros, local)), zone)
+    first = found.first.zip_with(local, micros)
+    second = None if found.second is None else _in_range(found.second)
+    return Instants(_in_range(first), second, found.nonexistent)
+
+
+def _in_range(micros: pl.Series) -> pl.Series:
+    """The years 1 to 9999, null for others."""
+    return _where(micros, micros.is_between(FIRST, LAST))
 
 
 def looked_up(values: pl.Series, once: pl.Series, meanings: pl.Series) -> pl.Series:
@@ -72,7 +89,11 @@ def _where(values: pl.Series, keep: pl.Series) -> pl.Series:
     return values.zip_with(keep.fill_null(value=False), values.clear(values.len()))
 
 
-def _iso(texts: pl.Series, zone: str) -> pl.Series:
+def _iso(texts: pl.Series, zone: str) -> tuple[pl.Series, pl.Series | None]:
+    """Microseconds in UTC, and which have no offset: they are as if local time was UTC.
+
+    If the zone is UTC it is, and none of them need be known.
+    """
     frame = (
         texts.alias("t")
         .to_frame()
@@ -83,8 +104,8 @@ def _iso(texts: pl.Series, zone: str) -> pl.Series:
     utc_mark = frame["t"].str.ends_with("Z")
     naive = (length == 19).fill_null(value=False)
     plain = naive | ((length == 20) & utc_mark).fill_null(value=False)
-    if (plain | local.is_null()).all() and (zone == "UTC" or not naive.any()):
-        return local
+    if (plain | local.is_null()).all():
+        return local, None if zone == "UTC" else naive
     rest = frame["t"].str.slice(19)
     once = rest.unique()
     fraction, hours, minutes = once.str.extract_groups(ISO_REST).struct.unnest().get_columns()
@@ -92,9 +113,7 @@ def _iso(texts: pl.Series, zone: str) -> pl.Series:
     placed = hours.is_not_null()
     shift = (after - _offset(hours, minutes)).zip_with(placed, after)
     micros = local + looked_up(rest, once, shift)
-    if zone == "UTC":
-        return micros
-    return micros.zip_with(looked_up(rest, once, placed), _in_zone(micros, zone))
+    return micros, None if zone == "UTC" else ~looked_up(rest, once, placed)
 
 
 def _as_iso(texts: pl.Series, pattern: str) -> pl.Series:
@@ -170,12 +189,3 @@ def _offset(hours: pl.Series, minutes: pl.Series) -> pl.Series:
     total = hour + minutes.cast(pl.Int64).fill_null(0)
     east = total.zip_with(signed.str.starts_with("+"), -total)
     return _where(east, hour < 24 * 60) * 60_000_000
-
-
-def _in_zone(micros: pl.Series, zone: str) -> pl.Series:
-    """UTC of local times: the earlier one where a time came twice, null where it never came."""
-    if zone == "UTC":
-        return micros
-    local = _where(micros, micros.is_between(FIRST, LAST)).cast(pl.Datetime("us"))
-    placed = local.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
-    return placed.dt.convert_time_zone("UTC").cast(pl.Int64)

@@ -8,7 +8,7 @@ described in ``docs/contract.md``.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import polars as pl
@@ -20,7 +20,7 @@ from telemetry.contract import Column
 from telemetry.contract.model import Marker
 from telemetry.errors import ContractError
 
-__all__ = ["NUMBER", "READERS", "Read", "is_one_of", "read_numbers"]
+__all__ = ["NUMBER", "READERS", "Read", "is_one_of", "read_numbers", "read_timestamp"]
 
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
@@ -32,6 +32,9 @@ BITS = {"smallint": 15, "integer": 31, "bigint": 63}
 
 EXACT_BELOW = 2.0**51
 """A double below this tells quarters apart; what is larger is read digit by digit."""
+CLOCK_AHEAD = 5 * 60 * 10**6
+"""Microseconds that a local time may lie after its arrival and be taken as the later of the two
+instants that it came at: a device's clock may be ahead by as much."""
 LARGE_DIGITS, LARGE_SCALE = 38, 18
 """Digits that a large number is read with, and those after its point: 20 stand before it."""
 
@@ -43,6 +46,8 @@ class Read(NamedTuple):
     """Typed values; null where there is no text, or where it can't be read or held."""
     beyond: pl.Series | None = None
     """True for texts that are whole numbers that the type can't hold; ``None``: none are."""
+    faults: Mapping[str, pl.Series] = {}
+    """Fault to mask of the texts that can be read, but have no value for that reason."""
 
 
 def read_text(texts: pl.Series, column: Column) -> Read:
@@ -165,11 +170,40 @@ def read_decimal(texts: pl.Series, column: Column) -> Read:
     return Read(*read_decimals(texts.str.strip_chars(BLANK), column.precision, column.scale))
 
 
-def read_timestamp(texts: pl.Series, column: Column) -> Read:
-    """Instants in UTC, to the microsecond."""
+def read_timestamp(texts: pl.Series, column: Column, received: pl.Series | None) -> Read:
+    """Instants in UTC, to the microsecond.
+
+    ``received`` is when each text's message arrived, in UTC, null where that is not known.
+    """
     if texts.dtype != pl.String:  # a time already
         return Read(texts)
-    return Read(read_timestamps(texts.str.strip_chars(BLANK), column.formats, column.timezone))
+    found = read_timestamps(texts.str.strip_chars(BLANK), column.formats, column.timezone)
+    value, faults = found.first, {}
+    if found.second is not None:
+        value, unclear = _one_of_two(value, found.second, column, received)
+        if unclear is not None:
+            faults["ambiguous_time"] = unclear
+    if found.nonexistent is not None and column.nonexistent == "reject":
+        faults["nonexistent_time"] = found.nonexistent
+    for mask in faults.values():
+        value = _blank_out(value, mask)
+    return Read(value.cast(pl.Datetime("us", "UTC")), faults=faults)
+
+
+def _one_of_two(
+    first: pl.Series, second: pl.Series, column: Column, received: pl.Series | None
+) -> tuple[pl.Series, pl.Series | None]:
+    """The instants that the contract chooses, and where it can't; ``second`` is null where there
+    is just one."""
+    twice = second.is_not_null()
+    if column.ambiguous == "earliest":
+        return first, None
+    if column.ambiguous == "latest":
+        return second.zip_with(twice, first), None
+    if column.ambiguous == "reject" or received is None:
+        return first, twice
+    come = second <= received.cast(pl.Int64) + CLOCK_AHEAD
+    return second.zip_with(come.fill_null(value=False), first), twice & received.is_null()
 
 
 READERS: dict[str, Callable[[pl.Series, Column], Read]] = {
@@ -182,9 +216,10 @@ READERS: dict[str, Callable[[pl.Series, Column], Read]] = {
     "decimal": read_decimal,
     "boolean": read_boolean,
     "enum": read_enum,
-    "timestamp": read_timestamp,
     "jsonb": read_json,
 }
+"""Reader of each type but ``timestamp``, which takes the time of arrival: see
+:func:`read_timestamp`."""
 
 
 def _converted(value: pl.Series, column: Column) -> pl.Series:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from telemetry.errors import BatchCorruptError
 from telemetry.logs import log
 from telemetry.manifest import Purpose, purpose_of
 from telemetry.report_markdown import as_markdown
+from telemetry.reports import parse_report, report_body
 from telemetry.storage import get_object, put_object
 from telemetry.tracing import step
 
@@ -47,8 +47,7 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
 
 def _write(bucket: str, key: str, report: dict[str, Any]) -> None:
     """Writes the report with the verdict, as JSON and as Markdown."""
-    body = json.dumps(report, ensure_ascii=False, indent=1).encode()
-    put_object(bucket, key, body, "application/json")
+    put_object(bucket, key, report_body(report), "application/json")
     page = as_markdown(report).encode()
     put_object(bucket, key.removesuffix(".json") + ".md", page, "text/markdown; charset=utf-8")
 
@@ -77,7 +76,7 @@ def judged(
 
     Raises ``BatchCorruptError`` where it is not one."""
     try:
-        report: dict[str, Any] = json.loads(body)
+        report = parse_report(body, key)
         before = [entry for entry in history if entry["batch_id"] != report.get("batch_id")]
         verdict, findings = overrule(*judge(report, checks, before), purpose)
     except (ValueError, KeyError, TypeError) as error:

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from telemetry.contract.model import Column, Contract, Source
+from telemetry.zones import zone
 
 __all__ = ["SimulatedDevice", "Truth", "as_sent", "device_topic"]
 
@@ -212,7 +212,7 @@ def _timestamp(moment: datetime, column: Column) -> Any:
     if form == "iso8601":
         return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
     if "%" in form:
-        return moment.astimezone(ZoneInfo(column.timezone)).strftime(form)
+        return moment.astimezone(zone(column.timezone)).strftime(form)
     microseconds = (moment - EPOCH) // timedelta(microseconds=1)
     return microseconds * PER_SECOND[form] // 10**6
 

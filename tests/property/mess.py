@@ -392,7 +392,9 @@ def lines(draw: st.DrawFn, contract: Contract) -> bytes:
         "message_id": draw(st.sampled_from(["m1", "m2", "m3", 'm"', "é"])),
         "topic": draw(st.sampled_from([topic, topic, topic, None, ""])),
         "client_id": draw(st.sampled_from(["a", None, "\u00e9\\"])),
-        "received_at": draw(st.sampled_from([1772366400000, 1772366400001, None, 0, 2**62])),
+        "received_at": draw(
+            st.sampled_from([1772366400000, 1772366400001, 1792892000000, None, 0, 2**62])
+        ),
         "payload": base64.b64encode(draw(messages(contract))).decode(),
     }
     compact = draw(st.sampled_from([(",", ":"), (", ", ": ")]))

@@ -38,6 +38,8 @@ KEY_TYPES = ["text", "integer", "bigint", "smallint", "decimal", "enum", "boolea
 NUMBERS = ["float", "real", "smallint", "integer", "bigint", "decimal"]
 PATTERNS = ["[a-c]+", "[0-9]{1,4}", "(?i)x.*", "\\S+"]
 FORMATS = [["epoch_s"], ["iso8601", "epoch_ms"], ["epoch_us"], ["%d.%m.%Y %H:%M:%S"], ["iso8601"]]
+ZONES = ["Europe/London", "America/Vancouver", "UTC"]
+AMBIGUOUS = ["by_arrival", "earliest", "latest", "reject"]
 ENVELOPE = ["$topic", "$topic[1]", "$topic[-1]", "$topic[7]", "$client_id", "$received_at"]
 ENVELOPE += ["$message_id", "$index"]
 MARKERS: list[Any] = ["", "n/a", -127, 0, "-999", 2.5, True, "null", " ", "1e3"]
@@ -195,7 +197,9 @@ def _of_type(rng: Random, kind: str, *, key: bool) -> dict[str, Any]:
         found |= {"true_values": ["a", 2], "false_values": ["b", -127]}
     if kind == "timestamp":
         found |= {"formats": rng.choice(FORMATS)} if rng.random() < 0.7 else {}
-        found |= {"timezone": rng.choice(["Europe/London", "UTC"])} if rng.random() < 0.3 else {}
+        found |= {"timezone": rng.choice(ZONES)} if rng.random() < 0.3 else {}
+        found |= {"ambiguous": rng.choice(AMBIGUOUS)} if rng.random() < 0.2 else {}
+        found |= {"nonexistent": "shift"} if rng.random() < 0.1 else {}
         found |= {"max_age": "36h"} if rng.random() < 0.15 else {}
         found |= {"max_future": "5min"} if rng.random() < 0.15 else {}
     if kind in NUMBERS:

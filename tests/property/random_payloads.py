@@ -13,12 +13,17 @@ from telemetry.contract import Column, Contract
 __all__ = ["random_lines"]
 
 TIMES = {
-    "iso8601": ['"2026-03-01T12:00:00Z"', '"2026-03-01 12:00:00"', '"2026-10-25T01:30:00+0100"'],
+    "iso8601": [
+        '"2026-03-01T12:00:00Z"', '"2026-03-01 12:00:00"', '"2026-10-25T01:30:00+0100"',
+        '"2026-10-25T01:30:00"', '"2026-03-29T01:30:00"', '"2026-03-08T02:30:00"',
+    ],
     "epoch_s": ["1772366400", "1772366400.25", '"1772366401"'],
     "epoch_ms": ["1772366400000", "1772366400123.5", '"1772366401000"'],
     "epoch_us": ["1772366400000000", '"1772366400000001"'],
     "%d.%m.%Y %H:%M:%S": ['"01.03.2026 12:00:00"', '"01.03.2026 12:00:01"'],
-}
+}  # fmt: skip
+ARRIVALS = [1772366400000, 1792890000000, 1792892000000]
+"""At noon, 2026-03-01; and on the day when London's clocks are set back, at 01:00 and 01:33 UTC."""
 WHOLE_NUMBERS = ["1", "2", "3", "7.0", '"4"', "0", "-3"]
 FINE: dict[str, list[str]] = {
     "text": ['"a"', '"b"', '"é"', '"7"', '"abcd"'],
@@ -66,7 +71,7 @@ def _line(rng: Random, payload: bytes, number: int) -> bytes:
         "message_id": f"m{number}",
         "topic": rng.choice(["lab/a", "lab/a", "lab/b", "lab/é", None, ""]),
         "client_id": rng.choice(["a", "a", "b", None, "1"]),
-        "received_at": rng.choice([1772366400000 + number, 1772366400000, None, 0, 2**62]),
+        "received_at": rng.choice([*(at + number for at in ARRIVALS), *ARRIVALS, None, 0, 2**62]),
         "payload": base64.b64encode(payload).decode(),
     }
     compact = rng.choice([(",", ":"), (", ", ": ")])

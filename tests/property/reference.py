@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from telemetry.contract import Column, Condition, Contract, Source
+from telemetry.zones import zone
 
 ENVELOPE = ("message_id", "topic", "client_id", "received_at", "payload")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -523,7 +523,7 @@ def _clean(column: Column, text: Any, received_at: int | None) -> Any:
         try:
             if text is NOT_A_VALUE:
                 raise BadError("invalid")
-            value = _read(column, text)
+            value = _read(column, text, received_at)
             low, high = column.range
             if column.type == "decimal":
                 low = None if low is None else Decimal(str(low))
@@ -560,7 +560,7 @@ def _judge_by_arrival(column: Column, moment: datetime, received_at: int | None)
         raise BadError("in_future")
 
 
-def _read(column: Column, text: str) -> Any:
+def _read(column: Column, text: str, received_at: int | None) -> Any:
     if column.type == "jsonb":
         return text
     if column.type == "text":
@@ -579,7 +579,7 @@ def _read(column: Column, text: str) -> Any:
     if column.type == "decimal":
         return _decimal(column, text)
     if column.type == "timestamp":
-        return _timestamp(column, text)
+        return _timestamp(column, text, received_at)
     number = _number(text)
     if column.type in ("real", "float"):
         return _double(column, number)
@@ -670,13 +670,15 @@ def _boolean(text: str) -> bool:
     raise BadError("invalid")
 
 
-def _timestamp(column: Column, text: str) -> datetime:
+def _timestamp(column: Column, text: str, received_at: int | None) -> datetime:
     for name in column.formats:
         try:
             if "%" in name:
-                moment = _patterned(text, name, column.timezone)
+                moment = _patterned(text, name)
             else:
-                moment = _iso(text, column.timezone) if name == "iso8601" else _epoch(text, name)
+                moment = _iso(text) if name == "iso8601" else _epoch(text, name)
+            if moment is not None and moment.tzinfo is None:
+                moment = _placed(moment, column, received_at)
         except (ValueError, OverflowError):
             continue
         if moment is not None and FIRST <= moment <= LAST:
@@ -684,7 +686,29 @@ def _timestamp(column: Column, text: str) -> datetime:
     raise BadError("invalid")
 
 
-def _iso(text: str, zone: str) -> datetime | None:
+def _placed(local: datetime, column: Column, received_at: int | None) -> datetime:
+    """The instant of a local time. Raises :class:`BadError` where it is not to be told."""
+    rules = zone(column.timezone)
+    first, second = (local.replace(tzinfo=rules, fold=n).astimezone(UTC) for n in (0, 1))
+    if first == second:
+        return first
+    if first.astimezone(rules).replace(tzinfo=None) != local:
+        if column.nonexistent == "reject":
+            raise BadError("nonexistent_time")
+        return first
+    if column.ambiguous in ("earliest", "latest"):
+        return first if column.ambiguous == "earliest" else second
+    try:
+        arrival = EPOCH + timedelta(milliseconds=received_at)  # type: ignore[arg-type]
+    except (TypeError, OverflowError):
+        raise BadError("ambiguous_time") from None
+    if column.ambiguous == "reject":
+        raise BadError("ambiguous_time")
+    return second if second <= arrival + timedelta(minutes=5) else first
+
+
+def _iso(text: str) -> datetime | None:
+    """A time in UTC, or a local one without a zone."""
     match = ISO.fullmatch(text)
     if match is None:
         return None
@@ -698,9 +722,7 @@ def _iso(text: str, zone: str) -> datetime | None:
             return None
         east = timedelta(hours=hours, minutes=minutes) * (1 if match[9] == "+" else -1)
         return local.replace(tzinfo=timezone(east)).astimezone(UTC)
-    moment = local.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
-    exists = moment.astimezone(ZoneInfo(zone)).replace(tzinfo=None) == local
-    return moment if exists else None
+    return local
 
 
 def _epoch(text: str, name: str) -> datetime | None:
@@ -716,7 +738,7 @@ def _epoch(text: str, name: str) -> datetime | None:
 MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 
 
-def _patterned(text: str, pattern: str, zone: str) -> datetime | None:
+def _patterned(text: str, pattern: str) -> datetime | None:
     """Eats the text from the left, a directive at a time."""
     found: dict[str, str] = {}
     pieces = re.findall(r"%.|[^%]", pattern, re.DOTALL)
@@ -758,4 +780,4 @@ def _patterned(text: str, pattern: str, zone: str) -> datetime | None:
         date = datetime(year, month, int(found["d"]), tzinfo=UTC)
     rest = f"{hour:02}:{int(found.get('M', 0)):02}:{int(found.get('S', 0)):02}"
     rest += "." + found["f"] if "f" in found else ""
-    return _iso(f"{date.year:04}-{date.month:02}-{date.day:02}T{rest}{found.get('z', '')}", zone)
+    return _iso(f"{date.year:04}-{date.month:02}-{date.day:02}T{rest}{found.get('z', '')}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -106,31 +106,41 @@ LANGUAGE = [
 """The rules of the language that cfn-lint knows, and its words for each."""
 
 
-def found_by_cfn_lint(definition: dict[str, Any]) -> list[str]:
-    machine = {
-        "Type": "AWS::StepFunctions::StateMachine",
-        "Properties": {
-            "RoleArn": "arn:aws:iam::123456789012:role/states",
-            "Definition": definition,
-        },
+def found_by_cfn_lint(definitions: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """The findings of each definition; one call for all, as reading the rules takes seconds."""
+    machines = {
+        f"Machine{number}": {
+            "Type": "AWS::StepFunctions::StateMachine",
+            "Properties": {
+                "RoleArn": "arn:aws:iam::123456789012:role/states",
+                "Definition": definition,
+            },
+        }
+        for number, definition in enumerate(definitions)
     }
-    template = json.dumps({"Resources": {"Machine": machine}})
+    template = json.dumps({"Resources": machines})
     found = lint(template, config=ManualArgs(regions=["eu-west-1"]))
-    return [match.message for match in found if match.rule.id == "E3601"]
+    return [
+        [m.message for m in found if m.rule.id == "E3601" and m.path[1] == machine]
+        for machine in machines
+    ]
 
 
-@pytest.mark.parametrize(("breakage", "problem"), LANGUAGE, ids=[words for _, words in LANGUAGE])
-def test_cfn_lint_knows_the_rules_of_the_language(breakage, problem):
-    broken = copy.deepcopy(SOUND)
-    assert found_by_cfn_lint(broken) == []
-    breakage(broken)
-    assert problem in "\n".join(found_by_cfn_lint(broken))
-
-
-def test_cfn_lint_looks_into_a_map(definition):
-    broken = copy.deepcopy(definition)
-    broken["States"]["Load batches"]["ItemProcessor"]["States"]["Load"]["Timeout"] = 3
-    assert any("'Timeout' was unexpected" in words for words in found_by_cfn_lint(broken))
+def test_cfn_lint_knows_the_rules_of_the_language(definition):
+    broken = [copy.deepcopy(SOUND) for _ in LANGUAGE]
+    for one, (breakage, _) in zip(broken, LANGUAGE, strict=True):
+        breakage(one)
+    in_a_map = copy.deepcopy(definition)
+    in_a_map["States"]["Load batches"]["ItemProcessor"]["States"]["Load"]["Timeout"] = 3
+    sound, *found, found_in_a_map = found_by_cfn_lint([SOUND, *broken, in_a_map])
+    assert sound == []
+    missed = [
+        problem
+        for messages, (_, problem) in zip(found, LANGUAGE, strict=True)
+        if problem not in "\n".join(messages)
+    ]
+    assert missed == []
+    assert any("'Timeout' was unexpected" in words for words in found_in_a_map)
 
 
 @pytest.mark.parametrize(

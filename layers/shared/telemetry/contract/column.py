@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from telemetry.contract.model import Marker, OnTooLong
+from telemetry.contract.model import Ambiguous, Marker, Nonexistent, OnTooLong
 from telemetry.contract.reader import Reader, finite
 
 __all__ = ["ONLY_FOR", "VALUE_KEYS", "value_keys"]
@@ -28,6 +28,8 @@ VALUE_KEYS = (
     "unit_from",
     "max_age",
     "max_future",
+    "ambiguous",
+    "nonexistent",
 )
 ONLY_FOR: dict[str, tuple[str, ...]] = {
     "range": NUMBERS,
@@ -45,6 +47,8 @@ ONLY_FOR: dict[str, tuple[str, ...]] = {
     "unit_from": APPROXIMATE,
     "formats": ("timestamp",),
     "timezone": ("timestamp",),
+    "ambiguous": ("timestamp",),
+    "nonexistent": ("timestamp",),
     "max_age": ("timestamp",),
     "max_future": ("timestamp",),
     "missing": (*NUMBERS, "text", "boolean", "enum", "timestamp"),
@@ -75,6 +79,8 @@ def value_keys(reader: Reader, where: str, table: dict[str, Any]) -> dict[str, A
         "unit_from": reader.take(table, where, "unit_from", str, "") or None,
         "max_age": _duration(reader, where, table, "max_age"),
         "max_future": _duration(reader, where, table, "max_future"),
+        "ambiguous": reader.choose(table, where, "ambiguous", Ambiguous, "by_arrival"),
+        "nonexistent": reader.choose(table, where, "nonexistent", Nonexistent, "reject"),
     }
 
 

@@ -83,7 +83,7 @@ def _only(reader: Reader, table: dict[str, Any]) -> tuple[Condition, ...]:
         except SourceSyntaxError as error:
             reader.note(key, str(error))
             continue
-        if source.scope in ("place", "index"):
+        if source.scope not in ("message", "envelope"):
             reader.note(key, "exists for a reading only; use a member of the message or $topic[n]")
         elif isinstance(wanted, dict):
             if set(wanted) != {"present"} or type(wanted["present"]) is not bool:

@@ -24,6 +24,8 @@ Rollup = Literal["hourly", "daily"]
 OnInvalid = Literal["reject", "null"]
 Shape = Literal["objects", "rows", "pairs", "senml", "keyed"]
 OnTooLong = Literal["invalid", "truncate"]
+Ambiguous = Literal["by_arrival", "earliest", "latest", "reject"]
+Nonexistent = Literal["reject", "shift"]
 Compression = Literal["gzip"]
 Form = Literal["text", "json"]
 Marker = str | float | bool
@@ -129,6 +131,12 @@ class Column:
     """Each a :data:`TimestampFormat` or a pattern with ``%`` in it, tried in order."""
     timezone: str = "UTC"
     """Zone of timestamps that carry none (IANA name)."""
+    ambiguous: Ambiguous = "by_arrival"
+    """Instant of a local time that came twice, as clocks were set back: the later one unless it is
+    after the arrival of its message, always the earlier or the later one, or none (a fault)."""
+    nonexistent: Nonexistent = "reject"
+    """Effect of a local time that never came, as clocks were set forward: a fault, or it is read
+    by the offset before the change."""
     max_age: int | None = None
     """Most microseconds that a time may be before the arrival of its message."""
     max_future: int | None = None

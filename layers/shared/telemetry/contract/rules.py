@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from zoneinfo import ZoneInfo
 
+from telemetry import zones
 from telemetry.contract.analytics import ANALYTICS_RULES
 from telemetry.contract.column_rules import VALUE_RULES
 from telemetry.contract.model import Column, Contract
@@ -322,20 +322,15 @@ def arrival_needs_iso8601(column: Column) -> Iterator[Problem]:
 
 
 def zone_is_known(column: Column) -> Iterator[Problem]:
-    """The zone is in the IANA database, where this machine has one."""
-    if column.timezone != "UTC" and not _zone(column.timezone) and _zone("Europe/London"):
+    """The zone is one of the IANA database, in its spelling: other names mean something else on
+    each machine (``localtime``), or nothing to PostgreSQL."""
+    name = column.timezone
+    if name != "UTC" and name not in zones.zone_names():
+        meant = zones.similar_zone_name(name) or "Europe/London"
         yield Problem(
             f"columns.{column.name}.timezone",
-            f"{column.timezone!r} is not an IANA zone; write one such as 'Europe/London'",
+            f"{name!r} is not the name of a zone in the IANA database; write one such as {meant!r}",
         )
-
-
-def _zone(name: str) -> bool:
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        return False
-    return True
 
 
 CONTRACT_RULES: tuple[Callable[[Contract], Iterator[Problem]], ...] = (

@@ -9,10 +9,11 @@ from typing import Any
 import polars as pl
 import pytest
 
+from functions.transform import bodies
 from functions.transform import clean as cleaning
 from functions.transform.bulk import BulkDecoder
 from functions.transform.careful import CarefulReader
-from functions.transform.clean import clean
+from functions.transform.clean import CleanBatch, clean
 from functions.transform.handler import transform
 from telemetry.errors import ContractError
 from tests.unit.functions.transform.envelopes_for import KEY, contract_of, line, lines
@@ -106,6 +107,47 @@ def test_an_unreadable_message_is_kept_as_it_was_sent(monkeypatch: pytest.Monkey
     bodies = {stored.key: stored.body for stored in objects}
     (reject,) = gzip.decompress(bodies[report["rejected_key"]]).splitlines()
     assert json.loads(reject)["payload"] == json.loads(line(SENT[4]))["payload"]
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (cleaning, "_in_key_order"),
+        (bodies, "copy_csv"),
+        (bodies, "copy_groups"),
+        (bodies, "describe"),
+    ],
+)
+@pytest.mark.parametrize("bad", [[1], [7], [2, 3], [1, 2, 3, 4, 5, 6, 7]])
+def test_a_message_that_cant_be_written_costs_itself_alone(
+    monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, bad: list[int]
+) -> None:
+    def any_bad(*args: Any) -> bool:
+        frames = [arg.rows if isinstance(arg, CleanBatch) else arg for arg in args]
+        (rows,) = [frame for frame in frames if isinstance(frame, pl.DataFrame)]
+        return not set(rows["id"]).isdisjoint(bad)
+
+    _raising(monkeypatch, owner, name, any_bad, PANIC)
+    sent = [*SENT, {"id": 4, "v": 0}, {"id": "x"}]
+    objects, report = transform(lines(*sent), ABOUT, KEY, "execution")
+    assert report["read"] == 9
+    assert report["conflicts"] == (4 not in bad)
+    reasons = {"invalid:id": 1, "unreadable:PanicException": len(bad) + (4 in bad)}
+    assert report["rejected_by"] == reasons
+    assert report["accepted"] == 7 - len(bad)
+    found = {stored.key: stored.body for stored in objects}
+    kept = map(json.loads, gzip.decompress(found[report["rejected_key"]]).splitlines())
+    payloads = [line["payload"] for line in kept if "unreadable" in line["reasons"][0]]
+    sent_bad = [line(message) for message in sent if message["id"] in bad]
+    assert payloads == [json.loads(envelope)["payload"] for envelope in sent_bad]
+
+
+def test_an_error_that_no_message_is_the_cause_of_fails_the_batch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _raising(monkeypatch, bodies, "copy_csv", lambda rows: rows.height > 1, RuntimeError("a bug"))
+    with pytest.raises(RuntimeError, match="a bug"):
+        transform(lines(*SENT), ABOUT, KEY, "execution")
 
 
 def test_rejects_are_kept_where_their_own_texts_cant_be_found(

@@ -14,7 +14,7 @@ from local.devices.fleet import as_sent
 from telemetry.contract import Analytics, Contract, parse_contract
 from telemetry.contract.analytics import ANALYTICS_KEYS
 from telemetry.contract.message import MESSAGE_KEYS
-from telemetry.contract.model import ColumnType, OnConflict, Shape, TimestampFormat
+from telemetry.contract.model import Ambiguous, ColumnType, OnConflict, Shape, TimestampFormat
 from telemetry.contract.parse import COLUMN_KEYS, TABLE_KEYS
 from telemetry.contract.patterns import DIRECTIVES
 from tests.unit.functions.transform.envelopes_for import line
@@ -37,10 +37,12 @@ def test_every_type_format_and_reason_is_on_the_page() -> None:
     reasons = ("not_utf8", "not_json", "not_an_object", "not_an_array", "missing:<column>")
     reasons += ("invalid:<column>", "out_of_range:<column>", "too_long:<column>")
     reasons += ("too_old:<column>", "in_future:<column>")
+    reasons += ("ambiguous_time:<column>", "nonexistent_time:<column>")
     reasons += ("not_gzip", "too_large", "unreadable:<error>")
     reasons += ("not_pairs", "too_many_fields", "no_metric")
     for word in (*get_args(ColumnType), *get_args(TimestampFormat), *reasons):
         assert f"`{word}`" in PAGE, word
+    assert all(f'`"{word}"`' in PAGE for word in get_args(Ambiguous))
     for letter in DIRECTIVES:
         assert f"`%{letter}`" in PAGE, letter
 
