@@ -119,13 +119,13 @@ def looks_like_time(values: Iterable[str]) -> bool:
 def micros(texts: pl.Series, formats: list[str], zone: str) -> pl.Series:
     """Microseconds in UTC of texts; null for those that can't be read."""
     plain = texts.str.strip_chars(BLANK)
-    return read_timestamps(plain, formats, zone).cast(pl.Int64)
+    return read_timestamps(plain, formats, zone).first
 
 
 def _read(counts: Counter[str], formats: Sequence[str], zone: str = "UTC") -> dict[str, int]:
     """Texts that the formats read, with their microseconds."""
     texts = [text.encode("utf-8", "replace").decode() for text in counts]
-    read = read_timestamps(pl.Series(texts, dtype=pl.String), formats, zone).cast(pl.Int64)
+    read = read_timestamps(pl.Series(texts, dtype=pl.String), formats, zone).first
     return {text: at for text, at in zip(counts, read, strict=True) if at is not None}
 
 

@@ -46,15 +46,16 @@ def split(file: BinaryIO, path: Path) -> tuple[str, Iterator[bytes]]:
         if whole is not None:
             return whole
     file.seek(0)
+    begin = _first_line(file) or b""
+    if _TOPIC_AND_PAYLOAD.fullmatch(begin):
+        return "a recording of mosquitto_sub -v", map(_recorded, _lines(begin, file))
+    file.seek(0)
     table = _delimiter([line for line, _ in zip(file, range(HEADER_LINES), strict=False)])
     file.seek(0)
     if table is not None:
         kind = "TSV" if table == "\t" else "CSV"
         return f"{kind} with a header", _rows(file, table, path)
-    begin = _first_line(file) or b""
-    if _TOPIC_AND_PAYLOAD.fullmatch(begin):
-        return "a recording of mosquitto_sub -v", map(_recorded, _lines(begin, file))
-    return "", _lines(begin, file)
+    return "", _lines(_first_line(file) or b"", file)
 
 
 def _lines(begin: bytes, rest: Iterable[bytes]) -> Iterator[bytes]:
@@ -158,7 +159,7 @@ def _is_header(row: list[str]) -> bool:
         len(names) > 1
         and len(set(names)) == len(names)
         and all(name and _NAME.search(name) and len(name) <= 64 for name in names)
-        and not any(name[0] in "{[" or _TIME.search(name) for name in names)
+        and not any({*"{["} & {*name} or _TIME.search(name) for name in names)
     )
 
 
