@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from etl.authoring.draft import counted
 from etl.authoring.members import ARRIVED, gather, parsed_messages
 from etl.authoring.message_shape import MessageShape
 from etl.authoring.paths import source_text
@@ -142,18 +143,17 @@ def _losses(report: dict[str, Any], reasons: Sequence[Reason]) -> Iterator[Findi
     rejected = sum(reason.readings for reason in reasons if reason.reason not in NOT_OF_A_COLUMN)
     readings = report["conflicts"] + rejected
     if readings:
-        yield Finding(
-            "lost_readings", "warn", readings, 0,
-            f"{readings:,} distinct readings would not be rows: {report['conflicts']:,} in "
-            f"conflict, {rejected:,} rejected by columns.",
-        )  # fmt: skip
+        sentence = (
+            f"{counted(readings, 'distinct reading')} would not be rows: {report['conflicts']:,} "
+            f"in conflict, {rejected:,} rejected by columns."
+        )
+        yield Finding("lost_readings", "warn", readings, 0, sentence)
     values = [reason for reason in reasons if reason.values and reason.kept_in is None]
     if values:
         named = ", ".join(f"{reason.reason} {reason.values:,}" for reason in values[:EXAMPLES])
         total = sum(reason.values for reason in values)
-        yield Finding(
-            "lost_values", "warn", total, 0, f"{total:,} values would become NULL: {named}."
-        )
+        sentence = f"{counted(total, 'value')} would become NULL: {named}."
+        yield Finding("lost_values", "warn", total, 0, sentence)
 
 
 def envelopes(messages: Sequence[Message], contract: Contract) -> bytes:

@@ -9,7 +9,7 @@ from etl.authoring.members import Place
 from etl.authoring.message_shape import MessageShape
 from telemetry.contract.model import ColumnType
 
-__all__ = ["ColumnDraft", "ContractDraft", "share"]
+__all__ = ["ColumnDraft", "ContractDraft", "counted", "share"]
 
 
 @dataclass(eq=False)
@@ -81,6 +81,11 @@ class ContractDraft:
     """Sentences on the lines most worth looking at, the most important first."""
     problems: list[str] = field(default_factory=list)
     """Sentences on parts of the messages that a contract can't express."""
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: ``1 reading``, ``2 readings``."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def share(part: float, whole: float) -> str:

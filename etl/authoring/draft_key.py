@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from etl.authoring.draft import ColumnDraft, ContractDraft, share
+from etl.authoring.draft import ColumnDraft, ContractDraft, counted, share
 from etl.authoring.keys import Key
 from etl.authoring.members import Place
 from etl.authoring.names import column_name
@@ -34,7 +34,7 @@ def set_key(found: ContractDraft, key: Key, messages: Sequence[Message]) -> None
         stamps.append(_stamp(taken, "index", None))
     in_key = [device, *key.other_columns, *stamps, time]
     for draft in in_key:
-        _require(draft, found)
+        _require(draft, found, (device, time))
     _fit(in_key)
     found.key = [draft.name for draft in in_key]
     names = set(found.key)
@@ -43,33 +43,40 @@ def set_key(found: ContractDraft, key: Key, messages: Sequence[Message]) -> None
     _explain(found, key, device, time)
 
 
-def _require(draft: ColumnDraft, found: ContractDraft) -> None:
-    """Makes a column required; readings without its value get one that says so."""
+def _require(
+    draft: ColumnDraft, found: ContractDraft, always: tuple[ColumnDraft, ColumnDraft]
+) -> None:
+    """Makes a column required; readings without its value get one that says so.
+
+    A few readings without a device or time are rejected, as what they are is not known.
+    """
     draft.required, draft.reasons["required"] = True, "part of the key"
     if draft.type == "float":
         draft.type, draft.unit = "bigint", None
         draft.reasons.pop("unit", None)
         draft.reasons["type"] = "whole numbers seen; a key has no floats"
-    if draft.type == "timestamp":
-        if draft.presence < 1 and draft.places:
-            draft.sources.append("$received_at")
-            if "iso8601" not in draft.formats:
-                draft.formats.insert(0, "iso8601")
-            draft.notes.append("readings without a time of their own get the time of arrival")
-            said = (
-                f"columns.{draft.name}: {share(1 - draft.presence, 1)} of the readings have no "
-                "time of their own and get the time of arrival"
-            )
-            if draft.presence < NEARLY_ALWAYS:
-                found.problems.append(f"{said}; one that is sent again would be two rows")
-            found.advice.append(said)
-    elif draft.presence < 1 and draft.places:
+    least = NEARLY_ALWAYS if draft in always else 1
+    if draft.presence < least and draft.places and draft.type == "timestamp":
+        _take_arrival(draft, found)
+    elif draft.presence < least and draft.places:
         draft.constant = ABSENT
         draft.type = "text"
         draft.reasons["constant"] = "for readings without it"
     if draft.type == "text":
         draft.max_length = draft.max_length or max(KEY_CHARACTERS // 2, 2 * draft.longest)
         draft.missing = [""] if draft.constant else draft.missing
+
+
+def _take_arrival(draft: ColumnDraft, found: ContractDraft) -> None:
+    """Lets the time of arrival stand in for that of the measurement, and says so."""
+    draft.sources.append("$received_at")
+    if "iso8601" not in draft.formats:
+        draft.formats.insert(0, "iso8601")
+    draft.notes.append("readings without a time of their own get the time of arrival")
+    found.problems.append(
+        f"columns.{draft.name}: {share(1 - draft.presence, 1)} of the readings have no time of "
+        "their own and get the time of arrival; one that is sent again would be two rows"
+    )
 
 
 def _fit(in_key: Sequence[ColumnDraft]) -> None:
@@ -149,7 +156,7 @@ def _explain(found: ContractDraft, key: Key, device: ColumnDraft, time: ColumnDr
         )
     if time.unset_clocks:
         found.advice.append(
-            f"columns.{time.name}: {time.unset_clocks:,} readings are of a clock that was not set"
+            f"columns.{time.name}: {counted(time.unset_clocks, 'time')} of clocks that were not set"
         )
     if time.reasons.get("formats", "").startswith("day or month"):
         found.advice.append(

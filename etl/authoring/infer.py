@@ -19,7 +19,7 @@ from collections import Counter
 from pathlib import Path
 
 from etl.authoring.columns import draft_column
-from etl.authoring.draft import ColumnDraft, ContractDraft, share
+from etl.authoring.draft import ColumnDraft, ContractDraft, counted, share
 from etl.authoring.draft_key import set_key
 from etl.authoring.keys import choose_key
 from etl.authoring.kinds import Kinds, find_kinds
@@ -151,7 +151,7 @@ def _describe_shape(found: ContractDraft, members: Members, kinds: Kinds | None)
     found.only[kinds.source] = None if kinds.values is None else list(kinds.values)
     others = ", ".join(f"{name} {count:,}" for name, count in kinds.others.most_common(4))
     found.reasons["only"] = f"set aside, as they have no time and measure nothing: {others}"
-    found.advice.append(f"only: {kinds.others.total():,} messages are set aside: {others}")
+    found.advice.append(f"only: {counted(kinds.others.total(), 'message')} set aside: {others}")
 
 
 def _notes(sample: Sample, members: Members, files: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from etl.authoring.check import NOT_OF_A_COLUMN, SampleReport, check
-from etl.authoring.draft import ContractDraft
+from etl.authoring.draft import ContractDraft, counted
 from etl.authoring.samples import Sample
 from telemetry.contract import Contract
 
@@ -63,24 +63,30 @@ def _losses(draft: ContractDraft, report: SampleReport) -> list[str]:
     found = list(draft.problems)
     if report.conflicts:
         found.append(
-            f"table.key: {report.conflicts:,} readings have the key of another one and other "
-            "values; they are kept as conflicts, not as rows; add a member that tells them apart, "
+            f"table.key: {counted(report.conflicts, 'reading')} with the key of another one "
+            "and other values, kept as conflicts, not as rows; add a member that tells them apart, "
             "or $message_id"
         )
     broken = sum(r.readings for r in report.reasons if r.reason in NOT_OF_A_COLUMN)
     if broken > MOST_BROKEN * report.read:
-        found.append(f"{broken:,} messages or elements are not JSON objects, and are rejected")
+        found.append(f"rejected as not JSON objects: {broken:,} messages or elements")
     for reason in report.reasons:
         if reason.readings and reason.reason not in NOT_OF_A_COLUMN:
             column = reason.reason.partition(":")[2]
+            absent = reason.reason.startswith("missing:")
+            advice = (
+                'give it a constant, or a time "$received_at", if they are to be rows'
+                if absent
+                else "make it text"
+            )
             found.append(
-                f"columns.{column}: {reason.readings:,} readings are rejected ({reason.reason}); "
-                "make it text, or not required"
+                f"columns.{column}: {reason.readings:,} rejected ({reason.reason}), and kept as "
+                f"rejects; {advice}"
             )
         elif reason.values and reason.kept_in is None:
             column = reason.reason.partition(":")[2]
             found.append(
-                f"columns.{column}: {reason.values:,} values become NULL ({reason.reason}); "
+                f"columns.{column}: {counted(reason.values, 'value')} to NULL ({reason.reason}); "
                 "make it text"
             )
     if report.unread:
@@ -101,7 +107,8 @@ def _worth(draft: ContractDraft, report: SampleReport) -> list[str]:
         if column.also_as is not None
     ]
     if report.duplicates:
-        found.append(f"table.key: {report.duplicates:,} readings repeat another one in all columns")
+        repeats = counted(report.duplicates, "repeat")
+        found.append(f"table.key: {repeats}: equal to another one in all columns")
     found += [
         f"columns.{column.name}.unit: {column.unit} is a guess from the name"
         for column in draft.columns

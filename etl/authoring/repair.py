@@ -36,7 +36,7 @@ def losses_of(contract: Contract, sample: Sample) -> Losses:
         reason.split(":", 1)[1]
         for reject in batch.rejects
         for reason in reject.reasons
-        if ":" in reason
+        if ":" in reason and not reason.startswith("missing:")
     }
     kept = {
         column.name

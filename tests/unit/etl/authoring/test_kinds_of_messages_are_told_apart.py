@@ -12,7 +12,7 @@ def test_kinds_without_a_time_and_a_number_are_set_aside() -> None:
     assert [(c.source.path, c.values) for c in found.contract.only] == [(("event",), ("up",))]
     report = found.proof.report
     assert (report.accepted, report.other["set_aside"], found.proof.losses) == (80, 20, [])
-    assert any("20 messages are set aside: join 20" in line for line in found.proof.worth_a_look)
+    assert any("20 messages set aside: join 20" in line for line in found.proof.worth_a_look)
 
 
 def test_without_a_member_for_the_kind_the_time_must_be_present() -> None:

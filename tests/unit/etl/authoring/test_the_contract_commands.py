@@ -31,16 +31,18 @@ def test_each_command_explains_itself(command: str) -> None:
     assert "Usage:" in result.output
 
 
-def test_what_infer_writes_passes_check_on_the_same_sample(tmp_path: Path) -> None:
+def test_what_infer_says_is_what_check_says_of_the_same_sample(tmp_path: Path) -> None:
     out = tmp_path / "mine.toml"
-    assert run("infer", SAMPLE, "-o", out, "--name", "mine").exit_code == 0
+    inferred = run("infer", SAMPLE, "-o", out, "--name", "mine")
+    assert inferred.exit_code == 1
+    assert "columns.ts: 1 rejected (missing:ts)" in inferred.output
     assert load_contract(out).name == "mine"
     result = run("check", out, SAMPLE, "--json")
     assert result.exit_code == 0
     found = json.loads(result.stdout)
     assert found["contract"] == "mine"
-    assert (found["sample"]["read"], found["sample"]["rejected"]) == (148, 1)
-    assert found["sample"]["verdict"] == "pass"
+    assert (found["sample"]["read"], found["sample"]["rejected"]) == (148, 2)
+    assert found["sample"]["verdict"] == "warn"
 
 
 def test_without_a_file_the_contract_is_printed_and_nothing_else() -> None:
@@ -56,7 +58,8 @@ def test_a_file_is_not_overwritten_unless_asked(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "--force" in result.output
     assert out.read_text() == "mine"
-    assert run("infer", SAMPLE, "-o", out, "--force").exit_code == 0
+    run("infer", SAMPLE, "-o", out, "--force")
+    assert load_contract(out).name == "greenhouse"
 
 
 def test_a_sample_without_messages_is_an_error(tmp_path: Path) -> None:

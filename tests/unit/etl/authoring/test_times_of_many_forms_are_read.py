@@ -52,7 +52,7 @@ def test_devices_with_an_unset_clock_are_counted_and_kept(unset: int) -> None:
         for n in range(150)
     ]
     found = check_kept(documents, 150, ["dev", "ts"], ["v"])
-    assert any("15 readings are of a clock that was not set" in s for s in found.proof.worth_a_look)
+    assert any("15 times of clocks that were not set" in s for s in found.proof.worth_a_look)
 
 
 def test_day_or_month_first_is_decided_by_evidence_and_a_guess_is_said() -> None:
