@@ -39,7 +39,7 @@ def measure(target: Target, data: Path) -> list[Measurement]:
     receipt = publish_file(target, target.contract, data, readings_per_message=READINGS_PER_MESSAGE)
     begin = time.monotonic()
     found = None
-    while found is None or (found.under_way and time.monotonic() - begin < TIMEOUT):
+    while found is None or (found.in_progress and time.monotonic() - begin < TIMEOUT):
         with ThreadPoolExecutor(PARALLEL) as pool:
             for arn in [start(target) for _ in range(PARALLEL)]:
                 pool.submit(lambda arn=arn: list(follow(target, arn)))

@@ -16,7 +16,7 @@ from dashboard.sources.executions import FAILED_STATES
 from dashboard.sources.ledger import Throughput
 from etl.operations.alarms import Alarm
 from etl.operations.executions import Execution
-from etl.operations.reconciliation import Reconciliation, dead_letters_problem
+from etl.operations.reconciliation import Reconciliation
 
 __all__ = ["Facts", "Health", "Level", "Problem", "diagnose"]
 
@@ -101,6 +101,9 @@ def _healthy(facts: Facts) -> Health:
         return Health("good", "No problems found so far; the reconciliation is still running.")
     if reconciliation.ledger.read == 0:
         return Health("good", "Healthy: no readings have arrived yet.")
+    verdict = reconciliation.verdict
+    if verdict.status == "under way":
+        return Health("busy", f"Healthy: {verdict.reasons[0].sentence}.")
     return Health("good", "Healthy: every reading is accounted for.")
 
 
@@ -176,31 +179,27 @@ def _execution_problems(
 
 
 def _reconciliation_problems(facts: Facts) -> list[Problem]:
-    """Sums that do not balance; none while batches are in progress, which are not counted yet."""
+    """Each reason why the reconciliation does not balance, without what is under way."""
     found = facts.reconciliation.value
     if found is None:
         return []
-    if found.in_progress:
-        gap = found.staged_batches - found.ledger.batches
-        if gap <= 0 or found.queued or not _is_idle_since(facts):
-            return []
-        batches = "1 staged batch was" if gap == 1 else f"{gap:,} staged batches were"
-        link = ("/actions/replay?failed=1", "Replay failed batches")
-        return [Problem("warning", f"{batches} not processed.", "etl replay --failed", link)]
-    dead_letters = dead_letters_problem(found.dead)  # a problem of the queue, reported there
     return [
-        Problem("bad", f"The reconciliation does not balance: {sentence}.", "etl reconcile")
-        for sentence in found.problems()
-        if sentence != dead_letters
+        Problem(
+            "bad",
+            f"The reconciliation does not balance: {reason.sentence}.",
+            reason.command or "etl reconcile",
+            _link(reason.command),
+        )
+        for reason in found.verdict.reasons
+        if reason.status == "not balanced" and not reason.of_queue
     ]
 
 
-def _is_idle_since(facts: Facts) -> bool:
-    """True where nothing has run since the reconciliation."""
-    return all(
-        e.stopped is not None and e.stopped.timestamp() < facts.reconciliation.at
-        for e in facts.executions.value or ()
-    )
+def _link(command: str | None) -> tuple[str, str] | None:
+    """The page that has a button for a command."""
+    if command == "etl replay --failed":
+        return ("/actions/replay?failed=1", "Replay failed batches")
+    return None
 
 
 def _quality_problems(facts: Facts) -> list[Problem]:

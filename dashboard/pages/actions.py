@@ -29,6 +29,7 @@ from etl.operations.batches import Batch
 from etl.operations.dead_letters import DEAD_LETTERS, QUEUES, depth
 from etl.operations.executions import start
 from etl.operations.redrive import redrive_dead_letters, resend_rule_errors
+from etl.operations.replaying import load_again
 from etl.operations.reruns import RerunProgress, Tally, chunks, concurrency_of, rerun, tally
 from etl.operations.time_range import TimeRange
 from telemetry.manifest import MOST_BATCHES
@@ -206,7 +207,10 @@ def _start_job(room: ControlRoom, found: Plan, reason: str) -> Job:
 
     def steps() -> Iterable[RerunProgress]:
         for part in chunks(found.batches):
-            yield from rerun(target, part, found.action, kind=found.action)
+            if found.action == "replay":
+                yield from load_again(target, part, kind="replay")
+            else:
+                yield from rerun(target, part, found.action, kind=found.action)
 
     title = f"{found.action.capitalize()} {found.tally}"
     return room.jobs.start(

@@ -92,7 +92,8 @@ def _comment(column: Column) -> str | None:
     return f"{column.description} {unit}".strip() or None
 
 
-EXISTING_ROWS_KEPT = "existing rows keep their values"
+EXISTING_ROWS_KEPT = "existing rows keep their values until their batches are replayed"
+"""The effect of a changed cleaning rule on existing rows."""
 NEXT_BATCH = "applies from the next batch on; existing rows do not change"
 
 _CONTRACT_KEYS: dict[str, tuple[str, str]] = {
@@ -140,14 +141,7 @@ def _column_changes(old: Contract, new: Contract) -> Iterator[Change]:
         elif name not in after:
             yield Change("removed", key, before[name].type, "", _removed_meaning(before[name]))
         else:
-            yield from _entries(key, before[name], after[name], _cleaning_meaning(new))
-
-
-def _cleaning_meaning(contract: Contract) -> str:
-    """The effect of a changed cleaning rule on existing rows."""
-    if contract.on_conflict == "keep_first":
-        return f"{EXISTING_ROWS_KEPT}, and with keep_first even a replay does not change them"
-    return f"{EXISTING_ROWS_KEPT} until their raw objects are replayed (`etl run --prefix`)"
+            yield from _entries(key, before[name], after[name], EXISTING_ROWS_KEPT)
 
 
 def _added_meaning(column: Column) -> str:

@@ -52,6 +52,9 @@ __all__ = [
 DEFAULT_STATE = Path(".local")
 DEFAULT_STACK = "telemetry"
 AWS_MQTT_PORT = 8883
+LONGEST_FUNCTION_SECONDS = 900
+"""Lambda's longest timeout: docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+(2026-11)."""
 DatabaseRole = Literal["loader", "analyst"]
 Service = Literal[
     "cloudformation",
@@ -141,6 +144,22 @@ class Target:
             create: Any = self.session.client  # its types know single names, no union of them
             self._clients[service] = create(service, config=self._client_config, **options)
         return self._clients[service]
+
+    def invoking_client(self) -> LambdaClient:
+        """Return a client that waits for an invocation as long as a function may run.
+
+        It sends the invocation once: boto3 stops waiting after 60 seconds by default and sends it
+        again, so that a migration of 75 seconds would run three times.
+        """
+        from botocore.config import Config
+
+        config = Config(
+            read_timeout=LONGEST_FUNCTION_SECONDS + 10,
+            retries={"total_max_attempts": 1},
+            tcp_keepalive=True,
+        )
+        endpoint = self.client("lambda").meta.endpoint_url
+        return self.session.client("lambda", endpoint_url=endpoint, config=config)
 
     @property
     def _client_config(self) -> Config | None:

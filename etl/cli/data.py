@@ -8,8 +8,9 @@ from typing import Annotated, get_args
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
-from etl.aws.target import DatabaseRole
+from etl.aws.target import DatabaseRole, Target
 from etl.cli.context import (
     JsonOption,
     console,
@@ -19,7 +20,11 @@ from etl.cli.context import (
     print_json,
     target_of,
 )
+from etl.cli.rejects import progress_line
+from etl.operations.deep_check import DeepCheck, check_values
+from etl.operations.escaping import escape_text
 from etl.operations.reconciliation import Reconciliation, reconcile
+from etl.operations.verdict import Verdict
 
 
 def reconciliation_table(found: Reconciliation) -> Table:
@@ -37,12 +42,16 @@ def reconciliation_table(found: Reconciliation) -> Table:
 
     ledger = found.ledger
     row("published (receipts)", found.published_messages, found.published_readings)
-    row("delivered more than once", found.delivered_again or None, None, "dim")
+    if found.receipts:
+        row("of other publishers, without a receipt", found.without_receipt or None, None, "dim")
+    row("delivered more than once", found.messages.repeated or None, None, "dim")
     row(
         f"staged in S3, {counted(found.staged_batches, 'micro-batch')}", found.staged_messages, None
     )
     row("still queued", found.queued, None)
     row("in the dead-letter queue", found.dead, None)
+    row("in the topic rule's error queue", found.rule_errors or None, None)
+    row("in raw objects that can't be read", *_unreadable(found))
     table.add_section()
     row("read by Transform", ledger.messages, ledger.read)
     row("  loaded: new rows", None, ledger.inserted)
@@ -64,15 +73,35 @@ def reconciliation_table(found: Reconciliation) -> Table:
     return table
 
 
+def _unreadable(found: Reconciliation) -> tuple[int | None, int | None]:
+    """Messages that can't be read, and their readings where the receipts know them."""
+    messages = found.messages
+    if not messages.unreadable_messages:
+        return None, None
+    known = messages.missing == messages.unreadable_messages
+    return messages.unreadable_messages, messages.missing_readings if known else None
+
+
+MARKS = {"balanced": "[bold green]✓", "under way": "[bold yellow]…", "not balanced": "[bold red]✗"}
+
+
+def print_verdict(verdict: Verdict) -> None:
+    """Print the verdict: its headline, the reasons with what repairs them, and the notes."""
+    console.print(f"{MARKS[verdict.status]} {verdict.headline}[/]")
+    for reason in verdict.reasons:
+        style = "yellow" if reason.status == "under way" else "red"
+        console.print(Text(f"  {escape_text(reason.sentence)}", style=style), soft_wrap=True)
+        if reason.command:
+            console.print(Text(f"    {reason.command}", style="bold"), soft_wrap=True)
+    for note in verdict.notes:
+        console.print(Text(f"  note: {note}", style="dim"), soft_wrap=True)
+
+
 def print_reconciliation(found: Reconciliation) -> bool:
     """Print the reconciliation; returns whether it balances."""
     console.print(reconciliation_table(found))
-    problems = found.problems()
-    for problem in problems:
-        console.print(f"[red]✗[/] {problem}")
-    if not problems:
-        console.print("[bold green]✓ balanced: every reading is accounted for, to the unit[/]")
-    return not problems
+    print_verdict(found.verdict)
+    return found.verdict.status == "balanced"
 
 
 @guard
@@ -81,19 +110,73 @@ def show_reconciliation(
     wait: Annotated[
         float, typer.Option(min=0, help="Seconds to wait for batches in progress.")
     ] = 0.0,
+    deep: Annotated[
+        bool,
+        typer.Option("--deep", help="Also compare the values in the table with the clean zone."),
+    ] = False,
+    sample: Annotated[
+        int | None,
+        typer.Option(min=1, help="With --deep: compare so many batches, chosen at random."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Reconcile every message and reading. Exits with 1 when they do not balance."""
-    found = reconcile(target_of(context.obj), wait)
+    """Reconcile every message and reading. Exits with 1 when they do not balance.
+
+    With --deep each row must also equal a reading in the clean zone: it finds values that were
+    changed in the table, and columns that were dropped and added again.
+    """
+    if sample is not None and not deep:
+        raise typer.BadParameter("it belongs to --deep", param_hint="--sample")
+    target = target_of(context.obj)
+    found = reconcile(target, wait)
+    values = _checked_values(target, sample) if deep else None
+    balanced = found.verdict.status == "balanced"
     if as_json:
-        print_json(found.as_dict())
-        balanced = not found.problems()
+        print_json(found.as_dict() | ({"deep": values.as_dict()} if values is not None else {}))
     else:
-        balanced = print_reconciliation(found)
+        print_reconciliation(found)
+        if values is not None:
+            print_values(values)
+    if values is not None and not values.holds and balanced:
+        raise typer.Exit(1)
     if not balanced:
         if found.in_progress:
             notes.print("Batches are still in progress: try again, or wait with --wait 60.")
         raise typer.Exit(1)
+
+
+def _checked_values(target: Target, sample: int | None) -> DeepCheck:
+    with progress_line("comparing values") as show_progress:
+        return check_values(
+            target, sample, lambda done, of: show_progress(f"{done:,} of {counted(of, 'batch')}")
+        )
+
+
+def print_values(found: DeepCheck) -> None:
+    """Print the result of a deep check, and the command that repairs what it found."""
+    checked = f"{counted(found.rows, 'reading')} of {counted(found.batches, 'batch')}"
+    of = f" (of {found.of_batches:,})" if found.batches != found.of_batches else ""
+    if found.holds:
+        what = "a value of such a reading" if found.policy == "fill_missing" else "such a reading"
+        console.print(f"[bold green]✓[/] {checked}{of}: each row is {what}")
+    else:
+        console.print(f"[bold red]✗[/] {checked}{of}: the table differs from the clean zone")
+    sentences = [f"the table has no column {name}" for name in found.absent_columns]
+    if found.missing:
+        sentences.append(f"{counted(found.missing, 'row')} missing")
+    if found.different:
+        sentences.append(f"{counted(found.different, 'row')} with other values")
+    for name, (rows, empty) in found.columns.items():
+        said = f", {empty:,} of them without a value" if empty else ""
+        sentences.append(f"  {name}: {counted(rows, 'row')}{said}")
+    sentences += [f"such as {key}" for key in found.keys]
+    for sentence in sentences:
+        console.print(Text(f"  {escape_text(sentence)}", style="red"), soft_wrap=True)
+    if found.command:
+        console.print(Text(f"    {found.command}", style="bold"), soft_wrap=True)
+    for reason, batches in found.skipped.items():
+        said = f"  note: {counted(batches, 'batch')} not compared: {reason}"
+        console.print(Text(said, style="dim"), soft_wrap=True)
 
 
 @guard

@@ -12,6 +12,7 @@ from etl.aws.target import DEFAULT_STACK, DEFAULT_STATE
 from etl.cli import (
     alarms,
     athena,
+    conflicts,
     contract,
     cost,
     dashboard,
@@ -82,7 +83,8 @@ def choose_target(
 
 for module in (
     stack, settings, deploy, destroy, publish, executions, diagram, alarms, metrics, sweep, data,
-    rollups, athena, rejects, quarantine, replay, dlq, contract, dashboard, pgadmin, cost, demo,
+    rollups, athena, rejects, conflicts, quarantine, replay, dlq, contract, dashboard, pgadmin,
+    cost, demo,
 ):  # fmt: skip
     module.register(app)
 

@@ -31,7 +31,7 @@ from etl.operations.reject_export import Format, as_dict, output, write
 from etl.operations.rejects import Reject, RejectCounts, RejectFilter, count, read_rejects
 from etl.operations.time_range import TimeRange
 
-__all__ = ["FromOption", "ToOption", "progress_line", "register"]
+__all__ = ["BatchOption", "FromOption", "ToOption", "Unreadable", "progress_line", "register"]
 
 app = typer.Typer(help="Readings that could not become rows, as the device sent them.")
 
@@ -67,19 +67,24 @@ def _filter_of(
     )
 
 
-class _Unreadable:
+class Unreadable:
     """Reports objects that can't be read at once, and ends the command with exit status 1."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, end: str = "Not all rejects could be read: replay their batches to write them again."
+    ) -> None:
         self.any = False
+        self._end = end
 
     def __call__(self, sentence: str) -> None:
+        """Print one sentence."""
         self.any = True
         notes.print(Text(sentence, style="red"), soft_wrap=True)
 
     def end(self) -> None:
+        """End the command where there was one."""
         if self.any:
-            raise fail("Not all rejects could be read: replay their batches to write them again.")
+            raise fail(self._end)
 
 
 @contextmanager
@@ -111,7 +116,7 @@ def list_rejects(
 ) -> None:
     """Count rejects by reason, by device and by day. A reject with two reasons counts twice."""
     target = target_of(context.obj)
-    reject_filter, unreadable = _filter_of(reason, device, batch, start, end), _Unreadable()
+    reject_filter, unreadable = _filter_of(reason, device, batch, start, end), Unreadable()
     with progress_line("reading rejects") as show_progress:
         counts = count(
             read_rejects(
@@ -166,7 +171,7 @@ def show(
 ) -> None:
     """Show rejects with the bytes that the device sent; unprintable characters are escaped."""
     target = target_of(context.obj)
-    reject_filter, unreadable = _filter_of(reason, device, batch, start, end), _Unreadable()
+    reject_filter, unreadable = _filter_of(reason, device, batch, start, end), Unreadable()
     found = read_rejects(target, reject_filter, unreadable=unreadable)
     shown = list(islice(found, most + 1))
     if as_json:
@@ -235,7 +240,7 @@ def export(
     if file is not None and file.exists() and not overwrite:
         raise fail(f"{file} exists: --overwrite replaces it.")
     target = target_of(context.obj)
-    reject_filter, unreadable = _filter_of(reason, device, batch, start, end), _Unreadable()
+    reject_filter, unreadable = _filter_of(reason, device, batch, start, end), Unreadable()
     written = _export(target, reject_filter, unreadable, file, form)  # type: ignore[arg-type]
     where = "printed" if file is None else f"written to {file}"
     notes.print(f"{counted(written, 'reject')} {where}", soft_wrap=True)
@@ -245,7 +250,7 @@ def export(
 def _export(
     target: Target,
     reject_filter: RejectFilter,
-    unreadable: _Unreadable,
+    unreadable: Unreadable,
     file: Path | None,
     form: Format,
 ) -> int:

@@ -29,10 +29,21 @@ from etl.cli.rerun_options import (
     show_progress,
 )
 from etl.operations.batch_selection import BatchFilter, find_batches
-from etl.operations.reruns import chunks, concurrency_of, rerun, tally
+from etl.operations.conflicts import conflicting_batches
+from etl.operations.replaying import load_again
+from etl.operations.reruns import chunks, concurrency_of, tally
 from etl.operations.time_range import TimeRange
 
 __all__ = ["register"]
+
+RepairOption = Annotated[
+    bool,
+    typer.Option(
+        "--repair",
+        help="Also load again what is loaded: the table has lost rows or values, as "
+        "`etl reconcile` says.",
+    ),
+]
 
 
 def _deployed(target: Target) -> str:
@@ -57,6 +68,13 @@ def replay(
         list[str] | None, typer.Option(help="Batches with rejects of this device; repeatable.")
     ] = None,
     failed: Annotated[bool, typer.Option("--failed", help="Only batches that failed.")] = False,
+    conflicts: Annotated[
+        bool,
+        typer.Option(
+            "--conflicts", help="All batches with a part in a conflict with the table; alone."
+        ),
+    ] = False,
+    repair: RepairOption = False,
     concurrency: ConcurrencyOption = None,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
@@ -66,7 +84,8 @@ def replay(
 
     Batches that this contract has loaded already are skipped, and so are discarded ones. With a
     new contract a batch is loaded again: existing rows are kept or updated by its on_conflict, and
-    readings that are no longer rejected become rows. Safe to run again.
+    readings that are no longer rejected become rows. With --repair no loaded batch is skipped, so
+    that rows which the table has lost are inserted again. Safe to run again.
     """
     batch_filter = BatchFilter(
         executions=tuple(execution or ()),
@@ -76,19 +95,21 @@ def replay(
         devices=tuple(device or ()),
         failed=failed,
     )
-    if batch_filter.is_empty:
+    if batch_filter.is_empty is not conflicts:
         raise fail(
-            "Select batches: --execution, --batch, --from/--to, --reason, --device or --failed."
+            "Select batches: --execution, --batch, --from/--to, --reason, --device or --failed; or "
+            "only --conflicts."
         )
     target = target_of(context.obj)
     with progress_line("searching for batches"):
-        chosen = list(find_batches(target, batch_filter))
+        chosen = conflicting_batches(target) if conflicts else [*find_batches(target, batch_filter)]
     found = [one for one in chosen if one.status != "discarded"]
     if len(chosen) > len(found):
         skipped = counted(len(chosen) - len(found), "discarded micro-batch")
         notes.print(f"Skipped: {skipped} (`etl quarantine release` loads them).")
     parallel = f", {concurrency_of(target, concurrency)} in parallel" if found else ""
-    notes.print(f"Replay with {_deployed(target)}: {tally(found)}{parallel}.", soft_wrap=True)
+    kind = "Repair" if repair else "Replay"
+    notes.print(f"{kind} with {_deployed(target)}: {tally(found)}{parallel}.", soft_wrap=True)
     if dry_run or not found:
         if as_json:
             print_json([batch_as_dict(one) for one in found])
@@ -99,7 +120,9 @@ def replay(
     steps = (
         step
         for part in chunks(found)
-        for step in rerun(target, part, "replay", kind="replay", concurrency=concurrency)
+        for step in load_again(
+            target, part, kind=kind.lower(), repair=repair, concurrency=concurrency
+        )
     )
     print_executions(show_progress(steps, len(found)), as_json=as_json)
 
@@ -116,6 +139,7 @@ def backfill(
         typer.Option("--to", help="Staged before this time: ISO date or time, UTC."),
     ],
     piece: Annotated[int, typer.Option(min=1, max=10_000, help="Batches per execution.")] = 1000,
+    repair: RepairOption = False,
     concurrency: ConcurrencyOption = None,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
@@ -129,12 +153,13 @@ def backfill(
     from etl.operations.backfill import Backfill
 
     target = target_of(context.obj)
-    work = Backfill.of(target, TimeRange.of(start, end))
+    work = Backfill.of(target, TimeRange.of(start, end), repair=repair)
     with progress_line("searching for batches"):
         running = work.running()
         whole, left = work.tallies()
+    kind = "Repair" if repair else "Backfill"
     notes.print(
-        f"Backfill {work.id} of {work.time_range} with {_deployed(target)}: {whole}; "
+        f"{kind} {work.id} of {work.time_range} with {_deployed(target)}: {whole}; "
         f"{whole.batches - left.batches:,} done, {left.batches:,} left; up to {piece:,} per "
         f"execution, {concurrency_of(target, concurrency)} in parallel.",
         soft_wrap=True,

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from etl.aws.target import Target
 from etl.cli.context import JsonOption, console, guard, print_json, target_of
 from etl.cli.deploy_options import print_phase
 from etl.deployment.settings_schema import setting_of
@@ -97,8 +98,21 @@ def _facts(context: typer.Context) -> dict[str, Any]:
         "data_bucket": target.bucket,
         "queued": queue_depth(sqs, target.outputs["QueueUrl"]).total,
         "dead_lettered": queue_depth(sqs, target.outputs["DeadLetterQueueUrl"]).total,
+        "reconciliation": _verdict(target),
         "executions": ended,
     }
+
+
+def _verdict(target: Target) -> str:
+    """The headline of the reconciliation; the rest of the status needs no database."""
+    import psycopg2
+
+    from etl.operations.reconciliation import gather
+
+    try:
+        return gather(target).verdict.headline
+    except psycopg2.OperationalError:
+        return "not known: the database can't be reached"
 
 
 def register(app: typer.Typer) -> None:

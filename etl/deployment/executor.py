@@ -128,7 +128,7 @@ class DeploymentExecutor:
     def _migrate(self, step: Step) -> None:
         self.listener.notify("migrating the database's schema to the contract")
         name = outputs(self._formation, step.stack)["MigrateFunctionName"]
-        self.schema_changes = run_migration(self.target.client("lambda"), name)
+        self.schema_changes = run_migration(self.target.invoking_client(), name)
 
     def _contract(self, step: Step) -> None:
         bucket = outputs(self._formation, step.stack)["DataBucketName"]

@@ -23,7 +23,8 @@ class MigrationError(UserError):
 def run_migration(lambda_client: LambdaClient, name: str) -> list[str]:
     """Invoke the migrate function and return the statements that it ran on the table.
 
-    Raises :class:`MigrationError` with the function's message.
+    ``lambda_client`` is :meth:`~etl.aws.target.Target.invoking_client`, which waits: an index on a
+    large table takes minutes. Raises :class:`MigrationError` with the function's message.
     """
     answer = lambda_client.invoke(FunctionName=name, Payload=b"{}")
     payload = json.loads(answer["Payload"].read() or b"null")

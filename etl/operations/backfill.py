@@ -3,26 +3,37 @@
 Its id follows from the range and the deployed contract, and the names of its executions begin with
 it. So a second call (after Ctrl-C, after a crash, on another machine) finds and follows the
 execution that is still running, and skips the batches that this backfill has already processed:
-their outcomes name the execution.
+their outcomes name the execution, and the ledger has them. A batch that the ledger has lost since
+is left to do.
+
+A repair also loads what the ledger has loaded. It goes in rounds, as the table may be damaged
+again: an interrupted round is continued for a day, and one that has ended is followed by another.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
 from etl.aws.target import Target
 from etl.operations.batch_selection import batches_in
 from etl.operations.batches import Batch
 from etl.operations.executions import execution_arn
-from etl.operations.reruns import RerunProgress, Tally, chunks, rerun, watch
+from etl.operations.ledger_restoration import recorded
+from etl.operations.replaying import load_again
+from etl.operations.reruns import RerunProgress, Tally, chunks, watch
 from etl.operations.time_range import TimeRange
 
 __all__ = ["BATCHES_PER_EXECUTION", "Backfill"]
 
 BATCHES_PER_EXECUTION = 1000
 """Takes about two minutes, with ten batches in parallel and a second for each."""
+ROUND = timedelta(days=1)
+"""A repair that stopped so long ago is not continued: the next one begins with the first batch."""
 
 
 @dataclass(frozen=True)
@@ -32,18 +43,26 @@ class Backfill:
     target: Target
     time_range: TimeRange
     digest: str
+    repair: bool = False
+    """Load again what the ledger has loaded with this contract."""
 
     @classmethod
-    def of(cls, target: Target, time_range: TimeRange) -> Backfill:
+    def of(cls, target: Target, time_range: TimeRange, *, repair: bool = False) -> Backfill:
         """The backfill of a time range with the deployed contract."""
-        return cls(target, time_range, target.outputs["ContractDigest"])
+        return cls(target, time_range, target.outputs["ContractDigest"], repair)
 
     @property
     def id(self) -> str:
         """An id that is always the same for this time range and contract."""
         start, end = self.time_range.start.isoformat(), self.time_range.end.isoformat()
         identity = f"{start} {end} {self.digest}"
-        return f"backfill-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+        kind = "repair" if self.repair else "backfill"
+        return f"{kind}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+
+    @cached_property
+    def prefix(self) -> str:
+        """Beginning of the names of its executions, of a repair those of the present round."""
+        return f"{self.id}-{self._round()}-" if self.repair else f"{self.id}-"
 
     def all(self) -> Iterator[Batch]:
         """Every batch of the time range except the discarded ones."""
@@ -51,19 +70,41 @@ class Backfill:
 
     def left(self) -> Iterator[Batch]:
         """The batches that this backfill has not processed yet."""
-        return (batch for batch in self.all() if not self.has_settled(batch))
+        return (batch for batch, settled in self._judged(self.all()) if not settled)
 
-    def has_settled(self, batch: Batch) -> bool:
-        """True where one of its executions has settled the batch; failed batches are retried."""
-        own = f"{self.id}-"
-        return any(o.settled and o.execution.startswith(own) for o in batch.outcomes)
+    def _judged(self, batches: Iterable[Batch]) -> Iterator[tuple[Batch, bool]]:
+        """Each batch, and whether one of its executions has settled it; failed ones are retried."""
+        for part in chunks(batches, BATCHES_PER_EXECUTION):
+            own = [batch for batch in part if _settled_in(batch, self.prefix)]
+            known = recorded(self.target, own) if own else set()
+            done = {batch.key for batch in own if batch.raw.batch_id in known}
+            yield from ((batch, batch.key in done) for batch in part)
+
+    def _round(self) -> int:
+        """Number of the round: of the last one where it was interrupted, else of the next one."""
+        ours = re.compile(rf"{self.id}-(\d+)-")
+        numbers, last = [0], datetime.min.replace(tzinfo=UTC)
+        for batch in self.all():
+            for outcome in batch.outcomes:
+                if match := ours.match(outcome.execution):
+                    numbers.append(int(match[1]))
+                    last = max(last, outcome.written_at)
+        running = [int(match[1]) for name in self.running() if (match := ours.match(name))]
+        if running:
+            return max(running)
+        newest = max(numbers)
+        if newest == 0 or datetime.now(UTC) - last > ROUND:
+            return newest + 1
+        prefix = f"{self.id}-{newest}-"
+        complete = all(_settled_in(batch, prefix) for batch in self.all())
+        return newest + 1 if complete else newest
 
     def tallies(self) -> tuple[Tally, Tally]:
         """Counts of all batches of the time range, and of those that are left."""
         whole, left = Tally(), Tally()
-        for batch in self.all():
+        for batch, settled in self._judged(self.all()):
             whole.add(batch)
-            if not self.has_settled(batch):
+            if not settled:
                 left.add(batch)
         return whole, left
 
@@ -85,5 +126,13 @@ class Backfill:
         """
         for name in self.running():
             yield from watch(self.target, execution_arn(self.target, name))
+        kind = self.prefix.removesuffix("-")
         for part in chunks(self.left(), size):
-            yield from rerun(self.target, part, "replay", kind=self.id, concurrency=concurrency)
+            yield from load_again(
+                self.target, part, kind=kind, repair=self.repair, concurrency=concurrency
+            )
+
+
+def _settled_in(batch: Batch, prefix: str) -> bool:
+    """True where an execution whose name begins so has settled the batch."""
+    return any(o.settled and o.execution.startswith(prefix) for o in batch.outcomes)

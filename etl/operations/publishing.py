@@ -1,5 +1,6 @@
 """Publishes as devices do: with registered identities, over MQTT, and with a receipt at the end.
 
+The receipt counts what the broker has acknowledged, also where the publication was interrupted.
 Used by ``etl simulate``, ``etl publish``, the notebook and the tests. Progress is reported
 through a callback, so nothing here prints.
 """
@@ -14,10 +15,17 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from etl.aws.target import Target
-from etl.operations.receipts import Receipt, new_publication, write_receipt
+from etl.operations.receipts import (
+    Acknowledgements,
+    Receipt,
+    message_digest,
+    new_publication,
+    write_receipt,
+)
 from local.devices.fleet import SimulatedDevice, Truth, as_sent, device_topic
 from local.devices.identity import Identity, register
 from local.devices.mqtt import DeviceConnection, MessageTooLargeError
@@ -90,7 +98,8 @@ def simulate(
         )
         for name in names
     ]
-    truth = Truth()
+    before_topic = _before_the_topic(target, basic_ingest=plan.basic_ingest)
+    fleet = _Fleet(plan, before_topic, contract.digest)
     try:
         with ExitStack() as stack:
             broker = target.broker()
@@ -98,44 +107,69 @@ def simulate(
                 (stack.enter_context(DeviceConnection(broker, identity)), device)
                 for identity, device in zip(identities, devices, strict=True)
             ]
-            before = _before_the_topic(target, basic_ingest=plan.basic_ingest)
-            _run_fleet(senders, plan, before, progress)
+            fleet.run(senders, progress)
     finally:
-        for device in devices:
-            truth.add(device.truth)
-        receipt = Receipt(publication, "simulate", started, **vars(truth))
-        write_receipt(target.client("s3"), target.bucket, receipt)
+        receipt = fleet.receipt(publication, started)
+        write_receipt(target.client("s3"), target.bucket, receipt, fleet.acknowledged)
     return receipt
 
 
-def _run_fleet(
-    senders: list[tuple[DeviceConnection, SimulatedDevice]],
-    plan: FleetPlan,
-    before: str,
-    progress: Progress,
-) -> None:
-    sources = [
-        (
-            connection,
-            before + device_topic(device.contract, device.thing),
-            device.messages(),
-            device,
+class _Fleet:
+    """One run of a fleet: the messages that were sent, and those that were acknowledged."""
+
+    def __init__(self, plan: FleetPlan, before_topic: str, contract: str) -> None:
+        self.acknowledged = Acknowledgements()
+        self._contract = contract
+        self._plan = plan
+        self._before = before_topic
+        self._sent = Truth()
+        self._completed = False
+
+    def run(
+        self, senders: list[tuple[DeviceConnection, SimulatedDevice]], progress: Progress
+    ) -> None:
+        """Publish in turns until the time is over."""
+        begin, sent, plan = time.monotonic(), self._sent, self._plan
+        sources = [(c, device, device.messages_with_truth()) for c, device in senders]
+        for connection, device, messages in itertools.cycle(sources):
+            elapsed = time.monotonic() - begin
+            if elapsed >= plan.duration:
+                break
+            if plan.rate and sent.messages > elapsed * plan.rate:
+                time.sleep(sent.messages / plan.rate - elapsed)
+            payload, truth = next(messages)
+            self._publish(connection, device, payload, truth.readings)
+            sent.add(truth)
+            if sent.messages % 25 == 0:
+                progress(sent.messages, sent.readings)
+        progress(sent.messages, sent.readings)
+        self._completed = True
+
+    def _publish(
+        self, connection: DeviceConnection, device: SimulatedDevice, payload: bytes, readings: int
+    ) -> None:
+        digest = message_digest(device.thing, payload)
+        topic = self._before + device_topic(device.contract, device.thing)
+        connection.publish(topic, payload, lambda: self.acknowledged.add(digest, readings))
+
+    def receipt(self, publication: str, started: str) -> Receipt:
+        """The receipt; the expected results are known only where every message was acknowledged."""
+        acknowledged, sent = self.acknowledged, self._sent
+        missing = max(0, sent.messages - acknowledged.messages)
+        whole = self._completed and not missing
+        return Receipt(
+            publication,
+            "simulate",
+            started,
+            acknowledged.messages,
+            acknowledged.readings,
+            rows=sent.rows if whole else None,
+            duplicates=sent.duplicates if whole else None,
+            rejected=sent.rejected if whole else None,
+            digests=True,
+            contract=self._contract,
+            unacknowledged=missing,
         )
-        for connection, device in senders
-    ]
-    begin = time.monotonic()
-    messages = 0
-    for connection, topic, payloads, _device in itertools.cycle(sources):
-        elapsed = time.monotonic() - begin
-        if elapsed >= plan.duration:
-            break
-        if plan.rate and messages > elapsed * plan.rate:
-            time.sleep(messages / plan.rate - elapsed)
-        connection.publish(topic, next(payloads))
-        messages += 1
-        if messages % 25 == 0:
-            progress(messages, sum(source[3].truth.readings for source in sources))
-    progress(messages, sum(source[3].truth.readings for source in sources))
 
 
 def publish_file(
@@ -156,6 +190,7 @@ def publish_file(
     names = [f"publisher-{number:02d}" for number in range(1, connections + 1)]
     identities = register_devices(target, names)
     publication, started = new_publication("publish")
+    acknowledged = Acknowledgements()
     messages = readings = 0
     before = _before_the_topic(target, basic_ingest=basic_ingest)
     try:
@@ -169,9 +204,10 @@ def publish_file(
             )
             for payload, count in read_messages(path, contract, readings_per_message):
                 connection, thing = next(senders)
+                sent = as_sent(contract, payload)
+                note = partial(acknowledged.add, message_digest(thing, sent), count)
                 try:
-                    topic = before + device_topic(contract, thing)
-                    connection.publish(topic, as_sent(contract, payload))
+                    connection.publish(before + device_topic(contract, thing), sent, note)
                 except MessageTooLargeError as error:
                     raise MessageTooLargeError(f"{path}, message {messages + 1}: {error}") from None
                 messages, readings = messages + 1, readings + count
@@ -179,8 +215,17 @@ def publish_file(
                     progress(messages, readings)
         progress(messages, readings)
     finally:
-        receipt = Receipt(publication, "publish", started, messages, readings)
-        write_receipt(target.client("s3"), target.bucket, receipt)
+        receipt = Receipt(
+            publication,
+            "publish",
+            started,
+            acknowledged.messages,
+            acknowledged.readings,
+            digests=True,
+            contract=contract.digest,
+            unacknowledged=max(0, messages - acknowledged.messages),
+        )
+        write_receipt(target.client("s3"), target.bucket, receipt, acknowledged)
     return receipt
 
 

@@ -1,222 +1,111 @@
 """The reconciliation: what was published, staged, loaded, kept or rejected adds up, to the unit.
 
-Four identities are checked:
+Messages and batches are matched one by one, never as sums:
 
-* messages: what publishers sent is staged in S3, still queued, or in the dead-letter queue;
-* batches: every staged batch has a ledger row (otherwise it is still in progress);
-* readings: ``read = inserted + updated + unchanged + duplicates + conflicts
-  + conflicts_in_table + rejected + set_aside + quarantined + discarded``;
-* rows: what is in the table was inserted by the latest load of each batch, or by one before it
-  (``inserted + inserted_before``). A stack whose contract was changed has a table for each;
-  only the batches of the current contract inserted into the current table.
+* each message of a receipt is in a raw object, in the queue, or in a dead-letter queue;
+* each raw object has a row in the ledger, and each ledger row and each outcome has a raw object;
+* of each batch, the ledger counts the messages of its raw object, and the readings that the
+  receipts of its messages count.
 
-At-least-once delivery may stage a message twice. The surplus is shown as "delivered more than
-once"; its readings end as duplicates, so rows are unaffected. Where the publishers know the right
-answer (the simulated fleet does), rows and rejects are compared with it too.
+Then sums of the ledger: ``read = inserted + updated + unchanged + duplicates + conflicts
++ conflicts_in_table + rejected + set_aside + quarantined + discarded``; and what is in the table
+was inserted by the latest load of each batch, or by one before it (``inserted + inserted_before``).
+A stack whose contract was changed has a table for each; only the batches of the current contract
+inserted into the current table. Where the publishers know the right answer (the simulated fleet
+does), rows and rejects are compared with it too.
+
+Everything is counted in the order in which messages travel, each place once: a message that moves
+on in between is seen twice rather than not at all. :mod:`etl.operations.verdict` judges the counts.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
 
 from etl.aws.s3 import listed
 from etl.aws.sqs import queue_depth
 from etl.aws.target import Target
-from etl.operations.plurals import counted
-from etl.operations.receipts import Receipt, read_receipts
+from etl.operations.active_executions import active_executions
+from etl.operations.batch_match import BatchMatch, LedgerKey, match_batches
+from etl.operations.message_index import MessageIndex, RawObject
+from etl.operations.receipts import read_receipts
+from etl.operations.reconciliation_counts import Counts, Ledger
+from etl.operations.verdict import Verdict, judge
+from telemetry.batches import Outcome
 from telemetry.ddl import qualified
-from telemetry.layout import RAW, parse_raw_key
+from telemetry.layout import OUTCOMES, RAW, parse_outcome_key, parse_raw_key
 
 if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
     from psycopg2.extensions import cursor as Cursor
     from types_boto3_s3 import S3Client
 
-__all__ = ["Reconciliation", "dead_letters_problem", "gather", "reconcile", "staged_messages"]
+__all__ = ["Reconciliation", "gather", "reconcile", "staged_messages"]
 
 POLL_SECONDS = 0.5
+ROWS_AT_ONCE = 10_000
 
 
-@dataclass(frozen=True)
-class Ledger:
-    """Sums over the ledger. Counts are of readings unless they say otherwise."""
+@dataclass(frozen=True, kw_only=True)
+class Reconciliation(Counts):
+    """The counts of one moment, and the verdict on it."""
 
-    batches: int = 0
-    messages: int = 0
-    read: int = 0
-    inserted: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    duplicates: int = 0
-    conflicts: int = 0
-    """Readings with the key of another one of their batch and other values."""
-    conflicts_in_table: int = 0
-    """Readings that lost against an existing row of their key, with other values."""
-    rejected: int = 0
-    set_aside: int = 0
-    """Messages of other kinds, which hold no readings; each counts as one reading read."""
-    quarantined: int = 0
-    """Readings that Transform accepted, in batches in quarantine."""
-    discarded: int = 0
-    """Readings that Transform accepted, in batches that an operator discarded."""
-    elsewhere: int = 0
-    """Rows that batches of other contracts inserted, into tables of their own."""
-    inserted_before: int = 0
-    """Rows inserted by loads that a replay with another contract has replaced."""
-    rejected_by: dict[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Reconciliation:
-    """All counts at one moment."""
-
-    receipts: list[Receipt]
-    staged_batches: int
-    staged_messages: int
-    queued: int
-    """Messages visible or in flight in the queue."""
-    dead: int
-    """Messages in the dead-letter queue."""
-    ledger: Ledger
-    rows: int
-    """Rows in the table now."""
-
-    @property
-    def published_messages(self) -> int:
-        """Messages published, by the receipts."""
-        return sum(r.messages for r in self.receipts)
-
-    @property
-    def published_readings(self) -> int:
-        """Readings published, by the receipts."""
-        return sum(r.readings for r in self.receipts)
-
-    @property
-    def delivered_again(self) -> int:
-        """Messages staged beyond those published, because SQS delivered them more than once."""
-        return max(0, self.staged_messages - self.published_messages)
+    @cached_property
+    def verdict(self) -> Verdict:
+        """Balanced, under way or not balanced, with the reasons."""
+        return judge(self)
 
     @property
     def in_progress(self) -> bool:
-        """True while a message is queued or a staged batch has not ended."""
-        missing = self.published_messages - self.staged_messages - self.dead
-        return self.queued > 0 or missing > 0 or self.ledger.batches < self.staged_batches
+        """True while a queue or a running execution has something."""
+        return self.verdict.in_progress
 
     def problems(self) -> list[str]:
-        """A sentence for each count that does not add up; empty when everything balances."""
-        found = [*self._message_problems(), *self._reading_problems()]
-        if all(r.rows is not None for r in self.receipts) and not self.delivered_again:
-            found += self._truth_problems()
-        return found
-
-    def _message_problems(self) -> list[str]:
-        ledger, found = self.ledger, []
-        missing = self.published_messages - self.staged_messages - self.queued - self.dead
-        if missing > 0:
-            found.append(f"{_are(missing, 'published message')} neither in S3 nor in a queue")
-        if self.queued:
-            found.append(f"{_are(self.queued, 'message')} still in the queue")
-        if self.dead:
-            found.append(dead_letters_problem(self.dead))
-        if ledger.batches != self.staged_batches:
-            found.append(self._batch_gap())
-        if ledger.messages != self.staged_messages:
-            staged = counted(self.staged_messages, "message")
-            found.append(f"{staged} staged, {ledger.messages:,} in the ledger")
-        return found
-
-    def _batch_gap(self) -> str:
-        gap = self.staged_batches - self.ledger.batches
-        have = "has" if abs(gap) == 1 else "have"
-        if gap < 0:
-            return f"{counted(-gap, 'batch')} of the ledger {have} no raw object in S3"
-        staged = counted(self.staged_batches, "staged batch")
-        return f"{gap:,} of {staged} {have} no row in the ledger"
-
-    def _reading_problems(self) -> list[str]:
-        ledger, found = self.ledger, []
-        ended = (
-            ledger.inserted
-            + ledger.updated
-            + ledger.unchanged
-            + ledger.duplicates
-            + ledger.conflicts
-            + ledger.conflicts_in_table
-            + ledger.rejected
-            + ledger.set_aside
-            + ledger.quarantined
-            + ledger.discarded
-        )
-        if ledger.read != ended:
-            found.append(f"{counted(ledger.read, 'reading')} read, {ended:,} accounted for")
-        if sum(ledger.rejected_by.values()) != ledger.rejected:
-            found.append("the rejects by reason do not add up to the rejects")
-        inserted = ledger.inserted + ledger.inserted_before - ledger.elsewhere
-        if self.rows != inserted:
-            rows = counted(self.rows, "row")
-            found.append(f"{rows} in the table, {inserted:,} inserted according to the ledger")
-        lost = ledger.read < self.published_readings
-        if lost or (ledger.read > self.published_readings and not self.delivered_again):
-            published = counted(self.published_readings, "reading")
-            found.append(f"{published} published, {ledger.read:,} read")
-        return found
-
-    def _truth_problems(self) -> list[str]:
-        ledger = self.ledger
-        expected = {
-            "row": sum(r.rows or 0 for r in self.receipts),
-            "duplicate": sum(r.duplicates or 0 for r in self.receipts),
-            "reject": sum(r.rejected or 0 for r in self.receipts),
-        }
-        actual = {
-            "row": ledger.inserted + ledger.inserted_before + ledger.quarantined + ledger.discarded,
-            # A row that an earlier load of the same batch inserted is found there by the next one.
-            "duplicate": ledger.duplicates
-            + ledger.conflicts
-            + ledger.conflicts_in_table
-            + ledger.unchanged
-            + ledger.updated
-            - ledger.inserted_before,
-            "reject": ledger.rejected,
-        }
-        return [
-            f"{counted(actual[name], name)}, but the publishers expect {expected[name]:,}"
-            for name in expected
-            if actual[name] != expected[name]
-        ]
+        """A sentence for each reason; empty when everything balances."""
+        return [reason.sentence for reason in self.verdict.reasons]
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain data, for ``--json``."""
+        verdict = self.verdict
         return {
+            "status": verdict.status,
+            "balanced": verdict.status == "balanced",
+            "reasons": [asdict(reason) for reason in verdict.reasons],
+            "problems": self.problems(),
+            "notes": list(verdict.notes),
             "published": {"messages": self.published_messages, "readings": self.published_readings},
+            "missing": {
+                "messages": self.messages.missing,
+                "readings": self.messages.missing_readings,
+                "publications": list(self.messages.missing_in),
+            },
+            "without_receipt": self.without_receipt,
+            "delivered_again": self.messages.repeated,
             "staged": {"messages": self.staged_messages, "batches": self.staged_batches},
             "queued": self.queued,
             "dead": self.dead,
-            "delivered_again": self.delivered_again,
+            "rule_errors": self.rule_errors,
+            "batches": {
+                name: {"batches": group.batches, "messages": group.messages, "first": group.keys}
+                for name, group in self.batches.found.items()
+            },
             "ledger": asdict(self.ledger),
             "rows": self.rows,
-            "problems": self.problems(),
-            "balanced": not self.problems(),
         }
-
-
-def dead_letters_problem(number: int) -> str:
-    """The sentence for messages in the dead-letter queue."""
-    return f"{_are(number, 'message')} in the dead-letter queue"
-
-
-def _are(number: int, noun: str) -> str:
-    return f"{counted(number, noun)} {'is' if number == 1 else 'are'}"
 
 
 def staged_messages(s3: S3Client, bucket: str) -> tuple[int, int]:
     """``(batches, messages)`` staged in S3, by the names of the raw objects."""
     batches = messages = 0
-    for entry in listed(s3, bucket, RAW):
-        raw = parse_raw_key(entry["Key"])
-        if raw is not None:
-            batches, messages = batches + 1, messages + raw.messages
+    for raw in _raw_objects(s3, bucket):
+        batches, messages = batches + 1, messages + raw.messages
     return batches, messages
 
 
@@ -232,25 +121,93 @@ def reconcile(target: Target, wait: float = 0.0) -> Reconciliation:
 
 def gather(target: Target) -> Reconciliation:
     """Count everything once, now."""
-    s3, sqs = target.client("s3"), target.client("sqs")
-    batches, messages = staged_messages(s3, target.bucket)
-    connection = target.connect()
-    try:
-        with connection.cursor() as cursor:
-            ledger = _read_ledger(cursor, target.contract.name)
-            cursor.execute(f"SELECT count(*) FROM {qualified(target.contract)}")  # noqa: S608 - quoted
-            [(rows,)] = cursor.fetchall()
-    finally:
-        connection.close()
+    at = datetime.now(UTC)
+    s3, bucket, outputs = target.client("s3"), target.bucket, target.outputs
+    receipts = read_receipts(s3, bucket)
+    # A message may move between two queues while they are counted, in either direction.
+    rule_errors, dead, queued, dead_later = (
+        queue_depth(target.client("sqs"), outputs[name]).total
+        for name in ("RuleErrorQueueUrl", "DeadLetterQueueUrl", "QueueUrl", "DeadLetterQueueUrl")
+    )
+    active = active_executions(target)
+    with MessageIndex(target.state / "reconciliation" / f"{bucket}.sqlite") as index:
+        index.note_staged(_raw_objects(s3, bucket))
+        messages = index.match(s3, bucket, receipts)
+        connection = target.connect()
+        try:
+            batches, ledger, rows = _counted(target, connection, index, active, at)
+        finally:
+            connection.close()
     return Reconciliation(
-        receipts=read_receipts(s3, target.bucket),
-        staged_batches=batches,
-        staged_messages=messages,
-        queued=queue_depth(sqs, target.outputs["QueueUrl"]).total,
-        dead=queue_depth(sqs, target.outputs["DeadLetterQueueUrl"]).total,
+        receipts=[receipt for receipt, _ in receipts],
+        last_receipt=max((written for _, written in receipts), default=None),
+        rule_errors=rule_errors,
+        queued=queued,
+        dead=max(dead, dead_later),
+        messages=messages,
+        batches=batches,
         ledger=ledger,
         rows=rows,
+        at=at,
     )
+
+
+def _counted(
+    target: Target, connection: Connection, index: MessageIndex, active: list[Any], at: datetime
+) -> tuple[BatchMatch, Ledger, int]:
+    """The batches, the ledger's sums and the rows of the table; the latter two in one snapshot."""
+    s3, bucket = target.client("s3"), target.bucket
+    index.note_outcomes(_outcomes(s3, bucket))
+    connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
+    with connection.cursor() as cursor:
+        ledger = _read_ledger(cursor, target.contract.name)
+        cursor.execute(f"SELECT count(*) FROM {qualified(target.contract)}")  # noqa: S608 - quoted
+        [(rows,)] = cursor.fetchall()
+    batches = match_batches(
+        index.staged(),
+        index.outcomes(),
+        _ledger_keys(connection),
+        index.readings_by_object(),
+        active=active,
+        now=at,
+        exists=lambda key: _exists(s3, bucket, key),
+    )
+    return batches, ledger, rows
+
+
+def _raw_objects(s3: S3Client, bucket: str) -> Iterator[RawObject]:
+    for entry in listed(s3, bucket, RAW):
+        raw = parse_raw_key(entry["Key"])
+        if raw is not None:
+            yield RawObject(entry["Key"], entry["ETag"], raw.messages, entry["LastModified"])
+
+
+def _outcomes(s3: S3Client, bucket: str) -> Iterable[Outcome]:
+    for entry in listed(s3, bucket, OUTCOMES):
+        key = parse_outcome_key(entry["Key"])
+        if key is not None:
+            yield Outcome(key, entry["LastModified"])
+
+
+def _ledger_keys(connection: Connection) -> Iterator[LedgerKey]:
+    with connection.cursor("reconciliation") as cursor:
+        cursor.itersize = ROWS_AT_ONCE
+        cursor.execute(
+            "SELECT raw_key, messages, read, contract_digest FROM etl.ledger "
+            'ORDER BY raw_key COLLATE "C"'
+        )
+        for row in cursor:
+            yield LedgerKey(*row)
+
+
+def _exists(s3: S3Client, bucket: str, key: str) -> bool:
+    try:
+        s3.head_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("404", "NoSuchKey"):
+            return False
+        raise
+    return True
 
 
 def _read_ledger(cursor: Cursor, contract: str) -> Ledger:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from etl.aws.s3 import listed
 from etl.aws.target import Target
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from botocore.response import StreamingBody
     from types_boto3_s3 import S3Client
 
-__all__ = ["Reject", "RejectCounts", "RejectFilter", "count", "read_rejects"]
+__all__ = ["Reject", "RejectCounts", "RejectFilter", "count", "parse_lines", "read_rejects"]
 
 REJECTED = "rejected/"
 EMPTY_GZIP = 20
@@ -154,7 +154,7 @@ def read_rejects(
         _bodies(s3, target.bucket, _objects(target, reject_filter)), 1
     ):
         try:
-            for reject in _lines(found, body):
+            for reject in parse_lines(found.day, found.batch_id, body):
                 if reject_filter.matches(reject):
                     yield reject
         except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
@@ -259,7 +259,8 @@ def _bodies(
                     left.result()[1].close()
 
 
-def _lines(found: _Object, body: StreamingBody) -> Iterator[Reject]:
+def parse_lines(day: str, batch_id: str, body: StreamingBody | IO[bytes]) -> Iterator[Reject]:
+    """The rejects of one object, gzip-compressed, as Transform writes it."""
     payload: bytes | None = None
     with gzip.GzipFile(fileobj=body, mode="rb") as lines:
         for text in lines:
@@ -267,8 +268,8 @@ def _lines(found: _Object, body: StreamingBody) -> Iterator[Reject]:
             if line["payload"] is not None:  # only the first line of a message holds it
                 payload = base64.b64decode(line["payload"])
             yield Reject(
-                day=found.day,
-                batch_id=found.batch_id,
+                day=day,
+                batch_id=batch_id,
                 message_id=line["message_id"],
                 topic=line["topic"],
                 client_id=line["client_id"],

@@ -30,7 +30,7 @@ def refresh_rollups(target: Target, work: Literal["refresh", "rebuild"]) -> Iter
     A call without progress is followed by a longer one. Loads and queries are not blocked, and the
     views stay exact. Safe to interrupt and to run again.
     """
-    client = _patient(target)
+    client = target.invoking_client()
     seconds, before = CALL_SECONDS, None
     asked: dict[str, Any] = {"rollups": work}
     while True:
@@ -48,15 +48,6 @@ def refresh_rollups(target: Target, work: Literal["refresh", "rebuild"]) -> Iter
                 )
             seconds = min(LONGEST_CALL_SECONDS, 2 * seconds)
         before, asked = left, {"rollups": "refresh"}
-
-
-def _patient(target: Target) -> LambdaClient:
-    """A client that waits as long as the function may run, and never retries."""
-    from botocore.config import Config
-
-    config = Config(read_timeout=LONGEST_CALL_SECONDS + 70, retries={"total_max_attempts": 1})
-    endpoint = target.client("lambda").meta.endpoint_url
-    return target.session.client("lambda", endpoint_url=endpoint, config=config)
 
 
 def _call(client: LambdaClient, name: str, event: dict[str, Any]) -> int:

@@ -15,6 +15,7 @@ from telemetry.layout import (
     parse_raw_key,
     raw_key,
     receipt_key,
+    receipt_messages_key,
     rejected_key,
     report_key,
 )
@@ -98,6 +99,7 @@ def _rows() -> list[tuple[str, str, str]]:
         ),
         (manifest_key("drain-1"), "list of the batches of an execution", bookkeeping),
         (receipt_key("p-20261123"), "receipt of a publisher: what it has sent", bookkeeping),
+        (receipt_messages_key("p-20261123"), "digests of the messages it counts", bookkeeping),
         (
             f"{MAP_RESULTS_PREFIX}/...",
             "results of the Distributed Map, written by Step Functions",

@@ -43,6 +43,8 @@ LEDGER_COLUMNS = {
     "conflicts_in_table": "readings with the key of an existing row, which stays, and other values; kept in `etl.conflicts`",
     "min_time": "earliest time of its readings",
     "max_time": "latest time of its readings",
+    "first_received_at": "arrival of the first message with an accepted reading",
+    "last_received_at": "arrival of the last such message",
     "loaded_at": "time at which this row was written",
 }
 """Meaning of each column of the ledger; a test checks that none is missing."""

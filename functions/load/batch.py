@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 from telemetry.checksums import Checksum, parse_checksum, verify
@@ -70,9 +70,15 @@ class Batch:
     """ISO 8601; older reports have neither this nor ``first_arrival``."""
     first_arrival: str | None = None
     """Time at which AWS IoT received the first message: ISO 8601."""
+    first_received_at: str | None = None
+    """Arrival of the first message with an accepted reading: ISO 8601, as is
+    ``last_received_at``. Older reports have neither."""
+    last_received_at: str | None = None
     copy_checksum: Checksum | None = None
-    """Checksum of the COPY object; older reports have neither this nor the groups'."""
+    """Checksum of the lines of the COPY object; older reports have neither this nor the groups'."""
     groups_checksum: Checksum | None = None
+    has_places: bool = False
+    """True if the lines of the COPY object are followed by their places in the order of arrival."""
 
 
 @dataclass(frozen=True)
@@ -101,11 +107,17 @@ class Counts:
     """Readings that equal the existing row of their key."""
     conflicts_in_table: int = 0
     """Readings that lost against the existing row of their key, which has other values."""
+    replaced: int = 0
+    """Updated rows that held the values of a reading which, by its arrival, is not the row."""
 
     @property
     def total(self) -> int:
         """All accepted readings."""
         return self.inserted + self.updated + self.unchanged + self.conflicts_in_table
+
+    def __add__(self, other: Counts) -> Counts:
+        """The sum of each count."""
+        return Counts(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
 
 def parse_batch(event: dict[str, Any], report: bytes) -> Batch:
@@ -140,7 +152,10 @@ def parse_batch(event: dict[str, Any], report: bytes) -> Batch:
             copy_key=str(copy["key"]),
             columns=tuple(copy["columns"]),
             groups_key=copy.get("groups_key"),
-            copy_checksum=parse_checksum(objects.get(copy["key"])),
+            first_received_at=content.get("first_received_at"),
+            last_received_at=content.get("last_received_at"),
+            copy_checksum=parse_checksum(copy if "sha256" in copy else objects.get(copy["key"])),
+            has_places="sha256" in copy,
             groups_checksum=parse_checksum(objects.get(copy.get("groups_key"))),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:

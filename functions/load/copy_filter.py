@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functions.load.batch import Range
 from functions.load.source import Readable, merge_ranges
 
-__all__ = ["Block", "FilteredCopy", "ranges_to_read"]
+__all__ = ["Block", "FilteredCopy", "ranges_to_read", "split_lines", "times_of"]
 
 PASS_BYTES = 1 << 18
 """Most bytes passed on at a time."""
@@ -80,12 +80,8 @@ class FilteredCopy:
             yield data
 
     def _choose(self, block: bytes, existing: frozenset[bytes]) -> bytes:
-        lines = _lines(block)
-        place, wanted = self._column, self._existing
-        if b'"' in block:
-            times = [_time_among_quotes(line, place) for line in lines]
-        else:
-            times = [line.split(b",", place + 1)[place][:TIME_BYTES] for line in lines]
+        lines, wanted = split_lines(block), self._existing
+        times = times_of(block, lines, self._column)
         kept = [
             line for line, time in zip(lines, times, strict=True) if (time in existing) is wanted
         ]
@@ -112,7 +108,14 @@ def _runs(blocks: Sequence[Block]) -> Iterator[tuple[frozenset[bytes] | None, in
         yield frozenset(), start, end
 
 
-def _lines(block: bytes) -> list[bytes]:
+def times_of(block: bytes, lines: Sequence[bytes], column: int) -> list[bytes]:
+    """The time in the column of that number of each of the block's lines."""
+    if b'"' in block:
+        return [_time_among_quotes(line, column) for line in lines]
+    return [line.split(b",", column + 1)[column][:TIME_BYTES] for line in lines]
+
+
+def split_lines(block: bytes) -> list[bytes]:
     """Rows without their line breaks. A line break within quotes does not end a row."""
     parts = block.removesuffix(b"\n").split(b"\n")
     if b'"' not in block:

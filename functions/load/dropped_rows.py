@@ -10,7 +10,7 @@ from telemetry.contract import Contract
 from telemetry.ddl import qualified
 from telemetry.errors import BatchCorruptError, DatabaseRefusedError, TelemetryError
 
-__all__ = ["miscount", "rows_dropped"]
+__all__ = ["miscount", "row_droppers", "rows_dropped"]
 
 
 def rows_dropped(
@@ -31,14 +31,19 @@ def miscount(cursor: Any, contract: Contract, batch: Batch, total: int) -> Telem
 
     Fewer rows, and a table that may drop some: the COPY object's checksum holds, so it did.
     """
-    cursor.execute(statements.row_droppers(contract))
-    droppers = [found for (found,) in cursor.fetchall()]
+    droppers = row_droppers(cursor, contract)
     if droppers and total < batch.accepted:
         return rows_dropped(contract, batch, batch.accepted - total, droppers)
     return BatchCorruptError(
         f"The COPY object {batch.copy_key} brought {total} rows and the report says "
         f"{batch.accepted}: nothing was loaded. Replay the batch from {batch.raw_key}."
     )
+
+
+def row_droppers(cursor: Any, contract: Contract) -> list[str]:
+    """Names of all that may drop a row of the table without an error."""
+    cursor.execute(statements.row_droppers(contract))
+    return [found for (found,) in cursor.fetchall()]
 
 
 def _listed(names: list[str]) -> str:

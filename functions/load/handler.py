@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from functions.load.batch import Batch, Group, parse_batch, verified_groups
@@ -27,7 +28,7 @@ from telemetry.layout import outcome_key
 from telemetry.logs import log
 from telemetry.report_markdown import as_markdown
 from telemetry.reports import parse_report, report_body
-from telemetry.storage import get_object, put_object
+from telemetry.storage import get_object, open_object, put_object
 from telemetry.tracing import step
 
 if TYPE_CHECKING:
@@ -80,7 +81,10 @@ def _load(connection: Connection, contract: Contract, bucket: str, batch: Batch)
         return verified_groups(get_object(bucket, key), batch) if key is not None else ()
 
     source = StoredCopy.of(bucket, batch)
-    return load_batch(connection, contract, batch, source, groups, seconds=seconds_left())
+    objects = partial(open_object, bucket)
+    return load_batch(
+        connection, contract, batch, source, groups, objects=objects, seconds=seconds_left()
+    )
 
 
 def _write_outcome(bucket: str, batch: Batch, loaded: Loaded) -> None:

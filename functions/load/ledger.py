@@ -27,7 +27,7 @@ _COLUMNS = (
     "batch_id", "raw_key", "execution", "contract", "contract_digest", "status", "messages",
     "read", "accepted", "duplicates", "conflicts", "rejected", "set_aside", "rejected_by",
     "inserted", "inserted_before", "updated", "unchanged", "conflicts_in_table", "loads",
-    "min_time", "max_time",
+    "min_time", "max_time", "first_received_at", "last_received_at",
 )  # fmt: skip
 _WRITE = f"""
 INSERT INTO {LEDGER} ({", ".join(_COLUMNS)})
@@ -60,7 +60,8 @@ class Entry:
     updated: int
     unchanged: int
     inserted_before: int = 0
-    """Rows that earlier loads of this batch inserted under other contracts."""
+    """Rows that earlier loads of this batch inserted, less those that a repair inserted again. It
+    is negative where the repair inserted rows that another batch had inserted before."""
     loads: int = 1
     """Number of loads: 1, plus each time that a loaded batch was loaded again."""
     conflicts: int = 0
@@ -86,6 +87,10 @@ def find(cursor: Cursor, batch_id: str) -> Entry | None:
 
 def write(cursor: Cursor, batch: Batch, counts: Counts, previous: Entry | None = None) -> Entry:
     """Writes the batch's row, in place of ``previous``, whose readings stay in the table."""
+    loaded_before = previous is not None and previous.status == "loaded"
+    before = previous.inserted + previous.inserted_before if previous is not None else 0
+    if loaded_before and batch.purpose == "repair":  # rows inserted again are counted already
+        before -= counts.inserted
     entry = Entry(
         batch_id=batch.batch_id,
         raw_key=batch.raw_key,
@@ -99,8 +104,8 @@ def write(cursor: Cursor, batch: Batch, counts: Counts, previous: Entry | None =
         inserted=counts.inserted,
         updated=counts.updated,
         unchanged=counts.unchanged,
-        inserted_before=previous.inserted + previous.inserted_before if previous is not None else 0,
-        loads=previous.loads + 1 if previous is not None and previous.status == "loaded" else 1,
+        inserted_before=before,
+        loads=previous.loads + 1 if previous is not None and loaded_before else 1,
         conflicts=batch.conflicts,
         conflicts_in_table=counts.conflicts_in_table,
     )

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from functions.load import ledger
 from functions.load.batch import Batch, Counts, Group
+from functions.load.loaded_batches import ObjectReader
+from functions.load.merge import RowsChangedError
 from functions.load.rollup_invalidation import RollupInvalidation
-from functions.load.rows import RowsChangedError, insert_rows
+from functions.load.rows import insert_rows
 from functions.load.source import CopySource
 from telemetry.contract import Contract
 from telemetry.database import database_errors
@@ -74,28 +77,30 @@ def load_batch(
     source: CopySource,
     groups: Callable[[], Sequence[Group]],
     *,
+    objects: ObjectReader | None = None,
     seconds: float = LONGEST_SECONDS,
 ) -> Loaded:
     """Loads the batch and commits, or raises with the transaction rolled back.
 
-    ``groups`` is called only when rows have to be inserted. A batch that the ledger has settled is
-    answered from there (:func:`is_settled`). ``seconds`` is the time that the caller has left: the
-    server cancels a statement before, so that none runs on without its caller.
+    ``groups`` is called only when rows have to be inserted. ``objects`` opens the COPY objects of
+    other loaded batches, where the order of arrival decides; without it none can be read. A batch
+    that the ledger has settled is answered from there (:func:`is_settled`). ``seconds`` is the time
+    that the caller has left: the server cancels a statement before, so that none runs on without
+    its caller.
 
     Where too many readings conflict with existing rows, the transaction is rolled back, and a
     second one enters the batch in the ledger as quarantined.
     """
+    load = partial(_load_once, connection, contract, source, groups, objects, seconds)
     for attempt in range(ATTEMPTS):
         exclusive = attempt > 0
         try:
-            return _load_once(
-                connection, contract, batch, source, groups, seconds, exclusive=exclusive
-            )
+            return load(batch, exclusive=exclusive)
         except RowsChangedError as error:
             changed = error
         except _TooManyConflictsError as error:
             held = replace(batch, status="quarantined")
-            loaded = _load_once(connection, contract, held, source, groups, seconds)
+            loaded = load(held)
             return replace(loaded, finding=error.args[0])
     raise DatabaseBusyError(str(changed)) from changed
 
@@ -103,10 +108,11 @@ def load_batch(
 def _load_once(
     connection: Connection,
     contract: Contract,
-    batch: Batch,
     source: CopySource,
     groups: Callable[[], Sequence[Group]],
+    objects: ObjectReader | None,
     seconds: float,
+    batch: Batch,
     *,
     exclusive: bool = False,
 ) -> Loaded:
@@ -119,10 +125,11 @@ def _load_once(
             return Loaded(existing, repeated=True)
         counts = Counts()
         if batch.accepted and batch.status == "loaded":
-            with step("insert rows"):
-                counts = _insert(cursor, contract, batch, source, groups(), exclusive=exclusive)
-            # Loaded before, the batch conflicts with itself where the contract has changed since.
             again = existing is not None and existing.status == "loaded"
+            with step("insert rows"):
+                insert = partial(insert_rows, objects=objects, again=again, exclusive=exclusive)
+                counts = _insert(cursor, contract, batch, source, groups(), insert)
+            # Loaded before, the batch conflicts with itself where the contract has changed since.
             finding = None if again else _too_many_conflicts(contract, batch, counts)
             if finding is not None:
                 raise _TooManyConflictsError(finding)
@@ -136,12 +143,11 @@ def _insert(
     batch: Batch,
     source: CopySource,
     groups: Sequence[Group],
-    *,
-    exclusive: bool,
+    insert: Callable[[Cursor, Contract, Batch, CopySource, Sequence[Group]], Counts],
 ) -> Counts:
     """Inserts the rows, and marks the ranges of time that they changed."""
     invalidation = RollupInvalidation(cursor, contract, groups)
-    counts = insert_rows(cursor, contract, batch, source, groups, exclusive=exclusive)
+    counts = insert(cursor, contract, batch, source, groups)
     if counts.inserted or counts.updated:
         invalidation.mark()
     return counts
@@ -151,9 +157,12 @@ def _too_many_conflicts(contract: Contract, batch: Batch, counts: Counts) -> Fin
     """The finding that puts the batch into quarantine; an operator's release overrules it."""
     checks, judged = contract.checks, batch.read - batch.set_aside
     few = judged < max(1, checks.min_readings)
-    if few or batch.purpose == "release":
+    if few or batch.purpose in ("release", "repair"):
         return None
-    share = counts.conflicts_in_table / judged
+    # A row that another reading should never have been is as much of a conflict.
+    corrects = contract.on_conflict in ("keep_last", "keep_greatest")
+    conflicts = counts.conflicts_in_table + (0 if corrects else counts.replaced)
+    share = conflicts / judged
     if share <= checks.conflict_share:
         return None
     return Finding(
@@ -168,13 +177,14 @@ def _too_many_conflicts(contract: Contract, batch: Batch, counts: Counts) -> Fin
 def is_settled(entry: ledger.Entry, batch: Batch) -> bool:
     """True if the ledger's row of a batch stays as it is, so that nothing is left to do.
 
-    * loaded: only a replay under another contract loads the batch again;
+    * loaded: a replay under another contract loads the batch again, and a repair always does;
     * discarded: only a release loads it;
     * quarantined: the row is replaced where the verdict or the contract has changed.
     """
     same_contract = entry.contract_digest == batch.contract_digest
     if entry.status == "loaded":
-        return batch.purpose != "replay" or batch.status != "loaded" or same_contract
+        again = batch.purpose == "repair" or (batch.purpose == "replay" and not same_contract)
+        return batch.status != "loaded" or not again
     if entry.status == "discarded":
         return batch.purpose != "release" or batch.status != "loaded"
     return batch.status == "quarantined" and same_contract

@@ -12,6 +12,9 @@ from telemetry.metric_table import reason_kind
 
 __all__ = ["measure"]
 
+AHEAD_SECONDS = 60.0
+"""A time that is further ahead comes from a clock that is wrong, as in the views."""
+
 
 def measure(batch: Batch, entry: Entry, now: datetime) -> None:
     """Records a batch that the ledger has just settled, loaded or not.
@@ -45,6 +48,8 @@ def _measure_delay(batch: Batch, now: datetime) -> None:
         ("LagMaxSeconds", batch.min_time),
         ("ArrivalToRowSeconds", batch.first_arrival),
     ):
-        if moment is not None:
-            # A device whose clock is ahead sends readings from the future: that isn't a delay.
-            metrics.record(name, max(0.0, (now - datetime.fromisoformat(moment)).total_seconds()))
+        if moment is None:
+            continue
+        seconds = (now - datetime.fromisoformat(moment)).total_seconds()
+        if seconds >= -AHEAD_SECONDS:  # stamped further ahead it says nothing about the delay
+            metrics.record(name, max(0.0, seconds))

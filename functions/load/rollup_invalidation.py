@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from functions.load.batch import Group
+from telemetry import metrics
 from telemetry.contract import Contract
 from telemetry.database import database_errors
 from telemetry.ddl import qualified
@@ -121,6 +122,7 @@ def refresh(connection: Connection, contract: Contract, *, seconds: float = REFR
                     break
                 total, rest = total + refreshed, 0
     except TelemetryError as error:
+        metrics.record("RollupRefreshesFailed", 1)
         log.warning(
             "Rollups were not refreshed; views read the dirty ranges from the rows",
             reason=str(error),

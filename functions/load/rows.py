@@ -5,6 +5,7 @@
                      ┌─ new ──────────▶ straight: COPY into the table
     lines of a batch ┤
                      └─ existing ─────▶ staged: COPY into a temporary table
+                                        ──▶ settled, where the order of arrival decides
                                         ──▶ compared, where no row is updated (keep_first)
                                         ──▶ or INSERT ... ON CONFLICT DO UPDATE
 
@@ -15,6 +16,10 @@ So only the lines near existing rows cost more, however late rows are spread. Re
 exists are repeats or conflicts with its row, which is found by comparing the two in SQL
 (``functions.load.conflicts``).
 
+Which of two different readings is the row is decided by their arrival, not by the order of loading.
+Where that matters, all other loads of the table are kept out, and the disputed keys are settled
+before the merge (``functions.load.arrival_order``).
+
 Another load may insert the same rows between that query and the COPY: then the straight COPY hits
 the primary key, is rolled back to a savepoint, and all rows take the staged path, which handles any
 conflict.
@@ -22,24 +27,28 @@ conflict.
 **Why this can't deadlock.** Each insert may wait for another transaction that has inserted the
 same key. All loads insert in the order of their COPY object, ascending by the key, so there is no
 cycle among them: a load that waits for a key holds only smaller ones. A load that takes both paths
-passes through the keys twice, which would break this. So it takes the table's advisory lock
-exclusively, while loads that take one path share it and run in parallel. With ``keep_first`` hardly
-any load takes both paths. A partitioned table can't return from one statement which rows were
-inserted and which updated, so a policy that updates rows makes two passes and an exclusive lock.
+passes through the keys twice, which would break this, and so does one that settles keys. So it
+takes the table's advisory lock exclusively, while loads that take one path share it and run in
+parallel. With ``keep_first`` hardly any load takes both paths. A load that finds out late that the
+order of arrival matters holds the lock shared: it is rolled back, and begins again exclusively.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from functions.load import conflicts, statements
+from functions.load import statements
+from functions.load.arrival_order import ArrivalOrder, Settled
 from functions.load.batch import Batch, Counts, Group, Range
 from functions.load.conflict_policies import updates_rows
 from functions.load.copy_filter import Block, FilteredCopy, ranges_to_read
-from functions.load.dropped_rows import miscount, rows_dropped
-from functions.load.source import CopySource, Readable
+from functions.load.copy_stream import copy_stream, find_blocks
+from functions.load.dropped_rows import miscount
+from functions.load.loaded_batches import ObjectReader
+from functions.load.merge import RowsChangedError, StagedRows
+from functions.load.source import CopySource
 from telemetry.contract import Contract
 from telemetry.ddl import qualified
 from telemetry.logs import log
@@ -47,20 +56,13 @@ from telemetry.logs import log
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
-__all__ = ["RowsChangedError", "insert_rows"]
-
-READ_BYTES = 1 << 18
-"""Bytes of one read of the COPY stream; psycopg2's default, 8 KiB, costs a third of the speed."""
+__all__ = ["insert_rows"]
 
 STRAIGHT_SHARE = 0.25
 """Share of new rows below which the straight path isn't worth excluding other loads for."""
 
 TABLE_LOCKS = 0x7E1E
 """First half of the advisory locks on tables; the second half is a hash of the name."""
-
-
-class RowsChangedError(Exception):
-    """Raised where another load changed rows between the two statements of a merge."""
 
 
 def insert_rows(
@@ -70,20 +72,24 @@ def insert_rows(
     source: CopySource,
     groups: Sequence[Group],
     *,
+    objects: ObjectReader | None = None,
+    again: bool = False,
     exclusive: bool = False,
 ) -> Counts:
     """Inserts or updates rows, finds repeats and conflicts, and accounts for each accepted row.
 
-    ``groups`` may be empty: then all rows take the staged path. ``exclusive`` keeps all other loads
-    of the table out.
+    ``groups`` may be empty: then all rows take the staged path. ``objects`` opens those of other
+    loaded batches. ``again``: the batch was loaded before. ``exclusive`` keeps all other loads of
+    the table out.
     Raises :class:`~telemetry.errors.BatchCorruptError` where the COPY object holds other rows than
     the report says, :class:`~telemetry.errors.DatabaseRefusedError` where the table drops some, and
-    :class:`RowsChangedError` where another load came in between: then begin again, exclusively.
+    :class:`RowsChangedError` where other loads have to be kept out: then begin again, exclusively.
     """
-    insertion = _Insertion(cursor, contract, batch, source, exclusive=exclusive)
-    if not statements.splits_by_time(contract):
+    order = ArrivalOrder(cursor, contract, batch, objects, again=again)
+    insertion = _Insertion(cursor, contract, batch, source, order, exclusive=exclusive)
+    if order.refills or not statements.splits_by_time(contract):
         groups = ()
-    blocks = _blocks(cursor, contract, groups)
+    blocks = find_blocks(cursor, contract, groups)
     unsure = sum(
         group.rows
         for group, block in zip(groups, blocks, strict=True)
@@ -112,6 +118,7 @@ class _Insertion:
         contract: Contract,
         batch: Batch,
         source: CopySource,
+        order: ArrivalOrder,
         *,
         exclusive: bool,
     ) -> None:
@@ -119,34 +126,41 @@ class _Insertion:
         self._contract = contract
         self._batch = batch
         self._source = source
+        self._order = order
         self._table = qualified(contract)
-        self._exclusive = exclusive or self._updates_separately
+        self._staged_rows = StagedRows(cursor, contract, batch)
+        self._exclusive = exclusive or self._staged_rows.merges_twice
 
     def straight_only(self, blocks: Sequence[Block]) -> Counts:
         """Copies new rows into the table and compares the existing ones; merges all of them
         instead if a new one turns out to exist."""
-        compared = conflicts.compared_columns(self._contract, self._batch.columns)
-        compares = bool(compared) and any(block.existing_times for block in blocks)
+        has_values = not set(self._batch.columns) <= set(self._contract.key)
+        compares = has_values and any(block.existing_times for block in blocks)
         staged = self._stage(blocks) if compares else 0
-        self._lock_table(exclusive=self._exclusive)
+        self._lock(staged)
         copied = self._copy_straight(blocks)
         if copied is None:
             if not compares:
                 return self._merge(self._stage())
             staged += self._copy_filtered(statements.STAGING, blocks, existing=False)[0]
             return self._merge(staged)
-        lost = self._keep_lost() if compares else 0
-        return Counts(copied.inserted, 0, copied.unchanged - lost, lost)
+        settled = self._settle(staged)
+        left = copied.unchanged - settled.staged
+        lost = self._staged_rows.keep_lost() if compares and left else 0
+        compared = Counts(copied.inserted, 0, left - lost, lost)
+        self._check_order(compared if compares else Counts())
+        return settled.counts + compared
 
     def staged_only(self) -> Counts:
         """Puts all rows through the staging table."""
         staged = self._stage()  # before the lock: no other session sees this table
-        self._lock_table(exclusive=self._exclusive)
+        self._lock(staged)
         return self._merge(staged)
 
     def both_paths(self, blocks: Sequence[Block]) -> Counts:
         """Copies new rows, and puts the others through the staging table, as the only load."""
         staged = self._stage(blocks)
+        self._exclusive = True
         self._lock_table(exclusive=True)
         copied = self._copy_straight(blocks)
         if copied is None:
@@ -162,107 +176,34 @@ class _Insertion:
             return self._copy(statements.STAGING, None)
         return self._copy_filtered(statements.STAGING, blocks, existing=True)[0]
 
+    def _lock(self, staged: int) -> None:
+        """Locks the table: exclusively, if the order of arrival decides about a staged row."""
+        if not self._exclusive and staged and self._order.matters():
+            self._exclusive = self._order.is_disputed()
+        self._lock_table(exclusive=self._exclusive)
+
     def _merge(self, staged: int) -> Counts:
-        """Merges the ``staged`` rows, and checks that each of them is in the table afterwards."""
-        contract, columns = self._contract, self._batch.columns
-        if not updates_rows(contract, columns):
-            self._cursor.execute(statements.insert_staged(contract, columns))
-            inserted, updated = self._cursor.rowcount, 0
-        elif self._updates_separately:
-            inserted, updated = self._insert_then_update(staged)
-        else:
-            inserted, updated = self._upsert()
-        unchanged = staged - inserted - updated
-        if unchanged:
-            self._check_presence()
-        lost = 0
-        # Under keep_last no row with other values stays; filled rows may contradict as well.
-        filled = updated if contract.on_conflict == "fill_missing" else 0
-        if (unchanged or filled) and contract.on_conflict != "keep_last":
-            lost = self._keep_lost()
-        return Counts(inserted, updated, unchanged - lost, lost)
+        """Settles the disputed ones of the ``staged`` rows, and merges the others."""
+        settled = self._settle(staged)
+        merged = self._staged_rows.merge(staged - settled.staged)
+        self._check_order(merged)
+        return settled.counts + merged
 
-    def _upsert(self) -> tuple[int, int]:
-        contract, columns = self._contract, self._batch.columns
-        if not conflicts.replaces_values(contract):
-            self._cursor.execute(statements.upsert_staged(contract, columns))
-            [(inserted, updated)] = self._cursor.fetchall()
-            return inserted, updated
-        existing, changing = self._keep_replaced()
-        self._cursor.execute(statements.upsert_staged(contract, columns, all_new=not existing))
-        [(inserted, updated)] = self._cursor.fetchall()
-        self._check_replaced(updated, changing)
-        return inserted, updated
+    def _settle(self, staged: int) -> Settled:
+        if not (staged and self._exclusive and self._order.matters()):
+            return Settled()
+        settled = self._order.settle()
+        if settled.dropped:
+            self._staged_rows.raise_missing(settled.dropped)
+        return settled
 
-    @property
-    def _updates_separately(self) -> bool:
-        """True if a merge is two statements, and so two passes through the keys."""
-        contract = self._contract
-        return contract.partition != "none" and updates_rows(contract, self._batch.columns)
-
-    def _insert_then_update(self, staged: int) -> tuple[int, int]:
-        contract, columns = self._contract, self._batch.columns
-        self._cursor.execute(statements.insert_staged(contract, columns))
-        inserted = self._cursor.rowcount
-        if inserted == staged:
-            return inserted, 0
-        replaces = conflicts.replaces_values(contract)
-        changing = self._keep_replaced()[1] if replaces else 0
-        # The staging table has no statistics: the planner would scan the whole table.
-        self._cursor.execute("SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off")
-        self._cursor.execute(statements.update_staged(contract, columns))
-        updated = self._cursor.rowcount
-        if replaces:
-            self._check_replaced(updated, changing)
-        return inserted, updated
-
-    def _keep_replaced(self) -> tuple[int, int]:
-        """Keeps the values of rows that will be replaced; returns how many of the staged readings
-        have an existing key, and how many of them will change their row."""
-        statement = conflicts.keep_replaced(self._contract, self._batch.columns)
-        self._cursor.execute(statement, self._origin)
-        [(existing, changing)] = self._cursor.fetchall()
-        return existing, changing
-
-    def _check_replaced(self, updated: int, changing: int) -> None:
-        """Checks that the rows that were updated are those whose values are kept.
-
-        Another load may have committed a row of the same key between the two statements.
-        """
-        if updated == changing:
+    def _check_order(self, merged: Counts) -> None:
+        """Checks that no row was merged whose value the order of arrival decides: another load may
+        have committed it since the table was locked, which other loads share."""
+        if self._exclusive or merged.total == merged.inserted or not self._order.matters():
             return
-        self._cursor.execute(statements.row_droppers(self._contract))
-        droppers = [found for (found,) in self._cursor.fetchall()]
-        if droppers:
-            raise rows_dropped(self._contract, self._batch, changing - updated, droppers)
-        raise RowsChangedError(f"Another load is changing the same rows of {self._table}.")
-
-    def _keep_lost(self) -> int:
-        """Keeps the staged readings that contradict a row that stays; returns their number."""
-        contract, columns = self._contract, self._batch.columns
-        if not conflicts.compared_columns(contract, columns):
-            return 0
-        self._cursor.execute(conflicts.keep_lost(contract, columns), self._origin)
-        [(lost,)] = self._cursor.fetchall()
-        return int(lost)
-
-    @property
-    def _origin(self) -> tuple[str, str, str]:
-        batch = self._batch
-        return batch.batch_id, batch.raw_key, batch.contract_digest
-
-    def _check_presence(self) -> None:
-        """Rows that were neither inserted nor updated must exist, unless a trigger or a row policy
-        drops rows without an error. Where the table has neither, a conflict proves that they do.
-        """
-        self._cursor.execute(statements.row_droppers(self._contract))
-        droppers = [found for (found,) in self._cursor.fetchall()]
-        if not droppers:
-            return
-        self._cursor.execute(statements.missing_keys(self._contract))
-        [(missing,)] = self._cursor.fetchall()
-        if missing:
-            raise rows_dropped(self._contract, self._batch, missing, droppers)
+        if self._order.replaced(merged) or self._order.is_disputed():
+            raise RowsChangedError(f"Another load has written the same rows of {self._table}.")
 
     def _copy_straight(self, blocks: Sequence[Block]) -> Counts | None:
         """Copies the new lines into the table, and counts those left out; returns ``None``, with
@@ -292,63 +233,18 @@ class _Insertion:
         if not ranges:
             return 0, 0
         column = self._batch.columns.index(self._contract.key[-1])
+        statement = statements.copy_in(table, self._batch.columns)
         with self._source.open(ranges) as stream:
             filtered = FilteredCopy(stream, blocks, column=column, existing=existing)
-            return self._copy_stream(table, filtered), filtered.dropped
+            return copy_stream(self._cursor, statement, filtered), filtered.dropped
 
     def _copy(self, table: str, ranges: Sequence[Range] | None) -> int:
         """Streams the ranges into a table; returns the number of rows."""
         with self._source.open(ranges) as stream:
-            return self._copy_stream(table, stream)
-
-    def _copy_stream(self, table: str, stream: Readable) -> int:
-        kept = _FailureKeepingStream(stream)
-        statement = statements.copy_in(table, self._batch.columns)
-        try:
-            # The stub also asks for readline, which COPY doesn't call.
-            self._cursor.copy_expert(statement, kept, size=READ_BYTES)  # type: ignore[arg-type]
-        except Exception as error:
-            # psycopg2 reports a failed read as a cancelled query and drops the exception.
-            if kept.failure is not None:
-                raise kept.failure from error
-            raise
-        return int(self._cursor.rowcount)
+            statement = statements.copy_in(table, self._batch.columns)
+            return copy_stream(self._cursor, statement, stream)
 
     def _lock_table(self, *, exclusive: bool) -> None:
         """Takes the table's advisory lock until the end of the transaction."""
         function = "pg_advisory_xact_lock" if exclusive else "pg_advisory_xact_lock_shared"
         self._cursor.execute(f"SELECT {function}(%s, hashtext(%s))", (TABLE_LOCKS, self._table))
-
-
-class _FailureKeepingStream:
-    """A stream that keeps the exception that ended a read."""
-
-    def __init__(self, stream: Readable) -> None:
-        self._stream = stream
-        self.failure: Exception | None = None
-
-    def read(self, size: int = -1) -> bytes:
-        try:
-            return self._stream.read(size)
-        except Exception as error:
-            self.failure = error
-            raise
-
-
-def _blocks(cursor: Cursor, contract: Contract, groups: Sequence[Group]) -> list[Block]:
-    """The groups, with the times of existing rows within their range."""
-    if not groups:
-        return []
-    width = len(contract.key) - 1
-    arrays: list[list[Any]] = [[group.key[i] for group in groups] for i in range(width)]
-    arrays.append([group.min_time for group in groups])
-    arrays.append([group.max_time for group in groups])
-    arrays.append([group.rows for group in groups])
-    cursor.execute(statements.existing_times(contract), arrays)
-    found = {place: times.encode().split() for place, times in cursor.fetchall()}
-    blocks = []
-    for place, group in enumerate(groups, 1):
-        times = found.get(place, [])
-        few = len(times) <= group.rows * statements.TIMES_PER_ROW
-        blocks.append(Block(group.range, frozenset(times) if few else None))
-    return blocks

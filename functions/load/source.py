@@ -1,8 +1,8 @@
 """The COPY object as a stream of byte ranges: memory stays bounded, and nothing is on disk.
 
-Each opening reads the whole object and verifies its checksum before the stream is closed, and so
-before the transaction commits: whichever ranges were asked for, no row comes from other bytes than
-Transform wrote.
+Each opening reads all lines of the object and verifies their checksum before the stream is closed,
+and so before the transaction commits: whichever ranges were asked for, no row comes from other
+bytes than Transform wrote. What follows the lines (:mod:`telemetry.places`) is not read.
 """
 
 from __future__ import annotations
@@ -43,17 +43,31 @@ class StoredCopy:
     """
 
     def __init__(
-        self, bucket: str, key: str, checksum: Checksum | None = None, remedy: str = ""
+        self,
+        bucket: str,
+        key: str,
+        checksum: Checksum | None = None,
+        remedy: str = "",
+        *,
+        followed: bool = False,
     ) -> None:
+        """``followed``: the object goes on after the bytes that the checksum is of."""
         self._bucket = bucket
         self._key = key
         self._checksum = checksum
+        self._followed = followed
         self._remedy = remedy
 
     @classmethod
     def of(cls, bucket: str, batch: Batch) -> StoredCopy:
         """The COPY object of a batch."""
-        return cls(bucket, batch.copy_key, batch.copy_checksum, replay_remedy(batch.raw_key))
+        return cls(
+            bucket,
+            batch.copy_key,
+            batch.copy_checksum,
+            replay_remedy(batch.raw_key),
+            followed=batch.has_places,
+        )
 
     @contextmanager
     def open(self, ranges: Sequence[Range] | None) -> Iterator[Readable]:
@@ -65,7 +79,7 @@ class StoredCopy:
         wanted = [] if ranges is None else merge_ranges(ranges)
         start, end = (wanted[0][0], wanted[-1][1]) if wanted else (0, None)
         if self._checksum is not None:
-            start, end = 0, None
+            start, end = 0, self._checksum.size if self._followed else None
         with open_object(self._bucket, self._key, start=start, end=end) as stored:
             if self._checksum is None:
                 yield stored if ranges is None else RangeReader(stored, wanted, position=start)

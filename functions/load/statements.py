@@ -96,8 +96,8 @@ def splits_by_time(contract: Contract) -> bool:
     return contract.column(contract.key[-1]).type == "timestamp"
 
 
-def existing_times(contract: Contract) -> str:
-    """The times of existing rows within each group's range.
+def existing_times(contract: Contract, table: str | None = None) -> str:
+    """The times of existing rows within each group's range, in the contract's table or another.
 
     Parameters: one array of text for each key column but the timestamp, then arrays of the groups'
     least times, greatest times and numbers of rows. Returns the place (from 1) of each group whose
@@ -114,7 +114,7 @@ def existing_times(contract: Contract) -> str:
     )
     # A correlated subquery never becomes a join, and so never scans a large table.
     near = (
-        f"SELECT t.{time} AS at FROM {qualified(contract)} AS t "
+        f"SELECT t.{time} AS at FROM {table or qualified(contract)} AS t "
         f"WHERE {same}t.{time} BETWEEN g.least_time AND g.most_time LIMIT g.n * {TIMES_PER_ROW} + 1"
     )
     text = """to_char(near.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US')"""

@@ -14,8 +14,10 @@ import polars as pl
 from functions.transform.clean import CleanBatch, clean_messages, read_messages
 from functions.transform.copy import copy_csv, copy_groups
 from functions.transform.isolation import OUR_ERRORS, Unreadable, is_isolated, isolated
+from functions.transform.places import copy_tail
 from functions.transform.rejects import rejected_lines
 from functions.transform.report import describe
+from telemetry.checksums import Checksum, RunningChecksum
 from telemetry.contract import Contract
 from telemetry.logs import log
 from telemetry.tracing import step
@@ -26,7 +28,12 @@ __all__ = ["Bodies", "clean_bodies"]
 class Bodies(NamedTuple):
     """Contents of the objects that Transform writes, but for the report."""
 
-    csv: bytes
+    copy: bytes
+    """The rows for COPY, and their places in the order of arrival."""
+    lines: Checksum
+    """Checksum of the rows alone."""
+    whole: Checksum
+    """Checksum of all of it."""
     groups: bytes | None
     """``None`` where the key has no timestamp."""
     parquet: bytes
@@ -60,10 +67,16 @@ def _made(
 
 def _bodies(batch: CleanBatch, contract: Contract) -> Bodies:
     csv = copy_csv(batch.rows)
+    counted = RunningChecksum(csv)
+    lines = counted.value
+    tail = copy_tail(batch, lines, contract)
+    counted.add(tail)
     parquet = io.BytesIO()
     batch.rows.write_parquet(parquet, compression="zstd")
     return Bodies(
-        csv,
+        csv + tail,
+        lines,
+        counted.value,
         copy_groups(batch.rows, csv, contract),
         parquet.getvalue(),
         rejected_lines(batch, contract),

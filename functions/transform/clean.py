@@ -31,11 +31,26 @@ from functions.transform.isolation import OUR_ERRORS, Unreadable, isolated, unre
 from functions.transform.message_filter import matches
 from telemetry.contract import Contract
 
-__all__ = ["CleanBatch", "Reject", "clean", "clean_messages", "read_messages"]
+__all__ = [
+    "INDEX",
+    "MESSAGE",
+    "ORDER",
+    "PLACE",
+    "ROW",
+    "CleanBatch",
+    "Reject",
+    "clean",
+    "clean_messages",
+    "placed_readings",
+    "read_messages",
+]
 
 ORDER, PLACE = " m", " i"
 """Frame columns of the message's number and of the reading's index in it; no column of a contract
 is called so."""
+ROW, MESSAGE, INDEX = "row", "message", "index"
+"""Columns of :attr:`CleanBatch.places` and of :attr:`CleanBatch.later_values`."""
+LATER = (ROW, "column", MESSAGE, INDEX)
 CONFLICT = ("conflict",)
 """Reasons of a reading that another one of the same key, with other values, is kept before."""
 RUN_BYTES = 12 << 20
@@ -74,6 +89,14 @@ class CleanBatch:
     """Result of :func:`~functions.transform.envelopes.read_envelopes`; payloads as sent."""
     rows: pl.DataFrame
     """The contract's columns, in key order, one row per key."""
+    places: pl.DataFrame = field(default_factory=pl.DataFrame)
+    """The message of each row's reading (row of ``messages``) and its index there: 0 where the
+    message itself is the reading, else from 1. A row made of several has the place of the first."""
+    later_values: pl.DataFrame = field(default_factory=pl.DataFrame)
+    """Values that a row has from a later reading than its first one: row, column (its number),
+    and message and index as in ``places``."""
+    arrivals: tuple[int | None, int | None] | None = None
+    """Arrival (epoch ms) of the first and the last message with an accepted reading."""
     duplicates: int = 0
     """Readings that equal the kept row of their key."""
     conflicts: list[Reject] = field(default_factory=list)
@@ -137,6 +160,30 @@ def clean_messages(
 
     Those in ``unreadable`` are not read: they are rejects for that reason.
     """
+    batch, parts = _read_all(messages, contract, unreadable, bulk=bulk)
+    _keep_one_per_key(contract, batch, parts)
+    return batch
+
+
+def placed_readings(raw: bytes, contract: Contract) -> tuple[CleanBatch, pl.DataFrame]:
+    """Every accepted reading of a raw object's lines, several of one key included.
+
+    Columns: the contract's, then :data:`ORDER` (the row of the batch's ``messages``) and
+    :data:`PLACE` (the index in the message; null where the message itself is the reading). The
+    batch has no rows.
+    """
+    batch, parts = _read_all(read_messages(raw, contract), contract, {}, bulk=True)
+    return batch, pl.concat(parts)
+
+
+def _read_all(
+    messages: pl.DataFrame,
+    contract: Contract,
+    unreadable: Mapping[int, Unreadable],
+    *,
+    bulk: bool,
+) -> tuple[CleanBatch, list[pl.DataFrame]]:
+    """The batch with its counts, and the accepted readings in order of message and index."""
     plan = make_plan(contract)
     batch = CleanBatch(messages, pl.DataFrame())
     batch.faults = {column.name: Counter() for column in contract.columns}
@@ -148,9 +195,8 @@ def clean_messages(
         if m in unreadable:
             batch.rejects = _listed(batch.rejects, [Reject(m, None, (unreadable[m],))])
         start = m + 1
-    parts = parts or [_clean_run(plan, messages.clear(), batch, bulk=False)]  # columns, no rows
-    _keep_one_per_key(contract, batch, parts)
-    return batch
+    # Without a run there are columns all the same, and no rows.
+    return batch, parts or [_clean_run(plan, messages.clear(), batch, bulk=False)]
 
 
 def _clean_isolated(
@@ -357,13 +403,20 @@ def _keep_one_per_key(contract: Contract, batch: CleanBatch, parts: list[pl.Data
         pl.all_horizontal(pl.col(name).eq_missing(pl.col(name).shift(by)) for name in contract.key)
     ).to_series()
     # Beyond the edge a shift gives null, which equals no key: keys are never null.
-    batch.rows = frame.drop(ORDER, PLACE).filter(~same)
+    kept = frame.filter(~same)
+    batch.rows, batch.places = kept.drop(ORDER, PLACE), kept.select(*_place())
+    batch.later_values = pl.DataFrame(schema=dict.fromkeys(LATER, pl.UInt32))
+    if frame.height:
+        ends = frame.select(first=pl.col(ORDER).min(), last=pl.col(ORDER).max()).row(0)
+        first, last = (batch.messages["received_at"][m] for m in ends)
+        batch.arrivals = (first, last)
     if batch.rows.height == frame.height:
         return
     if contract.on_conflict == "fill_missing":
         values = pl.exclude(contract.key).drop_nulls().first()
         filled = frame.drop(ORDER, PLACE).group_by(contract.key, maintain_order=True).agg(values)
         batch.rows = filled.select(batch.rows.columns)
+        batch.later_values = _later_values(contract, frame, same, batch.rows.columns)
     before = (~same).cum_sum()
     others, row = frame.filter(same), (before if by == -1 else before - 1).filter(same)
     differs = _differs(contract, others, batch.rows, row)
@@ -373,9 +426,41 @@ def _keep_one_per_key(contract: Contract, batch: CleanBatch, parts: list[pl.Data
         return
     places = lost.sort(ORDER, PLACE).iter_rows()
     batch.conflicts = _listed([], [Reject(m, index, CONFLICT) for m, index in places])
-    kept = frame.filter(~same).select(ORDER, PLACE)
+    kept = kept.select(ORDER, PLACE)
     (message, index), first = kept.row(row.filter(differs)[0]), lost.row(0)
     batch.conflicting_pair = Reject(message, index, ()), Reject(first[0], first[1], CONFLICT)
+
+
+def _place() -> tuple[pl.Expr, pl.Expr]:
+    """Message and index of a reading, as numbers without a null."""
+    index = (pl.col(PLACE) + 1).fill_null(0).cast(pl.UInt32)
+    return pl.col(ORDER).cast(pl.UInt32).alias(MESSAGE), index.alias(INDEX)
+
+
+def _later_values(
+    contract: Contract, frame: pl.DataFrame, same: pl.Series, columns: list[str]
+) -> pl.DataFrame:
+    """The values of merged rows that are not their first reading's; :attr:`CleanBatch.later_values`
+    describes the columns."""
+    several = same | same.shift(-1, fill_value=False)
+    row = ((~same).cum_sum() - 1).cast(pl.UInt32).alias(ROW)
+    readings = frame.with_columns(row).filter(several)
+    firsts = readings.group_by(ROW, maintain_order=True).agg(pl.struct(*_place()).first())
+    firsts = firsts.rename({firsts.columns[1]: "first"})
+    parts = []
+    for number, name in enumerate(columns):
+        if name in contract.key:
+            continue
+        with_value = readings.filter(pl.col(name).is_not_null())
+        found = with_value.group_by(ROW, maintain_order=True).agg(pl.struct(*_place()).first())
+        found = found.rename({found.columns[1]: "place"}).join(firsts, on=ROW)
+        later = found.filter(pl.col("place") != pl.col("first")).unnest("place")
+        parts.append(later.with_columns(pl.lit(number, dtype=pl.UInt32).alias("column")))
+    return (
+        pl.concat([part.select(LATER) for part in parts])
+        if parts
+        else pl.DataFrame(schema=dict.fromkeys(LATER, pl.UInt32))
+    )
 
 
 def _differs(

@@ -35,6 +35,13 @@ class Stored:
     key: str
     body: bytes
     content_type: str
+    known: Checksum | None = None
+    """Its checksum, where that has been counted already."""
+
+    @property
+    def checksum(self) -> Checksum:
+        """Checksum of the body."""
+        return self.known or Checksum.of(self.body)
 
 
 @lambda_entry
@@ -107,15 +114,16 @@ def transform(
     if place is None:
         raise BatchCorruptError(f"{key} is not the key of a raw micro-batch: see telemetry.layout.")
     rows, bodies = clean_bodies(raw or b"", contract)
+    copy_key = layout.copy_key(place, contract.digest)
     objects = [
         Stored(layout.clean_key(place), bodies.parquet, "application/vnd.apache.parquet"),
-        Stored(layout.copy_key(place, contract.digest), bodies.csv, "text/csv; charset=utf-8"),
+        Stored(copy_key, bodies.copy, "text/csv; charset=utf-8", bodies.whole),
         Stored(layout.rejected_key(place), bodies.rejects, "application/x-ndjson+gzip"),
     ]
     copy = {
-        "key": layout.copy_key(place, contract.digest),
+        "key": copy_key,
         "rows": rows.height,
-        "bytes": len(bodies.csv),
+        **bodies.lines.as_dict(),
         "columns": rows.columns,
     }
     if bodies.groups is not None:
@@ -132,7 +140,7 @@ def transform(
         report |= {"messages": lost, "read": lost, "rejected": lost}
         report["rejected_by"] = {UNREADABLE_BATCH: lost} if lost else {}
     report |= {"clean_key": layout.clean_key(place), "rejected_key": layout.rejected_key(place)}
-    written = {stored.key: Checksum.of(stored.body).as_dict() for stored in objects}
+    written = {stored.key: stored.checksum.as_dict() for stored in objects}
     report |= {"copy": copy, "objects": written, "verdict": None, "findings": []}
     body = report_body(report)
     objects.append(Stored(layout.report_key(place.batch_id), body, "application/json"))

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from functions.transform.clean import CleanBatch
+from functions.transform.clean import FIRST_MOMENT, LAST_MOMENT, CleanBatch
 from functions.transform.copy import TIME_FORMAT
 from telemetry import zones
 from telemetry.contract import Contract
@@ -34,6 +34,7 @@ def describe(batch: CleanBatch, contract: Contract) -> dict[str, Any]:
     """
     rows = batch.rows
     least, middle, most = _times(rows, contract)
+    first, last = _received(batch)
     return {
         "contract": contract.name,
         "contract_digest": contract.digest,
@@ -63,6 +64,8 @@ def describe(batch: CleanBatch, contract: Contract) -> dict[str, Any]:
         "median_time": middle,
         "max_time": most,
         "first_arrival": _first_arrival(batch.messages),
+        "first_received_at": first,
+        "last_received_at": last,
     }
 
 
@@ -103,6 +106,19 @@ def _times(rows: pl.DataFrame, contract: Contract) -> tuple[str | None, str | No
     found = [column.min(), median, column.max()]
     least, mid, most = pl.Series(found, dtype=pl.Datetime("us", "UTC")).dt.strftime(TIME_FORMAT)
     return least, mid, most
+
+
+def _received(batch: CleanBatch) -> tuple[str | None, str | None]:
+    """Arrival of the first and of the last message with an accepted reading, whatever it is; one
+    without an arrival is the first of all."""
+    if batch.arrivals is None:
+        return None, None
+    within = [
+        FIRST_MOMENT if moment is None else min(max(moment, FIRST_MOMENT), LAST_MOMENT)
+        for moment in batch.arrivals
+    ]
+    first, last = pl.Series(within, dtype=pl.Datetime("ms", "UTC")).dt.strftime(TIME_FORMAT)
+    return first, last
 
 
 def _first_arrival(messages: pl.DataFrame) -> str | None:

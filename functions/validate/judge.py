@@ -70,6 +70,9 @@ def overrule(
         checks = "1 check" if held_by == 1 else f"{held_by} checks"
         said = f"An operator released the batch; {checks} would have quarantined it."
         return "warn", [*findings, Finding("released", "warn", held_by, 0, said)]
+    if purpose == "repair" and verdict == "quarantine":
+        said = "The batch was loaded before, and a repair loads it again whatever the checks find."
+        return "warn", [*findings, Finding("repaired", "warn", held_by, 0, said)]
     if purpose == "discard":
         said = "An operator discarded the batch: it stays in S3, and no row is loaded."
         return "discard", [*findings, Finding("discarded", "discard", held_by, 0, said)]

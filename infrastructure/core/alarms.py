@@ -164,6 +164,17 @@ def _of_data() -> list[AlarmSpec]:
         ),
         AlarmSpec(
             **own,
+            name="rollup-refresh",
+            metric="RollupRefreshesFailed",
+            statistic="Sum",
+            threshold=1,
+            periods=3,
+            datapoints=3,
+            meaning="The rollups can't be refreshed: the views stay exact and become slower.",
+            first="See why: etl logs load --search Rollups; then etl rollups refresh.",
+        ),
+        AlarmSpec(
+            **own,
             name="lag",
             metric="LagMedianSeconds",
             statistic="p50",

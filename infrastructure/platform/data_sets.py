@@ -60,8 +60,8 @@ def data_sets(contract: Contract) -> tuple[DataSet, ...]:
         shown = tuple((item.name, _type(item)) for item in shown_of(contract))
         found.append(DataSet(level.name, (*keys, (level.column, "DATETIME"), *shown)))
     counted = (
-        "batches", "read", "loaded", "updated", "duplicates", "already_loaded", "rejected",
-        "set_aside", "quarantined", "discarded",
+        "batches", "read", "loaded", "updated", "duplicates", "already_loaded", "conflicts",
+        "rejected", "set_aside", "quarantined", "discarded",
     )  # fmt: skip
     shares = ("reject_share", "lag_seconds_median", "lag_seconds_p95")
     found.append(

@@ -79,10 +79,15 @@ class SimulatedDevice:
 
     def messages(self) -> Iterator[bytes]:
         """Payloads, one after another, without end."""
+        for payload, _truth in self.messages_with_truth():
+            yield payload
+
+    def messages_with_truth(self) -> Iterator[tuple[bytes, Truth]]:
+        """Payloads without end, each with the outcomes that its readings must have."""
         while True:
             payload, truth = self._next()
             self.truth.add(truth)
-            yield payload
+            yield payload, truth
 
     def _next(self) -> tuple[bytes, Truth]:
         kind = self._random.choice(MESSAGE_MESS) if self._messy() else None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ssl
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -71,6 +72,10 @@ class DeviceConnection:
         self._failure: str | None = None
         self._acknowledged = 0
         self._published = 0
+        self._callbacks: dict[int, Callable[[], None]] = {}
+        self._early: set[int] = set()
+        """Ids of messages acknowledged before :meth:`publish` could note their callback."""
+        self._callbacks_lock = threading.Lock()
         self._client = self._make_client()
 
     def _make_client(self) -> Any:
@@ -100,7 +105,13 @@ class DeviceConnection:
             self._failure = str(reason)
             self._connected.set()
 
-    def _on_publish(self, _c: Any, _u: Any, _mid: Any, _reason: Any, _p: Any) -> None:
+    def _on_publish(self, _c: Any, _u: Any, mid: Any, _reason: Any, _p: Any) -> None:
+        with self._callbacks_lock:
+            callback = self._callbacks.pop(mid, None)
+            if callback is None:
+                self._early.add(mid)
+        if callback is not None:
+            callback()
         self._acknowledged += 1
         self._room.release()
 
@@ -127,8 +138,13 @@ class DeviceConnection:
         """Connect; a broker that is busy or just starting is asked again, as devices do."""
         self._client.connect(self._broker.host, self._broker.port, keepalive=30)
 
-    def publish(self, topic: str, payload: bytes) -> None:
+    def publish(
+        self, topic: str, payload: bytes, acknowledged: Callable[[], None] = lambda: None
+    ) -> None:
         """Queue one message; waits while too many are unacknowledged.
+
+        ``acknowledged`` is called, mostly by the network's thread, once the broker has taken over
+        the message (PUBACK), and never for a message that was lost with the connection.
 
         Raises ``ConnectionRefusedByBrokerError`` when nothing is acknowledged for a minute, and
         ``MessageTooLargeError``.
@@ -140,7 +156,15 @@ class DeviceConnection:
             )
         if not self._room.acquire(timeout=ACKNOWLEDGE_SECONDS):
             raise ConnectionRefusedByBrokerError(self._stalled())
-        self._client.publish(topic, payload, qos=1)
+        # No lock around this call: the network's thread holds one of paho's own in the callback.
+        mid = self._client.publish(topic, payload, qos=1).mid
+        with self._callbacks_lock:
+            early = mid in self._early
+            self._early.discard(mid)
+            if not early:
+                self._callbacks[mid] = acknowledged
+        if early:
+            acknowledged()
         self._published += 1
 
     def drain(self) -> None:

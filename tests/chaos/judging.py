@@ -10,7 +10,12 @@ from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
-from etl.operations.receipts import Receipt, write_receipt
+from etl.operations.receipts import (
+    Acknowledgements,
+    Receipt,
+    message_digest,
+    write_receipt,
+)
 from etl.operations.reconciliation import Reconciliation, gather
 from telemetry import layout
 from tests.chaos.rig import Rig
@@ -24,8 +29,13 @@ TABLE = '"telemetry"."chaos_readings"'
 def account(rig: Rig) -> Reconciliation:
     """The pipeline's own account, with a receipt of all that was sent."""
     truth = rig.truth
-    receipt = Receipt("chaos", "publish", "", messages=len(truth.messages), readings=truth.read)
-    write_receipt(rig.client("s3"), rig.target.bucket, receipt)
+    sent = Acknowledgements()
+    for message_id, body in truth.messages.items():
+        envelope = json.loads(line_of(message_id, body))
+        digest = message_digest(envelope["client_id"], base64.b64decode(envelope["payload"]))
+        sent.add(digest, truth.readings[message_id])
+    receipt = Receipt("chaos", "publish", "", len(truth.messages), truth.read, digests=True)
+    write_receipt(rig.client("s3"), rig.target.bucket, receipt, sent)
     return gather(rig.target)
 
 

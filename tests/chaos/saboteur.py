@@ -177,5 +177,5 @@ class Saboteur:
         found = s3.list_objects_v2(Bucket=bucket, Prefix=f"copy/{batch}.")["Contents"]
         key = next(entry["Key"] for entry in found if entry["Key"].endswith(".csv"))
         answer = s3.get_object(Bucket=bucket, Key=key)
-        row = next(csv.reader(io.StringIO(answer["Body"].read().decode())))
+        row = next(csv.reader(io.StringIO(answer["Body"].readline().decode())))
         return row[0], row[1]

@@ -124,6 +124,8 @@ class Truth:
         self._known: dict[str, Expected] = {}
         self.messages: dict[str, str] = {}
         """Bodies by the id that SQS gave them."""
+        self.readings: dict[str, int] = {}
+        """Number of readings of each message."""
         self.read = 0
         self.rows: dict[tuple[Any, ...], tuple[Any, ...]] = {}
         self.rejects: Counter[Reject] = Counter()
@@ -135,6 +137,7 @@ class Truth:
         if found is None:
             found = self._known[body] = expect(line_of("", body), self._contract)
         self.read += found.read
+        self.readings[message_id] = found.read
         for key, row in found.rows.items():
             known = self.rows.get(key)
             if known is None or row[self._arrival] > known[self._arrival]:

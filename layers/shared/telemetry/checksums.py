@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from telemetry.errors import BatchCorruptError
 
-__all__ = ["Checksum", "ChecksummedStream", "parse_checksum", "verify"]
+__all__ = ["Checksum", "ChecksummedStream", "RunningChecksum", "parse_checksum", "verify"]
 
 REST_BYTES = 1 << 20
 """Bytes of one read of what a reader left of a stream."""
@@ -39,6 +39,24 @@ class Checksum:
     def as_dict(self) -> dict[str, Any]:
         """The checksum as JSON members."""
         return {"bytes": self.size, "sha256": self.sha256}
+
+
+class RunningChecksum:
+    """The checksum of bytes to which more are added."""
+
+    def __init__(self, body: bytes = b"") -> None:
+        self._hash = hashlib.sha256(body)
+        self._size = len(body)
+
+    def add(self, body: bytes) -> None:
+        """Counts more bytes."""
+        self._hash.update(body)
+        self._size += len(body)
+
+    @property
+    def value(self) -> Checksum:
+        """The checksum of all bytes so far."""
+        return Checksum(self._size, self._hash.hexdigest())
 
 
 def parse_checksum(members: dict[str, Any] | None) -> Checksum | None:
@@ -73,14 +91,12 @@ class ChecksummedStream:
         self._stream = stream
         self._expected = expected
         self._name, self._remedy = name, remedy
-        self._hash = hashlib.sha256()
-        self._bytes = 0
+        self._found = RunningChecksum()
 
     def read(self, size: int = -1, /) -> bytes:
         """At most ``size`` bytes; ``b""`` at the end."""
         data = self._stream.read(size)
-        self._hash.update(data)
-        self._bytes += len(data)
+        self._found.add(data)
         return data
 
     def verify(self) -> None:
@@ -88,8 +104,7 @@ class ChecksummedStream:
         was written."""
         while self.read(REST_BYTES):
             pass
-        found = Checksum(self._bytes, self._hash.hexdigest())
-        _compare(found, self._expected, self._name, self._remedy)
+        _compare(self._found.value, self._expected, self._name, self._remedy)
 
 
 def _compare(found: Checksum, expected: Checksum, name: str, remedy: str) -> None:

@@ -4,7 +4,8 @@
 
     raw/2026/11/23/<execution>/<batch>.n<messages>.ndjson.gz   envelopes as they left the queue
     clean/date=2026-11-23/<batch>.parquet                      the analysts' zone
-    copy/<batch>.<contract>.csv                                rows ready for COPY, in key order
+    copy/<batch>.<contract>.csv                                rows ready for COPY, in key order,
+                                                               and their places by arrival
     copy/<batch>.<contract>.groups.json                        byte ranges of each device's rows
     rejected/date=2026-11-23/<batch>.ndjson.gz                 rejects, verbatim, with reasons
     reports/<batch>.json                                       counts and findings of a batch
@@ -12,6 +13,7 @@
                                                                how the batch ended in an execution
     manifests/<execution>.json                                 the batches an execution processes
     receipts/<publication>.json                                the messages that a publisher sent
+    receipts/<publication>.messages                            digests of these messages
 
 The number of messages is part of a raw object's name, so that a listing alone shows how much has
 been staged. A batch id never contains a dot or a slash; the date in a key is the date the
@@ -49,6 +51,7 @@ __all__ = [
     "raw_key",
     "raw_prefix",
     "receipt_key",
+    "receipt_messages_key",
     "rejected_key",
     "report_key",
 ]
@@ -183,3 +186,8 @@ def manifest_key(execution: str) -> str:
 def receipt_key(publication: str) -> str:
     """Key of a publisher's receipt."""
     return f"receipts/{publication}.json"
+
+
+def receipt_messages_key(publication: str) -> str:
+    """Key of the digests of the messages that a receipt counts."""
+    return f"receipts/{publication}.messages"

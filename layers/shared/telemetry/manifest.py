@@ -11,6 +11,8 @@ many batches there are (:class:`ExecutionInput`). Purposes:
 ``load``     the default: a batch that the ledger has is answered from there, a quarantined batch
              is validated again
 ``replay``   as ``load``, but a batch that was loaded under another contract is loaded again
+``repair``   as ``replay``, but a batch that was loaded is always loaded again and passes the
+             quality gate: rows that are missing or changed in the table are written again
 ``release``  a quarantined or discarded batch passes the quality gate, because an operator says so
 ``discard``  an operator discards the batch: it gets a ledger row and no rows in the table
 ===========  =====================================================================================
@@ -42,7 +44,7 @@ __all__ = [
 MOST_BATCHES = 10_000
 """Most batches of one execution: Summarize reads the outcome of each within one function call."""
 
-Purpose = Literal["load", "replay", "release", "discard"]
+Purpose = Literal["load", "replay", "repair", "release", "discard"]
 PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 
 

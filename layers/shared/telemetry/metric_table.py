@@ -121,6 +121,11 @@ _ALL = (
         dimension="Reason",
         values=REASONS,
     ),
+    _count(
+        "RollupRefreshesFailed",
+        "load",
+        "Refreshes of the rollups that failed: views stay exact and become slower.",
+    ),
     Metric(
         name="RejectShare",
         unit="Percent",

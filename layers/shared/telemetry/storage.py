@@ -66,12 +66,15 @@ def get_object(bucket: str, key: str) -> bytes:
 
 @contextmanager
 def open_object(
-    bucket: str, key: str, *, start: int = 0, end: int | None = None
+    bucket: str, key: str, *, start: int = 0, end: int | None = None, last: int | None = None
 ) -> Iterator[ObjectStream]:
-    """A stream over the object's bytes ``start`` (inclusive) to ``end`` (exclusive)."""
+    """A stream over the object's bytes ``start`` (inclusive) to ``end`` (exclusive), or over the
+    ``last`` ones: as many as that, or all where there are fewer."""
     name = f"s3://{bucket}/{key}"
     request: dict[str, Any] = {"Bucket": bucket, "Key": key}
-    if start or end is not None:
+    if last is not None:
+        request["Range"] = f"bytes=-{last}"
+    elif start or end is not None:
         request["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
     with calling("s3", f"read {name}"), _missing_named(name):
         answer = client("s3").get_object(**request)

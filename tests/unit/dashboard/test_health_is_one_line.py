@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,7 +15,9 @@ from dashboard.sources.alarms_and_queues import Queues
 from dashboard.sources.ledger import Minute, Throughput
 from etl.operations.alarms import Alarm
 from etl.operations.executions import Execution
-from etl.operations.reconciliation import Ledger, Reconciliation
+from etl.operations.reconciliation import Reconciliation
+from etl.operations.reconciliation_counts import Counts
+from tests.unit.etl.operations.balanced_counts import BALANCED, group, with_batches
 
 NOW = datetime.now(UTC)
 
@@ -26,11 +28,9 @@ def execution(status: str, name: str = "run-1", age: float = 60) -> Execution:
     return Execution(f"arn:x:{name}", name, status, started, stopped, {}, None, None, None)
 
 
-def reconciliation(**changes: object) -> Reconciliation:
-    ledger = Ledger(batches=2, messages=10, read=100, inserted=98, rejected=2,
-                    rejected_by={"not_json": 2})  # fmt: skip
-    found = Reconciliation([], 2, 10, 0, 0, ledger, 98)
-    return replace(found, **changes)  # type: ignore[arg-type]
+def reconciliation(counts: Counts | None = None, **changes: object) -> Reconciliation:
+    found = replace(counts or BALANCED, **changes)  # type: ignore[arg-type]
+    return Reconciliation(**{field.name: getattr(found, field.name) for field in fields(found)})
 
 
 def answer(value: object) -> Answer:
@@ -56,14 +56,16 @@ def test_it_is_healthy_only_when_every_reading_is_accounted_for() -> None:
     assert diagnose(HEALTHY).headline == "Healthy: every reading is accounted for."
     uncounted = replace(HEALTHY, reconciliation=Answer())
     assert "reconciliation is still running" in diagnose(uncounted).headline
-    empty = replace(HEALTHY, reconciliation=answer(Reconciliation([], 0, 0, 0, 0, Ledger(), 0)))
+    empty = replace(HEALTHY, reconciliation=answer(Reconciliation()))
     assert "no readings have arrived" in diagnose(empty).headline
 
 
 def test_work_under_way_is_no_problem() -> None:
     busy = replace(
         HEALTHY, queues=answer(Queues(7, 0, 0)), executions=answer([execution("RUNNING")]),
-        reconciliation=answer(reconciliation(queued=7, staged_batches=3)),
+        reconciliation=answer(
+            reconciliation(with_batches(running=group(owners={"run-1"})), queued=7)
+        ),
     )  # fmt: skip
     found = diagnose(busy)
     assert found.level == "busy"
@@ -89,7 +91,9 @@ def test_work_under_way_is_no_problem() -> None:
         ({"quarantined": answer(1)}, "1 batch is in quarantine", "etl quarantine list"),
         ({"throughput": answer(throughput(100, 20))}, "20.0% of the readings of the last hour were rejected; the contract warns above 5%", "etl rejects list"),
         ({"reconciliation": answer(reconciliation(rows=97))}, "97 rows in the table", "etl reconcile"),
-        ({"reconciliation": answer(reconciliation(staged_batches=3))}, "1 staged batch was not processed", "etl replay"),
+        ({"reconciliation": answer(reconciliation(rows=79))}, "79 rows in the table", "etl backfill --repair"),
+        ({"reconciliation": answer(reconciliation(with_batches(unprocessed=group())))}, "1 batch was staged and never processed", "etl sweep"),
+        ({"reconciliation": answer(reconciliation(with_batches(failed=group(8))))}, "8 batches failed", "etl replay --failed"),
         (
             {"alarms": answer([Alarm("s-queue-age", "queue-age", "ALARM", NOW, "why", "", ())])},
             "The alarm queue-age is firing.",
@@ -127,9 +131,19 @@ def test_few_rejects_of_few_readings_say_nothing() -> None:
     assert diagnose(replace(HEALTHY, throughput=answer(throughput(10, 5)))).level == "good"
 
 
-def test_a_batch_that_ran_after_the_count_is_not_missing() -> None:
-    counted_before = Answer(reconciliation(staged_batches=3), None, time.time() - 3600)
-    assert diagnose(replace(HEALTHY, reconciliation=counted_before)).problems == ()
+def test_it_is_not_green_while_the_reconciliation_is_under_way() -> None:
+    found = diagnose(replace(HEALTHY, reconciliation=answer(reconciliation(queued=2))))
+    assert (found.level, found.headline) == ("busy", "Healthy: 2 messages are in the queue.")
+
+
+@pytest.mark.parametrize("queues", [{"dead": 1}, {"rule_errors": 1}])
+def test_messages_in_a_queue_are_one_problem_not_two(queues: dict[str, int]) -> None:
+    facts = replace(
+        HEALTHY,
+        queues=answer(Queues(0, queues.get("dead", 0), queues.get("rule_errors", 0))),
+        reconciliation=answer(reconciliation(**queues)),
+    )
+    assert len(diagnose(facts).problems) == 1
 
 
 def test_the_text_of_a_service_stands_below_the_headline() -> None:

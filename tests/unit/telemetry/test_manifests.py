@@ -31,11 +31,11 @@ def test_what_is_no_manifest_is_named(body):
         parse_manifest(body, "manifests/x")
 
 
-def test_a_purpose_is_one_of_four():
+def test_a_purpose_is_one_of_five():
     assert purpose_of({}) == "load"
     assert purpose_of({}, "replay") == "replay"
     assert purpose_of({"purpose": "discard"}) == "discard"
-    with pytest.raises(ConfigurationError, match="load, replay, release, discard"):
+    with pytest.raises(ConfigurationError, match="load, replay, repair, release, discard"):
         purpose_of({"purpose": "destroy"})
 
 

@@ -42,6 +42,8 @@ _LEDGER_COLUMNS = f"""\
     conflicts_in_table bigint NOT NULL DEFAULT 0,
     min_time timestamptz,
     max_time timestamptz,
+    first_received_at timestamptz,
+    last_received_at timestamptz,
     loaded_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT every_reading_is_accounted_for
         {_BALANCE},
@@ -103,6 +105,10 @@ _EVOLUTION = (
         "DROP CONSTRAINT IF EXISTS every_accepted_reading_is_a_row, "
         f"ADD CONSTRAINT every_accepted_reading_is_a_row {_ACCEPTED}",
     ),
+    (
+        "last_received_at",
+        "ADD COLUMN first_received_at timestamptz, ADD COLUMN last_received_at timestamptz",
+    ),
 )
 """Columns added to the ledger since its first version, oldest first."""
 
@@ -115,6 +121,7 @@ def plan_ledger() -> list[str]:
         f"CREATE TABLE IF NOT EXISTS {LEDGER} (\n{_LEDGER_COLUMNS}\n)",
         *(_evolve_ledger(newest, changes) for newest, changes in _EVOLUTION),
         f"CREATE INDEX IF NOT EXISTS ledger_by_execution ON {LEDGER} (execution)",
+        f"CREATE INDEX IF NOT EXISTS ledger_by_arrival ON {LEDGER} (contract, last_received_at)",
         f"COMMENT ON TABLE {LEDGER} IS "
         + quote_text("One row per micro-batch, written in the transaction that loads its rows."),
         f"CREATE TABLE IF NOT EXISTS {CONFLICTS} (\n{_CONFLICT_COLUMNS}\n)",

@@ -1,16 +1,18 @@
-"""What the reconciliation counts, and where: S3, both queues, the ledger and the table."""
+"""What the reconciliation counts, and where: S3, the queues, the ledger and the table."""
 
 from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
 from etl.operations.receipts import Receipt
-from etl.operations.reconciliation import Ledger, Reconciliation, gather
+from etl.operations.reconciliation import gather
+from etl.operations.reconciliation_counts import Ledger
 from telemetry.layout import receipt_key
-from tests.fixtures.aws_fakes import FakeS3
+from tests.fixtures.aws_fakes import FakeS3, FakeStates
 from tests.fixtures.telemetry_database import CONTRACT, TelemetryDatabase
 
 RECEIPT = Receipt("p", "simulate", "2026-11-01", 10, 100, rows=80, duplicates=12, rejected=8)
@@ -26,6 +28,7 @@ class Queues:
             "ApproximateNumberOfMessagesDelayed": "300",
         },
         "dead": {"ApproximateNumberOfMessages": "4"},
+        "errors": {"ApproximateNumberOfMessages": "5"},
     }
 
     def get_queue_attributes(self, *, QueueUrl: str, AttributeNames: list[str]) -> dict[str, Any]:
@@ -51,35 +54,44 @@ ROWS = {
 }  # fmt: skip
 
 
-def test_everything_is_counted_where_it_lies(database: TelemetryDatabase):
+def test_everything_is_counted_where_it_lies(database: TelemetryDatabase, tmp_path: Path):
     s3 = FakeS3()
     day = f"raw/{datetime.now(UTC):%Y/%m/%d}/run/"
     s3.objects = {
         f"{day}a.n7.ndjson.gz": b"", f"{day}b.n5.ndjson.gz": b"", f"{day}notes.txt": b"",
+        f"{day}e.n3.ndjson.gz": b"",
+        f"outcomes/{day[4:]}e.n3.ndjson.gz/run.failed.json": b"",
         receipt_key("p"): json.dumps(vars(RECEIPT)).encode(),
     }  # fmt: skip
+    raw_keys = {"a": f"{day}a.n7.ndjson.gz", "b": f"{day}b.n5.ndjson.gz"}
     for batch_id, changes in ROWS.items():
-        row = {"batch_id": batch_id, **LEDGER_ROW, **changes}
+        raw_key = raw_keys.get(batch_id, f"{day}{batch_id}.n1.ndjson.gz")
+        row = {"batch_id": batch_id, **LEDGER_ROW, "raw_key": raw_key, **changes}
         names, places = ", ".join(row), ", ".join(["%s"] * len(row))
         database.query(f"INSERT INTO etl.ledger ({names}) VALUES ({places})", *row.values())
     database.query(
         "INSERT INTO telemetry.readings (device_id, ts) VALUES ('a', now()), ('b', now())"
     )
-    target: Any = SimpleNamespace(
-        client={"s3": s3, "sqs": Queues()}.__getitem__, bucket="data", contract=CONTRACT,
-        outputs={"QueueUrl": "main", "DeadLetterQueueUrl": "dead"},
-        connect=database.connect_owner,
+    found = gather(target_of(database, s3, tmp_path))
+    assert found.receipts == [RECEIPT]
+    assert (found.staged_batches, found.staged_messages) == (3, 15)
+    assert (found.queued, found.dead, found.rule_errors) == (321, 4, 5)
+    assert found.ledger == Ledger(
+        batches=4, messages=14, read=60, inserted=7, updated=2, unchanged=8, duplicates=2,
+        rejected=6, set_aside=3, quarantined=12, discarded=20, elsewhere=10,
+        inserted_before=6, rejected_by={"x": 4, "y": 2},
     )  # fmt: skip
-    assert gather(target) == Reconciliation(
-        receipts=[RECEIPT],
-        staged_batches=2,
-        staged_messages=12,
-        queued=321,
-        dead=4,
-        ledger=Ledger(
-            batches=4, messages=14, read=60, inserted=7, updated=2, unchanged=8, duplicates=2,
-            rejected=6, set_aside=3, quarantined=12, discarded=20, elsewhere=10,
-            inserted_before=6, rejected_by={"x": 4, "y": 2},
-        ),
-        rows=2,
+    assert found.rows == 2
+    groups = {name: group.ids for name, group in found.batches.found.items()}
+    assert groups == {"failed": ["e"], "raw_missing": ["c", "d"]}
+    assert found.verdict.status == "not balanced"
+
+
+def target_of(database: TelemetryDatabase, s3: FakeS3, folder: Path) -> Any:
+    clients = {"s3": s3, "sqs": Queues(), "stepfunctions": FakeStates()}
+    return SimpleNamespace(
+        client=clients.__getitem__, bucket="data", contract=CONTRACT, state=folder,
+        outputs={"QueueUrl": "main", "DeadLetterQueueUrl": "dead", "RuleErrorQueueUrl": "errors",
+                 "StateMachineArn": "arn:aws:states:eu-west-1:1:stateMachine:telemetry"},
+        connect=database.connect_owner,
     )  # fmt: skip

@@ -113,3 +113,30 @@ def test_a_quarantined_batch_that_is_held_back_again_reports_the_newer_contract(
     assert again == (False, "quarantined")
     assert database.ledger()["one"]["accepted"] == 5
     assert database.rows() == []
+
+
+def test_a_repair_inserts_what_the_table_has_lost_and_the_rows_still_add_up(database, load):
+    load()
+    database.query("DELETE FROM telemetry.readings WHERE device_id = 'a'")
+    assert load(purpose="repair") == (False, "loaded")
+    assert sums(database) == (3, 3, 2, 1, 2)
+    assert database.ledger()["one"]["unchanged"] == 1
+
+
+def test_a_repair_of_a_whole_table_changes_nothing_and_the_rows_still_add_up(database, load):
+    load()
+    for number in (2, 3):
+        assert load(purpose="repair") == (False, "loaded")
+        assert sums(database) == (3, 3, 0, 3, number)
+
+
+def test_a_repair_loads_a_batch_whose_restored_row_says_quarantined(database, load):
+    load(status="quarantined")
+    assert load(purpose="repair") == (False, "loaded")
+    assert sums(database) == (3, 3, 3, 0, 1)
+
+
+def test_a_repair_leaves_a_discarded_batch_alone(database, load):
+    load(status="discarded", purpose="discard")
+    assert load(purpose="repair") == (True, "discarded")
+    assert database.rows() == []

@@ -100,14 +100,14 @@ def test_keep_last_distinguishes_null_from_a_value(database, load):
 def copies(monkeypatch):
     """Which tables were copied into, and how many rows."""
     tables = []
-    real = ways._Insertion._copy_stream
+    real = ways.copy_stream
 
-    def watched(self, table, stream):
-        copied = real(self, table, stream)
-        tables.append((table, copied))
+    def watched(cursor, statement, stream):
+        copied = real(cursor, statement, stream)
+        tables.append((statement.split()[1], copied))
         return copied
 
-    monkeypatch.setattr(ways._Insertion, "_copy_stream", watched)
+    monkeypatch.setattr(ways, "copy_stream", watched)
     return tables
 
 
@@ -157,14 +157,14 @@ def test_a_straight_copy_that_meets_a_row_falls_back_to_staging(
     database, load, monkeypatch, contract
 ):
     load("one", OLD)
-    monkeypatch.setattr(ways, "_blocks", unaware(kept=9))
+    monkeypatch.setattr(ways, "find_blocks", unaware(kept=9))
     assert counts(load("two", [*OLD, ("b", 7, 7.0, None)], contract=contract)) == (1, 0, 3, 0)
     assert database.rows() == [*OLD, ("b", 7, 7.0, None)]
 
 
 def test_a_mixed_load_that_meets_a_row_falls_back_to_staging(database, load, monkeypatch):
     load("one", OLD)
-    monkeypatch.setattr(ways, "_blocks", unaware(kept=1))
+    monkeypatch.setattr(ways, "find_blocks", unaware(kept=1))
     assert counts(load("two", [*OLD, ("a", 7, 7.0, None)])) == (1, 0, 3, 0)
     assert database.rows() == sorted([*OLD, ("a", 7, 7.0, None)])
 

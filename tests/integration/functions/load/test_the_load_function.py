@@ -1,5 +1,6 @@
 """The Lambda function around a load: reference in, outcome object and result out."""
 
+import gzip
 import json
 import secrets
 from dataclasses import replace
@@ -7,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from functions.load import handler
+from functions.transform import handler as transform
 from telemetry.checksums import Checksum
 from telemetry.contract import Checks
 from telemetry.database import Credentials
@@ -14,6 +16,7 @@ from telemetry.errors import BatchCorruptError, BatchMissingError, DatabaseRefus
 from telemetry.layout import outcome_key
 from tests.fixtures.aws_fakes import BUCKET, FakeAws, LambdaContext
 from tests.fixtures.telemetry_database import CONTRACT, TABLE, TelemetryDatabase, make_copy
+from tests.unit.functions.transform.envelopes_for import line
 
 ROWS = [("a", 1, 1.0, "x"), ("b", 2, 2.0, None)]
 RAW_KEY = "raw/2026/11/23/run/one.n2.ndjson.gz"
@@ -283,3 +286,28 @@ def test_too_many_conflicts_with_the_table_are_a_finding_in_the_report(
     assert (finding["check"], finding["level"]) == ("conflict_share_in_table", "quarantine")
     assert finding["sentence"] in staged.s3.objects["reports/one.md"].decode()
     assert database.rows() == ROWS
+
+
+def test_an_older_batch_that_is_replayed_leaves_the_newer_value(
+    staged: FakeAws, database, monkeypatch
+):
+    """Through both functions, with the objects in S3 that they write and read."""
+    for second in (1, 2):
+        reading = {"device_id": "a", "ts": "2026-11-23T06:00:01Z", "value": float(second)}
+        staged.s3.objects[f"raw/2026/11/23/run/b{second}.n1.ndjson.gz"] = gzip.compress(
+            line(reading, second)
+        )
+
+    def process(second, contract, purpose="load"):
+        monkeypatch.setattr(handler, "load_contract", lambda: contract)
+        monkeypatch.setattr(transform, "load_contract", lambda: contract)
+        key = f"raw/2026/11/23/run/b{second}.n1.ndjson.gz"
+        event = {"bucket": BUCKET, "key": key, "execution": purpose, "purpose": purpose}
+        return handler.handle({**transform.handle(event, None), "verdict": "pass"}, None)
+
+    contract = replace(CONTRACT, on_conflict="keep_last")
+    assert process(1, contract)["inserted"] == 1
+    assert process(2, contract)["updated"] == 1
+    replayed = process(1, replace(contract, digest="f" * 16), "replay")
+    assert (replayed["updated"], replayed["conflicts_in_table"]) == (0, 1)
+    assert database.rows() == [("a", 1, 2.0, None)]

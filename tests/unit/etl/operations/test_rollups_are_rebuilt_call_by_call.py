@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from etl.operations import rollups
 from etl.operations.rollups import RollupsError, refresh_rollups
 
 
@@ -31,12 +30,14 @@ class Function:
 class Stack:
     outputs = {"MigrateFunctionName": "telemetry-migrate"}  # noqa: RUF012
 
+    def __init__(self, function: Function) -> None:
+        self.invoking_client = lambda: function
+
 
 @pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> Any:
+def calls() -> Any:
     def run(function: Function, work: Any) -> list[int]:
-        monkeypatch.setattr(rollups, "_patient", lambda _: function)
-        return list(refresh_rollups(Stack(), work))  # type: ignore[arg-type]
+        return list(refresh_rollups(Stack(function), work))  # type: ignore[arg-type]
 
     return run
 

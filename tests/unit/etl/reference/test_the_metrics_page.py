@@ -24,8 +24,8 @@ def test_every_alarm_but_one_has_a_parameter_and_a_default():
     assert len(rows) == len(ALARMS)
     for row in rows:
         assert row[2].isdigit() or row[2] == "off", row
-        # A single message that our own code can't read is a bug: nobody sets how many are.
-        fixed = "#messages-unreadable" in row[0]
+        # One message that our own code can't read is a bug, and so is a refresh that always fails.
+        fixed = "#messages-unreadable" in row[0] or "#rollup-refresh" in row[0]
         assert row[3] == " |" if fixed else row[3].startswith("`Alarm"), row
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -71,9 +71,15 @@ def test_the_delay_is_reported_by_the_devices_clock_and_by_ours(capsys):
     assert found["ArrivalToRowSeconds"] == [30.0]
 
 
-def test_a_clock_that_is_ahead_makes_no_negative_delay(capsys):
-    found = measured(batch(median_time="2026-11-24T00:00:00+00:00"), capsys)
+def test_a_clock_that_is_a_moment_ahead_makes_no_negative_delay(capsys):
+    found = measured(batch(median_time=(NOW + timedelta(seconds=59)).isoformat()), capsys)
     assert found["LagMedianSeconds"] == [0.0]
+
+
+def test_a_clock_that_is_wrong_says_nothing_about_the_delay(capsys):
+    found = measured(batch(median_time="9999-11-24T00:00:00+00:00"), capsys)
+    assert "LagMedianSeconds" not in found
+    assert found["LagMaxSeconds"] == [3600.0]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from telemetry import layout
 from telemetry.checksums import Checksum
 from telemetry.contract import parse_contract
 from telemetry.errors import BatchCorruptError, BatchMissingError, StorageUnavailableError
+from telemetry.places import parse_footer, parse_places, place_at
 from tests.fixtures.aws_fakes import BUCKET, FakeAws, LambdaContext, aws_error
 from tests.unit.functions.transform.envelopes_for import KEY, line, lines
 
@@ -99,10 +100,17 @@ def test_it_writes_five_objects_the_report_last(run: Any, aws: FakeAws) -> None:
     ]
 
 
+LINES = b"1,2026-03-01T00:00:00.000000+00:00,1.5,\n"
+
+
 def test_the_objects_hold_the_rows(run: Any, aws: FakeAws) -> None:
     run()
+    content = aws.s3.objects[f"copy/batch.{DIGEST}.csv"]
+    assert content[:40] == LINES
+    footer = parse_footer(content)
+    assert footer.lines == Checksum.of(LINES)
     assert (
-        aws.s3.objects[f"copy/batch.{DIGEST}.csv"] == b"1,2026-03-01T00:00:00.000000+00:00,1.5,\n"
+        parse_places(content[40:], footer).place(0) == place_at(1772366400001) + b"m0001\0\0\0\0\1"
     )
     clean = pl.read_parquet(io.BytesIO(aws.s3.objects["clean/date=2026-03-01/batch.parquet"]))
     assert clean.columns == ["id", "ts", "v", "note"]
@@ -133,7 +141,7 @@ def test_the_report_says_everything_that_was_found(run: Any, aws: FakeAws) -> No
     assert report["copy"] == {
         "key": f"copy/batch.{DIGEST}.csv",
         "rows": 1,
-        "bytes": 40,
+        **Checksum.of(LINES).as_dict(),
         "columns": ["id", "ts", "v", "note"],
         "groups_key": f"copy/batch.{DIGEST}.groups.json",
     }

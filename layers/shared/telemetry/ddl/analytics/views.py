@@ -187,11 +187,16 @@ _BATCH = (
     ("read", "l.read", "Readings in it."),
     ("loaded", "l.inserted + l.inserted_before", "Rows that it inserted."),
     ("updated", "l.updated", "Rows that it updated."),
-    ("duplicates", "l.duplicates", "Readings with the key of another one in the batch."),
+    ("duplicates", "l.duplicates", "Readings that equal another one in the batch."),
     (
         "already_loaded",
         "CASE WHEN l.status = 'loaded' THEN l.unchanged ELSE 0 END",
         "Readings that were in the table already.",
+    ),
+    (
+        "conflicts",
+        "l.conflicts + l.conflicts_in_table",
+        "Readings with the key of another one, in the batch or the table, and other values.",
     ),
     ("rejected", "l.rejected", "Readings that could not be a row."),
     ("rejected_by", "l.rejected_by", "Number of rejected readings, by reason."),
@@ -227,8 +232,8 @@ def _quality(contract: Contract) -> View:
 
 
 _COUNTED = (
-    "read", "loaded", "updated", "duplicates", "already_loaded", "rejected", "set_aside",
-    "quarantined", "discarded",
+    "read", "loaded", "updated", "duplicates", "already_loaded", "conflicts",
+    "rejected", "set_aside", "quarantined", "discarded",
 )  # fmt: skip
 _LAG = "percentile_cont({0}) WITHIN GROUP (ORDER BY q.lag_seconds)"
 

@@ -1,0 +1,101 @@
+"""``etl conflicts``: readings that lost against an existing row, and how to get them back."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from etl.cli.context import JsonOption, console, counted, fail, guard, notes, print_json, target_of
+from etl.cli.rejects import BatchOption, Unreadable, progress_line
+from etl.operations.conflicts import ConflictCount, count_conflicts, read_conflicts
+from etl.operations.escaping import escape_text
+from etl.operations.reject_export import output, write
+
+__all__ = ["register"]
+
+app = typer.Typer(
+    help="Readings with the key of an existing row and other values, as the device sent them."
+)
+
+
+@app.command("list")
+@guard
+def list_conflicts(
+    context: typer.Context,
+    most: Annotated[int, typer.Option(min=1, help="Rows of the table.")] = 20,
+    as_json: JsonOption = False,
+) -> None:
+    """Count conflicts with the table by micro-batch.
+
+    Conflicts within a micro-batch are among its rejects: `etl rejects list --reason conflict`.
+    """
+    found = count_conflicts(target_of(context.obj))
+    if as_json:
+        print_json([asdict(one) for one in found])
+    elif found:
+        console.print(_table(found, most))
+    else:
+        console.print("no conflicts with the table")
+
+
+def _table(found: list[ConflictCount], most: int) -> Table:
+    table = Table()
+    table.add_column("batch")
+    table.add_column("readings that lost", justify="right")
+    table.add_column("rows replaced", justify="right")
+    for one in found[:most]:
+        table.add_row(Text(escape_text(one.batch_id)), f"{one.readings:,}", f"{one.rows:,}")
+    if len(found) > most:
+        table.add_row(f"… {len(found) - most:,} more", "", "", style="dim")
+    return table
+
+
+@app.command("export")
+@guard
+def export(
+    context: typer.Context,
+    batch: BatchOption = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            dir_okay=False,
+            help="File (compressed if .gz); default: standard output.",
+        ),
+    ] = None,
+    form: Annotated[
+        str, typer.Option("--format", help="ndjson (bytes in base64) or csv (for spreadsheets).")
+    ] = "ndjson",
+    overwrite: Annotated[bool, typer.Option(help="Replace the file if it exists.")] = False,
+) -> None:
+    """Export what lost against the table, with the bytes that the device sent.
+
+    The bytes come from the raw objects. With a corrected contract, `etl replay --conflicts` loads
+    the batches again.
+    """
+    if form not in ("ndjson", "csv"):
+        raise typer.BadParameter("use ndjson or csv", param_hint="--format")
+    if file is not None and file.exists() and not overwrite:
+        raise fail(f"{file} exists: --overwrite replaces it.")
+    unreadable, written = Unreadable("Not all conflicts could be read."), 0
+    found = read_conflicts(
+        target_of(context.obj), batches=tuple(batch or ()), unreadable=unreadable
+    )
+    with progress_line("exporting conflicts") as show_progress, output(file) as out:
+        for written in write(found, out, form):  # type: ignore[arg-type]
+            if written % 1000 == 0:
+                show_progress(counted(written, "conflict"))
+    where = "printed" if file is None else f"written to {file}"
+    notes.print(f"{counted(written, 'conflict')} {where}", soft_wrap=True)
+    unreadable.end()
+
+
+def register(main: typer.Typer) -> None:
+    """Add this module's commands."""
+    main.add_typer(app, name="conflicts")

@@ -1,0 +1,373 @@
+"""The SQL that orders the readings of one key by their arrival. Pure.
+
+Five temporary tables of the transaction, each with the key's columns:
+
+===============  ===============================================================================
+``staging``      the batch's readings whose key may exist (:mod:`functions.load.statements`)
+``disputed``     keys whose row depends on which reading came first
+``gathered``     the readings of those keys with their places: those of this batch (origin 0),
+                 and of others, numbered from the one that was loaded last
+``unavailable``  batches whose readings can't be gathered: their range of time, and of places
+``settled``      the row that the policy makes of them, and what becomes of the existing one
+===============  ===============================================================================
+
+The SQL calls the existing row ``present`` and the batch's own reading ``excluded``, as
+``ON CONFLICT`` does. Names of our own columns begin with a space: no column of a contract's does.
+"""
+
+# ruff: noqa: S608 - the statements are made of quoted names; values come as parameters
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from functions.load.statements import STAGING
+from telemetry.contract import Contract
+from telemetry.ddl import CONFLICTS, LEDGER, qualified, quote_name, quote_text, sql_type
+
+__all__ = [
+    "DISPUTED",
+    "add_gathered",
+    "any_disputed",
+    "copy_gathered",
+    "count_settled",
+    "create_disputed",
+    "create_gathered",
+    "create_settled",
+    "create_unavailable",
+    "drop_undisputed",
+    "gather_present",
+    "gather_staged",
+    "insert_settled",
+    "keep_losers",
+    "keep_replaced_rows",
+    "later_batches",
+    "time_of_key",
+    "unstage_disputed",
+    "update_settled",
+]
+
+DISPUTED = "pg_temp.disputed"
+GATHERED = "pg_temp.gathered"
+UNAVAILABLE = "pg_temp.unavailable"
+SETTLED = "pg_temp.settled"
+PRESENT = (1 << 31) - 1
+"""Origin of an existing row that counts as a reading."""
+ORIGIN, PLACE, LATER = '" origin"', '" place"', '" later"'
+EXISTED, CHANGES, LOST, REPLACES = '" existed"', '" changes"', '" lost"', '" replaces"'
+
+
+def time_of_key(contract: Contract) -> str | None:
+    """The key's timestamp, whose range the ledger has for each batch; ``None`` without one."""
+    times = [name for name in reversed(contract.key) if contract.column(name).type == "timestamp"]
+    return times[0] if times else None
+
+
+def later_batches(contract: Contract) -> str:
+    """True if a loaded batch may hold a reading that came after the first one of this batch.
+
+    Parameters: batch id, first arrival, least and greatest time of a reading (or null).
+    """
+    near = ""
+    if time_of_key(contract) is not None:
+        near = (
+            " AND coalesce(max_time, 'infinity') >= coalesce(%s, '-infinity'::timestamptz)"
+            " AND coalesce(min_time, '-infinity') <= coalesce(%s, 'infinity'::timestamptz)"
+        )
+    return (
+        f"SELECT EXISTS (SELECT FROM {LEDGER} WHERE contract = {quote_text(contract.name)} "
+        "AND status = 'loaded' AND accepted > 0 AND batch_id <> %s "
+        f"AND last_received_at >= %s::timestamptz{near})"
+    )
+
+
+def any_disputed(contract: Contract, columns: Sequence[str], *, again: bool, refill: bool) -> str:
+    """True if :func:`create_disputed` would find a key."""
+    return f"SELECT EXISTS ({_disputes(contract, columns, again=again, refill=refill)})"
+
+
+def create_disputed(
+    contract: Contract, columns: Sequence[str], *, again: bool, refill: bool
+) -> str:
+    """Finds the staged keys whose row depends on which reading came first.
+
+    ``again``: the batch was loaded before, so that the row may be a former version of its own
+    reading; ``refill``: rows that are missing are found as well.
+    """
+    found = _disputes(contract, columns, again=again, refill=refill)
+    time = time_of_key(contract)
+    indexes = [f"CREATE UNIQUE INDEX ON {DISPUTED} ({_names(contract.key)})"]
+    if time is not None:
+        indexes.append(f"CREATE INDEX ON {DISPUTED} ({quote_name(time)})")
+    return (
+        f"CREATE TEMPORARY TABLE disputed ON COMMIT DROP AS {found}; "
+        f"{'; '.join(indexes)}; ANALYZE {DISPUTED}; SELECT count(*) FROM {DISPUTED}"
+    )
+
+
+def _disputes(contract: Contract, columns: Sequence[str], *, again: bool, refill: bool) -> str:
+    values = _values(contract, columns)
+    row = ", ".join(f"t.{quote_name(name)}" for name in (contract.key[0], *values))
+    condition = _differs("present", "excluded", values) if again else _tied(contract, values)
+    missing = f" OR present.{quote_name(contract.key[0])} IS NULL" if refill else ""
+    join = "LEFT JOIN LATERAL" if refill else "CROSS JOIN LATERAL"
+    # With LIMIT the planner can't turn it into a join, and so never scans a large table.
+    return (
+        f"SELECT {_names(contract.key, 'excluded')} FROM {STAGING} AS excluded "
+        f"{join} (SELECT {row} FROM {qualified(contract)} AS t "
+        f"WHERE {_same_key(contract, 't', 'excluded')} LIMIT 1) AS present"
+        f"{' ON true' if refill else ''} WHERE {condition}{missing}"
+    )
+
+
+def _tied(contract: Contract, values: Sequence[str]) -> str:
+    """Condition that the arrival decides between the existing row and the reading."""
+    if contract.on_conflict == "fill_missing":  # no value contradicts none
+        return _contradicts("present", "excluded", values)
+    differs = _differs("present", "excluded", values)
+    if contract.on_conflict == "keep_greatest":
+        greatest = quote_name(str(contract.greatest))
+        return f"present.{greatest} IS NOT DISTINCT FROM excluded.{greatest} AND {differs}"
+    return differs
+
+
+def create_gathered(contract: Contract, columns: Sequence[str]) -> str:
+    """The table of all readings of the disputed keys."""
+    defined = ", ".join(f"{quote_name(name)} {sql_type(contract.column(name))}" for name in columns)
+    return (
+        f"CREATE TEMPORARY TABLE gathered ({ORIGIN} integer, {PLACE} bytea, {LATER} bytea[], "
+        f"{defined}) ON COMMIT DROP"
+    )
+
+
+def add_gathered(columns: Sequence[str]) -> str:
+    """Adds columns of another batch that this one doesn't have."""
+    added = (f"ADD COLUMN IF NOT EXISTS {quote_name(name)} text" for name in columns)
+    return f"ALTER TABLE {GATHERED} {', '.join(added)}"
+
+
+def copy_gathered(columns: Sequence[str]) -> str:
+    """COPY of the lines of a batch with these columns, and their places."""
+    names = f"{ORIGIN}, {PLACE}, {LATER}, {_names(columns)}"
+    return f"COPY {GATHERED} ({names}) FROM STDIN WITH (FORMAT csv)"
+
+
+def gather_staged(contract: Contract, columns: Sequence[str]) -> str:
+    """Takes the batch's own readings from the staged ones. Parameter: the place of all of them."""
+    return (
+        f"INSERT INTO {GATHERED} ({ORIGIN}, {PLACE}, {_names(columns)}) "
+        f"SELECT 0, %s, {_names(columns, 'excluded')} FROM {STAGING} AS excluded "
+        f"JOIN {DISPUTED} AS d ON {_same_key(contract, 'd', 'excluded')}"
+    )
+
+
+def drop_undisputed(contract: Contract) -> str:
+    """Drops the readings of other keys. Parameter: their origin."""
+    return (
+        f"DELETE FROM {GATHERED} AS g WHERE {ORIGIN} = %s AND NOT EXISTS "
+        f"(SELECT FROM {DISPUTED} AS d WHERE {_same_key(contract, 'd', 'g')})"
+    )
+
+
+def create_unavailable() -> str:
+    """The table of batches that can't be read. Parameters: arrays of their least and greatest times
+    and of their first and last places."""
+    return (
+        "CREATE TEMPORARY TABLE unavailable ON COMMIT DROP AS SELECT * FROM "
+        "unnest(%s::timestamptz[], %s::timestamptz[], %s::bytea[], %s::bytea[]) "
+        "AS u (least, most, first, last)"
+    )
+
+
+def gather_present(contract: Contract, columns: Sequence[str], *, again: bool) -> str:
+    """Takes the existing row for a reading of a batch that can't be read, where it may be one.
+
+    That is where no batch that can be read explains it. Its place is one at which it stays if in
+    doubt. ``again``: it may also be a former version of the batch's own reading, and is taken for
+    that unless its key has had a conflict.
+    """
+    values, time = _values(contract, columns), time_of_key(contract)
+    latest = contract.on_conflict == "keep_last"
+    place = "u.last ORDER BY u.last DESC" if latest else "u.first ORDER BY u.first"
+    near = "true"
+    if time is not None:
+        near = f"d.{quote_name(time)} BETWEEN u.least AND u.most"
+    contested = ""
+    if again:
+        key = _key_object(contract, "d")
+        contested = (
+            f" AND EXISTS (SELECT FROM {CONFLICTS} AS c "
+            f"WHERE c.contract = {quote_text(contract.name)} AND c.key = {key})"
+        )
+    return (
+        f"INSERT INTO {GATHERED} ({ORIGIN}, {PLACE}, {_names((*contract.key, *values))}) "
+        f"SELECT {PRESENT}, doubt.place, {_names(contract.key, 'd')}, {_names(values, 'present')} "
+        f"FROM {DISPUTED} AS d CROSS JOIN LATERAL (SELECT {_names(values, 't')} "
+        f"FROM {qualified(contract)} AS t "
+        f"WHERE {_same_key(contract, 't', 'd')} LIMIT 1) AS present "
+        f"CROSS JOIN LATERAL (SELECT (array_agg({place}))[1] AS place "
+        f"FROM {UNAVAILABLE} AS u WHERE {near}) AS doubt "
+        f"WHERE doubt.place IS NOT NULL AND NOT {_explained(contract, values, 'd')}{contested}"
+    )
+
+
+def create_settled(contract: Contract, columns: Sequence[str]) -> str:
+    """Folds the gathered readings of each key, by the policy, and compares the result with the
+    existing row and with the batch's own reading."""
+    values = _values(contract, columns)
+    compared = [name for name in contract.compared if name in columns]
+    found = ", ".join(["true AS found", *(f"t.{quote_name(name)}" for name in values)])
+    lost = _conflicting(contract, "own", "fold", compared)
+    replaces = _conflicting(contract, "present", "fold", compared)
+    return (
+        f"CREATE TEMPORARY TABLE settled ON COMMIT DROP AS WITH fold AS ({_fold(contract, values)})"
+        f" SELECT fold.*, present.found IS NOT NULL AS {EXISTED}, "
+        f"{_differs('present', 'fold', values)} AS {CHANGES}, {lost} AS {LOST}, "
+        f"present.found IS NOT NULL AND {replaces} AS {REPLACES} FROM fold "
+        f"JOIN {GATHERED} AS own ON own.{ORIGIN} = 0 AND {_same_key(contract, 'own', 'fold')} "
+        f"LEFT JOIN LATERAL (SELECT {found} FROM {qualified(contract)} AS t "
+        f"WHERE {_same_key(contract, 't', 'fold')} LIMIT 1) AS present ON true; "
+        f"ANALYZE {SETTLED}"
+    )
+
+
+def _fold(contract: Contract, values: Sequence[str]) -> str:
+    key = _names(contract.key)
+    # The same message may be in two batches: the version that was loaded last is the newest one.
+    tie = f"{ORIGIN}, g::text"
+    if contract.on_conflict == "fill_missing":
+        filled = ", ".join(
+            f"(array_agg({quote_name(name)} ORDER BY coalesce({LATER}[{number}], {PLACE}), {tie}) "
+            f"FILTER (WHERE {quote_name(name)} IS NOT NULL))[1] AS {quote_name(name)}"
+            for number, name in enumerate(values, 1)
+        )
+        return f"SELECT {key}, {filled} FROM {GATHERED} AS g GROUP BY {key}"
+    greatest = ""
+    if contract.on_conflict == "keep_greatest":
+        greatest = f"{quote_name(str(contract.greatest))} DESC NULLS LAST, "
+    order = f"{PLACE} DESC" if contract.on_conflict == "keep_last" else PLACE
+    return (
+        f"SELECT DISTINCT ON ({key}) {_names((*contract.key, *values))} FROM {GATHERED} AS g "
+        f"ORDER BY {key}, {greatest}{order}, {tie}"
+    )
+
+
+def count_settled() -> str:
+    """Counts the batch's readings: inserted, updated, unchanged, lost; and the rows among the
+    updated ones that held the values of another reading."""
+    return (
+        f"SELECT count(*) FILTER (WHERE NOT {EXISTED}), "
+        f"count(*) FILTER (WHERE {EXISTED} AND {CHANGES}), "
+        f"count(*) FILTER (WHERE {EXISTED} AND NOT {CHANGES} AND NOT {LOST}), "
+        f"count(*) FILTER (WHERE {EXISTED} AND NOT {CHANGES} AND {LOST}), "
+        f"count(*) FILTER (WHERE {CHANGES} AND {REPLACES}) FROM {SETTLED}"
+    )
+
+
+def keep_losers(contract: Contract, columns: Sequence[str]) -> str:
+    """Keeps the batch's readings that are not the row. Parameters: batch, raw key, digest."""
+    reading = f"(SELECT excluded FROM (SELECT {_names(columns, 'own')}) AS excluded)"
+    lost = (
+        f"SELECT {_key_object(contract, 's')} AS key, to_jsonb({reading}) AS reading "
+        f"FROM {SETTLED} AS s JOIN {GATHERED} AS own ON own.{ORIGIN} = 0 "
+        f"AND {_same_key(contract, 'own', 's')} WHERE s.{LOST}"
+    )
+    return _keep(contract, "reading", lost)
+
+
+def keep_replaced_rows(contract: Contract, columns: Sequence[str], *, again: bool) -> str:
+    """Keeps the values of existing rows that will be replaced. Parameters: batch, raw key, digest.
+
+    ``again``: only those that are a reading of another batch, not a former version of this one's.
+    """
+    values = _values(contract, columns)
+    whose = f" AND {_explained(contract, values, 's')}" if again else ""
+    replaced = (
+        f"SELECT {_key_object(contract, 's')} AS key, to_jsonb(present.whole_row) AS reading "
+        f"FROM {SETTLED} AS s CROSS JOIN LATERAL (SELECT t AS whole_row, {_names(values, 't')} "
+        f"FROM {qualified(contract)} AS t "
+        f"WHERE {_same_key(contract, 't', 's')} LIMIT 1) AS present "
+        f"WHERE s.{CHANGES} AND s.{REPLACES}{whose}"
+    )
+    return _keep(contract, "row", replaced)
+
+
+def _keep(contract: Contract, lost: str, origin: str) -> str:
+    return (
+        f"INSERT INTO {CONFLICTS} "
+        "(contract, batch_id, raw_key, contract_digest, lost, key, reading, digest) "
+        f"SELECT {quote_text(contract.name)}, %s, %s, %s, {quote_text(lost)}, key, reading, "
+        f"sha256(convert_to(reading::text, 'UTF8')) FROM ({origin}) AS lost ON CONFLICT DO NOTHING"
+    )
+
+
+def update_settled(contract: Contract, columns: Sequence[str]) -> str:
+    """Writes the rows whose values change."""
+    values = _values(contract, columns)
+    setting = ", ".join(f"{quote_name(name)} = s.{quote_name(name)}" for name in values)
+    return (
+        f"UPDATE {qualified(contract)} AS t SET {setting} FROM {SETTLED} AS s "
+        f"WHERE {_same_key(contract, 't', 's')} AND s.{EXISTED} AND s.{CHANGES}"
+    )
+
+
+def insert_settled(contract: Contract, columns: Sequence[str]) -> str:
+    """Inserts the rows that are missing."""
+    names = (*contract.key, *_values(contract, columns))
+    return (
+        f"INSERT INTO {qualified(contract)} ({_names(names)}) SELECT {_names(names)} "
+        f"FROM {SETTLED} WHERE NOT {EXISTED} ORDER BY {_names(contract.key)}"
+    )
+
+
+def unstage_disputed(contract: Contract) -> str:
+    """Takes the settled keys out of the staged ones."""
+    return (
+        f"DELETE FROM {STAGING} AS excluded USING {DISPUTED} AS d "
+        f"WHERE {_same_key(contract, 'd', 'excluded')}"
+    )
+
+
+def _explained(contract: Contract, values: Sequence[str], keys: str) -> str:
+    """Condition that the existing row is what the gathered readings of other batches say."""
+    others = f"FROM {GATHERED} AS g WHERE g.{ORIGIN} > 0 AND {_same_key(contract, 'g', keys)}"
+    if contract.on_conflict == "fill_missing":  # its values may be of several readings
+        each = " AND ".join(
+            f"(present.{n} IS NULL OR coalesce(bool_or(g.{n} = present.{n}), false))"
+            for n in map(quote_name, values)
+        )
+        return f"(SELECT count(*) > 0 AND {each} {others})"
+    return f"EXISTS (SELECT {others} AND NOT {_differs('present', 'g', values)})"
+
+
+def _conflicting(contract: Contract, one: str, other: str, compared: Sequence[str]) -> str:
+    if contract.on_conflict == "fill_missing":
+        return _contradicts(one, other, compared)
+    return _differs(one, other, compared) if compared else "false"
+
+
+def _contradicts(one: str, other: str, names: Sequence[str]) -> str:
+    parts = [f"{one}.{quote_name(n)} <> {other}.{quote_name(n)}" for n in names]
+    return f"coalesce({' OR '.join(parts)}, false)" if parts else "false"
+
+
+def _differs(one: str, other: str, names: Sequence[str]) -> str:
+    return f"(({_names(names, one)}) IS DISTINCT FROM ({_names(names, other)}))"
+
+
+def _key_object(contract: Contract, table: str) -> str:
+    parts = ", ".join(f"{quote_text(n)}, {table}.{quote_name(n)}" for n in contract.key)
+    return f"jsonb_build_object({parts})"
+
+
+def _values(contract: Contract, columns: Sequence[str]) -> list[str]:
+    return [name for name in columns if name not in contract.key]
+
+
+def _names(columns: Sequence[str], table: str | None = None) -> str:
+    before = f"{table}." if table else ""
+    return ", ".join(f"{before}{quote_name(name)}" for name in columns)
+
+
+def _same_key(contract: Contract, one: str, other: str) -> str:
+    return " AND ".join(f"{one}.{quote_name(n)} = {other}.{quote_name(n)}" for n in contract.key)

@@ -1,0 +1,179 @@
+"""A receipt counts the messages that the broker has acknowledged, whatever ended the publication."""
+
+from __future__ import annotations
+
+import json
+import struct
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from etl.operations import publishing, receipts
+from etl.operations.publishing import FleetPlan, publish_file, simulate
+from etl.operations.receipts import (
+    Acknowledgements,
+    Receipt,
+    message_digest,
+    read_messages_of,
+    read_receipts,
+    write_receipt,
+)
+from local.devices import mqtt
+from local.devices.identity import Identity
+from local.devices.mqtt import DeviceConnection
+from telemetry.contract import load_contract
+from telemetry.layout import receipt_key
+from tests.fixtures.aws_fakes import FakeS3
+
+FLEET = load_contract(Path("contracts/fleet.toml"))
+
+
+class Connection:
+    """A connection whose broker acknowledges only the first messages, then the user presses ^C."""
+
+    acknowledges = 10**9
+    interrupts_at = 10**9
+    sent = 0
+
+    def __init__(self, _broker: Any, identity: Any) -> None:
+        self.identity = identity
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def publish(self, _topic: str, _payload: bytes, acknowledged: Any) -> None:
+        type(self).sent += 1
+        if type(self).sent <= type(self).acknowledges:
+            acknowledged()
+        if type(self).sent >= type(self).interrupts_at:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture
+def target(monkeypatch: pytest.MonkeyPatch) -> Any:
+    class Fresh(Connection):
+        pass
+
+    monkeypatch.setattr(publishing, "DeviceConnection", Fresh)
+    monkeypatch.setattr(
+        publishing, "register_devices", lambda _t, names: [SimpleNamespace(thing=n) for n in names]
+    )
+    s3 = FakeS3()
+    return SimpleNamespace(
+        bucket="data", broker=lambda: None, client=lambda _: s3, s3=s3, connection=Fresh,
+        outputs={},
+    )  # fmt: skip
+
+
+def only_receipt(target: Any) -> Receipt:
+    [(receipt, _)] = read_receipts(target.s3, "data")
+    return receipt
+
+
+def lines(tmp_path: Path, count: int) -> Path:
+    file = tmp_path / "readings.ndjson"
+    file.write_text("\n".join(json.dumps({"device_id": "a", "ts": n}) for n in range(count)))
+    return file
+
+
+def test_an_interrupted_file_counts_what_was_acknowledged(target: Any, tmp_path: Path) -> None:
+    target.connection.acknowledges, target.connection.interrupts_at = 4, 7
+    with pytest.raises(KeyboardInterrupt):
+        publish_file(target, FLEET, lines(tmp_path, 20))
+    receipt = only_receipt(target)
+    assert (receipt.messages, receipt.readings, receipt.unacknowledged) == (4, 4, 2)
+    digests = list(read_messages_of(target.s3, "data", receipt.publication))
+    wanted = [
+        (message_digest(f"publisher-{n % 4 + 1:02d}", b'{"device_id": "a", "ts": %d}' % n), 1)
+        for n in range(4)
+    ]
+    assert digests == wanted
+    assert receipt.contract == FLEET.digest
+
+
+def test_an_interrupted_fleet_expects_no_results(target: Any) -> None:
+    target.connection.acknowledges, target.connection.interrupts_at = 30, 40
+    with pytest.raises(KeyboardInterrupt):
+        simulate(target, FLEET, FleetPlan(devices=2, rate=0, duration=3600, readings_per_message=5))
+    receipt = only_receipt(target)
+    assert receipt.messages == 30
+    assert (receipt.rows, receipt.duplicates, receipt.rejected) == (None, None, None)
+    assert receipt.unacknowledged == 9
+    found = list(read_messages_of(target.s3, "data", receipt.publication))
+    assert sum(readings for _, readings in found) == receipt.readings > 30
+
+
+def test_a_whole_fleet_expects_its_results(target: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(10_000))
+    monkeypatch.setattr(publishing, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    receipt = simulate(target, FLEET, FleetPlan(devices=2, rate=0, duration=50, mess=0.2))
+    assert receipt == only_receipt(target)
+    assert receipt.rows is not None
+    assert receipt.duplicates is not None
+    assert receipt.rejected is not None
+    assert receipt.messages == 49
+    assert receipt.readings == receipt.rows + receipt.duplicates + receipt.rejected
+
+
+def test_receipts_of_older_and_newer_versions_are_read() -> None:
+    s3 = FakeS3()
+    old = {"publication": "p", "kind": "publish", "started": "", "messages": 3, "readings": 4}
+    s3.objects[receipt_key("p")] = json.dumps(old).encode()
+    s3.objects[receipt_key("q")] = json.dumps(old | {"publication": "q", "colour": 1}).encode()
+    found = [receipt for receipt, _ in read_receipts(s3, "data")]  # type: ignore[arg-type]
+    assert [(r.publication, r.digests) for r in found] == [("p", False), ("q", False)]
+
+
+def test_many_messages_do_not_stay_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receipts, "MEMORY_BYTES", 100)
+    sent, s3 = Acknowledgements(), FakeS3()
+    wanted = [(n * (-1) ** n, n % 7) for n in range(5000)]
+    for digest, readings in wanted:
+        sent.add(digest, readings)
+    receipt = Receipt("p", "publish", "", sent.messages, sent.readings, digests=True)
+    write_receipt(s3, "data", receipt, sent)  # type: ignore[arg-type]
+    assert list(read_messages_of(s3, "data", "p")) == wanted  # type: ignore[arg-type]
+    assert sent.readings == sum(readings for _, readings in wanted)
+    assert struct.calcsize("<qI") == len(s3.objects["receipts/p.messages"]) // 5000
+
+
+def connection() -> DeviceConnection:
+    made = DeviceConnection.__new__(DeviceConnection)
+    made.identity = Identity.__new__(Identity)
+    made._room = threading.BoundedSemaphore(mqtt.IN_FLIGHT)
+    made._acknowledged = made._published = 0
+    made._callbacks, made._early, made._callbacks_lock = {}, set(), threading.Lock()
+    return made
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_an_acknowledgement_is_passed_on_once_however_early_it_comes(early: bool) -> None:
+    device, heard = connection(), []
+
+    class Client:
+        def publish(self, _topic: str, _payload: bytes, qos: int) -> Any:
+            if early:  # the network's thread is faster than this call returns
+                device._on_publish(None, None, 5, None, None)
+            return SimpleNamespace(mid=5)
+
+    device._client = Client()
+    for _ in range(2):  # ids come again after 65,535 messages
+        device.publish("t", b"x", lambda: heard.append("acknowledged"))
+        if not early:
+            assert heard.count("acknowledged") == device._acknowledged
+            device._on_publish(None, None, 5, None, None)
+    assert heard == ["acknowledged"] * 2
+    assert (device._acknowledged, device._published) == (2, 2)
+
+
+def test_nothing_is_passed_on_for_a_message_that_was_never_acknowledged() -> None:
+    device, heard = connection(), []
+    device._client = SimpleNamespace(publish=lambda *_, qos: SimpleNamespace(mid=1))
+    device.publish("t", b"x", lambda: heard.append("acknowledged"))
+    assert heard == []
