@@ -47,7 +47,7 @@ def split(file: BinaryIO, path: Path) -> tuple[str, Iterator[bytes]]:
             return whole
     file.seek(0)
     begin = _first_line(file) or b""
-    if _TOPIC_AND_PAYLOAD.fullmatch(begin):
+    if _is_topic_and_payload(begin):
         return "a recording of mosquitto_sub -v", map(_recorded, _lines(begin, file))
     file.seek(0)
     table = _delimiter([line for line, _ in zip(file, range(HEADER_LINES), strict=False)])
@@ -71,6 +71,14 @@ def _first_line(lines: Iterable[bytes]) -> bytes | None:
 def _is_object(line: bytes) -> bool:
     try:
         return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _is_topic_and_payload(line: bytes) -> bool:
+    found = _TOPIC_AND_PAYLOAD.fullmatch(line)
+    try:
+        return found is not None and isinstance(json.loads(found[2]), dict | list)
     except (ValueError, RecursionError):
         return False
 

@@ -109,6 +109,11 @@ def test_each_row_of_a_table_is_a_message_of_texts(tmp_path: Path, delimiter: st
     assert form == ("TSV" if delimiter == "\t" else "CSV") + " with a header"
 
 
+def test_units_in_a_header_do_not_make_it_a_recording(tmp_path: Path) -> None:
+    messages, _ = read(tmp_path, "Date/Time,Temp [C],Hum [%]\n2026-03-01 12:00,20.5,50\n")
+    assert list(json.loads(messages[0].payload)) == ["Date/Time", "Temp [C]", "Hum [%]"]
+
+
 def test_cells_in_quotes_keep_delimiters_and_line_breaks(tmp_path: Path) -> None:
     messages, _ = read(tmp_path, 'dev,note\nd1,"a, ""b""\nc"\nd2,x\n')
     assert [json.loads(m.payload)["note"] for m in messages] == ['a, "b"\nc', "x"]
