@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
@@ -28,7 +28,11 @@ __all__ = [
     "ConnectionRefusedByBrokerError",
     "DeviceConnection",
     "MessageTooLargeError",
+    "QoS",
 ]
+
+QoS = Literal[0, 1]
+"""Quality of service, of which AWS IoT Core has no 2: at most once, or at least once."""
 
 CONNECT_SECONDS = 15.0
 CONNECT_ATTEMPTS = 4
@@ -139,12 +143,18 @@ class DeviceConnection:
         self._client.connect(self._broker.host, self._broker.port, keepalive=30)
 
     def publish(
-        self, topic: str, payload: bytes, acknowledged: Callable[[], None] = lambda: None
+        self,
+        topic: str,
+        payload: bytes,
+        acknowledged: Callable[[], None] = lambda: None,
+        *,
+        qos: QoS = 1,
     ) -> None:
         """Queue one message; waits while too many are unacknowledged.
 
         ``acknowledged`` is called, mostly by the network's thread, once the broker has taken over
-        the message (PUBACK), and never for a message that was lost with the connection.
+        the message (PUBACK), and never for a message that was lost with the connection. With QoS 0
+        it is called once the message has left this machine.
 
         Raises ``ConnectionRefusedByBrokerError`` when nothing is acknowledged for a minute, and
         ``MessageTooLargeError``.
@@ -157,7 +167,7 @@ class DeviceConnection:
         if not self._room.acquire(timeout=ACKNOWLEDGE_SECONDS):
             raise ConnectionRefusedByBrokerError(self._stalled())
         # No lock around this call: the network's thread holds one of paho's own in the callback.
-        mid = self._client.publish(topic, payload, qos=1).mid
+        mid = self._client.publish(topic, payload, qos=qos).mid
         with self._callbacks_lock:
             early = mid in self._early
             self._early.discard(mid)
