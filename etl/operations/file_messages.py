@@ -189,11 +189,12 @@ def outgoing_messages(
     shared: dict[str, _SharedMessage] = {}
     for message in messages:
         line = message.payload
-        if len(line) > MESSAGE_BYTES // 2 or not _is_object(line):
+        parsed = _parse(line) if len(line) <= MESSAGE_BYTES // 2 else None
+        if not isinstance(parsed, dict):
             readings, device = content.of_message(line)
             yield outgoing(addressing.client(message, device), line, readings)
             continue
-        client = addressing.client(message, content.device_of_line(line))
+        client = addressing.client(message, content.device_of_line(parsed))
         pending = shared.setdefault(client, _SharedMessage(wrap))
         if pending.is_full(line, readings_per_message):
             yield outgoing(client, *pending.take(content))
@@ -256,9 +257,9 @@ class _Content:
         devices = (r.values[self._place] for r in found if r.fault is None)
         return len(found), next(devices, None)
 
-    def device_of_line(self, line: bytes) -> str | None:
-        """The device of a line that is one reading."""
-        found = None if self._path is None else member(_parse(line), self._path)
+    def device_of_line(self, reading: object) -> str | None:
+        """The device of a line that is one reading; ``reading`` is its parsed JSON."""
+        found = None if self._path is None else member(reading, self._path)
         return None if found is None else str(found)
 
 
@@ -276,7 +277,3 @@ def _parse(line: bytes) -> object:
         return json.loads(line)
     except (ValueError, RecursionError):
         return None
-
-
-def _is_object(line: bytes) -> bool:
-    return isinstance(_parse(line), dict)

@@ -209,7 +209,7 @@ def publish_file(
                 digest = message_digest(message.client, message.payload)
                 note = partial(acknowledged.add, digest, message.readings)
                 connected.client(message.client).publish(
-                    before + message.topic, message.payload, note if qos else _ignore, qos=qos
+                    before + message.topic, message.payload, note, qos=qos
                 )
                 sent.add(message.readings)
                 if sent.messages % 50 == 0:
@@ -232,10 +232,6 @@ def publish_file(
     return receipt
 
 
-def _ignore() -> None:
-    """Called where a message of QoS 0 has left; the broker may not have it."""
-
-
 def _readdressed(addressing: Addressing) -> Iterator[str]:
     if addressing.readdressed:
         topic, instead = next(iter(addressing.readdressed.items()))
@@ -248,7 +244,7 @@ def _readdressed(addressing: Addressing) -> Iterator[str]:
 
 
 class _Sent:
-    """What has been sent, at no more than a rate in messages per second; 0 is no limit."""
+    """Counts the messages sent, and keeps to a rate in messages per second (0: no limit)."""
 
     def __init__(self, rate: float) -> None:
         self.messages = self.readings = 0

@@ -65,6 +65,10 @@ class Broker:
     ca: Path
 
 
+def _no_acknowledgement() -> None:
+    """Called when a message of QoS 0 has left this machine, which says nothing of the broker."""
+
+
 class DeviceConnection:
     """A connected device. Use as a context manager; leaving it waits for what is in flight."""
 
@@ -153,8 +157,8 @@ class DeviceConnection:
         """Queue one message; waits while too many are unacknowledged.
 
         ``acknowledged`` is called, mostly by the network's thread, once the broker has taken over
-        the message (PUBACK), and never for a message that was lost with the connection. With QoS 0
-        it is called once the message has left this machine.
+        the message (PUBACK), and never for a message that was lost with the connection, nor with
+        QoS 0, which has no acknowledgement.
 
         Raises ``ConnectionRefusedByBrokerError`` when nothing is acknowledged for a minute, and
         ``MessageTooLargeError``.
@@ -166,6 +170,8 @@ class DeviceConnection:
             )
         if not self._room.acquire(timeout=ACKNOWLEDGE_SECONDS):
             raise ConnectionRefusedByBrokerError(self._stalled())
+        if qos == 0:
+            acknowledged = _no_acknowledgement
         # No lock around this call: the network's thread holds one of paho's own in the callback.
         mid = self._client.publish(topic, payload, qos=qos).mid
         with self._callbacks_lock:

@@ -54,7 +54,7 @@ class Connection:
     def publish(self, topic: str, payload: bytes, acknowledged: Any, *, qos: int = 1) -> None:
         type(self).published.append((self.identity.thing, topic, payload, qos))
         type(self).sent += 1
-        if type(self).sent <= type(self).acknowledges:
+        if qos and type(self).sent <= type(self).acknowledges:
             acknowledged()
         if type(self).sent >= type(self).interrupts_at:
             raise KeyboardInterrupt
@@ -250,3 +250,21 @@ def test_nothing_is_passed_on_for_a_message_that_was_never_acknowledged() -> Non
     device._client = SimpleNamespace(publish=lambda *_, qos: SimpleNamespace(mid=1))
     device.publish("t", b"x", lambda: heard.append("acknowledged"))
     assert heard == []
+
+
+def test_a_message_that_left_with_qos_0_is_not_taken_for_acknowledged() -> None:
+    device, heard = connection(), []
+    sent: list[int] = []
+
+    class Client:
+        def publish(self, _topic: str, _payload: bytes, qos: int) -> Any:
+            sent.append(qos)
+            return SimpleNamespace(mid=qos + 1)
+
+    device._client = Client()
+    for qos in (0, 1):
+        device.publish("t", b"x", lambda: heard.append("PUBACK"), qos=qos)  # type: ignore[arg-type]
+        device._on_publish(None, None, qos + 1, None, None)
+        assert heard == ["PUBACK"] * qos
+    assert sent == [0, 1]
+    device.drain()
