@@ -107,3 +107,15 @@ def test_each_row_of_a_table_becomes_a_row(state: Path, tmp_path: Path) -> None:
     target = check_rows(state, file, "meter", tmp_path, MESSAGES)
     sent = {Decimal(str(row["electricity_delivered_1"])) for row in found}
     assert values(target, "electricity_delivered_1") == sent
+
+
+def test_messages_without_acknowledgement_are_rows_and_no_receipt_counts_them(
+    state: Path, tmp_path: Path
+) -> None:
+    file = PAYLOADS / "teltonika.ndjson"
+    target = inferred_pipeline(state, file, "unacknowledged", tmp_path)
+    receipt = publish_file(target, target.contract, file, device="box-1", qos=0)
+    assert (receipt.messages, receipt.unacknowledged) == (0, MESSAGES)
+    found = account(target)
+    assert found.verdict.status == "balanced"
+    assert any("without the broker's acknowledgement" in note for note in found.verdict.notes)
