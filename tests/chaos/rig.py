@@ -33,6 +33,7 @@ from local.stack import LocalStack, ProcessId
 from local.traces.launcher import TraceDaemon
 from telemetry.contract import load_contract
 from tests.chaos.injector import Injector
+from tests.chaos.oracle import Oracle
 from tests.chaos.traffic import CONTRACT, Traffic, Truth, line_of
 
 __all__ = ["Rig"]
@@ -61,7 +62,7 @@ class Rig:
         self.seed = seed
         self.contract = contract
         self.traffic = Traffic(seed, load_contract(contract))
-        self.truth = Truth(self.traffic.contract)
+        self.truth: Truth | Oracle = Truth(self.traffic.contract)
         self.injector = Injector(state / "chaos")
         self.postgres = PostgresServer(state / "postgres", tls=True)
         self._traces = TraceDaemon(state / "traces")

@@ -16,9 +16,10 @@ import pytest
 
 from tests.chaos.attack import Attack
 from tests.chaos.faults import Plan, single_faults
+from tests.chaos.oracle import Oracle
 from tests.chaos.rig import Rig
 from tests.chaos.saboteur import Saboteur
-from tests.chaos.wrong_contracts import POLICIES, Devices, Oracle, draw_contract
+from tests.chaos.wrong_contracts import POLICIES, Devices, draw_contract
 from tests.fixtures.local import state_folder
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -45,13 +46,13 @@ def attack(request: pytest.FixtureRequest, chaos_seed: int) -> Iterator[Attack]:
         file = state.parent / "wrong.toml"
         file.write_text(contract.toml(), encoding="utf-8")
         rig = Rig(state, seed, file)
-        rig.truth = Oracle(contract)
+        rig.truth = oracle = Oracle(contract)
         saboteur = Saboteur(rig)
         saboteur.start()
         try:
             rig.start()
             rig.deploy(BATCH_MESSAGES="15")
-            yield Attack(rig, saboteur, Devices(contract, seed), rng)
+            yield Attack(rig, saboteur, oracle, Devices(contract, seed), rng)
         finally:
             saboteur.stop()
             rig.stop()
