@@ -84,6 +84,21 @@ class Oracle:
             a == b or (merges and a is None) for a, b in zip(row[:-1], kept[:-1], strict=True)
         )
 
+    def summary(self) -> dict[str, int]:
+        """How the readings that were sent must end; the numbers add up to ``sent``."""
+        table = self.table()
+        accepted, rejected, aside = count(r for group in self.sent.values() for r in group)
+        kept = sum(self.is_kept(row, table) for _, row in self.accepted())
+        return {
+            "messages": len(self.sent),
+            "sent": self.read,
+            "rows": len(table),
+            "repeats": kept - len(table),
+            "conflicts": accepted - kept,
+            "rejects": rejected,
+            "set_aside": aside,
+        }
+
     def _fold(self, rows: list[Row]) -> Row:
         if self.contract.policy == "keep_first":
             return rows[0]

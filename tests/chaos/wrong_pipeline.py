@@ -37,6 +37,7 @@ class WrongPipeline:
 
     def check(self, after: str = "") -> None:
         """Each reading has ended as the oracle has it, and the account says so."""
+        print(self.oracle.summary())
         problems = [*self._wrong_rows(), *self._wrong_counts(), *self._not_kept()]
         for command in ("etl reconcile", "etl reconcile --deep"):
             status, said = self.etl(command)
