@@ -6,22 +6,36 @@ import base64
 import gzip
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from etl.authoring.members import ARRIVED, gather
+from etl.authoring.draft import counted
+from etl.authoring.members import ARRIVED, gather, parsed_messages
 from etl.authoring.message_shape import MessageShape
 from etl.authoring.paths import source_text
 from etl.authoring.samples import Message, Sample
+from functions.transform.careful import holds
 from functions.transform.clean import CleanBatch, Reject, clean
 from functions.transform.rejects import rejected_lines
 from functions.transform.report import describe
 from functions.validate.judge import Finding, Verdict, judge
 from telemetry.contract import Column, Contract, Source
 
-__all__ = ["ColumnReport", "Reason", "SampleReport", "check", "envelopes", "sources_text"]
+__all__ = [
+    "NOT_OF_A_COLUMN",
+    "ColumnReport",
+    "Reason",
+    "SampleReport",
+    "check",
+    "envelopes",
+    "sources_text",
+]
 
+NOT_OF_A_COLUMN = {
+    "not_json", "not_utf8", "not_an_object", "not_an_array", "not_pairs", "not_gzip", "too_large",
+}  # fmt: skip
+"""Reasons of rejects that no column could take: the message itself is broken."""
 EXAMPLES = 3
 """Most examples of each reason."""
 EXAMPLE_CHARACTERS = 300
@@ -39,6 +53,8 @@ class Reason:
     """Readings rejected; one with several reasons is counted under each."""
     values: int = 0
     """Values that became NULL in accepted readings."""
+    kept_in: str | None = None
+    """Another column that keeps those values, as they were sent."""
     examples: list[str] = field(default_factory=list)
     """Readings exactly as the device sent them, cut to :data:`EXAMPLE_CHARACTERS`."""
 
@@ -96,6 +112,11 @@ def check(contract: Contract, sample: Sample) -> SampleReport:
     batch = clean(raw, contract)
     report = describe(batch, contract)
     verdict, findings = judge(report, contract.checks)
+    reasons = _reasons(raw, contract, batch)
+    lost = list(_losses(report, reasons))
+    if lost:
+        findings += lost
+        verdict = "warn" if verdict == "pass" else verdict
     known = {"messages", "read", "accepted", "duplicates", "conflicts", "rejected", "raw_bytes"}
     return SampleReport(
         sample=sample.description(),
@@ -107,7 +128,7 @@ def check(contract: Contract, sample: Sample) -> SampleReport:
         conflicting_pair=_conflicting_pair(contract, batch),
         rejected=report["rejected"],
         other={k: v for k, v in report.items() if type(v) is int and v and k not in known},
-        reasons=_reasons(raw, contract, batch),
+        reasons=reasons,
         columns=[_column(name, found, report) for name, found in report["columns"].items()],
         min_time=report["min_time"],
         max_time=report["max_time"],
@@ -117,8 +138,29 @@ def check(contract: Contract, sample: Sample) -> SampleReport:
     )
 
 
+def _losses(report: dict[str, Any], reasons: Sequence[Reason]) -> Iterator[Finding]:
+    """Findings on distinct readings without a row, and on values that become NULL."""
+    rejected = sum(reason.readings for reason in reasons if reason.reason not in NOT_OF_A_COLUMN)
+    readings = report["conflicts"] + rejected
+    if readings:
+        sentence = (
+            f"{counted(readings, 'distinct reading')} would not be rows: {report['conflicts']:,} "
+            f"in conflict, {rejected:,} rejected by columns."
+        )
+        yield Finding("lost_readings", "warn", readings, 0, sentence)
+    values = [reason for reason in reasons if reason.values and reason.kept_in is None]
+    if values:
+        named = ", ".join(f"{reason.reason} {reason.values:,}" for reason in values[:EXAMPLES])
+        total = sum(reason.values for reason in values)
+        sentence = f"{counted(total, 'value')} would become NULL: {named}."
+        yield Finding("lost_values", "warn", total, 0, sentence)
+
+
 def envelopes(messages: Sequence[Message], contract: Contract) -> bytes:
-    """The messages as lines of a raw object; missing parts of their envelopes are made up."""
+    """The messages as lines of a raw object; missing parts of their envelopes are made up.
+
+    Messages without a time of arrival all arrive in the same millisecond, as they may in reality.
+    """
     topic = contract.topic.replace("+", DEVICE)
     return b"\n".join(
         json.dumps(
@@ -126,9 +168,7 @@ def envelopes(messages: Sequence[Message], contract: Contract) -> bytes:
                 "message_id": message.message_id or f"sample-{number:08}",
                 "topic": topic if message.topic is None else message.topic,
                 "client_id": DEVICE if message.client_id is None else message.client_id,
-                "received_at": ARRIVED + number
-                if message.received_at is None
-                else message.received_at,
+                "received_at": ARRIVED if message.received_at is None else message.received_at,
                 "payload": base64.b64encode(message.payload).decode(),
             }
         ).encode()
@@ -151,7 +191,9 @@ def _reasons(raw: bytes, contract: Contract, batch: CleanBatch) -> list[Reason]:
         if count and fault != "truncated"  # a cut text is not lost
     }
     for reason, count in tolerated.items():
-        found.setdefault(reason, Reason(reason)).values += count
+        entry = found.setdefault(reason, Reason(reason))
+        entry.values += count
+        entry.kept_in = _kept_in(reason.split(":", 1)[1], contract, batch)
     if tolerated:
         # Transform does not record which readings lost a value. A contract that rejects every
         # invalid value rejects exactly those readings, so it finds the examples.
@@ -159,6 +201,18 @@ def _reasons(raw: bytes, contract: Contract, batch: CleanBatch) -> list[Reason]:
         strict = replace(contract, columns=columns)
         _add_examples({reason: found[reason] for reason in tolerated}, clean(raw, strict), strict)
     return sorted(found.values(), key=lambda r: (not r.readings, -r.readings, -r.values, r.reason))
+
+
+def _kept_in(name: str, contract: Contract, batch: CleanBatch) -> str | None:
+    """Another column of the same member that takes any value."""
+    column = contract.column(name)
+    for other in contract.columns:
+        sources = {replace(source, form="text") for source in other.sources}
+        same = other is not column and set(column.sources) <= sources
+        takes_all = other.type in ("text", "jsonb") and not any(batch.faults[other.name].values())
+        if same and takes_all:
+            return other.name
+    return None
 
 
 def _add_examples(found: dict[str, Reason], batch: CleanBatch, contract: Contract) -> None:
@@ -229,7 +283,14 @@ def _unread(contract: Contract, messages: Sequence[Message]) -> list[str]:
     uses_rest = any(source.scope == "rest" for source in sources) or contract.melt == "numbers"
     if uses_rest or contract.shape != "objects" or contract.readings == ():
         return []
-    members = gather(messages, MessageShape(contract.readings))
+    conditions = [condition for condition in contract.only if condition.source.scope == "message"]
+    documents = parsed_messages(messages) if conditions else [None] * len(messages)
+    kept = [
+        message
+        for message, document in zip(messages, documents, strict=True)
+        if document is None or all(holds(condition, document) for condition in conditions)
+    ]
+    members = gather(kept, MessageShape(contract.readings))
     taken = {source.path for source in (*sources, *(c.source for c in contract.only))}
     taken |= {metric.path for metric in contract.melt or () if not isinstance(metric, str)}
     counts: Counter[str] = Counter()

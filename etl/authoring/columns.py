@@ -1,92 +1,191 @@
-"""The column that the values of one member suggest, with the reason for each of its lines."""
+"""The column that the values of one member suggest, with the reason for each of its lines.
+
+A column takes every value that was seen, except markers that the field knows. A guess may cost
+convenience, never a value: so there are no limits, and whole numbers may have fractions tomorrow.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 
 from etl.authoring.draft import ColumnDraft, share
-from etl.authoring.members import Members, Place, Value
-from etl.authoring.names import device_rank, is_time, unit_of
-from etl.authoring.values import (
+from etl.authoring.markers import MISSING_WORDS, number_markers
+from etl.authoring.members import Members, Value
+from etl.authoring.names import column_name, counts_or_codes, identifies, is_time, is_version, words
+from etl.authoring.numbers import (
     BLANK,
-    MISSING_WORDS,
-    Marker,
     Numbers,
-    epoch_format,
-    extreme_markers,
-    iso_share,
-    round_outward,
+    are_names,
+    digits_needed,
     split_numbers,
     strip_units,
 )
+from etl.authoring.quantities import unit_of
+from etl.authoring.times import Times, find_times
 
-__all__ = ["draft_column"]
+__all__ = ["as_text", "draft_column"]
 
-ALIKE = 0.95
-"""Share of the values that must fit a type for the column to get it."""
 RARE = 0.05
 """Share of the readings with a value below which a column is noted as rare."""
-AGAIN = 3
-"""Occurrences from which an impossible value is a marker rather than a single error."""
-FEW = 12
-"""Most distinct values of a number that may be a code."""
-BOOLEAN_WORDS = {"true", "false", "t", "f", "yes", "no", "y", "n", "on", "off"}
+MOSTLY = 0.9
+"""Share of the values that must be numbers for the column to be one, beside one of texts."""
+MOSTLY_TIMES = 0.9
+BOOLEAN_PAIRS = ({"true", "false"}, {"yes", "no"}, {"on", "off"})
+BOOLEAN_VALUES = 20
+"""Values needed before two words are taken for true and false."""
+SURE_TIMES = {"ts", "timestamp", "time", "datetime", "date"}
+"""Words of names that promise a time."""
 SPELLINGS = 8
 """Most markers that are words, for one column."""
-MOST_CHARACTERS = 10_485_760
-"""PostgreSQL's limit of ``varchar(n)``, which the contract keeps to."""
+MAX_DIGITS = 38
+BIGINT = 2**63
 
 
-def draft_column(
-    name: str,
-    label: tuple[str, ...],
-    places: list[Place],
-    sources: list[str],
-    values: Counter[Value],
-    members: Members,
-) -> ColumnDraft | str:
-    """A column for the values of a member, or the reason why there is none."""
-    draft = ColumnDraft(name, places, sources, label)
-    scalars = {v: n for v, n in values.items() if v.kind in ("number", "text", "boolean")}
+def draft_column(draft: ColumnDraft, values: Counter[Value], members: Members) -> str | None:
+    """Completes the draft by the values of its member; the reason where there is no column."""
     nested = sum(n for v, n in values.items() if v.kind in ("object", "array"))
-    if not scalars:
-        kind = next((v.kind for v in values if v.kind in ("array", "object")), "null")
-        return "always null" if kind == "null" else f"an {kind}, which no column type accepts"
-    markers = Counter(
-        {v: n for v, n in scalars.items() if v.text.strip(BLANK).lower() in MISSING_WORDS}
-    )
-    real = {v: n for v, n in scalars.items() if v not in markers}
-    if not real:
-        return "always " + _listed(dict.fromkeys(v.text for v in markers))
+    scalars = {v: n for v, n in values.items() if v.kind in ("number", "text", "boolean")}
     total = len(members.readings)
-    present = sum(real.values())
-    real = _plain_numbers(draft, real)
-    _set_type(draft, real)
-    _mark_missing(draft, markers, total)
-    if draft.type not in ("text", "boolean", "timestamp"):
-        present -= _set_limits(draft, split_numbers(real.items()))
+    if nested:
+        present = nested + sum(scalars.values())
+        _set_json(draft, values, present, total)
+        return None
+    if not scalars:
+        return "always null"
+    words = {v: n for v, n in scalars.items() if v.text.strip(BLANK).lower() in MISSING_WORDS}
+    real = {v: n for v, n in scalars.items() if v not in words}
+    if not real:
+        return "always " + _listed(dict.fromkeys(v.text for v in words))
+    _set_type(draft, real, Counter(words))
+    if draft.type == "text":
+        real |= {v: n for v, n in words.items() if v.text}
+    present = sum(real.values()) - sum(
+        n for text, n in draft.marked.items() if text.lower() not in MISSING_WORDS
+    )
     draft.presence = present / total if total else 0.0
     draft.distinct = len({v.text for v in real})
+    draft.longest = max(len(v.text) for v in real)
     draft.notes.insert(0, _summary(draft, real, present, total))
-    kinds: Counter[str] = Counter({"object or array": nested} if nested else {})
-    for value, count in real.items():
-        kinds[value.kind] += count
-    if len(kinds) > 1:
-        shares = (f"{kind} {share(n, kinds.total())}" for kind, n in kinds.most_common())
-        draft.notes.append(f"mixed types: {', '.join(shares)}")
     if draft.presence < RARE:
         draft.notes.append("rarely present: is it worth a column?")
-    return draft
+    return None
+
+
+def as_text(draft: ColumnDraft, values: Iterable[str] = (), why: str = "") -> None:
+    """Makes a column of texts, which takes any value but objects and arrays."""
+    draft.longest = max((len(text) for text in values), default=0)
+    draft.type, draft.missing, draft.marked = "text", [], Counter()
+    draft.precision = draft.scale = draft.timezone = draft.unit = None
+    draft.formats, draft.attached, draft.decimal_comma, draft.also_as = [], [], False, None
+    for key in ("unit", "missing", "attached", "decimal_comma", "timezone", "formats", "type"):
+        draft.reasons.pop(key, None)
+    if why:
+        draft.reasons["type"] = why
+
+
+def _set_json(draft: ColumnDraft, values: Counter[Value], present: int, total: int) -> None:
+    draft.type = "jsonb"
+    draft.presence = present / total if total else 0.0
+    draft.distinct = len(values)
+    kinds = Counter({kind: sum(n for v, n in values.items() if v.kind == kind) for kind in
+                     ("array", "object", "text", "number", "boolean")})  # fmt: skip
+    found = ", ".join(f"{kind} {share(n, present)}" for kind, n in kinds.most_common() if n)
+    draft.reasons["type"] = "kept whole: its parts have no columns"
+    draft.notes.append(f"in {share(present, total)} of the readings: {found}")
+
+
+def _set_type(draft: ColumnDraft, real: dict[Value, int], words: Counter[Value]) -> None:
+    """Sets the type, and the entries that depend on it."""
+    if all(v.kind == "boolean" for v in real):
+        draft.type = "boolean"
+        return
+    if not is_version(draft.label) and _set_time(draft, real):
+        _mark_words(draft, words)
+        return
+    if _are_booleans(real):
+        draft.type = "boolean"
+        draft.reasons["type"] = "its values: " + _listed(_common(real))
+        return
+    plain = _plain_numbers(draft, real)
+    numbers = split_numbers(plain.items())
+    texts_only = all(v.kind == "text" for v in real)
+    if numbers.total < MOSTLY * sum(plain.values()):
+        others = len(numbers.others)
+        as_text(draft, (v.text for v in real))
+        if numbers.total > 0.5 * sum(plain.values()) and not texts_only and others <= 12:
+            draft.also_as = _number_beside(draft, numbers, words)
+            draft.reasons["type"] = f"not only numbers: {_listed(numbers.others)}"
+        return
+    if is_version(draft.label):
+        as_text(draft, (v.text for v in real), "versions: 1.10 is not 1.1")
+    elif texts_only and (identifies(draft.label) or are_names(numbers)):
+        as_text(draft, (v.text for v in real), "digits that identify; as numbers, 007 would be 7")
+    else:
+        _set_number(draft, numbers, as_texts=texts_only)
+        _mark_words(draft, words)
+        if numbers.others:
+            draft.also_as = _text_beside(draft)
+            draft.notes.append(f"not numbers: {_listed(numbers.others)}")
+
+
+def _set_time(draft: ColumnDraft, real: dict[Value, int]) -> bool:
+    """Makes it a timestamp where its values are times; notes where a name promises one in vain."""
+    named = is_time(draft.label)
+    times = find_times(real, numbers=named)
+    if times.mixed and named:
+        draft.problem = times.mixed
+        return False
+    if not times.formats or times.share < (MOSTLY_TIMES if named else 1):
+        if named and (times.formats or set(words(draft.label[-1])) & SURE_TIMES):
+            draft.problem = f"{share(times.share, 1)} of its values can be read as times"
+        return False
+    if not named and times.only_days and identifies(draft.label):
+        return False
+    draft.type, draft.formats = "timestamp", times.formats
+    if times.unread:
+        draft.missing = ["", *sorted(times.unread)] if len(times.unread) <= SPELLINGS else []
+        draft.marked = Counter(times.unread)
+        draft.notes.append(f"no times: {_listed(times.unread)}")
+        draft.also_as = _text_beside(draft)
+    _explain_time(draft, times)
+    return True
+
+
+def _explain_time(draft: ColumnDraft, times: Times) -> None:
+    epoch = next((name for name in times.formats if name.startswith("epoch")), None)
+    if epoch:
+        draft.reasons["formats"] = f"its numbers, read as {epoch}, lie in the years 2000 to 2100"
+    if times.naive or times.zone != "UTC":
+        draft.timezone = times.zone
+        draft.reasons["timezone"] = (
+            f"{share(times.naive, times.total)} have no UTC offset; {times.zone} is a guess"
+        )
+    if times.guessed_order:
+        draft.reasons["formats"] = "day or month first? Both would fit; this is a guess"
+    if times.unset:
+        draft.unset_clocks = times.unset
+        draft.notes.append(
+            f"{share(times.unset, times.total)} are of a clock that was not set (before 2009, or "
+            "after 2036)"
+        )
+
+
+def _are_booleans(real: dict[Value, int]) -> bool:
+    """True for booleans and numbers 1 and 0, or for both words of a pair that is often seen."""
+    spelled = {v.text.strip(BLANK).lower() for v in real}
+    if any(v.kind == "boolean" for v in real):
+        return all(v.kind == "boolean" or v.text in ("0", "1") for v in real)
+    return sum(real.values()) >= BOOLEAN_VALUES and any(spelled == pair for pair in BOOLEAN_PAIRS)
 
 
 def _plain_numbers(draft: ColumnDraft, real: dict[Value, int]) -> dict[Value, int]:
     """The values without units and decimal commas, where that makes them numbers."""
     plain, attached, comma = strip_units(real)
-    path = draft.label
-    if not (attached or comma) or device_rank(path) is not None:
+    if not (attached or comma) or identifies(draft.label):
         return real
-    if split_numbers(plain.items()).total < ALIKE * sum(plain.values()):
+    if split_numbers(plain.items()).total < sum(plain.values()):
         return real
     draft.attached, draft.decimal_comma = attached, comma
     if attached:
@@ -96,171 +195,83 @@ def _plain_numbers(draft: ColumnDraft, real: dict[Value, int]) -> dict[Value, in
     return plain
 
 
-def _set_type(draft: ColumnDraft, real: dict[Value, int]) -> None:
-    """Sets the type, and the entries that depend on it."""
-    path, total = draft.label, sum(real.values())
-    texts = Counter({v.text: n for v, n in real.items() if v.kind == "text"})
-    numbers = split_numbers(real.items())
-    words = sum(n for v, n in real.items() if v.text.strip(BLANK).lower() in BOOLEAN_WORDS)
-    if numbers.total >= ALIKE * total:
-        _set_number_type(draft, path, real, numbers)
-    elif texts and iso_share(texts) * texts.total() >= ALIKE * total:
-        draft.type, draft.formats = "timestamp", ["iso8601"]
-    elif words + sum(numbers.counts[n] for n in (0.0, 1.0)) >= ALIKE * total:
-        draft.type = "boolean"
-        draft.reasons["type"] = "its values: " + _listed(_common(real))
-    elif _is_mixed_time(path, texts, numbers, total):
-        draft.type = "timestamp"
-    else:
-        _set_text_type(draft, real)
-    if draft.type == "timestamp":
-        _set_formats(draft, texts, numbers)
-
-
-def _is_mixed_time(
-    path: tuple[str, ...], texts: Counter[str], numbers: Numbers, total: int
-) -> bool:
-    iso = iso_share(texts) * texts.total()
-    return (
-        is_time(path)
-        and iso + numbers.total >= ALIKE * total
-        and bool(epoch_format(numbers.counts))
-    )
-
-
-def _set_number_type(
-    draft: ColumnDraft, path: tuple[str, ...], real: dict[Value, int], numbers: Numbers
-) -> None:
-    as_texts = sum(n for v, n in real.items() if v.kind == "text") > sum(real.values()) / 2
-    epoch = epoch_format(numbers.counts) if is_time(path) else None
+def _set_number(draft: ColumnDraft, numbers: Numbers, *, as_texts: bool) -> None:
     largest = max(abs(number) for number in numbers.counts)
-    unit = unit_of(path, _unmarked(numbers))
-    if epoch is not None:
-        draft.type = "timestamp"
-    elif device_rank(path) is not None and as_texts:
-        _set_text_type(draft, real)
-        draft.reasons["type"] = "digits sent as text; as numbers, 007 and 7 would be equal"
-    elif not numbers.whole or unit is not None or largest >= 2**63:
-        draft.type = "float"
-        if numbers.whole and largest < 2**63:
-            draft.reasons["type"] = "only whole numbers seen, but a measurement may have fractions"
-    elif len(numbers.counts) <= FEW and largest < 1000 and numbers.total >= 4 * FEW:
-        draft.type = "smallint"
-        draft.reasons["type"] = "perhaps a code: " + _listed(_common(real), FEW)
-        if numbers.counts.keys() <= {0.0, 1.0}:
-            draft.reasons["type"] += "; boolean would work too"
-    else:
-        draft.type = "integer" if largest < 1_000_000 and not _counts_up(path) else "bigint"
-    if as_texts and "type" not in draft.reasons and draft.type != "timestamp":
+    digits = digits_needed(numbers, as_texts=as_texts)
+    draft.whole = numbers.whole and largest < BIGINT and not numbers.others
+    whole_by_name = counts_or_codes(draft.label) or identifies(draft.label)
+    draft.type = "float"
+    if numbers.whole and largest < BIGINT and (whole_by_name or digits):
+        draft.type = "bigint"
+    elif digits and sum(digits) <= MAX_DIGITS:
+        draft.type, draft.precision = "decimal", MAX_DIGITS
+        draft.scale = min(digits[1] + 3 if digits[1] else 0, MAX_DIGITS - digits[0])
+        draft.reasons["type"] = "more digits than a double holds"
+    elif digits:
+        as_text(draft, numbers.spellings, "more digits than any number type holds")
+        return
+    elif numbers.whole:
+        draft.reasons["type"] = "only whole numbers seen, but a measurement may have fractions"
+    if numbers.counts.keys() <= {0.0, 1.0}:
+        draft.notes.append("only 0 and 1 seen: a boolean would do")
+    if as_texts and "type" not in draft.reasons:
         draft.reasons["type"] = "numbers, sent as text"
-    if numbers.others:
-        draft.notes.append(f"not numbers: {_listed(dict(numbers.others.most_common(3)))}")
+    _mark_numbers(draft, numbers)
 
 
-def _counts_up(path: tuple[str, ...]) -> bool:
-    return any(word in path[-1].lower() for word in ("seq", "count", "uptime", "frame", "total"))
-
-
-def _unmarked(numbers: Numbers) -> dict[float, int]:
-    """The numbers that are not markers, with their counts."""
-    marked = {marker.value for marker in extreme_markers(numbers.counts)}
-    return {number: n for number, n in numbers.counts.items() if number not in marked}
-
-
-def _set_text_type(draft: ColumnDraft, real: dict[Value, int]) -> None:
-    longest = max(len(v.text) for v in real)
-    draft.type = "text"
-    length = 32
-    while length < 2 * longest:
-        length *= 2
-    draft.max_length = min(length, MOST_CHARACTERS)
-    draft.reasons["max_length"] = f"longest seen: {longest}"
-
-
-def _set_formats(draft: ColumnDraft, texts: Counter[str], numbers: Numbers) -> None:
-    epoch = epoch_format(numbers.counts)
-    draft.formats = ["iso8601"] if texts and iso_share(texts) else []
-    if epoch is not None:
-        draft.formats.append(epoch)
-        draft.reasons["formats"] = (
-            f"its numbers, read as {epoch}, lie between the years 2000 and 2100"
-        )
-    naive = sum(n for text, n in texts.items() if len(text.strip(BLANK)) == 19)
-    if naive:
-        draft.reasons["timezone"] = (
-            f"{share(naive, texts.total())} have no UTC offset; UTC is a guess"
-        )
-
-
-def _mark_missing(draft: ColumnDraft, markers: Counter[Value], total: int) -> None:
-    """Sets the words that mean "no value"; by default only the empty text does."""
-    spelled = Counter({v.text.strip(BLANK): 0 for v in markers})
-    for value, count in markers.items():
-        spelled[value.text.strip(BLANK)] += count
-    if draft.type == "text":  # blanks are part of a text, and values are compared exactly
-        spelled = Counter({v.text: n for v, n in markers.items()})
-    draft.missing = ["", *sorted(word for word, _ in spelled.most_common(SPELLINGS) if word)]
-    if spelled:
-        words = _listed(word for word, _ in spelled.most_common())
-        draft.reasons["missing"] = f"{words}: {share(spelled.total(), total)} of the readings"
-
-
-def _set_limits(draft: ColumnDraft, numbers: Numbers) -> int:
-    """Sets markers, range and unit of a number; returns the count of readings with a marker."""
-    markers = extreme_markers(numbers.counts)
-    left = _unmarked(numbers)
-    # The unit in "2.8V" is better evidence than the member's name.
-    label = (*draft.label, *draft.attached)
-    unit = unit_of(label, left) if draft.type == "float" else None
-    if unit is not None:
-        outside = {n: count for n, count in left.items() if not unit.low <= n <= unit.high}
-        again = {n: count for n, count in sorted(outside.items()) if count >= AGAIN}
-        again = again if len(again) <= FEW else {}
-        reason = f"repeated, and outside the range of {unit.of}"
-        markers += [Marker(n, count, reason) for n, count in again.items()]
-        left = {n: count for n, count in left.items() if n not in again}
+def _mark_numbers(draft: ColumnDraft, numbers: Numbers) -> None:
+    """Sets markers and unit of a number, and notes the values seen."""
+    markers = number_markers(draft.label, numbers.counts)
+    if markers:
+        draft.missing = [""]
     for marker in markers:
         value = int(marker.value) if float(marker.value).is_integer() else marker.value
         draft.missing.append(value)
+        draft.marked[str(value)] += marker.count
         times = "once" if marker.count == 1 else f"{marker.count:,} times"
         draft.notes.append(f"missing: {value} ({times}) is {marker.reason}")
-    low, high = min(left), max(left)
+    marked = {marker.value for marker in markers}
+    left = {number: n for number, n in numbers.counts.items() if number not in marked}
+    draft.notes.append(f"from {min(left):g} to {max(left):g}")
+    # The unit in "2.8V" is better evidence than the member's name.
+    label = (*draft.label, f"is_{draft.attached[0]}") if draft.attached else draft.label
+    unit = unit_of(label, left) if draft.type in ("float", "decimal") else None
     if unit is not None:
-        draft.unit, draft.range = unit.symbol, (unit.low, unit.high)
+        draft.unit = unit.symbol
         draft.reasons["unit"] = "a guess from the name and the values"
-        draft.reasons["range"] = f"{unit.of}; seen: {low:g} to {high:g}"
-    elif draft.type != "smallint" and not _counts_up(draft.label):
-        draft.range = _with_headroom(draft, low, high)
-        draft.reasons["range"] = f"seen: {low:g} to {high:g}, with headroom"
-    _note_ceilings(draft, left, low, high)
-    return sum(marker.count for marker in markers)
 
 
-def _with_headroom(draft: ColumnDraft, low: float, high: float) -> tuple[float, float] | None:
-    """A range ten times as wide as the values seen; it has no negative part if they have none.
+def _mark_words(draft: ColumnDraft, words: Counter[Value]) -> None:
+    """Sets the words that mean "no value"; by default only the empty text does."""
+    spelled: Counter[str] = Counter()
+    for value, count in words.items():
+        spelled[value.text.strip(BLANK)] += count
+    if not spelled:
+        return
+    numbers = [marker for marker in draft.missing if marker != ""]
+    named = sorted(word for word, _ in spelled.most_common(SPELLINGS) if word)
+    draft.missing = ["", *named, *numbers]
+    draft.marked.update({word: n for word, n in spelled.items() if word})
+    draft.reasons["missing"] = _listed(word for word, _ in spelled.most_common())
 
-    A range that is too wide accepts a strange value, one that is too narrow loses a valid one.
-    """
-    reach = 9 * max(high - low, abs(low), abs(high), 1)
-    least = 0 if low >= 0 else round_outward(low - reach, up=False)
-    most = round_outward(high + reach, up=True)
-    if draft.type == "float":
-        return (least, most)
-    bits = {"smallint": 15, "integer": 31, "bigint": 63}[draft.type]
-    # A double near 2**63 rounds up to it, which a bigint can't hold.
-    return None if max(abs(least), most) >= 2**bits / 2 else (int(least), int(most))
+
+def _text_beside(draft: ColumnDraft) -> ColumnDraft:
+    """A column of texts that keeps what the first one can't take."""
+    other = replace(_bare(draft), name=column_name((*draft.label, "text"), set()))
+    other.notes = [f"every value of {draft.name} as it was sent; remove it if that is not needed"]
+    return other
 
 
-def _note_ceilings(draft: ColumnDraft, left: dict[float, int], low: float, high: float) -> None:
-    """Notes an extreme value that is unusually frequent: a sensor at its limit."""
-    total = sum(left.values())
-    for value in {low, high} if draft.type == "float" and len(left) > FEW else ():
-        usual = total / len(left)
-        if left[value] > max(0.02 * total, 5 * usual):
-            draft.notes.append(
-                f"{share(left[value], total)} are exactly {value:g}, "
-                f"the {'largest' if value == high else 'smallest'} value: the sensor's own limit?"
-            )
+def _number_beside(draft: ColumnDraft, numbers: Numbers, words: Counter[Value]) -> ColumnDraft:
+    other = replace(_bare(draft), name=column_name((*draft.label, "number"), set()))
+    _set_number(other, replace(numbers, whole=False), as_texts=False)
+    _mark_words(other, words)
+    other.notes.insert(0, f"the numbers among the values of {draft.name}")
+    return other
+
+
+def _bare(draft: ColumnDraft) -> ColumnDraft:
+    return ColumnDraft(draft.name, draft.places, draft.sources, draft.label)
 
 
 def _summary(draft: ColumnDraft, real: dict[Value, int], present: int, total: int) -> str:

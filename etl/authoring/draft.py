@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from etl.authoring.members import Place
 from etl.authoring.message_shape import MessageShape
-from telemetry.contract.model import ColumnType, TimestampFormat
+from telemetry.contract.model import ColumnType
 
-__all__ = ["ColumnDraft", "ContractDraft", "share"]
+__all__ = ["ColumnDraft", "ContractDraft", "counted", "share"]
 
 
-@dataclass
+@dataclass(eq=False)
 class ColumnDraft:
     """An inferred column, as the contract will have it."""
 
@@ -23,14 +24,24 @@ class ColumnDraft:
     type: ColumnType = "text"
     required: bool = False
     missing: list[str | float] = field(default_factory=list)
-    range: tuple[float, float] | None = None
+    marked: Counter[str] = field(default_factory=Counter)
+    """Values that are markers of a missing one, with their counts."""
+    precision: int | None = None
+    scale: int | None = None
     max_length: int | None = None
-    values: list[str] = field(default_factory=list)
-    """Values of an enum."""
-    formats: list[TimestampFormat] = field(default_factory=list)
+    formats: list[str] = field(default_factory=list)
+    timezone: str | None = None
     unit: str | None = None
     attached: list[str] = field(default_factory=list)
     decimal_comma: bool = False
+    constant: str | None = None
+    """Value of the readings in which the member is absent."""
+    also_as: ColumnDraft | None = None
+    """A second column of the same member, which keeps the values that this one can't."""
+    unset_clocks: int = 0
+    """Times of clocks that were not set."""
+    problem: str = ""
+    """The reason why a member named like a time can't be read as one; empty where it can."""
     notes: list[str] = field(default_factory=list)
     """Comment lines above the column."""
     reasons: dict[str, str] = field(default_factory=dict)
@@ -38,6 +49,10 @@ class ColumnDraft:
     presence: float = 0.0
     """Share of the readings with a value that is not a marker of a missing one (0..1)."""
     distinct: int = 0
+    longest: int = 0
+    """Characters of the longest value."""
+    whole: bool = False
+    """True for numbers without a fraction, which a key can have as ``bigint``."""
 
 
 @dataclass
@@ -49,14 +64,28 @@ class ContractDraft:
     columns: list[ColumnDraft]
     key: list[str]
     message_shape: MessageShape = field(default_factory=MessageShape)
+    only: dict[str, list[str] | None] = field(default_factory=dict)
+    """Member to the values that messages with readings have; ``None``: it must be present."""
     on_conflict: str = "keep_first"
+    rollups: bool = True
+    conflicts_accepted: bool = False
+    """True where a few readings conflict among many that are sent again."""
     notes: list[str] = field(default_factory=list)
     """Comment lines at the top of the file."""
     reasons: dict[str, str] = field(default_factory=dict)
-    """``key``, ``on_conflict``, ``topic``, ``readings``, ``shape`` or ``fields`` to the comment
-    beside its line."""
+    """``key``, ``on_conflict``, ``topic``, ``readings``, ``shape``, ``fields``, ``only`` or
+    ``rollups`` to the comment beside its line."""
     left_out: list[tuple[str, str]] = field(default_factory=list)
     """Members without a column, each with the reason."""
+    advice: list[str] = field(default_factory=list)
+    """Sentences on the lines most worth looking at, the most important first."""
+    problems: list[str] = field(default_factory=list)
+    """Sentences on parts of the messages that a contract can't express."""
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: ``1 reading``, ``2 readings``."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def share(part: float, whole: float) -> str:

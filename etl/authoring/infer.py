@@ -3,12 +3,13 @@
 ::
 
     messages ─▶ members     readings, flattened; all values of each member
-             ─▶ columns     one per member: type, markers, limits
-             ─▶ key         device, time, and other columns where these are not unique
+             ─▶ kinds       messages without readings, which are set aside
+             ─▶ columns     one per member: type, markers
+             ─▶ key         what tells the readings of the sample apart
              ─▶ TOML        that parse_contract accepts
+             ─▶ Transform   which cleans the sample; what it would lose changes the draft
 
-Only the key may reject a reading: any other value becomes NULL where it can't be read. The author
-of the contract may make it stricter.
+Only the key may reject a reading: any other value becomes NULL where it can't be read.
 """
 
 from __future__ import annotations
@@ -18,56 +19,139 @@ from collections import Counter
 from pathlib import Path
 
 from etl.authoring.columns import draft_column
-from etl.authoring.draft import ColumnDraft, ContractDraft, share
-from etl.authoring.enums import propose_enums
-from etl.authoring.keys import Key, choose_key
-from etl.authoring.members import Members, Place, Value, gather
+from etl.authoring.draft import ColumnDraft, ContractDraft, counted, share
+from etl.authoring.draft_key import set_key
+from etl.authoring.keys import choose_key
+from etl.authoring.kinds import Kinds, find_kinds
+from etl.authoring.language_limits import problems_of
+from etl.authoring.members import Members, Place, Value, gather, parsed_messages
 from etl.authoring.message_shape import MessageShape
 from etl.authoring.names import column_name
 from etl.authoring.paths import written_path
-from etl.authoring.samples import Message, Sample, SampleError
+from etl.authoring.repair import Losses, losses_of, repair_columns
+from etl.authoring.samples import Sample, SampleError
 from etl.authoring.toml_writer import write_contract
+from etl.authoring.topics import find_topic
 from telemetry.contract import Contract, parse_contract
+from telemetry.errors import ContractError
 
 __all__ = ["contract_name", "infer", "parse_draft"]
 
-MAX_COLUMNS = 300
-KEY_CHARACTERS = 128
+MAX_COLUMNS = 200
+"""Most columns; the other members are kept together in one of type ``jsonb``."""
+ATTEMPTS = 4
+"""Drafts that are tried on the sample before the last one is returned as it is."""
+ENDINGS = r"\.(gz|zst|ndjson|jsonl|json|txt|csv|tsv|log)\b"
 
 
 def infer(sample: Sample, name: str, files: str = "") -> ContractDraft:
     """A draft for the messages of a sample. Raises :class:`SampleError` where none can be read."""
-    members = gather(sample.messages)
-    if not members.readings:
-        raise SampleError(
-            f"none of {len(sample.messages):,} messages is a JSON object; nothing to infer"
-        )
-    name = contract_name(name)
-    topic, guessed = _topic(sample.messages, name)
-    found = ContractDraft(name, topic, [], [], members.message_shape)
-    found.notes = _notes(sample, members, files)
-    if guessed:
-        found.reasons["topic"] = "a guess: the last level is the device's name"
-    found.reasons |= members.message_shape.reasons
-    if members.message_shape.path is not None:
-        found.reasons["readings"] = f"readings examined: {len(members.readings):,}"
-    found.columns = _drafts(members, found.left_out)
-    _set_key(found, choose_key(found.columns, members))
-    _set_completeness(found)
-    propose_enums(found.columns, members)
+    members, kinds = _readings(sample)
+    by_message, as_texts = False, set[str]()
+    for attempt in range(ATTEMPTS):
+        found = _draft(sample, members, contract_name(name), files, kinds, by_message, as_texts)
+        contract = parse_draft(found)
+        losses = losses_of(contract, sample)
+        if not losses or attempt == ATTEMPTS - 1:
+            break
+        changed = _learn(found, losses, as_texts)
+        if losses.conflicts and not by_message and not found.conflicts_accepted:
+            by_message = changed = True
+        if not changed:
+            break
     return found
 
 
 def parse_draft(draft: ContractDraft) -> Contract:
-    """The contract that the draft's file contains. Raises ``ContractError`` where it is invalid."""
+    """The contract that the draft's file contains. Raises ``ContractError`` where it is invalid.
+
+    Rollups whose names clash are left out of the draft.
+    """
+    try:
+        return _parsed(draft)
+    except ContractError as error:
+        if not draft.rollups or "rollups" not in str(error):
+            raise
+        draft.rollups = False
+        draft.reasons["rollups"] = "their columns would have names that the key's have"
+        return _parsed(draft)
+
+
+def _parsed(draft: ContractDraft) -> Contract:
     return parse_contract(write_contract(draft).encode(), f"{draft.name}.toml")
 
 
 def contract_name(text: str) -> str:
     """A valid contract name from any text: ``Box 7.ndjson.gz`` gives ``box_7``."""
-    stem = re.sub(r"\.(gz|ndjson|jsonl|json|txt)\b", "", Path(text).name.lower())
+    stem = re.sub(ENDINGS, "", Path(text).name.lower())
     name = re.sub(r"[^a-z0-9]+", "_", stem).strip("_")[:40].rstrip("_")
     return name if name and name[0].isalpha() else f"readings_{name}".rstrip("_")[:40].rstrip("_")
+
+
+def _readings(sample: Sample) -> tuple[Members, Kinds | None]:
+    """The members of the messages with readings, and the kinds of the others."""
+    members = gather(sample.messages)
+    if not members.readings:
+        raise SampleError(
+            f"none of {len(sample.messages):,} messages is a JSON object; nothing to infer. "
+            "Delimited lines need a header with the names of their columns"
+        )
+    kinds = find_kinds(members)
+    if kinds is None:
+        return members, None
+    documents = parsed_messages(sample.messages)
+    kept = tuple(
+        message
+        for message, document in zip(sample.messages, documents, strict=True)
+        if document is None or kinds.meets(document)
+    )
+    return gather(kept), kinds
+
+
+def _learn(found: ContractDraft, losses: Losses, as_texts: set[str]) -> bool:
+    """Adds the members whose values would be lost to ``as_texts``; true where one is new."""
+    before = len(as_texts)
+    as_texts |= {draft.sources[0] for draft in found.columns if draft.name in losses.columns}
+    return len(as_texts) > before
+
+
+def _draft(
+    sample: Sample, members: Members, name: str, files: str, kinds: Kinds | None,
+    by_message: bool, as_texts: set[str],
+) -> ContractDraft:  # fmt: skip
+    topic = find_topic(sample.messages, name)
+    found = ContractDraft(name, topic.filter, [], [], members.message_shape)
+    found.notes = _notes(sample, members, files)
+    if topic.guessed:
+        found.reasons["topic"] = "a guess: the last level is the device's name"
+    if topic.others:
+        found.advice.append(
+            f"topic: {topic.others.total():,} messages of the sample have other topics "
+            f"({', '.join(name for name, _ in topic.others.most_common(3))}), which this filter "
+            "does not receive"
+        )
+    _describe_shape(found, members, kinds)
+    found.columns = _columns(members, found.left_out)
+    repair_columns(found.columns, as_texts, members)
+    set_key(found, choose_key(found.columns, members, by_message=by_message), sample.messages)
+    found.columns += [draft.also_as for draft in found.columns if draft.also_as is not None]
+    _name_apart(found.columns)
+    _keep_the_rest(found, members)
+    _set_completeness(found)
+    found.problems += problems_of(found, members)
+    return found
+
+
+def _describe_shape(found: ContractDraft, members: Members, kinds: Kinds | None) -> None:
+    found.reasons |= members.message_shape.reasons
+    if members.message_shape.path is not None:
+        found.reasons["readings"] = f"readings examined: {len(members.readings):,}"
+    if kinds is None:
+        return
+    found.only[kinds.source] = None if kinds.values is None else list(kinds.values)
+    others = ", ".join(f"{name} {count:,}" for name, count in kinds.others.most_common(4))
+    found.reasons["only"] = f"set aside, as they have no time and measure nothing: {others}"
+    found.advice.append(f"only: {counted(kinds.others.total(), 'message')} set aside: {others}")
 
 
 def _notes(sample: Sample, members: Members, files: str) -> list[str]:
@@ -80,25 +164,10 @@ def _notes(sample: Sample, members: Members, files: str) -> list[str]:
         notes.append(
             f"Messages or array elements rejected as not JSON objects: {members.broken:,}."
         )
-    if members.too_many:
-        notes.append("There are too many different members; most of them were left out.")
     return notes
 
 
-def _topic(messages: tuple[Message, ...], name: str) -> tuple[str, bool]:
-    """The topic filter of the messages, and whether it is a guess from the name."""
-    bases = Counter(
-        message.topic.rsplit("/", 1)[0]
-        for message in messages
-        if message.topic is not None
-        and re.fullmatch(r"[\w.:@=-]+(/[\w.:@=-]+){1,7}", message.topic)
-    )
-    if bases:
-        return f"{bases.most_common(1)[0][0]}/+", False
-    return f"telemetry/{name.replace('_', '-')}/+", True
-
-
-def _drafts(members: Members, left_out: list[tuple[str, str]]) -> list[ColumnDraft]:
+def _columns(members: Members, left_out: list[tuple[str, str]]) -> list[ColumnDraft]:
     drafts: list[ColumnDraft] = []
     taken: set[str] = set()
     for places in _merged(members):
@@ -112,15 +181,15 @@ def _drafts(members: Members, left_out: list[tuple[str, str]]) -> list[ColumnDra
             left_out.append((label, f"beyond the first {MAX_COLUMNS} columns"))
             continue
         naming = _label(members.message_shape, places[0])
-        name = _name(places[0].scope, naming, taken)
+        draft = ColumnDraft(_name(places[0].scope, naming, taken), places, sources, naming)
         values: Counter[Value] = Counter()
         for place in places:
             values += members.values[place]
-        draft = draft_column(name, naming, places, sources, values, members)
-        if isinstance(draft, str):
-            left_out.append((label, draft))
+        reason = draft_column(draft, values, members)
+        if reason is not None:
+            left_out.append((label, reason))
             continue
-        taken.add(name)
+        taken.add(draft.name)
         drafts.append(draft)
     return drafts
 
@@ -165,56 +234,32 @@ def _name(scope: str, path: tuple[str, ...], taken: set[str]) -> str:
     return column_name(path, taken)
 
 
-def _set_key(found: ContractDraft, key: Key) -> None:
-    """Sets key and conflict policy, and adds columns for a device or time that no member gives."""
-    device, time = key.device, key.time
+def _name_apart(columns: list[ColumnDraft]) -> None:
+    """Renames columns beside others whose names are taken."""
+    taken: set[str] = set()
+    for draft in columns:
+        if draft.name in taken:
+            draft.name = column_name((draft.name,), taken)
+        taken.add(draft.name)
+
+
+def _keep_the_rest(found: ContractDraft, members: Members) -> None:
+    """Adds a column for the members without one, where they have values."""
+    empty = [reason.startswith("always") for _, reason in found.left_out]
+    if all(empty) and not members.too_many:
+        return
     taken = {draft.name for draft in found.columns}
-    level = found.topic.count("/")
-    if device is None:
-        device = ColumnDraft(
-            column_name(("device",), taken),
-            [],
-            [f"$topic[{level}]"],
-            ("device",),
-            max_length=KEY_CHARACTERS,
+    if members.message_shape.shape == "objects":
+        rest = ColumnDraft(column_name(("others",), taken), [], ["$rest"], ("others",), "jsonb")
+        number = len(empty) - sum(empty)
+        rest.notes.append(f"the members without a column of their own: {number:,} or more")
+        found.columns.append(rest)
+        found.advice.append(
+            f"columns.{rest.name}: {number:,} members have no column of their own and are kept "
+            "together; `melt` makes a narrow table of them"
         )
-        device.notes.append(
-            "no member names the device, so the last level of the topic is used; if one"
-        )
-        device.notes.append(
-            "of the columns below identifies it, put that column in the key instead"
-        )
-        found.columns.insert(0, device)
-    if time is None:
-        time = ColumnDraft(
-            column_name(("received_at",), taken),
-            [],
-            ["$received_at"],
-            ("received_at",),
-            "timestamp",
-        )
-        time.formats = ["iso8601"]
-        time.notes.append(
-            "no member is always present as time of measurement, so the time of arrival is"
-        )
-        time.notes.append("used; the readings of one message share it and count as duplicates")
-        found.columns.append(time)
-    for draft in (device, *key.other_columns, time):
-        draft.required = True
-        draft.reasons["required"] = "part of the key"
-        found.key.append(draft.name)
-    in_key = [draft for name in found.key for draft in found.columns if draft.name == name]
-    found.columns = in_key + [draft for draft in found.columns if draft.name not in found.key]
-    found.reasons["key"] = "; ".join(key.sentences())
-    if key.other_columns:
-        names = ", ".join(draft.name for draft in key.other_columns)
-        found.reasons["key"] += f" (by device and time alone; so the key also has {names})"
-    found.reasons["on_conflict"] = "repeats are taken to be messages sent again"
-    if key.conflicting > 0.01 * key.readings and not key.other_columns:
-        found.on_conflict = "keep_last"
-        found.reasons["on_conflict"] = (
-            "a later reading with the same key is taken to be a correction"
-        )
+    else:
+        found.problems.append("some members have no column and no shape of rest")
 
 
 def _set_completeness(found: ContractDraft) -> None:

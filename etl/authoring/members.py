@@ -15,9 +15,10 @@ from typing import Any, Literal, NamedTuple
 
 from etl.authoring.message_shape import MAX_DEPTH, MessageShape, find_shape
 from etl.authoring.samples import RUN, Message
+from functions.transform.jsontext import json_text
 from functions.transform.shapes import Number, Part
 
-__all__ = ["Kind", "Members", "Place", "Value", "gather"]
+__all__ = ["Kind", "Members", "Place", "Value", "gather", "parsed_messages"]
 
 MAX_READINGS = 100_000
 """Most readings examined; of a longer sample every n-th run of messages is used."""
@@ -27,7 +28,7 @@ ARRIVED = 1_772_366_400_000
 """Time of arrival in epoch milliseconds, for messages whose own is not known."""
 
 Kind = Literal["number", "text", "boolean", "null", "object", "array"]
-Scope = Literal["reading", "message", "place"]
+Scope = Literal["reading", "message", "place", "envelope", "index"]
 
 
 class Place(NamedTuple):
@@ -38,7 +39,7 @@ class Place(NamedTuple):
 
 
 class Value(NamedTuple):
-    """One value: its JSON type, and its text as Transform reads it."""
+    """One value: its JSON type, and its text as Transform reads it; of arrays their JSON."""
 
     kind: Kind
     text: str
@@ -59,6 +60,8 @@ class Members:
     """Messages that are not JSON objects, and array elements that are not objects."""
     too_many: int = 0
     """Values that are not counted, at places beyond :data:`MAX_PLACES`."""
+    origins: list[tuple[int, int]] = field(default_factory=list)
+    """The number of each reading's message, and its index in that message."""
     values: dict[Place, Counter[Value]] = field(default_factory=dict)
     """Place to the counts of its values, in the order of their first occurrence."""
 
@@ -82,8 +85,15 @@ def gather(messages: Sequence[Message], shape: MessageShape | None = None) -> Me
     unpacker = members.message_shape.unpacker()
     for number, (document, arrived) in enumerate(documents):
         if number // RUN % step == 0:
-            _add(members, document, members.message_shape.parts(unpacker, document, arrived))
+            parts = members.message_shape.parts(unpacker, document, arrived)
+            _add(members, number, document, parts)
     return members
+
+
+def parsed_messages(messages: Sequence[Message]) -> list[Any]:
+    """The JSON of messages, ``None`` for those that are not objects or arrays."""
+    found = (_parsed(message.payload) for message in messages)
+    return [document if isinstance(document, dict | list) else None for document in found]
 
 
 def _parsed(payload: bytes) -> Any:
@@ -101,12 +111,14 @@ def _refuse(token: str) -> Any:
 _decoder = json.JSONDecoder(parse_int=Number, parse_float=Number, parse_constant=_refuse)
 
 
-def _add(members: Members, document: Any, parts: list[Part]) -> None:
+def _add(members: Members, number: int, document: Any, parts: list[Part]) -> None:
     shared: Reading | None = None
     for part in parts:
         if part.fault is not None:
             members.broken += 1
-        elif part.index is None and part.holder is document:
+            continue
+        members.origins.append((number, part.index or 0))
+        if part.index is None and part.holder is document:
             _add_reading(members, dict(_leaves(document, "reading", ())))
         else:
             if shared is None:
@@ -163,4 +175,6 @@ def _value(value: Any) -> Value:
         return Value("number", str(value))
     if isinstance(value, str):
         return Value("text", value)
-    return Value("object" if isinstance(value, dict) else "array", "")
+    text = json_text(value)
+    kind: Kind = "object" if isinstance(value, dict) else "array"
+    return Value(kind, text if isinstance(text, str) else repr(value))

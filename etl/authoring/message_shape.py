@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from etl.authoring.names import EPOCHS, YEAR_2000, YEAR_2100
+from etl.authoring.names import counts_or_codes, identifies, is_gateway, is_time, words
 from etl.authoring.paths import written_path
+from etl.authoring.time_patterns import EPOCHS, YEAR_2000, YEAR_2100, is_epoch
 from functions.transform.shapes import BASE, SENML_VALUES, Number, Part, Unpacker, member
 from telemetry.contract.model import Column, Contract, Shape, Source
 
@@ -27,6 +28,14 @@ SHARE = 0.3
 NEARLY_ALL = 0.95
 MOST_FIELDS = 100
 """Most positions of a row; a longer array is one measurement, such as a spectrum."""
+FIRST = 500
+"""Messages in which it is looked for what stands around the readings."""
+READINGS = {
+    "readings", "reading", "data", "values", "records", "samples", "measurements", "metrics",
+    "points", "items", "sensors", "events", "entries", "history", "log", "batch", "rows",
+    "series", "observations", "devices", "channels", "payload", "messages", "m", "e",
+}  # fmt: skip
+"""Words in the names of arrays of readings."""
 _SENML = {*BASE, *SENML_VALUES, "bver", "n", "u", "t", "ut"}
 SENML_NAMES = {
     "n": "name", "u": "unit", "v": "value", "vs": "text_value", "vb": "boolean_value",
@@ -96,7 +105,11 @@ def find_shape(documents: Sequence[Any]) -> MessageShape:
         for path, shape, size in _candidates(document, ()):
             having[path, shape] += 1
             elements[path, shape] += size
-    enough = [place for place, count in having.items() if count >= SHARE * len(documents)]
+    enough = [
+        place
+        for place, count in having.items()
+        if count >= SHARE * len(documents) and _has_readings(place, documents)
+    ]
     if not enough:
         return MessageShape()
     path, shape = max(enough, key=lambda place: (elements[place], -len(place[0])))
@@ -112,6 +125,51 @@ def find_shape(documents: Sequence[Any]) -> MessageShape:
         return MessageShape(path, shape, base_names=base_names, reasons=reasons)
     reasons = {"shape": "pairs of name and value"} if shape == "pairs" else {}
     return MessageShape(path, shape, reasons=reasons)
+
+
+def _has_readings(place: tuple[Path, Shape], documents: Sequence[Any]) -> bool:
+    """True unless the objects of an array only accompany a reading that stands around them.
+
+    The gateways that received an uplink are not readings, nor are objects without a time beside
+    measurements, unless their name says so.
+    """
+    path, shape = place
+    if not path or shape != "objects":
+        return True
+    found = [(d, member(d, path)) for d in documents[:FIRST] if isinstance(d, dict)]
+    lists = [(d, array) for d, array in found if isinstance(array, list) and array]
+    around = sum(_measures(document, path) for document, _ in lists) >= 0.5 * len(lists)
+    if any(array == [] and _measures(document, path) for document, array in found):
+        return False  # a message with an empty array would have no reading
+    if is_gateway(path):
+        return not around and not any(
+            isinstance(member(d, path), list) and _is_timed(d, path) for d, _ in lists
+        )
+    if not around or READINGS & set(words(path[-1])):
+        return True
+    timed = sum(any(is_time((n,)) for e in array for n in e) for _, array in lists)
+    return timed >= 0.5 * len(lists)
+
+
+def _measures(document: Any, without: Path, path: Path = ()) -> bool:
+    """True where an object has a number, outside of a path, that measures something."""
+    if path == without or not isinstance(document, dict):
+        return False
+    for name, value in document.items():
+        here = (*path, name)
+        if isinstance(value, dict):
+            if _measures(value, without, here):
+                return True
+        elif isinstance(value, Number):
+            named = counts_or_codes(here) or identifies(here)
+            if not named and not (is_time(here) and is_epoch(float(value))):
+                return True
+    return False
+
+
+def _is_timed(document: dict[str, Any], without: Path) -> bool:
+    """True where a message has a time of its own beside an array."""
+    return any(is_time((name,)) and name != without[0] for name in document)
 
 
 def is_senml_pack(value: Any) -> bool:

@@ -1,110 +1,73 @@
-"""Hints in the names of members: times, devices, units. Also valid names for columns."""
+"""Hints in the names of members, and valid names for columns."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Iterable
 
-from telemetry.contract.model import TimestampFormat
+from telemetry.contract.analytics import OWN_COLUMNS
+from telemetry.contract.rules import SYSTEM_COLUMNS
 
-__all__ = ["Unit", "column_name", "device_rank", "is_time", "time_rank", "unit_of", "words"]
+__all__ = [
+    "column_name",
+    "counts_or_codes",
+    "identifies",
+    "is_gateway",
+    "is_kind",
+    "is_time",
+    "is_version",
+    "time_rank",
+    "words",
+]
 
 _UNIT_SPELLINGS = re.compile(
     r"(?<![a-z])(hPa|kPa|mPa|mV|kV|mA|kWh|kW|mW|pH|dBm|dB|MHz|kHz|kOhm)(?![a-z])"
 )
 """Units with inner capitals, which are one word."""
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _NO_WORD = re.compile(r"[^a-z0-9]+")
-RESERVED = {"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"}
-NAME_BYTES = 63
-NEARLY_ALL = 0.95
+RESERVED = {*SYSTEM_COLUMNS, *OWN_COLUMNS, "date"}
+"""Names of PostgreSQL's own columns, of those of the rollups, and of the partition's day."""
+NAME_BYTES = 56
+"""Longest name of a column: its rollups' columns have up to seven bytes more, 63 in all."""
 
-
-class Unit(NamedTuple):
-    """A unit, and the plausible range of its values."""
-
-    symbol: str
-    low: float
-    high: float
-    of: str
-    """The quantity, as comments name it."""
-
-
-CELSIUS = Unit("°C", -60, 85, "outdoor and enclosure temperatures")
-PERCENT = Unit("%", 0, 100, "percentages")
-HUMIDITY = Unit("%", 0, 100, "relative humidity")
-HECTOPASCAL = Unit("hPa", 300, 1100, "air pressure")
-PASCAL = Unit("Pa", 30_000, 110_000, "air pressure")
-VOLT = Unit("V", 0, 60, "low voltages")
-DUST = Unit("µg/m³", 0, 2000, "particulate matter")
-
-_UNITS: dict[str, tuple[Unit, ...]] = {
-    **dict.fromkeys(("c", "celsius", "degc", "temperature", "temp", "tmp"), (CELSIUS,)),
-    **dict.fromkeys(("f", "fahrenheit", "degf"), (Unit("°F", -76, 185, "temperatures"),)),
-    "kelvin": (Unit("K", 213, 358, "temperatures"),),
-    **dict.fromkeys(("humidity", "hum", "rh"), (HUMIDITY,)),
-    **dict.fromkeys(("pct", "percent"), (PERCENT,)),
-    "hpa": (HECTOPASCAL,),
-    "mbar": (Unit("mbar", 300, 1100, "air pressure"),),
-    "pa": (PASCAL,),
-    "kpa": (Unit("kPa", 30, 110, "air pressure"),),
-    **dict.fromkeys(("pressure", "press", "baro"), (HECTOPASCAL, PASCAL)),
-    **dict.fromkeys(("v", "volt", "volts", "voltage"), (VOLT,)),
-    "mv": (Unit("mV", 0, 60_000, "low voltages"),),
-    "lat": (Unit("°", -90, 90, "latitudes"),),
-    "latitude": (Unit("°", -90, 90, "latitudes"),),
-    **dict.fromkeys(("lon", "lng", "long", "longitude"), (Unit("°", -180, 180, "longitudes"),)),
-    **dict.fromkeys(("rssi", "dbm"), (Unit("dBm", -200, 50, "signal strength"),)),
-    "snr": (Unit("dB", -50, 100, "signal-to-noise ratios"),),
-    "co2": (Unit("ppm", 0, 40_000, "carbon dioxide"),),
-    **dict.fromkeys(("pm10", "pm25", "pm1"), (DUST,)),
-    **dict.fromkeys(("lux", "lx"), (Unit("lx", 0, 200_000, "daylight"),)),
-}
-_SPELLED = (("pm2_5", DUST), ("pm_2_5", DUST))
-
-EPOCHS: dict[TimestampFormat, float] = {
-    "epoch_s": 1.0,
-    "epoch_ms": 1e3,
-    "epoch_us": 1e6,
-    "epoch_ns": 1e9,
-}
-YEAR_2000, YEAR_2100 = 946_684_800, 4_102_444_800
-"""Epoch seconds; a number between them may be a time."""
-
-_TIMES: tuple[str, ...] = (
-    "ts",
-    "timestamp",
-    "time",
-    "datetime",
-    "measured",
-    "recorded",
-    "observed",
-    "date",
-)
-_TIMES += ("epoch", "when", "at", "t", "utc", "created", "sent", "received", "updated")
-_ARRIVALS = {"sent", "received", "updated", "created"}
-"""Times of the message rather than of the measurement."""
-_DEVICES: tuple[str, ...] = (
-    "device",
-    "deviceid",
-    "sensor",
-    "sensorid",
-    "deveui",
-    "thing",
-    "node",
-    "station",
-    "machine",
-    "asset",
-    "equipment",
-    "vehicle",
-    "meter",
-    "probe",
-    "logger",
-    "beacon",
-    "controller",
-)
-_DEVICES += ("gateway", "serial", "mac", "imei", "eui", "host", "tag", "uid", "client", "id")
+_TIMES = (
+    "ts", "timestamp", "time", "datetime", "measured", "recorded", "observed", "sampled", "date",
+    "epoch", "when", "at", "t", "utc", "tst", "clock", "unix", "ms", "dt", "timestamps", "times",
+    "created", "sent", "received", "updated",
+)  # fmt: skip
+_NO_TIMES = {
+    "uptime", "runtime", "lifetime", "airtime", "realtime", "downtime", "ontime", "offtime",
+    "update", "worktime", "playtime", "overtime", "candidate", "mandate",
+}  # fmt: skip
+_LATER_TIMES = {
+    "sent", "received", "updated", "created", "enqueued", "processed", "published", "arrival",
+    "ingested", "ingest", "server", "gateway", "gw", "ns", "rx", "metadata", "meta", "stored",
+    "boot", "start", "started", "installed", "last", "next", "expires", "minute", "update",
+    "modified", "connected", "first", "sync", "birth", "manufactured", "calibrated",
+}  # fmt: skip
+"""Times of the message, of a gateway or of the past rather than of the measurement."""
+_KINDS = {"type", "event", "kind", "method", "msgtype", "mtype", "category", "action", "message"}
+_KINDS |= {"msg", "cmd", "command", "class", "mt", "op"}
+_GATEWAYS = {
+    "rx", "rxinfo", "gateways", "gateway", "gws", "hops", "wifi", "cells", "cell", "neighbors",
+    "neighbours", "satellites", "sats", "towers", "aps", "stations", "receivers", "antennas",
+}  # fmt: skip
+_COUNTS = {
+    "seq", "sequence", "count", "counter", "cnt", "fcnt", "frame", "frames", "uptime", "boot",
+    "boots", "errors", "error", "index", "idx", "id", "port", "channel", "ch", "chan", "code",
+    "state", "status", "mode", "flag", "flags", "sf", "dr", "slave", "unit", "node", "address",
+    "addr", "register", "reg", "number", "num", "no", "nr", "n", "phase", "line",
+    "bits", "fport", "retries", "resets", "reset", "epoch", "ticks", "serial", "imei", "pulses",
+}  # fmt: skip
+_IDENTIFIERS = {
+    "id", "ids", "eui", "mac", "imei", "imsi", "iccid", "serial", "sn", "code", "phone",
+    "number", "no", "nr", "ref", "tag", "zip", "postal", "barcode", "key", "token", "addr",
+    "address", "hash", "msisdn", "uid", "uuid", "guid", "hex", "raw", "plate", "vin", "name",
+    "model", "type", "article", "batch", "lot", "sku", "account", "card", "badge", "device",
+    "dev", "sensor", "node", "station", "meter", "payload", "frm",
+}  # fmt: skip
+_VERSIONS = {"version", "ver", "fw", "firmware", "rev", "revision", "hw", "sw", "release", "build"}
 
 
 def words(name: str) -> list[str]:
@@ -114,11 +77,20 @@ def words(name: str) -> list[str]:
 
 
 def column_name(path: tuple[str, ...], taken: set[str]) -> str:
-    """A plain SQL name for a path, different from those taken."""
-    name = "_".join(word for part in path for word in words(part)) or "member"
+    """A plain SQL name for a path, different from those taken.
+
+    A long one loses its first parts, which are usually the least specific.
+    """
+    parts = ["_".join(words(part)) for part in path]
+    parts = [part for part in parts if part] or ["member"]
+    while len(parts) > 1 and len("_".join(parts)) > NAME_BYTES:
+        parts = parts[1:]
+    name = "_".join(parts)
     if name[0].isdigit():
         name = f"m_{name}"
     name = name[:NAME_BYTES].rstrip("_")
+    if name in RESERVED:
+        name = f"{name}_value"
     found, number = name, 2
     while found in taken or found in RESERVED:
         suffix = f"_{number}"
@@ -129,37 +101,56 @@ def column_name(path: tuple[str, ...], taken: set[str]) -> str:
 
 def is_time(path: tuple[str, ...]) -> bool:
     """True where a member of that name is probably a point in time."""
-    return any(word in _TIMES for word in words(path[-1]))
+    found = words(path[-1])
+    if any(_is_time_word(word) for word in found):
+        return True
+    inside = {"seconds", "sec", "value", "iso", "millis", "nanos"} & set(found)
+    return bool(inside) and len(path) > 1 and is_time(path[:-1])
 
 
-def time_rank(path: tuple[str, ...]) -> int:
-    """Rank of a member as time of measurement; smaller is likelier."""
+def _is_time_word(word: str) -> bool:
+    if word in _TIMES:
+        return True
+    return word.endswith(("time", "timestamp", "stamp", "date", "epoch")) and word not in _NO_TIMES
+
+
+def time_rank(path: tuple[str, ...]) -> tuple[bool, int]:
+    """Rank of a member as time of measurement; smaller is likelier.
+
+    The first part is true for a time of another event than the measurement, by its name or that
+    of an object around it.
+    """
     found = words(path[-1])
     rank = min((_TIMES.index(word) for word in found if word in _TIMES), default=len(_TIMES))
-    return rank + 100 * bool(_ARRIVALS & set(found))
+    later = any(_LATER_TIMES & set(words(part)) for part in path)
+    return later, rank
 
 
-def device_rank(path: tuple[str, ...]) -> int | None:
-    """Rank of a member as name of the device; smaller is likelier, ``None``: not a device."""
-    last = words(path[-1])
-    if last[-1:] in (["id"], ["name"], ["eui"]) and len(path) > 1:
-        last = [*words(path[-2]), *last]
-    known = [_DEVICES.index(word) for word in last if word in _DEVICES]
-    if not known or last[-1] in ("type", "model", "version", "time", "status"):
-        return None
-    return min(known)
+def is_kind(path: tuple[str, ...]) -> bool:
+    """True where a member may say which kind of message it is in."""
+    return _meets(path, _KINDS)
 
 
-def unit_of(path: tuple[str, ...], counts: Mapping[float, int]) -> Unit | None:
-    """The unit that a name suggests, where nearly all values lie in its range."""
+def is_gateway(path: tuple[str, ...]) -> bool:
+    """True for a list of the gateways, cells or satellites that a message was received by."""
+    return _meets(path, _GATEWAYS)
+
+
+def counts_or_codes(path: tuple[str, ...]) -> bool:
+    """True for counters, states and numbers that identify: whole by nature."""
     found = words(path[-1])
-    joined = "_".join(found)
-    units = [unit for spelled, unit in _SPELLED if joined.endswith(spelled)]
-    for word in reversed(found):
-        units += _UNITS.get(word, ()) if len(word) > 1 or word == found[-1] else ()
-    total = sum(counts.values())
-    for unit in units:
-        inside = sum(count for n, count in counts.items() if unit.low <= n <= unit.high)
-        if total and inside >= NEARLY_ALL * total:
-            return unit
-    return None
+    return bool(found) and (found[-1] in _COUNTS or found[0] in ("seq", "num", "n", "count"))
+
+
+def identifies(path: tuple[str, ...]) -> bool:
+    """True where digits are a name rather than a number: 007 is not 7."""
+    return _meets(path, _IDENTIFIERS) or is_version(path)
+
+
+def is_version(path: tuple[str, ...]) -> bool:
+    """True for versions: 1.10 is not 1.1."""
+    return _meets(path, _VERSIONS)
+
+
+def _meets(path: tuple[str, ...], known: Iterable[str]) -> bool:
+    return bool(set(words(path[-1])) & set(known))

@@ -13,7 +13,10 @@ __all__ = ["quoted", "write_contract"]
 COMMENT_COLUMN = 36
 EXPECTED = 0.9
 """Completeness check for a column that nearly always has a value: less gives a warning."""
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_CONTROL = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
+)
+"""Characters that TOML forbids, or that make a line look like another one."""
 
 
 def quoted(text: str) -> str:
@@ -32,11 +35,13 @@ def write_contract(found: ContractDraft) -> str:
     lines += ["", "[table]", _entry("name", quoted(found.name))]
     lines += [_entry("key", _list(found.key), found.reasons.get("key"))]
     lines += [_entry("on_conflict", quoted(found.on_conflict), found.reasons.get("on_conflict"))]
-    if found.message_shape.path is not None:
+    if found.message_shape.path is not None or found.only:
         lines += ["", "[message]", *_message(found)]
     for draft in found.columns:
         lines += ["", *_column(draft)]
     lines += ["", *_checks(found.columns)]
+    if not found.rollups:
+        lines += ["", "[analytics]", _entry("rollups", "[]", found.reasons.get("rollups"))]
     if found.left_out:
         lines += ["", "# Members without a column:"]
         lines += [f"#   {_plain(name)}: {_plain(reason)}" for name, reason in found.left_out[:50]]
@@ -47,12 +52,20 @@ def write_contract(found: ContractDraft) -> str:
 
 def _message(found: ContractDraft) -> list[str]:
     shape = found.message_shape
-    path = "$message" if shape.path == () else escaped_path(shape.path or ())
-    lines = [_entry("readings", quoted(path), found.reasons.get("readings"))]
+    lines = []
+    if shape.path is not None:
+        path = escaped_path(shape.path) if shape.path else "$message"
+        lines.append(_entry("readings", quoted(path), found.reasons.get("readings")))
     if shape.shape != "objects":
         lines.append(_entry("shape", quoted(shape.shape), found.reasons.get("shape")))
     if shape.fields:
         lines.append(_entry("fields", _list(shape.fields), found.reasons.get("fields")))
+    if found.only:
+        conditions = ", ".join(
+            f"{quoted(source)} = " + ("{ present = true }" if values is None else _list(values))
+            for source, values in found.only.items()
+        )
+        lines.append(_entry("only", f"{{ {conditions} }}", found.reasons.get("only")))
     return lines
 
 
@@ -66,14 +79,14 @@ def _column(draft: ColumnDraft) -> list[str]:
     entries.append(("required", "true" if draft.required else None))
     plain = draft.formats in ([], ["iso8601"])
     entries.append(("formats", None if plain else _list(draft.formats)))
-    entries.append(("timezone", '"UTC"' if "timezone" in draft.reasons else None))
+    entries.append(("timezone", None if draft.timezone is None else quoted(draft.timezone)))
+    entries.append(("precision", None if draft.precision is None else str(draft.precision)))
+    entries.append(("scale", str(draft.scale) if draft.scale else None))
     entries.append(("unit", None if draft.unit is None else quoted(draft.unit)))
     entries.append(("attached", _list(draft.attached) if draft.attached else None))
     entries.append(("decimal_comma", "true" if draft.decimal_comma else None))
-    if draft.range is not None:
-        entries.append(("range", f"[{_number(draft.range[0])}, {_number(draft.range[1])}]"))
     entries.append(("max_length", None if draft.max_length is None else str(draft.max_length)))
-    entries.append(("values", _list(draft.values) if draft.values else None))
+    entries.append(("constant", None if draft.constant is None else quoted(draft.constant)))
     default = draft.missing in ([], [""]) and "missing" not in draft.reasons
     markers = "[" + ", ".join(_marker(marker) for marker in draft.missing) + "]"
     entries.append(("missing", None if default else markers))

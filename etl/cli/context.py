@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
 from etl.aws.target import DEFAULT_STACK, DEFAULT_STATE, Target
 from etl.cli import aws_errors
+from etl.cli.terminal import SafeConsole
 from etl.operations.plurals import counted
 from telemetry.errors import UserError
 
@@ -33,9 +33,9 @@ __all__ = [
     "target_of",
 ]
 
-console = Console(highlight=False, emoji=False)
+console = SafeConsole(highlight=False, emoji=False)
 """Standard output, for results alone, so that it can be piped; other texts go to :data:`notes`."""
-notes = Console(stderr=True, highlight=False, emoji=False)
+notes = SafeConsole(stderr=True, highlight=False, emoji=False)
 
 UNLIMITED_WIDTH = 1_000_000
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
-from rich.text import Text
 
 from etl.cli.context import JsonOption, console, fail, guard, notes, print_json, target_of
-from telemetry.contract import Contract, load_contract
+from etl.cli.contract_view import (
+    print_contract,
+    print_difference,
+    print_proof,
+    print_report,
+)
+from telemetry.contract import load_contract
 
 if TYPE_CHECKING:
-    from etl.authoring.check import SampleReport
-    from etl.authoring.diff import Difference
     from etl.authoring.samples import Sample
 
 app = typer.Typer(
@@ -24,9 +28,9 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 DEPLOYED = "deployed"
-FILES = "NDJSON, a JSON array, or raw objects with their envelopes; plain or .gz."
-COLOURS = {"pass": "green", "warn": "yellow", "quarantine": "red"}
-SIGNS = {"added": "[green]+[/]", "removed": "[red]-[/]", "changed": "[yellow]~[/]"}
+WATCH_SECONDS = 0.3
+"""Time between two looks at the files of ``--watch``."""
+FILES = "NDJSON, JSON, CSV, a recording or raw objects; plain, gzip or zstd; - for stdin."
 
 
 def read(files: Sequence[Path], most: int) -> Sample:
@@ -48,7 +52,8 @@ def read(files: Sequence[Path], most: int) -> Sample:
 @guard
 def infer(
     files: Annotated[
-        list[Path], typer.Argument(metavar="SAMPLE...", exists=True, dir_okay=False, help=FILES)
+        list[Path],
+        typer.Argument(metavar="SAMPLE...", help=FILES),
     ],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="File to write; default: print it.")
@@ -61,9 +66,14 @@ def infer(
     ] = 20_000,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
-    """Infer a contract from sample messages, with the reason for each line as a comment."""
+    """Infer a contract from sample messages, with the reason for each line as a comment.
+
+    Then cleans the sample with it. Exits with 1 if a distinct reading or a value would be lost; the
+    file is written all the same.
+    """
     from etl.authoring.infer import infer as infer_contract
     from etl.authoring.infer import parse_draft
+    from etl.authoring.proof import prove
     from etl.authoring.toml_writer import write_contract
 
     if out is not None and out.exists() and not force:
@@ -72,15 +82,22 @@ def infer(
     with notes.status("inferring types, limits and key"):
         draft = infer_contract(sample, name or files[0].name, ", ".join(f.name for f in files))
         text, contract = write_contract(draft), parse_draft(draft)
+    with notes.status("cleaning the sample with the contract"):
+        proof = prove(draft, contract, sample)
     if out is None:
         typer.echo(text, nl=False)
-        return
-    out.write_text(text, encoding="utf-8")
-    console.print(
-        f"wrote [bold]{out}[/]: {len(contract.columns)} columns, key {', '.join(contract.key)}"
-    )
-    console.print(f"next: review it, then run etl contract check {out} {files[0]}", soft_wrap=True)
-    console.print(f"then: etl up --contract {out}; etl publish {files[0]}", soft_wrap=True)
+        print_proof(proof, notes)
+    else:
+        out.write_text(text, encoding="utf-8")
+        key = ", ".join(contract.key)
+        console.print(f"wrote [bold]{out}[/]: {len(contract.columns)} columns, key {key}")
+        print_proof(proof, console)
+        console.print(
+            f"\nnext: review it, then run etl contract check {out} {files[0]}", soft_wrap=True
+        )
+        console.print(f"then: etl up --contract {out}; etl publish {files[0]}", soft_wrap=True)
+    if proof.losses:
+        raise typer.Exit(1)
 
 
 @guard
@@ -90,21 +107,42 @@ def check(
     ],
     files: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[SAMPLE]...", exists=True, dir_okay=False, help=FILES),
+        typer.Argument(metavar="[SAMPLE]...", help=FILES),
     ] = None,
     most: Annotated[
         int, typer.Option(min=1, help="Most messages to examine, from all parts of the files.")
     ] = 100_000,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Check again whenever one of the files is saved.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show the table of a contract, and what would be loaded and rejected from a sample.
 
-    Exits with 1 if the contract is invalid or the sample would be quarantined.
+    Exits with 1 if the contract is invalid or the sample would be quarantined. The verdict is
+    "pass" only if no distinct reading and no value of the sample would be lost.
     """
+    if not watch:
+        check_once(contract_file, files or [], most, as_json=as_json)
+        return
+    paths = [contract_file, *(files or [])]
+    while True:
+        saved = [path.stat().st_mtime_ns for path in paths if path.exists()]
+        with suppress(typer.Exit):  # the reason was printed; the next save may correct it
+            guard(check_once)(contract_file, files or [], most, as_json=as_json)
+        notes.print(f"[dim]•[/] watching {len(paths)} files; Ctrl-C ends it")
+        while saved == [path.stat().st_mtime_ns for path in paths if path.exists()]:
+            time.sleep(WATCH_SECONDS)
+
+
+def check_once(contract_file: Path, files: Sequence[Path], most: int, *, as_json: bool) -> None:
+    """Check a contract, and a sample if there are files."""
+    from etl.authoring.regular_expressions import check_expressions
     from etl.authoring.units import resolve_units
     from telemetry.ddl import plan_table
 
     contract = resolve_units(load_contract(contract_file))
+    check_expressions(contract)
     statements = plan_table(contract, None)
     checked = None
     if files:
@@ -123,88 +161,6 @@ def check(
             print_report(checked)
     if checked is not None and checked.verdict == "quarantine":
         raise typer.Exit(1)
-
-
-def print_contract(contract: Contract, statements: Sequence[str]) -> None:
-    """Print the table, and the sources of its columns."""
-    from etl.authoring.check import sources_text
-
-    console.print(f"[green]valid[/]: contract [bold]{contract.name}[/], version {contract.digest}")
-    console.print(f"topic {contract.topic}; on_conflict {contract.on_conflict}\n")
-    for statement in statements:
-        console.print(Text(f"{statement};"), soft_wrap=True)
-    console.print()
-    table = Table(box=None, pad_edge=False)
-    for heading in ("column", "type", "from", "an invalid value"):
-        table.add_column(heading, overflow="fold")
-    for column in contract.columns:
-        invalid = "becomes NULL" if column.on_invalid == "null" else "rejects the reading"
-        kind = column.type + (", required" if column.required else "")
-        table.add_row(column.name, kind, Text(sources_text(column)), invalid)
-    console.print(table)
-
-
-def print_report(checked: SampleReport) -> None:
-    """Print the counts, reasons and verdict of a checked sample."""
-    console.print(f"\n[bold]Sample[/]: {checked.sample}, cleaned as one micro-batch")
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column()
-    table.add_column(justify="right")
-    counts = {"readings": checked.read, "  would be rows": checked.accepted}
-    counts |= {"  repeats": checked.duplicates, "  conflicts": checked.conflicts}
-    counts |= {"  rejected": checked.rejected}
-    counts |= {name.replace("_", " "): count for name, count in checked.other.items()}
-    for name, count in counts.items():
-        table.add_row(name, f"{count:,}")
-    console.print(table)
-    if checked.min_time:
-        console.print(f"from {checked.min_time} to {checked.max_time}")
-    print_columns(checked)
-    for reason in checked.reasons:
-        parts = [f"readings rejected: {reason.readings:,}"] if reason.readings else []
-        parts += [f"values lost: {reason.values:,}"] if reason.values else []
-        console.print(f"\n[yellow]{reason.reason}[/]: {', '.join(parts)}; for example")
-        for example in reason.examples:
-            console.print(Text(f"  {example}"), soft_wrap=True)
-    if checked.conflicting_pair is not None:
-        kept, lost = checked.conflicting_pair
-        console.print(
-            f"\n[yellow]conflicts[/]: {checked.conflicts:,} readings have the key of another one "
-            "and other values; is the key too small? For example"
-        )
-        console.print(Text(f"  row:      {kept}"), soft_wrap=True)
-        console.print(Text(f"  conflict: {lost}"), soft_wrap=True)
-    if checked.unread:
-        console.print("\nmembers that no column uses:", Text(", ".join(checked.unread)))
-    console.print(f"\nverdict: [bold {COLOURS[checked.verdict]}]{checked.verdict}[/]")
-    for finding in checked.findings:
-        console.print(f"  {finding.level}: {finding.sentence}")
-
-
-def print_columns(checked: SampleReport) -> None:
-    """Print the columns with missing or faulty values."""
-    shown = [
-        found
-        for found in checked.columns
-        if found.missing or found.invalid or found.out_of_range or found.too_long or found.more
-    ]
-    if not shown:
-        console.print("no column has missing or faulty values")
-        return
-    console.print()
-    table = Table(box=None, pad_edge=False)
-    table.add_column("column")
-    more = sorted({fault for found in shown for fault in found.more})
-    for heading in ("missing", "invalid", "out of range", "too long", *more):
-        table.add_column(heading.replace("_", " "), justify="right")
-    for found in shown:
-        parts = [found.missing, found.invalid, found.out_of_range, found.too_long]
-        parts += [found.more.get(fault, 0.0) for fault in more]
-        table.add_row(found.name, *(f"{part:.2%}" if part else "" for part in parts))
-    console.print(table)
-    never = [found.name for found in shown if found.missing == 1]
-    if never and checked.accepted:
-        console.print(f"[yellow]always NULL[/]: {', '.join(never)}; is `from` correct?")
 
 
 @guard
@@ -234,29 +190,6 @@ def diff(
         print_difference(found)
     if found.destructive:
         raise typer.Exit(1)
-
-
-def print_difference(found: Difference) -> None:
-    """Print the changes with their effect, and the SQL."""
-    if not found.changes:
-        console.print("no differences that have an effect")
-        return
-    for change in found.changes:
-        arrow = {"added": change.new, "removed": change.old}
-        values = arrow.get(change.what, f"{change.old} -> {change.new}")
-        line = Text.assemble(
-            Text.from_markup(SIGNS[change.what]), f" {change.key}: {values}\n    {change.meaning}"
-        )
-        console.print(line, soft_wrap=True)
-    if found.refused:
-        console.print("\n[bold red]deploy refuses this[/]")
-        console.print(Text(found.refused), soft_wrap=True)
-    elif found.statements:
-        console.print("\ndeploy will run")
-        for statement in found.statements:
-            console.print(Text(f"  {statement};"), soft_wrap=True)
-    else:
-        console.print("\nthe table does not change")
 
 
 def register(parent: typer.Typer) -> None:

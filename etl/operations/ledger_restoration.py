@@ -10,6 +10,7 @@ Until then the reconciliation names the batch.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -40,8 +41,25 @@ _INSERT = (
 
 
 def recorded(target: Target, batches: Sequence[Batch]) -> set[str]:
-    """Ids of the batches that have a row in the ledger, restored rows left out."""
-    connection = target.connect()
+    """Ids of the batches that have a row in the ledger, restored rows left out.
+
+    The functions reach the database where this machine may not: then a warning says so, and every
+    batch counts as recorded.
+    """
+    import psycopg2
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    if not batches:
+        return set()
+    try:
+        connection = target.connect()
+    except (BotoCoreError, ClientError, psycopg2.OperationalError) as error:
+        logging.getLogger(__name__).warning(
+            "The database can't be reached from here, so ledger rows that it has lost are not "
+            "restored: %s",
+            str(error).strip(),
+        )
+        return {batch.raw.batch_id for batch in batches}
     try:
         with connection.cursor() as cursor:
             cursor.execute(

@@ -20,7 +20,7 @@ from functions.transform.shapes import Number, Part, Unpacker, member
 from functions.transform.values import EXACT_BELOW
 from telemetry.contract import Condition
 
-__all__ = ["SET_ASIDE", "CarefulReader", "Reading", "element_texts"]
+__all__ = ["SET_ASIDE", "CarefulReader", "Reading", "element_texts", "holds"]
 
 Taker = Callable[[Any], str | None]
 
@@ -71,7 +71,7 @@ class CarefulReader:
             return "not_json"
         if not isinstance(message, (dict, list) if self._array_alone else dict):
             return "not_an_object"
-        if not all(_holds(condition, message) for condition in self._conditions):
+        if not all(holds(condition, message) for condition in self._conditions):
             return SET_ASIDE
         found = self._unpacker.parts(message, arrived)
         if isinstance(found, str):
@@ -104,7 +104,7 @@ def _takers(plan: ExtractionPlan, scope: str) -> tuple[Taker, ...]:
     return tuple(taker(place, path) for place, path in plan.of_scope(scope).items())
 
 
-def _holds(condition: Condition, message: Any) -> bool:
+def holds(condition: Condition, message: Any) -> bool:
     """True if a message matches a condition on one of its members."""
     value = member(message, condition.source.path)
     if condition.present is not None:

@@ -295,8 +295,10 @@ def _with_envelopes(
     plan: ExtractionPlan, readings: pl.DataFrame, run: pl.DataFrame, envelopes: list[pl.Series]
 ) -> pl.DataFrame:
     places = readings["m"] - (run["m"][0] if run.height else 0)
+    indexes = readings["index"].fill_null(0).cast(pl.String)
     return readings.with_columns(
         *(values.gather(places) for values in envelopes),
+        *(indexes.alias(name) for name in plan.of_scope("index")),
         *(pl.lit(text).alias(name) for name, (text,) in plan.of_scope("constant").items()),
     )
 

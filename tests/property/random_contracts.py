@@ -41,7 +41,7 @@ FORMATS = [["epoch_s"], ["iso8601", "epoch_ms"], ["epoch_us"], ["%d.%m.%Y %H:%M:
 ZONES = ["Europe/London", "America/Vancouver", "UTC"]
 AMBIGUOUS = ["by_arrival", "earliest", "latest", "reject"]
 ENVELOPE = ["$topic", "$topic[1]", "$topic[-1]", "$topic[7]", "$client_id", "$received_at"]
-ENVELOPE += ["$message_id"]
+ENVELOPE += ["$message_id", "$index"]
 MARKERS: list[Any] = ["", "n/a", -127, 0, "-999", 2.5, True, "null", " ", "1e3"]
 MOST_ATTEMPTS = 200
 

@@ -61,6 +61,7 @@ def expect(raw: bytes, contract: Contract) -> Expected:
             found.set_aside += 1
             continue
         for index, reading in readings:
+            envelope["index"] = Spelled(index or 0)
             found.read += 1
             values, reasons = [], []
             if isinstance(reading, str):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -30,13 +29,16 @@ from telemetry.contract import Contract, parse_contract
 from telemetry.contract.model import Column
 from telemetry.ddl.analytics import figures
 from telemetry.errors import TelemetryError
+from tests.fixtures.examples import MANY_EXAMPLES, SLOW_WITH_MANY
 from tests.fixtures.telemetry_database import MemoryCopy, TelemetryDatabase, make_batch
 from tests.integration.analytics.rollups import bring_up
 from tests.integration.dashboard.served import control_room
 from tests.integration.dashboard.test_the_command import get
 from tests.unit.functions.transform.envelopes_for import line
 
-MANY = 40 if os.environ.get("HYPOTHESIS_PROFILE") == "ci" else 4
+pytestmark = SLOW_WITH_MANY
+
+MANY = 40 if MANY_EXAMPLES else 4
 VIEWS = ("latest", "hourly", "daily", "gaps", "quality", "quality_daily", "rejects")
 MOST = 1.7976931348623157e308
 DOUBLES = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 
 from functions.migrate.analytics import forget_figures
 from telemetry.ddl.analytics import service_name
+from tests.fixtures.examples import MANY_EXAMPLES, SLOW_WITH_MANY
 from tests.fixtures.telemetry_database import TelemetryDatabase
 from tests.integration.analytics.rollups import (
     TABLE,
@@ -31,8 +31,10 @@ from tests.integration.analytics.rollups import (
     table_says,
 )
 
+pytestmark = SLOW_WITH_MANY
+
 OTHERS = ("keep_first", "keep_greatest", "fill_missing")
-MANY = 60 if os.environ.get("HYPOTHESIS_PROFILE") == "ci" else 4
+MANY = 60 if MANY_EXAMPLES else 4
 
 
 @st.composite

@@ -41,11 +41,12 @@ class Source:
     ``envelope`` (``path`` is then one of ``topic``, ``client_id``, ``received_at``,
     ``message_id``, or ``("topic", "2")`` for a segment of the topic, counted from 0, from the end
     where negative). ``place`` is what a reading came under: ``key``, ``metric`` or ``value``.
+    ``index`` is the reading's place in the message's array, 0 where the message is the reading.
     ``constant`` has the raw text itself as its path. ``rest`` is the members of the reading that
     no other column takes.
     """
 
-    scope: Literal["reading", "message", "envelope", "place", "constant", "rest"]
+    scope: Literal["reading", "message", "envelope", "place", "index", "constant", "rest"]
     path: tuple[str, ...]
     form: Form = "text"
     """``json``: the value's JSON text, whatever it is; ``text``: a single value's own text."""

@@ -6,6 +6,7 @@
     env.temp             member of a member               $topic  $topic[2]    of the MQTT topic
     "host.name".up       a name with a dot, or            $client_id  $received_at  $message_id
     host\\.name           a dot, ``$`` or ``\\`` of it     $key  $metric  $value   see ``[message]``
+    $index               place of the reading in its message, from 0
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ __all__ = ["SourceSyntaxError", "parse_path", "parse_source"]
 
 ENVELOPE_MEMBERS = ("topic", "client_id", "received_at", "message_id")
 PLACE_MEMBERS = ("key", "metric", "value")
+ALONE = {"$rest": Source("rest", ("rest",), "json"), "$index": Source("index", ("index",))}
 _TOPIC_LEVEL = re.compile(r"\$topic\[(-?[0-9]{1,2})\]\Z")
 _NAME = re.compile(r'"((?:[^"\\]|\\.)+)"(?=\.|\Z)|((?:[^.\\]|\\.)+)', re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
@@ -45,8 +47,8 @@ def parse_source(text: str) -> Source:
     """One entry of ``from``. Raises :class:`SourceSyntaxError`."""
     if not text.startswith("$"):
         return Source("reading", parse_path(text))
-    if text == "$rest":
-        return Source("rest", ("rest",), "json")
+    if text in ALONE:
+        return ALONE[text]
     if text.startswith("$message."):
         return Source("message", parse_path(text.removeprefix("$message.")))
     if text[1:] in ENVELOPE_MEMBERS:
@@ -55,7 +57,7 @@ def parse_source(text: str) -> Source:
         return Source("place", (text[1:],))
     if level := _TOPIC_LEVEL.match(text):
         return Source("envelope", ("topic", str(int(level[1]))))
-    known = ", ".join(f"${member}" for member in (*ENVELOPE_MEMBERS, *PLACE_MEMBERS))
+    known = ", ".join(f"${member}" for member in (*ENVELOPE_MEMBERS, "index", *PLACE_MEMBERS))
     raise SourceSyntaxError(
         f"{text!r} is not known; use one of {known}, $topic[n], $message.a.b, $rest"
     )

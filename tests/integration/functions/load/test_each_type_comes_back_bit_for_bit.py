@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import struct
 from contextlib import closing
 from decimal import Context, Decimal
@@ -19,13 +18,16 @@ from functions.transform.clean import clean
 from functions.transform.copy import copy_csv
 from telemetry.contract import Contract
 from telemetry.ddl import qualified
+from tests.fixtures.examples import MANY_EXAMPLES, SLOW_WITH_MANY
 from tests.fixtures.telemetry_database import TelemetryDatabase
 from tests.property.mess import CONTRACTS
 from tests.property.mess import lines as any_lines
 from tests.unit.functions.transform.envelopes_for import contract_of, lines
 
+pytestmark = SLOW_WITH_MANY
+
 EXACT = Context(prec=3000)
-EXAMPLES = 60 if os.environ.get("HYPOTHESIS_PROFILE") == "ci" else 10
+EXAMPLES = 60 if MANY_EXAMPLES else 10
 TYPES = [name for name in ("everything", "values", "rest") if name in CONTRACTS]
 EXTREMES = contract_of(
     """

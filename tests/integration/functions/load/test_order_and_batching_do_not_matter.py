@@ -6,7 +6,6 @@ depends on that, which only ``keep_first`` and ``keep_last`` do.
 
 from __future__ import annotations
 
-import os
 from contextlib import closing
 from functools import reduce
 from itertools import pairwise
@@ -21,8 +20,11 @@ from functions.load.loading import load_batch
 from functions.transform.clean import clean
 from functions.transform.copy import copy_csv, copy_groups
 from telemetry.contract import Contract, parse_contract
+from tests.fixtures.examples import MANY_EXAMPLES, SLOW_WITH_MANY
 from tests.fixtures.telemetry_database import MemoryCopy, TelemetryDatabase, make_batch
 from tests.unit.functions.transform.envelopes_for import line
+
+pytestmark = SLOW_WITH_MANY
 
 POLICIES = ("keep_first", "keep_last", "keep_greatest", "fill_missing")
 TABLE = '"telemetry"."settled"'
@@ -120,7 +122,7 @@ def test_the_table_ends_the_same_and_every_count_is_exact(
 ) -> None:
     contract = contract_for(policy, partition)
     empty_database.migrate(contract)
-    many = 100 if os.environ.get("HYPOTHESIS_PROFILE") == "ci" else 10
+    many = 100 if MANY_EXAMPLES else 10
 
     @settings(max_examples=many, deadline=None, suppress_health_check=list(HealthCheck))
     @given(deliveries(policy))

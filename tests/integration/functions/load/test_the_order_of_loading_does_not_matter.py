@@ -6,7 +6,6 @@ The oracle knows of neither batches nor loads: it folds all readings in the orde
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -17,16 +16,19 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from telemetry.contract import Contract, parse_contract
+from tests.fixtures.examples import MANY_EXAMPLES, SLOW_WITH_MANY
 from tests.fixtures.stored_batches import StoredBatches
 from tests.fixtures.telemetry_database import TelemetryDatabase
 from tests.unit.functions.transform.envelopes_for import line
+
+pytestmark = SLOW_WITH_MANY
 
 POLICIES = ("keep_first", "keep_last", "keep_greatest", "fill_missing")
 TABLE = '"telemetry"."settled"'
 VALUES = ("seq", "value", "note", "more")
 COMPARED = VALUES
 NOON = 1_772_366_400_000
-EXAMPLES = 60 if os.environ.get("HYPOTHESIS_PROFILE") == "ci" else 8
+EXAMPLES = 60 if MANY_EXAMPLES else 8
 PHASES = [Phase.explicit, Phase.generate]
 """Without shrinking, which takes minutes with a database: what is found is small already."""
 

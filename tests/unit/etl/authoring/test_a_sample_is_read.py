@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from etl.authoring import samples
-from etl.authoring.samples import SampleError, read_sample
+from etl.authoring.samples import SampleError, read_sample, reservoir
 
 DOCUMENTS = [{"n": n} for n in range(5)]
 
@@ -82,7 +81,7 @@ def test_a_long_file_is_sampled_in_runs_from_all_of_it(tmp_path: Path) -> None:
 def test_large_messages_are_kept_up_to_a_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(samples, "SAMPLE_BYTES", 100_000)
+    monkeypatch.setattr(reservoir, "SAMPLE_BYTES", 100_000)
     path = tmp_path / "large.ndjson"
     path.write_text("\n".join(json.dumps({"n": n, "x": "x" * 1000}) for n in range(2_000)))
     kept = payloads(path)

@@ -31,16 +31,18 @@ def test_each_command_explains_itself(command: str) -> None:
     assert "Usage:" in result.output
 
 
-def test_what_infer_writes_passes_check_on_the_same_sample(tmp_path: Path) -> None:
+def test_what_infer_says_is_what_check_says_of_the_same_sample(tmp_path: Path) -> None:
     out = tmp_path / "mine.toml"
-    assert run("infer", SAMPLE, "-o", out, "--name", "mine").exit_code == 0
+    inferred = run("infer", SAMPLE, "-o", out, "--name", "mine")
+    assert inferred.exit_code == 1
+    assert "columns.ts: 1 rejected (missing:ts)" in inferred.output
     assert load_contract(out).name == "mine"
     result = run("check", out, SAMPLE, "--json")
     assert result.exit_code == 0
     found = json.loads(result.stdout)
     assert found["contract"] == "mine"
     assert (found["sample"]["read"], found["sample"]["rejected"]) == (148, 2)
-    assert found["sample"]["verdict"] == "pass"
+    assert found["sample"]["verdict"] == "warn"
 
 
 def test_without_a_file_the_contract_is_printed_and_nothing_else() -> None:
@@ -56,7 +58,8 @@ def test_a_file_is_not_overwritten_unless_asked(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "--force" in result.output
     assert out.read_text() == "mine"
-    assert run("infer", SAMPLE, "-o", out, "--force").exit_code == 0
+    run("infer", SAMPLE, "-o", out, "--force")
+    assert load_contract(out).name == "greenhouse"
 
 
 def test_a_sample_without_messages_is_an_error(tmp_path: Path) -> None:
@@ -112,3 +115,73 @@ def test_a_missing_file_is_an_error(arguments: tuple[str, ...]) -> None:
     result = run(*arguments)
     assert result.exit_code in (1, 2)
     assert "none." in result.output
+
+
+def write_lines(path: Path, documents: list[object]) -> Path:
+    path.write_text("\n".join(json.dumps(document) for document in documents))
+    return path
+
+
+def test_infer_exits_with_1_and_says_what_a_contract_can_not_express(tmp_path: Path) -> None:
+    sample = write_lines(
+        tmp_path / "s.ndjson",
+        [{"dev": "d", "time": [1_772_366_400 + n, 1_772_366_500 + n], "t": [1, 2]} for n in range(30)],
+    )  # fmt: skip
+    result = run("infer", sample, "-o", tmp_path / "c.toml")
+    assert result.exit_code == 1
+    assert (tmp_path / "c.toml").exists()
+    assert "it has readings of its own (times in time)" in result.output
+
+
+def test_infer_says_which_values_become_null_and_why(tmp_path: Path) -> None:
+    sample = write_lines(
+        tmp_path / "s.ndjson",
+        [
+            {"dev": "d", "ts": 1_772_366_400 + n, "temp": -127 if n == 3 else 20 + n / 10}
+            for n in range(60)
+        ],
+    )
+    result = run("infer", sample, "-o", tmp_path / "c.toml")
+    assert result.exit_code == 0
+    assert "NULL: temp 1 ('-127' means no value)" in result.output
+    assert "nothing distinct would be lost" in result.output
+
+
+def test_a_device_can_not_write_to_the_terminal(tmp_path: Path) -> None:
+    name = "x\x1b[31m\u202e\x9b"
+    sample = write_lines(
+        tmp_path / "s.ndjson",
+        [{"dev": name, "ts": 1_772_366_400 + n // 2, name: n, "v": name} for n in range(8)],
+    )
+    out = tmp_path / "c.toml"
+    shown = run("infer", sample, "-o", out).output + run("check", out, sample).output
+    shown += run("infer", sample).output
+    assert "\\u001b" in shown
+    assert not {"\x1b", "\u202e", "\x9b"} & set(shown)
+
+
+def test_a_pattern_that_would_fail_every_batch_is_an_error_of_the_check(tmp_path: Path) -> None:
+    text = FLEET.read_text(encoding="utf-8")
+    column = '\n[columns.extra]\ntype = "text"\npattern = "a{1,2000000}"\non_invalid = "null"\n'
+    contract = tmp_path / "c.toml"
+    contract.write_text(text + column)
+    result = run("check", contract)
+    assert result.exit_code == 1
+    assert "columns.extra.pattern" in result.output
+
+
+def test_check_does_not_pass_where_distinct_readings_share_a_key(tmp_path: Path) -> None:
+    sample = write_lines(
+        tmp_path / "s.ndjson", [{"dev": "d", "ts": 1_772_366_400 + n, "v": n} for n in range(9)]
+    )
+    out = tmp_path / "c.toml"
+    assert run("infer", sample, "-o", out).exit_code == 0
+    text = out.read_text()
+    assert 'key = ["dev", "ts"]' in text
+    one_key = text.replace('from = "ts"', "").replace(
+        'formats = ["epoch_s"]', 'constant = 1772366400\nformats = ["epoch_s"]'
+    )
+    out.write_text(one_key.replace("[columns.ts]", '[columns.ts]\nfrom = "absent"'))
+    found = json.loads(run("check", out, sample, "--json").stdout)["sample"]
+    assert (found["accepted"], found["conflicts"]) == (1, 8)
+    assert found["verdict"] != "pass"

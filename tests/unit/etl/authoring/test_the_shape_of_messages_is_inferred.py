@@ -81,9 +81,9 @@ def test_rows_of_two_under_a_header_are_no_pairs() -> None:
 
 def test_a_long_array_of_numbers_is_a_measurement_and_no_rows() -> None:
     documents = [{"id": "a", "ts": at(n), "spectrum": [1, 2, 3], "grid": []} for n in range(20)]
-    found, contract = taken(*documents)
+    _, contract = taken(*documents)
     assert contract.readings is None
-    assert "#   spectrum: an array" in write_contract(found)
+    assert contract.column("spectrum").type == "jsonb"
 
 
 @pytest.mark.parametrize("nested", [False, True], ids=["one reading", "several"])
@@ -98,7 +98,7 @@ def test_pairs_of_name_and_value_become_columns(nested: bool) -> None:
     _, contract = taken(*documents)
     assert contract.shape == "pairs"
     assert contract.key == ("unit_id", "ts")
-    assert contract.column("temp").unit == "°C"
+    assert contract.column("temp").type == "float"
 
 
 def test_a_senml_pack_is_resolved() -> None:
@@ -191,42 +191,13 @@ def test_a_file_that_is_one_pack_or_one_table_is_one_message(tmp_path: Any) -> N
     assert counts == [1, 1, 2]
 
 
-def states(count: int = 120, **members: Any) -> ContractDraft:
-    return infer(
-        sample_of(*({"id": "a", "ts": at(n)} | {k: v(n) for k, v in members.items()} for n in range(count))),
-        "lab",
-    )  # fmt: skip
+def test_a_word_that_was_not_seen_yet_is_a_value_tomorrow() -> None:
+    documents = [{"id": "a", "ts": at(n), "door": ("open", "shut")[n % 2]} for n in range(200)]
+    _, contract = taken(*documents)
+    assert contract.column("door").type == "text"
 
 
-def test_words_that_come_often_are_states() -> None:
-    found = states(door=lambda n: ("open", "Closed", "closed", "ajar")[n % 4])
-    column = parse_draft(found).column("door")
-    assert column.type == "enum"
-    assert [name for name, _ in column.values] == ["Closed", "ajar", "open"]
-    assert column.on_invalid == "null"
-    assert "any other value becomes NULL" in write_contract(found)
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        lambda n: "rare" if n < 2 else "usual",  # others as rare may not have come yet
-        lambda n: "same",
-        lambda n: f"v2.{n % 2}",
-        lambda n: f"room {n % 3}",
-        lambda n: "".join("abcdefghij"[int(d)] for d in str(n)),
-    ],
-    ids=["rare", "one", "versions", "numbered", "many"],
-)
-def test_other_texts_stay_texts(value: Any) -> None:
-    assert parse_draft(states(x=value)).column("x").type == "text"
-
-
-def test_few_readings_prove_no_states() -> None:
-    assert parse_draft(states(60, x=lambda n: "ab"[n % 2])).column("x").type == "text"
-
-
-def test_what_is_in_the_key_is_never_an_enum() -> None:
+def test_names_of_metrics_in_the_key_are_texts() -> None:
     documents = [
         {"id": "a", "ts": START + n // 2, "metric": ("temp", "hum")[n % 2], "value": n / 7}
         for n in range(240)

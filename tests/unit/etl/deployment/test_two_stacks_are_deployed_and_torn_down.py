@@ -133,6 +133,9 @@ class Account:
     def client(self, service: str) -> Any:
         return self.clients[service]
 
+    def invoking_client(self) -> Any:
+        return self.clients["lambda"]
+
 
 @pytest.fixture
 def formation() -> FakeFormation:
