@@ -122,8 +122,10 @@ def show_reconciliation(
 ) -> None:
     """Reconcile every message and reading. Exits with 1 when they do not balance.
 
-    With --deep each row must also equal a reading in the clean zone: it finds values that were
-    changed in the table, and columns that were dropped and added again.
+    Messages and batches are matched one by one, the table's rows are only counted: a row that was
+    deleted and one that was inserted by hand cancel each other out. With --deep each row must also
+    equal a reading in the clean zone: that finds missing rows, values that were changed in the
+    table, and columns that were dropped and added again.
     """
     if sample is not None and not deep:
         raise typer.BadParameter("it belongs to --deep", param_hint="--sample")

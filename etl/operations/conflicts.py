@@ -4,6 +4,10 @@
 raw object of a conflict is read again as Transform reads it, and PostgreSQL finds the reading with
 the values of the conflict. The former values of a row that was replaced came with another batch,
 which is searched among those whose times meet.
+
+Under ``fill_missing`` a reading that lost may have been made of several in its batch, and a row of
+several in any batch. Then all readings of the key come back whose values are among those of the
+conflict; one that contradicts them is a conflict of its own.
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from typing import TYPE_CHECKING
 from etl.aws.target import Target
 from etl.operations.batches import Batch, batches_of
 from etl.operations.rejects import Reject, parse_lines
-from telemetry.contract.model import Contract
+from telemetry.contract.model import STAMPED_AT_ARRIVAL, Contract
 from telemetry.ddl import CONFLICTS, LEDGER, qualified, quote_name, quote_text
 from telemetry.layout import parse_raw_key
 
@@ -86,11 +90,13 @@ def read_conflicts(
         # Of their own batches first: the others are the former values of rows.
         own = f"SELECT raw_key FROM {WANTED} GROUP BY 1"  # noqa: S608 - a constant
         cursor.execute(f'{own} ORDER BY raw_key COLLATE "C"')
-        for (key,) in cursor.fetchall():
+        searched = [key for (key,) in cursor.fetchall()]
+        for key in searched:
             yield from _found_in(target, cursor, contract, key, unreadable)
         for key in _other_batches(cursor, contract):
-            yield from _found_in(target, cursor, contract, key, unreadable)
-        cursor.execute(f"SELECT count(*) FROM {WANTED}")  # noqa: S608 - a constant
+            if contract.on_conflict != "fill_missing" or key not in searched:
+                yield from _found_in(target, cursor, contract, key, unreadable)
+        cursor.execute(f"SELECT count(*) FROM {WANTED} WHERE NOT found")  # noqa: S608
         [(left,)] = cursor.fetchall()
         connection.rollback()
     if left:
@@ -107,7 +113,7 @@ def _prepare(cursor: Cursor, contract: Contract, batches: tuple[str, ...] = ()) 
         f"CREATE TEMP TABLE {READINGS} AS SELECT {columns}, "  # noqa: S608 - quoted names
         f'0::bigint AS " m", 0::bigint AS " i" FROM {qualified(contract)} LIMIT 0; '
         f"CREATE TEMP TABLE {WANTED} AS SELECT batch_id, raw_key, lost, key, reading, digest, "
-        "ARRAY(SELECT jsonb_object_keys(key) ORDER BY 1) AS names "
+        "ARRAY(SELECT jsonb_object_keys(key) ORDER BY 1) AS names, false AS found "
         f"FROM {CONFLICTS} WHERE contract = %(contract)s {only}",
         {"contract": contract.name, "batches": list(batches)},
     )
@@ -147,7 +153,10 @@ def _found_in(
     raw = parse_raw_key(key)
     if read is None or raw is None:
         return
-    places = _places(cursor, contract)
+    if contract.on_conflict == "fill_missing":
+        places = _merged_places(cursor, contract, key)
+    else:
+        places = _places(cursor, contract)
     if not places:
         return
     found = [Place(m, None if index < 0 else index, ("conflict",)) for m, index in places]
@@ -190,17 +199,12 @@ def _places(cursor: Cursor, contract: Contract) -> list[tuple[int, int]]:
 
     A conflict of an older contract is compared by the columns that this contract has as well.
     """
-    known = {column.name for column in contract.columns}
-    cursor.execute(f"SELECT DISTINCT names FROM {WANTED}")  # noqa: S608 - a constant
     found: list[tuple[int, int]] = []
-    for (names,) in cursor.fetchall():
-        shared = [name for name in names if name in known]
-        key = ", ".join(f"{quote_text(name)}, s.{quote_name(name)}" for name in shared)
-        wanted = "w.key" + "".join(f" - {quote_text(n)}" for n in names if n not in known)
+    for names, same_key in _same_keys(cursor, contract):
         cursor.execute(
             "WITH matched AS (SELECT DISTINCT ON (w.batch_id, w.lost, w.digest) "  # noqa: S608
             f'w.batch_id, w.lost, w.digest, s." m", s." i" FROM {WANTED} AS w '
-            f"JOIN {READINGS} AS s ON {wanted} = jsonb_build_object({key}) "
+            f"JOIN {READINGS} AS s ON {same_key} "
             "WHERE w.names = %(names)s AND (SELECT bool_and(to_jsonb(s) -> e.key = e.value) "
             "FROM jsonb_each(w.reading) AS e WHERE to_jsonb(s) ? e.key) "
             'ORDER BY w.batch_id, w.lost, w.digest, s." m", s." i"), '
@@ -211,3 +215,39 @@ def _places(cursor: Cursor, contract: Contract) -> list[tuple[int, int]]:
         )
         found += cursor.fetchall()
     return sorted(set(found))
+
+
+def _merged_places(cursor: Cursor, contract: Contract, raw_key: str) -> list[tuple[int, int]]:
+    """Message and index of each reading whose values are among those of a conflict.
+
+    Such a conflict stays wanted: others of its readings may be in other batches.
+    """
+    stamped = [c.name for c in contract.columns if c.sources[:1] in STAMPED_AT_ARRIVAL]
+    found: set[tuple[int, int]] = set()
+    for names, same_key in _same_keys(cursor, contract):
+        cursor.execute(
+            "WITH matched AS (SELECT w.batch_id, w.lost, w.digest, "  # noqa: S608 - quoted names
+            f's." m", s." i" FROM {WANTED} AS w JOIN {READINGS} AS s ON {same_key} '
+            "WHERE w.names = %(names)s AND (w.lost = 'row' OR w.raw_key = %(raw_key)s) "
+            "AND (SELECT bool_and(to_jsonb(s) -> e.key IN (e.value, 'null')) "
+            "FROM jsonb_each(w.reading) AS e "
+            "WHERE to_jsonb(s) ? e.key AND e.key <> ALL (%(stamped)s))), "
+            f"resolved AS (UPDATE {WANTED} AS w SET found = true FROM matched AS f "
+            "WHERE (w.batch_id, w.lost, w.digest) = (f.batch_id, f.lost, f.digest)) "
+            'SELECT DISTINCT " m", " i" FROM matched',
+            {"names": names, "raw_key": raw_key, "stamped": stamped},
+        )
+        found.update(cursor.fetchall())
+    return sorted(found)
+
+
+def _same_keys(cursor: Cursor, contract: Contract) -> Iterator[tuple[list[str], str]]:
+    """The keys that conflicts have, by their columns, and the condition that a reading ``s`` has
+    the key of such a conflict ``w``."""
+    known = {column.name for column in contract.columns}
+    cursor.execute(f"SELECT DISTINCT names FROM {WANTED}")  # noqa: S608 - a constant
+    for (names,) in cursor.fetchall():
+        shared = [name for name in names if name in known]
+        key = ", ".join(f"{quote_text(name)}, s.{quote_name(name)}" for name in shared)
+        wanted = "w.key" + "".join(f" - {quote_text(n)}" for n in names if n not in known)
+        yield names, f"{wanted} = jsonb_build_object({key})"

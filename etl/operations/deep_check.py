@@ -9,7 +9,8 @@ readings of all others before it counts:
 
 * ``keep_first``, ``keep_last`` and ``keep_greatest``: the row must equal, in all columns, a reading
   of one of the batches. Which of them the policy should have kept is not decided here;
-* ``fill_missing``: each value of the row must be the value of such a reading in that column.
+* ``fill_missing``: each value of the row must be the value of such a reading in that column, and a
+  column may be without a value only if all of these readings have none there.
 
 Not checked: rows that no batch has (the reconciliation counts rows), and batches that were
 transformed again since they were loaded, which are counted as skipped.

@@ -98,9 +98,11 @@ class DeepStatements:
                 f"WHERE {where} AND cardinality({different}) = 0"
             )
             return
+        # A column without a value is never explained: another reading of the key has one.
+        empty = self._empty(own, "t")
         yield (
             f'UPDATE {DIFFERENCES} AS d SET " columns" = ARRAY('
-            f'SELECT unnest(d." columns") INTERSECT SELECT unnest({different})) '
+            f'SELECT unnest(d." columns") INTERSECT SELECT unnest({different} || {empty})) '
             f"FROM {row} WHERE {where}"
         )
         yield f'DELETE FROM {DIFFERENCES} AS d WHERE cardinality(d." columns") = 0'
@@ -166,6 +168,14 @@ class DeepStatements:
         return " AND ".join(
             f"{one}.{quote_name(name)} = {other}.{quote_name(name)}" for name in self.contract.key
         )
+
+    def _empty(self, names: Sequence[str], row: str) -> str:
+        """An array of the names of the columns without a value."""
+        cases = ", ".join(
+            f"CASE WHEN {row}.{quote_name(name)} IS NULL THEN {quote_text(name)} END"
+            for name in names
+        )
+        return f"array_remove(ARRAY[{cases}]::text[], NULL)"
 
     def _different(self, names: Sequence[str], row: str, reading: str) -> str:
         """An array of the names of the columns that differ."""

@@ -31,7 +31,9 @@ from local.emulator.launcher import Emulator
 from local.postgres import PostgresServer
 from local.stack import LocalStack, ProcessId
 from local.traces.launcher import TraceDaemon
+from telemetry.contract import load_contract
 from tests.chaos.injector import Injector
+from tests.chaos.oracle import Oracle
 from tests.chaos.traffic import CONTRACT, Traffic, Truth, line_of
 
 __all__ = ["Rig"]
@@ -55,11 +57,12 @@ TUNING = {
 class Rig:
     """One pipeline that may be broken in any way."""
 
-    def __init__(self, state: Path, seed: int) -> None:
+    def __init__(self, state: Path, seed: int, contract: Path = CONTRACT) -> None:
         self.state = state
         self.seed = seed
-        self.traffic = Traffic(seed)
-        self.truth = Truth(self.traffic.contract)
+        self.contract = contract
+        self.traffic = Traffic(seed, load_contract(contract))
+        self.truth: Truth | Oracle = Truth(self.traffic.contract)
         self.injector = Injector(state / "chaos")
         self.postgres = PostgresServer(state / "postgres", tls=True)
         self._traces = TraceDaemon(state / "traces")
@@ -125,7 +128,8 @@ class Rig:
 
     def deploy(self, **tuning: str) -> None:
         """Deploy, or deploy again with more variables for every function."""
-        deploy(self.target, replace(self._settings, tuning={**TUNING, **tuning}))
+        settings = replace(self._settings, contract=self.contract, tuning={**TUNING, **tuning})
+        deploy(self.target, settings)
 
     def send(self, count: int) -> None:
         """So many messages straight into the queue."""
@@ -268,7 +272,7 @@ class Rig:
         )
         return DeploySettings(
             stack=STACK,
-            contract=CONTRACT,
+            contract=self.contract,
             database=DatabaseSettings(
                 host=local.database.host,
                 port=local.database.tls_port,

@@ -74,7 +74,7 @@ class Saboteur:
             self.failures[request["id"]] = f"{request}: {type(error).__name__}: {error}"
         answered.touch()
 
-    def _connect(self) -> Any:
+    def connect(self) -> Any:
         """As the superuser, in the pipeline's database; waits while another fault has it away."""
         self._rig.wait_for_database()
         database = self._rig.postgres.database
@@ -95,7 +95,7 @@ class Saboteur:
         """Process id of the server process that loads the batch; ``None`` where a crash on behalf
         of another batch has ended it already, or it has committed and is gone."""
         application = f"telemetry load {batch}"[:63]
-        with closing(self._connect()) as connection, connection.cursor() as cursor:
+        with closing(self.connect()) as connection, connection.cursor() as cursor:
             cursor.execute(
                 "SELECT pid FROM pg_stat_activity WHERE application_name = %s "
                 "ORDER BY backend_start DESC LIMIT 1",
@@ -113,7 +113,7 @@ class Saboteur:
 
     def _cut(self, batch: str, _: Callable[[], None]) -> None:
         pid = self._wanted(batch)
-        with closing(self._connect()) as connection, connection.cursor() as cursor:
+        with closing(self.connect()) as connection, connection.cursor() as cursor:
             cursor.execute("SELECT pg_terminate_backend(%s, 2000)", (pid,))
             assert cursor.fetchone()[0]
 
@@ -121,7 +121,7 @@ class Saboteur:
         """One server process dies: PostgreSQL cuts all others, and replays its log."""
         pid = self._backend(batch)
         if pid is None:  # any other will do
-            with closing(self._connect()) as connection, connection.cursor() as cursor:
+            with closing(self.connect()) as connection, connection.cursor() as cursor:
                 cursor.execute("SELECT pg_backend_pid()")
                 os.kill(cursor.fetchone()[0], signal.SIGKILL)
         else:
@@ -143,7 +143,7 @@ class Saboteur:
             os.kill(pid, signal.SIGCONT)
 
     def _lock(self, _: str, answer: Callable[[], None]) -> None:
-        with closing(self._connect()) as connection, connection.cursor() as cursor:
+        with closing(self.connect()) as connection, connection.cursor() as cursor:
             cursor.execute("BEGIN")
             # Others' uncommitted rows would make this wait for them: they are waiting for us.
             cursor.execute("SET LOCAL lock_timeout = '200ms'")
@@ -159,7 +159,7 @@ class Saboteur:
     def _deadlock(self, batch: str, answer: Callable[[], None]) -> None:
         """We hold the batch's line of the ledger and want a row that the load has inserted."""
         device, moment = self._first_key(batch)
-        with closing(self._connect()) as connection, connection.cursor() as cursor:
+        with closing(self.connect()) as connection, connection.cursor() as cursor:
             # The server ends the one whose patience ends first: the load.
             cursor.execute("SET deadlock_timeout = '20s'")
             cursor.execute("BEGIN")

@@ -8,6 +8,7 @@ import random
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,11 @@ class Traffic:
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)
-        self._pool = _payloads(self.contract, self.pool_size, self.seed)
         self._sent: list[str] = []
+
+    @cached_property
+    def _pool(self) -> list[bytes]:
+        return _payloads(self.contract, self.pool_size, self.seed)
 
     def bodies(self, count: int) -> list[str]:
         """As the topic rule writes them; some were sent before, some no rule ever wrote."""

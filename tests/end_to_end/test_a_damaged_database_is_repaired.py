@@ -16,13 +16,15 @@ from typer.testing import CliRunner
 
 from etl.aws.target import Target
 from etl.cli.main import app
+from etl.deployment.laptop import bring_up
 from etl.operations.batches import batches_of, start_over
 from etl.operations.executions import follow
 from etl.operations.reconciliation import gather
+from infrastructure.settings import TriggerMode
 from tests.unit.functions.transform.envelopes_for import line
 
 CONTRACT = "contracts/fleet.toml"
-TRIGGER = "schedule"  # which never comes: only this test starts anything
+TRIGGER: TriggerMode = "schedule"  # which never comes: only this test starts anything
 TABLE = '"telemetry"."fleet_readings"'
 
 pytestmark = pytest.mark.slow
@@ -90,22 +92,41 @@ class Fleet:
     def rows(self) -> list[tuple[object, ...]]:
         connection = self.target.connect()
         with connection, connection.cursor() as cursor:
-            cursor.execute(f"SELECT device_id, ts, temperature_c FROM {TABLE} ORDER BY 1, 2")
+            columns = ", ".join(column.name for column in self.target.contract.columns)
+            cursor.execute(f"SELECT {columns} FROM {TABLE} ORDER BY device_id, ts")
             found = cursor.fetchall()
         connection.close()
         return found
 
-    def repaired(self) -> None:
+    def deploy(self) -> None:
+        """Deploy the same contract again."""
+        bring_up(
+            self.target.state,
+            self.target.stack,
+            Path(CONTRACT),
+            trigger=TRIGGER,
+            schedule="rate(1 day)",
+            window=1,
+            sweep="rate(1 day)",
+        )
+
+    def repaired(self, reconcile: str = "etl reconcile") -> None:
         """Give the commands that reconcile names, until it balances."""
         for _ in range(3):
-            status, said = self.etl("etl reconcile")
+            status, said = self.etl(reconcile)
             if status == 0:
                 break
             commands = re.findall(r"^ +(etl .*)$", said, re.MULTILINE)
             assert commands, said
             status, output = self.etl(f"{commands[0]} --yes")
             assert status == 0, output
-        assert self.etl("etl reconcile")[0] == 0, self.etl("etl reconcile")[1]
+        status, said = self.etl(reconcile)
+        assert status == 0, said
+
+    def repaired_deeply(self) -> None:
+        """The same for values."""
+        assert self.etl("etl reconcile --deep")[0] == 1
+        self.repaired("etl reconcile --deep")
 
 
 @pytest.fixture(scope="module")
@@ -178,9 +199,32 @@ def test_changed_values_are_named_by_the_deep_check_alone(fleet: Fleet) -> None:
     found = json.loads(said)["deep"]
     assert (found["different"], found["columns"]) == (4, {"temperature_c": {"rows": 4, "nulls": 0}})
     assert found["command"] == "etl replay --repair --batch b0"
-    # Each reading of this fleet has a tenth of its second as its temperature.
-    fleet.damage(f"UPDATE {TABLE} SET temperature_c = extract(second FROM ts) / 10")
+    fleet.repaired_deeply()
     assert fleet.rows() == before
-    status, said = fleet.etl("etl reconcile --deep")
-    assert status == 0, said
-    assert "each row is such a reading" in said
+
+
+def test_values_that_a_trigger_changed_are_refilled(fleet: Fleet) -> None:
+    before = fleet.rows()
+    fleet.damage(
+        "CREATE FUNCTION telemetry.spoil() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN NEW.temperature_c := 84; NEW.seq := 1; RETURN NEW; END $$; "
+        f"CREATE TRIGGER spoil BEFORE INSERT ON {TABLE} "
+        "FOR EACH ROW EXECUTE FUNCTION telemetry.spoil(); "
+        f"DELETE FROM {TABLE} WHERE ts <= '2026-11-23T06:00:17Z'"
+    )
+    fleet.repaired()
+    assert fleet.rows() != before
+    fleet.damage(f"DROP TRIGGER spoil ON {TABLE}; DROP FUNCTION telemetry.spoil()")
+    assert fleet.etl("etl reconcile")[0] == 0
+    fleet.repaired_deeply()
+    assert fleet.rows() == before
+
+
+def test_a_column_that_was_dropped_and_added_again_is_refilled(fleet: Fleet) -> None:
+    before = fleet.rows()
+    columns = "temperature_c", "received_at"
+    fleet.damage("; ".join(f"ALTER TABLE {TABLE} DROP COLUMN {name} CASCADE" for name in columns))
+    assert "has no column" in fleet.etl("etl reconcile --deep")[1]
+    fleet.deploy()
+    fleet.repaired_deeply()
+    assert fleet.rows() == before

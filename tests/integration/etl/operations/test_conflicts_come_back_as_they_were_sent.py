@@ -44,8 +44,11 @@ class Zone:
         self.s3 = FakeS3()
         self.payloads: dict[tuple[str, str], bytes] = {}
 
-    def load(self, batch_id: str, *messages: list[Row], **fields: Any) -> None:
-        rows = [row for message in messages for row in message]
+    def load(
+        self, batch_id: str, *messages: list[Row], merged: list[Row] | None = None, **fields: Any
+    ) -> None:
+        """``merged``: the rows that Transform has made of the readings; default: all of them."""
+        rows = merged or [row for message in messages for row in message]
         times = {"min_time": timestamp(0), "max_time": timestamp(59)}
         batch = make_batch(batch_id, len(rows), purpose="release", **times, **fields)
         content, groups = make_copy(rows)
@@ -120,6 +123,14 @@ def test_a_message_that_came_twice_is_exported_once(zone: Zone):
     twice = gzip.decompress(zone.s3.objects[key])
     zone.s3.objects[key] = gzip.compress(twice + b"\n" + twice)
     assert zone.found() == [("two", "two-0", 0)]
+
+
+def test_all_readings_of_a_merged_one_that_lost_come_back(zone: Zone):
+    zone.contract = replace(FLEET, on_conflict="fill_missing")
+    zone.load("one", [("a", 1, 1.0, None)])
+    of_two = [[("a", 1, 2.0, None), ("b", 1, 2.0, None)], [("a", 1, None, "x")]]
+    zone.load("two", *of_two, merged=[("a", 1, 2.0, "x"), ("b", 1, 2.0, None)])
+    assert zone.found() == [("two", "two-0", 0), ("two", "two-1", 0)]
 
 
 def test_what_is_not_found_is_said(zone: Zone):

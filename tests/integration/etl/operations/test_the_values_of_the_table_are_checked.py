@@ -161,6 +161,17 @@ def test_with_fill_missing_each_value_is_one_of_a_reading(zone: Zone):
     assert found.different == 1
 
 
+def test_with_fill_missing_a_value_that_another_reading_has_is_missed(zone: Zone):
+    zone.contract = replace(CONTRACT, on_conflict="fill_missing")
+    zone.load("one", [("a", 1, None, "x"), ("a", 2, 2.0, None)])
+    zone.load("two", [("a", 1, 9.0, None), ("a", 2, None, None)])
+    assert zone.check().holds
+    zone.database.query("UPDATE telemetry.readings SET value = NULL")
+    found = zone.check()
+    assert found.columns == {"value": (2, 2)}
+    assert found.affected == ["one", "two"]
+
+
 def test_what_cannot_be_compared_is_counted(zone: Zone):
     for name in ("good", "again", "gone", "damaged"):
         zone.load(name, ROWS)
