@@ -22,6 +22,7 @@ from etl.operations.plurals import counted
 from telemetry.errors import UserError
 
 __all__ = [
+    "FILES",
     "JsonOption",
     "Options",
     "console",
@@ -38,6 +39,9 @@ console = SafeConsole(highlight=False, emoji=False)
 notes = SafeConsole(stderr=True, highlight=False, emoji=False)
 
 UNLIMITED_WIDTH = 1_000_000
+
+FILES = "NDJSON, JSON, CSV, a recording or raw objects; plain, gzip or zstd; - for stdin."
+"""Help text for files of messages."""
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 Command = TypeVar("Command", bound=Callable[..., Any])

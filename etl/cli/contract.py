@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from etl.cli.context import JsonOption, console, fail, guard, notes, print_json, target_of
+from etl.cli.context import (
+    FILES,
+    JsonOption,
+    console,
+    fail,
+    guard,
+    notes,
+    print_json,
+    target_of,
+)
 from etl.cli.contract_view import (
     print_contract,
     print_difference,
@@ -30,7 +39,6 @@ app = typer.Typer(
 DEPLOYED = "deployed"
 WATCH_SECONDS = 0.3
 """Time between two looks at the files of ``--watch``."""
-FILES = "NDJSON, JSON, CSV, a recording or raw objects; plain, gzip or zstd; - for stdin."
 
 
 def read(files: Sequence[Path], most: int) -> Sample:

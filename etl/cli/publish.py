@@ -9,9 +9,22 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
-from etl.cli.context import JsonOption, console, counted, fail, guard, notes, print_json, target_of
+from etl.cli.context import (
+    FILES,
+    JsonOption,
+    console,
+    counted,
+    fail,
+    guard,
+    notes,
+    print_json,
+    target_of,
+)
+from etl.operations.escaping import escape_text
 from etl.operations.receipts import Receipt
 
 PUBLISHING_COLUMNS = (
@@ -76,17 +89,38 @@ def simulate(
 @guard
 def publish(
     context: typer.Context,
-    file: Annotated[
-        Path, typer.Argument(exists=True, dir_okay=False, help="NDJSON, plain or .gz.")
-    ],
+    file: Annotated[Path, typer.Argument(help=FILES)],
     readings: Annotated[
-        int, typer.Option("--readings", min=1, help="Readings (lines) per message.")
+        int, typer.Option("--readings", min=1, help="Readings (messages of the file) per message.")
     ] = 1,
-    connections: Annotated[int, typer.Option(min=1, help="MQTT connections.")] = 4,
+    connections: Annotated[
+        int, typer.Option(min=1, help="MQTT connections for messages without a topic.")
+    ] = 4,
+    topic: Annotated[
+        str | None,
+        typer.Option(
+            help="Topic of all messages; the contract's own, ending in +, ignores a recording's. "
+            "Default: the recording's topics."
+        ),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option("--device", "--client", help="Thing that sends all messages: its client id."),
+    ] = None,
+    qos: Annotated[
+        int, typer.Option(min=0, max=1, help="Quality of service; 0 is not acknowledged.")
+    ] = 1,
+    rate: Annotated[float, typer.Option(min=0, help="Messages per second; 0: no limit.")] = 0,
     basic_ingest: BasicIngestOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Publish a file over MQTT. Each line is a reading; a message holds one or several."""
+    """Publish the messages of a file over MQTT, as infer and check read them.
+
+    NDJSON, JSON arrays, JSON over several lines, recordings, or CSV with a header (each row is a
+    message), plain or compressed. Payloads are sent as they are. Messages of one device keep to
+    one client. There is no option for retained messages: the policy of the devices doesn't allow
+    them, and AWS IoT would close the connection.
+    """
     from etl.operations.publishing import publish_file
 
     target = target_of(context.obj)
@@ -97,7 +131,9 @@ def publish(
             "--readings. Several readings per message need a contract of shape objects with "
             "`readings` in its [message] table."
         )
-    with publishing_bar(f"publishing {file.name}") as show_progress:
+    title = "standard input" if file == Path("-") else escape_text(file.name)
+    remarks: list[str] = []
+    with publishing_bar(f"publishing {escape(title)}") as show_progress:
         receipt = publish_file(
             target,
             contract,
@@ -105,8 +141,15 @@ def publish(
             readings_per_message=readings,
             connections=connections,
             basic_ingest=basic_ingest,
+            topic=topic,
+            device=device,
+            qos=0 if qos == 0 else 1,
+            rate=rate,
             progress=show_progress,
+            notify=remarks.append,
         )
+    for remark in remarks:
+        notes.print(Text(escape_text(remark)), soft_wrap=True)
     print_receipt(receipt, as_json=as_json)
 
 
@@ -119,6 +162,12 @@ def print_receipt(receipt: Receipt, *, as_json: bool) -> None:
     if as_json:
         print_json(asdict(receipt))
         return
+    if receipt.unacknowledged:
+        console.print(
+            f"sent [bold]{counted(receipt.unacknowledged, 'message')}[/] without an "
+            "acknowledgement: whether they arrived isn't known",
+            soft_wrap=True,
+        )
     console.print(
         f"published [bold]{_sent(receipt.messages, receipt.readings)}[/]; "
         f"receipt {receipt.publication}",

@@ -7,18 +7,19 @@ through a callback, so nothing here prints.
 
 from __future__ import annotations
 
-import gzip
 import itertools
-import json
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from types import TracebackType
 
 from etl.aws.target import Target
+from etl.operations.file_messages import Addressing, outgoing_messages, read_file
 from etl.operations.receipts import (
     Acknowledgements,
     Receipt,
@@ -26,16 +27,15 @@ from etl.operations.receipts import (
     new_publication,
     write_receipt,
 )
-from local.devices.fleet import SimulatedDevice, Truth, as_sent, device_topic
+from local.devices.fleet import SimulatedDevice, Truth, device_topic
 from local.devices.identity import Identity, register
-from local.devices.mqtt import DeviceConnection, MessageTooLargeError
+from local.devices.mqtt import DeviceConnection, QoS
 from telemetry.contract.model import Contract
 
-__all__ = ["FleetPlan", "publish_file", "read_messages", "simulate"]
+__all__ = ["FleetPlan", "publish_file", "simulate"]
 
-MESSAGE_BYTES = 120 * 1024
-"""Largest payload to make, which leaves room for the topic: AWS IoT takes 128 KB per message
-(AWS IoT Core message broker limits, AWS General Reference, read 2026-11)."""
+OPEN_CONNECTIONS = 50
+"""Most connections of a publication at one time; each has a thread."""
 
 UNLIMITED_INTERVAL = 1e-5
 """Seconds between readings of a fleet without a rate; shorter than any device here needs."""
@@ -180,40 +180,41 @@ def publish_file(
     readings_per_message: int = 1,
     connections: int = 4,
     basic_ingest: bool = False,
+    topic: str | None = None,
+    device: str | None = None,
+    qos: QoS = 1,
+    rate: float = 0,
     progress: Progress = lambda _m, _r: None,
+    notify: Callable[[str], object] = lambda _: None,
 ) -> Receipt:
-    """Publish a file of NDJSON with one reading per line, plain or ``.gz``.
+    """Publish the messages of a file, or of standard input (``Path("-")``).
 
-    Raises ``OSError`` for a file that can't be read, ``ConnectionRefusedByBrokerError``, and
-    ``MessageTooLargeError`` at the first line that no message can hold.
+    ``topic`` and ``device`` are those of :class:`Addressing`; ``rate`` is in messages per second,
+    0 for no limit. With QoS 0 the broker acknowledges nothing, so the receipt counts no message.
+    ``notify`` is called with sentences about what is sent otherwise than it stands in the file.
+
+    Nothing is sent where it raises ``SampleError`` for a file that holds no messages,
+    ``AddressingError``, ``MessageTooLargeError`` or ``OSError``. Raises
+    ``ConnectionRefusedByBrokerError``.
     """
-    names = [f"publisher-{number:02d}" for number in range(1, connections + 1)]
-    identities = register_devices(target, names)
+    addressing = Addressing(contract, connections, topic, device)
+    messages = read_file(path, contract)
     publication, started = new_publication("publish")
-    acknowledged = Acknowledgements()
-    messages = readings = 0
+    acknowledged, sent = Acknowledgements(), _Sent(rate)
     before = _before_the_topic(target, basic_ingest=basic_ingest)
     try:
-        with ExitStack() as stack:
-            broker = target.broker()
-            senders = itertools.cycle(
-                [
-                    (stack.enter_context(DeviceConnection(broker, identity)), identity.thing)
-                    for identity in identities
-                ]
-            )
-            for payload, count in read_messages(path, contract, readings_per_message):
-                connection, thing = next(senders)
-                sent = as_sent(contract, payload)
-                note = partial(acknowledged.add, message_digest(thing, sent), count)
-                try:
-                    connection.publish(before + device_topic(contract, thing), sent, note)
-                except MessageTooLargeError as error:
-                    raise MessageTooLargeError(f"{path}, message {messages + 1}: {error}") from None
-                messages, readings = messages + 1, readings + count
-                if messages % 50 == 0:
-                    progress(messages, readings)
-        progress(messages, readings)
+        with _Connections(target) as connected:
+            for message in outgoing_messages(messages, addressing, readings_per_message):
+                sent.wait()
+                digest = message_digest(message.client, message.payload)
+                note = partial(acknowledged.add, digest, message.readings)
+                connected.client(message.client).publish(
+                    before + message.topic, message.payload, note, qos=qos
+                )
+                sent.add(message.readings)
+                if sent.messages % 50 == 0:
+                    progress(sent.messages, sent.readings)
+        progress(sent.messages, sent.readings)
     finally:
         receipt = Receipt(
             publication,
@@ -223,82 +224,74 @@ def publish_file(
             acknowledged.readings,
             digests=True,
             contract=contract.digest,
-            unacknowledged=max(0, messages - acknowledged.messages),
+            unacknowledged=max(0, sent.messages - acknowledged.messages),
         )
         write_receipt(target.client("s3"), target.bucket, receipt, acknowledged)
+    for sentence in _readdressed(addressing):
+        notify(sentence)
     return receipt
 
 
-def read_messages(
-    path: Path, contract: Contract, readings_per_message: int
-) -> Iterator[tuple[bytes, int]]:
-    """Yields payloads, each with its number of readings.
-
-    Lines are put into the contract's array unchanged. A line that is not a JSON object, or that is
-    too large to share a message, becomes a message of its own, so that it harms no other reading.
-    """
-    wrap = contract.readings if readings_per_message > 1 else None
-    head, tail = _envelope(wrap) if wrap else (b"", b"")
-    plain = contract.melt is None and not contract.only
-    count = _counter(contract)
-
-    def wrapped(lines: list[bytes]) -> tuple[bytes, int]:
-        payload = head + b",".join(lines) + tail
-        return payload, len(lines) if plain else count(payload)
-
-    pending: list[bytes] = []
-    size = 0
-    for line in _lines(path):
-        if not wrap or not _is_object(line) or len(line) > MESSAGE_BYTES // 2:
-            yield line, count(line)
-            continue
-        if len(pending) == readings_per_message or size + len(line) > MESSAGE_BYTES:
-            yield wrapped(pending)
-            pending, size = [], 0
-        pending.append(line)
-        size += len(line) + 1
-    if pending:
-        yield wrapped(pending)
+def _readdressed(addressing: Addressing) -> Iterator[str]:
+    if addressing.readdressed:
+        topic, instead = next(iter(addressing.readdressed.items()))
+        count = len(addressing.readdressed)
+        yield (
+            f"{count:,} {'topic' if count == 1 else 'topics'} of the file can't be a device's by "
+            f"the contract's {addressing.contract.topic}, such as {topic}: its messages were "
+            f"published to {instead}"
+        )
 
 
-def _envelope(path: tuple[str, ...]) -> tuple[bytes, bytes]:
-    """The bytes before and after an array at that path of an otherwise empty object."""
-    head = b"".join(b"{" + json.dumps(part).encode() + b":" for part in path)
-    return head + b"[", b"]" + b"}" * len(path)
+class _Sent:
+    """Counts the messages sent, and keeps to a rate in messages per second (0: no limit)."""
+
+    def __init__(self, rate: float) -> None:
+        self.messages = self.readings = 0
+        self._rate = rate
+        self._begin = time.monotonic()
+
+    def wait(self) -> None:
+        """Wait until the next message may be sent."""
+        if self._rate:
+            early = self.messages / self._rate - (time.monotonic() - self._begin)
+            if early > 0:
+                time.sleep(early)
+
+    def add(self, readings: int) -> None:
+        self.messages += 1
+        self.readings += readings
 
 
-def _lines(path: Path) -> Iterator[bytes]:
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rb") as file:
-        for line in file:
-            stripped = line.strip()
-            if stripped:
-                yield stripped
+class _Connections:
+    """Connections by client, made when they are needed; the one not used for longest is closed."""
 
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._broker = target.broker()
+        self._open: OrderedDict[str, DeviceConnection] = OrderedDict()
 
-def _parse(line: bytes) -> object:
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError):
-        return None
+    def client(self, name: str) -> DeviceConnection:
+        """The connection of that client, registered and connected where it isn't yet."""
+        found = self._open.get(name)
+        if found is None:
+            if len(self._open) >= OPEN_CONNECTIONS:
+                self._open.popitem(last=False)[1].__exit__(None, None, None)
+            [identity] = register_devices(self._target, [name])
+            found = self._open[name] = DeviceConnection(self._broker, identity).__enter__()
+        self._open.move_to_end(name)
+        return found
 
+    def __enter__(self) -> _Connections:
+        return self
 
-def _is_object(line: bytes) -> bool:
-    return isinstance(_parse(line), dict)
-
-
-def _counter(contract: Contract) -> Callable[[bytes], int]:
-    """A function that counts the readings in a message; one where the contract can't parse it."""
-    from functions.transform.careful import CarefulReader
-    from functions.transform.extraction_plan import make_plan
-
-    reader = CarefulReader(make_plan(contract))
-
-    def count(payload: bytes) -> int:
-        try:
-            found = reader.read(payload.decode())
-        except UnicodeDecodeError:
-            return 1
-        return 1 if isinstance(found, str) else len(found)
-
-    return count
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        stack = ExitStack()
+        for connection in self._open.values():
+            stack.push(connection.__exit__)
+        stack.__exit__(kind, error, traceback)

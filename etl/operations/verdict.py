@@ -309,8 +309,8 @@ def _notes(counts: Counts) -> Iterator[str]:
     unacknowledged = sum(receipt.unacknowledged for receipt in counts.receipts)
     if unacknowledged:
         yield (
-            f"{_are(unacknowledged, 'message')} of interrupted publications not acknowledged by "
-            "the broker: they may have arrived or not"
+            f"{_are(unacknowledged, 'message')} without the broker's acknowledgement (an "
+            "interrupted publication, or QoS 0): they may have arrived or not"
         )
     if counts.messages.unreadable_messages:
         yield (

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
@@ -28,7 +28,11 @@ __all__ = [
     "ConnectionRefusedByBrokerError",
     "DeviceConnection",
     "MessageTooLargeError",
+    "QoS",
 ]
+
+QoS = Literal[0, 1]
+"""Quality of service, of which AWS IoT Core has no 2: at most once, or at least once."""
 
 CONNECT_SECONDS = 15.0
 CONNECT_ATTEMPTS = 4
@@ -59,6 +63,10 @@ class Broker:
     host: str
     port: int
     ca: Path
+
+
+def _no_acknowledgement() -> None:
+    """Called when a message of QoS 0 has left this machine, which says nothing of the broker."""
 
 
 class DeviceConnection:
@@ -139,12 +147,18 @@ class DeviceConnection:
         self._client.connect(self._broker.host, self._broker.port, keepalive=30)
 
     def publish(
-        self, topic: str, payload: bytes, acknowledged: Callable[[], None] = lambda: None
+        self,
+        topic: str,
+        payload: bytes,
+        acknowledged: Callable[[], None] = lambda: None,
+        *,
+        qos: QoS = 1,
     ) -> None:
         """Queue one message; waits while too many are unacknowledged.
 
         ``acknowledged`` is called, mostly by the network's thread, once the broker has taken over
-        the message (PUBACK), and never for a message that was lost with the connection.
+        the message (PUBACK), and never for a message that was lost with the connection, nor with
+        QoS 0, which has no acknowledgement.
 
         Raises ``ConnectionRefusedByBrokerError`` when nothing is acknowledged for a minute, and
         ``MessageTooLargeError``.
@@ -156,8 +170,10 @@ class DeviceConnection:
             )
         if not self._room.acquire(timeout=ACKNOWLEDGE_SECONDS):
             raise ConnectionRefusedByBrokerError(self._stalled())
+        if qos == 0:
+            acknowledged = _no_acknowledgement
         # No lock around this call: the network's thread holds one of paho's own in the callback.
-        mid = self._client.publish(topic, payload, qos=1).mid
+        mid = self._client.publish(topic, payload, qos=qos).mid
         with self._callbacks_lock:
             early = mid in self._early
             self._early.discard(mid)

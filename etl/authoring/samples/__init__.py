@@ -8,7 +8,8 @@
     reservoir   keeps a bounded sample of all of them
 """
 
+from etl.authoring.samples.files import STDIN
 from etl.authoring.samples.message import Message, SampleError
 from etl.authoring.samples.reservoir import RUN, Sample, read_messages, read_sample
 
-__all__ = ["RUN", "Message", "Sample", "SampleError", "read_messages", "read_sample"]
+__all__ = ["RUN", "STDIN", "Message", "Sample", "SampleError", "read_messages", "read_sample"]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import json
 import struct
 import threading
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
+from etl.authoring.samples import SampleError
 from etl.operations import publishing, receipts
 from etl.operations.publishing import FleetPlan, publish_file, simulate
 from etl.operations.receipts import (
@@ -37,6 +40,7 @@ class Connection:
     acknowledges = 10**9
     interrupts_at = 10**9
     sent = 0
+    published: ClassVar[list[tuple[str, str, bytes, int]]] = []
 
     def __init__(self, _broker: Any, identity: Any) -> None:
         self.identity = identity
@@ -47,9 +51,10 @@ class Connection:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def publish(self, _topic: str, _payload: bytes, acknowledged: Any) -> None:
+    def publish(self, topic: str, payload: bytes, acknowledged: Any, *, qos: int = 1) -> None:
+        type(self).published.append((self.identity.thing, topic, payload, qos))
         type(self).sent += 1
-        if type(self).sent <= type(self).acknowledges:
+        if qos and type(self).sent <= type(self).acknowledges:
             acknowledged()
         if type(self).sent >= type(self).interrupts_at:
             raise KeyboardInterrupt
@@ -58,7 +63,7 @@ class Connection:
 @pytest.fixture
 def target(monkeypatch: pytest.MonkeyPatch) -> Any:
     class Fresh(Connection):
-        pass
+        published: ClassVar[list[tuple[str, str, bytes, int]]] = []
 
     monkeypatch.setattr(publishing, "DeviceConnection", Fresh)
     monkeypatch.setattr(
@@ -90,11 +95,79 @@ def test_an_interrupted_file_counts_what_was_acknowledged(target: Any, tmp_path:
     assert (receipt.messages, receipt.readings, receipt.unacknowledged) == (4, 4, 2)
     digests = list(read_messages_of(target.s3, "data", receipt.publication))
     wanted = [
-        (message_digest(f"publisher-{n % 4 + 1:02d}", b'{"device_id": "a", "ts": %d}' % n), 1)
-        for n in range(4)
+        (message_digest("publisher-01", b'{"device_id": "a", "ts": %d}' % n), 1) for n in range(4)
     ]
     assert digests == wanted
     assert receipt.contract == FLEET.digest
+
+
+def test_a_file_damaged_at_its_end_sends_nothing(target: Any, tmp_path: Path) -> None:
+    file = tmp_path / "readings.ndjson.gz"
+    noise = "".join(hashlib.sha256(b"%d" % n).hexdigest() for n in range(9000))
+    file.write_bytes(gzip.compress(b'{"device_id": "a"}\n{"note": "%s"}' % noise.encode())[:-9])
+    with pytest.raises(SampleError, match=r"readings.ndjson.gz: truncated or damaged gzip file"):
+        publish_file(target, FLEET, file)
+    assert target.connection.published == []
+    assert read_receipts(target.s3, "data") == []
+
+
+def test_without_acknowledgements_the_receipt_counts_nothing(target: Any, tmp_path: Path) -> None:
+    receipt = publish_file(target, FLEET, lines(tmp_path, 3), qos=0)
+    assert [qos for *_, qos in target.connection.published] == [0, 0, 0]
+    assert (receipt.messages, receipt.readings, receipt.unacknowledged) == (0, 0, 3)
+    assert list(read_messages_of(target.s3, "data", receipt.publication)) == []
+
+
+def test_topics_that_are_no_devices_are_reported(target: Any, tmp_path: Path) -> None:
+    file = tmp_path / "recorded.ndjson"
+    line = {"topic": "tele/plug-1/SENSOR", "qos": 0, "payload": {"device_id": "a"}}
+    file.write_text(json.dumps(line))
+    sentences: list[str] = []
+    publish_file(target, FLEET, file, notify=sentences.append)
+    [(client, topic, payload, _)] = target.connection.published
+    assert topic == f"telemetry/fleet/{client}"
+    assert client.startswith("tele-plug-1-SENSOR-")
+    assert json.loads(payload) == {"device_id": "a"}
+    assert sentences == [
+        "1 topic of the file can't be a device's by the contract's telemetry/fleet/+, such as "
+        f"tele/plug-1/SENSOR: its messages were published to {topic}"
+    ]
+
+
+def test_a_rate_is_kept(target: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    clock = SimpleNamespace(monotonic=lambda: sum(waits), sleep=waits.append)
+    monkeypatch.setattr(publishing, "time", clock)
+    publish_file(target, FLEET, lines(tmp_path, 5), rate=2)
+    assert waits == [0.5] * 4
+
+
+def test_connections_beyond_the_limit_are_closed(
+    target: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_open: list[str] = []
+    most = 0
+
+    def enter(self: Connection) -> Connection:
+        nonlocal most
+        now_open.append(self.identity.thing)
+        most = max(most, len(now_open))
+        return self
+
+    monkeypatch.setattr(target.connection, "__enter__", enter)
+    monkeypatch.setattr(
+        target.connection, "__exit__", lambda self, *_: now_open.remove(self.identity.thing)
+    )
+    monkeypatch.setattr(publishing, "OPEN_CONNECTIONS", 3)
+    file = tmp_path / "recorded.ndjson"
+    recorded = [
+        {"topic": f"telemetry/fleet/box-{n % 5}", "qos": 0, "payload": {"n": n}} for n in range(20)
+    ]
+    file.write_text("\n".join(map(json.dumps, recorded)))
+    receipt = publish_file(target, FLEET, file)
+    assert receipt.messages == 20
+    assert (most, now_open) == (3, [])
+    assert {thing for thing, *_ in target.connection.published} == {f"box-{n}" for n in range(5)}
 
 
 def test_an_interrupted_fleet_expects_no_results(target: Any) -> None:
@@ -177,3 +250,21 @@ def test_nothing_is_passed_on_for_a_message_that_was_never_acknowledged() -> Non
     device._client = SimpleNamespace(publish=lambda *_, qos: SimpleNamespace(mid=1))
     device.publish("t", b"x", lambda: heard.append("acknowledged"))
     assert heard == []
+
+
+def test_a_message_that_left_with_qos_0_is_not_taken_for_acknowledged() -> None:
+    device, heard = connection(), []
+    sent: list[int] = []
+
+    class Client:
+        def publish(self, _topic: str, _payload: bytes, qos: int) -> Any:
+            sent.append(qos)
+            return SimpleNamespace(mid=qos + 1)
+
+    device._client = Client()
+    for qos in (0, 1):
+        device.publish("t", b"x", lambda: heard.append("PUBACK"), qos=qos)  # type: ignore[arg-type]
+        device._on_publish(None, None, qos + 1, None, None)
+        assert heard == ["PUBACK"] * qos
+    assert sent == [0, 1]
+    device.drain()

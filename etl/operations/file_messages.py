@@ -1,0 +1,279 @@
+"""The messages of a file as they are published: their payloads, readings, clients and topics.
+
+::
+
+    samples (etl/authoring)   the one reader of files, which infer and check use as well
+    Addressing                the client and topic of each message
+    outgoing_messages         the payloads; lines of one client may share a message
+
+A device may publish only to the topic that ends in its own name, so the topic decides the client.
+Messages of one device always have the same client.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+
+from etl.authoring.samples import Message, SampleError, read_messages
+from functions.transform.careful import CarefulReader
+from functions.transform.extraction_plan import make_plan
+from functions.transform.shapes import member
+from local.devices.fleet import as_sent, device_topic
+from local.devices.mqtt import MESSAGE_BYTES as LARGEST_PAYLOAD
+from local.devices.mqtt import MessageTooLargeError
+from telemetry.contract.model import Contract
+from telemetry.errors import UserError
+
+__all__ = [
+    "MESSAGE_BYTES",
+    "Addressing",
+    "AddressingError",
+    "OutgoingMessage",
+    "outgoing_messages",
+    "read_file",
+]
+
+MESSAGE_BYTES = 120 * 1024
+"""Largest payload to make, which leaves room for the topic: AWS IoT takes 128 KB per message
+(AWS IoT Core message broker limits, AWS General Reference, read 2026-11)."""
+GZIP = b"\x1f\x8b"
+
+_THING = re.compile(r"[A-Za-z0-9:_-]{1,128}")
+"""Names of things (AWS IoT API, CreateThing, read 2026-11)."""
+_NOT_OF_A_THING = re.compile(r"[^A-Za-z0-9:_-]")
+
+
+class AddressingError(UserError):
+    """Raised when no device of the contract can have the client or the topic that was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingMessage:
+    """One message to publish; ``client`` is a client id and the name of a thing."""
+
+    client: str
+    topic: str
+    payload: bytes
+    readings: int
+
+
+@dataclass
+class Addressing:
+    """The client and topic of each message of a file.
+
+    ``device`` is the client of all messages. ``topic`` is the topic of all messages, or the
+    contract's own filter, so that topics of a recording are ignored. Raises
+    :class:`AddressingError` where the policy of the devices would refuse them.
+    """
+
+    contract: Contract
+    connections: int = 4
+    """Clients that share the devices of messages without a topic."""
+    topic: str | None = None
+    device: str | None = None
+    readdressed: dict[str, str] = field(default_factory=dict)
+    """Topics of the file that no device of the contract can publish to, with those used instead."""
+
+    def __post_init__(self) -> None:
+        self._base = self.contract.topic.removesuffix("+")
+        self._clients: dict[str, str] = {}
+        self._own = self.topic is None and self.device is None
+        if self.device is not None and not _THING.fullmatch(self.device):
+            raise AddressingError(
+                f"{self.device!r} can't be a device's name: use up to 128 letters, digits, _ : -"
+            )
+        if self.topic is None or self.topic == self.contract.topic:
+            return
+        named = self._client_of(self.topic)
+        if named is None or self.device not in (None, named):
+            raise AddressingError(
+                f"no device can publish to {self.topic!r}: by contract '{self.contract.name}' each "
+                f"device has the topic {self.contract.topic!r}, with its own name for the +"
+            )
+        self.device = named
+
+    def client(self, message: Message, device: str | None) -> str:
+        """The client of a message; ``device`` is the device of its readings where it is known."""
+        if self.device is not None:
+            return self.device
+        if self._own and message.topic is not None:
+            return self._client_of(message.topic) or self._readdress(message.topic)
+        if message.client_id:
+            return _thing_name(message.client_id)
+        number = len(self._clients) % self.connections + 1
+        return self._clients.setdefault(device or "", f"publisher-{number:02d}")
+
+    def topic_of(self, client: str) -> str:
+        """The topic to which that client publishes."""
+        return device_topic(self.contract, client)
+
+    def _client_of(self, topic: str) -> str | None:
+        """The device whose topic it is; ``None`` where it can be no device's."""
+        name = topic.removeprefix(self._base)
+        return name if topic.startswith(self._base) and _THING.fullmatch(name) else None
+
+    def _readdress(self, topic: str) -> str:
+        client = _thing_name(topic)
+        self.readdressed[topic] = self.topic_of(client)
+        return client
+
+
+def _thing_name(text: str) -> str:
+    """A thing's name from any text: the text itself, or a readable one that no other text has."""
+    if _THING.fullmatch(text):
+        return text
+    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
+    return f"{_NOT_OF_A_THING.sub('-', text)[:100]}-{digest}"
+
+
+def read_file(path: Path, contract: Contract) -> Iterable[Message]:
+    """The messages of a whole file, of which each can be sent.
+
+    The file is read once to its end, so that nothing of a file that is damaged at its end is sent.
+    What is not a regular file (``-`` is standard input) can be read only once; its messages are
+    kept in memory. Raises :class:`SampleError`, ``MessageTooLargeError`` and ``OSError``.
+    """
+    messages = _Again(path) if path.is_file() else list(read_messages(path))
+    number = 0
+    for number, message in enumerate(messages, 1):
+        if len(message.payload) > LARGEST_PAYLOAD:
+            size = len(_wire_payload(contract, message.payload))
+            if size > LARGEST_PAYLOAD:
+                raise MessageTooLargeError(
+                    f"{path}, message {number}: its {size:,} bytes are more than the "
+                    f"{LARGEST_PAYLOAD:,} that AWS IoT takes: send its readings in several messages"
+                )
+    if not number:
+        raise SampleError(f"{path}: no message found; write one JSON object per line")
+    return messages
+
+
+@dataclass(frozen=True)
+class _Again:
+    """The messages of a file, read again by each iteration."""
+
+    path: Path
+
+    def __iter__(self) -> Iterator[Message]:
+        return read_messages(self.path)
+
+
+def outgoing_messages(
+    messages: Iterable[Message], addressing: Addressing, readings_per_message: int = 1
+) -> Iterator[OutgoingMessage]:
+    """Yields what to publish, in the order of the file but for messages that are shared.
+
+    Where several readings share a message, lines of one client are put into the contract's array
+    unchanged. A line that is not a JSON object, or that is too large to share a message, becomes a
+    message of its own, so that it harms no other reading.
+    """
+    contract = addressing.contract
+    content = _Content(contract)
+    wrap = contract.readings if readings_per_message > 1 else None
+
+    def outgoing(client: str, payload: bytes, readings: int) -> OutgoingMessage:
+        sent = _wire_payload(contract, payload)
+        return OutgoingMessage(client, addressing.topic_of(client), sent, readings)
+
+    if not wrap:
+        for message in messages:
+            readings, device = content.of_message(message.payload)
+            yield outgoing(addressing.client(message, device), message.payload, readings)
+        return
+    shared: dict[str, _SharedMessage] = {}
+    for message in messages:
+        line = message.payload
+        parsed = _parse(line) if len(line) <= MESSAGE_BYTES // 2 else None
+        if not isinstance(parsed, dict):
+            readings, device = content.of_message(line)
+            yield outgoing(addressing.client(message, device), line, readings)
+            continue
+        client = addressing.client(message, content.device_of_line(parsed))
+        pending = shared.setdefault(client, _SharedMessage(wrap))
+        if pending.is_full(line, readings_per_message):
+            yield outgoing(client, *pending.take(content))
+        pending.add(line)
+    for client, pending in shared.items():
+        yield outgoing(client, *pending.take(content))
+
+
+class _SharedMessage:
+    """Lines of one client on their way into one message."""
+
+    def __init__(self, path: tuple[str, ...]) -> None:
+        head = b"".join(b"{" + json.dumps(part).encode() + b":" for part in path)
+        self._head, self._tail = head + b"[", b"]" + b"}" * len(path)
+        self._lines: list[bytes] = []
+        self._size = 0
+
+    def is_full(self, line: bytes, most: int) -> bool:
+        return len(self._lines) >= most or self._size + len(line) > MESSAGE_BYTES
+
+    def add(self, line: bytes) -> None:
+        self._lines.append(line)
+        self._size += len(line) + 1
+
+    def take(self, content: _Content) -> tuple[bytes, int]:
+        """The payload and its number of readings; the next message begins empty."""
+        lines, self._lines, self._size = self._lines, [], 0
+        payload = self._head + b",".join(lines) + self._tail
+        return payload, len(lines) if content.one_reading_a_line else content.of_message(payload)[0]
+
+
+class _Content:
+    """Counts the readings of messages as the contract takes these apart, and finds their device."""
+
+    def __init__(self, contract: Contract) -> None:
+        plan = make_plan(contract)
+        self._reader = CarefulReader(plan)
+        self.one_reading_a_line = contract.melt is None and not contract.only
+        self._path: tuple[str, ...] | None = None
+        """Path of the device's name in a reading."""
+        self._place: int | None = None
+        """Its place among the texts of a reading."""
+        for column in map(contract.column, contract.key):
+            source = column.sources[0]
+            if source.scope in ("reading", "message") and column.type != "timestamp":
+                self._place = plan.names.index(plan.place(source, column))
+                self._path = source.path if source.scope == "reading" else None
+                break
+
+    def of_message(self, payload: bytes) -> tuple[int, str | None]:
+        """Number of readings, 1 where the contract can't read the message; and the first device."""
+        try:
+            found = self._reader.read(_inflated(payload).decode())
+        except (UnicodeDecodeError, OSError, EOFError):
+            return 1, None
+        if isinstance(found, str):
+            return 1, None
+        if self._place is None:
+            return len(found), None
+        devices = (r.values[self._place] for r in found if r.fault is None)
+        return len(found), next(devices, None)
+
+    def device_of_line(self, reading: object) -> str | None:
+        """The device of a line that is one reading; ``reading`` is its parsed JSON."""
+        found = None if self._path is None else member(reading, self._path)
+        return None if found is None else str(found)
+
+
+def _wire_payload(contract: Contract, payload: bytes) -> bytes:
+    """The payload as it is sent; one of a recording may be compressed already."""
+    return payload if payload.startswith(GZIP) else as_sent(contract, payload)
+
+
+def _inflated(payload: bytes) -> bytes:
+    return gzip.decompress(payload) if payload.startswith(GZIP) else payload
+
+
+def _parse(line: bytes) -> object:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
