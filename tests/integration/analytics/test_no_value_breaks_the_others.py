@@ -38,7 +38,7 @@ from tests.unit.functions.transform.envelopes_for import line
 
 pytestmark = SLOW_WITH_MANY
 
-MANY = 40 if MANY_EXAMPLES else 4
+MANY = 10 if MANY_EXAMPLES else 4
 VIEWS = ("latest", "hourly", "daily", "gaps", "quality", "quality_daily", "rejects")
 MOST = 1.7976931348623157e308
 DOUBLES = (

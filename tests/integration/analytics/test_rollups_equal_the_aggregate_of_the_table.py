@@ -34,7 +34,7 @@ from tests.integration.analytics.rollups import (
 pytestmark = SLOW_WITH_MANY
 
 OTHERS = ("keep_first", "keep_greatest", "fill_missing")
-MANY = 60 if MANY_EXAMPLES else 4
+MANY = 24 if MANY_EXAMPLES else 4
 
 
 @st.composite

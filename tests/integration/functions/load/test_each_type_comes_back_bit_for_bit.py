@@ -27,7 +27,7 @@ from tests.unit.functions.transform.envelopes_for import contract_of, lines
 pytestmark = SLOW_WITH_MANY
 
 EXACT = Context(prec=3000)
-EXAMPLES = 60 if MANY_EXAMPLES else 10
+EXAMPLES = 30 if MANY_EXAMPLES else 10
 TYPES = [name for name in ("everything", "values", "rest") if name in CONTRACTS]
 EXTREMES = contract_of(
     """

@@ -122,7 +122,7 @@ def test_the_table_ends_the_same_and_every_count_is_exact(
 ) -> None:
     contract = contract_for(policy, partition)
     empty_database.migrate(contract)
-    many = 100 if MANY_EXAMPLES else 10
+    many = 20 if MANY_EXAMPLES else 10
 
     @settings(max_examples=many, deadline=None, suppress_health_check=list(HealthCheck))
     @given(deliveries(policy))

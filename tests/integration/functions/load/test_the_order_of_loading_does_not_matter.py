@@ -28,7 +28,7 @@ TABLE = '"telemetry"."settled"'
 VALUES = ("seq", "value", "note", "more")
 COMPARED = VALUES
 NOON = 1_772_366_400_000
-EXAMPLES = 60 if MANY_EXAMPLES else 8
+EXAMPLES = 16 if MANY_EXAMPLES else 8
 PHASES = [Phase.explicit, Phase.generate]
 """Without shrinking, which takes minutes with a database: what is found is small already."""
 
