@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 STEP = re.compile(r"<!-- test: (.*?) -->|(?<=```console\n)(.*?)(?=```)", re.DOTALL)
 COMMAND = re.compile(r"^\$ (.*)$", re.MULTILINE)
-SECONDS = 240
+SECONDS = 600
 WIDTH = 100
 
 TODAY = f"(?:{datetime.now(UTC):%Y-%m-%d}|{datetime.now(UTC) + timedelta(days=1):%Y-%m-%d})"
