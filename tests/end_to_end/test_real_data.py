@@ -36,7 +36,9 @@ def test_the_real_data_ends_with_its_known_answer_and_again_changes_nothing(
     assert first.problems() == []
     assert first.rows == ROWS
     assert first.ledger.rejected == REJECTS
-    assert first.ledger.duplicates + first.ledger.unchanged == DUPLICATES
+    # A repeat that arrived earlier and was loaded later becomes the row, by its time of arrival.
+    repeats = first.ledger.duplicates + first.ledger.unchanged + first.ledger.updated
+    assert repeats == DUPLICATES
     print(
         f"\n{receipt.readings / seconds:,.0f} readings/s end to end, {published:.0f} s publishing"
     )
