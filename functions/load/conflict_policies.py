@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from functions.load.sql_parts import differs
 from telemetry.contract import Contract
 from telemetry.contract.model import OnConflict
 from telemetry.ddl import quote_name
@@ -35,9 +36,7 @@ class _Policy:
 
 
 def _any_differs(_contract: Contract, columns: Sequence[str]) -> str:
-    row = ", ".join(f"present.{quote_name(name)}" for name in columns)
-    reading = ", ".join(f"excluded.{quote_name(name)}" for name in columns)
-    return f"({row}) IS DISTINCT FROM ({reading})"
+    return differs("present", "excluded", columns)
 
 
 def _is_greater(contract: Contract, _columns: Sequence[str]) -> str:

@@ -24,9 +24,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from functions.load.conflict_policies import changes_row
+from functions.load.sql_parts import (
+    conflicting,
+    insert_conflicts,
+    key_object,
+    names_of,
+    same_key,
+)
 from functions.load.statements import STAGING
 from telemetry.contract import Contract
-from telemetry.ddl import CONFLICTS, qualified, quote_name, quote_text
+from telemetry.ddl import qualified
 
 __all__ = ["compared_columns", "keep_lost", "keep_replaced", "replaces_values"]
 
@@ -51,17 +58,18 @@ def keep_lost(contract: Contract, columns: Sequence[str]) -> str:
     counted as updated.
     """
     compared = compared_columns(contract, columns)
-    names = ", ".join(f"t.{quote_name(name)}" for name in compared)
     fills = contract.on_conflict == "fill_missing"
     stays = "" if fills else " AND present.written_by <> excluded.xmin"
     # With LIMIT the planner can't turn it into a join, and so never scans a large table.
     return (
-        f"WITH lost AS (SELECT {_key(contract)} AS key, to_jsonb(excluded) AS reading, "
+        f"WITH lost AS (SELECT {key_object(contract, 'excluded')} AS key, "
+        "to_jsonb(excluded) AS reading, "
         f"present.written_by <> excluded.xmin AS stays FROM {STAGING} AS excluded "
-        f"CROSS JOIN LATERAL (SELECT {names}, t.xmin AS written_by FROM {qualified(contract)} AS t "
-        f"WHERE {_same_key(contract)} LIMIT 1) AS present "
-        f"WHERE {_contradicts(compared, fills=fills)}{stays}), "
-        f"kept AS ({_insert(contract, 'reading', 'lost')}) "
+        f"CROSS JOIN LATERAL (SELECT {names_of(compared, 't')}, t.xmin AS written_by "
+        f"FROM {qualified(contract)} AS t "
+        f"WHERE {same_key(contract, 't', 'excluded')} LIMIT 1) AS present "
+        f"WHERE {conflicting(contract, 'present', 'excluded', compared)}{stays}), "
+        f"kept AS ({insert_conflicts(contract, 'reading', 'lost')}) "
         "SELECT count(*) FILTER (WHERE stays) FROM lost"
     )
 
@@ -74,43 +82,15 @@ def keep_replaced(contract: Contract, columns: Sequence[str]) -> str:
     only in what was stamped at arrival is not kept.
     """
     values = [name for name in columns if name not in contract.key]
-    compared = compared_columns(contract, columns)
-    differs = _contradicts(compared, fills=False) if compared else "false"
+    differs = conflicting(contract, "present", "excluded", compared_columns(contract, columns))
     return (
-        f"WITH existing AS (SELECT {_key(contract)} AS key, present.whole_row, "
+        f"WITH existing AS (SELECT {key_object(contract, 'excluded')} AS key, present.whole_row, "
         f"{changes_row(contract, values)} AS changes, {differs} AS differs "
         f"FROM {STAGING} AS excluded CROSS JOIN LATERAL (SELECT t AS whole_row, "
-        f"{', '.join(f't.{quote_name(name)}' for name in values)} FROM {qualified(contract)} AS t "
-        f"WHERE {_same_key(contract)} LIMIT 1) AS present), "
+        f"{names_of(values, 't')} FROM {qualified(contract)} AS t "
+        f"WHERE {same_key(contract, 't', 'excluded')} LIMIT 1) AS present), "
         "replaced AS (SELECT key, to_jsonb(whole_row) AS reading FROM existing "
         "WHERE changes AND differs), "
-        f"kept AS ({_insert(contract, 'row', 'replaced')}) "
+        f"kept AS ({insert_conflicts(contract, 'row', 'replaced')}) "
         "SELECT count(*), count(*) FILTER (WHERE changes) FROM existing"
     )
-
-
-def _contradicts(compared: Sequence[str], *, fills: bool) -> str:
-    if fills:  # no value contradicts none
-        parts = [f"present.{quote_name(n)} <> excluded.{quote_name(n)}" for n in compared]
-        return f"coalesce({' OR '.join(parts)}, false)" if parts else "false"
-    row = ", ".join(f"present.{quote_name(name)}" for name in compared)
-    reading = ", ".join(f"excluded.{quote_name(name)}" for name in compared)
-    return f"({row}) IS DISTINCT FROM ({reading})"
-
-
-def _insert(contract: Contract, lost: str, origin: str) -> str:
-    return (
-        f"INSERT INTO {CONFLICTS} "
-        "(contract, batch_id, raw_key, contract_digest, lost, key, reading, digest) "
-        f"SELECT {quote_text(contract.name)}, %s, %s, %s, {quote_text(lost)}, key, reading, "
-        f"sha256(convert_to(reading::text, 'UTF8')) FROM {origin} ON CONFLICT DO NOTHING"
-    )
-
-
-def _key(contract: Contract) -> str:
-    parts = ", ".join(f"{quote_text(n)}, excluded.{quote_name(n)}" for n in contract.key)
-    return f"jsonb_build_object({parts})"
-
-
-def _same_key(contract: Contract) -> str:
-    return " AND ".join(f"t.{quote_name(n)} = excluded.{quote_name(n)}" for n in contract.key)

@@ -21,6 +21,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from functions.load.sql_parts import (
+    conflicting,
+    contradicts,
+    differs,
+    insert_conflicts,
+    key_object,
+    names_of,
+    same_key,
+)
 from functions.load.statements import STAGING
 from telemetry.contract import Contract
 from telemetry.ddl import CONFLICTS, LEDGER, qualified, quote_name, quote_text, sql_type
@@ -96,7 +105,7 @@ def create_disputed(
     """
     found = _disputes(contract, columns, again=again, refill=refill)
     time = time_of_key(contract)
-    indexes = [f"CREATE UNIQUE INDEX ON {DISPUTED} ({_names(contract.key)})"]
+    indexes = [f"CREATE UNIQUE INDEX ON {DISPUTED} ({names_of(contract.key)})"]
     if time is not None:
         indexes.append(f"CREATE INDEX ON {DISPUTED} ({quote_name(time)})")
     return (
@@ -108,14 +117,14 @@ def create_disputed(
 def _disputes(contract: Contract, columns: Sequence[str], *, again: bool, refill: bool) -> str:
     values = _values(contract, columns)
     row = ", ".join(f"t.{quote_name(name)}" for name in (contract.key[0], *values))
-    condition = _differs("present", "excluded", values) if again else _tied(contract, values)
+    condition = differs("present", "excluded", values) if again else _tied(contract, values)
     missing = f" OR present.{quote_name(contract.key[0])} IS NULL" if refill else ""
     join = "LEFT JOIN LATERAL" if refill else "CROSS JOIN LATERAL"
     # With LIMIT the planner can't turn it into a join, and so never scans a large table.
     return (
-        f"SELECT {_names(contract.key, 'excluded')} FROM {STAGING} AS excluded "
+        f"SELECT {names_of(contract.key, 'excluded')} FROM {STAGING} AS excluded "
         f"{join} (SELECT {row} FROM {qualified(contract)} AS t "
-        f"WHERE {_same_key(contract, 't', 'excluded')} LIMIT 1) AS present"
+        f"WHERE {same_key(contract, 't', 'excluded')} LIMIT 1) AS present"
         f"{' ON true' if refill else ''} WHERE {condition}{missing}"
     )
 
@@ -123,12 +132,12 @@ def _disputes(contract: Contract, columns: Sequence[str], *, again: bool, refill
 def _tied(contract: Contract, values: Sequence[str]) -> str:
     """Condition that the arrival decides between the existing row and the reading."""
     if contract.on_conflict == "fill_missing":  # no value contradicts none
-        return _contradicts("present", "excluded", values)
-    differs = _differs("present", "excluded", values)
+        return contradicts("present", "excluded", values)
+    other_values = differs("present", "excluded", values)
     if contract.on_conflict == "keep_greatest":
         greatest = quote_name(str(contract.greatest))
-        return f"present.{greatest} IS NOT DISTINCT FROM excluded.{greatest} AND {differs}"
-    return differs
+        return f"present.{greatest} IS NOT DISTINCT FROM excluded.{greatest} AND {other_values}"
+    return other_values
 
 
 def create_gathered(contract: Contract, columns: Sequence[str]) -> str:
@@ -148,16 +157,16 @@ def add_gathered(columns: Sequence[str]) -> str:
 
 def copy_gathered(columns: Sequence[str]) -> str:
     """COPY of the lines of a batch with these columns, and their places."""
-    names = f"{ORIGIN}, {PLACE}, {LATER}, {_names(columns)}"
+    names = f"{ORIGIN}, {PLACE}, {LATER}, {names_of(columns)}"
     return f"COPY {GATHERED} ({names}) FROM STDIN WITH (FORMAT csv)"
 
 
 def gather_staged(contract: Contract, columns: Sequence[str]) -> str:
     """Takes the batch's own readings from the staged ones. Parameter: the place of all of them."""
     return (
-        f"INSERT INTO {GATHERED} ({ORIGIN}, {PLACE}, {_names(columns)}) "
-        f"SELECT 0, %s, {_names(columns, 'excluded')} FROM {STAGING} AS excluded "
-        f"JOIN {DISPUTED} AS d ON {_same_key(contract, 'd', 'excluded')}"
+        f"INSERT INTO {GATHERED} ({ORIGIN}, {PLACE}, {names_of(columns)}) "
+        f"SELECT 0, %s, {names_of(columns, 'excluded')} FROM {STAGING} AS excluded "
+        f"JOIN {DISPUTED} AS d ON {same_key(contract, 'd', 'excluded')}"
     )
 
 
@@ -165,7 +174,7 @@ def drop_undisputed(contract: Contract) -> str:
     """Drops the readings of other keys. Parameter: their origin."""
     return (
         f"DELETE FROM {GATHERED} AS g WHERE {ORIGIN} = %s AND NOT EXISTS "
-        f"(SELECT FROM {DISPUTED} AS d WHERE {_same_key(contract, 'd', 'g')})"
+        f"(SELECT FROM {DISPUTED} AS d WHERE {same_key(contract, 'd', 'g')})"
     )
 
 
@@ -194,17 +203,18 @@ def gather_present(contract: Contract, columns: Sequence[str], *, again: bool) -
         near = f"d.{quote_name(time)} BETWEEN u.least AND u.most"
     contested = ""
     if again:
-        key = _key_object(contract, "d")
+        key = key_object(contract, "d")
         contested = (
             f" AND EXISTS (SELECT FROM {CONFLICTS} AS c "
             f"WHERE c.contract = {quote_text(contract.name)} AND c.key = {key})"
         )
     return (
-        f"INSERT INTO {GATHERED} ({ORIGIN}, {PLACE}, {_names((*contract.key, *values))}) "
-        f"SELECT {PRESENT}, doubt.place, {_names(contract.key, 'd')}, {_names(values, 'present')} "
-        f"FROM {DISPUTED} AS d CROSS JOIN LATERAL (SELECT {_names(values, 't')} "
+        f"INSERT INTO {GATHERED} ({ORIGIN}, {PLACE}, {names_of((*contract.key, *values))}) "
+        f"SELECT {PRESENT}, doubt.place, {names_of(contract.key, 'd')}, "
+        f"{names_of(values, 'present')} "
+        f"FROM {DISPUTED} AS d CROSS JOIN LATERAL (SELECT {names_of(values, 't')} "
         f"FROM {qualified(contract)} AS t "
-        f"WHERE {_same_key(contract, 't', 'd')} LIMIT 1) AS present "
+        f"WHERE {same_key(contract, 't', 'd')} LIMIT 1) AS present "
         f"CROSS JOIN LATERAL (SELECT (array_agg({place}))[1] AS place "
         f"FROM {UNAVAILABLE} AS u WHERE {near}) AS doubt "
         f"WHERE doubt.place IS NOT NULL AND NOT {_explained(contract, values, 'd')}{contested}"
@@ -217,22 +227,22 @@ def create_settled(contract: Contract, columns: Sequence[str]) -> str:
     values = _values(contract, columns)
     compared = [name for name in contract.compared if name in columns]
     found = ", ".join(["true AS found", *(f"t.{quote_name(name)}" for name in values)])
-    lost = _conflicting(contract, "own", "fold", compared)
-    replaces = _conflicting(contract, "present", "fold", compared)
+    lost = conflicting(contract, "own", "fold", compared)
+    replaces = conflicting(contract, "present", "fold", compared)
     return (
         f"CREATE TEMPORARY TABLE settled ON COMMIT DROP AS WITH fold AS ({_fold(contract, values)})"
         f" SELECT fold.*, present.found IS NOT NULL AS {EXISTED}, "
-        f"{_differs('present', 'fold', values)} AS {CHANGES}, {lost} AS {LOST}, "
+        f"{differs('present', 'fold', values)} AS {CHANGES}, {lost} AS {LOST}, "
         f"present.found IS NOT NULL AND {replaces} AS {REPLACES} FROM fold "
-        f"JOIN {GATHERED} AS own ON own.{ORIGIN} = 0 AND {_same_key(contract, 'own', 'fold')} "
+        f"JOIN {GATHERED} AS own ON own.{ORIGIN} = 0 AND {same_key(contract, 'own', 'fold')} "
         f"LEFT JOIN LATERAL (SELECT {found} FROM {qualified(contract)} AS t "
-        f"WHERE {_same_key(contract, 't', 'fold')} LIMIT 1) AS present ON true; "
+        f"WHERE {same_key(contract, 't', 'fold')} LIMIT 1) AS present ON true; "
         f"ANALYZE {SETTLED}"
     )
 
 
 def _fold(contract: Contract, values: Sequence[str]) -> str:
-    key = _names(contract.key)
+    key = names_of(contract.key)
     # The same message may be in two batches: the version that was loaded last is the newest one.
     tie = f"{ORIGIN}, g::text"
     if contract.on_conflict == "fill_missing":
@@ -247,7 +257,7 @@ def _fold(contract: Contract, values: Sequence[str]) -> str:
         greatest = f"{quote_name(str(contract.greatest))} DESC NULLS LAST, "
     order = f"{PLACE} DESC" if contract.on_conflict == "keep_last" else PLACE
     return (
-        f"SELECT DISTINCT ON ({key}) {_names((*contract.key, *values))} FROM {GATHERED} AS g "
+        f"SELECT DISTINCT ON ({key}) {names_of((*contract.key, *values))} FROM {GATHERED} AS g "
         f"ORDER BY {key}, {greatest}{order}, {tie}"
     )
 
@@ -266,13 +276,13 @@ def count_settled() -> str:
 
 def keep_losers(contract: Contract, columns: Sequence[str]) -> str:
     """Keeps the batch's readings that are not the row. Parameters: batch, raw key, digest."""
-    reading = f"(SELECT excluded FROM (SELECT {_names(columns, 'own')}) AS excluded)"
+    reading = f"(SELECT excluded FROM (SELECT {names_of(columns, 'own')}) AS excluded)"
     lost = (
-        f"SELECT {_key_object(contract, 's')} AS key, to_jsonb({reading}) AS reading "
+        f"SELECT {key_object(contract, 's')} AS key, to_jsonb({reading}) AS reading "
         f"FROM {SETTLED} AS s JOIN {GATHERED} AS own ON own.{ORIGIN} = 0 "
-        f"AND {_same_key(contract, 'own', 's')} WHERE s.{LOST}"
+        f"AND {same_key(contract, 'own', 's')} WHERE s.{LOST}"
     )
-    return _keep(contract, "reading", lost)
+    return insert_conflicts(contract, "reading", f"({lost}) AS lost")
 
 
 def keep_replaced_rows(contract: Contract, columns: Sequence[str], *, again: bool) -> str:
@@ -283,22 +293,13 @@ def keep_replaced_rows(contract: Contract, columns: Sequence[str], *, again: boo
     values = _values(contract, columns)
     whose = f" AND {_explained(contract, values, 's')}" if again else ""
     replaced = (
-        f"SELECT {_key_object(contract, 's')} AS key, to_jsonb(present.whole_row) AS reading "
-        f"FROM {SETTLED} AS s CROSS JOIN LATERAL (SELECT t AS whole_row, {_names(values, 't')} "
+        f"SELECT {key_object(contract, 's')} AS key, to_jsonb(present.whole_row) AS reading "
+        f"FROM {SETTLED} AS s CROSS JOIN LATERAL (SELECT t AS whole_row, {names_of(values, 't')} "
         f"FROM {qualified(contract)} AS t "
-        f"WHERE {_same_key(contract, 't', 's')} LIMIT 1) AS present "
+        f"WHERE {same_key(contract, 't', 's')} LIMIT 1) AS present "
         f"WHERE s.{CHANGES} AND s.{REPLACES}{whose}"
     )
-    return _keep(contract, "row", replaced)
-
-
-def _keep(contract: Contract, lost: str, origin: str) -> str:
-    return (
-        f"INSERT INTO {CONFLICTS} "
-        "(contract, batch_id, raw_key, contract_digest, lost, key, reading, digest) "
-        f"SELECT {quote_text(contract.name)}, %s, %s, %s, {quote_text(lost)}, key, reading, "
-        f"sha256(convert_to(reading::text, 'UTF8')) FROM ({origin}) AS lost ON CONFLICT DO NOTHING"
-    )
+    return insert_conflicts(contract, "row", f"({replaced}) AS lost")
 
 
 def update_settled(contract: Contract, columns: Sequence[str]) -> str:
@@ -307,7 +308,7 @@ def update_settled(contract: Contract, columns: Sequence[str]) -> str:
     setting = ", ".join(f"{quote_name(name)} = s.{quote_name(name)}" for name in values)
     return (
         f"UPDATE {qualified(contract)} AS t SET {setting} FROM {SETTLED} AS s "
-        f"WHERE {_same_key(contract, 't', 's')} AND s.{EXISTED} AND s.{CHANGES}"
+        f"WHERE {same_key(contract, 't', 's')} AND s.{EXISTED} AND s.{CHANGES}"
     )
 
 
@@ -315,8 +316,8 @@ def insert_settled(contract: Contract, columns: Sequence[str]) -> str:
     """Inserts the rows that are missing."""
     names = (*contract.key, *_values(contract, columns))
     return (
-        f"INSERT INTO {qualified(contract)} ({_names(names)}) SELECT {_names(names)} "
-        f"FROM {SETTLED} WHERE NOT {EXISTED} ORDER BY {_names(contract.key)}"
+        f"INSERT INTO {qualified(contract)} ({names_of(names)}) SELECT {names_of(names)} "
+        f"FROM {SETTLED} WHERE NOT {EXISTED} ORDER BY {names_of(contract.key)}"
     )
 
 
@@ -324,50 +325,21 @@ def unstage_disputed(contract: Contract) -> str:
     """Takes the settled keys out of the staged ones."""
     return (
         f"DELETE FROM {STAGING} AS excluded USING {DISPUTED} AS d "
-        f"WHERE {_same_key(contract, 'd', 'excluded')}"
+        f"WHERE {same_key(contract, 'd', 'excluded')}"
     )
 
 
 def _explained(contract: Contract, values: Sequence[str], keys: str) -> str:
     """Condition that the existing row is what the gathered readings of other batches say."""
-    others = f"FROM {GATHERED} AS g WHERE g.{ORIGIN} > 0 AND {_same_key(contract, 'g', keys)}"
+    others = f"FROM {GATHERED} AS g WHERE g.{ORIGIN} > 0 AND {same_key(contract, 'g', keys)}"
     if contract.on_conflict == "fill_missing":  # its values may be of several readings
         each = " AND ".join(
             f"(present.{n} IS NULL OR coalesce(bool_or(g.{n} = present.{n}), false))"
             for n in map(quote_name, values)
         )
         return f"(SELECT count(*) > 0 AND {each} {others})"
-    return f"EXISTS (SELECT {others} AND NOT {_differs('present', 'g', values)})"
-
-
-def _conflicting(contract: Contract, one: str, other: str, compared: Sequence[str]) -> str:
-    if contract.on_conflict == "fill_missing":
-        return _contradicts(one, other, compared)
-    return _differs(one, other, compared) if compared else "false"
-
-
-def _contradicts(one: str, other: str, names: Sequence[str]) -> str:
-    parts = [f"{one}.{quote_name(n)} <> {other}.{quote_name(n)}" for n in names]
-    return f"coalesce({' OR '.join(parts)}, false)" if parts else "false"
-
-
-def _differs(one: str, other: str, names: Sequence[str]) -> str:
-    return f"(({_names(names, one)}) IS DISTINCT FROM ({_names(names, other)}))"
-
-
-def _key_object(contract: Contract, table: str) -> str:
-    parts = ", ".join(f"{quote_text(n)}, {table}.{quote_name(n)}" for n in contract.key)
-    return f"jsonb_build_object({parts})"
+    return f"EXISTS (SELECT {others} AND NOT {differs('present', 'g', values)})"
 
 
 def _values(contract: Contract, columns: Sequence[str]) -> list[str]:
     return [name for name in columns if name not in contract.key]
-
-
-def _names(columns: Sequence[str], table: str | None = None) -> str:
-    before = f"{table}." if table else ""
-    return ", ".join(f"{before}{quote_name(name)}" for name in columns)
-
-
-def _same_key(contract: Contract, one: str, other: str) -> str:
-    return " AND ".join(f"{one}.{quote_name(n)} = {other}.{quote_name(n)}" for n in contract.key)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from functions.load.conflict_policies import changes_row, new_value
+from functions.load.sql_parts import names_of, same_key
 from telemetry.contract import Contract
 from telemetry.ddl import qualified, quote_name, quote_text, sql_type
 
@@ -37,7 +38,7 @@ one group where the table has the batch's usual interval (``GAP`` of Transform).
 
 def copy_in(table: str, columns: Sequence[str]) -> str:
     """COPY from the client into a table."""
-    return f"COPY {table} ({_names(columns)}) FROM STDIN WITH (FORMAT csv)"
+    return f"COPY {table} ({names_of(columns)}) FROM STDIN WITH (FORMAT csv)"
 
 
 def create_staging(contract: Contract, columns: Sequence[str]) -> str:
@@ -77,13 +78,13 @@ def update_staged(contract: Contract, columns: Sequence[str]) -> str:
     setting = ", ".join(f"{quote_name(n)} = {new_value(contract, n)}" for n in values)
     return (
         f"UPDATE {qualified(contract)} AS present SET {setting} FROM {STAGING} AS excluded "
-        f"WHERE {_same_key(contract, 'present', 'excluded')} AND {changes_row(contract, values)}"
+        f"WHERE {same_key(contract, 'present', 'excluded')} AND {changes_row(contract, values)}"
     )
 
 
 def missing_keys(contract: Contract) -> str:
     """Counts the staged rows whose key is not in the table: 0 once they are merged."""
-    same = _same_key(contract, "t", "s")
+    same = same_key(contract, "t", "s")
     # With LIMIT the planner can't turn it into a join, and so never scans a large table.
     return (
         f"SELECT count(*) FROM {STAGING} AS s "
@@ -144,27 +145,19 @@ def row_droppers(contract: Contract) -> str:
     )
 
 
-def _names(columns: Sequence[str]) -> str:
-    return ", ".join(quote_name(name) for name in columns)
-
-
 def _worth(contract: Contract, values: Sequence[str]) -> str:
     """Condition on a staged row: its key is new, or it changes the existing row."""
     return (
         f" WHERE (SELECT {changes_row(contract, values)} FROM {qualified(contract)} AS present "
-        f"WHERE {_same_key(contract, 'present', 'excluded')} LIMIT 1) IS NOT FALSE"
+        f"WHERE {same_key(contract, 'present', 'excluded')} LIMIT 1) IS NOT FALSE"
     )
-
-
-def _same_key(contract: Contract, one: str, other: str) -> str:
-    return " AND ".join(f"{one}.{quote_name(n)} = {other}.{quote_name(n)}" for n in contract.key)
 
 
 def _insert(contract: Contract, columns: Sequence[str], where: str = "") -> str:
     # No ORDER BY: a scan of a temporary table gives its rows as they were copied, which is in
     # order of the key already, and sorting them again costs a sixth of the load.
     return (
-        f"INSERT INTO {qualified(contract)} AS present ({_names(columns)}) "
-        f"SELECT {_names(columns)} FROM {STAGING} AS excluded{where} "
-        f"ON CONFLICT ({_names(contract.key)})"
+        f"INSERT INTO {qualified(contract)} AS present ({names_of(columns)}) "
+        f"SELECT {names_of(columns)} FROM {STAGING} AS excluded{where} "
+        f"ON CONFLICT ({names_of(contract.key)})"
     )
