@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from etl.cli.context import JsonOption, console, counted, fail, guard, notes, print_json, target_of
-from etl.cli.rejects import BatchOption, Unreadable, progress_line
+from etl.cli.context import JsonOption, console, counted, guard, notes, print_json, target_of
+from etl.cli.rejects import (
+    BatchOption,
+    FormatOption,
+    OutputOption,
+    OverwriteOption,
+    Unreadable,
+    checked_format,
+    progress_line,
+)
 from etl.operations.conflicts import ConflictCount, count_conflicts, read_conflicts
 from etl.operations.escaping import escape_text
 from etl.operations.reject_export import output, write
@@ -60,35 +67,22 @@ def _table(found: list[ConflictCount], most: int) -> Table:
 def export(
     context: typer.Context,
     batch: BatchOption = None,
-    file: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            dir_okay=False,
-            help="File (compressed if .gz); default: standard output.",
-        ),
-    ] = None,
-    form: Annotated[
-        str, typer.Option("--format", help="ndjson (bytes in base64) or csv (for spreadsheets).")
-    ] = "ndjson",
-    overwrite: Annotated[bool, typer.Option(help="Replace the file if it exists.")] = False,
+    file: OutputOption = None,
+    form: FormatOption = "ndjson",
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Export what lost against the table, with the bytes that the device sent.
 
     The bytes come from the raw objects. With a corrected contract, `etl replay --conflicts` loads
     the batches again.
     """
-    if form not in ("ndjson", "csv"):
-        raise typer.BadParameter("use ndjson or csv", param_hint="--format")
-    if file is not None and file.exists() and not overwrite:
-        raise fail(f"{file} exists: --overwrite replaces it.")
+    export_format = checked_format(form, file, overwrite=overwrite)
     unreadable, written = Unreadable("Not all conflicts could be read."), 0
     found = read_conflicts(
         target_of(context.obj), batches=tuple(batch or ()), unreadable=unreadable
     )
     with progress_line("exporting conflicts") as show_progress, output(file) as out:
-        for written in write(found, out, form):  # type: ignore[arg-type]
+        for written in write(found, out, export_format):
             if written % 1000 == 0:
                 show_progress(counted(written, "conflict"))
     where = "printed" if file is None else f"written to {file}"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast, get_args
 
 import typer
 from rich.console import Group
@@ -31,7 +31,18 @@ from etl.operations.reject_export import Format, as_dict, output, write
 from etl.operations.rejects import Reject, RejectCounts, RejectFilter, count, read_rejects
 from etl.operations.time_range import TimeRange
 
-__all__ = ["BatchOption", "FromOption", "ToOption", "Unreadable", "progress_line", "register"]
+__all__ = [
+    "BatchOption",
+    "FormatOption",
+    "FromOption",
+    "OutputOption",
+    "OverwriteOption",
+    "ToOption",
+    "Unreadable",
+    "checked_format",
+    "progress_line",
+    "register",
+]
 
 app = typer.Typer(help="Readings that could not become rows, as the device sent them.")
 
@@ -52,7 +63,26 @@ ToOption = Annotated[
     str | None,
     typer.Option("--to", help="Staged before this time: ISO date or time, UTC."),
 ]
+OutputOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", "-o", dir_okay=False, help="File (compressed if .gz); default: standard output."
+    ),
+]
+FormatOption = Annotated[
+    str, typer.Option("--format", help="ndjson (bytes in base64) or csv (for spreadsheets).")
+]
+OverwriteOption = Annotated[bool, typer.Option(help="Replace the file if it exists.")]
 SHOWN_CHARACTERS = 2000
+
+
+def checked_format(form: str, file: Path | None, *, overwrite: bool) -> Format:
+    """The format of an export; ends the command where that or the file can't be used."""
+    if form not in get_args(Format):
+        raise typer.BadParameter("use ndjson or csv", param_hint="--format")
+    if file is not None and file.exists() and not overwrite:
+        raise fail(f"{file} exists: --overwrite replaces it.")
+    return cast("Format", form)
 
 
 def _filter_of(
@@ -220,28 +250,15 @@ def export(
     batch: BatchOption = None,
     start: FromOption = None,
     end: ToOption = None,
-    file: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            dir_okay=False,
-            help="File (compressed if .gz); default: standard output.",
-        ),
-    ] = None,
-    form: Annotated[
-        str, typer.Option("--format", help="ndjson (bytes in base64) or csv (for spreadsheets).")
-    ] = "ndjson",
-    overwrite: Annotated[bool, typer.Option(help="Replace the file if it exists.")] = False,
+    file: OutputOption = None,
+    form: FormatOption = "ndjson",
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Export rejects as NDJSON with the original bytes, or as CSV that is safe in a spreadsheet."""
-    if form not in ("ndjson", "csv"):
-        raise typer.BadParameter("use ndjson or csv", param_hint="--format")
-    if file is not None and file.exists() and not overwrite:
-        raise fail(f"{file} exists: --overwrite replaces it.")
+    export_format = checked_format(form, file, overwrite=overwrite)
     target = target_of(context.obj)
     reject_filter, unreadable = _filter_of(reason, device, batch, start, end), Unreadable()
-    written = _export(target, reject_filter, unreadable, file, form)  # type: ignore[arg-type]
+    written = _export(target, reject_filter, unreadable, file, export_format)
     where = "printed" if file is None else f"written to {file}"
     notes.print(f"{counted(written, 'reject')} {where}", soft_wrap=True)
     unreadable.end()
