@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 from etl.aws.target import Target
 from telemetry.errors import BatchCorruptError
 from telemetry.layout import RawKey, manifest_key
-from telemetry.manifest import parse_manifest
+from telemetry.manifest import parse_input, parse_manifest
 
 __all__ = ["ActiveExecution", "active_executions", "owner_of"]
 
@@ -62,7 +60,7 @@ def active_executions(target: Target) -> list[ActiveExecution]:
 
 def _described(target: Target, arn: str) -> ActiveExecution:
     found = target.client("stepfunctions").describe_execution(executionArn=arn)
-    name, given = str(found["name"]), _parsed(found.get("input"))
+    name, given = str(found["name"]), parse_input(found.get("input"))
     client, key = target.client("s3"), str(given.get("manifest") or manifest_key(found["name"]))
     try:
         body = client.get_object(Bucket=target.bucket, Key=key)["Body"].read()
@@ -70,11 +68,3 @@ def _described(target: Target, arn: str) -> ActiveExecution:
     except (client.exceptions.NoSuchKey, BatchCorruptError):
         return ActiveExecution(name, prefix=str(given.get("prefix") or ""))
     return ActiveExecution(name, frozenset(item.key for item in items))
-
-
-def _parsed(text: Any) -> dict[str, Any]:
-    try:
-        given = json.loads(text or "{}")
-    except ValueError:
-        return {}
-    return given if isinstance(given, dict) else {}

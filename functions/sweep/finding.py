@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from functools import partial
-from typing import Any
 
 from functions.sweep.batch_state import Running
 from telemetry.batches import Batch, batches_below
@@ -15,7 +14,7 @@ from telemetry.clients import calling, client
 from telemetry.errors import BatchCorruptError, BatchMissingError
 from telemetry.layout import day_prefix, manifest_key, outcome_key
 from telemetry.logs import log
-from telemetry.manifest import parse_manifest
+from telemetry.manifest import parse_input, parse_manifest
 from telemetry.storage import get_object, list_objects
 
 __all__ = ["last_errors", "running_executions", "staged_batches"]
@@ -45,7 +44,7 @@ def _batches_of(bucket: str, arn: str) -> tuple[str, str, set[str]]:
     """Name of an execution, the prefix in its input, and the keys in its manifest."""
     with calling("stepfunctions", f"describe {arn}"):
         found = client("stepfunctions").describe_execution(executionArn=arn)
-    given = _parsed(found.get("input"))
+    given = parse_input(found.get("input"))
     name, prefix = str(found["name"]), str(given.get("prefix") or "")
     manifest = str(given.get("manifest") or manifest_key(name))
     try:
@@ -56,14 +55,6 @@ def _batches_of(bucket: str, arn: str) -> tuple[str, str, set[str]]:
         return name, prefix, set()
     # Where there is a manifest it names exactly the batches; a prefix may hold more.
     return name, "", {item.key for item in items}
-
-
-def _parsed(text: Any) -> dict[str, Any]:
-    try:
-        given = json.loads(text or "{}")
-    except ValueError:
-        return {}
-    return given if isinstance(given, dict) else {}
 
 
 def staged_batches(bucket: str, today: date, days: int) -> list[Batch]:

@@ -37,6 +37,7 @@ __all__ = [
     "Purpose",
     "execution_arn",
     "manifest_body",
+    "parse_input",
     "parse_manifest",
     "purpose_of",
 ]
@@ -117,6 +118,18 @@ class ExecutionInput:
 def execution_arn(state_machine: str, name: str) -> str:
     """ARN of an execution, from the ARN of its state machine and its name."""
     return f"{state_machine.replace(':stateMachine:', ':execution:')}:{name}"
+
+
+def parse_input(text: str | None) -> dict[str, Any]:
+    """Members of an execution's input as Step Functions returns it; none where it is no object.
+
+    Anybody may start an execution by hand, with any input.
+    """
+    try:
+        given = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return given if isinstance(given, dict) else {}
 
 
 def manifest_body(items: Iterable[Item]) -> bytes:
