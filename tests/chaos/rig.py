@@ -128,8 +128,7 @@ class Rig:
 
     def deploy(self, **tuning: str) -> None:
         """Deploy, or deploy again with more variables for every function."""
-        settings = replace(self._settings, contract=self.contract, tuning={**TUNING, **tuning})
-        deploy(self.target, settings)
+        deploy(self.target, replace(self._settings, tuning={**TUNING, **tuning}))
 
     def send(self, count: int) -> None:
         """So many messages straight into the queue."""

@@ -70,7 +70,6 @@ class RecordedRig(Rig):
         text = CONTRACT.read_text(encoding="utf-8")
         limits = "max_reject_share = 0.95\nconflict_share = 0.95"
         strict.write_text(text.replace("max_reject_share = 1.0", limits))
-        self.contract = strict
         return replace(
             settings,
             contract=strict,
