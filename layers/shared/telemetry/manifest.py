@@ -121,7 +121,7 @@ def execution_arn(state_machine: str, name: str) -> str:
 
 
 def parse_input(text: str | None) -> dict[str, Any]:
-    """Members of an execution's input as Step Functions returns it; none where it is no object.
+    """Members of an execution's input as Step Functions returns it; none where it is not an object.
 
     Anybody may start an execution by hand, with any input.
     """
