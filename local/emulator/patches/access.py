@@ -30,7 +30,7 @@ App = Callable[[Scope, Any, Send], Awaitable[None]]
 
 OPEN_PATHS = ("/_ministack/ready", "/_ministack/iot/ca.pem")
 """Read by whoever starts the emulator, before there are credentials; they hold no secret."""
-TOKEN = "x-amz-security-token"
+TOKEN = "x-amz-security-token"  # noqa: S105  # a name, no secret
 """Name of the header, and of the parameter of a presigned address (in any case)."""
 CONFIRMATION = ["ConfirmSubscription"]
 """SNS: a subscriber confirms with the token of its message alone, on AWS too."""
