@@ -133,9 +133,7 @@ def _encrypted_logs(stack: Stack) -> Iterator[Request]:
     for logical in stack.of_type("AWS::Logs::LogGroup"):
         group = stack.arn("logs", f"log-group:{stack.physical[logical]}")
         context = (("kms:EncryptionContext:aws:logs:arn", group),)
-        for use in (
-            "Encrypt", "Decrypt", "ReEncryptFrom", "ReEncryptTo", "GenerateDataKey", "DescribeKey"
-        ):  # fmt: skip
+        for use in ("Encrypt", "Decrypt", "ReEncryptFrom", "ReEncryptTo", "GenerateDataKey"):
             yield Request(principal, f"kms:{use}", stack.key, context, ENCRYPTED_LOGS)
 
 

@@ -143,7 +143,7 @@ def test_the_key_lets_those_who_look_after_it_not_use_it(resources):
     administration, use, *services = statements
     assert not {"kms:Decrypt", "kms:GenerateDataKey"} & set(administration["Action"])
     assert "kms:PutKeyPolicy" in administration["Action"]
-    assert "kms:ViaService" in use["Condition"]["StringEquals"]
+    assert "kms:ViaService" in use["Condition"]["StringLike"]
     for statement in services:
         assert statement["Condition"], statement["Sid"]
     assert not [s["Sid"] for s in statements if "*" in "".join(s["Action"])]
