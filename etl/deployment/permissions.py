@@ -31,8 +31,9 @@ ON_EVERYTHING = {"iam:ListRoles"}
 """Actions of the services in :func:`_scope` that can't be limited to a resource."""
 TAGGED = f"aws:ResourceTag/{STACK_TAG}"
 BUCKET_CONTEXT = "kms:EncryptionContext:aws:s3:arn"
-"""What S3 encrypts a data key for: the bucket itself, as the data bucket has an S3 Bucket Key. (An
-object's ARN otherwise: docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-key.html, 2026-11.)"""
+"""Condition key of the ARN that S3 encrypts for: the bucket's, as the data bucket has a Bucket Key.
+(Else the object's: docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-key.html, read 2026-11.)
+"""
 
 
 def deployer_policy(stack: str, account: str, region: str, role: str = "") -> dict[str, Any]:
@@ -59,7 +60,8 @@ def cloudformation_policy(part: Part, stack: str, account: str, region: str) -> 
                 statements.append(_allow(f"{service.title()}Lists", wide, "*"))
     # Code, layers and large templates come from the artifact bucket.
     artifacts = f"{arns.artifact_buckets(stack)}/*"
-    statements.append(_allow("Artifacts", ["s3:GetObject"], artifacts))
+    owned = {"aws:ResourceAccount": account}
+    statements.append(_allow("Artifacts", ["s3:GetObject"], artifacts, StringEquals=owned))
     return {"Version": VERSION, "Statement": statements}
 
 
