@@ -128,14 +128,20 @@ def _logs() -> dict[str, Any]:
 def _alarms() -> dict[str, Any]:
     """Statement for alarms: they publish to the encrypted topic as CloudWatch, which has no role.
 
-    (https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html, read 2026-11)
+    (https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html, read 2026-11.) That page
+    recommends the two conditions, and lists EventBridge as a service whose requests don't carry
+    them; AWS's Modern Data Architecture Accelerator sets both for alarms. A request that carries
+    neither is let through all the same: else a notification would be dropped without a word, and
+    the topic's own policy, which AWS documents with these conditions, refuses other alarms before
+    the key is asked.
     """
+    conditions = {f"{operator}IfExists": keys for operator, keys in of_this_account(ALARMS).items()}
     return {
         **allow(
             ["kms:Decrypt", "kms:GenerateDataKey"],
             "*",
             sid="AlarmsOfThisStack",
-            **of_this_account(ALARMS),
+            **conditions,
         ),
         "Principal": {"Service": "cloudwatch.amazonaws.com"},
     }

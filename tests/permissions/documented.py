@@ -145,6 +145,8 @@ def _alarms(stack: Stack) -> Iterator[Request]:
     yield Request(who, "sns:Publish", stack.physical["AlertTopic"], context, ENCRYPTED_TOPIC)
     for use in ("Decrypt", "GenerateDataKey"):
         yield Request(who, f"kms:{use}", stack.key, context, ENCRYPTED_TOPIC)
+        # The page doesn't say whether requests for the key carry the context: both are allowed.
+        yield Request(who, f"kms:{use}", stack.key, (), ENCRYPTED_TOPIC)
 
 
 def _operators(stack: Stack) -> Iterator[Request]:
