@@ -6,11 +6,15 @@ print, asks here; botocore's own table of endpoints answers, without a call.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 
 from telemetry.errors import UserError
 
-__all__ = ["UnknownRegionError", "partition_of"]
+__all__ = ["UnknownRegionError", "partition_of", "partition_problems"]
+
+PARTITIONS = ("aws", "aws-us-gov", "aws-cn")
+"""Partitions that the templates are checked for."""
 
 
 class UnknownRegionError(UserError):
@@ -34,3 +38,16 @@ def partition_of(region: str) -> str:
             "cn-north-1."
         ) from None
     return partition
+
+
+def partition_problems(region: str) -> Iterator[str]:
+    """Yield a sentence where a region is of a partition that the templates aren't for."""
+    try:
+        partition = partition_of(region)
+    except UnknownRegionError:
+        return
+    if partition not in PARTITIONS:
+        yield (
+            f"region: {region} is in the partition {partition}, whose names of services and hosts "
+            f"the templates don't have; they have those of {', '.join(PARTITIONS)}"
+        )

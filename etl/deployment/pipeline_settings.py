@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from etl.aws.partition import UnknownRegionError, partition_of
 from etl.aws.target import DEFAULT_STACK
 from etl.deployment.settings_file import EnteredSettings, SettingsError
 from infrastructure.platform.rules import settings_problems
@@ -27,8 +26,6 @@ __all__ = [
 PLATFORM_PART = "platform"
 NOT_LOCAL = ("database.", "network.", "runtime.", "platform")
 """Beginnings of keys that the emulator of this machine ignores, as it brings its own."""
-PARTITIONS = ("aws", "aws-us-gov", "aws-cn")
-"""Partitions that the templates are checked for."""
 STACK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,31}")
 STACK_NAME_RULE = (
     "a stack's name begins with a letter and has letters, digits and hyphens, 32 at most, because "
@@ -107,11 +104,7 @@ def aws_settings(pipeline: PipelineSettings) -> DeploySettings:
         stack=pipeline.stack, contract=pipeline.contract, database=DatabaseSettings(host="")
     )
     settings = pipeline.applied_to(base)
-    problems = [
-        *_unsupported_region(pipeline.values.get("region")),
-        *_missing(pipeline, settings),
-        *_contradictions(settings),
-    ]
+    problems = [*_missing(pipeline, settings), *_contradictions(settings)]
     if problems:
         where = pipeline.entered.source
         raise SettingsError(f"{where}:\n  " + "\n  ".join(problems))
@@ -151,21 +144,6 @@ def _with(base: Any, path: tuple[str, ...], value: Any) -> Any:
     if inner:
         value = _with(getattr(base, name), tuple(inner), value)
     return replace(base, **{name: value})
-
-
-def _unsupported_region(region: str | None) -> Iterator[str]:
-    if region is None:
-        return
-    try:
-        partition = partition_of(region)
-    except UnknownRegionError as error:
-        yield f"region: {error}"
-        return
-    if partition not in PARTITIONS:
-        yield (
-            f"region: {region} is in the partition {partition}, whose names of services and hosts "
-            f"the templates don't have; they have those of {', '.join(PARTITIONS)}"
-        )
 
 
 def _missing(pipeline: PipelineSettings, settings: DeploySettings) -> Iterator[str]:

@@ -128,25 +128,6 @@ def test_a_value_that_can_not_be_used_is_named_with_what_is_needed(write, line, 
     assert problem in refused(write(enough(line + "\n")))
 
 
-@pytest.mark.parametrize(
-    ("region", "problem"),
-    [
-        ("moon-1", "AWS has no region 'moon-1'"),
-        ("us-iso-east-1", "us-iso-east-1 is in the partition aws-iso"),
-    ],
-)
-def test_a_region_of_a_partition_that_the_templates_are_not_for_is_refused(write, region, problem):
-    pipeline = PipelineSettings(read_file(write(enough().replace("eu-central-1", region, 1))))
-    with pytest.raises(SettingsError, match=problem):
-        aws_settings(pipeline)
-
-
-@pytest.mark.parametrize("region", ["us-gov-west-1", "cn-north-1"])
-def test_a_region_of_govcloud_or_china_is_accepted(write, region):
-    pipeline = PipelineSettings(read_file(write(enough().replace("eu-central-1", region, 1))))
-    assert aws_settings(pipeline).stack
-
-
 def test_all_problems_are_reported_at_once(write):
     told = refused(write(enough('[run]\nx = 1\nmax_concurrency = "3"\n')))
     assert "run.x is not a setting" in told
