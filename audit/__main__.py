@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from audit.check_result import CheckResult
+from audit.conditions import check_conditions
 from audit.dependencies import (
     SHIPPED,
     check_licences,
@@ -30,12 +31,14 @@ LOCKS = [
 def checks(templates: Path, environment: Path) -> list[Callable[[], CheckResult]]:
     """All checks, fast ones first."""
     files = sorted(templates.glob("*.json"))
+    printed = sorted((templates / "policies").glob("*.json"))
     running = [Path("requirements/run.txt"), *(Path(f"{f}/requirements.txt") for f in SHIPPED)]
     return [
         lambda: check_pins(LOCKS),
         lambda: check_with_cfn_lint(files),
         lambda: check_with_checkov(files),
         lambda: check_permissions(files),
+        lambda: check_conditions(files, printed),
         check_tree,
         check_history,
         lambda: check_licences(environment / "bin" / "python"),

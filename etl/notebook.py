@@ -35,13 +35,17 @@ def substitutions(target: Target) -> dict[str, str]:
     return values
 
 
-def resolve_graph(graph: Graph, values: dict[str, str]) -> Graph:
-    """Return the graph with its ``${...}`` replaced; the SDK deploys what ``to_dict`` returns."""
+def resolve_graph(graph: Graph, values: dict[str, str], partition: str = "aws") -> Graph:
+    """Return the graph with its ``${...}`` replaced, for an AWS partition.
+
+    The SDK deploys what ``to_dict`` returns.
+    """
     from stepfunctions.steps.states import FrozenGraph
 
-    from workflow.definition import resolve
+    from workflow.definition import in_partition, resolve
 
-    return FrozenGraph(resolve(json.loads(json.dumps(graph.to_dict())), values))
+    plain = in_partition(json.loads(json.dumps(graph.to_dict())), partition)
+    return FrozenGraph(resolve(plain, values))
 
 
 def build_workflow(
@@ -63,7 +67,7 @@ def build_workflow(
     machine = client.describe_state_machine(stateMachineArn=target.outputs["StateMachineArn"])
     return Workflow(
         name=name,
-        definition=resolve_graph(graph, substitutions(target)),
+        definition=resolve_graph(graph, substitutions(target), machine["roleArn"].split(":")[1]),
         role=machine["roleArn"],
         client=client,
     )

@@ -67,6 +67,14 @@ class AlarmSettings:
         parameter="AlarmAtRuleErrors",
         least=1,
     )
+    refused_publishes: int = setting(
+        1,
+        "Messages within five minutes that AWS IoT refused because a device's policy doesn't allow "
+        "its topic. Counted for all devices of the account and region.",
+        key="alarms.refused_publishes",
+        parameter="AlarmAtRefusedPublishes",
+        least=1,
+    )
     function_errors: int = setting(
         5,
         "Failed invocations of one function within five minutes; of the sweep within an hour.",

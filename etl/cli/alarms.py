@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -22,7 +23,8 @@ from etl.cli.context import (
     target_of,
 )
 from etl.cli.rerun_options import TIME_WIDTH
-from etl.operations.alarms import Alarm, StateChange, alarms, changes, trigger
+from etl.operations.alarm_delivery import TEST_QUEUE, listening, refused_actions
+from etl.operations.alarms import Alarm, StateChange, alarm, alarms, changes, trigger
 from etl.operations.escaping import escape_text
 
 __all__ = ["register"]
@@ -84,34 +86,75 @@ def send_test(
     name: Annotated[str, typer.Argument(help="Name of an alarm, such as executions-failed.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask for confirmation.")] = False,
 ) -> None:
-    """Trigger a test alarm, to check that its notification arrives. It recovers within a minute."""
+    """Trigger a test alarm, and check that its notification comes through the topic.
+
+    The alarm recovers within a minute. A queue subscribes to the topic until the notification has
+    come. Fails where none comes within a minute.
+    """
     target = target_of(context.obj)
+    one = alarm(target, name)
+    if not one.actions:
+        raise fail(f"{one.name} sends no notification: its actions are disabled.")
+    if one.state == "ALARM":
+        raise fail(f"{one.name} is firing already and sends no second notification: test another.")
     if not yes and not typer.confirm(f"Send a test notification for {name} to all subscribers?"):
         raise typer.Exit(1)
-    now = datetime.now(UTC)
-    tested = trigger(target, name, f"Test by `etl alarms test` at {now:%Y-%m-%d %H:%M:%S} UTC.")
-    if not tested.actions:
-        raise fail(f"{tested.name} is firing, but sends no notification: its actions are disabled.")
-    for topic in tested.actions:
-        subscribers = _subscribers(target, topic)
-        console.print(f"{tested.name} is firing and has notified {topic}", soft_wrap=True)
-        if not subscribers:
+    for topic in one.actions:
+        _test_topic(target, one, topic)
+
+
+def _test_topic(target: Target, one: Alarm, topic: str) -> None:
+    """Trigger the alarm and say what came of it. Fails where no notification came."""
+    from botocore.exceptions import ClientError
+
+    began = datetime.now(UTC)
+    reason = f"Test by `etl alarms test` at {began:%Y-%m-%d %H:%M:%S.%f} UTC."
+    with ExitStack() as stack:
+        try:
+            listener = stack.enter_context(listening(target, topic))
+        except ClientError as error:
+            trigger(target, one.name, reason)
+            code = error.response["Error"]["Code"]
+            console.print(f"{one.name} is firing", soft_wrap=True)
             notes.print(
-                "[yellow]this topic has no confirmed subscriber:[/] "
-                "deploy with an alert email, or subscribe"
+                f"[yellow]not checked:[/] no queue can be subscribed to {topic} ({code}). Look at "
+                "what the subscribers below have received."
             )
-        for protocol, endpoint in subscribers:
-            console.print(Text(f"  {protocol} {escape_text(endpoint)}"))
+            _print_subscribers(target, topic)
+            return
+        trigger(target, one.name, reason)
+        console.print(f"{one.name} is firing", soft_wrap=True)
+        seconds = listener.received(reason)
+    if seconds is None:
+        refused = refused_actions(target, one, began)
+        raise fail(
+            f"no notification has come through {topic}.\n"
+            + ("\n".join(refused) or "CloudWatch has noted no failed action.")
+            + "\n`etl deploy` restores the policies of topic and key."
+        )
+    console.print(f"its notification came through {topic} after {seconds:.1f} s", soft_wrap=True)
+    _print_subscribers(target, topic)
+
+
+def _print_subscribers(target: Target, topic: str) -> None:
+    subscribers = _subscribers(target, topic)
+    if not subscribers:
+        notes.print(
+            "[yellow]this topic has no confirmed subscriber:[/] "
+            "deploy with an alert email, or subscribe"
+        )
+    for protocol, endpoint in subscribers:
+        console.print(Text(f"  {protocol} {escape_text(endpoint)}"))
 
 
 def _subscribers(target: Target, topic: str) -> list[tuple[str, str]]:
-    """Protocol and endpoint of a topic's confirmed subscribers."""
+    """Protocol and endpoint of a topic's confirmed subscribers, without a test's own queue."""
     pages = target.client("sns").get_paginator("list_subscriptions_by_topic")
     return [
         (one["Protocol"], one["Endpoint"])
         for page in pages.paginate(TopicArn=topic)
         for one in page["Subscriptions"]
-        if one["SubscriptionArn"].startswith("arn:")
+        if one["SubscriptionArn"].startswith("arn:") and TEST_QUEUE not in one["Endpoint"]
     ]
 
 

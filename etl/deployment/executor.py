@@ -13,6 +13,7 @@ from etl.aws.cloudformation import (
     outputs,
     wait_for_stack,
 )
+from etl.aws.s3 import owned_s3
 from etl.aws.stack_events import event_ids
 from etl.aws.target import Target
 from etl.deployment.artifact_bucket import ensure_bucket, put_template, stack_request, upload
@@ -86,7 +87,7 @@ class DeploymentExecutor:
         delete_stack(self._formation, step.stack, self.listener.notify, self.listener.event)
 
     def _upload(self, _step: Step) -> None:
-        s3, listener = self.target.client("s3"), self.listener
+        s3, listener = owned_s3(self.target), self.listener
         upload(s3, self.build.core, self._region, listener.notify, listener.sent)
 
     def _platform(self, step: Step) -> None:
@@ -118,7 +119,7 @@ class DeploymentExecutor:
         return self.build.platform
 
     def _apply(self, build: StackBuild) -> None:
-        s3, listener = self.target.client("s3"), self.listener
+        s3, listener = owned_s3(self.target), self.listener
         if not build.template_fits_request:
             ensure_bucket(s3, build.artifact_bucket, self._region)
             put_template(s3, build)
@@ -134,4 +135,4 @@ class DeploymentExecutor:
 
     def _contract(self, step: Step) -> None:
         bucket = outputs(self._formation, step.stack)["DataBucketName"]
-        publish_contract(self.target.client("s3"), bucket, self.build.settings)
+        publish_contract(owned_s3(self.target), bucket, self.build.settings)

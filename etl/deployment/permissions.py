@@ -14,7 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+from etl.aws.partition import partition_of
 from etl.deployment.pipeline_settings import platform_stack
+from infrastructure.core.policies import STACK_TAG
 
 __all__ = ["HANDLERS_FILE", "Part", "cloudformation_policy", "deployer_policy"]
 
@@ -25,7 +27,13 @@ Part = Literal["core", "platform", "quicksight"]
 """Parts of CloudFormation's policy. QuickSight has its own: few use it, and the others fill a
 managed policy."""
 Statement = dict[str, Any]
-STACK_TAG = "aws:ResourceTag/aws:cloudformation:stack-name"
+ON_EVERYTHING = {"iam:ListRoles"}
+"""Actions of the services in :func:`_scope` that can't be limited to a resource."""
+TAGGED = f"aws:ResourceTag/{STACK_TAG}"
+BUCKET_CONTEXT = "kms:EncryptionContext:aws:s3:arn"
+"""Condition key of the ARN that S3 encrypts for: the bucket's, as the data bucket has a Bucket Key.
+(Else the object's: docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-key.html, read 2026-11.)
+"""
 
 
 def deployer_policy(stack: str, account: str, region: str, role: str = "") -> dict[str, Any]:
@@ -42,26 +50,38 @@ def cloudformation_policy(part: Part, stack: str, account: str, region: str) -> 
     arns = _Arns(account, region)
     template = "core" if part == "core" else "platform"
     by_service: dict[str, list[str]] = json.loads(HANDLERS_FILE.read_text())[template]
-    statements = [
-        _allow(service.title(), actions, _scope(service, stack, arns))
-        for service, actions in by_service.items()
-        if (service == QUICKSIGHT) is (part == QUICKSIGHT)
-    ]
+    statements = []
+    for service, actions in by_service.items():
+        if (service == QUICKSIGHT) is (part == QUICKSIGHT):
+            narrow = [action for action in actions if action not in ON_EVERYTHING]
+            statements.append(_allow(service.title(), narrow, _scope(service, stack, arns, narrow)))
+            wide = [action for action in actions if action in ON_EVERYTHING]
+            if wide:
+                statements.append(_allow(f"{service.title()}Lists", wide, "*"))
     # Code, layers and large templates come from the artifact bucket.
-    artifacts = f"arn:aws:s3:::{stack.lower()[:25]}*-artifacts-{account}-{region}/*"
-    statements.append(_allow("Artifacts", ["s3:GetObject"], artifacts))
+    artifacts = f"{arns.artifact_buckets(stack)}/*"
+    owned = {"aws:ResourceAccount": account}
+    statements.append(_allow("Artifacts", ["s3:GetObject"], artifacts, StringEquals=owned))
     return {"Version": VERSION, "Statement": statements}
 
 
 class _Arns:
-    """Builds ARNs of one account and region."""
+    """Builds ARNs of one account and region, in the partition of the region."""
 
     def __init__(self, account: str, region: str) -> None:
         self.account, self.region = account, region
+        self.partition = partition_of(region)
 
     def arn(self, service: str, resource: str, *, everywhere: bool = False) -> str:
         region = "" if everywhere else self.region
-        return f"arn:aws:{service}:{region}:{self.account}:{resource}"
+        return f"arn:{self.partition}:{service}:{region}:{self.account}:{resource}"
+
+    def bucket(self, name: str) -> str:
+        return f"arn:{self.partition}:s3:::{name}"
+
+    def artifact_buckets(self, stack: str) -> str:
+        # In a bucket's name a long stack name is cut to 25 characters.
+        return self.bucket(f"{stack.lower()[:25]}*-artifacts-{self.account}-{self.region}")
 
 
 def _allow(sid: str, actions: list[str], resource: Any, **condition: Any) -> Statement:
@@ -110,14 +130,13 @@ def _deployer(stack: str, arns: _Arns, role: str) -> Iterator[Statement]:
     yield _allow(
         "CloseDefaultGroup",
         ["ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress"],
-        [arns.arn("ec2", "security-group/*"), arns.arn("ec2", "security-group-rule/*")],
+        arns.arn("ec2", "security-group/*"),
     )
 
 
 def _buckets(stack: str, arns: _Arns) -> Iterator[Statement]:
-    # In a bucket's name a long stack name is cut to 25 characters.
-    artifacts = f"arn:aws:s3:::{stack.lower()[:25]}*-artifacts-{arns.account}-{arns.region}"
-    data = f"arn:aws:s3:::{stack.lower()}-databucket-*"
+    artifacts = arns.artifact_buckets(stack)
+    data = arns.bucket(f"{stack.lower()}-databucket-*")
     yield _allow(
         "ArtifactBucket",
         [
@@ -139,25 +158,31 @@ def _buckets(stack: str, arns: _Arns) -> Iterator[Statement]:
         [f"{artifacts}/*", f"{data}/*"],
     )
     keys = arns.arn("kms", "key/*")
-    by_s3 = {"kms:ViaService": f"s3.{arns.region}.amazonaws.com", STACK_TAG: stack}
-    yield _allow("ReadContract", ["kms:Decrypt", "kms:GenerateDataKey"], keys, StringEquals=by_s3)
+    yield _allow(
+        "ContractKey",
+        ["kms:Decrypt", "kms:GenerateDataKey"],
+        keys,
+        StringLike={"kms:ViaService": f"s3.{arns.region}.amazonaws.*", BUCKET_CONTEXT: data},
+    )
     yield _allow(
         "RetireKey",
         ["kms:DescribeKey", "kms:ScheduleKeyDeletion"],
         keys,
-        StringEquals={STACK_TAG: stack},
+        StringEquals={TAGGED: stack},
     )
 
 
-def _scope(service: str, stack: str, arns: _Arns) -> Any:
+def _scope(service: str, stack: str, arns: _Arns, actions: list[str]) -> Any:
     """Return the resources of one service that a stack may change; ``*`` for unnamed ones."""
+    buckets = arns.bucket(f"{stack.lower()}-*")
+    of_objects = "s3:GetObject" in actions
     scopes: dict[str, list[str]] = {
         # Services through which permissions could grow are limited to the stack's own resources.
         "iam": [
             arns.arn("iam", f"role/{stack}-*", everywhere=True),
             arns.arn("iam", "role/aws-service-role/*", everywhere=True),
         ],
-        "s3": [f"arn:aws:s3:::{stack.lower()}-*", f"arn:aws:s3:::{stack.lower()}-*/*"],
+        "s3": [buckets, f"{buckets}/*"] if of_objects else [buckets],
         "sqs": [arns.arn("sqs", f"{stack}-*")],
         "sns": [arns.arn("sns", f"{stack}-*")],
         "scheduler": [arns.arn("scheduler", f"schedule/*/{stack}-*")],

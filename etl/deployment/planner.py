@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from etl.aws.cloudformation import STEADY, deployed_template, outputs, parameters
+from etl.aws.s3 import owned_s3
 from etl.aws.target import Target
-from etl.deployment.artifact_bucket import present_keys, put_template, stack_request
+from etl.deployment.artifact_bucket import intact_keys, put_template, stack_request
 from etl.deployment.change_set import ReportedChange, preview
 from etl.deployment.contract_review import ContractReview, review_contract
 from etl.deployment.current_state import (
@@ -61,7 +62,7 @@ def make_plan(
     refuse_stuck(now)
     build = build_deployment(target, settings, platform, now, notify)
     notify("asking CloudFormation what would change")
-    present = present_keys(target.client("s3"), build.core.artifact_bucket)
+    present = intact_keys(owned_s3(target), build.core)
     reviews = [_review_stack(target, build.core, now.core_status, present)]
     if build.platform is not None:
         second = _review_stack(target, build.platform.stack, now.platform_status, present)
@@ -123,7 +124,7 @@ def _reported(
         return None, [
             f"The stack is in {status}: CloudFormation accepts no change set in this status."
         ]
-    s3 = target.client("s3")
+    s3 = owned_s3(target)
     if not build.template_fits_request and not present:
         return None, [
             "The template is too large for a request and there is no artifact bucket yet: "
@@ -163,7 +164,7 @@ def _review_contract(target: Target, settings: DeploySettings, now: CurrentState
     names: dict[str, str] = {}
     if is_in_use(now.core_status):
         names = outputs(target.client("cloudformation"), now.core)
-    return review_contract(target.client("s3"), names, settings.contract)
+    return review_contract(owned_s3(target), names, settings.contract)
 
 
 def _shared_with_others(formation: CloudFormationClient, settings: DeploySettings) -> Iterator[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from etl.aws.partition import partition_problems
 from etl.deployment.authorities import authority_problems
 from etl.deployment.settings_file import SettingsError
 from infrastructure.platform.settings import PlatformSettings
@@ -33,6 +34,7 @@ def _problems(
 ) -> Iterator[str]:
     if region:
         yield from region_problems(region, platform)
+        yield from partition_problems(region)
     if settings.database.ca_file is not None:
         yield from authority_problems(
             settings.database.ca_file,

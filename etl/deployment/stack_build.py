@@ -9,6 +9,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from etl.aws.partition import partition_of
 from etl.deployment.artifact_bucket import artifact_bucket_name
 from etl.deployment.packaging import Packages, build_packages
 from infrastructure.core import build_template, template_json
@@ -90,7 +91,7 @@ def build_core(
         notify=notify,
     )
     bucket = artifact_bucket_name(settings.stack, account, region)
-    definition = definition_json(settings.definition)
+    definition = definition_json(settings.definition, partition_of(region))
     template = build_template(contract, packages.artifacts, settings, definition)
     return StackBuild(
         stack=settings.stack,

@@ -20,6 +20,7 @@ from etl.aws.cloudformation import (
     parameters,
     stack_status,
 )
+from etl.aws.s3 import owned_s3
 from etl.aws.target import Target
 from etl.deployment.artifact_bucket import artifact_bucket_name
 from etl.deployment.held_data import (
@@ -117,7 +118,7 @@ def delete_core(target: Target, listener: Listener | None = None, *, with_data: 
     never changed.
     """
     listener = listener or Listener()
-    formation, s3 = target.client("cloudformation"), target.client("s3")
+    formation, s3 = target.client("cloudformation"), owned_s3(target)
     if stack_status(formation, target.stack) is None:
         return False
     names = outputs(formation, target.stack)
@@ -145,7 +146,7 @@ def _refuse_loss(target: Target, names: dict[str, str], *, deletes_bucket: bool)
     """Raise where data would be lost: it may have arrived since the plan was shown."""
     held = [*held_data(names, target.client("sqs"), target.client("iot"))]
     if deletes_bucket:
-        held += held_objects(target.client("s3"), names["DataBucketName"])
+        held += held_objects(owned_s3(target), names["DataBucketName"])
     if held:
         raise HoldsDataError(loss_warning(target.stack, held))
 

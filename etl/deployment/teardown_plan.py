@@ -12,6 +12,7 @@ from etl.aws.cloudformation import (
     parameters,
     stack_resources,
 )
+from etl.aws.s3 import owned_s3
 from etl.aws.target import Target
 from etl.deployment.artifact_bucket import artifact_bucket_name
 from etl.deployment.current_state import CurrentState, read_current_state
@@ -66,7 +67,7 @@ def plan_teardown(target: Target, *, with_data: bool) -> TeardownPlan:
     names = outputs(formation, target.stack)
     held = list(held_data(names, target.client("sqs"), target.client("iot")))
     if "DataBucketName" in names and not with_data and not retains_bucket(formation, target.stack):
-        held += held_objects(target.client("s3"), names["DataBucketName"])
+        held += held_objects(owned_s3(target), names["DataBucketName"])
     deleted, kept = _core_effects(target, now, names, with_data=with_data)
     if now.platform_status:
         _add_platform(now, deleted, kept, with_platform=with_platform, database=holds_database)

@@ -83,7 +83,13 @@ class Series:
 
 def all_signals(target: Target) -> list[Signal]:
     """Every signal of this pipeline, in the order in which a reading passes them."""
-    return [*_own(target.stack), *_of_queues(target), *_of_workflow(target), *_of_functions(target)]
+    return [
+        *_own(target.stack),
+        *_of_iot(target),
+        *_of_queues(target),
+        *_of_workflow(target),
+        *_of_functions(target),
+    ]
 
 
 def choose_period(duration: timedelta, points: int = 60) -> int:
@@ -150,6 +156,19 @@ def _own(stack: str) -> Iterator[Signal]:
                 statistic=metric.statistic,
                 meaning=metric.meaning,
             )
+
+
+def _of_iot(target: Target) -> Iterator[Signal]:
+    """The topic rule's, and the broker's, which counts all devices of the account and region."""
+    prefix = target.outputs.get("BasicIngestPrefix", "")
+    rule, broker = ("RuleName", prefix.rpartition("/")[2]), ("Protocol", "MQTT")
+    for metric, dimension, meaning in (
+        ("RuleMessageThrottled", rule, "Messages that the topic rule didn't process: throttled."),
+        ("RuleNotFound", rule, "Messages published to a topic rule that doesn't exist."),
+        ("PublishIn.AuthError", broker, "Messages refused by a device's policy."),
+        ("PublishIn.Throttle", broker, "Messages refused because of their rate."),
+    ):
+        yield Signal(metric, "AWS/IoT", metric, (dimension,), "Count", "Sum", meaning)
 
 
 def _of_queues(target: Target) -> Iterator[Signal]:

@@ -71,16 +71,18 @@ def _alarms() -> str:
 def _metric(spec: AlarmSpec) -> str:
     space = "" if spec.namespace == NAMESPACE else f"{spec.namespace} "
     word = STATISTICS.get(spec.statistic, spec.statistic)
-    over = "the configured minutes" if spec.condition else f"{spec.period // 60} min"
+    over = "the configured minutes" if spec.is_optional else f"{spec.period // 60} min"
     of = (
-        f", {spec.datapoints} of {spec.periods}" if spec.periods != 1 and not spec.condition else ""
+        f", {spec.datapoints} of {spec.periods}"
+        if spec.periods != 1 and not spec.is_optional
+        else ""
     )
     return f"{space}`{spec.metric}`, {word} of {over}{of}"
 
 
 def _parameter(spec: AlarmSpec) -> str:
     """The parameter that sets its threshold or its waiting time, if it has one."""
-    setting = spec.periods if spec.condition else spec.threshold
+    setting = spec.periods if spec.is_optional else spec.threshold
     if isinstance(setting, int):
         return ""
     found = re.search(r"Alarm(At|After)\w+", str(setting.to_dict()))
@@ -88,7 +90,7 @@ def _parameter(spec: AlarmSpec) -> str:
 
 
 def _count() -> str:
-    always = sum(spec.condition is None for spec in ALARMS)
+    always = sum(not spec.is_optional for spec in ALARMS)
     return (
         f"A pipeline has at most **{series()} metrics** of its own, and **{always} alarms** (one "
         "more with the alarm `no-data`)."

@@ -14,7 +14,7 @@ from typing import Any
 from troposphere import GetAtt, Ref, Sub, Template, cloudwatch
 
 from functions.inventory import function
-from infrastructure.core.parameters import HAS_NO_DATA_ALARM
+from infrastructure.core.parameters import HAS_METRIC_QUERIES, HAS_NO_DATA_ALARM
 from telemetry.metric_table import NAMESPACE, PIPELINE
 
 __all__ = ["ALARMS", "RUNBOOK", "AlarmSpec", "add_alarms"]
@@ -57,6 +57,13 @@ class AlarmSpec:
     missing: str = "notBreaching"
     """Treatment of periods without data, in CloudWatch's words."""
     condition: str | None = None
+    query: str = ""
+    """Metrics Insights query (for ``Fn::Sub``), where not all dimensions are known."""
+
+    @property
+    def is_optional(self) -> bool:
+        """True where a pipeline has the alarm only if it is asked for."""
+        return self.condition == HAS_NO_DATA_ALARM
 
     @property
     def title(self) -> str:
@@ -76,25 +83,15 @@ def add_alarms(template: Template) -> None:
 
 
 def _alarm(spec: AlarmSpec) -> cloudwatch.Alarm:
-    percentile = spec.statistic.startswith("p")
-    properties: dict[str, Any] = {
-        "ExtendedStatistic" if percentile else "Statistic": spec.statistic,
-    }
+    properties = _by_query(spec) if spec.query else _by_metric(spec)
     if spec.datapoints:
         properties["DatapointsToAlarm"] = spec.datapoints
     alarm = cloudwatch.Alarm(
         spec.title,
         AlarmName=Sub(f"${{AWS::StackName}}-{spec.name}"),
         AlarmDescription=spec.description,
-        Namespace=spec.namespace,
-        MetricName=spec.metric,
-        Dimensions=[
-            cloudwatch.MetricDimension(Name=name, Value=value)
-            for name, value in spec.dimensions.items()
-        ],
         ComparisonOperator=("LessThanThreshold" if spec.below else "GreaterThanOrEqualToThreshold"),
         Threshold=spec.threshold,
-        Period=spec.period,
         EvaluationPeriods=spec.periods,
         TreatMissingData=spec.missing,
         AlarmActions=[Ref("AlertTopic")],
@@ -104,6 +101,27 @@ def _alarm(spec: AlarmSpec) -> cloudwatch.Alarm:
     if spec.condition is not None:
         alarm.Condition = spec.condition
     return alarm
+
+
+def _by_metric(spec: AlarmSpec) -> dict[str, Any]:
+    percentile = spec.statistic.startswith("p")
+    return {
+        "Namespace": spec.namespace,
+        "MetricName": spec.metric,
+        "Dimensions": [
+            cloudwatch.MetricDimension(Name=name, Value=value)
+            for name, value in spec.dimensions.items()
+        ],
+        "ExtendedStatistic" if percentile else "Statistic": spec.statistic,
+        "Period": spec.period,
+    }
+
+
+def _by_query(spec: AlarmSpec) -> dict[str, Any]:
+    query = cloudwatch.MetricDataQuery(
+        Id="query", Expression=Sub(spec.query), Period=spec.period, ReturnData=True
+    )
+    return {"Metrics": [query]}
 
 
 def _of_executions() -> list[AlarmSpec]:
@@ -263,6 +281,69 @@ def _of_queues() -> list[AlarmSpec]:
     ]
 
 
+def _of_the_rule() -> list[AlarmSpec]:
+    """Alarms on messages that AWS IoT did not hand on.
+
+    (Metrics: docs.aws.amazon.com/iot/latest/developerguide/metrics_dimensions.html, read 2026-11.)
+    """
+
+    def alarm(name: str, metric: str, meaning: str, first: str, **fields: Any) -> AlarmSpec:
+        return AlarmSpec(
+            **{
+                "name": name,
+                "namespace": "AWS/IoT",
+                "metric": metric,
+                "dimensions": {"RuleName": Ref("TopicRule")},
+                "statistic": "Sum",
+                "threshold": 1,
+                "meaning": meaning,
+                "first": first,
+                **fields,
+            }
+        )
+
+    # The broker counts by protocol, for all devices of the account and region.
+    broker: dict[str, Any] = {"dimensions": {"Protocol": "MQTT"}}
+    return [
+        alarm(
+            "rule-error-action",
+            "ErrorActionFailure",
+            "Messages reached neither the queue nor the queue for rule errors: they are lost.",
+            "Restore roles and queues: etl deploy; then see what is missing: etl reconcile.",
+            # It has a second dimension, ActionType, whose values are not documented.
+            query="SELECT SUM(ErrorActionFailure) FROM \"AWS/IoT\" WHERE RuleName = '${TopicRule}'",
+            condition=HAS_METRIC_QUERIES,
+        ),
+        alarm(
+            "rule-throttled",
+            "RuleMessageThrottled",
+            "AWS IoT throttles the topic rule: messages are lost.",
+            "See how many arrive: etl metrics MessagesStaged; then have the quota raised.",
+        ),
+        alarm(
+            "rule-not-found",
+            "RuleNotFound",
+            "Devices publish directly to the topic rule, and AWS IoT doesn't find it.",
+            "Create it again: etl deploy.",
+        ),
+        alarm(
+            "publishes-refused",
+            "PublishIn.AuthError",
+            "AWS IoT refuses messages of devices: their policies don't allow the topic.",
+            "See which policy and topic they should have: etl outputs.",
+            threshold=Ref("AlarmAtRefusedPublishes"),
+            **broker,
+        ),
+        alarm(
+            "publishes-throttled",
+            "PublishIn.Throttle",
+            "AWS IoT throttles messages of devices: those without QoS 1 are lost.",
+            "See how many arrive: etl metrics MessagesStaged; then have the quota raised.",
+            **broker,
+        ),
+    ]
+
+
 def _of_functions() -> list[AlarmSpec]:
     return [
         *(_errors(name) for name in ERRORS_OF),
@@ -309,5 +390,5 @@ def _throttles(name: str) -> AlarmSpec:
 
 
 ALARMS: tuple[AlarmSpec, ...] = (
-    *_of_executions(), *_of_data(), *_of_queues(), *_of_functions()
+    *_of_executions(), *_of_data(), *_of_queues(), *_of_the_rule(), *_of_functions()
 )  # fmt: skip

@@ -1,9 +1,12 @@
 """Resources between the devices and the queue: IoT policy, thing, topic rule, queues.
 
-The queues are encrypted with the stack's key. SQS asks KMS for a data key once per caller in
-:data:`KEY_REUSE_SECONDS`, not once per message: by its formula some 2,880 requests a month for the
-queue, one cent. No queue's policy grants anything: the rule sends with the permission of its role,
-and operators of this account use their own permissions, which a redrive needs.
+What the topic rule can't deliver goes to an error queue. It shares neither role nor key with the
+queue itself, so that whatever keeps the rule from the one doesn't keep it from the other: a key of
+SQS's own encrypts it. The other queues are encrypted with the stack's key. SQS asks KMS for a data
+key once per caller in :data:`KEY_REUSE_SECONDS`, not once per message: by its formula some 2,880
+requests a month for the queue, one cent. No queue's policy grants anything: the rule sends with the
+permission of its roles, and operators of this account use their own permissions, which a redrive
+needs.
 
 Devices and their certificates come and go without a deployment, so the template holds what they
 share: the policy, the group, and one thing for testing the path.
@@ -73,10 +76,15 @@ def add_ingest(template: Template, contract: Contract) -> None:
 
 
 def _add_queues(template: Template) -> None:
-    template.add_resource(_queue("DeadLetterQueue"))
+    own_key = {
+        "KmsMasterKeyId": GetAtt("DataKey", "Arn"),
+        "KmsDataKeyReusePeriodSeconds": KEY_REUSE_SECONDS,
+    }
+    template.add_resource(_queue("DeadLetterQueue", **own_key))
     template.add_resource(
         _queue(
             "TelemetryQueue",
+            **own_key,
             VisibilityTimeout=Ref("VisibilityTimeoutSeconds"),
             RedrivePolicy=sqs.RedrivePolicy(
                 deadLetterTargetArn=GetAtt("DeadLetterQueue", "Arn"),
@@ -85,7 +93,7 @@ def _add_queues(template: Template) -> None:
         )
     )
     # For messages that the rule could not deliver; apart, as they have the error format of IoT.
-    template.add_resource(_queue("RuleErrorQueue"))
+    template.add_resource(_queue("RuleErrorQueue", SqsManagedSseEnabled=True))
     for queue in ("TelemetryQueue", "RuleErrorQueue", "DeadLetterQueue"):
         arn = GetAtt(queue, "Arn")
         template.add_resource(
@@ -101,8 +109,6 @@ def _queue(title: str, **properties: Any) -> sqs.Queue:
     return sqs.Queue(
         title,
         **GOES_WITH_THE_STACK,
-        KmsMasterKeyId=GetAtt("DataKey", "Arn"),
-        KmsDataKeyReusePeriodSeconds=KEY_REUSE_SECONDS,
         MessageRetentionPeriod=RETENTION_SECONDS,
         **properties,
     )
@@ -142,15 +148,24 @@ def _publishing(topic: str) -> list[Sub]:
 
 
 def _add_rule(template: Template, contract: Contract) -> None:
-    queues = [GetAtt("TelemetryQueue", "Arn"), GetAtt("RuleErrorQueue", "Arn")]
     template.add_resource(
         service_role(
             "TopicRuleRole",
             "iot",
             inline(
-                "SendToQueues",
-                allow(["sqs:SendMessage"], queues, sid="Send"),
+                "SendToQueue",
+                allow(["sqs:SendMessage"], GetAtt("TelemetryQueue", "Arn"), sid="Send"),
                 key_for("sqs", "Decrypt", "GenerateDataKey"),
+            ),
+        )
+    )
+    template.add_resource(
+        service_role(
+            "RuleErrorRole",
+            "iot",
+            inline(
+                "SendToErrorQueue",
+                allow(["sqs:SendMessage"], GetAtt("RuleErrorQueue", "Arn"), sid="Send"),
             ),
         )
     )
@@ -162,16 +177,14 @@ def _add_rule(template: Template, contract: Contract) -> None:
                 Sql=f"{RULE_SELECT} FROM '{contract.topic}'",
                 AwsIotSqlVersion="2016-03-23",
                 RuleDisabled=False,
-                Actions=[_send_to("TelemetryQueue")],
-                ErrorAction=_send_to("RuleErrorQueue"),
+                Actions=[_send_to("TelemetryQueue", "TopicRuleRole")],
+                ErrorAction=_send_to("RuleErrorQueue", "RuleErrorRole"),
             ),
         )
     )
 
 
-def _send_to(queue: str) -> iot.Action:
+def _send_to(queue: str, role: str) -> iot.Action:
     return iot.Action(
-        Sqs=iot.SqsAction(
-            QueueUrl=Ref(queue), RoleArn=GetAtt("TopicRuleRole", "Arn"), UseBase64=False
-        )
+        Sqs=iot.SqsAction(QueueUrl=Ref(queue), RoleArn=GetAtt(role, "Arn"), UseBase64=False)
     )

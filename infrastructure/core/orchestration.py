@@ -158,6 +158,10 @@ def _log_delivery() -> dict[str, Any]:
 
 
 def _add_topic(template: Template) -> None:
+    """Add the topic, to which this stack's alarms may publish.
+
+    (repost.aws/knowledge-center/cloudwatch-receive-sns-for-alarm-trigger has the same condition.)
+    """
     topic = Ref("AlertTopic")
     template.add_resource(sns.Topic("AlertTopic", KmsMasterKeyId=GetAtt("DataKey", "Arn")))
     alarms = {

@@ -9,6 +9,7 @@ from infrastructure.settings import DeploySettings
 
 __all__ = [
     "HAS_EMAIL",
+    "HAS_METRIC_QUERIES",
     "HAS_NO_DATA_ALARM",
     "HAS_OWNER_HOST",
     "HAS_OWNER_KEY",
@@ -26,6 +27,7 @@ HAS_OWNER_HOST = "HasOwnerHost"
 HAS_OWNER_KEY = "HasOwnerKey"
 HAS_VPC = "HasVpc"
 HAS_NO_DATA_ALARM = "HasNoDataAlarm"
+HAS_METRIC_QUERIES = "HasMetricQueries"
 
 
 def add_parameters(template: Template) -> None:
@@ -48,6 +50,8 @@ def add_conditions(template: Template) -> None:
     template.add_condition(QUEUE_TRIGGER, Or(Equals(mode, "queue"), Equals(mode, "both")))
     template.add_condition(HAS_EMAIL, Not(Equals(Ref("AlertEmail"), "")))
     template.add_condition(HAS_NO_DATA_ALARM, Not(Equals(Ref("AlarmAfterSilentMinutes"), 0)))
+    # No page of AWS says that an alarm may query metrics in its regions in China.
+    template.add_condition(HAS_METRIC_QUERIES, Not(Equals(Ref("AWS::Partition"), "aws-cn")))
     template.add_condition(HAS_OWNER_HOST, Not(Equals(Ref("OwnerDatabaseHost"), "")))
     template.add_condition(HAS_OWNER_KEY, Not(Equals(Ref("OwnerKeyArn"), "")))
     template.add_condition(HAS_VPC, Not(Equals(Join("", Ref("SubnetIds")), "")))

@@ -63,7 +63,7 @@ def _machine() -> Sub:
 def owner_key_statement() -> Statement:
     """Permission that Migrate needs where the owner's secret has its own key."""
     by: dict[str, Any] = {"kms:ViaService": via("secretsmanager")}
-    return allow(["kms:Decrypt"], Ref("OwnerKeyArn"), sid="OwnersKey", StringEquals=by)
+    return allow(["kms:Decrypt"], Ref("OwnerKeyArn"), sid="OwnersKey", StringLike=by)
 
 
 def _extract() -> list[Statement]:

@@ -9,11 +9,13 @@ from troposphere.iam import Policy, Role
 
 __all__ = [
     "GOES_WITH_THE_STACK",
+    "STACK_TAG",
     "allow",
     "bucket_listing",
     "document",
     "inline",
     "key_for",
+    "logs_principal",
     "objects",
     "of_this_account",
     "only_tls",
@@ -25,6 +27,9 @@ __all__ = [
 
 Statement = dict[str, Any]
 VERSION = "2012-10-17"
+STACK_TAG = "telemetry:stack"
+"""Tag of the stack's key with the stack's name. Policies can't refer to CloudFormation's own tags
+there: KMS is one of the services to whose resources CloudFormation doesn't add them."""
 GOES_WITH_THE_STACK = {"DeletionPolicy": "Delete", "UpdateReplacePolicy": "Delete"}
 """Explicit policy of resources with state; data bucket and key may be retained instead."""
 
@@ -71,13 +76,17 @@ def key_for(service: str, *actions: str) -> Statement:
         [f"kms:{action}" for action in actions],
         GetAtt("DataKey", "Arn"),
         sid=f"KeyBy{service.title()}",
-        StringEquals={"kms:ViaService": via(service)},
+        StringLike={"kms:ViaService": via(service)},
     )
 
 
 def via(service: str) -> Sub:
-    """Value of ``kms:ViaService`` for a service that uses a key on behalf of its caller."""
-    return Sub(f"{service}.${{AWS::Region}}.${{AWS::URLSuffix}}")
+    """Pattern of ``kms:ViaService`` for a service that uses a key on behalf of its caller.
+
+    KMS documents values that end with ``amazonaws.com`` and doesn't say how they end in other
+    partitions; only AWS can set the value, so the end may be open.
+    """
+    return Sub(f"{service}.${{AWS::Region}}.amazonaws.*")
 
 
 def of_this_account(arn: str) -> dict[str, Any]:
@@ -126,6 +135,11 @@ ACTS_FOR = {
     "scheduler": "scheduler:schedule-group/default",
     "states": "states:stateMachine:*",
 }
+
+
+def logs_principal() -> Sub:
+    """Principal of CloudWatch Logs, which in China ends with the partition's own suffix."""
+    return Sub("logs.${AWS::Region}.${AWS::URLSuffix}")
 
 
 def service_role(title: str, service: str, *policies: Any) -> Role:

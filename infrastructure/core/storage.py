@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from troposphere import GetAtt, Ref, Sub, Template, kms, s3
+from troposphere import GetAtt, Ref, Sub, Tags, Template, kms, s3
 
 from functions.inventory import FUNCTIONS
 from infrastructure.core.findings import accepted
-from infrastructure.core.policies import allow, document, of_this_account, only_tls, own_arn, via
+from infrastructure.core.policies import (
+    STACK_TAG,
+    allow,
+    document,
+    logs_principal,
+    of_this_account,
+    only_tls,
+    own_arn,
+    via,
+)
 from workflow.definition import MAP_RESULTS_PREFIX
 
 __all__ = ["ALARMS", "add_storage"]
@@ -63,6 +72,7 @@ def _key(policy: str) -> kms.Key:
         UpdateReplacePolicy=policy,
         Description=Sub("Data, queues, logs, alerts and secrets of ${AWS::StackName}"),
         EnableKeyRotation=True,
+        Tags=Tags({STACK_TAG: Ref("AWS::StackName")}),
         KeyPolicy=document(_administration(), _use(), _logs(), _alarms()),
     )
 
@@ -86,7 +96,7 @@ def _use() -> dict[str, Any]:
     services = {"kms:ViaService": [via(service) for service in KEY_SERVICES]}
     return {
         **allow(
-            ["kms:Decrypt", "kms:GenerateDataKey"], "*", sid="UseByServices", StringEquals=services
+            ["kms:Decrypt", "kms:GenerateDataKey"], "*", sid="UseByServices", StringLike=services
         ),
         "Principal": {"AWS": ACCOUNT},
     }
@@ -95,7 +105,8 @@ def _use() -> dict[str, Any]:
 def _logs() -> dict[str, Any]:
     """Statement for CloudWatch Logs, limited to the log groups of this stack.
 
-    (https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html, 2026-11)
+    (https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html, 2026-11.
+    That page's ``Describe*`` has no effect: a description carries no encryption context.)
     """
     groups = [f"/aws/lambda/${{AWS::StackName}}-{spec.name}" for spec in FUNCTIONS]
     groups.append("/aws/vendedlogs/states/${AWS::StackName}")
@@ -105,26 +116,32 @@ def _logs() -> dict[str, Any]:
     }
     return {
         **allow(
-            [f"kms:{action}" for action in [*actions, "DescribeKey"]],
+            [f"kms:{action}" for action in actions],
             "*",
             sid="LogsOfThisStack",
             ArnEquals=context,
         ),
-        "Principal": {"Service": Sub("logs.${AWS::Region}.amazonaws.com")},
+        "Principal": {"Service": logs_principal()},
     }
 
 
 def _alarms() -> dict[str, Any]:
     """Statement for alarms: they publish to the encrypted topic as CloudWatch, which has no role.
 
-    (https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html, read 2026-11)
+    (https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html, read 2026-11.) That page
+    recommends the two conditions, and lists EventBridge as a service whose requests don't carry
+    them; AWS's Modern Data Architecture Accelerator sets both for alarms. A request that carries
+    neither is let through all the same: else a notification would be dropped without a word, and
+    the topic's own policy, which AWS documents with these conditions, refuses other alarms before
+    the key is asked.
     """
+    conditions = {f"{operator}IfExists": keys for operator, keys in of_this_account(ALARMS).items()}
     return {
         **allow(
             ["kms:Decrypt", "kms:GenerateDataKey"],
             "*",
             sid="AlarmsOfThisStack",
-            **of_this_account(ALARMS),
+            **conditions,
         ),
         "Principal": {"Service": "cloudwatch.amazonaws.com"},
     }

@@ -28,6 +28,7 @@ __all__ = [
     "HAS_NETWORK",
     "HAS_PROXY",
     "HAS_TRACE_GROUP",
+    "IN_CHINA",
     "MONITORED_DATABASE",
     "NEW_DATABASE",
     "NEW_NETWORK",
@@ -43,6 +44,7 @@ __all__ = [
 NEW_NETWORK = "NewNetwork"
 GIVEN_NETWORK = "GivenNetwork"
 HAS_NETWORK = "HasNetwork"
+IN_CHINA = "InChina"
 THREE_ZONES = "ThreeZones"
 S3_ENDPOINT = "MakesS3Endpoint"
 SECRETS_ENDPOINT = "MakesSecretsEndpoint"
@@ -102,6 +104,7 @@ def _network() -> dict[str, Any]:
         SECRETS_ENDPOINT: And(Condition(HAS_NETWORK), Equals(Ref("SecretsSecurityGroupId"), "")),
         GIVEN_SECRETS_ENDPOINT: And(Condition(HAS_NETWORK), filled("SecretsSecurityGroupId")),
         XRAY_ENDPOINT: And(Condition(HAS_NETWORK), Equals(Ref("XrayEndpoint"), "true")),
+        IN_CHINA: Equals(Ref("AWS::Partition"), "aws-cn"),
         HAS_ENDPOINTS: Or(Condition(SECRETS_ENDPOINT), Condition(XRAY_ENDPOINT)),
     }
 

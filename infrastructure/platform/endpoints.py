@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from troposphere import Ref, Sub, Template, ec2
+from troposphere import If, Ref, Sub, Template, ec2
 
 from infrastructure.core.policies import document
 from infrastructure.platform.conditions import (
     GIVEN_NETWORK,
+    IN_CHINA,
     S3_ENDPOINT,
     SECRETS_ENDPOINT,
     XRAY_ENDPOINT,
@@ -27,6 +28,9 @@ from infrastructure.platform.network import subnets, vpc
 __all__ = ["add_endpoints"]
 
 S3_ACTIONS = ["s3:GetObject", "s3:PutObject", "s3:ListBucket"]
+XRAY = Sub("com.amazonaws.${AWS::Region}.xray")
+XRAY_IN_CHINA = Sub("cn.com.amazonaws.${AWS::Region}.xray")
+"""The same as in the AWS CDK (aws-cdk-lib/aws-ec2/lib/vpc-endpoint.ts, read 2026-11)."""
 TRACE_ACTIONS = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
 
 
@@ -47,22 +51,29 @@ def add_endpoints(template: Template) -> None:
         template,
         "SecretsEndpoint",
         SECRETS_ENDPOINT,
-        "secretsmanager",
+        Sub("com.amazonaws.${AWS::Region}.secretsmanager"),
         _own(["secretsmanager:GetSecretValue"]),
     )
-    # X-Ray has no resources that a condition could limit to the account.
-    _add_interface(template, "XrayEndpointOfVpc", XRAY_ENDPOINT, "xray", _of_account(TRACE_ACTIONS))
+    _add_interface(
+        template,
+        "XrayEndpointOfVpc",
+        XRAY_ENDPOINT,
+        # In China some of the services' names have a prefix, this one among them.
+        If(IN_CHINA, XRAY_IN_CHINA, XRAY),
+        # X-Ray has no resources that a condition could limit to the account.
+        _of_account(TRACE_ACTIONS),
+    )
 
 
 def _add_interface(
-    template: Template, title: str, condition: str, service: str, statement: dict[str, Any]
+    template: Template, title: str, condition: str, service: Any, statement: dict[str, Any]
 ) -> None:
     template.add_resource(
         ec2.VPCEndpoint(
             title,
             Condition=condition,
             VpcEndpointType="Interface",
-            ServiceName=Sub(f"com.amazonaws.${{AWS::Region}}.{service}"),
+            ServiceName=service,
             VpcId=vpc(),
             SubnetIds=subnets(),
             SecurityGroupIds=[Ref("EndpointGroup")],

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from troposphere import GetAtt, Ref, Sub, Template, kms, logs
 
-from infrastructure.core.policies import GOES_WITH_THE_STACK, document
+from infrastructure.core.policies import GOES_WITH_THE_STACK, document, logs_principal
 from infrastructure.platform.conditions import HAS_KEY
 
 __all__ = ["add_key", "log_group"]
@@ -68,14 +68,13 @@ def _own_logs() -> dict[str, object]:
     return {
         "Sid": "LogsOfThisStack",
         "Effect": "Allow",
-        "Principal": {"Service": Sub("logs.${AWS::Region}.amazonaws.com")},
+        "Principal": {"Service": logs_principal()},
         "Action": [
             "kms:Encrypt",
             "kms:Decrypt",
             "kms:ReEncryptFrom",
             "kms:ReEncryptTo",
             "kms:GenerateDataKey",
-            "kms:DescribeKey",
         ],
         "Resource": "*",
         "Condition": {

@@ -45,7 +45,7 @@ def add_proxy(template: Template) -> None:
     template.add_resource(log_group("ProxyLogGroup", HAS_PROXY, name))
     read = allow(["secretsmanager:GetSecretValue"], Ref("LoaderSecretArn"))
     by = {"kms:ViaService": via("secretsmanager")}
-    decrypt = allow(["kms:Decrypt"], Ref("CoreKeyArn"), StringEquals=by)
+    decrypt = allow(["kms:Decrypt"], Ref("CoreKeyArn"), StringLike=by)
     # RDS doesn't say for which proxy it acts. No proxy of another account can have the role: RDS
     # accepts it only from a principal that may pass it, which is one of this account.
     template.add_resource(

@@ -21,7 +21,7 @@ def in_audit_environment(code: str, *arguments: Path) -> Any:
     """The value of an expression in the environment of the audit."""
     program = (
         "import json, sys; from dataclasses import asdict; from pathlib import Path; "
-        "from audit import infrastructure, permissions, secrets; "
+        "from audit import conditions, infrastructure, permissions, secrets; "
         "files = [Path(one) for one in sys.argv[1:]]; "
         f"print(json.dumps({code}))"
     )
@@ -90,6 +90,34 @@ def test_a_permission_that_is_too_wide_or_unknown(
     role = {"Type": "AWS::IAM::Role", "Properties": {"Policies": policies}}
     (found,) = problems(tmp_path, "permissions.check_permissions", Role=role)
     assert problem in found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("action", "key", "carried"),
+    [
+        ("kms:Decrypt", "kms:EncryptionContext:aws:s3:arn", True),
+        ("kms:DescribeKey", "kms:EncryptionContext:aws:s3:arn", False),
+        ("kms:DescribeKey", "aws:ResourceTag/telemetry:stack", True),
+        ("iam:PassRole", "iam:PassedToService", True),
+        ("s3:GetObject", "s3:prefix", False),
+        ("s3:GetObject", "aws:SourceArn", False),
+        ("sns:Publish", "lambda:SourceFunctionArn", False),
+    ],
+)
+def test_a_condition_that_no_request_meets(
+    tmp_path: Path, action: str, key: str, carried: bool
+) -> None:
+    own = {
+        "Effect": "Allow",
+        "Action": [action],
+        "Resource": "*",
+        "Condition": {"StringEquals": {key: "x"}},
+    }
+    file = tmp_path / "policy.json"
+    file.write_text(json.dumps({"Statement": [own]}))
+    found = in_audit_environment("conditions.check_conditions([], files).problems", file)
+    assert (found == []) is carried
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,30 +19,17 @@ from typer.testing import CliRunner
 from etl.aws.target import Target
 from etl.cli.main import app
 from etl.deployment.laptop import local_target
-from etl.deployment.permissions import deployer_policy
 from etl.operations.reconciliation import reconcile
 from local.stack import start, stop
 from tests.fixtures.local import state_folder
+from tests.permissions.deployer import DeployerCall, World, denied, deployers_policies
 
 FLEET = Path("contracts/fleet.toml").absolute()
-ACTIONS = {
-    "ListObjectsV2": {"s3:ListBucket"},
-    "HeadBucket": {"s3:ListBucket"},
-    "ListObjectVersions": {"s3:ListBucketVersions"},
-    "DeleteObjects": {"s3:DeleteObject", "s3:DeleteObjectVersion"},
-    "CreateMultipartUpload": {"s3:PutObject"},
-    "UploadPart": {"s3:PutObject"},
-    "CompleteMultipartUpload": {"s3:PutObject"},
-    "PutPublicAccessBlock": {"s3:PutBucketPublicAccessBlock"},
-    "PutBucketEncryption": {"s3:PutEncryptionConfiguration"},
-    "Invoke": {"lambda:InvokeFunction"},
-}
-"""Actions that are not called as their operations are."""
-FREE = {"sts:GetCallerIdentity"}
-"""Needs no permission."""
-OF_OTHERS = {"states:ListExecutions", "secretsmanager:GetSecretValue"}
-"""Called by ``etl status``, and by this test itself."""
-OF_THE_STAND_INS = {"secretsmanager:CreateSecret", "secretsmanager:PutSecretValue"}
+DEPLOYERS = ("plan", "deploy", "destroy")
+"""Commands whose calls are judged."""
+RUNNING: list[str] = []
+"""The words of the command that is running, if one is."""
+OF_THE_STAND_INS = {("secretsmanager", "CreateSecret"), ("secretsmanager", "PutSecretValue")}
 """The laptop writes its own database's login."""
 COLUMN = '\n[columns.co2_ppm]\nfrom = "co2"\ntype = "integer"\nunit = "ppm"\n'
 
@@ -56,7 +43,9 @@ class Machine:
 
     def etl(self, *words: str, stack: str = "plant", answer: str | None = None) -> Any:
         given = ["--state", str(self.state), "--stack", stack, *words]
+        RUNNING[:] = words
         result = CliRunner().invoke(app, given, input=answer)
+        RUNNING.clear()
         assert result.exception is None or isinstance(result.exception, SystemExit), result.output
         return result
 
@@ -104,31 +93,41 @@ def columns(target: Target) -> list[str]:
 
 
 @pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """Every call that commands make to AWS, as the action that a policy would have to allow."""
-    made: set[str] = set()
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[DeployerCall]:
+    """Every call that commands make to AWS, with what they give."""
+    made: list[DeployerCall] = []
 
     class Recording(boto3.Session):
         def __init__(self, *arguments: Any, **options: Any) -> None:
             super().__init__(*arguments, **options)
-            self.events.register("before-call", self.record)
+            self.events.register("before-parameter-build", self.record)
 
-        def record(self, model: Any, **_: Any) -> None:
-            service = model.service_model.signing_name
-            made.update(ACTIONS.get(model.name, {f"{service}:{model.name}"}))
+        def record(self, params: dict[str, Any], model: Any, **_: Any) -> None:
+            service = model.service_model.service_name
+            call = DeployerCall(service, model.name, dict(params))
+            ours = RUNNING[:1] and RUNNING[0] in DEPLOYERS
+            if ours and (service, model.name) not in OF_THE_STAND_INS:
+                made.append(call)
 
     monkeypatch.setattr(boto3, "Session", Recording)
     return made
 
 
-def allowed() -> set[str]:
-    statements = deployer_policy("plant", "1", "r")["Statement"]
-    actions = {action for statement in statements for action in statement["Action"]}
-    return actions | FREE | OF_THE_STAND_INS
+def deployers_world(target: Target) -> World:
+    key = target.outputs["KeyArn"]
+    tags = target.client("kms").list_resource_tags(KeyId=key)["Tags"]
+    return World(
+        stack=target.stack,
+        account=target.client("sts").get_caller_identity()["Account"],
+        region=target.session.region_name,
+        key=key,
+        # AWS's CloudFormation adds none of its own tags to a key, whatever the emulator does.
+        key_tags={t["TagKey"]: t["TagValue"] for t in tags if not t["TagKey"].startswith("aws:")},
+    )
 
 
 def test_a_pipeline_is_planned_created_grown_by_a_column_and_destroyed(
-    machine: Machine, calls: set[str]
+    machine: Machine, calls: list[DeployerCall]
 ) -> None:
     first = machine.plan()
     assert first["changes"]
@@ -155,13 +154,22 @@ def test_a_pipeline_is_planned_created_grown_by_a_column_and_destroyed(
     grown = machine.etl("deploy", "--contract", wider, "--yes")
     assert grown.exit_code == 0, grown.output
     assert columns(machine.target())[-1] == "co2_ppm"
+    world = deployers_world(machine.target())
 
     assert machine.etl("destroy", answer="plant-b\n").exit_code == 1
     assert machine.etl("status").exit_code == 0
     gone = machine.etl("destroy", "--with-data", answer="plant\n")
     assert gone.exit_code == 0, gone.output
-    assert calls - OF_OTHERS <= allowed(), calls - OF_OTHERS - allowed()
-    assert {"cloudformation:ExecuteChangeSet", "s3:DeleteObjectVersion"} <= calls
+    policies = deployers_policies(world)
+    assert denied(policies, calls, world) == []
+    asked = [call for call in calls if call.service == "s3" and call.operation != "CreateBucket"]
+    assert {"HeadBucket", "PutObject", "GetObject", "DeleteObjects"} <= {c.operation for c in asked}
+    strangers = [c for c in asked if c.given.get("ExpectedBucketOwner") != world.account]
+    assert strangers == []
+    # Each statement that these commands used is needed, and other stacks are out of reach.
+    for sid in ("Stacks", "ContractKey", "RetireKey", "Contract", "ArtifactBucket", "Migrate"):
+        assert denied(policies.replacing(sid), calls, world), sid
+    assert denied(deployers_policies(replace(world, stack="other")), calls, world)
     assert "PostgreSQL: database plant" in gone.output
     assert machine.etl("status").exit_code == 1
     assert machine.etl("destroy", "--yes").exit_code == 0  # nothing is there: nothing to do

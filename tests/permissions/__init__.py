@@ -7,6 +7,7 @@
     deployed.py     the stack as it is deployed: real names, and every policy as resolved
     calls.py        a recorded call as the requests that IAM is asked
     machine.py      the same for the state machine, the schedules, the topic rule
+    deployer.py     the calls of etl plan, deploy and destroy, judged by the printed policy
     documented.py   what the emulator can't show, with the page of AWS that asks for it
     refused.py      what must never be allowed
     policies.py     the evaluator

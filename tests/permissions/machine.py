@@ -104,6 +104,8 @@ def _topic_rule(stack: Stack) -> Iterator[Request]:
             queue = stack.arn("sqs", action[kind]["queueUrl"].rpartition("/")[2])
             why = f"rule {logical}"
             yield Request(role, "sqs:SendMessage", queue, (), why)
+            if queue == stack.queue("RuleErrorQueue"):
+                continue  # its key is one of SQS, which asks the sender for nothing
             for use in ("Decrypt", "GenerateDataKey"):
                 yield Request(role, f"kms:{use}", stack.key, stack.via("sqs"), why)
 

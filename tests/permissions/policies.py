@@ -139,7 +139,10 @@ def _filled(pattern: str, context: dict[str, str]) -> str | None:
 
 
 def _holds(operator: str, actual: str | None, expected: Any) -> bool:
-    """A key that the request doesn't carry fails every operator known here."""
+    """A key that the request doesn't carry fails every operator known here but ``...IfExists``."""
+    if operator.endswith("IfExists") and actual is None:
+        return True
+    operator = operator.removesuffix("IfExists")
     if operator not in ("Bool", "StringEquals", "StringLike", "ArnEquals", "ArnLike"):
         raise ValueError(f"a condition with {operator}")
     if actual is None:

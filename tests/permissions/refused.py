@@ -33,6 +33,7 @@ def refused(stack: Stack, legitimate: Collection[Request]) -> Iterator[Request]:
     yield from _key(stack, legitimate)
     yield from _deputies(stack, legitimate)
     yield from _own_code(stack, legitimate)
+    yield from _rule(stack)
     yield from _devices(stack)
 
 
@@ -96,12 +97,23 @@ def _deputies(stack: Stack, legitimate: Collection[Request]) -> Iterator[Request
                 other = f"arn:aws:{value.split(':')[2]}:{stack.region}:{stack.account}:not:ours"
             wrong = tuple({**context, key: other}.items())
             yield replace(request, context=wrong, why=f"another {key}")
-        if context:
+        alarms_key = (
+            request.principal == "cloudwatch.amazonaws.com" and request.resource == stack.key
+        )
+        if context and not alarms_key:
             yield replace(request, context=(), why="for nobody in particular")
     alarm = stack.arn("cloudwatch", "alarm:somebody-elses")
     context = {"aws:SourceAccount": stack.account, "aws:SourceArn": alarm}
     who, topic = "cloudwatch.amazonaws.com", stack.physical["AlertTopic"]
     yield Request(who, "sns:Publish", topic, tuple(context.items()), "another stack's alarm")
+
+
+def _rule(stack: Stack) -> Iterator[Request]:
+    """Each of the rule's two actions has a role for its own queue alone."""
+    for role, queue in (("TopicRuleRole", "RuleErrorQueue"), ("RuleErrorRole", "TelemetryQueue")):
+        yield Request(
+            stack.role(role), "sqs:SendMessage", stack.queue(queue), (), "the other action's queue"
+        )
 
 
 def _own_code(stack: Stack, legitimate: Collection[Request]) -> Iterator[Request]:

@@ -37,14 +37,20 @@ Decisions:
   leave one behind. Steps can be repeated and exchange references whose format only grows, so an
   execution may cross a deployment.
 
-The resources say ``arn:aws``: cfn-lint knows Step Functions' integrations in no other partition.
+The states' resources say ``arn:aws``; :func:`definition_json` writes them for the partition of the
+region that is deployed to. (A placeholder would do so, too, but cfn-lint takes it for a mistake.)
 ``${...}`` is resolved by ``DefinitionSubstitutions`` of the template (or :func:`resolve`).
 """
 
 from __future__ import annotations
 
 from workflow.definition.batches import MAP_RESULTS_PREFIX, MAP_RUN_LABEL
-from workflow.definition.machine import build_definition, definition_json, resolve
+from workflow.definition.machine import (
+    build_definition,
+    definition_json,
+    in_partition,
+    resolve,
+)
 from workflow.definition.tasks import function_arn
 
 __all__ = [
@@ -53,5 +59,6 @@ __all__ = [
     "build_definition",
     "definition_json",
     "function_arn",
+    "in_partition",
     "resolve",
 ]

@@ -16,7 +16,10 @@ from workflow.settings import DefinitionSettings
 if TYPE_CHECKING:
     from workflow.states.sdk import Chain, Graph, State
 
-__all__ = ["build_definition", "definition_json", "resolve"]
+__all__ = ["build_definition", "definition_json", "in_partition", "resolve"]
+
+INTEGRATION = "arn:aws:states:::"
+"""Beginning of an integration's resource, as the states have it before a partition is known."""
 
 
 def _extract_states(on_error: Chain) -> tuple[State, State]:
@@ -86,10 +89,26 @@ def build_definition(settings: DefinitionSettings | None = None) -> Graph:
     return graph
 
 
-def definition_json(settings: DefinitionSettings | None = None) -> dict[str, Any]:
-    """The same in Amazon States Language, as plain data."""
+def definition_json(
+    settings: DefinitionSettings | None = None, partition: str = "aws"
+) -> dict[str, Any]:
+    """The same in Amazon States Language, as plain data, for an AWS partition."""
     plain: dict[str, Any] = json.loads(json.dumps(build_definition(settings).to_dict()))
-    return plain
+    written: dict[str, Any] = in_partition(plain, partition)
+    return written
+
+
+def in_partition(node: Any, partition: str) -> Any:
+    """A part of the definition whose integrations are those of the partition."""
+    if isinstance(node, list):
+        return [in_partition(entry, partition) for entry in node]
+    if not isinstance(node, dict):
+        return node
+    changed = {name: in_partition(value, partition) for name, value in node.items()}
+    resource = changed.get("Resource")
+    if isinstance(resource, str) and resource.startswith(INTEGRATION):
+        changed["Resource"] = f"arn:{partition}{resource.removeprefix('arn:aws')}"
+    return changed
 
 
 def resolve(definition: dict[str, Any], substitutions: dict[str, str]) -> dict[str, Any]:

@@ -6,14 +6,17 @@ AWS: an alarm looks at the one metric with exactly its dimensions, period by per
 also ends by itself. A change of state goes into the history, and to the topics among its actions
 (:mod:`local.emulator.patches.sns`); also the first change from INSUFFICIENT_DATA to OK.
 
-MiniStack 1.5.33 evaluates it only when data arrives, over all metrics of that name whatever their
-dimensions, over one long period, and never treats missing data. Remove when the released emulator
-passes the tests without it.
+A template may give an alarm a Metrics Insights query instead: ``SELECT SUM(m) FROM "n" WHERE d =
+'v'``, over all metrics with that dimension, whatever others they have.
+
+MiniStack 1.5.33 accepts no query. It evaluates an alarm only when data arrives, over all metrics of
+that name whatever their dimensions, over one long period, and never treats missing data. Remove
+when the released emulator passes the tests without it.
 
 Differences: AWS evaluates once a minute; here every second, by periods that end now, so that no
-test waits for a minute to end. Periods keep their length. What is set by hand stays for
-:data:`HELD_SECONDS`. "missing" and "ignore" look at no more than the evaluation periods, while AWS
-looks back a little further for data.
+test waits for a minute to end. Periods keep their length. A query becomes an alarm on the metric
+with that dimension alone. What is set by hand stays for :data:`HELD_SECONDS`. "missing" and
+"ignore" look at no more than the evaluation periods; AWS looks back a little further for data.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from __future__ import annotations
 import json
 import logging
 import operator
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -28,6 +32,7 @@ from typing import Any
 
 from ministack.core.responses import request_scope
 from ministack.services import cloudwatch
+from ministack.services.cloudformation import provisioners
 
 from local.emulator.patches.sns import iso, notify_topics, state_reason
 
@@ -41,10 +46,12 @@ RELIES_ON = (
     "services.cloudwatch._metrics", "services.cloudwatch._p",
     "services.cloudwatch._record_history", "services.cloudwatch._set_alarm_state",
     "services.cloudwatch._stat_value",
+    "services.cloudformation.provisioners._cw_metric_alarm_record",
 )  # fmt: skip
 
 Document = dict[str, Any]
 
+QUERY = re.compile(r"""SELECT SUM\((\w+)\) FROM "([\w/]+)" WHERE (\w+) = '([^']+)'""")
 TICK_SECONDS = 1.0
 HELD_SECONDS = 5.0
 LATE_SECONDS = 300.0
@@ -67,6 +74,7 @@ def apply() -> None:
     cloudwatch._evaluate_alarm = _evaluate
     cloudwatch._dispatch_alarm_actions = notify_topics
     _hold_what_is_set_by_hand()
+    _accept_queries()
     threading.Thread(target=_evaluate_forever, daemon=True).start()
 
 
@@ -177,3 +185,25 @@ def _hold_what_is_set_by_hand() -> None:
             return set_state(params, given, *protocol)
 
     cloudwatch._set_alarm_state = set_and_hold
+
+
+def _accept_queries() -> None:
+    """Make a template's alarm on a query one on its metric."""
+    record = provisioners._cw_metric_alarm_record
+
+    def by_metric(name: str, properties: Document) -> Document:
+        metrics = properties.get("Metrics") or []
+        asked = QUERY.fullmatch(metrics[0].get("Expression", "")) if len(metrics) == 1 else None
+        if asked is None:
+            return dict(record(name, properties))
+        metric, namespace, dimension, value = asked.groups()
+        own = {
+            "MetricName": metric,
+            "Namespace": namespace,
+            "Dimensions": [{"Name": dimension, "Value": value}],
+            "Statistic": "Sum",
+            "Period": metrics[0]["Period"],
+        }
+        return dict(record(name, {**properties, **own, "Metrics": None}))
+
+    provisioners._cw_metric_alarm_record = by_metric

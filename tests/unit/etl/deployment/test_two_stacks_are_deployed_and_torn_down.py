@@ -60,7 +60,11 @@ class Bucket:
     """S3, as far as a deployment asks it."""
 
     def __init__(self) -> None:
-        self.meta = SimpleNamespace(endpoint_url="https://s3.invalid", region_name="eu-central-1")
+        self.meta = SimpleNamespace(
+            endpoint_url="https://s3.invalid",
+            region_name="eu-central-1",
+            events=SimpleNamespace(register=lambda *_, **__: None),
+        )
         self.objects: dict[str, bytes] = {}
         self.buckets: dict[str, str] = {}
         """Key to bucket."""
@@ -72,7 +76,7 @@ class Bucket:
         assert Bucket not in self.buckets.values()
         self.deleted.append(Bucket)
 
-    def put_object(self, *, Bucket: str, Key: str, Body: bytes) -> None:
+    def put_object(self, *, Bucket: str, Key: str, Body: bytes, **_: str) -> None:
         self.objects[Key], self.buckets[Key] = Body, Bucket
 
     def delete_objects(self, *, Bucket: str, Delete: Any) -> None:

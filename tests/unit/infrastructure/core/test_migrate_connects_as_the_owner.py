@@ -36,8 +36,8 @@ def test_only_migrate_decrypts_with_the_owners_key_and_only_where_there_is_one(r
     (statement,) = policy[1]["PolicyDocument"]["Statement"]
     assert statement["Action"] == ["kms:Decrypt"]
     assert statement["Resource"] == {"Ref": "OwnerKeyArn"}
-    assert statement["Condition"]["StringEquals"]["kms:ViaService"] == {
-        "Fn::Sub": "secretsmanager.${AWS::Region}.${AWS::URLSuffix}"
+    assert statement["Condition"]["StringLike"]["kms:ViaService"] == {
+        "Fn::Sub": "secretsmanager.${AWS::Region}.amazonaws.*"
     }
     assert policy[2] == {"Ref": "AWS::NoValue"}
 

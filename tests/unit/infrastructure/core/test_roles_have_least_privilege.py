@@ -104,7 +104,7 @@ def test_the_key_is_used_through_one_service_only(resources):
     for name, role in roles(resources).items():
         for statement in statements(role):
             if any(action.startswith("kms:") for action in statement["Action"]):
-                assert "kms:ViaService" in statement["Condition"]["StringEquals"], name
+                assert "kms:ViaService" in statement["Condition"]["StringLike"], name
 
 
 def test_only_lambda_trusts_without_naming_this_account_and_a_resource(resources):

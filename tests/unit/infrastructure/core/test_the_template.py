@@ -114,8 +114,9 @@ def test_every_queue_and_the_topic_refuse_callers_without_tls(resources):
 
 def test_every_queue_is_encrypted_and_keeps_messages_for_two_weeks(resources):
     for name, queue in of_type(resources, "AWS::SQS::Queue").items():
-        assert queue["KmsMasterKeyId"] == {"Fn::GetAtt": ["DataKey", "Arn"]}, name
-        assert queue["KmsDataKeyReusePeriodSeconds"] == 3600, name
+        if name != "RuleErrorQueue":  # encrypted by SQS: a test of its own
+            assert queue["KmsMasterKeyId"] == {"Fn::GetAtt": ["DataKey", "Arn"]}, name
+            assert queue["KmsDataKeyReusePeriodSeconds"] == 3600, name
         assert queue["MessageRetentionPeriod"] == 14 * 86400, name
 
 
@@ -135,7 +136,21 @@ def test_one_key_is_on_everything_that_holds_data(resources):
     }
     for kind, member in named.items():
         for name, properties in of_type(resources, kind).items():
-            assert properties[member] == key, name
+            if name != "RuleErrorQueue":
+                assert properties[member] == key, name
+
+
+def test_what_the_rule_can_not_deliver_depends_on_neither_its_role_nor_its_key(resources):
+    payload = resources["TopicRule"]["Properties"]["TopicRulePayload"]
+    (action,) = payload["Actions"]
+    error = payload["ErrorAction"]["Sqs"]
+    assert error["RoleArn"] != action["Sqs"]["RoleArn"]
+    queue = resources[error["QueueUrl"]["Ref"]]["Properties"]
+    assert queue["SqsManagedSseEnabled"] is True  # encrypted, with a key of SQS
+    role = resources[error["RoleArn"]["Fn::GetAtt"][0]]
+    for part in (queue, role):
+        assert "DataKey" not in str(part)
+        assert "kms" not in str(part).lower()
 
 
 def test_the_key_lets_those_who_look_after_it_not_use_it(resources):
@@ -143,7 +158,7 @@ def test_the_key_lets_those_who_look_after_it_not_use_it(resources):
     administration, use, *services = statements
     assert not {"kms:Decrypt", "kms:GenerateDataKey"} & set(administration["Action"])
     assert "kms:PutKeyPolicy" in administration["Action"]
-    assert "kms:ViaService" in use["Condition"]["StringEquals"]
+    assert "kms:ViaService" in use["Condition"]["StringLike"]
     for statement in services:
         assert statement["Condition"], statement["Sid"]
     assert not [s["Sid"] for s in statements if "*" in "".join(s["Action"])]

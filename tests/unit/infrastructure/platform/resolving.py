@@ -16,7 +16,7 @@ class Resolved:
 
     def __init__(self, template: Plain, parameters: dict[str, str]) -> None:
         self.template = template
-        self.parameters = parameters
+        self.parameters = {"AWS::Partition": "aws", **parameters}
         holds = {n: r for n, r in template["Resources"].items() if self._made(r)}
         self.resources: Plain = {name: self.value(body) for name, body in holds.items()}
         told = {n: o for n, o in template["Outputs"].items() if self._made(o)}
