@@ -39,12 +39,14 @@ if TYPE_CHECKING:
 __all__ = ["LOADER_CONNECTIONS", "Migration", "migrate"]
 
 LOADER_CONNECTIONS = 50
+LOCK_SECONDS = 10
+"""Longest wait for one lock. The deployment tries again a few times."""
 
 _PREPARE = (
     # Two deployments at once would race on CREATE ... IF NOT EXISTS, which is not atomic.
     "SELECT pg_advisory_xact_lock(hashtext('telemetry migrate'))",
     # ALTER TABLE queues every load behind itself while it waits: better fail soon.
-    "SET LOCAL lock_timeout = '10s'",
+    f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'",
     # "relation already exists, skipping" is what IF NOT EXISTS is for.
     "SET LOCAL client_min_messages = 'warning'",
 )
