@@ -59,17 +59,19 @@ class DeploymentExecutor:
         deployed = deployed_template(self._formation, self.target.stack) if self._in_use() else {}
         first = "StateMachine" not in deployed.get("Resources", {})
         migrates = any(step.kind == "migrate" for step in steps)
+
+        def live(step: Step, *, settled: bool) -> str:
+            return live_state(step.kind, first=first, migrates=migrates, settled=settled).text
+
         for step in steps:
             self.listener.step(step)
             try:
                 self.execute(step)
             except UserError as error:
-                settled = self._is_settled()
-                state = live_state(step.kind, first=first, migrates=migrates, settled=settled)
-                raise type(error)(f"{error}\n{state.text}") from error
-            except BaseException:
-                state = live_state(step.kind, first=first, migrates=migrates, settled=False)
-                self.listener.notify(state.text)
+                text = live(step, settled=self._is_settled())
+                raise type(error)(f"{error}\n{text}") from error
+            except BaseException:  # Ctrl-C, too: CloudFormation goes on
+                self.listener.notify(live(step, settled=False))
                 raise
 
     def execute(self, step: Step) -> None:
