@@ -16,7 +16,7 @@ NONE = "none yet"
 
 @dataclass(frozen=True, kw_only=True)
 class LiveState:
-    """What runs, by part of the pipeline."""
+    """The versions of functions, table and triggers that run."""
 
     functions: str
     table: str

@@ -28,7 +28,7 @@ def run_migration(lambda_client: LambdaClient, name: str, notify: Notify = silen
     """Invoke the migrate function and return the statements that it ran on the table.
 
     ``lambda_client`` is :meth:`~etl.aws.target.Target.invoking_client`, which waits: an index on a
-    large table takes minutes. A table that somebody else has locked is tried again. Raises
+    large table takes minutes. A table that another session has locked is tried again. Raises
     :class:`MigrationError` with the function's message.
     """
     _wait_until_updated(lambda_client, name)

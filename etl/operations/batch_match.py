@@ -68,7 +68,7 @@ class BatchGroup:
     owners: set[str] = field(default_factory=set)
     """Executions that process them."""
     outcomes: list[Outcome] = field(default_factory=list)
-    """Of those that failed: the last outcome of each batch that is named."""
+    """The last outcome of each batch that failed and is named."""
     errors: list[str] = field(default_factory=list)
     """Names of the errors in these outcomes, each once."""
     oldest: datetime | None = None

@@ -45,7 +45,7 @@ ERRORS = {
     SchemaBehindError.__name__: " (table or login and functions are of different versions: the "
     "sweep loads them after `etl deploy`)"
 }
-"""What to know about an error beside its name."""
+"""Explanations of errors whose name does not say enough."""
 PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 """Ids that may stand in a command: those that the pipeline makes."""
 LONGEST_IN_QUEUE = timedelta(days=14)

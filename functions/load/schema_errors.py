@@ -29,7 +29,7 @@ SCHEMA_STATES = {
     "42P01": "a table does not exist",
     "42P10": "the table has another primary key",
 }
-"""What each SQLSTATE says of the database. The migration creates all of these: a role, its
+"""Meaning of each SQLSTATE for the database. The migration creates all of these: a role, its
 password and permissions, schemas, tables, columns and functions."""
 CHECK_VIOLATION = "23514"
 _REMEDY = (

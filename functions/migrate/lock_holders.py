@@ -15,7 +15,7 @@ __all__ = ["locked_message"]
 
 MOST_NAMED = 5
 
-# Each column is one that PostgreSQL shows to everybody, except for the start of a transaction,
+# Each column is one that PostgreSQL shows to every role, except for the start of a transaction,
 # which an owner without pg_read_all_stats sees of its own sessions alone.
 _HOLDERS = """
 SELECT pid, usename, application_name, min(xact_start) AS since
@@ -37,7 +37,7 @@ def locked_message(connection: Connection, contract: Contract) -> str:
     with connection, connection.cursor() as cursor:
         cursor.execute(_HOLDERS, (contract.schema,))
         found = cursor.fetchall()
-    who = "; ".join(_holder(*row) for row in found[:MOST_NAMED]) or "nobody by now"
+    who = "; ".join(_holder(*row) for row in found[:MOST_NAMED]) or "no session by now"
     more = f"; {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
     return (
         f"{qualified(contract)}, or what belongs to it, is locked, so nothing was migrated. Locks "

@@ -81,7 +81,7 @@ def migrate(
 
     ``connections`` is how many the loader may have at once: whatever runs at the same time, the
     database's other users keep theirs. Raises :class:`ContractError` where an operator has to make
-    the change, and ``DatabaseBusyError`` where somebody keeps a lock, with nothing changed.
+    the change, and ``DatabaseBusyError`` where a session keeps a lock, with nothing changed.
     """
     with _busy_errors(connection, contract), connection, connection.cursor() as cursor:
         for statement in _PREPARE:
