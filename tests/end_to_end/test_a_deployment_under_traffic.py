@@ -122,6 +122,7 @@ class SlowDeployment(DeploymentExecutor):
     done: list[str]
 
     def pause(self) -> None:
+        print(time.strftime("%X"), self.done[-1:], self.traffic.rounds, flush=True)
         deployed = "StateMachine" in self._deployed()
         # A fresh target: this one may have looked at the stack when it had no outputs.
         self.traffic.pass_by(replace(self.target, _clients={}), deployed=deployed)
