@@ -38,6 +38,7 @@ __all__ = [
     "refusal",
     "stack_resources",
     "stack_status",
+    "stack_tags",
     "wait_for_stack",
 ]
 
@@ -114,6 +115,13 @@ def parameters(client: CloudFormationClient, stack: str) -> dict[str, str]:
     description = _describe(client, stack)
     entries = description.get("Parameters", []) if description else []
     return {entry["ParameterKey"]: entry["ParameterValue"] for entry in entries}
+
+
+def stack_tags(client: CloudFormationClient, stack: str) -> dict[str, str]:
+    """Return a stack's tags by key, an empty dictionary where there is no stack."""
+    description = _describe(client, stack)
+    entries = description.get("Tags", []) if description else []
+    return {entry["Key"]: entry["Value"] for entry in entries}
 
 
 def deployed_template(client: CloudFormationClient, stack: str) -> dict[str, Any]:

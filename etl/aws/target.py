@@ -182,8 +182,15 @@ class Target:
 
     @cached_property
     def outputs(self) -> dict[str, str]:
-        """The stack's outputs by name. Raises :class:`NoStackError`."""
-        return {o["OutputKey"]: o["OutputValue"] for o in self._description.get("Outputs", [])}
+        """The stack's outputs by name. Raises :class:`NoStackError`, also where the stack's first
+        deployment stopped before the pipeline itself was created."""
+        found = {o["OutputKey"]: o["OutputValue"] for o in self._description.get("Outputs", [])}
+        if "MigrateFunctionName" in found and "StateMachineArn" not in found:
+            raise NoStackError(
+                f"The first deployment of the stack '{self.stack}' stopped half-way: `etl deploy` "
+                "goes on from there."
+            )
+        return found
 
     @cached_property
     def parameters(self) -> dict[str, str]:

@@ -1,7 +1,11 @@
-"""Executes the steps of a deployment, one after the other; they were decided before."""
+"""Executes the steps of a deployment, one after the other; they were decided before.
+
+Where one fails, the error says what is live then (:mod:`etl.deployment.live_state`).
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -10,19 +14,27 @@ from etl.aws.cloudformation import (
     apply_stack,
     continue_rollback,
     delete_stack,
+    deployed_template,
     outputs,
+    parameters,
+    stack_status,
+    stack_tags,
     wait_for_stack,
 )
 from etl.aws.s3 import owned_s3
 from etl.aws.stack_events import event_ids
 from etl.aws.target import Target
 from etl.deployment.artifact_bucket import ensure_bucket, put_template, stack_request, upload
+from etl.deployment.current_state import is_in_use
+from etl.deployment.expansion import expand_template, first_template
 from etl.deployment.listener import Listener
+from etl.deployment.live_state import live_state
 from etl.deployment.migration import publish_contract, run_migration
 from etl.deployment.stack_build import DeploymentBuild, PlatformBuild, StackBuild, build_platform
 from etl.deployment.steps import Step
 from infrastructure.platform import core_settings, given_core
 from infrastructure.platform.stack_links import close_default_group
+from telemetry.errors import UserError
 
 if TYPE_CHECKING:
     from types_boto3_cloudformation import CloudFormationClient
@@ -43,10 +55,25 @@ class DeploymentExecutor:
     """Statements that the migration ran on the table."""
 
     def run(self, steps: Sequence[Step]) -> None:
-        """Execute the steps in order. Raises ``StackError`` or ``MigrationError``."""
+        """Execute the steps in order. Raises ``StackError`` or ``MigrationError``, which says what
+        is live then."""
+        deployed = deployed_template(self._formation, self.target.stack) if self._in_use() else {}
+        first = "StateMachine" not in deployed.get("Resources", {})
+        migrates = any(step.kind == "migrate" for step in steps)
+
+        def live(step: Step, *, settled: bool) -> str:
+            return live_state(step.kind, first=first, migrates=migrates, settled=settled).text
+
         for step in steps:
             self.listener.step(step)
-            self.execute(step)
+            try:
+                self.execute(step)
+            except UserError as error:
+                text = live(step, settled=self._is_settled())
+                raise type(error)(f"{error}\n{text}") from error
+            except BaseException:  # Ctrl-C, too: CloudFormation goes on
+                self.listener.notify(live(step, settled=False))
+                raise
 
     def execute(self, step: Step) -> None:
         """Execute one step. Raises ``StackError`` or ``MigrationError``."""
@@ -56,8 +83,9 @@ class DeploymentExecutor:
             "delete remains": self._delete_remains,
             "upload": self._upload,
             "platform": self._platform,
-            "core": self._core,
+            "expand": self._expand,
             "migrate": self._migrate,
+            "core": self._core,
             "contract": self._contract,
             "link": self._link,
             "core again": self._core,
@@ -97,13 +125,34 @@ class DeploymentExecutor:
             # CloudFormation has no resource for the rules of a VPC's default group.
             close_default_group(self.target.client("ec2"), group)
 
+    def _expand(self, step: Step) -> None:
+        core, formation = self._core_build(), self._formation
+        new = json.loads(core.template)
+        if self._in_use():
+            old, values = (
+                deployed_template(formation, step.stack),
+                parameters(formation, step.stack),
+            )
+            template = expand_template(old, values, new, core.parameters)
+            if template == old:
+                return
+            core = replace(core, parameters=values, tags=stack_tags(formation, step.stack))
+        else:
+            template = first_template(new)
+        body = json.dumps(template, sort_keys=True, separators=(",", ":"))
+        self._apply(replace(core, template=body), "the migrate function alone")
+
     def _core(self, _step: Step) -> None:
-        core, settings = self.build.core, self.build.settings
-        if self.build.platform is not None:
-            values = outputs(self._formation, self.build.platform.stack.stack)
-            settings = core_settings(settings, values)
-            core = replace(core, parameters=settings.parameters(core.artifact_bucket))
-        self._apply(core)
+        self._apply(self._core_build())
+
+    def _core_build(self) -> StackBuild:
+        """Return the core's build, connected to the platform's database if there is one."""
+        core = self.build.core
+        if self.build.platform is None:
+            return core
+        values = outputs(self._formation, self.build.platform.stack.stack)
+        settings = core_settings(self.build.settings, values)
+        return replace(core, parameters=settings.parameters(core.artifact_bucket))
 
     def _link(self, _step: Step) -> None:
         values = outputs(self._formation, self.target.stack)
@@ -118,12 +167,20 @@ class DeploymentExecutor:
             raise LookupError("a step for the platform stack, which was not built")
         return self.build.platform
 
-    def _apply(self, build: StackBuild) -> None:
+    def _in_use(self) -> bool:
+        return is_in_use(stack_status(self._formation, self.target.stack))
+
+    def _is_settled(self) -> bool:
+        """Return true where CloudFormation has ended or undone its last change of the core."""
+        status = stack_status(self._formation, self.target.stack)
+        return status is None or status.endswith("_COMPLETE")
+
+    def _apply(self, build: StackBuild, part: str = "the template") -> None:
         s3, listener = owned_s3(self.target), self.listener
         if not build.template_fits_request:
             ensure_bucket(s3, build.artifact_bucket, self._region)
             put_template(s3, build)
-        listener.notify(f"applying the template to stack {build.stack}")
+        listener.notify(f"applying {part} to stack {build.stack}")
         request = stack_request(s3, build)
         outcome = apply_stack(self._formation, request, listener.notify, listener.event)
         listener.notify(f"stack {build.stack} {outcome}")
@@ -131,7 +188,8 @@ class DeploymentExecutor:
     def _migrate(self, step: Step) -> None:
         self.listener.notify("migrating the database's schema to the contract")
         name = outputs(self._formation, step.stack)["MigrateFunctionName"]
-        self.schema_changes = run_migration(self.target.invoking_client(), name)
+        client = self.target.invoking_client()
+        self.schema_changes = run_migration(client, name, self.listener.notify)
 
     def _contract(self, step: Step) -> None:
         bucket = outputs(self._formation, step.stack)["DataBucketName"]

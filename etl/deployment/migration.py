@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from etl.aws.target import CONTRACT_KEY, DATABASE_CA_KEY
 from infrastructure.settings import DeploySettings
-from telemetry.errors import UserError
+from layers.notify import Notify, silent
+from telemetry.errors import DatabaseBusyError, UserError
 
 if TYPE_CHECKING:
     from types_boto3_lambda import LambdaClient
@@ -15,28 +16,54 @@ if TYPE_CHECKING:
 
 __all__ = ["MigrationError", "publish_contract", "run_migration"]
 
+ATTEMPTS = 3
+"""Migrations that wait for a lock, ten seconds each, before the deployment stops."""
+
 
 class MigrationError(UserError):
-    """Raised where the stack is deployed but its migrate function failed; quotes its error."""
+    """Raised where the migrate function failed; quotes its error."""
 
 
-def run_migration(lambda_client: LambdaClient, name: str) -> list[str]:
+def run_migration(lambda_client: LambdaClient, name: str, notify: Notify = silent) -> list[str]:
     """Invoke the migrate function and return the statements that it ran on the table.
 
     ``lambda_client`` is :meth:`~etl.aws.target.Target.invoking_client`, which waits: an index on a
-    large table takes minutes. Raises :class:`MigrationError` with the function's message.
+    large table takes minutes. A table that another session has locked is tried again. Raises
+    :class:`MigrationError` with the function's message.
     """
+    _wait_until_updated(lambda_client, name)
+    for attempt in range(1, ATTEMPTS + 1):
+        error, statements = _invoke(lambda_client, name)
+        if error is None:
+            return statements
+        kind, message = error.get("errorType", "an error"), error.get("errorMessage", "")
+        if kind != DatabaseBusyError.__name__ or attempt == ATTEMPTS:
+            raise MigrationError(f"The migration by {name} failed with {kind}: {message}")
+        notify(f"{message} Trying again ({attempt + 1} of {ATTEMPTS}).")
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _invoke(lambda_client: LambdaClient, name: str) -> tuple[dict[str, Any] | None, list[str]]:
+    """Invoke the function once; returns its error, if any, and the statements that it ran."""
     answer = lambda_client.invoke(FunctionName=name, Payload=b"{}")
     payload = json.loads(answer["Payload"].read() or b"null")
     if answer.get("FunctionError"):
-        error = payload if isinstance(payload, dict) else {"errorMessage": str(payload)}
-        raise MigrationError(
-            f"The stack is deployed, but {name} failed with {error.get('errorType', 'an error')}: "
-            f"{error.get('errorMessage', '')}\nFix the cause and deploy again; that changes "
-            "nothing else."
-        )
-    statements: list[str] = (payload or {}).get("table", [])
-    return statements
+        return (payload if isinstance(payload, dict) else {"errorMessage": str(payload)}), []
+    return None, (payload or {}).get("table", [])
+
+
+def _wait_until_updated(lambda_client: LambdaClient, name: str) -> None:
+    """Wait until Lambda has made the function ready to run, as it does after CloudFormation is
+    done with it. Raises :class:`MigrationError` where it fails, or takes minutes."""
+    from botocore.exceptions import WaiterError
+
+    for waiter in ("function_active", "function_updated"):
+        try:
+            lambda_client.get_waiter(waiter).wait(FunctionName=name)
+        except WaiterError as error:
+            last = error.last_response
+            reason = last.get("LastUpdateStatusReason") or last.get("StateReason") or str(error)
+            raise MigrationError(f"The function {name} does not become ready: {reason}") from error
 
 
 def publish_contract(s3: S3Client, bucket: str, settings: DeploySettings) -> None:

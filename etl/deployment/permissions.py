@@ -118,7 +118,9 @@ def _deployer(stack: str, arns: _Arns, role: str) -> Iterator[Statement]:
         yield _allow("ExecutionRole", ["iam:PassRole"], role, StringEquals=passed)
     yield from _buckets(stack, arns)
     yield _allow(
-        "Migrate", ["lambda:InvokeFunction"], arns.arn("lambda", f"function:{stack}-migrate")
+        "Migrate",
+        ["lambda:GetFunctionConfiguration", "lambda:InvokeFunction"],
+        arns.arn("lambda", f"function:{stack}-migrate"),
     )
     yield _allow("Queues", ["sqs:GetQueueAttributes"], arns.arn("sqs", f"{stack}-*"))
     yield _allow("Devices", ["iot:ListTargetsForPolicy"], arns.arn("iot", f"policy/{stack}-*"))

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from etl.aws.cloudformation import STEADY, deployed_template, outputs, parameters
+from etl.aws.cloudformation import STEADY, deployed_template, outputs, parameters, stack_tags
 from etl.aws.s3 import owned_s3
 from etl.aws.target import Target
 from etl.deployment.artifact_bucket import intact_keys, put_template, stack_request
@@ -89,7 +89,7 @@ def _review_stack(
     exists = is_in_use(status)
     old_template = deployed_template(formation, build.stack) if exists else {}
     old_values = parameters(formation, build.stack) if exists else {}
-    old_tags = _tags(formation, build.stack) if exists else {}
+    old_tags = stack_tags(formation, build.stack) if exists else {}
     reported, remarks = _reported(target, build, status, present)
     resources = review_resources(
         diff_resources(
@@ -145,11 +145,6 @@ def _temporary_template(s3: S3Client, build: StackBuild, present: set[str]) -> I
     finally:
         if temporary:
             s3.delete_object(Bucket=build.artifact_bucket, Key=build.template_key)
-
-
-def _tags(formation: CloudFormationClient, stack: str) -> dict[str, str]:
-    tags = formation.describe_stacks(StackName=stack)["Stacks"][0].get("Tags", [])
-    return {tag["Key"]: tag["Value"] for tag in tags}
 
 
 def _differences(old: dict[str, str], new: dict[str, str]) -> list[PropertyChange]:

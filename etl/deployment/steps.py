@@ -1,10 +1,15 @@
 """The steps of a deployment and of a teardown, as data, in their order.
 
+Functions must not be newer than the table that they write, so the core goes in two steps: first the
+migrate function alone (:mod:`etl.deployment.expansion`), which then migrates, and after that all
+else. The migration only adds: the functions of before go on writing the table that it leaves.
+
 Two stacks need each other. The platform holds network and database, which the core connects to;
 the platform's proxy and alarms need the core's secret, topic and queue, and the core then connects
-through the proxy. So a first deployment changes each stack twice, and a later one once::
+through the proxy. So a first deployment changes the platform twice, and a later one once::
 
-    upload -> platform -> core -> migrate -> contract -> link (platform again) -> core again
+    upload -> platform -> expand -> migrate -> core -> contract -> link (platform again)
+           -> core again
 
 A teardown goes in reverse: unlink the platform from the core, delete the core, then the platform.
 """
@@ -18,7 +23,7 @@ from typing import Any, Literal
 from etl.aws.cloudformation import FAILED_CREATION
 from etl.deployment.current_state import CurrentState, core_is_linked
 
-__all__ = ["Step", "deployment_steps", "teardown_steps"]
+__all__ = ["Kind", "Step", "deployment_steps", "teardown_steps"]
 
 Kind = Literal[
     "wait",
@@ -26,8 +31,9 @@ Kind = Literal[
     "delete remains",
     "upload",
     "platform",
-    "core",
+    "expand",
     "migrate",
+    "core",
     "contract",
     "link",
     "core again",
@@ -63,9 +69,10 @@ def deployment_steps(now: CurrentState, *, proxy: bool = False, migrate: bool = 
     steps.append(Step("upload", now.core, "upload new zips to the artifact bucket"))
     if now.platform:
         steps.append(Step("platform", now.platform, "network and database, which the core needs"))
-    steps.append(Step("core", now.core, "the pipeline itself"))
     if migrate:
+        steps.append(Step("expand", now.core, "the new migrate function, and nothing else"))
         steps.append(Step("migrate", now.core, "migrate the database's schema to the contract"))
+    steps.append(Step("core", now.core, "the pipeline itself"))
     steps.append(Step("contract", now.core, "put the contract in force into the data bucket"))
     if now.platform and not core_is_linked(now):
         text = "proxy and alarms, which need the core" if proxy else "alarms of the core"

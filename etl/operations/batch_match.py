@@ -67,6 +67,10 @@ class BatchGroup:
     """Raw keys of the first few."""
     owners: set[str] = field(default_factory=set)
     """Executions that process them."""
+    outcomes: list[Outcome] = field(default_factory=list)
+    """The last outcome of each batch that failed and is named."""
+    errors: list[str] = field(default_factory=list)
+    """Names of the errors in these outcomes, each once."""
     oldest: datetime | None = None
     """Time of staging of the oldest one, where it has a raw object."""
     newest: datetime | None = None
@@ -237,5 +241,7 @@ def _without_entry(
         name = "young" if now - raw.staged_at < MOMENT else "unprocessed"
     group = _group(found, name)
     group.add(raw.key, raw.messages, raw.staged_at)
+    if name == "failed" and len(group.outcomes) < NAMED:
+        group.outcomes.append(max(outcomes, key=lambda outcome: outcome.written_at))
     if owner is not None:
         group.owners.add(owner)

@@ -20,6 +20,7 @@ on in between is seen twice rather than not at all. :mod:`etl.operations.verdict
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -40,7 +41,7 @@ from etl.operations.reconciliation_counts import Counts, Ledger
 from etl.operations.verdict import Verdict, judge
 from telemetry.batches import Outcome
 from telemetry.ddl import qualified
-from telemetry.layout import OUTCOMES, RAW, parse_outcome_key, parse_raw_key
+from telemetry.layout import OUTCOMES, RAW, outcome_key, parse_outcome_key, parse_raw_key
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -172,7 +173,20 @@ def _counted(
         now=at,
         exists=lambda key: _exists(s3, bucket, key),
     )
+    failed = batches.group("failed")
+    errors = [_error(s3, bucket, outcome) for outcome in failed.outcomes]
+    failed.errors = [name for name in dict.fromkeys(errors) if name]
     return batches, ledger, rows
+
+
+def _error(s3: S3Client, bucket: str, outcome: Outcome) -> str:
+    """Name of the error in the outcome of a batch that failed; empty where it can't be read."""
+    key = outcome_key(outcome.key.raw_key, outcome.execution, outcome.status)
+    try:
+        content = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+    except (ClientError, ValueError):
+        return ""
+    return str(content.get("error", "")) if isinstance(content, dict) else ""
 
 
 def _raw_objects(s3: S3Client, bucket: str) -> Iterator[RawObject]:

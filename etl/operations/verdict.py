@@ -20,6 +20,7 @@ from typing import Literal
 from etl.operations.batch_match import MOMENT, BatchGroup
 from etl.operations.plurals import counted
 from etl.operations.reconciliation_counts import Counts
+from telemetry.errors import SchemaBehindError
 
 __all__ = [
     "HEADLINES",
@@ -40,6 +41,11 @@ HEADLINES: dict[Status, str] = {
     "not balanced": "not balanced",
 }
 NAMED_PUBLICATIONS = 3
+ERRORS = {
+    SchemaBehindError.__name__: " (table or login and functions are of different versions: the "
+    "sweep loads them after `etl deploy`)"
+}
+"""Explanations of errors whose name does not say enough."""
 PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 """Ids that may stand in a command: those that the pipeline makes."""
 LONGEST_IN_QUEUE = timedelta(days=14)
@@ -186,7 +192,8 @@ def _batches(counts: Counts) -> Iterator[Reason]:
         sentence = f"{_were(unprocessed)} staged and never processed{_named(unprocessed)}"
         yield _loss(sentence, "etl sweep")
     if (failed := group("failed")).batches:
-        yield _loss(f"{counted(failed.batches, 'batch')} failed{_named(failed)}", _replay(failed))
+        sentence = f"{counted(failed.batches, 'batch')} failed{_named(failed)}{_why(failed)}"
+        yield _loss(sentence, _replay(failed))
     if (lost := group("lost")).batches:
         yield _loss(
             f"{counted(lost.batches, 'batch')} of {counted(lost.messages, 'message')} "
@@ -230,6 +237,12 @@ def _named(group: BatchGroup) -> str:
     others = group.batches - len(group.keys)
     more = f", and {others:,} more" if others else ""
     return f" ({', '.join(group.ids)}{more})"
+
+
+def _why(group: BatchGroup) -> str:
+    """The errors of those that are named, in words where the name alone does not say enough."""
+    known = [f"{name}{ERRORS.get(name, '')}" for name in group.errors]
+    return f": {'; '.join(known)}" if known else ""
 
 
 def _replay(group: BatchGroup) -> str:

@@ -19,6 +19,7 @@ from functions.load.batch import Batch, Group, parse_batch, verified_groups
 from functions.load.loading import Finding, Loaded, load_batch
 from functions.load.metrics import measure
 from functions.load.rollup_invalidation import REFRESH_SECONDS, refresh
+from functions.load.schema_errors import schema_errors
 from functions.load.source import StoredCopy
 from telemetry import settings
 from telemetry.contract import Contract, load_contract
@@ -44,8 +45,8 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
     with step("read report"):
         batch = parse_batch(event, get_object(bucket, event["report_key"]))
     contract = load_contract()
-    with closing(_connected(batch)) as connection:
-        with step("load batch"):
+    with closing(_connected(contract, batch)) as connection:
+        with step("load batch"), schema_errors(contract):
             loaded = _load(connection, contract, bucket, batch)
         with step("write outcome"):
             if loaded.finding is not None:
@@ -67,11 +68,11 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _connected(batch: Batch) -> Connection:
+def _connected(contract: Contract, batch: Batch) -> Connection:
     """A new connection for each batch: a frozen function would resume with a dead one."""
     database = settings.DatabaseSettings.from_environment()
     secret = settings.text("LOADER_SECRET_ARN")
-    with step("connect"):
+    with step("connect"), schema_errors(contract):
         return connect(database, secret, f"telemetry load {batch.batch_id}"[:63])
 
 

@@ -48,6 +48,7 @@ from functions.load.copy_stream import copy_stream, find_blocks
 from functions.load.dropped_rows import miscount
 from functions.load.loaded_batches import ObjectReader
 from functions.load.merge import RowsChangedError, StagedRows
+from functions.load.schema_errors import require_columns
 from functions.load.source import CopySource
 from telemetry.contract import Contract
 from telemetry.ddl import qualified
@@ -171,6 +172,7 @@ class _Insertion:
 
     def _stage(self, blocks: Sequence[Block] | None = None) -> int:
         """Stages the existing lines of these blocks, or all lines; returns how many."""
+        require_columns(self._contract, self._batch.columns)
         self._cursor.execute(statements.create_staging(self._contract, self._batch.columns))
         if blocks is None:
             return self._copy(statements.STAGING, None)

@@ -16,7 +16,7 @@ from telemetry import settings, tracing
 from telemetry.contract import Contract, load_contract
 from telemetry.database import connect, credentials
 from telemetry.entry import lambda_entry, seconds_left
-from telemetry.errors import ConfigurationError
+from telemetry.errors import ConfigurationError, TransientError
 from telemetry.logs import log
 
 if TYPE_CHECKING:
@@ -53,9 +53,23 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
         with tracing.step("refresh rollups"):
             most = DEPLOY_SECONDS if asked is None else REBUILD_SECONDS
             seconds = min(float(event.get("seconds", most)), seconds_left() - SPARE_SECONDS)
-            left = bring_up_to_date(connection, contract, seconds)
+            left = _refreshed(connection, contract, seconds, must=asked is not None)
     log.info("Refreshed rollups", contract=contract.name, left=left)
     return {**done, "left": left}
+
+
+def _refreshed(
+    connection: Connection, contract: Contract, seconds: float, *, must: bool
+) -> int | None:
+    """Refreshes rollups. A deployment doesn't fail because they are busy: later loads refresh the
+    rest, and the migration is done. ``None``: how many marks are left is not known."""
+    try:
+        return bring_up_to_date(connection, contract, seconds)
+    except TransientError as error:
+        if must:
+            raise
+        log.warning("Rollups were not refreshed; later loads do it", reason=str(error))
+        return None
 
 
 def _migrate(connection: Connection, contract: Contract) -> dict[str, Any]:

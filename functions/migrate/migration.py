@@ -5,12 +5,15 @@ DDL is transactional in PostgreSQL: either everything is in place afterwards, or
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from functions.migrate.analytics import keep_out_refreshes, plan_views, run
 from functions.migrate.catalogue import read_table, stray_months
+from functions.migrate.lock_holders import locked_message
 from telemetry.contract import Contract
 from telemetry.database import Credentials, database_errors
 from telemetry.ddl import (
@@ -27,7 +30,7 @@ from telemetry.ddl.analytics import (
     plan_analyst_grants,
     plan_marker_grants,
 )
-from telemetry.errors import ConfigurationError
+from telemetry.errors import ConfigurationError, DatabaseBusyError
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -36,12 +39,14 @@ if TYPE_CHECKING:
 __all__ = ["LOADER_CONNECTIONS", "Migration", "migrate"]
 
 LOADER_CONNECTIONS = 50
+LOCK_SECONDS = 10
+"""Longest wait for one lock. The deployment tries again a few times."""
 
 _PREPARE = (
     # Two deployments at once would race on CREATE ... IF NOT EXISTS, which is not atomic.
     "SELECT pg_advisory_xact_lock(hashtext('telemetry migrate'))",
     # ALTER TABLE queues every load behind itself while it waits: better fail soon.
-    "SET LOCAL lock_timeout = '10s'",
+    f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'",
     # "relation already exists, skipping" is what IF NOT EXISTS is for.
     "SET LOCAL client_min_messages = 'warning'",
 )
@@ -76,9 +81,9 @@ def migrate(
 
     ``connections`` is how many the loader may have at once: whatever runs at the same time, the
     database's other users keep theirs. Raises :class:`ContractError` where an operator has to make
-    the change, with nothing changed.
+    the change, and ``DatabaseBusyError`` where a session keeps a lock, with nothing changed.
     """
-    with database_errors(), connection, connection.cursor() as cursor:
+    with _busy_errors(connection, contract), connection, connection.cursor() as cursor:
         for statement in _PREPARE:
             cursor.execute(statement)
         keep_out_refreshes(cursor, contract)
@@ -101,6 +106,18 @@ def migrate(
             grants += plan_analyst_grants(contract, database, analyst.username)
         run(cursor, grants)
     return Migration(changes + partitions, role, grants, [*views.before, *views.after])
+
+
+@contextmanager
+def _busy_errors(connection: Connection, contract: Contract) -> Iterator[None]:
+    """Turns errors into the pipeline's; one about a lock names who holds it."""
+    from psycopg2 import errors
+
+    with database_errors():
+        try:
+            yield
+        except errors.LockNotAvailable as error:
+            raise DatabaseBusyError(locked_message(connection, contract)) from error
 
 
 def _added(contract: Contract, existing: ExistingTable | None) -> frozenset[str]:

@@ -7,7 +7,8 @@
             ├─ staged a moment ago: its execution may be about to start ────▶ young
             ├─ no outcome: its execution died ──────────────────────────────▶ due
             └─ failed ─┬─ with a permanent error: it would fail again ──────▶ permanent
-                       ├─ with an unknown error, too often ─────────────────▶ exhausted
+                       ├─ with an unknown error, or because the schema is
+                       │  behind, too often ────────────────────────────────▶ exhausted
                        ├─ recently; the wait grows with each failure ───────▶ waiting
                        └─ otherwise ────────────────────────────────────────▶ due
 """
@@ -21,15 +22,16 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from telemetry.batches import Batch
-from telemetry.errors import PermanentError, TransientError, names_of
+from telemetry.errors import PermanentError, SchemaBehindError, TransientError, names_of
 
 __all__ = ["BatchState", "Running", "classify", "execution_name", "wait_after"]
 
-MOST_UNKNOWN = 10
-"""Failures with an unknown error after which the batch needs attention."""
+MOST_FAILURES = 10
+"""Failures after which a batch needs attention, unless its error is sure to pass: about eight hours
+at the usual grace of 15 minutes, longer than any deployment takes."""
 LONGEST_WAIT = timedelta(hours=1)
 
-_TRANSIENT = frozenset(names_of(TransientError))
+_PASSES = frozenset(names_of(TransientError)) - set(names_of(SchemaBehindError))
 _PERMANENT = frozenset(names_of(PermanentError))
 
 BatchState = Literal["settled", "running", "young", "due", "waiting", "permanent", "exhausted"]
@@ -78,7 +80,7 @@ def classify(
     error = errors.get(batch.key, "")
     if error in _PERMANENT:
         return "permanent"
-    if error not in _TRANSIENT and failures >= MOST_UNKNOWN:
+    if error not in _PASSES and failures >= MOST_FAILURES:
         return "exhausted"
     return "waiting" if now - failed_at < wait_after(failures, grace) else "due"
 

@@ -9,6 +9,7 @@ SQLSTATE decides what an error is (``SQLSTATES`` below); the server's text is in
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -47,18 +48,19 @@ SQLSTATES: dict[str, type[TelemetryError]] = {
 
 # A failed login carries no SQLSTATE in psycopg2, only text. What isn't recognised counts as
 # unavailable, which is retried a few times before it is reported.
-_REFUSED_LOGINS = (
-    "authentication failed",
-    "does not exist",
-    "is not permitted to log in",
-    "no password supplied",
-    "no pg_hba.conf entry",
-    "permission denied for database",
-    "server does not support SSL",
-    "certificate verify failed",
-    "root certificate file",
-    "does not match host name",
-)
+_REFUSED_LOGINS = {
+    "authentication failed": "28P01",  # also where the role doesn't exist
+    'role ".*" (does not exist|is not permitted to log in)': "28000",
+    "permission denied for database": "42501",
+    "does not exist": "3D000",  # the database
+    "no password supplied": "",
+    "no pg_hba.conf entry": "28000",
+    "server does not support SSL": "",
+    "certificate verify failed": "",
+    "root certificate file": "",
+    "does not match host name": "",
+}
+"""SQLSTATE by a pattern in the text; the first that matches. Empty: libpq gave up by itself."""
 
 _cache: dict[str, Credentials] = {}
 
@@ -112,7 +114,10 @@ def database_errors() -> Iterator[None]:
         code = error.pgcode or ""
         lost = not code and isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError))
         kind = DatabaseUnavailableError if lost else _kind(code)
-        raise kind(f"PostgreSQL: {str(error).strip()} [SQLSTATE {code or 'none'}]") from error
+        message = f"PostgreSQL: {str(error).strip()} [SQLSTATE {code or 'none'}]"
+        if kind is DatabaseRefusedError:
+            raise DatabaseRefusedError(message, code) from error
+        raise kind(message) from error
 
 
 def _connect(settings: DatabaseSettings, user: Credentials, application: str) -> Connection:
@@ -135,10 +140,12 @@ def _connect(settings: DatabaseSettings, user: Credentials, application: str) ->
             keepalives_count=4,
         )
     except psycopg2.OperationalError as error:
-        refused = any(text in str(error) for text in _REFUSED_LOGINS)
-        kind = DatabaseRefusedError if refused else DatabaseUnavailableError
         where = f"{settings.host}:{settings.port}/{settings.name} as {user.username}"
-        raise kind(f"Could not connect to {where}: {str(error).strip()}") from error
+        message = f"Could not connect to {where}: {str(error).strip()}"
+        for text, sqlstate in _REFUSED_LOGINS.items():
+            if re.search(text, str(error)):
+                raise DatabaseRefusedError(message, sqlstate) from error
+        raise DatabaseUnavailableError(message) from error
 
 
 def _kind(code: str) -> type[TelemetryError]:

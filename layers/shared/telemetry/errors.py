@@ -9,7 +9,8 @@ the state machine matches::
     │   ├── StorageUnavailableError     S3 throttled, timed out or answered 5xx
     │   ├── QueueUnavailableError       SQS throttled, timed out or answered 5xx
     │   ├── DatabaseUnavailableError    PostgreSQL away, starting, out of connections
-    │   └── DatabaseBusyError           deadlock, serialisation failure, lock timeout
+    │   ├── DatabaseBusyError           deadlock, serialisation failure, lock timeout
+    │   └── SchemaBehindError           table, login and functions are of different versions
     └── PermanentError              repeating it changes nothing: recorded at once
         ├── ContractError               the contract itself is wrong
         ├── ConfigurationError          a setting, secret or permission is missing
@@ -34,6 +35,7 @@ __all__ = [
     "DatabaseUnavailableError",
     "PermanentError",
     "QueueUnavailableError",
+    "SchemaBehindError",
     "StorageUnavailableError",
     "TelemetryError",
     "TransientError",
@@ -70,6 +72,11 @@ class DatabaseBusyError(TransientError):
     """Raised when PostgreSQL gave up on this transaction in favour of another one."""
 
 
+class SchemaBehindError(TransientError):
+    """Raised when the database lacks what the functions of this version need, or the other way
+    round: a deployment brings them together. The sweep gives up only after some hours."""
+
+
 class PermanentError(TelemetryError):
     """Raised when repeating the call can't change the result."""
 
@@ -92,6 +99,11 @@ class BatchCorruptError(PermanentError):
 
 class DatabaseRefusedError(PermanentError):
     """Raised when PostgreSQL refuses the rows or the statement permanently."""
+
+    def __init__(self, message: str, sqlstate: str = "") -> None:
+        """``sqlstate``: the server's code; empty where there is none, or none is known."""
+        super().__init__(message)
+        self.sqlstate = sqlstate
 
 
 def names_of(branch: type[TelemetryError]) -> list[str]:

@@ -8,6 +8,7 @@ def test_the_names_of_a_branch_are_what_a_retry_lists():
         "QueueUnavailableError",
         "DatabaseUnavailableError",
         "DatabaseBusyError",
+        "SchemaBehindError",
     ]
 
 

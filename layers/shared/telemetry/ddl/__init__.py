@@ -21,7 +21,7 @@ from telemetry.ddl.names import qualified, quote_name, quote_text
 from telemetry.ddl.partitions import plan_partitions
 from telemetry.ddl.service import CONFLICTS, LEDGER, plan_grants, plan_ledger
 from telemetry.ddl.tables import ExistingColumn, ExistingTable, index_name, plan_table
-from telemetry.ddl.types import check_name, sql_type
+from telemetry.ddl.types import check_name, is_check_of, sql_type
 
 __all__ = [
     "CONFLICTS",
@@ -30,6 +30,7 @@ __all__ = [
     "ExistingTable",
     "check_name",
     "index_name",
+    "is_check_of",
     "plan_grants",
     "plan_ledger",
     "plan_partitions",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from etl.aws.cloudformation import StackError, stack_status
+from etl.aws.target import NoStackError
 from etl.deployment.artifact_bucket import artifact_bucket_name
 from etl.deployment.migration import MigrationError
 
@@ -104,8 +105,44 @@ def test_a_failed_update_is_rolled_back_names_the_resource_and_can_be_repaired(
     assert f"stack {stack} updated" in told
 
 
-def test_a_failed_migration_is_reported_readably_and_leaves_the_stack(account):
+def code_of(account, stack: str, *functions: str) -> list[str]:
+    client = account.client("lambda")
+    names = [f"{stack}-{function}" for function in functions]
+    return [client.get_function_configuration(FunctionName=n)["CodeSha256"] for n in names]
+
+
+def test_a_first_migration_that_fails_leaves_nothing_that_receives_messages(account):
+    stack = "no-database"
     with pytest.raises(MigrationError) as failed:
-        account.deploy(stack="no-database", migrate=True)
+        account.deploy(stack=stack, migrate=True)
     assert "no-database-migrate failed with DatabaseUnavailableError" in str(failed.value)
-    assert stack_status(account.client("cloudformation"), "no-database") == "CREATE_COMPLETE"
+    assert "functions: the new migrate function alone" in str(failed.value)
+    assert "triggers: none yet: messages are not received" in str(failed.value)
+    functions = account.client("lambda").list_functions()["Functions"]
+    assert [f["FunctionName"] for f in functions if f["FunctionName"].startswith(stack)] == [
+        "no-database-migrate"
+    ]
+    with pytest.raises(NoStackError, match="stopped half-way: `etl deploy` goes on"):
+        _ = account.target(stack).bucket
+
+    outputs, told = account.deploy(stack=stack)
+    assert f"stack {stack} updated" in told
+    assert "StateMachineArn" in outputs
+
+
+def test_a_later_migration_that_fails_leaves_all_other_functions_as_they_were(account, tmp_path):
+    stack = "old-functions"
+    others = ("extract", "stage", "transform", "validate", "load", "summarize", "sweep")
+    account.deploy(stack=stack)
+    before, migrate = code_of(account, stack, *others), code_of(account, stack, "migrate")
+    other = tmp_path / "other.toml"
+    other.write_text(account.settings.contract.read_text() + "\n# changed\n")
+    with pytest.raises(MigrationError) as failed:
+        account.deploy(stack=stack, contract=other, migrate=True)
+    assert "functions: those of before, beside the new migrate" in str(failed.value)
+    assert "`etl deploy` with the same options goes on" in str(failed.value)
+    assert code_of(account, stack, *others) == before
+    assert code_of(account, stack, "migrate") != migrate
+
+    account.deploy(stack=stack, contract=other)
+    assert not set(code_of(account, stack, *others)) & set(before)

@@ -8,7 +8,9 @@ from botocore.exceptions import ClientError
 from etl.aws.cloudformation import stack_status
 from etl.deployment.artifact_bucket import artifact_bucket_name
 from etl.deployment.listener import Listener
+from etl.deployment.migration import MigrationError
 from etl.deployment.teardown import HoldsDataError, delete_core
+from etl.deployment.teardown_plan import plan_teardown
 
 
 def take_down(account, stack, *, with_data=False, notify=lambda _: None):
@@ -85,3 +87,13 @@ def test_with_data_everything_goes(account):
             s3.head_bucket(Bucket=bucket)
     key = account.client("kms").describe_key(KeyId=outputs["KeyArn"])["KeyMetadata"]
     assert key["KeyState"] == "PendingDeletion"
+
+
+def test_a_stack_whose_first_migration_failed_is_planned_and_goes(account):
+    with pytest.raises(MigrationError):
+        account.deploy(stack="half-made", migrate=True)
+    plan = plan_teardown(account.target("half-made"), with_data=False)
+    assert plan.blocked == []
+    assert [step.kind for step in plan.steps] == ["delete core"]
+    assert take_down(account, "half-made") is True
+    assert stack_status(account.client("cloudformation"), "half-made") is None

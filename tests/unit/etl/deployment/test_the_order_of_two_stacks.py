@@ -21,7 +21,7 @@ THERE = {
     "platform": "s-platform",
     "platform_status": "CREATE_COMPLETE",
 }
-ALONE = ["upload s", "core s", "migrate s", "contract s"]
+ALONE = ["upload s", "expand s", "migrate s", "core s", "contract s"]
 
 
 def test_without_a_platform_the_core_goes_alone():
@@ -32,8 +32,9 @@ def test_at_first_the_platform_goes_before_the_core_and_is_linked_to_it_afterwar
     assert kinds(platform="s-platform") == [
         "upload s",
         "platform s-platform",
-        "core s",
+        "expand s",
         "migrate s",
+        "core s",
         "contract s",
         "link s-platform",
     ]
@@ -74,7 +75,13 @@ def test_a_stack_is_made_ready_first(status, first):
 
 
 def test_a_schema_that_is_someone_elses_is_not_migrated():
-    assert kinds(migrate=False) == [step for step in ALONE if step != "migrate s"]
+    assert kinds(migrate=False) == ["upload s", "core s", "contract s"]
+
+
+@pytest.mark.parametrize("status", [None, "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"])
+def test_functions_are_updated_after_the_table_that_they_write(status):
+    ordered = kinds(core_status=status)
+    assert ordered.index("expand s") < ordered.index("migrate s") < ordered.index("core s")
 
 
 def gone(*, with_platform: bool, **facts: Any) -> list[str]:

@@ -84,6 +84,12 @@ def test_what_a_queue_or_an_execution_has_is_under_way(counts: Counts, sentence:
         ),
         (with_batches(failed=group()), "1 batch failed (b0)", "etl replay --batch b0"),
         (
+            with_batches(failed=group(2, errors=["KeyError", "SchemaBehindError"])),
+            "2 batches failed (b0, b1): KeyError; SchemaBehindError (table or login and functions "
+            "are of different versions: the sweep loads them after `etl deploy`)",
+            "etl replay --batch b0 --batch b1",
+        ),
+        (
             with_batches(failed=group(7)),
             "7 batches failed (b0, b1, b2, b3, b4, and 2 more)",
             "etl replay --failed",
