@@ -208,7 +208,7 @@ class _Writer:
         if column is None or self._rng.random() < self._level:
             return self._rng.choice(MESS)
         if column.type == "timestamp":
-            return self._rng.choice(TIMES[self._rng.choice(column.formats)])
+            return self._rng.choice(TIMES.get(self._rng.choice(column.formats), TIMES["iso8601"]))
         return self._rng.choice(FINE.get(column.type, FINE_NUMBERS))
 
     def _mutated(self, body: bytes) -> bytes:

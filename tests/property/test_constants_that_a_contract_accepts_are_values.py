@@ -6,6 +6,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from etl.authoring.regular_expressions import check_expressions
 from functions.transform.clean import clean
 from telemetry.contract import parse_contract
 from telemetry.errors import ContractError
@@ -66,6 +67,7 @@ def test_a_constant_is_refused_or_read(column: str, constant: str) -> None:
     sent = clean(raw, parse_contract(f"{text}\nfrom = 'w'".encode(), "sent.toml"))
     try:
         contract = parse_contract(f'{text}\nconstant = "{spelled}"'.encode(), "test.toml")
+        check_expressions(contract)
     except ContractError:
         assert sent.rejects or sent.rows["v"][0] is None
         return

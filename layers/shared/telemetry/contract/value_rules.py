@@ -2,7 +2,8 @@
 
 A constant is read as if a device had sent it. One that the column can't hold would reject every
 reading, so it is refused here, without polars: by the same spellings as ``functions.transform``,
-where it reads them one by one. A test compares the two.
+where it reads them one by one. A test compares the two. Patterns are left to the engine that runs
+them, where a contract is packaged (``etl.authoring.regular_expressions``).
 """
 
 from __future__ import annotations
@@ -166,11 +167,6 @@ def _text_fault(column: Column, text: str) -> str | None:
     cut = column.on_too_long == "truncate"
     if column.max_length is not None and len(text) > column.max_length and not cut:
         return f"is longer than {column.max_length} characters"
-    try:
-        if column.pattern is not None and not re.fullmatch(column.pattern, text):
-            return "does not match the pattern"
-    except re.error:
-        pass  # which another rule reports
     return None
 
 
