@@ -72,7 +72,7 @@ def _losses(draft: ContractDraft, report: SampleReport) -> list[str]:
         )
     broken = sum(r.readings for r in report.reasons if r.reason in NOT_OF_A_COLUMN)
     if broken > MOST_BROKEN * report.read:
-        found.append(f"rejected as not JSON objects: {broken:,} messages or elements")
+        found.append(f"rejected as not JSON objects (messages or their elements): {broken:,}")
     for reason in report.reasons:
         if reason.readings and reason.reason not in NOT_OF_A_COLUMN:
             column = reason.reason.partition(":")[2]
