@@ -72,7 +72,7 @@ def print_contract(contract: Contract, statements: Sequence[str]) -> None:
     for column in contract.columns:
         invalid = "becomes NULL" if column.on_invalid == "null" else "rejects the reading"
         kind = column.type + (", required" if column.required else "")
-        table.add_row(column.name, kind, Text(sources_text(column)), invalid)
+        table.add_row(column.name, kind, Text(escape_text(sources_text(column))), invalid)
     console.print(table)
 
 
@@ -169,9 +169,8 @@ def print_difference(found: Difference) -> None:
     for change in found.changes:
         arrow = {"added": change.new, "removed": change.old}
         values = arrow.get(change.what, f"{change.old} -> {change.new}")
-        line = Text.assemble(
-            Text.from_markup(SIGNS[change.what]), f" {change.key}: {values}\n    {change.meaning}"
-        )
+        sign, text = Text.from_markup(SIGNS[change.what]), escape_text(f"{change.key}: {values}")
+        line = Text.assemble(sign, f" {text}\n    {change.meaning}")
         console.print(line, soft_wrap=True)
     if found.refused:
         console.print("\n[bold red]deploy refuses this[/]")
