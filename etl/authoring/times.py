@@ -90,7 +90,7 @@ def find_times(values: Mapping[Value, int], *, numbers: bool) -> Times:
     digits = {text: n for text, n in left.items() if _is_number(text)}
     if numbers and digits:
         _find_epoch(found, digits, counts.total())
-    if not any(name in EPOCHS for name in found.formats):
+    if not any(name.startswith("epoch") for name in found.formats):
         _find_patterns(found, left)
     if found.mixed:
         found.formats = []
@@ -145,12 +145,9 @@ def _find_epoch(found: Times, digits: Mapping[str, int], total: int) -> None:
             units[unit] += count
     if not units:
         return
-    (unit, count), *others = units.most_common()
-    if others:
-        names = {"epoch_s": "seconds", "epoch_ms": "milliseconds", "epoch_us": "microseconds"}
-        said = " and ".join(names.get(name, "nanoseconds") for name in units)
-        found.mixed = f"its numbers are {said} since 1970, and a column takes one of them"
-    elif count >= SET_SHARE * sum(digits.values()) and count >= SET_SHARE * total * 0.5:
+    count = units.total()
+    unit: TimestampFormat = "epoch_auto" if len(units) > 1 else next(iter(units))
+    if count >= SET_SHARE * sum(digits.values()) and count >= SET_SHARE * total * 0.5:
         found.formats.append(unit)
 
 

@@ -83,7 +83,7 @@ def _holds(condition: Condition, message: Message, document: Any) -> bool:
 
 
 class _Reads:
-    """What a contract reads of a message."""
+    """The paths that a contract reads, compared with the members of messages."""
 
     def __init__(self, contract: Contract) -> None:
         # Melted, a reading would be looked at once for each of its metrics.

@@ -28,6 +28,7 @@ COLUMNS = st.sampled_from(
         'type = "enum"\nvalues = {on = [1, "an"], off = ["0.0"]}',
         'type = "timestamp"',
         'type = "timestamp"\nformats = ["iso8601", "epoch_ms"]',
+        'type = "timestamp"\nformats = ["epoch_auto"]',
         'type = "timestamp"\nformats = "%d.%m.%y %H:%M"',
     ]
 )

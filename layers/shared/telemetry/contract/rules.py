@@ -48,7 +48,7 @@ def broken_rules(contract: Contract, *, skip: frozenset[str] = frozenset()) -> I
     for column in contract.columns:
         if column.name not in skip:
             problems = [problem for rule in COLUMN_RULES for problem in rule(column)]
-            if not problems:  # its constant and its limits are judged by keys that are sound
+            if not problems:  # its constant and its limits are judged by valid keys
                 problems = [problem for rule in NAMED_VALUE_RULES for problem in rule(column)]
             yield from problems
 
@@ -310,7 +310,8 @@ def formats_are_distinct(column: Column) -> Iterator[Problem]:
     epochs = [name for name in column.formats if name.startswith("epoch_")]
     if len(epochs) > 1:
         yield Problem(
-            f"columns.{column.name}.formats", f"{' and '.join(epochs)} look alike; keep one"
+            f"columns.{column.name}.formats",
+            f"{' and '.join(epochs)} look alike; keep one, or write 'epoch_auto' alone",
         )
 
 
