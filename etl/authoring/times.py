@@ -137,18 +137,15 @@ def _is_number(text: str) -> bool:
 
 
 def _find_epoch(found: Times, digits: Mapping[str, int], total: int) -> None:
-    """Adds the epoch's unit, where the numbers have one unit in common."""
+    """Adds the epoch's unit, or the format that tells several apart."""
     units: Counter[TimestampFormat] = Counter()
-    for text, count in digits.items():
+    for text, number in digits.items():
         unit = _unit_of([float(text)])
         if unit is not None:
-            units[unit] += count
-    if not units:
-        return
+            units[unit] += number
     count = units.total()
-    unit: TimestampFormat = "epoch_auto" if len(units) > 1 else next(iter(units))
-    if count >= SET_SHARE * sum(digits.values()) and count >= SET_SHARE * total * 0.5:
-        found.formats.append(unit)
+    if count and count >= SET_SHARE * max(sum(digits.values()), total * 0.5):
+        found.formats.append("epoch_auto" if len(units) > 1 else next(iter(units)))
 
 
 def _unit_of(numbers: list[float]) -> TimestampFormat | None:
