@@ -10,17 +10,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from etl.authoring.arrivals import arrival_notes, without_age_limits
 from etl.authoring.draft import counted
-from etl.authoring.members import ARRIVED, gather, parsed_messages
-from etl.authoring.message_shape import MessageShape
+from etl.authoring.members import ARRIVED
 from etl.authoring.paths import source_text
 from etl.authoring.samples import Message, Sample
-from functions.transform.careful import holds
+from etl.authoring.unread import UnreadMember, unread_members
 from functions.transform.clean import CleanBatch, Reject, clean
 from functions.transform.rejects import rejected_lines
 from functions.transform.report import describe
 from functions.validate.judge import Finding, Verdict, judge
-from telemetry.contract import Column, Contract, Source
+from telemetry.contract import Column, Contract
 
 __all__ = [
     "NOT_OF_A_COLUMN",
@@ -96,8 +96,10 @@ class SampleReport:
     columns: list[ColumnReport]
     min_time: str | None
     max_time: str | None
-    unread: list[str]
-    """Members of the sample that no column uses."""
+    unread: list[UnreadMember]
+    """Members of the sample that nothing in the contract reads, most frequent first."""
+    notes: list[str]
+    """Sentences on arrivals: what the check takes for granted, and a key that relies on them."""
     verdict: Verdict
     findings: list[Finding]
 
@@ -108,6 +110,8 @@ class SampleReport:
 
 def check(contract: Contract, sample: Sample) -> SampleReport:
     """Cleans the sample as one micro-batch, and runs the quality checks on it."""
+    notes = arrival_notes(contract, sample.messages)
+    contract = without_age_limits(contract, sample.messages)
     raw = envelopes(sample.messages, contract)
     batch = clean(raw, contract)
     report = describe(batch, contract)
@@ -132,7 +136,8 @@ def check(contract: Contract, sample: Sample) -> SampleReport:
         columns=[_column(name, found, report) for name, found in report["columns"].items()],
         min_time=report["min_time"],
         max_time=report["max_time"],
-        unread=_unread(contract, sample.messages),
+        unread=unread_members(contract, sample.messages),
+        notes=notes,
         verdict=verdict,
         findings=findings,
     )
@@ -227,8 +232,10 @@ def _add_examples(found: dict[str, Reason], batch: CleanBatch, contract: Contrac
     lines = gzip.decompress(
         rejected_lines(replace(batch, rejects=chosen, conflicts=[]), contract)
     ).splitlines()
-    for reject, line in zip(chosen, lines, strict=True):
-        text = _verbatim(json.loads(line))
+    payload: str | None = None
+    for reject, line in zip(chosen, map(json.loads, lines), strict=True):
+        payload = line["payload"] or payload  # in the first line of each message alone
+        text = _verbatim(line | {"payload": payload})
         for reason in reject.reasons:
             entry = found.get(reason)
             if entry is not None and len(entry.examples) < EXAMPLES and text not in entry.examples:
@@ -249,7 +256,7 @@ def _conflicting_pair(contract: Contract, batch: CleanBatch) -> tuple[str, str] 
 
 def _verbatim(line: dict[str, Any]) -> str:
     """The reading in a line of the rejects; bytes that are not UTF-8 as Python shows them."""
-    if "reading" in line:
+    if line.get("reading") is not None:
         text = str(line["reading"])
     else:
         payload = base64.b64decode(line["payload"])
@@ -271,36 +278,6 @@ def _column(name: str, found: dict[str, Any], report: dict[str, Any]) -> ColumnR
     invalid, out_of_range, too_long = (part(fault, "read") for fault in usual)
     missing = part("nulls", "accepted")
     return ColumnReport(name, missing, invalid, out_of_range, too_long, more)
-
-
-def _unread(contract: Contract, messages: Sequence[Message]) -> list[str]:
-    """Members with values in the sample that no column uses, most frequent first.
-
-    Empty where a column takes all remaining members, and where readings are not objects, because
-    their values have no names of their own.
-    """
-    sources = [source for column in contract.columns for source in column.sources]
-    uses_rest = any(source.scope == "rest" for source in sources) or contract.melt == "numbers"
-    if uses_rest or contract.shape != "objects" or contract.readings == ():
-        return []
-    conditions = [condition for condition in contract.only if condition.source.scope == "message"]
-    documents = parsed_messages(messages) if conditions else [None] * len(messages)
-    kept = [
-        message
-        for message, document in zip(messages, documents, strict=True)
-        if document is None or all(holds(condition, document) for condition in conditions)
-    ]
-    members = gather(kept, MessageShape(contract.readings))
-    taken = {source.path for source in (*sources, *(c.source for c in contract.only))}
-    taken |= {metric.path for metric in contract.melt or () if not isinstance(metric, str)}
-    counts: Counter[str] = Counter()
-    for place, values in members.values.items():
-        if any(place.path[: len(path)] == path for path in taken):
-            continue
-        with_value = sum(n for value, n in values.items() if value.text)
-        if with_value:
-            counts[source_text(Source(place.scope, place.path))] += with_value
-    return [name for name, _ in counts.most_common()]
 
 
 def sources_text(column: Column) -> str:

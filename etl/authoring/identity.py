@@ -40,15 +40,19 @@ _NOUNS = {
     "car", "boat", "vessel", "drone", "tank", "well", "valve", "plc", "panel", "charger",
     "battery", "terminal", "edge", "end", "client", "publisher", "source", "src", "from",
     "origin", "sender", "emitter", "subject", "host", "hostname", "system", "site", "location",
-    "room", "line", "cell", "turbine", "writer", "entity", "object",
+    "room", "line", "cell", "turbine", "writer", "entity", "object", "evse", "geraet", "gerat",
+    "zaehler", "zahler", "anlage", "capteur", "compteur", "appareil", "dispositivo", "equipo",
+    "contador", "sensore", "contatore",
 }  # fmt: skip
 """Nouns for what measures; ``device_id`` and ``device.id`` name one surely, ``device`` probably."""
 _DEVICES = {"device", "dev", "sensor", "thing", "node", "station", "meter"}
 _SURE = {
     "deveui", "imei", "mac", "serial", "sn", "vin", "eui", "ieee", "deviceid", "clientid",
     "sensorid", "nodeid", "stationid", "thingname", "hostname", "uid", "udid", "mmsi",
-    "macaddress", "serialnumber", "serialno",
+    "macaddress", "serialnumber", "serialno", "chargepointid", "chargeboxid", "evseid", "chargerid",
+    "espid", "chipid", "boxid",
 }  # fmt: skip
+_NO_DIGITS = str.maketrans("", "", "0123456789")
 _NAMING = {
     "id",
     "name",
@@ -146,7 +150,8 @@ def _name_rank(label: tuple[str, ...]) -> int:
     """Confidence that a name is that of a device (0..42); 0: it is not."""
     last = words(label[-1]) or [""]
     joined = "".join(last)
-    if joined.endswith(("deveui", "imei", "macaddress")) or joined in _SURE:
+    without_model = joined.translate(_NO_DIGITS)  # as of an esp8266id
+    if joined.endswith(("deveui", "imei", "macaddress")) or without_model in _SURE:
         return 42 if joined.endswith("eui") else 40
     own = set(last) - _NAMING
     nouns = _NOUNS if last[-1] == "id" else _NOUNS - {"unit"}  # a unit_name is one of measure

@@ -93,8 +93,8 @@ def _readings(sample: Sample) -> tuple[Members, Kinds | None]:
     members = gather(sample.messages)
     if not members.readings:
         raise SampleError(
-            f"none of {len(sample.messages):,} messages is a JSON object; nothing to infer. "
-            "Delimited lines need a header with the names of their columns"
+            f"no JSON object in {counted(len(sample.messages), 'message')}; nothing to infer. "
+            "Delimited lines need a header with the names of their columns, each name once"
         )
     kinds = find_kinds(members)
     if kinds is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 
 from telemetry.contract.analytics import OWN_COLUMNS
@@ -72,6 +73,9 @@ _VERSIONS = {"version", "ver", "fw", "firmware", "rev", "revision", "hw", "sw", 
 
 def words(name: str) -> list[str]:
     """The words of a name, in lower case: ``batteryVoltage`` gives ``battery``, ``voltage``."""
+    if not name.isascii():  # "Zähler" is zahler, "CO₂" is co2
+        plain = unicodedata.normalize("NFKD", name)
+        name = "".join(c for c in plain if not unicodedata.combining(c))
     spelled = _UNIT_SPELLINGS.sub(lambda unit: f"_{unit[0].lower()}_", name)
     return [word for word in _NO_WORD.split(_CAMEL.sub("_", spelled).lower()) if word]
 

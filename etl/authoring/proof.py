@@ -6,13 +6,16 @@ from dataclasses import dataclass
 
 from etl.authoring.check import NOT_OF_A_COLUMN, SampleReport, check
 from etl.authoring.draft import ContractDraft, counted
+from etl.authoring.paths import source_text
 from etl.authoring.samples import Sample
-from telemetry.contract import Contract
+from telemetry.contract import Contract, Source
 
 __all__ = ["NullValues", "Proof", "prove"]
 
 MOST_BROKEN = 0.05
 """Share of messages without a JSON object above which the contract fits only a part of them."""
+UNREAD = 5
+"""Most members without a column that are named."""
 WORTH = 3
 """Lines that are named as most worth looking at."""
 
@@ -69,7 +72,7 @@ def _losses(draft: ContractDraft, report: SampleReport) -> list[str]:
         )
     broken = sum(r.readings for r in report.reasons if r.reason in NOT_OF_A_COLUMN)
     if broken > MOST_BROKEN * report.read:
-        found.append(f"rejected as not JSON objects: {broken:,} messages or elements")
+        found.append(f"rejected as not JSON objects (messages or their elements): {broken:,}")
     for reason in report.reasons:
         if reason.readings and reason.reason not in NOT_OF_A_COLUMN:
             column = reason.reason.partition(":")[2]
@@ -89,8 +92,11 @@ def _losses(draft: ContractDraft, report: SampleReport) -> list[str]:
                 f"columns.{column}: {counted(reason.values, 'value')} to NULL ({reason.reason}); "
                 "make it text"
             )
-    if report.unread:
-        found.append(f"no column takes {', '.join(report.unread[:5])}; add one, or $rest")
+    header = draft.message_shape.header
+    names = {source_text(Source("message", header))} if header else set()
+    unread = [member.name for member in report.unread if member.name not in names]
+    if unread:
+        found.append(f"no column takes {', '.join(unread[:UNREAD])}; add one, or $rest")
     return found
 
 

@@ -90,7 +90,7 @@ def find_times(values: Mapping[Value, int], *, numbers: bool) -> Times:
     digits = {text: n for text, n in left.items() if _is_number(text)}
     if numbers and digits:
         _find_epoch(found, digits, counts.total())
-    if not any(name in EPOCHS for name in found.formats):
+    if not any(name.startswith("epoch") for name in found.formats):
         _find_patterns(found, left)
     if found.mixed:
         found.formats = []
@@ -137,21 +137,15 @@ def _is_number(text: str) -> bool:
 
 
 def _find_epoch(found: Times, digits: Mapping[str, int], total: int) -> None:
-    """Adds the epoch's unit, where the numbers have one unit in common."""
+    """Adds the epoch's unit, or the format that tells several apart."""
     units: Counter[TimestampFormat] = Counter()
-    for text, count in digits.items():
+    for text, number in digits.items():
         unit = _unit_of([float(text)])
         if unit is not None:
-            units[unit] += count
-    if not units:
-        return
-    (unit, count), *others = units.most_common()
-    if others:
-        names = {"epoch_s": "seconds", "epoch_ms": "milliseconds", "epoch_us": "microseconds"}
-        said = " and ".join(names.get(name, "nanoseconds") for name in units)
-        found.mixed = f"its numbers are {said} since 1970, and a column takes one of them"
-    elif count >= SET_SHARE * sum(digits.values()) and count >= SET_SHARE * total * 0.5:
-        found.formats.append(unit)
+            units[unit] += number
+    count = units.total()
+    if count and count >= SET_SHARE * max(sum(digits.values()), total * 0.5):
+        found.formats.append("epoch_auto" if len(units) > 1 else next(iter(units)))
 
 
 def _unit_of(numbers: list[float]) -> TimestampFormat | None:

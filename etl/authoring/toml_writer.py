@@ -14,7 +14,8 @@ COMMENT_COLUMN = 36
 EXPECTED = 0.9
 """Completeness check for a column that nearly always has a value: less gives a warning."""
 _CONTROL = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
+    r"[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb"
+    r"\ud800-\udfff\U000e0000-\U000e007f]"
 )
 """Characters that TOML forbids, or that make a line look like another one."""
 
@@ -24,7 +25,11 @@ def quoted(text: str) -> str:
     if "\\" in text and "'" not in text and not _CONTROL.search(text):
         return f"'{text}'"
     body = text.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", body) + '"'
+    return '"' + _CONTROL.sub(lambda match: _escaped(ord(match[0])), body) + '"'
+
+
+def _escaped(character: int) -> str:
+    return f"\\u{character:04x}" if character < 0x10000 else f"\\U{character:08x}"
 
 
 def write_contract(found: ContractDraft) -> str:

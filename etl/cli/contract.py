@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from etl.cli.context import (
@@ -98,12 +100,14 @@ def infer(
     else:
         out.write_text(text, encoding="utf-8")
         key = ", ".join(contract.key)
-        console.print(f"wrote [bold]{out}[/]: {len(contract.columns)} columns, key {key}")
+        written, read_from = escape(str(out)), escape(shlex.quote(str(files[0])))
+        console.print(f"wrote [bold]{written}[/]: {len(contract.columns)} columns, key {key}")
         print_proof(proof, console)
+        written = escape(shlex.quote(str(out)))
         console.print(
-            f"\nnext: review it, then run etl contract check {out} {files[0]}", soft_wrap=True
+            f"\nnext: review it, then run etl contract check {written} {read_from}", soft_wrap=True
         )
-        console.print(f"then: etl up --contract {out}; etl publish {files[0]}", soft_wrap=True)
+        console.print(f"then: etl up --contract {written}; etl publish {read_from}", soft_wrap=True)
     if proof.losses:
         raise typer.Exit(1)
 

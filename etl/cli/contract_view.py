@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from etl.cli.context import console
+from etl.operations.escaping import escape_text
 from telemetry.contract import Contract
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["print_contract", "print_difference", "print_proof", "print_report"]
 
 COLOURS = {"pass": "green", "warn": "yellow", "quarantine": "red"}
+UNREAD = 10
+"""Most members without a column that are printed."""
 SIGNS = {"added": "[green]+[/]", "removed": "[red]-[/]", "changed": "[yellow]~[/]"}
 
 
@@ -41,15 +44,15 @@ def print_proof(proof: Proof, terminal: Console) -> None:
         terminal.print(Text(f"  rejected: {reason.reason} {reason.readings:,}"))
     for found in proof.nulls:
         line = f"  NULL: {found.column} {found.values:,} ({found.why})"
-        terminal.print(Text(line), soft_wrap=True)
+        terminal.print(Text(escape_text(line)), soft_wrap=True)
     if proof.worth_a_look:
         terminal.print("most worth a look:")
     for line in proof.worth_a_look:
-        terminal.print(Text(f"  {line}"), soft_wrap=True)
+        terminal.print(Text(f"  {escape_text(line)}"), soft_wrap=True)
     if proof.losses:
         terminal.print("[bold red]would be lost[/], or can't be expressed yet:")
         for line in proof.losses:
-            terminal.print(Text(f"  {line}"), soft_wrap=True)
+            terminal.print(Text(f"  {escape_text(line)}"), soft_wrap=True)
     else:
         terminal.print("[green]nothing distinct would be lost[/]")
 
@@ -69,7 +72,7 @@ def print_contract(contract: Contract, statements: Sequence[str]) -> None:
     for column in contract.columns:
         invalid = "becomes NULL" if column.on_invalid == "null" else "rejects the reading"
         kind = column.type + (", required" if column.required else "")
-        table.add_row(column.name, kind, Text(sources_text(column)), invalid)
+        table.add_row(column.name, kind, Text(escape_text(sources_text(column))), invalid)
     console.print(table)
 
 
@@ -96,20 +99,40 @@ def print_report(checked: SampleReport) -> None:
             parts.append(f"values lost: {reason.values:,}{kept}")
         console.print(f"\n[yellow]{reason.reason}[/]: {', '.join(parts)}; for example")
         for example in reason.examples:
-            console.print(Text(f"  {example}"), soft_wrap=True)
+            console.print(Text(f"  {escape_text(example)}"), soft_wrap=True)
     if checked.conflicting_pair is not None:
         kept, lost = checked.conflicting_pair
         console.print(
             f"\n[yellow]conflicts[/]: {checked.conflicts:,} readings have the key of another one "
             "and other values; is the key too small? For example"
         )
-        console.print(Text(f"  row:      {kept}"), soft_wrap=True)
-        console.print(Text(f"  conflict: {lost}"), soft_wrap=True)
-    if checked.unread:
-        console.print("\nmembers that no column uses:", Text(", ".join(checked.unread)))
+        console.print(Text(f"  row:      {escape_text(kept)}"), soft_wrap=True)
+        console.print(Text(f"  conflict: {escape_text(lost)}"), soft_wrap=True)
+    print_unread(checked)
+    for note in checked.notes:
+        console.print(Text(f"\nnote: {note}"), soft_wrap=True)
     console.print(f"\nverdict: [bold {COLOURS[checked.verdict]}]{checked.verdict}[/]")
     for finding in checked.findings:
         console.print(f"  {finding.level}: {finding.sentence}")
+
+
+def print_unread(checked: SampleReport) -> None:
+    """Print the members that nothing in the contract reads, each with an example."""
+    if not checked.unread:
+        return
+    console.print(
+        f"\nmembers that no column uses, by messages of {checked.messages:,} with a value"
+    )
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(overflow="fold")
+    table.add_column(justify="right")
+    table.add_column(overflow="fold")
+    for member in checked.unread[:UNREAD]:
+        name, example = escape_text(member.name), escape_text(member.example)
+        table.add_row(Text(f"  {name}"), f"{member.messages:,}", Text(f"such as {example}"))
+    console.print(table)
+    if len(checked.unread) > UNREAD:
+        console.print(f"  and {len(checked.unread) - UNREAD:,} more; --json lists all")
 
 
 def print_columns(checked: SampleReport) -> None:
@@ -146,9 +169,8 @@ def print_difference(found: Difference) -> None:
     for change in found.changes:
         arrow = {"added": change.new, "removed": change.old}
         values = arrow.get(change.what, f"{change.old} -> {change.new}")
-        line = Text.assemble(
-            Text.from_markup(SIGNS[change.what]), f" {change.key}: {values}\n    {change.meaning}"
-        )
+        sign, text = Text.from_markup(SIGNS[change.what]), escape_text(f"{change.key}: {values}")
+        line = Text.assemble(sign, f" {text}\n    {change.meaning}")
         console.print(line, soft_wrap=True)
     if found.refused:
         console.print("\n[bold red]deploy refuses this[/]")

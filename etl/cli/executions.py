@@ -69,7 +69,8 @@ def run(
     elif execution.output:
         console.print_json(json.dumps(execution.output))
     if execution.status != "SUCCEEDED":
-        raise fail(f"{execution.error}: {execution.cause}" if not as_json else execution.status)
+        why = escape_text(f"{execution.error}: {execution.cause}")
+        raise fail(why if not as_json else execution.status)
 
 
 @guard
@@ -144,10 +145,12 @@ def _print_line(time_text: str, name: str, message: str, *, raw: bool) -> None:
         return
     text = Text(f"{time_text} ", "dim").append(f"{name} ", "cyan")
     if line.level not in ("", "INFO"):
-        text.append(f"{line.level} ", "bold red" if line.level == "ERROR" else "yellow")
+        text.append(
+            f"{escape_text(line.level)} ", "bold red" if line.level == "ERROR" else "yellow"
+        )
     text.append(escape_text(line.message), "default")
     for field, value in line.fields.items():
-        text.append(f" {field}=", "dim").append(escape_text(value), "default")
+        text.append(f" {escape_text(field)}=", "dim").append(escape_text(value), "default")
     console.print(text, soft_wrap=True)
     if line.trace:
         console.print(Text(escape_text(line.trace), "dim"), soft_wrap=True)

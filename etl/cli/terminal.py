@@ -37,4 +37,8 @@ class SafeConsole(Console):
 
 def printable(text: str) -> str:
     """The text with characters that a terminal obeys, hides or reorders by as ``\\u001b``."""
-    return _OBEYED.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    return _OBEYED.sub(lambda match: _escaped(ord(match[0])), text)
+
+
+def _escaped(character: int) -> str:
+    return f"\\u{character:04x}" if character < 0x10000 else f"\\U{character:08x}"

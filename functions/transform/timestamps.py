@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from functions.transform.local_times import Instants, read_local_times
-from telemetry.contract.patterns import MONTHS, read_pattern
+from telemetry.contract.patterns import AUTO_EPOCHS, MONTHS, PER_SECOND, read_pattern
 
 __all__ = ["looked_up", "read_timestamps"]
 
@@ -16,7 +16,6 @@ ISO = (
     r"(\.[0-9]{1,9})?(Z|[+-][0-2][0-9](:?[0-5][0-9])?)?$"
 )
 ISO_REST = r"^(?:\.([0-9]{1,9}))?(Z|[+-][0-9]{2})?:?([0-9]{2})?$"
-PER_SECOND = {"epoch_s": 1, "epoch_ms": 10**3, "epoch_us": 10**6, "epoch_ns": 10**9}
 FIRST, LAST = -62_135_596_800_000_000, 253_402_300_799_999_999
 """Microseconds of 0001-01-01T00:00:00Z and of the last one of year 9999."""
 
@@ -41,6 +40,8 @@ def read_timestamps(texts: pl.Series, formats: Sequence[str], zone: str) -> Inst
         unread = _where(texts, micros.is_null())
         if name in PER_SECOND:
             read = _epoch(unread, PER_SECOND[name])
+        elif name == "epoch_auto":
+            read = _auto_epoch(unread)
         else:
             read, naive = _iso(unread if name == "iso8601" else _as_iso(unread, name), zone)
             if naive is not None:
@@ -82,6 +83,18 @@ def _epoch(texts: pl.Series, per_second: int) -> pl.Series:
     number = texts.cast(pl.Float64, strict=False) * (10**6 / per_second)
     fits = (number.abs() < 2.0**62) & whole.is_null()
     return micros.zip_with(whole.is_not_null(), _where(number, fits).round().cast(pl.Int64))
+
+
+def _auto_epoch(texts: pl.Series) -> pl.Series:
+    """Each number in the unit that its size tells, as :data:`AUTO_EPOCHS` has it."""
+    size = texts.cast(pl.Float64, strict=False).abs()
+    micros, least = pl.repeat(None, texts.len(), dtype=pl.Int64, eager=True), -1.0
+    for most, per_second in AUTO_EPOCHS:
+        of_unit = ((size >= least) & (size < most)).fill_null(value=False)
+        if of_unit.any():
+            micros = micros.zip_with(~of_unit, _epoch(_where(texts, of_unit), per_second))
+        least = most
+    return micros
 
 
 def _where(values: pl.Series, keep: pl.Series) -> pl.Series:

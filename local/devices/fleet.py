@@ -22,7 +22,9 @@ __all__ = ["SimulatedDevice", "Truth", "as_sent", "device_topic"]
 
 Kind = str
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-PER_SECOND = {"epoch_s": 1, "epoch_ms": 10**3, "epoch_us": 10**6, "epoch_ns": 10**9}
+PER_SECOND = {
+    "epoch_s": 1, "epoch_ms": 10**3, "epoch_us": 10**6, "epoch_ns": 10**9, "epoch_auto": 10**3,
+}  # fmt: skip
 MESSAGE_MESS: tuple[Kind, ...] = ("sent again", "torn", "binary")
 READING_MESS: tuple[Kind, ...] = ("number as text", "missing marker", "out of range", "no time")
 

@@ -37,7 +37,14 @@ TYPES += ["timestamp", "jsonb"]
 KEY_TYPES = ["text", "integer", "bigint", "smallint", "decimal", "enum", "boolean", "timestamp"]
 NUMBERS = ["float", "real", "smallint", "integer", "bigint", "decimal"]
 PATTERNS = ["[a-c]+", "[0-9]{1,4}", "(?i)x.*", "\\S+"]
-FORMATS = [["epoch_s"], ["iso8601", "epoch_ms"], ["epoch_us"], ["%d.%m.%Y %H:%M:%S"], ["iso8601"]]
+FORMATS = [
+    ["epoch_s"],
+    ["iso8601", "epoch_ms"],
+    ["epoch_us"],
+    ["epoch_auto"],
+    ["%d.%m.%Y %H:%M:%S"],
+    ["iso8601"],
+]
 ZONES = ["Europe/London", "America/Vancouver", "UTC"]
 AMBIGUOUS = ["by_arrival", "earliest", "latest", "reject"]
 ENVELOPE = ["$topic", "$topic[1]", "$topic[-1]", "$topic[7]", "$client_id", "$received_at"]

@@ -19,6 +19,10 @@ TIMES = {
     ],
     "epoch_s": ["1772366400", "1772366400.25", '"1772366401"'],
     "epoch_ms": ["1772366400000", "1772366400123.5", '"1772366401000"'],
+    "epoch_auto": [
+        "1772366400", "1772366400000", "1772366400.25", '"1772366401000"', "1772366400000000001",
+        "1772366400000001", "99999999999", "100000000000", "99999999999.9", "1e14", "-5", "1e300",
+    ],
     "epoch_us": ["1772366400000000", '"1772366400000001"'],
     "%d.%m.%Y %H:%M:%S": ['"01.03.2026 12:00:00"', '"01.03.2026 12:00:01"'],
 }  # fmt: skip
@@ -208,7 +212,7 @@ class _Writer:
         if column is None or self._rng.random() < self._level:
             return self._rng.choice(MESS)
         if column.type == "timestamp":
-            return self._rng.choice(TIMES[self._rng.choice(column.formats)])
+            return self._rng.choice(TIMES.get(self._rng.choice(column.formats), TIMES["iso8601"]))
         return self._rng.choice(FINE.get(column.type, FINE_NUMBERS))
 
     def _mutated(self, body: bytes) -> bytes:

@@ -726,7 +726,12 @@ def _iso(text: str) -> datetime | None:
 
 
 def _epoch(text: str, name: str) -> datetime | None:
-    per_second = {"epoch_s": 1, "epoch_ms": 10**3, "epoch_us": 10**6, "epoch_ns": 10**9}[name]
+    names = {"epoch_s": 1, "epoch_ms": 10**3, "epoch_us": 10**6, "epoch_ns": 10**9}
+    if name == "epoch_auto":
+        size = abs(float(text)) if _number(text) is not None else 0
+        name = "epoch_s" if size < 1e11 else "epoch_ms" if size < 1e14 else "epoch_us"
+        name = "epoch_ns" if size >= 1e17 else name
+    per_second = names[name]
     if WHOLE.fullmatch(text) and -(2**63) <= int(text) < 2**63:
         return EPOCH + timedelta(microseconds=int(text) * 10**6 // per_second)
     number = _number(text)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from etl.authoring.regular_expressions import check_expressions
 from functions.transform.clean import clean
 from telemetry.contract import parse_contract
 from telemetry.errors import ContractError
@@ -27,6 +28,7 @@ COLUMNS = st.sampled_from(
         'type = "enum"\nvalues = {on = [1, "an"], off = ["0.0"]}',
         'type = "timestamp"',
         'type = "timestamp"\nformats = ["iso8601", "epoch_ms"]',
+        'type = "timestamp"\nformats = ["epoch_auto"]',
         'type = "timestamp"\nformats = "%d.%m.%y %H:%M"',
     ]
 )
@@ -66,6 +68,7 @@ def test_a_constant_is_refused_or_read(column: str, constant: str) -> None:
     sent = clean(raw, parse_contract(f"{text}\nfrom = 'w'".encode(), "sent.toml"))
     try:
         contract = parse_contract(f'{text}\nconstant = "{spelled}"'.encode(), "test.toml")
+        check_expressions(contract)
     except ContractError:
         assert sent.rejects or sent.rows["v"][0] is None
         return

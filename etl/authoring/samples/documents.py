@@ -15,7 +15,8 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -26,6 +27,8 @@ __all__ = ["split"]
 
 WHOLE_BYTES = 128 << 20
 """Size limit of a file that is read as a whole: a JSON array, or JSON over several lines."""
+MESSAGE_BYTES = 16 << 20
+"""Size limit of one message as it is recorded; AWS IoT Core takes 128 KiB."""
 DELIMITERS = "\t;,|"
 HEADER_LINES = 20
 """Lines looked at to find out if a file is a table."""
@@ -38,32 +41,57 @@ _BLANK = re.compile(r"[\s,]*")
 
 def split(file: BinaryIO, path: Path) -> tuple[str, Iterator[bytes]]:
     """The kind of the file in words, and its messages. Raises :class:`SampleError`."""
-    begin = _first_line(file) or b""
-    if _is_object(begin):
-        return "", _lines(begin, file)
+    form, messages = _split(file, path)
+    return form, (_not_too_large(message, path) for message in messages)
+
+
+def _not_too_large(message: bytes, path: Path) -> bytes:
+    if len(message) > MESSAGE_BYTES:
+        raise SampleError(
+            f"{path}: a message of {len(message) / 2**20:,.1f} MiB; AWS IoT Core takes 128 KiB at "
+            "most. Is this a recording of messages, one a line?"
+        )
+    return message
+
+
+def _split(file: BinaryIO, path: Path) -> tuple[str, Iterator[bytes]]:
+    begin = _first_line(file, path) or b""
+    if len(begin) <= MESSAGE_BYTES and _is_object(begin):
+        return "", _lines(begin, file, path)
     if begin.lstrip()[:1] in (b"[", b"{"):
         whole = _whole(begin, file, path)
         if whole is not None:
             return whole
     file.seek(0)
-    begin = _first_line(file) or b""
+    begin = _first_line(file, path) or b""
     if _is_topic_and_payload(begin):
-        return "a recording of mosquitto_sub -v", map(_recorded, _lines(begin, file))
+        return "a recording of mosquitto_sub -v", map(_recorded, _lines(begin, file, path))
     file.seek(0)
-    table = _delimiter([line for line, _ in zip(file, range(HEADER_LINES), strict=False)])
+    table = _delimiter(list(islice(_bounded(file, path), HEADER_LINES)), path)
     file.seek(0)
     if table is not None:
         kind = "TSV" if table == "\t" else "CSV"
         return f"{kind} with a header", _rows(file, table, path)
-    return "", _lines(_first_line(file) or b"", file)
+    return "", _lines(_first_line(file, path) or b"", file, path)
 
 
-def _lines(begin: bytes, rest: Iterable[bytes]) -> Iterator[bytes]:
+def _lines(begin: bytes, rest: BinaryIO, path: Path) -> Iterator[bytes]:
     yield begin
-    yield from (line.rstrip(b"\r\n") for line in rest if line.strip())
+    yield from (line.rstrip(b"\r\n") for line in _bounded(rest, path) if line.strip())
 
 
-def _first_line(lines: Iterable[bytes]) -> bytes | None:
+def _bounded(file: BinaryIO, path: Path) -> Iterator[bytes]:
+    """The lines of a file. Raises :class:`SampleError` for one that memory may not hold."""
+    while line := file.readline(WHOLE_BYTES + 1):
+        if len(line) > WHOLE_BYTES:
+            raise SampleError(
+                f"{path}: a line of more than {WHOLE_BYTES >> 20} MiB; write one object per line"
+            )
+        yield line
+
+
+def _first_line(file: BinaryIO, path: Path) -> bytes | None:
+    lines = _bounded(file, path)
     found = next((line.rstrip(b"\r\n") for line in lines if line.strip(BOM + b" \t\r\n")), None)
     return None if found is None else found.removeprefix(BOM)
 
@@ -143,12 +171,24 @@ def _is_one_message(found: list[Any]) -> bool:
     return based or (rows and bool(found))
 
 
-def _delimiter(lines: list[bytes]) -> str | None:
-    """The delimiter of a table with a header; ``None`` for another file."""
+def _delimiter(lines: list[bytes], path: Path) -> str | None:
+    """The delimiter of a table with a header; ``None`` for another file.
+
+    Raises :class:`SampleError` for a table in another encoding.
+    """
+    content = b"".join(lines)
     try:
-        text = b"".join(lines).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return None
+        return _delimiter_of(content.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        if _delimiter_of(content.decode("latin-1")) is None:
+            return None
+        raise SampleError(
+            f"{path}: a table that is not in UTF-8; convert it first: iconv -f WINDOWS-1252 "
+            "-t UTF-8"
+        ) from error
+
+
+def _delimiter_of(text: str) -> str | None:
     for delimiter in DELIMITERS:
         try:
             rows = [row for row in csv.reader(io.StringIO(text), delimiter=delimiter) if row]
@@ -182,7 +222,12 @@ def _rows(file: BinaryIO, delimiter: str, path: Path) -> Iterator[bytes]:
                 more = (f"column_{n + 1}" for n in range(len(header), len(row)))
                 cells = zip([*header, *more], row, strict=False)
                 yield json.dumps(dict(cells), ensure_ascii=False).encode()
-    except (csv.Error, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise SampleError(
+            f"{path}: a table that is not in UTF-8 ({error}); convert it first: iconv -f "
+            "WINDOWS-1252 -t UTF-8"
+        ) from error
+    except csv.Error as error:
         raise SampleError(f"{path}: can't be read as a table: {error}") from error
     finally:
         text.detach()

@@ -23,6 +23,8 @@ GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 PEEK_BYTES = 64 << 10
 MEMORY_BYTES = 16 << 20
 """Standard input up to this size stays in memory; more goes to a temporary file."""
+ZSTD_BYTES = 4 << 10
+"""Bytes inflated at once: at worst, 40,000 times as many come out."""
 OTHER_FORMATS = {
     b"PK\x03\x04": "a zip archive; unpack it first",
     b"PAR1": "a Parquet file; write its rows as NDJSON or CSV first",
@@ -31,6 +33,7 @@ OTHER_FORMATS = {
     b"BZh": "a bzip2 file; unpack it first, or use gzip or zstd",
     b"\xfd7zXZ": "an xz file; unpack it first, or use gzip or zstd",
 }
+UTF_32 = (b"\xff\xfe\0\0", b"\0\0\xfe\xff")
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -92,14 +95,19 @@ def _unzstd(file: BinaryIO, path: Path) -> Iterator[BinaryIO]:
     except ImportError as error:
         raise SampleError(f"{path}: zstd needs the package zstandard; or use gzip") from error
     with tempfile.SpooledTemporaryFile(MEMORY_BYTES) as copy:
+        # Not with a stream_reader, which takes a truncated frame for a complete one.
+        inflater = None
         try:
-            with zstandard.ZstdDecompressor().stream_reader(
-                file, read_across_frames=True, closefd=False
-            ) as inflated:
-                while block := inflated.read(1 << 20):
-                    copy.write(block)
+            while block := file.read(ZSTD_BYTES):
+                while block:
+                    inflater = inflater or zstandard.ZstdDecompressor().decompressobj()
+                    copy.write(inflater.decompress(block))
+                    block = inflater.unused_data if inflater.eof else b""
+                    inflater = None if inflater.eof else inflater
         except zstandard.ZstdError as error:
             raise SampleError(f"{path}: truncated or damaged zstd file ({error})") from error
+        if inflater is not None:
+            raise SampleError(f"{path}: truncated zstd file; copy it again")
         copy.seek(0)
         yield cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, copy)))
 
@@ -110,6 +118,8 @@ def _refuse_unreadable(begin: bytes, path: Path) -> None:
     for signature, name in OTHER_FORMATS.items():
         if begin.startswith(signature):
             raise SampleError(f"{path}: {name}")
+    if begin.startswith(UTF_32):
+        raise SampleError(f"{path}: UTF-32 text; convert it first: iconv -f UTF-32 -t UTF-8")
     half = begin[: len(begin) // 2 * 2]
     if begin.startswith(UTF_16) or (
         b"\0" in half and (not half[::2].strip(b"\0") or not half[1::2].strip(b"\0"))

@@ -82,7 +82,7 @@ def pattern_is_linear(column: Column) -> Iterator[Problem]:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # such as of nested sets, which others read otherwise
             re.compile(column.pattern)
-    except (re.error, Warning) as error:
+    except (re.error, Warning, OverflowError, RecursionError) as error:
         yield Problem(key, f"is not a regular expression ({error}); correct it")
         return
     if found := _ELSEWHERE.search(column.pattern.replace("\\\\", "")):

@@ -30,7 +30,7 @@ Compression = Literal["gzip"]
 Form = Literal["text", "json"]
 Marker = str | float | bool
 """A value that a device may send, compared as a number where both are numbers."""
-TimestampFormat = Literal["iso8601", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns"]
+TimestampFormat = Literal["iso8601", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns", "epoch_auto"]
 
 
 @dataclass(frozen=True)

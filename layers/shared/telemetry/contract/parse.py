@@ -15,6 +15,7 @@ from typing import Any, get_args
 
 from telemetry.contract.analytics import read_analytics
 from telemetry.contract.column import ONLY_FOR, VALUE_KEYS, value_keys
+from telemetry.contract.limits import beyond_limits, problem_lines
 from telemetry.contract.message import read_message
 from telemetry.contract.model import (
     Checks,
@@ -47,13 +48,17 @@ def parse_contract(text: bytes, source: str) -> Contract:
         tables = tomllib.loads(text.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise ContractError(f"{source}: is not UTF-8; save it as UTF-8") from error
-    except (ValueError, RecursionError) as error:  # also of a number of 5,000 digits
+    except RecursionError as error:
+        raise ContractError(f"{source}: is not TOML: its values are nested too deeply") from error
+    except ValueError as error:  # also of a number of 5,000 digits
         raise ContractError(f"{source}: is not TOML: {error}") from error
-    reader = _Reader()
-    contract = _contract(reader, tables, hashlib.sha256(text).hexdigest()[:16])
-    problems = [*reader.problems, *broken_rules(contract, skip=frozenset(reader.broken))]
+    problems = list(beyond_limits(tables))
+    if not problems:
+        reader = _Reader()
+        contract = _contract(reader, tables, hashlib.sha256(text).hexdigest()[:16])
+        problems = [*reader.problems, *broken_rules(contract, skip=frozenset(reader.broken))]
     if problems:
-        raise ContractError("\n".join(f"{source}: {p.key}: {p.sentence}" for p in problems))
+        raise ContractError("\n".join(f"{source}: {line}" for line in problem_lines(problems)))
     return contract
 
 

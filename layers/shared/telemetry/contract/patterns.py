@@ -14,10 +14,23 @@ stands for itself.
 
 from __future__ import annotations
 
+import math
 import re
 
-__all__ = ["DIRECTIVES", "MONTHS", "TimePattern", "TimePatternError", "read_pattern"]
+__all__ = [
+    "AUTO_EPOCHS",
+    "DIRECTIVES",
+    "MONTHS",
+    "PER_SECOND",
+    "TimePattern",
+    "TimePatternError",
+    "read_pattern",
+]
 
+PER_SECOND = {"epoch_s": 1, "epoch_ms": 10**3, "epoch_us": 10**6, "epoch_ns": 10**9}
+AUTO_EPOCHS = ((1e11, 1), (1e14, 10**3), (1e17, 10**6), (math.inf, 10**9))
+"""Units of ``epoch_auto``: below the first number it is seconds, below the next milliseconds and so
+on. Each begins in March 1973 and ends in the year 5138, so that times of today have room around."""
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 DIRECTIVES = {

@@ -47,8 +47,10 @@ def broken_rules(contract: Contract, *, skip: frozenset[str] = frozenset()) -> I
                 yield problem
     for column in contract.columns:
         if column.name not in skip:
-            for column_rule in COLUMN_RULES:
-                yield from column_rule(column)
+            problems = [problem for rule in COLUMN_RULES for problem in rule(column)]
+            if not problems:  # its constant and its limits are judged by valid keys
+                problems = [problem for rule in NAMED_VALUE_RULES for problem in rule(column)]
+            yield from problems
 
 
 def _identifier(key: str, name: str) -> Iterator[Problem]:
@@ -308,7 +310,8 @@ def formats_are_distinct(column: Column) -> Iterator[Problem]:
     epochs = [name for name in column.formats if name.startswith("epoch_")]
     if len(epochs) > 1:
         yield Problem(
-            f"columns.{column.name}.formats", f"{' and '.join(epochs)} look alike; keep one"
+            f"columns.{column.name}.formats",
+            f"{' and '.join(epochs)} look alike; keep one, or write 'epoch_auto' alone",
         )
 
 
@@ -360,5 +363,4 @@ COLUMN_RULES: tuple[Callable[[Column], Iterator[Problem]], ...] = (
     arrival_needs_iso8601,
     zone_is_known,
     *VALUE_RULES,
-    *NAMED_VALUE_RULES,
 )

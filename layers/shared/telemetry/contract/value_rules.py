@@ -2,7 +2,8 @@
 
 A constant is read as if a device had sent it. One that the column can't hold would reject every
 reading, so it is refused here, without polars: by the same spellings as ``functions.transform``,
-where it reads them one by one. A test compares the two.
+where it reads them one by one. A test compares the two. Patterns are left to the engine that runs
+them, where a contract is packaged (``etl.authoring.regular_expressions``).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from decimal import ROUND_HALF_UP, Context, Decimal, DecimalException
 
 from telemetry.contract.column_rules import NUMBER, same_spelling
 from telemetry.contract.model import Column, Condition, Contract
-from telemetry.contract.patterns import TimePatternError, read_pattern
+from telemetry.contract.patterns import AUTO_EPOCHS, PER_SECOND, TimePatternError, read_pattern
 from telemetry.contract.problems import Problem
 
 __all__ = ["NAMED_VALUE_RULES", "conditions_can_hold"]
@@ -26,7 +27,6 @@ TRUE, FALSE = ("true", "t", "yes", "y", "on", 1), ("false", "f", "no", "n", "off
 BLANK = " \t\r\n"
 EXACT = Context(prec=800)
 """Enough digits for the sum of any two doubles' digits before and after the point."""
-PER_SECOND = {"epoch_s": 1, "epoch_ms": 10**3, "epoch_us": 10**6, "epoch_ns": 10**9}
 FIRST_SECOND, END_SECOND = -62_135_596_800, 253_402_300_800
 """Epoch seconds of 0001-01-01T00:00:00Z, and of the end of the year 9999."""
 _ISO = re.compile(
@@ -166,11 +166,6 @@ def _text_fault(column: Column, text: str) -> str | None:
     cut = column.on_too_long == "truncate"
     if column.max_length is not None and len(text) > column.max_length and not cut:
         return f"is longer than {column.max_length} characters"
-    try:
-        if column.pattern is not None and not re.fullmatch(column.pattern, text):
-            return "does not match the pattern"
-    except re.error:
-        pass  # which another rule reports
     return None
 
 
@@ -220,9 +215,11 @@ def _rounded(column: Column, number: Decimal) -> Decimal:
 
 def _is_time(text: str, name: str) -> bool:
     """True if the text is a time in a format of that name."""
-    if name in PER_SECOND:
-        sound = NUMBER.fullmatch(text) and math.isfinite(float(text))
-        return bool(sound) and FIRST_SECOND <= float(text) / PER_SECOND[name] < END_SECOND
+    if name in PER_SECOND or name == "epoch_auto":
+        number = float(text) if NUMBER.fullmatch(text) else math.inf
+        auto = (unit for most, unit in AUTO_EPOCHS if abs(number) < most or most == math.inf)
+        per_second = PER_SECOND.get(name) or next(auto)
+        return math.isfinite(number) and FIRST_SECOND <= number / per_second < END_SECOND
     try:
         if name == "iso8601":
             date = text[:19].replace(" ", "T")

@@ -7,6 +7,7 @@ from typing import Any
 
 from etl.authoring.check import SampleReport, check
 from etl.authoring.samples import Message, Sample
+from etl.authoring.unread import UnreadMember
 from telemetry.contract import Contract, parse_contract
 
 CONTRACT = b"""
@@ -88,7 +89,10 @@ def test_a_value_lost_without_its_reading_has_examples_too() -> None:
 
 def test_members_that_no_column_takes_are_named() -> None:
     found = checked({"fw": "1", "readings": [reading(1, extra={"a": 1, "b": None})]}, reading(2))
-    assert found.unread == ["$message.fw", "extra.a"]
+    assert found.unread == [
+        UnreadMember("$message.fw", 1, '"1"'),
+        UnreadMember("extra.a", 1, "1"),
+    ]
 
 
 def test_the_gate_judges_the_sample() -> None:
@@ -133,3 +137,105 @@ def test_a_conflict_is_counted_apart_from_repeats_and_shown_with_the_reading_it_
     assert found.conflicting_pair == (json.dumps(first), json.dumps(other))
     assert found.reasons == []
     assert checked(first).conflicting_pair is None
+
+
+def changed(*changes: tuple[str, str]) -> Contract:
+    text = CONTRACT.decode()
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    return parse_contract(text.encode(), "lab.toml")
+
+
+def check_of(contract: Contract, *messages: Message) -> SampleReport:
+    return check(contract, Sample(messages, len(messages)))
+
+
+def message(document: Any, **envelope: Any) -> Message:
+    return Message(json.dumps(document).encode(), **envelope)
+
+
+def test_what_rest_takes_is_read_and_what_is_beside_the_readings_is_not() -> None:
+    rest = changed(
+        ("[columns.state]", "[columns.more]\ntype = 'jsonb'\nfrom = '$rest'\n[columns.state]")
+    )
+    found = check_of(rest, message({"fw": {"a": "b\n"}, "readings": [reading(1, extra=1)]}))
+    assert found.unread == [UnreadMember("$message.fw.a", 1, '"b\\n"')]
+
+
+def test_members_are_counted_by_messages_and_an_example_is_cut() -> None:
+    readings = [reading(n, extra="x" * 100) for n in range(3)]
+    found = checked({"readings": readings}, {"readings": readings[:1]}, reading(9, extra=None))
+    assert found.unread == [UnreadMember("extra", 2, f'"{"x" * 59}...')]
+
+
+def test_all_numbers_of_a_narrow_table_are_read_and_texts_are_not() -> None:
+    narrow = changed(
+        ('readings = "readings"', 'readings = "readings"\nmelt = "numbers"'),
+        ('[columns.temp]\ntype = "float"', '[columns.temp]\ntype = "float"\nfrom = "$value"'),
+        ('key = ["id", "ts"]', 'key = ["id", "metric", "ts"]'),
+        ("[columns.state]", "[columns.metric]\ntype = 'text'\nfrom = '$metric'\nmax_length = 9\n"
+         "required = true\n[columns.state]"),
+    )  # fmt: skip
+    found = check_of(narrow, message(reading(1, a=1, b="text", c={"d": 1})))
+    assert [member.name for member in found.unread] == ["b", "c.d"]
+
+
+def test_messages_that_are_set_aside_have_no_members_that_should_be_read() -> None:
+    only = changed(
+        ('readings = "readings"', 'readings = "readings"\nonly = { "$topic[0]" = "lab" }')
+    )
+    found = check_of(
+        only, message(reading(1), topic="lab/a"), message({"log": "started"}, topic="logs/a")
+    )
+    assert found.unread == []
+    assert found.other == {"set_aside": 1}
+
+
+BY_ARRIVAL = (
+    '[columns.ts]\ntype = "timestamp"',
+    '[columns.ts]\ntype = "timestamp"\nfrom = "$received_at"',
+)
+
+
+def test_messages_without_a_time_of_arrival_share_a_millisecond() -> None:
+    found = check_of(changed(BY_ARRIVAL), *(message({"temp": n}, client_id="a") for n in range(3)))
+    assert (found.accepted, found.conflicts, found.verdict) == (1, 2, "warn")
+    first, second = found.notes
+    assert first.startswith("3 messages without a time of arrival: taken to arrive in the same")
+    assert "no time but that of arrival (ts)" in second
+
+
+def test_a_recording_keeps_its_times_of_arrival_and_the_key_is_told_all_the_same() -> None:
+    messages = [message({"temp": n}, received_at=1_772_366_400_000 + n) for n in range(3)]
+    found = check_of(changed(BY_ARRIVAL), *messages)
+    assert (found.accepted, found.conflicts) == (3, 0)
+    assert found.max_time == "2026-03-01T12:00:00.002000+00:00"
+    (note,) = found.notes
+    assert "no time but that of arrival (ts)" in note
+
+
+def test_lateness_is_judged_only_by_times_of_arrival_that_are_known() -> None:
+    limited = changed(
+        ('[columns.ts]\ntype = "timestamp"', '[columns.ts]\ntype = "timestamp"\nmax_age = "1h"')
+    )
+    found = check_of(limited, message(reading(1)))
+    assert (found.accepted, found.notes) == (
+        1, ["not judged, as the sample has no times of arrival: max_age of ts"],
+    )  # fmt: skip
+    late = check_of(limited, message(reading(1), received_at=1_772_366_400_000))
+    assert (late.rejected, late.notes) == (1, [])
+    assert late.reasons[0].reason == "too_old:ts"
+
+
+def test_several_rejects_of_one_message_all_have_examples() -> None:
+    narrow = changed(
+        ('readings = "readings"', 'readings = "readings"\nmelt = ["temp", "state"]'),
+        ('[columns.temp]\ntype = "float"', '[columns.temp]\ntype = "float"\nfrom = "$value"'),
+        ('on_invalid = "null"', ""),
+        ("[columns.state]\n", "[columns.state]\nfrom = '$metric'\n"),
+    )
+    document = reading(1, temp="warm", state="open")
+    found = check_of(narrow, message(document))
+    assert [reason.reason for reason in found.reasons] == ["invalid:temp", "too_long:state"]
+    assert all(reason.examples == [json.dumps(document)] for reason in found.reasons)

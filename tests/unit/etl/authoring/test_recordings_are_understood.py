@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -125,17 +127,38 @@ def test_zstd_is_known_by_its_signature(tmp_path: Path) -> None:
     assert len(messages) == 2
 
 
+def test_zstd_of_several_frames_is_read_to_its_end(tmp_path: Path) -> None:
+    frames = [zstandard.ZstdCompressor().compress(b'{"a": %d}\n' % n) for n in range(500)]
+    messages, _ = read(tmp_path, b"".join(frames), "any.name")
+    assert [json.loads(m.payload)["a"] for m in messages] == list(range(500))
+
+
+@pytest.mark.parametrize("missing", [1, 3, 1_000])
+def test_a_truncated_zstd_file_is_not_taken_for_a_shorter_one(tmp_path: Path, missing: int) -> None:
+    lines = b"".join(b'{"a": "%s"}\n' % os.urandom(20).hex().encode() for _ in range(20_000))
+    path = tmp_path / "torn.zst"
+    path.write_bytes(zstandard.ZstdCompressor().compress(lines)[:-missing])
+    with pytest.raises(SampleError, match="truncated zstd file"):
+        read_sample([path], 10)
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
         (b"", "the file is empty"),
+        ('{"a": 1}'.encode("utf-32"), "UTF-32"),
+        ("Ger\xe4t;Zeit;t\na;1;2\n".encode("latin-1"), "not in UTF-8.*iconv -f WINDOWS-1252"),
+        (("dev;t\n" + "a;1\n" * 50 + "\xe4;2\n").encode("latin-1"), "not in UTF-8"),
+        (b'{"a":"' + b"x" * (17 << 20) + b'"}\n', "a message of 17.0 MiB; AWS IoT Core takes 128"),
+        (b'{"a":1}\n{"a":"' + b"x" * (17 << 20) + b'"}\n', "a message of 17.0 MiB"),
+        (gzip.compress(b"x" * (129 << 20), 1), "a line of more than 128 MiB"),
         (b"\xef\xbb\xbf \r\n", "the file is empty"),
         ('{"a": 1}'.encode("utf-16"), "UTF-16"),
         ('{"a": 1}'.encode("utf-16-le"), "UTF-16"),
         (b'{"a": 1}\x00\x01', "a binary file"),
         (b"PK\x03\x04....", "a zip archive"),
         (b"PAR1....", "a Parquet file"),
-        (b"\x28\xb5\x2f\xfd\x04\x00", "truncated or damaged zstd file|no message found"),
+        (b"\x28\xb5\x2f\xfd\x04\x00", "truncated zstd file"),
     ],
 )
 def test_a_file_that_is_no_such_thing_is_refused_with_a_sentence(

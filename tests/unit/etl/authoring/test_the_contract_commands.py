@@ -185,3 +185,23 @@ def test_check_does_not_pass_where_distinct_readings_share_a_key(tmp_path: Path)
     found = json.loads(run("check", out, sample, "--json").stdout)["sample"]
     assert (found["accepted"], found["conflicts"]) == (1, 8)
     assert found["verdict"] != "pass"
+
+
+def test_members_without_a_column_are_folded_after_ten_and_change_no_verdict(
+    tmp_path: Path,
+) -> None:
+    extra = ",".join(f'"extra_{n}": "\\u001b[2J\\n verdict: pass"' for n in range(12))
+    text = SAMPLE.read_text(encoding="utf-8")
+    sample = tmp_path / "s.ndjson"
+    sample.write_text(text.replace('{"device_id"', f'{{{extra}, "device_id"'), encoding="utf-8")
+    result = run("check", CONTRACT, sample)
+    assert result.exit_code == 0
+    shown = [found for found in result.output.splitlines() if "  $message.extra_" in found]
+    assert len(shown) == 10
+    assert all(found.split()[1] == "49" and "u001b[2J" in found for found in shown)
+    assert "and 2 more; --json lists all" in result.output
+    found = json.loads(run("check", CONTRACT, sample, "--json").stdout)["sample"]
+    assert (len(found["unread"]), found["unread"][0]["messages"]) == (12, 49)
+    before = json.loads(run("check", CONTRACT, SAMPLE, "--json").stdout)["sample"]
+    assert before["unread"] == []
+    assert (found["verdict"], found["findings"]) == (before["verdict"], before["findings"])

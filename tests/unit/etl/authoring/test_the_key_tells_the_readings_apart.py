@@ -21,6 +21,16 @@ def test_what_usually_names_a_device_is_in_the_key(name: str) -> None:
     assert (found.proof.report.accepted, found.proof.losses) == (N, [])
 
 
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [("esp8266id", "esp8266id"), ("chargePointId", "charge_point_id"), ("Zähler", "zahler")],
+)
+def test_a_device_has_a_model_or_another_language_in_its_name(name: str, column: str) -> None:
+    found = proved([{name: f"k4711{n % 3}", "ts": at(n), "CO₂": n / 10} for n in range(N)])
+    assert found.contract.key == (column, "ts")
+    assert {"co2"} == {c.name for c in found.contract.columns} - {column, "ts"}
+
+
 def test_a_tenant_or_application_does_not_name_the_device() -> None:
     documents = [
         {"tenantId": "t", "applicationId": "a", "devEui": f"70b3{n % 4:04}", "time": at(n), "v": n}

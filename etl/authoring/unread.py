@@ -1,0 +1,151 @@
+"""Members of sample messages that no column reads: what a contract leaves behind in S3."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from etl.authoring.members import ARRIVED, Place, parsed_messages
+from etl.authoring.message_shape import MAX_DEPTH
+from etl.authoring.paths import source_text
+from etl.authoring.samples import Message
+from functions.transform.careful import holds
+from functions.transform.inflation import InflationError, inflate
+from functions.transform.jsontext import json_text
+from functions.transform.shapes import Number, Unpacker
+from telemetry.contract import Condition, Contract, Source
+
+__all__ = ["UnreadMember", "unread_members"]
+
+EXAMPLE_CHARACTERS = 60
+"""Length to which an example is cut."""
+Path = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class UnreadMember:
+    """A member with values that no column, key, time, constant or condition reads."""
+
+    name: str
+    """The member in the syntax of ``from``."""
+    messages: int
+    """Messages that have a value there."""
+    example: str
+    """The first value as JSON, on one line, cut to :data:`EXAMPLE_CHARACTERS`."""
+
+
+def unread_members(contract: Contract, messages: Sequence[Message]) -> list[UnreadMember]:
+    """Members of the messages with readings that nothing reads, most frequent first."""
+    reads = _Reads(contract)
+    counts: dict[Place, int] = {}
+    examples: dict[Place, Any] = {}
+    if contract.compression is not None:
+        messages = [replace(message, payload=_inflated(message.payload)) for message in messages]
+    for message, document in zip(messages, parsed_messages(messages), strict=True):
+        if document is None or _set_aside(contract, message, document):
+            continue
+        found: dict[Place, Any] = {}
+        for place, value in reads.unread(document, message.received_at or ARRIVED):
+            found.setdefault(place, value)
+        for place, value in found.items():
+            counts[place] = counts.get(place, 0) + 1
+            examples.setdefault(place, value)
+    most = sorted(counts, key=lambda place: -counts[place])
+    return [UnreadMember(_name(place), counts[place], _example(examples[place])) for place in most]
+
+
+def _inflated(payload: bytes) -> bytes:
+    try:
+        return inflate(payload)
+    except InflationError:
+        return payload  # which is a reject
+
+
+def _set_aside(contract: Contract, message: Message, document: Any) -> bool:
+    """True for a message without readings by the contract's ``only``."""
+    return not all(_holds(condition, message, document) for condition in contract.only)
+
+
+def _holds(condition: Condition, message: Message, document: Any) -> bool:
+    if condition.source.scope == "message":
+        return holds(condition, document)
+    name, *level = condition.source.path
+    text = {"topic": message.topic, "client_id": message.client_id}.get(name)
+    if text is None:
+        return True  # made up for the check, so that nothing is known about it
+    if level:
+        levels, at = text.split("/"), int(level[0])
+        text = levels[at] if -len(levels) <= at < len(levels) else None
+    alone = replace(condition, source=Source("message", ("value",)))
+    return holds(alone, {"value": text})
+
+
+class _Reads:
+    """The paths that a contract reads, compared with the members of messages."""
+
+    def __init__(self, contract: Contract) -> None:
+        # Melted, a reading would be looked at once for each of its metrics.
+        self._unpacker = Unpacker(replace(contract, melt=None))
+        self._readings = contract.readings
+        sources = [source for column in contract.columns for source in column.sources]
+        self._rest = any(source.scope == "rest" for source in sources)
+        self._numbers = contract.melt == "numbers"
+        sources += [condition.source for condition in contract.only]
+        self._paths = {s.path for s in sources if s.scope in ("reading", "message")}
+        if isinstance(contract.melt, tuple):
+            self._paths |= {metric.path for metric in contract.melt}
+        self._known: dict[Path, bool] = {}
+
+    def unread(self, document: Any, arrived: int) -> Iterator[tuple[Place, Any]]:
+        """Places with values in one message, and its values, that are not read."""
+        parts = self._unpacker.parts(document, arrived)
+        if isinstance(parts, str) or isinstance(parts[0].holder if parts else None, list):
+            return  # a reject, all of it
+        alone = len(parts) == 1 and parts[0].holder is document
+        if isinstance(document, dict) and not alone:
+            for path, value in _leaves(document, ()):
+                beside = self._readings is None or path[: len(self._readings)] != self._readings
+                if beside and not self._is_read(path, value):
+                    yield Place("message", path), value
+        if self._rest:
+            return
+        for part in parts:
+            for path, value in _leaves(part.holder, ()):
+                melted = self._numbers and len(path) == 1 and isinstance(value, Number)
+                if not melted and not self._is_read(path, value):
+                    yield Place("reading", path), value
+
+    def _is_read(self, path: Path, value: Any) -> bool:
+        """True where the member or one around it is read, or one inside an object."""
+        known = self._known.get(path)
+        if known is None:
+            known = any(path[: len(read)] == read for read in self._paths)
+            self._known[path] = known
+        if known or not isinstance(value, dict):
+            return known
+        return any(read[: len(path)] == path for read in self._paths)
+
+
+def _leaves(holder: dict[str, Any], path: Path) -> Iterator[tuple[Path, Any]]:
+    """Members with values, at any depth up to :data:`MAX_DEPTH`."""
+    for name, value in holder.items():
+        here = (*path, name)
+        if isinstance(value, dict) and len(here) < MAX_DEPTH:
+            yield from _leaves(value, here)
+        elif value not in (None, ""):
+            yield here, value
+
+
+def _name(place: Place) -> str:
+    return source_text(Source("message" if place.scope == "message" else "reading", place.path))
+
+
+def _example(value: Any) -> str:
+    if isinstance(value, str) and not isinstance(value, Number):
+        text: Any = json.dumps(value, ensure_ascii=False)
+    else:
+        text = json_text(value)
+    text = text if isinstance(text, str) else repr(value)
+    return text if len(text) <= EXAMPLE_CHARACTERS else f"{text[:EXAMPLE_CHARACTERS]}..."
