@@ -161,6 +161,7 @@ class Pages:
 def _version() -> str:
     """A hash of the static files, so that a browser never uses old ones."""
     digest = hashlib.sha256()
-    for file in sorted((FOLDER / "static").iterdir()):
-        digest.update(file.read_bytes())
+    for file in sorted((FOLDER / "static").rglob("*")):
+        if file.is_file():
+            digest.update(file.read_bytes())
     return digest.hexdigest()[:10]

@@ -8,7 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from etl.authoring.draft import counted
 from etl.authoring.members import ARRIVED, gather, parsed_messages
@@ -22,12 +22,16 @@ from functions.transform.report import describe
 from functions.validate.judge import Finding, Verdict, judge
 from telemetry.contract import Column, Contract, Source
 
+if TYPE_CHECKING:
+    import polars as pl
+
 __all__ = [
     "NOT_OF_A_COLUMN",
     "ColumnReport",
     "Reason",
     "SampleReport",
     "check",
+    "check_with_rows",
     "envelopes",
     "sources_text",
 ]
@@ -108,6 +112,11 @@ class SampleReport:
 
 def check(contract: Contract, sample: Sample) -> SampleReport:
     """Cleans the sample as one micro-batch, and runs the quality checks on it."""
+    return check_with_rows(contract, sample)[0]
+
+
+def check_with_rows(contract: Contract, sample: Sample) -> tuple[SampleReport, pl.DataFrame]:
+    """The same report, and the rows that the sample would become."""
     raw = envelopes(sample.messages, contract)
     batch = clean(raw, contract)
     report = describe(batch, contract)
@@ -118,7 +127,7 @@ def check(contract: Contract, sample: Sample) -> SampleReport:
         findings += lost
         verdict = "warn" if verdict == "pass" else verdict
     known = {"messages", "read", "accepted", "duplicates", "conflicts", "rejected", "raw_bytes"}
-    return SampleReport(
+    found = SampleReport(
         sample=sample.description(),
         messages=report["messages"],
         read=report["read"],
@@ -136,6 +145,7 @@ def check(contract: Contract, sample: Sample) -> SampleReport:
         verdict=verdict,
         findings=findings,
     )
+    return found, batch.rows
 
 
 def _losses(report: dict[str, Any], reasons: Sequence[Reason]) -> Iterator[Finding]:
