@@ -53,7 +53,7 @@ export function createEditor({ parent, text, label, describedBy, nonce, changed 
         highlightActiveLineGutter(), search({ top: true }), EditorView.lineWrapping,
         StreamLanguage.define(toml), syntaxHighlighting(colours), theme,
         keymap.of([...defaultKeymap, ...historyKeymap, ...searchKeymap, ...lintKeymap]),
-        EditorView.contentAttributes.of({ "aria-label": label, "aria-describedby": describedBy, spellcheck: "false" }),
+        EditorView.contentAttributes.of({ "aria-label": label, "aria-describedby": describedBy, spellcheck: "false", tabindex: "0" }),
         EditorView.updateListener.of((update) => {
           const byUser = update.transactions.some((one) => one.docChanged && !one.annotation(SET));
           if (byUser) changed(update.state.doc.toString());

@@ -16,6 +16,7 @@ from typing import Any
 from tests.browser.chromium import Browser
 
 REPOSITORY = Path(__file__).parents[2]
+ALONE = Path(__file__).with_name("room_without_a_stack.py")
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/\?key=\S+")
 
 
@@ -43,9 +44,22 @@ class RunningControlRoom:
 def control_room(state: Path, stack: str, *options: str) -> Iterator[RunningControlRoom]:
     """``etl dashboard`` until the end of the block, and then Ctrl-C."""
     command = [sys.executable, "-m", "etl.cli.main", "--state", str(state), "--stack", stack]
+    with _running([*command, "dashboard", "--no-open", *options], REPOSITORY) as room:
+        yield room
+
+
+@contextmanager
+def room_without_a_stack(folder: Path, *options: str) -> Iterator[RunningControlRoom]:
+    """The control room where nothing is deployed, started in this folder."""
+    with _running([sys.executable, str(ALONE), *options], folder) as room:
+        yield room
+
+
+@contextmanager
+def _running(command: list[str], folder: Path) -> Iterator[RunningControlRoom]:
     process = subprocess.Popen(
-        [*command, "dashboard", "--no-open", *options],
-        cwd=REPOSITORY,
+        command,
+        cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
