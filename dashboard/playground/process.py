@@ -47,6 +47,7 @@ class WorkProcess:
         self._process: BaseProcess | None = None
         self._connection: Connection | None = None
         self._lock = threading.Lock()
+        self._stopping = threading.Lock()
         self._waiting = threading.Semaphore(MOST_WAITING)
         self._closed = False
 
@@ -121,8 +122,9 @@ class WorkProcess:
         raise WorkError("The process for checks did not start; try again.")
 
     def _stop(self) -> None:
-        process, connection = self._process, self._connection
-        self._process = self._connection = None
+        with self._stopping:
+            process, connection = self._process, self._connection
+            self._process = self._connection = None
         if connection is not None:
             connection.close()
         if process is not None:

@@ -88,6 +88,8 @@ class Note:
     """A sentence on a line of an inferred contract."""
 
     line: int
+    key: str
+    """Dotted path of the entry that the sentence is about; empty where it is about the whole."""
     sentence: str
 
 
@@ -164,7 +166,8 @@ def _checked(text: str, sample: Sample | None) -> CheckResult:
 
 def _note(sentence: str, lines: KeyLines) -> Note:
     key = sentence.partition(": ")[0]
-    return Note(lines.of(key) if " " not in key else 1, sentence)
+    key = "" if " " in key else key
+    return Note(lines.of(key), key, sentence)
 
 
 def _columns(contract: Contract, report: SampleReport, lines: KeyLines) -> tuple[ColumnResult, ...]:

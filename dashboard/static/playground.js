@@ -105,6 +105,7 @@ async function run(work) { // one request at a time; of those that wait, the las
 function present(answer) {
   show("problems", answer.problem_list);
   editor.mark(answer.problems);
+  renumber();
   const stale = answer.problems.length > 0 && !find("rows-card").hidden;
   find("stale").hidden = !stale;
   find("result").classList.toggle("stale", stale);
@@ -245,9 +246,29 @@ form.addEventListener("submit", (event) => {
   else run(check);
 });
 
+function lineOf(key) { // where an entry is now, or the nearest table around it
+  const lines = new Map();
+  let table = "";
+  editor.text.split("\n").forEach((line, index) => {
+    const header = /^\s*\[\[?([^\]]+)\]/.exec(line);
+    const entry = /^\s*([\w.-]+)\s*=/.exec(line);
+    if (header) table = header[1].replace(/["'\s]/g, "");
+    const path = header ? table : entry && (table ? `${table}.${entry[1]}` : entry[1]);
+    if (path && !lines.has(path)) lines.set(path, index + 1);
+  });
+  while (key && !lines.has(key)) key = key.slice(0, Math.max(0, key.lastIndexOf(".")));
+  return lines.get(key) || 1;
+}
+
+function renumber() { // the notes stay while lines come and go above them
+  for (const button of find("notes").querySelectorAll("[data-at]")) {
+    button.textContent = `Line ${lineOf(button.dataset.at)}`;
+  }
+}
+
 document.addEventListener("click", (event) => {
   const line = event.target.closest("button[data-line]");
-  if (line) editor.goTo(Number(line.dataset.line));
+  if (line) editor.goTo("at" in line.dataset ? lineOf(line.dataset.at) : Number(line.dataset.line));
   if (event.target.closest("#keep")) {
     find("saved").replaceChildren();
     find("save").focus();

@@ -16,7 +16,6 @@ from typing import Any
 from tests.browser.chromium import Browser
 
 REPOSITORY = Path(__file__).parents[2]
-ALONE = Path(__file__).with_name("room_without_a_stack.py")
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/\?key=\S+")
 
 
@@ -51,7 +50,9 @@ def control_room(state: Path, stack: str, *options: str) -> Iterator[RunningCont
 @contextmanager
 def room_without_a_stack(folder: Path, *options: str) -> Iterator[RunningControlRoom]:
     """The control room where nothing is deployed, started in this folder."""
-    with _running([sys.executable, str(ALONE), *options], folder) as room:
+    with _running(
+        [sys.executable, "-m", "tests.browser.room_without_a_stack", *options], folder
+    ) as room:
         yield room
 
 
