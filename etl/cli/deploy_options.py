@@ -69,9 +69,14 @@ class DeployContext:
 
             base = laptop_settings(self.target, self.pipeline.contract)
             return self.pipeline.applied_to(base, local=True), None
+        from etl.deployment.preconditions import check_preconditions
+
         settings = aws_settings(self.pipeline)
-        if not self.pipeline.has_platform:
-            return settings, None
+        platform = self._platform(settings) if self.pipeline.has_platform else None
+        check_preconditions(settings, platform, self.target.session.region_name)
+        return settings, platform
+
+    def _platform(self, settings: DeploySettings) -> PlatformSettings:
         from infrastructure.platform.stack_links import s3_prefix_list
 
         chosen = self.pipeline.values.get("platform.s3_prefix_list_id")
@@ -82,7 +87,7 @@ class DeployContext:
             raise SettingsError(
                 f"platform.s3_prefix_list_id can't be looked up: {error}"
             ) from error
-        return settings, platform_settings(self.pipeline, settings, prefixes)
+        return platform_settings(self.pipeline, settings, prefixes)
 
     def remarks(self) -> list[str]:
         """Say which settings have no effect on the stand-ins."""

@@ -42,13 +42,16 @@ def check(
 ) -> None:
     """Check whether a settings file can be deployed to AWS, without calling AWS."""
     from etl.deployment.pipeline_settings import PipelineSettings, aws_settings, platform_settings
+    from etl.deployment.preconditions import check_preconditions
     from etl.deployment.settings_file import read_file
 
     pipeline = PipelineSettings(read_file(file))
     settings = aws_settings(pipeline)
-    if pipeline.has_platform:
-        # The id of the region's list is looked up at deployment.
-        platform_settings(pipeline, settings, "pl-00000000")
+    # The id of the region's list is looked up at deployment.
+    platform = (
+        platform_settings(pipeline, settings, "pl-00000000") if pipeline.has_platform else None
+    )
+    check_preconditions(settings, platform, pipeline.values.get("region"))
     parts = "two stacks" if pipeline.has_platform else "one stack"
     console.print(f"[green]valid[/]: {parts}, {settings.stack}, contract {settings.contract}")
 

@@ -43,6 +43,10 @@ STATE_SECONDS = 0.05
 """Time that Step Functions itself takes for a state. Assumed."""
 CHILD_EVENTS, PARENT_EVENTS, EVENT_BYTES = 17, 30, 1_000
 """Log events per child and per parent execution (level ALL, with data); their size is assumed."""
+PLATFORM_BYTES = 860
+"""Bytes that Lambda itself logs per invocation: start and report, as JSON, with the trace's id.
+From the examples of https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html
+(read 2026-11), and 26 bytes that CloudWatch adds to each event."""
 MAP_PUTS = 3
 """Objects written per execution: the manifest, and the two that the Map's ResultWriter leaves."""
 MAP_GETS = 2
@@ -225,11 +229,12 @@ def _storage(fleet: Fleet, pipeline: Pipeline, batches: Batches) -> Iterator[Usa
 def _logs(pipeline: Pipeline, batches: Batches) -> Iterator[Usage]:
     first = "stage" if pipeline.trigger == "queue" else "extract"
     batch = sum(logged_bytes(name, 1, 1) for name in ("transform", "validate", "load"))
-    batch += CHILD_EVENTS * EVENT_BYTES
+    batch += CHILD_EVENTS * EVENT_BYTES + 3 * PLATFORM_BYTES
     execution = sum(logged_bytes(name, 1, 1) for name in (first, "summarize"))
-    execution += PARENT_EVENTS * EVENT_BYTES
+    execution += PARENT_EVENTS * EVENT_BYTES + 2 * PLATFORM_BYTES
     logged = _a_month(batches.rate) * batch + _a_month(batches.executions) * execution
-    idle = _a_month(batches.idle_executions) * PARENT_EVENTS / 2 * EVENT_BYTES
+    an_idle_run = PARENT_EVENTS / 2 * EVENT_BYTES + PLATFORM_BYTES
+    idle = _a_month(batches.idle_executions) * an_idle_run
     groups: tuple[tuple[float, Group], ...] = ((logged / GB, "readings"), (idle / GB, "fixed"))
     for size, group in groups:
         yield Usage("logs_ingested", size, group)

@@ -87,7 +87,8 @@ def build_deployment(
         folder=folder,
         notify=notify,
     )
-    second = build_platform(core, platform, settings.contract) if platform else None
+    region = target.session.region_name
+    second = build_platform(core, platform, settings.contract, region) if platform else None
     return DeploymentBuild(settings=settings, core=core, platform=second)
 
 

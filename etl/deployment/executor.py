@@ -107,7 +107,9 @@ class DeploymentExecutor:
     def _link(self, _step: Step) -> None:
         values = outputs(self._formation, self.target.stack)
         linked = given_core(self._platform_build.settings, self.target.stack, values)
-        self._apply(build_platform(self.build.core, linked, self.build.settings.contract).stack)
+        build = self.build
+        second = build_platform(build.core, linked, build.settings.contract, self._region)
+        self._apply(second.stack)
 
     @property
     def _platform_build(self) -> PlatformBuild:

@@ -26,10 +26,10 @@ __all__ = [
 PLATFORM_PART = "platform"
 NOT_LOCAL = ("database.", "network.", "runtime.", "platform")
 """Beginnings of keys that the emulator of this machine ignores, as it brings its own."""
-STACK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,39}")
+STACK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,31}")
 STACK_NAME_RULE = (
-    "a stack's name begins with a letter and has letters, digits and hyphens, 40 at most, because "
-    "everything in the stack is named after it"
+    "a stack's name begins with a letter and has letters, digits and hyphens, 32 at most, because "
+    "everything in the stack is named after it, and CloudFormation cuts names that grow too long"
 )
 
 

@@ -103,11 +103,14 @@ def build_core(
     )
 
 
-def build_platform(core: StackBuild, settings: PlatformSettings, contract: Path) -> PlatformBuild:
+def build_platform(
+    core: StackBuild, settings: PlatformSettings, contract: Path, region: str
+) -> PlatformBuild:
     """Build the platform stack; its large template is put into the core's artifact bucket."""
+    template = build_platform_template(load_contract(contract), settings, region)
     stack = StackBuild(
         stack=settings.stack,
-        template=template_json(build_platform_template(load_contract(contract), settings)),
+        template=template_json(template),
         parameters=settings.parameters(),
         tags={**core.tags, **settings.tags},
         artifact_bucket=core.artifact_bucket,

@@ -1,7 +1,8 @@
 """A line of a function's log in readable form: level, message and fields.
 
 The functions write JSON (``docs/metrics.md`` lists the fields). Lines that hold only metrics, and
-those that Lambda itself writes around an invocation, are not shown.
+those that Lambda itself writes around an invocation, are not shown; that an invocation timed out
+or that its process died is said by Lambda alone, so those lines are.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ OMITTED_FIELDS = frozenset(
      "xray_trace_id", "exception", "exception_name"}
 )  # fmt: skip
 """Fields that are shown elsewhere in the line, or that only serve to search for it."""
+PLATFORM = "platform."
+"""Beginning of the type of Lambda's own lines, where the log format is JSON."""
 LONGEST_VALUE = 200
 
 
@@ -40,6 +43,8 @@ def parse_log_line(text: str) -> LogLine | None:
     if not text or text.startswith(LAMBDA_LINES):
         return None
     content = _object(text)
+    if content is not None and str(content.get("type", "")).startswith(PLATFORM):
+        return _platform_line(content.get("record"))
     if content is None or "message" not in content:
         return None if content is not None and "_aws" in content else LogLine(text)
     return LogLine(
@@ -51,6 +56,22 @@ def parse_log_line(text: str) -> LogLine | None:
             if name not in OMITTED_FIELDS and value not in (None, "", [], {})
         },
         trace=str(content.get("exception") or ""),
+    )
+
+
+def _platform_line(record: Any) -> LogLine | None:
+    """One of Lambda's own lines, in JSON; ``None`` for those of an invocation that went well.
+
+    (https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html, read 2026-11.)
+    """
+    if not isinstance(record, dict) or record.get("status", "success") == "success":
+        return None
+    metrics = record.get("metrics")
+    fields = {"error": record.get("errorType"), **(metrics if isinstance(metrics, dict) else {})}
+    return LogLine(
+        message=f"Lambda ended the invocation: {_shown(record['status'])}",
+        level="ERROR",
+        fields={name: _shown(value) for name, value in fields.items() if value is not None},
     )
 
 

@@ -20,6 +20,9 @@ from etl.pictures.history import error_message
 
 __all__ = ["flatten", "load_trace", "timeline"]
 
+TRACES_A_CALL = 5
+"""Most trace ids that one ``BatchGetTraces`` takes
+(https://docs.aws.amazon.com/xray/latest/api/API_BatchGetTraces.html, read 2026-11)."""
 BAR = 28
 """Characters of the longest bar."""
 
@@ -32,20 +35,35 @@ def load_trace(target: Target, arn: str) -> dict[str, Any] | None:
     ``own`` is true for the steps that a function's code defines itself; ``error`` and ``cause`` are
     ``None`` where the span did not fail.
     """
-    execution = describe(target, arn)
-    xray = target.client("xray")
-    end = (execution.stopped or datetime.now(UTC)) + timedelta(minutes=1)
-    summaries = xray.get_trace_summaries(
-        StartTime=execution.started - timedelta(minutes=1),
-        EndTime=end,
-        FilterExpression=f'annotation.execution = "{execution.name}"',
-    )["TraceSummaries"]
-    if not summaries:
+    ids = _trace_ids(target, arn)
+    if not ids:
         return None
-    trace_id = summaries[0]["Id"]
-    traces = xray.batch_get_traces(TraceIds=[trace_id])["Traces"]
-    documents = [json.loads(s["Document"]) for t in traces for s in t["Segments"]]
-    return {"trace_id": trace_id, "spans": flatten(documents)}
+    xray = target.client("xray")
+    pages = xray.get_paginator("batch_get_traces")
+    documents = [
+        json.loads(segment["Document"])
+        for start in range(0, len(ids), TRACES_A_CALL)
+        for page in pages.paginate(TraceIds=ids[start : start + TRACES_A_CALL])
+        for trace in page["Traces"]
+        for segment in trace["Segments"]
+    ]
+    return {"trace_id": ids[0], "spans": flatten(documents)}
+
+
+def _trace_ids(target: Target, arn: str) -> list[str]:
+    """Ids of an execution's traces, the earliest first.
+
+    There may be several: a child execution of the Distributed Map may have a trace of its own. An
+    id begins with the time (hexadecimal), so the ids sort by it.
+    """
+    execution = describe(target, arn)
+    pages = target.client("xray").get_paginator("get_trace_summaries")
+    found = pages.paginate(
+        StartTime=execution.started - timedelta(minutes=1),
+        EndTime=(execution.stopped or datetime.now(UTC)) + timedelta(minutes=1),
+        FilterExpression=f'annotation.execution = "{execution.name}"',
+    )
+    return sorted({summary["Id"] for page in found for summary in page["TraceSummaries"]})
 
 
 def flatten(documents: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -114,7 +114,6 @@ def _add_outputs(template: Template, contract: Contract) -> None:
         "StateMachineArn": Ref("StateMachine"),
         "TopicArn": Ref("AlertTopic"),
         "DevicePolicyName": Ref("DevicePolicy"),
-        "DeviceGroupName": Sub("${AWS::StackName}-devices"),
         "ProbeThingName": Ref("ProbeThing"),
         "TopicFilter": contract.topic,
         "BasicIngestPrefix": Sub(BASIC_INGEST),

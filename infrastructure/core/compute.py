@@ -133,7 +133,8 @@ def _function(
         LoggingConfig=FunctionLoggingConfig(
             LogFormat="JSON",
             ApplicationLogLevel="INFO",
-            SystemLogLevel="WARN",
+            # INFO keeps Lambda's REPORT line: duration, memory and cold start of each invocation.
+            SystemLogLevel="INFO",
             LogGroup=Ref(f"{spec.title}LogGroup"),
         ),
         Metadata=_accepted(spec),

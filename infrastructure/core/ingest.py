@@ -126,15 +126,6 @@ def _add_devices(template: Template, contract: Contract) -> None:
         )
     )
     template.add_resource(
-        iot.ThingGroup(
-            "DeviceGroup",
-            ThingGroupName=Sub("${AWS::StackName}-devices"),
-            ThingGroupProperties=iot.ThingGroupProperties(
-                ThingGroupDescription=f"Devices that send readings by the contract {contract.name}."
-            ),
-        )
-    )
-    template.add_resource(
         iot.Thing("ProbeThing", ThingName=Sub("${AWS::StackName}-probe")),
     )
 

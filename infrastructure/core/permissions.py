@@ -38,11 +38,14 @@ def vpc_statements(function: str) -> list[Statement]:
     }
     return [
         allow(list(_INTERFACES), own_arn("ec2:*/*"), sid="Interfaces"),
+        # A subnet that another account shares with this one has that account's number in its ARN.
+        allow([_INTERFACES[0]], Sub(SHARED_SUBNETS), sid="SharedSubnets"),
         allow(list(_DESCRIBE), "*", sid="Describe"),
         refused,
     ]
 
 
+SHARED_SUBNETS = "arn:${AWS::Partition}:ec2:${AWS::Region}:*:subnet/*"
 _INTERFACES = (
     "ec2:CreateNetworkInterface",
     "ec2:DeleteNetworkInterface",

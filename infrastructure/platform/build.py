@@ -36,14 +36,18 @@ from infrastructure.platform.quicksight import add_quicksight
 from infrastructure.platform.rules import add_rules
 from infrastructure.platform.security_groups import add_security_groups
 from infrastructure.platform.settings import PlatformSettings
+from infrastructure.regions import BUDGET, QUICKSIGHT, lacking
 from telemetry.contract import Contract
 
 __all__ = ["build_platform_template"]
 
 
-def build_platform_template(contract: Contract, settings: PlatformSettings) -> Template:
+def build_platform_template(
+    contract: Contract, settings: PlatformSettings, region: str = ""
+) -> Template:
     """The template of what only AWS can host, beside the pipeline of ``contract``.
 
+    Resources that ``region`` has no types for are left out; empty: none is.
     All choices are parameters, so ``settings`` only names the stack; its
     :meth:`~infrastructure.platform.settings.PlatformSettings.parameters` go with the template.
     """
@@ -61,8 +65,10 @@ def build_platform_template(contract: Contract, settings: PlatformSettings) -> T
     add_alarms(template)
     add_composites(template)
     add_trace_group(template)
-    add_quicksight(template, contract)
-    add_budget(template)
+    if not lacking(region, QUICKSIGHT):
+        add_quicksight(template, contract)
+    if not lacking(region, BUDGET):
+        add_budget(template)
     _add_outputs(template)
     template.metadata.update({"Contract": {"Name": contract.name}, "Stack": settings.stack})
     return template

@@ -82,12 +82,14 @@ def _functions(stack: Stack) -> Iterator[Request]:
 def _vpc(stack: Stack) -> Iterator[Request]:
     """Lambda does this when a function is put into a VPC; the code of the function never does."""
     interface = stack.arn("ec2", "network-interface/eni-6a1b")
+    own = stack.arn("ec2", "subnet/subnet-6a1b")
+    shared = f"{':'.join(own.split(':')[:4])}:210987654321:subnet/subnet-6a1c"
     for spec in FUNCTIONS:
         if spec.database:
             role = stack.function_role(spec.name)
             for action in ("DescribeNetworkInterfaces", "DescribeSubnets"):
                 yield Request(role, f"ec2:{action}", "*", (), LAMBDA_VPC)
-            for place in (interface, stack.arn("ec2", "subnet/subnet-6a1b")):
+            for place in (interface, own, shared):
                 yield Request(role, "ec2:CreateNetworkInterface", place, (), LAMBDA_VPC)
             for action in (
                 "DeleteNetworkInterface", "AssignPrivateIpAddresses", "UnassignPrivateIpAddresses"

@@ -33,6 +33,7 @@ def _build() -> Any:
         level=os.environ.get("POWERTOOLS_LOG_LEVEL", "INFO"),
         stream=stream,
         utc=True,
+        use_rfc3339=True,
         serialize_stacktrace=False,  # the traceback is in the line already, as text
     )
 

@@ -43,10 +43,26 @@ def test_the_traceback_of_an_error_stands_below_it():
         "END RequestId: 1",
         "REPORT RequestId: 1\tDuration: 3 ms",
         "  ",
+        '{"time": "t", "type": "platform.start", "record": {"requestId": "r"}}',
+        '{"type": "platform.report", "record": {"status": "success", "metrics": {"a": 1}}}',
+        '{"type": "platform.report", "record": null}',
     ],
 )
 def test_lines_for_machines_are_left_out(text):
     assert parse_log_line(text) is None
+
+
+def test_an_invocation_that_lambda_ended_is_shown():
+    line = parse_log_line(
+        json.dumps(
+            {"time": "t", "type": "platform.report",
+             "record": {"requestId": "r", "status": "timeout", "errorType": None,
+                        "metrics": {"durationMs": 30000.0, "maxMemoryUsedMB": 512}}}
+        )
+    )  # fmt: skip
+    assert line is not None
+    assert (line.level, line.message) == ("ERROR", "Lambda ended the invocation: timeout")
+    assert line.fields == {"durationMs": "30000.0", "maxMemoryUsedMB": "512"}
 
 
 @pytest.mark.parametrize("text", ["plain text", "{broken", '{"no": "message"}', "[1, 2]", "3"])

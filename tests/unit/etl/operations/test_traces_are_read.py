@@ -1,7 +1,14 @@
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+from botocore.stub import Stubber
+
 from etl.operations.executions import trace_header
-from etl.operations.traces import flatten
+from etl.operations.traces import flatten, load_trace
 from etl.pictures.history import error_message
 
 
@@ -42,3 +49,45 @@ def test_an_error_of_a_function_is_reported_without_its_stack() -> None:
     assert error_message(r'{"errorMessage":"a \"b\" \u00e9"}') == 'a "b" é'
     assert error_message("plain text") == "plain text"
     assert error_message("[1]") == "[1]"
+
+
+class Account:
+    """A target whose clients answer what the test has put in."""
+
+    def __init__(self) -> None:
+        keys = {"aws_access_key_id": "x", "aws_secret_access_key": "x"}
+        self.clients = {
+            name: boto3.client(name, region_name="eu-central-1", **keys)
+            for name in ("xray", "stepfunctions")
+        }
+        self.answers = {name: Stubber(client) for name, client in self.clients.items()}
+
+    def client(self, name: str) -> Any:
+        return self.clients[name]
+
+
+def trace(number: int, start: float) -> dict[str, Any]:
+    document = {"id": f"{number:016x}", "name": "load", "start_time": start, "end_time": start + 1}
+    segment = {"Id": document["id"], "Document": json.dumps(document)}
+    return {"Id": f"1-{number:08x}-0", "Duration": 1.0, "Segments": [segment]}
+
+
+def test_every_trace_of_an_execution_is_read_page_by_page() -> None:
+    account, began = Account(), datetime(2026, 3, 1, tzinfo=UTC)
+    states, xray = account.answers["stepfunctions"], account.answers["xray"]
+    run = {"name": "run", "status": "SUCCEEDED", "startDate": began, "stopDate": began}
+    arn = "arn:aws:states:eu-central-1:123456789012:execution:s:run"
+    states.add_response("describe_execution", {**run, "executionArn": arn, "stateMachineArn": arn})
+    traces = [trace(n, float(n)) for n in range(7)]
+    for some, more in ((traces[3:], {"NextToken": "2"}), (traces[:3], {})):
+        xray.add_response(
+            "get_trace_summaries", {"TraceSummaries": [{"Id": t["Id"]} for t in some], **more}
+        )
+    for some, more in ((traces[:2], {"NextToken": "2"}), (traces[2:5], {}), (traces[5:], {})):
+        xray.add_response("batch_get_traces", {"Traces": some, **more})
+    with states, xray:
+        found = load_trace(account, arn)  # type: ignore[arg-type]
+    assert found is not None
+    assert found["trace_id"] == traces[0]["Id"]
+    assert [span["start"] for span in found["spans"]] == [float(n) for n in range(7)]
+    xray.assert_no_pending_responses()

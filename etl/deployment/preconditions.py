@@ -1,0 +1,41 @@
+"""Checks, before a deployment to AWS, what no single setting shows.
+
+Region and authorities are compared with the settings of both stacks; nothing is sent anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from etl.deployment.authorities import authority_problems
+from etl.deployment.settings_file import SettingsError
+from infrastructure.platform.settings import PlatformSettings
+from infrastructure.regions import region_problems
+from infrastructure.settings import DeploySettings
+
+__all__ = ["check_preconditions"]
+
+
+def check_preconditions(
+    settings: DeploySettings, platform: PlatformSettings | None, region: str | None
+) -> None:
+    """Raise :class:`SettingsError` listing what would make the deployment fail.
+
+    ``region``: ``None`` where none is entered: the profile's is then known only when AWS is called.
+    """
+    problems = list(_problems(settings, platform, region))
+    if problems:
+        raise SettingsError("The deployment would fail:\n  " + "\n  ".join(problems))
+
+
+def _problems(
+    settings: DeploySettings, platform: PlatformSettings | None, region: str | None
+) -> Iterator[str]:
+    if region:
+        yield from region_problems(region, platform)
+    if settings.database.ca_file is not None:
+        yield from authority_problems(
+            settings.database.ca_file,
+            proxy=platform is not None and platform.proxy,
+            rds=platform is not None and platform.database == "new",
+        )
