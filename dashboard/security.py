@@ -7,7 +7,8 @@
 * Other users of this machine reach the port as well: so the first request must carry the key that
   the command printed; a cookie keeps it (``HttpOnly``, ``SameSite=Strict``).
 * Pages run no script and load nothing but what this server serves (Content-Security-Policy), so a
-  payload that slipped through the escaping could still not act.
+  payload that slipped through the escaping could still not act. The playground's editor makes a
+  style element, which a nonce of that page allows.
 """
 
 from __future__ import annotations

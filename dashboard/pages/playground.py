@@ -22,7 +22,13 @@ from starlette.routing import BaseRoute, Route
 
 from dashboard.app_state import ControlRoom
 from dashboard.playground import contract_files
-from dashboard.playground.results import CheckResult, InferResult, check_sample, infer_contract
+from dashboard.playground.results import (
+    MOST_MESSAGES,
+    CheckResult,
+    InferResult,
+    check_sample,
+    infer_contract,
+)
 from dashboard.playground.samples import MOST_BYTES, PASTED, file_name
 from dashboard.security import policy_with_nonce
 from telemetry.errors import UserError
@@ -151,6 +157,7 @@ def _page(room: ControlRoom, request: Request, state: PageState) -> Response:
         state=state,
         nonce=nonce,
         most_bytes=MOST_BYTES,
+        most_messages=MOST_MESSAGES,
         can_save=contract_files.can_save() and not room.read_only,
         folder=f"{contract_files.FOLDER}/" if contract_files.can_save() else "",
         name_pattern=contract_files.NAME.pattern,

@@ -21,7 +21,7 @@ from telemetry.errors import UserError
 
 __all__ = ["WorkError", "WorkProcess"]
 
-SECONDS = 30.0
+SECONDS = 60.0
 """Time limit of one piece of work."""
 START_SECONDS = 120.0
 """Time that a new process may take for its imports."""

@@ -21,6 +21,7 @@ __all__ = [
     "CheckResult",
     "ColumnResult",
     "Fault",
+    "MOST_MESSAGES",
     "InferResult",
     "Note",
     "check_sample",
@@ -28,8 +29,8 @@ __all__ = [
     "warm_up",
 ]
 
-MOST_MESSAGES = 20_000
-"""Messages that are examined, from all parts of the file: as ``etl contract infer`` does."""
+MOST_MESSAGES = 10_000
+"""Messages that are examined, from all parts of the file: a check of them takes about a second."""
 PREVIEW_ROWS = 20
 PREVIEW_CHARACTERS = 80
 """Length to which a value of the preview is cut."""

@@ -154,6 +154,7 @@ async function upload(name, content) {
 
 function take(chosen) {
   find("messages").value = "";
+  find("messages").hidden = true;
   find("chosen").hidden = false;
   find("chosen-name").textContent = chosen.name;
   if (chosen.size > limit) {
@@ -164,6 +165,7 @@ function take(chosen) {
 }
 
 function forget() {
+  find("messages").hidden = false;
   find("chosen").hidden = true;
   find("file").value = "";
   sample = null;

@@ -15,6 +15,7 @@ import pytest
 from dashboard.app import application
 from dashboard.app_state import ControlRoom
 from dashboard.playground import samples
+from dashboard.playground.results import MOST_MESSAGES
 from dashboard.playground.samples import SampleStore
 from etl.authoring.check import check
 from etl.authoring.infer import infer
@@ -92,7 +93,7 @@ def figures(html: str) -> dict[str, int]:
 
 def test_it_infers_what_the_command_infers(room: ControlRoom) -> None:
     reply = send(room, "/playground/infer", {"sample": kept(room)}).json
-    sample = sample_of(MESSAGES, "lab.ndjson", 20_000)
+    sample = sample_of(MESSAGES, "lab.ndjson", MOST_MESSAGES)
     assert reply["contract"] == write_contract(infer(sample, "lab.ndjson", "lab.ndjson"))
     assert reply["name"] == "lab"
     assert reply["problems"] == []
@@ -104,7 +105,7 @@ def test_it_counts_what_the_command_counts(room: ControlRoom) -> None:
     messages = MESSAGES + b"\n" + b"\n".join(json.dumps(one).encode() for one in more)
     body = {"sample": kept(room, messages), "contract": CONTRACT}
     reply = send(room, "/playground/check", body).json
-    report = check(parse_contract(CONTRACT.encode(), "x"), sample_of(messages, "x", 20_000))
+    report = check(parse_contract(CONTRACT.encode(), "x"), sample_of(messages, "x", MOST_MESSAGES))
     found = figures(reply["result"])
     assert found["Readings"] == report.read == 64
     assert found["Rows"] == report.accepted == 60
