@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from etl.authoring.samples import Sample
 
 __all__ = [
+    "MOST_MESSAGES",
     "CheckResult",
     "ColumnResult",
     "Fault",
-    "MOST_MESSAGES",
     "InferResult",
     "Note",
     "check_sample",
