@@ -66,7 +66,7 @@ docs: .docs-venv/.done  ## The documentation as a site in .build/site, every lin
 docs-serve: docs  ## The site at http://127.0.0.1:8000 (PORT=8001 for another port)
 	@.docs-venv/bin/python -m http.server --bind 127.0.0.1 --directory .build/site $(PORT)
 
-editor:  ## Bundle the playground's editor anew (needs Node.js 20 or newer)
+editor:  ## Bundle the playground's editor again (needs Node.js 20 or newer)
 	@cd dashboard/editor && npm ci --ignore-scripts --no-audit --no-fund --silent && npm run --silent build
 
 reference: $(VENV)/.run  ## Write the pages that are generated from the code anew

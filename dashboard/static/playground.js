@@ -11,7 +11,8 @@ const limit = Number(form.dataset.mostBytes);
 let sample = null; // id of the messages on the server
 let file = "messages.ndjson"; // their file's name, quoted for a shell
 let inferred = ""; // the text that was inferred last; another one is the user's work
-let timer = 0;
+const CHECK = 0, INFER = 1, UPLOAD = 2; // ranks of work: an upload ends with a check or an inference
+const timers = [0, 0, 0];
 let running = false;
 let next = null; // work that waits until the running one has ended
 
@@ -21,7 +22,7 @@ const editor = createEditor({
   label: "Contract (TOML)",
   describedBy: "editor-help",
   nonce: form.dataset.nonce,
-  changed: () => later(check),
+  changed: () => later(CHECK, check),
 });
 
 find("contract").hidden = true;
@@ -75,14 +76,14 @@ function accept(answer) {
   return true;
 }
 
-function later(work, pause = PAUSE) {
-  clearTimeout(timer);
-  timer = setTimeout(() => run(work), pause);
+function later(rank, work) {
+  clearTimeout(timers[rank]);
+  timers[rank] = setTimeout(() => run(rank, work), PAUSE);
 }
 
-async function run(work) { // one request at a time; of those that wait, the last
+async function run(rank, work) { // one at a time; of those that wait, the last of the highest rank
   if (running) {
-    next = work;
+    if (next === null || rank >= next.rank) next = { rank, work };
     return;
   }
   running = true;
@@ -98,7 +99,7 @@ async function run(work) { // one request at a time; of those that wait, the las
   if (next) {
     const waiting = next;
     next = null;
-    await run(waiting);
+    await run(waiting.rank, waiting.work);
   }
 }
 
@@ -143,8 +144,12 @@ function untouched() {
 }
 
 async function upload(name, content) {
-  const answer = await post(`/playground/sample?name=${encodeURIComponent(name)}`, content);
   sample = null;
+  if (new Blob([content]).size > limit) {
+    fail("More than 10 MB: use `etl contract infer` and `etl contract check` for a larger file.");
+    return;
+  }
+  const answer = await post(`/playground/sample?name=${encodeURIComponent(name)}`, content);
   if (!accept(answer)) return;
   sample = answer.sample;
   file = answer.quoted;
@@ -157,11 +162,7 @@ function take(chosen) {
   find("messages").hidden = true;
   find("chosen").hidden = false;
   find("chosen-name").textContent = chosen.name;
-  if (chosen.size > limit) {
-    fail("More than 10 MB: use `etl contract infer` and `etl contract check` for a larger file.");
-    return;
-  }
-  run(() => upload(chosen.name, chosen));
+  run(UPLOAD, () => upload(chosen.name, chosen));
 }
 
 function forget() {
@@ -183,7 +184,7 @@ find("forget").addEventListener("click", () => {
 find("messages").addEventListener("input", () => {
   forget();
   const text = find("messages").value;
-  if (text.trim()) later(() => upload("messages.ndjson", text));
+  if (text.trim()) later(UPLOAD, () => upload("messages.ndjson", text));
 });
 
 const area = document.querySelector(".drop");
@@ -241,11 +242,11 @@ form.addEventListener("submit", (event) => {
   const button = event.submitter?.id;
   if (button === "download") return; // the answer is a file; the page stays
   event.preventDefault();
-  if (button === "infer") run(infer);
+  if (button === "infer") run(INFER, infer);
   else if (button === "save") save(false);
   else if (button === "replace") save(true);
   else if (document.activeElement === find("name") && find("save")) save(false); // Enter in the name
-  else run(check);
+  else run(CHECK, check);
 });
 
 function lineOf(key) { // where an entry is now, or the nearest table around it
@@ -278,4 +279,4 @@ document.addEventListener("click", (event) => {
 });
 
 showCommands();
-if (find("messages").value.trim()) run(() => upload("messages.ndjson", find("messages").value));
+if (find("messages").value.trim()) run(UPLOAD, () => upload("messages.ndjson", find("messages").value));
