@@ -13,8 +13,8 @@ UV ?= uv
 RUNTIME_HAS := boto3 botocore s3transfer urllib3 python-dateutil six
 
 .DEFAULT_GOAL := help
-.PHONY: help run test slow chaos bench browser pgadmin lab notebooks docs docs-serve reference lint \
-	audit format lock clean
+.PHONY: help run test slow chaos bench browser pgadmin lab notebooks docs docs-serve editor reference \
+	lint audit format lock clean
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ docs: .docs-venv/.done  ## The documentation as a site in .build/site, every lin
 docs-serve: docs  ## The site at http://127.0.0.1:8000 (PORT=8001 for another port)
 	@.docs-venv/bin/python -m http.server --bind 127.0.0.1 --directory .build/site $(PORT)
 
+editor:  ## Bundle the playground's editor again (needs Node.js 20 or newer)
+	@cd dashboard/editor && npm ci --ignore-scripts --no-audit --no-fund --silent && npm run --silent build
+
 reference: $(VENV)/.run  ## Write the pages that are generated from the code anew
 	@"$(BIN)/python" -m etl.reference
 
@@ -104,7 +107,7 @@ lock:  ## Pin every requirement anew, with hashes (needs uv)
 	    -c layers/postgres/requirements.txt requirements/bench.in -o requirements/bench.txt
 
 clean:  ## Remove everything this Makefile and `etl` made in this folder
-	@rm -rf .venv .emulator-venv .bench-venv .audit-venv .docs-venv .pgadmin-venv .build .local *.egg-info
+	@rm -rf dashboard/editor/node_modules .venv .emulator-venv .bench-venv .audit-venv .docs-venv .pgadmin-venv .build .local *.egg-info
 
 # Each stamp is newer than what it was made from, so a changed lock file is installed again.
 $(VENV)/pyvenv.cfg:

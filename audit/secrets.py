@@ -31,8 +31,12 @@ NAME = re.compile(r"[A-Za-z_./:-]*|arn:.*")
 TEST_DATA = re.compile(r"\.ipynb$|^tests/|^docs/")
 """Files with invented passwords, digests and pictures, scanned only for known formats: heuristics
 would give so many false positives that no one would review them."""
-EXCLUDED = ("requirements/", "layers/", "docs/images/", "audit/no_secrets.json")
-"""Lock files consist of hashes, which pip checks, and SVG pictures of random-looking text."""
+EXCLUDED = (
+    "requirements/", "layers/", "docs/images/", "audit/no_secrets.json",
+    "dashboard/editor/package-lock.json", "dashboard/static/vendor/",
+)  # fmt: skip
+"""Lock files consist of hashes, which pip and npm check, SVG pictures and the bundled editor of
+random-looking text."""
 
 
 def check_tree() -> CheckResult:

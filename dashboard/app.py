@@ -16,14 +16,25 @@ from starlette.staticfiles import StaticFiles
 
 from dashboard.app_state import ControlRoom
 from dashboard.errors import PageError
-from dashboard.pages import actions, dead_letters, executions, fleet, overview, quality, rejects
+from dashboard.pages import (
+    actions,
+    dead_letters,
+    executions,
+    fleet,
+    overview,
+    playground,
+    quality,
+    rejects,
+)
 from dashboard.rendering import FOLDER
 from dashboard.security import Guard
 
 __all__ = ["application"]
 
 log = logging.getLogger(__name__)
-PAGE_MODULES = (overview, executions, rejects, dead_letters, quality, fleet, actions)
+PAGE_MODULES = (
+    overview, executions, rejects, dead_letters, quality, fleet, playground, actions
+)  # fmt: skip
 
 
 def application(room: ControlRoom, port: int) -> Starlette:

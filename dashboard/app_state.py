@@ -9,6 +9,9 @@ from typing import TypeVar
 from dashboard.cache import Answer, AnswerCache
 from dashboard.health import Facts, Health, diagnose
 from dashboard.jobs import Jobs
+from dashboard.playground.process import WorkProcess
+from dashboard.playground.results import warm_up
+from dashboard.playground.samples import SampleStore
 from dashboard.rendering import Pages
 from dashboard.security import Keys
 from dashboard.sources import alarms_and_queues, ledger
@@ -37,6 +40,8 @@ class ControlRoom:
         self.pipeline = Pipeline(target, dsn)
         self.cache = AnswerCache()
         self.jobs = Jobs(finished=self.refresh)
+        self.samples = SampleStore()
+        self.work = WorkProcess(warm_up)
         self.keys = Keys()
         self.read_only = read_only
         self.pages = Pages(
@@ -104,6 +109,7 @@ class ControlRoom:
 
     def close(self) -> None:
         """Stop the background work and close the database connections."""
+        self.work.close()
         self.cache.close()
         with contextlib.suppress(Exception):  # it may be gone already
             self.pipeline.database.close()

@@ -150,17 +150,22 @@ class Pages:
         self, request: Request, template: str, *, status: int = 200, **context: Any
     ) -> Response:
         """The rendered page; status 304 without it where the browser has this very version."""
-        text = self._environment.get_template(template).render(path=request.url.path, **context)
+        text = self.fragment(template, path=request.url.path, **context)
         body = text.encode("utf-8", "backslashreplace")
         tag = f'"{hashlib.sha256(body).hexdigest()[:24]}"'
         if request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers={"ETag": tag})
         return HTMLResponse(body, status, headers={"ETag": tag})
 
+    def fragment(self, template: str, **context: Any) -> str:
+        """The rendered text of a template."""
+        return self._environment.get_template(template).render(**context)
+
 
 def _version() -> str:
     """A hash of the static files, so that a browser never uses old ones."""
     digest = hashlib.sha256()
-    for file in sorted((FOLDER / "static").iterdir()):
-        digest.update(file.read_bytes())
+    for file in sorted((FOLDER / "static").rglob("*")):
+        if file.is_file():
+            digest.update(file.read_bytes())
     return digest.hexdigest()[:10]

@@ -7,7 +7,8 @@
 * Other users of this machine reach the port as well: so the first request must carry the key that
   the command printed; a cookie with another key follows (``HttpOnly``, ``SameSite=Strict``).
 * Pages run no script and load nothing but what this server serves (Content-Security-Policy), so a
-  payload that slipped through the escaping could still not act.
+  payload that slipped through the escaping could still not act. The playground's editor makes a
+  style element, which a nonce of that page allows.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["Guard", "Keys"]
+__all__ = ["Guard", "Keys", "policy_with_nonce"]
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -37,12 +38,26 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 SAFE = ("GET", "HEAD")
+COMPUTING_PATHS = (
+    "/playground/sample",
+    "/playground/infer",
+    "/playground/check",
+    "/playground/form/infer",
+    "/playground/form/check",
+    "/playground/form/download",
+)
+"""Paths whose POST requests change nothing, so that a read-only control room answers them."""
 OPEN_PATHS = ("/static/",)
 """Paths that need no key: style and scripts are not secret."""
 REFUSAL = (
     "<!doctype html><html lang=en><meta charset=utf-8><title>Control room</title>"
     "<h1>{title}</h1><p>{text}</p></html>"
 )
+
+
+def policy_with_nonce(nonce: str) -> str:
+    """The policy of a page whose editor makes a style element of its own, known by the nonce."""
+    return POLICY.replace("style-src 'self'", f"style-src 'self' 'nonce-{nonce}'")
 
 
 @dataclass(frozen=True)
@@ -105,7 +120,7 @@ class Guard:
             return _refused(421, "Wrong address", "The control room is served on 127.0.0.1 only.")
         if scope["method"] in SAFE:
             return None
-        if self.read_only:
+        if self.read_only and scope["path"] not in COMPUTING_PATHS:
             return _refused(403, "Read-only", "The control room was started with --read-only.")
         origin = headers.get("origin")
         site = headers.get("sec-fetch-site", "same-origin")

@@ -115,7 +115,7 @@ document.addEventListener("change", (event) => { // a selection needs no button
 
 document.addEventListener("submit", (event) => { // a second click sends nothing
   const button = event.target.querySelector("button.button");
-  if (event.target.method !== "post") return;
+  if (event.target.method !== "post" || "again" in event.target.dataset) return;
   if (event.target.dataset.sent) event.preventDefault();
   event.target.dataset.sent = "1";
   if (button) button.setAttribute("aria-disabled", "true");

@@ -8,7 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from etl.authoring.arrivals import arrival_notes, without_age_limits
 from etl.authoring.draft import counted
@@ -22,12 +22,16 @@ from functions.transform.report import describe
 from functions.validate.judge import Finding, Verdict, judge
 from telemetry.contract import Column, Contract
 
+if TYPE_CHECKING:
+    import polars as pl
+
 __all__ = [
     "NOT_OF_A_COLUMN",
     "ColumnReport",
     "Reason",
     "SampleReport",
     "check",
+    "check_with_rows",
     "envelopes",
     "sources_text",
 ]
@@ -110,6 +114,11 @@ class SampleReport:
 
 def check(contract: Contract, sample: Sample) -> SampleReport:
     """Cleans the sample as one micro-batch, and runs the quality checks on it."""
+    return check_with_rows(contract, sample)[0]
+
+
+def check_with_rows(contract: Contract, sample: Sample) -> tuple[SampleReport, pl.DataFrame]:
+    """The same report, and the rows that the sample would become."""
     notes = arrival_notes(contract, sample.messages)
     contract = without_age_limits(contract, sample.messages)
     raw = envelopes(sample.messages, contract)
@@ -122,7 +131,7 @@ def check(contract: Contract, sample: Sample) -> SampleReport:
         findings += lost
         verdict = "warn" if verdict == "pass" else verdict
     known = {"messages", "read", "accepted", "duplicates", "conflicts", "rejected", "raw_bytes"}
-    return SampleReport(
+    found = SampleReport(
         sample=sample.description(),
         messages=report["messages"],
         read=report["read"],
@@ -141,6 +150,7 @@ def check(contract: Contract, sample: Sample) -> SampleReport:
         verdict=verdict,
         findings=findings,
     )
+    return found, batch.rows
 
 
 def _losses(report: dict[str, Any], reasons: Sequence[Reason]) -> Iterator[Finding]:

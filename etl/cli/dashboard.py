@@ -31,7 +31,7 @@ def dashboard(
         ),
     ] = None,
 ) -> None:
-    """Open the control room: health, executions, rejects, quality and the fleet in a web page.
+    """Open the control room, a web page: health, executions, rejects, quality, fleet, playground.
 
     It listens on 127.0.0.1 only, and answers only to the address it prints. Ctrl-C stops it;
     executions that it has started keep running.

@@ -43,9 +43,24 @@ class RunningControlRoom:
 def control_room(state: Path, stack: str, *options: str) -> Iterator[RunningControlRoom]:
     """``etl dashboard`` until the end of the block, and then Ctrl-C."""
     command = [sys.executable, "-m", "etl.cli.main", "--state", str(state), "--stack", stack]
+    with _running([*command, "dashboard", "--no-open", *options], REPOSITORY) as room:
+        yield room
+
+
+@contextmanager
+def room_without_a_stack(folder: Path, *options: str) -> Iterator[RunningControlRoom]:
+    """The control room where nothing is deployed, started in this folder."""
+    with _running(
+        [sys.executable, "-m", "tests.browser.room_without_a_stack", *options], folder
+    ) as room:
+        yield room
+
+
+@contextmanager
+def _running(command: list[str], folder: Path) -> Iterator[RunningControlRoom]:
     process = subprocess.Popen(
-        [*command, "dashboard", "--no-open", *options],
-        cwd=REPOSITORY,
+        command,
+        cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -31,7 +31,7 @@ HOSTILE = (
 )
 PAGES = (
     "/", "/executions", "/rejects", "/rejects?reason=out_of_range:temperature_c", "/quarantine",
-    "/dead-letters", "/quality", "/fleet", "/device?id=kiln-1", "/actions/replay?reason=out_of_range:temperature_c",
+    "/dead-letters", "/quality", "/fleet", "/device?id=kiln-1", "/actions/replay?reason=out_of_range:temperature_c", "/playground",
 )  # fmt: skip
 
 

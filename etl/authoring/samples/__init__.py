@@ -10,6 +10,15 @@
 
 from etl.authoring.samples.files import STDIN
 from etl.authoring.samples.message import Message, SampleError
-from etl.authoring.samples.reservoir import RUN, Sample, read_messages, read_sample
+from etl.authoring.samples.reservoir import RUN, Sample, read_messages, read_sample, sample_of
 
-__all__ = ["RUN", "STDIN", "Message", "Sample", "SampleError", "read_messages", "read_sample"]
+__all__ = [
+    "RUN",
+    "STDIN",
+    "Message",
+    "Sample",
+    "SampleError",
+    "read_messages",
+    "read_sample",
+    "sample_of",
+]

@@ -15,7 +15,7 @@ from typing import BinaryIO, cast
 
 from etl.authoring.samples.message import SampleError
 
-__all__ = ["STDIN", "opened"]
+__all__ = ["STDIN", "opened", "opened_content"]
 
 STDIN = Path("-")
 """Standard input instead of a file."""
@@ -44,28 +44,40 @@ def opened(path: Path) -> Iterator[BinaryIO]:
     Raises :class:`SampleError` for what can't have messages in it: an empty or binary file, UTF-16,
     a device such as ``/dev/zero``, a damaged archive.
     """
+    with _raw(path) as file, _text(file, path, MEMORY_BYTES) as text:
+        yield text
+
+
+@contextmanager
+def opened_content(content: bytes, name: Path) -> Iterator[BinaryIO]:
+    """The same for the content of a file; nothing is written to disk. Raises as :func:`opened`."""
+    with _text(io.BytesIO(content), name, 0) as text:
+        yield text
+
+
+@contextmanager
+def _text(file: BinaryIO, path: Path, in_memory: int) -> Iterator[BinaryIO]:
     try:
-        with _inflated(path) as file:
-            _refuse_unreadable(file.read(PEEK_BYTES), path)
-            file.seek(0)
-            yield file
+        with _inflated(file, path, in_memory) as text:
+            _refuse_unreadable(text.read(PEEK_BYTES), path)
+            text.seek(0)
+            yield text
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise SampleError(f"{path}: truncated or damaged gzip file ({error})") from error
 
 
 @contextmanager
-def _inflated(path: Path) -> Iterator[BinaryIO]:
-    with _raw(path) as file:
-        begin = file.read(4)
-        file.seek(0)
-        if begin[:2] == GZIP:
-            with gzip.open(file, "rb") as inflated:
-                yield cast(BinaryIO, inflated)
-        elif begin == ZSTD:
-            with _unzstd(file, path) as inflated:
-                yield inflated
-        else:
-            yield file
+def _inflated(file: BinaryIO, path: Path, in_memory: int) -> Iterator[BinaryIO]:
+    begin = file.read(4)
+    file.seek(0)
+    if begin[:2] == GZIP:
+        with gzip.open(file, "rb") as inflated:
+            yield cast(BinaryIO, inflated)
+    elif begin == ZSTD:
+        with _unzstd(file, path, in_memory) as inflated:
+            yield inflated
+    else:
+        yield file
 
 
 @contextmanager
@@ -88,13 +100,16 @@ def _raw(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _unzstd(file: BinaryIO, path: Path) -> Iterator[BinaryIO]:
-    """The inflated text, in a temporary file: zstd's own reader can't go back to the start."""
+def _unzstd(file: BinaryIO, path: Path, in_memory: int) -> Iterator[BinaryIO]:
+    """The inflated text, copied, because zstd's own reader can't go back to the start.
+
+    More than ``in_memory`` bytes go to a temporary file; 0 keeps any size in memory.
+    """
     try:
         import zstandard
     except ImportError as error:
         raise SampleError(f"{path}: zstd needs the package zstandard; or use gzip") from error
-    with tempfile.SpooledTemporaryFile(MEMORY_BYTES) as copy:
+    with tempfile.SpooledTemporaryFile(in_memory) as copy:
         # Not with a stream_reader, which takes a truncated frame for a complete one.
         inflater = None
         try:

@@ -11,15 +11,17 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from etl.authoring.samples.documents import split
-from etl.authoring.samples.files import opened
+from etl.authoring.samples.files import opened, opened_content
 from etl.authoring.samples.message import Message, SampleError
 from etl.authoring.samples.recordings import message_of
 
-__all__ = ["RUN", "Sample", "read_messages", "read_sample"]
+__all__ = ["RUN", "Sample", "read_messages", "read_sample", "sample_of"]
 
 RUN = 50
 """Length of a run: consecutive messages that are kept or dropped together."""
@@ -63,10 +65,27 @@ def read_sample(
 
     ``notify`` is called every :data:`NOTIFY_EVERY` messages with the number read so far.
     """
+    return _sample([(path, opened(path)) for path in paths], most, notify)
+
+
+def sample_of(content: bytes, name: str, most: int) -> Sample:
+    """At most ``most`` messages of a file's content, kept in memory. Raises :class:`SampleError`.
+
+    ``name`` is the file's name, as errors mention it.
+    """
+    path = Path(name)
+    return _sample([(path, opened_content(content, path))], most, lambda _: None)
+
+
+def _sample(
+    files: Sequence[tuple[Path, AbstractContextManager[BinaryIO]]],
+    most: int,
+    notify: Callable[[int], object],
+) -> Sample:
     reservoir = _Reservoir(max(1, -(-most // RUN)))
     forms: Counter[str] = Counter()
-    for path in paths:
-        with opened(path) as file:
+    for path, opening in files:
+        with opening as file:
             form, lines = split(file, path)
             forms[form] += 1
             for line in lines:
@@ -76,7 +95,7 @@ def read_sample(
     found = [message_of(line) for line in reservoir.lines()[: max(1, most)]]
     forms.update(kind for _, kind in found)
     if not found:
-        names = ", ".join(str(path) for path in paths)
+        names = ", ".join(str(path) for path, _ in files)
         raise SampleError(f"{names}: no message found; write one JSON object per line")
     said = ", ".join(form for form, _ in forms.most_common() if form)
     return Sample(tuple(message for message, _ in found), reservoir.total, said)

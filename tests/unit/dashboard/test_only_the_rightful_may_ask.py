@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from starlette.responses import PlainTextResponse
 
-from dashboard.security import Guard, Keys
+from dashboard.security import Guard, Keys, policy_with_nonce
 
 PORT = 8710
 HERE = f"127.0.0.1:{PORT}"
@@ -114,6 +114,23 @@ def test_read_only_refuses_every_action() -> None:
     assert ask("POST", read_only=True, origin=f"http://{HERE}")[0] == 403
     assert ask("DELETE", read_only=True)[0] == 403
     assert ask("GET", read_only=True)[0] == 200
+
+
+def test_read_only_answers_what_changes_nothing() -> None:
+    here = {"origin": f"http://{HERE}"}
+    assert ask("POST", "/playground/check", read_only=True, **here)[0] == 200
+    assert ask("POST", "/playground/save", read_only=True, **here)[0] == 403
+    assert ask("POST", "/playground/form/save", read_only=True, **here)[0] == 403
+    assert ask("POST", "/playground/form/replace", read_only=True, **here)[0] == 403
+    evil = {"origin": "http://evil.example"}
+    assert ask("POST", "/playground/check", read_only=True, **evil)[0] == 403
+
+
+def test_a_nonce_is_all_that_a_page_adds_to_the_policy() -> None:
+    policy = policy_with_nonce("abc")
+    assert "style-src 'self' 'nonce-abc';" in policy
+    assert policy.replace(" 'nonce-abc'", "") == ask()[1]["content-security-policy"]
+    assert "unsafe" not in policy
 
 
 def test_every_answer_forbids_scripts_and_frames_of_others() -> None:

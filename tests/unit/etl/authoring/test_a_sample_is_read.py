@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import zstandard
 
-from etl.authoring.samples import SampleError, read_sample, reservoir
+from etl.authoring.samples import SampleError, read_sample, reservoir, sample_of
 
 DOCUMENTS = [{"n": n} for n in range(5)]
 
@@ -101,3 +103,24 @@ def test_a_file_without_messages_and_a_truncated_one_are_errors(tmp_path: Path) 
         read_sample([tmp_path / "empty"], 10)
     with pytest.raises(SampleError, match="truncated or damaged gzip file"):
         read_sample([tmp_path / "torn.gz"], 10)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstandard.compress])
+def test_content_in_memory_is_read_as_a_file_is(
+    pack: Callable[[bytes], bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = pack("\n".join(json.dumps({"n": n, "x": "y" * 100}) for n in range(5000)).encode())
+    path = tmp_path / "sample.ndjson"
+    path.write_bytes(content)
+    expected = read_sample([path], 1000)
+
+    def no_file(*_: object, **__: object) -> None:
+        raise AssertionError("a temporary file was opened")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", no_file)
+    assert sample_of(content, "sample.ndjson", 1000) == expected
+
+
+def test_an_error_of_content_names_the_file() -> None:
+    with pytest.raises(SampleError, match=r"^box\.bin: a binary file"):
+        sample_of(b"abc\0\1\2def\0\5", "box.bin", 10)
