@@ -20,7 +20,7 @@ POLL_SECONDS = 2.0
 
 
 def check_alarm_route(examination: Examination) -> Iterator[CheckResult]:
-    """Check that alarms reach subscribers, then trigger one for a moment where that was agreed to."""
+    """Check that alarms reach subscribers, then trigger one where that was agreed to."""
     target = examination.target
     found = alarms(target)
     silent = [one.short for one in found if not one.actions]

@@ -71,24 +71,40 @@ def send_canary(target: Target) -> Canary:
     iot, policy = target.client("iot"), target.outputs["DevicePolicyName"]
     payload = canary_payload(uuid.uuid4().hex)
     publication, started = new_publication("doctor")
-    acknowledged = Acknowledgements()
     with TemporaryDirectory(prefix="etl-doctor-") as temporary:
         folder = Path(temporary)
         try:
             identity = register(iot, thing, policy=policy, folder=folder)
-            digest = message_digest(thing, payload)
             with DeviceConnection(target.broker(), identity) as connection:
-                topic = device_topic(contract, thing)
-                connection.publish(topic, payload, lambda: acknowledged.add(digest, 1))
+                acknowledged = Acknowledgements()
+                connection.publish(
+                    device_topic(contract, thing),
+                    payload,
+                    lambda: acknowledged.add(message_digest(thing, payload), 1),
+                )
+            _write_receipt(target, publication, started, acknowledged)
         finally:
-            if acknowledged.messages:
-                receipt = Receipt(
-                    publication, "doctor", started, 1, 1, 0, 0, 0,
-                    digests=True, contract=contract.digest,
-                )  # fmt: skip
-                write_receipt(target.client("s3"), target.bucket, receipt, acknowledged)
             revoke(iot, thing, policy=policy, folder=folder)
     return Canary(payload, datetime.fromisoformat(started))
+
+
+def _write_receipt(
+    target: Target, publication: str, started: str, acknowledged: Acknowledgements
+) -> None:
+    """Write the receipt of one message that becomes no row, no duplicate and no reject."""
+    receipt = Receipt(
+        publication,
+        "doctor",
+        started,
+        messages=1,
+        readings=1,
+        rows=0,
+        duplicates=0,
+        rejected=0,
+        digests=True,
+        contract=target.contract.digest,
+    )
+    write_receipt(target.client("s3"), target.bucket, receipt, acknowledged)
 
 
 def wait_for_batch(target: Target, canary: Canary, seconds: float) -> CanaryBatch | None:

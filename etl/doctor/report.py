@@ -24,13 +24,13 @@ REPLACEMENTS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?<=::\d{12}:)user/[^\s,;:)]+"), "user/<user>"),
     (re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"), "<email>"),
     (re.compile(r"(?<!\d)\d{12}(?!\d)"), "<account>"),
-    (re.compile(r"(secret:[\w/+=.@-]*?)-[A-Za-z0-9]{6}\b"), r"\1-<suffix>"),
     (re.compile(r"(?<![\w.])(?!127\.)\d{1,3}(?:\.\d{1,3}){3}(?![\w.])"), "<address>"),
     (re.compile(r"(?<![\w:.])(?:[0-9a-fA-F]{1,4}:){3,7}[0-9a-fA-F]{1,4}(?![\w:.])"), "<address>"),
     (
         re.compile(
             r"(?<![\w./-])(?:[a-zA-Z0-9-]+\.)+"
-            r"(?:com|net|org|io|cn|internal|local|lan|corp|cloud|dev|eu|de)\b(?!/)"
+            r"(?:com|net|org|info|biz|io|co|cloud|dev|app|aws|internal|local|lan|corp|intranet|home|eu|"
+            r"uk|us|de|fr|nl|be|at|ch|it|es|se|fi|dk|pl|cn|jp|in|au|ca|br|kr)\b"
         ),
         "<host>",
     ),

@@ -1,8 +1,8 @@
 """The message by which ``etl doctor`` proves the way from a device to the ledger.
 
 It is not a reading under any contract, because no JSON text and no compressed one begins like it.
-Transform sets it aside, which the ledger counts: it is neither a row nor a reject, triggers no check
-of the batch, and the reconciliation balances.
+Transform sets it aside, and the ledger counts it: it is neither a row nor a reject, triggers no
+check of the batch, and the reconciliation balances.
 """
 
 from __future__ import annotations
