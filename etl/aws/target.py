@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from types_boto3_cloudformation import CloudFormationClient
     from types_boto3_cloudwatch import CloudWatchClient
     from types_boto3_ec2 import EC2Client
+    from types_boto3_iam import IAMClient
     from types_boto3_iot import IoTClient
     from types_boto3_kms import KMSClient
     from types_boto3_lambda import LambdaClient
@@ -60,12 +61,14 @@ Service = Literal[
     "cloudformation",
     "cloudwatch",
     "ec2",
+    "iam",
     "iot",
     "kms",
     "lambda",
     "logs",
     "s3",
     "secretsmanager",
+    "service-quotas",
     "sns",
     "sqs",
     "stepfunctions",
@@ -113,6 +116,8 @@ class Target:
     @overload
     def client(self, service: Literal["ec2"]) -> EC2Client: ...
     @overload
+    def client(self, service: Literal["iam"]) -> IAMClient: ...
+    @overload
     def client(self, service: Literal["iot"]) -> IoTClient: ...
     @overload
     def client(self, service: Literal["kms"]) -> KMSClient: ...
@@ -124,6 +129,8 @@ class Target:
     def client(self, service: Literal["s3"]) -> S3Client: ...
     @overload
     def client(self, service: Literal["secretsmanager"]) -> SecretsManagerClient: ...
+    @overload
+    def client(self, service: Literal["service-quotas"]) -> Any: ...
     @overload
     def client(self, service: Literal["sns"]) -> SNSClient: ...
     @overload

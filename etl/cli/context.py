@@ -29,6 +29,7 @@ __all__ = [
     "counted",
     "fail",
     "guard",
+    "message_of",
     "print_json",
     "print_table",
     "target_of",
@@ -114,7 +115,7 @@ def guard(command: Command) -> Command:
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
         except Exception as error:
-            message = _message_of(error)
+            message = message_of(error)
             if message is None:
                 raise
             raise fail(message) from error
@@ -122,7 +123,7 @@ def guard(command: Command) -> Command:
     return guarded  # type: ignore[return-value]
 
 
-def _message_of(error: Exception) -> str | None:
+def message_of(error: Exception) -> str | None:
     """The sentence for a failure that is not a bug, else ``None``."""
     import psycopg2
 

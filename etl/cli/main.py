@@ -22,6 +22,7 @@ from etl.cli import (
     destroy,
     diagram,
     dlq,
+    doctor,
     executions,
     metrics,
     pgadmin,
@@ -82,9 +83,9 @@ def choose_target(
 
 
 for module in (
-    stack, settings, deploy, destroy, publish, executions, diagram, alarms, metrics, sweep, data,
-    rollups, athena, rejects, conflicts, quarantine, replay, dlq, contract, dashboard, pgadmin,
-    cost, demo,
+    stack, settings, doctor, deploy, destroy, publish, executions, diagram, alarms, metrics, sweep,
+    data, rollups, athena, rejects, conflicts, quarantine, replay, dlq, contract, dashboard,
+    pgadmin, cost, demo,
 ):  # fmt: skip
     module.register(app)
 

@@ -74,7 +74,7 @@ def list_keys(
 
 
 Principal = Literal[
-    "deployer", "cloudformation", "cloudformation-platform", "cloudformation-quicksight"
+    "deployer", "doctor", "cloudformation", "cloudformation-platform", "cloudformation-quicksight"
 ]
 
 
@@ -84,7 +84,10 @@ def policy(
     context: typer.Context,
     who: Annotated[
         Principal,
-        typer.Argument(help="Who deploys, or the role with which CloudFormation creates a stack."),
+        typer.Argument(
+            help="Who deploys or runs `etl doctor`, or the role with which CloudFormation creates "
+            "a stack."
+        ),
     ] = "deployer",
     account: Annotated[str, typer.Option(help="Number of the AWS account.")] = "123456789012",
     settings: SettingsOption = None,
@@ -99,6 +102,11 @@ def policy(
     if who == "deployer":
         role = pipeline.values.get("execution_role_arn", "")
         print_json(deployer_policy(pipeline.stack, account, region, role))
+        return
+    if who == "doctor":
+        from etl.doctor.policy import doctor_policy
+
+        print_json(doctor_policy(pipeline.stack, account, region))
         return
     if who == "cloudformation":
         print_json(cloudformation_policy("core", pipeline.stack, account, region))

@@ -29,6 +29,7 @@ from functions.transform.extraction_plan import ARRIVAL, RECEIVED, ExtractionPla
 from functions.transform.inflation import measured, opened
 from functions.transform.isolation import OUR_ERRORS, Unreadable, isolated, unreadable
 from functions.transform.message_filter import matches
+from telemetry.canary import CANARY_PREFIX
 from telemetry.contract import Contract
 
 __all__ = [
@@ -325,7 +326,14 @@ def _opened(plan: ExtractionPlan, messages: pl.DataFrame, batch: CleanBatch) -> 
 
 
 def _of_this_kind(plan: ExtractionPlan, run: pl.DataFrame, batch: CleanBatch) -> pl.DataFrame:
-    """The messages whose envelope says that they hold readings; the others are set aside."""
+    """The messages whose envelope says that they hold readings; the others are set aside.
+
+    So are the canaries of ``etl doctor``, whatever the contract says.
+    """
+    canaries = run["payload"].bin.starts_with(CANARY_PREFIX)
+    if canaries.any():
+        batch.set_aside += int(canaries.sum())
+        run = run.filter(~canaries)
     conditions = plan.conditions("envelope")
     if not conditions:
         return run

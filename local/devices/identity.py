@@ -15,11 +15,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from tenacity import retry, retry_if_exception_message, stop_after_attempt, wait_exponential
 
 if TYPE_CHECKING:
     from types_boto3_iot import IoTClient
 
-__all__ = ["Identity", "register", "unregister"]
+__all__ = ["Identity", "register", "revoke", "unregister"]
 
 
 @dataclass(frozen=True)
@@ -68,17 +69,36 @@ def _still_registered(iot: IoTClient, record: Path) -> bool:
 
 def unregister(iot: IoTClient, thing: str, *, policy: str, folder: Path) -> None:
     """Revoke and delete a device's certificate and thing, here and in AWS IoT."""
+    revoke(iot, thing, policy=policy, folder=folder)
+    iot.delete_thing(thingName=thing)
+
+
+def revoke(iot: IoTClient, thing: str, *, policy: str, folder: Path) -> None:
+    """Revoke and delete a device's certificate, here and in AWS IoT; the thing stays."""
     record = folder / f"{thing}.arn"
     if record.exists():
         arn = record.read_text().strip()
         certificate_id = arn.rpartition("/")[2]
+        iot.update_certificate(certificateId=certificate_id, newStatus="INACTIVE")
         iot.detach_policy(policyName=policy, target=arn)
         iot.detach_thing_principal(thingName=thing, principal=arn)
-        iot.update_certificate(certificateId=certificate_id, newStatus="INACTIVE")
-        iot.delete_certificate(certificateId=certificate_id)
-    iot.delete_thing(thingName=thing)
+        _delete_certificate(iot, certificate_id)
     for suffix in ("arn", "crt", "key"):
         (folder / f"{thing}.{suffix}").unlink(missing_ok=True)
+
+
+@retry(
+    retry=retry_if_exception_message(match=".*DeleteConflictException.*"),
+    stop=stop_after_attempt(6),
+    wait=wait_exponential(max=8),
+    reraise=True,
+)
+def _delete_certificate(iot: IoTClient, certificate_id: str) -> None:
+    """Delete a certificate once it is detached, which takes AWS IoT some seconds.
+
+    https://docs.aws.amazon.com/iot/latest/apireference/API_DetachThingPrincipal.html, read 2026-11
+    """
+    iot.delete_certificate(certificateId=certificate_id)
 
 
 def _new_key(identity: Identity) -> str:

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from typing import Any
 
+from telemetry.canary import CANARY_PREFIX
 from telemetry.contract import Column, Condition, Contract, Source
 from telemetry.zones import zone
 
@@ -145,6 +146,8 @@ def _envelope(line: bytes) -> dict[str, Any]:
 
 def _readings(envelope: dict[str, Any], contract: Contract, found: Expected) -> Any:
     """Pairs of index and reading (or fault), or ``None`` for a message of another kind."""
+    if envelope["payload"].startswith(CANARY_PREFIX):
+        return None
     conditions = [c for c in contract.only if c.source.scope == "envelope"]
     if not all(_meets(c, envelope, None) for c in conditions):
         return None

@@ -1,0 +1,70 @@
+"""Checks that the caller may make the calls of a deployment and of each command."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from etl.deployment.permissions import deployer_policy
+from etl.doctor.check_result import CheckResult, failed, not_checked, passed
+from etl.doctor.command_calls import COMMANDS, PipelineArns
+from etl.doctor.examination import Examination
+from etl.doctor.simulation import Denial, NoPrincipalError, denials, principal_of, requests_of
+
+__all__ = ["check_permissions"]
+
+NAMED_ACTIONS = 6
+"""Denied actions that a line names; it counts the others."""
+OPTIONAL = frozenset({"OtherPipelines"})
+"""Statements of the deployer's policy that a deployment can do without."""
+
+
+def check_permissions(examination: Examination) -> Iterator[CheckResult]:
+    """Simulate every call of `etl deploy`, `destroy` and `plan`, then those of the other commands.
+
+    A denied call of a command is a failure as well: whoever only deploys can disregard it.
+    """
+    if examination.local:
+        yield not_checked("permissions", "the emulator lets every caller do everything")
+        return
+    iam = examination.target.client("iam")
+    try:
+        principal = principal_of(iam, examination.caller)
+    except NoPrincipalError as error:
+        yield not_checked("permissions", str(error))
+        return
+    stack, account, region = examination.target.stack, examination.account, examination.region
+    role = examination.settings[0].execution_role_arn
+    policy = deployer_policy(stack, account, region, role)
+    needed = [one for one in policy["Statement"] if one["Sid"] not in OPTIONAL]
+    yield _result(
+        "permissions: deploy, plan, destroy",
+        list(denials(iam, principal, requests_of(needed))),
+        f"attach the policy of `etl settings policy deployer --account {account}`",
+    )
+    if not role:
+        yield not_checked(
+            "permissions: resources",
+            "without execution_role_arn CloudFormation creates the resources by your own "
+            "permissions, which are too many to simulate",
+            "set execution_role_arn: docs/deploy.md#permissions",
+        )
+    partition = principal.split(":")[1]
+    arns = PipelineArns(partition=partition, region=region, account=account, stack=stack)
+    for group in COMMANDS:
+        found = list(denials(iam, principal, requests_of(group.statements(arns))))
+        yield _result(
+            f"permissions: {group.commands}",
+            found,
+            "allow these actions to whoever is to run these commands",
+        )
+
+
+def _result(name: str, found: list[Denial], remedy: str) -> CheckResult:
+    if not found:
+        return passed(name, "every call is allowed, by IAM's simulation")
+    names = list(dict.fromkeys(f"{one.action} on {one.resource}" for one in found))
+    shown = ", ".join(names[:NAMED_ACTIONS])
+    more = f", and {len(names) - NAMED_ACTIONS} more" if len(names) > NAMED_ACTIONS else ""
+    explicit = any(one.decision == "explicitDeny" for one in found)
+    because = " (a policy denies some explicitly: your organisation's, or a boundary)"
+    return failed(name, f"not allowed: {shown}{more}{because if explicit else ''}", remedy)

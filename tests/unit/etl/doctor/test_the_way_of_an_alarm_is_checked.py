@@ -1,0 +1,83 @@
+"""Alarms notify a topic, the topic reaches somebody, and CloudWatch may publish to it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from etl.doctor import alarm_route
+from etl.doctor.alarm_route import check_alarm_route
+from etl.operations.alarms import Alarm
+from tests.unit.etl.doctor.stubbed import account
+
+TOPIC = "arn:aws:sns:eu-central-1:123456789012:plant-alerts"
+CONFIRMED = {"SubscriptionArn": f"{TOPIC}:6a1b", "Protocol": "email", "Endpoint": "ops@example.com"}
+PENDING = {**CONFIRMED, "SubscriptionArn": "PendingConfirmation"}
+SENT = f"Successfully executed action {TOPIC}"
+REFUSED = f"Failed to execute action {TOPIC}. Received error: not authorized"
+
+
+def alarm(*actions: str) -> Alarm:
+    short = "executions-failed"
+    return Alarm(f"plant-{short}", short, "OK", datetime.now(UTC), "", "", actions)
+
+
+def checked(
+    monkeypatch: pytest.MonkeyPatch,
+    subscriptions: list[dict[str, str]],
+    history: str | None,
+    one: Alarm | None = None,
+) -> dict[str, Any]:
+    triggered: list[str] = []
+    monkeypatch.setattr(alarm_route, "alarms", lambda _: [one or alarm(TOPIC)])
+    monkeypatch.setattr(alarm_route, "trigger", lambda _, name, __: triggered.append(name))
+    monkeypatch.setattr(alarm_route, "NOTIFIED_SECONDS", 60.0 if history else 0.0)
+    with account() as aws:
+        aws.target.__dict__["outputs"] = {"TopicArn": TOPIC}
+        if one is None:
+            aws.answers("sns", "list_subscriptions_by_topic", {"Subscriptions": subscriptions})
+        if history:
+            items = [{"AlarmName": "plant-executions-failed", "HistorySummary": history}]
+            aws.answers("cloudwatch", "describe_alarm_history", {"AlarmHistoryItems": items})
+        else:
+            aws.stub("cloudwatch")
+        found = list(check_alarm_route(aws.examination(may_send_canary=True)))
+    assert triggered == ([] if one else ["plant-executions-failed"])
+    return {result.name: result for result in found}
+
+
+def test_a_notified_and_confirmed_topic_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = checked(monkeypatch, [CONFIRMED, PENDING], SENT)
+    assert {one.status for one in found.values()} == {"pass"}
+    assert found["alarms: subscribers"].finding == "1 confirmed, 1 not confirmed"
+
+
+def test_a_topic_that_cloudwatch_may_not_notify_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    route = checked(monkeypatch, [CONFIRMED], REFUSED)["alarms: route"]
+    assert route.status == "fail"
+    assert "not authorized" in route.finding
+
+
+def test_a_notification_that_never_was_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert checked(monkeypatch, [CONFIRMED], None)["alarms: route"].status == "fail"
+
+
+@pytest.mark.parametrize(
+    ("subscriptions", "remedy"),
+    [([PENDING], "confirm the email that AWS sent"), ([], "set operation.alert_email, and deploy")],
+)
+def test_without_a_confirmed_subscription_no_one_would_know(
+    subscriptions: list[dict[str, str]], remedy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = checked(monkeypatch, subscriptions, SENT)["alarms: subscribers"]
+    assert (found.status, found.remedy) == ("fail", remedy)
+
+
+def test_an_alarm_without_actions_fails_and_none_is_triggered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = checked(monkeypatch, [], None, one=alarm())
+    assert found["alarms: actions"].status == "fail"
+    assert list(found) == ["alarms: actions"]
