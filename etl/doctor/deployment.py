@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from etl.aws.cloudformation import StackRequest
-from etl.deployment.artifact_bucket import present_keys
+from etl.aws.s3 import owned_s3
+from etl.deployment.artifact_bucket import intact_keys
 from etl.deployment.change_set import preview
 from etl.deployment.current_state import read_current_state, refuse_stuck
 from etl.deployment.deploy import build_deployment
@@ -102,7 +103,7 @@ def check_change_set(examination: Examination) -> Iterator[CheckResult]:
         return
     settings, platform = examination.settings
     plan, build = make_plan(examination.target, settings, platform)
-    present = present_keys(examination.target.client("s3"), build.core.artifact_bucket)
+    present = intact_keys(owned_s3(examination.target), build.core)
     if not present and not build.core.template_fits_request:
         yield from _small_change_set(examination, build.core)
         return

@@ -114,7 +114,8 @@ def change_set(
     monkeypatch: pytest.MonkeyPatch, formation: FakeFormation, plan: Any, build: Any
 ) -> list[Any]:
     monkeypatch.setattr(deployment, "make_plan", lambda *_: (plan, build))
-    monkeypatch.setattr(deployment, "present_keys", lambda *_: set())
+    monkeypatch.setattr(deployment, "intact_keys", lambda *_: set())
+    monkeypatch.setattr(deployment, "owned_s3", lambda _: None)
     with account() as aws:
         aws.target._clients.update(cloudformation=formation, s3=None)
         return list(check_change_set(aws.examination(may_create_change_set=True)))
