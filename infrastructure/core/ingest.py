@@ -18,6 +18,7 @@ from typing import Any
 
 from troposphere import GetAtt, Ref, Sub, Template, iot, sqs
 
+from infrastructure.core.findings import accepted
 from infrastructure.core.policies import (
     GOES_WITH_THE_STACK,
     allow,
@@ -93,7 +94,16 @@ def _add_queues(template: Template) -> None:
         )
     )
     # For messages that the rule could not deliver; apart, as they have the error format of IoT.
-    template.add_resource(_queue("RuleErrorQueue", SqsManagedSseEnabled=True))
+    template.add_resource(
+        _queue(
+            "RuleErrorQueue",
+            SqsManagedSseEnabled=True,
+            Metadata=accepted(
+                CKV_AWS_27="It is encrypted, by a key of SQS's own: it has to take messages when "
+                "the stack's key can't be used."
+            ),
+        )
+    )
     for queue in ("TelemetryQueue", "RuleErrorQueue", "DeadLetterQueue"):
         arn = GetAtt(queue, "Arn")
         template.add_resource(
