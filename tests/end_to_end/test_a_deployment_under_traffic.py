@@ -122,7 +122,6 @@ class SlowDeployment(DeploymentExecutor):
     done: list[str]
 
     def pause(self) -> None:
-        print(time.strftime("%X"), self.done[-1:], self.traffic.rounds, flush=True)
         deployed = "StateMachine" in self._deployed()
         # A fresh target: this one may have looked at the stack when it had no outputs.
         self.traffic.pass_by(replace(self.target, _clients={}), deployed=deployed)
@@ -233,8 +232,8 @@ def test_a_change_of_the_contract_balances_without_a_command(
         target = deploy(state, stack, contract_file(tmp_path, stack, after), traffic, order)
     found = settled(target)
     assert found.problems() == []
+    assert found.published_messages == found.staged_messages - found.messages.repeated > 0
     assert found.rows > 0
-    assert found.published_messages == found.staged_messages
     # A busy machine may let a state time out; the table was never behind.
     assert errors(target).isdisjoint({"SchemaBehindError", *names_of(PermanentError)})
 
