@@ -156,7 +156,7 @@ def _set_time(draft: ColumnDraft, real: dict[Value, int]) -> bool:
 def _explain_time(draft: ColumnDraft, times: Times) -> None:
     epoch = next((name for name in times.formats if name.startswith("epoch")), None)
     if epoch == "epoch_auto":
-        draft.reasons["formats"] = "seconds, milliseconds and so on, told apart by their size"
+        draft.reasons["formats"] = "seconds, milliseconds and so on, distinguished by their size"
     elif epoch:
         draft.reasons["formats"] = f"its numbers, read as {epoch}, lie in the years 2000 to 2100"
     if times.naive or times.zone != "UTC":
