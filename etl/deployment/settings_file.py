@@ -11,6 +11,7 @@ from typing import Any
 
 from etl.deployment.settings_schema import FREE_TABLES, known_settings
 from infrastructure.setting_fields import Setting
+from telemetry.contract.limits import beyond_limits, problem_lines
 from telemetry.errors import UserError
 
 __all__ = ["EnteredSettings", "SettingsError", "flag_value", "from_flags", "read_file"]
@@ -37,10 +38,14 @@ def read_file(path: Path) -> EnteredSettings:
     """Read a settings file. Raises :class:`SettingsError` naming every problem, ``OSError``."""
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError as error:
+        raise SettingsError(f"{path} is not TOML: its values are nested too deeply") from error
+    except ValueError as error:  # also of a number of 5,000 digits
         raise SettingsError(f"{path} is not TOML: {error}") from error
-    flat = dict(_flattened(document))
-    values, problems = _checked(flat, path.parent)
+    values: dict[str, Any] = {}
+    problems = list(problem_lines(list(beyond_limits(document))))
+    if not problems:
+        values, problems = _checked(dict(_flattened(document)), path.parent)
     if problems:
         raise SettingsError(f"{path}:\n  " + "\n  ".join(problems))
     return EnteredSettings(values, str(path))
@@ -70,7 +75,7 @@ def flag_value(text: str) -> tuple[str, Any]:
         return key, value
     try:
         return key, tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return key, value
 
 

@@ -151,6 +151,22 @@ def test_a_file_that_is_no_toml_is_reported(write):
     assert "is not TOML" in refused(write("stack = \n"))
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("stack = " + "9" * 5_000, "is not TOML"),
+        ("stack = " + "[" * 9_000 + "]" * 9_000, "nested too deeply"),
+        ("stack = 0x" + "f" * 5_000, "stack: has a number larger than any double"),
+        ("tags.cost = [0x" + "f" * 5_000 + "]", "tags.cost: has a number larger than any double"),
+        ("tags" + ".a" * 2_000 + " = 1", "is nested in more than 10 levels"),
+    ],
+)
+def test_what_python_can_not_write_is_refused_in_a_sentence(write, line, said):
+    sentence = refused(write(line))
+    assert said in sentence
+    assert len(sentence) < 1_000
+
+
 @pytest.mark.parametrize("name", ["1plant", "my_plant", "p" * 41, ""])
 def test_a_name_that_cloudformation_refuses_is_refused_here(write, name):
     assert "a stack's name begins with a letter" in refused(
