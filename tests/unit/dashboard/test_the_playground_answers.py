@@ -66,7 +66,7 @@ def send(
     """A request as the page's script sends it."""
     sent = {
         "host": f"127.0.0.1:{PORT}",
-        "cookie": f"control-room-{PORT}={room.keys.access}",
+        "cookie": f"control-room-{PORT}={room.keys.session}",
         "x-form-key": room.keys.form,
     } | headers
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
