@@ -48,6 +48,9 @@ def check_region(examination: Examination) -> Iterator[CheckResult]:
     if examination.local:
         yield passed("region", f"{region} (the emulator answers for every region)")
         return
+    if not region:
+        yield failed("region", "no region is set", "give --region, or set `region`")
+        return
     partition = session.get_partition_for_region(region)
     if (of_caller := examination.caller.split(":")[1]) != partition:
         yield failed(

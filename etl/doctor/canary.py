@@ -13,10 +13,13 @@ import gzip
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from etl.aws.s3 import listed
 from etl.aws.target import Target
@@ -28,8 +31,8 @@ from etl.operations.receipts import (
     write_receipt,
 )
 from local.devices.fleet import device_topic
-from local.devices.identity import register, revoke
-from local.devices.mqtt import DeviceConnection
+from local.devices.identity import Identity, register, revoke
+from local.devices.mqtt import Broker, ConnectionRefusedByBrokerError, DeviceConnection
 from telemetry.canary import canary_payload
 from telemetry.layout import day_prefix, outcomes_prefix, parse_outcome_key, parse_raw_key
 
@@ -38,6 +41,9 @@ __all__ = ["Canary", "CanaryBatch", "find_batch", "send_canary", "wait_for_batch
 CLOCK_DIFFERENCE = timedelta(minutes=5)
 """Largest difference between this machine's clock and that of S3."""
 POLL_SECONDS = 2.0
+CONNECT_ATTEMPTS = 3
+CONNECT_SECONDS = 5.0
+"""Seconds between two attempts to connect."""
 
 
 @dataclass
@@ -75,7 +81,9 @@ def send_canary(target: Target) -> Canary:
         folder = Path(temporary)
         try:
             identity = register(iot, thing, policy=policy, folder=folder)
-            with DeviceConnection(target.broker(), identity) as connection:
+            with ExitStack() as stack:
+                connection = _connect(target.broker(), identity)
+                stack.push(connection.__exit__)
                 acknowledged = Acknowledgements()
                 connection.publish(
                     device_topic(contract, thing),
@@ -86,6 +94,17 @@ def send_canary(target: Target) -> Canary:
         finally:
             revoke(iot, thing, policy=policy, folder=folder)
     return Canary(payload, datetime.fromisoformat(started))
+
+
+@retry(
+    retry=retry_if_exception_type(ConnectionRefusedByBrokerError),
+    stop=stop_after_attempt(CONNECT_ATTEMPTS),
+    wait=wait_fixed(CONNECT_SECONDS),
+    reraise=True,
+)
+def _connect(broker: Broker, identity: Identity) -> DeviceConnection:
+    """Return a connection; tried again, as a new certificate may take AWS IoT some seconds."""
+    return DeviceConnection(broker, identity).__enter__()
 
 
 def _write_receipt(

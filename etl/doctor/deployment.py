@@ -15,7 +15,7 @@ from etl.deployment.current_state import read_current_state, refuse_stuck
 from etl.deployment.deploy import build_deployment
 from etl.deployment.planner import make_plan
 from etl.doctor.check_result import CheckResult, failed, not_checked, passed
-from etl.doctor.examination import Examination
+from etl.doctor.examination import Examination, UnusableSettingsError
 from etl.doctor.layer_binaries import binary_problems
 from workflow.definition import definition_json
 
@@ -31,7 +31,11 @@ SMALL_TEMPLATE = '{"Resources": {"Nothing": {"Type": "AWS::CloudFormation::WaitC
 
 def check_settings(examination: Examination) -> Iterator[CheckResult]:
     """Load the settings, which includes the checks of `etl settings check`."""
-    settings, platform = examination.settings
+    try:
+        settings, platform = examination.settings
+    except UnusableSettingsError as error:
+        yield failed("settings", str(error), "fix them, then run `etl settings check`")
+        return
     stacks = "two stacks" if platform else "one stack"
     yield passed("settings", f"{stacks}, {settings.stack}, contract {settings.contract}")
 
@@ -42,7 +46,6 @@ def check_build(examination: Examination) -> Iterator[CheckResult]:
     now = read_current_state(examination.target, platform=platform is not None)
     refuse_stuck(now)
     build = build_deployment(examination.target, settings, platform, now)
-    examination.build = build
     target = settings.target
     label = f"Python {target.python} on {target.architecture}"
     problems = [

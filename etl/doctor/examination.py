@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from etl.aws.cloudformation import stack_status
 from etl.aws.target import Target
@@ -18,10 +17,7 @@ from infrastructure.platform.settings import PlatformSettings
 from infrastructure.settings import DeploySettings
 from telemetry.errors import UserError
 
-if TYPE_CHECKING:
-    from etl.deployment.stack_build import DeploymentBuild
-
-__all__ = ["Examination", "Section", "run_sections"]
+__all__ = ["Examination", "Section", "UnusableSettingsError", "run_sections"]
 
 DENIED = frozenset(
     {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"}
@@ -33,6 +29,10 @@ ALLOW_READING = "allow the calls of `etl settings policy doctor`, then run `etl 
 Settings = tuple[DeploySettings, PlatformSettings | None]
 Explain = Callable[[Exception], str | None]
 """Returns the sentence for an expected failure, ``None`` for any other."""
+
+
+class UnusableSettingsError(UserError):
+    """Raised where the settings can't be deployed, by each check that needs them."""
 
 
 @dataclass
@@ -47,8 +47,8 @@ class Examination:
     may_send_canary: bool = False
     wait_seconds: float = 300.0
     """Longest wait for the canary, and for its trace."""
-    build: DeploymentBuild | None = field(default=None, repr=False)
-    """The stacks as a deployment would apply them; set by the check of the build."""
+    _unusable: str | None = field(default=None, repr=False)
+    """Message of the error that the settings raised."""
 
     @property
     def local(self) -> bool:
@@ -57,15 +57,20 @@ class Examination:
 
     @cached_property
     def settings(self) -> Settings:
-        """Settings of both stacks. Raises ``UserError``."""
-        return self.load_settings()
+        """Settings of both stacks. Raises :class:`UnusableSettingsError`."""
+        if self._unusable is None:
+            try:
+                return self.load_settings()
+            except UserError as error:
+                self._unusable = str(error)
+        raise UnusableSettingsError(self._unusable)
 
     @property
     def platform(self) -> PlatformSettings | None:
         """Settings of the platform stack; ``None`` without one, or where they can't be deployed."""
         try:
             return self.settings[1]
-        except UserError:
+        except UnusableSettingsError:
             return None
 
     @cached_property
@@ -102,6 +107,8 @@ def run_sections(examination: Examination, sections: tuple[Section, ...]) -> Ite
     for section in sections:
         try:
             yield from section.check(examination)
+        except UnusableSettingsError:
+            yield not_checked(section.name, "it needs settings that can be deployed")
         except Exception as error:
             result = _of_exception(examination, section.name, error)
             if result is None:
@@ -123,5 +130,5 @@ def _of_exception(examination: Examination, name: str, error: Exception) -> Chec
             return not_checked(name, f"{where} does not answer {error.operation_name}: {code}")
     if sentence is None:
         return None
-    remedy = "see the message" if isinstance(error, UserError) else "fix this, then run it again"
+    remedy = "fix what the message names, then run `etl doctor` again"
     return failed(name, sentence.strip().rstrip("."), remedy)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from etl.aws.cloudformation import stack_resources
 from etl.doctor.check_result import CheckResult, failed, passed
 from etl.doctor.examination import Examination
 from etl.doctor.simulation import SimulatedRequest, denials
+
+if TYPE_CHECKING:
+    from types_boto3_iam import IAMClient
 
 __all__ = ["check_roles"]
 
@@ -61,42 +65,40 @@ def check_roles(examination: Examination) -> Iterator[CheckResult]:
 
     Without the first, a role that lost its policies would pass for a careful one.
     """
+    useless: list[str] = []
+    open_doors: list[str] = []
+    count = 0
+    bucket, roles, places = _resources(examination)
+    iam = examination.target.client("iam")
+    for function, calls in ROLES.items():
+        role = iam.get_role(RoleName=roles[f"{function.title()}Role"])["Role"]["Arn"]
+        action, key = calls.allowed
+        if not _allows(iam, role, action, f"{bucket}/{key}"):
+            useless.append(f"{function}: {action} on {key}")
+        for action, where in (*calls.refused, *FOR_ALL):
+            count += 1
+            if _allows(iam, role, action, places.get(where, f"{bucket}/{where}")):
+                open_doors.append(f"{function}: {action} on {where or 'the data bucket'}")
+    refused = f"{count} calls that no function needs are refused"
+    yield _result(f"{NAME}: refused", open_doors, "allowed, and must not be", refused)
+    able = f"each of {len(ROLES)} functions may do its work"
+    yield _result(f"{NAME}: allowed", useless, "not allowed, and needed", able)
+
+
+def _resources(examination: Examination) -> tuple[str, dict[str, str], dict[str, str]]:
+    """ARN of the data bucket, the roles' names by logical id, and what the names of places mean."""
     target = examination.target
-    iam, summaries = (
-        target.client("iam"),
-        stack_resources(target.client("cloudformation"), target.stack),
-    )
+    summaries = stack_resources(target.client("cloudformation"), target.stack)
     names = {one["LogicalResourceId"]: one.get("PhysicalResourceId", "") for one in summaries}
     partition = target.outputs["StateMachineArn"].split(":")[1]
     bucket = f"arn:{partition}:s3:::{target.bucket}"
     places = {"*": "*", "": bucket, OWNER_SECRET: target.parameters["OwnerSecretArn"]}
-    useless: list[str] = []
-    open_doors: list[str] = []
-    count = 0
-    for function, calls in ROLES.items():
-        role = iam.get_role(RoleName=names[f"{function.title()}Role"])["Role"]["Arn"]
-        action, key = calls.allowed
-        request = SimulatedRequest(actions=(action,), resource=f"{bucket}/{key}")
-        if list(denials(iam, role, [request])):
-            useless.append(f"{function}: {action} on {key}")
-        for action, where in (*calls.refused, *FOR_ALL):
-            resource = places.get(where, f"{bucket}/{where}")
-            request = SimulatedRequest(actions=(action,), resource=resource)
-            count += 1
-            if not list(denials(iam, role, [request])):
-                open_doors.append(f"{function}: {action} on {where or 'the data bucket'}")
-    yield _result(
-        f"{NAME}: refused",
-        open_doors,
-        "allowed, and must not be",
-        f"{count} calls that no function needs are refused",
-    )
-    yield _result(
-        f"{NAME}: allowed",
-        useless,
-        "not allowed, and needed",
-        f"each of {len(ROLES)} functions may do its work",
-    )
+    return bucket, names, places
+
+
+def _allows(iam: IAMClient, role: str, action: str, resource: str) -> bool:
+    request = SimulatedRequest(actions=(action,), resource=resource)
+    return not any(True for _ in denials(iam, role, [request]))
 
 
 def _result(name: str, wrong: list[str], fault: str, finding: str) -> CheckResult:

@@ -27,9 +27,11 @@ def binary_problems(layer: Path, target: RuntimeTarget) -> Iterator[str]:
                 continue
             with archive.open(name) as file:
                 header = file.read(HEADER_BYTES)
-            machine = MACHINES.get(int.from_bytes(header[18:20], "little"))
-            if header.startswith(ELF) and machine != target.architecture:
-                yield f"{name} is built for {machine or 'another processor'}"
+            is_linux = header.startswith(ELF)
+            machine = MACHINES.get(int.from_bytes(header[18:20], "little")) if is_linux else None
+            # A stand-in runs on this machine, which may not be Linux.
+            if machine != target.architecture and (is_linux or not target.host):
+                yield f"{name} is built for {machine or 'another system'}"
             version = TAG.search(name)
             if version and f"3.{version[1]}" != target.python:
                 yield f"{name} is built for Python 3.{version[1]}"

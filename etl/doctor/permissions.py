@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from etl.deployment.permissions import deployer_policy
 from etl.doctor.check_result import CheckResult, failed, not_checked, passed
 from etl.doctor.command_calls import COMMANDS, PipelineArns
 from etl.doctor.examination import Examination
 from etl.doctor.simulation import Denial, NoPrincipalError, denials, principal_of, requests_of
+
+if TYPE_CHECKING:
+    from types_boto3_iam import IAMClient
 
 __all__ = ["check_permissions"]
 
@@ -32,6 +36,13 @@ def check_permissions(examination: Examination) -> Iterator[CheckResult]:
     except NoPrincipalError as error:
         yield not_checked("permissions", str(error))
         return
+    yield from _of_deployment(examination, iam, principal)
+    yield from _of_commands(examination, iam, principal)
+
+
+def _of_deployment(
+    examination: Examination, iam: IAMClient, principal: str
+) -> Iterator[CheckResult]:
     stack, account, region = examination.target.stack, examination.account, examination.region
     role = examination.settings[0].execution_role_arn
     policy = deployer_policy(stack, account, region, role)
@@ -48,8 +59,15 @@ def check_permissions(examination: Examination) -> Iterator[CheckResult]:
             "permissions, which are too many to simulate",
             "set execution_role_arn: docs/deploy.md#permissions",
         )
-    partition = principal.split(":")[1]
-    arns = PipelineArns(partition=partition, region=region, account=account, stack=stack)
+
+
+def _of_commands(examination: Examination, iam: IAMClient, principal: str) -> Iterator[CheckResult]:
+    arns = PipelineArns(
+        partition=principal.split(":")[1],
+        region=examination.region,
+        account=examination.account,
+        stack=examination.target.stack,
+    )
     for group in COMMANDS:
         found = list(denials(iam, principal, requests_of(group.statements(arns))))
         yield _result(

@@ -58,11 +58,15 @@ BY_RESOURCE: dict[str, tuple[str, ...]] = {
 """Beginnings of ARNs, without ``arn:<partition>:``, to actions."""
 
 
-def doctor_policy(stack: str, account: str, region: str, partition: str = "aws") -> dict[str, Any]:
+def doctor_policy(stack: str, account: str, region: str) -> dict[str, Any]:
     """Make the policy for `etl doctor`, which the deployer's policy completes.
 
-    The key of the data bucket is used through Amazon S3 and AWS Secrets Manager alone.
+    The key of the data bucket is used through Amazon S3 and AWS Secrets Manager alone. Raises
+    botocore's ``UnknownRegionError`` for a region that no partition has.
     """
+    from botocore.session import Session
+
+    partition = Session().get_partition_for_region(region)
     names = {"stack": stack, "account": account, "region": region, "lower": stack.lower()}
     statements: list[dict[str, Any]] = [
         {"Sid": "Read", "Effect": "Allow", "Action": [*EVERYTHING], "Resource": "*"}

@@ -246,4 +246,6 @@ def test_settings_that_can_not_be_deployed_fail_with_exit_status_1(
     broken.write_text("name = 3")
     result = run(pipeline, "--read-only", "--contract", str(broken))
     assert result.exit_code == 1
-    assert "fail" in result.output
+    [line] = [one for one in result.stdout.splitlines() if one.startswith("fail")]
+    assert line.startswith("fail         layers: ")
+    assert "broken.toml" in result.stdout

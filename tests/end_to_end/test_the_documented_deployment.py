@@ -61,6 +61,8 @@ def normalized(text: str) -> str:
     text = re.sub(r"(layers/\S+) [\d.]+ [kM]B", r"\1 12.3 MB", text)
     text = re.sub(r"(7 zips), [\d.]+ [kM]B", r"\1, 86.1 kB", text)
     text = re.sub(r"(10 zips), [\d.]+ [kM]B", r"\1, 45.6 MB", text)
+    text = re.sub(r"Python 3\.\d+ on \w+", "Python 3.13 on arm64", text)
+    text = re.sub(r"(?<=valid until )\d{4}-\d\d-\d\d", "2027-11-29", text)
     return "\n".join(_shortened(line.rstrip() for line in text.rstrip().splitlines()))
 
 

@@ -52,6 +52,15 @@ def test_modules_for_another_processor_or_python_are_named(tmp_path: Path) -> No
     ]
 
 
+def test_a_module_of_another_system_passes_on_this_machine_alone(tmp_path: Path) -> None:
+    file = tmp_path / "layer.zip"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("python/p/_p.abi3.so", b"\xcf\xfa\xed\xfe" + bytes(64))  # of macOS
+    here = RuntimeTarget(python="3.13", architecture="arm64", host=True)
+    assert list(binary_problems(file, here)) == []
+    assert list(binary_problems(file, ARM)) == ["python/p/_p.abi3.so is built for another system"]
+
+
 def test_a_layer_of_this_machine_fails_for_functions_of_aws(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ from botocore.exceptions import NoCredentialsError
 
 from etl.doctor.account import check_credentials, check_quotas, check_region
 from etl.doctor.check_result import CheckResult, any_failed
+from etl.doctor.deployment import check_settings
 from etl.doctor.examination import Examination, Section, run_sections
 from etl.doctor.sections import examine
 from telemetry.errors import UserError
@@ -102,6 +103,17 @@ def test_what_may_not_be_read_is_not_checked_and_says_what_to_allow() -> None:
     assert found.finding == "you may not call GetAccountSettings"
     assert "etl settings policy doctor" in found.remedy
     assert not any_failed([found])
+
+
+def test_settings_that_can_not_be_deployed_fail_once() -> None:
+    def broken() -> tuple:
+        raise UserError("database.ca_file: a.pem can't be read")
+
+    sections = (Section("settings", check_settings), Section("quotas", check_quotas))
+    with account() as aws:
+        first, second = run_sections(aws.examination(load_settings=broken), sections)
+    assert (first.status, first.finding) == ("fail", "database.ca_file: a.pem can't be read")
+    assert (second.name, second.status) == ("quotas", "not checked")
 
 
 def raising(error: Exception) -> Callable[[Examination], Iterator[CheckResult]]:

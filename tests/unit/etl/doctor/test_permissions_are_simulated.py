@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+from typer.testing import CliRunner
 
+from etl.cli.main import app
 from etl.deployment.permissions import deployer_policy
 from etl.doctor.command_calls import COMMANDS, PipelineArns
 from etl.doctor.permissions import check_permissions
@@ -187,3 +190,14 @@ def test_the_doctors_policy_fits_and_names_no_wildcard_action() -> None:
         "kms:GenerateDataKey",
         "s3:PutObject",
     }
+
+
+def test_the_doctors_policy_is_printed_for_the_partition_of_the_region(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["--stack", "plant", "--region", "us-gov-west-1", "settings", "policy", "doctor"]
+    result = CliRunner().invoke(app, [*words, "--account", ACCOUNT])
+    assert result.exit_code == 0, result.output
+    resources = {one["Resource"] for one in json.loads(result.stdout)["Statement"]} - {"*"}
+    assert {one.split(":")[1] for one in resources} == {"aws-us-gov"}
