@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 
 from etl.aws.target import Target
 from etl.doctor.check_result import CheckResult, failed, not_checked, passed
 from etl.doctor.examination import Examination
+from etl.operations.alarm_delivery import listening, refused_actions
 from etl.operations.alarms import Alarm, alarms, trigger
 
 __all__ = ["check_alarm_route"]
 
 NAME = "alarms"
 TESTED = "executions-failed"
-NOTIFIED_SECONDS = 60.0
-POLL_SECONDS = 2.0
 
 
 def check_alarm_route(examination: Examination) -> Iterator[CheckResult]:
@@ -32,8 +31,6 @@ def check_alarm_route(examination: Examination) -> Iterator[CheckResult]:
     yield _subscribers(target)
     if not examination.may_send_canary:
         yield not_checked(f"{NAME}: route", "not agreed to", "run it without --no-canary")
-    elif examination.local:
-        yield not_checked(f"{NAME}: route", "the emulator keeps no history of alarms' actions")
     else:
         tested = next((one for one in found if one.short == TESTED), found[0])
         yield _route(target, tested)
@@ -56,31 +53,36 @@ def _subscribers(target: Target) -> CheckResult:
 
 
 def _route(target: Target, alarm: Alarm) -> CheckResult:
-    """Trigger the alarm and read in its history whether CloudWatch could notify the topic."""
+    """Trigger the alarm and wait for its notification, in a queue subscribed for as long."""
+    from botocore.exceptions import ClientError
+
     name = f"{NAME}: route"
     began = datetime.now(UTC)
-    trigger(target, alarm.name, f"Test by `etl doctor` at {began:%Y-%m-%d %H:%M:%S} UTC.")
-    deadline = time.monotonic() + NOTIFIED_SECONDS
-    while time.monotonic() < deadline:
-        answer = target.client("cloudwatch").describe_alarm_history(
-            AlarmName=alarm.name, HistoryItemType="Action", StartDate=began
+    reason = f"Test by `etl doctor` at {began:%Y-%m-%d %H:%M:%S.%f} UTC."
+    with ExitStack() as stack:
+        try:
+            listener = stack.enter_context(listening(target, alarm.actions[0]))
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            return not_checked(
+                name,
+                f"no queue can be subscribed to the topic ({code})",
+                "allow what `etl settings policy doctor` lists, or trigger one by "
+                f"`etl alarms test {alarm.short}` and see that it reaches you",
+            )
+        trigger(target, alarm.name, reason)
+        seconds = listener.received(reason)
+    if seconds is not None:
+        return passed(
+            name,
+            f"the notification of {alarm.short} came through after {seconds:.1f} s; "
+            "the alarm recovers within a minute",
+            "see that it reached you",
         )
-        summaries = [one["HistorySummary"] for one in answer["AlarmHistoryItems"]]
-        if any(one.startswith("Failed") for one in summaries):
-            return failed(
-                name,
-                f"CloudWatch could not notify the topic: {summaries[0]}",
-                "deploy again: CloudWatch needs the policies of the topic and of the key",
-            )
-        if summaries:
-            return passed(
-                name,
-                f"CloudWatch notified the topic for {alarm.short}; it recovers within a minute",
-                "see that the notification reached you",
-            )
-        time.sleep(POLL_SECONDS)
+    refused = refused_actions(target, alarm, began)
     return failed(
         name,
-        f"{alarm.short} was triggered, and sent no notification in {NOTIFIED_SECONDS:.0f} s",
-        f"see its history: etl alarms history {alarm.short}",
+        f"{alarm.short} was triggered, and no notification came"
+        + (f": {refused[0]}" if refused else ""),
+        "deploy again: CloudWatch needs the policies of the topic and of the key",
     )

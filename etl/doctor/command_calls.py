@@ -84,7 +84,14 @@ COMMANDS: tuple[CommandCalls, ...] = (
                 "cloudwatch:DescribeAlarmHistory",
                 "cloudwatch:SetAlarmState",
             ),
-            "sns:{stack}-*": ("sns:ListSubscriptionsByTopic",),
+            "sns:{stack}-*": ("sns:ListSubscriptionsByTopic", "sns:Subscribe", "sns:Unsubscribe"),
+            "sqs:{stack}-alarm-test-*": (
+                "sqs:CreateQueue",
+                "sqs:SetQueueAttributes",
+                "sqs:GetQueueAttributes",
+                "sqs:ReceiveMessage",
+                "sqs:DeleteQueue",
+            ),
         },
     ),
     CommandCalls(

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from etl.aws.partition import partition_of
+from etl.operations.alarm_delivery import TEST_QUEUE
+
 __all__ = ["doctor_policy"]
 
 VERSION = "2012-10-17"
@@ -35,8 +38,19 @@ BY_RESOURCE: dict[str, tuple[str, ...]] = {
         "cloudwatch:DescribeAlarmHistory",
         "cloudwatch:SetAlarmState",
     ),
-    "sns:{region}:{account}:{stack}-*": ("sns:ListSubscriptionsByTopic",),
+    "sns:{region}:{account}:{stack}-*": (
+        "sns:ListSubscriptionsByTopic",
+        "sns:Subscribe",
+        "sns:Unsubscribe",
+    ),
     "sqs:{region}:{account}:{stack}-*": ("sqs:GetQueueAttributes",),
+    # The queue that listens while an alarm is tested.
+    f"sqs:{{region}}:{{account}}:{{stack}}{TEST_QUEUE}*": (
+        "sqs:CreateQueue",
+        "sqs:DeleteQueue",
+        "sqs:ReceiveMessage",
+        "sqs:SetQueueAttributes",
+    ),
     "secretsmanager:{region}:{account}:secret:LoaderSecret-*": ("secretsmanager:GetSecretValue",),
     "iot:{region}:{account}:thing/{stack}-probe": (
         "iot:AttachThingPrincipal",
@@ -64,9 +78,7 @@ def doctor_policy(stack: str, account: str, region: str) -> dict[str, Any]:
     The key of the data bucket is used through Amazon S3 and AWS Secrets Manager alone. Raises
     botocore's ``UnknownRegionError`` for a region that no partition has.
     """
-    from botocore.session import Session
-
-    partition = Session().get_partition_for_region(region)
+    partition = partition_of(region)
     names = {"stack": stack, "account": account, "region": region, "lower": stack.lower()}
     statements: list[dict[str, Any]] = [
         {"Sid": "Read", "Effect": "Allow", "Action": [*EVERYTHING], "Resource": "*"}

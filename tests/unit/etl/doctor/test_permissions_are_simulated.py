@@ -189,6 +189,12 @@ def test_the_doctors_policy_fits_and_names_no_wildcard_action() -> None:
         "kms:Decrypt",
         "kms:GenerateDataKey",
         "s3:PutObject",
+        "sns:Subscribe",
+        "sns:Unsubscribe",
+        "sqs:CreateQueue",
+        "sqs:DeleteQueue",
+        "sqs:ReceiveMessage",
+        "sqs:SetQueueAttributes",
     }
 
 

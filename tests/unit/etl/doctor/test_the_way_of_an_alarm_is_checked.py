@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +17,7 @@ from tests.unit.etl.doctor.stubbed import account
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:plant-alerts"
 CONFIRMED = {"SubscriptionArn": f"{TOPIC}:6a1b", "Protocol": "email", "Endpoint": "ops@example.com"}
 PENDING = {**CONFIRMED, "SubscriptionArn": "PendingConfirmation"}
-SENT = f"Successfully executed action {TOPIC}"
+SENT = 1.5
 REFUSED = f"Failed to execute action {TOPIC}. Received error: not authorized"
 
 
@@ -24,25 +26,35 @@ def alarm(*actions: str) -> Alarm:
     return Alarm(f"plant-{short}", short, "OK", datetime.now(UTC), "", "", actions)
 
 
+@dataclass(frozen=True)
+class Queue:
+    """A queue that gets the notification after so many seconds, or never."""
+
+    seconds: float | None
+
+    def received(self, reason: str) -> float | None:
+        assert "etl doctor" in reason
+        return self.seconds
+
+
 def checked(
     monkeypatch: pytest.MonkeyPatch,
     subscriptions: list[dict[str, str]],
-    history: str | None,
+    arrival: float | str | None,
     one: Alarm | None = None,
 ) -> dict[str, Any]:
     triggered: list[str] = []
     monkeypatch.setattr(alarm_route, "alarms", lambda _: [one or alarm(TOPIC)])
     monkeypatch.setattr(alarm_route, "trigger", lambda _, name, __: triggered.append(name))
-    monkeypatch.setattr(alarm_route, "NOTIFIED_SECONDS", 60.0 if history else 0.0)
+    seconds = arrival if isinstance(arrival, float) else None
+    monkeypatch.setattr(alarm_route, "listening", lambda *_: nullcontext(Queue(seconds)))
     with account() as aws:
         aws.target.__dict__["outputs"] = {"TopicArn": TOPIC}
         if one is None:
             aws.answers("sns", "list_subscriptions_by_topic", {"Subscriptions": subscriptions})
-        if history:
-            items = [{"AlarmName": "plant-executions-failed", "HistorySummary": history}]
+        if one is None and seconds is None:
+            items = [{"AlarmName": "plant-executions-failed", "HistorySummary": arrival or "Fired"}]
             aws.answers("cloudwatch", "describe_alarm_history", {"AlarmHistoryItems": items})
-        else:
-            aws.stub("cloudwatch")
         found = list(check_alarm_route(aws.examination(may_send_canary=True)))
     assert triggered == ([] if one else ["plant-executions-failed"])
     return {result.name: result for result in found}
@@ -52,6 +64,7 @@ def test_a_notified_and_confirmed_topic_passes(monkeypatch: pytest.MonkeyPatch) 
     found = checked(monkeypatch, [CONFIRMED, PENDING], SENT)
     assert {one.status for one in found.values()} == {"pass"}
     assert found["alarms: subscribers"].finding == "1 confirmed, 1 not confirmed"
+    assert "after 1.5 s" in found["alarms: route"].finding
 
 
 def test_a_topic_that_cloudwatch_may_not_notify_fails(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,6 +75,21 @@ def test_a_topic_that_cloudwatch_may_not_notify_fails(monkeypatch: pytest.Monkey
 
 def test_a_notification_that_never_was_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     assert checked(monkeypatch, [CONFIRMED], None)["alarms: route"].status == "fail"
+
+
+def test_without_permission_to_listen_nothing_is_triggered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(alarm_route, "alarms", lambda _: [alarm(TOPIC)])
+    with account() as aws:
+        aws.target.__dict__["outputs"] = {"TopicArn": TOPIC}
+        aws.answers("sns", "list_subscriptions_by_topic", {"Subscriptions": [CONFIRMED]})
+        aws.refuses("sqs", "create_queue")
+        found = list(check_alarm_route(aws.examination(may_send_canary=True)))
+    route = found[-1]
+    assert route.status == "not checked"
+    assert "(AccessDenied)" in route.finding
+    assert "etl settings policy doctor" in route.remedy
 
 
 @pytest.mark.parametrize(
