@@ -14,10 +14,12 @@ from local.emulator.patches import (
     event_source_mapping,
     executions,
     functions,
+    history,
     iam,
     message_moves,
     metrics,
     queues,
+    throttling,
     timeouts,
     tracing,
 )
@@ -33,6 +35,8 @@ def apply() -> None:
     event_source_mapping.apply()
     functions.apply()
     executions.apply()
+    throttling.apply()
+    history.apply()
     iam.apply()
     timeouts.apply()
     metrics.apply()
