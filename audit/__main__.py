@@ -19,6 +19,7 @@ from audit.dependencies import (
 )
 from audit.infrastructure import check_with_cfn_lint, check_with_checkov
 from audit.permissions import check_permissions
+from audit.policy_lint import check_with_parliament
 from audit.secrets import check_history, check_tree
 
 LOCKS = [
@@ -36,6 +37,7 @@ def checks(templates: Path, environment: Path) -> list[Callable[[], CheckResult]
         lambda: check_with_cfn_lint(files),
         lambda: check_with_checkov(files),
         lambda: check_permissions(files),
+        lambda: check_with_parliament(sorted((templates / "policies").glob("*.json"))),
         check_tree,
         check_history,
         lambda: check_licences(environment / "bin" / "python"),

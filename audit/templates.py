@@ -1,4 +1,4 @@
-"""Writes the templates as they would be deployed, for the checks.
+"""Writes the templates as they would be deployed, and every policy, for the checks.
 
 ``python -m audit.templates FOLDER``, in the environment of the product.
 """
@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from audit.policies import policies_of, printed_policies
 from functions.inventory import FUNCTIONS
 from infrastructure.core import Artifacts, build_template
 from infrastructure.platform import PlatformSettings, build_platform_template
@@ -44,13 +45,23 @@ def platform() -> dict[str, Any]:
 
 
 def main() -> None:
-    """Write all templates into the folder."""
+    """Write all templates into the folder, and the policies into one in it."""
     folder = Path(sys.argv[1])
+    templates = {"core": core(), "platform": platform()}
+    policies = printed_policies()
+    for name, template in templates.items():
+        policies |= {f"{name}-{policy}": one for policy, one in policies_of(template).items()}
+    _write(folder, templates)
+    _write(folder / "policies", policies)
+
+
+def _write(folder: Path, documents: dict[str, dict[str, Any]]) -> None:
+    """Write these as JSON into a folder, and nothing else."""
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.json"):
         old.unlink()
-    for name, template in (("core", core()), ("platform", platform())):
-        (folder / f"{name}.json").write_text(json.dumps(template, indent=1), encoding="utf-8")
+    for name, document in documents.items():
+        (folder / f"{name}.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":

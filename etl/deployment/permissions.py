@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from etl.deployment.pipeline_settings import platform_stack
 
-__all__ = ["HANDLERS_FILE", "Part", "cloudformation_policy", "deployer_policy"]
+__all__ = ["HANDLERS_FILE", "UNLIMITED", "Part", "cloudformation_policy", "deployer_policy"]
 
 HANDLERS_FILE = Path(__file__).with_name("handler_permissions.json")
 VERSION = "2012-10-17"
@@ -25,6 +25,14 @@ Part = Literal["core", "platform", "quicksight"]
 """Parts of CloudFormation's policy. QuickSight has its own: few use it, and the others fill a
 managed policy."""
 Statement = dict[str, Any]
+UNLIMITED = (
+    "iam:ListRoles",
+    "sns:GetSubscriptionAttributes",
+    "sns:SetSubscriptionAttributes",
+    "sns:Unsubscribe",
+)
+"""Actions that IAM knows no resource of: a statement that names one never allows them.
+Service Authorization Reference, 2026-11."""
 STACK_TAG = "aws:ResourceTag/aws:cloudformation:stack-name"
 
 
@@ -42,11 +50,13 @@ def cloudformation_policy(part: Part, stack: str, account: str, region: str) -> 
     arns = _Arns(account, region)
     template = "core" if part == "core" else "platform"
     by_service: dict[str, list[str]] = json.loads(HANDLERS_FILE.read_text())[template]
-    statements = [
-        _allow(service.title(), actions, _scope(service, stack, arns))
-        for service, actions in by_service.items()
-        if (service == QUICKSIGHT) is (part == QUICKSIGHT)
-    ]
+    statements = []
+    for service, actions in by_service.items():
+        if (service == QUICKSIGHT) is (part == QUICKSIGHT):
+            limited = [action for action in actions if action not in UNLIMITED]
+            statements.append(_allow(service.title(), limited, _scope(service, stack, arns)))
+            if unlimited := [action for action in actions if action in UNLIMITED]:
+                statements.append(_allow(f"{service.title()}Anywhere", unlimited, "*"))
     # Code, layers and large templates come from the artifact bucket.
     artifacts = f"arn:aws:s3:::{stack.lower()[:25]}*-artifacts-{account}-{region}/*"
     statements.append(_allow("Artifacts", ["s3:GetObject"], artifacts))
