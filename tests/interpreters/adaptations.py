@@ -145,7 +145,7 @@ ADAPTATIONS = [
     ),
     Adaptation(
         interpreter="node",
-        name="older Node.js",
+        name="older runtime",
         reason="It is written for Node.js 22; the one function that 20 lacks is added.",
     ),
 ]

@@ -5,7 +5,7 @@ import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 import { join, resolve } from "node:path";
 
-// adaptation: older Node.js
+// adaptation: older runtime
 Promise.withResolvers ??= function () {
   const parts = {};
   parts.promise = new Promise((fulfil, reject) => Object.assign(parts, { resolve: fulfil, reject }));
