@@ -129,6 +129,7 @@ def set_environment(target: Target, folder: Path) -> None:
         "AWS_ENDPOINT_URL": target.local.endpoint_url,
         "AWS_ACCESS_KEY_ID": target.local.access_key_id,
         "AWS_SECRET_ACCESS_KEY": target.local.secret_access_key,
+        "AWS_SESSION_TOKEN": target.local.session_token,
         "AWS_DEFAULT_REGION": target.local.region,
         "LAMBDA_TASK_ROOT": str(folder),
         "DATABASE_SSLROOTCERT": str(target.local.database.ca_file),

@@ -5,7 +5,7 @@
   must be the loopback's with our port, and an action must come from a page of ours
   (``Origin``, ``Sec-Fetch-Site``, and a token in the form).
 * Other users of this machine reach the port as well: so the first request must carry the key that
-  the command printed; a cookie keeps it (``HttpOnly``, ``SameSite=Strict``).
+  the command printed; a cookie with another key follows (``HttpOnly``, ``SameSite=Strict``).
 * Pages run no script and load nothing but what this server serves (Content-Security-Policy), so a
   payload that slipped through the escaping could still not act.
 """
@@ -51,6 +51,8 @@ class Keys:
 
     access: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
     """The key in the address that the command prints."""
+    session: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
+    """The key in the browser's cookie, which opens no address."""
     form: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
     """The key in every form, which shows that a page of the control room sent it."""
     tickets: set[str] = field(default_factory=set, repr=False)
@@ -115,23 +117,22 @@ class Guard:
 
     def _admission(self, scope: Scope, headers: Headers) -> Response | None:
         """The answer to a request without a valid cookie: a redirect for one with the key."""
-        if scope["path"].startswith(OPEN_PATHS) or self._is_access_key(self._cookie(headers)):
+        if scope["path"].startswith(OPEN_PATHS) or _same(self._cookie(headers), self.keys.session):
             return None
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         key = dict(query).get("key")
-        if scope["method"] in SAFE and (self._is_access_key(key) or self.keys.redeem(key)):
+        if scope["method"] in SAFE and (_same(key, self.keys.access) or self.keys.redeem(key)):
             left = urlencode([pair for pair in query if pair[0] != "key"])
-            answer = RedirectResponse(scope["path"] + (f"?{left}" if left else ""), 303)
+            # A path that begins with two slashes would be the address of another server.
+            path = "/" + scope["path"].lstrip("/\\")
+            answer = RedirectResponse(path + (f"?{left}" if left else ""), 303)
             answer.set_cookie(
-                self.cookie, self.keys.access, httponly=True, samesite="strict", path="/"
+                self.cookie, self.keys.session, httponly=True, samesite="strict", path="/"
             )
             return answer
         return _refused(
             401, "Access key missing", "Open the address that <code>etl dashboard</code> printed."
         )
-
-    def _is_access_key(self, key: str | None) -> bool:
-        return key is not None and hmac.compare_digest(key.encode(), self.keys.access.encode())
 
     def _cookie(self, headers: Headers) -> str | None:
         try:
@@ -139,6 +140,10 @@ class Guard:
         except CookieError:
             return None
         return found.value if found else None
+
+
+def _same(given: str | None, key: str) -> bool:
+    return given is not None and hmac.compare_digest(given.encode(), key.encode())
 
 
 def _refused(status: int, title: str, text: str) -> Response:

@@ -81,6 +81,8 @@ class LocalStack:
     region: str
     access_key_id: str
     secret_access_key: str
+    session_token: str
+    """Secret of this run: who has it may run code as whoever started the stack."""
     mqtt_host: str
     mqtt_port: int
     mqtt_ca: Path
@@ -97,6 +99,7 @@ class LocalStack:
             "region_name": self.region,
             "aws_access_key_id": self.access_key_id,
             "aws_secret_access_key": self.secret_access_key,
+            "aws_session_token": self.session_token,
         }
 
 
@@ -162,6 +165,8 @@ def read(state: Path) -> LocalStack | None:
 def write(stack: LocalStack) -> None:
     """Record a running stack for :func:`read`, all at once."""
     fresh = stack.state / f"{_FILE}.new"
+    fresh.unlink(missing_ok=True)
+    fresh.touch(mode=0o600)
     fresh.write_text(json.dumps(asdict(stack), indent=2, default=str) + "\n", encoding="utf-8")
     os.replace(fresh, stack.state / _FILE)
 

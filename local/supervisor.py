@@ -62,7 +62,8 @@ class Supervisor:
             xray_endpoint_url=traces.endpoint_url,
             region=emulator.region,
             access_key_id="test",
-            secret_access_key="test",  # noqa: S106  # the emulator takes any; AWS never sees it
+            secret_access_key="test",  # noqa: S106  # the session token is the secret
+            session_token=emulator.session_token,
             mqtt_host=emulator.mqtt_host,
             mqtt_port=emulator.mqtt_port,
             mqtt_ca=emulator.mqtt_ca,

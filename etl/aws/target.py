@@ -94,13 +94,14 @@ class Target:
 
     @cached_property
     def session(self) -> boto3.Session:
-        """Return the boto3 session; the credentials for the stand-ins are not secret."""
+        """Return the boto3 session."""
         import boto3
 
         if self.local is not None:
             return boto3.Session(
                 self.local.access_key_id,
                 self.local.secret_access_key,
+                self.local.session_token,
                 region_name=self.local.region,
             )
         return boto3.Session(profile_name=self.profile, region_name=self.region)

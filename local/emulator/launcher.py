@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -50,6 +51,8 @@ class EmulatorEndpoint:
     """Addresses of a running emulator."""
 
     endpoint_url: str
+    session_token: str
+    """Secret of this run, without which the emulator refuses every request."""
     region: str
     mqtt_host: str
     mqtt_port: int
@@ -85,6 +88,7 @@ class Emulator:
         self._xray_port = xray_port
         self._variables = dict(variables or {})
         self._ports: tuple[int, int] | None = None
+        self._session_token = secrets.token_urlsafe(32)
 
     def start(self) -> EmulatorEndpoint:
         """Start it and return once it serves both HTTP and MQTT; again on the same ports.
@@ -113,7 +117,7 @@ class Emulator:
         self._wait_until_ready(f"{url}/_ministack/ready")
         authority = self.folder / "mqtt-ca.pem"
         authority.write_bytes(_get(f"{url}/_ministack/iot/ca.pem"))
-        return EmulatorEndpoint(url, REGION, HOST, mqtt_port, authority)
+        return EmulatorEndpoint(url, self._session_token, REGION, HOST, mqtt_port, authority)
 
     def stop(self) -> None:
         """Stop it and remove its temporary files."""
@@ -147,6 +151,8 @@ class Emulator:
             "MINISTACK_REGION": REGION,
             "MINISTACK_ACCOUNT_ID": ACCOUNT,
             "AWS_ENDPOINT_URL": f"http://{HOST}:{http_port}",
+            # The emulator hands it on to the functions, and demands it of everyone.
+            "AWS_SESSION_TOKEN": self._session_token,
             "AWS_XRAY_DAEMON_ADDRESS": f"{HOST}:{self._xray_port}",
             "LOG_LEVEL": "WARNING",
             "SFTP_ENABLED": "0",

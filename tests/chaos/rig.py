@@ -86,6 +86,7 @@ class Rig:
             region=found.region,
             access_key_id="test",
             secret_access_key="test",
+            session_token=found.session_token,
             mqtt_host=found.mqtt_host,
             mqtt_port=found.mqtt_port,
             mqtt_ca=found.mqtt_ca,

@@ -32,6 +32,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalStack]:
         monkeypatch.setenv("AWS_ENDPOINT_URL", local.endpoint_url)
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", local.access_key_id)
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", local.secret_access_key)
+        monkeypatch.setenv("AWS_SESSION_TOKEN", local.session_token)
         monkeypatch.delenv("AWS_PROFILE", raising=False)
 
         def of_this_machine(_: Any, **options: Any) -> Any:

@@ -9,6 +9,7 @@ in each module names what it needs of MiniStack (:mod:`local.emulator.compatibil
 from __future__ import annotations
 
 from local.emulator.patches import (
+    access,
     alarms,
     devices,
     event_source_mapping,
@@ -41,4 +42,5 @@ def apply() -> None:
     timeouts.apply()
     metrics.apply()
     alarms.apply()
+    access.apply()
     tracing.apply()  # last: it wraps what the others put in place

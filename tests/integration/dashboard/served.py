@@ -29,7 +29,7 @@ def control_room(folder: Path, dsn: str, contract: Contract) -> Iterator[tuple[C
     password = folder / "owner"
     password.write_text("owners-password")
     stack = LocalStack(
-        folder, NOWHERE, NOWHERE, "us-east-1", "test", "test", "127.0.0.1", 9, folder,
+        folder, NOWHERE, NOWHERE, "us-east-1", "test", "test", "", "127.0.0.1", 9, folder,
         Database("127.0.0.1", 9, "telemetry", "owner", password), {}, {},
     )  # fmt: skip
     room = ControlRoom(Target("telemetry", "us-east-1", None, folder, stack), dsn=dsn)

@@ -35,7 +35,7 @@ def gone(tmp_path: Path) -> Target:
     password = tmp_path / "owner"
     password.write_text("owners-password")
     local = LocalStack(
-        tmp_path, nowhere, nowhere, "us-east-1", "test", "test", "127.0.0.1", 9, tmp_path,
+        tmp_path, nowhere, nowhere, "us-east-1", "test", "test", "", "127.0.0.1", 9, tmp_path,
         Database("127.0.0.1", 9, "telemetry", "owner", password), {}, {},
     )  # fmt: skip
     return Target("telemetry", "us-east-1", None, tmp_path, local)
@@ -60,7 +60,7 @@ def served(gone: Target) -> Iterator[tuple[ControlRoom, int]]:
 
 def get(room: ControlRoom, port: int, path: str, **headers: str) -> tuple[int, str, Any]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    cookie = {"Cookie": f"control-room-{port}={room.keys.access}"}
+    cookie = {"Cookie": f"control-room-{port}={room.keys.session}"}
     connection.request("GET", path, headers=cookie | headers)
     answer = connection.getresponse()
     found = answer.status, answer.read().decode(), answer.headers

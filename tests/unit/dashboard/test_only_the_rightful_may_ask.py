@@ -28,7 +28,7 @@ def ask(
     async def page(scope: Any, receive: Any, send: Any) -> None:
         await PlainTextResponse("the page")(scope, receive, send)
 
-    given = {"host": HERE, "cookie": f"control-room-{PORT}={KEYS.access}"} | {
+    given = {"host": HERE, "cookie": f"control-room-{PORT}={KEYS.session}"} | {
         name.replace("_", "-"): value for name, value in headers.items()
     }
     scope = {
@@ -73,6 +73,19 @@ def test_the_key_leaves_the_address_and_stays_in_a_strict_cookie() -> None:
     assert headers["location"] == "/?a=1"
     assert "HttpOnly" in headers["set-cookie"]
     assert "samesite=strict" in headers["set-cookie"].lower()
+
+
+def test_the_cookie_is_not_the_key_of_the_address() -> None:
+    _, headers, _ = ask(cookie="", query=f"key={KEYS.access}")
+    assert KEYS.access not in headers["set-cookie"]
+    assert ask(cookie=f"control-room-{PORT}={KEYS.access}")[0] == 401
+    assert ask(cookie="", query=f"key={KEYS.session}")[0] == 401
+
+
+@pytest.mark.parametrize("path", ["//evil.example/a", "///evil.example/a", "/\\evil.example/a"])
+def test_a_redirect_stays_on_this_server(path: str) -> None:
+    _, headers, _ = ask(path=path, cookie="", query=f"key={KEYS.access}")
+    assert headers["location"] == "/evil.example/a"
 
 
 def test_a_ticket_lets_in_once() -> None:

@@ -21,6 +21,7 @@ def client(endpoint: EmulatorEndpoint, service: str) -> Any:
         region_name=endpoint.region,
         aws_access_key_id="test",
         aws_secret_access_key="test",
+        aws_session_token=endpoint.session_token,
     )
 
 

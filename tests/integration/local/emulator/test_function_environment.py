@@ -170,6 +170,7 @@ def test_functions_end_when_the_emulator_is_killed(tmp_path):
             region_name="us-east-1",
             aws_access_key_id="test",
             aws_secret_access_key="test",
+            aws_session_token=endpoint.session_token,
         )
         source = (
             "import os, time\ndef handle(e, c):\n    if e: time.sleep(100)\n    return os.getpid()"
