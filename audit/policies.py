@@ -24,14 +24,14 @@ PSEUDO = {
     "AWS::URLSuffix": "amazonaws.com",
 }
 ARNS = {
-    "AWS::KMS::Key": "kms:{place}:key/11111111-2222-3333-4444-555555555555",
-    "AWS::Lambda::Function": "lambda:{place}:function:{name}",
-    "AWS::Logs::LogGroup": "logs:{place}:log-group:{name}:*",
-    "AWS::S3::Bucket": "s3:::{name}",
-    "AWS::SNS::Topic": "sns:{place}:{name}",
-    "AWS::SQS::Queue": "sqs:{place}:{name}",
-    "AWS::SecretsManager::Secret": "secretsmanager:{place}:secret:{name}-AbCdEf",
-    "AWS::StepFunctions::StateMachine": "states:{place}:stateMachine:{name}",
+    "AWS::KMS::Key": "arn:aws:kms:{place}:key/11111111-2222-3333-4444-555555555555",
+    "AWS::Lambda::Function": "arn:aws:lambda:{place}:function:{name}",
+    "AWS::Logs::LogGroup": "arn:aws:logs:{place}:log-group:{name}:*",
+    "AWS::S3::Bucket": "arn:aws:s3:::{name}",
+    "AWS::SNS::Topic": "arn:aws:sns:{place}:{name}",
+    "AWS::SQS::Queue": "arn:aws:sqs:{place}:{name}",
+    "AWS::SecretsManager::Secret": "arn:aws:secretsmanager:{place}:secret:{name}-AbCdEf",
+    "AWS::StepFunctions::StateMachine": "arn:aws:states:{place}:stateMachine:{name}",
 }
 PARAMETERS = {
     "KeyArn": "AWS::KMS::Key",
@@ -123,4 +123,4 @@ def _reference(name: str, template: Document) -> str:
         kind = next((type_ for end, type_ in PARAMETERS.items() if name.endswith(end)), "")
     if kind not in ARNS:
         return name
-    return "arn:aws:" + ARNS[kind].format(place=f"{REGION}:{ACCOUNT}", name=name.lower())
+    return ARNS[kind].format(place=f"{REGION}:{ACCOUNT}", name=name.lower())

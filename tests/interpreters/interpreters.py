@@ -88,6 +88,7 @@ class ProgramInterpreter:
             "name": run.name,
             "machine": target.outputs["StateMachineArn"],
             "endpoint": target.local.endpoint_url,
+            "token": target.local.session_token,
             "region": target.region,
         }
         assert self._process.stdin is not None

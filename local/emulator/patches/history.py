@@ -6,8 +6,8 @@ with an event for each state that it enters. (So of Standard children; of Expres
 events go to the log group of the state machine, where it has one.)
 
 MiniStack 1.5.33 writes no event of a map run, and those of a child's tasks without the state they
-belong to, so neither the attempts at a map nor the states of a batch can be told. Remove when the
-test passes without it.
+belong to, so neither the attempts at a map nor the states of a batch are known. Remove
+when the test passes without it.
 """
 
 from __future__ import annotations

@@ -58,6 +58,7 @@ def client_for(region: str, service: str, state_credentials: Any = None) -> Any:
         endpoint_url=QUESTION["endpoint"],
         aws_access_key_id="test",
         aws_secret_access_key="test",
+        aws_session_token=QUESTION["token"],
         config=Config(retries={"total_max_attempts": 1}, parameter_validation=False),
     )
     if service == "s3":

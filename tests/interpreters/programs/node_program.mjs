@@ -24,20 +24,24 @@ class ServiceError extends Error {
   }
 }
 
-function signed(service, region) {
+function signed(service, region, token) {
   const scope = `Credential=test/20260101/${region}/${service}/aws4_request`;
-  return { authorization: `AWS4-HMAC-SHA256 ${scope}, SignedHeaders=host, Signature=0` };
+  return {
+    authorization: `AWS4-HMAC-SHA256 ${scope}, SignedHeaders=host, Signature=0`,
+    "x-amz-security-token": token,
+  };
 }
 
 // adaptation: integrations
 class Services {
-  constructor({ endpoint, region }) {
+  constructor({ endpoint, region, token }) {
     this.endpoint = endpoint;
     this.region = region;
+    this.token = token;
   }
 
   async call(service, path, options) {
-    const headers = { ...signed(service, this.region), ...options.headers };
+    const headers = { ...signed(service, this.region, this.token), ...options.headers };
     return fetch(`${this.endpoint}${path}`, { ...options, headers });
   }
 
