@@ -1,7 +1,7 @@
 # Two commands do all set-up on a machine that has Python 3.11+ and make: `make run`, `make test`.
 # Nothing is installed outside this folder: .venv and .emulator-venv hold the two environments,
 # .bench-venv, .audit-venv, .docs-venv and .pgadmin-venv those of `make bench`, `make audit`, `make docs`
-# and `etl pgadmin`, .build the layers, the zips and the site, .local the laptop's database and logs.
+# and `etl pgadmin`, .interpreters-venv and .interpreters-node those of `make interpreters`, .build the layers, the zips and the site, .local the laptop's database and logs.
 
 PYTHON ?= python3
 VENV := .venv
@@ -13,11 +13,11 @@ UV ?= uv
 RUNTIME_HAS := boto3 botocore s3transfer urllib3 python-dateutil six
 
 .DEFAULT_GOAL := help
-.PHONY: help run test slow chaos bench browser pgadmin lab notebooks docs docs-serve editor reference \
-	lint audit format lock clean
+.PHONY: help run test slow chaos interpreters bench browser pgadmin lab notebooks docs docs-serve \
+	editor reference lint audit format lock clean
 
 help:  ## Show this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/.run .emulator-venv/.done .build/.done  ## The whole pipeline, end to end, on this machine
 	@"$(BIN)/etl" demo
@@ -25,13 +25,21 @@ run: $(VENV)/.run .emulator-venv/.done .build/.done  ## The whole pipeline, end 
 test: $(VENV)/.test .emulator-venv/.done .build/.done  ## The test suite, two files at a time
 	@"$(BIN)/python" -m pytest -n 2 --dist loadfile
 
-slow: $(VENV)/.browser .emulator-venv/.done .build/.done .build/.lambda .bench-venv/.done .audit-venv/.done .pgadmin-venv/.done chromium  ## The slower suites: real data, chaos, full property runs
+slow: $(VENV)/.browser .emulator-venv/.done .build/.done .build/.lambda .bench-venv/.done .audit-venv/.done .pgadmin-venv/.done .interpreters-venv/.done interpreters-node chromium  ## The slower suites: real data, chaos, full property runs
 	@HYPOTHESIS_PROFILE=ci "$(BIN)/python" -m pytest -n 2 --dist loadfile -m slow --timeout 1500 --ignore tests/chaos
 	@# By itself: what its rounds have broken is told together, in chaos.json.
 	@"$(BIN)/python" -m pytest tests/chaos -m slow --timeout 1500
 
 chaos: $(VENV)/.test .emulator-venv/.done .build/.done  ## Faults by the thousand: FAULTS=5000, SEED=7 repeats a run's plans
 	@CHAOS_FAULTS="$(FAULTS)" CHAOS_SEED="$(SEED)" "$(BIN)/python" -m pytest tests/chaos -m slow -s
+
+interpreters: $(VENV)/.test .emulator-venv/.done .build/.done .interpreters-venv/.done interpreters-node  ## The state machine in two more interpreters
+	@"$(BIN)/python" -m pytest tests/interpreters -m slow --timeout 900
+
+# Node.js is not ours to install: without it those tests skip, saying so.
+.PHONY: interpreters-node
+interpreters-node:
+	@! command -v npm >/dev/null || $(MAKE) --no-print-directory .interpreters-node/.done
 
 browser: $(VENV)/.browser .emulator-venv/.done .build/.done .pgadmin-venv/.done chromium  ## The web pages, in a real browser
 	@"$(BIN)/python" -m pytest tests/browser -m browser --timeout 600
@@ -83,7 +91,7 @@ format: $(VENV)/.test  ## Format the code
 	@"$(BIN)/ruff" format . && "$(BIN)/ruff" check --fix .
 
 lock:  ## Pin every requirement anew, with hashes (needs uv)
-	@for name in test run notebooks emulator docs audit; do \
+	@for name in test run notebooks emulator docs audit interpreters; do \
 	  $(UV) pip compile -q --generate-hashes --no-emit-index-url --universal --python-version 3.11 \
 	    --custom-compile-command "make lock" \
 	    $$(case $$name in run|notebooks) echo "-c requirements/test.txt";; esac) \
@@ -105,9 +113,11 @@ lock:  ## Pin every requirement anew, with hashes (needs uv)
 	    --custom-compile-command "make lock" \
 	    -c layers/shared/requirements.txt -c layers/polars/requirements.txt \
 	    -c layers/postgres/requirements.txt requirements/bench.in -o requirements/bench.txt
+	@cd tests/interpreters/node && npm install --package-lock-only --omit-lockfile-registry-resolved \
+	    --ignore-scripts --no-audit --no-fund --loglevel error
 
 clean:  ## Remove everything this Makefile and `etl` made in this folder
-	@rm -rf dashboard/editor/node_modules .venv .emulator-venv .bench-venv .audit-venv .docs-venv .pgadmin-venv .build .local *.egg-info
+	@rm -rf dashboard/editor/node_modules .venv .emulator-venv .bench-venv .audit-venv .docs-venv .pgadmin-venv .interpreters-venv .interpreters-node .build .local *.egg-info
 
 # Each stamp is newer than what it was made from, so a changed lock file is installed again.
 $(VENV)/pyvenv.cfg:
@@ -146,6 +156,19 @@ $(VENV)/.lab: $(VENV)/.run requirements/notebooks.txt
 	@echo "==> Installing what the audit needs in .audit-venv (minutes the first time)"
 	@$(PYTHON) -m venv .audit-venv
 	@.audit-venv/bin/python -m pip install $(PIP_FLAGS) -r requirements/audit.txt
+	@touch $@
+
+.interpreters-venv/.done: requirements/interpreters.txt
+	@echo "==> Installing another interpreter of state machines in .interpreters-venv"
+	@$(PYTHON) -m venv .interpreters-venv
+	@.interpreters-venv/bin/python -m pip install $(PIP_FLAGS) -r requirements/interpreters.txt
+	@touch $@
+
+.interpreters-node/.done: tests/interpreters/node/package.json tests/interpreters/node/package-lock.json
+	@echo "==> Installing another interpreter of state machines, for Node.js, in .interpreters-node"
+	@mkdir -p .interpreters-node
+	@cp tests/interpreters/node/package.json tests/interpreters/node/package-lock.json .interpreters-node
+	@cd .interpreters-node && npm ci --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@
 
 .bench-venv/.done: requirements/bench.txt

@@ -20,6 +20,7 @@ from audit.dependencies import (
 )
 from audit.infrastructure import check_with_cfn_lint, check_with_checkov
 from audit.permissions import check_permissions
+from audit.policy_lint import check_with_parliament
 from audit.secrets import check_history, check_tree
 
 LOCKS = [
@@ -31,14 +32,15 @@ LOCKS = [
 def checks(templates: Path, environment: Path) -> list[Callable[[], CheckResult]]:
     """All checks, fast ones first."""
     files = sorted(templates.glob("*.json"))
-    printed = sorted((templates / "policies").glob("*.json"))
+    policies = sorted((templates / "policies").glob("*.json"))
     running = [Path("requirements/run.txt"), *(Path(f"{f}/requirements.txt") for f in SHIPPED)]
     return [
         lambda: check_pins(LOCKS),
         lambda: check_with_cfn_lint(files),
         lambda: check_with_checkov(files),
         lambda: check_permissions(files),
-        lambda: check_conditions(files, printed),
+        lambda: check_conditions(files, policies),
+        lambda: check_with_parliament(policies),
         check_tree,
         check_history,
         lambda: check_licences(environment / "bin" / "python"),

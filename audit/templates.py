@@ -1,4 +1,4 @@
-"""Writes the templates as they would be deployed and the printed policies, for the checks.
+"""Writes the templates as they would be deployed, and every policy, for the checks.
 
 ``python -m audit.templates FOLDER``, in the environment of the product.
 """
@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from etl.deployment.permissions import Part, cloudformation_policy, deployer_policy
+from audit.policies import policies_of, printed_policies
 from functions.inventory import FUNCTIONS
 from infrastructure.core import Artifacts, build_template
 from infrastructure.platform import PlatformSettings, build_platform_template
@@ -44,29 +44,24 @@ def platform() -> dict[str, Any]:
     return plain
 
 
-def policies() -> dict[str, dict[str, Any]]:
-    """The policies that `etl settings policy` prints, by name."""
-    where = ("audit", "123456789012", "eu-central-1")
-    parts: tuple[Part, ...] = ("core", "platform", "quicksight")
-    role = "arn:aws:iam::123456789012:role/cloudformation"
-    printed = {f"cloudformation-{part}": cloudformation_policy(part, *where) for part in parts}
-    return {"deployer": deployer_policy(*where, role=role), **printed}
+def main() -> None:
+    """Write all templates into the folder, and the policies into one in it."""
+    folder = Path(sys.argv[1])
+    templates = {"core": core(), "platform": platform()}
+    policies = printed_policies()
+    for name, template in templates.items():
+        policies |= {f"{name}-{policy}": one for policy, one in policies_of(template).items()}
+    _write(folder, templates)
+    _write(folder / "policies", policies)
 
 
-def write(folder: Path, documents: dict[str, dict[str, Any]]) -> None:
-    """Write each document into a file of its name, and remove all others."""
+def _write(folder: Path, documents: dict[str, dict[str, Any]]) -> None:
+    """Write these as JSON into a folder, and nothing else."""
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.json"):
         old.unlink()
     for name, document in documents.items():
         (folder / f"{name}.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
-
-
-def main() -> None:
-    """Write all templates into the folder, and the policies into a folder in it."""
-    folder = Path(sys.argv[1])
-    write(folder, {"core": core(), "platform": platform()})
-    write(folder / "policies", policies())
 
 
 if __name__ == "__main__":

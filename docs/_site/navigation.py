@@ -57,6 +57,7 @@ PAGES = {
         "internals/finding-things",
         "internals/failure-cases",
         "internals/injected-faults",
+        "internals/second-opinion",
         "internals/load-path",
         "internals/rollups",
         "internals/control-room",

@@ -18,7 +18,7 @@ from etl.aws.partition import partition_of
 from etl.deployment.pipeline_settings import platform_stack
 from infrastructure.core.policies import STACK_TAG
 
-__all__ = ["HANDLERS_FILE", "Part", "cloudformation_policy", "deployer_policy"]
+__all__ = ["HANDLERS_FILE", "UNLIMITED", "Part", "cloudformation_policy", "deployer_policy"]
 
 HANDLERS_FILE = Path(__file__).with_name("handler_permissions.json")
 VERSION = "2012-10-17"
@@ -27,8 +27,14 @@ Part = Literal["core", "platform", "quicksight"]
 """Parts of CloudFormation's policy. QuickSight has its own: few use it, and the others fill a
 managed policy."""
 Statement = dict[str, Any]
-ON_EVERYTHING = {"iam:ListRoles"}
-"""Actions of the services in :func:`_scope` that can't be limited to a resource."""
+UNLIMITED = (
+    "iam:ListRoles",
+    "sns:GetSubscriptionAttributes",
+    "sns:SetSubscriptionAttributes",
+    "sns:Unsubscribe",
+)
+"""Actions that IAM knows no resource of: a statement that names one never allows them.
+Service Authorization Reference, 2026-11."""
 TAGGED = f"aws:ResourceTag/{STACK_TAG}"
 BUCKET_CONTEXT = "kms:EncryptionContext:aws:s3:arn"
 """Condition key of the ARN that S3 encrypts for: the bucket's, as the data bucket has a Bucket Key.
@@ -53,11 +59,11 @@ def cloudformation_policy(part: Part, stack: str, account: str, region: str) -> 
     statements = []
     for service, actions in by_service.items():
         if (service == QUICKSIGHT) is (part == QUICKSIGHT):
-            narrow = [action for action in actions if action not in ON_EVERYTHING]
-            statements.append(_allow(service.title(), narrow, _scope(service, stack, arns, narrow)))
-            wide = [action for action in actions if action in ON_EVERYTHING]
-            if wide:
-                statements.append(_allow(f"{service.title()}Lists", wide, "*"))
+            limited = [action for action in actions if action not in UNLIMITED]
+            resources = _scope(service, stack, arns, limited)
+            statements.append(_allow(service.title(), limited, resources))
+            if unlimited := [action for action in actions if action in UNLIMITED]:
+                statements.append(_allow(f"{service.title()}Anywhere", unlimited, "*"))
     # Code, layers and large templates come from the artifact bucket.
     artifacts = f"{arns.artifact_buckets(stack)}/*"
     owned = {"aws:ResourceAccount": account}

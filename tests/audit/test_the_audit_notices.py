@@ -21,7 +21,7 @@ def in_audit_environment(code: str, *arguments: Path) -> Any:
     """The value of an expression in the environment of the audit."""
     program = (
         "import json, sys; from dataclasses import asdict; from pathlib import Path; "
-        "from audit import conditions, infrastructure, permissions, secrets; "
+        "from audit import conditions, infrastructure, permissions, policy_lint, secrets; "
         "files = [Path(one) for one in sys.argv[1:]]; "
         f"print(json.dumps({code}))"
     )
@@ -178,3 +178,23 @@ def test_statements_are_found_under_conditions_too() -> None:
         "Policies": [{"Fn::If": ["HasVpc", {"PolicyDocument": {"Statement": [inner]}}, None]}],
     }
     assert list(statements(role)) == [inner]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("statement", "problem"),
+    [
+        ({"Action": ["sns:Unsubscribe"], "Resource": "arn:aws:sns:*:*:topic"}, "sns:Unsubscribe"),
+        ({"Action": ["s3:GetObjekt"], "Resource": "arn:aws:s3:::b/*"}, "s3:GetObjekt"),
+        ({"Action": ["s3:GetObject"], "Resource": "arn:aws:sqs:*:*:q"}, "s3:GetObject"),
+        ({"Action": ["s3:GetObject"]}, "MALFORMED"),
+    ],
+)
+def test_parliament_reads_a_policy_against_what_iam_knows(
+    tmp_path: Path, statement: dict[str, Any], problem: str
+) -> None:
+    file = tmp_path / "own.json"
+    document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement}]}
+    file.write_text(json.dumps(document))
+    found = in_audit_environment("policy_lint.check_with_parliament(files).problems", file)
+    assert problem in next(one for one in found if one.startswith("own: "))

@@ -15,10 +15,12 @@ from local.emulator.patches import (
     event_source_mapping,
     executions,
     functions,
+    history,
     iam,
     message_moves,
     metrics,
     queues,
+    throttling,
     timeouts,
     tracing,
 )
@@ -34,6 +36,8 @@ def apply() -> None:
     event_source_mapping.apply()
     functions.apply()
     executions.apply()
+    throttling.apply()
+    history.apply()
     iam.apply()
     timeouts.apply()
     metrics.apply()

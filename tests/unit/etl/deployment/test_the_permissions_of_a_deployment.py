@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from etl.cli.main import app
 from etl.deployment.permissions import (
     HANDLERS_FILE,
+    UNLIMITED,
     cloudformation_policy,
     deployer_policy,
 )
@@ -91,9 +92,17 @@ def test_no_action_is_a_wildcard_and_roles_are_the_stacks_own(policy):
     assert len(set(sids)) == len(sids)
     for statement in policy["Statement"]:
         assert not any("*" in action for action in statement["Action"])
-        changing = set(statement["Action"]) - {"iam:ListRoles"}
-        if any(action.startswith("iam:") for action in changing):
+        # To list the roles is no power over one, and IAM can't limit it.
+        if any(action.startswith("iam:") for action in {*statement["Action"]} - {"iam:ListRoles"}):
             assert statement["Resource"] != "*"
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_what_iam_knows_no_resource_of_is_allowed_on_all(policy):
+    for statement in policy["Statement"]:
+        if set(UNLIMITED) & set(statement["Action"]):
+            assert statement["Resource"] == "*"
+            assert set(statement["Action"]) <= set(UNLIMITED)
 
 
 def test_the_policies_fit_where_they_are_to_be_put():
