@@ -30,6 +30,8 @@ from tests.end_to_end.conftest import account
 CONTRACT = "contracts/fleet.toml"
 WAIT = 120.0
 ACTIONS = {
+    "s3:HeadBucket": "s3:ListBucket",
+    "s3:HeadObject": "s3:GetObject",
     "s3:ListObjectsV2": "s3:ListBucket",
     "lambda:GetLayerVersionByArn": "lambda:GetLayerVersion",
 }

@@ -156,8 +156,11 @@ def _queue(call: DeployerCall, world: World) -> Asked:
     yield "sqs:GetQueueAttributes", world.arn("sqs", name), ()
 
 
-def _function(call: DeployerCall, world: World) -> Asked:
-    yield "lambda:InvokeFunction", world.arn("lambda", f"function:{call.given['FunctionName']}"), ()
+def _function(action: str) -> Callable[[DeployerCall, World], Asked]:
+    def asked(call: DeployerCall, world: World) -> Asked:
+        yield action, world.arn("lambda", f"function:{call.given['FunctionName']}"), ()
+
+    return asked
 
 
 def _device_policy(call: DeployerCall, world: World) -> Asked:
@@ -185,7 +188,8 @@ ASKED: dict[tuple[str, str], Callable[[DeployerCall, World], Asked]] = {
     ("s3", "DeleteObject"): _object("s3:DeleteObject"),
     ("s3", "DeleteObjects"): _delete_objects,
     ("sqs", "GetQueueAttributes"): _queue,
-    ("lambda", "Invoke"): _function,
+    ("lambda", "Invoke"): _function("lambda:InvokeFunction"),
+    ("lambda", "GetFunctionConfiguration"): _function("lambda:GetFunctionConfiguration"),
     ("iot", "ListTargetsForPolicy"): _device_policy,
     ("iot", "DetachPolicy"): _certificate,
     ("kms", "DescribeKey"): _key("kms:DescribeKey"),
