@@ -58,12 +58,6 @@ ACCEPTED: tuple[Accepted, ...] = (
         "Lambda adds it to every call that a function's code makes.",
     ),
     Accepted(
-        "UNKNOWN_CONDITION_FOR_ACTION",
-        "kms:EncryptionContext:aws:logs:arn",
-        "The statement is AWS's own for log groups; DescribeKey has no encryption context, and is "
-        "then not allowed by it.",
-    ),
-    Accepted(
         "MISMATCHED_TYPE",
         "Arn but given String",
         "The encryption context of a log group holds an ARN; to parliament every context is text.",
