@@ -620,7 +620,8 @@ def _double(column: Column, number: float | None) -> float:
         number = (number * steps.multiply + steps.add) / steps.divide
     number = _rounded(number, column.round)
     try:
-        struct.pack("f" if column.type == "real" else "d", number)
+        # "<": the machine's own format turns what is too large into an infinity
+        struct.pack("<f" if column.type == "real" else "<d", number)
     except OverflowError:
         raise BadError("out_of_range") from None
     if math.isinf(number):
