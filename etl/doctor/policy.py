@@ -76,7 +76,7 @@ def doctor_policy(stack: str, account: str, region: str) -> dict[str, Any]:
     """Make the policy for `etl doctor`, which the deployer's policy completes.
 
     The key of the data bucket is used through Amazon S3 and AWS Secrets Manager alone. Raises
-    botocore's ``UnknownRegionError`` for a region that no partition has.
+    :class:`~etl.aws.partition.UnknownRegionError` for a region that no partition has.
     """
     partition = partition_of(region)
     names = {"stack": stack, "account": account, "region": region, "lower": stack.lower()}

@@ -133,17 +133,10 @@ class Pipeline:
 
 @pytest.fixture
 def pipeline(empty_database: TelemetryDatabase, aws: FakeAws, monkeypatch) -> Pipeline:
-    server = empty_database.server
     empty_database.migrate(CONTRACT)
     for module in (transform, validate, load):
         monkeypatch.setattr(module, "load_contract", lambda: CONTRACT)
-    monkeypatch.setenv("LOADER_SECRET_ARN", "arn:loader")
-    monkeypatch.setenv("DATABASE_HOST", server.host)
-    monkeypatch.setenv("DATABASE_PORT", str(server.port))
-    monkeypatch.setenv("DATABASE_NAME", server.name)
-    monkeypatch.setenv("DATABASE_SSLMODE", "prefer")
-    loader = empty_database.loader
-    aws.secrets.hold("arn:loader", loader.username, loader.password)
+    empty_database.serve_functions(aws, monkeypatch)
     return Pipeline(aws, empty_database)
 
 

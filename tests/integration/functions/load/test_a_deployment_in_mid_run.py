@@ -26,13 +26,7 @@ READING = {"device_id": "a", "ts": "2026-11-23T06:00:07Z", "value": 1.5, "note":
 @pytest.fixture
 def functions(database: TelemetryDatabase, aws: FakeAws, monkeypatch) -> Any:
     """``functions(contract)`` deploys all of them with a contract."""
-    server, loader = database.server, database.loader
-    monkeypatch.setenv("LOADER_SECRET_ARN", "arn:loader")
-    monkeypatch.setenv("DATABASE_HOST", server.host)
-    monkeypatch.setenv("DATABASE_PORT", str(server.port))
-    monkeypatch.setenv("DATABASE_NAME", server.name)
-    monkeypatch.setenv("DATABASE_SSLMODE", "prefer")
-    aws.secrets.hold("arn:loader", loader.username, loader.password)
+    database.serve_functions(aws, monkeypatch)
     aws.s3.objects[KEY] = gzip.compress(line(READING))
 
     def deploy(contract: Contract) -> None:

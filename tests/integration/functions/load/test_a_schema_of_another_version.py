@@ -33,13 +33,7 @@ def with_states(*states: str) -> Contract:
 @pytest.fixture
 def process(empty_database: TelemetryDatabase, aws: FakeAws, monkeypatch) -> Any:
     """``process(load=..., transform=...)`` takes one reading through functions of two contracts."""
-    server, loader = empty_database.server, empty_database.loader
-    monkeypatch.setenv("LOADER_SECRET_ARN", "arn:loader")
-    monkeypatch.setenv("DATABASE_HOST", server.host)
-    monkeypatch.setenv("DATABASE_PORT", str(server.port))
-    monkeypatch.setenv("DATABASE_NAME", server.name)
-    monkeypatch.setenv("DATABASE_SSLMODE", "prefer")
-    aws.secrets.hold("arn:loader", loader.username, loader.password)
+    empty_database.serve_functions(aws, monkeypatch)
     aws.s3.objects[KEY] = gzip.compress(line(READING))
 
     def run(by: Contract, read_by: Contract | None = None, **event: str) -> dict[str, Any]:

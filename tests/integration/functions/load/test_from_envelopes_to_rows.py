@@ -35,17 +35,10 @@ def message(device: str, seconds, **values) -> str:
 @pytest.fixture
 def process(empty_database: TelemetryDatabase, aws: FakeAws, monkeypatch):
     """Takes bodies of messages as one staged batch through the three functions."""
-    server = empty_database.server
     empty_database.migrate(CONTRACT)
     for module in (transform, validate, load):
         monkeypatch.setattr(module, "load_contract", lambda: CONTRACT)
-    monkeypatch.setenv("LOADER_SECRET_ARN", "arn:loader")
-    monkeypatch.setenv("DATABASE_HOST", server.host)
-    monkeypatch.setenv("DATABASE_PORT", str(server.port))
-    monkeypatch.setenv("DATABASE_NAME", server.name)
-    monkeypatch.setenv("DATABASE_SSLMODE", "prefer")
-    loader = empty_database.loader
-    aws.secrets.hold("arn:loader", loader.username, loader.password)
+    empty_database.serve_functions(aws, monkeypatch)
 
     def run(batch_id: str, *bodies: str):
         lines = [envelope_line(f"{batch_id}-{n}", body) for n, body in enumerate(bodies)]
