@@ -12,9 +12,9 @@ from typing import Any, Literal
 from dashboard.cache import Answer
 from dashboard.errors import PageError
 from dashboard.sources.alarms_and_queues import Queues
-from dashboard.sources.executions import FAILED_STATES
 from dashboard.sources.ledger import Throughput
 from etl.operations.alarms import Alarm
+from etl.operations.execution_search import FAILED
 from etl.operations.executions import Execution
 from etl.operations.reconciliation import Reconciliation
 
@@ -169,7 +169,7 @@ def _execution_problems(
         link = (f"/executions/{name}", "Show failed batches")
         found.append(Problem("bad", sentence, command, link))
     ended = [execution for execution in executions if execution.status != "RUNNING"]
-    if ended and ended[0].status in FAILED_STATES and ended[0].name not in unprocessed:
+    if ended and ended[0].status in FAILED and ended[0].name not in unprocessed:
         last = ended[0]
         sentence = f"The last execution {ENDED[last.status]}: {last.name}."
         command = f"etl replay --execution {last.name}"

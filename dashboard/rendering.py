@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from etl.operations.escaping import escape_text
+from etl.operations.execution_search import result_of
 from etl.pictures.text import duration
 
 __all__ = ["Pages", "ago", "hexdump", "moment_text"]
@@ -132,7 +133,7 @@ def environment() -> Environment:
     made.filters.update(
         harmless=escape_text, number=_number, percent=_percent, time=_time, with_code=_with_code,
         duration=duration, moment=moment_text, hexdump=hexdump, plural=_plural,
-        urlencode=_path_segment,
+        urlencode=_path_segment, result=result_of,
     )  # fmt: skip
     made.globals.update(query=_query)
     return made

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from dashboard.app_state import SHORT_SECONDS, ControlRoom
+from dashboard.app_state import MEDIUM_SECONDS, SHORT_SECONDS, ControlRoom
+from dashboard.cache import Answer
+from dashboard.errors import page_error
 from dashboard.sources import executions as source
+from etl.operations.execution_search import FAILED, STATUSES, ExecutionFilter
 from etl.operations.pictures import NoTraceError
+from etl.operations.time_range import ALWAYS, TimeRange, TimeRangeError, parse_since, parse_time
 
 __all__ = ["routes"]
 
-SHOWN = 100
+SHOWN = 50
+FIELDS = ("status", "from", "to", "cause", "batch", "before", "idle")
+"""Members of the query: what to search for; ``before`` is where the page above
+ended."""
 ENDED_SECONDS = 60.0
 """Seconds that the picture of an ended execution is kept; a late trace may still add to it."""
 PICTURE_HEADERS = {
@@ -20,7 +29,21 @@ PICTURE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
     "Cache-Control": "private, max-age=86400",
 }
-STATUSES = ("RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
+
+
+def _filter(chosen: dict[str, str]) -> ExecutionFilter:
+    """The search that the query asks for. Raises ``TimeRangeError`` where a time is not one."""
+    now, status = datetime.now(UTC), chosen["status"]
+    return ExecutionFilter(
+        statuses=FAILED if status == "FAILURES" else tuple(s for s in STATUSES if s == status),
+        started=TimeRange(
+            parse_since(chosen["from"], now) if chosen["from"] else ALWAYS.start,
+            parse_since(chosen["to"], now) if chosen["to"] else ALWAYS.end,
+        ),
+        before=parse_time(chosen["before"]) if chosen["before"] else None,
+        cause=chosen["cause"],
+        batch_id=chosen["batch"],
+    )
 
 
 def routes(room: ControlRoom) -> list[BaseRoute]:
@@ -41,19 +64,30 @@ def routes(room: ControlRoom) -> list[BaseRoute]:
         return room.ask((kind, name), question, SHORT_SECONDS if running else ENDED_SECONDS).value
 
     def list_page(request: Request) -> Response:
-        status = request.query_params.get("status", "")
-        found = room.ask("executions-all", lambda p: source.latest_executions(p, SHOWN))
-        shown = [e for e in found.value or () if status in ("", e.status)]
-        names = [execution.name for execution in shown]
+        chosen = {name: request.query_params.get(name, "").strip() for name in FIELDS}
+        found: Answer[source.ExecutionPage]
+        try:
+            wanted = _filter(chosen)
+        except TimeRangeError as error:
+            found = Answer(error=page_error(error))
+        else:
+            idle = bool(chosen["idle"])
+            found = room.ask(
+                ("executions", *chosen.values()),
+                lambda p: source.page_of(p, wanted, SHOWN, idle=idle),
+                MEDIUM_SECONDS,
+            )
+        names = [execution.name for execution in found.value.executions] if found.value else []
         totals = room.ask(("totals", *names), lambda p: source.totals_of(p, names))
         return room.pages.answer(
             request,
             "executions.html",
             found=found,
-            executions=shown,
+            as_of=datetime.fromtimestamp(found.at, UTC),
             totals=totals.value or {},
-            chosen=status,
-            statuses=[s for s in STATUSES if any(e.status == s for e in found.value or ())],
+            chosen=chosen,
+            statuses=("FAILURES", *STATUSES),
+            filtered=any(chosen[name] for name in FIELDS if name != "idle"),
         )
 
     def execution_page(request: Request) -> Response:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from dashboard.sources.ledger import LedgerBatch, batches_of
@@ -14,6 +15,7 @@ from dashboard.sources.pipeline import Pipeline
 from etl.aws.target import Target
 from etl.operations import batches as staged_batches
 from etl.operations.batches import Batch, manifest_of
+from etl.operations.execution_search import FAILED, ExecutionFilter, is_idle, search
 from etl.operations.executions import Execution, describe, execution_arn, latest
 from etl.operations.pictures import Picture, draw_execution, draw_trace
 from etl.pictures.history import error_message
@@ -21,21 +23,21 @@ from telemetry.layout import outcome_key
 from telemetry.manifest import Item
 
 if TYPE_CHECKING:
-    from types_boto3_stepfunctions.literals import ExecutionStatusType
     from types_boto3_stepfunctions.type_defs import ExecutionListItemTypeDef
 
 __all__ = [
-    "FAILED_STATES", "ExecutionBatch", "ExecutionDetail", "VersionedPicture", "detail",
-    "latest_executions", "picture", "timeline", "totals_of", "unprocessed_batches",
+    "ExecutionBatch", "ExecutionDetail", "ExecutionPage", "VersionedPicture", "detail",
+    "latest_executions", "page_of", "picture", "timeline", "totals_of", "unprocessed_batches",
 ]  # fmt: skip
 
 MOST_BATCHES = 200
 """Batches of one execution that a page lists."""
+MOST_EXAMINED = 500
+"""Executions that one page examines: each is described, which takes a request."""
 READERS = 8
 """Objects of S3 that are read at once."""
 MOST_FAILED = 5
 """Failed executions that are searched for unprocessed batches."""
-FAILED_STATES: tuple[ExecutionStatusType, ...] = ("FAILED", "TIMED_OUT", "ABORTED")
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,33 @@ class VersionedPicture:
     def version(self) -> str:
         """A hash of the picture."""
         return hashlib.sha256(self.picture.svg.encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class ExecutionPage:
+    """One page of a search, the execution that changed last first."""
+
+    executions: list[Execution]
+    idle: int
+    """Executions among these times that had nothing to do and are left out."""
+    older: datetime | None
+    """The executions of the next page changed before this; ``None`` on the last page."""
+
+
+def page_of(pipeline: Pipeline, wanted: ExecutionFilter, most: int, *, idle: bool) -> ExecutionPage:
+    """The first executions that match, of :data:`MOST_EXAMINED` at most."""
+    shown: list[Execution] = []
+    left_out, last = 0, None
+    for execution in search(pipeline.target, wanted):
+        full = len(shown) >= most or len(shown) + left_out >= MOST_EXAMINED
+        if full and execution.changed != last:  # several of one moment are never parted
+            return ExecutionPage(shown, left_out, last)
+        last = execution.changed
+        if idle or not is_idle(execution):
+            shown.append(execution)
+        else:
+            left_out += 1
+    return ExecutionPage(shown, left_out, None)
 
 
 def latest_executions(pipeline: Pipeline, most: int = 50) -> list[Execution]:
@@ -197,7 +226,7 @@ def unprocessed_batches(pipeline: Pipeline) -> dict[str, int]:
 def _failed_executions(target: Target) -> list[str]:
     """Names of the latest executions that failed, however long ago."""
     ended: list[ExecutionListItemTypeDef] = []
-    for status in FAILED_STATES:
+    for status in FAILED:
         ended += target.client("stepfunctions").list_executions(
             stateMachineArn=target.outputs["StateMachineArn"],
             statusFilter=status,

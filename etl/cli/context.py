@@ -86,11 +86,15 @@ def target_of(options: Options) -> Target:
 
 
 def print_table(table: Table) -> None:
-    """Print a table that is at least as wide as its longest words, so that ids stay whole.
+    """Print a table whose columns are at least as wide as their longest words: ids stay whole.
 
     A terminal wraps lines that are too long; rich would break the words.
     """
     unlimited = console.options.update(width=UNLIMITED_WIDTH)
+    for column in table.columns:
+        cells = (column.header, *column.cells)
+        longest = max(Measurement.get(console, unlimited, cell).minimum for cell in cells)
+        column.min_width = max(column.min_width or 0, longest)
     needed = Measurement.get(console, unlimited, table).minimum
     if needed > console.width:
         table.width = needed

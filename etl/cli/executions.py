@@ -1,10 +1,9 @@
-"""``etl run``, ``etl executions``, ``etl logs``, ``etl trace``: run and watch the workflow."""
+"""``etl run``, ``etl logs``, ``etl trace``: run and watch the workflow."""
 
 from __future__ import annotations
 
 import json
 import time
-from datetime import UTC
 from typing import Annotated, Any
 
 import typer
@@ -20,16 +19,14 @@ from etl.cli.context import (
     guard,
     notes,
     print_json,
-    print_table,
     target_of,
 )
-from etl.cli.rerun_options import TIME_WIDTH
+from etl.cli.execution_list import COLOURS
 from etl.operations.escaping import escape_text
-from etl.operations.executions import Execution, execution_arn, follow, latest, start
+from etl.operations.executions import Execution, execution_arn, follow, start
 from etl.operations.log_format import LogLine, parse_log_line
 from etl.pictures.history import StateVisit
 
-COLOURS = {"SUCCEEDED": "green", "RUNNING": "yellow"}
 LOG_POLL_SECONDS = 1.0
 
 
@@ -71,30 +68,6 @@ def run(
     if execution.status != "SUCCEEDED":
         why = escape_text(f"{execution.error}: {execution.cause}")
         raise fail(why if not as_json else execution.status)
-
-
-@guard
-def executions(
-    context: typer.Context,
-    most: Annotated[int, typer.Option(min=1, max=1000, help="Number of executions.")] = 20,
-    as_json: JsonOption = False,
-) -> None:
-    """List executions, newest first."""
-    found = latest(target_of(context.obj), most)
-    if as_json:
-        print_json([vars(e) for e in found])
-        return
-    table = Table()
-    table.add_column("execution")
-    table.add_column("status")
-    table.add_column("started (UTC)", min_width=TIME_WIDTH)
-    table.add_column("seconds", justify="right")
-    for execution in found:
-        colour = COLOURS.get(execution.status, "red")
-        seconds = "" if execution.seconds is None else f"{execution.seconds:.2f}"
-        started = f"{execution.started.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
-        table.add_row(execution.name, f"[{colour}]{execution.status}[/]", started, seconds)
-    print_table(table)
 
 
 def log_groups(target: Target) -> dict[str, str]:
@@ -197,5 +170,5 @@ def trace(
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
-    for command in (run, executions, logs, trace):
+    for command in (run, logs, trace):
         app.command()(command)

@@ -23,6 +23,7 @@ from etl.cli import (
     diagram,
     dlq,
     doctor,
+    execution_list,
     executions,
     metrics,
     pgadmin,
@@ -83,9 +84,9 @@ def choose_target(
 
 
 for module in (
-    stack, settings, doctor, deploy, destroy, publish, executions, diagram, alarms, metrics, sweep,
-    data, rollups, athena, rejects, conflicts, quarantine, replay, dlq, contract, dashboard,
-    pgadmin, cost, demo,
+    stack, settings, doctor, deploy, destroy, publish, execution_list, executions, diagram, alarms,
+    metrics, sweep, data, rollups, athena, rejects, conflicts, quarantine, replay, dlq, contract,
+    dashboard, pgadmin, cost, demo,
 ):  # fmt: skip
     module.register(app)
 

@@ -48,6 +48,11 @@ class Execution:
     cause: str | None
 
     @property
+    def changed(self) -> datetime:
+        """Its end, or its start while it is running."""
+        return self.stopped or self.started
+
+    @property
     def seconds(self) -> float | None:
         """Duration of the execution; ``None`` while it is running."""
         return (self.stopped - self.started).total_seconds() if self.stopped else None

@@ -33,6 +33,18 @@ def test_an_id_and_a_time_are_on_one_line(width: int, monkeypatch: pytest.Monkey
     assert "2026-11-23 06:30:00" in text
 
 
+@pytest.mark.parametrize("width", [20, 60, 80, 100])
+def test_an_id_beside_a_long_text_is_on_one_line(
+    width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execution = "73447369-f4cc-40f5-82a7-6e3bbc13ccb0"
+    table = Table()
+    for heading in ("execution", "why"):
+        table.add_column(heading)
+    table.add_row(execution, "the database could not be reached " * 5)
+    assert execution in printed(table, width, monkeypatch)
+
+
 def test_a_table_uses_the_width_of_a_wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     table = Table(expand=True)
     table.add_column("a")

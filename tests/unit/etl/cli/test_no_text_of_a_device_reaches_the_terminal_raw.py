@@ -20,7 +20,7 @@ import pytest
 from typer.testing import CliRunner
 
 from etl.aws.sqs import QueueDepth
-from etl.cli import conflicts, dlq, executions, quarantine, rejects
+from etl.cli import conflicts, dlq, execution_list, executions, quarantine, rejects
 from etl.cli.context import guard
 from etl.cli.main import app
 from etl.cli.terminal import SafeConsole
@@ -196,7 +196,7 @@ def test_executions_and_their_logs(monkeypatch: pytest.MonkeyPatch) -> None:
     failed = Execution(
         "arn", "name", "FAILED", began, began, {}, {"cause": HOSTILE}, HOSTILE, HOSTILE
     )
-    monkeypatch.setattr(executions, "latest", lambda *_: [failed])
+    monkeypatch.setattr(execution_list, "search", lambda *_: iter([failed]))
     clean_output("executions")
     clean_output("executions", "--json")
     monkeypatch.setattr(executions, "start", lambda *_: "arn")
