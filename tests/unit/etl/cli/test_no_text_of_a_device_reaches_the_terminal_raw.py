@@ -146,7 +146,7 @@ def test_a_contract_that_is_none(text: str, tmp_path: Path) -> None:
 
 @pytest.fixture(autouse=True)
 def target(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (conflicts, dlq, executions, quarantine, rejects):
+    for module in (conflicts, dlq, execution_list, executions, quarantine, rejects):
         monkeypatch.setattr(module, "target_of", lambda _: None)
 
 
