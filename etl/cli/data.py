@@ -184,14 +184,18 @@ def print_values(found: DeepCheck) -> None:
 @guard
 def psql(
     context: typer.Context,
-    command: Annotated[
-        str | None, typer.Option("--command", "-c", help="Run this SQL and exit.")
+    flags: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[FLAGS OF PSQL]", help="Such as -c 'SELECT 1', --csv or -At."),
     ] = None,
     role: Annotated[
         str, typer.Option("--as", help="Role: loader, or analyst (read-only).")
     ] = "loader",
 ) -> None:
-    """Open psql on the pipeline's database, with the role loader or analyst."""
+    """Open psql on the pipeline's database, with the role loader or analyst.
+
+    All other flags are psql's: -c runs one statement and exits, --csv and -At print for scripts.
+    """
     from local.postgres import binary
 
     target = target_of(context.obj)
@@ -213,11 +217,11 @@ def psql(
         "PGUSER": settings["user"],
         "PGPASSWORD": settings["password"],
     }
-    arguments = [program, *(["--command", command] if command else [])]
-    os.execve(program, arguments, environment)  # noqa: S606 - psql takes over the terminal
+    os.execve(program, [program, *(flags or ())], environment)  # noqa: S606 - psql takes over the terminal
 
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
     app.command("reconcile")(show_reconciliation)
-    app.command()(psql)
+    # Unknown to us, known to psql.
+    app.command(context_settings={"ignore_unknown_options": True})(psql)

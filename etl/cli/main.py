@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.models import CommandInfo, TyperInfo
 
 from etl.aws.target import DEFAULT_STACK, DEFAULT_STATE
 from etl.cli import (
@@ -83,6 +84,38 @@ def choose_target(
     context.obj = Options(stack_name, region, profile, state)
 
 
+PANELS = {
+    "The pipeline": (
+        "up", "down", "demo", "settings", "plan", "deploy", "destroy", "outputs", "doctor",
+        "status",
+    ),
+    "Contract and messages": ("contract", "simulate", "publish"),
+    "Watch": (
+        "dashboard", "executions", "run", "trace", "logs", "diagram", "alarms", "metrics", "cost",
+    ),
+    "Account for and repair": (
+        "reconcile", "rejects", "conflicts", "quarantine", "dlq", "replay", "backfill", "sweep",
+    ),
+    "Use the data": ("psql", "pgadmin", "rollups", "athena"),
+}  # fmt: skip
+"""The commands in the order of the help text, by panel."""
+
+
+def _arrange() -> None:
+    """Gives each command its panel, in the order of the panels."""
+    panels = {name: panel for panel, names in PANELS.items() for name in names}
+    order = list(panels)
+    for command in (*app.registered_commands, *app.registered_groups):
+        command.rich_help_panel = panels[_name(command)]
+    app.registered_commands.sort(key=lambda command: order.index(_name(command)))
+    app.registered_groups.sort(key=lambda group: order.index(_name(group)))
+
+
+def _name(command: CommandInfo | TyperInfo) -> str:
+    function = getattr(command, "callback", None)
+    return str(command.name or getattr(function, "__name__", ""))
+
+
 for module in (
     stack, settings, doctor, deploy, destroy, publish, execution_list, executions, diagram, alarms,
     metrics, sweep, data, rollups, athena, rejects, conflicts, quarantine, replay, dlq, contract,
@@ -98,3 +131,4 @@ def run() -> None:
 
 if __name__ == "__main__":
     run()
+_arrange()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from difflib import get_close_matches
 from typing import Any, TypeVar, cast, get_args
 
 from telemetry.contract.problems import Problem
@@ -84,4 +85,6 @@ class Reader:
         """Notes the keys that are not among the known ones."""
         for key in table:
             if key not in known:
-                self.note(f"{where}{key}", f"is not known here; use one of {', '.join(known)}")
+                close = get_close_matches(key, known, n=1)
+                meant = f"did you mean {close[0]}?" if close else f"use one of {', '.join(known)}"
+                self.note(f"{where}{key}", f"is not known here; {meant}")

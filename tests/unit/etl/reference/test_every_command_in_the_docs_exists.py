@@ -64,7 +64,9 @@ def understood(words: list[str]) -> None:
         inner = command.get_command(context, rest[0])
         assert inner is not None, f"there is no command '{rest[0]}'"
         command, words = inner, rest[1:]
-        context = typer.Context(command, parent=context, info_name=rest[0])
+        context = typer.Context(
+            command, parent=context, info_name=rest[0], **command.context_settings
+        )
 
 
 def found_in(page: Path) -> list[tuple[str, list[str]]]:

@@ -47,7 +47,8 @@ def test_a_key_without_a_time_rolls_nothing_up() -> None:
 @pytest.mark.parametrize(
     ("text", "key", "remedy"),
     [
-        ("rollup = []", "analytics.rollup", "use one of views, rollups, metrics"),
+        ("rollup = []", "analytics.rollup", "did you mean rollups?"),
+        ("summary = []", "analytics.summary", "use one of views, rollups, metrics"),
         ("views = 1", "analytics.views", "write true or false"),
         ('rollups = "hourly"', "analytics.rollups", "write a list of 'hourly', 'daily'"),
         ('rollups = ["weekly"]', "analytics.rollups", "write a list of 'hourly', 'daily'"),

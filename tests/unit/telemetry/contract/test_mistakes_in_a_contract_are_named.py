@@ -125,7 +125,8 @@ def test_one_slip_gives_one_message(old: str, new: str, key: str, remedy: str) -
 @pytest.mark.parametrize(
     ("column", "key", "remedy"),
     [
-        ("unti = 'm'", "unti", "use one of type, from"),
+        ("unti = 'm'", "unti", "did you mean unit?"),
+        ("wide = 'm'", "wide", "use one of type, from"),
         ("range = [5, 1]", "range", "write [1, 5]"),
         ("range = [1]", "range", "write [least, most]"),
         ("range = [nan, 1]", "range", "write [least, most]"),
