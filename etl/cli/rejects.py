@@ -52,7 +52,7 @@ ReasonOption = Annotated[
 ]
 DeviceOption = Annotated[
     list[str] | None,
-    typer.Option(help="This client id, or this level of the topic; repeatable."),
+    typer.Option(help="This device, client id, or level of the topic; repeatable."),
 ]
 BatchOption = Annotated[list[str] | None, typer.Option(help="This micro-batch; repeatable.")]
 FromOption = Annotated[

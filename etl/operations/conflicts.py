@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from etl.aws.target import Target
 from etl.operations.batches import Batch, batches_of
+from etl.operations.device_names import DeviceNames
 from etl.operations.rejects import Reject, parse_lines
 from telemetry.contract.model import STAMPED_AT_ARRIVAL, Contract
 from telemetry.ddl import CONFLICTS, LEDGER, qualified, quote_name, quote_text
@@ -161,7 +162,8 @@ def _found_in(
         return
     found = [Place(m, None if index < 0 else index, ("conflict",)) for m, index in places]
     lines = rejected_lines(CleanBatch(read.messages, read.rows, rejects=found), contract)
-    yield from parse_lines(raw.date, raw.batch_id, io.BytesIO(lines))
+    names = DeviceNames(contract)
+    yield from parse_lines(raw.date, raw.batch_id, io.BytesIO(lines), names)
 
 
 def _readings_of(

@@ -25,8 +25,8 @@ __all__ = ["Format", "as_dict", "output", "write"]
 Format = Literal["ndjson", "csv"]
 
 COLUMNS = (
-    "day", "batch_id", "message_id", "topic", "client_id", "received_at", "index", "readings",
-    "reasons", "reading", "payload_text", "payload_bytes",
+    "day", "batch_id", "message_id", "device", "topic", "client_id", "received_at", "index",
+    "readings", "reasons", "reading", "payload_text", "payload_bytes",
 )  # fmt: skip
 
 
@@ -37,6 +37,7 @@ def as_dict(reject: Reject) -> dict[str, Any]:
         "day": reject.day,
         "batch_id": reject.batch_id,
         "message_id": reject.message_id,
+        "device": reject.device,
         "topic": reject.topic,
         "client_id": reject.client_id,
         "received_at": reject.received_at,
@@ -63,7 +64,8 @@ def write(rejects: Iterator[Reject], file: IO[str], form: Format) -> Iterator[in
 
 
 def _cells(reject: Reject) -> Iterator[str | bytes | None]:
-    yield from (reject.day, reject.batch_id, reject.message_id, reject.topic, reject.client_id)
+    yield from (reject.day, reject.batch_id, reject.message_id)
+    yield from (reject.device, reject.topic, reject.client_id)
     yield reject.received
     yield None if reject.index is None else str(reject.index)
     yield str(reject.readings)

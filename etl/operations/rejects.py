@@ -22,6 +22,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from etl.aws.s3 import listed
 from etl.aws.target import Target
+from etl.operations.device_names import DeviceNames
 from etl.operations.time_range import ALWAYS, TimeRange
 from telemetry.layout import RAW, parse_raw_key, report_key
 
@@ -60,11 +61,8 @@ class Reject:
     """The bytes that the device sent, unchanged."""
     readings: int = 1
     """Readings that this stands for: several where a batch has too many rejects to list."""
-
-    @property
-    def device(self) -> str | None:
-        """The device that sent it: the client id, which its certificate proves."""
-        return self.client_id
+    device: str | None = None
+    """Name of the device, as the contract's key names it: see ``device_names``."""
 
     @property
     def received(self) -> str | None:
@@ -88,7 +86,7 @@ class RejectFilter:
     reasons: tuple[str, ...] = ()
     """One of these reasons, or of these kinds of reasons (``missing`` for ``missing:ts``)."""
     devices: tuple[str, ...] = ()
-    """One of these client ids, or levels of the topic."""
+    """One of these devices, client ids, or levels of the topic."""
     batches: tuple[str, ...] = ()
     time_range: TimeRange = ALWAYS
     """The batch was staged in this time range."""
@@ -101,7 +99,7 @@ class RejectFilter:
             for reason in reject.reasons
         ):
             return False
-        names = {reject.client_id, *(reject.topic or "").split("/")}
+        names = {reject.device, reject.client_id, *(reject.topic or "").split("/")}
         return not self.devices or not names.isdisjoint(self.devices)
 
 
@@ -149,12 +147,12 @@ def read_rejects(
     ``unreadable`` gets a sentence for each object that can't be read to its end; reading continues
     with the next one. ``progress`` gets the number of objects read so far.
     """
-    s3 = target.client("s3")
+    s3, names = target.client("s3"), DeviceNames(target.contract)
     for done, (found, body) in enumerate(
         _bodies(s3, target.bucket, _objects(target, reject_filter)), 1
     ):
         try:
-            for reject in parse_lines(found.day, found.batch_id, body):
+            for reject in parse_lines(found.day, found.batch_id, body, names):
                 if reject_filter.matches(reject):
                     yield reject
         except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
@@ -259,7 +257,9 @@ def _bodies(
                     left.result()[1].close()
 
 
-def parse_lines(day: str, batch_id: str, body: StreamingBody | IO[bytes]) -> Iterator[Reject]:
+def parse_lines(
+    day: str, batch_id: str, body: StreamingBody | IO[bytes], names: DeviceNames
+) -> Iterator[Reject]:
     """The rejects of one object, gzip-compressed, as Transform writes it."""
     payload: bytes | None = None
     with gzip.GzipFile(fileobj=body, mode="rb") as lines:
@@ -267,16 +267,18 @@ def parse_lines(day: str, batch_id: str, body: StreamingBody | IO[bytes]) -> Ite
             line = json.loads(text)
             if line["payload"] is not None:  # only the first line of a message holds it
                 payload = base64.b64decode(line["payload"])
+            topic, client_id, reading = line["topic"], line["client_id"], line.get("reading")
             yield Reject(
                 day=day,
                 batch_id=batch_id,
                 message_id=line["message_id"],
-                topic=line["topic"],
-                client_id=line["client_id"],
+                topic=topic,
+                client_id=client_id,
                 received_at=line["received_at"],
                 index=line["index"],
                 reasons=tuple(line["reasons"]),
-                reading=line.get("reading"),
+                reading=reading,
                 payload=payload,
                 readings=int(line.get("readings", 1)),
+                device=names.find(topic, client_id, reading, payload),
             )

@@ -26,7 +26,7 @@ def new_target(emulator: EmulatorStack) -> Target:
     bucket = f"data-{uuid.uuid4().hex[:10]}"
     s3.create_bucket(Bucket=bucket)
     target = Target(_clients={"s3": s3, "sqs": sqs})
-    target.__dict__["outputs"] = {"DataBucketName": bucket}
+    target.__dict__.update(outputs={"DataBucketName": bucket}, contract=FLEET)
     return target
 
 

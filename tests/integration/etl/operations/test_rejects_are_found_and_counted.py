@@ -52,6 +52,14 @@ def test_each_comes_with_the_bytes_that_the_device_sent(filled):
     assert broken.payload == BROKEN
 
 
+def test_a_gateways_rejects_are_of_the_devices_behind_it(target, transformed):
+    gateway = {"client_id": "gateway", "topic": "telemetry/fleet/gateway"}
+    transformed("g", {**MANY, "device_id": "box-7"}, BROKEN, {"readings": [{}]}, **gateway)
+    assert count(read_rejects(target, RejectFilter())).by_device == {"box-7": 2, "gateway": 2}
+    assert len(found(target, devices=("box-7",))) == 2
+    assert len(found(target, devices=("gateway",))) == 4
+
+
 @pytest.mark.parametrize(
     ("wanted", "batches"),
     [
