@@ -19,6 +19,7 @@ from dashboard.errors import PageError
 from dashboard.pages import (
     actions,
     dead_letters,
+    documentation,
     executions,
     fleet,
     overview,
@@ -33,7 +34,8 @@ __all__ = ["application"]
 
 log = logging.getLogger(__name__)
 PAGE_MODULES = (
-    overview, executions, rejects, dead_letters, quality, fleet, playground, actions
+    overview, executions, rejects, dead_letters, quality, fleet, playground, actions,
+    documentation,
 )  # fmt: skip
 
 

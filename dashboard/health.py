@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from dashboard.cache import Answer
+from dashboard.documentation import section_address
 from dashboard.errors import PageError
 from dashboard.sources.alarms_and_queues import Queues
 from dashboard.sources.ledger import Throughput
@@ -136,7 +137,13 @@ def _command(hint: str) -> str | None:
 
 def _alarm_problems(alarms: Sequence[Alarm]) -> list[Problem]:
     return [
-        Problem("bad", f"The alarm {alarm.short} is firing.", "etl alarms", detail=alarm.reason)
+        Problem(
+            "bad",
+            alarm.headline,
+            "etl alarms",
+            (section_address(alarm.runbook), "Open the runbook"),
+            alarm.reason,
+        )
         for alarm in alarms
         if alarm.state == "ALARM"
     ]

@@ -13,6 +13,7 @@ from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from dashboard.documentation import section_address
 from etl.operations.escaping import escape_text
 from etl.operations.execution_search import result_of
 from etl.pictures.text import duration
@@ -133,7 +134,7 @@ def environment() -> Environment:
     made.filters.update(
         harmless=escape_text, number=_number, percent=_percent, time=_time, with_code=_with_code,
         duration=duration, moment=moment_text, hexdump=hexdump, plural=_plural,
-        urlencode=_path_segment, result=result_of,
+        urlencode=_path_segment, result=result_of, section_address=section_address,
     )  # fmt: skip
     made.globals.update(query=_query)
     return made

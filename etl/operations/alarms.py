@@ -49,6 +49,12 @@ class Alarm:
     """ARNs of the topics it notifies; empty where its actions are disabled."""
 
     @property
+    def headline(self) -> str:
+        """The meaning in words, and the name: ``Batches failed ... (alarm batches-...).``"""
+        sentence = self.description.partition(". ")[0].rstrip(".")
+        return f"{sentence} (alarm {self.short})." if sentence else f"The alarm {self.short} is firing."
+
+    @property
     def runbook(self) -> str:
         """Page and section of the runbook: named by the description, or derived from the name."""
         named = SECTION.search(self.description)

@@ -30,7 +30,7 @@ HOSTILE = (
     b"{{7*7}} \x1b]0;owned\x07 \xe2\x80\xae </code></pre><b id=owned>"
 )
 PAGES = (
-    "/", "/executions", "/rejects", "/rejects?reason=out_of_range:temperature_c", "/quarantine",
+    "/", "/executions", "/executions?status=FAILURES&from=6h", "/docs/runbook", "/rejects", "/rejects?reason=out_of_range:temperature_c", "/quarantine",
     "/dead-letters", "/quality", "/fleet", "/device?id=kiln-1", "/actions/replay?reason=out_of_range:temperature_c", "/playground",
 )  # fmt: skip
 
