@@ -165,7 +165,7 @@ def trace(
     if as_json:
         print_json(found)
         return
-    console.print(timeline(found))
+    print_table(timeline(found))
 
 
 def register(app: typer.Typer) -> None:

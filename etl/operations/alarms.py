@@ -52,7 +52,11 @@ class Alarm:
     def headline(self) -> str:
         """The meaning in words, and the name: ``Batches failed ... (alarm batches-...).``"""
         sentence = self.description.partition(". ")[0].rstrip(".")
-        return f"{sentence} (alarm {self.short})." if sentence else f"The alarm {self.short} is firing."
+        return (
+            f"{sentence} (alarm {self.short})."
+            if sentence
+            else f"The alarm {self.short} is firing."
+        )
 
     @property
     def runbook(self) -> str:

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from etl.aws.target import Target
+from etl.operations.escaping import escape_text
 from etl.operations.executions import describe
 from etl.pictures.gantt import FUNCTION_CODE
 from etl.pictures.history import error_message
@@ -124,6 +125,8 @@ def timeline(trace: dict[str, Any]) -> Table:
     table.add_column("stage", no_wrap=True)
     table.add_column("ms", justify="right", no_wrap=True, min_width=7)
     table.add_column("timeline", no_wrap=True)
+    if any(span["fault"] for span in spans):  # colours alone would be lost in a pipe
+        table.add_column("error")
     for span in spans:
         seconds = span["end"] - span["start"]
         offset = int((span["start"] - begin) / whole * BAR)
@@ -131,5 +134,11 @@ def timeline(trace: dict[str, Any]) -> Table:
         bar = " " * min(offset, BAR - 1) + "█" * min(length, BAR - min(offset, BAR - 1))
         style = "red" if span["fault"] else "cyan"
         name = "  " * span["depth"] + span["name"]
-        table.add_row(name, f"{seconds * 1000:.1f}", Text(bar, style=style))
+        cells = [name, f"{seconds * 1000:.1f}", Text(bar, style=style), _error_of(span)]
+        table.add_row(*cells[: len(table.columns)])
     return table
+
+
+def _error_of(span: dict[str, Any]) -> Text:
+    parts = [escape_text(part) for part in (span["error"], span["cause"]) if part]
+    return Text(": ".join(parts) or ("failed" if span["fault"] else ""), style="red")

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import io
 import json
 from datetime import UTC, datetime
 from typing import Any
 
 import boto3
 from botocore.stub import Stubber
+from rich.console import Console
 
 from etl.operations.executions import trace_header
-from etl.operations.traces import flatten, load_trace
+from etl.operations.traces import flatten, load_trace, timeline
 from etl.pictures.history import error_message
 
 
@@ -49,6 +51,25 @@ def test_an_error_of_a_function_is_reported_without_its_stack() -> None:
     assert error_message(r'{"errorMessage":"a \"b\" \u00e9"}') == 'a "b" é'
     assert error_message("plain text") == "plain text"
     assert error_message("[1]") == "[1]"
+
+
+def test_a_failure_is_told_without_colours() -> None:
+    cause = {"exceptions": [{"type": "DatabaseUnavailableError", "message": "gone \x1b[2J"}]}
+    span = {"start_time": 0.0, "end_time": 1.0}
+    documents = [
+        {"id": "a", "name": "load", "fault": True, "cause": cause, **span},
+        {"id": "b", "name": "other", "fault": True, "cause": "a", **span},
+        {"id": "c", "name": "third", **span},
+    ]
+    file = io.StringIO()
+    trace = {"trace_id": "1", "spans": flatten(documents)}
+    Console(file=file, width=160, color_system=None).print(timeline(trace))
+    lines = {
+        line.split("│")[1].strip(): line for line in file.getvalue().splitlines() if "│" in line
+    }
+    assert "DatabaseUnavailableError: gone \\u001b[2J" in lines["load"]
+    assert "failed" in lines["other"]
+    assert "failed" not in lines["third"]
 
 
 class Account:
