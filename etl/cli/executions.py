@@ -19,6 +19,7 @@ from etl.cli.context import (
     guard,
     notes,
     print_json,
+    print_table,
     target_of,
 )
 from etl.cli.execution_list import COLOURS

@@ -67,7 +67,7 @@ def test_a_failure_is_told_without_colours() -> None:
     lines = {
         line.split("│")[1].strip(): line for line in file.getvalue().splitlines() if "│" in line
     }
-    assert "DatabaseUnavailableError: gone \\u001b[2J" in lines["load"]
+    assert "DatabaseUnavailableError: gone \\x1b[2J" in lines["load"]
     assert "failed" in lines["other"]
     assert "failed" not in lines["third"]
 
