@@ -12,6 +12,7 @@ from typing import Any
 
 from audit.policy_lint import OF_ANOTHER_KIND
 from etl.deployment.permissions import Part, cloudformation_policy, deployer_policy
+from infrastructure.role_settings import RoleSettings
 
 __all__ = ["policies_of", "printed_policies"]
 
@@ -48,8 +49,11 @@ def printed_policies() -> dict[str, Document]:
     """The policies that `etl` prints for people to attach, by name."""
     role = f"arn:aws:iam::{ACCOUNT}:role/{STACK}-cloudformation"
     printed = {"deployer": deployer_policy(STACK, ACCOUNT, REGION, role)}
+    boundary = f"arn:aws:iam::{ACCOUNT}:policy/boundary"
+    bound = RoleSettings(permissions_boundary_arn=boundary, path="/workloads/")
     for part in PARTS:
         printed[f"cloudformation-{part}"] = cloudformation_policy(part, STACK, ACCOUNT, REGION)
+    printed["cloudformation-bound"] = cloudformation_policy("core", STACK, ACCOUNT, REGION, bound)
     return printed
 
 

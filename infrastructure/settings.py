@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from infrastructure.alarm_settings import AlarmSettings
+from infrastructure.role_settings import RoleSettings
 from infrastructure.setting_fields import about, parameter_values, setting
 from layers.target import AWS_TARGET, RuntimeTarget
 from workflow.settings import DefinitionSettings
@@ -135,6 +136,7 @@ class DeploySettings:
         key="execution_role_arn",
         example="arn:aws:iam::123456789012:role/telemetry-cloudformation",
     )
+    roles: RoleSettings = field(default_factory=RoleSettings)
     trigger_mode: TriggerMode = setting(
         "both",
         "What starts executions. schedule: large batches, cheapest; queue: lowest delay; both: "

@@ -109,11 +109,11 @@ def policy(
         print_json(doctor_policy(pipeline.stack, account, region))
         return
     if who == "cloudformation":
-        print_json(cloudformation_policy("core", pipeline.stack, account, region))
+        print_json(cloudformation_policy("core", pipeline.stack, account, region, pipeline.roles))
     else:
         stack = platform_stack(pipeline.stack)
         part: Part = "quicksight" if who.endswith("quicksight") else "platform"
-        print_json(cloudformation_policy(part, stack, account, region))
+        print_json(cloudformation_policy(part, stack, account, region, pipeline.roles))
 
 
 def register(app: typer.Typer) -> None:

@@ -18,15 +18,20 @@ import cfnlint
 import pytest
 
 from etl.deployment.permissions import Part, cloudformation_policy, deployer_policy
+from infrastructure.role_settings import RoleSettings
 from tests.unit.etl.deployment.schemas import schemas
 
 Statement = dict[str, Any]
 REFERENCE = Path(cfnlint.__file__).parent / "data" / "AdditionalSpecs" / "Policies.json"
 WHERE = ("plant", "123456789012", "eu-central-1")
 PARTS: tuple[Part, ...] = ("core", "platform", "quicksight")
+BOUND = RoleSettings(
+    permissions_boundary_arn="arn:aws:iam::123456789012:policy/boundary", path="/workloads/"
+)
 PRINTED = {
     "deployer": deployer_policy(*WHERE, role="arn:aws:iam::123456789012:role/cfn"),
     **{part: cloudformation_policy(part, *WHERE) for part in PARTS},
+    **{f"{part}-bound": cloudformation_policy(part, *WHERE, BOUND) for part in PARTS[:2]},
 }
 STATEMENTS = [
     pytest.param(statement, id=f"{name}.{statement['Sid']}")
