@@ -73,7 +73,7 @@ def cloudformation_policy(
     arns = _Arns(account, region)
     template = "core" if part == "core" else "platform"
     by_service: dict[str, list[str]] = json.loads(HANDLERS_FILE.read_text())[template]
-    statements = []
+    statements: list[Statement] = []
     for service, actions in by_service.items():
         if (service == QUICKSIGHT) is (part == QUICKSIGHT):
             limited = [action for action in actions if action not in UNLIMITED]
