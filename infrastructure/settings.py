@@ -251,6 +251,19 @@ class DeploySettings:
         key="operation.retain_data",
         local=False,
     )
+    termination_protection: bool = setting(
+        True,
+        "Refuse to delete the stacks until `etl destroy` or this setting lifts it.",
+        key="operation.termination_protection",
+        local=False,
+    )
+    stack_policy: bool = setting(
+        True,
+        "Refuse a deployment that would replace or delete the data bucket, a queue, a secret, a "
+        "key or the platform's database.",
+        key="operation.stack_policy",
+        local=False,
+    )
     alarms: AlarmSettings = field(default_factory=AlarmSettings)
     target: RuntimeTarget = AWS_TARGET
     tuning: dict[str, str] = field(default_factory=dict)

@@ -56,7 +56,7 @@ def partition_problems(region: str) -> Iterator[str]:
 def arn_problems(key: str, arn: str, region: str) -> Iterator[str]:
     """Yield a sentence where an ARN is of another partition than the region.
 
-    ``key``: the setting that holds the ARN, for the message. An empty ARN is no problem.
+    ``key``: the setting that holds the ARN, for the message. It may be empty.
     """
     try:
         partition = partition_of(region)

@@ -131,8 +131,11 @@ def _deployer(stack: str, arns: _Arns, role: str) -> Iterator[Statement]:
                 "DescribeChangeSet",
                 "DescribeStackEvents",
                 "ExecuteChangeSet",
+                "GetStackPolicy",
                 "GetTemplate",
                 "ListStackResources",
+                "SetStackPolicy",
+                "UpdateTerminationProtection",
             )
         ],
         stacks,
