@@ -195,8 +195,7 @@ class DeploymentExecutor:
 
     @property
     def _protection(self) -> Protection:
-        settings = self.build.settings
-        return Protection(termination=settings.termination_protection, policy=settings.stack_policy)
+        return Protection.of(self.build.settings)
 
     def _migrate(self, step: Step) -> None:
         self.listener.notify("migrating the database's schema to the contract")

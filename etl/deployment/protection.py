@@ -8,12 +8,13 @@ from a stack, only replaced by one that allows everything.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from etl.aws.cloudformation import termination_protected
 from etl.deployment.stack_diff import StackReview
+from infrastructure.settings import DeploySettings
 from layers.notify import Notify, silent
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ __all__ = [
     "apply_protection",
     "lift_protection",
     "prepare_update",
+    "protection_remarks",
     "refused_changes",
     "stack_policy",
 ]
@@ -53,6 +55,11 @@ class Protection:
     """True where CloudFormation is to refuse to delete them."""
     policy: bool
     """True where an update may neither replace nor delete what holds data."""
+
+    @classmethod
+    def of(cls, settings: DeploySettings) -> Protection:
+        """Return the protection that a deployment's settings ask for."""
+        return cls(termination=settings.termination_protection, policy=settings.stack_policy)
 
 
 def stack_policy(*, protects: bool) -> str:
@@ -84,6 +91,16 @@ def refused_changes(reviews: Iterable[StackReview]) -> list[str]:
         if one.type in PROTECTED_TYPES
         and (one.action == "remove" or (one.action == "modify" and one.replacement == "always"))
     ]
+
+
+def protection_remarks(
+    formation: CloudFormationClient, stacks: Iterable[str], protection: Protection
+) -> Iterator[str]:
+    """Yield a sentence for each existing stack whose termination protection would change."""
+    for stack in stacks:
+        if termination_protected(formation, stack) != protection.termination:
+            word = "becomes" if protection.termination else "is no longer"
+            yield f"stack {stack} {word} protected against deletion."
 
 
 def prepare_update(formation: CloudFormationClient, stack: str, protection: Protection) -> None:

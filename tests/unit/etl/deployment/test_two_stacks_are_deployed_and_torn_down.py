@@ -442,6 +442,15 @@ def test_without_the_settings_nothing_is_protected_and_a_protection_is_lifted(fo
         assert json.loads(formation.stacks[name].policy) == json.loads(stack_policy(protects=False))
 
 
+def test_a_plan_says_which_stacks_change_their_protection(formation, place):
+    assert make_plan(place, SETTINGS, PLATFORM)[0].remarks == []  # type: ignore[arg-type]
+    deploy(place, termination_protection=False)
+    plan, _ = make_plan(place, SETTINGS, PLATFORM)  # type: ignore[arg-type]
+    assert plan.remarks == [f"stack {name} becomes protected against deletion." for name in BOTH]
+    deploy(place)
+    assert make_plan(place, SETTINGS, PLATFORM)[0].remarks == []  # type: ignore[arg-type]
+
+
 def test_the_policy_is_in_force_before_an_update_and_not_only_after_it(formation, place):
     deploy(place, None, database=DatabaseSettings(host="db", owner_secret_arn=OWNER))
     formation.stacks["plant"].policy = None
