@@ -121,7 +121,8 @@ def delete_core(target: Target, listener: Listener | None = None, *, with_data: 
     and the artifacts, and detaches the devices' certificates. Without it, raises
     :class:`HoldsDataError` where messages or objects would be lost or certificates left without a
     policy; the data bucket is kept where the deployment's ``retain_data`` says so. PostgreSQL is
-    never changed.
+    never changed. Termination protection has to be lifted before
+    (:func:`etl.deployment.protection.lift_protection`).
     """
     listener = listener or Listener()
     formation, s3 = target.client("cloudformation"), owned_s3(target)
