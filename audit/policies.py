@@ -12,6 +12,9 @@ from typing import Any
 
 from audit.policy_lint import OF_ANOTHER_KIND
 from etl.deployment.permissions import Part, cloudformation_policy, deployer_policy
+from etl.doctor.policy import doctor_policy
+from etl.operations.permissions import OPERATORS, operator_policy
+from infrastructure.role_settings import RoleSettings
 
 __all__ = ["policies_of", "printed_policies"]
 
@@ -47,9 +50,17 @@ Document = dict[str, Any]
 def printed_policies() -> dict[str, Document]:
     """The policies that `etl` prints for people to attach, by name."""
     role = f"arn:aws:iam::{ACCOUNT}:role/{STACK}-cloudformation"
-    printed = {"deployer": deployer_policy(STACK, ACCOUNT, REGION, role)}
+    printed = {
+        "deployer": deployer_policy(STACK, ACCOUNT, REGION, role),
+        "doctor": doctor_policy(STACK, ACCOUNT, REGION),
+    }
+    for who in OPERATORS:
+        printed[who] = operator_policy(who, STACK, ACCOUNT, REGION)
+    boundary = f"arn:aws:iam::{ACCOUNT}:policy/boundary"
+    bound = RoleSettings(permissions_boundary_arn=boundary, path="/workloads/")
     for part in PARTS:
         printed[f"cloudformation-{part}"] = cloudformation_policy(part, STACK, ACCOUNT, REGION)
+    printed["cloudformation-bound"] = cloudformation_policy("core", STACK, ACCOUNT, REGION, bound)
     return printed
 
 

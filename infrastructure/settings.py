@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from infrastructure.alarm_settings import AlarmSettings
+from infrastructure.role_settings import RoleSettings
 from infrastructure.setting_fields import about, parameter_values, setting
 from layers.target import AWS_TARGET, RuntimeTarget
 from workflow.settings import DefinitionSettings
@@ -135,6 +136,7 @@ class DeploySettings:
         key="execution_role_arn",
         example="arn:aws:iam::123456789012:role/telemetry-cloudformation",
     )
+    roles: RoleSettings = field(default_factory=RoleSettings)
     trigger_mode: TriggerMode = setting(
         "both",
         "What starts executions. schedule: large batches, cheapest; queue: lowest delay; both: "
@@ -247,6 +249,19 @@ class DeploySettings:
         True,
         "Keep the data bucket and its key when the stack is deleted.",
         key="operation.retain_data",
+        local=False,
+    )
+    termination_protection: bool = setting(
+        True,
+        "Refuse to delete the stacks until `etl destroy` or this setting lifts it.",
+        key="operation.termination_protection",
+        local=False,
+    )
+    stack_policy: bool = setting(
+        True,
+        "Refuse a deployment that would replace or delete the data bucket, a queue, a secret, a "
+        "key or the platform's database.",
+        key="operation.stack_policy",
         local=False,
     )
     alarms: AlarmSettings = field(default_factory=AlarmSettings)

@@ -39,6 +39,7 @@ __all__ = [
     "stack_resources",
     "stack_status",
     "stack_tags",
+    "termination_protected",
     "wait_for_stack",
 ]
 
@@ -130,6 +131,12 @@ def deployed_template(client: CloudFormationClient, stack: str) -> dict[str, Any
     # boto3 reads a JSON template as a dictionary.
     template: dict[str, Any] = json.loads(body) if isinstance(body, str) else dict(body)
     return template
+
+
+def termination_protected(client: CloudFormationClient, stack: str) -> bool:
+    """Return true where CloudFormation refuses to delete the stack; false where there is none."""
+    description = _describe(client, stack)
+    return bool(description and description.get("EnableTerminationProtection"))
 
 
 def _describe(client: CloudFormationClient, stack: str) -> StackTypeDef | None:

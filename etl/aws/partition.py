@@ -11,7 +11,7 @@ from functools import cache
 
 from telemetry.errors import UserError
 
-__all__ = ["UnknownRegionError", "partition_of", "partition_problems"]
+__all__ = ["UnknownRegionError", "arn_problems", "partition_of", "partition_problems"]
 
 PARTITIONS = ("aws", "aws-us-gov", "aws-cn")
 """Partitions that the templates are checked for."""
@@ -50,4 +50,19 @@ def partition_problems(region: str) -> Iterator[str]:
         yield (
             f"region: {region} is in the partition {partition}, whose names of services and hosts "
             f"the templates don't have; they have those of {', '.join(PARTITIONS)}"
+        )
+
+
+def arn_problems(key: str, arn: str, region: str) -> Iterator[str]:
+    """Yield a sentence where an ARN is of another partition than the region.
+
+    ``key``: the setting that holds the ARN, for the message. It may be empty.
+    """
+    try:
+        partition = partition_of(region)
+    except UnknownRegionError:
+        return
+    if arn and arn.split(":")[1] != partition:
+        yield (
+            f"{key}: {arn} is in the partition {arn.split(':')[1]}, but {region} is in {partition}"
         )

@@ -101,6 +101,8 @@ def deploy(
             "above as the database's owner, then deploy with --schema-is-ready; or fix the "
             "contract."
         )
+    if build.settings.stack_policy:
+        _refuse_protected(made)
     if not yes:
         _ask(made)
     _execute(chosen, made, build, tuple(skip or ()))
@@ -128,6 +130,18 @@ def _print_plan(chosen: DeployContext, made: DeployPlan) -> None:
     from etl.cli.plan_view import print_plan
 
     print_plan(console, made, chosen.remarks())
+
+
+def _refuse_protected(made: DeployPlan) -> None:
+    from etl.deployment.protection import refused_changes
+
+    refused = refused_changes(made.stacks)
+    if refused:
+        raise fail(
+            f"The stack policy refuses this update, so nothing was changed: {'; '.join(refused)}. "
+            "If that is what you want, deploy with --set operation.stack_policy=false; the next "
+            "deployment without it protects the stack again."
+        )
 
 
 def _ask(made: DeployPlan) -> None:

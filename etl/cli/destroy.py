@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
+from rich.text import Text
 
 from etl.cli.context import JsonOption, console, fail, guard, notes, print_json
 from etl.cli.deploy_options import LocalOption, SettingsOption, deploy_context
@@ -32,6 +33,13 @@ def destroy(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be deleted and what would be kept.")
     ] = False,
+    lift_protection: Annotated[
+        bool,
+        typer.Option(
+            "--lift-protection",
+            help="Lift the stacks' termination protection without asking; for scripts, with --yes.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Delete the pipeline's stacks. Keeps data unless --with-data is given."""
@@ -53,6 +61,8 @@ def destroy(
         raise fail(plan.protected)
     if plan.blocked:
         raise fail(loss_warning(plan.stack, plan.blocked))
+    if plan.termination_protected and not lift_protection:
+        _ask_to_lift(plan, may_ask=not yes)
     if not yes:
         _ask(plan.stack)
     _execute(target, plan, with_data=with_data)
@@ -67,6 +77,13 @@ def _print_effects(plan: TeardownPlan) -> None:
         console.print(f"[bold {style}]{title}[/]")
         for sentence in sentences:
             console.print(f"  {escape(sentence)}", soft_wrap=True)
+
+
+def _ask_to_lift(plan: TeardownPlan, *, may_ask: bool) -> None:
+    if not may_ask:
+        raise fail(f"{plan.how_to_lift}\nNothing was deleted.")
+    notes.print(Text(plan.how_to_lift), soft_wrap=True)
+    typer.confirm("Lift the protection?", abort=True, err=True)
 
 
 def _ask(stack: str) -> None:

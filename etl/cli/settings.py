@@ -74,7 +74,14 @@ def list_keys(
 
 
 Principal = Literal[
-    "deployer", "doctor", "cloudformation", "cloudformation-platform", "cloudformation-quicksight"
+    "deployer",
+    "doctor",
+    "reader",
+    "repairer",
+    "publisher",
+    "cloudformation",
+    "cloudformation-platform",
+    "cloudformation-quicksight",
 ]
 
 
@@ -85,15 +92,16 @@ def policy(
     who: Annotated[
         Principal,
         typer.Argument(
-            help="Who deploys or runs `etl doctor`, or the role with which CloudFormation creates "
-            "a stack."
+            help="Who deploys, runs `etl doctor`, reads, repairs (which includes reading), or "
+            "publishes test messages; or the role with which CloudFormation creates a stack."
         ),
     ] = "deployer",
     account: Annotated[str, typer.Option(help="Number of the AWS account.")] = "123456789012",
     settings: SettingsOption = None,
 ) -> None:
-    """Print the IAM policy that a deployment with these settings needs."""
+    """Print the IAM policy that a person or CloudFormation needs for this pipeline."""
     from etl.deployment.permissions import Part, cloudformation_policy, deployer_policy
+    from etl.operations.permissions import OPERATORS, operator_policy
 
     pipeline = pipeline_of(context, settings)
     region = pipeline.values.get("region")
@@ -108,12 +116,15 @@ def policy(
 
         print_json(doctor_policy(pipeline.stack, account, region))
         return
+    if who in OPERATORS:
+        print_json(operator_policy(who, pipeline.stack, account, region))
+        return
     if who == "cloudformation":
-        print_json(cloudformation_policy("core", pipeline.stack, account, region))
+        print_json(cloudformation_policy("core", pipeline.stack, account, region, pipeline.roles))
     else:
         stack = platform_stack(pipeline.stack)
         part: Part = "quicksight" if who.endswith("quicksight") else "platform"
-        print_json(cloudformation_policy(part, stack, account, region))
+        print_json(cloudformation_policy(part, stack, account, region, pipeline.roles))
 
 
 def register(app: typer.Typer) -> None:

@@ -30,6 +30,7 @@ from etl.deployment.expansion import expand_template, first_template
 from etl.deployment.listener import Listener
 from etl.deployment.live_state import live_state
 from etl.deployment.migration import publish_contract, run_migration
+from etl.deployment.protection import Protection, apply_protection, prepare_update
 from etl.deployment.stack_build import DeploymentBuild, PlatformBuild, StackBuild, build_platform
 from etl.deployment.steps import Step
 from infrastructure.platform import core_settings, given_core
@@ -120,6 +121,7 @@ class DeploymentExecutor:
 
     def _platform(self, step: Step) -> None:
         self._apply(self._platform_build.stack)
+        self._protect(step.stack)
         group = outputs(self._formation, step.stack).get("DefaultSecurityGroupId")
         if group:
             # CloudFormation has no resource for the rules of a VPC's default group.
@@ -142,8 +144,9 @@ class DeploymentExecutor:
         body = json.dumps(template, sort_keys=True, separators=(",", ":"))
         self._apply(replace(core, template=body), "the migrate function alone")
 
-    def _core(self, _step: Step) -> None:
+    def _core(self, step: Step) -> None:
         self._apply(self._core_build())
+        self._protect(step.stack)
 
     def _core_build(self) -> StackBuild:
         """Return the core's build, connected to the platform's database if there is one."""
@@ -181,9 +184,18 @@ class DeploymentExecutor:
             ensure_bucket(s3, build.artifact_bucket, self._region)
             put_template(s3, build)
         listener.notify(f"applying {part} to stack {build.stack}")
+        if is_in_use(stack_status(self._formation, build.stack)):
+            prepare_update(self._formation, build.stack, self._protection)
         request = stack_request(s3, build)
         outcome = apply_stack(self._formation, request, listener.notify, listener.event)
         listener.notify(f"stack {build.stack} {outcome}")
+
+    def _protect(self, stack: str) -> None:
+        apply_protection(self._formation, stack, self._protection, self.listener.notify)
+
+    @property
+    def _protection(self) -> Protection:
+        return Protection.of(self.build.settings)
 
     def _migrate(self, step: Step) -> None:
         self.listener.notify("migrating the database's schema to the contract")

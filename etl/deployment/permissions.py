@@ -17,6 +17,7 @@ from typing import Any, Literal
 from etl.aws.partition import partition_of
 from etl.deployment.pipeline_settings import platform_stack
 from infrastructure.core.policies import STACK_TAG
+from infrastructure.role_settings import RoleSettings
 
 __all__ = ["HANDLERS_FILE", "UNLIMITED", "Part", "cloudformation_policy", "deployer_policy"]
 
@@ -27,6 +28,8 @@ Part = Literal["core", "platform", "quicksight"]
 """Parts of CloudFormation's policy. QuickSight has its own: few use it, and the others fill a
 managed policy."""
 Statement = dict[str, Any]
+NO_RULES = RoleSettings()
+"""No boundary, and the root as path."""
 UNLIMITED = (
     "iam:ListRoles",
     "sns:GetSubscriptionAttributes",
@@ -35,6 +38,14 @@ UNLIMITED = (
 )
 """Actions that IAM knows no resource of: a statement that names one never allows them.
 Service Authorization Reference, 2026-11."""
+BOUND = (
+    "iam:AttachRolePolicy",
+    "iam:CreateRole",
+    "iam:PutRolePermissionsBoundary",
+    "iam:PutRolePolicy",
+)
+"""Actions that give a role permissions. IAM compares the boundary that the role has, or that the
+request gives it, for each of them (Service Authorization Reference, 2026-11)."""
 TAGGED = f"aws:ResourceTag/{STACK_TAG}"
 BUCKET_CONTEXT = "kms:EncryptionContext:aws:s3:arn"
 """Condition key of the ARN that S3 encrypts for: the bucket's, as the data bucket has a Bucket Key.
@@ -51,17 +62,26 @@ def deployer_policy(stack: str, account: str, region: str, role: str = "") -> di
     return {"Version": VERSION, "Statement": list(_deployer(stack, arns, role))}
 
 
-def cloudformation_policy(part: Part, stack: str, account: str, region: str) -> dict[str, Any]:
-    """Make the policy by which CloudFormation creates, updates and deletes a stack's resources."""
+def cloudformation_policy(
+    part: Part, stack: str, account: str, region: str, roles: RoleSettings = NO_RULES
+) -> dict[str, Any]:
+    """Make the policy by which CloudFormation creates, updates and deletes a stack's resources.
+
+    ``roles``: with a path, only roles under it may be changed and passed on; with a permissions
+    boundary, a role gets permissions only while it has this boundary, which is never removed.
+    """
     arns = _Arns(account, region)
     template = "core" if part == "core" else "platform"
     by_service: dict[str, list[str]] = json.loads(HANDLERS_FILE.read_text())[template]
-    statements = []
+    statements: list[Statement] = []
     for service, actions in by_service.items():
         if (service == QUICKSIGHT) is (part == QUICKSIGHT):
             limited = [action for action in actions if action not in UNLIMITED]
-            resources = _scope(service, stack, arns, limited)
-            statements.append(_allow(service.title(), limited, resources))
+            if service == "iam":
+                statements += _roles(limited, stack, arns, roles)
+            else:
+                where = _scope(service, stack, arns, limited)
+                statements.append(_allow(service.title(), limited, where))
             if unlimited := [action for action in actions if action in UNLIMITED]:
                 statements.append(_allow(f"{service.title()}Anywhere", unlimited, "*"))
     # Code, layers and large templates come from the artifact bucket.
@@ -111,8 +131,11 @@ def _deployer(stack: str, arns: _Arns, role: str) -> Iterator[Statement]:
                 "DescribeChangeSet",
                 "DescribeStackEvents",
                 "ExecuteChangeSet",
+                "GetStackPolicy",
                 "GetTemplate",
                 "ListStackResources",
+                "SetStackPolicy",
+                "UpdateTerminationProtection",
             )
         ],
         stacks,
@@ -180,16 +203,29 @@ def _buckets(stack: str, arns: _Arns) -> Iterator[Statement]:
     )
 
 
+def _roles(
+    actions: list[str], stack: str, arns: _Arns, settings: RoleSettings
+) -> Iterator[Statement]:
+    """Yield what may be done to the stack's own roles."""
+    linked = arns.arn("iam", "role/aws-service-role/*", everywhere=True)
+    boundary = settings.permissions_boundary_arn
+    bound = [action for action in actions if boundary and action in BOUND]
+    free = [action for action in actions if action not in bound]
+    if boundary:
+        free.remove("iam:DeleteRolePermissionsBoundary")
+    own = arns.arn("iam", f"role{settings.path}{stack}-*", everywhere=True)
+    yield _allow("Iam", free, [own, linked])
+    if bound:
+        only = {"iam:PermissionsBoundary": boundary}
+        yield _allow("IamWithinTheBoundary", bound, own, StringEquals=only)
+
+
 def _scope(service: str, stack: str, arns: _Arns, actions: list[str]) -> Any:
     """Return the resources of one service that a stack may change; ``*`` for unnamed ones."""
     buckets = arns.bucket(f"{stack.lower()}-*")
     of_objects = "s3:GetObject" in actions
     scopes: dict[str, list[str]] = {
         # Services through which permissions could grow are limited to the stack's own resources.
-        "iam": [
-            arns.arn("iam", f"role/{stack}-*", everywhere=True),
-            arns.arn("iam", "role/aws-service-role/*", everywhere=True),
-        ],
         "s3": [buckets, f"{buckets}/*"] if of_objects else [buckets],
         "sqs": [arns.arn("sqs", f"{stack}-*")],
         "sns": [arns.arn("sns", f"{stack}-*")],

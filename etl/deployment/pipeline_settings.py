@@ -12,6 +12,7 @@ from etl.aws.target import DEFAULT_STACK
 from etl.deployment.settings_file import EnteredSettings, SettingsError
 from infrastructure.platform.rules import settings_problems
 from infrastructure.platform.settings import PlatformSettings
+from infrastructure.role_settings import RoleSettings
 from infrastructure.setting_fields import settings_of
 from infrastructure.settings import CA_BUNDLE, DEFAULT_CONTRACT, DatabaseSettings, DeploySettings
 
@@ -24,7 +25,7 @@ __all__ = [
 ]
 
 PLATFORM_PART = "platform"
-NOT_LOCAL = ("database.", "network.", "runtime.", "platform")
+NOT_LOCAL = ("database.", "iam.", "network.", "runtime.", "platform")
 """Beginnings of keys that the emulator of this machine ignores, as it brings its own."""
 STACK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,31}")
 STACK_NAME_RULE = (
@@ -56,6 +57,15 @@ class PipelineSettings:
     def contract(self) -> Path:
         """File of the contract."""
         found: Path = self.values.get("contract", DEFAULT_CONTRACT)
+        return found
+
+    @property
+    def roles(self) -> RoleSettings:
+        """Boundary and path of the stacks' roles."""
+        found = RoleSettings()
+        for setting in settings_of(RoleSettings):
+            if setting.key in self.values:
+                found = _with(found, setting.path, self.values[setting.key])
         return found
 
     @property
@@ -125,6 +135,7 @@ def platform_settings(
     settings = PlatformSettings(
         stack=platform_stack(pipeline.stack),
         tags=core.tags,
+        roles=core.roles,
         database_name=core.database.name,
         database_port=core.database.port,
         log_retention_days=core.log_retention_days,

@@ -26,6 +26,7 @@ from etl.deployment.current_state import (
 from etl.deployment.deploy import FROM_PLATFORM, build_deployment
 from etl.deployment.intrinsics import resolve_template
 from etl.deployment.plan import DeployPlan, Upload
+from etl.deployment.protection import Protection, protection_remarks
 from etl.deployment.stack_build import DeploymentBuild, StackBuild
 from etl.deployment.stack_diff import StackReview, review_resources, state_changes
 from etl.deployment.steps import deployment_steps
@@ -68,6 +69,9 @@ def make_plan(
         second = _review_stack(target, build.platform.stack, now.platform_status, present)
         reviews.insert(0, second)
     missing = build.core.missing(present)
+    formation = target.client("cloudformation")
+    stacks = [one.stack for one in reviews if is_in_use(one.status)]
+    protection = Protection.of(build.settings)
     plan = DeployPlan(
         stack=target.stack,
         region=target.session.region_name,
@@ -76,7 +80,10 @@ def make_plan(
         stacks=reviews,
         contract=_review_contract(target, build.settings, now),
         uploads=[Upload(key, path.stat().st_size) for key, path in missing.items()],
-        remarks=list(_shared_with_others(target.client("cloudformation"), build.settings)),
+        remarks=[
+            *protection_remarks(formation, stacks, protection),
+            *_shared_with_others(formation, build.settings),
+        ],
     )
     return plan, build
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from etl.aws.partition import partition_problems
+from etl.aws.partition import arn_problems, partition_problems
 from etl.deployment.authorities import authority_problems
 from etl.deployment.settings_file import SettingsError
 from infrastructure.platform.settings import PlatformSettings
@@ -35,6 +35,8 @@ def _problems(
     if region:
         yield from region_problems(region, platform)
         yield from partition_problems(region)
+        boundary = settings.roles.permissions_boundary_arn
+        yield from arn_problems("iam.permissions_boundary_arn", boundary, region)
     if settings.database.ca_file is not None:
         yield from authority_problems(
             settings.database.ca_file,

@@ -16,7 +16,7 @@ A teardown goes in reverse: unlink the platform from the core, delete the core, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -37,6 +37,7 @@ Kind = Literal[
     "contract",
     "link",
     "core again",
+    "lift protection",
     "unlink",
     "delete core",
     "delete platform",
@@ -94,9 +95,15 @@ def _recovery(stack: str, status: str | None) -> Iterator[Step]:
         yield Step("delete remains", stack, f"delete the remains of a failed creation ({status})")
 
 
-def teardown_steps(now: CurrentState, *, with_platform: bool) -> list[Step]:
-    """List the steps of a teardown in order; ``with_platform``: the platform is deleted, too."""
-    steps = []
+def teardown_steps(
+    now: CurrentState, *, with_platform: bool, protected: Collection[str] = ()
+) -> list[Step]:
+    """List the steps of a teardown in order.
+
+    ``with_platform``: the platform is deleted, too. ``protected``: stacks with termination
+    protection, which is lifted before anything is deleted.
+    """
+    steps = [Step("lift protection", stack, "allow its deletion") for stack in protected]
     if now.platform and now.platform_status and now.linked:
         steps.append(Step("unlink", now.platform, "remove what refers to the core"))
     if now.core_status:

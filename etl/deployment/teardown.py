@@ -32,6 +32,7 @@ from etl.deployment.held_data import (
     retains_bucket,
 )
 from etl.deployment.listener import Listener
+from etl.deployment.protection import lift_protection
 from etl.deployment.steps import Step
 from infrastructure.platform import PlatformSettings, given_core
 from telemetry.errors import UserError
@@ -68,11 +69,16 @@ class TeardownExecutor:
     def execute(self, step: Step) -> None:
         """Execute one step. Raises ``StackError`` or :class:`HoldsDataError`."""
         actions: dict[str, Callable[[Step], None]] = {
+            "lift protection": self._lift_protection,
             "unlink": self._unlink,
             "delete core": self._delete_core,
             "delete platform": self._delete_platform,
         }
         actions[step.kind](step)
+
+    def _lift_protection(self, step: Step) -> None:
+        formation = self.target.client("cloudformation")
+        lift_protection(formation, step.stack, self.listener.notify)
 
     def _unlink(self, step: Step) -> None:
         """Update the platform as it is deployed, without what refers to the core."""
@@ -115,7 +121,8 @@ def delete_core(target: Target, listener: Listener | None = None, *, with_data: 
     and the artifacts, and detaches the devices' certificates. Without it, raises
     :class:`HoldsDataError` where messages or objects would be lost or certificates left without a
     policy; the data bucket is kept where the deployment's ``retain_data`` says so. PostgreSQL is
-    never changed.
+    never changed. Termination protection has to be lifted before
+    (:func:`etl.deployment.protection.lift_protection`).
     """
     listener = listener or Listener()
     formation, s3 = target.client("cloudformation"), owned_s3(target)

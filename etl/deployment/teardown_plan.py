@@ -11,6 +11,7 @@ from etl.aws.cloudformation import (
     outputs,
     parameters,
     stack_resources,
+    termination_protected,
 )
 from etl.aws.s3 import owned_s3
 from etl.aws.target import Target
@@ -28,6 +29,10 @@ PROTECTED = (
     "The platform's database is protected, so nothing was deleted. Set "
     "platform.deletion_protection = false and `etl deploy`, then destroy. A final snapshot "
     "is taken in any case."
+)
+LIFT = (
+    "aws cloudformation update-termination-protection --no-enable-termination-protection "
+    "--stack-name {stack}"
 )
 RETAINED = {
     "AWS::S3::Bucket": "bucket {}, with every object in it",
@@ -48,7 +53,23 @@ class TeardownPlan:
     blocked: list[str] = field(default_factory=list)
     """Data that would be lost although ``with_data`` was not given."""
     protected: str = ""
-    """Explains deletion protection and how to remove it; empty where nothing is protected."""
+    """Explains the database's deletion protection and how to remove it; empty where there is
+    none."""
+    termination_protected: list[str] = field(default_factory=list)
+    """Stacks that CloudFormation refuses to delete until their protection is lifted."""
+
+    @property
+    def how_to_lift(self) -> str:
+        """Sentence on the stacks' termination protection; empty where none is protected."""
+        if not self.termination_protected:
+            return ""
+        commands = [LIFT.format(stack=stack) for stack in self.termination_protected]
+        names = " and ".join(self.termination_protected)
+        return (
+            f"CloudFormation refuses to delete {names}: termination protection is on. "
+            "`etl destroy` lifts it once you confirm that, or with --lift-protection; by hand it "
+            "is lifted by\n  " + "\n  ".join(commands)
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data, for ``--json``."""
@@ -71,14 +92,17 @@ def plan_teardown(target: Target, *, with_data: bool) -> TeardownPlan:
     deleted, kept = _core_effects(target, now, names, with_data=with_data)
     if now.platform_status:
         _add_platform(now, deleted, kept, with_platform=with_platform, database=holds_database)
+    stacks = [now.core, now.platform] if with_platform else [now.core]
+    protected = [stack for stack in stacks if termination_protected(formation, stack)]
     return TeardownPlan(
         stack=target.stack,
         status=now.core_status,
-        steps=teardown_steps(now, with_platform=with_platform),
+        steps=teardown_steps(now, with_platform=with_platform, protected=protected),
         deleted=[*deleted, *(held if with_data else [])],
         kept=kept,
         blocked=[] if with_data else held,
         protected=PROTECTED if with_platform and _is_protected(platform_values) else "",
+        termination_protected=protected,
     )
 
 

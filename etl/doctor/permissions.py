@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from etl.deployment.permissions import deployer_policy
 from etl.doctor.check_result import CheckResult, failed, not_checked, passed
-from etl.doctor.command_calls import COMMANDS, PipelineArns
 from etl.doctor.examination import Examination
 from etl.doctor.simulation import Denial, NoPrincipalError, denials, principal_of, requests_of
+from etl.operations.permissions import OPERATORS, Operator, statements_of
 
 if TYPE_CHECKING:
     from types_boto3_iam import IAMClient
@@ -18,6 +18,11 @@ __all__ = ["check_permissions"]
 
 NAMED_ACTIONS = 6
 """Denied actions that a line names; it counts the others."""
+OPERATOR_COMMANDS: dict[Operator, str] = {
+    "reader": "status, executions, logs, trace, metrics, reconcile, rejects, and others that read",
+    "repairer": "run, replay, backfill, sweep, quarantine, dlq, rollups, alarms test",
+    "publisher": "publish, simulate",
+}
 OPTIONAL = frozenset({"OtherPipelines"})
 """Statements of the deployer's policy that a deployment can do without."""
 
@@ -62,18 +67,14 @@ def _of_deployment(
 
 
 def _of_commands(examination: Examination, iam: IAMClient, principal: str) -> Iterator[CheckResult]:
-    arns = PipelineArns(
-        partition=principal.split(":")[1],
-        region=examination.region,
-        account=examination.account,
-        stack=examination.target.stack,
-    )
-    for group in COMMANDS:
-        found = list(denials(iam, principal, requests_of(group.statements(arns))))
+    stack, account = examination.target.stack, examination.account
+    for who, permissions in OPERATORS.items():
+        statements = statements_of(permissions, stack, account, examination.region)
         yield _result(
-            f"permissions: {group.commands}",
-            found,
-            "allow these actions to whoever is to run these commands",
+            f"permissions: {who}",
+            list(denials(iam, principal, requests_of(statements))),
+            f"attach the policy of `etl settings policy {who} --account {account}` to whoever is "
+            f"to run its commands: {OPERATOR_COMMANDS[who]}",
         )
 
 

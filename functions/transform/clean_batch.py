@@ -1,4 +1,4 @@
-"""What cleaning a raw micro-batch gives: its rows, the places they come from, and its rejects."""
+"""The result of cleaning a raw micro-batch: rows, the places they come from, and rejects."""
 
 from __future__ import annotations
 

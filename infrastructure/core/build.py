@@ -23,6 +23,7 @@ from infrastructure.core.orchestration import add_orchestration
 from infrastructure.core.parameters import add_conditions, add_parameters
 from infrastructure.core.policies import GOES_WITH_THE_STACK
 from infrastructure.core.storage import add_storage
+from infrastructure.role_settings import limit_roles
 from infrastructure.settings import DeploySettings
 from telemetry.contract import Contract
 
@@ -62,6 +63,7 @@ def build_template(
     add_alarms(template)
     add_dashboard(template)
     _add_outputs(template, contract)
+    limit_roles(template, settings.roles)
     return template
 
 

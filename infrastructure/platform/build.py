@@ -37,6 +37,7 @@ from infrastructure.platform.rules import add_rules
 from infrastructure.platform.security_groups import add_security_groups
 from infrastructure.platform.settings import PlatformSettings
 from infrastructure.regions import BUDGET, QUICKSIGHT, lacking
+from infrastructure.role_settings import limit_roles
 from telemetry.contract import Contract
 
 __all__ = ["build_platform_template"]
@@ -48,7 +49,8 @@ def build_platform_template(
     """The template of what only AWS can host, beside the pipeline of ``contract``.
 
     Resources that ``region`` has no types for are left out; empty: none is.
-    All choices are parameters, so ``settings`` only names the stack; its
+    All choices but those of its roles are parameters, so ``settings`` names the stack and the
+    roles' boundary and path; its
     :meth:`~infrastructure.platform.settings.PlatformSettings.parameters` go with the template.
     """
     template = Template(Description=f"Telemetry ETL: platform of {contract.name}")
@@ -70,6 +72,7 @@ def build_platform_template(
     if not lacking(region, BUDGET):
         add_budget(template)
     _add_outputs(template)
+    limit_roles(template, settings.roles)
     template.metadata.update({"Contract": {"Name": contract.name}, "Stack": settings.stack})
     return template
 

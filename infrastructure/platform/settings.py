@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from infrastructure.platform.limits import TRACE_GROUP_NAME
+from infrastructure.role_settings import RoleSettings
 from infrastructure.setting_fields import parameter_values, setting
 from infrastructure.settings import LOG_RETENTION_DAYS
 
@@ -29,6 +30,7 @@ class PlatformSettings:
 
     stack: str
     """Name of the platform stack, ``<core stack>-platform`` by convention."""
+    roles: RoleSettings = field(default_factory=RoleSettings)
 
     network: Literal["new", "given", "none"] = setting(
         "new",

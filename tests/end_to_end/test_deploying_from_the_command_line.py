@@ -226,6 +226,26 @@ def test_data_is_kept_unless_asked(machine: Machine) -> None:
 
 
 @pytest.mark.slow
+def test_a_protected_stack_is_deleted_once_that_is_confirmed(
+    machine: Machine, calls: list[DeployerCall]
+) -> None:
+    protected = ("--set", "operation.termination_protection=true")
+    policy = ("--set", "operation.stack_policy=true")
+    done = machine.etl("deploy", "--yes", *protected, *policy, stack="safe")
+    assert done.exit_code == 0, done.output
+    assert "stack safe: protected against deletion" in done.output
+    world = deployers_world(machine.target("safe"))
+    refused = machine.etl("destroy", "--with-data", answer="y\nother\n", stack="safe")
+    assert refused.exit_code == 1
+    assert "nothing was deleted" in refused.output
+    gone = machine.etl("destroy", "--with-data", answer="y\nsafe\n", stack="safe")
+    assert gone.exit_code == 0, gone.output
+    made = {call.operation for call in calls}
+    assert {"SetStackPolicy", "GetStackPolicy", "UpdateTerminationProtection"} <= made
+    assert denied(deployers_policies(world), calls, world) == []
+
+
+@pytest.mark.slow
 def test_a_loss_of_data_is_reported_in_the_plan_and_by_the_exit_status(machine: Machine) -> None:
     words = ("--set", "run.trigger=queue")
     assert machine.etl("deploy", "--yes", *words, stack="loses").exit_code == 0
@@ -249,6 +269,11 @@ def test_a_loss_of_data_is_reported_in_the_plan_and_by_the_exit_status(machine: 
     result = machine.etl("plan", *words, "--detailed-exit-code", stack="loses")
     assert result.exit_code == 11
     assert "SpareQueue SQS::Queue removed, and with it the messages in it" in result.output
+    protected = ("--set", "operation.stack_policy=true")
+    refused = machine.etl("deploy", "--yes", *words, *protected, stack="loses")
+    assert refused.exit_code == 1
+    assert "SpareQueue is deleted" in refused.output
+    assert "operation.stack_policy=false" in refused.output
 
 
 @pytest.mark.slow

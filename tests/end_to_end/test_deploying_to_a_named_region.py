@@ -10,11 +10,13 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
 from etl.aws.target import CONTRACT_KEY, DATABASE_CA_KEY
 from etl.cli.main import app
 from etl.deployment import packaging as artifacts
+from etl.deployment.protection import stack_policy
 from layers import build
 from layers.target import host_target
 from local.stack import LocalStack, start, stop
@@ -96,9 +98,29 @@ def test_a_pipeline_is_deployed_found_by_other_commands_and_destroyed_but_for_it
     assert [one["path"] for one in review["parameters"]] == ["AlertEmail"]
     assert any(one["id"] == "AlertSubscription" for one in review["resources"])
 
-    gone = etl("destroy", "--yes")
+    _is_protected(account)
+    gone = etl("destroy", "--yes", "--lift-protection")
     assert gone.exit_code == 0, gone.output
     assert s3.get_object(Bucket=outputs["DataBucketName"], Key=CONTRACT_KEY)
+
+
+def _is_protected(account: LocalStack) -> None:
+    """As on AWS by default; the emulator refuses to delete, and stores the stack policy."""
+    formation = boto3.client("cloudformation", account.region)
+    body = formation.get_stack_policy(StackName="plant")["StackPolicyBody"]
+    assert json.loads(body) == json.loads(stack_policy(protects=True))
+    with pytest.raises(ClientError, match="TerminationProtection is enabled"):
+        formation.delete_stack(StackName="plant")
+
+    alone = etl("destroy", "--yes")
+    assert alone.exit_code == 1
+    assert "update-termination-protection --no-enable-termination-protection" in alone.output
+    assert "--lift-protection" in alone.output
+    declined = CliRunner().invoke(app, ["destroy"], input="n\n")
+    assert declined.exit_code == 1
+    assert "Lift the protection?" in declined.output
+    described = formation.describe_stacks(StackName="plant")["Stacks"][0]
+    assert described["EnableTerminationProtection"]
 
 
 def test_local_means_the_stand_ins_whatever_the_file_says(settings: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from typing import Any
@@ -49,8 +50,10 @@ def variants() -> list[Definition]:
         }
         for seconds in (1, 6 * 60 * 60, 365 * 24 * 60 * 60):
             settings = DefinitionSettings(execution_timeout_seconds=seconds)
-            found.append(resolve(definition_json(settings), values))
-            assert "${" not in json.dumps(found[-1])
+            found.append(resolve(definition_json(settings, partition), values))
+            text = json.dumps(found[-1])
+            assert "${" not in text
+            assert set(re.findall(r"arn:(aws[a-z-]*):", text)) == {partition}
     return [*found, *(adapted(found[0], name) for name in ("moto", "node"))]
 
 

@@ -22,8 +22,8 @@ FREE = {("sts", "GetCallerIdentity")}
 """Needs no permission."""
 FORMATION = {
     "ContinueUpdateRollback", "CreateChangeSet", "DeleteChangeSet", "DeleteStack",
-    "DescribeChangeSet", "DescribeStackEvents", "ExecuteChangeSet", "GetTemplate",
-    "ListStackResources",
+    "DescribeChangeSet", "DescribeStackEvents", "ExecuteChangeSet", "GetStackPolicy", "GetTemplate",
+    "ListStackResources", "SetStackPolicy", "UpdateTerminationProtection",
 }  # fmt: skip
 """Operations on one stack, which CloudFormation's actions are named after."""
 

@@ -29,7 +29,7 @@ from tests.permissions.policies import Policies, Request
 from tests.permissions.refused import refused
 from tests.permissions.statements import CONTRACT
 
-__all__ = ["Recording", "recorded_run"]
+__all__ = ["Recording", "recorded_run", "same_keys"]
 
 _RECORDER = Path(__file__).with_name("recorder.py")
 FLEET = FleetPlan(devices=1, rate=50, duration=0.5, readings_per_message=5, seed=1, name="box")
@@ -160,7 +160,7 @@ def _everything_once(rig: RecordedRig) -> None:
     rig.wait_until_idle()
     for name, arrival in (("kept", 2_000_000_000_000), ("lost", 1_000_000_000_000)):
         conflicting = f"raw/{day}/conflicts/{name}.n25.ndjson.gz"
-        body = gzip.compress(b"".join(_same_keys(name, arrival)))
+        body = gzip.compress(b"".join(same_keys(name, arrival)))
         rig.client("s3").put_object(Bucket=rig.target.bucket, Key=conflicting, Body=body)
         rig.replay([conflicting])
         rig.wait_until_idle()
@@ -175,7 +175,7 @@ def _everything_once(rig: RecordedRig) -> None:
     rig.wait_until_idle()
 
 
-def _same_keys(name: str, arrival: int) -> Iterator[bytes]:
+def same_keys(name: str, arrival: int) -> Iterator[bytes]:
     """Lines of 25 readings whose keys are those of every other batch of these."""
     for number in range(25):
         reading = {"readings": [{"ts": 1_700_000_000_000 + number, "note": name}]}

@@ -16,6 +16,8 @@ from etl.aws.partition import UnknownRegionError, partition_of
 from etl.deployment.permissions import Part, cloudformation_policy, deployer_policy
 from etl.deployment.preconditions import check_preconditions
 from etl.deployment.settings_file import SettingsError
+from etl.doctor.policy import doctor_policy
+from etl.operations.permissions import OPERATORS, operator_policy
 from infrastructure.core import Artifacts, build_template
 from infrastructure.platform import build_platform_template
 from infrastructure.settings import DeploySettings
@@ -75,6 +77,7 @@ def test_nothing_names_the_commercial_partition(
 ) -> None:
     where = ("plant", "123456789012", region)
     printed = [deployer_policy(*where), *(cloudformation_policy(part, *where) for part in PARTS)]
+    printed += [doctor_policy(*where), *(operator_policy(who, *where) for who in OPERATORS)]
     texts = [json.dumps(policy) for policy in printed]
     texts += [template.to_json() for template in built.values()]
     for text in texts:

@@ -53,6 +53,8 @@ def account(emulator: EmulatorStack) -> Account:
             host="127.0.0.1", port=9, ssl_mode="require", owner_secret_arn=secret["ARN"]
         ),
         target=host_target(),
+        termination_protection=False,
+        stack_policy=False,
         max_concurrency=2,
         schedule_expression="rate(1 day)",
         retain_data=False,

@@ -118,7 +118,9 @@ def test_a_first_migration_that_fails_leaves_nothing_that_receives_messages(acco
     assert "no-database-migrate failed with DatabaseUnavailableError" in str(failed.value)
     assert "functions: the new migrate function alone" in str(failed.value)
     assert "triggers: none yet: messages are not received" in str(failed.value)
-    functions = account.client("lambda").list_functions()["Functions"]
+    # A page has 50 functions, and other stacks of the account have theirs.
+    pages = account.client("lambda").get_paginator("list_functions").paginate()
+    functions = [function for page in pages for function in page["Functions"]]
     assert [f["FunctionName"] for f in functions if f["FunctionName"].startswith(stack)] == [
         "no-database-migrate"
     ]

@@ -18,15 +18,24 @@ import cfnlint
 import pytest
 
 from etl.deployment.permissions import Part, cloudformation_policy, deployer_policy
+from etl.doctor.policy import doctor_policy
+from etl.operations.permissions import OPERATORS, operator_policy
+from infrastructure.role_settings import RoleSettings
 from tests.unit.etl.deployment.schemas import schemas
 
 Statement = dict[str, Any]
 REFERENCE = Path(cfnlint.__file__).parent / "data" / "AdditionalSpecs" / "Policies.json"
 WHERE = ("plant", "123456789012", "eu-central-1")
 PARTS: tuple[Part, ...] = ("core", "platform", "quicksight")
+BOUND = RoleSettings(
+    permissions_boundary_arn="arn:aws:iam::123456789012:policy/boundary", path="/workloads/"
+)
 PRINTED = {
+    **{who: operator_policy(who, *WHERE) for who in OPERATORS},
+    "doctor": doctor_policy(*WHERE),
     "deployer": deployer_policy(*WHERE, role="arn:aws:iam::123456789012:role/cfn"),
     **{part: cloudformation_policy(part, *WHERE) for part in PARTS},
+    **{f"{part}-bound": cloudformation_policy(part, *WHERE, BOUND) for part in PARTS[:2]},
 }
 STATEMENTS = [
     pytest.param(statement, id=f"{name}.{statement['Sid']}")
@@ -57,7 +66,7 @@ def formats(action: str) -> list[str] | None:
     if entry is None:
         return None
     kinds = entry.get("Resources", [])
-    return [one for kind in kinds for one in known["Resources"][kind]["ARNFormats"]]
+    return [one for kind in kinds for one in known["Resources"][kind.lower()]["ARNFormats"]]
 
 
 def is_of(arn: str, form: str) -> bool:

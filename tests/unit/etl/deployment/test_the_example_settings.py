@@ -61,8 +61,8 @@ def test_what_the_core_passes_to_the_platform_is_not_a_setting():
 
 def test_every_key_has_a_table_and_a_text_and_is_defined_once():
     defined = [one for owner in (DeploySettings, PlatformSettings) for one in settings_of(owner)]
-    keys = [one.key for one in defined if one.key]
-    assert len(keys) == len(set(keys))
+    keys = {(one.key, one.text) for one in defined if one.key}
+    assert len(keys) == len(dict(keys)), "a key with two definitions"
     for one in known_settings().values():
         assert one.table in TABLES
         assert one.text.endswith((".", ";", "pem"))

@@ -19,6 +19,7 @@ from etl.deployment.executor import DeploymentExecutor
 from etl.deployment.listener import Listener
 from etl.deployment.packaging import Packages
 from etl.deployment.planner import make_plan
+from etl.deployment.protection import stack_policy
 from etl.deployment.stack_build import StackBuild
 from etl.deployment.steps import deployment_steps, teardown_steps
 from etl.deployment.teardown import TeardownExecutor, unlinked_parameters
@@ -287,7 +288,7 @@ def test_a_core_that_fails_once_is_linked_by_the_next_deployment(formation, plac
 
 def test_a_core_that_went_behind_the_platforms_back_is_made_and_linked_again(formation, place):
     deploy(place)
-    formation.delete_stack(StackName="plant")
+    formation.stacks["plant"].status = "DELETE_COMPLETE"
     formation.log.clear()
     deploy(place)
     assert formation.log == [
@@ -419,3 +420,64 @@ def test_a_protected_database_stops_a_teardown_before_anything_goes(formation, p
 def test_a_teardown_that_was_broken_off_goes_on_with_what_is_left():
     now = CurrentState(core="s", core_status=None, platform="p", platform_status="DELETE_FAILED")
     assert [step.kind for step in teardown_steps(now, with_platform=True)] == ["delete platform"]
+
+
+BOTH = ("plant-platform", "plant")
+
+
+def test_both_stacks_are_protected_once_they_are_there(formation, place):
+    deploy(place)
+    for name in BOTH:
+        assert formation.stacks[name].protected, name
+        assert json.loads(formation.stacks[name].policy) == json.loads(stack_policy(protects=True))
+
+
+def test_without_the_settings_nothing_is_protected_and_a_protection_is_lifted(formation, place):
+    deploy(place, termination_protection=False, stack_policy=False)
+    assert [formation.stacks[name].policy for name in BOTH] == [None, None]
+    deploy(place)
+    deploy(place, termination_protection=False, stack_policy=False)
+    for name in BOTH:
+        assert not formation.stacks[name].protected, name
+        assert json.loads(formation.stacks[name].policy) == json.loads(stack_policy(protects=False))
+
+
+def test_a_plan_says_which_stacks_change_their_protection(formation, place):
+    assert make_plan(place, SETTINGS, PLATFORM)[0].remarks == []  # type: ignore[arg-type]
+    deploy(place, termination_protection=False)
+    plan, _ = make_plan(place, SETTINGS, PLATFORM)  # type: ignore[arg-type]
+    assert plan.remarks == [f"stack {name} becomes protected against deletion." for name in BOTH]
+    deploy(place)
+    assert make_plan(place, SETTINGS, PLATFORM)[0].remarks == []  # type: ignore[arg-type]
+
+
+def test_the_policy_is_in_force_before_an_update_and_not_only_after_it(formation, place):
+    deploy(place, None, database=DatabaseSettings(host="db", owner_secret_arn=OWNER))
+    formation.stacks["plant"].policy = None
+    formation.failures["plant"] = [("Queue", "Rate exceeded")]
+    with pytest.raises(StackError):
+        deploy(place, None, database=DatabaseSettings(host="other", owner_secret_arn=OWNER))
+    assert formation.stacks["plant"].policy == stack_policy(protects=True)
+
+
+def test_a_first_deployment_that_fails_leaves_remains_that_can_be_deleted(formation, place):
+    formation.failures["plant-platform"] = [("Database", "no")]
+    with pytest.raises(StackError):
+        deploy(place)
+    assert not formation.stacks["plant-platform"].protected
+
+
+def test_a_teardown_lifts_the_protection_of_what_it_deletes_alone(formation, place):
+    deploy(place)
+    found = destroy(place, with_data=False)
+    assert found.termination_protected == ["plant"]
+    assert "update-termination-protection" in found.how_to_lift
+    assert formation.stacks["plant-platform"].protected
+    assert formation.stacks["plant"].status == "DELETE_COMPLETE"
+
+
+def test_an_unprotected_stack_is_deleted_without_more_ado(formation, place):
+    deploy(place, termination_protection=False)
+    found = destroy(place, with_data=False)
+    assert (found.termination_protected, found.how_to_lift) == ([], "")
+    assert "lift protection" not in {step.kind for step in found.steps}

@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 
 from etl.cli.main import app
 from etl.deployment.permissions import deployer_policy
-from etl.doctor.command_calls import COMMANDS, PipelineArns
 from etl.doctor.permissions import check_permissions
 from etl.doctor.policy import doctor_policy
 from etl.doctor.simulation import NoPrincipalError, principal_of, requests_of
+from etl.operations.permissions import OPERATORS, operator_policy
 from tests.unit.etl.doctor.stubbed import ACCOUNT, REGION, Account, account, with_role
 
 ROLE = {
@@ -27,7 +27,7 @@ ROLE = {
     "CreateDate": "2026-11-28T00:00:00Z",
 }
 EXECUTION_ROLE = f"arn:aws:iam::{ACCOUNT}:role/cfn"
-ARNS = PipelineArns(partition="aws", region=REGION, account=ACCOUNT, stack="plant")
+WHERE = ("plant", ACCOUNT, REGION)
 
 
 def asked_of(aws: Account, denied: frozenset[str] = frozenset()) -> list[dict[str, Any]]:
@@ -64,12 +64,15 @@ def test_every_call_of_a_deployment_and_of_the_commands_is_simulated() -> None:
             check_permissions(aws.examination(load_settings=lambda: with_role(EXECUTION_ROLE)))
         )
     assert {result.status for result in found} == {"pass"}
-    assert len(found) == 1 + len(COMMANDS)
+    assert len(found) == 1 + len(OPERATORS)
     assert {request["PolicySourceArn"] for request in asked} == {ROLE["Arn"]}
     simulated = {action for request in asked for action in request["ActionNames"]}
     policy = deployer_policy("plant", ACCOUNT, REGION, EXECUTION_ROLE)["Statement"]
     wanted = {a for one in policy if one["Sid"] != "OtherPipelines" for a in one["Action"]}
     assert wanted <= simulated
+    for who in OPERATORS:
+        statements = operator_policy(who, *WHERE)["Statement"]
+        assert {action for one in statements for action in one["Action"]} <= simulated
     [passed_on] = [one for one in asked if one["ActionNames"] == ["iam:PassRole"]]
     assert passed_on["ContextEntries"] == [
         {
@@ -94,8 +97,9 @@ def test_a_denied_call_is_named_with_its_resource() -> None:
     assert "s3:CreateBucket on arn:aws:s3:::plant" in deploy.finding
     assert "explicitly" in deploy.finding
     assert "etl settings policy deployer" in deploy.remedy
-    assert found["permissions: dlq"].status == "fail"
-    assert found["permissions: run, replay, backfill, sweep, quarantine"].status == "pass"
+    assert found["permissions: repairer"].status == "fail"
+    assert "etl settings policy repairer" in found["permissions: repairer"].remedy
+    assert found["permissions: reader"].status == "pass"
 
 
 def test_without_an_execution_role_the_resources_are_not_checked() -> None:
@@ -119,7 +123,7 @@ def test_the_root_user_and_federated_users_can_not_be_simulated() -> None:
 def test_no_simulated_resource_is_a_pattern() -> None:
     statements = [
         *deployer_policy("plant", ACCOUNT, REGION, EXECUTION_ROLE)["Statement"],
-        *(statement for group in COMMANDS for statement in group.statements(ARNS)),
+        *(one for who in OPERATORS for one in operator_policy(who, *WHERE)["Statement"]),
     ]
     for request in requests_of(statements):
         assert request.resource == "*" or "*" not in request.resource
@@ -162,10 +166,15 @@ def actions_in(folder: str) -> set[str]:
 
 
 def test_the_commands_calls_are_those_of_their_code() -> None:
-    listed = {a for group in COMMANDS for one in group.statements(ARNS) for a in one["Action"]}
+    listed = {
+        action
+        for who in OPERATORS
+        for one in operator_policy(who, *WHERE)["Statement"]
+        for action in one["Action"]
+    }
     found = actions_in("etl/operations")
     assert len(found) > 15
-    assert found <= listed
+    assert found | actions_in("dashboard/sources") <= listed
 
 
 def test_the_doctors_policy_fits_and_names_no_wildcard_action() -> None:
@@ -198,12 +207,14 @@ def test_the_doctors_policy_fits_and_names_no_wildcard_action() -> None:
     }
 
 
-def test_the_doctors_policy_is_printed_for_the_partition_of_the_region(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("who", ["doctor", *OPERATORS])
+def test_a_policy_is_printed_for_the_partition_of_the_region(
+    who: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    words = ["--stack", "plant", "--region", "us-gov-west-1", "settings", "policy", "doctor"]
+    words = ["--stack", "plant", "--region", "us-gov-west-1", "settings", "policy", who]
     result = CliRunner().invoke(app, [*words, "--account", ACCOUNT])
     assert result.exit_code == 0, result.output
-    resources = {one["Resource"] for one in json.loads(result.stdout)["Statement"]} - {"*"}
+    statements = json.loads(result.stdout)["Statement"]
+    resources = {arn for one in statements for arn in one["Resource"]} - {"*"}
     assert {one.split(":")[1] for one in resources} == {"aws-us-gov"}
