@@ -48,6 +48,7 @@ def read_page(name: str) -> DocumentationPage | None:
     tokens = parser.parse(path.read_text(encoding="utf-8"))
     title = _prepare(tokens)
     html = parser.renderer.render(tokens, parser.options, {})
+    html = html.replace("<pre>", '<pre tabindex="0">')  # so that the keyboard can scroll it
     return DocumentationPage(title or name, Markup(html))  # noqa: S704 - our own page, HTML off
 
 
