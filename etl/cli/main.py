@@ -34,6 +34,7 @@ from etl.cli import (
     settings,
     stack,
     sweep,
+    template,
 )
 from etl.cli.context import Options
 
@@ -83,9 +84,9 @@ def choose_target(
 
 
 for module in (
-    stack, settings, doctor, deploy, destroy, publish, executions, diagram, alarms, metrics, sweep,
-    data, rollups, athena, rejects, conflicts, quarantine, replay, dlq, contract, dashboard,
-    pgadmin, cost, demo,
+    stack, settings, doctor, deploy, destroy, template, publish, executions, diagram, alarms,
+    metrics, sweep, data, rollups, athena, rejects, conflicts, quarantine, replay, dlq, contract,
+    dashboard, pgadmin, cost, demo,
 ):  # fmt: skip
     module.register(app)
 
