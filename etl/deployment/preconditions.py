@@ -33,7 +33,7 @@ def _problems(
     settings: DeploySettings, platform: PlatformSettings | None, region: str | None
 ) -> Iterator[str]:
     if region:
-        yield from region_problems(region, platform)
+        yield from region_problems(region, platform, fleet_provisioning=settings.fleet_provisioning)
         yield from partition_problems(region)
     if settings.database.ca_file is not None:
         yield from authority_problems(

@@ -19,6 +19,7 @@ TABLES: dict[str, str] = {
     "run": "When executions run, and how much in parallel",
     "database": "PostgreSQL; leave this out where [platform] creates one",
     "network": "The VPC of the functions that connect to PostgreSQL; [platform] may create one",
+    "devices": "How devices are registered",
     "operation": "Who is notified, and what is kept",
     "alarms": "Thresholds at which alarms fire",
     "runtime": "Python and processor of the functions",
