@@ -117,7 +117,7 @@ PROVISION = FunctionSpec(
     package="provision",
     entry="handle",
     layers=("shared",),
-    # AWS IoT gives up after five seconds, and devices register seldom: each start is a cold one.
+    # AWS IoT gives up after five seconds, and devices register rarely: each start is a cold one.
     memory=1024,
     timeout=5,
 )

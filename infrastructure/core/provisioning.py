@@ -97,9 +97,8 @@ def _body() -> dict[str, Any]:
 
 
 def _registration() -> list[dict[str, Any]]:
-    """What AWS IoT does with this role: those actions of the managed policy
-    AWSIoTThingsRegistration that this provisioning template leads to (read 2026-11; not tried in an
-    account)."""
+    """Statements of the role by which AWS IoT registers a device: of AWSIoTThingsRegistration, the
+    actions that this provisioning template leads to (read 2026-11; not tried in an account)."""
     things, certificates = Sub(f"{IOT_ARN}thing/*"), Sub(f"{IOT_ARN}cert/*")
     return [
         allow(
