@@ -17,6 +17,7 @@ from etl.cli import (
     cost,
     dashboard,
     data,
+    database,
     demo,
     deploy,
     destroy,
@@ -85,8 +86,8 @@ def choose_target(
 
 for module in (
     stack, settings, doctor, deploy, destroy, template, publish, executions, diagram, alarms,
-    metrics, sweep, data, rollups, athena, rejects, conflicts, quarantine, replay, dlq, contract,
-    dashboard, pgadmin, cost, demo,
+    metrics, sweep, data, database, rollups, athena, rejects, conflicts, quarantine, replay, dlq,
+    contract, dashboard, pgadmin, cost, demo,
 ):  # fmt: skip
     module.register(app)
 
