@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from audit.policies import policies_of, printed_policies
-from functions.inventory import FUNCTIONS
+from functions.inventory import functions_of
 from infrastructure.core import Artifacts, build_template
 from infrastructure.platform import PlatformSettings, build_platform_template
 from infrastructure.settings import DatabaseSettings, DeploySettings
@@ -23,13 +23,17 @@ CONTRACT = Path("contracts/fleet.toml")
 
 
 def core() -> dict[str, Any]:
-    """The core template of a pipeline, with the object keys that packaging would give."""
+    """The core template with all that it can have, with the object keys of packaging."""
+    packages = [spec.package for spec in functions_of(fleet_provisioning=True)]
     artifacts = Artifacts(
-        functions={spec.package: f"functions/{spec.package}.zip" for spec in FUNCTIONS},
+        functions={package: f"functions/{package}.zip" for package in packages},
         layers={layer: f"layers/{layer}.zip" for layer in LAYERS},
     )
     settings = DeploySettings(
-        stack="audit", contract=CONTRACT, database=DatabaseSettings(host="db.example.com")
+        stack="audit",
+        contract=CONTRACT,
+        database=DatabaseSettings(host="db.example.com"),
+        fleet_provisioning=True,
     )
     built = build_template(load_contract(CONTRACT), artifacts, settings, definition_json())
     plain: dict[str, Any] = built.to_dict()

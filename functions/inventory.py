@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from layers.target import LayerName
 
-__all__ = ["FUNCTIONS", "FunctionSpec", "function"]
+__all__ = ["FUNCTIONS", "PROVISION", "FunctionSpec", "function", "functions_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,9 +112,26 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
 )
 
 
+PROVISION = FunctionSpec(
+    name="provision",
+    package="provision",
+    entry="handle",
+    layers=("shared",),
+    # AWS IoT gives up after five seconds, and devices register rarely: each start is a cold one.
+    memory=1024,
+    timeout=5,
+)
+"""The hook of fleet provisioning; a deployment has it only where that is switched on."""
+
+
+def functions_of(*, fleet_provisioning: bool) -> tuple[FunctionSpec, ...]:
+    """The functions of a deployment."""
+    return (*FUNCTIONS, PROVISION) if fleet_provisioning else FUNCTIONS
+
+
 def function(name: str) -> FunctionSpec:
     """The function of that name. Raises ``KeyError`` where there is none."""
-    for spec in FUNCTIONS:
+    for spec in functions_of(fleet_provisioning=True):
         if spec.name == name:
             return spec
     raise KeyError(name)

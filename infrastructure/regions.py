@@ -15,11 +15,12 @@ from pathlib import Path
 
 from infrastructure.platform.settings import PlatformSettings
 
-__all__ = ["BUDGET", "QUICKSIGHT", "REGIONS_FILE", "lacking", "region_problems"]
+__all__ = ["BUDGET", "PROVISIONING", "QUICKSIGHT", "REGIONS_FILE", "lacking", "region_problems"]
 
 REGIONS_FILE = Path(__file__).with_name("regions.json")
 BUDGET = "AWS::Budgets::Budget"
 QUICKSIGHT = "AWS::QuickSight::"
+PROVISIONING = "AWS::IoT::ProvisioningTemplate"
 
 
 @cache
@@ -36,7 +37,9 @@ def lacking(region: str, kind: str) -> bool:
     return any(missing.startswith(kind) for missing in _regions().get(region, ()))
 
 
-def region_problems(region: str, platform: PlatformSettings | None) -> Iterator[str]:
+def region_problems(
+    region: str, platform: PlatformSettings | None, *, fleet_provisioning: bool = False
+) -> Iterator[str]:
     """Yield a sentence for each thing that these settings ask of a region that lacks it."""
     if region not in _regions():
         near = get_close_matches(region, _regions(), n=1)
@@ -44,6 +47,11 @@ def region_problems(region: str, platform: PlatformSettings | None) -> Iterator[
             f": did you mean {near[0]}?" if near else f": {', '.join(_regions())}"
         )
         return
+    if fleet_provisioning and lacking(region, PROVISIONING):
+        yield (
+            f"devices.fleet_provisioning can't be used in {region}: its CloudFormation has no "
+            f"{PROVISIONING}"
+        )
     if platform is None:
         return
     optional = (
@@ -58,7 +66,7 @@ def region_problems(region: str, platform: PlatformSettings | None) -> Iterator[
                 f"resources of {service}"
             )
     for kind in _regions()[region]:
-        if not kind.startswith((BUDGET, QUICKSIGHT)):
+        if not kind.startswith((BUDGET, PROVISIONING, QUICKSIGHT)):
             yield (
                 f"[platform] can't be used in {region}: its CloudFormation has no {kind}. Leave "
                 "the part out, and enter [database] and [network] of your own"

@@ -230,6 +230,11 @@ class DeploySettings:
         parameter="SecurityGroupIds",
         example=["sg-0a1b2c3d"],
     )
+    fleet_provisioning: bool = setting(
+        False,
+        "Let devices of the allow-list register by themselves, with a shared claim certificate.",
+        key="devices.fleet_provisioning",
+    )
     alert_email: str = setting(
         "",
         "Address that is notified of alarms and failed executions; AWS first sends it an email "

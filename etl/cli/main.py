@@ -18,6 +18,7 @@ from etl.cli import (
     cost,
     dashboard,
     data,
+    database,
     demo,
     deploy,
     destroy,
@@ -36,6 +37,7 @@ from etl.cli import (
     settings,
     stack,
     sweep,
+    template,
 )
 from etl.cli.context import Options
 
@@ -86,8 +88,8 @@ def choose_target(
 
 PANELS = {
     "The pipeline": (
-        "up", "down", "demo", "settings", "plan", "deploy", "destroy", "outputs", "doctor",
-        "status",
+        "up", "down", "demo", "settings", "plan", "deploy", "destroy", "outputs", "template",
+        "database", "doctor", "status",
     ),
     "Contract and messages": ("contract", "simulate", "publish"),
     "Watch": (
@@ -117,9 +119,9 @@ def _name(command: CommandInfo | TyperInfo) -> str:
 
 
 for module in (
-    stack, settings, doctor, deploy, destroy, publish, execution_list, executions, diagram, alarms,
-    metrics, sweep, data, rollups, athena, rejects, conflicts, quarantine, replay, dlq, contract,
-    dashboard, pgadmin, cost, demo,
+    stack, settings, doctor, deploy, destroy, template, publish, execution_list, executions,
+    diagram, alarms, metrics, sweep, data, database, rollups, athena, rejects, conflicts,
+    quarantine, replay, dlq, contract, dashboard, pgadmin, cost, demo,
 ):  # fmt: skip
     module.register(app)
 

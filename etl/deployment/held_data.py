@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
 
 __all__ = [
+    "DEVICE_POLICIES",
     "attached_certificates",
     "held_data",
     "held_objects",
@@ -37,6 +38,12 @@ MISSING_CODES = frozenset(
     }
 )
 """Error codes by which services report that something does not exist."""
+DEVICE_POLICIES = {
+    "DevicePolicyName": "device certificate",
+    "ClaimPolicyName": "claim certificate",
+}
+"""Outputs with the names of policies that certificates may be attached to, which AWS IoT does not
+delete before these are detached."""
 QUEUES = {
     "QueueUrl": ("message", "in the queue"),
     "DeadLetterQueueUrl": ("message", "in the dead-letter queue"),
@@ -58,10 +65,10 @@ def held_data(outputs: dict[str, str], sqs: SQSClient, iot: IoTClient) -> Iterat
         count = _messages(sqs, outputs[key]) if key in outputs else 0
         if count:
             yield f"{_counted(count, noun)} {place}"
-    if "DevicePolicyName" in outputs:
-        certificates = len(attached_certificates(iot, outputs["DevicePolicyName"]))
+    for output, noun in DEVICE_POLICIES.items():
+        certificates = len(attached_certificates(iot, outputs[output])) if output in outputs else 0
         if certificates:
-            yield _counted(certificates, "device certificate")
+            yield _counted(certificates, noun)
 
 
 def held_objects(s3: S3Client, bucket: str) -> Iterator[str]:

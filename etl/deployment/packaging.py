@@ -7,12 +7,13 @@ A function's zip holds ``functions/__init__.py``, its own package and the deploy
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from etl.authoring.regular_expressions import check_expressions
 from etl.authoring.units import resolve_units
-from functions.inventory import FUNCTIONS, FunctionSpec
+from functions.inventory import FUNCTIONS, FunctionSpec, functions_of
 from infrastructure.core import Artifacts
 from infrastructure.settings import DATABASE_CA
 from layers.archive import Entry, files_below, unzipped_bytes, write_zip
@@ -28,6 +29,7 @@ __all__ = ["FunctionZip", "PackageError", "Packages", "build_function", "build_p
 
 FUNCTIONS_FOLDER = Path(__file__).parents[2] / "functions"
 LEVEL = 9
+EVERY_FUNCTION = functions_of(fleet_provisioning=True)
 
 
 class PackageError(UserError):
@@ -80,7 +82,7 @@ class Packages:
     def problems(self) -> list[str]:
         """Describe what Lambda would reject, one sentence each."""
         problems = []
-        for spec in FUNCTIONS:
+        for spec in (one for one in EVERY_FUNCTION if one.package in self.functions):
             size = self.unzipped(spec)
             if size > UNZIPPED.most:
                 problems.append(
@@ -99,20 +101,21 @@ def build_packages(
     target: RuntimeTarget,
     *,
     ca_file: Path | None = None,
+    functions: Sequence[FunctionSpec] = FUNCTIONS,
     folder: Path = BUILD_FOLDER,
     notify: Notify = silent,
 ) -> Packages:
-    """Build all zips for one contract and target.
+    """Build all zips of these functions for one contract and target.
 
     Raises ``ContractError``, ``LayerBuildError`` or ``PackageError``.
     """
-    connecting = {spec.package for spec in FUNCTIONS if spec.database}
+    connecting = {spec.package for spec in functions if spec.database}
     packages = Packages(
         functions={
             name: build_function(
                 name, contract, ca_file=ca_file if name in connecting else None, folder=folder
             )
-            for name in sorted({spec.package for spec in FUNCTIONS})
+            for name in sorted({spec.package for spec in functions})
         },
         layers=build_layers(target, folder=folder, notify=notify),
     )

@@ -33,7 +33,7 @@ def _problems(
     settings: DeploySettings, platform: PlatformSettings | None, region: str | None
 ) -> Iterator[str]:
     if region:
-        yield from region_problems(region, platform)
+        yield from region_problems(region, platform, fleet_provisioning=settings.fleet_provisioning)
         yield from partition_problems(region)
         boundary = settings.roles.permissions_boundary_arn
         yield from arn_problems("iam.permissions_boundary_arn", boundary, region)

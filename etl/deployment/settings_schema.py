@@ -20,6 +20,7 @@ TABLES: dict[str, str] = {
     "database": "PostgreSQL; leave this out where [platform] creates one",
     "network": "The VPC of the functions that connect to PostgreSQL; [platform] may create one",
     "iam": "Rules of your organisation for the roles that the stacks create",
+    "devices": "How devices are registered",
     "operation": "Who is notified, and what is kept",
     "alarms": "Thresholds at which alarms fire",
     "runtime": "Python and processor of the functions",

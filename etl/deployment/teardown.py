@@ -24,6 +24,7 @@ from etl.aws.s3 import owned_s3
 from etl.aws.target import Target
 from etl.deployment.artifact_bucket import artifact_bucket_name
 from etl.deployment.held_data import (
+    DEVICE_POLICIES,
     attached_certificates,
     held_data,
     held_objects,
@@ -134,7 +135,9 @@ def delete_core(target: Target, listener: Listener | None = None, *, with_data: 
         _refuse_loss(target, names, deletes_bucket=deletes_bucket)
     elif names:
         listener.notify("detaching devices and deleting data")
-        _detach_devices(target.client("iot"), names["DevicePolicyName"])
+        for output in DEVICE_POLICIES:
+            if output in names:
+                _detach_devices(target.client("iot"), names[output])
     if names and (with_data or deletes_bucket):
         # CloudFormation deletes no bucket with an object in it, not even a copy of the contract.
         _empty_bucket(s3, names["DataBucketName"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from etl.aws.target import CONTRACT_KEY, DATABASE_CA_KEY
 from etl.reference.markdown import generated, table
+from functions.provision.allow_list import ALLOW_LIST_KEY
 from infrastructure.core import storage
 from telemetry.layout import (
     RawKey,
@@ -113,6 +114,11 @@ def _rows() -> list[tuple[str, str, str]]:
         (
             DATABASE_CA_KEY,
             "certificate authorities that the commands trust for PostgreSQL",
+            "unlimited",
+        ),
+        (
+            ALLOW_LIST_KEY,
+            "serial numbers of devices that may register, where fleet provisioning is on",
             "unlimited",
         ),
     ]

@@ -1,8 +1,10 @@
 """Lambda function, called once by each deployment: schema, ledger, views, roles and grants.
 
 Event: ``{}``, or ``{"rollups": "rebuild"|"refresh"}``, which leaves all else as it is; ``seconds``
-limits the refresh of rollups. Result: ``{"table": [...], "role": "created"|"updated", "grants":
-[...], "views": [...], "left": marks}``, or ``{"left": marks}``. What is marked is read from rows.
+limits the refresh of rollups. With ``{"loader_version": id}`` the loader is the login of that
+version of its secret, which a rotation is about to make the current one. Result: ``{"table":
+[...], "role": "created"|"updated", "grants": [...], "views": [...], "left": marks}``, or
+``{"left": marks}``. What is marked is read from rows.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from functions.migrate.analytics import bring_up_to_date, forget_figures
 from functions.migrate.migration import LOADER_CONNECTIONS, migrate
 from telemetry import settings, tracing
 from telemetry.contract import Contract, load_contract
-from telemetry.database import connect, credentials
+from telemetry.database import connect, connect_as, credentials, version_credentials
 from telemetry.entry import lambda_entry, seconds_left
 from telemetry.errors import ConfigurationError, TransientError
 from telemetry.logs import log
@@ -37,6 +39,7 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
     """Applies the packaged contract as the owner."""
     contract = load_contract()
     database = settings.DatabaseSettings.from_environment()
+    version = event.get("loader_version", "")
     owner = settings.text("OWNER_SECRET_ARN")
     asked = event.get("rollups")
     if asked not in (None, "rebuild", "refresh"):
@@ -47,7 +50,7 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
         done: dict[str, Any] = {}
         if asked is None:
             with tracing.step("migrate"):
-                done = _migrate(connection, contract)
+                done = _migrate(connection, contract, database, version)
         elif asked == "rebuild":
             forget_figures(connection, contract)
         with tracing.step("refresh rollups"):
@@ -72,12 +75,21 @@ def _refreshed(
         return None
 
 
-def _migrate(connection: Connection, contract: Contract) -> dict[str, Any]:
+def _migrate(
+    connection: Connection,
+    contract: Contract,
+    database: settings.DatabaseSettings,
+    version: str,
+) -> dict[str, Any]:
+    secret = settings.text("LOADER_SECRET_ARN")
     # Fresh: the owner may have been rotated since, and deployments are rare.
-    loader = credentials(settings.text("LOADER_SECRET_ARN"), fresh=True)
+    loader = version_credentials(secret, version) if version else credentials(secret, fresh=True)
     analyst = credentials(settings.text("ANALYST_SECRET_ARN"), fresh=True)
     connections = settings.whole_number("LOADER_CONNECTIONS", LOADER_CONNECTIONS, least=1)
     done = migrate(connection, contract, loader, analyst, connections=connections)
+    if version:
+        # A login that the server refuses must never become the functions'.
+        connect_as(database, loader, "telemetry rotate").close()
     log.info(
         "Migrated",
         contract=contract.name,

@@ -1,7 +1,8 @@
 """The whole template: a pure function of contract, settings and the packaged artifacts.
 
-Modules by concern: ``parameters``, ``storage`` (key, bucket), ``ingest`` (IoT, queues), ``compute``
-(layers, functions, ``permissions``), ``orchestration`` (state machine, schedules, topic),
+Modules by concern: ``parameters``, ``storage`` (key, bucket), ``ingest`` (IoT, queues),
+``provisioning``, ``compute`` (layers, functions, ``permissions``), ``orchestration`` (state
+machine, schedules, topic),
 ``alarms``, ``dashboard``. Modules refer to each other's resources by logical id; ``cfn-lint``
 checks that every reference holds.
 """
@@ -14,7 +15,7 @@ from typing import Any
 
 from troposphere import GetAtt, Output, Ref, Sub, Template, secretsmanager
 
-from functions.inventory import FUNCTIONS
+from functions.inventory import FUNCTIONS, functions_of
 from infrastructure.core.alarms import add_alarms
 from infrastructure.core.compute import add_compute
 from infrastructure.core.dashboard import add_dashboard
@@ -22,6 +23,7 @@ from infrastructure.core.ingest import BASIC_INGEST, add_ingest
 from infrastructure.core.orchestration import add_orchestration
 from infrastructure.core.parameters import add_conditions, add_parameters
 from infrastructure.core.policies import GOES_WITH_THE_STACK
+from infrastructure.core.provisioning import add_provisioning
 from infrastructure.core.storage import add_storage
 from infrastructure.role_settings import limit_roles
 from infrastructure.settings import DeploySettings
@@ -55,7 +57,8 @@ def build_template(
     template.set_metadata({"Contract": {"Name": contract.name, "Digest": contract.digest}})
     add_parameters(template)
     add_conditions(template)
-    add_storage(template, retain=settings.retain_data)
+    functions = functions_of(fleet_provisioning=settings.fleet_provisioning)
+    add_storage(template, retain=settings.retain_data, functions=functions)
     _add_database_secrets(template, settings.stack)
     add_ingest(template, contract)
     add_compute(template, contract, settings, artifacts.layers, artifacts.functions)
@@ -63,6 +66,8 @@ def build_template(
     add_alarms(template)
     add_dashboard(template)
     _add_outputs(template, contract)
+    if settings.fleet_provisioning:
+        add_provisioning(template)
     limit_roles(template, settings.roles)
     return template
 

@@ -158,6 +158,19 @@ def _migrate() -> list[Statement]:
     ]
 
 
+def _provision() -> list[Statement]:
+    return [
+        objects("s3:GetObject", "devices"),
+        bucket_listing(),
+        key_for("s3", "Decrypt"),
+        allow(
+            ["iot:ListThingPrincipals"],
+            own_arn("iot:thing/*"),
+            sid="Certificates",
+        ),
+    ]
+
+
 _STATEMENTS: dict[str, Callable[[], list[Statement]]] = {
     "extract": _extract,
     "stage": _stage,
@@ -167,4 +180,5 @@ _STATEMENTS: dict[str, Callable[[], list[Statement]]] = {
     "summarize": _summarize,
     "sweep": _sweep,
     "migrate": _migrate,
+    "provision": _provision,
 }

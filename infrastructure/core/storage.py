@@ -6,7 +6,7 @@ from typing import Any
 
 from troposphere import GetAtt, Ref, Sub, Tags, Template, kms, s3
 
-from functions.inventory import FUNCTIONS
+from functions.inventory import FunctionSpec
 from infrastructure.core.findings import accepted
 from infrastructure.core.policies import (
     STACK_TAG,
@@ -41,11 +41,11 @@ DAYS_OF_BOOKKEEPING = 90
 DAYS_OF_OLD_VERSIONS = 30
 
 
-def add_storage(template: Template, *, retain: bool) -> None:
+def add_storage(template: Template, *, retain: bool, functions: tuple[FunctionSpec, ...]) -> None:
     """Add key, alias, bucket and bucket policy. ``retain`` keeps key and bucket when the stack is
-    deleted."""
+    deleted; ``functions`` write logs that the key encrypts."""
     policy = "Retain" if retain else "Delete"
-    template.add_resource(_key(policy))
+    template.add_resource(_key(policy, functions))
     template.add_resource(
         kms.Alias(
             "DataKeyAlias",
@@ -65,7 +65,7 @@ def add_storage(template: Template, *, retain: bool) -> None:
     )
 
 
-def _key(policy: str) -> kms.Key:
+def _key(policy: str, functions: tuple[FunctionSpec, ...]) -> kms.Key:
     return kms.Key(
         "DataKey",
         DeletionPolicy=policy,
@@ -73,7 +73,7 @@ def _key(policy: str) -> kms.Key:
         Description=Sub("Data, queues, logs, alerts and secrets of ${AWS::StackName}"),
         EnableKeyRotation=True,
         Tags=Tags({STACK_TAG: Ref("AWS::StackName")}),
-        KeyPolicy=document(_administration(), _use(), _logs(), _alarms()),
+        KeyPolicy=document(_administration(), _use(), _logs(functions), _alarms()),
     )
 
 
@@ -102,13 +102,13 @@ def _use() -> dict[str, Any]:
     }
 
 
-def _logs() -> dict[str, Any]:
+def _logs(functions: tuple[FunctionSpec, ...]) -> dict[str, Any]:
     """Statement for CloudWatch Logs, limited to the log groups of this stack.
 
     (https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html, 2026-11.
     That page's ``Describe*`` has no effect: a description carries no encryption context.)
     """
-    groups = [f"/aws/lambda/${{AWS::StackName}}-{spec.name}" for spec in FUNCTIONS]
+    groups = [f"/aws/lambda/${{AWS::StackName}}-{spec.name}" for spec in functions]
     groups.append("/aws/vendedlogs/states/${AWS::StackName}")
     actions = ["Encrypt", "Decrypt", "ReEncryptFrom", "ReEncryptTo", "GenerateDataKey"]
     context = {

@@ -228,3 +228,28 @@ def test_a_column_that_was_dropped_and_added_again_is_refilled(fleet: Fleet) -> 
     fleet.deploy()
     fleet.repaired_deeply()
     assert fleet.rows() == before
+
+
+EVERYTHING = """
+DO $$ DECLARE name text; BEGIN
+    FOR name IN SELECT nspname FROM pg_namespace
+        WHERE nspname NOT LIKE 'pg\\_%' AND nspname NOT IN ('information_schema', 'public')
+    LOOP EXECUTE format('DROP SCHEMA %I CASCADE', name); END LOOP;
+END $$
+"""
+"""Statement that leaves a database without tables, ledger and views; roles are the server's."""
+
+
+def test_a_new_and_empty_database_is_filled_from_s3(fleet: Fleet) -> None:
+    """The last resort, without any backup: deploy, then load all of `raw/`."""
+    before = fleet.rows()
+    fleet.damage(EVERYTHING)
+    with pytest.raises(psycopg2.Error):
+        fleet.rows()
+    fleet.deploy()
+    assert fleet.rows() == []
+    span = f"--from {fleet.day} --to {fleet.day.replace(year=fleet.day.year + 1)}"
+    status, said = fleet.etl(f"etl backfill {span} --yes")
+    assert status == 0, said
+    assert fleet.rows() == before
+    assert gather(fleet.target).problems() == []

@@ -18,8 +18,10 @@ from typer.testing import CliRunner
 
 from etl.aws.target import Target
 from etl.cli.main import app
+from etl.deployment.artifact_bucket import artifact_bucket_name
 from etl.deployment.laptop import local_target
 from etl.operations.reconciliation import reconcile
+from local.postgres import ensure_database
 from local.stack import start, stop
 from tests.fixtures.local import state_folder
 from tests.permissions.deployer import DeployerCall, World, denied, deployers_policies
@@ -305,3 +307,55 @@ def test_two_pipelines_are_deployed_at_once_and_keep_apart(machine: Machine) -> 
     assert accounts[0].rows != accounts[1].rows
     assert machine.etl("destroy", "--yes", "--with-data", stack="south").exit_code == 0
     assert reconcile(north, 0.0).problems() == []
+
+
+def test_an_exported_stack_applied_step_by_step_is_what_a_deployment_would_make(
+    machine: Machine, tmp_path: Path
+) -> None:
+    """The steps of the export's README, by AWS's own calls; a plan then finds no difference."""
+    target = machine.target("exported")
+    account = target.client("sts").get_caller_identity()["Account"]
+    bucket = artifact_bucket_name("exported", account, target.session.region_name)
+    folder = tmp_path / "out"
+    done = machine.etl(
+        "template", "export", str(folder), "--bucket", bucket, "--local", stack="exported"
+    )
+    assert done.exit_code == 0, done.output
+    s3, formation = target.client("s3"), target.client("cloudformation")
+    s3.create_bucket(Bucket=bucket)
+    upload_folder(s3, folder / "artifacts", bucket)
+    s3.upload_file(str(folder / "core.json"), bucket, "core.json")
+    given = json.loads((folder / "core.parameters.json").read_text())
+    ensure_database(target.local.database, given["Parameters"]["DatabaseName"])
+    formation.create_stack(
+        StackName="exported",
+        TemplateURL=f"{s3.meta.endpoint_url}/{bucket}/core.json",
+        Parameters=[
+            {"ParameterKey": k, "ParameterValue": v} for k, v in given["Parameters"].items()
+        ],
+        Tags=[{"Key": k, "Value": v} for k, v in given["Tags"].items()],
+        Capabilities=["CAPABILITY_IAM"],
+    )
+    formation.get_waiter("stack_create_complete").wait(StackName="exported")
+    answer = target.client("lambda").invoke(FunctionName="exported-migrate", Payload=b"{}")
+    assert "FunctionError" not in answer, answer["Payload"].read()
+    upload_folder(s3, folder / "data", target.outputs["DataBucketName"])
+
+    planned = machine.plan(stack="exported")
+    assert planned["stacks"][0]["status"] == "CREATE_COMPLETE"
+    assert not planned["changes"], planned
+    body = formation.get_template(StackName="exported")["TemplateBody"]
+    deployed = machine.etl("deploy", "--yes", stack="exported")
+    assert deployed.exit_code == 0, deployed.output
+    assert formation.get_template(StackName="exported")["TemplateBody"] == body
+
+
+def upload_folder(s3: Any, folder: Path, bucket: str) -> None:
+    for path in (one for one in folder.rglob("*") if one.is_file()):
+        # As the AWS command line does, and as a deployment verifies it.
+        s3.upload_file(
+            str(path),
+            bucket,
+            path.relative_to(folder).as_posix(),
+            ExtraArgs={"ChecksumAlgorithm": "SHA256"},
+        )

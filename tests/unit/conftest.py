@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from functions.inventory import FUNCTIONS
+from functions.inventory import functions_of
 from infrastructure.core import Artifacts, build_template
 from infrastructure.platform import build_platform_template
 from infrastructure.settings import DatabaseSettings, DeploySettings
@@ -36,7 +37,10 @@ def contract() -> Contract:
 @pytest.fixture(scope="session")
 def artifacts() -> Artifacts:
     return Artifacts(
-        functions={spec.package: f"functions/{spec.package}-0.zip" for spec in FUNCTIONS},
+        functions={
+            spec.package: f"functions/{spec.package}-0.zip"
+            for spec in functions_of(fleet_provisioning=True)
+        },
         layers={layer: f"layers/{layer}-0.zip" for layer in LAYERS},
     )
 
@@ -60,6 +64,20 @@ def template(
     """The template with default settings, as plain data."""
     built = build_template(contract, artifacts, settings, definition)
     plain: dict[str, Any] = json.loads(json.dumps(built.to_dict()))
+    return plain
+
+
+@pytest.fixture(scope="session")
+def provisioning_template(
+    contract: Contract,
+    artifacts: Artifacts,
+    settings: DeploySettings,
+    definition: dict[str, Any],
+) -> dict[str, Any]:
+    """The core's template with fleet provisioning, as plain data."""
+    wanted = replace(settings, fleet_provisioning=True)
+    built = build_template(contract, artifacts, wanted, definition).to_dict()
+    plain: dict[str, Any] = json.loads(json.dumps(built))
     return plain
 
 

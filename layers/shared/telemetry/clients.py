@@ -24,6 +24,7 @@ from telemetry.errors import (
 )
 
 if TYPE_CHECKING:
+    from types_boto3_iot import IoTClient
     from types_boto3_s3 import S3Client
     from types_boto3_secretsmanager import SecretsManagerClient
     from types_boto3_sqs import SQSClient
@@ -102,6 +103,8 @@ _clients: dict[str, Any] = {}
 _building = threading.Lock()
 
 
+@overload
+def client(service: Literal["iot"]) -> IoTClient: ...
 @overload
 def client(service: Literal["s3"]) -> S3Client: ...
 @overload

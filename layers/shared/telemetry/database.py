@@ -28,7 +28,15 @@ from telemetry.settings import DatabaseSettings
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
-__all__ = ["Credentials", "connect", "credentials", "database_errors", "forget_credentials"]
+__all__ = [
+    "Credentials",
+    "connect",
+    "connect_as",
+    "credentials",
+    "database_errors",
+    "forget_credentials",
+    "version_credentials",
+]
 
 CONNECT_SECONDS = 5
 
@@ -82,6 +90,13 @@ def credentials(secret: str, *, fresh: bool = False) -> Credentials:
     return _cache[secret]
 
 
+def version_credentials(secret: str, version: str) -> Credentials:
+    """The user of one version of the secret, which a rotation has made; never cached."""
+    with calling("secretsmanager", f"read version {version} of the secret {secret}"):
+        answer = client("secretsmanager").get_secret_value(SecretId=secret, VersionId=version)
+    return _parse(secret, answer.get("SecretString", ""))
+
+
 def forget_credentials() -> None:
     """Drops all cached credentials."""
     _cache.clear()
@@ -96,11 +111,11 @@ def connect(settings: DatabaseSettings, secret: str, application: str) -> Connec
     cached = secret in _cache
     user = credentials(secret)
     try:
-        return _connect(settings, user, application)
+        return connect_as(settings, user, application)
     except (DatabaseRefusedError, DatabaseUnavailableError):
         if not cached or (fresh := credentials(secret, fresh=True)) == user:
             raise
-        return _connect(settings, fresh, application)
+        return connect_as(settings, fresh, application)
 
 
 @contextmanager
@@ -120,7 +135,8 @@ def database_errors() -> Iterator[None]:
         raise kind(message) from error
 
 
-def _connect(settings: DatabaseSettings, user: Credentials, application: str) -> Connection:
+def connect_as(settings: DatabaseSettings, user: Credentials, application: str) -> Connection:
+    """A new psycopg2 connection as this user."""
     import psycopg2
 
     try:

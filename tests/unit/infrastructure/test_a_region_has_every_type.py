@@ -25,8 +25,9 @@ def types_in(region: str) -> set[str]:
     return set(json.loads((PROVIDERS / f"{region}.json").read_text()))
 
 
-def test_the_list_is_that_of_the_schemas(templates):
-    wanted = types_of(templates["core"]) | types_of(templates["platform"])
+def test_the_list_is_that_of_the_schemas(templates, provisioning_template):
+    wanted = types_of(provisioning_template) | types_of(templates["platform"])
+    assert types_of(templates["core"]) < wanted
     found = {region: sorted(wanted - types_in(region)) for region in REGIONS}
     if os.environ.get("UPDATE_GOLDEN"):
         REGIONS_FILE.write_text(json.dumps(found, indent=1) + "\n")
@@ -54,6 +55,20 @@ def test_a_region_takes_both_templates_or_is_refused(templates, contract: Contra
 )
 def test_what_a_region_lacks_is_refused_by_name(region: str, sentence: str):
     assert any(sentence in problem for problem in region_problems(region, EVERYTHING))
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_fleet_provisioning_is_refused_where_its_type_is_missing(
+    provisioning_template, region: str
+):
+    problems = list(region_problems(region, None, fleet_provisioning=True))
+    if types_of(provisioning_template) <= types_in(region):
+        assert problems == []
+    else:
+        assert problems == [
+            f"devices.fleet_provisioning can't be used in {region}: its CloudFormation has no "
+            "AWS::IoT::ProvisioningTemplate"
+        ]
 
 
 def test_a_region_without_budgets_is_usable_without_one():

@@ -95,7 +95,7 @@ def test_the_loader_has_only_so_many_connections(database: TelemetryDatabase):
     )
     with closing(database.connect_loader()), closing(database.connect_loader()):
         with pytest.raises(DatabaseUnavailableError, match="too many connections"):
-            shared._connect(settings, database.loader, "one too many")
+            shared.connect_as(settings, database.loader, "one too many")
 
 
 def test_a_refused_change_leaves_all_as_it_was(database: TelemetryDatabase):

@@ -1,0 +1,1 @@
+"""Provision: decides which devices AWS IoT may register by themselves."""
