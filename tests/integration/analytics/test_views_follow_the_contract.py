@@ -221,7 +221,7 @@ def test_a_migration_waits_for_the_refresh_that_is_at_work(
         cursor.execute("""SELECT etl."telemetry.readings.refresh"(1000, interval '0')""")
         with pytest.raises(psycopg2.errors.LockNotAvailable):
             empty_database.query(
-                "SET lock_timeout = '100ms'; SELECT pg_advisory_xact_lock("
-                """32287, hashtext('"telemetry"."readings"'))"""
+                "SET lock_timeout = '100ms'; "
+                'SELECT FROM etl."telemetry.readings.refreshed" FOR UPDATE'
             )
     busy.close()
