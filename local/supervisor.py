@@ -52,7 +52,10 @@ class Supervisor:
     def _start(self) -> LocalStack:
         traces = self._traces.start()
         self._emulator = Emulator(
-            self.state / "emulator", xray_port=traces.udp_port, python=self._emulator_python
+            self.state / "emulator",
+            xray_port=traces.udp_port,
+            session_token=traces.session_token,
+            python=self._emulator_python,
         )
         emulator = self._emulator.start()
         database = self._postgres.start()
