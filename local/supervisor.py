@@ -139,6 +139,8 @@ def main() -> int:
     )
     parser.add_argument("--emulator-python", type=Path, help="interpreter that has the emulator")
     options = parser.parse_args()
+    # No other user reads what the servers write: readings, code, keys that the emulator makes.
+    os.umask(0o077)
     state: Path = options.state.absolute()
     state.mkdir(parents=True, exist_ok=True)
     with (state / "supervisor.lock").open("w") as lock:

@@ -101,6 +101,7 @@ class Emulator:
             raise EmulatorError(f"The emulator's environment is missing: no {self._python}")
         self._clear_temporary_files()
         (self.folder / "tmp").mkdir(parents=True)
+        self.folder.chmod(0o700)
         self._ports = self._ports or (free_port(), free_port())
         http_port, mqtt_port = self._ports
         with self.log_file.open("ab") as log:

@@ -50,6 +50,7 @@ class TraceDaemon:
     def start(self) -> TraceEndpoint:
         """Start it and return once it listens. Raises :class:`TraceDaemonError`."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.chmod(0o700)
         ports_file = self.folder / "ports.json"
         ports_file.unlink(missing_ok=True)
         command = [sys.executable, "-m", "local.traces.daemon", str(self.folder)]
