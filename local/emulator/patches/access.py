@@ -46,7 +46,7 @@ def apply() -> None:
             return
         reason = refusal(scope, hosts, "" if app.AUTH else token)
         if reason is None:
-            await inner(scope, receive, send)
+            await inner(scope, receive, _without_permissions(send))
         else:
             await _refuse(scope, send, reason)
 
@@ -69,6 +69,19 @@ def refusal(scope: Scope, hosts: set[bytes], token: str) -> str | None:
         one.encode() for name, found in query.items() if name.lower() == TOKEN for one in found
     ]
     return token_refusal(given, token)
+
+
+def _without_permissions(send: Send) -> Send:
+    """Leave out the headers that let web pages read the answer."""
+
+    async def send_rest(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            headers = message.get("headers", ())
+            kept = [one for one in headers if not one[0].lower().startswith(b"access-control-")]
+            message = {**message, "headers": kept}
+        await send(message)
+
+    return send_rest
 
 
 async def _refuse(scope: Scope, send: Send, reason: str) -> None:
