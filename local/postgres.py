@@ -35,10 +35,12 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from local.certificates import write_certificates
+from local.database_access import restrict_database, restrict_databases
 from local.die_with_parent import die_with_parent
 from local.ordinary_user import let_reach, let_run, ordinary_user
 from local.tls_front import TlsFront
@@ -121,24 +123,16 @@ class Database:
 
 def ensure_database(database: Database, name: str) -> None:
     """Create another database on the same server, with the same owner, unless it exists."""
-    import psycopg2
     from psycopg2 import sql
 
-    password = database.owner_password_file.with_name(SUPERUSER_PASSWORD)
-    connection = psycopg2.connect(
-        host=database.host,
-        port=database.port,
-        dbname="postgres",
-        user=SUPERUSER,
-        password=password.read_text(encoding="utf-8").strip(),
-    )
-    connection.autocommit = True
-    with closing(connection), connection.cursor() as cursor:
+    connect = partial(_connect, database.port, database.owner_password_file.parent)
+    with closing(connect("postgres")) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
         if cursor.fetchone() is None:
             statement = sql.SQL("CREATE DATABASE {} OWNER {}")
             names = sql.Identifier(name), sql.Identifier(database.owner)
             cursor.execute(statement.format(*names))
+    restrict_database(connect, name)
 
 
 def binary(name: str) -> Path:
@@ -320,7 +314,7 @@ class PostgresServer:
                 self.process = None
                 raise PostgresError(f"postgres ended while starting:\n{self._log_tail()}")
             try:
-                self._connect(SUPERUSER).close()
+                _connect(self._port, self.folder, "postgres").close()
                 return
             except psycopg2.OperationalError as error:
                 if time.monotonic() > deadline:
@@ -335,7 +329,8 @@ class PostgresServer:
 
         password = sql.Literal(_password(self.folder / "owner_password"))
         owner, name = sql.Identifier(OWNER), sql.Identifier(DATABASE_NAME)
-        with closing(self._connect(SUPERUSER)) as connection, connection.cursor() as cursor:
+        connect = partial(_connect, self._port, self.folder)
+        with closing(connect("postgres")) as connection, connection.cursor() as cursor:
             cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (OWNER,))
             verb = sql.SQL("ALTER" if cursor.fetchone() else "CREATE")
             statement = sql.SQL("{} ROLE {} LOGIN CREATEROLE PASSWORD {}")
@@ -343,20 +338,7 @@ class PostgresServer:
             cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE_NAME,))
             if not cursor.fetchone():
                 cursor.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(name, owner))
-
-    def _connect(self, user: str) -> Connection:
-        import psycopg2
-
-        connection = psycopg2.connect(
-            host=HOST,
-            port=self._port,
-            dbname="postgres",
-            user=user,
-            password=_password(self.folder / SUPERUSER_PASSWORD),
-            connect_timeout=5,
-        )
-        connection.autocommit = True
-        return connection
+        restrict_databases(connect)
 
     def _log_tail(self) -> str:
         lines = self.log_file.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -372,6 +354,22 @@ def temporary_server(*, tls: bool = False) -> Iterator[Database]:
             yield server.start()
         finally:
             server.stop()
+
+
+def _connect(port: int, folder: Path, database: str) -> Connection:
+    """A connection of the superuser that commits each statement by itself."""
+    import psycopg2
+
+    connection = psycopg2.connect(
+        host=HOST,
+        port=port,
+        dbname=database,
+        user=SUPERUSER,
+        password=_password(folder / SUPERUSER_PASSWORD),
+        connect_timeout=5,
+    )
+    connection.autocommit = True
+    return connection
 
 
 def _number(file: Path) -> int:

@@ -112,7 +112,7 @@ def start(
     runs until :func:`stop`. Raises :class:`LocalStackError`.
     """
     state = state.absolute()
-    state.mkdir(parents=True, exist_ok=True)
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _alone(state):
         running = read(state)
         if running is not None:
@@ -124,6 +124,7 @@ def start(
         if emulator_python is not None:
             command += ["--emulator-python", str(emulator_python)]
         log_file = state / "supervisor.log"
+        log_file.touch(mode=0o600)
         with log_file.open("ab") as log:
             supervisor = subprocess.Popen(
                 command,

@@ -52,7 +52,10 @@ class Supervisor:
     def _start(self) -> LocalStack:
         traces = self._traces.start()
         self._emulator = Emulator(
-            self.state / "emulator", xray_port=traces.udp_port, python=self._emulator_python
+            self.state / "emulator",
+            xray_port=traces.udp_port,
+            session_token=traces.session_token,
+            python=self._emulator_python,
         )
         emulator = self._emulator.start()
         database = self._postgres.start()
@@ -136,6 +139,8 @@ def main() -> int:
     )
     parser.add_argument("--emulator-python", type=Path, help="interpreter that has the emulator")
     options = parser.parse_args()
+    # No other user reads what the servers write: readings, code, keys that the emulator makes.
+    os.umask(0o077)
     state: Path = options.state.absolute()
     state.mkdir(parents=True, exist_ok=True)
     with (state / "supervisor.lock").open("w") as lock:

@@ -251,7 +251,7 @@ class Target:
                 return None
             raise
         file = self.state / "database-ca" / f"{self.stack}.pem"
-        file.parent.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         fresh = file.with_suffix(f".{os.getpid()}")
         fresh.write_bytes(answer["Body"].read())
         fresh.replace(file)

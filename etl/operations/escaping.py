@@ -6,6 +6,8 @@ change the direction of writing, a formula that a spreadsheet would run.
 
 from __future__ import annotations
 
+from telemetry.escaping import escape_text
+
 __all__ = ["escape_cell", "escape_text"]
 
 FORMULA = frozenset("=+-@\uff1d\uff0b\uff0d\uff20|%")
@@ -15,26 +17,9 @@ CELL_CHARACTERS = 32_000
 """Longest text for a cell; a spreadsheet takes 32,767 and would spill the rest into others."""
 
 
-def escape_text(content: str | bytes | None) -> str:
-    r"""The text with each character that is not printable as an escape such as ``\x1b``.
-
-    Bytes are decoded as UTF-8; invalid bytes appear as ``\x`` and two digits.
-    """
-    if content is None:
-        return ""
-    if isinstance(content, bytes):
-        content = content.decode("utf-8", "backslashreplace")
-    # Control characters, line separators and marks of the writing direction are not printable.
-    return "".join(c if c.isprintable() else _escaped(c) for c in content)
-
-
 def escape_cell(content: str | bytes | None) -> str:
     """The text for a spreadsheet's cell: escaped, never a formula, and cut to a cell's length."""
     text = escape_text(content)
     if len(text) > CELL_CHARACTERS:
         text = text[: CELL_CHARACTERS - 1] + "…"
     return f"'{text}" if text.lstrip()[:1] in FORMULA and text.strip() else text
-
-
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")

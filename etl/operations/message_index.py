@@ -300,7 +300,7 @@ class MessageIndex:
 def _opened(file: Path) -> sqlite3.Connection:
     """The file with its schema; a file of its own for this time where it can't be used."""
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         return _connected(str(file))
     except (OSError, sqlite3.DatabaseError):  # a damaged one, or no right to write
         with suppress(OSError):

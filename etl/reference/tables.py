@@ -100,7 +100,7 @@ clients such as pgAdmin show.
 | role | permissions |
 |---|---|
 | owner (secret: parameter `OwnerSecretArn`) | create schemas, roles and tables; used only by the migrate function |
-| loader (secret: the stack's `LoaderSecret`) | connect, create temporary tables, read, insert and update rows of the table and the ledger; it can't delete or drop |
+| loader (secret: the stack's `LoaderSecret`) | connect, create temporary tables, read, insert and update rows of the table and the ledger, lock out other loads; it can't delete or drop |
 | analyst (secret: the stack's `AnalystSecret`) | read the table and its views: see [Analytics](analytics.md) |
 """
 

@@ -12,16 +12,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from functions.load.batch import Batch, Counts
-from telemetry.ddl import LEDGER
+from telemetry.ddl import BATCH_LOCKS, BATCH_SLOTS, LEDGER
+from telemetry.errors import SchemaBehindError
 from telemetry.layout import Status
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
 __all__ = ["Entry", "find", "lock", "write"]
-
-BATCH_LOCKS = 0x7E1D
-"""First half of the advisory locks on batches; the second half is a hash of the id."""
 
 _COLUMNS = (
     "batch_id", "raw_key", "execution", "contract", "contract_digest", "status", "messages",
@@ -35,6 +33,9 @@ VALUES ({", ".join(f"%({name})s" for name in _COLUMNS)})
 ON CONFLICT (batch_id) DO UPDATE SET loaded_at = now(),
     {", ".join(f"{name} = excluded.{name}" for name in _COLUMNS[1:])}
 """
+
+_LOCK = f"""
+SELECT FROM {BATCH_LOCKS} WHERE slot = hashtext(%s) & {BATCH_SLOTS - 1} FOR UPDATE"""
 
 _FIND = f"""
 SELECT batch_id, raw_key, status, contract_digest, read, accepted, duplicates, rejected, set_aside,
@@ -73,9 +74,15 @@ class Entry:
 def lock(cursor: Cursor, batch_id: str) -> None:
     """Waits until no other transaction is loading this batch, and keeps others out.
 
-    Two batches with the same hash may wait for each other, which is harmless.
+    Two batches of the same slot may wait for each other, which is harmless. Raises
+    :class:`~telemetry.errors.SchemaBehindError` where the slot is missing.
     """
-    cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (BATCH_LOCKS, batch_id))
+    cursor.execute(_LOCK, (batch_id,))
+    if cursor.rowcount != 1:
+        raise SchemaBehindError(
+            f"{BATCH_LOCKS} lacks the slot of the batch {batch_id}, so nothing was loaded. The "
+            "migration of a deployment adds it: deploy again."
+        )
 
 
 def find(cursor: Cursor, batch_id: str) -> Entry | None:

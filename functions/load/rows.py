@@ -28,9 +28,10 @@ conflict.
 same key. All loads insert in the order of their COPY object, ascending by the key, so there is no
 cycle among them: a load that waits for a key holds only smaller ones. A load that takes both paths
 passes through the keys twice, which would break this, and so does one that settles keys. So it
-takes the table's advisory lock exclusively, while loads that take one path share it and run in
-parallel. With ``keep_first`` hardly any load takes both paths. A load that finds out late that the
-order of arrival matters holds the lock shared: it is rolled back, and begins again exclusively.
+takes the lock on loads (:mod:`telemetry.ddl.locks`) exclusively, while loads that take one path
+share it and run in parallel. With ``keep_first`` hardly any load takes both paths. A load that
+finds out late that the order of arrival matters holds the lock shared: it is rolled back, and
+begins again exclusively.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ from functions.load.merge import RowsChangedError, StagedRows
 from functions.load.schema_errors import require_columns
 from functions.load.source import CopySource
 from telemetry.contract import Contract
-from telemetry.ddl import qualified
+from telemetry.ddl import load_lock, qualified
 from telemetry.logs import log
 
 if TYPE_CHECKING:
@@ -61,9 +62,6 @@ __all__ = ["insert_rows"]
 
 STRAIGHT_SHARE = 0.25
 """Share of new rows below which the straight path isn't worth excluding other loads for."""
-
-TABLE_LOCKS = 0x7E1E
-"""First half of the advisory locks on tables; the second half is a hash of the name."""
 
 
 def insert_rows(
@@ -247,6 +245,6 @@ class _Insertion:
             return copy_stream(self._cursor, statement, stream)
 
     def _lock_table(self, *, exclusive: bool) -> None:
-        """Takes the table's advisory lock until the end of the transaction."""
-        function = "pg_advisory_xact_lock" if exclusive else "pg_advisory_xact_lock_shared"
-        self._cursor.execute(f"SELECT {function}(%s, hashtext(%s))", (TABLE_LOCKS, self._table))
+        """Locks out other loads until the end of the transaction: all, or the exclusive ones."""
+        mode = "EXCLUSIVE" if exclusive else "ROW SHARE"
+        self._cursor.execute(f"LOCK TABLE {load_lock(self._contract)} IN {mode} MODE")

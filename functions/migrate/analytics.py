@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from telemetry.contract import Contract
 from telemetry.database import database_errors
-from telemetry.ddl import qualified, quote_text
 from telemetry.ddl.analytics import (
-    REFRESH_LOCKS,
     AnalyticsPlan,
     ExistingAnalytics,
     keeper_names,
@@ -42,8 +40,11 @@ WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnu
 def keep_out_refreshes(cursor: Cursor, contract: Contract) -> None:
     """Waits for a refresh that is at work, and keeps others out until the transaction ends: the
     locks of a migration and of a refresh are taken in different orders."""
-    name = quote_text(qualified(contract))
-    cursor.execute(f"SELECT pg_advisory_xact_lock({REFRESH_LOCKS}, hashtext({name}))")
+    name = service_name(contract, "refreshed")
+    cursor.execute("SELECT to_regclass(%s) IS NOT NULL", (name,))
+    [(exists,)] = cursor.fetchall()
+    if exists:
+        cursor.execute(f"SELECT FROM {name} FOR UPDATE")
 
 
 def plan_views(cursor: Cursor, contract: Contract, added: frozenset[str]) -> AnalyticsPlan:

@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from functions.migrate.analytics import keep_out_refreshes, plan_views, run
 from functions.migrate.catalogue import read_table, stray_months
-from functions.migrate.lock_holders import locked_message
+from functions.migrate.lock_holders import end_overdue_sessions, locked_message
 from telemetry.contract import Contract
 from telemetry.database import Credentials, database_errors
 from telemetry.ddl import (
+    BATCH_LOCKS,
     ExistingTable,
+    plan_batch_locks,
     plan_grants,
     plan_ledger,
+    plan_load_lock,
     plan_partitions,
     plan_table,
     quote_name,
@@ -43,13 +46,13 @@ LOCK_SECONDS = 10
 """Longest wait for one lock. The deployment tries again a few times."""
 
 _PREPARE = (
-    # Two deployments at once would race on CREATE ... IF NOT EXISTS, which is not atomic.
-    "SELECT pg_advisory_xact_lock(hashtext('telemetry migrate'))",
     # ALTER TABLE queues every load behind itself while it waits: better fail soon.
     f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'",
     # "relation already exists, skipping" is what IF NOT EXISTS is for.
     "SET LOCAL client_min_messages = 'warning'",
 )
+_KEEP_OUT_MIGRATIONS = f"LOCK TABLE {BATCH_LOCKS} IN SHARE UPDATE EXCLUSIVE MODE"
+"""Conflicts with itself, and not with what loads do."""
 
 
 @dataclass(frozen=True)
@@ -82,15 +85,36 @@ def migrate(
     ``connections`` is how many the loader may have at once: whatever runs at the same time, the
     database's other users keep theirs. Raises :class:`ContractError` where an operator has to make
     the change, and ``DatabaseBusyError`` where a session keeps a lock, with nothing changed.
+    Sessions of the analyst that keep one for too long are ended (:func:`end_overdue_sessions`).
     """
-    with _busy_errors(connection, contract), connection, connection.cursor() as cursor:
+    from psycopg2 import errors
+
+    with _busy_errors(connection, contract):
+        try:
+            return _migrate(connection, contract, loader, analyst, connections)
+        except errors.LockNotAvailable:
+            if analyst is None or not end_overdue_sessions(connection, contract, analyst.username):
+                raise
+            return _migrate(connection, contract, loader, analyst, connections)
+
+
+def _migrate(
+    connection: Connection,
+    contract: Contract,
+    loader: Credentials,
+    analyst: Credentials | None,
+    connections: int,
+) -> Migration:
+    """Migrates in one transaction; waits for no lock longer than :data:`LOCK_SECONDS`."""
+    with connection, connection.cursor() as cursor:
         for statement in _PREPARE:
             cursor.execute(statement)
+        _keep_out_migrations(cursor)
         keep_out_refreshes(cursor, contract)
         existing = read_table(cursor, contract)
         changes = plan_table(contract, existing)
         views = plan_views(cursor, contract, _added(contract, existing))
-        run(cursor, [*plan_ledger(), *views.before, *changes])
+        run(cursor, [*plan_load_lock(contract), *plan_ledger(), *views.before, *changes])
         present = existing.partitions if existing is not None else frozenset()
         strays = stray_months(cursor, contract) if present else []
         partitions = plan_partitions(contract, present, strays, datetime.now(UTC).date())
@@ -98,14 +122,31 @@ def migrate(
             cursor.execute(statement)
         run(cursor, views.after)
         database = connection.info.dbname
-        role = _ensure_role(cursor, "loader", loader, connections)
+        role = _ensure_role(cursor, "loader", loader, connections, database)
         grants = plan_grants(contract, database, loader.username)
         grants += plan_marker_grants(contract, loader.username)
         if analyst is not None:
-            _ensure_role(cursor, "analyst", analyst, ANALYST_CONNECTIONS)
+            _ensure_role(cursor, "analyst", analyst, ANALYST_CONNECTIONS, database)
             grants += plan_analyst_grants(contract, database, analyst.username)
         run(cursor, grants)
     return Migration(changes + partitions, role, grants, [*views.before, *views.after])
+
+
+def _keep_out_migrations(cursor: Cursor) -> None:
+    """Waits for a migration that is at work, and keeps others out.
+
+    CREATE ... IF NOT EXISTS is not atomic: of two first migrations, the second one waits for the
+    first to commit, and is refused then.
+    """
+    from psycopg2 import errors
+
+    cursor.execute("SAVEPOINT locks")
+    try:
+        run(cursor, plan_batch_locks())
+    except (errors.UniqueViolation, errors.DuplicateSchema, errors.DuplicateTable):
+        cursor.execute("ROLLBACK TO SAVEPOINT locks")
+        run(cursor, plan_batch_locks())
+    cursor.execute(_KEEP_OUT_MIGRATIONS)
 
 
 @contextmanager
@@ -126,8 +167,14 @@ def _added(contract: Contract, existing: ExistingTable | None) -> frozenset[str]
     return frozenset(column.name for column in contract.columns) - present
 
 
-def _ensure_role(cursor: Cursor, part: str, user: Credentials, connections: int) -> str:
-    """Makes the role log in with the secret's password, and hold no power of its own."""
+def _ensure_role(
+    cursor: Cursor, part: str, user: Credentials, connections: int, database: str
+) -> str:
+    """Makes the role log in with the secret's password, and hold no power of its own.
+
+    A role may change its own password and the settings that its sessions begin with; PostgreSQL
+    can't forbid it. So both are set back.
+    """
     cursor.execute(
         "SELECT rolname = current_user, rolsuper OR rolcreaterole OR rolcreatedb OR rolbypassrls "
         "FROM pg_roles WHERE rolname = %s",
@@ -145,6 +192,9 @@ def _ensure_role(cursor: Cursor, part: str, user: Credentials, connections: int)
         f"{verb} ROLE {quote_name(user.username)} LOGIN CONNECTION LIMIT {connections:d} "
         f"PASSWORD {quote_text(verifier)}"
     )
+    name = quote_name(user.username)
+    cursor.execute(f"ALTER ROLE {name} RESET ALL")
+    cursor.execute(f"ALTER ROLE {name} IN DATABASE {quote_name(database)} RESET ALL")
     return "created" if found is None else "updated"
 
 

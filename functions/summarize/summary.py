@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from telemetry.escaping import escape_line
 from telemetry.layout import SETTLED
 
 __all__ = ["SUMMED", "Failure", "summarize"]
@@ -33,8 +34,12 @@ class Failure:
     cause: str
 
     def as_dict(self) -> dict[str, str]:
-        """The failure as JSON members, with a cause short enough for an email."""
-        cause = self.cause
+        """The failure as JSON members, with a cause short enough for an email.
+
+        PostgreSQL quotes values of a row that it refuses: what a device sent must neither begin a
+        line of its own nor act in who reads the email.
+        """
+        cause = escape_line(self.cause)
         if len(cause) > CAUSE_LENGTH:
             cause = cause[: CAUSE_LENGTH - 1] + "…"
         return {"raw_key": self.raw_key, "error": self.error, "cause": cause}

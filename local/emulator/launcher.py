@@ -73,10 +73,12 @@ class Emulator:
         folder: Path,
         *,
         xray_port: int,
+        session_token: str | None = None,
         python: Path | None = None,
         variables: Mapping[str, str] | None = None,
     ) -> None:
-        """``xray_port`` is the UDP port on the loopback that takes trace segments.
+        """``xray_port`` is the UDP port on the loopback that takes trace segments;
+        ``session_token`` is the secret of this run, where another server has it too.
 
         ``variables`` are more environment variables, or others: MiniStack's own, such as
         ``PERSIST_STATE``, and ``EMULATOR_PRELOAD``, a file that each function process runs first.
@@ -88,7 +90,7 @@ class Emulator:
         self._xray_port = xray_port
         self._variables = dict(variables or {})
         self._ports: tuple[int, int] | None = None
-        self._session_token = secrets.token_urlsafe(32)
+        self._session_token = session_token or secrets.token_urlsafe(32)
 
     def start(self) -> EmulatorEndpoint:
         """Start it and return once it serves both HTTP and MQTT; again on the same ports.
@@ -99,6 +101,7 @@ class Emulator:
             raise EmulatorError(f"The emulator's environment is missing: no {self._python}")
         self._clear_temporary_files()
         (self.folder / "tmp").mkdir(parents=True)
+        self.folder.chmod(0o700)
         self._ports = self._ports or (free_port(), free_port())
         http_port, mqtt_port = self._ports
         with self.log_file.open("ab") as log:

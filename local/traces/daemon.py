@@ -2,7 +2,9 @@
 
 ``python -m local.traces.daemon FOLDER`` chooses free ports, writes them to
 ``FOLDER/ports.json`` and serves until SIGTERM. The API is the part that boto3's ``xray`` client
-needs here: ``PutTraceSegments``, ``BatchGetTraces``, ``GetTraceSummaries``.
+needs here: ``PutTraceSegments``, ``BatchGetTraces``, ``GetTraceSummaries``. It answers who has the
+secret of this run (:mod:`local.request_check`), which the environment holds; segments come without
+one, as X-Ray's own daemon takes them.
 """
 
 from __future__ import annotations
@@ -18,11 +20,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from local.request_check import TOKEN, hosts_of, page_refusal, token_refusal
 from local.traces.store import BadFilterError, Document, TraceStore, parse_filter
 
-__all__ = ["TraceApi", "receive"]
+__all__ = ["TOKEN_VARIABLE", "TraceApi", "receive"]
 
 HOST = "127.0.0.1"
+TOKEN_VARIABLE = "TRACE_STORE_TOKEN"  # noqa: S105  # a name, no secret
 _LARGEST_DATAGRAM = 65535
 _RECEIVE_BUFFER = 8 * 1024 * 1024
 _MOST_TRACE_IDS = 5
@@ -124,8 +128,15 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     api: TraceApi
+    hosts: set[bytes]
+    token: str
 
     def do_POST(self) -> None:
+        refusal = self._refusal()
+        if refusal is not None:
+            self.close_connection = True  # its body was not read
+            self._answer(403, {"Message": refusal}, "AccessDeniedException")
+            return
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         operation = self.api.operations.get(self.path)
         if operation is None:
@@ -135,6 +146,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, operation(json.loads(body or b"{}")))
         except (BadRequestError, BadFilterError, KeyError, ValueError) as error:
             self._answer(400, {"Message": str(error)}, "InvalidRequestException")
+
+    def _refusal(self) -> str | None:
+        headers = [(name.encode(), value.encode()) for name, value in self.headers.items()]
+        given = [value for name, value in headers if name.lower() == TOKEN.encode()]
+        return page_refusal(headers, self.hosts) or token_refusal(given, self.token)
 
     def _answer(self, status: int, content: Document, error: str | None = None) -> None:
         body = json.dumps(content).encode()
@@ -171,7 +187,7 @@ def _document(datagram: bytes) -> Document | None:
     try:
         document = json.loads(body)
         known = json.loads(header).get("format") == "json"
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return None
     return document if known and isinstance(document, dict) else None
 
@@ -183,8 +199,9 @@ def main() -> None:
     udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
     udp.bind((HOST, 0))
-    handler = type("Handler", (_Handler,), {"api": TraceApi(store)})
-    http = ThreadingHTTPServer((HOST, 0), handler)
+    http = ThreadingHTTPServer((HOST, 0), _Handler)
+    _Handler.api, _Handler.token = TraceApi(store), os.environ[TOKEN_VARIABLE]
+    _Handler.hosts = hosts_of(http.server_address[1])
     http.daemon_threads = True
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=http.shutdown).start())
     threading.Thread(target=receive, args=(udp, store), daemon=True).start()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import secrets
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from local.die_with_parent import die_with_parent
+from local.traces.daemon import TOKEN_VARIABLE
 from telemetry.errors import UserError
 
 __all__ = ["TraceDaemon", "TraceDaemonError", "TraceEndpoint"]
@@ -31,6 +34,8 @@ class TraceEndpoint:
     """The X-Ray API, for boto3's ``endpoint_url``."""
     udp_port: int
     """Takes segments on 127.0.0.1, like the X-Ray daemon."""
+    session_token: str = field(repr=False)
+    """Secret of this run: who sends it is answered."""
 
 
 class TraceDaemon:
@@ -40,10 +45,12 @@ class TraceDaemon:
         self.folder = folder.absolute()
         self.log_file = self.folder / "traces.log"
         self.process: subprocess.Popen[bytes] | None = None
+        self._session_token = secrets.token_urlsafe(32)
 
     def start(self) -> TraceEndpoint:
         """Start it and return once it listens. Raises :class:`TraceDaemonError`."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.chmod(0o700)
         ports_file = self.folder / "ports.json"
         ports_file.unlink(missing_ok=True)
         command = [sys.executable, "-m", "local.traces.daemon", str(self.folder)]
@@ -51,6 +58,7 @@ class TraceDaemon:
             self.process = subprocess.Popen(
                 die_with_parent(command),
                 cwd=_REPOSITORY,
+                env={**os.environ, TOKEN_VARIABLE: self._session_token},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -64,7 +72,8 @@ class TraceDaemon:
                 raise TraceDaemonError(f"The trace store did not start:\n{tail}")
             time.sleep(0.02)
         ports = json.loads(ports_file.read_text(encoding="utf-8"))
-        return TraceEndpoint(f"http://127.0.0.1:{ports['http']}", ports["udp"])
+        url = f"http://127.0.0.1:{ports['http']}"
+        return TraceEndpoint(url, ports["udp"], self._session_token)
 
     def stop(self) -> None:
         """Stop it; what it took stays in its folder."""

@@ -105,9 +105,13 @@ class TraceStore:
         refused = []
         with self._lock, self._connection:
             for document in documents:
-                if _is_segment(document):
-                    self._add_one(document)
-                else:
+                try:
+                    kept = _is_segment(document)
+                    if kept:
+                        self._add_one(document)
+                except (AttributeError, TypeError, ValueError, OverflowError, RecursionError):
+                    kept = False  # annotations or subsegments of another form
+                if not kept:
                     refused.append(document)
         return refused
 

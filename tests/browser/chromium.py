@@ -130,8 +130,8 @@ class Browser:
 
 
 @contextmanager
-def driving() -> Iterator[Any]:
-    """Playwright's browser, started and stopped."""
+def driving(*arguments: str) -> Iterator[Any]:
+    """Playwright's browser, started with these further arguments, and stopped."""
     program = executable()
     try:
         from playwright.sync_api import sync_playwright
@@ -139,7 +139,7 @@ def driving() -> Iterator[Any]:
         missing("no playwright: `make browser` installs it")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=program, headless=True, args=list(ARGUMENTS)
+            executable_path=program, headless=True, args=[*ARGUMENTS, *arguments]
         )
         try:
             yield browser

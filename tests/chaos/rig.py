@@ -75,7 +75,10 @@ class Rig:
         """Start the stand-ins and deploy. Call it from a thread that lives as long as the rig."""
         traces = self._traces.start()
         self._emulator = Emulator(
-            self.state / "emulator", xray_port=traces.udp_port, variables=self._variables()
+            self.state / "emulator",
+            xray_port=traces.udp_port,
+            session_token=traces.session_token,
+            variables=self._variables(),
         )
         found = self._emulator.start()
         database = self.postgres.start()

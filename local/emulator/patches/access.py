@@ -4,21 +4,21 @@ AWS verifies the signature of each request. MiniStack 1.5.33 takes any credentia
 ``Access-Control-Allow-Origin: *``, so that another user of the machine, or a page in a browser,
 could create a function, which runs as whoever started the emulator.
 
-Here a request must name this server in ``Host`` (a page may resolve its own name to the loopback),
-carry no ``Origin``, and have the run's session token, as every SDK sends it once it is among the
-credentials. With ``AUTH=true`` MiniStack verifies signatures itself and the token is left to it.
+Here requests are checked as :mod:`local.request_check` says. With ``AUTH=true`` MiniStack verifies
+signatures itself and the token is left to it.
 Remove when MiniStack can be given credentials of its own and refuses all others.
 """
 
 from __future__ import annotations
 
-import hmac
 import os
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qs
 
 from ministack import app
+
+from local.request_check import TOKEN, hosts_of, page_refusal, token_refusal
 
 __all__ = ["RELIES_ON", "apply", "refusal"]
 
@@ -30,16 +30,13 @@ App = Callable[[Scope, Any, Send], Awaitable[None]]
 
 OPEN_PATHS = ("/_ministack/ready", "/_ministack/iot/ca.pem")
 """Read by whoever starts the emulator, before there are credentials; they hold no secret."""
-TOKEN = "x-amz-security-token"  # noqa: S105  # a name, no secret
-"""Name of the header, and of the parameter of a presigned address (in any case)."""
 CONFIRMATION = ["ConfirmSubscription"]
 """SNS: a subscriber confirms with the token of its message alone, on AWS too."""
 
 
 def apply() -> None:
     """Put the check in front of everything that the emulator serves over HTTP."""
-    port = os.environ["GATEWAY_PORT"]
-    hosts = {f"{name}:{port}".encode() for name in ("127.0.0.1", "localhost")}
+    hosts = hosts_of(os.environ["GATEWAY_PORT"])
     token = os.environ.get("AWS_SESSION_TOKEN", "")
     inner: App = app.app
 
@@ -49,7 +46,7 @@ def apply() -> None:
             return
         reason = refusal(scope, hosts, "" if app.AUTH else token)
         if reason is None:
-            await inner(scope, receive, send)
+            await inner(scope, receive, _without_permissions(send))
         else:
             await _refuse(scope, send, reason)
 
@@ -58,25 +55,33 @@ def apply() -> None:
 
 def refusal(scope: Scope, hosts: set[bytes], token: str) -> str | None:
     """Say why a request is refused, or ``None``. An empty token asks for none."""
-    headers: dict[bytes, list[bytes]] = {}
-    for name, value in scope["headers"]:
-        headers.setdefault(name.lower(), []).append(value)
-    host = headers.get(b"host", [])
-    if len(host) != 1 or host[0] not in hosts:
-        return "this server answers to its loopback address alone"
-    if b"origin" in headers or scope["type"] != "http":
+    reason = page_refusal(scope["headers"], hosts)
+    if reason is not None:
+        return reason
+    if scope["type"] != "http":
         return "this server does not answer web pages"
     if not token or (scope["method"] == "GET" and scope["path"] in OPEN_PATHS):
         return None
     query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
     if scope["method"] == "GET" and query.get("Action") == CONFIRMATION:
         return None
-    given = headers.get(TOKEN.encode(), []) + [
+    given = [value for name, value in scope["headers"] if name.lower() == TOKEN.encode()] + [
         one.encode() for name, found in query.items() if name.lower() == TOKEN for one in found
     ]
-    if len(given) == 1 and hmac.compare_digest(given[0], token.encode()):
-        return None
-    return "the session token is not that of this run: take the credentials of its stack.json"
+    return token_refusal(given, token)
+
+
+def _without_permissions(send: Send) -> Send:
+    """Leave out the headers that let web pages read the answer."""
+
+    async def send_rest(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            headers = message.get("headers", ())
+            kept = [one for one in headers if not one[0].lower().startswith(b"access-control-")]
+            message = {**message, "headers": kept}
+        await send(message)
+
+    return send_rest
 
 
 async def _refuse(scope: Scope, send: Send, reason: str) -> None:

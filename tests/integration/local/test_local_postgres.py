@@ -47,6 +47,9 @@ def test_a_wrong_password_and_no_password_are_refused(postgres):
 def test_the_owner_is_no_superuser_but_makes_schemas_and_roles(postgres):
     rows(postgres, "CREATE SCHEMA made")
     rows(postgres, "CREATE ROLE made_loader LOGIN PASSWORD 'secret'")
+    with pytest.raises(psycopg2.OperationalError, match="permission denied for database"):
+        rows(postgres, "SELECT 1", user="made_loader", password="secret")
+    rows(postgres, "GRANT CONNECT ON DATABASE telemetry TO made_loader")
     rows(postgres, "GRANT USAGE ON SCHEMA made TO made_loader")
     assert rows(postgres, "SELECT current_user", user="made_loader", password="secret") == [
         ("made_loader",)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import socket
 import time
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import boto3
@@ -33,7 +35,53 @@ def xray(endpoint):
         region_name="us-east-1",
         aws_access_key_id="test",
         aws_secret_access_key="test",
+        aws_session_token=endpoint.session_token,
     )
+
+
+def ask(endpoint, headers, host=None):
+    """Status and body of a request for summaries."""
+    address = endpoint.endpoint_url.removeprefix("http://")
+    body = b'{"StartTime": 0, "EndTime": 1}'
+    given = {"Host": host or address, "Content-Length": str(len(body)), **headers}
+    with closing(http.client.HTTPConnection(address, timeout=60)) as connection:
+        connection.putrequest("POST", "/TraceSummaries", skip_host=True)
+        for name, value in given.items():
+            connection.putheader(name, value)
+        connection.endheaders(body)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+
+
+@pytest.mark.parametrize("headers", [{}, {"X-Amz-Security-Token": "guessed"}])
+def test_without_the_secret_nothing_is_answered(endpoint, headers):
+    status, body = ask(endpoint, headers)
+    assert status == 403
+    assert "stack.json" in body
+
+
+def test_a_web_page_gets_no_answer(endpoint):
+    token = {"X-Amz-Security-Token": endpoint.session_token}
+    port = endpoint.endpoint_url.rpartition(":")[2]
+    assert ask(endpoint, token)[0] == 200
+    assert ask(endpoint, {**token, "Origin": "http://evil.example"})[0] == 403
+    assert ask(endpoint, token, f"evil.example:{port}")[0] == 403
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"annotations": "text"},
+        {"annotations": {"a": {}}, "subsegments": 7},
+        {"start_time": 10**400},
+        {"subsegments": [["x"]]},
+    ],
+)
+def test_a_document_of_another_form_does_no_harm(endpoint, xray, fields):
+    send(endpoint, segment(new_trace(), "odd", **fields))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendto(HEADER + b"[" * 60000, ("127.0.0.1", endpoint.udp_port))
+    let_all_arrive(endpoint, xray)
 
 
 def new_trace():
@@ -53,7 +101,7 @@ def send(endpoint, *documents):
 
 
 def fetch(xray, trace_id, segments=1):
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while True:
         answer = xray.batch_get_traces(TraceIds=[trace_id])
         found = [json.loads(one["Document"]) for t in answer["Traces"] for one in t["Segments"]]

@@ -4,6 +4,7 @@
 
     contract + the table as it is ──▶ plan_table ──▶ statements, or a refusal
                                       plan_ledger      (idempotent)
+                                      plan_batch_locks, plan_load_lock  (idempotent)
                                       plan_grants      (idempotent)
 
 A table is extended automatically: new columns, types that hold every value of the old type, columns
@@ -17,6 +18,13 @@ moves the rows of that one into partitions of their own.
 
 from __future__ import annotations
 
+from telemetry.ddl.locks import (
+    BATCH_LOCKS,
+    BATCH_SLOTS,
+    load_lock,
+    plan_batch_locks,
+    plan_load_lock,
+)
 from telemetry.ddl.names import qualified, quote_name, quote_text
 from telemetry.ddl.partitions import plan_partitions
 from telemetry.ddl.service import CONFLICTS, LEDGER, plan_grants, plan_ledger
@@ -24,6 +32,8 @@ from telemetry.ddl.tables import ExistingColumn, ExistingTable, index_name, plan
 from telemetry.ddl.types import check_name, is_check_of, sql_type
 
 __all__ = [
+    "BATCH_LOCKS",
+    "BATCH_SLOTS",
     "CONFLICTS",
     "LEDGER",
     "ExistingColumn",
@@ -31,8 +41,11 @@ __all__ = [
     "check_name",
     "index_name",
     "is_check_of",
+    "load_lock",
+    "plan_batch_locks",
     "plan_grants",
     "plan_ledger",
+    "plan_load_lock",
     "plan_partitions",
     "plan_table",
     "qualified",

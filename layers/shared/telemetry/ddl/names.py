@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from telemetry.contract.model import Contract
 from telemetry.errors import ContractError
 
-__all__ = ["NAME_BYTES", "list_names", "qualified", "quote_name", "quote_text"]
+__all__ = ["NAME_BYTES", "list_names", "qualified", "quote_name", "quote_text", "service_name"]
 
 NAME_BYTES = 63
 """Longest name PostgreSQL keeps; it cuts longer ones in silence, so that two may become one."""
@@ -29,6 +31,15 @@ def quote_text(value: str) -> str:
 def qualified(contract: Contract) -> str:
     """The contract's table, qualified and quoted."""
     return f"{quote_name(contract.schema)}.{quote_name(contract.table)}"
+
+
+def service_name(contract: Contract, part: str) -> str:
+    """Qualified and quoted name of something in the service schema that belongs to the table."""
+    name = f"{contract.schema}.{contract.table}.{part}"
+    if len(name) > NAME_BYTES:
+        digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+        name = f"{name[: NAME_BYTES - len(part) - 10]}_{digest}.{part}"
+    return f'"etl".{quote_name(name)}'
 
 
 def list_names(columns: tuple[str, ...]) -> str:

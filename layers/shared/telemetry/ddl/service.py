@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from telemetry.contract.model import Contract
+from telemetry.ddl.locks import plan_lock_grants
 from telemetry.ddl.names import qualified, quote_name, quote_text
 
 __all__ = ["CONFLICTS", "LEDGER", "plan_grants", "plan_ledger"]
@@ -142,4 +143,5 @@ def plan_grants(contract: Contract, database: str, role: str) -> list[str]:
         f"GRANT USAGE ON SCHEMA {schemas} TO {loader}",
         f"GRANT SELECT, INSERT, UPDATE ON {qualified(contract)}, {LEDGER} TO {loader}",
         f"GRANT SELECT, INSERT ON {CONFLICTS} TO {loader}",
+        *plan_lock_grants(contract, role),
     ]

@@ -10,6 +10,7 @@ import pytest
 
 from functions.load import rows as ways
 from functions.load.loading import load_batch
+from telemetry.ddl import load_lock
 from tests.fixtures.telemetry_database import (
     CONTRACT,
     KEEP_LAST,
@@ -20,6 +21,7 @@ from tests.fixtures.telemetry_database import (
 )
 
 THREADS = 4
+LOCK = load_lock(CONTRACT)
 
 
 def load_all(database: TelemetryDatabase, batches, contract=CONTRACT, grouped=True):
@@ -221,7 +223,7 @@ def test_a_load_leaves_nothing_in_a_session_that_others_will_use(database):
         assert cursor.fetchall() == before
         cursor.execute("SELECT coalesce(current_setting('telemetry.marks', true), '')")
         assert cursor.fetchone() == ("",)
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE relation = %s::regclass", (LOCK,))
         assert cursor.fetchone() == (0,)
         cursor.execute("SELECT count(*) FROM pg_class WHERE relpersistence = 't'")
         assert cursor.fetchone() == (0,)

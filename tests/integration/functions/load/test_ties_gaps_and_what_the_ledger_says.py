@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from functions.load.loading import Loaded, load_batch
-from functions.load.rows import TABLE_LOCKS
+from telemetry.ddl import load_lock
 from telemetry.errors import DatabaseBusyError, DatabaseRefusedError
 from tests.fixtures.telemetry_database import (
     CONTRACT,
@@ -239,10 +239,8 @@ def test_only_a_load_that_updates_a_partitioned_table_waits_for_all_others(
     empty_database, load, contract, alone, grouped
 ):
     empty_database.migrate(contract)
-    table = '"telemetry"."readings"'
     with closing(empty_database.connect_loader()) as other, other.cursor() as cursor:
-        lock = "SELECT pg_advisory_xact_lock_shared(%s, hashtext(%s))"
-        cursor.execute(lock, (TABLE_LOCKS, table))  # as each load does
+        cursor.execute(f"LOCK TABLE {load_lock(contract)} IN ROW SHARE MODE")  # as each load does
         with pytest.raises(DatabaseBusyError) if alone else nullcontext():
             load("one", OLD, contract=contract, grouped=grouped, seconds=2)
         other.rollback()

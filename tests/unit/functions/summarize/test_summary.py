@@ -115,3 +115,14 @@ def test_the_result_stays_small_however_many_fail():
 
 def test_nothing_staged_is_nothing_failed():
     assert judge(0, [])["status"] == "succeeded"
+
+
+def test_what_a_device_sent_is_one_escaped_line_of_the_email():
+    cause = "refused\nDETAIL: (\x1b]0;x\x07, \u202e\x00)\r\nExecution run: 9 of 9 batches loaded"
+    for text in (cause, json.dumps({"errorMessage": cause})):
+        message = judge(1, [broken(0, text)])["message"]
+        assert [line for line in message.splitlines() if line.startswith("Execution")] == (
+            message.splitlines()[:1]
+        )
+        assert all(character.isprintable() or character == "\n" for character in message)
+        assert r"refused DETAIL: (\x1b]0;x\x07, \u202e\x00) Execution run" in message

@@ -28,9 +28,10 @@ from telemetry.ddl.analytics.objects import (
     plan_analytics,
     view_names,
 )
-from telemetry.ddl.analytics.refreshing import REFRESH_LOCKS, SETTING
+from telemetry.ddl.analytics.refreshing import SETTING
 from telemetry.ddl.analytics.role import (
     ANALYST_CONNECTIONS,
+    LONGEST_READ_SECONDS,
     plan_analyst_grants,
     plan_marker_grants,
 )
@@ -40,7 +41,7 @@ from telemetry.ddl.analytics.views import AHEAD
 __all__ = [
     "AHEAD",
     "ANALYST_CONNECTIONS",
-    "REFRESH_LOCKS",
+    "LONGEST_READ_SECONDS",
     "SETTING",
     "AnalyticsPlan",
     "ExistingAnalytics",

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 from telemetry.contract.analytics import rolls_up
 from telemetry.contract.model import Contract, Rollup
-from telemetry.ddl.names import NAME_BYTES, quote_name
+from telemetry.ddl.names import service_name
 
 __all__ = ["DAILY", "HOURLY", "Level", "levels_of", "series_columns", "service_name"]
 
@@ -80,12 +79,3 @@ def levels_of(contract: Contract) -> tuple[Level, ...]:
 def series_columns(contract: Contract) -> tuple[str, ...]:
     """Columns of the key before the timestamp: their values name a series, mostly a device."""
     return contract.key[:-1]
-
-
-def service_name(contract: Contract, part: str) -> str:
-    """Qualified and quoted name of something in the service schema that belongs to the table."""
-    name = f"{contract.schema}.{contract.table}.{part}"
-    if len(name) > NAME_BYTES:
-        digest = hashlib.sha256(name.encode()).hexdigest()[:8]
-        name = f"{name[: NAME_BYTES - len(part) - 10]}_{digest}.{part}"
-    return f'"etl".{quote_name(name)}'

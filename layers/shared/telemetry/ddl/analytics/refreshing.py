@@ -15,13 +15,10 @@ from telemetry.ddl.analytics.spans import figures_of_spans, kept_name, marks_nam
 from telemetry.ddl.names import qualified, quote_name, quote_text
 from telemetry.ddl.types import sql_type
 
-__all__ = ["REFRESH_LOCKS", "SETTING", "plan_functions", "plan_trigger"]
+__all__ = ["SETTING", "plan_functions", "plan_trigger"]
 
 SETTING = "telemetry.marks"
 """Setting, local to a transaction: name of the table whose writes the transaction marks itself."""
-
-REFRESH_LOCKS = 0x7E1F
-"""First half of the advisory locks on refreshes; the second half is a hash of the table's name."""
 
 SHARE = 20
 """A refresh rests for so many times as long as it worked."""
@@ -178,8 +175,9 @@ LANGUAGE plpgsql {_SAFE} AS $function$ DECLARE
     "marks taken" bigint;
     {declared}
 BEGIN
-    IF NOT pg_try_advisory_xact_lock({REFRESH_LOCKS}, hashtext({quote_text(qualified(contract))}))
-    THEN
+    -- The only row of a table that only the owner may lock.
+    PERFORM FROM {refreshed} FOR UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
         RETURN NULL;
     END IF;
     IF "least rest" > interval '0' AND "began at" < (

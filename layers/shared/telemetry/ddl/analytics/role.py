@@ -7,19 +7,26 @@ from telemetry.ddl.analytics.levels import levels_of, service_name
 from telemetry.ddl.analytics.views import views_of
 from telemetry.ddl.names import qualified, quote_name
 
-__all__ = ["ANALYST_CONNECTIONS", "plan_analyst_grants", "plan_marker_grants"]
+__all__ = [
+    "ANALYST_CONNECTIONS",
+    "LONGEST_READ_SECONDS",
+    "plan_analyst_grants",
+    "plan_marker_grants",
+]
 
 ANALYST_CONNECTIONS = 20
 STATEMENT_SECONDS = 120
 IDLE_SECONDS = 300
+LONGEST_READ_SECONDS = 300
+"""Age from which a migration ends an analyst's transaction that it would have to wait for."""
 
 
 def plan_analyst_grants(contract: Contract, database: str, role: str) -> list[str]:
     """Statements that let the role read, with limits on what one query may take.
 
     The settings are defaults, which a session may change; that it can't write, or read anything
-    else, is a matter of what it was granted. Views are read with the rights of their owner, so the
-    ledger needs no grant.
+    else, is a matter of what it was granted. A reader's lock conflicts with no load. Views are read
+    with the rights of their owner, so the ledger needs no grant.
     """
     analyst = quote_name(role)
     relations = ", ".join([qualified(contract), *(view.name for view in views_of(contract))])
