@@ -1,8 +1,8 @@
 """The program: segments in over UDP, the X-Ray API out over HTTP, both on the loopback.
 
 ``python -m local.traces.daemon FOLDER`` chooses free ports, writes them to
-``FOLDER/ports.json`` and serves until SIGTERM. The API is the part that boto3's ``xray`` client
-needs here: ``PutTraceSegments``, ``BatchGetTraces``, ``GetTraceSummaries``.
+``FOLDER/ports.json`` and serves until SIGTERM; with ``FOLDER UDP HTTP`` it takes those ports. The
+API is the part that boto3's ``xray`` client needs here: ``PutTraceSegments``, ``BatchGetTraces``, ``GetTraceSummaries``.
 """
 
 from __future__ import annotations
@@ -179,12 +179,13 @@ def _document(datagram: bytes) -> Document | None:
 def main() -> None:
     """Serve until SIGTERM."""
     folder = Path(sys.argv[1])
+    udp_port, http_port = (int(text) for text in sys.argv[2:4] or ("0", "0"))
     store = TraceStore(folder / "traces.sqlite")
     udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-    udp.bind((HOST, 0))
+    udp.bind((HOST, udp_port))
     handler = type("Handler", (_Handler,), {"api": TraceApi(store)})
-    http = ThreadingHTTPServer((HOST, 0), handler)
+    http = ThreadingHTTPServer((HOST, http_port), handler)
     http.daemon_threads = True
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=http.shutdown).start())
     threading.Thread(target=receive, args=(udp, store), daemon=True).start()
