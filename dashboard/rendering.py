@@ -134,7 +134,7 @@ def environment() -> Environment:
         duration=duration, moment=moment_text, hexdump=hexdump, plural=_plural,
         urlencode=_path_segment,
     )  # fmt: skip
-    made.globals.update(query=_query)
+    made.globals.update(query=_query, on_laptop=False)
     return made
 
 

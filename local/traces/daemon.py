@@ -2,7 +2,8 @@
 
 ``python -m local.traces.daemon FOLDER`` chooses free ports, writes them to
 ``FOLDER/ports.json`` and serves until SIGTERM; with ``FOLDER UDP HTTP`` it takes those ports. The
-API is the part that boto3's ``xray`` client needs here: ``PutTraceSegments``, ``BatchGetTraces``, ``GetTraceSummaries``.
+API is the part that boto3's ``xray`` client needs here: ``PutTraceSegments``,
+``BatchGetTraces``, ``GetTraceSummaries``.
 """
 
 from __future__ import annotations

@@ -44,7 +44,8 @@ RELIES_ON = (
     "app.SERVICE_HANDLERS", "app._build_persistence_save_dict", "core.persistence.PERSIST_STATE",
     "core.persistence.STATE_DIR", "core.persistence._json_default",
     "core.persistence._json_object_hook", "core.persistence.save_state",
-    "core.responses.now_iso", "services.cloudformation._stacks", "services.sqs._queues",
+    "core.responses.now_iso", "services.cloudformation._restore_state",
+    "services.cloudformation._stacks", "services.sqs._queues",
     "services.sqs._restore_state", "services.sqs.get_state",
     "services.stepfunctions._executions", "services.stepfunctions._map_runs",
     "services.stepfunctions._restore_state", "services.stepfunctions.get_state",
@@ -69,6 +70,12 @@ FREQUENT = frozenset(
     }
 )  # fmt: skip
 """Actions on data, which change no configuration."""
+INTERRUPTED = {
+    "CREATE": "ROLLBACK_COMPLETE",
+    "DELETE": "DELETE_FAILED",
+    "UPDATE": "UPDATE_ROLLBACK_COMPLETE",
+}
+"""Status of a stack whose operation the emulator's end has interrupted, by the operation."""
 _log = logging.getLogger("emulator.persistence")
 
 
@@ -81,6 +88,7 @@ def apply() -> None:
     _keep_messages(store)
     saver = _Saver(store)
     _keep_executions(saver)
+    _settle_interrupted_deployments()
     for service, handle in list(app.SERVICE_HANDLERS.items()):
         app.SERVICE_HANDLERS[service] = saver.watching(service, handle)
     threading.Thread(target=saver.run, name="persistence", daemon=True).start()
@@ -146,6 +154,23 @@ def _keep_executions(saver: _Saver) -> None:
         return answer
 
     stepfunctions._restore_state, stepfunctions.get_state = restore_state, state
+
+
+def _settle_interrupted_deployments() -> None:
+    """A deployment that the emulator's end has interrupted is over, so that a new one may start."""
+    restore = cloudformation._restore_state
+
+    def restore_state(data: Any) -> None:
+        restore(data)
+        for _, stack in cloudformation._stacks.all_items():
+            status = str(stack.get("StackStatus", ""))
+            if status.endswith("IN_PROGRESS") and status != "REVIEW_IN_PROGRESS":
+                stack["StackStatus"] = INTERRUPTED.get(
+                    status.split("_", maxsplit=1)[0], INTERRUPTED["UPDATE"]
+                )
+                stack["StackStatusReason"] = "The emulator ended during this operation."
+
+    cloudformation._restore_state = restore_state
 
 
 class _Saver:
