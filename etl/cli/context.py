@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-import click
 import typer
 from rich.markup import escape
 from rich.measure import Measurement
@@ -149,15 +148,18 @@ def guard(command: Command) -> Command:
             message = message_of(error)
             if message is None:
                 raise
-            raise fail(_with_cause(message)) from error
+            raise fail(_with_cause(message, (*arguments, *options.values()))) from error
 
     return guarded  # type: ignore[return-value]
 
 
-def _with_cause(message: str) -> str:
-    """The message, after what died of the local stack where something did."""
-    context = click.get_current_context(silent=True)
-    options = context.find_object(Options) if context is not None else None
+def _with_cause(message: str, arguments: Iterable[Any]) -> str:
+    """The message, after what died of the local stack where something did.
+
+    ``arguments`` are the command's, its context among them.
+    """
+    found = (getattr(one, "obj", None) for one in arguments)
+    options = next((one for one in found if isinstance(one, Options)), None)
     trouble = local_trouble(options) if options is not None else ""
     return message if not trouble or trouble in message else f"{trouble}\n{message}"
 
