@@ -42,7 +42,7 @@ class ServerHealth:
     ended_at: str = ""
     """ISO 8601 time in UTC of its last death; empty where it never died."""
     reason: str = ""
-    """Why it died last, in words; empty where it never died."""
+    """The cause of its last death, in words; empty where it never died."""
     log_file: str = ""
 
     @property
@@ -51,7 +51,7 @@ class ServerHealth:
         return TITLES[self.role]
 
     def sentence(self) -> str:
-        """What happened to it, as one sentence; empty where it runs and never died."""
+        """Say in one sentence that it is down or was; empty where it runs and never died."""
         subject = self.title[0].upper() + self.title[1:]
         if not self.running:
             return (

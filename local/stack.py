@@ -204,7 +204,7 @@ def death_of(state: Path) -> str | None:
     seen = health.seen_at if health is not None else "an unknown time"
     boot = datetime.fromtimestamp(psutil.boot_time(), UTC).isoformat(timespec="seconds")
     why = (
-        "this machine was started anew"
+        "this machine was restarted"
         if health is not None and boot > seen
         else f"its supervisor was killed, see {state / 'supervisor.log'}"
     )

@@ -197,7 +197,7 @@ class Supervisor:
 
 
 def _why_not(error: Exception, log_file: Path) -> str:
-    """Why a server can't be started, in one line."""
+    """Return the reason for which a server can't be started, in one line."""
     if NO_SPACE in str(error):
         return f"the disk is full ({NO_SPACE})"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]

@@ -83,7 +83,7 @@ def up(
 
 
 def _agreed(question: str) -> bool:
-    """Ask on a terminal; a script, which nobody answers for, has to give --yes."""
+    """Ask on a terminal; a script can't answer, so it has to give --yes."""
     return sys.stdin.isatty() and typer.confirm(question, err=True)
 
 
@@ -137,7 +137,7 @@ def _delete(context: typer.Context, *, yes: bool) -> None:
 
 
 def _held(context: typer.Context) -> list[HeldReadings]:
-    """What the stacks that run here hold; nothing where none runs or the account is away."""
+    """List the contents of the stacks that run here; empty where none runs or answers."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     from etl.deployment.laptop import local_target

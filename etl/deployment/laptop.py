@@ -42,7 +42,7 @@ __all__ = [
 
 
 class ContractSwitchError(UserError):
-    """Raised where a deployment would switch a stack to another contract and nobody has agreed."""
+    """Raised where a deployment would switch a stack to another contract without consent."""
 
     def __init__(self, question: str) -> None:
         super().__init__(

@@ -25,7 +25,7 @@ class HeldReadings:
     unsettled: tuple[str, ...] = ()
     """Messages and batches that are not rows yet, or need attention, each as a sentence."""
     unknown: str = ""
-    """Why the contents can't be known; empty where they are."""
+    """The reason for which the contents can't be known; empty where they are."""
 
     def sentences(self) -> list[str]:
         """Each thing that would go, in words."""

@@ -51,6 +51,10 @@ def outage(state: Path) -> Iterator[None]:
     yield
     assert [one.role for one in stack.down_servers(state)] == ["postgres"]
     away.rename(control)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while stack.down_servers(state):
+        assert time.monotonic() < deadline, "the supervisor did not start the database again"
+        time.sleep(0.2)
 
 
 def all_batches(target: Target) -> list[Batch]:

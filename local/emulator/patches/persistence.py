@@ -16,7 +16,7 @@ metrics, alarms, logs       every :data:`SLOW_SECONDS`              the last min
 
 Differences from AWS: an execution that runs when the emulator ends has failed when it is back
 (``Emulator.Stopped``), and the sweep loads its batches; a message that was in flight is visible at
-once and its receives are counted anew.
+once and its receives are counted from 0 again.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ class _Saver:
         self._store = store
         self._changed: set[str] = set()
         self._saved: dict[str, tuple[Any, ...]] = {}
-        """What of each execution was last written: its status and its number of events."""
+        """Status, number of events and end of each execution as last written, by ARN."""
         self._saving = threading.RLock()
 
     def watching(self, service: str, handle: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""What the emulator holds, as rows in one SQLite file of its state folder.
+"""Keeps the emulator's messages and executions as rows of one SQLite file in its state folder.
 
 A row is on disk, as far as the operating system is concerned, when :meth:`StateStore.put` returns:
 it survives the end of the emulator in whatever way, ``kill -9`` included. It is not forced through
