@@ -31,7 +31,7 @@ class PageError:
     hint: str = ""
     """The next step for the reader; backticks mark what to type."""
     laptop_hint: str = ""
-    """The next step where the pipeline runs on this machine; empty where it is the same as in AWS."""
+    """The next step where the pipeline runs on this machine; empty: the same."""
 
     def advice(self, *, on_laptop: bool) -> str:
         """The hint for a pipeline on this machine, or for one in AWS."""
