@@ -52,7 +52,8 @@ class Stored:
 
     def __init__(self, content: bytes, checksum: Checksum | None) -> None:
         assert checksum is not None
-        self._content, self._checksum = content, checksum
+        # The lines' places in their messages may follow; Load does not read them here.
+        self._content, self._checksum = content[: checksum.size], checksum
 
     @contextlib.contextmanager
     def open(self, ranges: Sequence[Range] | None) -> Iterator[Any]:

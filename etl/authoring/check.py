@@ -16,7 +16,8 @@ from etl.authoring.members import ARRIVED
 from etl.authoring.paths import source_text
 from etl.authoring.samples import Message, Sample
 from etl.authoring.unread import UnreadMember, unread_members
-from functions.transform.clean import CleanBatch, Reject, clean
+from functions.transform.clean import clean
+from functions.transform.clean_batch import CleanBatch, Reject
 from functions.transform.rejects import rejected_lines
 from functions.transform.report import describe
 from functions.validate.judge import Finding, Verdict, judge

@@ -125,7 +125,7 @@ def _set_type(draft: ColumnDraft, real: dict[Value, int], words: Counter[Value])
     else:
         _set_number(draft, numbers, as_texts=texts_only)
         _mark_words(draft, words)
-        if numbers.others:
+        if numbers.others and draft.type != "text":
             draft.also_as = _text_beside(draft)
             draft.notes.append(f"not numbers: {_listed(numbers.others)}")
 
@@ -264,9 +264,14 @@ def _text_beside(draft: ColumnDraft) -> ColumnDraft:
     return other
 
 
-def _number_beside(draft: ColumnDraft, numbers: Numbers, words: Counter[Value]) -> ColumnDraft:
+def _number_beside(
+    draft: ColumnDraft, numbers: Numbers, words: Counter[Value]
+) -> ColumnDraft | None:
+    """A column of the numbers among texts; None where no number type holds their digits."""
     other = replace(_bare(draft), name=column_name((*draft.label, "number"), set()))
     _set_number(other, replace(numbers, whole=False), as_texts=False)
+    if other.type == "text":
+        return None
     _mark_words(other, words)
     other.notes.insert(0, f"the numbers among the values of {draft.name}")
     return other

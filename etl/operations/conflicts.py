@@ -30,7 +30,7 @@ from telemetry.layout import parse_raw_key
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
-    from functions.transform.clean import CleanBatch
+    from functions.transform.clean_batch import CleanBatch
 
 __all__ = ["ConflictCount", "conflicting_batches", "count_conflicts", "read_conflicts"]
 
@@ -145,8 +145,8 @@ def _found_in(
     target: Target, cursor: Cursor, contract: Contract, key: str, unreadable: OnUnreadable
 ) -> Iterator[Reject]:
     """The conflicts whose readings are in this raw object."""
-    from functions.transform.clean import CleanBatch
-    from functions.transform.clean import Reject as Place
+    from functions.transform.clean_batch import CleanBatch
+    from functions.transform.clean_batch import Reject as Place
     from functions.transform.rejects import rejected_lines
 
     read = _readings_of(target, cursor, contract, key, unreadable)
@@ -170,7 +170,8 @@ def _readings_of(
     """The messages of a raw object; its readings are in the temporary table afterwards."""
     import polars as pl
 
-    from functions.transform.clean import ORDER, PLACE, placed_readings
+    from functions.transform.clean import placed_readings
+    from functions.transform.clean_batch import ORDER, PLACE
     from functions.transform.copy import copy_csv
 
     s3 = target.client("s3")

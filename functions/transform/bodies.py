@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from functions.transform.clean import CleanBatch, clean_messages, read_messages
+from functions.transform.clean import clean_messages, read_messages
+from functions.transform.clean_batch import CleanBatch
 from functions.transform.copy import copy_csv, copy_groups
 from functions.transform.isolation import OUR_ERRORS, Unreadable, is_isolated, isolated
 from functions.transform.places import copy_tail

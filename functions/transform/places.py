@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from functions.transform.clean import INDEX, MESSAGE, ROW, CleanBatch
+from functions.transform.clean_batch import INDEX, MESSAGE, ROW, CleanBatch
 from telemetry.checksums import Checksum
 from telemetry.contract import Contract
 from telemetry.places import write_places

@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import Any
 
 from functions.transform.careful import element_texts
-from functions.transform.clean import CleanBatch, Reject
+from functions.transform.clean_batch import CleanBatch, Reject
 from functions.transform.inflation import inflate
 from functions.transform.isolation import OUR_ERRORS, unreadable
 from telemetry.contract import Contract

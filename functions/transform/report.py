@@ -7,8 +7,9 @@ from typing import Any
 
 import polars as pl
 
-from functions.transform.clean import FIRST_MOMENT, LAST_MOMENT, CleanBatch
+from functions.transform.clean_batch import CleanBatch
 from functions.transform.copy import TIME_FORMAT
+from functions.transform.readings import FIRST_MOMENT, LAST_MOMENT
 from telemetry import zones
 from telemetry.contract import Contract
 

@@ -34,6 +34,8 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalStack]:
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", local.secret_access_key)
         monkeypatch.setenv("AWS_SESSION_TOKEN", local.session_token)
         monkeypatch.delenv("AWS_PROFILE", raising=False)
+        # boto3's own session keeps the credentials that it found first: another account's.
+        monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
 
         def of_this_machine(_: Any, **options: Any) -> Any:
             return build.build_layers(host_target(), **options)

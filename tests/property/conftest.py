@@ -1,4 +1,6 @@
-"""Hypothesis profiles: ``dev`` (few examples, the default) and ``ci``, by HYPOTHESIS_PROFILE."""
+"""Hypothesis profiles, by HYPOTHESIS_PROFILE: ``dev`` (few examples, the default), ``ci`` (more, and
+the same in each run, so that what fails is the change) and ``search`` (many, other ones each time).
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,20 @@ settings.register_profile(
     "dev", max_examples=25, deadline=None, suppress_health_check=_slow, print_blob=True
 )
 settings.register_profile(
-    "ci", max_examples=150, deadline=None, suppress_health_check=_slow, print_blob=True
+    "ci",
+    max_examples=150,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=_slow,
+    print_blob=True,
+)
+settings.register_profile(
+    "search",
+    max_examples=2_000,
+    derandomize=False,
+    deadline=None,
+    suppress_health_check=_slow,
+    print_blob=True,
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
@@ -21,7 +36,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 @pytest.hookimpl(tryfirst=True)  # before the marks are selected by
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With many examples these are slow tests; with few they run in the default suite."""
-    if os.environ.get("HYPOTHESIS_PROFILE") == "ci":
+    if os.environ.get("HYPOTHESIS_PROFILE", "dev") != "dev":
         for item in items:
             if Path(__file__).parent in item.path.parents:
                 item.add_marker(pytest.mark.slow)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from etl.authoring.diff import diff, table_of
@@ -95,6 +95,15 @@ def samples(draw: st.DrawFn) -> list[dict[str, Any]]:
 
 
 @given(samples() | shaped_samples())
+@example([{"data": [{"temp": 9_007_199_254_740_993}, {"temp": 1e38}, {"temp": False}]}])
+@example(
+    [
+        {
+            "data": [{"temp": "12"}, {"temp": 9_007_199_254_740_993}, {"temp": 1e38}] * 7
+            + [{"temp": "x"}]
+        }
+    ]
+)
 def test_an_inferred_contract_is_valid_and_takes_its_own_sample(
     documents: list[Any],
 ) -> None:

@@ -15,7 +15,8 @@ import pytest
 
 from functions.transform import bulk
 from functions.transform import clean as cleaning
-from functions.transform.clean import CleanBatch, clean
+from functions.transform.clean import clean
+from functions.transform.clean_batch import CleanBatch
 from telemetry.contract import Contract
 from tests.property.random_contracts import random_contract
 from tests.property.random_payloads import random_lines

@@ -11,7 +11,8 @@ from datetime import datetime
 from hypothesis import event, example, given
 from hypothesis import strategies as st
 
-from functions.transform.clean import CleanBatch, clean
+from functions.transform.clean import clean
+from functions.transform.clean_batch import CleanBatch
 from functions.transform.copy import copy_csv, copy_groups
 from functions.transform.handler import transform
 from tests.property.mess import CONTRACTS, Batch, batches

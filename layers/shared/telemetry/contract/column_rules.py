@@ -1,4 +1,4 @@
-"""Rules on the keys of a column's values: one small function per rule, as in ``rules``."""
+"""Rules on one column of a contract: one small function per rule, as in ``rules``."""
 
 from __future__ import annotations
 
@@ -7,19 +7,89 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from telemetry import zones
 from telemetry.contract.model import Column, Marker
 from telemetry.contract.patterns import TimePatternError, read_pattern
 from telemetry.contract.problems import Problem
 
-__all__ = ["NUMBER", "VALUE_RULES", "same_spelling"]
+__all__ = ["COLUMN_RULES", "NUMBER", "same_spelling"]
 
 MAX_PRECISION = 38
 """Digits that polars holds; PostgreSQL would hold 1,000."""
 MAX_ROUND = 15
+MAX_TEXT_CHARACTERS = 10_485_760
+INTEGER_BITS = {"smallint": 15, "integer": 31, "bigint": 63}
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _ATTACHED = re.compile(r"[^\s0-9.,+\-](?:[^0-9.,+\-]*[^\s0-9.,+\-])?\Z")
 _ELSEWHERE = re.compile(r"\(\?(?:[=!>(#]|<[=!]|P[=>])|\\[1-9ZGX]|\\[kgpP]")
 """Look-around, back-references and others that a linear-time engine lacks or reads differently."""
+
+
+def required_is_not_forgiven(column: Column) -> Iterator[Problem]:
+    """A required column can't become NULL."""
+    if column.required and column.on_invalid == "null":
+        yield Problem(
+            f"columns.{column.name}.on_invalid",
+            "a required column can't become NULL; remove it or required",
+        )
+
+
+def sources_are_named_once(column: Column) -> Iterator[Problem]:
+    """Naming a source twice is a slip."""
+    if len(set(column.sources)) < len(column.sources):
+        yield Problem(f"columns.{column.name}.from", "names a source twice; name each once")
+
+
+def range_is_within_the_type(column: Column) -> Iterator[Problem]:
+    """A limit that the type can't hold would never be reached."""
+    bits = INTEGER_BITS.get(column.type)
+    if bits is None:
+        return
+    for limit in column.range:
+        if limit is not None and not -(2**bits) <= limit < 2**bits:
+            yield Problem(
+                f"columns.{column.name}.range", f"{limit} does not fit a {column.type}; narrow it"
+            )
+
+
+def length_is_positive(column: Column) -> Iterator[Problem]:
+    """A text needs room for one character at least."""
+    length = column.max_length
+    if length is not None and not 1 <= length <= MAX_TEXT_CHARACTERS:
+        yield Problem(
+            f"columns.{column.name}.max_length", f"{length} is not a length; write 1 or more"
+        )
+
+
+def formats_are_distinct(column: Column) -> Iterator[Problem]:
+    """Two epoch formats can't be distinguished by the number alone."""
+    epochs = [name for name in column.formats if name.startswith("epoch_")]
+    if len(epochs) > 1:
+        yield Problem(
+            f"columns.{column.name}.formats",
+            f"{' and '.join(epochs)} look alike; keep one, or write 'epoch_auto' alone",
+        )
+
+
+def arrival_needs_iso8601(column: Column) -> Iterator[Problem]:
+    """``$received_at`` reaches a timestamp column as ISO 8601 text."""
+    arrives = any(s.scope == "envelope" and s.path == ("received_at",) for s in column.sources)
+    if column.type == "timestamp" and arrives and "iso8601" not in column.formats:
+        yield Problem(
+            f"columns.{column.name}.formats", "$received_at is read as iso8601; add it to the list"
+        )
+
+
+def zone_is_known(column: Column) -> Iterator[Problem]:
+    """The zone is one of the IANA database, in its spelling: other names mean something else on
+    each machine (``localtime``), or nothing to PostgreSQL."""
+    name = column.timezone
+    if name != "UTC" and name not in zones.zone_names():
+        meant = zones.similar_zone_name(name) or "Europe/London"
+        yield Problem(
+            f"columns.{column.name}.timezone",
+            f"{name!r} is not the name of a zone in the IANA database; write one such as {meant!r}",
+        )
 
 
 def decimal_fits(column: Column) -> Iterator[Problem]:
@@ -149,7 +219,14 @@ def json_is_of_the_message(column: Column) -> Iterator[Problem]:
         yield Problem(f"{where}from", "a jsonb is a member or $rest; use type = 'text' for others")
 
 
-VALUE_RULES: tuple[Callable[[Column], Iterator[Problem]], ...] = (
+COLUMN_RULES: tuple[Callable[[Column], Iterator[Problem]], ...] = (
+    required_is_not_forgiven,
+    sources_are_named_once,
+    range_is_within_the_type,
+    length_is_positive,
+    formats_are_distinct,
+    arrival_needs_iso8601,
+    zone_is_known,
     decimal_fits,
     spellings_mean_one_thing,
     pattern_is_linear,

@@ -11,10 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from telemetry import zones
 from telemetry.contract.analytics import ANALYTICS_RULES
-from telemetry.contract.column_rules import VALUE_RULES
-from telemetry.contract.model import Column, Contract
+from telemetry.contract.column_rules import COLUMN_RULES
+from telemetry.contract.model import Contract
 from telemetry.contract.problems import Problem
 from telemetry.contract.value_rules import NAMED_VALUE_RULES, conditions_can_hold
 
@@ -25,14 +24,12 @@ MAX_COLUMNS = 1600
 MAX_KEY_COLUMNS = 32
 MAX_KEY_CHARACTERS = 600
 """Text in a key, all columns together: a B-tree entry holds ~2,700 bytes, a character up to 4."""
-MAX_TEXT_CHARACTERS = 10_485_760
 MAX_TOPIC_BYTES = 256
 MAX_TOPIC_SLASHES = 7
 RESERVED_SCHEMAS = ("etl", "information_schema")
 SYSTEM_COLUMNS = ("tableoid", "xmin", "cmin", "xmax", "cmax", "ctid")
 ORDERED_TYPES = ("smallint", "integer", "bigint", "real", "float", "decimal", "timestamp")
 NUMERIC_TYPES = ("smallint", "integer", "bigint", "real", "float", "decimal")
-INTEGER_BITS = {"smallint": 15, "integer": 31, "bigint": 63}
 
 _IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]*\Z")
 _NAME = re.compile(r"[a-z][a-z0-9-]*(_[a-z0-9-]+)*\Z")
@@ -269,73 +266,6 @@ def checks_are_shares(contract: Contract) -> Iterator[Problem]:
         yield Problem("checks.min_readings", f"{checks.min_readings} is negative; write 0 or more")
 
 
-def required_is_not_forgiven(column: Column) -> Iterator[Problem]:
-    """A required column can't become NULL."""
-    if column.required and column.on_invalid == "null":
-        yield Problem(
-            f"columns.{column.name}.on_invalid",
-            "a required column can't become NULL; remove it or required",
-        )
-
-
-def sources_are_named_once(column: Column) -> Iterator[Problem]:
-    """Naming a source twice is a slip."""
-    if len(set(column.sources)) < len(column.sources):
-        yield Problem(f"columns.{column.name}.from", "names a source twice; name each once")
-
-
-def range_is_within_the_type(column: Column) -> Iterator[Problem]:
-    """A limit that the type can't hold would never be reached."""
-    bits = INTEGER_BITS.get(column.type)
-    if bits is None:
-        return
-    for limit in column.range:
-        if limit is not None and not -(2**bits) <= limit < 2**bits:
-            yield Problem(
-                f"columns.{column.name}.range", f"{limit} does not fit a {column.type}; narrow it"
-            )
-
-
-def length_is_positive(column: Column) -> Iterator[Problem]:
-    """A text needs room for one character at least."""
-    length = column.max_length
-    if length is not None and not 1 <= length <= MAX_TEXT_CHARACTERS:
-        yield Problem(
-            f"columns.{column.name}.max_length", f"{length} is not a length; write 1 or more"
-        )
-
-
-def formats_are_distinct(column: Column) -> Iterator[Problem]:
-    """Two epoch formats can't be distinguished by the number alone."""
-    epochs = [name for name in column.formats if name.startswith("epoch_")]
-    if len(epochs) > 1:
-        yield Problem(
-            f"columns.{column.name}.formats",
-            f"{' and '.join(epochs)} look alike; keep one, or write 'epoch_auto' alone",
-        )
-
-
-def arrival_needs_iso8601(column: Column) -> Iterator[Problem]:
-    """``$received_at`` reaches a timestamp column as ISO 8601 text."""
-    arrives = any(s.scope == "envelope" and s.path == ("received_at",) for s in column.sources)
-    if column.type == "timestamp" and arrives and "iso8601" not in column.formats:
-        yield Problem(
-            f"columns.{column.name}.formats", "$received_at is read as iso8601; add it to the list"
-        )
-
-
-def zone_is_known(column: Column) -> Iterator[Problem]:
-    """The zone is one of the IANA database, in its spelling: other names mean something else on
-    each machine (``localtime``), or nothing to PostgreSQL."""
-    name = column.timezone
-    if name != "UTC" and name not in zones.zone_names():
-        meant = zones.similar_zone_name(name) or "Europe/London"
-        yield Problem(
-            f"columns.{column.name}.timezone",
-            f"{name!r} is not the name of a zone in the IANA database; write one such as {meant!r}",
-        )
-
-
 CONTRACT_RULES: tuple[Callable[[Contract], Iterator[Problem]], ...] = (
     name_fits_resources,
     topic_names_its_device,
@@ -353,14 +283,4 @@ CONTRACT_RULES: tuple[Callable[[Contract], Iterator[Problem]], ...] = (
     checks_are_shares,
     conditions_can_hold,
     *ANALYTICS_RULES,
-)
-COLUMN_RULES: tuple[Callable[[Column], Iterator[Problem]], ...] = (
-    required_is_not_forgiven,
-    sources_are_named_once,
-    range_is_within_the_type,
-    length_is_positive,
-    formats_are_distinct,
-    arrival_needs_iso8601,
-    zone_is_known,
-    *VALUE_RULES,
 )

@@ -92,7 +92,7 @@ def test_any_text_is_harmless(sent):
 
 
 def test_readings_that_share_a_line_are_counted_one_by_one(etl, transformed, monkeypatch):
-    monkeypatch.setattr("functions.transform.clean.LISTED_REJECTS", 3)
+    monkeypatch.setattr("functions.transform.clean_batch.LISTED_REJECTS", 3)
     transformed("a", b'{"readings": [{}, {}, {}, {}, 5]}')
     counts = json.loads(etl("list", "--json"))
     assert counts["rejects"] == 5

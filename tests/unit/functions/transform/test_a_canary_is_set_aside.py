@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from functions.transform.clean import CleanBatch, clean
+from functions.transform.clean import clean
+from functions.transform.clean_batch import CleanBatch
 from functions.transform.handler import transform
 from telemetry.canary import CANARY_PREFIX, canary_payload
 from telemetry.contract import Contract

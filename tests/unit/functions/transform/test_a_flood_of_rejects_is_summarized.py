@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from functions.transform import clean as cleaning
+from functions.transform import clean_batch
 from functions.transform.clean import clean
 from functions.transform.handler import transform
 from functions.transform.rejects import rejected_lines
@@ -30,7 +31,7 @@ def told(raw: bytes) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cleaning, "LISTED_REJECTS", 12)
+    monkeypatch.setattr(clean_batch, "LISTED_REJECTS", 12)
 
 
 def test_beyond_a_number_the_rejects_of_a_message_share_lines(few: None) -> None:

@@ -9,11 +9,12 @@ from typing import Any
 import polars as pl
 import pytest
 
-from functions.transform import bodies
+from functions.transform import bodies, one_row_per_key
 from functions.transform import clean as cleaning
 from functions.transform.bulk import BulkDecoder
 from functions.transform.careful import CarefulReader
-from functions.transform.clean import CleanBatch, clean
+from functions.transform.clean import clean
+from functions.transform.clean_batch import CleanBatch
 from functions.transform.handler import transform
 from telemetry.errors import ContractError
 from tests.unit.functions.transform.envelopes_for import KEY, contract_of, line, lines
@@ -112,7 +113,7 @@ def test_an_unreadable_message_is_kept_as_it_was_sent(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("owner", "name"),
     [
-        (cleaning, "_in_key_order"),
+        (one_row_per_key, "_in_key_order"),
         (bodies, "copy_csv"),
         (bodies, "copy_groups"),
         (bodies, "describe"),

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from functions.transform import inflation
-from functions.transform.clean import CleanBatch, clean
+from functions.transform.clean import clean
+from functions.transform.clean_batch import CleanBatch
 from functions.transform.handler import transform
 from functions.transform.rejects import rejected_lines
 from telemetry.contract import Contract, parse_contract

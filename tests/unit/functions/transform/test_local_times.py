@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from functions.transform.clean import CleanBatch, clean
+from functions.transform.clean import clean
+from functions.transform.clean_batch import CleanBatch
 from functions.transform.report import describe
 from telemetry import zones
 from telemetry.contract import Contract

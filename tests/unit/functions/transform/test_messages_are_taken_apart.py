@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from functions.transform.clean import CleanBatch, clean
+from functions.transform.clean import clean
+from functions.transform.clean_batch import CleanBatch
 from functions.transform.envelopes import read_envelopes
 from tests.unit.functions.transform.envelopes_for import contract_of, line, lines
 

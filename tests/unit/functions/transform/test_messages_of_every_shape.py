@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from functions.transform.careful import CarefulReader
-from functions.transform.clean import CleanBatch, clean
+from functions.transform.clean import clean
+from functions.transform.clean_batch import CleanBatch
 from functions.transform.extraction_plan import make_plan
 from functions.transform.rejects import rejected_lines
 from telemetry.contract import Contract, parse_contract

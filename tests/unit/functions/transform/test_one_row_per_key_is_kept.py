@@ -12,8 +12,9 @@ import json
 
 import pytest
 
-from functions.transform import clean as cleaning
-from functions.transform.clean import Reject, clean
+from functions.transform import clean_batch
+from functions.transform.clean import clean
+from functions.transform.clean_batch import Reject
 from functions.transform.rejects import rejected_lines
 from tests.unit.functions.transform.envelopes_for import contract_of, line
 
@@ -152,7 +153,7 @@ def test_conflicts_stand_verbatim_beside_the_rejects_and_are_not_counted_as_such
 
 
 def test_beyond_a_limit_the_conflicts_of_a_message_are_listed_together(monkeypatch) -> None:
-    monkeypatch.setattr(cleaning, "LISTED_REJECTS", 2)
+    monkeypatch.setattr(clean_batch, "LISTED_REJECTS", 2)
     sent = [line({"r": [{"id": 1, "v": v} for v in "abcd"]}, m) for m in (1, 2)]
     batch = clean(b"\n".join(sent), contract_of(VALUE, message="r"))
     assert batch.conflicts == [Reject(0, None, CONFLICT, 3), Reject(1, None, CONFLICT, 3)]
