@@ -94,7 +94,8 @@ class Health:
 
 def how_it_ended(status: int, log_file: Path) -> str:
     """Say why a process ended, by its exit status and the end of its log."""
-    if NO_SPACE in "\n".join(_last_lines(log_file, 40)):
+    killed = status == -signal.SIGKILL  # by someone else, whatever the log ends with
+    if not killed and NO_SPACE in "\n".join(_last_lines(log_file, 15)):
         return f"the disk is full ({NO_SPACE})"
     if status < 0:
         name = signal.Signals(-status).name if -status in set(signal.Signals) else str(-status)

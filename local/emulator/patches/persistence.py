@@ -21,6 +21,7 @@ once and its receives are counted from 0 again.
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import threading
@@ -49,6 +50,9 @@ RELIES_ON = (
     "services.sqs._restore_state", "services.sqs.get_state",
     "services.stepfunctions._executions", "services.stepfunctions._map_runs",
     "services.stepfunctions._restore_state", "services.stepfunctions.get_state",
+    "services.stepfunctions._activities", "services.stepfunctions._state_machine_aliases",
+    "services.stepfunctions._state_machine_versions", "services.stepfunctions._state_machines",
+    "services.stepfunctions._tags",
 )  # fmt: skip
 
 Document = dict[str, Any]
@@ -58,6 +62,14 @@ TICK_SECONDS = 0.5
 SLOW_SECONDS = 60.0
 SLOW = frozenset({"cloudwatch", "cloudwatch_logs"})
 """Services whose state is large and changes with every invocation."""
+MACHINES = (
+    "state_machines",
+    "tags",
+    "activities",
+    "state_machine_versions",
+    "state_machine_aliases",
+)
+"""Parts of the state of Step Functions besides executions and map runs."""
 STOPPED = "Emulator.Stopped"
 CAUSE = "The emulator ended while this execution ran. The sweep loads the batches that it left."
 READS = ("Describe", "Get", "List", "BatchGet", "Search", "Filter", "Lookup", "Validate", "Test")
@@ -136,7 +148,7 @@ def _standard_queues() -> Iterator[tuple[str, Document]]:
 
 def _keep_executions(saver: _Saver) -> None:
     """Leave the executions to the store; the snapshot has the state machines."""
-    restore, get_state = stepfunctions._restore_state, stepfunctions.get_state
+    restore = stepfunctions._restore_state
 
     def restore_state(data: Any) -> None:
         restore(data)
@@ -144,14 +156,7 @@ def _keep_executions(saver: _Saver) -> None:
 
     def state() -> Document:
         saver.save_executions()
-        executions, runs = stepfunctions._executions, stepfunctions._map_runs
-        empty = type(executions)
-        stepfunctions._executions, stepfunctions._map_runs = empty(), empty()
-        try:
-            answer: Document = get_state()
-        finally:
-            stepfunctions._executions, stepfunctions._map_runs = executions, runs
-        return answer
+        return {name: copy.deepcopy(getattr(stepfunctions, f"_{name}")) for name in MACHINES}
 
     stepfunctions._restore_state, stepfunctions.get_state = restore_state, state
 
