@@ -42,11 +42,12 @@ from local.emulator.patches.state_store import StateStore
 __all__ = ["RELIES_ON", "apply", "changes_configuration"]
 
 RELIES_ON = (
-    "app.SERVICE_HANDLERS", "app._build_persistence_save_dict", "core.persistence.PERSIST_STATE",
+    "app.SERVICE_HANDLERS.items", "app._build_persistence_save_dict",
+    "core.persistence.PERSIST_STATE",
     "core.persistence.STATE_DIR", "core.persistence._json_default",
     "core.persistence._json_object_hook", "core.persistence.save_state",
     "core.responses.now_iso", "services.cloudformation._restore_state",
-    "services.cloudformation._stacks", "services.sqs._queues",
+    "services.cloudformation._stacks.all_items", "services.sqs._queues.all_items",
     "services.sqs._restore_state", "services.sqs.get_state",
     "services.stepfunctions._executions", "services.stepfunctions._map_runs",
     "services.stepfunctions._restore_state", "services.stepfunctions.get_state",
@@ -60,16 +61,10 @@ Document = dict[str, Any]
 FILE = "state.sqlite"
 TICK_SECONDS = 0.5
 SLOW_SECONDS = 60.0
+SLOW_PAUSE = 50
+"""Least time between two of these snapshots, in multiples of what the last one took."""
 SLOW = frozenset({"cloudwatch", "cloudwatch_logs"})
 """Services whose state is large and changes with every invocation."""
-MACHINES = (
-    "state_machines",
-    "tags",
-    "activities",
-    "state_machine_versions",
-    "state_machine_aliases",
-)
-"""Parts of the state of Step Functions besides executions and map runs."""
 STOPPED = "Emulator.Stopped"
 CAUSE = "The emulator ended while this execution ran. The sweep loads the batches that it left."
 READS = ("Describe", "Get", "List", "BatchGet", "Search", "Filter", "Lookup", "Validate", "Test")
@@ -156,7 +151,14 @@ def _keep_executions(saver: _Saver) -> None:
 
     def state() -> Document:
         saver.save_executions()
-        return {name: copy.deepcopy(getattr(stepfunctions, f"_{name}")) for name in MACHINES}
+        kept = {
+            "state_machines": stepfunctions._state_machines,
+            "tags": stepfunctions._tags,
+            "activities": stepfunctions._activities,
+            "state_machine_versions": stepfunctions._state_machine_versions,
+            "state_machine_aliases": stepfunctions._state_machine_aliases,
+        }
+        return copy.deepcopy(kept)
 
     stepfunctions._restore_state, stepfunctions.get_state = restore_state, state
 
@@ -211,9 +213,10 @@ class _Saver:
                 if self._changed and not _deploying():
                     self._changed.clear()
                     self._save(lambda name: name not in SLOW)
-                if time.monotonic() > slow:
+                if (began := time.monotonic()) > slow:
                     self._save(lambda name: name in SLOW)
-                    slow = time.monotonic() + SLOW_SECONDS
+                    ended = time.monotonic()
+                    slow = ended + max(SLOW_SECONDS, SLOW_PAUSE * (ended - began))
             except Exception:  # a full disk must not end the saving for good
                 _log.exception("The state can't be written")
 
