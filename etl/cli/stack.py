@@ -109,7 +109,8 @@ def down(
     if not stack.stop(state):
         console.print("nothing is running")
         return
-    console.print(f"stopped; the data is kept in {state}, and `etl up` goes on with it")
+    text = f"stopped; the data is kept in {state}, and `etl up` goes on with it"
+    console.print(text, soft_wrap=True, markup=False)
     for sentence in waiting:
         console.print(f"  {sentence}", soft_wrap=True, markup=False)
 
