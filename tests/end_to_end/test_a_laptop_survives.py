@@ -5,16 +5,25 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from etl.aws.target import Target
 from etl.cli.main import app
+from etl.deployment.laptop import bring_up
+from etl.operations.batches import Batch, batches_between
+from etl.operations.publishing import FleetPlan, simulate
+from etl.operations.receipts import Receipt
 from local import stack
+from local.health import ServerHealth, read_health
+from tests.end_to_end.conftest import account
 from tests.fixtures.local import state_folder
 
 pytestmark = pytest.mark.slow
@@ -116,3 +125,35 @@ def test_a_database_that_is_down_is_named_with_its_reason_until_it_is_back(state
     shown = ok(state, "status")
     assert "PostgreSQL died at" in shown
     assert "runs again since" in shown
+
+
+def test_an_emulator_killed_under_traffic_loses_no_published_reading(state: Path) -> None:
+    target = bring_up(state, "telemetry", Path("contracts/fleet.toml"), window=3)
+    plan = FleetPlan(devices=3, rate=20, duration=15, readings_per_message=10, seed=5)
+    receipts: list[Receipt] = []
+    fleet = threading.Thread(
+        target=lambda: receipts.append(simulate(target, target.contract, plan))
+    )
+    fleet.start()
+    wait_until(lambda: any(batches(target)))
+    os.kill(process(state, "emulator"), signal.SIGKILL)
+    fleet.join()
+    [receipt] = receipts
+    assert receipt.messages > 0
+    deadline = time.monotonic() + 3 * PATIENCE_SECONDS
+    while (found := account(target, PATIENCE_SECONDS)).problems():
+        assert time.monotonic() < deadline, found.problems()
+        time.sleep(1)
+    assert read_health_of(state, "emulator").restarts == 1
+    assert found.rows >= (receipt.rows or 0)
+
+
+def batches(target: Target) -> list[Batch]:
+    today = datetime.now(UTC).date()
+    return list(batches_between(target, today - timedelta(days=1), today))
+
+
+def read_health_of(state: Path, role: str) -> ServerHealth:
+    health = read_health(state)
+    assert health is not None
+    return health.servers[role]
