@@ -78,7 +78,7 @@ def test_psql_is_given_its_own_flags(flags: list[str], monkeypatch: pytest.Monke
     given: list[str] = []
     settings = dict.fromkeys(("host", "port", "dbname", "sslmode", "user", "password"), "x")
     target = SimpleNamespace(local=None, database_settings=lambda role: settings | {"user": role})
-    monkeypatch.setattr(data, "target_of", lambda _: target)
+    monkeypatch.setattr(data, "target_of", lambda *_: target)
     monkeypatch.setattr(data.shutil, "which", lambda *_: "/usr/bin/psql")
 
     def executed(program: str, arguments: list[str], environment: dict[str, str]) -> None:
