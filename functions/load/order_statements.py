@@ -47,6 +47,7 @@ __all__ = [
     "drop_undisputed",
     "gather_present",
     "gather_staged",
+    "index_gathered",
     "insert_settled",
     "keep_losers",
     "keep_replaced_rows",
@@ -180,6 +181,11 @@ def drop_undisputed(contract: Contract) -> str:
     )
 
 
+def index_gathered(contract: Contract) -> str:
+    """Makes the readings of one key quick to find: else each key is a scan of all of them."""
+    return f"CREATE INDEX ON {GATHERED} ({names_of(contract.key)}); ANALYZE {GATHERED}"
+
+
 def create_unavailable() -> str:
     """The table of batches that can't be read. Parameters: arrays of their least and greatest times
     and of their first and last places."""
@@ -224,7 +230,8 @@ def gather_present(contract: Contract, columns: Sequence[str], *, again: bool) -
         f"WHERE {same_key(contract, 't', 'd')} LIMIT 1) AS present "
         f"CROSS JOIN LATERAL (SELECT (array_agg({order}))[1] AS place "
         f"FROM {UNAVAILABLE} AS u WHERE {near}) AS doubt "
-        f"WHERE doubt.place IS NOT NULL AND NOT {_explained(contract, values, 'd')}{whose}"
+        f"WHERE doubt.place IS NOT NULL AND NOT {_explained(contract, values, 'd')}{whose}; "
+        f"ANALYZE {GATHERED}"
     )
 
 
@@ -295,8 +302,8 @@ def keep_losers(contract: Contract, columns: Sequence[str]) -> str:
 def keep_replaced_rows(contract: Contract, columns: Sequence[str], *, again: bool) -> str:
     """Keeps the values of existing rows that will be replaced. Parameters: batch, raw key, digest.
 
-    ``again``: only those with values of another batch that are replaced, not a former version of
-    this one's reading.
+    ``again``: only those with values of another batch that are replaced. A former version of this
+    batch's own reading is not kept.
     """
     values = _values(contract, columns)
     whose = f" AND {_replaces_others(contract, columns)}" if again else ""
@@ -350,11 +357,11 @@ def _explained(contract: Contract, values: Sequence[str], keys: str) -> str:
 
 
 def _replaces_others(contract: Contract, columns: Sequence[str]) -> str:
-    """Condition that a gathered reading of another batch lost nothing against the existing row and
-    does so against the settled one. A former version of the batch's own reading may be in it too.
+    """Condition that the existing row has values of another batch's reading, and the settled one
+    has not.
 
-    What was stamped at arrival does not matter: the row may have it from a former version of the
-    batch's own reading that the other one repeated.
+    A former version of the batch's own reading may be in the row as well: as some of the values of
+    ``fill_missing``, or as the stamps of arrival of a row that the other reading repeated.
     """
     compared = [name for name in contract.compared if name in columns]
     if contract.on_conflict == "fill_missing":  # its values may be of several readings
