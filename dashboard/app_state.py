@@ -44,9 +44,11 @@ class ControlRoom:
         self.work = WorkProcess(warm_up)
         self.keys = Keys()
         self.read_only = read_only
+        self._on_laptop = target.local is not None
         self.pages = Pages(
             stack=target.stack,
             location=_location(target),
+            on_laptop=self._on_laptop,
             read_only=read_only,
             form_key=self.keys.form,
             jobs=self.jobs,
@@ -86,6 +88,7 @@ class ControlRoom:
             quarantined=self.ask("quarantined", quarantined_count, MEDIUM_SECONDS),
             reconciliation=self.reconciliation(),
             warn_reject_share=share,
+            on_laptop=self._on_laptop,
         )
 
     def reconciliation(self) -> Answer[Reconciliation]:

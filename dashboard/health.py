@@ -67,6 +67,8 @@ class Facts:
     """Number of batches of each failed execution that no later one has processed, by name."""
     warn_reject_share: float = 0.05
     """Share of rejected readings (0..1) above which the contract's checks warn."""
+    on_laptop: bool = False
+    """True where the pipeline runs on this machine, not in AWS."""
 
 
 def diagnose(facts: Facts) -> Health:
@@ -123,7 +125,9 @@ def _errors(facts: Facts) -> list[Problem]:
             errors.setdefault(answer.error.title, answer.error)
     return [
         Problem(
-            "warning" if error.kind == "slow" else "bad", f"{error.title}.", _command(error.hint)
+            "warning" if error.kind == "slow" else "bad",
+            f"{error.title}.",
+            _command(error.advice(on_laptop=facts.on_laptop)),
         )
         for error in errors.values()
     ]

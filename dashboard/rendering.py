@@ -136,7 +136,7 @@ def environment() -> Environment:
         duration=duration, moment=moment_text, hexdump=hexdump, plural=_plural,
         urlencode=_path_segment, result=result_of, section_address=section_address,
     )  # fmt: skip
-    made.globals.update(query=_query)
+    made.globals.update(query=_query, on_laptop=False)
     return made
 
 

@@ -12,14 +12,38 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-__all__ = ["write_certificates"]
+__all__ = ["still_valid", "write_certificates"]
 
 _YEAR = timedelta(days=365)
 _HOUR = timedelta(hours=1)
+_MONTH = timedelta(days=30)
+
+
+def still_valid(folder: Path) -> bool:
+    """True where the folder's certificates are whole and hold for another month.
+
+    A server that comes back with them is the one that a deployed pipeline verifies.
+    """
+    try:
+        both = [
+            x509.load_pem_x509_certificate((folder / name).read_bytes())
+            for name in ("ca.crt", "server.crt")
+        ]
+        key = serialization.load_pem_private_key((folder / "server.key").read_bytes(), None)
+    except (OSError, ValueError):
+        return False
+    authority, leaf = both
+    try:
+        leaf.verify_directly_issued_by(authority)
+    except (InvalidSignature, ValueError, TypeError):
+        return False
+    end = min(one.not_valid_after_utc for one in both)
+    return leaf.public_key() == key.public_key() and end - datetime.now(UTC) > _MONTH
 
 
 def write_certificates(folder: Path, address: str) -> None:

@@ -15,7 +15,7 @@ where it does not exist; the folders above the data get search permission (nothi
     <folder>/superuser_password  password of ``postgres``, mode 0600
     <folder>/port, tls_port      the ports of the last run, taken again while they are free
     <folder>/postgres.log
-    <folder>/tls/                ca.crt, server.crt and server.key, made at each start
+    <folder>/tls/                ca.crt, server.crt and server.key, renewed before their end
 
 The server was built without TLS; with ``tls`` a front that speaks it listens on a second port
 (:mod:`local.tls_front`), and clients connect there with ``verify-full``.
@@ -39,7 +39,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from local.certificates import write_certificates
+from local.certificates import still_valid, write_certificates
 from local.database_access import restrict_database, restrict_databases
 from local.die_with_parent import die_with_parent
 from local.ordinary_user import let_reach, let_run, ordinary_user
@@ -56,6 +56,7 @@ __all__ = [
     "binary",
     "ensure_database",
     "free_port",
+    "is_free",
     "temporary_server",
 ]
 
@@ -150,6 +151,19 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def is_free(port: int) -> bool:
+    """True where a server may listen on this port of the loopback; ``False`` for port 0."""
+    if port == 0:
+        return False
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
 class PostgresServer:
     """One PostgreSQL server in one folder, owned by this process."""
 
@@ -200,7 +214,8 @@ class PostgresServer:
         (self.folder / "port").write_text(f"{self._port}\n", encoding="utf-8")
         self._prepare_database()
         if self._tls:
-            write_certificates(self.folder / "tls", HOST)
+            if not still_valid(self.folder / "tls"):
+                write_certificates(self.folder / "tls", HOST)
             self._front = TlsFront(HOST, self._port, self.folder / "tls")
             port = self._front.start(_number(self.folder / "tls_port"))
             (self.folder / "tls_port").write_text(f"{port}\n", encoding="utf-8")
@@ -217,6 +232,11 @@ class PostgresServer:
         """End the outage that :meth:`halt` began. Raises :class:`PostgresError`."""
         if self.process is None:
             self._launch()
+
+    def restart(self) -> None:
+        """Start a server that died, on the same data and port. Raises :class:`PostgresError`."""
+        self.process = None
+        self._launch()
 
     def halt(self) -> None:
         """Stop the server alone, as an outage does.
@@ -277,15 +297,7 @@ class PostgresServer:
 
     def _choose_port(self, *, fresh: bool) -> int:
         last = _number(self.folder / "port")
-        if fresh or last == 0:
-            return free_port()
-        with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((HOST, last))
-            except OSError:
-                return free_port()
-        return last
+        return last if is_free(last) and not fresh else free_port()
 
     def _launch(self) -> None:
         settings = {**_SETTINGS, "port": str(self._port)}
@@ -318,7 +330,7 @@ class PostgresServer:
                 return
             except psycopg2.OperationalError as error:
                 if time.monotonic() > deadline:
-                    self.stop()
+                    self.halt()
                     tail = self._log_tail()
                     raise PostgresError(f"postgres is not ready: {error}\n{tail}") from error
             time.sleep(0.03)

@@ -2,7 +2,8 @@
 
 A supervisor (:mod:`local.supervisor`) owns PostgreSQL, the emulator and the trace store, and says
 where they are in ``<state>/stack.json``. Everything lies in the state folder, so that two copies
-of the project never meet. The database outlives :func:`stop`; what the emulator holds does not.
+of the project never meet. The database and the account outlive :func:`stop`; :func:`delete` ends
+them.
 """
 
 from __future__ import annotations
@@ -10,17 +11,20 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from local.health import ServerHealth, read_health
 from local.postgres import Database
 from telemetry.errors import UserError
 
@@ -29,6 +33,10 @@ __all__ = [
     "LocalStackError",
     "ProcessId",
     "clear_leftovers",
+    "death_of",
+    "delete",
+    "down_servers",
+    "has_data",
     "read",
     "start",
     "stop",
@@ -38,6 +46,9 @@ __all__ = [
 _REPOSITORY = Path(__file__).resolve().parents[1]
 _START_TIMEOUT = 120.0
 _STOP_TIMEOUT = 60.0
+_RESTART_TIMEOUT = 10.0
+_DATA = ("postgres", "emulator", "traces", "devices", "database-ca", "reconciliation")
+"""Folders with what the servers keep, and with what is worth nothing without it."""
 _FILE = "stack.json"
 
 _started: dict[Path, subprocess.Popen[bytes]] = {}
@@ -116,7 +127,7 @@ def start(
     with _alone(state):
         running = read(state)
         if running is not None:
-            return running
+            return _once_whole(running)
         _let_go(state)
         command = [sys.executable, "-m", "local.supervisor", "--state", str(state)]
         if die_with_parent:
@@ -155,12 +166,53 @@ def stop(state: Path) -> bool:
     return was_running
 
 
+def delete(state: Path) -> None:
+    """Stop the stack and delete its account, its database and its traces for good."""
+    state = state.absolute()
+    stop(state)
+    for name in _DATA:
+        shutil.rmtree(state / name, ignore_errors=True)
+
+
+def has_data(state: Path) -> bool:
+    """True where a stack of this folder, running or not, has a database."""
+    return (state / "postgres" / "data").exists()
+
+
 def read(state: Path) -> LocalStack | None:
-    """The running stack of this state folder, or ``None`` unless every process of it lives."""
+    """The running stack of this state folder, or ``None`` unless its supervisor lives.
+
+    One of its servers may be down for a moment: :func:`down_servers`.
+    """
     recorded = _read_file(state.absolute())
-    if recorded is None or any(one.find() is None for one in recorded.processes.values()):
+    if recorded is None or recorded.processes["supervisor"].find() is None:
         return None
     return recorded
+
+
+def down_servers(state: Path) -> list[ServerHealth]:
+    """The servers of a running stack that are dead and not started again yet."""
+    health = read_health(state.absolute())
+    return health.down if health is not None else []
+
+
+def death_of(state: Path) -> str | None:
+    """A sentence about a stack that ended without being stopped; ``None`` where it did not."""
+    state = state.absolute()
+    if _read_file(state) is None or read(state) is not None:
+        return None
+    health = read_health(state)
+    seen = health.seen_at if health is not None else "an unknown time"
+    boot = datetime.fromtimestamp(psutil.boot_time(), UTC).isoformat(timespec="seconds")
+    why = (
+        "this machine was restarted"
+        if health is not None and boot > seen
+        else f"its supervisor was killed, see {state / 'supervisor.log'}"
+    )
+    return (
+        f"The local stack ended soon after {seen} without being stopped: {why}. Its data is kept: "
+        "`etl up` starts it again."
+    )
 
 
 def write(stack: LocalStack) -> None:
@@ -227,6 +279,16 @@ def _wait_until_up(state: Path, supervisor: subprocess.Popen[bytes], log: Path) 
             _let_go(state)
             raise LocalStackError("The local stack did not start:\n" + "\n".join(tail))
         time.sleep(0.05)
+
+
+def _once_whole(running: LocalStack) -> LocalStack:
+    """Wait until every server of a running stack runs. Raises :class:`LocalStackError`."""
+    deadline = time.monotonic() + _RESTART_TIMEOUT
+    while down := down_servers(running.state):
+        if read(running.state) is None or time.monotonic() > deadline:
+            raise LocalStackError(" ".join(one.sentence() for one in down))
+        time.sleep(0.1)
+    return read(running.state) or running
 
 
 def _let_go(state: Path) -> None:

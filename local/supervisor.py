@@ -3,8 +3,9 @@
 ``python -m local.supervisor --state DIR`` starts them as its children, records where they are in
 ``DIR/stack.json`` and waits. SIGTERM or SIGINT stops them all in order; with
 ``--die-with-parent`` so does the end of its standard input, which happens when the process that
-started it ends, in whatever way. When a child dies it reports it and stops the rest: half a stack
-misleads more than none.
+started it ends, in whatever way. When a child dies it is started again on the same data and the
+same ports, again and again with growing pauses for as long as it takes, and ``DIR/health.json``
+says what died, when and why.
 
 The children die with it (:mod:`local.die_with_parent`), also when it is killed with SIGKILL.
 """
@@ -19,9 +20,20 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from local.emulator.launcher import Emulator
+from local.health import (
+    HEARTBEAT_SECONDS,
+    NO_SPACE,
+    Health,
+    ServerHealth,
+    how_it_ended,
+    touch_health,
+    utc_now,
+    write_health,
+)
 from local.postgres import PostgresServer
 from local.stack import LocalStack, ProcessId, clear_leftovers, write
 from local.traces.launcher import TraceDaemon
@@ -29,6 +41,12 @@ from local.traces.launcher import TraceDaemon
 __all__ = ["Supervisor", "main"]
 
 _POLL_SECONDS = 0.25
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0
+"""Seconds between two attempts to start a server again; each pause is twice the one before."""
+_STEADY_SECONDS = 60.0
+"""A server that ran so long is started again at once when it dies."""
+
+Server = PostgresServer | TraceDaemon | Emulator
 
 
 class Supervisor:
@@ -40,6 +58,12 @@ class Supervisor:
         self._postgres = PostgresServer(self.state / "postgres", tls=True)
         self._traces = TraceDaemon(self.state / "traces")
         self._emulator: Emulator | None = None
+        self._stack: LocalStack
+        self.health = Health()
+        self._pauses: dict[str, float] = {}
+        self._started_at = dict.fromkeys(("postgres", "traces", "emulator"), time.monotonic())
+        self._next_attempt = dict.fromkeys(self._started_at, 0.0)
+        self._next_heartbeat = 0.0
 
     def start(self) -> LocalStack:
         """Start everything, record it and return it; where a part fails, stop the others."""
@@ -51,15 +75,16 @@ class Supervisor:
 
     def _start(self) -> LocalStack:
         traces = self._traces.start()
+        database = self._postgres.start()
         self._emulator = Emulator(
             self.state / "emulator",
             xray_port=traces.udp_port,
             session_token=traces.session_token,
             python=self._emulator_python,
+            keep=True,
         )
         emulator = self._emulator.start()
-        database = self._postgres.start()
-        stack = LocalStack(
+        self._stack = LocalStack(
             state=self.state,
             endpoint_url=emulator.endpoint_url,
             xray_endpoint_url=traces.endpoint_url,
@@ -79,8 +104,16 @@ class Supervisor:
                 "traces": self._traces.log_file,
             },
         )
-        write(stack)
-        return stack
+        now = utc_now()
+        self.health = Health(
+            {
+                role: ServerHealth(role, since=now, log_file=str(owner.log_file))
+                for role, owner in self._owners().items()
+            }
+        )
+        write_health(self.state, self.health)
+        write(self._stack)
+        return self._stack
 
     def stop(self) -> None:
         """Stop everything; the emulator first, so that nothing writes to a closed database."""
@@ -88,18 +121,67 @@ class Supervisor:
             self._emulator.stop()
         self._traces.stop()
         self._postgres.stop()
-        (self.state / "stack.json").unlink(missing_ok=True)
+        for name in ("stack.json", "health.json"):
+            (self.state / name).unlink(missing_ok=True)
 
-    def dead_child(self) -> str | None:
-        """A sentence about a child that has ended, or ``None`` while all of them live."""
+    def look_after(self) -> None:
+        """Start again what has died, unless its pause has not passed yet."""
+        now = time.monotonic()
         for role, owner in self._owners().items():
             process = owner.process
-            if process is not None and process.poll() is not None:
-                return f"{role} (process {process.pid}) ended with status {process.returncode}"
-        return None
+            if process is not None and process.poll() is None:
+                continue
+            if process is not None:
+                self._note_death(role, owner, process.pid, process.returncode, now)
+            if now >= self._next_attempt[role]:
+                self._start_again(role, owner)
+        if now > self._next_heartbeat:
+            self._next_heartbeat = now + HEARTBEAT_SECONDS
+            touch_health(self.state)
 
-    def _owners(self) -> dict[str, PostgresServer | TraceDaemon | Emulator]:
-        owners: dict[str, PostgresServer | TraceDaemon | Emulator] = {
+    def _note_death(self, role: str, owner: Server, pid: int, status: int, now: float) -> None:
+        reason = how_it_ended(status, owner.log_file)
+        _say(f"{role} (process {pid}) died: {reason}")
+        owner.process = None
+        if now - self._started_at.get(role, 0.0) > _STEADY_SECONDS:
+            self._pauses[role] = 0.0
+        self._next_attempt[role] = now + self._pauses.get(role, 0.0)
+        self._record(self.health.of(role, running=False, reason=reason))
+
+    def _start_again(self, role: str, owner: Server) -> None:
+        pause = min(max(self._pauses.get(role, 0.0) * 2, _FIRST_PAUSE), _LONGEST_PAUSE)
+        self._pauses[role] = pause
+        try:
+            owner.restart()
+        except Exception as error:  # a full disk, a file that is away: it may end
+            owner.process = None
+            reason = _why_not(error, owner.log_file)
+            _say(f"{role} can't be started, next attempt in {pause:g} s: {error}")
+            self._record(self.health.of(role, running=False, reason=reason))
+            self._next_attempt[role] = time.monotonic() + pause
+            return
+        self._started_at[role] = time.monotonic()
+        _say(f"{role} runs again as process {self._pids()[role]}")
+        self._record(self.health.of(role, running=True))
+
+    def _record(self, health: Health) -> None:
+        """Write the record and the new process numbers; a full disk prevents neither restart."""
+        self.health = health
+        self._stack = replace(
+            self._stack,
+            processes={
+                **self._stack.processes,
+                **{role: ProcessId.of(pid) for role, pid in self._pids().items()},
+            },
+        )
+        try:
+            write_health(self.state, health)
+            write(self._stack)
+        except OSError as error:
+            _say(f"the record can't be written: {error}")
+
+    def _owners(self) -> dict[str, Server]:
+        owners: dict[str, Server] = {
             "postgres": self._postgres,
             "traces": self._traces,
         }
@@ -115,12 +197,18 @@ class Supervisor:
         return pids
 
 
+def _why_not(error: Exception, log_file: Path) -> str:
+    """Return the reason for which a server can't be started, in one line."""
+    if NO_SPACE in str(error):
+        return f"the disk is full ({NO_SPACE})"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"it can't be started: {lines[-1]}" if lines else f"it can't be started, see {log_file}"
+
+
 def _watch(supervisor: Supervisor, stopping: Callable[[], bool], die_with_parent: bool) -> str:
     """Wait for a reason to stop and return it."""
     while not stopping():
-        ended = supervisor.dead_child()
-        if ended is not None:
-            return ended
+        supervisor.look_after()
         if die_with_parent:
             ready, _, _ = select.select([sys.stdin], [], [], _POLL_SECONDS)
             if ready and not os.read(sys.stdin.fileno(), 1024):
@@ -131,7 +219,7 @@ def _watch(supervisor: Supervisor, stopping: Callable[[], bool], die_with_parent
 
 
 def main() -> int:
-    """Run the stack of one folder until asked to stop; 1 where a child died, 2 where one runs."""
+    """Run the stack of one folder until asked to stop; 1 where it can't start, 2 where one runs."""
     parser = argparse.ArgumentParser(description="Run the local stack of one state folder.")
     parser.add_argument("--state", type=Path, required=True, help="folder for data and logs")
     parser.add_argument(
@@ -170,7 +258,7 @@ def _run(state: Path, emulator_python: Path | None, *, die_with_parent: bool) ->
     _say(f"stopping: {reason}")
     supervisor.stop()
     _say("stopped")
-    return 1 if "ended with status" in reason else 0
+    return 0
 
 
 def _say(text: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -70,19 +70,49 @@ def fail(message: str) -> typer.Exit:
     return typer.Exit(1)
 
 
-def target_of(options: Options) -> Target:
-    """The target that the options name. Ends the command where there is no local stack."""
+def target_of(options: Options, *needs: str) -> Target:
+    """The target that the options name. Ends the command where there is no local stack.
+
+    ``needs`` are the servers of the local stack that must not be down; by default the emulator.
+    """
     if options.on_aws:
         return Target(options.stack, options.region, options.profile, options.state)
     from local.stack import read
 
     local = read(options.state)
     if local is None:
-        raise fail(
-            "There is no local stack. Start it with `etl up`, "
-            "or select a stack on AWS with `etl --profile ... --region ... --stack ...`."
-        )
+        raise fail(_why_none(options.state))
+    trouble = local_trouble(options, *(needs or ("emulator",)))
+    if trouble:
+        raise fail(trouble)
     return Target(options.stack, local.region, None, options.state, local)
+
+
+def _why_none(state: Path) -> str:
+    from local.stack import death_of, has_data
+
+    death = death_of(state)
+    if death is not None:
+        return death
+    other = "select a stack on AWS with `etl --profile ... --region ... --stack ...`"
+    if has_data(state):
+        return f"The local stack is stopped. `etl up` starts it again with its data, or {other}."
+    return f"There is no local stack. Start it with `etl up`, or {other}."
+
+
+def local_trouble(options: Options, *roles: str) -> str:
+    """Say what died of the local stack, when and why; empty where it runs, and for AWS.
+
+    ``roles`` are the servers that matter; without any, all do.
+    """
+    from local.stack import death_of, down_servers, read
+
+    if options.on_aws:
+        return ""
+    if read(options.state) is None:
+        return death_of(options.state) or ""
+    down = [one for one in down_servers(options.state) if not roles or one.role in roles]
+    return " ".join(one.sentence() for one in down)
 
 
 def print_table(table: Table) -> None:
@@ -122,9 +152,20 @@ def guard(command: Command) -> Command:
             message = message_of(error)
             if message is None:
                 raise
-            raise fail(message) from error
+            raise fail(_with_cause(message, (*arguments, *options.values()))) from error
 
     return guarded  # type: ignore[return-value]
+
+
+def _with_cause(message: str, arguments: Iterable[Any]) -> str:
+    """The message, after what died of the local stack where something did.
+
+    ``arguments`` are the command's, its context among them.
+    """
+    found = (getattr(one, "obj", None) for one in arguments)
+    options = next((one for one in found if isinstance(one, Options)), None)
+    trouble = local_trouble(options) if options is not None else ""
+    return message if not trouble or trouble in message else f"{trouble}\n{message}"
 
 
 def message_of(error: Exception) -> str | None:

@@ -61,6 +61,7 @@ def read(files: Sequence[Path], most: int) -> Sample:
 
 @guard
 def infer(
+    context: typer.Context,
     files: Annotated[
         list[Path],
         typer.Argument(metavar="SAMPLE...", help=FILES),
@@ -107,7 +108,9 @@ def infer(
         console.print(
             f"\nnext: review it, then run etl contract check {written} {read_from}", soft_wrap=True
         )
-        console.print(f"then: etl up --contract {written}; etl publish {read_from}", soft_wrap=True)
+        deploy = "etl deploy" if context.obj.on_aws else "etl up"
+        then = f"{deploy} --contract {written}; etl publish {read_from}"
+        console.print(f"then: {then}", soft_wrap=True)
     if proof.losses:
         raise typer.Exit(1)
 

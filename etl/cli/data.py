@@ -198,7 +198,7 @@ def psql(
     """
     from local.postgres import binary
 
-    target = target_of(context.obj)
+    target = target_of(context.obj, "emulator", "postgres")
     if role not in get_args(DatabaseRole):
         raise typer.BadParameter(f"{role!r} is not a role: use loader or analyst.")
     settings = target.database_settings(role)  # type: ignore[arg-type]

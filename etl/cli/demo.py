@@ -60,17 +60,23 @@ def demo(
     seed: Annotated[int, typer.Option(help="Seed: the same one gives the same messages.")] = 1,
     keep: Annotated[bool, typer.Option(help="Keep everything running at the end.")] = False,
 ) -> None:
-    """Run the whole pipeline on this machine, end to end, and reconcile every reading."""
+    """Run the whole pipeline on this machine, end to end, and reconcile every reading.
+
+    It has a state folder of its own, which it deletes, so that a stack of `etl up` stays as it is.
+    """
     from etl.deployment.laptop import bring_up
     from etl.operations.publishing import FleetPlan
-    from local.stack import stop
+    from local.stack import delete
 
     phases = Phases()
     balanced = False
+    state = context.obj.state if keep else context.obj.state / "demo"
+    if not keep:
+        delete(state)  # of a demonstration that was killed
     try:
         with phases.phase("Start and deploy"):
             target = bring_up(
-                context.obj.state,
+                state,
                 context.obj.stack,
                 contract,
                 schedule=_once(SCHEDULE_AFTER + timedelta(seconds=10)),
@@ -84,7 +90,7 @@ def demo(
             _print_executions(target)
     finally:
         if not keep:
-            stop(context.obj.state)
+            delete(state)
     _print_end(phases, keep=keep)
     if not balanced:
         raise typer.Exit(1)
@@ -169,7 +175,7 @@ def _print_end(phases: Phases, *, keep: bool) -> None:
     etl = ".venv/bin/etl"
     console.print("\nWhat to try next:")
     if not keep:
-        console.print(f"  {etl} up                    start it again and leave it running")
+        console.print(f"  {etl} up                    start a pipeline and leave it running")
     console.print(f"  {etl} simulate --devices 50 --mess 0.1")
     console.print(f"  {etl} run                   start an execution and watch it")
     console.print(f"  {etl} dashboard             open the control room in the browser")

@@ -107,7 +107,8 @@ def _arrange() -> None:
     """Gives each command its panel, in the order of the panels."""
     panels = {name: panel for panel, names in PANELS.items() for name in names}
     order = list(panels)
-    for command in (*app.registered_commands, *app.registered_groups):
+    registered: list[CommandInfo | TyperInfo] = [*app.registered_commands, *app.registered_groups]
+    for command in registered:
         command.rich_help_panel = panels[_name(command)]
     app.registered_commands.sort(key=lambda command: order.index(_name(command)))
     app.registered_groups.sort(key=lambda group: order.index(_name(group)))

@@ -7,20 +7,49 @@ Only the receiver of the calls differs from an account in AWS: the deployment it
 from __future__ import annotations
 
 import json
-import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from etl.aws.target import DEFAULT_STACK, NoStackError, Target
+from etl.aws.target import CONTRACT_KEY, DEFAULT_STACK, NoStackError, Target
 from infrastructure.setting_fields import settings_of
-from infrastructure.settings import DatabaseSettings, DeploySettings, TriggerMode
+from infrastructure.settings import (
+    DEFAULT_CONTRACT,
+    DatabaseSettings,
+    DeploySettings,
+    TriggerMode,
+)
 from layers.notify import Notify, silent
 from layers.target import host_target
 from local.postgres import ensure_database
-from local.stack import LocalStack, read, start
+from local.stack import LocalStack, has_data, read, start
+from telemetry.errors import UserError
 
-__all__ = ["bring_up", "create_database", "laptop_settings", "local_target", "start_stand_ins"]
+if TYPE_CHECKING:
+    from telemetry.contract.model import Contract
+
+__all__ = [
+    "ContractSwitchError",
+    "bring_up",
+    "create_database",
+    "deployed_contract",
+    "laptop_settings",
+    "local_target",
+    "start_stand_ins",
+    "switch_question",
+]
+
+
+class ContractSwitchError(UserError):
+    """Raised where a deployment would switch a stack to another contract without consent."""
+
+    def __init__(self, question: str) -> None:
+        super().__init__(
+            f"{question} To switch, say so with `etl up --contract FILE --yes`; to run both, give "
+            "the new one a stack of its own with `etl --stack NAME up --contract FILE`."
+        )
+
 
 OWNER_SECRET = "telemetry-etl/owner"  # noqa: S105 - the secret's name
 
@@ -38,10 +67,8 @@ def start_stand_ins(
     ``die_with_parent`` ends them with this process.
     """
     if read(state) is None:
-        notify("starting PostgreSQL, the AWS emulator and the trace store")
-        # The emulator starts with an empty S3, the source of truth: a database with rows from
-        # before could never be reconciled.
-        shutil.rmtree(state / "postgres", ignore_errors=True)
+        again = ", with the data of the last time" if has_data(state) else ""
+        notify(f"starting PostgreSQL, the AWS emulator and the trace store{again}")
     return start(state, die_with_parent=die_with_parent)
 
 
@@ -74,8 +101,9 @@ def create_database(target: Target, settings: DeploySettings) -> None:
 def bring_up(
     state: Path,
     stack: str,
-    contract: Path,
+    contract: Path | None,
     *,
+    switch: Callable[[str], bool] = lambda _question: False,
     trigger: TriggerMode | None = None,
     schedule: str | None = None,
     window: int | None = None,
@@ -85,15 +113,25 @@ def bring_up(
 ) -> Target:
     """Start what is not running and deploy the contract's pipeline. ``None``: the local default.
 
-    ``die_with_parent`` ends the stand-ins with this process. Raises
-    ``ContractError`` for a contract that can't be read, before anything is started.
+    Without a contract the stack keeps the one that it runs, or gets the example fleet's. Where it
+    runs another one, ``switch`` is asked, and :class:`ContractSwitchError` raised unless it agrees.
+    ``die_with_parent`` ends the stand-ins with this process. Raises ``ContractError`` for a
+    contract that can't be read, before anything is started.
     """
     from etl.deployment.deploy import deploy
     from telemetry.contract import load_contract
 
-    load_contract(contract)
+    wanted = load_contract(contract) if contract is not None else None
     local = start_stand_ins(state, die_with_parent=die_with_parent, notify=notify)
     target = local_target(state, stack, local)
+    now = local_target(state, stack, local)  # of its own: what it reads is old once deployed
+    running = deployed_contract(now)
+    if wanted is not None and running is not None:
+        question = switch_question(stack, running, wanted)
+        if question and not switch(question):
+            raise ContractSwitchError(question)
+    if contract is None:
+        contract = DEFAULT_CONTRACT if running is None else _copy_of_contract(now)
     chosen: dict[str, Any] = {
         "trigger_mode": trigger,
         "schedule_expression": schedule,
@@ -107,6 +145,40 @@ def bring_up(
     create_database(target, settings)
     deploy(target, settings, notify=notify)
     return target
+
+
+def deployed_contract(target: Target) -> Contract | None:
+    """The contract that a stack on this machine runs; ``None`` where it is not deployed."""
+    from botocore.exceptions import ClientError
+
+    try:
+        return target.contract
+    except (NoStackError, KeyError):
+        return None
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("NoSuchKey", "NoSuchBucket"):
+            return None
+        raise
+
+
+def switch_question(stack: str, running: Contract, wanted: Contract) -> str:
+    """Say what switching a stack to a contract means; empty where it is the contract it runs."""
+    if (running.name, running.table) == (wanted.name, wanted.table):
+        return ""
+    return (
+        f"The stack '{stack}' runs the contract '{running.name}'. With '{wanted.name}' the "
+        "messages that wait, and all later ones, are read by the new contract and go to the table "
+        f"{wanted.table}; {running.table} keeps its rows."
+    )
+
+
+def _copy_of_contract(target: Target) -> Path:
+    """Write the contract that a stack runs to a file of the state folder."""
+    body = target.client("s3").get_object(Bucket=target.bucket, Key=CONTRACT_KEY)["Body"].read()
+    file = target.state / "contracts" / f"{target.stack}.toml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(body)
+    return file
 
 
 def _running(target: Target) -> LocalStack:

@@ -20,7 +20,7 @@ class DeviceNames:
     """Finds the names; keeps the last message parsed, as its rejects follow each other."""
 
     def __init__(self, contract: Contract) -> None:
-        """Of the messages that this contract describes."""
+        """The contract describes the messages that the rejects are of."""
         types = {column.name: column.type for column in contract.columns}
         named = [name for name in contract.key if types[name] != "timestamp"]
         self._sources = contract.column(named[0]).sources if named else ()

@@ -72,7 +72,7 @@ def is_idle(execution: Execution) -> bool:
 
 
 def result_of(execution: Execution) -> str:
-    """What became of an execution in a few words, with the error and the cause of a failure."""
+    """Describes the end of an execution in a few words: its batches, or the error and its cause."""
     output = execution.output or {}
     if execution.status in FAILED:
         cause = error_message(execution.cause) or ""

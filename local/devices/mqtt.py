@@ -37,6 +37,8 @@ QoS = Literal[0, 1]
 CONNECT_SECONDS = 15.0
 CONNECT_ATTEMPTS = 4
 ACKNOWLEDGE_SECONDS = 60.0
+RECONNECT_SECONDS = 15.0
+"""Seconds in which a lost connection must be back before a publication gives up."""
 IN_FLIGHT = 100
 """Messages without acknowledgement per connection, as many as AWS IoT Core keeps
 (AWS IoT Core message broker and protocol limits, "Maximum inbound unacknowledged QoS 1 publish
@@ -78,6 +80,8 @@ class DeviceConnection:
         self._room = threading.BoundedSemaphore(IN_FLIGHT)
         self._connected = threading.Event()
         self._failure: str | None = None
+        self._lost_at: float | None = None
+        """Time at which the connection was lost (monotonic seconds); ``None`` while it stands."""
         self._acknowledged = 0
         self._published = 0
         self._callbacks: dict[int, Callable[[], None]] = {}
@@ -106,12 +110,15 @@ class DeviceConnection:
     def _on_connect(self, _c: Any, _u: Any, _f: Any, reason: Any, _p: Any) -> None:
         if reason.is_failure:
             self._failure = str(reason)
+        self._lost_at = None
         self._connected.set()
 
     def _on_disconnect(self, _c: Any, _u: Any, _f: Any, reason: Any, _p: Any) -> None:
         if not self._connected.is_set():  # closed in our face, as for an unknown certificate
             self._failure = str(reason)
             self._connected.set()
+        elif self._lost_at is None:
+            self._lost_at = time.monotonic()
 
     def _on_publish(self, _c: Any, _u: Any, mid: Any, _reason: Any, _p: Any) -> None:
         with self._callbacks_lock:
@@ -160,16 +167,15 @@ class DeviceConnection:
         the message (PUBACK), and never for a message that was lost with the connection, nor with
         QoS 0, which has no acknowledgement.
 
-        Raises ``ConnectionRefusedByBrokerError`` when nothing is acknowledged for a minute, and
-        ``MessageTooLargeError``.
+        Raises ``ConnectionRefusedByBrokerError`` when nothing is acknowledged for a minute or the
+        connection is lost for 15 seconds, and ``MessageTooLargeError``.
         """
         if len(payload) > MESSAGE_BYTES:
             raise MessageTooLargeError(
                 f"a message of {len(payload):,} bytes is more than the {MESSAGE_BYTES:,} that AWS "
                 "IoT takes: send its readings in several messages"
             )
-        if not self._room.acquire(timeout=ACKNOWLEDGE_SECONDS):
-            raise ConnectionRefusedByBrokerError(self._stalled())
+        self._wait_for_room()
         if qos == 0:
             acknowledged = _no_acknowledgement
         # No lock around this call: the network's thread holds one of paho's own in the callback.
@@ -183,6 +189,22 @@ class DeviceConnection:
             acknowledged()
         self._published += 1
 
+    def _wait_for_room(self) -> None:
+        deadline = time.monotonic() + ACKNOWLEDGE_SECONDS
+        self._check_connection()
+        while not self._room.acquire(timeout=0.5):
+            self._check_connection()
+            if time.monotonic() > deadline:
+                raise ConnectionRefusedByBrokerError(self._stalled())
+
+    def _check_connection(self) -> None:
+        lost_at = self._lost_at
+        if lost_at is not None and time.monotonic() - lost_at > RECONNECT_SECONDS:
+            raise ConnectionRefusedByBrokerError(
+                f"{self._broker.host}:{self._broker.port}: the connection of {self.identity.thing} "
+                f"was lost and could not be made again in {RECONNECT_SECONDS:.0f} s"
+            )
+
     def drain(self) -> None:
         """Return when the broker has acknowledged everything published so far."""
         deadline = time.monotonic() + ACKNOWLEDGE_SECONDS
@@ -190,6 +212,7 @@ class DeviceConnection:
         while self._acknowledged < self._published:
             if self._acknowledged != seen:
                 seen, deadline = self._acknowledged, time.monotonic() + ACKNOWLEDGE_SECONDS
+            self._check_connection()
             if time.monotonic() > deadline:
                 raise ConnectionRefusedByBrokerError(self._stalled())
             time.sleep(0.01)

@@ -8,8 +8,13 @@ folder, and its temporary files are removed when it starts and when it stops.
 
     <folder>/emulator.log
     <folder>/mqtt-ca.pem     signs the MQTT listener's certificate
-    <folder>/keys/           a signing key that takes the emulator time to make
+    <folder>/ports.json      the ports of the last run, taken again while they are free
+    <folder>/keys/           the state that is kept, and a signing key
+    <folder>/s3/             objects, where they are kept
     <folder>/tmp/            temporary files: unpacked functions and layers
+
+With ``keep`` the account outlives the emulator, however it ends
+(:mod:`local.emulator.patches.persistence` says what a kill may lose).
 """
 
 from __future__ import annotations
@@ -28,7 +33,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local.die_with_parent import die_with_parent
-from local.postgres import free_port
+from local.emulator.address import move_address
+from local.postgres import free_port, is_free
 from telemetry.errors import UserError
 
 __all__ = ["Emulator", "EmulatorEndpoint", "EmulatorError", "default_python"]
@@ -37,7 +43,8 @@ HOST = "127.0.0.1"
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
 _START_TIMEOUT = 60.0
-_STOP_TIMEOUT = 10.0
+_STOP_TIMEOUT = 30.0
+"""Seconds; it writes its state, where that is kept."""
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _PROGRAM = _REPOSITORY / "local" / "emulator" / "start.py"
 
@@ -75,20 +82,23 @@ class Emulator:
         xray_port: int,
         session_token: str | None = None,
         python: Path | None = None,
+        keep: bool = False,
         variables: Mapping[str, str] | None = None,
     ) -> None:
         """``xray_port`` is the UDP port on the loopback that takes trace segments;
         ``session_token`` is the secret of this run, where another server has it too.
 
-        ``variables`` are more environment variables, or others: MiniStack's own, such as
-        ``PERSIST_STATE``, and ``EMULATOR_PRELOAD``, a file that each function process runs first.
+        With ``keep`` the next emulator of this folder has the state of this one. ``variables`` are
+        more environment variables, or others: MiniStack's own, such as ``PERSIST_STATE``,
+        and ``EMULATOR_PRELOAD``, a file that each function process runs first.
         """
         self.folder = folder.absolute()
         self.log_file = self.folder / "emulator.log"
         self.process: subprocess.Popen[bytes] | None = None
         self._python = python or default_python()
         self._xray_port = xray_port
-        self._variables = dict(variables or {})
+        self._keep = keep
+        self._variables = {**(self._kept() if keep else {}), **(variables or {})}
         self._ports: tuple[int, int] | None = None
         self._session_token = session_token or secrets.token_urlsafe(32)
 
@@ -102,8 +112,7 @@ class Emulator:
         self._clear_temporary_files()
         (self.folder / "tmp").mkdir(parents=True)
         self.folder.chmod(0o700)
-        self._ports = self._ports or (free_port(), free_port())
-        http_port, mqtt_port = self._ports
+        http_port, mqtt_port = self._ports = self._ports or self._choose_ports()
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
                 die_with_parent(
@@ -122,6 +131,11 @@ class Emulator:
         authority.write_bytes(_get(f"{url}/_ministack/iot/ca.pem"))
         return EmulatorEndpoint(url, self._session_token, REGION, HOST, mqtt_port, authority)
 
+    def restart(self) -> None:
+        """Start it again after it has died, on the same ports. Raises :class:`EmulatorError`."""
+        self.process = None
+        self.start()
+
     def stop(self) -> None:
         """Stop it and remove its temporary files."""
         process, self.process = self.process, None
@@ -133,6 +147,30 @@ class Emulator:
                 process.kill()
                 process.wait()
         self._clear_temporary_files()
+
+    def _kept(self) -> dict[str, str]:
+        return {
+            "PERSIST_STATE": "1",
+            "S3_PERSIST": "1",
+            "S3_DATA_DIR": str(self.folder / "s3"),
+        }
+
+    def _choose_ports(self) -> tuple[int, int]:
+        """The ports of the last run where nothing else has them by now.
+
+        The account knows its own address, in the URLs of queues; where that changes, so do they.
+        """
+        file = self.folder / "ports.json"
+        if not self._keep:
+            return free_port(), free_port()
+        last: list[int] = json.loads(file.read_text()) if file.exists() else [0, 0]
+        http_port, mqtt_port = (one if is_free(one) else free_port() for one in last)
+        if last[0] not in (0, http_port):
+            move_address(self.folder / "keys", f"{HOST}:{last[0]}", f"{HOST}:{http_port}")
+        fresh = file.with_suffix(".new")
+        fresh.write_text(json.dumps([http_port, mqtt_port]))
+        fresh.replace(file)
+        return http_port, mqtt_port
 
     def _clear_temporary_files(self) -> None:
         shutil.rmtree(self.folder / "tmp", ignore_errors=True)

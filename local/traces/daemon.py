@@ -1,10 +1,11 @@
 """The program: segments in over UDP, the X-Ray API out over HTTP, both on the loopback.
 
 ``python -m local.traces.daemon FOLDER`` chooses free ports, writes them to
-``FOLDER/ports.json`` and serves until SIGTERM. The API is the part that boto3's ``xray`` client
-needs here: ``PutTraceSegments``, ``BatchGetTraces``, ``GetTraceSummaries``. It answers who has the
-secret of this run (:mod:`local.request_check`), which the environment holds; segments come without
-one, as X-Ray's own daemon takes them.
+``FOLDER/ports.json`` and serves until SIGTERM; with ``FOLDER UDP HTTP`` it takes those ports. The
+API is the part that boto3's ``xray`` client needs here: ``PutTraceSegments``,
+``BatchGetTraces``, ``GetTraceSummaries``. It answers who has the secret of this run
+(:mod:`local.request_check`), which the environment holds; segments come without one, as X-Ray's own
+daemon takes them.
 """
 
 from __future__ import annotations
@@ -195,11 +196,12 @@ def _document(datagram: bytes) -> Document | None:
 def main() -> None:
     """Serve until SIGTERM."""
     folder = Path(sys.argv[1])
+    udp_port, http_port = (int(text) for text in sys.argv[2:4] or ("0", "0"))
     store = TraceStore(folder / "traces.sqlite")
     udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-    udp.bind((HOST, 0))
-    http = ThreadingHTTPServer((HOST, 0), _Handler)
+    udp.bind((HOST, udp_port))
+    http = ThreadingHTTPServer((HOST, http_port), _Handler)
     _Handler.api, _Handler.token = TraceApi(store), os.environ[TOKEN_VARIABLE]
     _Handler.hosts = hosts_of(http.server_address[1])
     http.daemon_threads = True

@@ -46,6 +46,12 @@ class TraceDaemon:
         self.log_file = self.folder / "traces.log"
         self.process: subprocess.Popen[bytes] | None = None
         self._session_token = secrets.token_urlsafe(32)
+        self._ports: tuple[int, ...] = ()
+
+    def restart(self) -> None:
+        """Start it again after it has died, on its ports. Raises :class:`TraceDaemonError`."""
+        self.process = None
+        self.start()
 
     def start(self) -> TraceEndpoint:
         """Start it and return once it listens. Raises :class:`TraceDaemonError`."""
@@ -54,6 +60,7 @@ class TraceDaemon:
         ports_file = self.folder / "ports.json"
         ports_file.unlink(missing_ok=True)
         command = [sys.executable, "-m", "local.traces.daemon", str(self.folder)]
+        command += [str(port) for port in self._ports]
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
                 die_with_parent(command),
@@ -72,6 +79,7 @@ class TraceDaemon:
                 raise TraceDaemonError(f"The trace store did not start:\n{tail}")
             time.sleep(0.02)
         ports = json.loads(ports_file.read_text(encoding="utf-8"))
+        self._ports = (ports["udp"], ports["http"])
         url = f"http://127.0.0.1:{ports['http']}"
         return TraceEndpoint(url, ports["udp"], self._session_token)
 

@@ -25,6 +25,7 @@ TODAY = f"(?:{datetime.now(UTC):%Y-%m-%d}|{datetime.now(UTC) + timedelta(days=1)
 """Or tomorrow, where a page is performed about midnight. Dates of the data stay as they are."""
 
 LIKE_ON_THE_PAGE = (
+    (r"/\S*telemetry state \S+/state\b", ".local"),
     (r"• building the \w+ layer for .*\n", ""),  # only where it has changed
     (r"http://127\.0\.0\.1:\d+", "http://127.0.0.1:4566"),
     (r"\d{8}T\d{12,}-(publish|simulate)", r"20261123T063000000000-\1"),

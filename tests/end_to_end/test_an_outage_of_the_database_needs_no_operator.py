@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,7 +20,6 @@ from etl.operations.executions import latest
 from etl.operations.publishing import FleetPlan, simulate
 from etl.operations.reconciliation import Reconciliation
 from local import stack
-from local.postgres import PostgresServer
 from tests.end_to_end.conftest import account
 from tests.fixtures.local import state_folder
 
@@ -32,20 +32,30 @@ OUTAGE_SECONDS = 60
 PATIENCE_SECONDS = 300
 
 
-@contextmanager
-def pipeline_and_its_database() -> Iterator[tuple[Target, PostgresServer]]:
-    """A pipeline as ``etl up`` makes it, over a server that the test may stop: the stack's own
-    supervisor would take the end of its database for the end of everything."""
+@pytest.fixture
+def target() -> Iterator[Target]:
     with state_folder() as state:
-        server = PostgresServer(state.parent / "database", tls=True)
-        database = server.start()
-        try:
-            local = stack.start(state, die_with_parent=True)
-            stack.write(replace(local, database=database))
-            yield bring_up(state, "outage", CONTRACT, window=3), server
-        finally:
-            stack.stop(state)
-            server.stop()
+        stack.start(state, die_with_parent=True)
+        yield bring_up(state, "outage", CONTRACT, window=3)
+        stack.stop(state)
+
+
+@contextmanager
+def outage(state: Path) -> Iterator[None]:
+    """Kill PostgreSQL, and keep its supervisor from starting it: a file of the cluster is away."""
+    running = stack.read(state)
+    assert running is not None
+    control = state / "postgres" / "data" / "global" / "pg_control"
+    away = control.with_name("pg_control.away")
+    control.rename(away)
+    os.kill(running.processes["postgres"].pid, signal.SIGKILL)
+    yield
+    assert [one.role for one in stack.down_servers(state)] == ["postgres"]
+    away.rename(control)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while stack.down_servers(state):
+        assert time.monotonic() < deadline, "the supervisor did not start the database again"
+        time.sleep(0.2)
 
 
 def all_batches(target: Target) -> list[Batch]:
@@ -71,24 +81,22 @@ def _balanced_again(target: Target) -> Reconciliation:
     return found
 
 
-def test_a_minute_without_the_database_balances_without_a_command() -> None:
-    with pipeline_and_its_database() as (target, server):
-        receipts = [simulate(target, target.contract, BEFORE)]
-        loaded = account(target, PATIENCE_SECONDS)
-        assert loaded.problems() == []
-        fleet = threading.Thread(
-            target=lambda: receipts.append(simulate(target, target.contract, PLAN))
-        )
-        fleet.start()
-        while fleet.is_alive() and len(all_batches(target)) == loaded.staged_batches:
-            time.sleep(0.2)
-        server.halt()
+def test_a_minute_without_the_database_balances_without_a_command(target: Target) -> None:
+    receipts = [simulate(target, target.contract, BEFORE)]
+    loaded = account(target, PATIENCE_SECONDS)
+    assert loaded.problems() == []
+    fleet = threading.Thread(
+        target=lambda: receipts.append(simulate(target, target.contract, PLAN))
+    )
+    fleet.start()
+    while fleet.is_alive() and len(all_batches(target)) == loaded.staged_batches:
+        time.sleep(0.2)
+    with outage(target.state):
         time.sleep(OUTAGE_SECONDS)
         fleet.join()
         _wait_for_a_failure(target)
-        server.resume()
-        found = _balanced_again(target)
-        assert found.problems() == []
-        assert found.rows == sum(receipt.rows or 0 for receipt in receipts)
-        assert any(e.name.startswith("sweep-") for e in latest(target, 200))
-        assert {batch.status for batch in all_batches(target)} == {"loaded"}
+    found = _balanced_again(target)
+    assert found.problems() == []
+    assert found.rows == sum(receipt.rows or 0 for receipt in receipts)
+    assert any(e.name.startswith("sweep-") for e in latest(target, 200))
+    assert {batch.status for batch in all_batches(target)} == {"loaded"}

@@ -50,7 +50,7 @@ def test_a_short_demo_balances_and_stops_what_it_started() -> None:
 def test_a_demo_that_is_stopped_leaves_no_process_and_no_files_behind(how: signal.Signals) -> None:
     with state_folder() as state:
         process = demo(state, "--duration", "60")
-        wait_until(lambda: read(state) is not None)
+        wait_until(lambda: read(state / "demo") is not None)
         time.sleep(4)  # wherever it is by then: it must end cleanly at any moment
         os.kill(process.pid, how)
         output, _ = process.communicate(timeout=60)

@@ -35,7 +35,7 @@ def settled(name: str, *payloads: bytes) -> dict[str, Any]:
     raw = b"\n".join(line(p, n, topic="lab/a") for n, p in enumerate((*payloads, b"{}"), 1))
     objects, report = transform(raw, CONTRACTS[name], KEY, "execution")
     assert objects
-    ended = ("accepted", "duplicates", "rejected", "set_aside")
+    ended = ("accepted", "duplicates", "conflicts", "rejected", "set_aside")
     assert report["read"] == sum(report[part] for part in ended)
     assert report["read"] + report["empty_messages"] >= report["messages"]
     return report

@@ -19,6 +19,7 @@ from local.emulator.patches import (
     iam,
     message_moves,
     metrics,
+    persistence,
     queues,
     throttling,
     timeouts,
@@ -42,5 +43,6 @@ def apply() -> None:
     timeouts.apply()
     metrics.apply()
     alarms.apply()
+    persistence.apply()
     access.apply()
     tracing.apply()  # last: it wraps what the others put in place

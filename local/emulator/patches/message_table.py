@@ -9,23 +9,38 @@ from __future__ import annotations
 import copy
 import heapq
 import itertools
+import json
 import threading
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
+from ministack.core import persistence
 from ministack.services import sqs
+
+from local.emulator.patches.state_store import StateStore
 
 __all__ = ["RELIES_ON", "MessageTable"]
 
-RELIES_ON = ("services.sqs._ensure_msg_fields", "services.sqs.new_uuid")
+RELIES_ON = (
+    "core.persistence._json_default", "core.persistence._json_object_hook",
+    "services.sqs._ensure_msg_fields", "services.sqs.new_uuid",
+)  # fmt: skip
 
 Message = dict[str, Any]
 
 
 class MessageTable:
-    """Messages by id, in order of arrival, with what is due next at hand."""
+    """Messages by id, in order of arrival, with what is due next at hand.
 
-    def __init__(self, messages: Iterable[Message] = ()) -> None:
+    Where there is a store, each message is in it from before its sender has an answer until it is
+    deleted.
+    """
+
+    store: ClassVar[StateStore | None] = None
+
+    def __init__(self, messages: Iterable[Message] = (), url: str = "") -> None:
+        """``url`` is the queue's."""
+        self._url = url
         self._by_id: dict[str, Message] = {}
         self._by_receipt: dict[str, Message] = {}
         self._due: list[tuple[float, int, Message]] = []
@@ -35,8 +50,23 @@ class MessageTable:
         for message in messages:
             self.append(message)
 
+    @classmethod
+    def restored(cls, url: str) -> MessageTable:
+        """The messages of a queue as the store has them, all visible."""
+        table = cls(url=url)
+        assert cls.store is not None  # noqa: S101
+        for _, _, text in cls.store.rows("messages", url):
+            table._add(json.loads(text, object_hook=persistence._json_object_hook))
+        return table
+
     def append(self, message: Message) -> None:
         """Add a message at the end."""
+        if self.store is not None:
+            text = json.dumps(message, default=persistence._json_default)
+            self.store.put("messages", self._url, message["id"], text)
+        self._add(message)
+
+    def _add(self, message: Message) -> None:
         sqs._ensure_msg_fields(message)
         self._by_id[message["id"]] = message
         self.reschedule(message)
@@ -70,6 +100,8 @@ class MessageTable:
     def remove(self, message: Message) -> None:
         """Drop a message; nothing happens where it is gone already."""
         self._by_id.pop(message["id"], None)
+        if self.store is not None:
+            self.store.delete("messages", self._url, message["id"])
         if message["receipt_handle"] is not None:
             self._by_receipt.pop(message["receipt_handle"], None)
 
@@ -79,6 +111,8 @@ class MessageTable:
 
     def clear(self) -> None:
         """Drop every message."""
+        if self.store is not None:
+            self.store.clear("messages", self._url)
         self._by_id.clear()
         self._by_receipt.clear()
         self._due.clear()

@@ -73,8 +73,8 @@ def collect(queue: Queue, limit: int, visibility_seconds: int) -> list[Message]:
         if message is None:
             break
         if dead_letters is not None and message["receive_count"] >= most_receives:
-            table.remove(message)
             _move_to_dead_letters(message, queue, dead_letters, now)
+            table.remove(message)
         else:
             received.append(message)
     for message in received:
@@ -189,7 +189,9 @@ def _invalid_handle() -> Exception:
 def table_of(queue: Queue) -> MessageTable:
     """The queue's messages as a table, made of the list that MiniStack starts with."""
     if not isinstance(queue["messages"], MessageTable):
-        queue["messages"] = MessageTable(queue["messages"])
+        if MessageTable.store is not None:  # of a deleted queue of this name
+            MessageTable.store.clear("messages", queue["url"])
+        queue["messages"] = MessageTable(queue["messages"], queue["url"])
     table: MessageTable = queue["messages"]
     return table
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import boto3
@@ -18,6 +19,7 @@ import pytest
 
 from local import stack
 from local.emulator.launcher import Emulator, EmulatorError
+from local.health import read_health
 from tests.fixtures.local import state_folder
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -184,15 +186,95 @@ def test_a_stack_that_dies_with_its_parent_ends_with_the_process_that_started_it
     assert "the process that started this one ended" in (state / "supervisor.log").read_text()
 
 
-def test_when_one_server_dies_the_rest_is_stopped_and_the_log_says_so(state):
+def wait_until(met, patience=90.0):
+    deadline = time.monotonic() + patience
+    while not met():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def runs_again(state, role, old):
+    """True once another process of a role is on record and no server is down."""
+    now = stack.read(state)
+    return now.processes[role] != old.processes[role] and not stack.down_servers(state)
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(signal.SIGKILL, "it was killed by SIGKILL"), (signal.SIGINT, "it was stopped from outside")],
+)
+def test_a_postgresql_that_dies_is_started_again_on_the_same_data(state, number, words):
     running = stack.start(state)
-    processes = whole_tree(running)
-    os.kill(running.processes["traces"].pid, signal.SIGKILL)
-    assert all_gone(processes)
-    pid = running.processes["traces"].pid
-    log = (state / "supervisor.log").read_text()
-    assert f"traces (process {pid}) ended with status -9" in log
+    query(running, "CREATE TABLE kept AS SELECT 42 AS answer")
+    os.kill(running.processes["postgres"].pid, number)
+    wait_until(lambda: runs_again(state, "postgres", running))
+    again = stack.read(state)
+    assert again.database == running.database
+    assert query(again, "SELECT answer FROM kept") == [(42,)]
+    assert again.processes["emulator"] == running.processes["emulator"]
+    health = read_health(state).servers["postgres"]
+    assert health.restarts == 1
+    assert health.reason.startswith(words)
+    assert words in (state / "supervisor.log").read_text()
+
+
+@pytest.mark.parametrize("role", ["emulator", "traces"])
+def test_the_other_servers_come_back_at_the_same_address(state, role):
+    running = stack.start(state)
+    url = client(running, "sqs").create_queue(QueueName="q")["QueueUrl"]
+    wait_until(lambda: url in (state / "emulator/keys/sqs.json").read_text())
+    client(running, "sqs").send_message(QueueUrl=url, MessageBody="kept")
+    os.kill(running.processes[role].pid, signal.SIGKILL)
+    wait_until(lambda: runs_again(state, role, running))
+    again = stack.read(state)
+    assert replace(again, processes={}) == replace(running, processes={})
+    assert client(again, "xray").batch_get_traces(TraceIds=["1-0-0"])["Traces"] == []
+    [message] = client(again, "sqs").receive_message(QueueUrl=url)["Messages"]
+    assert message["Body"] == "kept"
+
+
+def test_a_server_that_can_not_start_is_tried_until_it_can_and_the_reason_is_on_record(state):
+    running = stack.start(state)
+    query(running, "CREATE TABLE kept AS SELECT 42 AS answer")
+    control = state / "postgres/data/global/pg_control"
+    away = control.with_suffix(".away")
+    control.rename(away)
+    os.kill(running.processes["postgres"].pid, signal.SIGKILL)
+    wait_until(lambda: any("can't be started" in one.reason for one in stack.down_servers(state)))
+    [down] = stack.down_servers(state)
+    assert "PostgreSQL is down since" in down.sentence()
+    assert "pg_control" in down.reason
+    with pytest.raises(stack.LocalStackError, match="PostgreSQL is down since"):
+        stack.start(state)
+    away.rename(control)
+    wait_until(lambda: not stack.down_servers(state))
+    assert query(stack.read(state), "SELECT answer FROM kept") == [(42,)]
+
+
+def test_down_keeps_the_account_and_delete_ends_it(state):
+    running = stack.start(state, die_with_parent=True)
+    client(running, "s3").create_bucket(Bucket="kept")
+    client(running, "s3").put_object(Bucket="kept", Key="k", Body=b"1")
+    stack.stop(state)
+    again = stack.start(state, die_with_parent=True)
+    assert client(again, "s3").get_object(Bucket="kept", Key="k")["Body"].read() == b"1"
+    assert stack.has_data(state)
+    stack.delete(state)
+    assert not stack.has_data(state)
     assert stack.read(state) is None
+    fresh = stack.start(state, die_with_parent=True)
+    assert client(fresh, "s3").list_buckets()["Buckets"] == []
+
+
+def test_a_killed_supervisor_is_told_from_a_stopped_one(state):
+    running = stack.start(state)
+    assert stack.death_of(state) is None
+    os.kill(running.processes["supervisor"].pid, signal.SIGKILL)
+    wait_until(lambda: stack.read(state) is None)
+    assert "its supervisor was killed" in stack.death_of(state)
+    stack.start(state)
+    stack.stop(state)
+    assert stack.death_of(state) is None
 
 
 def test_a_recycled_process_number_is_left_alone(state):

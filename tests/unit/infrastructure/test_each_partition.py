@@ -61,6 +61,7 @@ def lint(file: Path, region: str, partition: str) -> Iterator[str]:
             yield line
 
 
+@pytest.mark.slow
 @REGIONS
 @pytest.mark.parametrize("part", ["core", "platform"])
 def test_cfn_lint_finds_nothing_in_the_region(

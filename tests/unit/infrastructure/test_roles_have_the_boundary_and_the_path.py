@@ -68,6 +68,7 @@ def test_without_the_settings_no_role_has_any(build: Any, part: str) -> None:
         assert not {"PermissionsBoundary", "Path"} & role.keys(), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", PARTS)
 def test_cfn_lint_takes_them(build: Any, part: str, tmp_path: Path) -> None:
     file = tmp_path / "template.json"

@@ -79,7 +79,7 @@ def test_psql_is_given_its_own_flags(flags: list[str], monkeypatch: pytest.Monke
     settings = dict.fromkeys(("host", "port", "dbname", "sslmode", "user", "password"), "x")
     target = SimpleNamespace(local=None, database_settings=lambda role: settings | {"user": role})
     monkeypatch.setattr(data, "target_of", lambda _: target)
-    monkeypatch.setattr(data.shutil, "which", lambda _: "/usr/bin/psql")
+    monkeypatch.setattr(data.shutil, "which", lambda *_: "/usr/bin/psql")
 
     def executed(program: str, arguments: list[str], environment: dict[str, str]) -> None:
         given.extend([program, *arguments[1:], environment["PGUSER"]])

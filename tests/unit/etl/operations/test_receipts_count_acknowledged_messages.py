@@ -221,6 +221,7 @@ def connection() -> DeviceConnection:
     made.identity = Identity.__new__(Identity)
     made._room = threading.BoundedSemaphore(mqtt.IN_FLIGHT)
     made._acknowledged = made._published = 0
+    made._lost_at = None
     made._callbacks, made._early, made._callbacks_lock = {}, set(), threading.Lock()
     return made
 

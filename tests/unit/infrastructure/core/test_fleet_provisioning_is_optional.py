@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from etl.deployment.expansion import first_template
 from infrastructure.core.provisioning import CLAIM_TOPICS
 from tests.unit.infrastructure.core.test_the_template import CFN_LINT
@@ -30,6 +32,7 @@ def test_nothing_else_changes_but_the_key_that_encrypts_one_more_log(
     )
 
 
+@pytest.mark.slow
 def test_cfn_lint_finds_nothing(provisioning_template: dict[str, Any], tmp_path: Path) -> None:
     file = tmp_path / "template.json"
     file.write_text(json.dumps(provisioning_template))

@@ -47,16 +47,15 @@ def test_cfn_lint_finds_nothing(template, tmp_path):
     assert findings(template, tmp_path / "template.json") == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
         "everything",
-        pytest.param("alarms only", marks=pytest.mark.slow),
-        pytest.param("given network, given cluster with a proxy", marks=pytest.mark.slow),
-        pytest.param("given network, given instance with a proxy", marks=pytest.mark.slow),
-        pytest.param(
-            "given network with endpoints, given database by address", marks=pytest.mark.slow
-        ),
+        "alarms only",
+        "given network, given cluster with a proxy",
+        "given network, given instance with a proxy",
+        "given network with endpoints, given database by address",
     ],
 )
 def test_cfn_lint_finds_nothing_in_a_deployment(template, tmp_path, name):
