@@ -156,6 +156,7 @@ class ArrivalOrder:
         cursor.execute(sql.create_gathered(contract, columns))
         self._gather_own()
         self._gather_others()
+        cursor.execute(sql.index_gathered(contract))
         if self._unavailable:
             self._gather_present()
         cursor.execute(sql.create_settled(contract, columns))

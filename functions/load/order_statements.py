@@ -47,6 +47,7 @@ __all__ = [
     "drop_undisputed",
     "gather_present",
     "gather_staged",
+    "index_gathered",
     "insert_settled",
     "keep_losers",
     "keep_replaced_rows",
@@ -62,6 +63,8 @@ UNAVAILABLE = "pg_temp.unavailable"
 SETTLED = "pg_temp.settled"
 PRESENT = (1 << 31) - 1
 """Origin of an existing row that counts as a reading."""
+AFTER_ALL = "'\\x02'::bytea"
+"""A place after that of any message, which begins with a byte of 0 or 1."""
 ORIGIN, PLACE, LATER = '" origin"', '" place"', '" later"'
 EXISTED, CHANGES, LOST, REPLACES = '" existed"', '" changes"', '" lost"', '" replaces"'
 
@@ -178,6 +181,11 @@ def drop_undisputed(contract: Contract) -> str:
     )
 
 
+def index_gathered(contract: Contract) -> str:
+    """Makes the readings of one key quick to find: else each key is a scan of all of them."""
+    return f"CREATE INDEX ON {GATHERED} ({names_of(contract.key)}); ANALYZE {GATHERED}"
+
+
 def create_unavailable() -> str:
     """The table of batches that can't be read. Parameters: arrays of their least and greatest times
     and of their first and last places."""
@@ -193,31 +201,37 @@ def gather_present(contract: Contract, columns: Sequence[str], *, again: bool) -
 
     That is where no batch that can be read explains it. Its place is one at which it stays if in
     doubt. ``again``: it may also be a former version of the batch's own reading, and is taken for
-    that unless its key has had a conflict.
+    that unless its key has had a conflict. Under ``fill_missing`` it may be of both without one:
+    then it comes after all readings, fills what none of them has, and what it loses is kept.
     """
     values, time = _values(contract, columns), time_of_key(contract)
     latest = contract.on_conflict == "keep_last"
-    place = "u.last ORDER BY u.last DESC" if latest else "u.first ORDER BY u.first"
+    order = "u.last ORDER BY u.last DESC" if latest else "u.first ORDER BY u.first"
     near = "true"
     if time is not None:
         near = f"d.{quote_name(time)} BETWEEN u.least AND u.most"
-    contested = ""
+    place, whose = "doubt.place", ""
     if again:
         key = key_object(contract, "d")
         contested = (
-            f" AND EXISTS (SELECT FROM {CONFLICTS} AS c "
+            f"EXISTS (SELECT FROM {CONFLICTS} AS c "
             f"WHERE c.contract = {quote_text(contract.name)} AND c.key = {key})"
         )
+        if contract.on_conflict == "fill_missing":
+            place = f"CASE WHEN {contested} THEN doubt.place ELSE {AFTER_ALL} END"
+        else:
+            whose = f" AND {contested}"
     return (
         f"INSERT INTO {GATHERED} ({ORIGIN}, {PLACE}, {names_of((*contract.key, *values))}) "
-        f"SELECT {PRESENT}, doubt.place, {names_of(contract.key, 'd')}, "
+        f"SELECT {PRESENT}, {place}, {names_of(contract.key, 'd')}, "
         f"{names_of(values, 'present')} "
         f"FROM {DISPUTED} AS d CROSS JOIN LATERAL (SELECT {names_of(values, 't')} "
         f"FROM {qualified(contract)} AS t "
         f"WHERE {same_key(contract, 't', 'd')} LIMIT 1) AS present "
-        f"CROSS JOIN LATERAL (SELECT (array_agg({place}))[1] AS place "
+        f"CROSS JOIN LATERAL (SELECT (array_agg({order}))[1] AS place "
         f"FROM {UNAVAILABLE} AS u WHERE {near}) AS doubt "
-        f"WHERE doubt.place IS NOT NULL AND NOT {_explained(contract, values, 'd')}{contested}"
+        f"WHERE doubt.place IS NOT NULL AND NOT {_explained(contract, values, 'd')}{whose}; "
+        f"ANALYZE {GATHERED}"
     )
 
 
@@ -288,10 +302,11 @@ def keep_losers(contract: Contract, columns: Sequence[str]) -> str:
 def keep_replaced_rows(contract: Contract, columns: Sequence[str], *, again: bool) -> str:
     """Keeps the values of existing rows that will be replaced. Parameters: batch, raw key, digest.
 
-    ``again``: only those that are a reading of another batch, not a former version of this one's.
+    ``again``: only those with values of another batch that are replaced. A former version of this
+    batch's own reading is not kept.
     """
     values = _values(contract, columns)
-    whose = f" AND {_explained(contract, values, 's')}" if again else ""
+    whose = f" AND {_replaces_others(contract, columns)}" if again else ""
     replaced = (
         f"SELECT {key_object(contract, 's')} AS key, to_jsonb(present.whole_row) AS reading "
         f"FROM {SETTLED} AS s CROSS JOIN LATERAL (SELECT t AS whole_row, {names_of(values, 't')} "
@@ -339,6 +354,26 @@ def _explained(contract: Contract, values: Sequence[str], keys: str) -> str:
         )
         return f"(SELECT count(*) > 0 AND {each} {others})"
     return f"EXISTS (SELECT {others} AND NOT {differs('present', 'g', values)})"
+
+
+def _replaces_others(contract: Contract, columns: Sequence[str]) -> str:
+    """Condition that the existing row has values of another batch's reading, and the settled one
+    has not.
+
+    A former version of the batch's own reading may be in the row as well: as some of the values of
+    ``fill_missing``, or as the stamps of arrival of a row that the other reading repeated.
+    """
+    compared = [name for name in contract.compared if name in columns]
+    if contract.on_conflict == "fill_missing":  # its values may be of several readings
+        names = [quote_name(name) for name in compared]
+        each = [f"g.{n} = present.{n} AND present.{n} <> s.{n}" for n in names]
+        lost = f"({' OR '.join(each) or 'false'})"
+    else:
+        lost = f"NOT {differs('present', 'g', compared)}" if compared else "false"
+    return (
+        f"EXISTS (SELECT FROM {GATHERED} AS g WHERE g.{ORIGIN} > 0 "
+        f"AND {same_key(contract, 'g', 's')} AND {lost})"
+    )
 
 
 def _values(contract: Contract, columns: Sequence[str]) -> list[str]:

@@ -294,3 +294,15 @@ def test_the_table_is_the_fold_of_all_readings(
         check(batches, policy, shape, scenario)
 
     property_holds()
+
+
+@pytest.mark.parametrize(("policy", "shape"), CASES)
+def test_what_a_newer_version_replaces_is_kept(
+    stored: Callable[[str, str], StoredBatches], policy: str, shape: str
+) -> None:
+    """The row is of two readings, one of them the former version of what replaces a value."""
+    full = {"id": "b", "ts": 0, "seq": 2, "value": 2, "note": "1,\n", "more": 1}
+    later = Message(0, 3, [full, {"id": "b", "ts": 1, "seq": 2, "more": 1}])
+    earlier = Message(1, 2, [{"id": "b", "ts": 0, "seq": 2, "more": 2}])
+    loads = [(1, False), (0, True), (0, True), (1, True), (2, True), (1, True)]
+    check(stored(policy, shape), policy, shape, Scenario([later, earlier], [[0], [1], []], loads))

@@ -167,6 +167,43 @@ def test_a_replay_does_not_replace_what_another_batch_brought(lab: Lab) -> None:
     assert lab.kept() == [("b2", "reading", 2)] * 2  # with and without the new column
 
 
+def test_a_value_that_a_replay_replaces_is_kept_although_the_row_is_of_several_readings(
+    lab: Lab,
+) -> None:
+    lab.stage(1, {"value": 1, "more": 2})
+    lab.stage(2, {"note": "x", "more": 1})
+    newer = contract_of("fill_missing", MORE)
+    lab.load(1, contract_of("fill_missing"))
+    lab.load(2, newer)
+    assert lab.rows("value, note, more") == [(1, "x", 1)]
+    assert lab.load(1, newer, "replay") == (0, 1, 0, 0)
+    assert lab.rows("value, note, more") == [(1, "x", 2)]
+    assert lab.database.query("SELECT (reading->>'more')::int FROM etl.conflicts") == [(1,)]
+
+
+STAMP = '[columns.stamp]\ntype = "bigint"\nfrom = "$received_at"'
+
+
+@pytest.mark.parametrize(
+    ("policy", "own", "other"),
+    [("keep_first", 1, 2), ("keep_last", 2, 1), ("keep_greatest", 1, 2)],
+)
+def test_a_repeat_of_the_former_version_is_kept_where_the_newer_one_differs(
+    lab: Lab, policy: str, own: int, other: int
+) -> None:
+    """They repeated each other although they were stamped at different times."""
+    older, newer = contract_of(policy, STAMP), contract_of(policy, f"{MORE}\n{STAMP}")
+    lab.database.migrate(newer)
+    lab.stage(own, {"value": 1, "more": 5})
+    lab.stage(other, {"value": 1})
+    for second in (1, 2):
+        lab.load(second, older)
+    assert lab.kept() == []
+    assert lab.load(own, newer, "replay") == (0, 1, 0, 0)
+    assert lab.rows("value, more") == [(1, 5)]
+    assert lab.kept() == [(f"b{own}", "row", 1)]
+
+
 def repaired(lab: Lab, second: int, contract: Contract) -> None:
     """Loads a loaded batch again, to put its rows back."""
     transform = lab.stored.transform
@@ -256,6 +293,31 @@ def test_a_replay_beside_an_expired_batch_knows_its_own_rows(lab: Lab) -> None:
         ("1970-01-01 00:00:01+00", 2, None),
         ("1970-01-01 00:00:02+00", 1, 6),
     ]
+
+
+def test_a_replay_empties_nothing_that_an_expired_batch_filled(lab: Lab) -> None:
+    lab.stage(1, {"value": 1, "more": 5})
+    lab.stage(2, {"note": "x"})
+    lab.load(1, contract_of("fill_missing"))
+    lab.load(2, contract_of("fill_missing"))
+    lab.expire(2)
+    assert lab.load(1, contract_of("fill_missing", MORE), "replay") == (0, 1, 0, 0)
+    assert lab.rows("value, note, more") == [(1, "x", 5)]
+    assert lab.kept() == []
+
+
+def test_a_value_that_may_be_of_an_expired_batch_is_kept_where_a_replay_replaces_it(
+    lab: Lab,
+) -> None:
+    newer = contract_of("fill_missing", MORE)
+    lab.stage(1, {"value": 1, "more": 5})
+    lab.stage(2, {"note": "x", "more": 1})
+    lab.load(1, contract_of("fill_missing"))
+    lab.load(2, newer)
+    lab.expire(2)
+    assert lab.load(1, newer, "replay") == (0, 1, 0, 0)
+    assert lab.rows("value, note, more") == [(1, "x", 5)]
+    assert lab.database.query("SELECT (reading->>'more')::int FROM etl.conflicts") == [(1,)]
 
 
 @pytest.mark.parametrize("lines", [b"", b"damaged"], ids=["cut off", "altered"])
