@@ -67,6 +67,10 @@ TEXTS = [
     '{"message_id":"m"}',
 ]  # fmt: skip
 FORBIDDEN = ["\x00", "a\x00b", "'\x00; DROP TABLE telemetry.hostile; --"]
+TABLES = {
+    "etl.batch_locks", "etl.conflicts", "etl.ledger", "etl.telemetry.hostile.load_lock",
+    "telemetry.hostile",
+}  # fmt: skip
 SAFE_KEY = re.compile(r"[A-Za-z0-9/._=-]+")
 
 
@@ -116,9 +120,7 @@ class Pipeline:
             "WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1"
         )
         assert ("telemetry.hostile",) in tables
-        assert all(
-            name in ("etl.conflicts", "etl.ledger", "telemetry.hostile") for (name,) in tables
-        )
+        assert {name for (name,) in tables} <= TABLES
         read, ended = self.database.query(
             "SELECT sum(read), sum(inserted + unchanged + conflicts_in_table + duplicates + conflicts "
             "+ rejected) FROM etl.ledger"

@@ -222,7 +222,8 @@ def test_a_postgresql_that_dies_is_started_again_on_the_same_data(state, number,
 def test_the_other_servers_come_back_at_the_same_address(state, role):
     running = stack.start(state)
     url = client(running, "sqs").create_queue(QueueName="q")["QueueUrl"]
-    wait_until(lambda: url in (state / "emulator/keys/sqs.json").read_text())
+    written = state / "emulator/keys/sqs.json"
+    wait_until(lambda: written.exists() and url in written.read_text())
     client(running, "sqs").send_message(QueueUrl=url, MessageBody="kept")
     os.kill(running.processes[role].pid, signal.SIGKILL)
     wait_until(lambda: runs_again(state, role, running))
