@@ -217,7 +217,7 @@ def _roles(
     yield _allow("Iam", free, [own, linked])
     if bound:
         only = {"iam:PermissionsBoundary": boundary}
-        yield _allow("IamWithinTheBoundary", bound, own, StringEquals=only)
+        yield _allow("IamWithinTheBoundary", bound, own, ArnEquals=only)
 
 
 def _scope(service: str, stack: str, arns: _Arns, actions: list[str]) -> Any:

@@ -210,10 +210,18 @@ PUBLISHING = (
     Permission(sid="Devices", actions=("iot:CreateThing",), resources=("iot:thing/*",)),
     Permission(
         sid="Certificates",
-        actions=("iot:AttachPolicy", "iot:AttachThingPrincipal", "iot:DescribeCertificate"),
+        actions=("iot:AttachPolicy", "iot:DescribeCertificate"),
         resources=("iot:cert/*",),
     ),
-    Permission(sid="Register", actions=("iot:CreateCertificateFromCsr", "iot:DescribeEndpoint")),
+    # IAM knows no resource of these: Service Authorization Reference, 2026-11.
+    Permission(
+        sid="Register",
+        actions=(
+            "iot:AttachThingPrincipal",
+            "iot:CreateCertificateFromCsr",
+            "iot:DescribeEndpoint",
+        ),
+    ),
     Permission(sid="Receipts", actions=("s3:PutObject",), resources=(f"{_BUCKET}/receipts/*",)),
     Permission(sid="Contract", actions=("s3:GetObject",), resources=(f"{_BUCKET}/contract/*",)),
     key_use("ReceiptKey", ("s3",), "Decrypt", "GenerateDataKey"),

@@ -165,7 +165,7 @@ ASKED: dict[tuple[str, str], Asker] = {
     ("cloudwatch", "ListMetrics"): _everywhere("cloudwatch:ListMetrics"),
     ("cloudwatch", "SetAlarmState"): _on_alarm("cloudwatch:SetAlarmState"),
     ("iot", "AttachPolicy"): _given("iot:AttachPolicy", "target"),
-    ("iot", "AttachThingPrincipal"): _given("iot:AttachThingPrincipal", "principal"),
+    ("iot", "AttachThingPrincipal"): _everywhere("iot:AttachThingPrincipal"),
     ("iot", "CreateCertificateFromCsr"): _everywhere("iot:CreateCertificateFromCsr"),
     ("iot", "CreateThing"): _thing,
     ("iot", "DescribeCertificate"): _certificate,
