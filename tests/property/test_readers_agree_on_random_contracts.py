@@ -24,7 +24,7 @@ from tests.property.reference import expect
 from tests.property.test_transform_properties import in_order, spelled, told
 
 CI = os.environ.get("HYPOTHESIS_PROFILE") == "ci"
-CONTRACTS = int(os.environ.get("FUZZ_CONTRACTS") or (2000 if CI else 100))
+CONTRACTS = int(os.environ.get("FUZZ_CONTRACTS") or (1000 if CI else 100))
 SEED = int(os.environ.get("SEED") or 1)
 TOGETHER = 25
 """Contracts of one test."""
