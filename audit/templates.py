@@ -22,9 +22,9 @@ from workflow.definition import definition_json
 CONTRACT = Path("contracts/fleet.toml")
 
 
-def core() -> dict[str, Any]:
-    """The core template with all that it can have, with the object keys of packaging."""
-    packages = [spec.package for spec in functions_of(fleet_provisioning=True)]
+def core(*, fleet_provisioning: bool = True) -> dict[str, Any]:
+    """The core template, with all that it can have by default, and the object keys of packaging."""
+    packages = [spec.package for spec in functions_of(fleet_provisioning=fleet_provisioning)]
     artifacts = Artifacts(
         functions={package: f"functions/{package}.zip" for package in packages},
         layers={layer: f"layers/{layer}.zip" for layer in LAYERS},
@@ -33,7 +33,7 @@ def core() -> dict[str, Any]:
         stack="audit",
         contract=CONTRACT,
         database=DatabaseSettings(host="db.example.com"),
-        fleet_provisioning=True,
+        fleet_provisioning=fleet_provisioning,
     )
     built = build_template(load_contract(CONTRACT), artifacts, settings, definition_json())
     plain: dict[str, Any] = built.to_dict()
