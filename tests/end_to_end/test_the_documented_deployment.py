@@ -47,8 +47,8 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def normalized(text: str) -> str:
     """The output with everything that differs from one run to the next put aside."""
     # Layers are built where they aren't cached yet.
-    text = re.sub(r"/\S*telemetry state \S+/state\b", ".local", text)
     text = re.sub(r"• building the \w+ layer for \S+\n", "", text)
+    text = re.sub(r"/\S*telemetry state \S+/state\b", ".local", text)
     text = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:4566", text)
     digests: dict[str, str] = {}
     for found in re.findall(r"-([0-9a-f]{16})(?=\.zip)", text):
