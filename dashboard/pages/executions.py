@@ -14,7 +14,7 @@ from dashboard.errors import page_error
 from dashboard.sources import executions as source
 from etl.operations.execution_search import FAILED, STATUSES, ExecutionFilter
 from etl.operations.pictures import NoTraceError
-from etl.operations.time_range import ALWAYS, TimeRange, TimeRangeError, parse_since, parse_time
+from etl.operations.time_range import TimeRange, TimeRangeError, parse_time
 
 __all__ = ["routes"]
 
@@ -33,13 +33,10 @@ PICTURE_HEADERS = {
 
 def _filter(chosen: dict[str, str]) -> ExecutionFilter:
     """The search that the query asks for. Raises ``TimeRangeError`` where a time is not one."""
-    now, status = datetime.now(UTC), chosen["status"]
+    status = chosen["status"]
     return ExecutionFilter(
         statuses=FAILED if status == "FAILURES" else tuple(s for s in STATUSES if s == status),
-        started=TimeRange(
-            parse_since(chosen["from"], now) if chosen["from"] else ALWAYS.start,
-            parse_since(chosen["to"], now) if chosen["to"] else ALWAYS.end,
-        ),
+        started=TimeRange.since(chosen["from"], chosen["to"], datetime.now(UTC)),
         before=parse_time(chosen["before"]) if chosen["before"] else None,
         cause=chosen["cause"],
         batch_id=chosen["batch"],

@@ -24,7 +24,7 @@ from etl.operations.execution_search import (
 )
 from etl.operations.executions import Execution
 from etl.operations.plurals import counted
-from etl.operations.time_range import ALWAYS, TimeRange, TimeRangeError, parse_since
+from etl.operations.time_range import TimeRange, TimeRangeError
 
 if TYPE_CHECKING:
     from types_boto3_stepfunctions.literals import ExecutionStatusType
@@ -104,11 +104,7 @@ def _statuses(named: Iterable[str], *, failed: bool) -> tuple[ExecutionStatusTyp
 
 
 def _time_range(start: str | None, end: str | None) -> TimeRange:
-    now = datetime.now(UTC)
-    found = TimeRange(
-        parse_since(start, now) if start else ALWAYS.start,
-        parse_since(end, now) if end else ALWAYS.end,
-    )
+    found = TimeRange.since(start or "", end or "", datetime.now(UTC))
     if found.start >= found.end:
         raise TimeRangeError(f"--from {start} is not before --to {end}.")
     return found

@@ -45,6 +45,14 @@ class TimeRange:
             )
         return found
 
+    @classmethod
+    def since(cls, start: str, end: str, now: datetime) -> TimeRange:
+        """The time range between two past times as :func:`parse_since` reads them; an empty text
+        leaves a side open. It may be empty. Raises :class:`TimeRangeError`."""
+        return cls(
+            parse_since(start, now) if start else FIRST, parse_since(end, now) if end else LAST
+        )
+
     def __contains__(self, time: datetime) -> bool:
         return self.start <= time < self.end
 

@@ -24,7 +24,7 @@ from etl.operations.reconciliation import reconcile
 from local.postgres import ensure_database
 from local.stack import start, stop
 from tests.fixtures.local import state_folder
-from tests.permissions.deployer import DeployerCall, World, denied, deployers_policies
+from tests.permissions.deployer import DeployerCall, denied, deployers_policies, world_of
 
 FLEET = Path("contracts/fleet.toml").absolute()
 DEPLOYERS = ("plan", "deploy", "destroy")
@@ -115,19 +115,6 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[DeployerCall]:
     return made
 
 
-def deployers_world(target: Target) -> World:
-    key = target.outputs["KeyArn"]
-    tags = target.client("kms").list_resource_tags(KeyId=key)["Tags"]
-    return World(
-        stack=target.stack,
-        account=target.client("sts").get_caller_identity()["Account"],
-        region=target.session.region_name,
-        key=key,
-        # AWS's CloudFormation adds none of its own tags to a key, whatever the emulator does.
-        key_tags={t["TagKey"]: t["TagValue"] for t in tags if not t["TagKey"].startswith("aws:")},
-    )
-
-
 def test_a_pipeline_is_planned_created_grown_by_a_column_and_destroyed(
     machine: Machine, calls: list[DeployerCall]
 ) -> None:
@@ -156,7 +143,7 @@ def test_a_pipeline_is_planned_created_grown_by_a_column_and_destroyed(
     grown = machine.etl("deploy", "--contract", wider, "--yes")
     assert grown.exit_code == 0, grown.output
     assert columns(machine.target())[-1] == "co2_ppm"
-    world = deployers_world(machine.target())
+    world = world_of(machine.target())
 
     assert machine.etl("destroy", answer="plant-b\n").exit_code == 1
     assert machine.etl("status").exit_code == 0
@@ -236,7 +223,7 @@ def test_a_protected_stack_is_deleted_once_that_is_confirmed(
     done = machine.etl("deploy", "--yes", *protected, *policy, stack="safe")
     assert done.exit_code == 0, done.output
     assert "stack safe: protected against deletion" in done.output
-    world = deployers_world(machine.target("safe"))
+    world = world_of(machine.target("safe"))
     refused = machine.etl("destroy", "--with-data", answer="y\nother\n", stack="safe")
     assert refused.exit_code == 1
     assert "nothing was deleted" in refused.output

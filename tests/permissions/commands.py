@@ -24,7 +24,7 @@ from etl.operations.batches import batches_of, start_over
 from etl.operations.executions import follow, latest
 from local.stack import stop
 from tests.fixtures.local import state_folder
-from tests.permissions.deployer import DeployerCall, World
+from tests.permissions.deployer import DeployerCall, World, world_of
 from tests.permissions.operators import requests_of
 from tests.permissions.policies import Request
 from tests.permissions.run import same_keys
@@ -125,7 +125,7 @@ def recorded_commands(patch: pytest.MonkeyPatch, folder: Path) -> Iterator[Comma
             _fill(commands)
             _read(commands)
             _repair(commands)
-            world = _world(target)
+            world = world_of(target)
             asked = {who: requests_of(made, world) for who, made in commands.made.items()}
             yield CommandRun(world, asked, _role_statements(target))
         finally:
@@ -216,19 +216,6 @@ def _repair(commands: _Commands) -> None:
         ("alarms", "test", "queue-age", "--yes"),
     ):
         commands.etl(*words)
-
-
-def _world(target: Target) -> World:
-    key = target.outputs["KeyArn"]
-    tags = target.client("kms").list_resource_tags(KeyId=key)["Tags"]
-    return World(
-        stack=target.stack,
-        account=target.client("sts").get_caller_identity()["Account"],
-        region=target.session.region_name,
-        key=key,
-        # AWS's CloudFormation adds none of its own tags to a key, whatever the emulator does.
-        key_tags={t["TagKey"]: t["TagValue"] for t in tags if not t["TagKey"].startswith("aws:")},
-    )
 
 
 def _role_statements(target: Target) -> list[dict[str, Any]]:

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from etl.aws.partition import partition_of
+from etl.aws.target import Target
 from etl.deployment.permissions import deployer_policy
 from tests.permissions.policies import Named, Policies, Request
 
-__all__ = ["DEPLOYER", "DeployerCall", "World", "denied", "deployers_policies"]
+__all__ = ["DEPLOYER", "DeployerCall", "World", "denied", "deployers_policies", "world_of"]
 
 DEPLOYER = "the deployer"
 FREE = {("sts", "GetCallerIdentity")}
@@ -56,6 +57,20 @@ class World:
     def bucket(self, call: DeployerCall) -> str:
         """ARN of a call's bucket."""
         return f"arn:{partition_of(self.region)}:s3:::{call.given['Bucket']}"
+
+
+def world_of(target: Target) -> World:
+    """The account as policies see it: the names of its stack, and the tags of its key."""
+    key = target.outputs["KeyArn"]
+    tags = target.client("kms").list_resource_tags(KeyId=key)["Tags"]
+    return World(
+        stack=target.stack,
+        account=target.client("sts").get_caller_identity()["Account"],
+        region=target.session.region_name,
+        key=key,
+        # AWS's CloudFormation adds none of its own tags to a key, whatever the emulator does.
+        key_tags={t["TagKey"]: t["TagValue"] for t in tags if not t["TagKey"].startswith("aws:")},
+    )
 
 
 Asked = Iterator[tuple[str, str, tuple[tuple[str, str], ...]]]

@@ -62,9 +62,7 @@ def template(
     definition: dict[str, Any],
 ) -> dict[str, Any]:
     """The template with default settings, as plain data."""
-    built = build_template(contract, artifacts, settings, definition)
-    plain: dict[str, Any] = json.loads(json.dumps(built.to_dict()))
-    return plain
+    return plain_template(contract, artifacts, settings, definition)
 
 
 @pytest.fixture(scope="session")
@@ -76,8 +74,15 @@ def provisioning_template(
 ) -> dict[str, Any]:
     """The core's template with fleet provisioning, as plain data."""
     wanted = replace(settings, fleet_provisioning=True)
-    built = build_template(contract, artifacts, wanted, definition).to_dict()
-    plain: dict[str, Any] = json.loads(json.dumps(built))
+    return plain_template(contract, artifacts, wanted, definition)
+
+
+def plain_template(
+    contract: Contract, artifacts: Artifacts, settings: DeploySettings, definition: dict[str, Any]
+) -> dict[str, Any]:
+    """The core's template with these settings, as plain data."""
+    built = build_template(contract, artifacts, settings, definition)
+    plain: dict[str, Any] = json.loads(json.dumps(built.to_dict()))
     return plain
 
 
