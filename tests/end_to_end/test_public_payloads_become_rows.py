@@ -52,6 +52,7 @@ def inferred_pipeline(state: Path, file: Path, name: str, folder: Path) -> Targe
         state,
         "payloads",
         contract,
+        switch=lambda _question: True,  # one stack for all files
         trigger="queue",
         schedule="rate(1 day)",
         sweep="rate(1 day)",
