@@ -84,7 +84,7 @@ def _running_twin(data: Document) -> Document | None:
 
 
 def _start_at_once() -> None:
-    """Skip the module's only ``time.sleep`` outside ``_scaled_sleep``, which waits and retries use."""
+    """Skip the module's only other sleep than ``_scaled_sleep``, which waits and retries use."""
 
     def scaled_sleep(seconds: float) -> None:
         time.sleep(max(0.0, seconds * stepfunctions._SFN_WAIT_SCALE))
