@@ -243,5 +243,5 @@ def _explained(contract: Contract, values: Sequence[str], keys: str) -> str:
 
 
 def values_of(contract: Contract, columns: Sequence[str]) -> list[str]:
-    """Those of the columns that are not in the key."""
+    """Return the columns that are not in the key."""
     return [name for name in columns if name not in contract.key]
