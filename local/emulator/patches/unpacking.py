@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 import zipfile
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -31,7 +32,7 @@ _locks_guard = threading.Lock()
 
 def unpacked(archive: bytes) -> Path:
     """The folder that holds this zip archive's content; made on first use."""
-    digest = hashlib.sha256(archive).hexdigest()[:32]
+    digest = _digest(archive)
     folder = Path(tempfile.gettempdir()) / "unpacked" / digest
     with _locks_guard:
         lock = _locks.setdefault(digest, threading.Lock())
@@ -46,6 +47,12 @@ def unpacked(archive: bytes) -> Path:
                 shutil.rmtree(fresh, ignore_errors=True)
                 raise
     return folder
+
+
+@lru_cache(maxsize=64)
+def _digest(archive: bytes) -> str:
+    """The name of an archive's folder; computed once, for each cold start asks for it."""
+    return hashlib.sha256(archive).hexdigest()[:32]
 
 
 def _unpack(archive: bytes, folder: Path) -> None:
