@@ -13,6 +13,9 @@ UV ?= uv
 RUNTIME_HAS := boto3 botocore s3transfer urllib3 python-dateutil six
 
 .DEFAULT_GOAL := help
+# Images of Python for containers forbid it to keep what it has compiled: each of the suites' many
+# processes would compile the whole project again.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help run test slow chaos interpreters bench browser pgadmin lab notebooks docs docs-serve \
 	editor reference lint audit format lock clean
 
@@ -23,10 +26,11 @@ run: $(VENV)/.run .emulator-venv/.done .build/.done  ## The whole pipeline, end 
 	@"$(BIN)/etl" demo
 
 test: $(VENV)/.test .emulator-venv/.done .build/.done  ## The test suite, two files at a time
-	@"$(BIN)/python" -m pytest -n 2 --dist loadfile
+	@# In the order of collection, which has the long files of few tests, end to end, at the beginning.
+	@"$(BIN)/python" -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 slow: $(VENV)/.browser .emulator-venv/.done .build/.done .build/.lambda .bench-venv/.done .audit-venv/.done .pgadmin-venv/.done .interpreters-venv/.done interpreters-node chromium  ## The slower suites: real data, chaos, full property runs
-	@HYPOTHESIS_PROFILE=ci "$(BIN)/python" -m pytest -n 2 --dist loadfile -m slow --timeout 1500 --ignore tests/chaos
+	@HYPOTHESIS_PROFILE=ci "$(BIN)/python" -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow --timeout 1500 --ignore tests/chaos
 	@# By itself: what its rounds have broken is told together, in chaos.json.
 	@"$(BIN)/python" -m pytest tests/chaos -m slow --timeout 1500
 

@@ -129,6 +129,9 @@ for module in (
 
 def run() -> None:
     """Entry point of the ``etl`` script."""
+    from workflow.states.without_sagemaker import skip_sagemaker
+
+    skip_sagemaker()
     app()
 
 

@@ -1,7 +1,7 @@
 """Starts the emulator as a child of this process, on loopback ports of its own.
 
 It gets a clean set of environment variables: the functions it runs inherit its environment, and a
-developer's ``AWS_PROFILE`` or ``PYTHONPATH`` must not reach them. Everything it writes lies in one
+developer's ``AWS_PROFILE`` or ``PYTHONPATH`` must not reach them. What it writes lies in one
 folder, and its temporary files are removed when it starts and when it stops.
 
 ::
@@ -11,7 +11,10 @@ folder, and its temporary files are removed when it starts and when it stops.
     <folder>/ports.json      the ports of the last run, taken again while they are free
     <folder>/keys/           the state that is kept, and a signing key
     <folder>/s3/             objects, where they are kept
-    <folder>/tmp/            temporary files: unpacked functions and layers
+    <folder>/tmp/            temporary files: unpacked functions and small layers
+
+Large layers are unpacked into ``.build/unpacked``, once for all emulators of this copy of the
+project.
 
 With ``keep`` the account outlives the emulator, however it ends
 (:mod:`local.emulator.patches.persistence` says what a kill may lose).
@@ -194,6 +197,7 @@ class Emulator:
             "AWS_ENDPOINT_URL": f"http://{HOST}:{http_port}",
             # The emulator hands it on to the functions, and demands it of everyone.
             "AWS_SESSION_TOKEN": self._session_token,
+            "EMULATOR_UNPACKED": str(_REPOSITORY / ".build" / "unpacked"),
             "AWS_XRAY_DAEMON_ADDRESS": f"{HOST}:{self._xray_port}",
             "LOG_LEVEL": "WARNING",
             "SFTP_ENABLED": "0",

@@ -36,6 +36,7 @@ from ministack.core import persistence
 from ministack.core.responses import now_iso
 from ministack.services import cloudformation, sqs, stepfunctions
 
+from local.emulator.patches import snapshots
 from local.emulator.patches.message_table import MessageTable
 from local.emulator.patches.state_store import StateStore
 
@@ -92,6 +93,7 @@ def apply() -> None:
         return
     store = StateStore(Path(persistence.STATE_DIR) / FILE)
     MessageTable.store = store
+    snapshots.apply()
     _keep_messages(store)
     saver = _Saver(store)
     _keep_executions(saver)

@@ -3,8 +3,10 @@
 AWS mounts the function at ``/var/task`` and its layers at ``/opt``, read-only, and gives each
 environment a ``/tmp`` of its own. MiniStack 1.5.33 unpacks every archive again for each worker:
 234 MB for one that uses polars, left behind when it is killed. Here an archive is unpacked once,
-into a folder named by its SHA-256 in the emulator's temporary folder, which the launcher empties.
-Remove when the emulator shares unpacked archives.
+into a folder named by its SHA-256. A small one goes to the emulator's temporary folder, which the
+launcher empties; a large one, such as the layer of polars, to a folder that all emulators of this
+copy of the project share: to unpack and to compile it takes each new emulator seconds. Remove when
+the emulator shares unpacked archives.
 """
 
 from __future__ import annotations
@@ -17,13 +19,19 @@ import sys
 import tempfile
 import threading
 import zipfile
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
-__all__ = ["layer_paths", "runtime_packages", "unpacked"]
+__all__ = ["LARGE", "SHARED", "layer_paths", "runtime_packages", "unpacked"]
 
 _RUNTIME_PACKAGES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3")
 """Packages of Lambda's Python runtime besides the standard library: boto3 and what it needs."""
+
+LARGE = 4_000_000
+"""Bytes from which on an archive is unpacked into the folder that is shared."""
+SHARED = "EMULATOR_UNPACKED"
+"""Environment variable with that folder; without it nothing is shared."""
 
 _locks: dict[str, threading.Lock] = {}
 _locks_guard = threading.Lock()
@@ -31,21 +39,47 @@ _locks_guard = threading.Lock()
 
 def unpacked(archive: bytes) -> Path:
     """The folder that holds this zip archive's content; made on first use."""
-    digest = hashlib.sha256(archive).hexdigest()[:32]
-    folder = Path(tempfile.gettempdir()) / "unpacked" / digest
+    digest = _digest(archive)
+    folder = _home(archive) / digest
     with _locks_guard:
         lock = _locks.setdefault(digest, threading.Lock())
     with lock:
         if not folder.exists():
-            folder.parent.mkdir(exist_ok=True)
-            fresh = Path(tempfile.mkdtemp(dir=folder.parent))
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            _remove_unfinished(folder.parent)
+            fresh = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f"{os.getpid()}-"))
             try:
                 _unpack(archive, fresh)
                 fresh.rename(folder)
             except BaseException:
                 shutil.rmtree(fresh, ignore_errors=True)
-                raise
+                if not folder.exists():  # otherwise another emulator was faster
+                    raise
     return folder
+
+
+def _home(archive: bytes) -> Path:
+    shared = os.environ.get(SHARED)
+    if shared and len(archive) >= LARGE:
+        return Path(shared)
+    return Path(tempfile.gettempdir()) / "unpacked"
+
+
+def _remove_unfinished(home: Path) -> None:
+    """Remove what emulators that were killed meanwhile had begun to unpack."""
+    for begun in home.glob("*-*"):
+        try:
+            os.kill(int(begun.name.partition("-")[0]), 0)
+        except ProcessLookupError:
+            shutil.rmtree(begun, ignore_errors=True)
+        except PermissionError:  # it runs, as another user
+            continue
+
+
+@lru_cache(maxsize=64)
+def _digest(archive: bytes) -> str:
+    """The name of an archive's folder; computed once, for each cold start asks for it."""
+    return hashlib.sha256(archive).hexdigest()[:32]
 
 
 def _unpack(archive: bytes, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -17,7 +18,7 @@ import pytest
 
 from local.emulator.launcher import Emulator, EmulatorEndpoint
 from local.postgres import HOST
-from tests.integration.local.emulator.conftest import ROLE
+from tests.integration.local.emulator.conftest import ROLE, RUNTIME, zipped
 from tests.integration.local.emulator.test_breaking_it_on_purpose import client
 
 PATIENCE_SECONDS = 90
@@ -25,6 +26,7 @@ WAITING = {
     "StartAt": "Wait",
     "States": {"Wait": {"Type": "Wait", "Seconds": 3600, "End": True}},
 }
+READER = "import inside\ndef handle(event, context):\n    return inside.VALUE"
 PASSING = {"StartAt": "Pass", "States": {"Pass": {"Type": "Pass", "End": True}}}
 TEMPLATE = {
     "Resources": {"Topic": {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": "kept"}}},
@@ -144,6 +146,33 @@ def test_a_stack_and_its_resources_are_there_again(server: Emulator) -> None:
     [stack] = client(endpoint, "cloudformation").describe_stacks(StackName="stack")["Stacks"]
     topics = client(endpoint, "sns").list_topics()["Topics"]
     assert [topic["TopicArn"] for topic in topics] == [stack["Outputs"][0]["OutputValue"]]
+
+
+def test_a_layer_is_there_again_and_lies_beside_the_snapshot(server: Emulator) -> None:
+    functions = client(server.start(), "lambda")
+    # Random text hardly compresses: the snapshot must not grow with it.
+    archive = zipped({"python/inside.py": "VALUE = 7", "ballast": os.urandom(1 << 20).hex()})
+    layer = functions.publish_layer_version(LayerName="kept", Content={"ZipFile": archive})
+    functions.create_function(
+        FunctionName="reader",
+        Runtime=RUNTIME,
+        Role=ROLE,
+        Handler="module.handle",
+        Code={"ZipFile": zipped({"module.py": READER})},
+        Layers=[layer["LayerVersionArn"]],
+    )
+    wait_until(lambda: kept(server, layer["LayerVersionArn"]) and kept(server, "reader"))
+    assert (server.folder / "keys" / "lambda.json").stat().st_size < 100_000
+    for name in ("first", "second"):  # what a restored emulator writes is restored too
+        kill(server)
+        functions = client(server.start(), "lambda")
+        assert functions.invoke(FunctionName="reader")["Payload"].read() == b"7"
+        functions.publish_layer_version(LayerName=name, Content={"ZipFile": zipped({name: ""})})
+        wait_until(lambda name=name: kept(server, f":layer:{name}:"))
+    functions.delete_function(FunctionName="reader")
+    functions.delete_layer_version(LayerName="kept", VersionNumber=1)
+    digest = hashlib.sha256(archive).hexdigest()
+    wait_until(lambda: not list((server.folder / "keys").rglob(f"{digest}.zip")))
 
 
 def test_a_taken_port_moves_the_account_with_its_messages(server: Emulator, tmp_path: Path) -> None:
