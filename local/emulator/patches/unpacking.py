@@ -60,9 +60,15 @@ def unpacked(archive: bytes) -> Path:
 
 def _home(archive: bytes) -> Path:
     shared = os.environ.get(SHARED)
-    if shared and len(archive) >= LARGE:
+    if shared and len(archive) >= LARGE and _may_write(Path(shared)):
         return Path(shared)
     return Path(tempfile.gettempdir()) / "unpacked"
+
+
+def _may_write(folder: Path) -> bool:
+    """Tell whether it is ours: in a copy of the project that another user built it may not be."""
+    there = folder if folder.exists() else folder.parent
+    return os.access(there, os.W_OK)
 
 
 def _remove_unfinished(home: Path) -> None:

@@ -63,3 +63,10 @@ def test_the_next_emulator_finds_a_large_layer_unpacked(tmp_path: Path) -> None:
     for folder, paths in ((tmp_path / "a", first), (tmp_path / "b", second)):
         assert all(path.is_relative_to(folder / "tmp") for path in paths[1:])
         assert not (folder / "tmp").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_not_used(tmp_path: Path) -> None:
+    large = zipped({"python/inside.py": "", "ballast": BALLAST})
+    # No user, not even root, can write below a folder that isn't there.
+    paths = run_in_an_emulator(tmp_path / "a", tmp_path / "missing" / "shared", large)
+    assert all(path.is_relative_to(tmp_path / "a" / "tmp") for path in paths)
