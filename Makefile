@@ -1,7 +1,7 @@
 # Two commands do all set-up on a machine that has Python 3.11+ and make: `make run`, `make test`.
 # Nothing is installed outside this folder: .venv and .emulator-venv hold the two environments,
 # .bench-venv, .audit-venv, .docs-venv and .pgadmin-venv those of `make bench`, `make audit`, `make docs`
-# and `etl pgadmin`, .interpreters-venv and .interpreters-node those of `make interpreters`, .build the layers, the zips and the site, .local the laptop's database and logs.
+# and `etl pgadmin`, .interpreters-venv and .interpreters-node those of `make interpreters`, .build the layers (zipped and unpacked), the zips and the site, .local the laptop's database and logs.
 
 PYTHON ?= python3
 VENV := .venv

@@ -2,9 +2,9 @@
 
 MiniStack 1.5.33 keeps the code of a function in a file named by its SHA-256, but the zip of a layer
 as base64 within ``lambda.json``: 90 MB for the layers of one pipeline, which each change of a
-function writes again and each start parses. It also writes every service anew, changed or not, with
-Python's own JSON encoder, which is several times slower than the one in C. Here a layer's zip is a
-file as a function's is, and a snapshot equal to the last one is not written. Snapshots in
+function writes again and each start parses. It also writes every service's state, changed or not,
+with Python's own JSON encoder, which is several times slower than the one in C. Here a layer's zip
+is a file as a function's is, and a snapshot equal to the last one is not written. Snapshots in
 MiniStack's form are still read. Remove when MiniStack keeps layers as files.
 """
 
