@@ -23,7 +23,8 @@ from etl.cli.context import (
     target_of,
 )
 from etl.cli.rerun_options import TIME_WIDTH
-from etl.operations.alarm_delivery import TEST_QUEUE, listening, refused_actions
+from etl.cli.wait_line import waiting
+from etl.operations.alarm_delivery import TEST_QUEUE, WAIT_SECONDS, listening, refused_actions
 from etl.operations.alarms import Alarm, StateChange, alarm, alarms, changes, trigger
 from etl.operations.escaping import escape_text
 
@@ -58,7 +59,8 @@ def show(
     if history:
         _show_history(changes(target, most=most), as_json=as_json)
         return
-    found = alarms(target)
+    with waiting("asking CloudWatch for the alarms"):
+        found = alarms(target)
     if as_json:
         print_json([_as_dict(one) for one in found])
     else:
@@ -124,7 +126,8 @@ def _test_topic(target: Target, one: Alarm, topic: str) -> None:
             return
         trigger(target, one.name, reason)
         console.print(f"{one.name} is firing", soft_wrap=True)
-        seconds = listener.received(reason)
+        with waiting("waiting for the notification", f"{WAIT_SECONDS:.0f} s at most"):
+            seconds = listener.received(reason)
     if seconds is None:
         refused = refused_actions(target, one, began)
         raise fail(

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from etl.cli.context import JsonOption, console, fail, guard, notes, print_json
 from etl.cli.deploy_options import LocalOption, SettingsOption, deploy_context
+from etl.cli.wait_line import waiting
 
 if TYPE_CHECKING:
     from etl.aws.target import Target
@@ -47,7 +48,8 @@ def destroy(
     from etl.deployment.teardown_plan import plan_teardown
 
     target = deploy_context(context, settings, {}, local=local).target
-    plan = plan_teardown(target, with_data=with_data)
+    with waiting("looking at what the stack holds"):
+        plan = plan_teardown(target, with_data=with_data)
     if as_json:
         print_json(plan.as_dict())
     elif plan.steps:

@@ -17,6 +17,7 @@ from etl.cli.deploy_options import (
     SettingsOption,
     deploy_context,
 )
+from etl.cli.wait_line import waiting
 from etl.doctor.check_result import CheckResult, Status, any_failed
 from etl.doctor.examination import Examination
 from etl.operations.escaping import escape_text
@@ -108,10 +109,12 @@ def _run(examination: Examination, *, quiet: bool) -> list[CheckResult]:
     from etl.doctor.sections import examine
 
     results = []
-    for result in examine(examination):
-        results.append(result)
-        if not quiet:
-            _print(result)
+    until = f"the canary waits {examination.wait_seconds:.0f} s at most"
+    with waiting("checking", until if examination.may_send_canary else "") as say:
+        for result in examine(examination, say):
+            results.append(result)
+            if not quiet:
+                _print(result)
     return results
 
 

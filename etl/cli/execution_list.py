@@ -13,6 +13,7 @@ from rich.text import Text
 
 from etl.cli.context import JsonOption, guard, notes, print_json, print_table, target_of
 from etl.cli.rerun_options import TIME_WIDTH
+from etl.cli.wait_line import waiting
 from etl.operations.escaping import escape_text
 from etl.operations.execution_search import (
     FAILED,
@@ -79,7 +80,7 @@ def executions(
     found = search(target_of(context.obj), wanted)
     if started.is_open:
         found = islice(found, EXAMINED)
-    with notes.status("searching the executions"):
+    with waiting("searching the executions", "Ctrl-C ends it"):
         rows = list(_first(found, most, idle=idle))
     if as_json:
         print_json([vars(e) | {"result": result_of(e)} for e in rows if idle or not is_idle(e)])

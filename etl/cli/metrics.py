@@ -13,6 +13,7 @@ from rich.text import Text
 
 from etl.cli.context import JsonOption, console, fail, guard, notes, print_json, target_of
 from etl.cli.sparkline import sparkline, values_per_period
+from etl.cli.wait_line import waiting
 from etl.operations.metrics import Series, Signal, all_signals, choose_period, read
 from etl.operations.time_range import parse_since
 
@@ -50,7 +51,8 @@ def metrics(
     begin = parse_since(start, now)
     signals = _chosen(all_signals(target), name)
     seconds = period or choose_period(now - begin, LIST_POINTS if name is None else ONE_POINTS)
-    found = read(target, signals, since=begin, until=now, period=seconds)
+    with waiting("asking CloudWatch for the values"):
+        found = read(target, signals, since=begin, until=now, period=seconds)
     if as_json:
         print_json([_as_dict(series) for series in found if series.points or name or everything])
     elif name is None:

@@ -17,7 +17,7 @@ from etl.cli.context import (
     print_table,
     target_of,
 )
-from etl.cli.rejects import FromOption, ToOption, progress_line
+from etl.cli.rejects import FromOption, ToOption
 from etl.cli.rerun_options import (
     ConcurrencyOption,
     DryRunOption,
@@ -28,6 +28,7 @@ from etl.cli.rerun_options import (
     print_executions,
     show_progress,
 )
+from etl.cli.wait_line import waiting
 from etl.operations.batch_selection import BatchFilter, find_batches
 from etl.operations.conflicts import conflicting_batches
 from etl.operations.replaying import load_again
@@ -101,7 +102,7 @@ def replay(
             "only --conflicts."
         )
     target = target_of(context.obj)
-    with progress_line("searching for batches"):
+    with waiting("searching for batches"):
         chosen = conflicting_batches(target) if conflicts else [*find_batches(target, batch_filter)]
     found = [one for one in chosen if one.status != "discarded"]
     if len(chosen) > len(found):
@@ -154,7 +155,7 @@ def backfill(
 
     target = target_of(context.obj)
     work = Backfill.of(target, TimeRange.of(start, end), repair=repair)
-    with progress_line("searching for batches"):
+    with waiting("searching for batches"):
         running = work.running()
         whole, left = work.tallies()
     kind = "Repair" if repair else "Backfill"
