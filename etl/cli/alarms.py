@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from etl.aws.target import Target
+from etl.cli.completion import complete_alarm
 from etl.cli.context import (
     JsonOption,
     console,
@@ -73,7 +74,13 @@ def show(
 @guard
 def show_history(
     context: typer.Context,
-    name: Annotated[str | None, typer.Argument(help="Name of an alarm; default: all.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            help="Name of an alarm; default: all.",
+            autocompletion=complete_alarm,
+        ),
+    ] = None,
     most: Annotated[int, typer.Option(min=1, max=1000, help="Number of changes.")] = 30,
     as_json: JsonOption = False,
 ) -> None:
@@ -85,7 +92,12 @@ def show_history(
 @guard
 def send_test(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="Name of an alarm, such as executions-failed.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="Name of an alarm, such as executions-failed.", autocompletion=complete_alarm
+        ),
+    ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask for confirmation.")] = False,
 ) -> None:
     """Trigger a test alarm, and check that its notification comes through the topic.

@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 from rich.text import Text
 
+from etl.cli.completion import complete_output
 from etl.cli.context import JsonOption, console, fail, guard, notes, print_json
 from etl.cli.deploy_options import LocalOption, SettingsOption, deploy_context
 from etl.cli.wait_line import waiting
@@ -110,7 +111,10 @@ def _execute(target: Target, plan: TeardownPlan, *, with_data: bool) -> None:
 def outputs(
     context: typer.Context,
     name: Annotated[
-        str | None, typer.Argument(help="Name of one output; prints only its value.")
+        str | None,
+        typer.Argument(
+            help="Name of one output; prints only its value.", autocompletion=complete_output
+        ),
     ] = None,
     settings: SettingsOption = None,
     local: LocalOption = False,

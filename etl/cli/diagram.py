@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from etl.cli.completion import complete_execution
 from etl.cli.context import guard, notes, target_of
 from etl.cli.wait_line import waiting
 
@@ -16,7 +17,11 @@ from etl.cli.wait_line import waiting
 def diagram(
     context: typer.Context,
     execution: Annotated[
-        str | None, typer.Option(help="Name or ARN of an execution, drawn over its definition.")
+        str | None,
+        typer.Option(
+            help="Name or ARN of an execution, drawn over its definition.",
+            autocompletion=complete_execution,
+        ),
     ] = None,
     trace: Annotated[
         bool,

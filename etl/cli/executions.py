@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from etl.aws.target import Target
+from etl.cli.completion import complete_execution, complete_function
 from etl.cli.context import (
     JsonOption,
     console,
@@ -96,7 +97,10 @@ def log_groups(target: Target) -> dict[str, str]:
 def logs(
     context: typer.Context,
     function: Annotated[
-        str | None, typer.Argument(help="Function, such as extract; default: all.")
+        str | None,
+        typer.Argument(
+            help="Function, such as extract; default: all.", autocompletion=complete_function
+        ),
     ] = None,
     minutes: Annotated[float, typer.Option(min=0.1, help="Minutes to look back.")] = 15.0,
     search: Annotated[str | None, typer.Option(help="CloudWatch Logs filter pattern.")] = None,
@@ -164,7 +168,13 @@ def _log_lines(
 @guard
 def trace(
     context: typer.Context,
-    execution: Annotated[str, typer.Argument(help="Name or ARN of an execution.")],
+    execution: Annotated[
+        str,
+        typer.Argument(
+            help="Name or ARN of an execution.",
+            autocompletion=complete_execution,
+        ),
+    ],
     as_json: JsonOption = False,
 ) -> None:
     """Print the timeline of an execution: each stage of its trace."""

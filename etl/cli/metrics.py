@@ -11,6 +11,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from etl.cli.completion import complete_metric
 from etl.cli.context import JsonOption, console, fail, guard, notes, print_json, target_of
 from etl.cli.sparkline import sparkline, values_per_period
 from etl.cli.wait_line import waiting
@@ -32,7 +33,10 @@ def metrics(
     context: typer.Context,
     name: Annotated[
         str | None,
-        typer.Argument(help="A metric, or one of its dimensions: StageSeconds, StageSeconds/load."),
+        typer.Argument(
+            help="A metric, or one of its dimensions: StageSeconds, StageSeconds/load.",
+            autocompletion=complete_metric,
+        ),
     ] = None,
     start: SinceOption = "1h",
     period: Annotated[

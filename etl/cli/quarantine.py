@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from etl.aws.target import Target
+from etl.cli.completion import complete_batch
 from etl.cli.context import (
     JsonOption,
     console,
@@ -49,7 +50,13 @@ __all__ = ["register"]
 
 app = typer.Typer(help="Batches that the contract's checks put into quarantine.")
 
-BatchesArgument = Annotated[list[str] | None, typer.Argument(help="Ids of micro-batches.")]
+BatchesArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="Ids of micro-batches.",
+        autocompletion=complete_batch,
+    ),
+]
 AllOption = Annotated[
     bool, typer.Option("--all", help="All batches in quarantine, or those of --from and --to.")
 ]
@@ -96,7 +103,13 @@ def _as_dict(one: QuarantinedBatch) -> dict[str, Any]:
 @guard
 def show(
     context: typer.Context,
-    batch: Annotated[str, typer.Argument(help="Id of a micro-batch.")],
+    batch: Annotated[
+        str,
+        typer.Argument(
+            help="Id of a micro-batch.",
+            autocompletion=complete_batch,
+        ),
+    ],
     as_json: JsonOption = False,
 ) -> None:
     """Show what the checks found in a batch, and its history."""

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from etl.aws.target import Target
+from etl.cli.completion import complete_batch, complete_reason
 from etl.cli.context import (
     JsonOption,
     console,
@@ -45,13 +46,22 @@ app = typer.Typer(help="Readings that could not become rows, as the device sent 
 
 ReasonOption = Annotated[
     list[str] | None,
-    typer.Option(help="This reason ('missing:ts') or all of a kind ('missing'); repeatable."),
+    typer.Option(
+        help="This reason ('missing:ts') or all of a kind ('missing'); repeatable.",
+        autocompletion=complete_reason,
+    ),
 ]
 DeviceOption = Annotated[
     list[str] | None,
     typer.Option(help="This device, client id, or level of the topic; repeatable."),
 ]
-BatchOption = Annotated[list[str] | None, typer.Option(help="This micro-batch; repeatable.")]
+BatchOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="This micro-batch; repeatable.",
+        autocompletion=complete_batch,
+    ),
+]
 FromOption = Annotated[
     str | None,
     typer.Option("--from", help="Staged at this time or later: ISO date or time, UTC."),

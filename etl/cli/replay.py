@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from etl.aws.target import Target
+from etl.cli.completion import complete_batch, complete_execution, complete_reason
 from etl.cli.context import (
     JsonOption,
     counted,
@@ -56,14 +57,26 @@ def _deployed(target: Target) -> str:
 def replay(
     context: typer.Context,
     execution: Annotated[
-        list[str] | None, typer.Option(help="All batches of this execution; repeatable.")
+        list[str] | None,
+        typer.Option(
+            help="All batches of this execution; repeatable.", autocompletion=complete_execution
+        ),
     ] = None,
-    batch: Annotated[list[str] | None, typer.Option(help="This micro-batch; repeatable.")] = None,
+    batch: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="This micro-batch; repeatable.",
+            autocompletion=complete_batch,
+        ),
+    ] = None,
     start: FromOption = None,
     end: ToOption = None,
     reason: Annotated[
         list[str] | None,
-        typer.Option(help="Batches with rejects of this reason or kind of reason; repeatable."),
+        typer.Option(
+            help="Batches with rejects of this reason or kind of reason; repeatable.",
+            autocompletion=complete_reason,
+        ),
     ] = None,
     device: Annotated[
         list[str] | None, typer.Option(help="Batches with rejects of this device; repeatable.")
