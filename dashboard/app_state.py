@@ -30,7 +30,7 @@ RECONCILIATION_SECONDS = 10.0
 RECONCILIATION_PAUSE = 20.0
 """Least time between two reconciliations, in multiples of what the last one took."""
 STALE_RECONCILIATION_SECONDS = 60.0
-"""An older reconciliation, of a page that nobody had open, is not shown as if it were of now."""
+"""An older reconciliation is not shown as if it were of now: no page was open meanwhile."""
 T = TypeVar("T")
 
 

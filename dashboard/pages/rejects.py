@@ -40,7 +40,7 @@ def _span(since: str) -> TimeRange:
 def next_step(batch: QuarantinedBatch, deployed: str | None) -> str:
     """The main button for a batch in quarantine: ``replay``, ``rejects`` or ``release``.
 
-    Another contract checks it anew, which may load it as it is; where this contract's reason still
+    Another contract checks it again, and may load it; where this contract's reason still
     holds and no reading was accepted, a release loads nothing, so its rejects come first.
     """
     if deployed is not None and batch.contract_digest != deployed:
