@@ -119,11 +119,13 @@ def _run(examination: Examination, *, quiet: bool) -> list[CheckResult]:
 
 
 def _print(result: CheckResult) -> None:
+    # On a terminal the line of the wait is on standard error, which has to print around it.
+    out = notes if console.is_terminal and notes.is_terminal else console
     line = Text(f"{result.status:<{WIDTH}}  ", STYLES[result.status])
     line.append(f"{result.name}: ", "bold").append(escape_text(result.finding), "not bold default")
-    console.print(line, soft_wrap=True)
+    out.print(line, soft_wrap=True)
     if result.remedy:
-        console.print(Text(f"{'':<{WIDTH}}  → {escape_text(result.remedy)}", "dim"), soft_wrap=True)
+        out.print(Text(f"{'':<{WIDTH}}  → {escape_text(result.remedy)}", "dim"), soft_wrap=True)
 
 
 def _print_sums(results: Iterable[CheckResult]) -> None:
