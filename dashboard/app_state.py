@@ -29,6 +29,8 @@ RECONCILIATION_SECONDS = 10.0
 """Least time between two reconciliations."""
 RECONCILIATION_PAUSE = 20.0
 """Least time between two reconciliations, in multiples of what the last one took."""
+STALE_RECONCILIATION_SECONDS = 60.0
+"""An older reconciliation is not shown as if it were of now: no page was open meanwhile."""
 T = TypeVar("T")
 
 
@@ -104,7 +106,8 @@ class ControlRoom:
             "reconciliation", float("inf"), run
         )
         max_age = max(RECONCILIATION_SECONDS, last.took * RECONCILIATION_PAUSE)
-        return self.cache.get_in_background("reconciliation", max_age, run)
+        longest = 2 * max_age + STALE_RECONCILIATION_SECONDS
+        return self.cache.get_in_background("reconciliation", max_age, run, longest)
 
     def health(self) -> Health:
         """The pipeline's health, with the problems found."""

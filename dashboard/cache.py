@@ -19,6 +19,8 @@ from dashboard.errors import PageError, page_error
 __all__ = ["Answer", "AnswerCache"]
 
 MOST_ANSWERS = 400
+STALE_SECONDS = 10.0
+"""Seconds past its time after which an answer is waited for rather than shown once more."""
 T = TypeVar("T")
 
 
@@ -58,13 +60,14 @@ class AnswerCache:
     def get(self, key: Hashable, max_age: float, question: Callable[[], T]) -> Answer[T]:
         """The answer, at most ``max_age`` seconds old.
 
-        One caller asks. Others that come meanwhile get the previous answer, or wait for the first
-        one.
+        One caller asks. Others that come meanwhile get the previous answer; they wait where
+        there is none, or where it is so old that it may no longer be true.
         """
         entry = self._entry(key)
         if _is_fresh(entry, max_age):
             return entry.answer
-        if not entry.lock.acquire(blocking=not entry.answer.at):
+        too_old = not entry.answer.at or entry.answer.age > max_age + STALE_SECONDS
+        if not entry.lock.acquire(blocking=too_old):
             return entry.answer
         try:
             if not _is_fresh(entry, max_age):
@@ -74,9 +77,16 @@ class AnswerCache:
             entry.lock.release()
 
     def get_in_background(
-        self, key: Hashable, max_age: float, question: Callable[[], T]
+        self,
+        key: Hashable,
+        max_age: float,
+        question: Callable[[], T],
+        longest: float = float("inf"),
     ) -> Answer[T]:
-        """The previous answer, at once; where it is too old, a new one is fetched meanwhile."""
+        """The previous answer, at once; where it is too old, a new one is fetched meanwhile.
+
+        One that is older than ``longest`` seconds is not shown: nothing is known until then.
+        """
         entry = self._entry(key)
         with self._lock:
             due = not entry.fetching and not _is_fresh(entry, max_age)
@@ -90,7 +100,7 @@ class AnswerCache:
                     entry.fetching = False
 
             self._workers.submit(fetch)
-        return entry.answer
+        return entry.answer if entry.answer.age <= longest else Answer()
 
     def clear(self) -> None:
         """Forget every answer."""

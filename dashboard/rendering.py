@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -13,7 +15,9 @@ from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from dashboard.cache import Answer
 from dashboard.documentation import section_address
+from dashboard.health import Facts
 from etl.operations.escaping import escape_text
 from etl.operations.execution_search import result_of
 from etl.pictures.text import duration
@@ -136,8 +140,22 @@ def environment() -> Environment:
         duration=duration, moment=moment_text, hexdump=hexdump, plural=_plural,
         urlencode=_path_segment, result=result_of, section_address=section_address,
     )  # fmt: skip
-    made.globals.update(query=_query, on_laptop=False)
+    made.globals.update(query=_query, on_laptop=False, as_of=None)
     return made
+
+
+def oldest(values: Iterable[Any]) -> datetime | None:
+    """The time as of which a page is true: of the oldest answer that it shows, if any.
+
+    Without the reconciliation, which takes longer and says its own time.
+    """
+    facts = (vars(value) for value in values if isinstance(value, Facts))
+    of_facts = (
+        answer for each in facts for name, answer in each.items() if name != "reconciliation"
+    )
+    answers = (one for one in chain(values, of_facts) if isinstance(one, Answer))
+    times = [one.at for one in answers if one.value is not None]
+    return datetime.fromtimestamp(min(times), UTC) if times else None
 
 
 class Pages:
@@ -152,7 +170,8 @@ class Pages:
         self, request: Request, template: str, *, status: int = 200, **context: Any
     ) -> Response:
         """The rendered page; status 304 without it where the browser has this very version."""
-        text = self.fragment(template, path=request.url.path, **context)
+        as_of = oldest(context.values())
+        text = self.fragment(template, path=request.url.path, as_of=as_of, **context)
         body = text.encode("utf-8", "backslashreplace")
         tag = f'"{hashlib.sha256(body).hexdigest()[:24]}"'
         if request.headers.get("if-none-match") == tag:

@@ -85,6 +85,8 @@ def number_text(value: float, step: float | None = None) -> str:
     if step is None:  # three digits
         step = 10.0 ** (math.floor(math.log10(abs(value))) - 2)
     digits = max(0, -math.floor(math.log10(step) + 1e-9)) if step < 1 else 0
+    if step < 1 and abs(step * 10**digits - round(step * 10**digits)) > 0.1:
+        digits += 1  # a step of 0.25: 0.75 is not 0.8
     if digits > 6:
         return f"{value:.3g}"
     return f"{value:,.{1 if step > 1 and step % 1 else digits}f}"

@@ -83,10 +83,7 @@ def _axes(
     y = tuple(
         (_n(_y(scale, tick)), _value(tick, percent, scale.step)) for tick in reversed(scale.ticks)
     )
-    times = time_ticks(start, end)
-    if times and ":" in times[0][1]:  # the zone once is enough; a date needs none
-        times[0] = (times[0][0], f"{times[0][1]} UTC")
-    x = tuple((_n(position * 100), text) for position, text in times)
+    x = tuple((_n(position * 100), text) for position, text in time_ticks(start, end))
     return y, x
 
 
@@ -116,7 +113,8 @@ def line_chart(
     if not points:
         return Chart(title, unit, f"{title}: no values.", description=description, empty=True)
     least, most = min(p[1] for p in points), max(p[3] for p in points)
-    scale = scale_of(least, most, zero=zero)
+    # A share that is always none is drawn on a scale of one per cent, not of all.
+    scale = scale_of(least, 0.01 if percent and zero and most == 0 else most, zero=zero)
     whole = max((end - start).total_seconds(), 1e-3)
     places = [((p[0] - start).total_seconds() / whole, *p[1:]) for p in points]
     runs = _runs(points, step)

@@ -19,7 +19,7 @@ from etl.operations.time_range import TimeRange, TimeRangeError, parse_time
 __all__ = ["routes"]
 
 SHOWN = 50
-FIELDS = ("status", "from", "to", "cause", "batch", "before", "idle")
+FIELDS = ("status", "from", "to", "cause", "batch", "contract", "before", "idle")
 """Members of the query: what to search for; ``before`` is where the page above
 ended."""
 ENDED_SECONDS = 60.0
@@ -40,6 +40,7 @@ def _filter(chosen: dict[str, str]) -> ExecutionFilter:
         before=parse_time(chosen["before"]) if chosen["before"] else None,
         cause=chosen["cause"],
         batch_id=chosen["batch"],
+        contract=chosen["contract"],
     )
 
 
@@ -80,7 +81,6 @@ def routes(room: ControlRoom) -> list[BaseRoute]:
             request,
             "executions.html",
             found=found,
-            as_of=datetime.fromtimestamp(found.at, UTC),
             totals=totals.value or {},
             chosen=chosen,
             statuses=("FAILURES", *STATUSES),

@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Route
 from dashboard.app_state import LONG_SECONDS, MEDIUM_SECONDS, ControlRoom
 from dashboard.cache import Answer
 from dashboard.charts.shapes import Chart, line_chart, sparkline
+from dashboard.pages.time_spans import SPANS, span_covering
 from dashboard.sources import fleet, ledger
 from dashboard.sources.fleet import POINTS, Device
 from etl.operations.time_range import FIRST, LAST
@@ -21,12 +22,6 @@ __all__ = ["routes"]
 
 PAGE = 50
 QUIET, SILENT = timedelta(minutes=15), timedelta(hours=24)
-WINDOWS = {
-    "1h": ("hour", timedelta(hours=1)),
-    "24h": ("24 hours", timedelta(hours=24)),
-    "7d": ("7 days", timedelta(days=7)),
-    "30d": ("30 days", timedelta(days=30)),
-}
 SORTS = {"name": "Name", "seen": "Last seen", "silent": "Silent longest", "readings": "Readings"}
 
 
@@ -87,23 +82,21 @@ def routes(room: ControlRoom) -> list[BaseRoute]:
         values = request.query_params
         sort = values.get("sort", "") if values.get("sort") in SORTS else "name"
         page = int(values["page"]) if values.get("page", "").isdecimal() else 1
-        window = values.get("window", "")
-        window = window if window in WINDOWS else _covering_window(room)
+        span = values.get("span", "")
+        span = span if span in SPANS else _covering(room)
         end = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)
-        start = end - WINDOWS[window][1]
+        start = end - SPANS[span][1]
         found = room.ask("roster", fleet.roster, MEDIUM_SECONDS)
         counts: Answer[dict[str, int]] = Answer()
         if sort == "readings":
-            counts = room.ask(
-                ("counts", window), lambda p: fleet.counts(p, start, end), LONG_SECONDS
-            )
+            counts = room.ask(("counts", span), lambda p: fleet.counts(p, start, end), LONG_SECONDS)
         shown = listing(
             found.value or (), search=values.get("search", ""), sort=sort,
             state=values.get("state", ""), page=page, readings=counts.value,
         )  # fmt: skip
         names = [device.name for device in shown.devices]
         active = room.ask(
-            ("activity", window, *names),
+            ("activity", span, *names),
             lambda p: fleet.activity(p, names, start, end),
             MEDIUM_SECONDS,
         )
@@ -121,8 +114,9 @@ def routes(room: ControlRoom) -> list[BaseRoute]:
             },
             error=counts.error or active.error,
             sorts=SORTS,
-            windows={name: text for name, (text, _) in WINDOWS.items()},
-            chosen={"sort": sort, "window": window, "search": values.get("search", ""),
+            spans={name: text for name, (text, _) in SPANS.items()},
+            active=active,
+            chosen={"sort": sort, "span": span, "search": values.get("search", ""),
                     "state": values.get("state", "")},
         )  # fmt: skip
 
@@ -150,20 +144,19 @@ def routes(room: ControlRoom) -> list[BaseRoute]:
             error=found.error,
             row=row.value or {},
             columns=columns.value or (),
-            spans={**{k: text for k, (text, _) in WINDOWS.items()}, "all": "all time"},
+            spans={**{k: text for k, (text, _) in SPANS.items()}, "all": "all time"},
             chosen=chosen,
         )
 
     return [Route("/fleet", list_page), Route("/device", device_page)]
 
 
-def _covering_window(room: ControlRoom) -> str:
-    """The shortest window that covers all readings."""
+def _covering(room: ControlRoom) -> str:
+    """The shortest time range that covers all readings, at most a day."""
     extent = room.ask("extent", ledger.extent, MEDIUM_SECONDS).value
     if extent is None or extent.first is None:
         return "24h"
-    age = datetime.now(UTC) - extent.first
-    return next((name for name, (_, length) in WINDOWS.items() if age < length), "24h")
+    return span_covering(datetime.now(UTC) - extent.first, longest="24h")
 
 
 def _range(asked: str, times: fleet.DeviceTimes | None) -> tuple[str, datetime, datetime]:
@@ -175,10 +168,10 @@ def _range(asked: str, times: fleet.DeviceTimes | None) -> tuple[str, datetime, 
     now = datetime.now(UTC)
     times = times or fleet.DeviceTimes(now, now, now)
     whole = times.newest - times.first
-    if asked not in (*WINDOWS, "all"):
-        asked = "all" if whole < WINDOWS["24h"][1] else "24h"
+    if asked not in (*SPANS, "all"):
+        asked = "all" if whole < SPANS["24h"][1] else "24h"
     if asked != "all":
-        return asked, _before(times.last, WINDOWS[asked][1]), times.last
+        return asked, _before(times.last, SPANS[asked][1]), times.last
     second = timedelta(seconds=1)
     if whole >= second:
         return asked, times.first, times.newest

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from dashboard.app_state import ControlRoom
+from dashboard.app_state import MEDIUM_SECONDS, ControlRoom
+from dashboard.cache import Answer
 from dashboard.charts.shapes import Bars, Chart, bars_chart
 from dashboard.health import diagnose
+from dashboard.pages.time_spans import SPANS, STEPS, floor, step_text
+from dashboard.sources import ledger
 from dashboard.sources.executions import totals_of
-from dashboard.sources.ledger import Throughput
+from dashboard.sources.ledger import Period
 from etl.operations.executions import Execution
 
 __all__ = ["routes"]
@@ -28,6 +31,9 @@ def routes(room: ControlRoom) -> list[BaseRoute]:
         known = facts.executions.value or []
         names = [execution.name for execution in known]
         totals = room.ask(("totals", *names), lambda p: totals_of(p, names)).value or {}
+        span = request.query_params.get("span", "")
+        span = span if span in SPANS else "1h"
+        trend = _trend(room, span)
         return room.pages.answer(
             request,
             "overview.html",
@@ -35,7 +41,10 @@ def routes(room: ControlRoom) -> list[BaseRoute]:
             facts=facts,
             executions=_noteworthy(known, set(totals)),
             totals=totals,
-            chart=_throughput_chart(facts.throughput.value),
+            trend=trend,
+            chart=_throughput_chart(trend.value, span),
+            spans={name: text for name, (text, _) in SPANS.items()},
+            span=span,
         )
 
     return [Route("/", overview)]
@@ -53,17 +62,22 @@ def _noteworthy(executions: list[Execution], loading: set[str]) -> list[Executio
     return sorted(shown, key=lambda e: e.started, reverse=True)
 
 
-def _throughput_chart(throughput: Throughput | None) -> Chart | None:
-    if throughput is None:
+def _trend(room: ControlRoom, span: str) -> Answer[list[Period]]:
+    step = STEPS[span]
+    start = floor(datetime.now(UTC) - SPANS[span][1], step) + step
+    return room.ask(("trend", span), lambda p: ledger.trend(p, start, step), MEDIUM_SECONDS)
+
+
+def _throughput_chart(periods: list[Period] | None, span: str) -> Chart | None:
+    if not periods:
         return None
-    minutes = throughput.minutes
-    starts = [minute.start for minute in minutes]
     return bars_chart(
-        "Readings per minute in the last hour",
-        starts,
-        starts[-1] + timedelta(minutes=1),
+        "Readings loaded",
+        [period.start for period in periods],
+        periods[-1].start + STEPS[span],
         [
-            Bars("accepted", "a", [float(minute.read - minute.rejected) for minute in minutes]),
-            Bars("rejected", "bad", [float(minute.rejected) for minute in minutes]),
+            Bars("accepted", "a", [float(period.read - period.rejected) for period in periods]),
+            Bars("rejected", "bad", [float(period.rejected) for period in periods]),
         ],
+        unit=step_text(span),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute, Route
 
 from dashboard.app_state import LONG_SECONDS, MEDIUM_SECONDS, ControlRoom
 from dashboard.charts.shapes import Bars, Chart, bars_chart, line_chart, sparkline
+from dashboard.pages.time_spans import SPANS, STEPS, floor, span_covering, step_text
 from dashboard.sources import ledger
 from dashboard.sources.quality import NEWEST_BATCHES, completeness
 from telemetry.contract.model import Column
@@ -18,12 +19,6 @@ __all__ = ["routes"]
 
 CONFLICTS = "Share of all readings with the key of another one, and other values; they are kept."
 DUPLICATES = "Share of all readings that repeat one of their micro-batch or an existing row."
-SPANS = {
-    "1h": ("1 hour", timedelta(hours=1), timedelta(minutes=1)),
-    "24h": ("24 hours", timedelta(hours=24), timedelta(minutes=20)),
-    "7d": ("7 days", timedelta(days=7), timedelta(hours=3)),
-    "30d": ("30 days", timedelta(days=30), timedelta(hours=12)),
-}
 
 
 def routes(room: ControlRoom) -> list[BaseRoute]:
@@ -33,18 +28,18 @@ def routes(room: ControlRoom) -> list[BaseRoute]:
         extent = room.ask("extent", ledger.extent, MEDIUM_SECONDS).value
         chosen = request.query_params.get("span", "")
         chosen = chosen if chosen in SPANS else _covering(extent)
-        _, length, step = SPANS[chosen]
-        start = _floor(datetime.now(UTC) - length, step)
+        step = STEPS[chosen]
+        start = floor(datetime.now(UTC) - SPANS[chosen][1], step) + step
         trend = room.ask(("trend", chosen), lambda p: ledger.trend(p, start, step), MEDIUM_SECONDS)
         complete = room.ask("completeness", completeness, LONG_SECONDS)
         periods = trend.value or []
         return room.pages.answer(
             request,
             "quality.html",
-            spans={name: text for name, (text, *_) in SPANS.items()},
+            spans={name: text for name, (text, _) in SPANS.items()},
             chosen=chosen,
             trend=trend,
-            charts=_charts(periods, step) if periods else [],
+            charts=_charts(periods, chosen) if periods else [],
             complete=complete,
             sparklines={
                 one.column: sparkline(one.shares, high=1, slots=NEWEST_BATCHES)
@@ -65,16 +60,11 @@ def _covering(extent: ledger.Extent | None) -> str:
     """The shortest range that covers everything loaded so far."""
     if extent is None or extent.loaded_first is None:
         return "24h"
-    age = datetime.now(UTC) - extent.loaded_first
-    return next((name for name, (_, length, _) in SPANS.items() if age < length), "30d")
+    return span_covering(datetime.now(UTC) - extent.loaded_first)
 
 
-def _floor(time: datetime, step: timedelta) -> datetime:
-    seconds = step.total_seconds()
-    return datetime.fromtimestamp(time.timestamp() // seconds * seconds, UTC)
-
-
-def _charts(periods: list[ledger.Period], step: timedelta) -> list[Chart]:
+def _charts(periods: list[ledger.Period], span: str) -> list[Chart]:
+    step = STEPS[span]
     starts, end = [p.start for p in periods], periods[-1].start + step
 
     def share(title: str, name: str, tone: str, about: str) -> Chart:
@@ -100,6 +90,7 @@ def _charts(periods: list[ledger.Period], step: timedelta) -> list[Chart]:
                 Bars("accepted", "a", [max(0.0, p.accepted) for p in periods]),
                 Bars("rejected", "bad", [float(p.rejected) for p in periods]),
             ],
+            unit=step_text(span),
             description="By the time when their batch was loaded.",
         ),
     ]

@@ -8,19 +8,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from dashboard.app_state import MEDIUM_SECONDS, ControlRoom
+from dashboard.app_state import LONG_SECONDS, MEDIUM_SECONDS, ControlRoom
 from dashboard.cache import Answer
 from dashboard.errors import page_error
 from dashboard.sources import ledger, rejected
-from dashboard.sources.quality import quarantined_batches
+from dashboard.sources.quality import QuarantinedBatch, quarantined_batches
 from etl.operations.batch_selection import BatchFilter, find_batches
 from etl.operations.quarantine import read_report
 from etl.operations.time_range import TimeRange, TimeRangeError
 
-__all__ = ["SINCE", "routes"]
+__all__ = ["SINCE", "next_step", "routes"]
 
 SINCE = {
     "1h": ("last hour", timedelta(hours=1)),
+    "6h": ("last 6 hours", timedelta(hours=6)),
     "24h": ("last 24 hours", timedelta(hours=24)),
     "7d": ("last 7 days", timedelta(days=7)),
     "30d": ("last 30 days", timedelta(days=30)),
@@ -34,6 +35,17 @@ def _span(since: str) -> TimeRange:
         return TimeRange()
     start = datetime.now(UTC) - SINCE[since][1]
     return TimeRange(start.replace(second=0, microsecond=0))
+
+
+def next_step(batch: QuarantinedBatch, deployed: str | None) -> str:
+    """The main button for a batch in quarantine: ``replay``, ``rejects`` or ``release``.
+
+    Another contract checks it again, and may load it; where this contract's reason still
+    holds and no reading was accepted, a release loads nothing, so its rejects come first.
+    """
+    if deployed is not None and batch.contract_digest != deployed:
+        return "replay"
+    return "release" if batch.accepted else "rejects"
 
 
 def routes(room: ControlRoom) -> list[BaseRoute]:
@@ -69,7 +81,9 @@ def routes(room: ControlRoom) -> list[BaseRoute]:
 
     def quarantine(request: Request) -> Response:
         found = room.ask("quarantine", quarantined_batches, MEDIUM_SECONDS)
-        return room.pages.answer(request, "quarantine.html", found=found)
+        digest = room.ask("digest", lambda p: p.target.outputs["ContractDigest"], LONG_SECONDS)
+        steps = {one.batch_id: next_step(one, digest.value) for one in found.value or ()}
+        return room.pages.answer(request, "quarantine.html", found=found, steps=steps)
 
     def batch(request: Request) -> Response:
         name = request.path_params["batch"]

@@ -8,22 +8,21 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dashboard.sources.ledger import LedgerBatch, batches_of
 from dashboard.sources.pipeline import Pipeline
 from etl.aws.target import Target
 from etl.operations import batches as staged_batches
+from etl.operations import failed_executions
 from etl.operations.batches import Batch, manifest_of
-from etl.operations.execution_search import FAILED, ExecutionFilter, is_idle, search
+from etl.operations.execution_search import ExecutionFilter, is_idle, search
 from etl.operations.executions import Execution, describe, execution_arn, latest
+from etl.operations.failed_executions import MOST_FAILED
 from etl.operations.pictures import Picture, draw_execution, draw_trace
 from etl.pictures.history import error_message
 from telemetry.layout import outcome_key
 from telemetry.manifest import Item
-
-if TYPE_CHECKING:
-    from types_boto3_stepfunctions.type_defs import ExecutionListItemTypeDef
 
 __all__ = [
     "ExecutionBatch", "ExecutionDetail", "ExecutionPage", "VersionedPicture", "detail",
@@ -36,8 +35,6 @@ MOST_EXAMINED = 500
 """Executions that one page examines: each is described, which takes a request."""
 READERS = 8
 """Objects of S3 that are read at once."""
-MOST_FAILED = 5
-"""Failed executions that are searched for unprocessed batches."""
 
 
 @dataclass(frozen=True)
@@ -215,25 +212,9 @@ def unprocessed_batches(pipeline: Pipeline) -> dict[str, int]:
     The key is the execution's name; executions without such batches are left out.
     """
     target = pipeline.target
-    found = {}
-    for name in _failed_executions(target):
-        keys = [item.key for item in manifest_of(target, name)[:MOST_BATCHES]]
-        if left := sum(not batch.settled for batch in staged_batches.batches_of(target, keys)):
-            found[name] = left
-    return found
-
-
-def _failed_executions(target: Target) -> list[str]:
-    """Names of the latest executions that failed, however long ago."""
-    ended: list[ExecutionListItemTypeDef] = []
-    for status in FAILED:
-        ended += target.client("stepfunctions").list_executions(
-            stateMachineArn=target.outputs["StateMachineArn"],
-            statusFilter=status,
-            maxResults=MOST_FAILED,
-        )["executions"]
-    ended.sort(key=lambda e: e["startDate"], reverse=True)
-    return [str(e["name"]) for e in ended[:MOST_FAILED]]
+    return failed_executions.unprocessed_batches(
+        target, failed_executions.failed_since(target), MOST_FAILED
+    )
 
 
 def picture(pipeline: Pipeline, name: str) -> VersionedPicture:

@@ -34,6 +34,8 @@ class QuarantinedBatch:
     read: int
     accepted: int
     rejected: int
+    contract_digest: str
+    """Digest of the contract whose checks put it into quarantine."""
     findings: list[str]
     """Sentences of the checks that failed."""
 
@@ -62,8 +64,8 @@ def quarantined_count(pipeline: Pipeline) -> int:
 def quarantined_batches(pipeline: Pipeline) -> list[QuarantinedBatch]:
     """The batches in quarantine, newest first."""
     rows = pipeline.database.query(
-        "SELECT batch_id, loaded_at, messages, read, accepted, rejected FROM etl.ledger "
-        "WHERE status = 'quarantined' ORDER BY loaded_at DESC LIMIT %s",
+        "SELECT batch_id, loaded_at, messages, read, accepted, rejected, contract_digest "
+        "FROM etl.ledger WHERE status = 'quarantined' ORDER BY loaded_at DESC LIMIT %s",
         (MOST,),
     )
     reports = _reports(pipeline, [row["batch_id"] for row in rows])
@@ -75,6 +77,7 @@ def quarantined_batches(pipeline: Pipeline) -> list[QuarantinedBatch]:
             int(row["read"]),
             int(row["accepted"]),
             int(row["rejected"]),
+            row["contract_digest"],
             [
                 str(finding["sentence"])
                 for finding in (report or {}).get("findings", ())

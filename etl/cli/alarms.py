@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from etl.aws.target import Target
+from etl.cli.completion import complete_alarm
 from etl.cli.context import (
     JsonOption,
     console,
@@ -23,7 +24,8 @@ from etl.cli.context import (
     target_of,
 )
 from etl.cli.rerun_options import TIME_WIDTH
-from etl.operations.alarm_delivery import TEST_QUEUE, listening, refused_actions
+from etl.cli.wait_line import waiting
+from etl.operations.alarm_delivery import TEST_QUEUE, WAIT_SECONDS, listening, refused_actions
 from etl.operations.alarms import Alarm, StateChange, alarm, alarms, changes, trigger
 from etl.operations.escaping import escape_text
 
@@ -58,7 +60,8 @@ def show(
     if history:
         _show_history(changes(target, most=most), as_json=as_json)
         return
-    found = alarms(target)
+    with waiting("asking CloudWatch for the alarms"):
+        found = alarms(target)
     if as_json:
         print_json([_as_dict(one) for one in found])
     else:
@@ -71,7 +74,13 @@ def show(
 @guard
 def show_history(
     context: typer.Context,
-    name: Annotated[str | None, typer.Argument(help="Name of an alarm; default: all.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            help="Name of an alarm; default: all.",
+            autocompletion=complete_alarm,
+        ),
+    ] = None,
     most: Annotated[int, typer.Option(min=1, max=1000, help="Number of changes.")] = 30,
     as_json: JsonOption = False,
 ) -> None:
@@ -83,7 +92,12 @@ def show_history(
 @guard
 def send_test(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="Name of an alarm, such as executions-failed.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="Name of an alarm, such as executions-failed.", autocompletion=complete_alarm
+        ),
+    ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask for confirmation.")] = False,
 ) -> None:
     """Trigger a test alarm, and check that its notification comes through the topic.
@@ -124,7 +138,8 @@ def _test_topic(target: Target, one: Alarm, topic: str) -> None:
             return
         trigger(target, one.name, reason)
         console.print(f"{one.name} is firing", soft_wrap=True)
-        seconds = listener.received(reason)
+        with waiting("waiting for the notification", f"{WAIT_SECONDS:.0f} s at most"):
+            seconds = listener.received(reason)
     if seconds is None:
         refused = refused_actions(target, one, began)
         raise fail(

@@ -17,8 +17,8 @@ from etl.cli.rejects import (
     OverwriteOption,
     Unreadable,
     checked_format,
-    progress_line,
 )
+from etl.cli.wait_line import waiting
 from etl.operations.conflicts import ConflictCount, count_conflicts, read_conflicts
 from etl.operations.escaping import escape_text
 from etl.operations.reject_export import output, write
@@ -81,7 +81,7 @@ def export(
     found = read_conflicts(
         target_of(context.obj), batches=tuple(batch or ()), unreadable=unreadable
     )
-    with progress_line("exporting conflicts") as show_progress, output(file) as out:
+    with waiting("exporting conflicts") as show_progress, output(file) as out:
         for written in write(found, out, export_format):
             if written % 1000 == 0:
                 show_progress(counted(written, "conflict"))

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from etl.cli.context import (
     FILES,
@@ -29,6 +28,7 @@ from etl.cli.contract_view import (
     print_proof,
     print_report,
 )
+from etl.cli.wait_line import waiting
 from telemetry.contract import load_contract
 
 if TYPE_CHECKING:
@@ -47,14 +47,9 @@ def read(files: Sequence[Path], most: int) -> Sample:
     """Reads a sample of the files, and shows progress on standard error."""
     from etl.authoring.samples import read_sample
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(
-        *columns, console=notes, transient=True, disable=not notes.is_terminal
-    ) as progress:
-        task = progress.add_task("reading messages", total=None)
-        sample = read_sample(
-            files, most, lambda count: progress.update(task, description=f"{count:,} messages read")
-        )
+    until = "until the end of standard input" if Path("-") in files else ""
+    with waiting("reading messages", until) as say:
+        sample = read_sample(files, most, lambda count: say(f"{count:,} so far"))
     notes.print(f"[dim]•[/] read {sample.description()}")
     return sample
 
@@ -90,10 +85,10 @@ def infer(
     if out is not None and out.exists() and not force:
         raise fail(f"{out} already exists; choose another --out, or overwrite it with --force")
     sample = read(files, most)
-    with notes.status("inferring types, limits and key"):
+    with waiting("inferring types, limits and key"):
         draft = infer_contract(sample, name or files[0].name, ", ".join(f.name for f in files))
         text, contract = write_contract(draft), parse_draft(draft)
-    with notes.status("cleaning the sample with the contract"):
+    with waiting("cleaning the sample with the contract"):
         proof = prove(draft, contract, sample)
     if out is None:
         typer.echo(text, nl=False)
@@ -164,7 +159,7 @@ def check_once(contract_file: Path, files: Sequence[Path], most: int, *, as_json
         from etl.authoring.check import check as check_sample
 
         sample = read(files, most)
-        with notes.status("cleaning the sample"):
+        with waiting("cleaning the sample"):
             checked = check_sample(contract, sample)
     if as_json:
         result = None if checked is None else checked.as_dict()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from typing import Annotated, get_args
 
 import typer
@@ -20,7 +21,7 @@ from etl.cli.context import (
     print_json,
     target_of,
 )
-from etl.cli.rejects import progress_line
+from etl.cli.wait_line import waiting
 from etl.operations.deep_check import DeepCheck, check_values
 from etl.operations.escaping import escape_text
 from etl.operations.reconciliation import Reconciliation, reconcile
@@ -130,7 +131,9 @@ def show_reconciliation(
     if sample is not None and not deep:
         raise typer.BadParameter("it belongs to --deep", param_hint="--sample")
     target = target_of(context.obj)
-    found = reconcile(target, wait)
+    until = f"until nothing is under way, {wait:.0f} s at most" if wait else ""
+    with waiting("counting messages, batches, ledger and rows", until) as say:
+        found = reconcile(target, wait, say_reason(say))
     values = _checked_values(target, sample) if deep else None
     balanced = found.verdict.status == "balanced"
     if as_json:
@@ -147,8 +150,15 @@ def show_reconciliation(
         raise typer.Exit(1)
 
 
+def say_reason(say: Callable[[str], None]) -> Callable[[Reconciliation], None]:
+    """Shows the first reason why a reconciliation is still under way."""
+    return lambda found: say(
+        next((r.sentence for r in found.verdict.reasons if r.status == "under way"), "")
+    )
+
+
 def _checked_values(target: Target, sample: int | None) -> DeepCheck:
-    with progress_line("comparing values") as show_progress:
+    with waiting("comparing values") as show_progress:
         return check_values(
             target, sample, lambda done, of: show_progress(f"{done:,} of {counted(of, 'batch')}")
         )

@@ -15,9 +15,10 @@ from rich.table import Table
 
 from etl.aws.target import Target
 from etl.cli.context import console, guard
-from etl.cli.data import print_reconciliation
-from etl.cli.deploy_options import print_phase
+from etl.cli.data import print_reconciliation, say_reason
+from etl.cli.deploy_options import waiting_for_phases
 from etl.cli.stack import ContractOption
+from etl.cli.wait_line import waiting
 from etl.operations.reconciliation import reconcile
 from infrastructure.settings import DEFAULT_CONTRACT
 from telemetry.ddl import qualified
@@ -74,20 +75,24 @@ def demo(
     if not keep:
         delete(state)  # of a demonstration that was killed
     try:
-        with phases.phase("Start and deploy"):
+        starting = "starting the local stack"
+        with phases.phase("Start and deploy"), waiting_for_phases(starting) as notify:
             target = bring_up(
                 state,
                 context.obj.stack,
                 contract,
                 schedule=_once(SCHEDULE_AFTER + timedelta(seconds=10)),
                 die_with_parent=not keep,
-                notify=print_phase,
+                notify=notify,
             )
         with phases.phase("Publish over MQTT with certificates"):
             _publish(target, FleetPlan(devices, rate, duration, 20, mess, seed))
         with phases.phase("Reconcile every reading"):
-            balanced = print_reconciliation(reconcile(target, SETTLE_SECONDS))
-            _print_executions(target)
+            with waiting("waiting for all rows", f"{SETTLE_SECONDS:.0f} s at most") as say:
+                found = reconcile(target, SETTLE_SECONDS, say_reason(say))
+                executions = _ended_executions(target)
+            balanced = print_reconciliation(found)
+            _print_executions(executions)
     finally:
         if not keep:
             delete(state)
@@ -147,8 +152,7 @@ def _progress(target: Target, sent: tuple[int, int]) -> Table:
     return table
 
 
-def _print_executions(target: Target) -> None:
-    executions = _ended_executions(target)
+def _print_executions(executions: list[Execution]) -> None:
     by_queue = sum(e.name.startswith("esm-") for e in executions)
     succeeded = sum(e.status == "SUCCEEDED" for e in executions)
     console.print(

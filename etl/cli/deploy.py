@@ -15,7 +15,7 @@ from etl.cli.deploy_options import (
     SetOption,
     SettingsOption,
     deploy_context,
-    print_phase,
+    waiting_for_phases,
 )
 from etl.deployment.settings_schema import setting_of
 from infrastructure.settings import TriggerMode
@@ -123,7 +123,8 @@ def _make_plan(chosen: DeployContext) -> tuple[DeployPlan, DeploymentBuild]:
     from etl.deployment.planner import make_plan
 
     settings, platform = chosen.settings()
-    return make_plan(chosen.target, settings, platform, print_phase)
+    with waiting_for_phases("making the plan") as notify:
+        return make_plan(chosen.target, settings, platform, notify)
 
 
 def _print_plan(chosen: DeployContext, made: DeployPlan) -> None:

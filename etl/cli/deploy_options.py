@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +13,7 @@ from rich.markup import escape
 
 from etl.aws.target import Target
 from etl.cli.context import Options, fail, notes
+from etl.cli.wait_line import waiting
 from etl.deployment.pipeline_settings import PipelineSettings, aws_settings, platform_settings
 from etl.deployment.settings_file import (
     EnteredSettings,
@@ -21,6 +24,7 @@ from etl.deployment.settings_file import (
 )
 from infrastructure.platform.settings import PlatformSettings
 from infrastructure.settings import DeploySettings
+from layers.notify import Notify
 
 __all__ = [
     "SETTINGS_FILE",
@@ -31,6 +35,7 @@ __all__ = [
     "deploy_context",
     "pipeline_of",
     "print_phase",
+    "waiting_for_phases",
 ]
 
 SETTINGS_FILE = Path("pipeline.toml")
@@ -166,6 +171,18 @@ def _named(context: typer.Context) -> dict[str, str]:
         if source is not None and source.name in {"COMMANDLINE", "ENVIRONMENT"}:
             named[key] = str(outer.params[name])
     return named
+
+
+@contextmanager
+def waiting_for_phases(what: str) -> Iterator[Notify]:
+    """Show a wait whose phases are lines of their own; yields the function that prints one."""
+    with waiting(what) as say:
+
+        def notify(text: str) -> None:
+            print_phase(text)
+            say(text)
+
+        yield notify
 
 
 def print_phase(text: str) -> None:

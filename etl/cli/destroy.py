@@ -9,8 +9,10 @@ import typer
 from rich.markup import escape
 from rich.text import Text
 
+from etl.cli.completion import complete_output
 from etl.cli.context import JsonOption, console, fail, guard, notes, print_json
 from etl.cli.deploy_options import LocalOption, SettingsOption, deploy_context
+from etl.cli.wait_line import waiting
 
 if TYPE_CHECKING:
     from etl.aws.target import Target
@@ -47,7 +49,8 @@ def destroy(
     from etl.deployment.teardown_plan import plan_teardown
 
     target = deploy_context(context, settings, {}, local=local).target
-    plan = plan_teardown(target, with_data=with_data)
+    with waiting("looking at what the stack holds"):
+        plan = plan_teardown(target, with_data=with_data)
     if as_json:
         print_json(plan.as_dict())
     elif plan.steps:
@@ -108,7 +111,10 @@ def _execute(target: Target, plan: TeardownPlan, *, with_data: bool) -> None:
 def outputs(
     context: typer.Context,
     name: Annotated[
-        str | None, typer.Argument(help="Name of one output; prints only its value.")
+        str | None,
+        typer.Argument(
+            help="Name of one output; prints only its value.", autocompletion=complete_output
+        ),
     ] = None,
     settings: SettingsOption = None,
     local: LocalOption = False,

@@ -8,14 +8,20 @@ from typing import Annotated
 
 import typer
 
+from etl.cli.completion import complete_execution
 from etl.cli.context import guard, notes, target_of
+from etl.cli.wait_line import waiting
 
 
 @guard
 def diagram(
     context: typer.Context,
     execution: Annotated[
-        str | None, typer.Option(help="Name or ARN of an execution, drawn over its definition.")
+        str | None,
+        typer.Option(
+            help="Name or ARN of an execution, drawn over its definition.",
+            autocompletion=complete_execution,
+        ),
     ] = None,
     trace: Annotated[
         bool,
@@ -45,9 +51,13 @@ def diagram(
 
         picture = draw_definition(definition_json(), title=context.obj.stack)
     elif trace:
-        picture = draw_trace(target_of(context.obj), execution)
+        target = target_of(context.obj)
+        with waiting("waiting for all segments of the trace", "10 s at most"):
+            picture = draw_trace(target, execution)
     else:
-        picture = draw_execution(target_of(context.obj), execution)
+        target = target_of(context.obj)
+        with waiting("reading the history of the execution"):
+            picture = draw_execution(target, execution)
     if output == Path("-"):
         sys.stdout.write(picture.svg + "\n")
         return

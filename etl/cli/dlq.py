@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -22,6 +22,7 @@ from etl.cli.context import (
     print_table,
     target_of,
 )
+from etl.cli.wait_line import log_lines, progress_bar, waiting
 from etl.operations.dead_letters import (
     DEAD_LETTERS,
     QUEUES,
@@ -73,10 +74,11 @@ def list_dead_letters(
     """Count the messages of both queues; with --look, show some. Counting receives none."""
     target = target_of(context.obj)
     depths = {queue: depth(target, queue) for queue in QUEUES}
-    dead_letters = {
-        queue: peek(target, queue, look) if look and found.total else []
-        for queue, found in depths.items()
-    }
+    with waiting("receiving messages, which are returned at once"):
+        dead_letters = {
+            queue: peek(target, queue, look) if look and found.total else []
+            for queue, found in depths.items()
+        }
     if as_json:
         print_json({queue: _as_dict(found, dead_letters[queue]) for queue, found in depths.items()})
         return
@@ -157,10 +159,12 @@ def redrive(
     )
     last = MoveProgress(0, found.total, "RUNNING")
     columns = (TextColumn("moving"), BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn())
-    shown = notes.is_terminal
-    with Progress(*columns, console=notes, transient=True, disable=not shown) as progress:
+    until = "until the queue is empty" if queue == RULE_ERRORS else "Ctrl-C: SQS moves the rest"
+    bar_of = progress_bar(*columns, until=until)
+    with log_lines("moving messages", until) as log, bar_of as progress:
         bar = progress.add_task("", total=found.total)
         for last in steps:
+            log(f"{last.moved:,} of {last.to_move:,} moved")
             progress.update(bar, completed=last.moved, total=last.to_move or None)
     _print_result(last, as_json=as_json)
 

@@ -17,6 +17,7 @@ from etl.cli.deploy_options import (
     SettingsOption,
     deploy_context,
 )
+from etl.cli.wait_line import waiting
 from etl.doctor.check_result import CheckResult, Status, any_failed
 from etl.doctor.examination import Examination
 from etl.operations.escaping import escape_text
@@ -108,19 +109,23 @@ def _run(examination: Examination, *, quiet: bool) -> list[CheckResult]:
     from etl.doctor.sections import examine
 
     results = []
-    for result in examine(examination):
-        results.append(result)
-        if not quiet:
-            _print(result)
+    until = f"the canary waits {examination.wait_seconds:.0f} s at most"
+    with waiting("checking", until if examination.may_send_canary else "") as say:
+        for result in examine(examination, say):
+            results.append(result)
+            if not quiet:
+                _print(result)
     return results
 
 
 def _print(result: CheckResult) -> None:
+    # On a terminal the line of the wait is on standard error, which has to print around it.
+    out = notes if console.is_terminal and notes.is_terminal else console
     line = Text(f"{result.status:<{WIDTH}}  ", STYLES[result.status])
     line.append(f"{result.name}: ", "bold").append(escape_text(result.finding), "not bold default")
-    console.print(line, soft_wrap=True)
+    out.print(line, soft_wrap=True)
     if result.remedy:
-        console.print(Text(f"{'':<{WIDTH}}  → {escape_text(result.remedy)}", "dim"), soft_wrap=True)
+        out.print(Text(f"{'':<{WIDTH}}  → {escape_text(result.remedy)}", "dim"), soft_wrap=True)
 
 
 def _print_sums(results: Iterable[CheckResult]) -> None:

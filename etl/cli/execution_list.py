@@ -11,8 +11,10 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from etl.cli.completion import complete_batch, complete_contract, complete_status
 from etl.cli.context import JsonOption, guard, notes, print_json, print_table, target_of
 from etl.cli.rerun_options import TIME_WIDTH
+from etl.cli.wait_line import waiting
 from etl.operations.escaping import escape_text
 from etl.operations.execution_search import (
     FAILED,
@@ -43,7 +45,10 @@ def executions(
     context: typer.Context,
     status: Annotated[
         list[str] | None,
-        typer.Option(help=f"Only with this status, repeatable: {', '.join(STATUSES).lower()}."),
+        typer.Option(
+            help=f"Only with this status, repeatable: {', '.join(STATUSES).lower()}.",
+            autocompletion=complete_status,
+        ),
     ] = None,
     failed: Annotated[
         bool, typer.Option("--failed", help="Only failed, timed_out and aborted ones.")
@@ -57,7 +62,17 @@ def executions(
         str, typer.Option(help="Only with this text in the result, such as DatabaseUnavailable.")
     ] = "",
     batch: Annotated[
-        str, typer.Option(help="Only those that processed the batch of this id.")
+        str,
+        typer.Option(
+            help="Only those that processed the batch of this id.", autocompletion=complete_batch
+        ),
+    ] = "",
+    contract: Annotated[
+        str,
+        typer.Option(
+            help="Only those that read batches by the contract of this name.",
+            autocompletion=complete_contract,
+        ),
     ] = "",
     idle: Annotated[
         bool, typer.Option("--idle", help="Also list, one by one, those with nothing to do.")
@@ -75,11 +90,12 @@ def executions(
         started=started,
         cause=cause,
         batch_id=batch,
+        contract=contract,
     )
     found = search(target_of(context.obj), wanted)
     if started.is_open:
         found = islice(found, EXAMINED)
-    with notes.status("searching the executions"):
+    with waiting("searching the executions", "Ctrl-C ends it"):
         rows = list(_first(found, most, idle=idle))
     if as_json:
         print_json([vars(e) | {"result": result_of(e)} for e in rows if idle or not is_idle(e)])

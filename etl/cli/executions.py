@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import ExitStack
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from etl.aws.target import Target
+from etl.cli.completion import complete_execution, complete_function
 from etl.cli.context import (
     JsonOption,
     console,
@@ -23,6 +25,7 @@ from etl.cli.context import (
     target_of,
 )
 from etl.cli.execution_list import COLOURS
+from etl.cli.wait_line import log_lines, waiting
 from etl.operations.escaping import escape_text
 from etl.operations.executions import Execution, execution_arn, follow, start
 from etl.operations.log_format import LogLine, parse_log_line
@@ -56,12 +59,7 @@ def run(
     """Start an execution and follow it state by state. Exits with 1 when it fails."""
     target = target_of(context.obj)
     arn = start(target, {"prefix": prefix} if prefix else {})
-    if as_json:
-        *_, (execution, _) = follow(target, arn)
-    else:
-        with Live(console=console, refresh_per_second=4) as live:
-            for execution, states in follow(target, arn):
-                live.update(state_table(execution, states))
+    execution = _followed(target, arn, shown=not as_json)
     if as_json:
         print_json(vars(execution))
     elif execution.output:
@@ -69,6 +67,20 @@ def run(
     if execution.status != "SUCCEEDED":
         why = escape_text(f"{execution.error}: {execution.cause}")
         raise fail(why if not as_json else execution.status)
+
+
+def _followed(target: Target, arn: str, *, shown: bool) -> Execution:
+    """Follow an execution to its end, with a table of its states if ``shown``."""
+    with ExitStack() as stack:
+        name, until = arn.rpartition(":")[2], "Ctrl-C stops watching; the execution keeps running"
+        wait = log_lines if shown and console.is_terminal else waiting
+        say = stack.enter_context(wait(f"execution {name} is running", until))
+        live = stack.enter_context(Live(console=console, refresh_per_second=4)) if shown else None
+        for execution, states in follow(target, arn):
+            say(states[-1].name if states else "")
+            if live is not None:
+                live.update(state_table(execution, states))
+    return execution
 
 
 def log_groups(target: Target) -> dict[str, str]:
@@ -85,7 +97,10 @@ def log_groups(target: Target) -> dict[str, str]:
 def logs(
     context: typer.Context,
     function: Annotated[
-        str | None, typer.Argument(help="Function, such as extract; default: all.")
+        str | None,
+        typer.Argument(
+            help="Function, such as extract; default: all.", autocompletion=complete_function
+        ),
     ] = None,
     minutes: Annotated[float, typer.Option(min=0.1, help="Minutes to look back.")] = 15.0,
     search: Annotated[str | None, typer.Option(help="CloudWatch Logs filter pattern.")] = None,
@@ -153,7 +168,13 @@ def _log_lines(
 @guard
 def trace(
     context: typer.Context,
-    execution: Annotated[str, typer.Argument(help="Name or ARN of an execution.")],
+    execution: Annotated[
+        str,
+        typer.Argument(
+            help="Name or ARN of an execution.",
+            autocompletion=complete_execution,
+        ),
+    ],
     as_json: JsonOption = False,
 ) -> None:
     """Print the timeline of an execution: each stage of its trace."""

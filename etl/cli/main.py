@@ -36,6 +36,7 @@ from etl.cli import (
     rollups,
     settings,
     stack,
+    status,
     sweep,
     template,
 )
@@ -120,7 +121,7 @@ def _name(command: CommandInfo | TyperInfo) -> str:
 
 
 for module in (
-    stack, settings, doctor, deploy, destroy, template, publish, execution_list, executions,
+    stack, status, settings, doctor, deploy, destroy, template, publish, execution_list, executions,
     diagram, alarms, metrics, sweep, data, database, rollups, athena, rejects, conflicts,
     quarantine, replay, dlq, contract, dashboard, pgadmin, cost, demo,
 ):  # fmt: skip

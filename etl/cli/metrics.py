@@ -11,8 +11,10 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from etl.cli.completion import complete_metric
 from etl.cli.context import JsonOption, console, fail, guard, notes, print_json, target_of
 from etl.cli.sparkline import sparkline, values_per_period
+from etl.cli.wait_line import waiting
 from etl.operations.metrics import Series, Signal, all_signals, choose_period, read
 from etl.operations.time_range import parse_since
 
@@ -31,7 +33,10 @@ def metrics(
     context: typer.Context,
     name: Annotated[
         str | None,
-        typer.Argument(help="A metric, or one of its dimensions: StageSeconds, StageSeconds/load."),
+        typer.Argument(
+            help="A metric, or one of its dimensions: StageSeconds, StageSeconds/load.",
+            autocompletion=complete_metric,
+        ),
     ] = None,
     start: SinceOption = "1h",
     period: Annotated[
@@ -50,7 +55,8 @@ def metrics(
     begin = parse_since(start, now)
     signals = _chosen(all_signals(target), name)
     seconds = period or choose_period(now - begin, LIST_POINTS if name is None else ONE_POINTS)
-    found = read(target, signals, since=begin, until=now, period=seconds)
+    with waiting("asking CloudWatch for the values"):
+        found = read(target, signals, since=begin, until=now, period=seconds)
     if as_json:
         print_json([_as_dict(series) for series in found if series.points or name or everything])
     elif name is None:

@@ -1,8 +1,11 @@
-"""Shows the progress of a deployment: a bar on a terminal, elsewhere a line per resource."""
+"""Shows the progress of a deployment: a bar on a terminal, elsewhere a line per resource.
+
+A step without news is named every half minute.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
@@ -13,6 +16,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from etl.aws.stack_events import StackEvent
+from etl.cli.wait_line import log_lines
 from etl.deployment.listener import Listener
 from etl.deployment.plan import DeployPlan
 from etl.deployment.steps import Step
@@ -31,7 +35,10 @@ def show_progress(
 
     Ctrl-C prints ``interrupted``, which says what continues, and ends the command with 130.
     """
-    with DeployProgress(console, plan) as progress:
+    with (
+        log_lines("in progress", "Ctrl-C stops watching") as log,
+        DeployProgress(console, plan, log) as progress,
+    ):
         try:
             yield progress.listener
         except KeyboardInterrupt:
@@ -43,8 +50,15 @@ def show_progress(
 class DeployProgress:
     """Shows steps, phases and stack events on a console."""
 
-    def __init__(self, console: Console, plan: DeployPlan | None = None) -> None:
+    def __init__(
+        self,
+        console: Console,
+        plan: DeployPlan | None = None,
+        log: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """``log`` receives the step in progress, for a place without a terminal."""
         self._console = console
+        self._log = log
         self._totals = {
             review.stack: len(review.resources) for review in (plan.stacks if plan else ())
         }
@@ -86,6 +100,7 @@ class DeployProgress:
 
     def begin(self, step: Step) -> None:
         """Start the bar of a step."""
+        self._log(step.text)
         self._working.clear()
         self._done.clear()
         self._sent_bytes = 0

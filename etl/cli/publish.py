@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from etl.cli.context import (
@@ -24,6 +24,7 @@ from etl.cli.context import (
     print_json,
     target_of,
 )
+from etl.cli.wait_line import log_lines, progress_bar
 from etl.operations.escaping import escape_text
 from etl.operations.receipts import Receipt
 
@@ -45,11 +46,16 @@ BasicIngestOption = Annotated[
 
 
 @contextmanager
-def publishing_bar(title: str) -> Iterator[Callable[[int, int], None]]:
+def publishing_bar(title: str, until: str) -> Iterator[Callable[[int, int], None]]:
     """A progress bar on standard error; call its value with the messages and readings sent."""
-    with Progress(*PUBLISHING_COLUMNS, console=notes, transient=True) as progress:
-        task = progress.add_task(title, total=None, sent="")
-        yield lambda messages, readings: progress.update(task, sent=_sent(messages, readings))
+    with log_lines(title, until) as log, progress_bar(*PUBLISHING_COLUMNS, until=until) as progress:
+        task = progress.add_task(escape(title), total=None, sent="connecting the devices")
+
+        def show(messages: int, readings: int) -> None:
+            log(_sent(messages, readings))
+            progress.update(task, sent=_sent(messages, readings))
+
+        yield show
 
 
 @guard
@@ -81,7 +87,8 @@ def simulate(
             "Publish a file of messages with: etl publish FILE"
         )
     plan = FleetPlan(devices, rate, duration, readings, mess, seed, basic_ingest=basic_ingest)
-    with publishing_bar(f"publishing from {counted(devices, 'device')}") as show_progress:
+    title = f"publishing from {counted(devices, 'device')}"
+    with publishing_bar(title, f"for {duration:g} s") as show_progress:
         receipt = run_fleet(target, contract, plan, show_progress)
     print_receipt(receipt, as_json=as_json)
 
@@ -133,7 +140,7 @@ def publish(
         )
     title = "standard input" if file == Path("-") else escape_text(file.name)
     remarks: list[str] = []
-    with publishing_bar(f"publishing {escape(title)}") as show_progress:
+    with publishing_bar(f"publishing {title}", "until the end of the file") as show_progress:
         receipt = publish_file(
             target,
             contract,

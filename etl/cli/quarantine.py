@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from etl.aws.target import Target
+from etl.cli.completion import complete_batch
 from etl.cli.context import (
     JsonOption,
     console,
@@ -31,6 +32,7 @@ from etl.cli.rerun_options import (
     print_executions,
     show_progress,
 )
+from etl.cli.wait_line import waiting
 from etl.operations.batch_selection import BatchFilter, find_batches
 from etl.operations.escaping import escape_text
 from etl.operations.quarantine import (
@@ -48,7 +50,13 @@ __all__ = ["register"]
 
 app = typer.Typer(help="Batches that the contract's checks put into quarantine.")
 
-BatchesArgument = Annotated[list[str] | None, typer.Argument(help="Ids of micro-batches.")]
+BatchesArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="Ids of micro-batches.",
+        autocompletion=complete_batch,
+    ),
+]
 AllOption = Annotated[
     bool, typer.Option("--all", help="All batches in quarantine, or those of --from and --to.")
 ]
@@ -63,7 +71,9 @@ def list_quarantined(
     as_json: JsonOption = False,
 ) -> None:
     """List the batches in quarantine. Reads only S3, not the database."""
-    found = list(quarantined_batches(target_of(context.obj), TimeRange.of(start, end)))
+    target = target_of(context.obj)
+    with waiting("searching for batches in quarantine"):
+        found = list(quarantined_batches(target, TimeRange.of(start, end)))
     if as_json:
         print_json([_as_dict(one) for one in found])
         return
@@ -93,7 +103,13 @@ def _as_dict(one: QuarantinedBatch) -> dict[str, Any]:
 @guard
 def show(
     context: typer.Context,
-    batch: Annotated[str, typer.Argument(help="Id of a micro-batch.")],
+    batch: Annotated[
+        str,
+        typer.Argument(
+            help="Id of a micro-batch.",
+            autocompletion=complete_batch,
+        ),
+    ],
     as_json: JsonOption = False,
 ) -> None:
     """Show what the checks found in a batch, and its history."""
@@ -166,11 +182,11 @@ def _chosen(
 ) -> list[QuarantinedBatch]:
     if bool(batches) == everything:
         raise fail("Give the ids of batches (`etl quarantine list` shows them), or --all.")
-    if everything:
-        return list(quarantined_batches(target, time_range))
-    found = list(
-        with_reports(target, find_batches(target, BatchFilter(batches=tuple(batches or ()))))
-    )
+    with waiting("searching for the batches"):
+        if everything:
+            return list(quarantined_batches(target, time_range))
+        batch_filter = BatchFilter(batches=tuple(batches or ()))
+        found = list(with_reports(target, find_batches(target, batch_filter)))
     for one in found:
         if one.batch.status not in statuses:
             batch_id = escape_text(one.batch.raw.batch_id)

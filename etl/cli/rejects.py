@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, cast, get_args
 
 import typer
 from rich.console import Group
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 from etl.aws.target import Target
+from etl.cli.completion import complete_batch, complete_reason
 from etl.cli.context import (
     JsonOption,
     console,
@@ -26,6 +24,7 @@ from etl.cli.context import (
     print_json,
     target_of,
 )
+from etl.cli.wait_line import waiting
 from etl.operations.escaping import escape_text
 from etl.operations.reject_export import Format, as_dict, output, write
 from etl.operations.rejects import Reject, RejectCounts, RejectFilter, count, read_rejects
@@ -40,7 +39,6 @@ __all__ = [
     "ToOption",
     "Unreadable",
     "checked_format",
-    "progress_line",
     "register",
 ]
 
@@ -48,13 +46,22 @@ app = typer.Typer(help="Readings that could not become rows, as the device sent 
 
 ReasonOption = Annotated[
     list[str] | None,
-    typer.Option(help="This reason ('missing:ts') or all of a kind ('missing'); repeatable."),
+    typer.Option(
+        help="This reason ('missing:ts') or all of a kind ('missing'); repeatable.",
+        autocompletion=complete_reason,
+    ),
 ]
 DeviceOption = Annotated[
     list[str] | None,
     typer.Option(help="This device, client id, or level of the topic; repeatable."),
 ]
-BatchOption = Annotated[list[str] | None, typer.Option(help="This micro-batch; repeatable.")]
+BatchOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="This micro-batch; repeatable.",
+        autocompletion=complete_batch,
+    ),
+]
 FromOption = Annotated[
     str | None,
     typer.Option("--from", help="Staged at this time or later: ISO date or time, UTC."),
@@ -117,21 +124,6 @@ class Unreadable:
             raise fail(self._end)
 
 
-@contextmanager
-def progress_line(title: str) -> Iterator[Callable[[str], None]]:
-    """A progress line on standard error."""
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        TextColumn("{task.fields[detail]}"),
-        TimeElapsedColumn(),
-    )
-    shown = notes.is_terminal
-    with Progress(*columns, console=notes, transient=True, disable=not shown) as progress:
-        task = progress.add_task(title, total=None, detail="")
-        yield lambda detail: progress.update(task, detail=detail)
-
-
 @app.command("list")
 @guard
 def list_rejects(
@@ -147,7 +139,7 @@ def list_rejects(
     """Count rejects by reason, by device and by day. A reject with two reasons counts twice."""
     target = target_of(context.obj)
     reject_filter, unreadable = _filter_of(reason, device, batch, start, end), Unreadable()
-    with progress_line("reading rejects") as show_progress:
+    with waiting("reading rejects") as show_progress:
         counts = count(
             read_rejects(
                 target,
@@ -277,7 +269,7 @@ def _export(
         nonlocal objects
         objects = number
 
-    with progress_line("exporting rejects") as show_progress, output(file) as out:
+    with waiting("exporting rejects") as show_progress, output(file) as out:
         found = read_rejects(target, reject_filter, unreadable=unreadable, progress=reached)
         for written in write(found, out, form):
             if written % 1000 == 0:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from etl.aws.target import Target
+from etl.cli.completion import complete_batch, complete_execution, complete_reason
 from etl.cli.context import (
     JsonOption,
     counted,
@@ -17,7 +18,7 @@ from etl.cli.context import (
     print_table,
     target_of,
 )
-from etl.cli.rejects import FromOption, ToOption, progress_line
+from etl.cli.rejects import FromOption, ToOption
 from etl.cli.rerun_options import (
     ConcurrencyOption,
     DryRunOption,
@@ -28,6 +29,7 @@ from etl.cli.rerun_options import (
     print_executions,
     show_progress,
 )
+from etl.cli.wait_line import waiting
 from etl.operations.batch_selection import BatchFilter, find_batches
 from etl.operations.conflicts import conflicting_batches
 from etl.operations.replaying import load_again
@@ -55,14 +57,26 @@ def _deployed(target: Target) -> str:
 def replay(
     context: typer.Context,
     execution: Annotated[
-        list[str] | None, typer.Option(help="All batches of this execution; repeatable.")
+        list[str] | None,
+        typer.Option(
+            help="All batches of this execution; repeatable.", autocompletion=complete_execution
+        ),
     ] = None,
-    batch: Annotated[list[str] | None, typer.Option(help="This micro-batch; repeatable.")] = None,
+    batch: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="This micro-batch; repeatable.",
+            autocompletion=complete_batch,
+        ),
+    ] = None,
     start: FromOption = None,
     end: ToOption = None,
     reason: Annotated[
         list[str] | None,
-        typer.Option(help="Batches with rejects of this reason or kind of reason; repeatable."),
+        typer.Option(
+            help="Batches with rejects of this reason or kind of reason; repeatable.",
+            autocompletion=complete_reason,
+        ),
     ] = None,
     device: Annotated[
         list[str] | None, typer.Option(help="Batches with rejects of this device; repeatable.")
@@ -101,7 +115,7 @@ def replay(
             "only --conflicts."
         )
     target = target_of(context.obj)
-    with progress_line("searching for batches"):
+    with waiting("searching for batches"):
         chosen = conflicting_batches(target) if conflicts else [*find_batches(target, batch_filter)]
     found = [one for one in chosen if one.status != "discarded"]
     if len(chosen) > len(found):
@@ -154,7 +168,7 @@ def backfill(
 
     target = target_of(context.obj)
     work = Backfill.of(target, TimeRange.of(start, end), repair=repair)
-    with progress_line("searching for batches"):
+    with waiting("searching for batches"):
         running = work.running()
         whole, left = work.tallies()
     kind = "Repair" if repair else "Backfill"

@@ -6,14 +6,16 @@ from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 from etl.cli.context import console, notes, print_json
+from etl.cli.wait_line import log_lines, progress_bar
 from etl.operations.batches import Batch
 from etl.operations.escaping import escape_text
 from etl.operations.executions import Execution
+from etl.operations.plurals import counted
 from etl.operations.reruns import RerunProgress
 
 __all__ = [
@@ -90,8 +92,11 @@ def show_progress(steps: Iterable[RerunProgress], total: int) -> list[Execution]
     """Show the progress of one execution after the other; returns them as they ended."""
     ended: list[Execution] = []
     before = 0
-    shown = notes.is_terminal
-    with Progress(*COLUMNS, console=notes, transient=True, disable=not shown) as progress:
+    until = "Ctrl-C stops watching; the execution keeps running"
+    with (
+        log_lines("loading through the workflow", until) as log,
+        progress_bar(*COLUMNS, until=until) as progress,
+    ):
         bar = progress.add_task("starting", total=total, failed="")
         for step in _with_a_note_on_interruption(steps):
             failed = f"{step.failed:,} failed" if step.failed else ""
@@ -102,6 +107,7 @@ def show_progress(steps: Iterable[RerunProgress], total: int) -> list[Execution]
                 total=max(total, before + step.total),
                 failed=failed,
             )
+            log(f"{step.execution.name}: {before + step.done:,} of {counted(total, 'batch')}")
             if step.ended:
                 before += step.done
                 ended.append(step.execution)

@@ -6,10 +6,13 @@ from typing import Literal
 
 import typer
 
-from etl.cli.context import JsonOption, console, counted, guard, notes, print_json, target_of
+from etl.cli.context import JsonOption, console, counted, guard, print_json, target_of
+from etl.cli.wait_line import waiting
 from etl.operations.rollups import refresh_rollups
 
 __all__ = ["register"]
+
+VERBS = {"refresh": "refreshes", "rebuild": "computes"}
 
 app = typer.Typer(
     help="Hourly and daily rollups: always exact, and faster to query once refreshed."
@@ -32,10 +35,11 @@ def rebuild(context: typer.Context, as_json: JsonOption = False) -> None:
 
 def _work(context: typer.Context, work: Literal["refresh", "rebuild"], *, as_json: bool) -> None:
     calls = 0
-    for left in refresh_rollups(target_of(context.obj), work):
-        calls += 1
-        if left:
-            notes.print(f"{counted(left, 'time range')} left")
+    target = target_of(context.obj)
+    with waiting(f"the migrate function {VERBS[work]} the rollups", "safe to interrupt") as say:
+        for left in refresh_rollups(target, work):
+            calls += 1
+            say(f"{counted(left, 'time range')} left")
     if as_json:
         print_json({"left": 0, "calls": calls})
     else:

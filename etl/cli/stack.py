@@ -1,25 +1,22 @@
-"""``etl up``, ``etl down``, ``etl status``: start, stop and inspect the pipeline."""
+"""``etl up``, ``etl down``: start and stop the local stack."""
 
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
-from etl.aws.target import Target
-from etl.cli.context import JsonOption, console, fail, guard, notes, print_json, target_of
-from etl.cli.deploy_options import print_phase
+from etl.cli.context import console, fail, guard, notes
+from etl.cli.deploy_options import waiting_for_phases
+from etl.cli.wait_line import waiting
 from etl.deployment.settings_schema import setting_of
 from infrastructure.settings import DeploySettings, TriggerMode
 
 if TYPE_CHECKING:
     from etl.operations.held_readings import HeldReadings
-    from local.health import ServerHealth
 
 ContractOption = Annotated[
     Path, typer.Option(exists=True, dir_okay=False, help=setting_of("contract").text)
@@ -59,23 +56,33 @@ def up(
 
     Goes on with the data of the last time. The contract that runs is kept unless another is named.
     """
-    from etl.deployment.laptop import bring_up, start_stand_ins
+    from etl.deployment.laptop import ContractSwitchError, bring_up, start_stand_ins
 
     if bare:
-        local = start_stand_ins(context.obj.state, notify=print_phase)
+        with waiting_for_phases("starting the stand-ins") as notify:
+            local = start_stand_ins(context.obj.state, notify=notify)
         console.print(f"[green]up[/]: stand-ins at {local.endpoint_url}, nothing is deployed")
         console.print("try: etl plan; etl deploy; etl status")
         return
-    target = bring_up(
+    bring_up_with = partial(
+        bring_up,
         context.obj.state,
         context.obj.stack,
         contract,
-        switch=lambda question: yes or _agreed(f"{question} Switch?"),
         trigger=trigger,
         schedule=schedule,
         window=window,
-        notify=print_phase,
     )
+    with waiting_for_phases("starting the local stack") as notify:
+        try:
+            target = bring_up_with(switch=lambda _: yes, notify=notify)
+        except ContractSwitchError as error:
+            target, question = None, error
+    if target is None:
+        if not _agreed(f"{question} Switch?"):
+            raise question
+        with waiting_for_phases("deploying the contract") as notify:
+            target = bring_up_with(switch=lambda _: True, notify=notify)
     console.print(
         f"[green]up[/]: stack [bold]{target.stack}[/] at {target.client('sts').meta.endpoint_url}"
     )
@@ -105,13 +112,15 @@ def down(
     if delete:
         _delete(context, yes=yes)
         return
-    waiting = [one for held in _held(context) for one in held.unsettled]
-    if not stack.stop(state):
+    with waiting("looking at what the stack holds, then stopping it"):
+        unsettled = [one for held in _held(context) for one in held.unsettled]
+        stopped = stack.stop(state)
+    if not stopped:
         console.print("nothing is running")
         return
     text = f"stopped; the data is kept in {state}, and `etl up` goes on with it"
     console.print(text, soft_wrap=True, markup=False)
-    for sentence in waiting:
+    for sentence in unsettled:
         console.print(f"  {sentence}", soft_wrap=True, markup=False)
 
 
@@ -126,14 +135,16 @@ def _delete(context: typer.Context, *, yes: bool) -> None:
     notes.print(
         f"  the emulated account, the database, traces and devices in {state}", markup=False
     )
-    held = _held(context)
+    with waiting("looking at what the stack holds"):
+        held = _held(context)
     if stack.read(state) is None:
         notes.print("  what they hold is not known while they are stopped: `etl up` and look")
     for sentence in (one for each in held for one in each.sentences()):
         notes.print(f"  {sentence}", soft_wrap=True, markup=False)
     if not yes and not _agreed("Delete all of it?"):
         raise fail("Nothing was deleted. In a script, give --yes.")
-    stack.delete(state)
+    with waiting("stopping the servers and deleting their data"):
+        stack.delete(state)
     console.print("deleted")
 
 
@@ -154,82 +165,7 @@ def _held(context: typer.Context) -> list[HeldReadings]:
         return []
 
 
-@guard
-def status(context: typer.Context, as_json: JsonOption = False) -> None:
-    """Show the pipeline, its queue depths and the statuses of its executions.
-
-    For the local stack also what died, when and why; exits with 1 while a server is down.
-    """
-    servers = _servers(context)
-    down_now = [one for one in servers if not one.running]
-    facts: dict[str, Any] = {}
-    if not any(one.role == "emulator" for one in down_now):
-        facts = _facts(context)
-    if as_json:
-        shown = {one.role: asdict(one) for one in servers}
-        print_json({**facts, **({"servers": shown} if servers else {})})
-    else:
-        _print_status(facts, servers)
-    if down_now:
-        raise typer.Exit(1)
-
-
-def _print_status(facts: dict[str, Any], servers: list[ServerHealth]) -> None:
-    table = Table(show_header=False)
-    for name, value in facts.items():
-        table.add_row(name.replace("_", " "), str(value))
-    if facts:
-        console.print(table)
-    for sentence in (one.sentence() for one in servers):
-        if sentence:
-            console.print(Text(sentence), soft_wrap=True)
-
-
-def _servers(context: typer.Context) -> list[ServerHealth]:
-    """The servers of the local stack; none for a stack in AWS."""
-    from local.health import read_health
-    from local.stack import read
-
-    if context.obj.on_aws or read(context.obj.state) is None:
-        return []
-    health = read_health(context.obj.state)
-    return list(health.servers.values()) if health is not None else []
-
-
-def _facts(context: typer.Context) -> dict[str, Any]:
-    from etl.aws.sqs import queue_depth
-    from etl.operations.executions import latest
-
-    target = target_of(context.obj)
-    sqs = target.client("sqs")
-    ended: dict[str, int] = {}
-    for execution in latest(target, 1000):
-        ended[execution.status.lower()] = ended.get(execution.status.lower(), 0) + 1
-    return {
-        "stack": target.stack,
-        "endpoint": target.client("sts").meta.endpoint_url,
-        "contract": target.contract.name,
-        "data_bucket": target.bucket,
-        "queued": queue_depth(sqs, target.outputs["QueueUrl"]).total,
-        "dead_lettered": queue_depth(sqs, target.outputs["DeadLetterQueueUrl"]).total,
-        "reconciliation": _verdict(target),
-        "executions": ended,
-    }
-
-
-def _verdict(target: Target) -> str:
-    """The headline of the reconciliation; the rest of the status needs no database."""
-    import psycopg2
-
-    from etl.operations.reconciliation import gather
-
-    try:
-        return gather(target).verdict.headline
-    except psycopg2.OperationalError:
-        return "not known: the database can't be reached"
-
-
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
-    for command in (up, down, status):
+    for command in (up, down):
         app.command()(command)

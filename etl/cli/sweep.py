@@ -10,6 +10,7 @@ from rich.table import Table
 
 from etl.aws.target import Target
 from etl.cli.context import JsonOption, console, counted, fail, guard, print_json, target_of
+from etl.cli.wait_line import waiting
 
 MEANINGS = {
     "settled": "have a row in the ledger",
@@ -59,7 +60,9 @@ def sweep(
     as_json: JsonOption = False,
 ) -> None:
     """Load staged batches that no execution is processing. Safe at any time; also scheduled."""
-    result = invoke_sweep(target_of(context.obj), days, dry_run=dry_run)
+    target = target_of(context.obj)
+    with waiting("the sweep function searches for staged batches", "15 minutes at most"):
+        result = invoke_sweep(target, days, dry_run=dry_run)
     if as_json:
         print_json(result)
         return

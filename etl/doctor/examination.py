@@ -15,6 +15,7 @@ from etl.deployment.current_state import is_in_use
 from etl.doctor.check_result import CheckResult, failed, not_checked
 from infrastructure.platform.settings import PlatformSettings
 from infrastructure.settings import DeploySettings
+from layers.notify import Notify, silent
 from telemetry.errors import UserError
 
 __all__ = ["Examination", "Section", "UnusableSettingsError", "run_sections"]
@@ -102,9 +103,12 @@ class Section:
     check: Callable[[Examination], Iterator[CheckResult]]
 
 
-def run_sections(examination: Examination, sections: tuple[Section, ...]) -> Iterator[CheckResult]:
-    """Yield the results of each section as they come."""
+def run_sections(
+    examination: Examination, sections: tuple[Section, ...], notify: Notify = silent
+) -> Iterator[CheckResult]:
+    """Yield the results of each section as they come; ``notify`` receives its name before."""
     for section in sections:
+        notify(section.name)
         try:
             yield from section.check(examination)
         except UnusableSettingsError:

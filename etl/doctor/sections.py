@@ -19,6 +19,7 @@ from etl.doctor.examination import Examination, Section, run_sections
 from etl.doctor.function_roles import check_roles
 from etl.doctor.permissions import check_permissions
 from etl.doctor.pipeline import check_canary
+from layers.notify import Notify, silent
 
 __all__ = ["AFTER", "BEFORE", "examine"]
 
@@ -43,21 +44,25 @@ AFTER = (
 )
 
 
-def examine(examination: Examination) -> Iterator[CheckResult]:
-    """Yield the result of every check; those of a deployed pipeline only where there is one."""
+def examine(examination: Examination, notify: Notify = silent) -> Iterator[CheckResult]:
+    """Yield the result of every check; those of a deployed pipeline only where there is one.
+
+    ``notify`` receives the name of each section as it begins.
+    """
     known = False
-    for result in run_sections(examination, (FIRST,)):
+    for result in run_sections(examination, (FIRST,), notify):
         known = "caller" in vars(examination)
         yield result
     if not known:
         return
-    yield from run_sections(examination, BEFORE)
-    yield from run_sections(examination, (Section("pipeline", _after),))
+    yield from run_sections(examination, BEFORE, notify)
+    after = Section("pipeline", lambda given: _after(given, notify))
+    yield from run_sections(examination, (after,), notify)
 
 
-def _after(examination: Examination) -> Iterator[CheckResult]:
+def _after(examination: Examination, notify: Notify) -> Iterator[CheckResult]:
     if examination.deployed:
-        yield from run_sections(examination, AFTER)
+        yield from run_sections(examination, AFTER, notify)
     else:
         yield not_checked(
             "pipeline",

@@ -22,7 +22,7 @@ from etl.operations.alarms import Alarm
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
 
-__all__ = ["TEST_QUEUE", "Listener", "listening", "refused_actions"]
+__all__ = ["TEST_QUEUE", "WAIT_SECONDS", "Listener", "listening", "refused_actions"]
 
 TEST_QUEUE = "-alarm-test-"
 """Part of the name of the queue that listens."""

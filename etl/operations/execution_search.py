@@ -1,9 +1,11 @@
-"""Searches the executions of the state machine: by status, start, cause or batch.
+"""Searches the executions of the state machine: by status, start, cause, batch or contract.
 
 Step Functions lists executions by status alone, for the 90 days that it keeps them: the one that
 changed last comes first, which is its end, or its start while it is running. Whether one had
 anything to do, and why it failed, is in its description, so each of them is described, several at
-once. An execution of a batch is known by the batch's outcomes in S3, however old.
+once. An execution of a batch is known by the batch's outcomes in S3, however old. The contract of
+an execution is in the ledger rows of its batches, or in their reports where they failed; a failed
+one without either counts for the contract that is deployed.
 """
 
 from __future__ import annotations
@@ -18,10 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 from etl.aws.target import Target
 from etl.operations.batch_selection import BatchFilter, find_batches
+from etl.operations.batches import manifest_of
 from etl.operations.executions import Execution, describe, execution_arn
 from etl.operations.plurals import counted
+from etl.operations.quarantine import read_report
 from etl.operations.time_range import ALWAYS, TimeRange
 from etl.pictures.history import error_message
+from telemetry.layout import parse_raw_key
 
 if TYPE_CHECKING:
     from types_boto3_stepfunctions.literals import ExecutionStatusType
@@ -32,6 +37,8 @@ __all__ = ["FAILED", "STATUSES", "ExecutionFilter", "is_idle", "result_of", "sea
 FAILED: tuple[ExecutionStatusType, ...] = ("FAILED", "TIMED_OUT", "ABORTED")
 """Statuses of an execution that ended without success."""
 STATUSES: tuple[ExecutionStatusType, ...] = ("RUNNING", "SUCCEEDED", *FAILED)
+MOST_REPORTS = 5
+"""Batches of a failed execution whose reports are looked for."""
 PAGE = 1_000
 """Executions of one answer; Step Functions allows 1,000 (ListExecutions, API reference)."""
 READERS = 8
@@ -53,6 +60,8 @@ class ExecutionFilter:
     """The result contains this text, in upper or lower case: see :func:`result_of`."""
     batch_id: str = ""
     """The execution processed the batch of this id, to an outcome."""
+    contract: str = ""
+    """The execution read its batches by the contract of this name, whatever its version."""
 
 
 def search(target: Target, wanted: ExecutionFilter) -> Iterator[Execution]:
@@ -61,9 +70,39 @@ def search(target: Target, wanted: ExecutionFilter) -> Iterator[Execution]:
     Raises :class:`~etl.operations.batch_selection.NotFoundError` for an unknown batch.
     """
     found = _of_batch(target, wanted) if wanted.batch_id else _listed(target, wanted)
+    in_ledger = _executions_of(target, wanted.contract) if wanted.contract else frozenset()
     for execution in found:
+        if wanted.contract and not _used_contract(target, execution, wanted.contract, in_ledger):
+            continue
         if wanted.cause.casefold() in result_of(execution).casefold():
             yield execution
+
+
+def _executions_of(target: Target, contract: str) -> frozenset[str]:
+    """Names of the executions that were the last to process a batch with this contract."""
+    connection = target.connect()
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT DISTINCT execution FROM etl.ledger WHERE contract = %s", (contract,)
+            )
+            return frozenset(name for (name,) in cursor.fetchall())
+    finally:
+        connection.close()
+
+
+def _used_contract(
+    target: Target, execution: Execution, contract: str, in_ledger: frozenset[str]
+) -> bool:
+    """True by the ledger, else for batches that failed: by a report, or the deployed contract."""
+    if execution.name in in_ledger:
+        return True
+    if execution.status not in FAILED and not (execution.output or {}).get("failures"):
+        return False
+    raws = (parse_raw_key(item.key) for item in manifest_of(target, execution.name)[:MOST_REPORTS])
+    reports = (read_report(target, raw.batch_id) for raw in raws if raw is not None)
+    named = next((str(one["contract"]) for one in reports if one is not None), "")
+    return contract == (named or target.outputs["ContractName"])
 
 
 def is_idle(execution: Execution) -> bool:

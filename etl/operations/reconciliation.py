@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -110,13 +110,19 @@ def staged_messages(s3: S3Client, bucket: str) -> tuple[int, int]:
     return batches, messages
 
 
-def reconcile(target: Target, wait: float = 0.0) -> Reconciliation:
-    """Count until nothing is in progress, for at most ``wait`` seconds; returns the last count."""
+def reconcile(
+    target: Target, wait: float = 0.0, notify: Callable[[Reconciliation], None] = lambda _: None
+) -> Reconciliation:
+    """Count until nothing is in progress, for at most ``wait`` seconds; returns the last count.
+
+    ``notify`` receives each count after which it waits.
+    """
     deadline = time.monotonic() + wait
     while True:
         found = gather(target)
         if not found.in_progress or time.monotonic() >= deadline:
             return found
+        notify(found)
         time.sleep(POLL_SECONDS)
 
 

@@ -75,7 +75,7 @@ def test_five_thousand_devices_do_not_make_it_slow(
         "last page": "?page=100",
         "search": "?search=box-49",
         "silent longest": "?sort=silent",
-        "most readings": "?sort=readings&window=24h",
+        "most readings": "?sort=readings&span=24h",
     }.items():
         began = time.monotonic()
         page.goto(f"{room.base}/fleet{query}", wait_until="load")

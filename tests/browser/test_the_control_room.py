@@ -31,7 +31,7 @@ HOSTILE = (
 )
 PAGES = (
     "/", "/executions", "/executions?status=FAILURES&from=6h", "/docs/runbook", "/rejects", "/rejects?reason=out_of_range:temperature_c", "/quarantine",
-    "/dead-letters", "/quality", "/fleet", "/device?id=kiln-1", "/actions/replay?reason=out_of_range:temperature_c", "/playground",
+    "/dead-letters", "/?span=7d", "/quality?span=6h", "/quality", "/fleet?span=24h", "/fleet", "/device?id=kiln-1", "/actions/replay?reason=out_of_range:temperature_c", "/playground",
 )  # fmt: skip
 
 
@@ -243,7 +243,29 @@ def test_every_page_is_for_everyone(
         widest = page.evaluate("document.documentElement.scrollWidth")
         assert widest <= width, f"{path} is {widest} pixels wide"
         assert page.locator("main").count() == page.locator("h1").count() == 1
+        check_times(page, path)
     assert not found, "\n".join(found)
+
+
+def check_times(page: Any, path: str) -> None:
+    """What a page shows says as of when, its charts in which zone; small charts are in their rows."""
+    if not path.startswith(("/docs", "/actions", "/playground")):
+        as_of = page.inner_text(".as-of")
+        assert re.fullmatch(r"As of (\w{3} \d+, )?\d\d:\d\d:\d\d UTC", as_of), path
+    charts = page.locator(".plot").count()
+    assert page.locator(".plot .zone").count() == charts
+    if charts:
+        spans = page.locator("[aria-label='Time range'] a").all_inner_texts()
+        assert [*spans[:4]] == ["1 hour", "6 hours", "24 hours", "7 days"], path
+    outside = page.evaluate(
+        "() => [...document.querySelectorAll('td .spark')].filter(s => {"
+        "  const a = s.getBoundingClientRect(), b = s.closest('tr').getBoundingClientRect();"
+        "  return a.top < b.top || a.bottom > b.bottom; }).length"
+    )
+    assert outside == 0, path
+    if path == "/executions":
+        shown = [one for one in page.locator(".rows td").all() if one.is_visible()]
+        assert any("loaded" in one.inner_text() for one in shown), "the result is not shown"
 
 
 def test_it_is_walked_with_the_keyboard_alone(room: RunningControlRoom, browser: Browser) -> None:

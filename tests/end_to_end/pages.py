@@ -15,6 +15,8 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from tests.fixtures.wait_lines import without_wait_lines
+
 ROOT = Path(__file__).parents[2]
 STEP = re.compile(r"<!-- test: (.*?) -->|(?<=```console\n)(.*?)(?=```)", re.DOTALL)
 COMMAND = re.compile(r"^\$ (.*)$", re.MULTILINE)
@@ -108,6 +110,7 @@ def of_today(command: str) -> str:
 
 def normalized(text: str) -> str:
     """The output as it should stand on a page."""
+    text = without_wait_lines(text)
     for pattern, instead in LIKE_ON_THE_PAGE:
         text = re.sub(pattern, instead, text)
     return "\n".join(line.rstrip() for line in text.strip("\n").splitlines())

@@ -52,7 +52,9 @@ def ok(state: Path, *arguments: str) -> str:
 
 
 def facts(state: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(ok(state, "status", "--json"))
+    result = etl(state, "status", "--json")
+    assert result.exit_code == 0, result.output
+    found: dict[str, Any] = json.loads(result.stdout)
     return found
 
 

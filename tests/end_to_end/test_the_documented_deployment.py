@@ -15,6 +15,7 @@ from etl.cli import context
 from etl.cli.main import app
 from local.stack import stop
 from tests.fixtures.local import state_folder
+from tests.fixtures.wait_lines import without_wait_lines
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "deploy.md"
@@ -83,7 +84,7 @@ def run(command: str) -> str:
     assert program == "etl"
     result = CliRunner().invoke(app, arguments)
     assert result.exception is None or isinstance(result.exception, SystemExit), result.output
-    output = result.output
+    output = without_wait_lines(result.output)
     if arguments[0] == "deploy":
         # It shows the plan first, which the page has once.
         output = re.sub(r"(?s)stack telemetry: .*changed yet\.", "(the plan, as above)", output)

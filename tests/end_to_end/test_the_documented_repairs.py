@@ -29,6 +29,7 @@ from etl.operations.executions import follow, start
 from etl.operations.reconciliation import reconcile
 from etl.operations.time_range import TimeRange
 from telemetry.ddl import qualified
+from tests.fixtures.wait_lines import without_wait_lines
 from tests.unit.functions.transform.envelopes_for import line
 
 CONTRACT = "contracts/fleet.toml"
@@ -180,7 +181,7 @@ class Story:
         result = CliRunner().invoke(app, given)
         assert result.exception is None or isinstance(result.exception, SystemExit), result.output
         status = f"\n(exit status {result.exit_code})" if result.exit_code else ""
-        return self.normalized(result.output) + status
+        return self.normalized(without_wait_lines(result.output)) + status
 
     def act(self, found: re.Match[str]) -> str:
         """One step of the page, as it should stand there."""

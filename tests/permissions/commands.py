@@ -159,8 +159,8 @@ def _read(commands: _Commands) -> None:
     execution = next(one.name for one in latest(commands.target) if "load-" in one.name)
     picture = str(commands.folder / "picture.svg")
     quiet = ("--from", f"{datetime.now(UTC):%Y-%m-%d}", "--to", "2100-01-01", "--dry-run")
+    commands.etl("status", status=1)  # batches in quarantine, one that failed, dead letters
     for words in (
-        ("status",),
         ("outputs",),
         ("executions",),
         ("logs",),

@@ -6,6 +6,8 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from dashboard.cache import AnswerCache
 
 
@@ -77,3 +79,32 @@ def test_a_slow_question_does_not_hold_up_who_has_an_older_answer() -> None:
     assert time.monotonic() - began < 1
     gate.set()
     asking.join()
+
+
+def test_an_answer_of_long_ago_is_waited_for_rather_than_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cache, gate, asked = AnswerCache(), threading.Event(), threading.Event()
+    cache.get("k", 10, lambda: 1)
+    monkeypatch.setattr("dashboard.cache.STALE_SECONDS", -1.0)  # as if time had passed
+
+    def slow() -> int:
+        asked.set()
+        gate.wait(60)
+        return 2
+
+    with ThreadPoolExecutor(2) as pages:
+        first = pages.submit(cache.get, "k", 0, slow)
+        assert asked.wait(60)
+        second = pages.submit(cache.get, "k", 0, lambda: 3)
+        gate.set()
+        assert first.result(60).value == 2
+        assert second.result(60).value in (2, 3)
+
+
+def test_an_old_answer_of_the_background_is_not_shown_as_if_it_were_of_now() -> None:
+    cache = AnswerCache()
+    cache.get("k", 10, lambda: 1)
+    assert cache.get_in_background("k", 10, lambda: 2, longest=60).value == 1
+    assert cache.get_in_background("k", 10, lambda: 2, longest=-1).value is None
+    cache.close()

@@ -145,7 +145,7 @@ def test_the_commands_show_the_alarm_its_reason_and_its_history(
     assert "executions-failed firing" in told.replace("│ ", "")
     assert "Runbook: docs/runbook.md#executions-failed" in told
     assert CliRunner().invoke(app, ["alarms", "--check"]).exit_code == 1
-    listed = json.loads(CliRunner().invoke(app, ["alarms", "--json"]).output)
+    listed = json.loads(CliRunner().invoke(app, ["alarms", "--json"]).stdout)
     assert listed[0]["short"] == "executions-failed"
     assert listed[0]["runbook"] == "docs/runbook.md#executions-failed"
     changed = json.loads(
@@ -153,7 +153,7 @@ def test_the_commands_show_the_alarm_its_reason_and_its_history(
     )
     assert (changed[0]["before"], changed[0]["after"]) == ("OK", "ALARM")
     measured = CliRunner().invoke(app, ["metrics", "ExecutionsFailed", "--json"])
-    (series,) = json.loads(measured.output)
+    (series,) = json.loads(measured.stdout)
     assert sum(point["value"] for point in series["points"]) == 1
 
 

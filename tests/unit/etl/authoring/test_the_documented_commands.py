@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from etl.cli import context
 from etl.cli.main import app
+from tests.fixtures.wait_lines import without_wait_lines
 
 ROOT = Path(__file__).parents[4]
 PAGE = ROOT / "docs" / "authoring.md"
@@ -28,7 +29,9 @@ def run(command: str) -> str:
         return done.stdout
     result = CliRunner().invoke(app, arguments)
     assert result.exception is None or isinstance(result.exception, SystemExit)
-    return result.output + (f"(exit status {result.exit_code})\n" if result.exit_code else "")
+    return without_wait_lines(result.output) + (
+        f"(exit status {result.exit_code})\n" if result.exit_code else ""
+    )
 
 
 def shown(block: str) -> str:

@@ -102,7 +102,7 @@ def test_the_list_has_a_line_for_each_that_moved(etl):
     assert done.exit_code == 0, done.output
     assert "MessagesStaged" in done.output
     assert "StageSeconds/load" in done.output
-    assert max(len(line) for line in done.output.splitlines()) <= 80
+    assert max(len(line) for line in done.stdout.splitlines()) <= 80
 
 
 def test_one_is_shown_over_time_and_by_every_name_it_has(etl):
@@ -113,7 +113,7 @@ def test_one_is_shown_over_time_and_by_every_name_it_has(etl):
 
 
 def test_a_script_gets_dimensions_and_points(etl):
-    (series,) = json.loads(etl("StageSeconds/load", "--json").output)
+    (series,) = json.loads(etl("StageSeconds/load", "--json").stdout)
     assert series["dimensions"] == {"Pipeline": "fleet", "Stage": "load"}
     assert series["points"][0] == {"time": "2026-11-23T11:57:00+00:00", "value": 1.0}
 

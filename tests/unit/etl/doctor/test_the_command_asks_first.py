@@ -13,6 +13,7 @@ from etl.cli.main import app
 from etl.doctor import sections
 from etl.doctor.check_result import CheckResult, failed, not_checked, passed
 from etl.doctor.examination import Examination
+from layers.notify import Notify
 
 SETTINGS = """
 stack = "plant"
@@ -27,7 +28,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Examination]:
     """The examinations that the command started; each has one result of each status."""
     found: list[Examination] = []
 
-    def examine(examination: Examination) -> Iterator[CheckResult]:
+    def examine(examination: Examination, _notify: Notify) -> Iterator[CheckResult]:
         found.append(examination)
         yield passed("region", "eu-central-1")
         yield not_checked("quotas", "you may not call GetAccountSettings", "allow it")
@@ -87,7 +88,7 @@ def test_a_failure_ends_with_1_and_the_report_is_written_all_the_same(
     runs: list[Examination], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     result = failed("database", "db.example.com offers no TLS", "switch it on")
-    monkeypatch.setattr(sections, "examine", lambda _: iter([result]))
+    monkeypatch.setattr(sections, "examine", lambda *_: iter([result]))
     ended = CliRunner().invoke(app, ["doctor", "--read-only", "--json", "--report", "report.json"])
     assert ended.exit_code == 1
     assert json.loads(ended.stdout)[0]["finding"] == "db.example.com offers no TLS"

@@ -17,6 +17,7 @@ from dashboard.sources.executions import page_of
 from dashboard.sources.pipeline import Pipeline
 from etl.aws.target import Target
 from etl.cli.execution_list import _table
+from etl.operations import execution_search
 from etl.operations.execution_search import (
     FAILED,
     STATUSES,
@@ -190,3 +191,27 @@ def test_executions_with_nothing_to_do_are_one_line(monkeypatch: pytest.MonkeyPa
     assert "one-5" in text
     assert "one-7" not in text
     assert "one-7" in printed(_table(rows, idle=True), 200, monkeypatch)
+
+
+def test_a_contract_is_known_by_ledger_or_report_and_else_is_the_deployed_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    states = States([
+        execution(1, 1, "SUCCEEDED", LOADED), execution(2, 2, "SUCCEEDED", LOADED),
+        execution(3, 3, "FAILED", PARTIAL), execution(4, 4, "FAILED", PARTIAL),
+        execution(5, 5, "FAILED", PARTIAL),
+    ])  # fmt: skip
+    account = Account(states)
+    account.outputs["ContractName"] = "fleet"
+    reports = {"b3": {"contract": "fleet"}, "b4": {"contract": "kiln"}}
+
+    def manifest(_: Any, name: str) -> list[Any]:
+        number = name.removeprefix("one-")
+        key = f"raw/2026/11/23/e{number}/b{number}.n1.ndjson.gz"
+        return [SimpleNamespace(key=key)]
+
+    monkeypatch.setattr(execution_search, "_executions_of", lambda *_: frozenset({"one-1"}))
+    monkeypatch.setattr(execution_search, "manifest_of", manifest)
+    monkeypatch.setattr(execution_search, "read_report", lambda _, batch: reports.get(batch))
+    found = search(cast("Target", account), ExecutionFilter(contract="fleet"))
+    assert {one.name for one in found} == {"one-1", "one-3", "one-5"}
