@@ -1,0 +1,70 @@
+"""Addresses: which may be used, and that none of them is shown."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from functions.notify.channel_secret import address_problem, parse_addresses
+from telemetry.errors import ConfigurationError
+
+HOOK = "https://hooks.slack.example/services/T000/B000/secretpart"
+
+
+@pytest.mark.parametrize(
+    ("url", "local", "words"),
+    [
+        (HOOK, False, ""),
+        ("https://example.com:8443/x?sig=secretpart", False, ""),
+        ("http://127.0.0.1:8000/x", True, ""),
+        ("http://[::1]:8000/x", True, ""),
+        # On AWS it would be the runtime's own interface.
+        ("http://127.0.0.1:9001/x", False, "https://"),
+        ("http://example.com/x", True, "https://"),
+        ("http://127.0.0.1.example.com/x", True, "https://"),
+        ("ftp://example.com/secretpart", False, "https://"),
+        ("https:///secretpart", False, "no host"),
+        ("secretpart", False, "no host"),
+        ("https://user:secretpart@example.com", False, "password"),
+        ("https://example.com:secretpart/", False, "no URL"),
+        ("https://[secretpart/", False, "no URL"),
+        ("https://example.com/secretpart\r\nX: y", False, "characters"),
+        ("https://example.com/secret part", False, "characters"),
+        ("https://exämple.com/secretpart", False, "characters"),
+        ("https://example.com/" + "x" * 2_048, False, "characters"),
+        ("", False, "no host"),
+    ],
+)
+def test_which_addresses_can_be_used(url: str, local: bool, words: str) -> None:
+    problem = address_problem(url, local=local)
+    assert (words in problem) if words else problem == ""
+    assert "secretpart" not in problem
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "secretpart", "[]", '"secretpart"', {"slack": "secretpart"}, {"slack": {"url": 7}},
+        {"slack": {"url": "http://example.com/secretpart"}},
+        {"pagerduty": {"url": "https://example.com/secretpart"}},
+    ],
+)  # fmt: skip
+def test_a_wrong_secret_is_not_quoted(content: Any) -> None:
+    text = content if isinstance(content, str) else json.dumps(content)
+    with pytest.raises(ConfigurationError) as raised:
+        parse_addresses(text, local=False)
+    assert "secretpart" not in str(raised.value)
+
+
+def test_no_object_shows_an_address() -> None:
+    entries = {
+        "signing_key": "secretpart-of-the-webhook",
+        "slack": {"url": HOOK},
+        "pagerduty": {"url": "https://example.com/", "routing_key": "secretpart-of-pagerduty"},
+    }
+    found = parse_addresses(json.dumps(entries), local=False)
+    assert [one.host for one in found.channels] == ["hooks.slack.example", "example.com"]
+    assert "secretpart" not in repr(found)
+    assert {HOOK, "secretpart"} <= {*found.channels[0].secrets}
