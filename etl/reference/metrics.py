@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from etl.operations.plurals import counted
 from etl.reference.markdown import table
 from infrastructure.alarm_settings import AlarmSettings
-from etl.operations.plurals import counted
 from infrastructure.core.alarms import ALARMS, AlarmSpec
 from infrastructure.core.channels import CHANNEL_ALARMS
 from infrastructure.setting_fields import settings_of

@@ -124,7 +124,7 @@ def parse_record(record: dict[str, Any], place: Place) -> Notification:
         kind="message",
         pipeline=place.pipeline,
         subject=f"{place.pipeline}: {subject}",
-        headline=_short(text, LONGEST_HEADLINE),
+        headline=_short(text, LONGEST_HEADLINE) or "The message has no text.",
         since=_time(sent.get("Timestamp"), None),
         commands=(place.command("executions"),),
         runbook="docs/runbook.md",

@@ -16,6 +16,7 @@ from functions.notify.channel_secret import Address, Addresses
 from functions.notify.delivery import deliver
 from functions.notify.handler import ChannelUnavailableError, handle
 from functions.notify.notification import Place, test_notification
+from local.certificates import write_certificates
 from telemetry import clients
 from telemetry.errors import ConfigurationError
 from tests.fixtures.aws_fakes import FakeAws
@@ -100,9 +101,7 @@ def test_each_channel_gets_the_message_with_the_figures(
     assert SECRET not in output
 
 
-def test_without_figures_the_message_still_comes(
-    metrics: Metrics, server: ChannelServer
-) -> None:
+def test_without_figures_the_message_still_comes(metrics: Metrics, server: ChannelServer) -> None:
     metrics.broken = True
     handle(event())
     (webhook,) = server.got(f"/webhook/{SECRET}")
@@ -198,13 +197,13 @@ def test_only_a_certificate_of_a_known_authority_is_trusted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_certificates(tmp_path, "127.0.0.1")
-    with channel_server((tmp_path / SERVER_CERTIFICATE, tmp_path / SERVER_KEY)) as server:
+    with channel_server((tmp_path / "server.crt", tmp_path / "server.key")) as server:
         one = Address(channel="slack", url=f"{server.url}/slack/{SECRET}")
         addresses = Addresses(channels=(one,), signing_key="")
         (refused,) = deliver(TEST, addresses)
         assert "the certificate of localhost can't be verified" in refused.detail
         assert (refused.delivered, refused.retryable) == (False, False)
         assert server.received == []
-        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / AUTHORITY))
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.crt"))
         (taken,) = deliver(TEST, addresses)
         assert taken.delivered, taken.detail
