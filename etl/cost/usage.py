@@ -64,7 +64,7 @@ SWEEP_SECONDS_A_LIST = 0.1
 METRICS, ALARMS, DASHBOARDS, SECRETS, EMAILS = 43, 27, 1, 2, 100
 """Counts for one stack, without the alarm on silence. Emails are sent on failures; assumed."""
 CHANNEL_METRICS, CHANNEL_ALARMS, CHANNEL_SECRETS = 1, 2, 1
-"""What channels add. Their function runs on each change of an alarm: a fraction of a cent."""
+"""Counts that channels add. Their function runs when an alarm changes: a fraction of a cent."""
 SECRET_READS = 1_000
 """Reads per month: Load reads its secret once per process. Assumed."""
 QUEUE_KEY_REQUESTS = 2_880

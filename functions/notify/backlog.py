@@ -1,4 +1,4 @@
-"""How much waits, from CloudWatch's metrics: the function reaches neither queues nor PostgreSQL."""
+"""Asks CloudWatch how much waits: the function reaches neither the queues nor PostgreSQL."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class Address:
 
     @property
     def host(self) -> str:
-        """Host that is posted to, which is no secret."""
+        """Host that is posted to, which may be shown."""
         return urlsplit(self.url).hostname or ""
 
     @property
@@ -77,7 +77,7 @@ def address_problem(url: str, *, local: bool) -> str:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        return "it is no URL"
+        return "it can't be read as a URL"
     if not host:
         return "it names no host: a URL such as https://example.com/... is needed"
     if parts.username or parts.password:
@@ -94,7 +94,9 @@ def parse_addresses(text: str, *, local: bool) -> Addresses:
     except ValueError:
         content = None
     if not isinstance(content, dict):
-        raise ConfigurationError("The secret of the channels is no JSON object: deploy again.")
+        raise ConfigurationError(
+            "The secret of the channels can't be read as a JSON object: deploy again."
+        )
     found = []
     for channel in CHANNELS:
         if entry := content.get(channel):

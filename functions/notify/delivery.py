@@ -34,7 +34,7 @@ TRY_AGAIN = frozenset((408, 425, 429))
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How one delivery ended."""
+    """The end of one delivery."""
 
     channel: Channel
     delivered: bool
@@ -85,8 +85,8 @@ def requests_for(
 ) -> tuple[PostRequest, ...]:
     """The requests by which one channel learns of it, none where it is not for this channel.
 
-    An alarm that was not known to fire is only told to PagerDuty, as a new pipeline's alarms all
-    become OK: an incident that is open is closed by it, and without one it changes nothing.
+    An alarm that was not known to fire is reported to PagerDuty alone, as all alarms of a new
+    pipeline become OK: it closes an incident that is open, and without one it changes nothing.
     """
     if address.channel == "pagerduty":
         return pagerduty.render(notification, address)

@@ -134,7 +134,7 @@ def _place() -> Place:
 
 
 def _addresses(*, local: bool) -> Addresses:
-    """The channels' addresses, read anew each time: a new one is used at once."""
+    """The channels' addresses, read each time, so that a new one is used at once."""
     secret = settings.text("CHANNELS_SECRET_ARN")
     with calling("secretsmanager", f"read the secret {secret}"):
         answer = client("secretsmanager").get_secret_value(SecretId=secret)

@@ -81,11 +81,11 @@ class Notification:
     subject: str
     """Short title: the pipeline, the alarm's name and its state."""
     headline: str
-    """What is wrong, in a sentence."""
+    """A sentence that says what is wrong."""
     since: datetime
     severity: Severity = "error"
     alarm: str = ""
-    """Name of the alarm without the stack's; empty where it is no alarm."""
+    """Name of the alarm without the stack's; empty for the other kinds."""
     incident: str = ""
     """ARN of the alarm: the same when it fires and when it is resolved."""
     reason: str = ""
@@ -109,7 +109,7 @@ class Notification:
 
 
 def parse_record(record: dict[str, Any], place: Place) -> Notification:
-    """Read one record of SNS. A message that is no alarm becomes one of the kind ``message``."""
+    """Read one record of SNS. A message of no alarm has the kind ``message``."""
     sent: dict[str, Any] = record["Sns"]
     text = str(sent.get("Message") or "")
     try:

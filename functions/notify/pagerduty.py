@@ -1,7 +1,7 @@
 """Renders a notification for PagerDuty: Events API v2.
 
 An alarm triggers an incident and resolves it: both name it by the same ``dedup_key``, so that a
-message that is delivered twice changes nothing. Messages that are no alarm open no incident, as
+message that is delivered twice changes nothing. Other messages open no incident, as
 nothing would ever close it; executions that fail have an alarm of their own.
 
 Format and limits: https://developer.pagerduty.com/docs/events-api-v2-overview and
@@ -33,7 +33,7 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
 
 
 def render(notification: Notification, address: Address) -> tuple[PostRequest, ...]:
-    """The events, in their order; none for a message that is no alarm."""
+    """The events, in their order; none for a message of the workflow."""
     return tuple(
         json_request(address.url, _event(notification, action, address.routing_key))
         for action in ACTIONS[notification.kind]

@@ -1,4 +1,4 @@
-"""What the renderers of the channels share: one HTTP request, and texts within limits."""
+"""Parts that the renderers of the channels share: one HTTP request, and texts within limits."""
 
 from __future__ import annotations
 

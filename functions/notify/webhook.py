@@ -1,7 +1,7 @@
 """Renders a notification for any other receiver: signed JSON, documented in docs/how-to-notify.md.
 
 The signature is ``HMAC-SHA256(key, timestamp + "." + body)``, so that a receiver knows who sent it,
-and can refuse an old request that somebody repeats.
+and can refuse an old request that is sent again.
 """
 
 from __future__ import annotations
