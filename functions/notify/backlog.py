@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
@@ -25,6 +26,8 @@ MINUTES_5 = 300
 PERIODS = 3
 """SQS and the sweep report every five and every 15 minutes; the latest value counts."""
 HOUR = 3600
+MOST_SECONDS = 5.0
+"""Seconds that a notification waits for its figures: it matters more than they do."""
 HOURS = 24
 
 
@@ -88,20 +91,28 @@ FIGURES = (
 def backlog(now: datetime) -> tuple[Figure, ...]:
     """The figures that CloudWatch has data for.
 
-    None where it can't be asked: a notification without figures is better than none.
+    None where it can't be asked in time: a notification without figures is better than none.
     """
+    # No "with": leaving it would wait for an answer that is late.
+    pool = ThreadPoolExecutor(max_workers=1)
     try:
-        latest = _ask([one for one in FIGURES if not one.total], now, MINUTES_5, PERIODS)
-        totals = _ask([one for one in FIGURES if one.total], now, HOUR, HOURS)
+        values = pool.submit(_values, now).result(timeout=MOST_SECONDS)
     except Exception as error:
         log.warning("The figures could not be read", error=type(error).__name__, why=str(error))
         return ()
-    values = latest | totals
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
     return tuple(
         Figure(name=one.name, label=one.label, value=round(values[one.name]))
         for one in FIGURES
         if one.name in values
     )
+
+
+def _values(now: datetime) -> dict[str, float]:
+    """Value of each figure that has data, by its name."""
+    latest = _ask([one for one in FIGURES if not one.total], now, MINUTES_5, PERIODS)
+    return latest | _ask([one for one in FIGURES if one.total], now, HOUR, HOURS)
 
 
 def _ask(figures: list[_Measured], now: datetime, period: int, periods: int) -> dict[str, float]:

@@ -37,6 +37,10 @@ _delivered: OrderedDict[str, set[Channel]] = OrderedDict()
 invocation within minutes, mostly in the same process."""
 
 
+_latest: OrderedDict[str, datetime] = OrderedDict()
+"""Time of the latest change of each alarm that this process has seen."""
+
+
 class ChannelUnavailableError(UserError):
     """Raised where a channel may take it later: Lambda then repeats the invocation."""
 
@@ -78,7 +82,10 @@ def _notify(notification: Notification, addresses: Addresses) -> set[str]:
         return set()
     if notification.kind != "recovered":
         notification = notification.with_figures(backlog(datetime.now(UTC)))
-    done = _delivered.get(notification.id, set())
+    done = set(_delivered.get(notification.id, ()))
+    if _is_overtaken(notification):
+        # Triggered only now, after it was resolved, an incident would stay open.
+        done.add("pagerduty")
     with tracing.step("deliver to channels"):
         outcomes = deliver(notification, addresses, skip=frozenset(done))
     _remember(notification.id, {one.channel for one in outcomes if one.delivered})
@@ -114,6 +121,17 @@ def _test(place: Place, addresses: Addresses, only: object) -> dict[str, Any]:
             for one in outcomes
         ]
     }
+
+
+def _is_overtaken(notification: Notification) -> bool:
+    """True where a later change of the alarm came first, as a repeated invocation may be late."""
+    if not notification.incident:
+        return False
+    latest = _latest.get(notification.incident, notification.since)
+    _latest[notification.incident] = max(latest, notification.since)
+    if len(_latest) > REMEMBERED:
+        _latest.popitem(last=False)
+    return notification.since < latest
 
 
 def _remember(message: str, channels: set[Channel]) -> None:

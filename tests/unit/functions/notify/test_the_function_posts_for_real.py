@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from functions.notify import delivery, handler
+from functions.notify import backlog, delivery, handler
 from functions.notify.channel_secret import Address, Addresses
 from functions.notify.delivery import deliver
 from functions.notify.handler import ChannelUnavailableError, handle
@@ -74,8 +75,10 @@ def metrics(
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(delivery, "PAUSES", (0.0, 0.0))
     handler._delivered.clear()
+    handler._latest.clear()
     yield found
     handler._delivered.clear()
+    handler._latest.clear()
 
 
 def event(**changes: Any) -> dict[str, Any]:
@@ -134,6 +137,39 @@ def test_a_channel_that_is_away_is_tried_again_and_the_others_get_it_once(
     assert handle(event()) == {"records": 1}
     assert len(server.got(path)) == 4
     assert len(server.got(f"/webhook/{SECRET}")) == 1
+
+
+def test_figures_that_are_late_are_not_waited_for(
+    metrics: Metrics, server: ChannelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered = threading.Event()
+    monkeypatch.setattr(backlog, "MOST_SECONDS", 0.05)
+    monkeypatch.setattr(metrics, "get_metric_data", lambda **_: answered.wait(60))
+    try:
+        handle(event())
+    finally:
+        answered.set()
+    (webhook,) = server.got(f"/webhook/{SECRET}")
+    assert webhook["figures"] == {}
+
+
+def test_an_incident_is_not_triggered_after_it_was_resolved(
+    metrics: Metrics, server: ChannelServer, aws: FakeAws
+) -> None:
+    entry = {"url": f"{server.url}/pagerduty", "routing_key": "a" * 32}
+    aws.secrets.values[SECRET_ARN] = json.dumps({"signing_key": "key", "pagerduty": entry})
+    server.answers["/pagerduty"] = [(503, {}, b"")] * 3
+    fired = event()
+    with pytest.raises(ChannelUnavailableError):
+        handle(fired)
+    over = event(
+        NewStateValue="OK", OldStateValue="ALARM", StateChangeTime="2026-11-23T06:31:00.000+0000"
+    )
+    over["Records"][0]["Sns"]["MessageId"] = "7c2d"
+    handle(over)
+    handle(fired)  # repeated, a minute late
+    tried = ["trigger"] * 3
+    assert [one["event_action"] for one in server.got("/pagerduty")] == [*tried, "resolve"]
 
 
 def test_a_redirect_is_not_followed(metrics: Metrics, server: ChannelServer) -> None:
