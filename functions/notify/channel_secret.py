@@ -64,6 +64,8 @@ class Addresses:
     channels: tuple[Address, ...]
     signing_key: str = field(repr=False)
     """Key of the webhook's signature."""
+    problems: dict[Channel, str] = field(default_factory=dict)
+    """Channels whose entry can't be used, and why; the others go on."""
 
 
 def address_problem(url: str, *, local: bool) -> str:
@@ -88,7 +90,10 @@ def address_problem(url: str, *, local: bool) -> str:
 
 
 def parse_addresses(text: str, *, local: bool) -> Addresses:
-    """Read the secret. Raises ``ConfigurationError``, which quotes nothing of it."""
+    """Read the secret. Raises ``ConfigurationError`` where all of it can't be read.
+
+    Neither the error nor a problem of one channel quotes anything of it.
+    """
     try:
         content: Any = json.loads(text)
     except ValueError:
@@ -97,11 +102,16 @@ def parse_addresses(text: str, *, local: bool) -> Addresses:
         raise ConfigurationError(
             "The secret of the channels can't be read as a JSON object: deploy again."
         )
-    found = []
+    found: list[Address] = []
+    problems: dict[Channel, str] = {}
     for channel in CHANNELS:
         if entry := content.get(channel):
-            found.append(_address(channel, entry, local=local))
-    return Addresses(channels=tuple(found), signing_key=str(content.get(SIGNING_KEY) or ""))
+            try:
+                found.append(_address(channel, entry, local=local))
+            except ConfigurationError as error:
+                problems[channel] = str(error)
+    key = str(content.get(SIGNING_KEY) or "")
+    return Addresses(channels=tuple(found), signing_key=key, problems=problems)
 
 
 def _address(channel: Channel, entry: Any, *, local: bool) -> Address:

@@ -58,8 +58,13 @@ def deliver(
         if address.channel not in skip
         and (requests := requests_for(notification, address, addresses.signing_key))
     }
+    found = [
+        Outcome(channel=channel, delivered=False, detail=problem)
+        for channel, problem in addresses.problems.items()
+        if channel not in skip
+    ]
     if not wanted:
-        return []
+        return found
     # No "with": leaving it would wait for a server that never ends its answer.
     pool = ThreadPoolExecutor(max_workers=len(wanted))
     running: dict[Future[Outcome], Address] = {
@@ -67,7 +72,7 @@ def deliver(
     }
     done, late = wait(running, timeout=deadline)
     pool.shutdown(wait=False, cancel_futures=True)
-    found = [future.result() for future in done]
+    found += [future.result() for future in done]
     found += [
         Outcome(
             channel=running[future].channel,

@@ -77,7 +77,7 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
 
 def _notify(notification: Notification, addresses: Addresses) -> set[str]:
     """Deliver one notification; return the channels for which it has to be tried again."""
-    if not addresses.channels:
+    if not addresses.channels and not addresses.problems:
         log.warning("No channel has an address: etl channels set NAME", alarm=notification.alarm)
         return set()
     if notification.kind != "recovered":
@@ -112,7 +112,8 @@ def _report(notification: Notification, outcomes: list[Outcome]) -> set[str]:
 def _test(place: Place, addresses: Addresses, only: object) -> dict[str, Any]:
     """Send a test to all channels or to one, and return what their servers answered."""
     chosen = [one for one in addresses.channels if only in (None, one.channel)]
-    wanted = Addresses(channels=tuple(chosen), signing_key=addresses.signing_key)
+    problems = {name: why for name, why in addresses.problems.items() if only in (None, name)}
+    wanted = Addresses(channels=tuple(chosen), signing_key=addresses.signing_key, problems=problems)
     notification = test_notification(place, uuid.uuid4().hex, datetime.now(UTC))
     outcomes = deliver(notification, wanted)
     return {

@@ -43,19 +43,29 @@ def test_which_addresses_can_be_used(url: str, local: bool, words: str) -> None:
     assert "secretpart" not in problem
 
 
+@pytest.mark.parametrize("text", ["secretpart", "[]", '"secretpart"', ""])
+def test_a_secret_that_is_no_object_is_not_quoted(text: str) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        parse_addresses(text, local=False)
+    assert "secretpart" not in str(raised.value)
+
+
 @pytest.mark.parametrize(
     "content",
     [
-        "secretpart", "[]", '"secretpart"', {"slack": "secretpart"}, {"slack": {"url": 7}},
+        {"slack": "secretpart"}, {"slack": {"url": 7}},
         {"slack": {"url": "http://example.com/secretpart"}},
         {"pagerduty": {"url": "https://example.com/secretpart"}},
     ],
 )  # fmt: skip
-def test_a_wrong_secret_is_not_quoted(content: Any) -> None:
-    text = content if isinstance(content, str) else json.dumps(content)
-    with pytest.raises(ConfigurationError) as raised:
-        parse_addresses(text, local=False)
-    assert "secretpart" not in str(raised.value)
+def test_a_wrong_secret_is_not_quoted(content: dict[str, Any]) -> None:
+    usable = {"teams": {"url": "https://example.com/teams"}}
+    found = parse_addresses(json.dumps(content | usable), local=False)
+    assert [one.channel for one in found.channels] == ["teams"]
+    assert found.problems.keys() == content.keys()
+    (problem,) = found.problems.values()
+    assert "secretpart" not in problem
+    assert "Enter it again: etl channels set" in problem
 
 
 def test_no_object_shows_an_address() -> None:

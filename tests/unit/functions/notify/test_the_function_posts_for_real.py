@@ -124,6 +124,22 @@ def test_a_refusal_is_counted_and_not_repeated(
     assert len(server.got(path)) == len(server.got(f"/webhook/{SECRET}")) == 1
 
 
+def test_an_address_that_can_not_be_used_is_counted_and_stops_no_other(
+    metrics: Metrics, server: ChannelServer, aws: FakeAws, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entries = json.loads(aws.secrets.values[SECRET_ARN])
+    entries["slack"] = {"url": f"http://example.com/{SECRET}"}
+    aws.secrets.values[SECRET_ARN] = json.dumps(entries)
+    assert handle(event()) == {"records": 1}
+    assert len(server.got(f"/webhook/{SECRET}")) == 1
+    output = capsys.readouterr().out
+    assert failures(output) == [1]
+    assert SECRET not in output
+    found = {one["channel"]: one for one in handle({"action": "test"})["channels"]}
+    assert "has to begin with https://" in found["slack"]["answer"]
+    assert found["webhook"]["delivered"] is True
+
+
 def test_a_channel_that_is_away_is_tried_again_and_the_others_get_it_once(
     metrics: Metrics, server: ChannelServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
