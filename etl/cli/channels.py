@@ -52,7 +52,7 @@ def show(context: typer.Context, as_json: JsonOption = False) -> None:
     for heading in ("channel", "host"):
         table.add_column(heading)
     for one in found:
-        table.add_row(one.channel, Text(one.host))
+        table.add_row(one.channel, Text(one.host or one.problem))
     print_table(table)
 
 

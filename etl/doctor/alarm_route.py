@@ -77,6 +77,9 @@ def _channels(target: Target) -> CheckResult:
             "no channel has an address",
             "run `etl channels set slack`, or set operation.channels = false and deploy",
         )
+    wrong = " ".join(one.problem for one in found if one.problem)
+    if wrong:
+        return failed(name, wrong.rstrip("."), "enter the address again: `etl channels set`")
     where = ", ".join(f"{one.channel} ({one.host})" for one in found)
     return passed(name, f"notifications go to {where}", "try them: `etl channels test`")
 

@@ -45,6 +45,8 @@ class ListedChannel:
 
     channel: Channel
     host: str
+    problem: str = ""
+    """Reason for which its address can't be used; empty where it can."""
 
 
 @dataclass(frozen=True)

@@ -59,9 +59,7 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
         raise
     action = event.get("action")
     if action == "list":
-        return {
-            "channels": [{"channel": one.channel, "host": one.host} for one in addresses.channels]
-        }
+        return {"channels": _listed(addresses)}
     if action == "test":
         return _test(place, addresses, event.get("channel"))
     waiting: set[str] = set()
@@ -107,6 +105,13 @@ def _report(notification: Notification, outcomes: list[Outcome]) -> set[str]:
     if failed and counted:
         metrics.record("NotificationsFailed", failed)
     return {one.channel for one in outcomes if one.retryable and not one.delivered and counted}
+
+
+def _listed(addresses: Addresses) -> list[dict[str, str]]:
+    """The channels with the hosts of their addresses, which are never shown themselves."""
+    usable = [{"channel": a.channel, "host": a.host, "problem": ""} for a in addresses.channels]
+    problems = addresses.problems.items()
+    return usable + [{"channel": name, "host": "", "problem": why} for name, why in problems]
 
 
 def _test(place: Place, addresses: Addresses, only: object) -> dict[str, Any]:

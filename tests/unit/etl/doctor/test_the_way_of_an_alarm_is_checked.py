@@ -119,6 +119,7 @@ def test_an_alarm_without_actions_fails_and_none_is_triggered(
     [
         ([ListedChannel("slack", "hooks.slack.com")], "pass", "go to slack (hooks.slack.com)"),
         ([], "fail", "no channel has an address"),
+        ([ListedChannel("slack", "", "Its address is wrong.")], "fail", "Its address is wrong"),
         (ChannelError("plant-notify failed."), "fail", "plant-notify failed"),
         (ClientError({"Error": {"Code": "AccessDenied"}}, "Invoke"), "not checked", "AccessDenied"),
     ],

@@ -138,6 +138,9 @@ def test_an_address_that_can_not_be_used_is_counted_and_stops_no_other(
     found = {one["channel"]: one for one in handle({"action": "test"})["channels"]}
     assert "has to begin with https://" in found["slack"]["answer"]
     assert found["webhook"]["delivered"] is True
+    webhook, slack = handle({"action": "list"})["channels"]
+    assert webhook == {"channel": "webhook", "host": "127.0.0.1", "problem": ""}
+    assert slack["problem"] == found["slack"]["answer"]
 
 
 def test_a_channel_that_is_away_is_tried_again_and_the_others_get_it_once(
