@@ -76,7 +76,8 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
 def _notify(notification: Notification, addresses: Addresses) -> set[str]:
     """Deliver one notification; return the channels for which it has to be tried again."""
     if not addresses.channels and not addresses.problems:
-        log.warning("No channel has an address: etl channels set NAME", alarm=notification.alarm)
+        note = log.info if notification.kind == "recovered" else log.warning
+        note("No channel has an address: etl channels set NAME", alarm=notification.alarm)
         return set()
     if notification.kind != "recovered":
         notification = notification.with_figures(backlog(datetime.now(UTC)))
