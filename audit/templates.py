@@ -24,7 +24,8 @@ CONTRACT = Path("contracts/fleet.toml")
 
 def core(*, fleet_provisioning: bool = True) -> dict[str, Any]:
     """The core template, with all that it can have by default, and the object keys of packaging."""
-    packages = [spec.package for spec in functions_of(fleet_provisioning=fleet_provisioning)]
+    functions = functions_of(fleet_provisioning=fleet_provisioning, channels=True)
+    packages = [spec.package for spec in functions]
     artifacts = Artifacts(
         functions={package: f"functions/{package}.zip" for package in packages},
         layers={layer: f"layers/{layer}.zip" for layer in LAYERS},
@@ -34,6 +35,7 @@ def core(*, fleet_provisioning: bool = True) -> dict[str, Any]:
         contract=CONTRACT,
         database=DatabaseSettings(host="db.example.com"),
         fleet_provisioning=fleet_provisioning,
+        channels=True,
     )
     built = build_template(load_contract(CONTRACT), artifacts, settings, definition_json())
     plain: dict[str, Any] = built.to_dict()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from layers.target import LayerName
 
-__all__ = ["FUNCTIONS", "PROVISION", "FunctionSpec", "function", "functions_of"]
+__all__ = ["FUNCTIONS", "NOTIFY", "PROVISION", "FunctionSpec", "function", "functions_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,14 +124,27 @@ PROVISION = FunctionSpec(
 """The hook of fleet provisioning; a deployment has it only where that is switched on."""
 
 
-def functions_of(*, fleet_provisioning: bool) -> tuple[FunctionSpec, ...]:
+NOTIFY = FunctionSpec(
+    name="notify",
+    package="notify",
+    entry="handle",
+    layers=("shared",),
+    memory=256,
+    # Longer than functions.notify.delivery.DEADLINE_SECONDS, plus the reads before it.
+    timeout=60,
+)
+"""Posts notifications to channels; a deployment has it only where that is switched on."""
+
+
+def functions_of(*, fleet_provisioning: bool, channels: bool) -> tuple[FunctionSpec, ...]:
     """The functions of a deployment."""
-    return (*FUNCTIONS, PROVISION) if fleet_provisioning else FUNCTIONS
+    optional = ((PROVISION, fleet_provisioning), (NOTIFY, channels))
+    return (*FUNCTIONS, *(spec for spec, wanted in optional if wanted))
 
 
 def function(name: str) -> FunctionSpec:
     """The function of that name. Raises ``KeyError`` where there is none."""
-    for spec in functions_of(fleet_provisioning=True):
+    for spec in functions_of(fleet_provisioning=True, channels=True):
         if spec.name == name:
             return spec
     raise KeyError(name)

@@ -243,6 +243,20 @@ class DeploySettings:
         parameter="AlertEmail",
         example="telemetry@example.com",
     )
+    channels: bool = setting(
+        False,
+        "Post the same to Slack, Teams, PagerDuty or a webhook: `etl channels set` enters their "
+        "addresses into a secret.",
+        key="operation.channels",
+    )
+    runbook_url: str = setting(
+        "",
+        "Address below which you publish the site of `make docs`, so that notifications in "
+        "channels link to the runbook. Empty: they name its section.",
+        key="operation.runbook_url",
+        pattern=r"^https://[\w./:%~-]+$",
+        example="https://docs.example.com/telemetry",
+    )
     log_retention_days: int = setting(
         30,
         "Days for which CloudWatch keeps logs.",

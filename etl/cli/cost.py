@@ -103,6 +103,9 @@ def cost(
     months: Annotated[
         int, typer.Option(min=1, help="Months for which objects in S3 are kept.")
     ] = Pipeline.months_kept,
+    channels: Annotated[
+        bool, typer.Option("--channels", help="Notifications go to channels too.")
+    ] = False,
     compare: Annotated[
         bool, typer.Option("--compare", help="Also show the cost of other settings.")
     ] = False,
@@ -126,6 +129,7 @@ def cost(
         batch_messages=batch,
         trigger_batch=min(batch, Pipeline.trigger_batch),
         months_kept=months,
+        channels=channels,
     )
     made = bill(fleet, pipeline)
     result = simulate(fleet, pipeline)

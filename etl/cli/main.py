@@ -13,6 +13,7 @@ from etl.aws.target import DEFAULT_STACK, DEFAULT_STATE
 from etl.cli import (
     alarms,
     athena,
+    channels,
     conflicts,
     contract,
     cost,
@@ -94,7 +95,8 @@ PANELS = {
     ),
     "Contract and messages": ("contract", "simulate", "publish"),
     "Watch": (
-        "dashboard", "executions", "run", "trace", "logs", "diagram", "alarms", "metrics", "cost",
+        "dashboard", "executions", "run", "trace", "logs", "diagram", "alarms", "channels",
+        "metrics", "cost",
     ),
     "Account for and repair": (
         "reconcile", "rejects", "conflicts", "quarantine", "dlq", "replay", "backfill", "sweep",
@@ -122,7 +124,7 @@ def _name(command: CommandInfo | TyperInfo) -> str:
 
 for module in (
     stack, status, settings, doctor, deploy, destroy, template, publish, execution_list, executions,
-    diagram, alarms, metrics, sweep, data, database, rollups, athena, rejects, conflicts,
+    diagram, alarms, channels, metrics, sweep, data, database, rollups, athena, rejects, conflicts,
     quarantine, replay, dlq, contract, dashboard, pgadmin, cost, demo,
 ):  # fmt: skip
     module.register(app)

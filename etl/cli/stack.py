@@ -44,6 +44,13 @@ def up(
     window: Annotated[
         int, typer.Option(min=WINDOW.least, max=WINDOW.most, help=WINDOW.text)
     ] = WINDOW.local,
+    channels: Annotated[
+        bool | None,
+        typer.Option(
+            "--channels/--no-channels",
+            help="Post notifications to `etl channels`. Default: as it runs, or not.",
+        ),
+    ] = None,
     bare: Annotated[
         bool,
         typer.Option("--bare", help="Start the stand-ins only; `etl deploy` then deploys to them."),
@@ -72,6 +79,7 @@ def up(
         trigger=trigger,
         schedule=schedule,
         window=window,
+        channels=channels,
     )
     with waiting_for_phases("starting the local stack") as notify:
         try:

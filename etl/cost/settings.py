@@ -69,5 +69,7 @@ class Pipeline:
     """Batches of one execution processed in parallel; template parameter ``MaxConcurrency``."""
     months_kept: int = 12
     """Months for which objects are kept in S3; the bill is that of the last of them."""
+    channels: bool = False
+    """Setting ``operation.channels``."""
     database_writers: int = 2
     """Loads that PostgreSQL runs in parallel at full speed: as many as it has processors."""

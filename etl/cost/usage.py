@@ -63,6 +63,8 @@ SWEEPS_A_DAY, SWEEP_DAYS, SWEEP_GB, LIST_KEYS = 96, 15, 0.5, 1_000
 SWEEP_SECONDS_A_LIST = 0.1
 METRICS, ALARMS, DASHBOARDS, SECRETS, EMAILS = 43, 27, 1, 2, 100
 """Counts for one stack, without the alarm on silence. Emails are sent on failures; assumed."""
+CHANNEL_METRICS, CHANNEL_ALARMS, CHANNEL_SECRETS = 1, 2, 1
+"""Counts that channels add. Their function runs when an alarm changes: a fraction of a cent."""
 SECRET_READS = 1_000
 """Reads per month: Load reads its secret once per process. Assumed."""
 QUEUE_KEY_REQUESTS = 2_880
@@ -92,6 +94,7 @@ def monthly_usage(fleet: Fleet, pipeline: Pipeline) -> list[Usage]:
         *_storage(fleet, pipeline, batches),
         *_logs(pipeline, batches),
         *_fixed(),
+        *(_channels() if pipeline.channels else ()),
     ]
 
 
@@ -239,6 +242,12 @@ def _logs(pipeline: Pipeline, batches: Batches) -> Iterator[Usage]:
     for size, group in groups:
         yield Usage("logs_ingested", size, group)
         yield Usage("logs_stored", size, group)
+
+
+def _channels() -> Iterator[Usage]:
+    yield Usage("metrics", CHANNEL_METRICS, "fixed")
+    yield Usage("alarms", CHANNEL_ALARMS, "fixed")
+    yield Usage("secrets", CHANNEL_SECRETS, "fixed")
 
 
 def _fixed() -> Iterator[Usage]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etl.aws.target import CONTRACT_KEY, DEFAULT_STACK, NoStackError, Target
+from infrastructure.core.channels import SECRET_OUTPUT
 from infrastructure.setting_fields import settings_of
 from infrastructure.settings import (
     DEFAULT_CONTRACT,
@@ -108,6 +109,7 @@ def bring_up(
     schedule: str | None = None,
     window: int | None = None,
     sweep: str | None = None,
+    channels: bool | None = None,
     die_with_parent: bool = False,
     notify: Notify = silent,
 ) -> Target:
@@ -115,6 +117,7 @@ def bring_up(
 
     Without a contract the stack keeps the one that it runs, or gets the example fleet's. Where it
     runs another one, ``switch`` is asked, and :class:`ContractSwitchError` raised unless it agrees.
+    ``channels``: whether to post notifications to channels; ``None``: as it runs.
     ``die_with_parent`` ends the stand-ins with this process. Raises ``ContractError`` for a
     contract that can't be read, before anything is started.
     """
@@ -137,6 +140,7 @@ def bring_up(
         "schedule_expression": schedule,
         "sweep_expression": sweep,
         "queue_window_seconds": window,
+        "channels": _has_channels(now) if channels is None else channels,
     }
     settings = replace(
         laptop_settings(target, contract),
@@ -170,6 +174,13 @@ def switch_question(stack: str, running: Contract, wanted: Contract) -> str:
         "messages that wait, and all later ones, are read by the new contract and go to the table "
         f"{wanted.table}; {running.table} keeps its rows."
     )
+
+
+def _has_channels(target: Target) -> bool:
+    try:
+        return SECRET_OUTPUT in target.outputs
+    except NoStackError:
+        return False
 
 
 def _copy_of_contract(target: Target) -> Path:

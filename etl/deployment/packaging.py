@@ -29,7 +29,7 @@ __all__ = ["FunctionZip", "PackageError", "Packages", "build_function", "build_p
 
 FUNCTIONS_FOLDER = Path(__file__).parents[2] / "functions"
 LEVEL = 9
-EVERY_FUNCTION = functions_of(fleet_provisioning=True)
+EVERY_FUNCTION = functions_of(fleet_provisioning=True, channels=True)
 
 
 class PackageError(UserError):

@@ -88,7 +88,9 @@ def build_core(
         settings.contract,
         settings.target,
         ca_file=settings.database.ca_file,
-        functions=functions_of(fleet_provisioning=settings.fleet_provisioning),
+        functions=functions_of(
+            fleet_provisioning=settings.fleet_provisioning, channels=settings.channels
+        ),
         folder=folder,
         notify=notify,
     )

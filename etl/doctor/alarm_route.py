@@ -1,4 +1,4 @@
-"""Checks the way of an alarm: its topic, the topic's subscribers, and one test notification."""
+"""Checks the way of an alarm: its topic, the subscribers, the channels, and one notification."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from etl.doctor.check_result import CheckResult, failed, not_checked, passed
 from etl.doctor.examination import Examination
 from etl.operations.alarm_delivery import listening, refused_actions
 from etl.operations.alarms import Alarm, alarms, trigger
+from etl.operations.channels import ChannelError, listed_channels
+from infrastructure.core.channels import SECRET_OUTPUT
 
 __all__ = ["check_alarm_route"]
 
@@ -29,6 +31,8 @@ def check_alarm_route(examination: Examination) -> Iterator[CheckResult]:
         return
     yield passed(f"{NAME}: actions", f"all {len(found)} alarms notify a topic")
     yield _subscribers(target)
+    if SECRET_OUTPUT in target.outputs:
+        yield _channels(target)
     if not examination.may_send_canary:
         yield not_checked(f"{NAME}: route", "not agreed to", "run it without --no-canary")
     else:
@@ -43,6 +47,8 @@ def _subscribers(target: Target) -> CheckResult:
         one["SubscriptionArn"].startswith("arn:")
         for page in pages.paginate(TopicArn=target.outputs["TopicArn"])
         for one in page["Subscriptions"]
+        # The channels have a check of their own.
+        if one["Protocol"] != "lambda"
     ]
     if any(found):
         return passed(name, f"{sum(found)} confirmed, {len(found) - sum(found)} not confirmed")
@@ -50,6 +56,32 @@ def _subscribers(target: Target) -> CheckResult:
         return not_checked(name, "the stack on this machine has none, and needs none")
     wait = "confirm the email that AWS sent" if found else "set operation.alert_email, and deploy"
     return failed(name, "no one would be notified: no subscription is confirmed", wait)
+
+
+def _channels(target: Target) -> CheckResult:
+    """Ask the notify function which channels have an address; nothing is sent to them."""
+    from botocore.exceptions import ClientError
+
+    name = f"{NAME}: channels"
+    try:
+        found = listed_channels(target)
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        allow = "allow what `etl settings policy doctor` lists"
+        return not_checked(name, f"the notify function can't be invoked ({code})", allow)
+    except ChannelError as error:
+        return failed(name, str(error).rstrip("."), "run `etl deploy`, or enter the address again")
+    if not found:
+        return failed(
+            name,
+            "no channel has an address",
+            "run `etl channels set slack`, or set operation.channels = false and deploy",
+        )
+    wrong = " ".join(one.problem for one in found if one.problem)
+    if wrong:
+        return failed(name, wrong.rstrip("."), "enter the address again: `etl channels set`")
+    where = ", ".join(f"{one.channel} ({one.host})" for one in found)
+    return passed(name, f"notifications go to {where}", "try them: `etl channels test`")
 
 
 def _route(target: Target, alarm: Alarm) -> CheckResult:

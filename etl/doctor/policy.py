@@ -46,6 +46,11 @@ CHECKING = (
         actions=("lambda:GetFunctionConfiguration",),
         resources=("lambda:function:{stack}-*",),
     ),
+    Permission(
+        sid="Channels",
+        actions=("lambda:InvokeFunction",),
+        resources=("lambda:function:{stack}-notify",),
+    ),
     Permission(sid="Layers", actions=("lambda:GetLayerVersion",), resources=("lambda:layer:*:*",)),
     Permission(
         sid="Probe",

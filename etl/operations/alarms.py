@@ -7,7 +7,6 @@ whose names begin alike. Uses boto3 alone, so it works the same on AWS and on th
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,18 +15,17 @@ from typing import TYPE_CHECKING, Literal
 from etl.aws.cloudformation import stack_resources
 from etl.aws.target import Target
 from etl.operations.batch_selection import NotFoundError
+from telemetry.alarm_text import headline_of, runbook_of
 
 if TYPE_CHECKING:
     from types_boto3_cloudwatch.type_defs import CompositeAlarmTypeDef, MetricAlarmTypeDef
 
-__all__ = ["RUNBOOK", "Alarm", "StateChange", "alarm", "alarms", "changes", "trigger"]
+__all__ = ["Alarm", "StateChange", "alarm", "alarms", "changes", "trigger"]
 
 State = Literal["OK", "ALARM", "INSUFFICIENT_DATA"]
 NAMES_A_CALL = 100
 """Limit of DescribeAlarms for one call."""
 KINDS = ("AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm")
-RUNBOOK = "docs/runbook.md"
-SECTION = re.compile(r"docs/[\w/-]+\.md#[\w-]+")
 URGENCY: dict[str, int] = {"ALARM": 0, "INSUFFICIENT_DATA": 1, "OK": 2}
 
 
@@ -51,18 +49,12 @@ class Alarm:
     @property
     def headline(self) -> str:
         """The meaning in words, and the name: ``Batches failed ... (alarm batches-...).``"""
-        sentence = self.description.partition(". ")[0].rstrip(".")
-        return (
-            f"{sentence} (alarm {self.short})."
-            if sentence
-            else f"The alarm {self.short} is firing."
-        )
+        return headline_of(self.description, self.short)
 
     @property
     def runbook(self) -> str:
         """Page and section of the runbook: named by the description, or derived from the name."""
-        named = SECTION.search(self.description)
-        return named[0] if named else f"{RUNBOOK}#{self.short}"
+        return runbook_of(self.description, self.short)
 
 
 @dataclass(frozen=True)

@@ -178,8 +178,12 @@ REPAIR = (
     Permission(
         sid="Invoke",
         actions=("lambda:InvokeFunction",),
-        # Rollups are refreshed by the migrate function.
-        resources=("lambda:function:{stack}-sweep", "lambda:function:{stack}-migrate"),
+        # Rollups are refreshed by the migrate function, channels are tested by notify.
+        resources=(
+            "lambda:function:{stack}-sweep",
+            "lambda:function:{stack}-migrate",
+            "lambda:function:{stack}-notify",
+        ),
     ),
     Permission(sid="Manifests", actions=("s3:PutObject",), resources=(f"{_BUCKET}/manifests/*",)),
     Permission(

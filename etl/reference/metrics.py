@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from etl.operations.plurals import counted
 from etl.reference.markdown import table
 from infrastructure.alarm_settings import AlarmSettings
 from infrastructure.core.alarms import ALARMS, AlarmSpec
+from infrastructure.core.channels import CHANNEL_ALARMS
 from infrastructure.setting_fields import settings_of
 from telemetry.metric_table import METRICS, NAMESPACE, series
 
@@ -93,5 +95,7 @@ def _count() -> str:
     always = sum(not spec.is_optional for spec in ALARMS)
     return (
         f"A pipeline has at most **{series()} metrics** of its own, and **{always} alarms** (one "
-        "more with the alarm `no-data`)."
+        f"more with the alarm `no-data`). [Channels](how-to-notify.md) add "
+        f"{counted(series(channels=True) - series(), 'metric')} and "
+        f"{counted(len(CHANNEL_ALARMS), 'alarm')}."
     )

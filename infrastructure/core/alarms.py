@@ -17,7 +17,7 @@ from functions.inventory import function
 from infrastructure.core.parameters import HAS_METRIC_QUERIES, HAS_NO_DATA_ALARM
 from telemetry.metric_table import NAMESPACE, PIPELINE
 
-__all__ = ["ALARMS", "RUNBOOK", "AlarmSpec", "add_alarms"]
+__all__ = ["ALARMS", "HOUR", "RUNBOOK", "AlarmSpec", "add_alarm", "add_alarms"]
 
 RUNBOOK = "docs/runbook.md"
 MINUTES_5, HOUR = 300, 3600
@@ -57,6 +57,8 @@ class AlarmSpec:
     missing: str = "notBreaching"
     """Treatment of periods without data, in CloudWatch's words."""
     condition: str | None = None
+    page: str = RUNBOOK
+    """Page of the docs with the section of the alarm's name."""
     query: str = ""
     """Metrics Insights query (for ``Fn::Sub``), where not all dimensions are known."""
 
@@ -73,13 +75,18 @@ class AlarmSpec:
     @property
     def description(self) -> str:
         """Description, which an email shows."""
-        return f"{self.meaning} {self.first} Runbook: {RUNBOOK}#{self.name}"
+        return f"{self.meaning} {self.first} Runbook: {self.page}#{self.name}"
 
 
 def add_alarms(template: Template) -> None:
     """Add every alarm of :data:`ALARMS`."""
     for spec in ALARMS:
-        template.add_resource(_alarm(spec))
+        add_alarm(template, spec)
+
+
+def add_alarm(template: Template, spec: AlarmSpec) -> None:
+    """Add one alarm, which notifies the topic when it fires and when it is resolved."""
+    template.add_resource(_alarm(spec))
 
 
 def _alarm(spec: AlarmSpec) -> cloudwatch.Alarm:

@@ -2,9 +2,8 @@
 
 Modules by concern: ``parameters``, ``storage`` (key, bucket), ``ingest`` (IoT, queues),
 ``provisioning``, ``compute`` (layers, functions, ``permissions``), ``orchestration`` (state
-machine, schedules, topic),
-``alarms``, ``dashboard``. Modules refer to each other's resources by logical id; ``cfn-lint``
-checks that every reference holds.
+machine, schedules, topic), ``alarms``, ``channels``, ``dashboard``. Modules refer to each other's
+resources by logical id; ``cfn-lint`` checks that every reference holds.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from troposphere import GetAtt, Output, Ref, Sub, Template, secretsmanager
 
 from functions.inventory import FUNCTIONS, functions_of
 from infrastructure.core.alarms import add_alarms
+from infrastructure.core.channels import add_channels
 from infrastructure.core.compute import add_compute
 from infrastructure.core.dashboard import add_dashboard
 from infrastructure.core.ingest import BASIC_INGEST, add_ingest
@@ -57,7 +57,9 @@ def build_template(
     template.set_metadata({"Contract": {"Name": contract.name, "Digest": contract.digest}})
     add_parameters(template)
     add_conditions(template)
-    functions = functions_of(fleet_provisioning=settings.fleet_provisioning)
+    functions = functions_of(
+        fleet_provisioning=settings.fleet_provisioning, channels=settings.channels
+    )
     add_storage(template, retain=settings.retain_data, functions=functions)
     _add_database_secrets(template, settings.stack)
     add_ingest(template, contract)
@@ -68,6 +70,8 @@ def build_template(
     _add_outputs(template, contract)
     if settings.fleet_provisioning:
         add_provisioning(template)
+    if settings.channels:
+        add_channels(template)
     limit_roles(template, settings.roles)
     return template
 

@@ -4,7 +4,8 @@
   map's concurrency and the trigger's ``MaximumConcurrency`` bound the functions instead.
 - No dead-letter queue on the functions: that is for asynchronous invocations, and every one here is
   synchronous, by the state machine, the queue's poller or the deployment; a sweep that is missed
-  is made up for by the next one.
+  is made up for by the next one, and a notification (:mod:`infrastructure.core.channels`) also
+  goes to the email address.
 """
 
 from __future__ import annotations
@@ -73,7 +74,9 @@ def add_compute(
                 CompatibleArchitectures=[settings.target.architecture],
             )
         )
-    for spec in functions_of(fleet_provisioning=settings.fleet_provisioning):
+    for spec in functions_of(
+        fleet_provisioning=settings.fleet_provisioning, channels=settings.channels
+    ):
         template.add_resource(_log_group(spec))
         template.add_resource(_role(spec))
         template.add_resource(_function(spec, contract, settings, function_keys[spec.package]))
@@ -147,7 +150,8 @@ def _accepted(spec: FunctionSpec) -> dict[str, Any]:
         "CKV_AWS_115": "Reserved concurrency is taken from the account's pool, which a new account "
         "hardly has; the map's concurrency and the queue trigger's maximum bound the functions.",
         "CKV_AWS_116": "A dead-letter queue is for asynchronous invocations that matter; callers "
-        "here wait for the answer, and the next sweep makes up for a missed one.",
+        "here wait for the answer, the next sweep makes up for a missed one, and an email is sent "
+        "beside each channel.",
         "CKV_AWS_173": "The variables hold names, ARNs and numbers, no secret; Lambda encrypts "
         "them with its own key, and the role of each function needs one permission fewer.",
     }
@@ -197,6 +201,13 @@ def _environment(
         variables["OWNER_SECRET_ARN"] = Ref("OwnerSecretArn")
         variables["ANALYST_SECRET_ARN"] = GetAtt("AnalystSecret", "Id")
         variables["LOADER_CONNECTIONS"] = Ref("LoaderConnections")
+    if spec.name == "notify":
+        variables |= {
+            "CHANNELS_SECRET_ARN": GetAtt("ChannelsSecret", "Id"),
+            "QUEUE_NAME": GetAtt("TelemetryQueue", "QueueName"),
+            "DEAD_LETTER_QUEUE_NAME": GetAtt("DeadLetterQueue", "QueueName"),
+            "RUNBOOK_URL": settings.runbook_url,
+        }
     return variables | settings.tuning
 
 

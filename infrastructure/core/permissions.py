@@ -168,6 +168,15 @@ def _provision() -> list[Statement]:
     ]
 
 
+def _notify() -> list[Statement]:
+    return [
+        allow(["secretsmanager:GetSecretValue"], GetAtt("ChannelsSecret", "Id"), sid="Addresses"),
+        key_for("secretsmanager", "Decrypt"),
+        # IAM knows no resource of it: Service Authorization Reference, 2026-11.
+        allow(["cloudwatch:GetMetricData"], "*", sid="Figures"),
+    ]
+
+
 _STATEMENTS: dict[str, Callable[[], list[Statement]]] = {
     "extract": _extract,
     "stage": _stage,
@@ -178,4 +187,5 @@ _STATEMENTS: dict[str, Callable[[], list[Statement]]] = {
     "sweep": _sweep,
     "migrate": _migrate,
     "provision": _provision,
+    "notify": _notify,
 }

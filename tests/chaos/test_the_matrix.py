@@ -9,7 +9,7 @@ from tests.chaos.faults import STEPS
 from tests.chaos.matrix import PAGE, block_of, render, skeleton
 
 FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
-NOT_IN_THE_WORKFLOW = {"migrate", "provision"}
+NOT_IN_THE_WORKFLOW = {"migrate", "notify", "provision"}
 
 
 def test_every_step_of_every_function_is_broken() -> None:

@@ -88,6 +88,10 @@ def _get_secret(call: Call, stack: Stack) -> Asked:
         yield "kms:Decrypt", key, stack.via("secretsmanager")
 
 
+def _metrics(*_: Any) -> Asked:
+    yield "cloudwatch:GetMetricData", "*", ()
+
+
 def _of_machine(action: str) -> Any:
     def asked(call: Call, _: Stack) -> Asked:
         yield f"states:{action}", call.given["stateMachineArn"], ()
@@ -106,6 +110,7 @@ _ASKED: dict[tuple[str, str], Any] = {
     ("sqs", "ReceiveMessage"): _receive,
     ("sqs", "DeleteMessageBatch"): _delete,
     ("secretsmanager", "GetSecretValue"): _get_secret,
+    ("cloudwatch", "GetMetricData"): _metrics,
     ("stepfunctions", "StartExecution"): _of_machine("StartExecution"),
     ("stepfunctions", "ListExecutions"): _of_machine("ListExecutions"),
     ("stepfunctions", "DescribeExecution"): _describe_execution,

@@ -116,6 +116,7 @@ def recorded_commands(patch: pytest.MonkeyPatch, folder: Path) -> Iterator[Comma
                 # Rarely: the commands alone are to do something.
                 schedule="rate(30 days)",
                 sweep="rate(30 days)",
+                channels=True,
                 die_with_parent=True,
             )
             patch.setattr(boto3, "Session", Recording)
@@ -214,6 +215,7 @@ def _repair(commands: _Commands) -> None:
         ("rollups", "refresh"),
         ("rollups", "rebuild"),
         ("alarms", "test", "queue-age", "--yes"),
+        ("channels", "list"),
     ):
         commands.etl(*words)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from functions.inventory import FUNCTIONS
+from functions.inventory import functions_of
 from tests.permissions.deployed import ADMINISTRATOR, DEVICE, Stack
 from tests.permissions.policies import Request
 
@@ -67,7 +67,7 @@ def documented(stack: Stack) -> Iterator[Request]:
 
 
 def _functions(stack: Stack) -> Iterator[Request]:
-    for spec in FUNCTIONS:
+    for spec in functions_of(fleet_provisioning=False, channels=True):
         role = stack.function_role(spec.name)
         group = stack.physical[f"{spec.title}LogGroup"]
         stream = stack.arn("logs", f"log-group:{group}:log-stream:2026/11/26/[$LATEST]6a1b")
@@ -84,7 +84,7 @@ def _vpc(stack: Stack) -> Iterator[Request]:
     interface = stack.arn("ec2", "network-interface/eni-6a1b")
     own = stack.arn("ec2", "subnet/subnet-6a1b")
     shared = f"{':'.join(own.split(':')[:4])}:210987654321:subnet/subnet-6a1c"
-    for spec in FUNCTIONS:
+    for spec in functions_of(fleet_provisioning=False, channels=True):
         if spec.database:
             role = stack.function_role(spec.name)
             for action in ("DescribeNetworkInterfaces", "DescribeSubnets"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 
-from functions.inventory import FUNCTIONS
+from functions.inventory import functions_of
 from tests.permissions.deployed import ADMINISTRATOR, DEVICE, Stack
 from tests.permissions.policies import Request
 
@@ -23,6 +23,7 @@ NEVER = {
     "summarize": ("s3:PutObject outcomes/a", "s3:GetObject raw/a"),
     "sweep": ("s3:PutObject outcomes/a", "s3:GetObject raw/a", "s3:DeleteObject raw/a"),
     "migrate": ("s3:GetObject raw/a", "s3:PutObject raw/a"),
+    "notify": ("s3:GetObject raw/a", "s3:GetObject rejected/a"),
 }
 
 
@@ -44,10 +45,14 @@ def _data(stack: Stack) -> Iterator[Request]:
             place = f"{stack.bucket}/{key}"
             yield Request(stack.function_role(function), action, place, (), "not its business")
     owner = stack.target.parameters["OwnerSecretArn"]
-    for spec in FUNCTIONS:
+    for spec in functions_of(fleet_provisioning=False, channels=True):
         if spec.name != "migrate":
             role = stack.function_role(spec.name)
             yield Request(role, "secretsmanager:GetSecretValue", owner, (), "the owner's login")
+    for logical, reader in (("LoaderSecret", "notify"), ("ChannelsSecret", "load")):
+        secret = stack.physical[logical]
+        role = stack.function_role(reader)
+        yield Request(role, "secretsmanager:GetSecretValue", secret, (), "the secret of others")
     elsewhere = (("s3:prefix", "outcomes/"),)
     yield Request(
         stack.function_role("extract"), "s3:ListBucket", stack.bucket, elsewhere, "not raw/"
@@ -118,7 +123,7 @@ def _rule(stack: Stack) -> Iterator[Request]:
 
 def _own_code(stack: Stack, legitimate: Collection[Request]) -> Iterator[Request]:
     """What Lambda may do in EC2 with a function's role, the function's own code may not."""
-    for spec in FUNCTIONS:
+    for spec in functions_of(fleet_provisioning=False, channels=True):
         role = stack.function_role(spec.name)
         code = stack.arn("lambda", f"function:{stack.name}-{spec.name}")
         for request in legitimate:

@@ -73,6 +73,7 @@ class RecordedRig(Rig):
         return replace(
             settings,
             contract=strict,
+            channels=True,
             database=replace(settings.database, owner_key_arn=key),
             subnet_ids=("subnet-6a1b",),
             security_group_ids=("sg-6a1b",),
@@ -167,12 +168,26 @@ def _everything_once(rig: RecordedRig) -> None:
     _start_over_one_that_is_gone(rig, lost)
     rig.start_execution({"prefix": f"raw/{day}/"})
     rig.wait_until_idle()
+    _notify(rig)
     rig.orphan()
     time.sleep(1.1)  # the sweep's grace, as the rig has it
     swept = rig.sweep()
     assert swept is not None
     assert swept["started"]
     rig.wait_until_idle()
+
+
+def _notify(rig: RecordedRig) -> None:
+    """A notification to a channel that is not there: what is asked for comes before it."""
+    nowhere = {"signing_key": "k", "webhook": {"url": "http://127.0.0.1:9/"}}
+    rig.client("secretsmanager").put_secret_value(
+        SecretId=rig.target.outputs["ChannelsSecretArn"], SecretString=json.dumps(nowhere)
+    )
+    sent = {"Sns": {"MessageId": "1", "Subject": "Test", "Message": "Nothing is wrong."}}
+    rig.client("lambda").invoke(
+        FunctionName=rig.target.outputs["NotifyFunctionName"],
+        Payload=json.dumps({"Records": [sent]}).encode(),
+    )
 
 
 def same_keys(name: str, arrival: int) -> Iterator[bytes]:

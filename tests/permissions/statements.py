@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from functions.inventory import FUNCTIONS
+from functions.inventory import functions_of
 from infrastructure.core import Artifacts, build_template
 from infrastructure.settings import DatabaseSettings, DeploySettings
 from layers.target import LAYERS
@@ -46,9 +46,12 @@ def names(logical: str, policy: str, statements: list[Statement]) -> list[str]:
 
 def statement_names() -> list[str]:
     """Every statement that the template can deploy."""
-    settings = DeploySettings(stack="s", contract=CONTRACT, database=DatabaseSettings(host="h"))
+    settings = DeploySettings(
+        stack="s", contract=CONTRACT, database=DatabaseSettings(host="h"), channels=True
+    )
+    functions = functions_of(fleet_provisioning=False, channels=True)
     artifacts = Artifacts(
-        functions={spec.package: "zip" for spec in FUNCTIONS}, layers=dict.fromkeys(LAYERS, "zip")
+        functions={spec.package: "zip" for spec in functions}, layers=dict.fromkeys(LAYERS, "zip")
     )
     built = build_template(load_contract(CONTRACT), artifacts, settings, {}).to_dict()
     return [

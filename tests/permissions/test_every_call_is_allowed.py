@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from functions.inventory import FUNCTIONS
+from functions.inventory import functions_of
 from tests.permissions.machine import tasks
 from tests.permissions.run import Recording
 from tests.permissions.statements import statement_names
@@ -17,7 +17,8 @@ pytestmark = pytest.mark.slow
 
 def test_the_run_had_every_function_at_work(recording: Recording) -> None:
     at_work = Counter(call.function for call in recording.calls)
-    assert set(at_work) == {spec.name for spec in FUNCTIONS}
+    functions = functions_of(fleet_provisioning=False, channels=True)
+    assert set(at_work) == {spec.name for spec in functions}
 
 
 def test_the_run_went_through_every_kind_of_state(recording: Recording) -> None:

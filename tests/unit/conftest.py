@@ -39,7 +39,7 @@ def artifacts() -> Artifacts:
     return Artifacts(
         functions={
             spec.package: f"functions/{spec.package}-0.zip"
-            for spec in functions_of(fleet_provisioning=True)
+            for spec in functions_of(fleet_provisioning=True, channels=True)
         },
         layers={layer: f"layers/{layer}-0.zip" for layer in LAYERS},
     )
@@ -74,6 +74,18 @@ def provisioning_template(
 ) -> dict[str, Any]:
     """The core's template with fleet provisioning, as plain data."""
     wanted = replace(settings, fleet_provisioning=True)
+    return plain_template(contract, artifacts, wanted, definition)
+
+
+@pytest.fixture(scope="session")
+def channels_template(
+    contract: Contract,
+    artifacts: Artifacts,
+    settings: DeploySettings,
+    definition: dict[str, Any],
+) -> dict[str, Any]:
+    """The core's template with channels, as plain data."""
+    wanted = replace(settings, channels=True, runbook_url="https://docs.example.com/etl")
     return plain_template(contract, artifacts, wanted, definition)
 
 

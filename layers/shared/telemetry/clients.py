@@ -24,6 +24,7 @@ from telemetry.errors import (
 )
 
 if TYPE_CHECKING:
+    from types_boto3_cloudwatch import CloudWatchClient
     from types_boto3_iot import IoTClient
     from types_boto3_s3 import S3Client
     from types_boto3_secretsmanager import SecretsManagerClient
@@ -103,6 +104,8 @@ _clients: dict[str, Any] = {}
 _building = threading.Lock()
 
 
+@overload
+def client(service: Literal["cloudwatch"]) -> CloudWatchClient: ...
 @overload
 def client(service: Literal["iot"]) -> IoTClient: ...
 @overload

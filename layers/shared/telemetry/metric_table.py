@@ -69,9 +69,13 @@ def reason_kind(reason: str) -> str:
     return kind if kind in REASONS else OTHER
 
 
-def series() -> int:
-    """Metrics that CloudWatch bills for one pipeline, at most."""
-    return sum(max(1, len(metric.values)) for metric in METRICS.values())
+def series(*, channels: bool = False) -> int:
+    """Metrics that CloudWatch bills for one pipeline, at most; ``channels``: with channels."""
+    return sum(
+        max(1, len(metric.values))
+        for metric in METRICS.values()
+        if channels or metric.emitted_by != ("notify",)
+    )
 
 
 def _count(name: str, by: str, meaning: str) -> Metric:
@@ -179,6 +183,11 @@ _ALL = (
         statistic="Maximum",
         emitted_by=("sweep",),
         meaning="Batches that need attention, as the last sweep found them.",
+    ),
+    _count(
+        "NotificationsFailed",
+        "notify",
+        "Notifications that a channel did not take; only with channels.",
     ),
 )
 

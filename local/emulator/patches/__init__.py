@@ -11,6 +11,7 @@ from __future__ import annotations
 from local.emulator.patches import (
     access,
     alarms,
+    asynchronous,
     devices,
     event_source_mapping,
     executions,
@@ -43,6 +44,7 @@ def apply() -> None:
     timeouts.apply()
     metrics.apply()
     alarms.apply()
+    asynchronous.apply()
     persistence.apply()
     access.apply()
     tracing.apply()  # last: it wraps what the others put in place

@@ -112,10 +112,13 @@ def test_a_pipeline_is_billed_for_a_bounded_number_of_metrics():
     from etl.cost import usage
 
     assert series() == usage.METRICS <= 50
+    assert series(channels=True) == usage.METRICS + usage.CHANNEL_METRICS
 
 
 def test_the_bill_counts_the_alarms_that_are_always_there():
     from etl.cost import usage
     from infrastructure.core.alarms import ALARMS
+    from infrastructure.core.channels import CHANNEL_ALARMS
 
     assert len([spec for spec in ALARMS if not spec.is_optional]) == usage.ALARMS
+    assert len(CHANNEL_ALARMS) == usage.CHANNEL_ALARMS

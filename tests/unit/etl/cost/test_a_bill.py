@@ -102,6 +102,13 @@ def test_raw_objects_grow_cold_only_where_they_are_large_enough():
     assert amount(large, "s3_glacier") == pytest.approx(9 * amount(large, "s3_infrequent") / 2)
 
 
+def test_channels_cost_a_metric_two_alarms_and_a_secret():
+    without, made = bill(FLEET), bill(FLEET, replace(QUEUE, channels=True))
+    for key, more in (("metrics", 1), ("alarms", 2), ("secrets", 1)):
+        assert amount(made, key) - amount(without, key) == more, key
+    assert made.dollars() - without.dollars() == pytest.approx(0.3 + 2 * 0.1 + 0.4)
+
+
 def test_a_bill_adds_up():
     made = bill(FLEET)
     groups = ("messaging", "devices", "rules", "readings", "storage", "fixed")

@@ -197,6 +197,8 @@ def test_the_doctors_policy_fits_and_names_no_wildcard_action() -> None:
         "iot:UpdateCertificate",
         "kms:Decrypt",
         "kms:GenerateDataKey",
+        # Of the notify function, which lists the channels.
+        "lambda:InvokeFunction",
         "s3:PutObject",
         "sns:Subscribe",
         "sns:Unsubscribe",

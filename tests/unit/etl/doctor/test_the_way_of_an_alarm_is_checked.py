@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from etl.doctor import alarm_route
 from etl.doctor.alarm_route import check_alarm_route
 from etl.operations.alarms import Alarm
+from etl.operations.channels import ChannelError, ListedChannel
 from tests.unit.etl.doctor.stubbed import account
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:plant-alerts"
@@ -42,6 +44,7 @@ def checked(
     subscriptions: list[dict[str, str]],
     arrival: float | str | None,
     one: Alarm | None = None,
+    outputs: dict[str, str] | None = None,
 ) -> dict[str, Any]:
     triggered: list[str] = []
     monkeypatch.setattr(alarm_route, "alarms", lambda _: [one or alarm(TOPIC)])
@@ -49,7 +52,7 @@ def checked(
     seconds = arrival if isinstance(arrival, float) else None
     monkeypatch.setattr(alarm_route, "listening", lambda *_: nullcontext(Queue(seconds)))
     with account() as aws:
-        aws.target.__dict__["outputs"] = {"TopicArn": TOPIC}
+        aws.target.__dict__["outputs"] = {"TopicArn": TOPIC, **(outputs or {})}
         if one is None:
             aws.answers("sns", "list_subscriptions_by_topic", {"Subscriptions": subscriptions})
         if one is None and seconds is None:
@@ -109,3 +112,31 @@ def test_an_alarm_without_actions_fails_and_none_is_triggered(
     found = checked(monkeypatch, [], None, one=alarm())
     assert found["alarms: actions"].status == "fail"
     assert list(found) == ["alarms: actions"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "words"),
+    [
+        ([ListedChannel("slack", "hooks.slack.com")], "pass", "go to slack (hooks.slack.com)"),
+        ([], "fail", "no channel has an address"),
+        ([ListedChannel("slack", "", "Its address is wrong.")], "fail", "Its address is wrong"),
+        (ChannelError("plant-notify failed."), "fail", "plant-notify failed"),
+        (ClientError({"Error": {"Code": "AccessDenied"}}, "Invoke"), "not checked", "AccessDenied"),
+    ],
+)
+def test_channels_that_reach_nobody_fail(
+    monkeypatch: pytest.MonkeyPatch, answer: Any, status: str, words: str
+) -> None:
+    def listed(_: Any) -> Any:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(alarm_route, "listed_channels", listed)
+    function = {**CONFIRMED, "Protocol": "lambda"}
+    outputs = {"ChannelsSecretArn": "arn:aws:secretsmanager:eu-central-1:1:secret:C"}
+    found = checked(monkeypatch, [function], SENT, outputs=outputs)
+    assert found["alarms: channels"].status == status
+    assert words in found["alarms: channels"].finding
+    # The function that posts to channels is no subscriber that anybody reads.
+    assert found["alarms: subscribers"].status == "fail"
