@@ -21,6 +21,7 @@ PAGES = {
         "how-to-run",
         "control-room",
         "runbook",
+        "how-to-on-call",
         "how-to-missing",
         "repair",
         "how-to-delete",

@@ -69,7 +69,7 @@ class DatabaseAway(Rehearsal):
 
     def looks(self, scene: Scene) -> Sequence[Step]:
         """The server that is down, and the executions that failed."""
-        return scene.etl("status"), scene.etl("executions", "--failed")
+        return scene.etl("status"), scene.etl("executions", "--failed", "--from", "10m")
 
     def repairs(self, scene: Scene) -> Sequence[Step]:
         """Put the file back; the supervisor starts the server."""
@@ -130,7 +130,7 @@ class WrongPassword(Rehearsal):
 
     def looks(self, scene: Scene) -> Sequence[Step]:
         """The executions that failed, with the cause."""
-        return (scene.etl("executions", "--failed"), scene.etl("logs", "load", "--search", "ERROR"))
+        return (scene.etl("executions", "--failed", "--from", "10m"),)
 
     def repairs(self, scene: Scene) -> Sequence[Step]:
         """Make a new login, and load what failed."""

@@ -182,6 +182,7 @@ class ClockWrong(Rehearsal):
 
     def provoke(self, scene: Scene) -> Expected:
         """Publish messages of which two readings in ten are of 1970 and one is of 2038."""
+        self._before = {one: _rejected(scene, one) for one in ("too_old:ts", "in_future:ts")}
         messages = []
         for number in range(MESSAGES):
             readings = measurements(READINGS)
@@ -195,12 +196,15 @@ class ClockWrong(Rehearsal):
         """Wait for the rejects."""
         scene.wait(
             "readings of 1970 and of 2038 are rejected",
-            lambda: all(_rejected(scene, f"{one}:ts") for one in ("too_old", "in_future")),
+            lambda: all(_rejected(scene, one) > count for one, count in self._before.items()),
         )
 
     def looks(self, scene: Scene) -> Sequence[Step]:
         """The rejects, by reason and device."""
-        return (scene.etl("rejects", "list"), scene.etl("rejects", "show", "--reason", "too_old", "--most", "1"))
+        return (
+            scene.etl("rejects", "list"),
+            scene.etl("rejects", "show", "--reason", "too_old", "--most", "1"),
+        )
 
     def repairs(self, scene: Scene) -> Sequence[Step]:
         """Keep the evidence; the clock is repaired at the device."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from etl.rehearsals.database_failures import DatabaseAway, WrongPassword
+from etl.rehearsals.disk_full import DiskFull
 from etl.rehearsals.message_failures import ClockWrong, KeyTooSmall, PoisonBatch, WrongContract
 from etl.rehearsals.model import Rehearsal
 from etl.rehearsals.traffic_failures import ExpiredCertificate, QueueBacklog, Throttled
@@ -19,6 +20,7 @@ _ALL: tuple[type[Rehearsal], ...] = (
     ClockWrong,
     ExpiredCertificate,
     Throttled,
+    DiskFull,
 )
 REHEARSALS: dict[str, type[Rehearsal]] = {one.name: one for one in _ALL}
 """The rehearsals by name."""

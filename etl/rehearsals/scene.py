@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from etl.aws.target import DEFAULT_STACK, Target
-from etl.deployment.laptop import bring_up
+from etl.deployment.laptop import bring_up, deployed_contract, local_target
 from etl.operations.batches import Batch, batches_between
 from etl.operations.publishing import publish_file
 from etl.operations.receipts import Receipt
 from etl.rehearsals.model import RehearsalError, Step
 from infrastructure.settings import DEFAULT_CONTRACT
 from layers.notify import Notify, silent
+from local.stack import read
+from telemetry.contract import load_contract
 
 __all__ = ["BASE_CONTRACT", "PATIENCE_SECONDS", "Scene", "measurements"]
 
@@ -66,7 +68,12 @@ class Scene:
         self._target: Target | None = None
 
     def start(self, *, die_with_parent: bool = False) -> None:
-        """Start and deploy the stack where it isn't."""
+        """Start the stack, and deploy it where it isn't as the rehearsals need it."""
+        local = read(self.state)
+        if local is not None:
+            self._target = local_target(self.state, DEFAULT_STACK, local)
+            if self._is_as_needed():
+                return
         self._target = bring_up(
             self.state,
             DEFAULT_STACK,
@@ -148,5 +155,14 @@ class Scene:
         return subprocess.run([*command, *arguments], env=environment, check=False).returncode
 
     def redeploy(self) -> None:
-        """Deploy the contract and the triggers of the game day again."""
+        """Deploy the contract and the triggers of the game day again, where they are others."""
         self.start()
+
+    def _is_as_needed(self) -> bool:
+        target = self.fresh_target()
+        running = deployed_contract(target)
+        return (
+            running is not None
+            and running.digest == load_contract(self.contract("game-day", BASE_CONTRACT)).digest
+            and target.parameters["TriggerMode"] == "both"
+        )

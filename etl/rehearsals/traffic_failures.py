@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -16,6 +15,7 @@ from etl.aws.sqs import queue_depth
 from etl.rehearsals.database_failures import publish_batch
 from etl.rehearsals.model import Expected, Rehearsal, RehearsalError, Step
 from etl.rehearsals.scene import Scene, measurements
+from local.devices.identity import expired_at
 from local.devices.mqtt import ConnectionRefusedByBrokerError
 
 __all__ = ["ExpiredCertificate", "QueueBacklog", "Throttled"]
@@ -87,8 +87,10 @@ class Throttled(Rehearsal):
         scene.await_status("failed", "a batch has failed in all its retries")
 
     def looks(self, scene: Scene) -> Sequence[Step]:
-        """The executions that failed, and the throttled calls."""
-        return scene.etl("executions", "--failed"), scene.etl("metrics", "Throttles")
+        """The executions that failed, and the calls that were throttled."""
+        return scene.etl("executions", "--failed", "--from", "10m"), scene.etl(
+            "metrics", "Throttles/load"
+        )
 
     def repairs(self, scene: Scene) -> Sequence[Step]:
         """Give the concurrency back, and load what failed."""
@@ -154,7 +156,8 @@ class ExpiredCertificate(Rehearsal):
 
     def undo(self, scene: Scene) -> None:
         """Set the certificate to inactive, where the device still has it."""
-        if _has_expired(scene.target.devices_folder / f"{self.device}.crt"):
+        certificate = scene.target.devices_folder / f"{self.device}.crt"
+        if certificate.exists() and expired_at(certificate) is not None:
             scene.target.client("iot").update_certificate(
                 certificateId=_certificate_id(scene, self.device), newStatus="INACTIVE"
             )
@@ -163,12 +166,6 @@ class ExpiredCertificate(Rehearsal):
 def _certificate_id(scene: Scene, device: str) -> str:
     arn = (scene.target.devices_folder / f"{device}.arn").read_text(encoding="utf-8")
     return arn.strip().rpartition("/")[2]
-
-
-def _has_expired(file: Path) -> bool:
-    if not file.exists():
-        return False
-    return x509.load_pem_x509_certificate(file.read_bytes()).not_valid_after_utc < datetime.now(UTC)
 
 
 def register_expired(scene: Scene, device: str) -> None:
