@@ -146,7 +146,9 @@ def _print_end(expected: Expected) -> None:
     rows, rejects = counted(expected.rows, "row"), counted(expected.rejected, "reject")
     parts = rows if not expected.rejected else f"{rows} and {rejects}"
     published = counted(expected.readings, "reading")
-    console.print(f"[bold green]✓[/] {published} published: {parts}. Nothing is lost or doubled.")
+    console.print(
+        f"[bold green]✓[/] {published} published: {parts}. Nothing is lost or duplicated."
+    )
 
 
 @app.command("end")

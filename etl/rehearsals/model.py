@@ -25,7 +25,7 @@ class Step:
     """One command for the operator, and the same as a function, for ``--repair``."""
 
     command: str
-    """As it is typed in a shell."""
+    """The command as it is typed in a shell."""
     act: Callable[[], object]
 
 
@@ -47,7 +47,7 @@ class Rehearsal:
     and for a run that was killed."""
 
     name: str
-    """As it is given to ``etl game-day run``."""
+    """The argument of ``etl game-day run``."""
     sentence: str
     """The failure, as a sentence."""
     advice: str

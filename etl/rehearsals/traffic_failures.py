@@ -119,7 +119,7 @@ class ExpiredCertificate(Rehearsal):
     advice = (
         "The broker refuses the device, and nothing of it arrives. A device that publishes with "
         "QoS 1 keeps what is not acknowledged. Set the old certificate to inactive, register the "
-        "device anew, and let it send again."
+        "device again, and let it send once more."
     )
     device = "expired-1"
 

@@ -105,5 +105,5 @@ def test_a_failure_is_seen_repaired_and_nothing_is_lost(
         process.wait()
     assert process.returncode == 0, rest
     assert "balanced: every reading is accounted for" in rest
-    assert "Nothing is lost or doubled" in rest
+    assert "Nothing is lost or duplicated" in rest
     assert not (state / "game-day" / "fault").exists()
