@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from etl.cli.context import JsonOption, console, counted, fail, guard, notes, print_json
@@ -49,10 +48,9 @@ def list_rehearsals(context: typer.Context, as_json: JsonOption = False) -> None
     if as_json:
         print_json({name: one.sentence for name, one in REHEARSALS.items()})
         return
-    table = Table(show_header=False, box=None)
+    width = max(map(len, REHEARSALS))
     for name, one in REHEARSALS.items():
-        table.add_row(Text(name, style="bold"), one.sentence)
-    console.print(table)
+        console.print(Text(f"{name:{width}}  {one.sentence}"), soft_wrap=True)
 
 
 @app.command("run")
