@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from etl.aws.target import DEFAULT_STACK
+from etl.rehearsals import running
 from etl.rehearsals.registry import REHEARSALS
 from etl.rehearsals.scene import Scene
 from local import stack
@@ -61,8 +62,8 @@ def room(state: Path) -> Iterator[RunningControlRoom]:
     game_day = state / "game-day"
     try:
         Scene(game_day).start(die_with_parent=True)
-        with control_room(game_day, DEFAULT_STACK) as running:
-            yield running
+        with control_room(game_day, DEFAULT_STACK) as one:
+            yield one
     finally:
         stack.stop(game_day)
 
@@ -77,14 +78,9 @@ def read_until(process: subprocess.Popen[str], text: str) -> str:
     raise AssertionError(f"it ended before it said {text!r}:\n{said}")
 
 
-@pytest.mark.parametrize("name", REHEARSALS)
-def test_a_failure_is_seen_repaired_and_nothing_is_lost(
-    name: str, state: Path, room: RunningControlRoom, browser: Browser, tmp_path: Path
-) -> None:
-    unavailable = REHEARSALS[name]().unavailable()
-    if unavailable:
-        pytest.skip(unavailable)
-    process = subprocess.Popen(
+def rehearsing(state: Path, name: str) -> subprocess.Popen[str]:
+    """``etl game-day run`` in a process of its own, which waits for a repair."""
+    return subprocess.Popen(
         [sys.executable, "-m", "etl.cli.main", "--state", str(state), "game-day", "run", name],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -92,6 +88,16 @@ def test_a_failure_is_seen_repaired_and_nothing_is_lost(
         text=True,
         env=environment(),
     )
+
+
+@pytest.mark.parametrize("name", REHEARSALS)
+def test_a_failure_is_seen_repaired_and_nothing_is_lost(
+    name: str, state: Path, room: RunningControlRoom, browser: Browser, tmp_path: Path
+) -> None:
+    unavailable = REHEARSALS[name]().unavailable()
+    if unavailable:
+        pytest.skip(unavailable)
+    process = rehearsing(state, name)
     try:
         seen = read_until(process, "Press Enter")
         assert TOLD[name] in seen, seen
@@ -107,3 +113,22 @@ def test_a_failure_is_seen_repaired_and_nothing_is_lost(
     assert "balanced: every reading is accounted for" in rest
     assert "Nothing is lost or duplicated" in rest
     assert not (state / "game-day" / "fault").exists()
+
+
+def test_the_next_start_undoes_the_fault_of_a_rehearsal_that_was_killed(
+    state: Path, room: RunningControlRoom
+) -> None:
+    process = rehearsing(state, "database-away")
+    try:
+        read_until(process, "Press Enter")
+    finally:
+        process.kill()  # SIGKILL: it can undo nothing
+        process.communicate()
+    game_day = state / "game-day"
+    assert [one.role for one in stack.down_servers(game_day)] == ["postgres"]
+    scene = Scene(game_day)
+    running.start(scene)
+    assert stack.down_servers(game_day) == []
+    assert not (game_day / "fault").exists()
+    account = running.account_before(scene)  # the sweep alone loads what failed
+    assert account.verdict.status == "balanced"
