@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from functions.load import order_statements as sql
+from functions.load import settled_statements as settled
 from functions.load.batch import Batch, Counts
 from functions.load.conflict_policies import updates_rows
 from functions.load.copy_stream import copy_stream, find_blocks
@@ -159,26 +160,26 @@ class ArrivalOrder:
         cursor.execute(sql.index_gathered(contract))
         if self._unavailable:
             self._gather_present()
-        cursor.execute(sql.create_settled(contract, columns))
+        cursor.execute(settled.create_settled(contract, columns))
         return self._write(disputed)
 
     def _write(self, disputed: int) -> Settled:
         """Writes the settled rows, after what they replace has been kept."""
         cursor, contract, columns = self._cursor, self._contract, self._batch.columns
-        cursor.execute(sql.count_settled())
+        cursor.execute(settled.count_settled())
         [(inserted, updated, unchanged, lost, replaced)] = cursor.fetchall()
         origin = (self._batch.batch_id, self._batch.raw_key, self._batch.contract_digest)
-        cursor.execute(sql.keep_losers(contract, columns), origin)
-        cursor.execute(sql.keep_replaced_rows(contract, columns, again=self._again), origin)
+        cursor.execute(settled.keep_losers(contract, columns), origin)
+        cursor.execute(settled.keep_replaced_rows(contract, columns, again=self._again), origin)
         # The planner would scan the whole table.
         cursor.execute("SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off")
-        cursor.execute(sql.update_settled(contract, columns))
+        cursor.execute(settled.update_settled(contract, columns))
         dropped = updated - cursor.rowcount
         if inserted:
-            cursor.execute(sql.insert_settled(contract, columns))
+            cursor.execute(settled.insert_settled(contract, columns))
             dropped += inserted - cursor.rowcount
         cursor.execute("SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on")
-        cursor.execute(sql.unstage_disputed(contract))
+        cursor.execute(settled.unstage_disputed(contract))
         log.info("Settled by arrival", keys=disputed, updated=updated, inserted=inserted)
         return Settled(disputed, Counts(inserted, updated, unchanged, lost, replaced), dropped)
 

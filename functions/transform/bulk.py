@@ -16,14 +16,16 @@ halved again until the few that are left go to the careful reader.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import polars as pl
 
-from functions.transform.extraction_plan import DecodePlan, ExtractionPlan, metrics_of
+from functions.transform.bulk_senml import odd_records, resolved_records
+from functions.transform.extraction_plan import DecodePlan, ExtractionPlan
+from functions.transform.member_patterns import metrics_of
 from functions.transform.message_filter import matches
-from functions.transform.shapes import BASE, RELATIVE_BELOW, SENML_VALUES, base_sources
+from functions.transform.shapes import base_sources
 
 __all__ = ["BulkDecoder", "Decoded"]
 
@@ -32,7 +34,6 @@ SLICE_BYTES = 1 << 18
 OBJECT = (r"^[ \t\r\n]*\{", r"\}[ \t\r\n]*$")
 ARRAY = (r"^[ \t\r\n]*\[", r"\][ \t\r\n]*$")
 """Begin and end of a message. Testing for them is cheaper than a failed attempt to decode."""
-SECONDS = r"^-?[0-9]{1,15}$"
 NO_TEXT = r"^(?:true|false|-?[0-9].*)$"
 """Value in the place of a name in a pair that may not have been a text."""
 SPLIT = 8
@@ -153,7 +154,7 @@ class BulkDecoder:
         found = documents.select("m", _at("d", self._plan.contract.readings or ()).alias("r"))
         rows = found.explode("r").filter(pl.col("r").is_not_null())
         if shape == "senml":
-            odd = _odd_records(found)
+            odd = odd_records(found)
         elif shape == "rows":
             odd = rows.filter(pl.col("r").list.len() == 1)
         else:
@@ -180,7 +181,7 @@ class BulkDecoder:
             "m", "r", pl.int_ranges(0, size, dtype=pl.Int64).alias("index"), *outer
         ).explode("r", "index")
         if self._plan.contract.shape == "senml":
-            elements = _resolved(elements, base_sources(self._plan.contract))
+            elements = resolved_records(elements, base_sources(self._plan.contract))
             filled = elements.select("m").unique()
         readings = elements.select(
             "m",
@@ -275,61 +276,6 @@ def _in_pairs(column: str, path: tuple[str, ...]) -> pl.Expr:
     pair = pl.element().list
     found = pl.element().filter(pair.get(0) == path[0]).list.get(1)
     return pl.col(column).list.eval(found).list.first()
-
-
-def _odd_records(lists: pl.DataFrame) -> pl.DataFrame:
-    """``m`` of SenML records that need exact sums, or the time of arrival."""
-    sized = lists.filter(pl.col("r").list.len() > 0)
-    records = sized.explode("r").filter(pl.col("r").is_not_null())
-    unsure = pl.any_horizontal(
-        pl.any_horizontal(_of(name).is_not_null() for name in ("bv", "bs")),
-        *(~_of(name).str.contains(SECONDS) for name in ("bt", "t")),
-    )
-    odd = records.filter(unsure.fill_null(value=False)).select("m")
-    none = sized.filter(pl.col("r").list.eval(pl.element().is_null()).list.any()).select("m")
-    sure = records.join(odd, on="m", how="anti")
-    relative = sure.filter(_time() < RELATIVE_BELOW).select("m")
-    return pl.concat([odd, none, relative])
-
-
-def _resolved(records: pl.DataFrame, wanted: Sequence[str]) -> pl.DataFrame:
-    """SenML records with their base values, as :mod:`shapes` has it; base records are left out.
-
-    ``wanted`` are the base values that the contract takes by name.
-    """
-    names = [_based("bn"), _of("n")]
-    name = pl.when(pl.any_horizontal(part.is_not_null() for part in names)).then(
-        pl.concat_str(*(part.fill_null("") for part in names))
-    )
-    unit = pl.coalesce(_of("u"), _based("bu"))
-    resolved = {"n": name, "u": unit, "t": _time().cast(pl.String)}
-    resolved |= {name: _based(name) for name in wanted}
-    base = pl.any_horizontal(_of(name).is_not_null() for name in BASE)
-    value = pl.any_horizontal(_of(name).is_not_null() for name in SENML_VALUES)
-    records = records.with_columns(
-        (value | ~base).alias("kept"), *(found.alias(f"r.{key}") for key, found in resolved.items())
-    )
-    resolved = {key: pl.col(f"r.{key}") for key in resolved}
-    rest = [
-        _of(field).alias(field)
-        for field in records.schema["r"].to_schema()  # type: ignore[attr-defined]
-        if field not in resolved
-    ]
-    whole = pl.struct(*rest, *(found.alias(key) for key, found in resolved.items()))
-    return records.filter("kept").with_columns(whole.alias("r"))
-
-
-def _of(name: str) -> pl.Expr:
-    return pl.col("r").struct.field(name)
-
-
-def _based(name: str) -> pl.Expr:
-    return _of(name).forward_fill().over("m")
-
-
-def _time() -> pl.Expr:
-    base, own = _based("bt").cast(pl.Int64), _of("t").cast(pl.Int64)
-    return base.fill_null(0) + own.fill_null(0)
 
 
 def _metric(number: int) -> str:

@@ -7,16 +7,22 @@ where a value should be becomes :data:`NOT_A_VALUE`, which no column type can re
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import polars as pl
 
+from functions.transform.member_patterns import (
+    ARRAYS,
+    Type,
+    member_names,
+    metrics_of,
+    untyped_texts,
+    unusual_texts,
+)
 from functions.transform.shapes import BASE, SENML_VALUES
 from telemetry.contract import Column, Condition, Contract, Source
-from telemetry.contract.model import Metric, Shape
 
 __all__ = [
     "ARRIVAL",
@@ -25,7 +31,6 @@ __all__ = [
     "DecodePlan",
     "ExtractionPlan",
     "make_plan",
-    "metrics_of",
 ]
 
 NOT_A_VALUE = "\x00"
@@ -38,26 +43,8 @@ ARRIVAL = "arrival"
 RECEIVED = "received"
 """Frame column of the time of arrival as a time, for columns that take or are judged by it."""
 
-SPELLED_NUMBER = r"[ \t\r\n]*-?(?:[0-9]{16,}\.|[0-9]+(?:\.[0-9]+)?[eE])"
-"""A number with an exponent, or too long to survive being read as a double and written again."""
-LONG_NUMBER = r"[ \t\r\n]*-?[0-9.]{16,}"
-"""A number that may have more digits than a double keeps."""
-NOT_SHORTEST = r"[\[,][ \t\r\n]*-?(?:0\.0|[0-9]+\.[0-9]*0[ \t\r\n]*[\],]|0[ \t\r\n]*[\],])"
-"""A number in an array that a double may be written otherwise than: 21.40, 0.001, -0."""
-_SENML = r'"(?:%s)"[ \t\r\n]*:[ \t\r\n]*%s'
-UNUSUAL_SENML = (
-    _SENML % ("b[ntuvs]|v|v[sbd]|s", "null"),  # which is not the same there as nothing
-    _SENML % ("b?n|b?u", "[-0-9tf]"),
-    _SENML % ("b?t", '["tf]'),
-)
-"""Patterns of values of another kind than SenML's."""
 SENML_LABELS = (*BASE, *SENML_VALUES, "n", "t", "u")
 """Members of a SenML record that have a meaning to the others."""
-ARRAYS: dict[Shape, int] = {"objects": 0, "rows": 1, "pairs": 2, "senml": 0}
-"""Shapes that the bulk decoder takes, and how many arrays an element is of."""
-
-
-Type = type[pl.DataType]
 
 TRUTH = ("true", "false")
 TYPED: dict[str, Type] = {
@@ -69,13 +56,6 @@ TYPED: dict[str, Type] = {
     "boolean": pl.Boolean,
 }
 """Types that the bulk decoder may read the values of columns as, if all of them are."""
-LONG_OR_SPELLED = r"-?(?:[0-9]{16}|[0-9]+(?:\.[0-9]+)?[eE])"
-NOT_OF_TYPE: dict[Type, str] = {
-    pl.Float64: rf"(?:[^-0-9n \t\r\n]|{LONG_OR_SPELLED})",
-    pl.Int64: r"(?:[^-0-9n \t\r\n]|-?[0-9]+[.eE]|-?[0-9]{19})",
-    pl.Boolean: r"[^tfn \t\r\n]",
-}
-"""Pattern of the begin of a value that is neither null nor surely of the type."""
 
 
 class DecodePlan(NamedTuple):
@@ -164,11 +144,11 @@ def make_plan(contract: Contract) -> ExtractionPlan:
     asked = (s for column in contract.columns for s in column.sources)
     sources = tuple(dict.fromkeys([*asked, *(c.source for c in contract.only)]))
     plain = _document(contract, sources, {})
-    decode_plans = [] if plain is None else [DecodePlan(plain, _unusual(contract), {})]
+    decode_plans = [] if plain is None else [DecodePlan(plain, unusual_texts(contract), {})]
     types = _member_types(contract)
     typed = _document(contract, sources, types) if types else None
     if typed is not None:
-        decode_plans.insert(0, DecodePlan(typed, _untyped(contract, types), types))
+        decode_plans.insert(0, DecodePlan(typed, untyped_texts(contract, types), types))
     return ExtractionPlan(contract, sources, tuple(decode_plans))
 
 
@@ -180,8 +160,8 @@ def _member_types(contract: Contract) -> dict[str, Type]:
     """
     if contract.shape != "objects" or contract.melt is not None:
         return {}
-    together = [(_type_of(column), _names(column.sources)) for column in contract.columns]
-    together += [(pl.String, _names([condition.source])) for condition in contract.only]
+    together = [(_type_of(column), member_names(column.sources)) for column in contract.columns]
+    together += [(pl.String, member_names([condition.source])) for condition in contract.only]
     types: dict[str, Type] = {}
     while True:
         before = dict(types)
@@ -196,25 +176,15 @@ def _member_types(contract: Contract) -> dict[str, Type]:
 
 def _type_of(column: Column) -> Type:
     own = column.attached or column.decimal_comma or column.true_values or column.false_values
-    if own or len(_names(column.sources)) < len(column.sources):
+    if own or len(member_names(column.sources)) < len(column.sources):
         return pl.String
     if column.type == "boolean" and any(str(m).strip().lower() in TRUTH for m in column.missing):
         return pl.String
     return TYPED.get(column.type, pl.String)
 
 
-def _names(sources: Sequence[Source]) -> list[str]:
-    """Names of the members themselves, of sources within the message."""
-    return [s.path[-1] for s in sources if s.scope in ("reading", "message")]
-
-
 Tree = dict[str, "Tree | None"]
 """Members of an object; ``None`` is a value."""
-
-
-def metrics_of(contract: Contract) -> tuple[Metric, ...]:
-    """Metrics that are known by name."""
-    return contract.melt if isinstance(contract.melt, tuple) else ()
 
 
 def _is_pattern(name: str) -> bool:
@@ -306,68 +276,3 @@ def _with_readings(
         return {**fields, name: elements}
     inner = None if below is None else _with_readings(below, tuple(rest), elements, types)
     return None if inner is None else {**fields, name: pl.Struct(inner)}
-
-
-def _unusual(contract: Contract) -> str:
-    """Texts that only the careful reader reads exactly.
-
-    The bulk decoder reads numbers as doubles and writes them again (``21.40`` becomes ``21.4``),
-    which changes nothing for a number and something for a text; it mistakes escaped surrogates;
-    and a member's name may hide behind an escape.
-    """
-    arrays = r"\[," if ARRAYS.get(contract.shape) else ""
-    kinds = [f"[:{arrays}]{SPELLED_NUMBER}", *_unusual_members(contract)]
-    if contract.shape == "senml":
-        kinds += UNUSUAL_SENML
-    if arrays and _texts(contract):
-        kinds.append(NOT_SHORTEST)
-    if arrays and _leaves(contract, "decimal"):
-        kinds.append(rf"[\[,]{LONG_NUMBER}")
-    return "|".join(kinds)
-
-
-def _unusual_members(contract: Contract) -> list[str]:
-    kinds = []
-    if names := _texts(contract):
-        kinds.append(_member(names, "[-0-9]"))
-    if names := _leaves(contract, "decimal"):
-        # More digits than a double holds would come back as others.
-        kinds.append(_member(names, LONG_NUMBER))
-    if names := _leaves(contract, "jsonb"):
-        # The bulk decoder doesn't distinguish texts from numbers, and can't read an object as text.
-        kinds.append(_member(names, r"[^n \t\r\n]"))
-    return kinds
-
-
-def _texts(contract: Contract) -> set[str]:
-    """The members whose exact text counts."""
-    asked = [c.source for c in contract.only if any(isinstance(v, str) for v in c.values)]
-    return _leaves(contract, "text", asked)
-
-
-def _untyped(contract: Contract, types: Mapping[str, Type]) -> str:
-    """Texts in which a member isn't of its type, or is unusual for a text."""
-    kinds = []
-    for kind, value in NOT_OF_TYPE.items():
-        names = {name for name, found in types.items() if found is kind}
-        kinds += [_member(names, value)] if names else []
-    sources = [s for column in contract.columns for s in column.sources]
-    texts = set(_names([*sources, *(c.source for c in contract.only)])) - types.keys()
-    if texts:
-        kinds.append(_member(texts, LONG_OR_SPELLED))
-    return "|".join([*kinds, *_unusual_members(contract)])
-
-
-def _member(names: Iterable[str], value: str) -> str:
-    """Regular expression of a member of one of these names with such a value."""
-    alternatives = "|".join(re.escape(name) for name in sorted(names))
-    return rf'"(?:{alternatives})"[ \t\r\n]*:[ \t\r\n]*{value}'
-
-
-def _leaves(contract: Contract, kind: str, also: Sequence[Source] = ()) -> set[str]:
-    """The members that columns of a type read."""
-    asked = [s for c in contract.columns if c.type == kind for s in c.sources]
-    names = set(_names([*asked, *also]))
-    if any(s.scope == "place" and s.path == ("value",) for s in asked):
-        names |= {metric.path[-1] for metric in metrics_of(contract)}
-    return names

@@ -11,7 +11,8 @@ from decimal import Decimal, InvalidOperation
 from json.encoder import encode_basestring
 from typing import Any
 
-from functions.transform.extraction_plan import NOT_A_VALUE, metrics_of
+from functions.transform.extraction_plan import NOT_A_VALUE
+from functions.transform.member_patterns import metrics_of
 from functions.transform.shapes import Number
 from telemetry.contract import Contract
 

@@ -1,4 +1,4 @@
-"""AWS Step Functions: starting twice, writing an object from a state, a map's own concurrency.
+"""AWS Step Functions: starting twice and at once, an object from a state, a map's concurrency.
 
 AWS: ``StartExecution`` with the name and the input of an execution that still runs answers with
 that execution; another input, or an execution that has ended, is ``ExecutionAlreadyExists``. A map
@@ -8,15 +8,18 @@ its tracing configuration.
 
 MiniStack 1.5.33 refuses every repeated start, so a caller whose first answer got lost can't retry;
 overlooks ``MaxConcurrencyPath`` and so runs 64 items of a distributed map at once; has no
-``putObject`` among its SDK integrations; and drops the tracing configuration. Remove each part when
-the released emulator passes its test without it.
+``putObject`` among its SDK integrations; drops the tracing configuration; and lets each execution
+sleep for 0.15 s before its first state. Remove each part when the released emulator passes its test
+without it.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 from ministack import app
@@ -30,22 +33,25 @@ RELIES_ON = (
     "app.SERVICE_HANDLERS[s3]", "app.call_service_handler_sync",
     "core.responses.get_account_id", "core.responses.get_region",
     "services.cloudformation.provisioners._RESOURCE_HANDLERS[AWS::StepFunctions::StateMachine]",
-    "services.stepfunctions._ExecutionError", "services.stepfunctions._apply_input_path",
+    "services.stepfunctions._ExecutionError", "services.stepfunctions._SFN_WAIT_SCALE",
+    "services.stepfunctions._apply_input_path",
     "services.stepfunctions._create_state_machine", "services.stepfunctions._executions",
     "services.stepfunctions._invoke_aws_sdk_integration",
     "services.stepfunctions._resolve_path_or_ctx",
     "services.stepfunctions._resolve_state_machine_arn",
-    "services.stepfunctions._run_map_items", "services.stepfunctions._start_execution",
-    "services.stepfunctions._state_machines", "services.stepfunctions._update_state_machine",
-    "services.stepfunctions.json_response",
+    "services.stepfunctions._run_map_items", "services.stepfunctions._scaled_sleep",
+    "services.stepfunctions._start_execution", "services.stepfunctions._state_machines",
+    "services.stepfunctions._update_state_machine", "services.stepfunctions.json_response",
+    "services.stepfunctions.time",
 )  # fmt: skip
 
 Document = dict[str, Any]
 
 
 def apply() -> None:
-    """Idempotent starts, concurrency by path, ``s3:putObject``, tracing that is kept."""
+    """Idempotent starts, at once, concurrency by path, ``s3:putObject``, tracing that is kept."""
     _return_running_executions()
+    _start_at_once()
     _read_concurrency_from_the_input()
     _add_put_object()
     _keep_tracing_configuration()
@@ -75,6 +81,18 @@ def _running_twin(data: Document) -> Document | None:
     if execution is None or execution["status"] != "RUNNING":
         return None
     return execution if execution["input"] == data.get("input", "{}") else None
+
+
+def _start_at_once() -> None:
+    """Skip the module's only other sleep than ``_scaled_sleep``, which waits and retries use."""
+
+    def scaled_sleep(seconds: float) -> None:
+        time.sleep(max(0.0, seconds * stepfunctions._SFN_WAIT_SCALE))
+
+    stepfunctions._scaled_sleep = scaled_sleep
+    stepfunctions.time = SimpleNamespace(
+        time=time.time, monotonic=time.monotonic, sleep=lambda _seconds: None
+    )
 
 
 def _read_concurrency_from_the_input() -> None:
