@@ -99,6 +99,7 @@ def _rows(found: Reconciliation) -> int:
 
 def _balanced(scene: Scene) -> Reconciliation:
     """The account once it balances; the last one where it doesn't for five minutes."""
+    scene.notify("reconciling every message and reading")
     deadline = time.monotonic() + PATIENCE_SECONDS
     target = scene.fresh_target()
     while True:

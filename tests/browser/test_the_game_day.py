@@ -28,7 +28,7 @@ SHOWN = {
     "poison-batch": ("/quarantine", "70% of .* readings were rejected"),
     "key-too-small": ("/quarantine", "the key of the contract is probably too small"),
     "wrong-password": ("/executions?status=FAILURES", "another password than its secret"),
-    "queue-backlog": ("/", "2,000 messages in the queue"),
+    "queue-backlog": ("/", r"In the queue\s*2,000"),
     "clock-wrong": ("/rejects", "too_old:ts"),
     "expired-certificate": ("/", "Healthy"),
     "throttled": ("/executions?status=FAILURES", "TooManyRequestsException"),
