@@ -30,7 +30,7 @@ SHOWN = {
     "wrong-password": ("/executions?status=FAILURES", "another password than its secret"),
     "queue-backlog": ("/", r"In the queue\s*2,000"),
     "clock-wrong": ("/rejects", "too_old:ts"),
-    "expired-certificate": ("/", "Healthy"),
+    "expired-certificate": ("/", r"Reconciliation\s*balanced"),
     "throttled": ("/executions?status=FAILURES", "TooManyRequestsException"),
     "disk-full": ("/executions?status=FAILURES", "No space left on device"),
 }
