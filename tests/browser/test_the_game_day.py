@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -78,16 +79,21 @@ def read_until(process: subprocess.Popen[str], text: str) -> str:
     raise AssertionError(f"it ended before it said {text!r}:\n{said}")
 
 
-def rehearsing(state: Path, name: str) -> subprocess.Popen[str]:
-    """``etl game-day run`` in a process of its own, which waits for a repair."""
-    return subprocess.Popen(
+@contextmanager
+def rehearsing(state: Path, name: str) -> Iterator[subprocess.Popen[str]]:
+    """``etl game-day run``, which waits for a repair; killed at the end of the block."""
+    with subprocess.Popen(
         [sys.executable, "-m", "etl.cli.main", "--state", str(state), "game-day", "run", name],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         env=environment(),
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("name", REHEARSALS)
@@ -97,8 +103,7 @@ def test_a_failure_is_seen_repaired_and_nothing_is_lost(
     unavailable = REHEARSALS[name]().unavailable()
     if unavailable:
         pytest.skip(unavailable)
-    process = rehearsing(state, name)
-    try:
+    with rehearsing(state, name) as process:
         seen = read_until(process, "Press Enter")
         assert TOLD[name] in seen, seen
         path, pattern = SHOWN[name]
@@ -106,9 +111,6 @@ def test_a_failure_is_seen_repaired_and_nothing_is_lost(
         wait_for_text(page, "main", pattern, 120)
         browser.shoot(page, tmp_path / f"{name}.png")
         rest, _ = process.communicate("r\n", timeout=SECONDS)
-    finally:
-        process.kill()
-        process.wait()
     assert process.returncode == 0, rest
     assert "balanced: every reading is accounted for" in rest
     assert "Nothing is lost or duplicated" in rest
@@ -118,12 +120,9 @@ def test_a_failure_is_seen_repaired_and_nothing_is_lost(
 def test_the_next_start_undoes_the_fault_of_a_rehearsal_that_was_killed(
     state: Path, room: RunningControlRoom
 ) -> None:
-    process = rehearsing(state, "database-away")
-    try:
+    with rehearsing(state, "database-away") as process:
         read_until(process, "Press Enter")
-    finally:
         process.kill()  # SIGKILL: it can undo nothing
-        process.communicate()
     game_day = state / "game-day"
     assert [one.role for one in stack.down_servers(game_day)] == ["postgres"]
     scene = Scene(game_day)
