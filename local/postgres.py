@@ -57,6 +57,7 @@ __all__ = [
     "ensure_database",
     "free_port",
     "is_free",
+    "superuser_connection",
     "temporary_server",
 ]
 
@@ -126,7 +127,7 @@ def ensure_database(database: Database, name: str) -> None:
     """Create another database on the same server, with the same owner, unless it exists."""
     from psycopg2 import sql
 
-    connect = partial(_connect, database.port, database.owner_password_file.parent)
+    connect = partial(superuser_connection, database.port, database.owner_password_file.parent)
     with closing(connect("postgres")) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
         if cursor.fetchone() is None:
@@ -326,7 +327,7 @@ class PostgresServer:
                 self.process = None
                 raise PostgresError(f"postgres ended while starting:\n{self._log_tail()}")
             try:
-                _connect(self._port, self.folder, "postgres").close()
+                superuser_connection(self._port, self.folder, "postgres").close()
                 return
             except psycopg2.OperationalError as error:
                 if time.monotonic() > deadline:
@@ -341,7 +342,7 @@ class PostgresServer:
 
         password = sql.Literal(_password(self.folder / "owner_password"))
         owner, name = sql.Identifier(OWNER), sql.Identifier(DATABASE_NAME)
-        connect = partial(_connect, self._port, self.folder)
+        connect = partial(superuser_connection, self._port, self.folder)
         with closing(connect("postgres")) as connection, connection.cursor() as cursor:
             cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (OWNER,))
             verb = sql.SQL("ALTER" if cursor.fetchone() else "CREATE")
@@ -368,7 +369,7 @@ def temporary_server(*, tls: bool = False) -> Iterator[Database]:
             server.stop()
 
 
-def _connect(port: int, folder: Path, database: str) -> Connection:
+def superuser_connection(port: int, folder: Path, database: str) -> Connection:
     """A connection of the superuser that commits each statement by itself."""
     import psycopg2
 

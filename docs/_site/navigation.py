@@ -22,6 +22,7 @@ PAGES = {
         "control-room",
         "runbook",
         "how-to-notify",
+        "how-to-on-call",
         "how-to-missing",
         "repair",
         "how-to-delete",

@@ -28,6 +28,7 @@ from etl.cli import (
     doctor,
     execution_list,
     executions,
+    game_day,
     metrics,
     pgadmin,
     publish,
@@ -100,6 +101,7 @@ PANELS = {
     ),
     "Account for and repair": (
         "reconcile", "rejects", "conflicts", "quarantine", "dlq", "replay", "backfill", "sweep",
+        "game-day",
     ),
     "Use the data": ("psql", "pgadmin", "rollups", "athena"),
 }  # fmt: skip
@@ -125,7 +127,7 @@ def _name(command: CommandInfo | TyperInfo) -> str:
 for module in (
     stack, status, settings, doctor, deploy, destroy, template, publish, execution_list, executions,
     diagram, alarms, channels, metrics, sweep, data, database, rollups, athena, rejects, conflicts,
-    quarantine, replay, dlq, contract, dashboard, pgadmin, cost, demo,
+    quarantine, replay, dlq, contract, dashboard, pgadmin, cost, demo, game_day,
 ):  # fmt: skip
     module.register(app)
 

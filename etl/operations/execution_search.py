@@ -11,6 +11,7 @@ one without either counts for the contract that is deployed.
 from __future__ import annotations
 
 import heapq
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ FAILED: tuple[ExecutionStatusType, ...] = ("FAILED", "TIMED_OUT", "ABORTED")
 STATUSES: tuple[ExecutionStatusType, ...] = ("RUNNING", "SUCCEEDED", *FAILED)
 MOST_REPORTS = 5
 """Batches of a failed execution whose reports are looked for."""
+BATCH_ERROR = re.compile(r"^- \S+: ([\w.]+: .*)$", re.MULTILINE)
+"""A line of a cause on one batch, as the summary of an execution writes it."""
 PAGE = 1_000
 """Executions of one answer; Step Functions allows 1,000 (ListExecutions, API reference)."""
 READERS = 8
@@ -114,11 +117,20 @@ def result_of(execution: Execution) -> str:
     """Describes the end of an execution in a few words: its batches, or the error and its cause."""
     output = execution.output or {}
     if execution.status in FAILED:
-        cause = error_message(execution.cause) or ""
+        cause = _errors_of_batches(error_message(execution.cause) or "")
         return ": ".join(part for part in (execution.error, cause) if part)
     if is_idle(execution):
         return "nothing to do"
     return ", ".join((*_ends(output), *_failures(output)))
+
+
+def _errors_of_batches(cause: str) -> str:
+    """The errors of the batches, each once, before the rest of a cause that lists them.
+
+    A table shows only the beginning, which otherwise says how many batches failed, and not why.
+    """
+    errors = dict.fromkeys(BATCH_ERROR.findall(cause))
+    return "\n".join((*errors, cause))
 
 
 def _ends(output: dict[str, Any]) -> Iterator[str]:

@@ -50,7 +50,8 @@ def schema_errors(contract: Contract) -> Iterator[None]:
         if reason is None:
             raise
         raise SchemaBehindError(
-            f"The database does not match this version of the functions: {reason}. {_REMEDY}. "
+            f"{reason[0].upper()}{reason[1:]}: the database does not match this version of the "
+            f"functions. {_REMEDY}. "
             f"({error})"
         ) from error
 

@@ -30,7 +30,7 @@ CHANNELS: tuple[Channel, ...] = get_args(Channel)
 SIGNING_KEY = "signing_key"
 PAGERDUTY_EVENTS = "https://events.pagerduty.com/v2/enqueue"
 """Events API v2; accounts in Europe have ``events.eu.pagerduty.com``
-(https://developer.pagerduty.com/docs/events-api-v2-overview, read 2026-11)."""
+(https://developer.pagerduty.com/docs/events-api-v2-overview)."""
 LOOPBACK = frozenset(("127.0.0.1", "::1", "localhost"))
 LONGEST_URL = 2_048
 

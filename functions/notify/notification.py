@@ -1,8 +1,8 @@
 """A notification as plain data: the one text that every channel renders.
 
 It is made from a message of the alert topic: an alarm's change of state
-(https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html,
-read 2026-11), or the text that the state machine publishes. Alarms and texts may quote what a
+(https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html),
+or the text that the state machine publishes. Alarms and texts may quote what a
 device sent, so every text is made printable and short here, before any channel sees it.
 """
 

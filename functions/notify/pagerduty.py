@@ -6,7 +6,8 @@ nothing would ever close it; executions that fail have an alarm of their own.
 
 Format and limits: https://developer.pagerduty.com/docs/events-api-v2-overview and
 https://developer.pagerduty.com/docs/send-alert-event (an event has at most 512 KB, a summary 1,024
-characters, a ``dedup_key`` 255), read 2026-11.
+characters, a ``dedup_key`` 255). The limits are from memory and from other clients of this API, of
+2026-11; no event was sent to PagerDuty.
 """
 
 from __future__ import annotations

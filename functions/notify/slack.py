@@ -4,7 +4,8 @@ Format and limits: https://docs.slack.dev/messaging/sending-messages-using-incom
 https://docs.slack.dev/reference/block-kit/blocks (a message has at most 50 blocks, a header 150
 characters, the text of a section 3,000, ten fields of 2,000 each) and
 https://docs.slack.dev/messaging/formatting-message-text (``&``, ``<`` and ``>`` are escaped: no
-mention such as ``<!channel>`` and no link can be written without them), all read 2026-11.
+mention such as ``<!channel>`` and no link can be written without them). The header's limit was read
+there in 2026-11, the others are from memory; no message was sent to Slack.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Renders a notification for Microsoft Teams: an Adaptive Card for a webhook of Workflows.
 
 Workflows take a message with cards as attachments, and no connector's message card
-(https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/connectors-using,
-read 2026-11: a message has at most 28 KB). All text stands in text runs, in which Teams interprets
-no Markdown (https://adaptivecards.io/explorer/TextRun.html); a mention needs an entity, which no
-card of ours has.
+(https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/connectors-using;
+a message has at most 28 KB, from memory; none was sent to Teams). All text stands in text runs, in
+which Teams interprets no Markdown (https://adaptivecards.io/explorer/TextRun.html); a mention needs
+an entity, which no card of ours has.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from tenacity import retry, retry_if_exception_message, stop_after_attempt, wait
 if TYPE_CHECKING:
     from types_boto3_iot import IoTClient
 
-__all__ = ["Identity", "register", "revoke", "unregister"]
+__all__ = ["Identity", "expired_at", "register", "revoke", "unregister"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,12 @@ def register(iot: IoTClient, thing: str, *, policy: str, folder: Path) -> Identi
     identity.certificate.write_text(certificate["certificatePem"])
     (folder / f"{thing}.arn").write_text(arn)
     return identity
+
+
+def expired_at(certificate: Path) -> datetime | None:
+    """Time (UTC) at which a certificate (PEM) has expired; ``None`` while it is valid."""
+    end = x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
+    return end if end < datetime.now(UTC) else None
 
 
 def _still_registered(iot: IoTClient, record: Path) -> bool:

@@ -20,7 +20,7 @@ from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from local.devices.identity import Identity
+from local.devices.identity import Identity, expired_at
 from telemetry.errors import UserError
 
 __all__ = [
@@ -140,6 +140,12 @@ class DeviceConnection:
         if not self._connected.wait(CONNECT_SECONDS) or self._failure:
             self._client.loop_stop()
             why = self._failure or f"no answer in {CONNECT_SECONDS:.0f} s"
+            end = expired_at(self.identity.certificate)
+            if end is not None:  # a broker closes the connection and gives no reason
+                why = (
+                    f"its certificate expired on {end:%Y-%m-%d %H:%M} UTC. Set that certificate "
+                    "to inactive: the next publication registers another"
+                )
             raise ConnectionRefusedByBrokerError(f"{where} refused {self.identity.thing}: {why}")
         return self
 

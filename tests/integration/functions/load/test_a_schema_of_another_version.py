@@ -67,9 +67,9 @@ def test_a_role_that_may_not_log_in_yet(process, database) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ("DROP SCHEMA telemetry, etl CASCADE", "a (schema|table) does not exist"),
-        (f"DROP TABLE {TABLE} CASCADE", "a table does not exist"),
-        (f"ALTER TABLE {TABLE} DROP COLUMN note CASCADE", "a column does not exist"),
+        ("DROP SCHEMA telemetry, etl CASCADE", "A (schema|table) does not exist"),
+        (f"DROP TABLE {TABLE} CASCADE", "A table does not exist"),
+        (f"ALTER TABLE {TABLE} DROP COLUMN note CASCADE", "A column does not exist"),
         ("REVOKE USAGE ON SCHEMA telemetry FROM telemetry_loader", "lacks a permission"),
     ],
 )
@@ -82,7 +82,7 @@ def test_what_a_migration_will_create_is_waited_for(process, database, change, r
 
 
 def test_a_new_column_that_the_table_lacks(process, database) -> None:
-    with pytest.raises(SchemaBehindError, match=r'a column does not exist.*"more".*42703'):
+    with pytest.raises(SchemaBehindError, match=r'A column does not exist.*"more".*42703'):
         process(WIDER)
     database.migrate(WIDER)
     assert process(WIDER)["inserted"] == 1

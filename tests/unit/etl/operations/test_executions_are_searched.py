@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from types import SimpleNamespace
@@ -176,6 +177,19 @@ def test_a_result_says_what_became_of_it(
     one = made(1, status, output)
     assert is_idle(one) == idle
     assert result_of(one) == result
+
+
+def test_a_failed_execution_says_first_why_its_batches_failed() -> None:
+    refused = "DatabaseUnavailableError: Could not connect to db:5432"
+    cause = (
+        "Execution drain-1: 0 of 3 batches loaded, 3 failed.\n"
+        f"- raw/2026/11/23/drain-1/a.n1.ndjson.gz: {refused}\n"
+        f"- raw/2026/11/23/drain-1/b.n1.ndjson.gz: {refused}\n"
+        "- raw/2026/11/23/drain-1/c.n1.ndjson.gz: Lambda.Unknown: killed\n"
+        "Nothing is lost: the batches are in S3."
+    )
+    failed = replace(made(1, "FAILED", {}), error="BatchesFailed", cause=cause)
+    assert result_of(failed) == f"BatchesFailed: {refused}\nLambda.Unknown: killed\n{cause}"
 
 
 def test_executions_with_nothing_to_do_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
