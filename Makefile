@@ -25,14 +25,20 @@ help:  ## Show this list
 run: $(VENV)/.run .emulator-venv/.done .build/.done  ## The whole pipeline, end to end, on this machine
 	@"$(BIN)/etl" demo
 
-test: $(VENV)/.test .emulator-venv/.done .build/.done  ## The test suite, two files at a time
-	@# In the order of collection, which has the long files of few tests, end to end, at the beginning.
-	@"$(BIN)/python" -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+test: $(VENV)/.test .emulator-venv/.done .build/.done  ## The test suite, three files at a time
+	@# Three, as each waits for servers a third of its time. In the order of collection, which has the
+	@# long files of few tests, end to end, at the beginning.
+	@"$(BIN)/python" -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 slow: $(VENV)/.browser .emulator-venv/.done .build/.done .build/.lambda .bench-venv/.done .audit-venv/.done .pgadmin-venv/.done .interpreters-venv/.done interpreters-node chromium  ## The slower suites: real data, chaos, full property runs
-	@HYPOTHESIS_PROFILE=ci "$(BIN)/python" -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow --timeout 1500 --ignore tests/chaos
-	@# By itself: what its rounds have broken is told together, in chaos.json.
+	@# Chaos beside the others, in one process: what its rounds broke is reported together, in chaos.json.
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target slow-chaos slow-others
+
+.PHONY: slow-chaos slow-others
+slow-chaos:
 	@"$(BIN)/python" -m pytest tests/chaos -m slow --timeout 1500
+slow-others:
+	@HYPOTHESIS_PROFILE=ci "$(BIN)/python" -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow --timeout 1500 --ignore tests/chaos
 
 chaos: $(VENV)/.test .emulator-venv/.done .build/.done  ## Faults by the thousand: FAULTS=5000, SEED=7 repeats a run's plans
 	@CHAOS_FAULTS="$(FAULTS)" CHAOS_SEED="$(SEED)" "$(BIN)/python" -m pytest tests/chaos -m slow -s
