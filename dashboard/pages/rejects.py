@@ -38,13 +38,16 @@ def _span(since: str) -> TimeRange:
 
 
 def next_step(batch: QuarantinedBatch, deployed: str | None) -> str:
-    """The main button for a batch in quarantine: ``replay``, ``rejects`` or ``release``.
+    """What to do with a batch in quarantine: ``replay``, ``key``, ``rejects`` or ``release``.
 
-    Another contract checks it again, and may load it; where this contract's reason still
-    holds and no reading was accepted, a release loads nothing, so its rejects come first.
+    Another contract checks it again, and may load it. Where this contract's reason still holds, a
+    release makes conflicts of readings whose key is too small, and loads nothing where no reading
+    was accepted: its rejects come first.
     """
     if deployed is not None and batch.contract_digest != deployed:
         return "replay"
+    if batch.key_too_small:
+        return "key"
     return "release" if batch.accepted else "rejects"
 
 

@@ -22,6 +22,8 @@ MOST = 200
 READERS = 8
 NEWEST_BATCHES = 48
 """Batches whose reports the completeness of columns is based on."""
+CONFLICTS = "conflict_share"
+"""Start of the names of the checks, of Validate and of Load, that compare keys."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class QuarantinedBatch:
     """Digest of the contract whose checks put it into quarantine."""
     findings: list[str]
     """Sentences of the checks that failed."""
+    key_too_small: bool = False
+    """True where readings of one key with other values are a reason."""
 
 
 @dataclass(frozen=True)
@@ -69,23 +73,23 @@ def quarantined_batches(pipeline: Pipeline) -> list[QuarantinedBatch]:
         (MOST,),
     )
     reports = _reports(pipeline, [row["batch_id"] for row in rows])
-    return [
-        QuarantinedBatch(
-            row["batch_id"],
-            row["loaded_at"],
-            int(row["messages"]),
-            int(row["read"]),
-            int(row["accepted"]),
-            int(row["rejected"]),
-            row["contract_digest"],
-            [
-                str(finding["sentence"])
-                for finding in (report or {}).get("findings", ())
-                if finding.get("level") == "quarantine"
-            ],
-        )
-        for row, report in zip(rows, reports, strict=True)
-    ]
+    return [_quarantined(row, report) for row, report in zip(rows, reports, strict=True)]
+
+
+def _quarantined(row: dict[str, Any], report: dict[str, Any] | None) -> QuarantinedBatch:
+    found = (report or {}).get("findings", ())
+    held_by = [finding for finding in found if finding.get("level") == "quarantine"]
+    return QuarantinedBatch(
+        row["batch_id"],
+        row["loaded_at"],
+        int(row["messages"]),
+        int(row["read"]),
+        int(row["accepted"]),
+        int(row["rejected"]),
+        row["contract_digest"],
+        [str(finding["sentence"]) for finding in held_by],
+        any(str(finding["check"]).startswith(CONFLICTS) for finding in held_by),
+    )
 
 
 def completeness(pipeline: Pipeline) -> list[Completeness]:

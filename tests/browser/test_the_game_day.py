@@ -27,7 +27,7 @@ SHOWN = {
     "database-away": ("/", "PostgreSQL|database"),
     "wrong-contract": ("/rejects", "out_of_range:temperature_c"),
     "poison-batch": ("/quarantine", "70% of .* readings were rejected"),
-    "key-too-small": ("/quarantine", "the key of the contract is probably too small"),
+    "key-too-small": ("/quarantine", r"probably too small[\s\S]*Do not release it yet"),
     "wrong-password": ("/executions?status=FAILURES", "another password than its secret"),
     "queue-backlog": ("/", r"In the queue\s*2,000"),
     "clock-wrong": ("/rejects", "too_old:ts"),

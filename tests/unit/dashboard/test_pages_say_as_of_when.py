@@ -57,3 +57,5 @@ def test_the_main_button_of_a_batch_in_quarantine_does_something() -> None:
     assert next_step(HELD, None) == "release"
     assert next_step(HELD, "digest-2") == "replay"
     assert next_step(replace(HELD, accepted=0), "digest-1") == "rejects"
+    assert next_step(replace(HELD, key_too_small=True), "digest-1") == "key"
+    assert next_step(replace(HELD, key_too_small=True), "digest-2") == "replay"
