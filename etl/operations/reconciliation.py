@@ -119,11 +119,14 @@ def reconcile(
     """
     deadline = time.monotonic() + wait
     while True:
+        begin = time.monotonic()
         found = gather(target)
-        if not found.in_progress or time.monotonic() >= deadline:
+        end = time.monotonic()
+        if not found.in_progress or end >= deadline:
             return found
         notify(found)
-        time.sleep(POLL_SECONDS)
+        # As long as the count took: of a large account each one is thousands of requests.
+        time.sleep(min(max(POLL_SECONDS, end - begin), deadline - end))
 
 
 def gather(target: Target) -> Reconciliation:
