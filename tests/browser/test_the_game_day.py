@@ -31,7 +31,7 @@ SHOWN = {
     "wrong-password": ("/executions?status=FAILURES", "another password than its secret"),
     "queue-backlog": ("/", r"In the queue\s*2,000"),
     "clock-wrong": ("/rejects", "too_old:ts"),
-    "expired-certificate": ("/", r"Reconciliation\s*balanced"),
+    "expired-certificate": ("/", "✓ Balanced: every reading is accounted for"),
     "throttled": ("/executions?status=FAILURES", "TooManyRequestsException"),
     "disk-full": ("/executions?status=FAILURES", "No space left on device"),
 }
@@ -43,7 +43,7 @@ TOLD = {
     "poison-batch": "invalid:temperature_c",
     "key-too-small": "have the key of",
     "wrong-password": "SchemaBehindError",
-    "queue-backlog": "2000",
+    "queue-backlog": "2,000 messages in the queue",
     "clock-wrong": "adrift-1",
     "expired-certificate": "its certificate expired on",
     "throttled": "Lambda.TooManyRequestsException",
