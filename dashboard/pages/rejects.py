@@ -38,7 +38,7 @@ def _span(since: str) -> TimeRange:
 
 
 def next_step(batch: QuarantinedBatch, deployed: str | None) -> str:
-    """Return the next step for a batch in quarantine: ``replay``, ``key``, ``rejects`` or ``release``.
+    """Return the step for a batch in quarantine: ``replay``, ``key``, ``rejects`` or ``release``.
 
     Another contract checks it again, and may load it. Where this contract's reason still holds, a
     release makes conflicts of readings whose key is too small, and loads nothing where no reading
