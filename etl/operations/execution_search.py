@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,7 +33,16 @@ if TYPE_CHECKING:
     from types_boto3_stepfunctions.literals import ExecutionStatusType
     from types_boto3_stepfunctions.type_defs import ExecutionListItemTypeDef
 
-__all__ = ["FAILED", "STATUSES", "ExecutionFilter", "is_idle", "result_of", "search"]
+__all__ = [
+    "FAILED",
+    "STATUSES",
+    "ExecutionFilter",
+    "is_idle",
+    "last_change",
+    "newest_first",
+    "result_of",
+    "search",
+]
 
 FAILED: tuple[ExecutionStatusType, ...] = ("FAILED", "TIMED_OUT", "ABORTED")
 """Statuses of an execution that ended without success."""
@@ -181,16 +190,27 @@ def _listed(target: Target, wanted: ExecutionFilter) -> Iterator[Execution]:
 
 def _arns(target: Target, wanted: ExecutionFilter) -> Iterator[str]:
     """ARNs of the executions of these statuses and times, the one that changed last first."""
-    lists = [_list(target, status) for status in wanted.statuses or (None,)]
-    for entry in heapq.merge(*lists, key=_changed, reverse=True):
-        if _changed(entry) < wanted.started.start:
+    for entry in newest_first(target, wanted.statuses):
+        if last_change(entry) < wanted.started.start:
             return
-        time_fits = wanted.before is None or _changed(entry) < wanted.before
+        time_fits = wanted.before is None or last_change(entry) < wanted.before
         if time_fits and entry["startDate"] in wanted.started:
             yield entry["executionArn"]
 
 
-def _changed(entry: ExecutionListItemTypeDef) -> datetime:
+def newest_first(
+    target: Target, statuses: Sequence[ExecutionStatusType]
+) -> Iterator[ExecutionListItemTypeDef]:
+    """Executions of these statuses as Step Functions lists them, by their last change. Lazy.
+
+    Without a status: all executions.
+    """
+    lists = [_list(target, status) for status in statuses or (None,)]
+    return heapq.merge(*lists, key=last_change, reverse=True)
+
+
+def last_change(entry: ExecutionListItemTypeDef) -> datetime:
+    """The time at which an execution ended, or started if it runs."""
     return entry.get("stopDate") or entry["startDate"]
 
 
