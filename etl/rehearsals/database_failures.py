@@ -29,7 +29,7 @@ MESSAGES, READINGS = 20, 10
 def publish_batch(scene: Scene, name: str) -> Expected:
     """Publish messages without a flaw."""
     messages = [measurements(READINGS) for _ in range(MESSAGES)]
-    receipt = scene.publish(scene.write_messages(name, "box-1", messages), "box-1")
+    receipt = scene.send(name, "box-1", messages)
     return Expected(rows=receipt.readings)
 
 

@@ -55,7 +55,7 @@ class DiskFull(Rehearsal):
             cursor.execute(index.format(OBJECT, table, columns, OBJECT))
         disk.fill()
         messages = [measurements(10) for _ in range(self.messages)]
-        receipt = scene.publish(scene.write_messages(self.name, "box-1", messages), "box-1")
+        receipt = scene.send(self.name, "box-1", messages)
         return Expected(rows=receipt.readings)
 
     def await_symptom(self, scene: Scene) -> None:

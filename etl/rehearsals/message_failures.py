@@ -42,7 +42,7 @@ class WrongContract(Rehearsal):
             measurements(READINGS, temperature_c=lambda place: 20.5 if place < 4 else 5.5)
             for _ in range(MESSAGES)
         ]
-        receipt = scene.publish(scene.write_messages(self.name, "box-1", messages), "box-1")
+        receipt = scene.send(self.name, "box-1", messages)
         return Expected(rows=receipt.readings)
 
     def await_symptom(self, scene: Scene) -> None:
@@ -93,7 +93,7 @@ class PoisonBatch(Rehearsal):
             measurements(READINGS, temperature_c=lambda place: "E-17" if place < 7 else 20.5)
             for _ in range(MESSAGES)
         ]
-        scene.publish(scene.write_messages(self.name, "broken-1", messages), "broken-1")
+        scene.send(self.name, "broken-1", messages)
         return Expected(rows=MESSAGES * 3, rejected=MESSAGES * 7)
 
     def await_symptom(self, scene: Scene) -> None:
@@ -142,7 +142,7 @@ class KeyTooSmall(Rehearsal):
             first = measurements(READINGS // 2, probe=1)
             second = [{**one, "probe": 2, "temperature_c": 31.5} for one in first]
             messages.append([*first, *second])
-        receipt = scene.publish(scene.write_messages(self.name, "twin-1", messages), "twin-1")
+        receipt = scene.send(self.name, "twin-1", messages)
         return Expected(rows=receipt.readings)
 
     def await_symptom(self, scene: Scene) -> None:
@@ -189,7 +189,7 @@ class ClockWrong(Rehearsal):
             for place, year in enumerate(("1970-01-01", "1970-01-01", "2038-01-19")):
                 readings[place]["ts"] = f"{year}T00:00:{number:02}.{place}Z"
             messages.append(readings)
-        scene.publish(scene.write_messages(self.name, "adrift-1", messages), "adrift-1")
+        scene.send(self.name, "adrift-1", messages)
         return Expected(rows=MESSAGES * 7, rejected=MESSAGES * 3)
 
     def await_symptom(self, scene: Scene) -> None:

@@ -109,6 +109,10 @@ class Scene:
         lines = [json.dumps({"device_id": device, "readings": one}) for one in messages]
         return self.write(f"{name}.ndjson", "\n".join(lines) + "\n")
 
+    def send(self, name: str, device: str, messages: Iterable[list[dict[str, Any]]]) -> Receipt:
+        """Write messages of a device as a file of that name, and publish it."""
+        return self.publish(self.write_messages(name, device, messages), device)
+
     def publish(self, file: Path, device: str) -> Receipt:
         """Publish a file as one device does: over MQTT, with its certificate."""
         # By the contract that is deployed now; the target remembers the one of before.

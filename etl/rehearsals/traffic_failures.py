@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -15,7 +14,7 @@ from etl.aws.sqs import queue_depth
 from etl.rehearsals.database_failures import publish_batch
 from etl.rehearsals.model import Expected, Rehearsal, RehearsalError, Step
 from etl.rehearsals.scene import Scene, measurements
-from local.devices.identity import expired_at
+from local.devices.identity import expired_at, write_new_key
 from local.devices.mqtt import ConnectionRefusedByBrokerError
 
 __all__ = ["ExpiredCertificate", "QueueBacklog", "Throttled"]
@@ -37,7 +36,7 @@ class QueueBacklog(Rehearsal):
         never = ("--trigger", "schedule", "--schedule", "at(2099-01-01T00:00:00)")
         scene.run_etl("up", *never)
         messages = [measurements(self.readings) for _ in range(self.messages)]
-        receipt = scene.publish(scene.write_messages(self.name, "box-1", messages), "box-1")
+        receipt = scene.send(self.name, "box-1", messages)
         return Expected(rows=receipt.readings)
 
     def await_symptom(self, scene: Scene) -> None:
@@ -176,21 +175,12 @@ def register_expired(scene: Scene, device: str) -> None:
     """
     iot, folder = scene.target.client("iot"), scene.target.devices_folder
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = write_new_key(folder / f"{device}.key")
     pem = _expired_certificate(device, key)
     arn = iot.register_certificate_without_ca(certificatePem=pem, status="ACTIVE")["certificateArn"]
     iot.create_thing(thingName=device)
     iot.attach_policy(policyName=scene.target.outputs["DevicePolicyName"], target=arn)
     iot.attach_thing_principal(thingName=device, principal=arn)
-    descriptor = os.open(folder / f"{device}.key", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-        )
     (folder / f"{device}.crt").write_text(pem)
     (folder / f"{device}.arn").write_text(arn)
 

@@ -21,7 +21,7 @@ from tenacity import retry, retry_if_exception_message, stop_after_attempt, wait
 if TYPE_CHECKING:
     from types_boto3_iot import IoTClient
 
-__all__ = ["Identity", "expired_at", "register", "revoke", "unregister"]
+__all__ = ["Identity", "expired_at", "register", "revoke", "unregister", "write_new_key"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def register(iot: IoTClient, thing: str, *, policy: str, folder: Path) -> Identi
     iot.create_thing(thingName=thing)  # the same call again is answered, not refused
     if identity.key.exists() and _still_registered(iot, folder / f"{thing}.arn"):
         return identity
-    signing_request = _new_key(identity)
+    signing_request = _signing_request(thing, write_new_key(identity.key))
     certificate = iot.create_certificate_from_csr(
         certificateSigningRequest=signing_request, setAsActive=True
     )
@@ -108,17 +108,22 @@ def _delete_certificate(iot: IoTClient, certificate_id: str) -> None:
     iot.delete_certificate(certificateId=certificate_id)
 
 
-def _new_key(identity: Identity) -> str:
-    """Write a new P-256 key, readable by its owner only; return its signing request (PEM)."""
+def write_new_key(file: Path) -> ec.EllipticCurvePrivateKey:
+    """Write a new P-256 key, readable by its owner only, and return it."""
     key = ec.generate_private_key(ec.SECP256R1())
     pem = key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    descriptor = os.open(identity.key, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(pem)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, identity.thing)])
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as opened:
+        opened.write(pem)
+    return key
+
+
+def _signing_request(thing: str, key: ec.EllipticCurvePrivateKey) -> str:
+    """The signing request of a key, as PEM."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, thing)])
     request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
     return request.public_bytes(serialization.Encoding.PEM).decode()
