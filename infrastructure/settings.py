@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from functions.inventory import FunctionSpec, functions_of
 from infrastructure.alarm_settings import AlarmSettings
 from infrastructure.role_settings import RoleSettings
 from infrastructure.setting_fields import about, parameter_values, setting
@@ -289,6 +290,11 @@ class DeploySettings:
     """More environment variables for every function, such as ``DRAIN_SECONDS``."""
     tags: dict[str, str] = field(default_factory=dict)
     """Tags of the stack, and so of everything in it."""
+
+    @property
+    def functions(self) -> tuple[FunctionSpec, ...]:
+        """The functions of the deployment."""
+        return functions_of(fleet_provisioning=self.fleet_provisioning, channels=self.channels)
 
     def parameters(self, artifact_bucket: str) -> dict[str, str]:
         """Values of the template's parameters."""

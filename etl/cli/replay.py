@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from etl.aws.target import Target
-from etl.cli.completion import complete_batch, complete_execution, complete_reason
+from etl.cli.completion import complete_execution, complete_reason
 from etl.cli.context import (
     JsonOption,
     counted,
@@ -18,7 +18,7 @@ from etl.cli.context import (
     print_table,
     target_of,
 )
-from etl.cli.rejects import FromOption, ToOption
+from etl.cli.rejects import BatchOption, FromOption, ToOption
 from etl.cli.rerun_options import (
     ConcurrencyOption,
     DryRunOption,
@@ -62,13 +62,7 @@ def replay(
             help="All batches of this execution; repeatable.", autocompletion=complete_execution
         ),
     ] = None,
-    batch: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="This micro-batch; repeatable.",
-            autocompletion=complete_batch,
-        ),
-    ] = None,
+    batch: BatchOption = None,
     start: FromOption = None,
     end: ToOption = None,
     reason: Annotated[

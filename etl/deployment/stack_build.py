@@ -12,7 +12,6 @@ from pathlib import Path
 from etl.aws.partition import partition_of
 from etl.deployment.artifact_bucket import artifact_bucket_name
 from etl.deployment.packaging import Packages, build_packages
-from functions.inventory import functions_of
 from infrastructure.core import build_template, template_json
 from infrastructure.platform import build_platform_template
 from infrastructure.platform.settings import PlatformSettings
@@ -88,9 +87,7 @@ def build_core(
         settings.contract,
         settings.target,
         ca_file=settings.database.ca_file,
-        functions=functions_of(
-            fleet_provisioning=settings.fleet_provisioning, channels=settings.channels
-        ),
+        functions=settings.functions,
         folder=folder,
         notify=notify,
     )

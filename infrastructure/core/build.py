@@ -14,7 +14,7 @@ from typing import Any
 
 from troposphere import GetAtt, Output, Ref, Sub, Template, secretsmanager
 
-from functions.inventory import FUNCTIONS, functions_of
+from functions.inventory import FUNCTIONS
 from infrastructure.core.alarms import add_alarms
 from infrastructure.core.channels import add_channels
 from infrastructure.core.compute import add_compute
@@ -57,10 +57,7 @@ def build_template(
     template.set_metadata({"Contract": {"Name": contract.name, "Digest": contract.digest}})
     add_parameters(template)
     add_conditions(template)
-    functions = functions_of(
-        fleet_provisioning=settings.fleet_provisioning, channels=settings.channels
-    )
-    add_storage(template, retain=settings.retain_data, functions=functions)
+    add_storage(template, retain=settings.retain_data, functions=settings.functions)
     _add_database_secrets(template, settings.stack)
     add_ingest(template, contract)
     add_compute(template, contract, settings, artifacts.layers, artifacts.functions)

@@ -14,7 +14,7 @@ from typing import Any
 
 from troposphere import GetAtt, If, NoValue, Ref, Sub, Template, awslambda, logs
 
-from functions.inventory import FunctionSpec, functions_of
+from functions.inventory import FunctionSpec
 from infrastructure.core.findings import accepted
 from infrastructure.core.parameters import (
     HAS_OWNER_HOST,
@@ -74,9 +74,7 @@ def add_compute(
                 CompatibleArchitectures=[settings.target.architecture],
             )
         )
-    for spec in functions_of(
-        fleet_provisioning=settings.fleet_provisioning, channels=settings.channels
-    ):
+    for spec in settings.functions:
         template.add_resource(_log_group(spec))
         template.add_resource(_role(spec))
         template.add_resource(_function(spec, contract, settings, function_keys[spec.package]))
