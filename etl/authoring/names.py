@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from telemetry.contract.analytics import OWN_COLUMNS
 from telemetry.contract.rules import SYSTEM_COLUMNS
+from telemetry.layout import PARTITION
 
 __all__ = [
     "column_name",
@@ -27,8 +28,8 @@ _UNIT_SPELLINGS = re.compile(
 """Units with inner capitals, which are one word."""
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _NO_WORD = re.compile(r"[^a-z0-9]+")
-RESERVED = {*SYSTEM_COLUMNS, *OWN_COLUMNS, "date"}
-"""Names of PostgreSQL's own columns, of those of the rollups, and of the partition's day."""
+RESERVED = {*SYSTEM_COLUMNS, *OWN_COLUMNS, PARTITION}
+"""Names of PostgreSQL's own columns, of those of the rollups, and of the Parquet partition."""
 NAME_BYTES = 56
 """Longest name of a column: its rollups' columns have up to seven bytes more, 63 in all."""
 

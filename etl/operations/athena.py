@@ -6,13 +6,12 @@ from __future__ import annotations
 
 from telemetry.contract import Contract
 from telemetry.contract.model import Column
+from telemetry.layout import PARTITION
 
 __all__ = ["athena_statements"]
 
 FIRST_DAY = "2020-01-01"
 """First day of the partition projection; Athena asks S3 for no day before it."""
-PARTITION = "staged_on"
-"""The partition column; not ``date`` as in the prefix, as a contract may have such a column."""
 _TYPES = {
     "text": "string",
     "enum": "string",
@@ -46,7 +45,7 @@ TBLPROPERTIES (
   'projection.{PARTITION}.type' = 'date',
   'projection.{PARTITION}.format' = 'yyyy-MM-dd',
   'projection.{PARTITION}.range' = '{since},NOW',
-  'storage.location.template' = 's3://{bucket}/clean/date=${{{PARTITION}}}/'
+  'storage.location.template' = 's3://{bucket}/clean/{PARTITION}=${{{PARTITION}}}/'
 )"""
 
 

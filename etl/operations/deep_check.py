@@ -175,7 +175,9 @@ def _clean_rows(target: Target, batch: _Loaded, skipped: Counter[str]) -> pl.Dat
     try:
         found = s3.get_object(Bucket=target.bucket, Key=report_key(raw.batch_id))
         report = json.loads(found["Body"].read())
-        body = s3.get_object(Bucket=target.bucket, Key=clean_key(raw))["Body"].read()
+        # The report knows the key of its time, from before the partition had its present name.
+        key = report.get("clean_key") or clean_key(raw)
+        body = s3.get_object(Bucket=target.bucket, Key=key)["Body"].read()
     except s3.exceptions.NoSuchKey:
         skipped["its report or its clean object is missing"] += 1
         return None
@@ -183,7 +185,6 @@ def _clean_rows(target: Target, batch: _Loaded, skipped: Counter[str]) -> pl.Dat
         skipped["it was transformed again since it was loaded, or not loaded since a restore"] += 1
         return None
     try:
-        key = clean_key(raw)
         verify(body, parse_checksum((report.get("objects") or {}).get(key)), key, REMEDY)
         return pl.read_parquet(io.BytesIO(body))
     except (BatchCorruptError, pl.exceptions.PolarsError):

@@ -3,7 +3,7 @@
 ::
 
     raw/2026/11/23/<execution>/<batch>.n<messages>.ndjson.gz   envelopes as they left the queue
-    clean/date=2026-11-23/<batch>.parquet                      the analysts' zone
+    clean/staged_on=2026-11-23/<batch>.parquet                 the analysts' zone
     copy/<batch>.<contract>.csv                                rows ready for COPY, in key order,
                                                                and their places by arrival
     copy/<batch>.<contract>.groups.json                        byte ranges of each device's rows
@@ -34,6 +34,7 @@ from typing import Literal, get_args
 
 __all__ = [
     "OUTCOMES",
+    "PARTITION",
     "RAW",
     "SETTLED",
     "OutcomeKey",
@@ -58,6 +59,9 @@ __all__ = [
 
 RAW = "raw/"
 OUTCOMES = "outcomes/"
+PARTITION = "staged_on"
+"""Partition of the Parquet objects. Readers of such folders have it as one more column, so that no
+contract may have a column of that name; ``date``, say, would hide a device's own."""
 
 Status = Literal["loaded", "quarantined", "discarded", "failed"]
 """Status of a batch at the end of an execution."""
@@ -131,7 +135,7 @@ def parse_raw_key(key: str) -> RawKey | None:
 
 def clean_key(raw: RawKey) -> str:
     """Key of the batch's Parquet object."""
-    return f"clean/date={raw.date}/{raw.batch_id}.parquet"
+    return f"clean/{PARTITION}={raw.date}/{raw.batch_id}.parquet"
 
 
 def copy_key(raw: RawKey, digest: str) -> str:

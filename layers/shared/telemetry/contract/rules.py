@@ -16,6 +16,7 @@ from telemetry.contract.column_rules import COLUMN_RULES
 from telemetry.contract.model import Contract
 from telemetry.contract.problems import Problem
 from telemetry.contract.value_rules import NAMED_VALUE_RULES, conditions_can_hold
+from telemetry.layout import PARTITION
 
 __all__ = ["Problem", "broken_rules"]
 
@@ -115,6 +116,11 @@ def columns_have_sound_names(contract: Contract) -> Iterator[Problem]:
         yield from _identifier(f"columns.{column.name}", column.name)
         if column.name in SYSTEM_COLUMNS:
             yield Problem(f"columns.{column.name}", "is reserved by PostgreSQL; rename it")
+        elif column.name.lower() == PARTITION:
+            yield Problem(
+                f"columns.{column.name}",
+                "is the name of the Parquet files' partition, the day of staging; rename it",
+            )
 
 
 def key_is_made_of_required_columns(contract: Contract) -> Iterator[Problem]:

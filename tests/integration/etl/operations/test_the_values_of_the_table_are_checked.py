@@ -177,8 +177,8 @@ def test_what_cannot_be_compared_is_counted(zone: Zone):
         zone.load(name, ROWS)
     zone.load("other", [("z", 1, 1.0, "x")], contract="another")
     zone.s3.objects[report_key("again")] = b'{"contract_digest": "newer"}'
-    del zone.s3.objects["clean/date=2026-11-23/gone.parquet"]
-    zone.s3.objects["clean/date=2026-11-23/damaged.parquet"] += b"x"
+    del zone.s3.objects["clean/staged_on=2026-11-23/gone.parquet"]
+    zone.s3.objects["clean/staged_on=2026-11-23/damaged.parquet"] += b"x"
     found = zone.check()
     assert found.holds
     assert (found.batches, found.of_batches) == (1, 4)

@@ -91,7 +91,7 @@ def test_a_date_and_a_time_of_day_are_both_in_the_key() -> None:
         {"id": "L", "date": f"{1 + n // 24:02}/03/2026", "time": f"{n % 24:02}:00:00", "v": n}
         for n in range(100)
     ]
-    check_kept(documents, 100, ["id", "time", "date_value"], ["v"])
+    check_kept(documents, 100, ["id", "time", "date"], ["v"])
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def test_it_writes_five_objects_the_report_last(run: Any, aws: FakeAws) -> None:
     run()
     assert list(aws.s3.objects) == [
         KEY,
-        "clean/date=2026-03-01/batch.parquet",
+        "clean/staged_on=2026-03-01/batch.parquet",
         f"copy/batch.{DIGEST}.csv",
         "rejected/date=2026-03-01/batch.ndjson.gz",
         f"copy/batch.{DIGEST}.groups.json",
@@ -112,7 +112,7 @@ def test_the_objects_hold_the_rows(run: Any, aws: FakeAws) -> None:
     assert (
         parse_places(content[40:], footer).place(0) == place_at(1772366400001) + b"m0001\0\0\0\0\1"
     )
-    clean = pl.read_parquet(io.BytesIO(aws.s3.objects["clean/date=2026-03-01/batch.parquet"]))
+    clean = pl.read_parquet(io.BytesIO(aws.s3.objects["clean/staged_on=2026-03-01/batch.parquet"]))
     assert clean.columns == ["id", "ts", "v", "note"]
     assert clean["v"].to_list() == [1.5]
     groups = json.loads(aws.s3.objects[f"copy/batch.{DIGEST}.groups.json"])

@@ -107,6 +107,8 @@ def test_the_good_one_is_good() -> None:
             "use bigint or text",
         ),
         ("max_length = 20", "max_length = 0", "columns.id.max_length", "write 1 or more"),
+        ("[columns.v]", "[columns.staged_on]", "columns.staged_on", "rename it"),
+        ("[columns.v]", "[columns.ctid]", "columns.ctid", "rename it"),
         ("max_length = 20", "max_length = true", "columns.id.max_length", "write a whole number"),
         ('type = "timestamp"', 'type = "datetime"', "columns.ts.type", "use one of text, smallint"),
         ('type = "timestamp"', "", "columns.ts.type", "use one of text, smallint"),
