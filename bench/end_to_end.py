@@ -35,7 +35,8 @@ from functions.load.loading import load_batch
 from functions.load.source import RangeReader, merge_ranges, verified
 from functions.migrate.migration import migrate
 from functions.transform.handler import transform
-from local.postgres import Database, temporary_server
+from local.database import Database
+from local.postgres import temporary_server
 from telemetry.checksums import Checksum, ChecksummedStream
 from telemetry.ddl import qualified
 

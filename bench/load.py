@@ -30,7 +30,8 @@ from bench.messages import contract
 from bench.rows import Rows, batch_of
 from functions.load.loading import load_batch
 from functions.migrate.migration import migrate
-from local.postgres import Database, binary, temporary_server
+from local.database import Database
+from local.postgres import binary, temporary_server
 from telemetry.database import Credentials
 from telemetry.ddl import qualified
 

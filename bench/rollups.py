@@ -33,7 +33,8 @@ from bench.rows import Rows, batch_of
 from functions.load.loading import load_batch
 from functions.migrate.analytics import bring_up_to_date
 from functions.migrate.migration import migrate
-from local.postgres import Database, temporary_server
+from local.database import Database
+from local.postgres import temporary_server
 from telemetry.contract import Analytics, Contract
 from telemetry.database import Credentials
 from telemetry.ddl import qualified

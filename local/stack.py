@@ -24,8 +24,8 @@ from typing import Any
 
 import psutil
 
+from local.database import Database
 from local.health import ServerHealth, read_health
-from local.postgres import Database
 from telemetry.errors import UserError
 
 __all__ = [

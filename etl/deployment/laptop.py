@@ -23,7 +23,7 @@ from infrastructure.settings import (
 )
 from layers.notify import Notify, silent
 from layers.target import host_target
-from local.postgres import ensure_database
+from local.database import ensure_database
 from local.stack import LocalStack, has_data, read, start
 from telemetry.errors import UserError
 

@@ -15,7 +15,7 @@ from psycopg2 import sql
 from etl.operations.loader_rotation import rotate_loader
 from etl.rehearsals.model import Expected, Rehearsal, Step
 from etl.rehearsals.scene import Scene, measurements
-from local.postgres import superuser_connection
+from local.database import superuser_connection
 from local.stack import down_servers, read
 
 if TYPE_CHECKING:

@@ -37,7 +37,7 @@ from pathlib import Path
 
 from local.die_with_parent import die_with_parent
 from local.emulator.address import move_address
-from local.postgres import free_port, is_free
+from local.ports import free_port, is_free
 from telemetry.errors import UserError
 
 __all__ = ["Emulator", "EmulatorEndpoint", "EmulatorError", "default_python"]

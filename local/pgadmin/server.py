@@ -20,7 +20,7 @@ from typing import IO, Any
 from local.die_with_parent import die_with_parent
 from local.pgadmin import settings
 from local.pgadmin.environment import program, python
-from local.postgres import HOST, free_port
+from local.ports import HOST, free_port
 from telemetry.errors import UserError
 
 __all__ = ["PgAdmin", "PgAdminError"]

@@ -14,7 +14,8 @@ import pytest
 
 from etl.deployment.laptop import bring_up
 from functions.migrate.migration import migrate
-from local.postgres import Database, temporary_server
+from local.database import Database
+from local.postgres import temporary_server
 from telemetry.contract import load_contract
 from telemetry.database import Credentials
 from tests.browser.chromium import Browser

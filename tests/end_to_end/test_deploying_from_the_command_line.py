@@ -21,7 +21,7 @@ from etl.cli.main import app
 from etl.deployment.artifact_bucket import artifact_bucket_name
 from etl.deployment.laptop import local_target
 from etl.operations.reconciliation import reconcile
-from local.postgres import ensure_database
+from local.database import ensure_database
 from local.stack import start, stop
 from tests.fixtures.local import state_folder
 from tests.permissions.deployer import DeployerCall, denied, deployers_policies, world_of

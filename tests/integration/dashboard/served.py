@@ -16,7 +16,7 @@ from dashboard.app_state import ControlRoom
 from dashboard.serving import listen
 from dashboard.sources.pipeline import ShortTimeoutTarget
 from etl.aws.target import Target
-from local.postgres import Database
+from local.database import Database
 from local.stack import LocalStack
 from telemetry.contract import Contract
 

@@ -21,7 +21,7 @@ from dashboard.serving import PortTakenError, address, listen
 from dashboard.sources.pipeline import Pipeline
 from etl.aws.target import Target
 from etl.cli.main import app
-from local.postgres import Database
+from local.database import Database
 from local.stack import LocalStack
 
 PAGES = ("/", "/executions", "/executions/x", "/rejects", "/quarantine", "/quality", "/fleet",

@@ -13,7 +13,8 @@ import psycopg2
 import pytest
 
 from local.certificates import write_certificates
-from local.postgres import Database, temporary_server
+from local.database import Database
+from local.postgres import temporary_server
 from telemetry import database as shared
 from telemetry.errors import ConfigurationError, DatabaseRefusedError
 from telemetry.settings import DatabaseSettings

@@ -14,7 +14,7 @@ import pytest
 from functions.load.loading import load_batch
 from functions.migrate import lock_holders, migration
 from functions.migrate.migration import migrate
-from local.postgres import ensure_database
+from local.database import ensure_database
 from telemetry.database import Credentials
 from telemetry.ddl import BATCH_LOCKS, load_lock
 from telemetry.errors import DatabaseBusyError, SchemaBehindError

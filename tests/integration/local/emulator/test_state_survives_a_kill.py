@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from local.emulator.launcher import Emulator, EmulatorEndpoint
-from local.postgres import HOST
+from local.ports import HOST
 from tests.integration.local.emulator.conftest import ROLE, RUNTIME, zipped
 from tests.integration.local.emulator.test_breaking_it_on_purpose import client
 

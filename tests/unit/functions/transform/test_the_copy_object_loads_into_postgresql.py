@@ -12,7 +12,7 @@ import pytest
 
 from functions.transform.clean import clean
 from functions.transform.copy import copy_csv
-from local.postgres import Database
+from local.database import Database
 from telemetry.contract import Contract, load_contract, parse_contract
 from telemetry.ddl import sql_type
 from tests.unit.functions.transform.envelopes_for import line
