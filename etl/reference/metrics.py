@@ -8,7 +8,8 @@ from pathlib import Path
 from etl.operations.plurals import counted
 from etl.reference.markdown import table
 from infrastructure.alarm_settings import AlarmSettings
-from infrastructure.core.alarms import ALARMS, AlarmSpec
+from infrastructure.core.alarm_spec import AlarmSpec
+from infrastructure.core.alarms import ALARMS
 from infrastructure.core.channels import CHANNEL_ALARMS
 from infrastructure.setting_fields import settings_of
 from telemetry.metric_table import METRICS, NAMESPACE, series

@@ -19,7 +19,7 @@ from troposphere import GetAtt, Output, Ref, Sub, Template, awslambda, secretsma
 
 from functions.inventory import NOTIFY
 from functions.notify.channel_secret import SIGNING_KEY
-from infrastructure.core.alarms import HOUR, AlarmSpec, add_alarm
+from infrastructure.core.alarm_spec import HOUR, AlarmSpec, add_alarm
 from infrastructure.core.policies import GOES_WITH_THE_STACK
 from telemetry.metric_table import NAMESPACE, PIPELINE
 

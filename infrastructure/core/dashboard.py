@@ -15,7 +15,8 @@ from typing import Any
 from troposphere import Sub, Template, cloudwatch
 
 from functions.inventory import FUNCTIONS, function
-from infrastructure.core.alarms import ALARMS, RUNBOOK
+from infrastructure.core.alarm_spec import RUNBOOK
+from infrastructure.core.alarms import ALARMS
 from telemetry.metric_table import METRICS, NAMESPACE, PIPELINE, REASONS, STAGES
 
 __all__ = ["add_dashboard", "dashboard_body"]

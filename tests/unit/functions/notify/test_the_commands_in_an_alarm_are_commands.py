@@ -6,7 +6,8 @@ import pytest
 import typer
 
 from etl.cli.main import app
-from infrastructure.core.alarms import ALARMS, AlarmSpec
+from infrastructure.core.alarm_spec import AlarmSpec
+from infrastructure.core.alarms import ALARMS
 from infrastructure.core.channels import CHANNEL_ALARMS
 from infrastructure.platform.alarms import MATH_ALARMS
 from telemetry.alarm_text import commands_of, first_step_of, headline_of, runbook_of

@@ -14,7 +14,8 @@ import typer.main
 from etl.cli.main import app
 from functions.inventory import function
 from infrastructure.alarm_settings import AlarmSettings
-from infrastructure.core.alarms import ALARMS, LONGEST_DESCRIPTION, AlarmSpec
+from infrastructure.core.alarm_spec import LONGEST_DESCRIPTION, AlarmSpec
+from infrastructure.core.alarms import ALARMS
 from infrastructure.setting_fields import settings_of
 from telemetry import errors
 from telemetry.metric_table import METRICS

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from infrastructure.core.alarms import LONGEST_DESCRIPTION
+from infrastructure.core.alarm_spec import LONGEST_DESCRIPTION
 from infrastructure.core.channels import CHANNEL_ALARMS, PAGE
 from tests.unit.infrastructure.core.test_the_template import CFN_LINT
 
