@@ -100,11 +100,11 @@ def load(
     with closing(database.connect_loader()) as connection:
         done = load_batch(connection, contract, batch, MemoryCopy(csv), lambda: groups)
         if refreshes:
-            refresh(connection, contract)
+            refresh(connection, contract, seconds=240)
         return done
 
 
-def bring_up(database: TelemetryDatabase, contract: Contract, seconds: float = 60) -> int:
+def bring_up(database: TelemetryDatabase, contract: Contract, seconds: float = 240) -> int:
     with closing(database.connect_owner()) as connection:
         return bring_up_to_date(connection, contract, seconds)
 

@@ -36,7 +36,7 @@ def loaded(empty_database: TelemetryDatabase) -> TelemetryDatabase:
 
 def refresh(database: TelemetryDatabase) -> int:
     with closing(database.connect_loader()) as connection:
-        return rollup_invalidation.refresh(connection, CONTRACT)
+        return rollup_invalidation.refresh(connection, CONTRACT, seconds=240)
 
 
 def test_it_goes_on_until_nothing_is_marked(loaded, monkeypatch):

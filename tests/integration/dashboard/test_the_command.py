@@ -59,7 +59,7 @@ def served(gone: Target) -> Iterator[tuple[ControlRoom, int]]:
 
 
 def get(room: ControlRoom, port: int, path: str, **headers: str) -> tuple[int, str, Any]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=240)
     cookie = {"Cookie": f"control-room-{port}={room.keys.session}"}
     connection.request("GET", path, headers=cookie | headers)
     answer = connection.getresponse()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -21,6 +20,24 @@ from telemetry.contract import Contract
 from tests.fixtures.telemetry_database import CONTRACT, TelemetryDatabase
 
 NOW = datetime.now(UTC).replace(microsecond=0)
+ROSTER, READINGS = 5_000, 20
+"""Devices of a large fleet, and readings of each."""
+
+
+class PatientDatabase(Database):
+    """Its limits are those of the product only where a test asks for less than a second."""
+
+    def _execute(
+        self, connection: Any, sql: str, values: Any, seconds: float
+    ) -> list[dict[str, Any]]:
+        self.last = sql, values
+        return super()._execute(connection, sql, values, seconds if seconds < 1 else 240)
+
+
+@pytest.fixture(autouse=True)
+def _now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file may have been imported long before."""
+    monkeypatch.setitem(globals(), "NOW", datetime.now(UTC).replace(microsecond=0))
 
 
 @pytest.fixture
@@ -28,7 +45,7 @@ def pipeline(database: TelemetryDatabase) -> Iterator[Any]:
     """As the pages have it, with the loader's rights; without AWS."""
     made = SimpleNamespace(target=SimpleNamespace(contract=CONTRACT))
     loader = database.loader
-    made.database = Database(made, database.server.dsn(loader.username, loader.password))  # type: ignore[arg-type]
+    made.database = PatientDatabase(made, database.server.dsn(loader.username, loader.password))  # type: ignore[arg-type]
     yield made
     made.database.close()
 
@@ -146,18 +163,28 @@ def test_a_reading_stamped_ahead_does_not_keep_a_device_alive(
     assert _range("all", times) == ("all", times.first, ahead)
 
 
+def rows_read(node: dict[str, Any]) -> float:
+    """Rows that a plan and its parts got from tables and indexes, or got for nothing."""
+    own = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+    parts = sum(map(rows_read, node.get("Plans", ())))
+    return parts + (own * node["Actual Loops"] if "Relation Name" in node else 0)
+
+
 def test_a_roster_of_thousands_takes_as_long_as_there_are_devices(
     database: TelemetryDatabase, pipeline: Any
 ) -> None:
     database.query(
         "INSERT INTO telemetry.readings (device_id, ts, value) SELECT 'd' || d, "
-        "%s - n * interval '1 min', n FROM generate_series(1, 5000) d, generate_series(1, 20) n",
-        NOW,
-    )
+        "%s - n * interval '1 min', n FROM generate_series(1, %s) d, generate_series(1, %s) n",
+        NOW, ROSTER, READINGS,
+    )  # fmt: skip
     database.query("ANALYZE telemetry.readings")
-    began = time.monotonic()
-    assert len(fleet.roster(pipeline)) == 5000
-    assert time.monotonic() - began < 2
+    assert len(fleet.roster(pipeline)) == ROSTER
+    sql, values = pipeline.database.last
+    (row,) = pipeline.database.query(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", values)
+    (plan,) = row["QUERY PLAN"]
+    read = rows_read(plan["Plan"])
+    assert ROSTER <= read <= 3 * ROSTER, "not one for each of their readings"
 
 
 def test_a_series_has_few_points_and_keeps_the_extremes(
@@ -178,7 +205,7 @@ def test_nothing_can_be_changed_and_nothing_takes_long(pipeline: Any) -> None:
     with pytest.raises(psycopg2.errors.ReadOnlySqlTransaction):
         pipeline.database.query("UPDATE etl.ledger SET read = 0 RETURNING 1")
     with pytest.raises(psycopg2.errors.QueryCanceled) as slow:
-        pipeline.database.query("SELECT pg_sleep(5)", seconds=0.1)
+        pipeline.database.query("SELECT pg_sleep(600)", seconds=0.1)
     assert page_error(slow.value).kind == "slow"
     assert pipeline.database.query("SELECT 1 AS one") == [{"one": 1}], "it goes on after both"
 
@@ -189,7 +216,7 @@ def test_a_connection_that_was_cut_while_it_lay_idle_is_replaced(
     pipeline.database.query("SELECT 1 AS one")
     with closing(database.connect_loader()) as other, other.cursor() as cursor:
         cursor.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "SELECT pg_terminate_backend(pid, 120000) FROM pg_stat_activity "
             "WHERE application_name = 'etl dashboard'"
         )
         assert cursor.fetchall() == [(True,)]

@@ -10,6 +10,9 @@ import pytest
 
 from dashboard.cache import AnswerCache
 
+LONG = 3_600.0
+"""Seconds that an answer holds: longer than any machine stands still."""
+
 
 def test_pages_that_ask_at_once_get_one_answer() -> None:
     cache, asked = AnswerCache(), []
@@ -20,25 +23,25 @@ def test_pages_that_ask_at_once_get_one_answer() -> None:
         return 7
 
     with ThreadPoolExecutor(16) as pages:
-        answers = list(pages.map(lambda _: cache.get("k", 10, question).value, range(64)))
+        answers = list(pages.map(lambda _: cache.get("k", LONG, question).value, range(64)))
     assert set(answers) == {7}
     assert len(asked) == 1
 
 
 def test_an_answer_holds_so_long_and_no_longer() -> None:
     cache, numbers = AnswerCache(), iter(range(10))
-    assert cache.get("k", 10, lambda: next(numbers)).value == 0
-    assert cache.get("k", 10, lambda: next(numbers)).value == 0
+    assert cache.get("k", LONG, lambda: next(numbers)).value == 0
+    assert cache.get("k", LONG, lambda: next(numbers)).value == 0
     assert cache.get("k", 0, lambda: next(numbers)).value == 1
     cache.clear()
-    assert cache.get("k", 10, lambda: next(numbers)).value == 2
+    assert cache.get("k", LONG, lambda: next(numbers)).value == 2
 
 
 def test_a_failure_is_an_error_with_a_sentence() -> None:
     def question() -> int:
         raise ValueError("\x1b]0;owned\x07")
 
-    answer = AnswerCache().get("k", 10, question)
+    answer = AnswerCache().get("k", LONG, question)
     assert answer.value is None
     assert answer.error is not None
     assert answer.error.detail == "\\x1b]0;owned\\x07"
@@ -48,35 +51,34 @@ def test_a_slow_answer_is_fetched_in_the_background() -> None:
     cache, gate = AnswerCache(), threading.Event()
 
     def question() -> int:
-        gate.wait(5)
+        gate.wait(120)
         return 7
 
-    began = time.monotonic()
-    assert cache.get_in_background("k", 10, question).at == 0
-    assert time.monotonic() - began < 1
+    assert cache.get_in_background("k", LONG, question).at == 0, "it does not wait for the gate"
     gate.set()
-    until = time.monotonic() + 5
-    while cache.get_in_background("k", 10, question).value is None and time.monotonic() < until:
+    until = time.monotonic() + 120
+    while cache.get_in_background("k", LONG, question).value is None and time.monotonic() < until:
         time.sleep(0.01)
-    assert cache.get_in_background("k", 10, question).value == 7
+    assert cache.get_in_background("k", LONG, question).value == 7
     cache.close()
 
 
-def test_a_slow_question_does_not_hold_up_who_has_an_older_answer() -> None:
+def test_a_slow_question_does_not_hold_up_who_has_an_older_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("dashboard.cache.STALE_SECONDS", LONG)
     cache, gate, asked = AnswerCache(), threading.Event(), threading.Event()
-    cache.get("k", 10, lambda: 1)
+    cache.get("k", LONG, lambda: 1)
 
     def slow() -> int:
         asked.set()
-        gate.wait(5)
+        gate.wait(120)
         return 2
 
     asking = threading.Thread(target=cache.get, args=("k", 0, slow))
     asking.start()
-    assert asked.wait(5)
-    began = time.monotonic()
-    assert cache.get("k", 0, slow).value == 1
-    assert time.monotonic() - began < 1
+    assert asked.wait(120)
+    assert cache.get("k", 0, slow).value == 1, "it does not wait for the gate"
     gate.set()
     asking.join()
 
@@ -85,7 +87,7 @@ def test_an_answer_of_long_ago_is_waited_for_rather_than_shown(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     cache, gate, asked = AnswerCache(), threading.Event(), threading.Event()
-    cache.get("k", 10, lambda: 1)
+    cache.get("k", LONG, lambda: 1)
     monkeypatch.setattr("dashboard.cache.STALE_SECONDS", -1.0)  # as if time had passed
 
     def slow() -> int:
@@ -104,7 +106,7 @@ def test_an_answer_of_long_ago_is_waited_for_rather_than_shown(
 
 def test_an_old_answer_of_the_background_is_not_shown_as_if_it_were_of_now() -> None:
     cache = AnswerCache()
-    cache.get("k", 10, lambda: 1)
-    assert cache.get_in_background("k", 10, lambda: 2, longest=60).value == 1
-    assert cache.get_in_background("k", 10, lambda: 2, longest=-1).value is None
+    cache.get("k", LONG, lambda: 1)
+    assert cache.get_in_background("k", LONG, lambda: 2, longest=LONG).value == 1
+    assert cache.get_in_background("k", LONG, lambda: 2, longest=-1).value is None
     cache.close()

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
+from dashboard.pages import fleet as fleet_pages
 from dashboard.pages.fleet import PAGE, listing
 from dashboard.sources.fleet import Device
+from tests.fixtures.frozen_clock import freeze
 
 NOW = datetime.now(UTC)
 FLEET = [Device(f"box-{n:05d}", NOW - timedelta(seconds=30 * n)) for n in range(5000)]
@@ -31,13 +35,12 @@ def test_it_is_sorted_by_what_matters() -> None:
     assert [d.name for d in most.devices[:2]] == ["box-00042", "box-00777"]
 
 
-def test_devices_are_reporting_quiet_or_silent() -> None:
-    now = datetime.now(UTC)
-    fleet = [Device(f"box-{n:05d}", now - timedelta(seconds=30 * n)) for n in range(5000)]
-    found = listing(fleet)
+def test_devices_are_reporting_quiet_or_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    freeze(monkeypatch, fleet_pages, NOW)
+    found = listing(FLEET)
     assert sum(found.by_state.values()) == 5000
     assert found.by_state["reporting"] in (30, 31), "a quarter of an hour"
-    assert listing(fleet, state="silent").matching == found.by_state["silent"] > 0
+    assert listing(FLEET, state="silent").matching == found.by_state["silent"] > 0
 
 
 def test_an_empty_fleet_is_one_empty_page() -> None:

@@ -43,10 +43,9 @@ def test_a_clock_that_jumps_changes_no_key_and_no_byte(aws: FakeAws, clock: None
 
 def test_a_drain_neither_stops_early_nor_goes_on_for_ever(aws: FakeAws, clock: None) -> None:
     aws.sqs.send(*map(str, range(500)))
-    begin = time.monotonic()
     result = extract.drain({"execution": "run", "started": STARTED}, None)
     assert result["messages"] == 500
-    assert time.monotonic() - begin < 20
+    assert len(aws.sqs.calls) < 500, "each receiver ends at its first empty answer"
     assert all(key.startswith(("raw/2026/11/23/run/", "manifests/")) for key in aws.s3.objects)
 
 

@@ -32,14 +32,14 @@ def load_all(database: TelemetryDatabase, batches, contract=CONTRACT, grouped=Tr
         batch_id, rows = batch
         content, groups = make_copy(rows)
         with closing(database.connect_loader()) as connection:
-            start.wait(10)
+            start.wait(120)
             return load_batch(
                 connection,
                 contract,
                 make_batch(batch_id, len(rows)),
                 MemoryCopy(content),
                 lambda: groups if grouped else [],
-                seconds=30,
+                seconds=240,
             )
 
     with ThreadPoolExecutor(len(batches)) as threads:
@@ -139,12 +139,12 @@ def test_loads_of_a_partitioned_table_that_update_rows_run_one_at_a_time(
     lock_table, copy_straight = ways._Insertion._lock_table, ways._Insertion._copy_straight
 
     def lock_after_both_have_asked(self, **kind):
-        asked.wait(30)
+        asked.wait(120)
         lock_table(self, **kind)
 
     def copy_beside_the_other(self, blocks):
         with suppress(threading.BrokenBarrierError):
-            meeting.wait(30 if together else 1)
+            meeting.wait(120 if together else 1)
             met.append(True)
         return copy_straight(self, blocks)
 

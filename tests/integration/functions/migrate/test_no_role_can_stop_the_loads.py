@@ -61,7 +61,7 @@ def load(database: TelemetryDatabase, batch_id: str, contract: Any = CONTRACT) -
     with closing(database.connect_loader()) as connection:
         batch = make_batch(batch_id, 2)
         loaded = load_batch(
-            connection, contract, batch, MemoryCopy(content), lambda: groups, seconds=30
+            connection, contract, batch, MemoryCopy(content), lambda: groups, seconds=240
         )
     return loaded.entry.inserted
 
@@ -161,6 +161,7 @@ def test_a_transaction_of_an_analyst_holds_up_a_migration_for_a_limited_time(
 ) -> None:
     short = [part.replace("'10s'", "'100ms'") for part in migration._PREPARE]
     monkeypatch.setattr(migration, "_PREPARE", tuple(short))
+    monkeypatch.setattr(lock_holders, "ENDING_MILLISECONDS", 120_000)
     with closing(connect(pipeline, ANALYST)) as connection, connection.cursor() as cursor:
         cursor.execute("SET idle_in_transaction_session_timeout = 0; SET statement_timeout = 0")
         cursor.execute(f"BEGIN; SELECT count(*) FROM {TABLE}")
@@ -201,8 +202,12 @@ def test_a_missing_slot_stops_the_load_and_the_migration_adds_it(
     assert load(pipeline, "one") == 2
 
 
-def test_two_first_migrations_at_once_both_succeed(empty_database: TelemetryDatabase) -> None:
+def test_two_first_migrations_at_once_both_succeed(
+    empty_database: TelemetryDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """CREATE ... IF NOT EXISTS is not atomic: the second one waits, and tries again."""
+    patient = [part.replace("'10s'", "'240s'") for part in migration._PREPARE]
+    monkeypatch.setattr(migration, "_PREPARE", tuple(patient))
     with ThreadPoolExecutor(2) as threads:
         found = list(threads.map(lambda _: empty_database.migrate(), range(2)))
     assert sorted(bool(done.table) for done in found) == [False, True]

@@ -14,14 +14,18 @@ from telemetry.errors import StorageUnavailableError
 from telemetry.layout import day_prefix, manifest_key, outcome_key, raw_key
 from telemetry.manifest import Item, manifest_body, parse_manifest
 from tests.fixtures.aws_fakes import BUCKET, FakeAws, LambdaContext, aws_error
+from tests.fixtures.frozen_clock import freeze
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def ago(seconds: float) -> datetime:
-    return datetime.now(UTC) - timedelta(seconds=seconds)
+    return NOW - timedelta(seconds=seconds)
 
 
 @pytest.fixture
 def sweep(aws: FakeAws, monkeypatch):
+    freeze(monkeypatch, handler, NOW)
     monkeypatch.setenv("MAX_CONCURRENCY", "4")
     monkeypatch.setenv("SWEEP_GRACE_SECONDS", "60")
     return lambda **event: handler.handle(event, LambdaContext())

@@ -12,11 +12,17 @@ from pathlib import Path
 
 import pytest
 
+from etl.doctor import postgres_tls
 from etl.doctor.database import check_certificate
 from etl.doctor.postgres_tls import SSL_REQUEST
 from infrastructure.settings import DatabaseSettings
 from local.certificates import write_certificates
 from tests.unit.etl.doctor.stubbed import SETTINGS, account
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres_tls, "SECONDS", 120.0)
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ from telemetry.layout import (
     raw_key,
 )
 from tests.fixtures.aws_fakes import FakeS3, aws_error
+from tests.fixtures.frozen_clock import freeze
 
 DAY = date(2026, 10, 3)
 
@@ -102,8 +103,9 @@ def test_batches_are_found_once_in_the_order_of_their_keys_as_given(target):
     assert [one.key for one in found] == [first, second]
 
 
-def test_a_batch_is_sought_from_tomorrow_as_far_back_as_asked(target):
-    today = datetime.now(UTC).date()
+def test_a_batch_is_sought_from_tomorrow_as_far_back_as_asked(target, monkeypatch):
+    freeze(monkeypatch, staged, datetime(2026, 3, 1, tzinfo=UTC))
+    today = date(2026, 3, 1)
     for back in (-1, 0, 9, 10):
         put(target, f"b{back}", today - timedelta(days=back))
     found = [staged.batch(target, f"b{back}", days=10) for back in (-1, 0, 9, 10)]

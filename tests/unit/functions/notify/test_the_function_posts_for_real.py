@@ -6,7 +6,9 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, wait
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from tests.unit.functions.notify.test_a_notification_fits_each_channel import al
 
 SECRET_ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:ChannelsSecret-AbCdEf"
 SECRET = "secretpart"
+PATIENCE = 120.0
 TEST = test_notification(Place(pipeline="plant", region="x"), "6a1b", datetime.now(UTC))
 
 
@@ -74,6 +77,10 @@ def metrics(
     }.items():  # fmt: skip
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(delivery, "PAUSES", (0.0, 0.0))
+    # However slow the machine: what is late is tested with limits of its own.
+    monkeypatch.setattr(backlog, "MOST_SECONDS", PATIENCE)
+    monkeypatch.setattr(delivery, "POST_SECONDS", PATIENCE)
+    monkeypatch.setattr(handler, "deliver", partial(deliver, deadline=PATIENCE))
     handler._delivered.clear()
     handler._latest.clear()
     yield found
@@ -223,7 +230,15 @@ def test_the_alarms_of_the_function_are_known_to_it() -> None:
     assert {spec.name for spec in CHANNEL_ALARMS} == handler.OWN_ALARMS
 
 
-def test_a_server_that_never_answers_delays_no_other(server: ChannelServer) -> None:
+def test_a_server_that_never_answers_delays_no_other(
+    server: ChannelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wait_for_one_first(running: Any, timeout: float) -> Any:
+        wait(running, timeout=PATIENCE, return_when=FIRST_COMPLETED)
+        return wait(running, timeout=timeout)
+
+    monkeypatch.setattr(delivery, "POST_SECONDS", PATIENCE)
+    monkeypatch.setattr(delivery, "wait", wait_for_one_first)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         addresses = Addresses(
@@ -239,11 +254,12 @@ def test_a_server_that_never_answers_delays_no_other(server: ChannelServer) -> N
 
 
 def test_nobody_listens_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery, "POST_SECONDS", PATIENCE)
     monkeypatch.setattr(delivery, "PAUSES", (0.0, 0.0))
     with socket.create_server(("127.0.0.1", 0)) as closed:
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/{SECRET}"
     one = Address(channel="slack", url=url)
-    (found,) = deliver(TEST, Addresses(channels=(one,), signing_key=""))
+    (found,) = deliver(TEST, Addresses(channels=(one,), signing_key=""), deadline=PATIENCE)
     assert (found.delivered, found.retryable) == (False, True)
     assert found.detail == "127.0.0.1 can't be reached (ConnectionRefusedError)"
 
@@ -252,13 +268,14 @@ def test_only_a_certificate_of_a_known_authority_is_trusted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_certificates(tmp_path, "127.0.0.1")
+    monkeypatch.setattr(delivery, "POST_SECONDS", PATIENCE)
     with channel_server((tmp_path / "server.crt", tmp_path / "server.key")) as server:
         one = Address(channel="slack", url=f"{server.url}/slack/{SECRET}")
         addresses = Addresses(channels=(one,), signing_key="")
-        (refused,) = deliver(TEST, addresses)
+        (refused,) = deliver(TEST, addresses, deadline=PATIENCE)
         assert "the certificate of localhost can't be verified" in refused.detail
         assert (refused.delivered, refused.retryable) == (False, False)
         assert server.received == []
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.crt"))
-        (taken,) = deliver(TEST, addresses)
+        (taken,) = deliver(TEST, addresses, deadline=PATIENCE)
         assert taken.delivered, taken.detail
