@@ -66,10 +66,13 @@ DATABASE_NAME = "telemetry"
 OWNER = "telemetry_owner"
 SUPERUSER = "postgres"
 SUPERUSER_PASSWORD = "superuser_password"  # noqa: S105 - the file's name
-_START_TIMEOUT = 60.0
+_START_TIMEOUT = 120.0
 """Seconds; crash recovery after a kill may replay a few hundred megabytes of log."""
 _STOP_TIMEOUT = 30.0
 _PORT_ATTEMPTS = 5
+_SERVER_PORTS = range(20_000, 32_768)
+"""Below those that Linux and macOS give to outgoing connections, from 32,768 and 49,152 on."""
+_PORTS_TRIED = 100
 
 _SETTINGS = {
     "listen_addresses": HOST,
@@ -146,7 +149,15 @@ def binary(name: str) -> Path:
 
 
 def free_port() -> int:
-    """A TCP port on the loopback that was free a moment ago."""
+    """A TCP port on the loopback that was free a moment ago.
+
+    None of those that the system gives to connections: one of them might be taken before the
+    server listens, or while it is started again.
+    """
+    for _ in range(_PORTS_TRIED):
+        port = secrets.choice(_SERVER_PORTS)
+        if is_free(port):
+            return port
     with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
@@ -379,7 +390,7 @@ def superuser_connection(port: int, folder: Path, database: str) -> Connection:
         dbname=database,
         user=SUPERUSER,
         password=_password(folder / SUPERUSER_PASSWORD),
-        connect_timeout=5,
+        connect_timeout=60,
     )
     connection.autocommit = True
     return connection
