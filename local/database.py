@@ -110,7 +110,7 @@ def superuser_connection(port: int, folder: Path, database: str) -> Connection:
         dbname=database,
         user=SUPERUSER,
         password=password_in(folder / SUPERUSER_PASSWORD),
-        connect_timeout=5,
+        connect_timeout=60,
     )
     connection.autocommit = True
     return connection

@@ -59,7 +59,7 @@ __all__ = [
     "temporary_server",
 ]
 
-_START_TIMEOUT = 60.0
+_START_TIMEOUT = 120.0
 """Seconds; crash recovery after a kill may replay a few hundred megabytes of log."""
 _STOP_TIMEOUT = 30.0
 _PORT_ATTEMPTS = 5

@@ -22,8 +22,8 @@ __all__ = ["TlsFront"]
 CANCEL_REQUEST, SSL_REQUEST, GSS_REQUEST = 80877102, 80877103, 80877104
 CHUNK = 1 << 18
 """Bytes passed on at a time."""
-HANDSHAKE_SECONDS = 10.0
-_START_SECONDS = 10.0
+HANDSHAKE_SECONDS = 60.0
+_START_SECONDS = 60.0
 _REFUSAL = b"SFATAL\0VFATAL\0C28000\0Mthis port speaks TLS only: use sslmode=verify-full\0\0"
 
 

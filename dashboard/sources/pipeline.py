@@ -73,11 +73,15 @@ class Database:
         sql: str,
         values: Sequence[Any] | Mapping[str, Any] = (),
         *,
-        seconds: float = QUERY_SECONDS,
+        seconds: float | None = None,
     ) -> list[dict[str, Any]]:
-        """Rows as dicts. Raises ``psycopg2.Error``, a timeout as ``QueryCanceled``."""
+        """Rows as dicts, within :data:`QUERY_SECONDS` unless another time is given.
+
+        Raises ``psycopg2.Error``, a timeout as ``QueryCanceled``.
+        """
         import psycopg2
 
+        seconds = QUERY_SECONDS if seconds is None else seconds
         with self._slots:
             connection, reused = self._checkout()
             try:

@@ -35,7 +35,7 @@ __all__ = [
     "watch_execution",
 ]
 
-TRACE_PATIENCE_SECONDS = 5.0
+TRACE_PATIENCE_SECONDS = 60.0
 """Seconds to wait for segments, which X-Ray receives a moment after the work they describe."""
 
 

@@ -61,6 +61,8 @@ class FleetPlan:
     """Prefix of the names of things: ``<name>-0001`` and so on."""
     basic_ingest: bool = False
     """Publish directly to the rule, without the message broker."""
+    least: int = 1
+    """Messages that are published in any case, even if that takes longer than ``duration``."""
 
     @property
     def interval(self) -> float:
@@ -133,7 +135,7 @@ class _Fleet:
         sources = [(c, device, device.messages_with_truth()) for c, device in senders]
         for connection, device, messages in itertools.cycle(sources):
             elapsed = time.monotonic() - begin
-            if elapsed >= plan.duration:
+            if elapsed >= plan.duration and sent.messages >= plan.least:
                 break
             if plan.rate and sent.messages > elapsed * plan.rate:
                 time.sleep(sent.messages / plan.rate - elapsed)

@@ -34,10 +34,10 @@ __all__ = [
 QoS = Literal[0, 1]
 """Quality of service, of which AWS IoT Core has no 2: at most once, or at least once."""
 
-CONNECT_SECONDS = 15.0
+CONNECT_SECONDS = 60.0
 CONNECT_ATTEMPTS = 4
 ACKNOWLEDGE_SECONDS = 60.0
-RECONNECT_SECONDS = 15.0
+RECONNECT_SECONDS = 60.0
 """Seconds in which a lost connection must be back before a publication gives up."""
 IN_FLIGHT = 100
 """Messages without acknowledgement per connection, as many as AWS IoT Core keeps
@@ -174,7 +174,7 @@ class DeviceConnection:
         QoS 0, which has no acknowledgement.
 
         Raises ``ConnectionRefusedByBrokerError`` when nothing is acknowledged for a minute or the
-        connection is lost for 15 seconds, and ``MessageTooLargeError``.
+        connection is lost for as long, and ``MessageTooLargeError``.
         """
         if len(payload) > MESSAGE_BYTES:
             raise MessageTooLargeError(

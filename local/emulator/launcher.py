@@ -45,7 +45,7 @@ __all__ = ["Emulator", "EmulatorEndpoint", "EmulatorError", "default_python"]
 HOST = "127.0.0.1"
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
-_START_TIMEOUT = 60.0
+_START_TIMEOUT = 120.0
 _STOP_TIMEOUT = 30.0
 """Seconds; it writes its state, where that is kept."""
 _REPOSITORY = Path(__file__).resolve().parents[2]
@@ -231,6 +231,6 @@ class Emulator:
 def _get(url: str) -> bytes:
     """Body of a GET on the loopback; never through the proxy that the environment may name."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(url, timeout=10) as response:
+    with opener.open(url, timeout=60) as response:
         body: bytes = response.read()
         return body

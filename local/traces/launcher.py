@@ -18,7 +18,7 @@ from telemetry.errors import UserError
 __all__ = ["TraceDaemon", "TraceDaemonError", "TraceEndpoint"]
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
-_START_TIMEOUT = 30.0
+_START_TIMEOUT = 120.0
 _STOP_TIMEOUT = 5.0
 
 

@@ -27,6 +27,8 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
+PATIENCE = 120_000
+"""Milliseconds that a busy machine may take for a step; each ends as soon as it is done."""
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -105,7 +107,7 @@ class Browser:
             reduced_motion="reduce",  # screenshots of the end, not of the way there
             **options,
         )
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(PATIENCE)
         self.contexts.append(context)
         page = context.new_page()
         seen = Watched().of(page)
@@ -139,7 +141,10 @@ def driving(*arguments: str) -> Iterator[Any]:
         missing("no playwright: `make browser` installs it")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=program, headless=True, args=[*ARGUMENTS, *arguments]
+            executable_path=program,
+            headless=True,
+            args=[*ARGUMENTS, *arguments],
+            timeout=PATIENCE,
         )
         try:
             yield browser

@@ -42,7 +42,8 @@ class RunningControlRoom:
 @contextmanager
 def control_room(state: Path, stack: str, *options: str) -> Iterator[RunningControlRoom]:
     """``etl dashboard`` until the end of the block, and then Ctrl-C."""
-    command = [sys.executable, "-m", "etl.cli.main", "--state", str(state), "--stack", stack]
+    program = [sys.executable, "-m", "tests.browser.patient_program"]
+    command = [*program, "--state", str(state), "--stack", stack]
     with _running([*command, "dashboard", "--no-open", *options], REPOSITORY) as room:
         yield room
 
@@ -76,7 +77,7 @@ def _running(command: list[str], folder: Path) -> Iterator[RunningControlRoom]:
         yield RunningControlRoom(found[0], process)
     finally:
         process.send_signal(signal.SIGINT)
-        rest, _ = process.communicate(timeout=20)
+        rest, _ = process.communicate(timeout=120)
         said += rest
     assert "Traceback" not in said, said
     assert process.returncode in (0, 130), f"{process.returncode}\n{said}"

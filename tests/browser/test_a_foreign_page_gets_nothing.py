@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from local.stack import LocalStack
-from tests.browser.chromium import driving
+from tests.browser.chromium import PATIENCE, driving
 from tests.browser.control_room import RunningControlRoom, room_without_a_stack
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -104,6 +104,7 @@ def person(room: RunningControlRoom) -> Iterator[Any]:
     """The browser of a person who has the control room open, and so its cookie."""
     with driving(f"--host-resolver-rules=MAP {FOREIGN} 127.0.0.1") as browser:
         context = browser.new_context()
+        context.set_default_timeout(PATIENCE)
         page = context.new_page()
         page.goto(room.address)
         assert [cookie["sameSite"] for cookie in context.cookies()] == ["Strict"]

@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -62,7 +63,7 @@ def target() -> Iterator[Target]:
                 app, [*options, "simulate", "--devices", "3", "--duration", "2", "--seed", "7"]
             )
             assert simulated.exit_code == 0, simulated.output
-            assert not reconcile(target, 120).in_progress
+            assert not reconcile(target, 240).in_progress
             yield target
         finally:
             stop(state)
@@ -85,7 +86,7 @@ def running(target: Target) -> Iterator[Running]:
     told = json.loads(text)
     yield Running(target, told["url"], Path(told["page"]), process)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
     assert "stopped" in errors
     assert not (Path(told["page"]).parent / "passfile").exists()
@@ -101,15 +102,18 @@ def expand(page: Any, *labels: str) -> None:
     for depth, label in enumerate(labels, start=1):
         line = entry(page, label, depth)
         line.wait_for()
-        page.wait_for_timeout(500)  # a line is there a moment before its arrow works
         arrow = line.locator(".directory-toggle")
-        if "open" not in arrow.get_attribute("class").split():
+        limit = time.monotonic() + 120
+        page.wait_for_timeout(500)  # a line is there a moment before its arrow works
+        while "open" not in arrow.get_attribute("class").split():
+            assert time.monotonic() < limit, f"{label} does not open"
             arrow.click()
+            page.wait_for_timeout(2000)
 
 
 def frame_of(page: Any, mark: str) -> Any:
     """The query tool lives in a frame of its own; the last one with that in its address."""
-    for _ in range(100):
+    for _ in range(600):
         found = [frame for frame in page.frames if mark in frame.url]
         if found:
             return found[-1]
@@ -161,7 +165,7 @@ def test_a_saved_query_runs_from_the_menu(browser: Browser, running: Running) ->
 def test_no_one_gets_in_without_the_key(running: Running, key: str) -> None:
     for path in ("", "browser/", "misc/ping", "sqleditor/"):
         with pytest.raises(urllib.error.HTTPError) as refused:
-            urllib.request.urlopen(f"{running.url.split('?')[0]}{path}{key}", timeout=30)
+            urllib.request.urlopen(f"{running.url.split('?')[0]}{path}{key}", timeout=120)
         refused.value.close()
         assert refused.value.code == 401
 

@@ -83,7 +83,7 @@ def send_as_the_rule_does(target: Target, payload: bytes, device: str) -> None:
     )
 
 
-def wait_for_text(page: Any, selector: str, pattern: str, seconds: float = 60) -> str:
+def wait_for_text(page: Any, selector: str, pattern: str, seconds: float = 120) -> str:
     """The element's text once it is as wished, by the page's own refreshing alone."""
     page.wait_for_function(
         "([s, p]) => [...document.querySelectorAll(s)].some(e => new RegExp(p).test(e.textContent))",
@@ -118,7 +118,7 @@ def test_the_way_from_a_reject_to_its_row(
 
     page.click("text=Start an execution")
     page.wait_for_url(re.compile(r"/executions/"))
-    wait_for_text(page, "main .lead", "succeeded", 90)
+    wait_for_text(page, "main .lead", "succeeded")
     wait_for_text(page, ".rows", "loaded")
     assert page.locator("img.drawn").first.evaluate("i => i.complete && i.naturalWidth > 100")
     wait_for_text(page, "main", "Timeline")
@@ -139,7 +139,7 @@ def test_the_way_from_a_reject_to_its_row(
     text = Path("contracts/fleet.toml").read_text()
     corrected.write_text(text.replace("range = [-60, 85]", "range = [-60, 200]"))
     assert deploy(state, corrected).outputs["ContractDigest"] != pipeline.outputs["ContractDigest"]
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     page.reload()
     page.click("text=Replay these batches")
     while "Nothing will change" in page.inner_text("main"):
@@ -149,7 +149,7 @@ def test_the_way_from_a_reject_to_its_row(
     assert "again from S3 with the contract" in page.inner_text("main")
     page.click("text=Replay 1 batch")
     page.wait_for_url(re.compile(r"/jobs/\d+"))
-    wait_for_text(page, "main .lead", "succeeded", 90)
+    wait_for_text(page, "main .lead", "succeeded")
     assert "1 batch processed" in page.inner_text("main .lead")
 
     page.click("text=Show current rejects")
@@ -180,7 +180,7 @@ def test_a_batch_in_quarantine_is_released(
     send_as_the_rule_does(pipeline, json.dumps(message).encode(), "oven-1")
     page = room.open(browser)
     page.click("text=Start an execution")
-    wait_for_text(page, "main .lead", "succeeded", 90)
+    wait_for_text(page, "main .lead", "succeeded")
     page.goto(room.base)
     wait_for_text(page, ".health", "1 batch is in quarantine")
     page.click("text=Review")
@@ -188,7 +188,7 @@ def test_a_batch_in_quarantine_is_released(
     page.click("text=Release…")
     assert "although checks of the contract failed" in page.inner_text("main")
     page.click("text=Release 1 batch")
-    wait_for_text(page, "main .lead", "succeeded", 90)
+    wait_for_text(page, "main .lead", "succeeded")
     page.click("nav >> text=Quarantine")
     assert "No batches in quarantine" in page.inner_text("main")
     page.goto(room.base + "/device?id=oven-1")
@@ -207,7 +207,7 @@ def test_a_dead_letter_goes_back_to_the_queue(
     page.click("text=Show samples")
     assert "<script>no envelope</script>" in page.inner_text("pre")
     page.click("text=Redrive all")
-    wait_for_text(page, "main", "1 message moved to the telemetry queue", 60)
+    wait_for_text(page, "main", "1 message moved to the telemetry queue")
     page.goto(room.base)
     wait_for_text(page, ".figures div", r"In the queue\s*1\s*messages")
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -45,19 +46,28 @@ def site() -> Iterator[str]:
     server.server_close()
 
 
+def wait_until(page: Any, met: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + 120
+    while not met():
+        assert time.monotonic() < deadline
+        page.wait_for_timeout(50)
+
+
 def test_a_good_page_passes(browser: Browser, site: str) -> None:
     assert browser.open(f"{site}/good").inner_text("h1") == "Here"
 
 
 def test_a_script_that_throws_fails_the_test(chromium: Any, site: str) -> None:
     one = Browser(chromium)
-    one.open(f"{site}/bad")
+    page = one.open(f"{site}/bad")
+    wait_until(page, lambda: page.watched.errors)
     with pytest.raises(AssertionError, match="torn"):
         one.close()
 
 
 def test_a_request_to_elsewhere_fails_the_test(chromium: Any, site: str) -> None:
     one = Browser(chromium)
-    one.open(f"{site}/abroad", strict=False).wait_for_timeout(300)
+    page = one.open(f"{site}/abroad", strict=False)
+    wait_until(page, lambda: page.watched.abroad)
     with pytest.raises(AssertionError, match=r"telemetry\.invalid"):
         one.close()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -41,7 +39,7 @@ def pipeline(request: pytest.FixtureRequest) -> Iterator[Target]:
             stop(state)
 
 
-def account(target: Target, seconds: float = 120.0) -> Reconciliation:
+def account(target: Target, seconds: float = 240.0) -> Reconciliation:
     """The reconciliation once nothing is under way."""
     return reconcile(target, seconds)
 
@@ -61,9 +59,10 @@ def killing_one(target: Target, function: str) -> Iterator[list[int]]:
             for process in emulator.children(recursive=True):
                 # A process that burns time between two looks is in the middle of a call.
                 if _serves(process, function) and _has_worked(process, used):
-                    os.kill(process.pid, signal.SIGKILL)
-                    killed.append(process.pid)
-                    return
+                    with suppress(psutil.NoSuchProcess):  # it has ended by itself meanwhile
+                        process.kill()
+                        killed.append(process.pid)
+                        return
             time.sleep(0.002)
 
     hunter = threading.Thread(target=hunt)
@@ -88,3 +87,12 @@ def _has_worked(process: psutil.Process, used: dict[int, float]) -> bool:
     except psutil.Error:
         return False
     return now > used.setdefault(process.pid, now)
+
+
+def shorten_grace(target: Target) -> None:
+    """Make the sweep treat a batch as left over at once."""
+    client, name = target.client("lambda"), target.outputs["SweepFunctionName"]
+    variables = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    client.update_function_configuration(
+        FunctionName=name, Environment={"Variables": {**variables, "SWEEP_GRACE_SECONDS": "0"}}
+    )

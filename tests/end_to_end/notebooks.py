@@ -20,7 +20,7 @@ from local.stack import stop
 from tests.fixtures.local import state_folder
 
 FOLDER = Path("notebooks")
-CELL_SECONDS = 200
+CELL_SECONDS = 600
 LANGUAGE = {"name": "python"}
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 PATH = re.compile(r"(?<![\w:./<])/(?:home|root|tmp|var|work|usr|opt|Users)/[\w.@ -]+")

@@ -7,7 +7,7 @@ import json
 import re
 import shlex
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg2
@@ -170,7 +170,7 @@ def test_what_was_lost_is_named_and_the_named_command_brings_it_back(
 
 
 def test_a_range_that_was_done_before_is_really_loaded_again(fleet: Fleet) -> None:
-    span = f"--from {fleet.day} --to {fleet.day.replace(year=fleet.day.year + 1)}"
+    span = f"--from {fleet.day} --to {fleet.day + timedelta(days=365)}"
     assert fleet.etl(f"etl backfill {span} --yes")[0] == 0
     assert "3 done, 0 left" in fleet.etl(f"etl backfill {span} --dry-run")[1].replace("\n", " ")
     before = fleet.rows()
@@ -248,7 +248,7 @@ def test_a_new_and_empty_database_is_filled_from_s3(fleet: Fleet) -> None:
         fleet.rows()
     fleet.deploy()
     assert fleet.rows() == []
-    span = f"--from {fleet.day} --to {fleet.day.replace(year=fleet.day.year + 1)}"
+    span = f"--from {fleet.day} --to {fleet.day + timedelta(days=365)}"
     status, said = fleet.etl(f"etl backfill {span} --yes")
     assert status == 0, said
     assert fleet.rows() == before

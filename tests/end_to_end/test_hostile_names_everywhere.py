@@ -328,7 +328,7 @@ def test_the_notification_is_plain_text(attacked: tuple[Target, dict[str, str]])
     target, names = attacked
     sqs = target.client("sqs")
     mail, texts = sqs.get_queue_url(QueueName="mail")["QueueUrl"], []
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not any(names["failed"] in text for text in texts):
         assert time.monotonic() < deadline, texts
         found = sqs.receive_message(QueueUrl=mail, MaxNumberOfMessages=10, WaitTimeSeconds=1)

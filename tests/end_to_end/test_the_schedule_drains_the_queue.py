@@ -8,15 +8,21 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from etl.aws.target import Target
 from etl.cli.sweep import invoke_sweep
 from etl.operations.executions import execution_arn, follow, latest, start
 from etl.operations.publishing import FleetPlan, simulate
-from tests.end_to_end.conftest import account, killing_one
+from tests.end_to_end.conftest import account, killing_one, shorten_grace
+
+pytestmark = pytest.mark.timeout(900)
 
 CONTRACT = "contracts/fleet.toml"
 TRIGGER = "schedule"
-PLAN = FleetPlan(devices=4, rate=0, duration=2, readings_per_message=10, mess=0.05, seed=9)
+PLAN = FleetPlan(
+    devices=4, rate=0, duration=2, readings_per_message=10, mess=0.05, seed=9, least=200
+)
 
 
 def test_an_execution_drains_loads_and_accounts(pipeline: Target) -> None:
@@ -30,13 +36,15 @@ def test_an_execution_drains_loads_and_accounts(pipeline: Target) -> None:
 
 
 def test_killing_extract_in_the_middle_of_a_drain_loses_nothing(pipeline: Target) -> None:
-    simulate(pipeline, pipeline.contract, PLAN)
+    deadline = time.monotonic() + 120
     with killing_one(pipeline, "extract") as killed:
-        *_, (execution, _) = follow(pipeline, start(pipeline))
-    assert killed
-    assert execution.status == "SUCCEEDED", execution
+        while not killed:
+            assert time.monotonic() < deadline, "extract was not seen at work"
+            simulate(pipeline, pipeline.contract, PLAN)
+            *_, (execution, _) = follow(pipeline, start(pipeline))
+            assert execution.status == "SUCCEEDED", execution
     # What the dead attempt had received but not deleted is hidden until the visibility timeout.
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 120
     while account(pipeline, 0).queued and time.monotonic() < deadline:
         *_, (execution, _) = follow(pipeline, start(pipeline))
         assert execution.status == "SUCCEEDED", execution
@@ -54,7 +62,7 @@ def test_what_a_dead_execution_had_staged_is_found_and_loaded_once(pipeline: Tar
     left_behind = _extract_for_nobody(pipeline)
     assert left_behind["batches"] >= 1
     assert account(pipeline, 0).problems() != []
-    _shorten_grace(pipeline)
+    shorten_grace(pipeline)
     with ThreadPoolExecutor(2) as both:
         sweeps = list(both.map(lambda _: invoke_sweep(pipeline, None, dry_run=False), range(2)))
     (name,) = {sweep["execution"] for sweep in sweeps if sweep["execution"]}
@@ -75,12 +83,3 @@ def _extract_for_nobody(target: Target) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(answer["Payload"].read())
     assert "FunctionError" not in answer, found
     return found
-
-
-def _shorten_grace(target: Target) -> None:
-    """Make the sweep treat a batch as left over at once."""
-    client, name = target.client("lambda"), target.outputs["SweepFunctionName"]
-    variables = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-    client.update_function_configuration(
-        FunctionName=name, Environment={"Variables": {**variables, "SWEEP_GRACE_SECONDS": "0"}}
-    )

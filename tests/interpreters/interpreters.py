@@ -16,7 +16,7 @@ from tests.interpreters.results import Result, attempts_of
 
 __all__ = ["EmulatorInterpreter", "Interpreter", "ProgramInterpreter"]
 
-LONGEST_EXECUTION = 120.0
+LONGEST_EXECUTION = 240.0
 """Seconds; a busy machine takes a tenth of them."""
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def alive(processes):
     return running
 
 
-def all_gone(processes, patience=10.0):
+def all_gone(processes, patience=120.0):
     deadline = time.monotonic() + patience
     while alive(processes) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -76,7 +77,12 @@ def call_a_function(running):
     code = {"ZipFile": zipped({"module.py": "def handle(e, c): return 1"})}
     lambdas = client(running, "lambda")
     lambdas.create_function(
-        FunctionName="f", Runtime="python3.13", Role=ROLE, Handler="module.handle", Code=code
+        FunctionName="f",
+        Runtime="python3.13",
+        Role=ROLE,
+        Handler="module.handle",
+        Code=code,
+        Timeout=120,
     )
     lambdas.invoke(FunctionName="f")
 
@@ -94,25 +100,23 @@ def test_everything_is_reachable_and_on_record(local_stack):
 
 
 def test_everything_listens_on_the_loopback_only(local_stack):
-    listening = {
-        connection.laddr.ip
-        for process in whole_tree(local_stack)
-        for connection in process.net_connections()
-        if connection.status == psutil.CONN_LISTEN
-    }
+    listening = set()
+    for process in whole_tree(local_stack):
+        with suppress(psutil.NoSuchProcess):  # PostgreSQL's workers come and go
+            found = process.net_connections()
+            listening |= {one.laddr.ip for one in found if one.status == psutil.CONN_LISTEN}
     assert listening == {"127.0.0.1"}
 
 
-def test_starting_again_returns_the_running_stack(local_stack):
-    began = time.monotonic()
+def test_starting_again_returns_the_running_stack(local_stack, monkeypatch):
+    monkeypatch.setattr(subprocess, "Popen", None)  # no process is started for it
     assert stack.start(local_stack.state) == local_stack
-    assert time.monotonic() - began < 0.5
 
 
 def test_a_second_supervisor_of_the_same_folder_steps_back(local_stack):
     command = [sys.executable, "-m", "local.supervisor", "--state", str(local_stack.state)]
     done = subprocess.run(
-        command, cwd=REPOSITORY, check=False, capture_output=True, text=True, timeout=30
+        command, cwd=REPOSITORY, check=False, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 2
     assert "another supervisor" in done.stdout
@@ -186,7 +190,7 @@ def test_a_stack_that_dies_with_its_parent_ends_with_the_process_that_started_it
     assert "the process that started this one ended" in (state / "supervisor.log").read_text()
 
 
-def wait_until(met, patience=90.0):
+def wait_until(met, patience=120.0):
     deadline = time.monotonic() + patience
     while not met():
         assert time.monotonic() < deadline
@@ -281,7 +285,7 @@ def test_a_killed_supervisor_is_told_from_a_stopped_one(state):
 def test_a_recycled_process_number_is_left_alone(state):
     running = stack.start(state)
     stack.stop(state)
-    innocent = subprocess.Popen(["sleep", "60"])
+    innocent = subprocess.Popen(["sleep", "600"])
     try:
         pretended = stack.ProcessId(innocent.pid, psutil.Process(innocent.pid).create_time() - 100)
         stack.write(stack.LocalStack(**{**vars(running), "processes": {"supervisor": pretended}}))

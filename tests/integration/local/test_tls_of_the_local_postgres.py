@@ -35,7 +35,7 @@ def connect(server: Database, **changed: Any) -> Any:
         "password": server.owner_password,
         "sslmode": "verify-full",
         "sslrootcert": str(server.ca_file),
-        "connect_timeout": 5,
+        "connect_timeout": 60,
     }
     return psycopg2.connect(**{**options, **changed})
 

@@ -19,7 +19,7 @@ RECEIVES = 2
 
 
 def wait_until(condition: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 120
     while not (found := condition()):
         assert time.monotonic() < deadline
         time.sleep(0.1)

@@ -42,12 +42,20 @@ def batches(target: Target) -> Iterator[list[Batch]]:
 
 
 def test_what_runs_is_followed_and_what_has_ended_gets_a_number(
-    target: Target, batches: list[Batch]
+    account: Account, deployed: dict[str, str], target: Target, batches: list[Batch]
 ) -> None:
-    first = rerun(target, batches, "replay", kind="replay", concurrency=1)
-    name = next(first).execution.name
-    # Somebody else gives the same command, with another concurrency.
-    *_, end = rerun(target, batches[::-1], "replay", kind="replay", concurrency=2)
+    # Throttled, the last step keeps the execution running until the second command has found it.
+    last = {"FunctionName": deployed["SummarizeFunctionName"]}
+    account.client("lambda").put_function_concurrency(**last, ReservedConcurrentExecutions=0)
+    try:
+        first = rerun(target, batches, "replay", kind="replay", concurrency=1)
+        name = next(first).execution.name
+        # Somebody else gives the same command, with another concurrency.
+        second = rerun(target, batches[::-1], "replay", kind="replay", concurrency=2)
+        assert next(second).execution.name == name
+    finally:
+        account.client("lambda").delete_function_concurrency(**last)
+    *_, end = second
     assert end.execution.name == name
     assert (end.done, end.failed, end.total) == (3, 3, 3)
     *_, same = first

@@ -59,7 +59,7 @@ class Machine:
     def run(self, given: dict[str, Any]) -> dict[str, Any]:
         client = self.account.client("stepfunctions")
         started = client.start_execution(stateMachineArn=self.arn, input=json.dumps(given))
-        until = time.monotonic() + 60
+        until = time.monotonic() + 120
         while time.monotonic() < until:
             ended = client.describe_execution(executionArn=started["executionArn"])
             if ended["status"] != "RUNNING":
@@ -107,7 +107,7 @@ def shared_machine(account, tmp_path_factory):
             Runtime="python3.13",
             Handler="scripted_function.handle",
             Role=ROLE,
-            Timeout=10,
+            Timeout=120,
             Code={"ZipFile": zipped()},
             Environment={"Variables": {"STEP": step, "FOLDER": str(folder)}},
         )

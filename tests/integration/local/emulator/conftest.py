@@ -14,6 +14,7 @@ import pytest
 
 ROLE = "arn:aws:iam::000000000000:role/any"
 RUNTIME = "python3.13"
+LAST_EVENTS = {f"Execution{end}" for end in ("Succeeded", "Failed", "Aborted", "TimedOut")}
 
 
 def zipped(files: dict[str, str]) -> bytes:
@@ -36,7 +37,7 @@ def function(emulator: Any) -> Callable[..., str]:
             Role=ROLE,
             Handler="module.handle",
             Code={"ZipFile": zipped({"module.py": source, **settings.pop("files", {})})},
-            Timeout=settings.pop("Timeout", 10),
+            Timeout=settings.pop("Timeout", 120),
             **settings,
         )
         return str(answer["FunctionArn"])
@@ -78,11 +79,16 @@ def finished(emulator: Any) -> Callable[[str], dict[str, Any]]:
     """Wait for an execution to end; returns its description."""
     client = emulator.client("stepfunctions")
 
+    def has_last_event(arn: str) -> bool:
+        last = client.get_execution_history(executionArn=arn, reverseOrder=True, maxResults=1)
+        return last["events"][0]["type"] in LAST_EVENTS
+
     def wait(arn: str) -> dict[str, Any]:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while True:
             execution: dict[str, Any] = client.describe_execution(executionArn=arn)
-            if execution["status"] != "RUNNING":
+            # The emulator sets the status first and writes the last event then.
+            if execution["status"] != "RUNNING" and has_last_event(arn):
                 return execution
             assert time.monotonic() < deadline, f"still running: {arn}"
             time.sleep(0.05)

@@ -33,7 +33,7 @@ OTHER_VERSION = "metadata.version = lambda name: '9.8.7'"
 )
 def test_one_sentence_names_the_version_and_what_is_missing(change: str, found: str) -> None:
     program = [str(default_python()), "-c", START.format(change=change)]
-    done = subprocess.run(program, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(program, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 3, done.stderr
     (sentence,) = done.stderr.splitlines()
     assert f"need ministack {PINNED}, " in sentence

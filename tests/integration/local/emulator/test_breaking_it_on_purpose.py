@@ -44,6 +44,7 @@ def test_a_preload_runs_first_and_a_snapshot_keeps_messages_objects_and_function
             Role=ROLE,
             Handler="module.handle",
             Code={"ZipFile": zipped({"module.py": SOURCE})},
+            Timeout=120,
         )
         queue = client(first, "sqs").create_queue(QueueName="q")["QueueUrl"]
         client(first, "sqs").send_message(QueueUrl=queue, MessageBody="kept")

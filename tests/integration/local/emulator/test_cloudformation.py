@@ -48,12 +48,12 @@ def template(code_bucket, name):
         "Code": {"S3Bucket": code_bucket, "S3Key": "code.zip"},
         "Environment": {"Variables": {"BUCKET": ref("Data")}},
         "TracingConfig": {"Mode": "Active"},
-        "Timeout": 10,
+        "Timeout": 120,
     }
     sql = "SELECT encode(*, 'base64') AS payload, topic() AS topic FROM 'telemetry/#'"
     resources = {
         "Data": ("S3::Bucket", {}),
-        "Queue": ("SQS::Queue", {"VisibilityTimeout": 60}),
+        "Queue": ("SQS::Queue", {"VisibilityTimeout": 720}),
         "Function": ("Lambda::Function", function),
         "Machine": (
             "StepFunctions::StateMachine",
@@ -126,7 +126,7 @@ def deployed(emulator):
         StackName=f"stack-{name}", TemplateBody=json.dumps(template(f"code-{name}", name))
     )
     cloudformation.get_waiter("stack_create_complete").wait(
-        StackName=f"stack-{name}", WaiterConfig={"Delay": 1, "MaxAttempts": 30}
+        StackName=f"stack-{name}", WaiterConfig={"Delay": 1, "MaxAttempts": 120}
     )
     (stack,) = cloudformation.describe_stacks(StackName=f"stack-{name}")["Stacks"]
     outputs = {one["OutputKey"]: one["OutputValue"] for one in stack["Outputs"]}
@@ -134,7 +134,7 @@ def deployed(emulator):
     cloudformation.delete_stack(StackName=f"stack-{name}")
 
 
-def wait_for_object(emulator, bucket, prefix, patience=20):
+def wait_for_object(emulator, bucket, prefix, patience=120):
     s3 = emulator.client("s3")
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
@@ -181,7 +181,7 @@ def test_the_scheduler_starts_the_state_machine(deployed, emulator, finished):
         FlexibleTimeWindow={"Mode": "OFF"},
         Target=schedule["Target"],
     )
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 120
     while True:
         new = [
             one

@@ -5,22 +5,29 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from contextlib import suppress
 
 import pytest
 from botocore.exceptions import ClientError
 
-WAIT = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 2, "End": True}}}
+WAIT = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 3600, "End": True}}}
 PASS = {"StartAt": "Pass", "States": {"Pass": {"Type": "Pass", "End": True}}}
 
 
 @pytest.fixture(scope="module")
 def start(emulator):
     client = emulator.client("stepfunctions")
+    started = set()
 
     def start_execution(arn, name, given):
-        return client.start_execution(stateMachineArn=arn, name=name, input=json.dumps(given))
+        answer = client.start_execution(stateMachineArn=arn, name=name, input=json.dumps(given))
+        started.add(answer["executionArn"])
+        return answer
 
-    return start_execution
+    yield start_execution
+    for arn in started:
+        with suppress(ClientError):  # it has ended
+            client.stop_execution(executionArn=arn)
 
 
 def test_starting_again_with_the_same_input_returns_the_running_execution(machine, start):
@@ -52,7 +59,9 @@ def test_the_first_state_is_entered_at_once(emulator, machine, run):
         started, entered = history(executionArn=run(arn, {})["executionArn"])["events"][:2]
         return (entered["timestamp"] - started["timestamp"]).total_seconds()
 
-    assert min(seconds() for _ in range(10)) < 0.1  # a busy machine is slow at times, not always
+    limit = time.monotonic() + 120
+    while seconds() >= 0.1:  # a busy machine is slow at times, not always
+        assert time.monotonic() < limit
 
 
 @pytest.fixture(scope="module")
@@ -62,15 +71,37 @@ def bucket(emulator):
     return name
 
 
+# Leaves in a folder when it began and when it ended, and ends once so many others have begun.
+MEETING = """
+import pathlib, time
+def handle(event, context):
+    folder, name = pathlib.Path({folder!r}), event["key"].replace("/", "-")
+    began = time.monotonic()
+    (folder / name).touch()
+    while len(list(folder.iterdir())) < {others}:
+        if time.monotonic() > began + 100:
+            raise TimeoutError("the others have not begun")
+        time.sleep(0.01)
+    time.sleep(0.3)  # in which one item too many would begin as well
+    return {{**event, "began": began, "ended": time.monotonic()}}
+"""
+
+
+def most_at_once(results):
+    """The largest number of items that ran at one moment."""
+    return max(
+        sum(one["began"] <= moment <= one["ended"] for one in results)
+        for moment in (one["began"] for one in results)
+    )
+
+
 def test_a_distributed_map_reads_a_listing_and_runs_its_items_at_once(
-    emulator, function, machine, run, bucket
+    emulator, function, machine, run, bucket, tmp_path
 ):
     for index in range(6):
         emulator.client("s3").put_object(Bucket=bucket, Key=f"raw/{index}", Body=b"x" * index)
     emulator.client("s3").put_object(Bucket=bucket, Key="other/1", Body=b"")
-    arn = function(
-        "import time\ndef handle(e, c):\n    time.sleep(0.8)\n    return {**e, 'at': time.time()}"
-    )
+    arn = function(MEETING.format(folder=str(tmp_path), others=3))
     processor = {
         "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "EXPRESS"},
         "StartAt": "Work",
@@ -105,17 +136,16 @@ def test_a_distributed_map_reads_a_listing_and_runs_its_items_at_once(
     }
     warm = run(machine(definition), {"bucket": bucket, "prefix": "raw/"})
     assert warm["status"] == "SUCCEEDED", warm
-    began = time.monotonic()
+    for file in tmp_path.iterdir():
+        file.unlink()
     definition["States"]["Each"]["ResultPath"] = "$.results"
     execution = run(machine(definition), {"bucket": bucket, "prefix": "raw/"}, name="named")
-    assert time.monotonic() - began < 6 * 0.8, "items ran one after the other"
+    assert execution["status"] == "SUCCEEDED", "the first three did not run together"
     results = json.loads(execution["output"])["results"]
     assert [(one["key"], one["size"]) for one in results] == [(f"raw/{i}", i) for i in range(6)]
     assert {one["execution"] for one in results} == {"named"}
     assert results[0]["started"].startswith("20")
-    starts = sorted(one["at"] for one in results)
-    assert starts[2] - starts[0] < 0.5, "the first three did not run together"
-    assert starts[3] - starts[2] > 0.5, "more than MaxConcurrency ran together"
+    assert most_at_once(results) == 3, "more than MaxConcurrency ran together"
 
 
 def over_a_manifest(function: str) -> dict:
@@ -156,22 +186,20 @@ def over_a_manifest(function: str) -> dict:
 
 
 def test_a_distributed_map_reads_a_manifest_as_wide_as_its_input_says(
-    emulator, function, machine, run, bucket
+    emulator, function, machine, run, bucket, tmp_path
 ):
     body = json.dumps([{"key": f"raw/{n}"} for n in range(4)])
     emulator.client("s3").put_object(Bucket=bucket, Key="manifests/x.json", Body=body)
-    arn = function(
-        "import time\ndef handle(e, c):\n    time.sleep(0.5)\n    return {**e, 'at': time.time()}"
-    )
-    over = machine(over_a_manifest(arn))
+    over = machine(over_a_manifest(function(MEETING.format(folder=str(tmp_path), others=2))))
     given = {"bucket": bucket, "manifest": "manifests/x.json", "concurrency": 2}
     run(over, given)  # warm
+    for file in tmp_path.iterdir():
+        file.unlink()
     results = json.loads(run(over, given)["output"])
     assert [(one["key"], one["last"]) for one in results] == [
         (f"raw/{n}", f"{n}-raw") for n in range(4)
     ]
-    starts = sorted(one["at"] for one in results)
-    assert starts[2] - starts[1] > 0.3, "more than two ran together"
+    assert most_at_once(results) == 2, "more than two ran together"
 
 
 @pytest.mark.parametrize("concurrency", [None, "2", -1])
@@ -217,8 +245,17 @@ def test_a_task_puts_an_object_and_publishes_a_message(emulator, machine, run, b
     assert execution["status"] == "SUCCEEDED", execution
     stored = emulator.client("s3").get_object(Bucket=bucket, Key="outcomes/put/failed/x.json")
     assert json.loads(stored["Body"].read()) == {"status": "failed", **given}
-    (message,) = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=5)["Messages"]
+    (message,) = received(sqs, queue)
     assert json.loads(message["Body"])["Message"] == "LoadError"
+
+
+def received(sqs, queue):
+    """The messages of the first receive that has any."""
+    limit = time.monotonic() + 120
+    while time.monotonic() < limit:
+        if found := sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=5).get("Messages"):
+            return found
+    raise AssertionError("no message has come")
 
 
 def test_a_retry_waits_longer_each_time(function, machine, run):
@@ -227,10 +264,16 @@ def test_a_retry_waits_longer_each_time(function, machine, run):
         {"ErrorEquals": ["TimeoutError"], "IntervalSeconds": 1, "BackoffRate": 2, "MaxAttempts": 2}
     ]
     state = {"Type": "Task", "Resource": arn, "Retry": retry, "End": True}
-    began = time.monotonic()
-    execution = run(machine({"StartAt": "Work", "States": {"Work": state}}))
-    assert execution["status"] == "FAILED"
-    assert 3.0 <= time.monotonic() - began < 6.0
+    retrying = machine({"StartAt": "Work", "States": {"Work": state}})
+    limit = time.monotonic() + 120
+    while True:  # a busy machine is slow at times, not always
+        began = time.monotonic()
+        assert run(retrying)["status"] == "FAILED"
+        took = time.monotonic() - began
+        assert took >= 3.0
+        if took < 6.0:
+            break
+        assert time.monotonic() < limit
 
 
 def test_parameters_reach_a_function_through_the_invoke_integration(function, machine, run):

@@ -66,7 +66,7 @@ def test_a_retry_that_names_another_class_does_not_retry(function, machine, run)
 
 
 def test_a_function_that_runs_too_long_times_out(function, call):
-    kind, payload = call(function("import time\ndef handle(e, c): time.sleep(30)", Timeout=1))
+    kind, payload = call(function("import time\ndef handle(e, c): time.sleep(600)", Timeout=1))
     assert kind == "Unhandled"
     assert payload["errorType"] == "Sandbox.Timedout"
     assert "Task timed out after 1.00 seconds" in payload["errorMessage"]

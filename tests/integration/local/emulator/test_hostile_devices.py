@@ -23,7 +23,7 @@ from cryptography.x509.oid import NameOID
 
 from infrastructure.core.ingest import RULE_SELECT, device_topic
 from tests.fixtures.local import EmulatorStack
-from tests.integration.local.emulator.test_devices import Device
+from tests.integration.local.emulator.test_devices import PATIENCE_SECONDS, Device
 
 ACCOUNT = "arn:aws:iot:us-east-1:000000000000:"
 
@@ -45,13 +45,17 @@ class Site:
     def topic(self, device: Device) -> str:
         return f"{self.base}/{device.name}"
 
-    def arrived(self) -> list[dict[str, Any]]:
-        """What lies in the queue, once nothing more comes."""
+    def arrived(self, least: int = 0) -> list[dict[str, Any]]:
+        """What lies in the queue, once so many messages have come and no more do."""
         sqs, found = self.emulator.client("sqs"), []
-        while messages := sqs.receive_message(
-            QueueUrl=self.queue, WaitTimeSeconds=1, MaxNumberOfMessages=10
-        ).get("Messages"):
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            messages = sqs.receive_message(
+                QueueUrl=self.queue, WaitTimeSeconds=1, MaxNumberOfMessages=10
+            ).get("Messages", [])
             found += [json.loads(message["Body"]) for message in messages]
+            if not messages and len(found) >= least:
+                break
         return found
 
 
@@ -73,7 +77,8 @@ def site(emulator: EmulatorStack, tmp_path: Path) -> Site:
     document = {"Version": "2012-10-17", "Statement": statements}
     iot, sqs = emulator.client("iot"), emulator.client("sqs")
     iot.create_policy(policyName=f"p-{unique}", policyDocument=json.dumps(document))
-    queue = sqs.create_queue(QueueName=f"q-{unique}")["QueueUrl"]
+    hidden = {"VisibilityTimeout": "600"}  # what was received does not come again
+    queue = sqs.create_queue(QueueName=f"q-{unique}", Attributes=hidden)["QueueUrl"]
     role = "arn:aws:iam::000000000000:role/any"
     action = {"sqs": {"roleArn": role, "queueUrl": queue, "useBase64": False}}
     iot.create_topic_rule(
@@ -129,12 +134,12 @@ def test_a_device_that_publishes_as_another_is_cut_off_and_nothing_arrives(
         thief = site.device()
         assert thief.connect()
         thief.client.publish(others_topics(site, thief, victim)[number], b"stolen", qos=qos)
-        assert thief.ended.wait(5)
+        assert thief.ended.wait(PATIENCE_SECONDS)
         assert not (qos and thief.acknowledged.is_set())
         thief.close()
     victim.client.publish(site.topic(victim), b"own", qos=1)
-    assert victim.acknowledged.wait(5)
-    (only,) = site.arrived()
+    assert victim.acknowledged.wait(PATIENCE_SECONDS)
+    (only,) = site.arrived(least=1)
     assert (only["topic"], only["client_id"]) == (site.topic(victim), victim.name)
     assert base64.b64decode(only["payload"]) == b"own"
 
@@ -147,8 +152,8 @@ def test_a_device_may_listen_to_no_one(site: Site, victim: Device, thief: Device
     thief.client.on_subscribe = lambda _c, _u, _m, codes, _p: granted.extend(codes)
     thief.client.subscribe("#", qos=1)
     victim.client.publish(site.topic(victim), b"secret", qos=1)
-    assert victim.acknowledged.wait(5)
-    assert len(site.arrived()) == 1
+    assert victim.acknowledged.wait(PATIENCE_SECONDS)
+    assert len(site.arrived(least=1)) == 1
     assert heard == []
     assert all(code.is_failure for code in granted)
 

@@ -32,6 +32,7 @@ def run_in_an_emulator(folder: Path, shared: Path, large: bytes) -> list[Path]:
             Role=ROLE,
             Handler="module.handle",
             Code={"ZipFile": zipped({"module.py": SOURCE})},
+            Timeout=120,
             Layers=[layer["LayerVersionArn"] for layer in layers],
         )
         answer = functions.invoke(FunctionName="f")["Payload"].read().decode()

@@ -21,7 +21,7 @@ from local.ports import HOST
 from tests.integration.local.emulator.conftest import ROLE, RUNTIME, zipped
 from tests.integration.local.emulator.test_breaking_it_on_purpose import client
 
-PATIENCE_SECONDS = 90
+PATIENCE_SECONDS = 120
 WAITING = {
     "StartAt": "Wait",
     "States": {"Wait": {"Type": "Wait", "Seconds": 3600, "End": True}},
@@ -100,11 +100,16 @@ def test_objects_are_there_the_moment_they_are_accepted(server: Emulator) -> Non
     assert (found["Body"].read(), found["Metadata"]) == (b"1", {"m": "2"})
 
 
-def written(server: Emulator) -> dict[str, str]:
-    """Statuses of the executions on disk, by ARN."""
+def written(server: Emulator) -> dict[str, tuple[str, str]]:
+    """Status and last event of each execution on disk, by ARN."""
     with closing(sqlite3.connect(server.folder / "keys" / "state.sqlite")) as connection:
         rows = connection.execute("SELECT key, text FROM executions").fetchall()
-    return {arn: json.loads(text)[2]["status"] for arn, text in rows}
+    found = {arn: json.loads(text)[2] for arn, text in rows}
+    return {
+        arn: (one["status"], one["events"][-1]["type"])
+        for arn, one in found.items()
+        if one["events"]
+    }
 
 
 def machine(endpoint: EmulatorEndpoint, name: str, definition: dict[str, Any]) -> str:
@@ -120,10 +125,16 @@ def test_executions_are_listed_and_one_that_ran_has_failed_and_says_why(server: 
     waiting, passing = machine(endpoint, "waits", WAITING), machine(endpoint, "passes", PASSING)
     ran = states.start_execution(stateMachineArn=waiting, name="ran")["executionArn"]
     done = states.start_execution(stateMachineArn=passing, name="done")["executionArn"]
-    wait_until(lambda: states.describe_execution(executionArn=done)["status"] == "SUCCEEDED")
-    before = states.get_execution_history(executionArn=done)["events"]
+
+    def history() -> list[Any]:
+        events: list[Any] = states.get_execution_history(executionArn=done)["events"]
+        return events
+
+    wait_until(lambda: history()[-1]["type"] == "ExecutionSucceeded")
+    before = history()
     wait_until(lambda: kept(server, "passes"))
-    wait_until(lambda: {ran: "RUNNING", done: "SUCCEEDED"}.items() <= written(server).items())
+    last_written = {ran: ("RUNNING", "WaitStateEntered"), done: ("SUCCEEDED", before[-1]["type"])}
+    wait_until(lambda: last_written.items() <= written(server).items())
     kill(server)
     states = client(server.start(), "stepfunctions")
     assert states.describe_execution(executionArn=done)["status"] == "SUCCEEDED"
@@ -159,6 +170,7 @@ def test_a_layer_is_there_again_and_lies_beside_the_snapshot(server: Emulator) -
         Role=ROLE,
         Handler="module.handle",
         Code={"ZipFile": zipped({"module.py": READER})},
+        Timeout=120,
         Layers=[layer["LayerVersionArn"]],
     )
     wait_until(lambda: kept(server, layer["LayerVersionArn"]) and kept(server, "reader"))

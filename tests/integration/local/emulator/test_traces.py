@@ -28,7 +28,7 @@ def trace(emulator):
     client = emulator.client("xray")
 
     def fetch(trace_id, at_least):
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 120
         while True:
             traces = client.batch_get_traces(TraceIds=[trace_id])["Traces"]
             segments = [json.loads(one["Document"]) for t in traces for one in t["Segments"]]
