@@ -86,6 +86,7 @@ class ControlRoom:
             unprocessed=self.ask("unprocessed", unprocessed_batches, LONG_SECONDS),
             queues=self.ask("queues", alarms_and_queues.queues),
             alarms=self.ask("alarms", alarms_and_queues.alarm_states, LONG_SECONDS),
+            triggers=self.ask("triggers", alarms_and_queues.queue_triggers, MEDIUM_SECONDS),
             throughput=self.ask("throughput", ledger.throughput),
             quarantined=self.ask("quarantined", quarantined_count, MEDIUM_SECONDS),
             reconciliation=self.reconciliation(),

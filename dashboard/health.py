@@ -18,6 +18,7 @@ from etl.operations.alarms import Alarm
 from etl.operations.execution_search import FAILED
 from etl.operations.executions import Execution
 from etl.operations.reconciliation import Reconciliation
+from etl.operations.triggers import Trigger, stall_of
 
 __all__ = ["Facts", "Health", "Level", "Problem", "diagnose"]
 
@@ -65,6 +66,8 @@ class Facts:
     reconciliation: Answer[Reconciliation]
     unprocessed: Answer[dict[str, int]] = field(default_factory=Answer)
     """Number of batches of each failed execution that no later one has processed, by name."""
+    triggers: Answer[list[Trigger]] = field(default_factory=Answer)
+    """The triggers that drain the queue."""
     warn_reject_share: float = 0.05
     """Share of rejected readings (0..1) above which the contract's checks warn."""
     on_laptop: bool = False
@@ -76,6 +79,7 @@ def diagnose(facts: Facts) -> Health:
     problems = [
         *_errors(facts),
         *_queue_problems(facts.queues.value),
+        *_trigger_problems(facts),
         *_execution_problems(facts.executions.value or (), facts.unprocessed.value or {}),
         *_reconciliation_problems(facts),
         *_alarm_problems(facts.alarms.value or ()),
@@ -117,7 +121,8 @@ def _count(number: int, noun: str) -> str:
 def _errors(facts: Facts) -> list[Problem]:
     """Each error that kept a fact from being known, once."""
     answers: tuple[Answer[Any], ...] = (
-        facts.executions, facts.queues, facts.throughput, facts.quarantined, facts.reconciliation,
+        facts.executions, facts.queues, facts.triggers, facts.throughput, facts.quarantined,
+        facts.reconciliation,
     )  # fmt: skip
     errors: dict[str, PageError] = {}
     for answer in answers:
@@ -166,6 +171,15 @@ def _queue_problems(queues: Queues | None) -> list[Problem]:
         command = "etl dlq redrive --queue rule-errors"
         found.append(Problem("bad", sentence, command, DEAD_LETTERS))
     return found
+
+
+def _trigger_problems(facts: Facts) -> list[Problem]:
+    """Messages that wait while no trigger drains the queue."""
+    queues, found = facts.queues.value, facts.triggers.value
+    if queues is None or found is None:
+        return []
+    stall = stall_of(found, queues.waiting, on_laptop=facts.on_laptop)
+    return [Problem("bad", f"{stall.sentence}.", stall.command)] if stall is not None else []
 
 
 def _execution_problems(

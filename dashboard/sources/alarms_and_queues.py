@@ -9,8 +9,9 @@ from etl.aws.sqs import queue_depth
 from etl.operations.alarms import Alarm, alarms
 from etl.operations.dead_letters import DEAD_LETTERS, RULE_ERRORS, depth
 from etl.operations.reconciliation import Reconciliation, gather
+from etl.operations.triggers import Trigger, triggers
 
-__all__ = ["Queues", "alarm_states", "queues", "reconciliation"]
+__all__ = ["Queues", "alarm_states", "queue_triggers", "queues", "reconciliation"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,11 @@ def queues(pipeline: Pipeline) -> Queues:
     target = pipeline.target
     waiting = queue_depth(target.client("sqs"), target.outputs["QueueUrl"]).total
     return Queues(waiting, depth(target, DEAD_LETTERS).total, depth(target, RULE_ERRORS).total)
+
+
+def queue_triggers(pipeline: Pipeline) -> list[Trigger]:
+    """The triggers that drain the queue, and whether they are on."""
+    return triggers(pipeline.target)
 
 
 def alarm_states(pipeline: Pipeline) -> list[Alarm]:

@@ -26,7 +26,8 @@ QUERY_SECONDS = 5.0
 REFRESH_SECONDS = 10.0
 """Seconds that a stack's outputs and its contract are kept; a deployment changes them."""
 SERVICES: tuple[Service, ...] = (
-    "cloudformation", "cloudwatch", "s3", "secretsmanager", "sqs", "stepfunctions", "sts", "xray",
+    "cloudformation", "cloudwatch", "lambda", "s3", "scheduler", "secretsmanager", "sqs",
+    "stepfunctions", "sts", "xray",
 )  # fmt: skip
 
 

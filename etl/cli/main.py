@@ -41,6 +41,7 @@ from etl.cli import (
     status,
     sweep,
     template,
+    triggers,
 )
 from etl.cli.context import Options
 
@@ -96,8 +97,8 @@ PANELS = {
     ),
     "Contract and messages": ("contract", "simulate", "publish"),
     "Watch": (
-        "dashboard", "executions", "run", "trace", "logs", "diagram", "alarms", "channels",
-        "metrics", "cost",
+        "dashboard", "executions", "run", "triggers", "trace", "logs", "diagram", "alarms",
+        "channels", "metrics", "cost",
     ),
     "Account for and repair": (
         "reconcile", "rejects", "conflicts", "quarantine", "dlq", "replay", "backfill", "sweep",
@@ -126,8 +127,8 @@ def _name(command: CommandInfo | TyperInfo) -> str:
 
 for module in (
     stack, status, settings, doctor, deploy, destroy, template, publish, execution_list, executions,
-    diagram, alarms, channels, metrics, sweep, data, database, rollups, athena, rejects, conflicts,
-    quarantine, replay, dlq, contract, dashboard, pgadmin, cost, demo, game_day,
+    triggers, diagram, alarms, channels, metrics, sweep, data, database, rollups, athena, rejects,
+    conflicts, quarantine, replay, dlq, contract, dashboard, pgadmin, cost, demo, game_day,
 ):  # fmt: skip
     module.register(app)
 

@@ -123,6 +123,16 @@ EXECUTIONS = Permission(
         "states:mapRun:{stack}/*:*",
     ),
 )
+TRIGGERS = (
+    # To read a mapping, IAM knows neither its resource nor a condition (from memory, 2026-11).
+    Permission(sid="QueueTrigger", actions=("lambda:GetEventSourceMapping",)),
+    Permission(
+        sid="Schedule",
+        actions=("scheduler:GetSchedule",),
+        resources=("scheduler:schedule/default/{stack}-Schedule-*",),
+    ),
+)
+"""The triggers that drain the queue, and whether they are on."""
 LOGS = Permission(
     sid="Logs",
     actions=("logs:FilterLogEvents",),
@@ -141,8 +151,8 @@ ALARMS = Permission(
     actions=("cloudwatch:DescribeAlarmHistory", "cloudwatch:DescribeAlarms"),
 )
 READING = (
-    STACK, DATA, LIST, LOGIN, ANALYST, READ_KEY, QUEUES, EXECUTIONS, LOGS, METRICS, TRACES,
-    ALARMS,
+    STACK, DATA, LIST, LOGIN, ANALYST, READ_KEY, QUEUES, EXECUTIONS, *TRIGGERS, LOGS, METRICS,
+    TRACES, ALARMS,
 )  # fmt: skip
 
 ALARM_TEST = (
@@ -184,6 +194,27 @@ REPAIR = (
             "lambda:function:{stack}-migrate",
             "lambda:function:{stack}-notify",
         ),
+    ),
+    # A mapping's id is made up by CloudFormation; its function says whose it is.
+    Permission(
+        sid="EnableQueueTrigger",
+        actions=("lambda:UpdateEventSourceMapping",),
+        resources=("lambda:event-source-mapping:*",),
+        condition={
+            "ArnLike": {"lambda:FunctionArn": ["arn:*:lambda:{region}:*:function:{stack}-stage"]}
+        },
+    ),
+    Permission(
+        sid="EnableSchedule",
+        actions=("scheduler:UpdateSchedule",),
+        resources=("scheduler:schedule/default/{stack}-Schedule-*",),
+    ),
+    # An update names the schedule's role again, which may start the state machine alone.
+    Permission(
+        sid="ScheduleRole",
+        actions=("iam:PassRole",),
+        resources=("iam:role/{stack}-ScheduleRole-*",),
+        condition={"StringEquals": {"iam:PassedToService": ["scheduler.amazonaws.com"]}},
     ),
     Permission(sid="Manifests", actions=("s3:PutObject",), resources=(f"{_BUCKET}/manifests/*",)),
     Permission(

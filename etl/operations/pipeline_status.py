@@ -20,6 +20,7 @@ from etl.operations.failed_executions import failed_since, unprocessed_batches
 from etl.operations.metrics import all_signals, read
 from etl.operations.plurals import counted, plural
 from etl.operations.reconciliation import gather
+from etl.operations.triggers import Trigger, describe_triggers, stall_of, triggers
 from etl.operations.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -88,6 +89,9 @@ class PipelineStatus:
     verdict: Verdict | None = None
     """The reconciliation's verdict; ``None`` where the database can't be reached."""
     database_error: str = ""
+    triggers: tuple[Trigger, ...] | None = None
+    """``None`` where the caller may not read them."""
+    on_laptop: bool = False
 
     @property
     def healthy(self) -> bool:
@@ -103,6 +107,7 @@ class PipelineStatus:
             *self._dead_letters(),
             *self._ledger_checks(),
             self._backlog(),
+            self._triggers(),
             *self._reconciliation(),
         ]
 
@@ -162,6 +167,16 @@ class PipelineStatus:
             text += f", the oldest waiting for {in_words(self.oldest_message_seconds)}"
         return Check("backlog", text)
 
+    def _triggers(self) -> Check:
+        """The triggers; messages that wait for none that drains them need a person."""
+        if self.triggers is None:
+            sentence = "not known: this policy is of an older version and may not read them"
+            return Check("triggers", sentence, False, "etl settings policy reader")
+        stall = stall_of(self.triggers, self.queued, on_laptop=self.on_laptop)
+        if stall is not None:
+            return Check("triggers", stall.sentence, False, stall.command)
+        return Check("triggers", describe_triggers(self.triggers))
+
     def _reconciliation(self) -> Iterator[Check]:
         """The verdict; its reasons without those that a line above has."""
         if self.verdict is None:
@@ -197,6 +212,12 @@ class PipelineStatus:
                 {"name": one.short, "headline": one.headline, "since": one.since.isoformat(),
                  "runbook": one.runbook}
                 for one in self.firing
+            ],
+            "triggers": self.triggers
+            and [
+                {"kind": one.kind, "enabled": one.enabled, "drains": one.drains,
+                 "sentence": one.sentence}
+                for one in self.triggers
             ],
             "quarantined_batches": ledger and ledger.quarantined,
             "last_load_seconds": ledger and ledger.last_load_seconds,
@@ -255,7 +276,21 @@ def gather_status(target: Target) -> PipelineStatus:
         ledger=ledger,
         verdict=verdict,
         database_error=error,
+        triggers=_readable_triggers(target),
+        on_laptop=target.local is not None,
     )
+
+
+def _readable_triggers(target: Target) -> tuple[Trigger, ...] | None:
+    """The triggers; ``None`` where a policy of an earlier version may not read them."""
+    from botocore.exceptions import ClientError
+
+    try:
+        return tuple(triggers(target))
+    except ClientError as error:
+        if not error.response["Error"]["Code"].startswith("AccessDenied"):
+            raise
+        return None
 
 
 def _of_database(target: Target) -> tuple[LedgerFacts | None, Verdict | None, str]:

@@ -26,8 +26,8 @@ class QueueBacklog(Rehearsal):
     name = "queue-backlog"
     sentence = "Nothing drains the queue, and thousands of messages wait in it."
     advice = (
-        "`etl status` counts the messages that wait, and no execution starts. `etl run` drains "
-        "the queue whatever the triggers do; then switch the trigger on again."
+        "`etl status` says that messages wait and no trigger drains the queue. `etl run` drains "
+        "it whatever the triggers do; then switch the trigger on again."
     )
     messages, readings = 2000, 5
 

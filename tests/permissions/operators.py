@@ -156,6 +156,26 @@ def _states(action: str, name: str) -> tuple[tuple[str, str], Asker]:
     return ("stepfunctions", action), _given(f"states:{action}", name)
 
 
+def _mapping(action: str) -> Asker:
+    def asked(call: DeployerCall, world: World) -> Asked:
+        mapping = world.arn("lambda", f"event-source-mapping:{call.given['UUID']}")
+        stage = world.arn("lambda", f"function:{world.stack}-stage")
+        yield f"lambda:{action}", mapping, (("lambda:FunctionArn", stage),)
+
+    return asked
+
+
+def _on_schedule(action: str) -> Asker:
+    def asked(call: DeployerCall, world: World) -> Asked:
+        schedule = world.arn("scheduler", f"schedule/default/{call.given['Name']}")
+        yield f"scheduler:{action}", schedule, ()
+        if action == "UpdateSchedule":
+            passed = (("iam:PassedToService", "scheduler.amazonaws.com"),)
+            yield "iam:PassRole", call.given["Target"]["RoleArn"], passed
+
+    return asked
+
+
 ASKED: dict[tuple[str, str], Asker] = {
     ("cloudformation", "DescribeStacks"): _on_stack("cloudformation:DescribeStacks"),
     ("cloudformation", "ListStackResources"): _on_stack("cloudformation:ListStackResources"),
@@ -170,12 +190,16 @@ ASKED: dict[tuple[str, str], Asker] = {
     ("iot", "CreateThing"): _thing,
     ("iot", "DescribeCertificate"): _certificate,
     ("iot", "DescribeEndpoint"): _everywhere("iot:DescribeEndpoint"),
+    ("lambda", "GetEventSourceMapping"): _mapping("GetEventSourceMapping"),
     ("lambda", "Invoke"): _function,
+    ("lambda", "UpdateEventSourceMapping"): _mapping("UpdateEventSourceMapping"),
     ("logs", "FilterLogEvents"): _log_group,
     ("s3", "GetObject"): _read_object,
     ("s3", "HeadObject"): _read_object,
     ("s3", "ListObjectsV2"): _list_bucket,
     ("s3", "PutObject"): _write_object,
+    ("scheduler", "GetSchedule"): _on_schedule("GetSchedule"),
+    ("scheduler", "UpdateSchedule"): _on_schedule("UpdateSchedule"),
     ("secretsmanager", "GetSecretValue"): _secret,
     ("sns", "ListSubscriptionsByTopic"): _given("sns:ListSubscriptionsByTopic", "TopicArn"),
     ("sns", "Subscribe"): _given("sns:Subscribe", "TopicArn"),

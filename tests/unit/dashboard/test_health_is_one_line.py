@@ -17,6 +17,7 @@ from etl.operations.alarms import Alarm
 from etl.operations.executions import Execution
 from etl.operations.reconciliation import Reconciliation
 from etl.operations.reconciliation_counts import Counts
+from etl.operations.triggers import Trigger
 from tests.unit.etl.operations.balanced_counts import BALANCED, group, with_batches
 
 NOW = datetime.now(UTC)
@@ -87,6 +88,11 @@ def test_work_under_way_is_no_problem() -> None:
             {"unprocessed": answer({"bad-2": 3})},
             "Execution bad-2 failed and left 3 batches unprocessed.",
             "etl replay --failed --execution bad-2",
+        ),
+        (
+            {"queues": answer(Queues(2000, 0, 0)), "triggers": answer([Trigger("queue", False, "6a1b")])},
+            "2,000 messages wait in the queue, and no trigger drains it: the queue's trigger is off.",
+            "etl triggers enable",
         ),
         ({"quarantined": answer(1)}, "1 batch is in quarantine", "etl quarantine list"),
         ({"throughput": answer(throughput(100, 20))}, "20.0% of the readings of the last hour were rejected; the contract warns above 5%", "etl rejects list"),

@@ -17,6 +17,7 @@ from etl.cli.main import app
 from etl.operations import pipeline_status
 from etl.operations.alarms import Alarm
 from etl.operations.pipeline_status import LedgerFacts, PipelineStatus, in_words
+from etl.operations.triggers import Trigger
 from etl.operations.verdict import Reason, Verdict
 
 AT = datetime(2026, 11, 29, 9, tzinfo=UTC)
@@ -32,6 +33,7 @@ HEALTHY = PipelineStatus(
     unprocessed={},
     ledger=LEDGER,
     verdict=Verdict((Reason("under way", "12 messages are in the queue"),)),
+    triggers=(Trigger("queue", True, "6a1b"), Trigger("schedule", True, "s", "rate(1 minute)")),
 )
 ALARM = Alarm(
     name="telemetry-batches-failed",
@@ -78,6 +80,16 @@ NEED_ATTENTION: dict[str, tuple[dict[str, Any], str, str]] = {
         "1 batch failed",
         "etl replay --batch b",
     ),
+    "messages wait and each trigger is off": (
+        {"triggers": (Trigger("queue", False, "6a1b"),)},
+        "12 messages wait in the queue, and no trigger drains it: the queue's trigger is off",
+        "etl triggers enable",
+    ),
+    "the triggers can't be read": (
+        {"triggers": None},
+        "may not read them",
+        "etl settings policy reader",
+    ),
     "the database can't be reached": (
         {"ledger": None, "verdict": None, "database_error": "refused"},
         "can't be reached: refused",
@@ -95,6 +107,14 @@ def test_messages_that_are_under_way_need_nobody() -> None:
         "rows were last loaded 8 seconds ago; the newest reading is 2 minutes old"
     )
     assert lines["failed executions"] == "none in the last 24 hours"
+
+
+def test_a_trigger_that_is_off_is_no_problem_while_the_other_one_drains_or_nothing_waits() -> None:
+    off, on = Trigger("queue", False, "6a1b"), Trigger("schedule", True, "s", "rate(1 minute)")
+    lines = {check.name: check for check in replace(HEALTHY, triggers=(off, on)).checks}
+    sentence = "the queue's trigger is off; the schedule rate(1 minute) is on"
+    assert (lines["triggers"].sentence, lines["triggers"].well) == (sentence, None)
+    assert replace(HEALTHY, queued=0, triggers=(off,)).healthy
 
 
 def test_a_failed_execution_whose_batches_were_loaded_since_needs_nobody() -> None:

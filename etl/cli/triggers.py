@@ -1,0 +1,52 @@
+"""``etl triggers``: which of the triggers that drain the queue are on, and switch them on."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import typer
+from rich.text import Text
+
+from etl.cli.context import JsonOption, console, guard, notes, print_json, target_of
+from etl.operations.triggers import enable, triggers
+
+__all__ = ["register"]
+
+app = typer.Typer(
+    help="The triggers that drain the queue: its event source mapping and the schedule.",
+    no_args_is_help=True,
+)
+
+
+@app.command("list")
+@guard
+def show(context: typer.Context, as_json: JsonOption = False) -> None:
+    """Show which triggers the stack has, and whether they are on."""
+    found = triggers(target_of(context.obj))
+    if as_json:
+        print_json([{**asdict(one), "drains": one.drains} for one in found])
+        return
+    for one in found:
+        console.print(Text(one.sentence), soft_wrap=True)
+
+
+@app.command("enable")
+@guard
+def switch_on(context: typer.Context) -> None:
+    """Switch on the triggers that were switched off by hand. Safe to run again.
+
+    The stack stays as it was deployed: a trigger that it does not have needs a deployment.
+    """
+    target = target_of(context.obj)
+    off = [one for one in triggers(target) if not one.enabled]
+    if not off:
+        notes.print("no trigger is off")
+    for one in off:
+        enable(target, one)
+        name = "the queue's trigger" if one.kind == "queue" else f"the schedule {one.expression}"
+        console.print(Text(f"{name} is on again"), soft_wrap=True)
+
+
+def register(main: typer.Typer) -> None:
+    """Add this module's commands."""
+    main.add_typer(app, name="triggers")
