@@ -69,6 +69,8 @@ SUPERUSER_PASSWORD = "superuser_password"  # noqa: S105 - the file's name
 _START_TIMEOUT = 60.0
 """Seconds; crash recovery after a kill may replay a few hundred megabytes of log."""
 _STOP_TIMEOUT = 30.0
+_CONNECT_TIMEOUT = 60
+"""Seconds; a server of this machine answers or refuses at once, unless the machine stands still."""
 _PORT_ATTEMPTS = 5
 
 _SETTINGS = {
@@ -327,7 +329,7 @@ class PostgresServer:
                 self.process = None
                 raise PostgresError(f"postgres ended while starting:\n{self._log_tail()}")
             try:
-                superuser_connection(self._port, self.folder, "postgres").close()
+                superuser_connection(self._port, self.folder, "postgres", seconds=5).close()
                 return
             except psycopg2.OperationalError as error:
                 if time.monotonic() > deadline:
@@ -369,8 +371,11 @@ def temporary_server(*, tls: bool = False) -> Iterator[Database]:
             server.stop()
 
 
-def superuser_connection(port: int, folder: Path, database: str) -> Connection:
-    """A connection of the superuser that commits each statement by itself."""
+def superuser_connection(
+    port: int, folder: Path, database: str, *, seconds: int = _CONNECT_TIMEOUT
+) -> Connection:
+    """A connection of the superuser that commits each statement by itself, after at most so many
+    seconds."""
     import psycopg2
 
     connection = psycopg2.connect(
@@ -379,7 +384,7 @@ def superuser_connection(port: int, folder: Path, database: str) -> Connection:
         dbname=database,
         user=SUPERUSER,
         password=_password(folder / SUPERUSER_PASSWORD),
-        connect_timeout=5,
+        connect_timeout=seconds,
     )
     connection.autocommit = True
     return connection
