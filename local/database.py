@@ -38,6 +38,9 @@ SUPERUSER = "postgres"
 OWNER_PASSWORD = "owner_password"  # noqa: S105 - the file's name
 SUPERUSER_PASSWORD = "superuser_password"  # noqa: S105 - the file's name
 
+CONNECT_SECONDS = 60
+"""A server of this machine answers or refuses at once, unless the machine stands still."""
+
 
 @dataclass(frozen=True)
 class Database:
@@ -100,8 +103,13 @@ def prepare_database(port: int, folder: Path) -> None:
     restrict_databases(connect)
 
 
-def superuser_connection(port: int, folder: Path, database: str) -> Connection:
-    """A connection of the superuser that commits each statement by itself."""
+def superuser_connection(
+    port: int, folder: Path, database: str, *, seconds: int = CONNECT_SECONDS
+) -> Connection:
+    """A connection of the superuser that commits each statement by itself.
+
+    Raises ``psycopg2.OperationalError`` after so many seconds without an answer.
+    """
     import psycopg2
 
     connection = psycopg2.connect(
@@ -110,7 +118,7 @@ def superuser_connection(port: int, folder: Path, database: str) -> Connection:
         dbname=database,
         user=SUPERUSER,
         password=password_in(folder / SUPERUSER_PASSWORD),
-        connect_timeout=60,
+        connect_timeout=seconds,
     )
     connection.autocommit = True
     return connection

@@ -257,7 +257,7 @@ class PostgresServer:
                 self.process = None
                 raise PostgresError(f"postgres ended while starting:\n{self._log_tail()}")
             try:
-                superuser_connection(self._port, self.folder, "postgres").close()
+                superuser_connection(self._port, self.folder, "postgres", seconds=5).close()
                 return
             except psycopg2.OperationalError as error:
                 if time.monotonic() > deadline:

@@ -40,6 +40,7 @@ def control_room(folder: Path, dsn: str, contract: Contract) -> Iterator[tuple[C
     thread.start()
     patch = pytest.MonkeyPatch()
     patch.setattr(ShortTimeoutTarget, "contract", contract)
+    patch.setattr("dashboard.sources.pipeline.CONNECT_SECONDS", 120)
     try:
         while not server.started:
             time.sleep(0.01)

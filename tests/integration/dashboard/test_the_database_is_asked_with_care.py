@@ -41,8 +41,9 @@ def _now(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def pipeline(database: TelemetryDatabase) -> Iterator[Any]:
+def pipeline(database: TelemetryDatabase, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """As the pages have it, with the loader's rights; without AWS."""
+    monkeypatch.setattr("dashboard.sources.pipeline.CONNECT_SECONDS", 120)
     made = SimpleNamespace(target=SimpleNamespace(contract=CONTRACT))
     loader = database.loader
     made.database = PatientDatabase(made, database.server.dsn(loader.username, loader.password))  # type: ignore[arg-type]
