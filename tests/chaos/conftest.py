@@ -51,7 +51,7 @@ def rig(chaos_seed: int) -> Iterator[Rig]:
             # Warm: the first calls unpack the layers.
             found.send(12)
             found.start_execution()
-            found.wait_until_idle(120)
+            found.wait_until_idle()
             yield found
         finally:
             left = found.stop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import time
 from collections import Counter
 from contextlib import closing
 from datetime import UTC, datetime
@@ -24,6 +25,8 @@ from tests.chaos.traffic import Reject, line_of, spelled
 __all__ = ["account", "judge", "ledger"]
 
 TABLE = '"telemetry"."chaos_readings"'
+SESSION_SECONDS = 120.0
+"""In which the server has noticed that the client of a session is gone."""
 
 
 def account(rig: Rig) -> Reconciliation:
@@ -140,12 +143,18 @@ def _wrong_rejects(rig: Rig) -> list[str]:
     return wrong
 
 
-def _left_behind(rig: Rig) -> list[str]:
-    """Executions under way, and sessions of loads that nobody waits for."""
+def _sessions_of_loads(rig: Rig) -> int:
     with closing(rig.target.connect()) as connection, connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'telemetry load%'"
         )
-        sessions = cursor.fetchone()[0]
+        return int(cursor.fetchone()[0])
+
+
+def _left_behind(rig: Rig) -> list[str]:
+    """Executions under way, and sessions of loads that nobody waits for."""
+    until = time.monotonic() + SESSION_SECONDS
+    while (sessions := _sessions_of_loads(rig)) and time.monotonic() < until:
+        time.sleep(0.1)
     found = [f"{name} is still running" for name in rig.running()]
     return [*found, *([f"{sessions} sessions of loads are left"] if sessions else [])]

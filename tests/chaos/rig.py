@@ -123,7 +123,7 @@ class Rig:
             self._emulator.stop()
         self._traces.stop()
         self.postgres.stop()
-        _, alive = psutil.wait_procs(functions, timeout=5)
+        _, alive = psutil.wait_procs(functions, timeout=120)
         return alive
 
     def client(self, service: str) -> Any:
@@ -201,7 +201,7 @@ class Rig:
         """Messages in the queue, hidden ones too."""
         return queue_depth(self.client("sqs"), self.queue_url).total
 
-    def wait_for_database(self, seconds: float = 60.0) -> None:
+    def wait_for_database(self, seconds: float = 240.0) -> None:
         """Wait until the database takes connections."""
         until = time.monotonic() + seconds
         while True:
@@ -213,7 +213,7 @@ class Rig:
                     raise
                 time.sleep(0.1)
 
-    def wait_until_idle(self, seconds: float = 240.0) -> None:
+    def wait_until_idle(self, seconds: float = 600.0) -> None:
         """Wait until no execution is under way."""
         until = time.monotonic() + seconds
         while (running := self.running()) and time.monotonic() < until:
@@ -238,7 +238,7 @@ class Rig:
 
     def revive_postgres(self) -> None:
         """Start the killed server again; it replays its log."""
-        until = time.monotonic() + 10
+        until = time.monotonic() + 120
         while True:
             try:
                 self.postgres._launch()

@@ -22,7 +22,11 @@ __all__ = ["Record", "Results", "Trigger", "heal", "plan_of", "run_round", "unse
 Trigger = Literal["queue", "schedule"]
 FEED_MESSAGES = 24
 MOST_FEEDS = 60
-HEAL_SECONDS = 300.0
+FEED_SECONDS = 120.0
+"""Seconds of feeding in any case: on a busy machine even so many feeds may be over too soon."""
+MOST_ROUNDS = 3
+"""Times that a fault is planned which did not happen."""
+HEAL_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
@@ -73,20 +77,26 @@ def run_round(
     _feed(rig, trigger, all_fire=all_fire)
     left = rig.injector.withdraw()
     given_up = _given_up(rig, saboteur, before) if all_fire else {}
-    again = [*left, *given_up.values()] if all_fire else []
-    if again:
+    settled: set[str] = set()
+    """Numbers of the faults that were planned anew under another number."""
+    for _ in range(MOST_ROUNDS - 1):
+        again = [*left, *given_up.values()]
+        if not all_fire or not again:
+            break
         # A plan belongs to the batch that met it first. Now and then one is left over, on a machine
         # with nothing else to do; why is not known. And what a crash for another batch has cut off
         # can't be frozen or cut. They get other batches, and must happen there.
         rig.injector.plan([Plan((fault,)) for fault in again])
         _feed(rig, trigger, all_fire=all_fire)
         left = rig.injector.withdraw()
+        settled |= given_up.keys()
+        given_up = {n: f for n, f in _given_up(rig, saboteur, before).items() if n not in settled}
     fed = time.monotonic()
     healing = heal(rig, saboteur)
     healed = time.monotonic()
     problems = judging.judge(rig)
     fired = [f for f in rig.injector.fired()[before:] if f.number not in saboteur.failures]
-    missed = [saboteur.failures[n] for n in sorted(saboteur.failures) if n not in given_up]
+    missed = [saboteur.failures[n] for n in sorted(saboteur.failures) if n not in settled]
     saboteur.failures.clear()
     if os.environ.get("CHAOS_TIMES"):
         for one in fired:
@@ -125,7 +135,8 @@ def _feed(rig: Rig, trigger: Trigger, *, all_fire: bool) -> None:
     if trigger == "queue":
         rig.trigger_by_queue(on=True)
     patience = MOST_FEEDS if all_fire else MOST_FEEDS // 4
-    while (waiting := rig.injector.waiting()) and patience:
+    until = time.monotonic() + (FEED_SECONDS if all_fire else 0.0)
+    while (waiting := rig.injector.waiting()) and (patience > 0 or time.monotonic() < until):
         patience -= 1
         functions = {fault.point.function for fault in waiting.values()}
         if functions != {"sweep"}:

@@ -86,7 +86,7 @@ class Saboteur:
             user="postgres",
             password=password,
             application_name="chaos",
-            connect_timeout=5,
+            connect_timeout=60,
         )
         connection.autocommit = True
         return connection
@@ -114,7 +114,7 @@ class Saboteur:
     def _cut(self, batch: str, _: Callable[[], None]) -> None:
         pid = self._wanted(batch)
         with closing(self.connect()) as connection, connection.cursor() as cursor:
-            cursor.execute("SELECT pg_terminate_backend(%s, 2000)", (pid,))
+            cursor.execute("SELECT pg_terminate_backend(%s, 60000)", (pid,))
             assert cursor.fetchone()[0]
 
     def _crash(self, batch: str, _: Callable[[], None]) -> None:
@@ -161,7 +161,7 @@ class Saboteur:
         device, moment = self._first_key(batch)
         with closing(self.connect()) as connection, connection.cursor() as cursor:
             # The server ends the one whose patience ends first: the load.
-            cursor.execute("SET deadlock_timeout = '20s'")
+            cursor.execute("SET deadlock_timeout = '10min'")
             cursor.execute("BEGIN")
             cursor.execute("LOCK TABLE etl.ledger IN SHARE ROW EXCLUSIVE MODE")
             answer()

@@ -11,7 +11,7 @@ from tests.chaos.rig import Rig
 from tests.chaos.rounds import Results, Trigger, run_round
 from tests.chaos.saboteur import Saboteur
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 ROUNDS = 4
 

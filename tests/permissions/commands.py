@@ -160,7 +160,7 @@ def _read(commands: _Commands) -> None:
     commands.who = "reader"
     execution = next(one.name for one in latest(commands.target) if "load-" in one.name)
     picture = str(commands.folder / "picture.svg")
-    quiet = ("--from", f"{datetime.now(UTC):%Y-%m-%d}", "--to", "2100-01-01", "--dry-run")
+    quiet = ("--from", DAY.replace("/", "-"), "--to", "2100-01-01", "--dry-run")
     commands.etl("status", status=1)  # batches in quarantine, one that failed, dead letters
     for words in (
         ("outputs",),
@@ -203,7 +203,6 @@ def _read(commands: _Commands) -> None:
 def _repair(commands: _Commands) -> None:
     commands.who = "repairer"
     _switch_triggers_off(commands.target)
-    today = f"{datetime.now(UTC):%Y-%m-%d}"
     for words in (
         ("dlq", "list", "--look", "5"),
         ("dlq", "redrive", "--yes"),
@@ -215,7 +214,7 @@ def _repair(commands: _Commands) -> None:
         ("quarantine", "release", "first", "--yes"),
         ("quarantine", "discard", "second", "torn", "--yes"),
         ("replay", "--batch", "kept", "--repair", "--yes"),
-        ("backfill", "--from", today, "--to", "2100-01-01", "--yes"),
+        ("backfill", "--from", DAY.replace("/", "-"), "--to", "2100-01-01", "--yes"),
         ("rollups", "refresh"),
         ("rollups", "rebuild"),
         ("alarms", "test", "queue-age", "--yes"),

@@ -32,7 +32,9 @@ from tests.permissions.statements import CONTRACT
 __all__ = ["Recording", "recorded_run", "same_keys"]
 
 _RECORDER = Path(__file__).with_name("recorder.py")
-FLEET = FleetPlan(devices=1, rate=50, duration=0.5, readings_per_message=5, seed=1, name="box")
+FLEET = FleetPlan(
+    devices=1, rate=50, duration=0.5, readings_per_message=5, seed=1, name="box", least=25
+)
 
 
 class RecordedRig(Rig):
@@ -206,7 +208,8 @@ def same_keys(name: str, arrival: int) -> Iterator[bytes]:
 
 def _sweep_beside_an_execution(rig: RecordedRig) -> None:
     """The schedule's drain, and a sweep that finds it under way; the first sweep may come late."""
-    for _ in range(10):
+    until = time.monotonic() + 240
+    while time.monotonic() < until:
         rig.send(20)
         rig.start_execution()
         rig.sweep()
@@ -227,7 +230,7 @@ def _start_over_one_that_is_gone(rig: Rig, key: str) -> None:
     rig.wait_until_idle()
 
 
-def _until(done: Any, seconds: float = 60.0) -> None:
+def _until(done: Any, seconds: float = 120.0) -> None:
     deadline = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < deadline
