@@ -46,6 +46,7 @@ __all__ = [
     "DEFAULT_STACK",
     "DEFAULT_STATE",
     "DatabaseRole",
+    "LoginUnreadableError",
     "NoStackError",
     "Service",
     "Target",
@@ -80,6 +81,10 @@ Service = Literal[
 """boto3's names of the services that the product calls."""
 CONTRACT_KEY = "contract/contract.toml"
 DATABASE_CA_KEY = "contract/database-ca.pem"
+
+
+class LoginUnreadableError(UserError):
+    """Raised where the secret of a database role holds no login."""
 
 
 class NoStackError(UserError):
@@ -225,11 +230,14 @@ class Target:
         return resolve_units(parse_contract(body, f"s3://{self.bucket}/{CONTRACT_KEY}"))
 
     def database_settings(self, role: DatabaseRole = "loader") -> dict[str, str]:
-        """Return keyword arguments for ``psycopg2.connect``, with the role's password."""
+        """Return keyword arguments for ``psycopg2.connect``, with the role's password.
+
+        Raises :class:`LoginUnreadableError`.
+        """
         secret = self.client("secretsmanager").get_secret_value(
             SecretId=self.outputs[f"{role.title()}SecretArn"]
         )
-        login = json.loads(secret["SecretString"])
+        login = _login_of(secret.get("SecretString", ""), role)
         ca_file = self._database_ca()
         return {
             "host": self.parameters["DatabaseHost"],
@@ -284,3 +292,17 @@ class Target:
     def devices_folder(self) -> Path:
         """Folder with the certificates of the devices that were registered from this machine."""
         return self.state / "devices" / self.stack
+
+
+def _login_of(text: str, role: DatabaseRole) -> dict[str, str]:
+    """User and password of a role's secret, of which the error quotes nothing."""
+    try:
+        found: Any = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not {"username", "password"} <= found.keys():
+        raise LoginUnreadableError(
+            f"The secret of the database role {role} holds no login, a JSON object with username "
+            "and password: `etl database rotate` makes a new one."
+        )
+    return found

@@ -81,14 +81,15 @@ def target_of(options: Options, *needs: str) -> Target:
 
     local = read(options.state)
     if local is None:
-        raise fail(_why_none(options.state))
+        raise fail(why_no_stack(options.state))
     trouble = local_trouble(options, *(needs or ("emulator",)))
     if trouble:
         raise fail(trouble)
     return Target(options.stack, local.region, None, options.state, local)
 
 
-def _why_none(state: Path) -> str:
+def why_no_stack(state: Path) -> str:
+    """Say why there is no local stack in this state folder, and what starts one."""
     from local.stack import death_of, has_data
 
     death = death_of(state)
@@ -136,6 +137,16 @@ def print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
 
 
+REFUSALS = {
+    "42P01": "The database is not as this version expects it; `etl deploy` migrates it",
+    "42703": "The database is not as this version expects it; `etl deploy` migrates it",
+    "3F000": "The database is not as this version expects it; `etl deploy` migrates it",
+    "42501": "PostgreSQL refuses it to this login; `etl deploy` grants it again",
+}
+"""Errors of a database that lacks a migration or a grant, by SQLSTATE: undefined table, column
+and schema, insufficient privilege."""
+
+
 def guard(command: Command) -> Command:
     """Turn expected failures of a command into one clear line and an exit status."""
 
@@ -179,6 +190,8 @@ def message_of(error: Exception) -> str | None:
         return aws_message
     if isinstance(error, psycopg2.OperationalError):
         return f"PostgreSQL can't be reached: {str(error).strip()}"
+    if isinstance(error, psycopg2.ProgrammingError) and error.pgcode in REFUSALS:
+        return f"{REFUSALS[error.pgcode]}: {str(error).splitlines()[0]}"
     if isinstance(error, OSError):
         return str(error)
     return None

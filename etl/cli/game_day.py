@@ -82,7 +82,13 @@ def run(
     unavailable = rehearsal.unavailable()
     if unavailable:
         raise fail(f"{name} can't be rehearsed here: {unavailable}")
-    scene = Scene(state, notify=print_phase)
+    with running.alone(state):
+        _run(Scene(state, notify=print_phase), rehearsal, repair=repair, stop=stop)
+
+
+def _run(scene: Scene, rehearsal: Rehearsal, *, repair: bool, stop: bool) -> None:
+    from etl.rehearsals import running
+
     _heading("Start")
     running.start(scene, die_with_parent=stop)
     before = running.account_before(scene)
@@ -159,10 +165,11 @@ def end(context: typer.Context) -> None:
     if stack.read(state) is None and not stack.has_data(state):
         notes.print("there is no stack of a game day")
         return
-    from etl.rehearsals.running import forget
+    from etl.rehearsals.running import alone, forget
 
-    stack.delete(state)
-    forget(state)
+    with alone(state):
+        stack.delete(state)
+        forget(state)
     console.print("deleted")
 
 

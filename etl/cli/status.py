@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.text import Text
 
-from etl.cli.context import JsonOption, console, guard, print_json, target_of
+from etl.cli.context import (
+    JsonOption,
+    console,
+    guard,
+    message_of,
+    print_json,
+    target_of,
+    why_no_stack,
+)
 from etl.cli.wait_line import waiting
 from etl.operations.escaping import escape_text
 from etl.operations.pipeline_status import PipelineStatus, gather_status
@@ -31,6 +39,20 @@ def status(context: typer.Context, as_json: JsonOption = False) -> None:
     with 2 for invalid arguments. Backlog and lag only inform: alarms have their limits. For the
     local stack also what died, when and why.
     """
+    try:
+        _check(context, as_json)
+    except Exception as error:
+        message = message_of(error)
+        if as_json and message is not None:
+            _print_failure(message)
+        raise
+
+
+def _check(context: typer.Context, as_json: bool) -> None:
+    from local.stack import read
+
+    if as_json and not context.obj.on_aws and read(context.obj.state) is None:
+        _print_failure(why_no_stack(context.obj.state))
     servers = _servers(context)
     down = [one for one in servers if not one.running]
     found: PipelineStatus | None = None
@@ -48,6 +70,12 @@ def status(context: typer.Context, as_json: JsonOption = False) -> None:
         _print_status(facts, found, servers)
     if not healthy:
         raise typer.Exit(1)
+
+
+def _print_failure(message: str) -> None:
+    """Print the JSON of a pipeline that can't be asked."""
+    problem = {"check": "stack", "sentence": message, "remedy": ""}
+    print_json({"healthy": False, "problems": [problem]})
 
 
 def _facts(target: Target) -> dict[str, Any]:

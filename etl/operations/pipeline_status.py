@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from etl.aws.sqs import queue_depth
-from etl.aws.target import Target
+from etl.aws.target import LoginUnreadableError, Target
 from etl.operations.alarms import Alarm, alarms
 from etl.operations.dead_letters import DEAD_LETTERS, RULE_ERRORS, depth
 from etl.operations.executions import latest
@@ -35,6 +35,9 @@ MOST_EXECUTIONS = 1_000
 MOST_EXAMINED = 20
 """Failed executions that are searched for unprocessed batches."""
 CONNECT_SECONDS = 10
+ANSWER_SECONDS = 30
+"""Seconds for the first answer of the ledger: a table that something else has locked is a problem
+to be named, not waited for."""
 AGE_MINUTES = 15
 """Minutes of CloudWatch's metrics that the age of the oldest message is taken from: SQS sends
 it each minute, and it arrives some minutes later."""
@@ -85,7 +88,7 @@ class PipelineStatus:
     """Name of the execution that ended last, where it failed; else empty."""
     firing: tuple[Alarm, ...] = ()
     ledger: LedgerFacts | None = None
-    """``None`` where the database can't be reached."""
+    """``None`` where the database can't be read."""
     verdict: Verdict | None = None
     """The reconciliation's verdict; ``None`` where the database can't be reached."""
     database_error: str = ""
@@ -152,7 +155,7 @@ class PipelineStatus:
 
     def _ledger_checks(self) -> Iterator[Check]:
         if self.ledger is None:
-            yield Check("database", f"can't be reached: {self.database_error}", False, "etl doctor")
+            yield Check("database", f"can't be read: {self.database_error}", False, "etl doctor")
             return
         if self.ledger.quarantined:
             sentence = f"{counted(self.ledger.quarantined, 'batch')} in quarantine"
@@ -224,7 +227,7 @@ class PipelineStatus:
             "newest_reading_seconds": ledger and ledger.newest_reading_seconds,
             "reconciliation": self.verdict.headline
             if self.verdict
-            else f"not known: the database can't be reached: {self.database_error}",
+            else f"not known: the database can't be read: {self.database_error}",
         }  # fmt: skip
 
 
@@ -307,12 +310,13 @@ def _of_database(target: Target) -> tuple[LedgerFacts | None, Verdict | None, st
         finally:
             connection.close()
         return facts, gather(target).verdict, ""
-    except psycopg2.OperationalError as error:
+    except (psycopg2.Error, LoginUnreadableError) as error:
         return None, None, " ".join(str(error).split())
 
 
 def _ledger_facts(connection: Connection) -> LedgerFacts:
     with connection.cursor() as cursor:
+        cursor.execute("SET statement_timeout = %s", (f"{ANSWER_SECONDS}s",))
         cursor.execute(
             "SELECT count(*) FILTER (WHERE status = 'quarantined'), "
             "extract(epoch FROM now() - max(loaded_at) FILTER (WHERE inserted + updated > 0)), "

@@ -135,7 +135,7 @@ def comes_by_itself(expression: str, now: datetime) -> bool:
     """False for a schedule that starts once and not soon, or whose years don't include this one.
 
     https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html (2026-11). Each other
-    schedule comes again; how seldom is what its owner chose.
+    schedule comes again; how rarely is what its owner chose.
     """
     if once := ONCE.fullmatch(expression):
         try:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from etl.operations.reconciliation import Reconciliation, reconcile
@@ -14,6 +17,7 @@ from etl.rehearsals.scene import PATIENCE_SECONDS, Scene
 __all__ = [
     "account_after",
     "account_before",
+    "alone",
     "earlier_fault",
     "forget",
     "note_fault",
@@ -21,8 +25,27 @@ __all__ = [
     "undo_fault",
 ]
 
+_LOCK = "game-day.lock"
 _FAULT = "fault"
 """File with the name of the rehearsal whose fault is not undone yet."""
+
+
+@contextmanager
+def alone(state: Path) -> Iterator[None]:
+    """Keep other rehearsals off this stack, which would count each other's readings and faults.
+
+    Raises :class:`RehearsalError` while one runs. The lock ends with the process, also when it is
+    killed.
+    """
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (state / _LOCK).open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RehearsalError(
+                "Another game day runs on this stack: let it end, or end it with Ctrl-C."
+            ) from error
+        yield
 
 
 def note_fault(scene: Scene, rehearsal: Rehearsal) -> None:

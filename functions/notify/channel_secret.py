@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from telemetry.errors import ConfigurationError
 
@@ -52,9 +52,13 @@ class Address:
     @property
     def secrets(self) -> tuple[str, ...]:
         """Texts that may not be shown: what follows the host, and the key."""
-        parts = urlsplit(self.url)
-        rest = [*parts.path.split("/"), parts.query, *parts.query.replace("&", "=").split("=")]
-        return tuple(one for one in (self.url, self.routing_key, *rest) if len(one) >= 6)
+        texts = (self.url, unquote(self.url))  # a server may show the address decoded
+        found = [self.url, self.routing_key]
+        for parts in map(urlsplit, texts):
+            found += [*parts.path.split("/"), parts.query]
+            found += parts.query.replace("&", "=").split("=")
+        found += [unquote(one) for one in found]
+        return tuple(dict.fromkeys(one for one in found if len(one) >= 6))
 
 
 @dataclass(frozen=True, kw_only=True)

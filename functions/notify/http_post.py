@@ -16,7 +16,7 @@ from functions.notify.rendering import PostRequest
 __all__ = ["Answer", "post"]
 
 ANSWER_BYTES = 4_096
-"""Bytes of an answer that are read; the rest is left."""
+"""Most bytes of an answer that are read, of those that come first."""
 LONGEST_WAIT = 5.0
 """Seconds of a ``Retry-After`` that are waited for; a longer one is left to the next attempt."""
 
@@ -35,6 +35,8 @@ class Answer:
 def post(request: PostRequest, *, seconds: float) -> Answer:
     """Send it; ``seconds``: how long each step of it may take.
 
+    The status is the answer: a body that is late or torn is shown as far as it has come.
+
     Raises ``OSError`` or ``http.client.HTTPException``.
     """
     parts = urlsplit(request.url)
@@ -50,7 +52,10 @@ def post(request: PostRequest, *, seconds: float) -> Answer:
     try:
         connection.request("POST", path, body=request.body, headers=headers)
         answer = connection.getresponse()
-        body = answer.read(ANSWER_BYTES)
+        try:
+            body = answer.read1(ANSWER_BYTES)
+        except (OSError, http.client.HTTPException):
+            body = b""  # the status has come: asked again, the server would take it twice
         return Answer(
             status=answer.status,
             text=body.decode("utf-8", "replace"),

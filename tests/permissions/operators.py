@@ -156,13 +156,10 @@ def _states(action: str, name: str) -> tuple[tuple[str, str], Asker]:
     return ("stepfunctions", action), _given(f"states:{action}", name)
 
 
-def _mapping(action: str) -> Asker:
-    def asked(call: DeployerCall, world: World) -> Asked:
-        mapping = world.arn("lambda", f"event-source-mapping:{call.given['UUID']}")
-        stage = world.arn("lambda", f"function:{world.stack}-stage")
-        yield f"lambda:{action}", mapping, (("lambda:FunctionArn", stage),)
-
-    return asked
+def _mapping(call: DeployerCall, world: World) -> Asked:
+    mapping = world.arn("lambda", f"event-source-mapping:{call.given['UUID']}")
+    stage = world.arn("lambda", f"function:{world.stack}-stage")
+    yield "lambda:UpdateEventSourceMapping", mapping, (("lambda:FunctionArn", stage),)
 
 
 def _on_schedule(action: str) -> Asker:
@@ -190,9 +187,9 @@ ASKED: dict[tuple[str, str], Asker] = {
     ("iot", "CreateThing"): _thing,
     ("iot", "DescribeCertificate"): _certificate,
     ("iot", "DescribeEndpoint"): _everywhere("iot:DescribeEndpoint"),
-    ("lambda", "GetEventSourceMapping"): _mapping("GetEventSourceMapping"),
+    ("lambda", "GetEventSourceMapping"): _everywhere("lambda:GetEventSourceMapping"),
     ("lambda", "Invoke"): _function,
-    ("lambda", "UpdateEventSourceMapping"): _mapping("UpdateEventSourceMapping"),
+    ("lambda", "UpdateEventSourceMapping"): _mapping,
     ("logs", "FilterLogEvents"): _log_group,
     ("s3", "GetObject"): _read_object,
     ("s3", "HeadObject"): _read_object,

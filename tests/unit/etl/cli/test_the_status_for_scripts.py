@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,13 +13,27 @@ import psycopg2
 import pytest
 from typer.testing import CliRunner
 
+from etl.aws.target import Target
 from etl.cli import status
+from etl.cli.context import message_of
 from etl.cli.main import app
 from etl.operations import pipeline_status
 from etl.operations.alarms import Alarm
 from etl.operations.pipeline_status import LedgerFacts, PipelineStatus, in_words
 from etl.operations.triggers import Trigger
 from etl.operations.verdict import Reason, Verdict
+from telemetry.errors import ContractError
+
+
+class Refusal(psycopg2.ProgrammingError):
+    """An error of PostgreSQL with the SQLSTATE that psycopg2 would read of its answer."""
+
+    pgcode = ""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.pgcode = code
+
 
 AT = datetime(2026, 11, 29, 9, tzinfo=UTC)
 LEDGER = LedgerFacts(quarantined=0, last_load_seconds=8, newest_reading_seconds=150)
@@ -92,7 +107,7 @@ NEED_ATTENTION: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "the database can't be reached": (
         {"ledger": None, "verdict": None, "database_error": "refused"},
-        "can't be reached: refused",
+        "can't be read: refused",
         "etl doctor",
     ),
 }
@@ -168,6 +183,52 @@ def test_a_database_that_is_away_leaves_only_its_own_facts_unknown(
     monkeypatch.setattr(psycopg2, "connect", refuse)
     target: Any = SimpleNamespace(database_settings=dict)
     assert pipeline_status._of_database(target) == (None, None, "connection refused")
+
+
+@pytest.mark.parametrize("secret", ["no json", "[]", '{"username": "loader"}'])
+def test_a_secret_without_a_login_is_named_and_not_quoted(secret: str) -> None:
+    vault = SimpleNamespace(get_secret_value=lambda **_: {"SecretString": secret})
+    target = Target("plant", "eu-central-1", _clients={"secretsmanager": vault})
+    target.__dict__["outputs"] = {"LoaderSecretArn": "arn"}
+    facts, verdict, error = pipeline_status._of_database(target)
+    assert (facts, verdict) == (None, None)
+    assert "database role loader holds no login" in error
+    assert secret not in error
+
+
+def test_a_table_that_is_missing_or_refused_is_a_sentence_with_what_helps() -> None:
+    missing = Refusal("42P01", 'relation "etl.ledger" does not exist\nLINE 1: ...')
+    assert message_of(missing) == (
+        "The database is not as this version expects it; `etl deploy` migrates it: relation "
+        '"etl.ledger" does not exist'
+    )
+    refused = Refusal("42501", "permission denied for table ledger")
+    assert "`etl deploy` grants it again" in str(message_of(refused))
+    assert message_of(Refusal("42601", "syntax error")) is None
+
+
+@pytest.mark.parametrize("error", [ContractError("no TOML"), psycopg2.OperationalError("away")])
+def test_a_script_gets_json_where_nothing_can_be_asked(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def refuse(_target: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(status, "target_of", lambda _options: SimpleNamespace())
+    monkeypatch.setattr(status, "_facts", refuse)
+    result = CliRunner().invoke(app, ["--region", "eu-central-1", "status", "--json"])
+    assert result.exit_code == 1
+    shown = json.loads(result.stdout)
+    assert (shown["healthy"], len(shown["problems"])) == (False, 1)
+    assert str(error) in shown["problems"][0]["sentence"]
+
+
+def test_a_script_gets_json_where_there_is_no_stack(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["--state", str(tmp_path), "status", "--json"])
+    assert result.exit_code == 1
+    shown = json.loads(result.stdout)
+    assert (shown["healthy"], shown["problems"][0]["check"]) == (False, "stack")
+    assert "`etl up`" in shown["problems"][0]["sentence"]
 
 
 @pytest.mark.parametrize(

@@ -73,13 +73,17 @@ def test_every_call_of_a_deployment_and_of_the_commands_is_simulated() -> None:
     for who in OPERATORS:
         statements = operator_policy(who, *WHERE)["Statement"]
         assert {action for one in statements for action in one["Action"]} <= simulated
-    [passed_on] = [one for one in asked if one["ActionNames"] == ["iam:PassRole"]]
-    assert passed_on["ContextEntries"] == [
-        {
-            "ContextKeyName": "iam:PassedToService",
-            "ContextKeyValues": ["cloudformation.amazonaws.com"],
-            "ContextKeyType": "string",
-        }
+    # A deployment passes its role to CloudFormation; whoever enables the schedule, the schedule's.
+    passed_on = [one for one in asked if one["ActionNames"] == ["iam:PassRole"]]
+    assert [one["ContextEntries"] for one in passed_on] == [
+        [
+            {
+                "ContextKeyName": "iam:PassedToService",
+                "ContextKeyValues": [f"{service}.amazonaws.com"],
+                "ContextKeyType": "string",
+            }
+        ]
+        for service in ("cloudformation", "scheduler")
     ]
 
 

@@ -45,6 +45,18 @@ def test_an_unknown_failure_is_refused_with_those_there_are(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
+def test_two_game_days_on_one_stack_would_count_each_others_readings(tmp_path: Path) -> None:
+    state = tmp_path / "game-day"
+    (state / "postgres" / "data").mkdir(parents=True)
+    with running.alone(state):
+        for command in (["run", "poison-batch"], ["end"]):
+            refused = etl("--state", str(tmp_path), "game-day", *command)
+            assert refused.exit_code == 1
+            assert "Another game day runs on this stack" in refused.output
+    ended = etl("--state", str(tmp_path), "game-day", "end")
+    assert (ended.exit_code, ended.stdout) == (0, "deleted\n")
+
+
 def test_a_fault_is_remembered_until_it_is_undone(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     assert running.earlier_fault(tmp_path) is None

@@ -78,3 +78,10 @@ def test_no_object_shows_an_address() -> None:
     assert [one.host for one in found.channels] == ["hooks.slack.example", "example.com"]
     assert "secretpart" not in repr(found)
     assert {HOOK, "secretpart"} <= {*found.channels[0].secrets}
+
+
+def test_an_address_that_a_server_shows_decoded_is_a_secret_too() -> None:
+    url = "https://example.com/hooks%2Fsecretpart/x?sig=%73ecretquery"
+    content = json.dumps({"webhook": {"url": url}})
+    (address,) = parse_addresses(content, local=False).channels
+    assert {"secretpart", "secretquery"} <= set(address.secrets)

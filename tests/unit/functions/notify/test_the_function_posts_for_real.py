@@ -279,3 +279,17 @@ def test_only_a_certificate_of_a_known_authority_is_trusted(
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.crt"))
         (taken,) = deliver(TEST, addresses, deadline=PATIENCE)
         assert taken.delivered, taken.detail
+
+
+def test_a_server_whose_answer_breaks_off_after_its_status_has_the_message(
+    server: ChannelServer,
+) -> None:
+    """Asked again, it would show the message twice."""
+    server.answers["/webhook"] = [(200, {"Content-Length": "100000"}, b"taken")]
+    address = Address(channel="webhook", url=f"{server.url}/webhook")
+    addresses = Addresses(channels=(address,), signing_key="k")
+    sent = test_notification(Place(pipeline="p", region="r"), "id", datetime.now(UTC))
+    (outcome,) = deliver(sent, addresses)
+    assert outcome.delivered
+    assert outcome.detail.endswith("HTTP 200: taken")
+    assert len(server.got("/webhook")) == 1
