@@ -113,13 +113,14 @@ def recorded_commands(patch: pytest.MonkeyPatch, folder: Path) -> Iterator[Comma
                 state,
                 STACK,
                 strict,
-                trigger="schedule",
-                # Rarely: the commands alone are to do something.
+                trigger="both",
+                # Rarely, and the queue's trigger is off: the commands alone are to do something.
                 schedule="rate(30 days)",
                 sweep="rate(30 days)",
                 channels=True,
                 die_with_parent=True,
             )
+            _switch_triggers_off(target)
             patch.setattr(boto3, "Session", Recording)
             patch.setattr(os, "execve", leave)  # psql would take this process over
             commands = _Commands(state, folder, calls, target)
@@ -202,12 +203,10 @@ def _read(commands: _Commands) -> None:
 
 def _repair(commands: _Commands) -> None:
     commands.who = "repairer"
-    _switch_triggers_off(commands.target)
     for words in (
         ("dlq", "list", "--look", "5"),
         ("dlq", "redrive", "--yes"),
         ("dlq", "redrive", "--queue", "rule-errors", "--yes"),
-        ("triggers", "enable"),
         ("run",),
         ("sweep", "--dry-run"),
         ("sweep",),
@@ -219,6 +218,7 @@ def _repair(commands: _Commands) -> None:
         ("rollups", "rebuild"),
         ("alarms", "test", "queue-age", "--yes"),
         ("channels", "list"),
+        ("triggers", "enable"),
     ):
         commands.etl(*words)
 
