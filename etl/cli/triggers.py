@@ -43,8 +43,7 @@ def switch_on(context: typer.Context) -> None:
         notes.print("no trigger is off")
     for one in off:
         enable(target, one)
-        name = "the queue's trigger" if one.kind == "queue" else f"the schedule {one.expression}"
-        console.print(Text(f"{name} is on again"), soft_wrap=True)
+        console.print(Text(f"{one.name} is on again"), soft_wrap=True)
 
 
 def register(main: typer.Typer) -> None:

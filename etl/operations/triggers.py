@@ -43,20 +43,24 @@ class Trigger:
     expression: str = ""
     """Expression of the schedule; empty for the queue's trigger."""
     comes: bool = True
-    """False for a schedule that starts nothing within the next hour, and never did regularly."""
+    """False for a schedule without repetition that starts nothing within the next hour."""
 
     @property
     def drains(self) -> bool:
-        """True where it drains what waits without anybody doing anything."""
+        """True where it drains by itself what waits."""
         return self.enabled and self.comes
+
+    @property
+    def name(self) -> str:
+        """Name in a sentence."""
+        return "the queue's trigger" if self.kind == "queue" else f"the schedule {self.expression}"
 
     @property
     def sentence(self) -> str:
         """Say in words whether it is on."""
-        name = "the queue's trigger" if self.kind == "queue" else f"the schedule {self.expression}"
         if self.enabled and not self.comes:
-            return f"{name} starts nothing within the next hour"
-        return f"{name} is {'on' if self.enabled else 'off'}"
+            return f"{self.name} starts nothing within the next hour"
+        return f"{self.name} is {'on' if self.enabled else 'off'}"
 
 
 @dataclass(frozen=True)
