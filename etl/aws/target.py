@@ -302,7 +302,7 @@ def _login_of(text: str, role: DatabaseRole) -> dict[str, str]:
         found = None
     if not isinstance(found, dict) or not {"username", "password"} <= found.keys():
         raise LoginUnreadableError(
-            f"The secret of the database role {role} holds no login, a JSON object with username "
-            "and password: `etl database rotate` makes a new one."
+            f"The secret of the database role {role} holds no login (a JSON object with a password "
+            "and the username). A new one is made by `etl database rotate`."
         )
     return found
