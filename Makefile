@@ -38,7 +38,7 @@ slow: $(VENV)/.browser .emulator-venv/.done .build/.done .build/.lambda .bench-v
 slow-chaos:
 	@"$(BIN)/python" -m pytest tests/chaos -m slow --timeout 1500
 slow-others:
-	@HYPOTHESIS_PROFILE=ci "$(BIN)/python" -m tests.second_try -n 3 --dist loadfile --no-loadscope-reorder -m slow --timeout 1500 --ignore tests/chaos
+	@HYPOTHESIS_PROFILE=ci "$(BIN)/python" -m tests.second_try -n 2 --dist loadfile --no-loadscope-reorder -m slow --timeout 1500 --ignore tests/chaos
 
 chaos: $(VENV)/.test .emulator-venv/.done .build/.done  ## Faults by the thousand: FAULTS=5000, SEED=7 repeats a run's plans
 	@CHAOS_FAULTS="$(FAULTS)" CHAOS_SEED="$(SEED)" "$(BIN)/python" -m pytest tests/chaos -m slow -s
