@@ -138,9 +138,10 @@ def print_json(value: Any) -> None:
 
 
 REFUSALS = {
-    "42P01": "The database is not as this version expects it; `etl deploy` migrates it",
-    "42703": "The database is not as this version expects it; `etl deploy` migrates it",
-    "3F000": "The database is not as this version expects it; `etl deploy` migrates it",
+    **dict.fromkeys(
+        ("42P01", "42703", "3F000"),
+        "The database is not as this version expects it; `etl deploy` migrates it",
+    ),
     "42501": "PostgreSQL refuses it to this login; `etl deploy` grants it again",
 }
 """Errors of a database that lacks a migration or a grant, by SQLSTATE: undefined table, column

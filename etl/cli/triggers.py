@@ -8,7 +8,7 @@ import typer
 from rich.text import Text
 
 from etl.cli.context import JsonOption, console, guard, notes, print_json, target_of
-from etl.operations.triggers import enable, triggers
+from etl.operations.triggers import switch, triggers
 
 __all__ = ["register"]
 
@@ -42,7 +42,7 @@ def switch_on(context: typer.Context) -> None:
     if not off:
         notes.print("no trigger is off")
     for one in off:
-        enable(target, one)
+        switch(target, one, on=True)
         console.print(Text(f"{one.name} is on again"), soft_wrap=True)
 
 

@@ -16,7 +16,7 @@ from etl.aws.cloudformation import stack_resources
 from etl.aws.target import Target
 from etl.operations.plurals import counted
 
-__all__ = ["Stall", "Trigger", "describe_triggers", "enable", "stall_of", "triggers"]
+__all__ = ["Stall", "Trigger", "describe_triggers", "stall_of", "switch", "triggers"]
 
 RESOURCES = {"QueueTriggerMapping": "queue", "Schedule": "schedule"}
 """The trigger of each resource of the template."""
@@ -108,16 +108,16 @@ def _command(found: Sequence[Trigger], *, on_laptop: bool) -> str:
     return "etl up --trigger both" if on_laptop else "etl deploy --trigger both"
 
 
-def enable(target: Target, trigger: Trigger) -> None:
-    """Switch a trigger on. Raises boto3's ``ClientError``."""
+def switch(target: Target, trigger: Trigger, *, on: bool) -> None:
+    """Switch a trigger on or off, as by hand. Raises boto3's ``ClientError``."""
     if trigger.kind == "queue":
         client = target.client("lambda")
-        client.update_event_source_mapping(UUID=trigger.resource, Enabled=True)
+        client.update_event_source_mapping(UUID=trigger.resource, Enabled=on)
         return
     scheduler = target.client("scheduler")
     present: dict[str, Any] = dict(scheduler.get_schedule(Name=trigger.resource))
     kept: dict[str, Any] = {name: present[name] for name in WRITABLE if present.get(name)}
-    scheduler.update_schedule(**kept, State="ENABLED")
+    scheduler.update_schedule(**kept, State="ENABLED" if on else "DISABLED")
 
 
 def _queue_trigger(target: Target, uuid: str) -> Trigger:

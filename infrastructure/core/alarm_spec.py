@@ -16,6 +16,7 @@ __all__ = [
     "RUNBOOK",
     "AlarmSpec",
     "add_alarm",
+    "alarm_title",
 ]
 
 RUNBOOK = "docs/runbook.md"
@@ -63,12 +64,17 @@ class AlarmSpec:
     @property
     def title(self) -> str:
         """Logical id in the template."""
-        return "".join(part.title() for part in self.name.split("-")) + "Alarm"
+        return alarm_title(self.name)
 
     @property
     def description(self) -> str:
         """Description, which an email shows."""
         return f"{self.meaning} {self.first} Runbook: {self.page}#{self.name}"
+
+
+def alarm_title(name: str) -> str:
+    """Logical id of an alarm in the template."""
+    return "".join(part.title() for part in name.split("-")) + "Alarm"
 
 
 def add_alarm(template: Template, spec: AlarmSpec) -> None:

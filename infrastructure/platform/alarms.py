@@ -12,6 +12,7 @@ from typing import Any
 
 from troposphere import Ref, Sub, Template, cloudwatch
 
+from infrastructure.core.alarm_spec import MINUTES_5, alarm_title
 from infrastructure.platform.conditions import (
     GIVEN_INSTANCE,
     HAS_CORE,
@@ -20,10 +21,9 @@ from infrastructure.platform.conditions import (
     given_or_new,
 )
 
-__all__ = ["MATH_ALARMS", "MathAlarm", "Metric", "add_alarms", "alarm_name", "alarm_title"]
+__all__ = ["MATH_ALARMS", "MathAlarm", "Metric", "add_alarms", "alarm_name"]
 
 PAGE = "docs/platform.md"
-MINUTES_5 = 300
 # Older transaction ids than this (of 2.1 billion) mean that vacuum hasn't finished for weeks.
 OLDEST_TRANSACTIONS = 1_000_000_000
 LEAST_MEMORY_BYTES = 200 * 1024 * 1024
@@ -58,11 +58,6 @@ class MathAlarm:
     """Number of consecutive periods of five minutes."""
     condition: str = HAS_CORE
     missing: str = "notBreaching"
-
-
-def alarm_title(name: str) -> str:
-    """Logical id of an alarm in the template."""
-    return "".join(part.title() for part in name.split("-")) + "Alarm"
 
 
 def alarm_name(name: str) -> Sub:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from troposphere import Ref, Sub, Template, cloudwatch
 
-from infrastructure.platform.alarms import PAGE, alarm_name, alarm_title
+from infrastructure.core.alarm_spec import alarm_title
+from infrastructure.platform.alarms import PAGE, alarm_name
 from infrastructure.platform.conditions import HAS_CORE, MONITORED_DATABASE
 
 __all__ = ["COMPOSITES", "CORE_ALARMS", "Composite", "add_composites"]

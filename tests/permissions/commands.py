@@ -22,7 +22,7 @@ from etl.cli.main import app
 from etl.deployment.laptop import bring_up
 from etl.operations.batches import batches_of, start_over
 from etl.operations.executions import follow, latest
-from etl.operations.triggers import WRITABLE, triggers
+from etl.operations.triggers import switch, triggers
 from local.stack import stop
 from tests.fixtures.local import state_folder
 from tests.permissions.deployer import DeployerCall, World, world_of
@@ -225,14 +225,8 @@ def _repair(commands: _Commands) -> None:
 
 def _switch_triggers_off(target: Target) -> None:
     """Switch both triggers off, as an administrator may by hand."""
-    scheduler = target.client("scheduler")
     for one in triggers(target):
-        if one.kind == "queue":
-            target.client("lambda").update_event_source_mapping(UUID=one.resource, Enabled=False)
-            continue
-        present: dict[str, Any] = dict(scheduler.get_schedule(Name=one.resource))
-        kept: dict[str, Any] = {name: present[name] for name in WRITABLE if present.get(name)}
-        scheduler.update_schedule(**kept, State="DISABLED")
+        switch(target, one, on=False)
 
 
 def _role_statements(target: Target) -> list[dict[str, Any]]:

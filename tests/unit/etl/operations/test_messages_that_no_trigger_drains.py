@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from etl.operations.triggers import Trigger, comes_by_itself, enable, stall_of, triggers
+from etl.operations.triggers import Trigger, comes_by_itself, stall_of, switch, triggers
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 MAPPING, SCHEDULE = "00128e87-5861-43b2-98d5-55c5bb149792", "plant-Schedule-6A1B"
@@ -108,7 +108,7 @@ def test_triggers_are_read_and_switched_on_as_they_were_deployed() -> None:
         ("schedule", False, True),
     ]
     for one in found:
-        enable(target, one)
+        switch(target, one, on=True)
     assert account.given["queue"] == {"UUID": MAPPING, "Enabled": True}
     assert account.given["schedule"] == {
         "Name": SCHEDULE, "GroupName": "default", "State": "ENABLED",
