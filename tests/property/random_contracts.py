@@ -105,7 +105,15 @@ def _path(rng: Random, *, wild: bool) -> str:
     ]
     if not wild:
         names = [*(rng.choice(PARENTS) for _ in names[1:]), rng.choice(PLAIN_NAMES)]
-    return ".".join(n if n.isalnum() else '"' + n.replace('"', '\\"') + '"' for n in names)
+    return ".".join(_step(rng, name, wild=wild) for name in names)
+
+
+def _step(rng: Random, name: str, *, wild: bool) -> str:
+    """A name, and now and then the place of an element of an array there."""
+    text = name if name.isalnum() else '"' + name.replace('"', '\\"') + '"'
+    while rng.random() < (0.12 if wild else 0.06):
+        text += rng.choice(["[0]", "[0]", "[1]", "[-1]", "[-2]"])
+    return text
 
 
 def _message(rng: Random, *, wild: bool) -> dict[str, Any]:
@@ -117,6 +125,10 @@ def _message(rng: Random, *, wild: bool) -> dict[str, Any]:
         message["readings"] = "$message" if rng.random() < 0.5 else "list"
         if wild and rng.random() < 0.4:
             message["readings"] = _path(rng, wild=wild)
+    if message.get("readings", "$message") != "$message" and rng.random() < 0.3:
+        message["readings"] = (
+            rng.choice(["nodes", "nodes", "g", "$message"]) + "[]." + message["readings"]
+        )
     if shape == "rows":
         message["fields"] = rng.sample([*NAMES, *(ODD_NAMES if wild else [])], rng.randint(2, 6))
     if rng.random() < 0.25:
@@ -151,7 +163,8 @@ def _source(rng: Random, message: dict[str, Any], *, wild: bool) -> str:
             return name if name.isalnum() else '"' + name.replace('"', '\\"') + '"'
         return _path(rng, wild=wild)
     if odds < 0.78:
-        return f"$message.{_path(rng, wild=wild)}"
+        around = "parent" if "[]." in message.get("readings", "") and odds < 0.7 else "message"
+        return f"${around}.{_path(rng, wild=wild)}"
     places = ["$value", "$metric"] if "melt" in message else []
     places += ["$key", "$value"] if message.get("shape") == "keyed" else []
     return rng.choice(places if places and rng.random() < 0.7 else ENVELOPE)
