@@ -125,10 +125,12 @@ def _is_timed_within(shape: MessageShape, parents: Sequence[Any]) -> bool:
 
     Others are kept with the object around them, which has the time.
     """
-    if shape.shape in ("keyed", "senml"):
+    if shape.shape == "keyed":
         return True
     found = [member(parent, shape.path or ()) for parent in parents]
     elements = [element for array in found if isinstance(array, list) for element in array]
+    if shape.shape == "senml":
+        return any({"t", "bt"} & record.keys() for record in elements if isinstance(record, dict))
     timed = [
         e for e in elements if isinstance(e, dict) and any(is_time((name,)) for name in e)
     ]  # fmt: skip
