@@ -16,7 +16,14 @@ from typing import Any
 
 from functions.transform.extraction_plan import NOT_A_VALUE, ExtractionPlan
 from functions.transform.jsontext import json_text, named_members, rest
-from functions.transform.shapes import Number, Part, Unpacker, member, readings_in
+from functions.transform.shapes import (
+    Number,
+    Part,
+    Unpacker,
+    member,
+    parallel_arrays,
+    readings_in,
+)
 from functions.transform.values import EXACT_BELOW
 from telemetry.contract import Condition, Contract
 from telemetry.contract.model import MemberPath
@@ -34,6 +41,8 @@ Taker = Callable[[Any], str | None]
 
 MAX_DEPTH = 1024
 """Objects and arrays within each other; a text nested deeper is not accepted as JSON."""
+OBJECTS = ("keyed", "parallel")
+"""Shapes whose readings are in an object, not in an array."""
 SET_ASIDE = "set_aside"
 """Result in place of a reason: the message is of another kind than those with readings."""
 
@@ -62,7 +71,7 @@ class CarefulReader:
     def __init__(self, plan: ExtractionPlan) -> None:
         contract = plan.contract
         self._array_alone = contract.parents == () or (
-            contract.parents is None and contract.readings == () and contract.shape != "keyed"
+            contract.parents is None and contract.readings == () and contract.shape not in OBJECTS
         )
         self._unpacker = Unpacker(plan.contract)
         self._of_message = _takers(plan, "message")
@@ -154,16 +163,25 @@ def parse(text: str) -> Any:
 
 def reading_texts(text: str, contract: Contract, most: int | None = None) -> list[str]:
     """The readings of a message in its arrays, or the first ones, as they are spelled."""
-    path = contract.readings or ()
     if contract.parents is None:
-        return element_texts(text, path, most)
+        return _element_texts(text, contract, most)
     found: list[str] = []
     for parent in element_texts(text, contract.parents):
         alone = readings_in(contract, parse(parent)) is None
-        found += [parent] if alone else element_texts(parent, path)
+        found += [parent] if alone else _element_texts(parent, contract, None)
         if most is not None and len(found) >= most:
             break
     return found[:most]
+
+
+def _element_texts(text: str, contract: Contract, most: int | None) -> list[str]:
+    path = contract.readings or ()
+    if contract.shape != "parallel":
+        return element_texts(text, path, most)
+    arrays = parallel_arrays(contract, member(parse(text), path)) or {}
+    size = min(max(map(len, arrays.values()), default=0), most or sys.maxsize)
+    readings = ({n: a[i] for n, a in arrays.items() if i < len(a)} for i in range(size))
+    return [json_text(reading) or "" for reading in readings]
 
 
 def element_texts(text: str, path: MemberPath, most: int | None = None) -> list[str]:

@@ -23,6 +23,7 @@ __all__ = [
     "Unpacker",
     "base_sources",
     "member",
+    "parallel_arrays",
     "readings_in",
 ]
 
@@ -147,8 +148,8 @@ class Unpacker:
         alone = contract.shape == "objects" and isinstance(message, dict) and found is message
         if found is None or alone:
             return [Part(None, message)]
-        if contract.shape == "keyed":
-            return list(self._keyed(found)) if isinstance(found, dict) else "not_an_object"
+        if contract.shape in ("keyed", "parallel"):
+            return self._in_object(found)
         if not isinstance(found, list):
             return "not_an_array"
         if contract.shape == "senml":
@@ -157,6 +158,27 @@ class Unpacker:
             return [Part(None, _first_counts(found))]
         read = READ[contract.shape]
         return [read(contract, index, item) for index, item in enumerate(found)]
+
+    def _in_object(self, found: Any) -> str | list[Part]:
+        """The readings of a shape that has an object in the place of an array."""
+        if not isinstance(found, dict):
+            return "not_an_object"
+        keyed = self._contract.shape == "keyed"
+        return list(self._keyed(found)) if keyed else self._side_by_side(found)
+
+    def _side_by_side(self, found: dict[str, Any]) -> str | list[Part]:
+        """Readings of arrays side by side: one for each place; a reading that is not in all of them
+        is a fault, as it can't be known which element is missing."""
+        arrays = parallel_arrays(self._contract, found)
+        if arrays is None:
+            return "not_an_array"
+        sizes = [len(array) for array in arrays.values()]
+        return [
+            Part(index, {name: array[index] for name, array in arrays.items()})
+            if index < min(sizes)
+            else Part(index, fault="unequal_arrays")
+            for index in range(max(sizes))
+        ]
 
     def _keyed(self, found: dict[str, Any]) -> Iterator[Part]:
         """Readings of an object whose members' names are their time or their metric."""
@@ -195,10 +217,29 @@ class Unpacker:
                 yield name, value
 
 
+def parallel_arrays(contract: Contract, found: Any) -> dict[str, list[Any]] | None:
+    """The arrays side by side that the contract names; ``None`` where none is there, or something
+    else is in its place."""
+    if not isinstance(found, dict):
+        return None
+    names = {
+        s.path[0] for column in contract.columns for s in column.sources if s.scope == "reading"
+    }
+    if isinstance(contract.melt, tuple):
+        names |= {metric.path[0] for metric in contract.melt}
+    arrays = {name: value for name, value in found.items() if name in names and value is not None}
+    if not arrays or not all(isinstance(value, list) for value in arrays.values()):
+        return None
+    return arrays
+
+
 def readings_in(contract: Contract, parent: Any) -> int | None:
     """Number of places that the readings of an element of the outer array take; ``None`` where it
     is one reading itself, or none."""
     found = member(parent, contract.readings or ())
+    if contract.shape == "parallel":
+        arrays = parallel_arrays(contract, found)
+        return None if arrays is None else max(map(len, arrays.values()))
     if not isinstance(found, dict if contract.shape == "keyed" else list):
         return None
     if contract.shape == "pairs" and found and all(_is_pair(pair) for pair in found):

@@ -118,7 +118,7 @@ def _step(rng: Random, name: str, *, wild: bool) -> str:
 
 def _message(rng: Random, *, wild: bool) -> dict[str, Any]:
     message: dict[str, Any] = {}
-    shape = rng.choice(["objects"] * 5 + ["rows", "pairs", "senml", "senml", "keyed"])
+    shape = rng.choice(["objects"] * 5 + ["rows", "pairs", "senml", "senml", "keyed", "parallel"])
     if shape != "objects":
         message["shape"] = shape
     if rng.random() < (0.6 if shape in ("objects", "senml") else 1):
@@ -134,7 +134,12 @@ def _message(rng: Random, *, wild: bool) -> dict[str, Any]:
     if rng.random() < 0.25:
         metrics = [_path(rng, wild=wild) for _ in range(rng.randint(1, 3))]
         message["melt"] = rng.choice(
-            ["numbers", metrics, metrics, {f"m{n}": path for n, path in enumerate(metrics)}]
+            [
+                metrics if shape == "parallel" else "numbers",
+                metrics,
+                metrics,
+                {f"m{n}": path for n, path in enumerate(metrics)},
+            ]
         )
     if rng.random() < 0.15:
         asked = rng.choice(

@@ -123,7 +123,7 @@ class _Writer:
             return self._object([*self._reading, *self._message])
         if self._contract.parents is not None:
             return self._of_parents(self._contract.parents)
-        if readings == () and self._contract.shape != "keyed":
+        if readings == () and self._contract.shape not in ("keyed", "parallel"):
             return self._array()
         return self._object(self._message, holder=readings)
 
@@ -150,6 +150,8 @@ class _Writer:
         rng, shape = self._rng, self._contract.shape
         if shape == "keyed":
             return self._keyed()
+        if shape == "parallel":
+            return self._parallel()
         if shape == "pairs" and rng.random() < 0.1:
             return self._element()
         odd = self._level / 3
@@ -181,6 +183,22 @@ class _Writer:
         }
         rest = [(path, column) for path, column in self._reading if path[0] not in own]
         return self._object(rest if wanted - own.keys() else [], own)
+
+    def _parallel(self) -> str:
+        rng = self._rng
+        size = rng.choice([0, 1, 2, 2, 3])
+        names: dict[Any, list[Any]] = {}
+        for path, column in self._reading:
+            names.setdefault(path[0], []).append((path[1:], column))
+        if not any(path[1:] for path, _ in self._message):
+            names |= {path[0]: [((), c)] for path, c in self._message if path[0] not in names}
+        texts = []
+        for name, members in names.items():
+            number = size if rng.random() > self._level / 3 else rng.choice([0, 1, 4])
+            items = [self._member_text(members, None) for _ in range(number)]
+            array = "[" + ",".join(items) + "]"
+            texts.append(self._member(name, array if rng.random() > self._level / 4 else "null"))
+        return "{" + ",".join(texts) + "}"
 
     def _keyed(self) -> str:
         parts = []

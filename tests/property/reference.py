@@ -159,7 +159,7 @@ def _readings(envelope: dict[str, Any], contract: Contract, found: Expected) -> 
         message = _json(text)
     except ValueError:
         return [(None, "not_json")]
-    top = contract.readings == () and contract.shape != "keyed"
+    top = contract.readings == () and contract.shape not in ("keyed", "parallel")
     if contract.parents is not None:
         top = contract.parents == ()
     if not isinstance(message, dict) and not (top and isinstance(message, list)):
@@ -168,7 +168,8 @@ def _readings(envelope: dict[str, Any], contract: Contract, found: Expected) -> 
         return None
     if contract.parents is not None:
         return _of_parents(envelope, contract, message, found)
-    return _unnested(envelope, contract, message, found)
+    parts = _unnested(envelope, contract, message, found)
+    return _melt(contract, parts, alone=bool(parts) and parts[0][0] is None)
 
 
 def _of_parents(envelope: Any, contract: Contract, message: Any, found: Expected) -> Any:
@@ -177,7 +178,7 @@ def _of_parents(envelope: Any, contract: Contract, message: Any, found: Expected
         return _melt(contract, [(None, (message, message, {}))], alone=True)
     if not isinstance(parents, list):
         return [(None, "not_an_array")]
-    single, none = replace(contract, melt=None, parents=None), Expected()
+    single, none = replace(contract, parents=None), Expected()
     every: list[Any] = []
     size = 0
     for parent in parents:
@@ -197,8 +198,11 @@ def _of_parents(envelope: Any, contract: Contract, message: Any, found: Expected
             if not isinstance(part, str):
                 part = (message, part[1], {**part[2], "parent": parent})  # noqa: PLW2901
             every.append((size + (index or 0), part))
-        whole = parts and parts[0][0] is None
-        size += 1 if whole else len(inner)
+        if contract.shape == "parallel":
+            size += len(parts)
+        else:
+            whole = parts and parts[0][0] is None
+            size += 1 if whole else len(inner)
     found.empty_messages += not every
     return _melt(contract, every, alone=False)
 
@@ -207,21 +211,23 @@ def _unnested(envelope: Any, contract: Contract, message: Any, found: Expected) 
     array = None if contract.readings is None else _member(message, contract.readings)
     itself = array is message and contract.shape == "objects" and isinstance(array, dict)
     if array is None or itself:
-        return _melt(contract, [(None, (message, message, {}))], alone=True)
+        return [(None, (message, message, {}))]
     if contract.shape == "keyed":
         if not isinstance(array, dict):
             return [(None, "not_an_object")]
         parts = _keyed(contract, message, array)
+    elif contract.shape == "parallel":
+        parts = _parallel(contract, message, array)
     elif not isinstance(array, list):
         return [(None, "not_an_array")]
     elif contract.shape == "senml":
         parts = _senml(contract, message, array, envelope["received_at"])
     elif contract.shape == "pairs" and array and all(map(_pair, array)):
-        return _melt(contract, [(None, (message, _of_pairs(array), {}))], alone=True)
+        return [(None, (message, _of_pairs(array), {}))]
     else:
         parts = [(index, _element(contract, message, item)) for index, item in enumerate(array)]
     found.empty_messages += not parts
-    return _melt(contract, parts, alone=False)
+    return parts
 
 
 def _meets(condition: Condition, envelope: dict[str, Any], message: Any) -> bool:
@@ -268,6 +274,27 @@ def _of_pairs(pairs: Any) -> dict[str, Any]:
     for name, value in pairs:
         members.setdefault(name, value)
     return members
+
+
+def _parallel(contract: Contract, message: Any, holder: Any) -> Any:
+    if not isinstance(holder, dict):
+        return [(None, "not_an_object")]
+    paths = [s.path for c in contract.columns for s in c.sources if s.scope == "reading"]
+    paths += [metric.path for metric in contract.melt or ()]  # type: ignore[union-attr]
+    arrays = {}
+    for name in {path[0] for path in paths}:
+        if holder.get(name) is not None:  # type: ignore[call-overload]
+            arrays[name] = holder[name]  # type: ignore[index]
+    if not arrays or any(not isinstance(array, list) for array in arrays.values()):
+        return [(None, "not_an_array")]
+    parts: list[Any] = []
+    for index in range(max(len(array) for array in arrays.values())):
+        if any(len(array) <= index for array in arrays.values()):
+            parts.append((index, "unequal_arrays"))
+        else:
+            item = {name: array[index] for name, array in arrays.items()}
+            parts.append((index, (message, item, {})))
+    return parts
 
 
 def _keyed(contract: Contract, message: Any, holder: dict[str, Any]) -> Any:

@@ -28,6 +28,8 @@ def read_message(reader: Reader, table: dict[str, Any]) -> dict[str, Any]:
     if ("fields" in table) != (shape == "rows"):
         word = "is missing; name the positions" if shape == "rows" else "is for shape = 'rows'"
         reader.note("message.fields", word)
+    if shape == "parallel" and table.get("melt") == "numbers":
+        reader.note("message.melt", "can't tell which arrays are meant; list the paths")
     if len(set(fields)) < len(fields):
         reader.note("message.fields", "names a position twice; name each once")
     return {
