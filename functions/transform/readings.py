@@ -132,7 +132,7 @@ def _envelope_texts(plan: ExtractionPlan, messages: pl.DataFrame) -> list[pl.Ser
     """Raw values of the sources that are parts of the envelope, one per message."""
     texts = [_moments(messages["received_at"]).alias(ARRIVAL)] if plan.takes_arrival else []
     for place, (name, *level) in plan.of_scope("envelope").items():
-        text = messages[name].cast(pl.String).alias(place)
+        text = messages[str(name)].cast(pl.String).alias(place)
         if level:
             text = text.str.split("/").list.get(int(level[0]), null_on_oob=True)
         texts.append(text)

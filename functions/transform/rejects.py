@@ -9,7 +9,7 @@ import json
 from itertools import groupby
 from typing import Any
 
-from functions.transform.careful import element_texts
+from functions.transform.careful import reading_texts
 from functions.transform.clean_batch import CleanBatch, Reject
 from functions.transform.inflation import inflate
 from functions.transform.isolation import OUR_ERRORS, unreadable
@@ -74,7 +74,7 @@ def _elements(
     try:
         if text is None:  # only a compressed payload has readings and no text of its own
             text = inflate(message["payload"]).decode()
-        return element_texts(text, contract.readings, most)
+        return reading_texts(text, contract, most)
     except OUR_ERRORS as error:
         unreadable(error, message["message_id"])
         return None

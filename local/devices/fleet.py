@@ -13,9 +13,11 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
-from telemetry.contract.model import Column, Contract, Source
+from functions.transform.shapes import member
+from telemetry.contract.model import Column, Contract, MemberPath, Source
 from telemetry.zones import zone
 
 __all__ = ["SimulatedDevice", "Truth", "as_sent", "device_topic"]
@@ -185,7 +187,7 @@ class SimulatedDevice:
         source = _own_source(column)
         assert source is not None  # noqa: S101 - filtered above
         if kind == "number as text":
-            _put(reading, source.path, str(_get(reading, source.path)))
+            _put(reading, source.path, str(member(reading, source.path)))
         elif kind == "missing marker":
             _put(reading, source.path, self._random.choice(column.missing))
         else:
@@ -237,19 +239,30 @@ def _per_second(form: str) -> float:
     return 1 if "%S" in form else 1 / 60
 
 
-def _put(target: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
-    for part in path[:-1]:
-        target = target.setdefault(part, {})
-    target[path[-1]] = value
+def _put(target: Any, path: MemberPath, value: Any) -> None:
+    """Puts a value at a path, and the objects and arrays that lead there."""
+    for step, following in pairwise(path):
+        below = member(target, (step,))
+        if below is None:
+            below = [] if isinstance(following, int) else {}
+            _set(target, step, below)
+        target = below
+    _set(target, path[-1], value)
 
 
-def _get(target: dict[str, Any], path: tuple[str, ...]) -> Any:
-    for part in path:
-        target = target[part]
-    return target
+def _set(target: Any, step: str | int, value: Any) -> None:
+    if isinstance(step, int):
+        missing = (step + 1 if step >= 0 else -step) - len(target)
+        target += [None] * missing
+    target[step] = value
 
 
-def _drop(target: dict[str, Any], path: tuple[str, ...]) -> bool:
-    for part in path[:-1]:
-        target = target.get(part, {})
-    return target.pop(path[-1], None) is not None
+def _drop(target: Any, path: MemberPath) -> bool:
+    """Takes the value at a path away; true if there was one."""
+    holder = member(target, path[:-1])
+    if member(target, path) is None:
+        return False
+    holder[path[-1]] = None
+    if isinstance(holder, dict):
+        del holder[path[-1]]
+    return True
