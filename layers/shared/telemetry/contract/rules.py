@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 
 from telemetry.contract.analytics import ANALYTICS_RULES
 from telemetry.contract.column_rules import COLUMN_RULES
+from telemetry.contract.formats import FORMAT_RULES
 from telemetry.contract.model import Contract
 from telemetry.contract.problems import Problem
 from telemetry.contract.value_rules import NAMED_VALUE_RULES, conditions_can_hold
@@ -282,5 +283,6 @@ CONTRACT_RULES: tuple[Callable[[Contract], Iterator[Problem]], ...] = (
     places_are_there,
     checks_are_shares,
     conditions_can_hold,
+    *FORMAT_RULES,
     *ANALYTICS_RULES,
 )
