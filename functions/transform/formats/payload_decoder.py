@@ -55,7 +55,7 @@ def _format_of(contract: Contract) -> Format:
     )
 
 
-MODULES = {"ndjson": "ndjson", "csv": "delimited", "value": "bare_value"}
+MODULES = {"ndjson": "ndjson", "csv": "delimited", "value": "bare_value", "influx": "influx"}
 
 
 class PayloadDecoder:

@@ -12,7 +12,7 @@ from telemetry.contract.reader import Reader
 __all__ = ["FORMAT_KEYS", "FORMAT_RULES", "LINE_FORMATS", "PayloadFormat", "read_format"]
 
 FORMAT_KEYS = ("format", "delimiter")
-LINE_FORMATS: tuple[Format, ...] = ("ndjson", "csv")
+LINE_FORMATS: tuple[Format, ...] = ("ndjson", "csv", "influx")
 """Formats whose payload is a list of lines, each of them a reading."""
 WHOLE_READING: tuple[Format, ...] = ("value",)
 """Formats whose payload is one reading."""
@@ -23,6 +23,7 @@ SHAPES: dict[Format, tuple[Shape, ...]] = {
     "ndjson": ("objects", "rows", "pairs", "senml"),
     "csv": ("rows",),
     "value": ("objects",),
+    "influx": ("objects",),
 }
 """Shapes that each format has; those that aren't listed have all."""
 
