@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
+from json.encoder import encode_basestring as json_string
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -13,9 +13,6 @@ __all__ = ["BLANK", "Document", "FormatError", "array_of", "json_string"]
 
 BLANK = " \t\r\n"
 NO_FAULTS: Mapping[int, str] = MappingProxyType({})
-
-json_string = json.JSONEncoder(ensure_ascii=False).encode
-"""JSON text of a string."""
 
 
 class FormatError(Exception):

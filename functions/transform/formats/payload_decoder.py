@@ -16,6 +16,7 @@ from typing import Any
 import polars as pl
 
 from functions.transform.clean_batch import Reject
+from functions.transform.formats.binary import SENML_LABELS
 from functions.transform.formats.document import Document, FormatError
 from functions.transform.inflation import inflate
 from functions.transform.isolation import OUR_ERRORS, unreadable
@@ -47,6 +48,8 @@ def _format_of(contract: Contract) -> Format:
     options: dict[str, Any] = {}
     if contract.format == "csv":
         options = {"delimiter": contract.delimiter, "header": not contract.fields}
+    if contract.format in ("cbor", "msgpack"):
+        options = {"labels": SENML_LABELS if contract.shape == "senml" else {}}
     in_bulk = getattr(module, "decode_in_bulk", None)
     return Format(
         partial(module.decode, **options),
@@ -55,7 +58,10 @@ def _format_of(contract: Contract) -> Format:
     )
 
 
-MODULES = {"ndjson": "ndjson", "csv": "delimited", "value": "bare_value", "influx": "influx"}
+MODULES = {
+    "ndjson": "ndjson", "csv": "delimited", "value": "bare_value", "influx": "influx",
+    "cbor": "cbor", "msgpack": "message_pack",
+}  # fmt: skip
 
 
 class PayloadDecoder:

@@ -27,7 +27,7 @@ OnTooLong = Literal["invalid", "truncate"]
 Ambiguous = Literal["by_arrival", "earliest", "latest", "reject"]
 Nonexistent = Literal["reject", "shift"]
 Compression = Literal["gzip"]
-Format = Literal["json", "ndjson", "csv", "value", "influx"]
+Format = Literal["json", "ndjson", "csv", "value", "influx", "cbor", "msgpack"]
 Form = Literal["text", "json"]
 Marker = str | float | bool
 """A value that a device may send, compared as a number where both are numbers."""
