@@ -52,4 +52,4 @@ def object_text(keys: Sequence[str], values: Sequence[str]) -> str:
     """
     if len(set(keys)) < len(keys):
         raise BinaryError
-    return f"{{{','.join(f'{key}:{value}' for key, value in zip(keys, values, strict=True))}}}"
+    return f"{{{','.join([f'{key}:{value}' for key, value in zip(keys, values, strict=True)])}}}"

@@ -29,9 +29,17 @@ UNSIGNED, NEGATIVE, BYTES, TEXT, ARRAY, MAP, TAG = range(7)
 """Major types; the last one has floats and simple values."""
 SHORT_TEXT, LONGER_TEXT = 0x60, 0x78
 """First bytes of texts of 0 bytes, and of the first one whose length stands in more than a byte."""
+MOST_NAMES = 1000
+"""Names of members whose JSON is kept while a payload is read."""
 BREAK = 0xFF
 SIMPLE = {20: "false", 21: "true", 22: "null", 23: "null"}
 """Texts of simple values; ``undefined`` is null as well."""
+ONE_BYTE = {
+    **{number: str(number) for number in range(24)},
+    **{0x20 + number: str(-1 - number) for number in range(24)},
+    **{0xE0 + number: text for number, text in SIMPLE.items()},
+}
+"""Texts of the items of one byte."""
 FLOATS = {25: (struct.Struct(">e"), 2), 26: (struct.Struct(">f"), 4), 27: (struct.Struct(">d"), 8)}
 BIGNUM, NEGATIVE_BIGNUM, DECIMAL, STRING_REFERENCE, REFERENCE = 2, 3, 4, 25, 29
 Taken = tuple[str, int]
@@ -62,15 +70,13 @@ class _Items:
 
     def __init__(self, payload: bytes, labels: Mapping[str, str]) -> None:
         self._payload, self._labels = payload, labels
+        self._names: dict[bytes, str] = {}
 
     def item(self, at: int, level: int) -> Taken:
         """The item at a place, in so many others."""
         head = self._payload[at]
-        if SHORT_TEXT <= head < LONGER_TEXT:  # the most frequent one: names of members
-            end = at + 1 + head - SHORT_TEXT
-            if end > len(self._payload):
-                raise IndexError
-            return encode_basestring(self._payload[at + 1 : end].decode()), end
+        if head in ONE_BYTE:
+            return ONE_BYTE[head], at + 1
         kind, info = head >> 5, head & 31
         if kind > TAG:
             return self._simple(info, at + 1)
@@ -125,7 +131,7 @@ class _Items:
         return b"".join(chunks), at + 1
 
     def _array(self, length: int | None, at: int, level: int) -> Taken:
-        items = []
+        items: list[str] = []
         while len(items) != length:
             if length is None and self._payload[at] == BREAK:
                 at += 1
@@ -148,7 +154,17 @@ class _Items:
         return object_text(keys, values), at
 
     def _key(self, at: int, level: int) -> Taken:
-        kind = self._payload[at] >> 5
+        head = self._payload[at]
+        if SHORT_TEXT <= head < LONGER_TEXT:
+            end = at + 1 + head - SHORT_TEXT
+            name = self._payload[at:end]
+            text = self._names.get(name)
+            if text is None:
+                text, end = self.item(at, level)
+                if len(self._names) < MOST_NAMES:
+                    self._names[name] = text
+            return text, end
+        kind = head >> 5
         if kind in (ARRAY, MAP, TAG):
             raise BinaryError
         text, at = self.item(at, level)
@@ -174,8 +190,6 @@ class _Items:
         return text, end
 
     def _simple(self, info: int, at: int) -> Taken:
-        if info in SIMPLE:
-            return SIMPLE[info], at
         if info not in FLOATS:
             raise BinaryError
         form, size = FLOATS[info]

@@ -119,7 +119,7 @@ class _Values:
         return self._payload[at : at + size]
 
     def _array(self, length: int, at: int, level: int) -> Taken:
-        items = []
+        items: list[str] = []
         while len(items) < length:
             text, at = self.value(at, level)
             items.append(text)
