@@ -28,7 +28,7 @@ run: $(VENV)/.run .emulator-venv/.done .build/.done  ## The whole pipeline, end 
 test: $(VENV)/.test .emulator-venv/.done .build/.done  ## The test suite, three files at a time
 	@# Three, as each waits for servers a third of its time. In the order of collection, which has the
 	@# long files of few tests, end to end, at the beginning.
-	@"$(BIN)/python" -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	@"$(BIN)/python" -m tests.second_try -n 3 --dist loadfile --no-loadscope-reorder
 
 slow: $(VENV)/.browser .emulator-venv/.done .build/.done .build/.lambda .bench-venv/.done .audit-venv/.done .pgadmin-venv/.done .interpreters-venv/.done interpreters-node chromium  ## The slower suites: real data, chaos, full property runs
 	@# Chaos beside the others, in one process: what its rounds broke is reported together, in chaos.json.
@@ -38,7 +38,7 @@ slow: $(VENV)/.browser .emulator-venv/.done .build/.done .build/.lambda .bench-v
 slow-chaos:
 	@"$(BIN)/python" -m pytest tests/chaos -m slow --timeout 1500
 slow-others:
-	@HYPOTHESIS_PROFILE=ci "$(BIN)/python" -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow --timeout 1500 --ignore tests/chaos
+	@HYPOTHESIS_PROFILE=ci "$(BIN)/python" -m tests.second_try -n 2 --dist loadfile --no-loadscope-reorder -m slow --timeout 1500 --ignore tests/chaos
 
 chaos: $(VENV)/.test .emulator-venv/.done .build/.done  ## Faults by the thousand: FAULTS=5000, SEED=7 repeats a run's plans
 	@CHAOS_FAULTS="$(FAULTS)" CHAOS_SEED="$(SEED)" "$(BIN)/python" -m pytest tests/chaos -m slow -s

@@ -14,6 +14,7 @@ from telemetry.logs import log
 from telemetry.metric_table import NAMESPACE, PIPELINE
 
 if TYPE_CHECKING:
+    from types_boto3_cloudwatch import CloudWatchClient
     from types_boto3_cloudwatch.type_defs import (
         MetricDataQueryTypeDef,
         MetricStatTypeDef,
@@ -96,7 +97,9 @@ def backlog(now: datetime) -> tuple[Figure, ...]:
     # No "with": leaving it would wait for an answer that is late.
     pool = ThreadPoolExecutor(max_workers=1)
     try:
-        values = pool.submit(_values, now).result(timeout=MOST_SECONDS)
+        # Built before the clock runs: in a cold process that alone can take seconds of CPU.
+        cloudwatch = client("cloudwatch")
+        values = pool.submit(_values, cloudwatch, now).result(timeout=MOST_SECONDS)
     except Exception as error:
         log.warning("The figures could not be read", error=type(error).__name__, why=str(error))
         return ()
@@ -109,15 +112,24 @@ def backlog(now: datetime) -> tuple[Figure, ...]:
     )
 
 
-def _values(now: datetime) -> dict[str, float]:
+def _values(cloudwatch: CloudWatchClient, now: datetime) -> dict[str, float]:
     """Value of each figure that has data, by its name."""
-    latest = _ask([one for one in FIGURES if not one.total], now, MINUTES_5, PERIODS)
-    return latest | _ask([one for one in FIGURES if one.total], now, HOUR, HOURS)
+    latest = [one for one in FIGURES if not one.total]
+    totals = [one for one in FIGURES if one.total]
+    return _ask(cloudwatch, latest, now, MINUTES_5, PERIODS) | _ask(
+        cloudwatch, totals, now, HOUR, HOURS
+    )
 
 
-def _ask(figures: list[_Measured], now: datetime, period: int, periods: int) -> dict[str, float]:
+def _ask(
+    cloudwatch: CloudWatchClient,
+    figures: list[_Measured],
+    now: datetime,
+    period: int,
+    periods: int,
+) -> dict[str, float]:
     """The value of each figure, by its name."""
-    answer = client("cloudwatch").get_metric_data(
+    answer = cloudwatch.get_metric_data(
         MetricDataQueries=[_query(one, period) for one in figures],
         StartTime=now - timedelta(seconds=period * periods),
         EndTime=now,
