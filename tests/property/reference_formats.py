@@ -38,6 +38,8 @@ def decoded(payload: bytes, contract: Contract, read_json: Json) -> Any:
         return Faulty("not_utf8")
     if contract.format == "ndjson":
         return _ndjson(text, read_json)
+    if contract.format == "influx":
+        return _influx(text)
     if contract.format == "csv":
         return _csv(text, contract)
     return {"value": text.strip(" \t\r\n")}
@@ -130,3 +132,128 @@ def _plain(value: Any) -> Any:
     if value is None or isinstance(value, str | bool):
         return value
     raise ValueError(value)
+
+
+def _influx(text: str) -> Any:
+    found: list[Any] = []
+    at = 0
+    while at < len(text):
+        end = (text + "\n").index("\n", at)
+        line = text[at:end].strip(" \t\r\n")
+        if not line or line[0] == "#":
+            at = end + 1
+            continue
+        try:
+            point, at = _point(text + "\n", at)
+        except ValueError:
+            point, at = Faulty("format:influx"), end + 1
+        found.append(point)
+    return found or Faulty("format:influx")
+
+
+def _point(text: str, at: int) -> tuple[Any, int]:
+    """One character after the other; raises ``ValueError`` where the grammar is broken."""
+    while text[at] in " \t":
+        at += 1
+    name, at = _word(text, at, ", ")
+    point: dict[str, Any] = {"name": name, "tags": {}, "fields": {}}
+    while text[at] == ",":
+        key, at = _word(text, at + 1, ",= ")
+        value, at = _word(text, _after("=", text, at), ",= ")
+        point["tags"].setdefault(key, value)
+    at = _blanks(text, at)
+    while True:
+        key, at = _word(text, at, ",= ")
+        value, at = _field(text, _after("=", text, at))
+        point["fields"].setdefault(key, value)
+        if text[at] != ",":
+            break
+        at += 1
+    rest, *_ = text[at:].split("\n", 1)
+    digits = rest.removesuffix("\r").strip(" ")
+    if digits:
+        if (
+            not rest.startswith(" ")
+            or not digits.removeprefix("-").isascii()
+            or not digits.removeprefix("-").isdigit()
+        ):
+            raise ValueError(digits)
+        if len(digits.removeprefix("-")) > 19:
+            raise ValueError(digits)
+        point["timestamp"] = _number(str(int(digits)))
+    if not point["tags"]:
+        del point["tags"]
+    return point, at + len(rest) + 1
+
+
+def _word(text: str, at: int, stops: str) -> tuple[str, int]:
+    word = ""
+    while text[at] not in stops + "\r\n":
+        if text[at] == "\\":
+            following = text[at + 1]
+            if following in "\r\n":
+                raise ValueError("an escape of nothing")
+            word += following if following in ", =" else text[at] + following
+            at += 2
+        else:
+            word += text[at]
+            at += 1
+    if not word:
+        raise ValueError("nothing")
+    return word, at
+
+
+def _after(mark: str, text: str, at: int) -> int:
+    if text[at] != mark:
+        raise ValueError(text[at])
+    return at + 1
+
+
+def _blanks(text: str, at: int) -> int:
+    start = at
+    while text[at] == " ":
+        at += 1
+    if at == start:
+        raise ValueError("no blank")
+    return at
+
+
+def _field(text: str, at: int) -> tuple[Any, int]:
+    if text[at] == '"':
+        value = ""
+        at += 1
+        while text[at : at + 1] != '"':
+            if at + 1 >= len(text):
+                raise ValueError("no end")
+            if text[at] == "\\" and text[at + 1] in '"\\':
+                at += 1
+            value += text[at]
+            at += 1
+        return value, at + 1
+    end = at
+    while text[end] not in '", \\\r\n':
+        end += 1
+    word = text[at:end]
+    if word.lower() in ("t", "true") and word in ("t", "T", "true", "True", "TRUE"):
+        return True, end
+    if word in ("f", "F", "false", "False", "FALSE"):
+        return False, end
+    if word[-1:] in ("i", "u") and word[:-1].lstrip("+-").isdigit() and word.isascii():
+        return _number(_sign(word) + str(abs(int(word[:-1])))), end
+    if not word or set(word) - set("0123456789+-.eE"):
+        raise ValueError(word)
+    float(word)
+    digits, mark, exponent = word.lstrip("+-").replace("E", "e").partition("e")
+    whole, _, fraction = digits.partition(".")
+    spelled = (whole.lstrip("0") or "0") + ("." + fraction if fraction else "") + mark + exponent
+    return _number(_sign(word) + spelled), end
+
+
+def _sign(word: str) -> str:
+    return "-" if word.startswith("-") else ""
+
+
+def _number(text: str) -> Any:
+    from tests.property.reference import Spelled
+
+    return Spelled(text)

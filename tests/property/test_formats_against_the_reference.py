@@ -40,6 +40,25 @@ on_invalid = "null"
 type = "boolean"
 on_invalid = "null"
 """
+INFLUX = """
+[columns.id]
+type = "bigint"
+from = "fields.id"
+required = true
+[columns.s]
+type = "text"
+from = ["tags.s", "fields.s"]
+max_length = 8
+on_invalid = "null"
+[columns.ok]
+type = "boolean"
+from = "fields.ok"
+on_invalid = "null"
+[columns.at]
+type = "bigint"
+from = "timestamp"
+on_invalid = "null"
+"""
 ONE = '[columns.id]\ntype = "bigint"\nfrom = "value"\nrequired = true\n'
 TEXTS = ["", "a", "-1", "1.50", "007", "NaN", "true", "é", '"', "a,b", "x\ny", "\\", " 5 ", "\x00"]
 MESSAGES: dict[str, tuple[str, str]] = {
@@ -47,6 +66,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "csv with a header": ('format = "csv"', COLUMNS),
     "csv": ('format = "csv"\nfields = ["id", "t", "s"]\ndelimiter = ";"', COLUMNS),
     "value": ('format = "value"', ONE),
+    "influx": ('format = "influx"', INFLUX),
     "cbor": ('format = "cbor"', COLUMNS),
     "cbor with readings": ('format = "cbor"\nreadings = "r"', COLUMNS),
     "msgpack": ('format = "msgpack"\nreadings = "$message"', COLUMNS),
@@ -96,6 +116,19 @@ def as_csv(delimiter: str, header: bool) -> Callable[[Random], bytes]:
     return made
 
 
+def point(rng: Random) -> str:
+    """A line of line protocol, more or less."""
+    tags = rng.choice(["", ",s=a", r",s=a\,b\ c\=d", ",s=a,s=b,t=é", ",s=", ",s", ",s=a\\"])
+    values = ["1", "1i", "007", "-3u", "+1.50", ".5", "5.", "1e3", "true", "F", "yes", "", "NaN",
+              '"a b"', '"a\nb"', r'"a\"\\"', '"', '""', "0", "-0i", "1.2.3"]  # fmt: skip
+    names = rng.sample(["id", "s", "ok", r"x\ y"], rng.randrange(1, 4))
+    fields = [f"{name}={rng.choice(values)}" for name in names]
+    fields[0] = f"id={rng.randrange(6)}{rng.choice(['', 'i', 'u'])}"
+    moment = rng.choice(["", "", " 5", " -17", " 1.5", "  9  ", " 1 2", "\r", " 3\r", " 007"])
+    head = rng.choice(["m", "m", "m", r"m\ n", " m", "#m", "", '"m"'])
+    return f"{head}{tags} {','.join(fields)}{moment}"
+
+
 def as_binary(dumps: Callable[[Any], bytes], shape: str) -> Callable[[Random], bytes]:
     def made(rng: Random) -> bytes:
         found: Any = [reading(rng) for _ in range(rng.randrange(3))]
@@ -110,6 +143,7 @@ WRITERS: dict[str, Callable[[Random], bytes]] = {
     "csv with a header": as_csv(",", header=True),
     "csv": as_csv(";", header=False),
     "value": lambda rng: rng.choice([*TEXTS, "3", "4", "5\r\n"]).encode(),
+    "influx": lambda rng: "\n".join(point(rng) for _ in range(rng.randrange(4))).encode(),
     "cbor": as_binary(cbor2.dumps, "one"),
     "cbor with readings": as_binary(cbor2.dumps, "readings"),
     "msgpack": as_binary(msgpack.packb, "list"),

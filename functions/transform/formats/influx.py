@@ -28,7 +28,7 @@ _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _VALUE = re.compile(r'[^", \\\r\n]+')
 _BLANKS = re.compile(" +")
 _INDENT = re.compile(r"[ \t]*")
-_END = re.compile(r" *(?:\r?\n|\Z)")
+_END = re.compile(r" *\r?(?:\n|\Z)")
 _TIMESTAMP = re.compile(r"-?[0-9]{1,19}")
 _INTEGER = re.compile(r"([+-]?)0*([0-9]+)[iu]")
 _FLOAT = re.compile(r"([+-]?)0*([0-9]*)(?:\.([0-9]*))?([eE][+-]?[0-9]+)?")
@@ -146,11 +146,12 @@ def _value(spelled: str) -> str:
 
 
 _TEXT = r'[^\\",= \x00-\x1f]+'
+_REST = r'[^\\",= \x00-\x1f]*'
 _PLAIN_NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
 _PLAIN_VALUE = rf'(?:{_PLAIN_NUMBER}|-?(?:0|[1-9][0-9]*)[iu]|"[^\\",= \x00-\x1f]*"|true|false)'
 _FIELD = rf"{_TEXT}={_PLAIN_VALUE}"
 PLAIN_LINE = (
-    rf"^({_TEXT})((?:,{_TEXT}={_TEXT})*) ({_FIELD}(?:,{_FIELD})*)"
+    rf"^([^#\\\",= \x00-\x1f]{_REST})((?:,{_TEXT}={_TEXT})*) ({_FIELD}(?:,{_FIELD})*)"
     r"(?: (-?(?:0|[1-9][0-9]{0,18})))?\r?$"
 )
 """A line without escapes, and without blanks, commas and equals signs in its strings."""
@@ -158,7 +159,7 @@ PLAIN_LINE = (
 
 def decode_in_bulk(texts: pl.Series) -> pl.Series:
     """The same of many texts, null for those with a line that isn't plain."""
-    frame = pl.DataFrame({"line": texts.str.strip_chars_end("\r\n").str.split("\n")})
+    frame = pl.DataFrame({"line": texts.str.strip_suffix("\n").str.split("\n")})
     lines = frame.with_row_index("n").explode("line")
     points = lines.select("n", _point_in_bulk().alias("point"))
     arrays = points.group_by("n", maintain_order=True).agg(

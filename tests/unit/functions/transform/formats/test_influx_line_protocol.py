@@ -66,7 +66,13 @@ def test_comments_and_blank_lines_are_skipped() -> None:
     assert batch.rows.rows() == [(1, "x", True), (2, None, False)]
 
 
-@pytest.mark.parametrize("payload", [b"", b"\n", b"# nothing"])
+def test_a_last_line_may_end_with_a_carriage_return_alone_but_not_with_two() -> None:
+    batch = read_both_ways(CONTRACT, b"m id=1i\r", b"m id=2i\r\r", b"m id=3i\r\r\nm id=4i")
+    assert batch.rows["id"].to_list() == [1, 4]
+    assert reasons(batch) == [(1, 0, "format:influx"), (2, 0, "format:influx")]
+
+
+@pytest.mark.parametrize("payload", [b"", b"\n", b"# nothing", b"#m a=1"])
 def test_a_payload_without_a_line_is_a_reject(payload: bytes) -> None:
     assert reasons(read_both_ways(CONTRACT, payload)) == [(0, None, "format:influx")]
 
