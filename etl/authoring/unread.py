@@ -12,6 +12,8 @@ from etl.authoring.message_shape import MAX_DEPTH
 from etl.authoring.paths import source_text
 from etl.authoring.samples import Message
 from functions.transform.careful import holds
+from functions.transform.formats.document import FormatError
+from functions.transform.formats.payload_decoder import PayloadDecoder
 from functions.transform.inflation import InflationError, inflate
 from functions.transform.jsontext import json_text
 from functions.transform.member_patterns import MEMBERS
@@ -45,6 +47,9 @@ def unread_members(contract: Contract, messages: Sequence[Message]) -> list[Unre
     examples: dict[Source, Any] = {}
     if contract.compression is not None:
         messages = [replace(message, payload=_inflated(message.payload)) for message in messages]
+    if contract.format != "json":
+        decoder = PayloadDecoder(replace(contract, compression=None))
+        messages = [replace(m, payload=_as_json(decoder, m.payload)) for m in messages]
     for message, document in zip(messages, parsed_messages(messages), strict=True):
         if document is None or _set_aside(contract, message, document):
             continue
@@ -65,6 +70,17 @@ def _inflated(payload: bytes) -> bytes:
         return inflate(payload)
     except InflationError:
         return payload  # which is a reject
+
+
+def _as_json(decoder: PayloadDecoder, payload: bytes) -> bytes:
+    try:
+        text = payload.decode()
+    except UnicodeDecodeError:
+        text = None
+    try:
+        return decoder.document(payload, text).text.encode()
+    except FormatError:
+        return b""  # which is a reject
 
 
 def _set_aside(contract: Contract, message: Message, document: Any) -> bool:

@@ -24,7 +24,8 @@ from etl.authoring.samples import Message, SampleError, read_messages
 from functions.transform.careful import CarefulReader
 from functions.transform.extraction_plan import make_plan
 from functions.transform.shapes import member
-from local.devices.fleet import as_sent, device_topic
+from local.devices.encoding import as_sent
+from local.devices.fleet import device_topic
 from local.devices.mqtt import MESSAGE_BYTES as LARGEST_PAYLOAD
 from local.devices.mqtt import MessageTooLargeError
 from telemetry.contract.model import Contract, MemberPath

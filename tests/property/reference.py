@@ -18,6 +18,7 @@ from typing import Any
 from telemetry.canary import CANARY_PREFIX
 from telemetry.contract import Column, Condition, Contract, Source
 from telemetry.zones import zone
+from tests.property.reference_formats import Faulty, decoded
 
 ENVELOPE = ("message_id", "topic", "client_id", "received_at", "payload")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -151,14 +152,20 @@ def _readings(envelope: dict[str, Any], contract: Contract, found: Expected) -> 
     conditions = [c for c in contract.only if c.source.scope == "envelope"]
     if not all(_meets(c, envelope, None) for c in conditions):
         return None
-    try:
-        text = envelope["payload"].decode()
-    except UnicodeDecodeError:
-        return [(None, "not_utf8")]
-    try:
-        message = _json(text)
-    except ValueError:
-        return [(None, "not_json")]
+    message: Any
+    if contract.format != "json":
+        message = decoded(envelope["payload"], contract, _json)
+        if isinstance(message, Faulty):
+            return [(None, str(message))]
+    else:
+        try:
+            text = envelope["payload"].decode()
+        except UnicodeDecodeError:
+            return [(None, "not_utf8")]
+        try:
+            message = _json(text)
+        except ValueError:
+            return [(None, "not_json")]
     top = contract.readings == () and contract.shape not in ("keyed", "parallel")
     if contract.parents is not None:
         top = contract.parents == ()
@@ -253,6 +260,8 @@ def _meets(condition: Condition, envelope: dict[str, Any], message: Any) -> bool
 
 
 def _element(contract: Contract, message: Any, item: Any) -> Any:
+    if isinstance(item, Faulty):
+        return str(item)
     if contract.shape == "objects":
         return (message, item, {}) if isinstance(item, dict) else "not_an_object"
     if contract.shape == "pairs":

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from telemetry.contract.model import Compression, Condition, MemberPath, Metric, Shape
+from telemetry.contract.formats import FORMAT_KEYS, read_format
+from telemetry.contract.model import Compression, Condition, MemberPath, Metric
 from telemetry.contract.reader import Reader, finite
 from telemetry.contract.sources import SourceSyntaxError, parse_path, parse_source
 
 __all__ = ["MESSAGE_KEYS", "read_message"]
 
-MESSAGE_KEYS = ("readings", "shape", "fields", "melt", "only", "compression")
+MESSAGE_KEYS = ("readings", "shape", "fields", "melt", "only", "compression", *FORMAT_KEYS)
 WHOLE = "$message"
 """Stands for the path of the payload itself."""
 
@@ -18,9 +19,10 @@ WHOLE = "$message"
 def read_message(reader: Reader, table: dict[str, Any]) -> dict[str, Any]:
     """The members of a :class:`Contract` that the table gives."""
     reader.only(table, "message.", MESSAGE_KEYS)
-    shape: Shape = reader.choose(table, "message.", "shape", Shape, "objects")
+    format_ = read_format(reader, table)
+    shape = format_.shape
     parents, readings = _readings(reader, table)
-    if readings is None and shape == "senml" and "readings" not in table:
+    if readings is None and "readings" not in table and (shape == "senml" or format_.lines):
         readings = ()  # a SenML pack is the whole payload, as the RFC has it
     fields = tuple(reader.texts(table, "message.", "fields"))
     if shape != "objects" and readings is None and "readings" not in table:
@@ -37,6 +39,8 @@ def read_message(reader: Reader, table: dict[str, Any]) -> dict[str, Any]:
         "readings": readings,
         "shape": shape,
         "fields": fields,
+        "format": format_.name,
+        "delimiter": format_.delimiter,
         "compression": reader.choose(table, "message.", "compression", Compression, None),
         "melt": _melt(reader, table),
         "only": _only(reader, reader.take(table, "message.", "only", dict, {})),

@@ -27,6 +27,7 @@ OnTooLong = Literal["invalid", "truncate"]
 Ambiguous = Literal["by_arrival", "earliest", "latest", "reject"]
 Nonexistent = Literal["reject", "shift"]
 Compression = Literal["gzip"]
+Format = Literal["json", "ndjson", "csv", "value", "influx", "cbor", "msgpack"]
 Form = Literal["text", "json"]
 MemberPath = tuple[str | int, ...]
 """Way to a value: names of members of objects, and places of elements of arrays, counted from 0,
@@ -221,6 +222,11 @@ class Contract:
     """Shape of a message: see ``docs/contract.md``."""
     fields: tuple[str, ...] = ()
     """Names of the positions of a row, where ``shape`` is ``rows``."""
+    format: Format = "json"
+    """Format of payloads: see ``docs/contract.md``. Those that are lists of lines have the empty
+    path as ``readings``."""
+    delimiter: str = ","
+    """Character between the values of a line, where ``format`` is ``csv``."""
     compression: Compression | None = None
     """Compression of payloads; a payload that isn't compressed is accepted as well."""
     melt: tuple[Metric, ...] | Literal["numbers"] | None = None

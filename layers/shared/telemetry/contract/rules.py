@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from telemetry.contract.analytics import ANALYTICS_RULES
 from telemetry.contract.column_rules import COLUMN_RULES
+from telemetry.contract.formats import FORMAT_RULES
 from telemetry.contract.model import Column, Contract
 from telemetry.contract.problems import Problem
 from telemetry.contract.value_rules import NAMED_VALUE_RULES, conditions_can_hold
@@ -307,5 +308,6 @@ CONTRACT_RULES: tuple[Callable[[Contract], Iterator[Problem]], ...] = (
     places_are_there,
     checks_are_shares,
     conditions_can_hold,
+    *FORMAT_RULES,
     *ANALYTICS_RULES,
 )

@@ -10,7 +10,7 @@ from typing import get_args
 from etl.authoring.units import resolve_units
 from functions.transform.clean import clean
 from functions.transform.copy import copy_csv
-from local.devices.fleet import as_sent
+from local.devices.encoding import as_sent
 from telemetry.contract import Analytics, Contract, parse_contract
 from telemetry.contract.analytics import ANALYTICS_KEYS
 from telemetry.contract.message import MESSAGE_KEYS
