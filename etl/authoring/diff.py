@@ -111,6 +111,9 @@ _CONTRACT_KEYS: dict[str, tuple[str, str]] = {
     ),
     "on_conflict": ("table.on_conflict", NEXT_BATCH),
     "readings": ("message.readings", NEXT_BATCH),
+    "parents": ("message.readings, the outer array", NEXT_BATCH),
+    "format": ("message.format", NEXT_BATCH),
+    "delimiter": ("message.delimiter", NEXT_BATCH),
     "compression": ("message.compression", NEXT_BATCH),
 }
 _COLUMN_MEANINGS = {

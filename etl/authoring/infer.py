@@ -204,11 +204,12 @@ def _merged(members: Members) -> list[list[Place]]:
     for place in members.values:
         if place.scope == "reading":
             groups.append([place])
-            other = Place("message", place.path)
-            if other in members.values and not any(
-                place in reading and other in reading for reading in members.readings
-            ):
-                groups[-1].append(other)
+            around: list[Place] = [Place("parent", place.path), Place("message", place.path)]
+            for other in around:
+                if other in members.values and not any(
+                    place in reading and other in reading for reading in members.readings
+                ):
+                    groups[-1].append(other)
     merged = {place for group in groups for place in group}
     return groups + [[place] for place in members.values if place not in merged]
 
@@ -217,7 +218,7 @@ def _written(place: Place) -> str | None:
     """The place in the syntax of ``from``; ``None`` where it can't be written."""
     if place.scope == "place":
         return f"${place.path[0]}"
-    return written_path(place.path, "$message." if place.scope == "message" else "")
+    return written_path(place.path, "" if place.scope == "reading" else f"${place.scope}.")
 
 
 def _label(shape: MessageShape, place: Place) -> tuple[str, ...]:
@@ -229,8 +230,8 @@ def _label(shape: MessageShape, place: Place) -> tuple[str, ...]:
 
 def _name(scope: str, path: tuple[str, ...], taken: set[str]) -> str:
     name = column_name(path, set())
-    if scope == "message" and name in taken:
-        return column_name(("message", *path), taken)
+    if scope in ("parent", "message") and name in taken:
+        return column_name((scope, *path), taken)
     return column_name(path, taken)
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from etl.authoring.names import counts_or_codes, identifies, is_gateway, is_time, words
 from etl.authoring.paths import written_path
@@ -28,6 +28,8 @@ SHARE = 0.3
 NEARLY_ALL = 0.95
 MOST_FIELDS = 100
 """Most positions of a row; a longer array is one measurement, such as a spectrum."""
+MOST_PARENTS = 5_000
+"""Most objects in which it is looked for arrays of readings."""
 FIRST = 500
 """Messages in which it is looked for what stands around the readings."""
 READINGS = {
@@ -63,17 +65,20 @@ class MessageShape:
     """True where the members of a keyed object are plain values."""
     base_names: bool = False
     """True where SenML packs have base names: names are then globally unique (RFC 8428, 4.5.1)."""
+    parents: Path | None = None
+    """Path of the outer array, where there are two levels; the first path is then within it."""
     reasons: dict[str, str] = field(default_factory=dict, compare=False)
     """``shape`` or ``fields`` to the comment beside its line."""
 
     def unpacker(self) -> Unpacker:
         """Transform's unpacker for messages of this shape."""
-        around = [Source("message", (*(self.path or ()), name)) for name in self.shared]
+        scope: Literal["message", "parent"] = "message" if self.parents is None else "parent"
+        around = [Source(scope, (*(self.path or ()), name)) for name in self.shared]
         sources = (*around, *([Source("place", ("value",))] if self.plain_values else []))
         column = Column(name="any", type="text", sources=sources)
         return Unpacker(
             Contract("any", "any/+", "any", "any", (), (column,), readings=self.path,
-                     shape=self.shape, fields=self.fields)
+                     parents=self.parents, shape=self.shape, fields=self.fields)
         )  # fmt: skip
 
     def label(self, path: Path) -> Path:
@@ -86,18 +91,54 @@ class MessageShape:
 
     def size(self, document: Any) -> int:
         """The approximate number of readings in the message."""
+        if self.parents is not None:
+            parents = member(document, self.parents)
+            inner = replace(self, parents=None)
+            return sum(map(inner.size, parents)) if isinstance(parents, list) else 1
         found = None if self.path is None else member(document, self.path)
         return len(found) if isinstance(found, list | dict) else 1
 
     def parts(self, unpacker: Unpacker, document: Any, arrived: int | None) -> list[Part]:
         """The readings of a message; one faulty part if Transform would reject the message."""
-        if not isinstance(document, dict) and self.path != ():
+        if not isinstance(document, dict) and () not in (self.path, self.parents):
             return [Part(None, fault="not_an_object")]
         found = unpacker.parts(document, arrived)
         return [Part(None, fault=found)] if isinstance(found, str) else found
 
 
 def find_shape(documents: Sequence[Any]) -> MessageShape:
+    """The shape that enough messages have: one array of readings, or arrays within one."""
+    outer = _shape_of_one_level(documents)
+    if outer.path is None or outer.shape != "objects":
+        return outer
+    arrays = [member(document, outer.path) for document in documents]
+    parents = [p for array in arrays if isinstance(array, list) for p in array]
+    parents = [parent for parent in parents[:MOST_PARENTS] if isinstance(parent, dict)]
+    inner = _shape_of_one_level(parents)
+    if not inner.path or not _is_timed_within(inner, parents):
+        return outer
+    return replace(inner, parents=outer.path)
+
+
+def _is_timed_within(shape: MessageShape, parents: Sequence[Any]) -> bool:
+    """True where the objects of the inner arrays have times of their own, and measure something.
+
+    Others are kept with the object around them, which has the time.
+    """
+    if shape.shape == "keyed":
+        return True
+    found = [member(parent, shape.path or ()) for parent in parents]
+    elements = [element for array in found if isinstance(array, list) for element in array]
+    if shape.shape == "senml":
+        return any({"t", "bt"} & record.keys() for record in elements if isinstance(record, dict))
+    timed = [
+        e for e in elements if isinstance(e, dict) and any(is_time((name,)) for name in e)
+    ]  # fmt: skip
+    measured = sum(_measures(element, ("",)) for element in timed)
+    return bool(elements) and measured >= 0.5 * len(elements)
+
+
+def _shape_of_one_level(documents: Sequence[Any]) -> MessageShape:
     """The shape that enough messages have; of several, the one with the most readings."""
     having: Counter[tuple[Path, Shape]] = Counter()
     elements: Counter[tuple[Path, Shape]] = Counter()

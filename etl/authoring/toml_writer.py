@@ -59,7 +59,8 @@ def _message(found: ContractDraft) -> list[str]:
     shape = found.message_shape
     lines = []
     if shape.path is not None:
-        path = escaped_path(shape.path) if shape.path else "$message"
+        arrays = [path for path in (shape.parents, shape.path) if path is not None]
+        path = "[].".join(escaped_path(at) if at else "$message" for at in arrays)
         lines.append(_entry("readings", quoted(path), found.reasons.get("readings")))
     if shape.shape != "objects":
         lines.append(_entry("shape", quoted(shape.shape), found.reasons.get("shape")))

@@ -24,10 +24,11 @@ from etl.authoring.samples import Message, SampleError, read_messages
 from functions.transform.careful import CarefulReader
 from functions.transform.extraction_plan import make_plan
 from functions.transform.shapes import member
-from local.devices.fleet import as_sent, device_topic
+from local.devices.encoding import as_sent
+from local.devices.fleet import device_topic
 from local.devices.mqtt import MESSAGE_BYTES as LARGEST_PAYLOAD
 from local.devices.mqtt import MessageTooLargeError
-from telemetry.contract.model import Contract
+from telemetry.contract.model import Contract, MemberPath
 from telemetry.errors import UserError
 
 __all__ = [
@@ -206,9 +207,15 @@ def outgoing_messages(
 class _SharedMessage:
     """Lines of one client on their way into one message."""
 
-    def __init__(self, path: tuple[str, ...]) -> None:
-        head = b"".join(b"{" + json.dumps(part).encode() + b":" for part in path)
-        self._head, self._tail = head + b"[", b"]" + b"}" * len(path)
+    def __init__(self, path: MemberPath) -> None:
+        self._head, self._tail = b"[", b"]"
+        for step in reversed(path):
+            if isinstance(step, int):
+                self._head = b"[" + b"null," * max(step, 0) + self._head
+                self._tail += b"]" if step >= 0 else b",null" * (-1 - step) + b"]"
+            else:
+                self._head = b"{" + json.dumps(step).encode() + b":" + self._head
+                self._tail += b"}"
         self._lines: list[bytes] = []
         self._size = 0
 
@@ -233,7 +240,7 @@ class _Content:
         plan = make_plan(contract)
         self._reader = CarefulReader(plan)
         self.one_reading_a_line = contract.melt is None and not contract.only
-        self._path: tuple[str, ...] | None = None
+        self._path: MemberPath | None = None
         """Path of the device's name in a reading."""
         self._place: int | None = None
         """Its place among the texts of a reading."""

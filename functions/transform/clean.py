@@ -23,6 +23,7 @@ from functions.transform.clean_batch import ORDER, PLACE, CleanBatch, Reject, li
 from functions.transform.columns import clean_columns, rejections
 from functions.transform.envelopes import read_envelopes
 from functions.transform.extraction_plan import ExtractionPlan, make_plan
+from functions.transform.formats.payload_decoder import run_bytes
 from functions.transform.inflation import measured
 from functions.transform.isolation import Unreadable, isolated
 from functions.transform.one_row_per_key import keep_one_row_per_key
@@ -92,7 +93,7 @@ def _read_all(
     parts: list[pl.DataFrame] = []
     start = 0
     for m in (*sorted(unreadable), messages.height):
-        for run in _runs(messages.slice(start, m - start)):
+        for run in _runs(messages.slice(start, m - start), contract):
             parts += _clean_isolated(plan, run, batch, bulk=bulk)
         if m in unreadable:
             batch.rejects = listed(batch.rejects, [Reject(m, None, (unreadable[m],))])
@@ -152,11 +153,11 @@ def _clean_part(plan: ExtractionPlan, readings: pl.DataFrame, batch: CleanBatch)
     return frame.filter(~rejected)
 
 
-def _runs(messages: pl.DataFrame) -> Iterator[pl.DataFrame]:
+def _runs(messages: pl.DataFrame, contract: Contract) -> Iterator[pl.DataFrame]:
     """Slices of about :data:`RUN_BYTES` of payload; an empty one where there are no messages."""
     if not messages.height:
         yield messages
-    sizes = messages["payload"].bin.size().cast(pl.Int64)
+    sizes = run_bytes(messages, contract)
     if "size" in messages.columns:  # what counts is what they are inflated to, to many values
         sizes = pl.select(pl.max_horizontal(sizes, messages["size"] * 4)).to_series()
     values = messages["text"].str.count_matches(",", literal=True).cast(pl.Int64).fill_null(0)

@@ -9,8 +9,9 @@ import json
 from itertools import groupby
 from typing import Any
 
-from functions.transform.careful import element_texts
+from functions.transform.careful import reading_texts
 from functions.transform.clean_batch import CleanBatch, Reject
+from functions.transform.formats.payload_decoder import PayloadDecoder
 from functions.transform.inflation import inflate
 from functions.transform.isolation import OUR_ERRORS, unreadable
 from telemetry.contract import Contract
@@ -72,9 +73,11 @@ def _elements(
     most = 1 + max(reject.index or 0 for reject in rejects)
     text = message["text"]
     try:
-        if text is None:  # only a compressed payload has readings and no text of its own
+        if text is None and contract.compression is not None:
             text = inflate(message["payload"]).decode()
-        return element_texts(text, contract.readings, most)
+        if contract.format != "json":
+            text = PayloadDecoder(contract).document(message["payload"], text).text
+        return reading_texts(text, contract, most)
     except OUR_ERRORS as error:
         unreadable(error, message["message_id"])
         return None

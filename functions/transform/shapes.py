@@ -12,6 +12,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation, Overflo
 from typing import Any
 
 from telemetry.contract import Contract
+from telemetry.contract.model import MemberPath
 
 __all__ = [
     "BASE",
@@ -22,6 +23,8 @@ __all__ = [
     "Unpacker",
     "base_sources",
     "member",
+    "parallel_arrays",
+    "readings_in",
 ]
 
 RELATIVE_BELOW = 2**28
@@ -44,22 +47,34 @@ class Part:
     """A reading of a message, or what stands where one should be."""
 
     index: int | None
-    """Its place in the array or keyed object; ``None`` where it is the message itself."""
+    """Its place in the array or keyed object, or among those of the message's parents; ``None``
+    where it is the message itself."""
     holder: dict[str, Any] = field(default_factory=dict)
     """Its members."""
     fault: str | None = None
     """Reason why it isn't a reading."""
     places: dict[str, Any] = field(default_factory=dict)
     """Values of ``$key``, ``$metric`` and ``$value``."""
+    parent: Any = None
+    """The object around its array, where there are two levels."""
 
 
-def member(holder: Any, path: tuple[str, ...]) -> Any:
-    """The value at a path; ``None`` where a step is absent, null or not an object."""
-    for name in path:
-        if not isinstance(holder, dict):
+def member(holder: Any, path: MemberPath) -> Any:
+    """The value at a path; ``None`` where a step is absent, null or of another kind."""
+    for step in path:
+        if isinstance(step, int):
+            holder = _element(holder, step)
+        elif isinstance(holder, dict):
+            holder = holder.get(step)
+        else:
             return None
-        holder = holder.get(name)
     return holder
+
+
+def _element(holder: Any, place: int) -> Any:
+    if not isinstance(holder, list) or not -len(holder) <= place < len(holder):
+        return None
+    return holder[place]
 
 
 def base_sources(contract: Contract) -> tuple[str, ...]:
@@ -79,10 +94,11 @@ class Unpacker:
         self._used = {s.path[0] for s in sources if s.scope == "reading"}
         self._used_alone = {s.path[0] for s in sources if s.scope in ("reading", "message")}
         array = contract.readings or ()
+        around = "message" if contract.parents is None else "parent"
         self._apart = {
             s.path[len(array)]
             for s in sources
-            if s.scope == "message" and s.path[: len(array)] == array and len(s.path) > len(array)
+            if s.scope == around and s.path[: len(array)] == array and len(s.path) > len(array)
         }
         values = any(s.scope == "place" and s.path == ("value",) for s in sources)
         self._plain = values and contract.melt is None
@@ -99,13 +115,41 @@ class Unpacker:
         return [metric for part in found for metric in self._melted(part)]
 
     def _found(self, message: Any, arrived: int | None) -> str | list[Part]:
+        if self._contract.parents is None:
+            return self._unnested(message, arrived)
+        parents = member(message, self._contract.parents)
+        if parents is None or (isinstance(message, dict) and parents is message):
+            return [Part(None, message)]
+        if not isinstance(parents, list):
+            return "not_an_array"
+        parts: list[Part] = []
+        start = 0
+        for parent in parents:
+            parts += self._of_parent(parent, start, arrived)
+            number = readings_in(self._contract, parent)
+            start += 1 if number is None else number
+        return parts
+
+    def _of_parent(self, parent: Any, start: int, arrived: int | None) -> Iterator[Part]:
+        """Readings of an element of the outer array; their places count from ``start``."""
+        if not isinstance(parent, dict):
+            yield Part(start, fault="not_an_object")
+            return
+        found = self._unnested(parent, arrived)
+        if isinstance(found, str):
+            found = [Part(0, fault=found)]
+        for part in found:
+            yield replace(part, index=start + (part.index or 0), parent=parent)
+
+    def _unnested(self, message: Any, arrived: int | None) -> str | list[Part]:
+        """The readings in the array of a message, or of an element of the outer array."""
         contract = self._contract
         found = None if contract.readings is None else member(message, contract.readings)
         alone = contract.shape == "objects" and isinstance(message, dict) and found is message
         if found is None or alone:
             return [Part(None, message)]
-        if contract.shape == "keyed":
-            return list(self._keyed(found)) if isinstance(found, dict) else "not_an_object"
+        if contract.shape in ("keyed", "parallel"):
+            return self._in_object(found)
         if not isinstance(found, list):
             return "not_an_array"
         if contract.shape == "senml":
@@ -114,6 +158,27 @@ class Unpacker:
             return [Part(None, _first_counts(found))]
         read = READ[contract.shape]
         return [read(contract, index, item) for index, item in enumerate(found)]
+
+    def _in_object(self, found: Any) -> str | list[Part]:
+        """The readings of a shape that has an object in the place of an array."""
+        if not isinstance(found, dict):
+            return "not_an_object"
+        keyed = self._contract.shape == "keyed"
+        return list(self._keyed(found)) if keyed else self._side_by_side(found)
+
+    def _side_by_side(self, found: dict[str, Any]) -> str | list[Part]:
+        """Readings of arrays side by side: one for each place; a reading that is not in all of them
+        is a fault, as it can't be known which element is missing."""
+        arrays = parallel_arrays(self._contract, found)
+        if arrays is None:
+            return "not_an_array"
+        sizes = [len(array) for array in arrays.values()]
+        return [
+            Part(index, {name: array[index] for name, array in arrays.items()})
+            if index < min(sizes)
+            else Part(index, fault="unequal_arrays")
+            for index in range(max(sizes))
+        ]
 
     def _keyed(self, found: dict[str, Any]) -> Iterator[Part]:
         """Readings of an object whose members' names are their time or their metric."""
@@ -150,6 +215,36 @@ class Unpacker:
         for name, value in part.holder.items():
             if isinstance(value, Number) and name not in used:
                 yield name, value
+
+
+def parallel_arrays(contract: Contract, found: Any) -> dict[str, list[Any]] | None:
+    """The arrays side by side that the contract names; ``None`` where none is there, or something
+    else is in its place."""
+    if not isinstance(found, dict):
+        return None
+    names = {
+        s.path[0] for column in contract.columns for s in column.sources if s.scope == "reading"
+    }
+    if isinstance(contract.melt, tuple):
+        names |= {metric.path[0] for metric in contract.melt}
+    arrays = {name: value for name, value in found.items() if name in names and value is not None}
+    if not arrays or not all(isinstance(value, list) for value in arrays.values()):
+        return None
+    return arrays
+
+
+def readings_in(contract: Contract, parent: Any) -> int | None:
+    """Number of places that the readings of an element of the outer array take; ``None`` where it
+    is one reading itself, or none."""
+    found = member(parent, contract.readings or ())
+    if contract.shape == "parallel":
+        arrays = parallel_arrays(contract, found)
+        return None if arrays is None else max(map(len, arrays.values()))
+    if not isinstance(found, dict if contract.shape == "keyed" else list):
+        return None
+    if contract.shape == "pairs" and found and all(_is_pair(pair) for pair in found):
+        return None
+    return len(found)
 
 
 def _object(contract: Contract, index: int, item: Any) -> Part:
@@ -227,7 +322,10 @@ def _resolved(record: dict[str, Any], base: dict[str, Any], arrived: int | None)
         time = Number("0")
     if isinstance(time, Number) and float(time) < RELATIVE_BELOW:
         now = None if arrived is None else Number(Decimal(arrived).scaleb(-3))
-        found["t"] = None if now is None else _sum(now, time)
+        if now is not None:
+            found["t"] = _sum(now, time)
+        elif "t" in found:
+            found["t"] = None
     return found
 
 

@@ -105,24 +105,41 @@ def _path(rng: Random, *, wild: bool) -> str:
     ]
     if not wild:
         names = [*(rng.choice(PARENTS) for _ in names[1:]), rng.choice(PLAIN_NAMES)]
-    return ".".join(n if n.isalnum() else '"' + n.replace('"', '\\"') + '"' for n in names)
+    return ".".join(_step(rng, name, wild=wild) for name in names)
+
+
+def _step(rng: Random, name: str, *, wild: bool) -> str:
+    """A name, and now and then the place of an element of an array there."""
+    text = name if name.isalnum() else '"' + name.replace('"', '\\"') + '"'
+    while rng.random() < (0.12 if wild else 0.06):
+        text += rng.choice(["[0]", "[0]", "[1]", "[-1]", "[-2]"])
+    return text
 
 
 def _message(rng: Random, *, wild: bool) -> dict[str, Any]:
     message: dict[str, Any] = {}
-    shape = rng.choice(["objects"] * 5 + ["rows", "pairs", "senml", "senml", "keyed"])
+    shape = rng.choice(["objects"] * 5 + ["rows", "pairs", "senml", "senml", "keyed", "parallel"])
     if shape != "objects":
         message["shape"] = shape
     if rng.random() < (0.6 if shape in ("objects", "senml") else 1):
         message["readings"] = "$message" if rng.random() < 0.5 else "list"
         if wild and rng.random() < 0.4:
             message["readings"] = _path(rng, wild=wild)
+    if message.get("readings", "$message") != "$message" and rng.random() < 0.3:
+        message["readings"] = (
+            rng.choice(["nodes", "nodes", "g", "$message"]) + "[]." + message["readings"]
+        )
     if shape == "rows":
         message["fields"] = rng.sample([*NAMES, *(ODD_NAMES if wild else [])], rng.randint(2, 6))
     if rng.random() < 0.25:
         metrics = [_path(rng, wild=wild) for _ in range(rng.randint(1, 3))]
         message["melt"] = rng.choice(
-            ["numbers", metrics, metrics, {f"m{n}": path for n, path in enumerate(metrics)}]
+            [
+                metrics if shape == "parallel" else "numbers",
+                metrics,
+                metrics,
+                {f"m{n}": path for n, path in enumerate(metrics)},
+            ]
         )
     if rng.random() < 0.15:
         asked = rng.choice(
@@ -151,7 +168,8 @@ def _source(rng: Random, message: dict[str, Any], *, wild: bool) -> str:
             return name if name.isalnum() else '"' + name.replace('"', '\\"') + '"'
         return _path(rng, wild=wild)
     if odds < 0.78:
-        return f"$message.{_path(rng, wild=wild)}"
+        around = "parent" if "[]." in message.get("readings", "") and odds < 0.7 else "message"
+        return f"${around}.{_path(rng, wild=wild)}"
     places = ["$value", "$metric"] if "melt" in message else []
     places += ["$key", "$value"] if message.get("shape") == "keyed" else []
     return rng.choice(places if places and rng.random() < 0.7 else ENVELOPE)

@@ -90,13 +90,17 @@ class _Writer:
         sources = [(s, column) for column in contract.columns for s in column.sources]
         self._reading = [(s.path, column) for s, column in sources if s.scope == "reading"]
         self._message = [(s.path, column) for s, column in sources if s.scope == "message"]
+        self._parent = [(s.path, column) for s, column in sources if s.scope == "parent"]
         asked = [c for c in contract.only if c.source.scope == "message"]
         self._message += [(c.source.path, None) for c in asked]
-        self._conditions = {c.source.path[-1]: [json.dumps(v) for v in c.values] for c in asked}
+        self._conditions = {
+            str(c.source.path[-1]): [json.dumps(v) for v in c.values] for c in asked
+        }
         taken = [c for s, c in sources if s.scope == "place" and s.path == ("value",)]
         for metric in contract.melt if isinstance(contract.melt, tuple) else ():
             self._reading += [(metric.path, column) for column in taken or [None]]
         self._keys = [c for s, c in sources if s.scope == "place" and s.path == ("key",)]
+        self._nested = self._array
         self._level = rng.choice([0.0, 0.0, 0.03, 0.1, 0.4])
         """Share of values that are of any kind."""
 
@@ -117,14 +121,37 @@ class _Writer:
         readings = self._contract.readings
         if readings is None or self._rng.random() < 0.08:
             return self._object([*self._reading, *self._message])
-        if readings == () and self._contract.shape != "keyed":
+        if self._contract.parents is not None:
+            return self._of_parents(self._contract.parents)
+        if readings == () and self._contract.shape not in ("keyed", "parallel"):
             return self._array()
         return self._object(self._message, holder=readings)
+
+    def _of_parents(self, path: tuple[str | int, ...]) -> str:
+        """A message with arrays on two levels."""
+        if path:
+            self._nested = self._parents
+            text = self._object(self._message, holder=path)
+            self._nested = self._array
+            return text
+        return self._parents()
+
+    def _parents(self) -> str:
+        rng, holder = self._rng, self._contract.readings
+        self._nested = self._array
+        items = []
+        for _ in range(rng.choice([0, 1, 2, 2, 3])):
+            leaves = self._parent if rng.random() > 0.1 else [*self._parent, *self._reading]
+            whole = rng.random() < self._level / 3
+            items.append(rng.choice(MESS) if whole else self._object(leaves, holder=holder))
+        return "[" + rng.choice(BLANKS) + ",".join(items) + "]"
 
     def _array(self) -> str:
         rng, shape = self._rng, self._contract.shape
         if shape == "keyed":
             return self._keyed()
+        if shape == "parallel":
+            return self._parallel()
         if shape == "pairs" and rng.random() < 0.1:
             return self._element()
         odd = self._level / 3
@@ -157,6 +184,22 @@ class _Writer:
         rest = [(path, column) for path, column in self._reading if path[0] not in own]
         return self._object(rest if wanted - own.keys() else [], own)
 
+    def _parallel(self) -> str:
+        rng = self._rng
+        size = rng.choice([0, 1, 2, 2, 3])
+        names: dict[Any, list[Any]] = {}
+        for path, column in self._reading:
+            names.setdefault(path[0], []).append((path[1:], column))
+        if not any(path[1:] for path, _ in self._message):
+            names |= {path[0]: [((), c)] for path, c in self._message if path[0] not in names}
+        texts = []
+        for name, members in names.items():
+            number = size if rng.random() > self._level / 3 else rng.choice([0, 1, 4])
+            items = [self._member_text(members, None) for _ in range(number)]
+            array = "[" + ",".join(items) + "]"
+            texts.append(self._member(name, array if rng.random() > self._level / 4 else "null"))
+        return "{" + ",".join(texts) + "}"
+
     def _keyed(self) -> str:
         parts = []
         for _ in range(self._rng.randint(0, 3)):
@@ -169,26 +212,21 @@ class _Writer:
 
     def _object(
         self,
-        leaves: list[tuple[tuple[str, ...], Column | None]],
+        leaves: list[tuple[tuple[str | int, ...], Column | None]],
         own: dict[str, str] | None = None,
-        holder: tuple[str, ...] | None = None,
+        holder: tuple[str | int, ...] | None = None,
     ) -> str:
         """An object with these leaves, and the readings at ``holder``."""
         rng = self._rng
         if holder == ():
-            return self._array()
-        below: dict[str, list[Any]] = {}
+            return self._nested()
+        below: dict[Any, list[Any]] = {}
         for path, column in leaves:
             below.setdefault(path[0], []).append((path[1:], column))
         texts = dict(own or {})
         for name, members in below.items():
-            deeper = [(path, column) for path, column in members if path]
-            direct = [column for path, column in members if not path]
-            if deeper and (not direct or rng.random() < 0.5) and rng.random() > self._level / 4:
-                inner = holder[1:] if holder and holder[0] == name else None
-                texts[name] = self._object(deeper, holder=inner)
-            else:
-                texts[name] = self._value(rng.choice(direct) if direct else None)
+            inner = holder[1:] if holder and holder[0] == name else None
+            texts[name] = self._member_text(members, inner)
         if holder and rng.random() > self._level / 4 and not (holder[0] in texts and holder[1:]):
             texts[holder[0]] = self._object([], holder=holder[1:])
         if rng.random() < 0.2:
@@ -198,6 +236,24 @@ class _Writer:
             parts.append(self._member(rng.choice(list(texts)), rng.choice(MESS)))
         rng.shuffle(parts)
         return "{" + ",".join(parts) + rng.choice(BLANKS) + "}"
+
+    def _member_text(self, members: list[Any], holder: Any) -> str:
+        """The value of a member of which these parts are taken."""
+        rng = self._rng
+        direct = [column for path, column in members if not path]
+        deeper = [(path, column) for path, column in members if path]
+        if not deeper or (direct and rng.random() < 0.5) or rng.random() < self._level / 4:
+            return self._value(rng.choice(direct) if direct else None)
+        places = [(path, column) for path, column in deeper if isinstance(path[0], int)]
+        if not places or (len(places) < len(deeper) and rng.random() < 0.5):
+            named = [(path, column) for path, column in deeper if not isinstance(path[0], int)]
+            return self._object(named, holder=holder)
+        parts: dict[int, list[Any]] = {}
+        size = rng.choice([3, 3, 3, 2, 1, 0])
+        for path, column in places:
+            parts.setdefault(path[0] % 3, []).append((path[1:], column))
+        items = [self._member_text(parts.get(n, [((), None)]), None) for n in range(size)]
+        return "[" + rng.choice(BLANKS) + ("," + rng.choice(BLANKS)).join(items) + "]"
 
     def _member(self, name: str, text: str) -> str:
         if self._conditions.get(name) and self._rng.random() < 0.9:

@@ -10,7 +10,7 @@ import json
 import math
 import re
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 from telemetry.canary import CANARY_PREFIX
 from telemetry.contract import Column, Condition, Contract, Source
 from telemetry.zones import zone
+from tests.property.reference_formats import Faulty, decoded
 
 ENVELOPE = ("message_id", "topic", "client_id", "received_at", "payload")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -151,37 +152,89 @@ def _readings(envelope: dict[str, Any], contract: Contract, found: Expected) -> 
     conditions = [c for c in contract.only if c.source.scope == "envelope"]
     if not all(_meets(c, envelope, None) for c in conditions):
         return None
-    try:
-        text = envelope["payload"].decode()
-    except UnicodeDecodeError:
-        return [(None, "not_utf8")]
-    try:
-        message = _json(text)
-    except ValueError:
-        return [(None, "not_json")]
-    top = contract.readings == () and contract.shape != "keyed"
+    message: Any
+    if contract.format != "json":
+        message = decoded(envelope["payload"], contract, _json)
+        if isinstance(message, Faulty):
+            return [(None, str(message))]
+    else:
+        try:
+            text = envelope["payload"].decode()
+        except UnicodeDecodeError:
+            return [(None, "not_utf8")]
+        try:
+            message = _json(text)
+        except ValueError:
+            return [(None, "not_json")]
+    top = contract.readings == () and contract.shape not in ("keyed", "parallel")
+    if contract.parents is not None:
+        top = contract.parents == ()
     if not isinstance(message, dict) and not (top and isinstance(message, list)):
         return [(None, "not_an_object")]
     if not all(_meets(c, envelope, message) for c in contract.only if c not in conditions):
         return None
+    if contract.parents is not None:
+        return _of_parents(envelope, contract, message, found)
+    parts = _unnested(envelope, contract, message, found)
+    return _melt(contract, parts, alone=bool(parts) and parts[0][0] is None)
+
+
+def _of_parents(envelope: Any, contract: Contract, message: Any, found: Expected) -> Any:
+    parents = _member(message, contract.parents or ())
+    if parents is None or (isinstance(message, dict) and not contract.parents):
+        return _melt(contract, [(None, (message, message, {}))], alone=True)
+    if not isinstance(parents, list):
+        return [(None, "not_an_array")]
+    single, none = replace(contract, parents=None), Expected()
+    every: list[Any] = []
+    size = 0
+    for parent in parents:
+        if not isinstance(parent, dict):
+            every.append((size, "not_an_object"))
+            size += 1
+            continue
+        inner = _member(parent, contract.readings or ())
+        apart = [
+            replace(c, sources=tuple(
+                replace(s, scope="message") if s.scope == "parent" else s
+                for s in c.sources if s.scope != "message"
+            )) for c in contract.columns
+        ]  # fmt: skip
+        parts = _unnested(envelope, replace(single, columns=tuple(apart)), parent, none)
+        for index, part in parts:
+            if not isinstance(part, str):
+                part = (message, part[1], {**part[2], "parent": parent})  # noqa: PLW2901
+            every.append((size + (index or 0), part))
+        if contract.shape == "parallel":
+            size += len(parts)
+        else:
+            whole = parts and parts[0][0] is None
+            size += 1 if whole else len(inner)
+    found.empty_messages += not every
+    return _melt(contract, every, alone=False)
+
+
+def _unnested(envelope: Any, contract: Contract, message: Any, found: Expected) -> Any:
     array = None if contract.readings is None else _member(message, contract.readings)
     itself = array is message and contract.shape == "objects" and isinstance(array, dict)
     if array is None or itself:
-        return _melt(contract, [(None, (message, message, {}))], alone=True)
+        return [(None, (message, message, {}))]
     if contract.shape == "keyed":
         if not isinstance(array, dict):
             return [(None, "not_an_object")]
         parts = _keyed(contract, message, array)
+    elif contract.shape == "parallel":
+        parts = _parallel(contract, message, array)
     elif not isinstance(array, list):
         return [(None, "not_an_array")]
     elif contract.shape == "senml":
         parts = _senml(contract, message, array, envelope["received_at"])
     elif contract.shape == "pairs" and array and all(map(_pair, array)):
-        return _melt(contract, [(None, (message, _of_pairs(array), {}))], alone=True)
+        return [(None, (message, _of_pairs(array), {}))]
     else:
         parts = [(index, _element(contract, message, item)) for index, item in enumerate(array)]
     found.empty_messages += not parts
-    return _melt(contract, parts, alone=False)
+    return parts
 
 
 def _meets(condition: Condition, envelope: dict[str, Any], message: Any) -> bool:
@@ -207,6 +260,8 @@ def _meets(condition: Condition, envelope: dict[str, Any], message: Any) -> bool
 
 
 def _element(contract: Contract, message: Any, item: Any) -> Any:
+    if isinstance(item, Faulty):
+        return str(item)
     if contract.shape == "objects":
         return (message, item, {}) if isinstance(item, dict) else "not_an_object"
     if contract.shape == "pairs":
@@ -228,6 +283,27 @@ def _of_pairs(pairs: Any) -> dict[str, Any]:
     for name, value in pairs:
         members.setdefault(name, value)
     return members
+
+
+def _parallel(contract: Contract, message: Any, holder: Any) -> Any:
+    if not isinstance(holder, dict):
+        return [(None, "not_an_object")]
+    paths = [s.path for c in contract.columns for s in c.sources if s.scope == "reading"]
+    paths += [metric.path for metric in contract.melt or ()]  # type: ignore[union-attr]
+    arrays = {}
+    for name in {path[0] for path in paths}:
+        if holder.get(name) is not None:  # type: ignore[call-overload]
+            arrays[name] = holder[name]  # type: ignore[index]
+    if not arrays or any(not isinstance(array, list) for array in arrays.values()):
+        return [(None, "not_an_array")]
+    parts: list[Any] = []
+    for index in range(max(len(array) for array in arrays.values())):
+        if any(len(array) <= index for array in arrays.values()):
+            parts.append((index, "unequal_arrays"))
+        else:
+            item = {name: array[index] for name, array in arrays.items()}
+            parts.append((index, (message, item, {})))
+    return parts
 
 
 def _keyed(contract: Contract, message: Any, holder: dict[str, Any]) -> Any:
@@ -362,9 +438,15 @@ def _depth(text: str) -> int:
     return deepest
 
 
-def _member(holder: Any, path: tuple[str, ...]) -> Any:
-    for name in path:
-        holder = holder.get(name) if isinstance(holder, dict) else None
+def _member(holder: Any, path: tuple[str | int, ...]) -> Any:
+    for step in path:
+        if type(step) is str:
+            holder = holder.get(step) if isinstance(holder, dict) else None
+            continue
+        try:
+            holder = holder[step] if isinstance(holder, list) else None
+        except IndexError:
+            holder = None
     return holder
 
 
@@ -408,8 +490,8 @@ def _unnamed(item: dict[str, Any], contract: Contract) -> Any:
         if source.scope == "reading" or (source.scope == "message" and not contract.readings)
     ]
     taken += [metric.path for metric in contract.melt or () if contract.melt != "numbers"]
-    if contract.readings:
-        taken.append(contract.readings)
+    taken += [path for path in (contract.readings, contract.parents) if path]
+    taken = [path for path in taken if all(type(step) is str for step in path)]
 
     def left(holder: dict[str, Any], above: tuple[str, ...]) -> dict[str, Any]:
         kept = {}
@@ -460,6 +542,8 @@ def _value(
         return _member(item, source.path)
     if source.scope == "message":
         return _member(message, source.path)
+    if source.scope == "parent":
+        return _member(places.get("parent"), source.path)
     if source.scope == "place":
         return places.get(source.path[0])
     if source.scope == "constant":

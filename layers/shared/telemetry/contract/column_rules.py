@@ -215,7 +215,7 @@ def json_is_of_the_message(column: Column) -> Iterator[Problem]:
             yield Problem(f"{where}type", "$rest is an object; write type = 'jsonb'")
     elif "rest" in scopes and len(scopes) > 1:
         yield Problem(f"{where}from", "$rest stands alone; remove the others")
-    elif not set(scopes) <= {"reading", "message", "rest"}:
+    elif not set(scopes) <= {"reading", "parent", "message", "rest"}:
         yield Problem(f"{where}from", "a jsonb is a member or $rest; use type = 'text' for others")
 
 

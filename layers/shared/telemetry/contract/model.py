@@ -22,12 +22,16 @@ OnConflict = Literal["keep_first", "keep_last", "keep_greatest", "fill_missing"]
 Partition = Literal["none", "month"]
 Rollup = Literal["hourly", "daily"]
 OnInvalid = Literal["reject", "null"]
-Shape = Literal["objects", "rows", "pairs", "senml", "keyed"]
+Shape = Literal["objects", "rows", "pairs", "senml", "keyed", "parallel"]
 OnTooLong = Literal["invalid", "truncate"]
 Ambiguous = Literal["by_arrival", "earliest", "latest", "reject"]
 Nonexistent = Literal["reject", "shift"]
 Compression = Literal["gzip"]
+Format = Literal["json", "ndjson", "csv", "value", "influx", "cbor", "msgpack"]
 Form = Literal["text", "json"]
+MemberPath = tuple[str | int, ...]
+"""Way to a value: names of members of objects, and places of elements of arrays, counted from 0,
+or from the end where negative."""
 Marker = str | float | bool
 """A value that a device may send, compared as a number where both are numbers."""
 TimestampFormat = Literal["iso8601", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns", "epoch_auto"]
@@ -41,13 +45,14 @@ class Source:
     ``envelope`` (``path`` is then one of ``topic``, ``client_id``, ``received_at``,
     ``message_id``, or ``("topic", "2")`` for a segment of the topic, counted from 0, from the end
     where negative). ``place`` is what a reading came under: ``key``, ``metric`` or ``value``.
+    ``parent`` is the object around the reading's array, where there are arrays on two levels.
     ``index`` is the reading's place in the message's array, 0 where the message is the reading.
     ``constant`` has the raw text itself as its path. ``rest`` is the members of the reading that
     no other column takes.
     """
 
-    scope: Literal["reading", "message", "envelope", "place", "index", "constant", "rest"]
-    path: tuple[str, ...]
+    scope: Literal["reading", "parent", "message", "envelope", "place", "index", "constant", "rest"]
+    path: MemberPath
     form: Form = "text"
     """``json``: the value's JSON text, whatever it is; ``text``: a single value's own text."""
 
@@ -77,7 +82,7 @@ class Metric:
     """A member that becomes a reading of its own in a narrow table."""
 
     name: str
-    path: tuple[str, ...]
+    path: MemberPath
 
 
 @dataclass(frozen=True)
@@ -208,13 +213,20 @@ class Contract:
     """Span of the key's timestamp that a partition of the table holds."""
     indexes: tuple[tuple[str, ...], ...] = ()
     """Columns of each index beside that of the key."""
-    readings: tuple[str, ...] | None = None
+    readings: MemberPath | None = None
     """Path of the array to unnest; ``None``, or absent in a message: the message is one reading.
     The empty path is the payload itself."""
+    parents: MemberPath | None = None
+    """Path of an array of objects that ``readings`` is within, where there are two levels."""
     shape: Shape = "objects"
     """Shape of a message: see ``docs/contract.md``."""
     fields: tuple[str, ...] = ()
     """Names of the positions of a row, where ``shape`` is ``rows``."""
+    format: Format = "json"
+    """Format of payloads: see ``docs/contract.md``. Those that are lists of lines have the empty
+    path as ``readings``."""
+    delimiter: str = ","
+    """Character between the values of a line, where ``format`` is ``csv``."""
     compression: Compression | None = None
     """Compression of payloads; a payload that isn't compressed is accepted as well."""
     melt: tuple[Metric, ...] | Literal["numbers"] | None = None

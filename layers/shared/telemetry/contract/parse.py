@@ -200,11 +200,13 @@ def _constant(reader: _Reader, where: str, value: Any) -> str:
 
 
 def _missing(reader: _Reader, where: str, table: dict[str, Any]) -> tuple[Marker, ...]:
-    values = reader.take(table, where, "missing", list, [""])
-    for value in values:
-        if type(value) not in (str, int, float, bool) or not _finite(value):
+    markers = []
+    for value in reader.take(table, where, "missing", list, [""]):
+        if type(value) in (str, int, float, bool) and _finite(value):
+            markers.append(value)
+        else:
             reader.note(f"{where}missing", f"{value!r} can't be a marker; use texts, numbers, true")
-    return tuple(values)
+    return tuple(markers)
 
 
 def _range(reader: _Reader, where: str, table: dict[str, Any]) -> tuple[float | None, float | None]:

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from telemetry.contract.analytics import ANALYTICS_RULES
 from telemetry.contract.column_rules import COLUMN_RULES
-from telemetry.contract.model import Contract
+from telemetry.contract.formats import FORMAT_RULES
+from telemetry.contract.model import Column, Contract
 from telemetry.contract.problems import Problem
 from telemetry.contract.value_rules import NAMED_VALUE_RULES, conditions_can_hold
 from telemetry.layout import PARTITION
@@ -145,11 +147,14 @@ def key_is_made_of_required_columns(contract: Contract) -> Iterator[Problem]:
 
 
 def time_is_last_in_the_key(contract: Contract) -> Iterator[Problem]:
-    """Load compares with the newest time per device: the time comes after what names the device."""
+    """Load compares with the newest time per device: the time comes after what names the device.
+
+    Other timestamps before it, such as when a forecast was made, are part of what names it.
+    """
     types = {column.name: column.type for column in contract.columns}
-    for name in contract.key[:-1]:
-        if types.get(name) == "timestamp":
-            yield Problem("table.key", f"{name!r} is a timestamp; put it last, and only one")
+    times = [name for name in contract.key if types.get(name) == "timestamp"]
+    if times and times[-1] != contract.key[-1]:
+        yield Problem("table.key", f"{times[-1]!r} is a timestamp; put it last")
 
 
 def key_texts_fit_an_index(contract: Contract) -> Iterator[Problem]:
@@ -217,12 +222,26 @@ def partitions_have_a_time(contract: Contract) -> Iterator[Problem]:
 
 
 def columns_read_different_things(contract: Contract) -> Iterator[Problem]:
-    """Two columns of one type with the same sources are one column copied."""
-    seen: dict[object, str] = {}
+    """Two columns with the same sources that differ only in their names are one column copied."""
+    seen: dict[Column, str] = {}
     for column in contract.columns:
-        first = seen.setdefault((column.type, column.sources), column.name)
+        bare = replace(column, name="", description="")
+        first = seen.setdefault(bare, column.name)
         if first != column.name:
-            yield Problem(f"columns.{column.name}.from", f"is the same as {first}'s; remove one")
+            yield Problem(
+                f"columns.{column.name}.from",
+                f"is the same as {first}'s, and so is all else; remove one",
+            )
+
+
+def parents_are_there(contract: Contract) -> Iterator[Problem]:
+    """``$parent`` is an object around an array, of which there are several in a message."""
+    for column in contract.columns:
+        if contract.parents is None and any(s.scope == "parent" for s in column.sources):
+            yield Problem(
+                f"columns.{column.name}.from",
+                "$parent is not known here; write two levels, as in readings = 'nodes[].sensors'",
+            )
 
 
 def places_are_there(contract: Contract) -> Iterator[Problem]:
@@ -231,7 +250,7 @@ def places_are_there(contract: Contract) -> Iterator[Problem]:
     places["value"] = any(places.values())
     for column in contract.columns:
         for source in column.sources:
-            (name, *_) = source.path
+            name = str(source.path[0])
             if source.scope == "place" and not places[name]:
                 wanted = "shape = 'keyed'" if name == "key" else "melt = [...]"
                 yield Problem(
@@ -285,8 +304,10 @@ CONTRACT_RULES: tuple[Callable[[Contract], Iterator[Problem]], ...] = (
     indexes_are_of_columns,
     partitions_have_a_time,
     columns_read_different_things,
+    parents_are_there,
     places_are_there,
     checks_are_shares,
     conditions_can_hold,
+    *FORMAT_RULES,
     *ANALYTICS_RULES,
 )

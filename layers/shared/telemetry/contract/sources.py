@@ -4,24 +4,29 @@
 
     temp                 member of the reading            $message.gateway.id  of its message
     env.temp             member of a member               $topic  $topic[2]    of the MQTT topic
-    "host.name".up       a name with a dot, or            $client_id  $received_at  $message_id
-    host\\.name           a dot, ``$`` or ``\\`` of it     $key  $metric  $value   see ``[message]``
-    $index               place of the reading in its message, from 0
+    regs[0]  rx[-1].rssi element of an array, by place    $client_id  $received_at  $message_id
+    "host.name".up       a name with a dot, or            $key  $metric  $value   see ``[message]``
+    host\\.name           a dot, ``[``, ``$``, ``\\`` of it $index  place of the reading, from 0
+    $parent.id           member of the object around the reading's array, in two levels of arrays
 """
 
 from __future__ import annotations
 
 import re
+from typing import Literal
 
-from telemetry.contract.model import Source
+from telemetry.contract.model import MemberPath, Source
 
 __all__ = ["SourceSyntaxError", "parse_path", "parse_source"]
 
 ENVELOPE_MEMBERS = ("topic", "client_id", "received_at", "message_id")
 PLACE_MEMBERS = ("key", "metric", "value")
+AROUND: tuple[Literal["message", "parent"], ...] = ("message", "parent")
 ALONE = {"$rest": Source("rest", ("rest",), "json"), "$index": Source("index", ("index",))}
 _TOPIC_LEVEL = re.compile(r"\$topic\[(-?[0-9]{1,2})\]\Z")
-_NAME = re.compile(r'"((?:[^"\\]|\\.)+)"(?=\.|\Z)|((?:[^.\\]|\\.)+)', re.DOTALL)
+_NAME = re.compile(r'"((?:[^"\\]|\\.)+)"(?=[.\[]|\Z)|((?:[^.\\\[]|\\.)+)', re.DOTALL)
+_ELEMENT = re.compile(r"\[(-?[0-9]{1,4})\](?=[.\[]|\Z)")
+_DIGITS = re.compile(r"-?[0-9]{1,4}(?=[.\[]|\Z)")
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -29,18 +34,36 @@ class SourceSyntaxError(ValueError):
     """Raised when a ``from`` entry can't be read; the message says what to write instead."""
 
 
-def parse_path(text: str) -> tuple[str, ...]:
-    """Names of a dotted path. Raises :class:`SourceSyntaxError` where a name is empty."""
-    names = []
+def parse_path(text: str) -> MemberPath:
+    """Names and places of a path. Raises :class:`SourceSyntaxError` where it can't be read."""
+    path: list[str | int] = []
     at = 0
     while match := _NAME.match(text, at):
-        names.append(_ESCAPE.sub(r"\1", match[1] or match[2]))
-        at = match.end() + 1
-        if match.end() == len(text):
-            return tuple(names)
-        if text[match.end()] != ".":
+        if path and (digits := _DIGITS.match(text, at)):
+            raise SourceSyntaxError(_digits_are_unclear(text[: at - 1], digits[0]))
+        path.append(_ESCAPE.sub(r"\1", match[1] or match[2]))
+        at = match.end()
+        while element := _ELEMENT.match(text, at):
+            path.append(int(element[1]))
+            at = element.end()
+        if at == len(text):
+            return tuple(path)
+        if text[at] == "[":
+            raise SourceSyntaxError(
+                f"{text!r} has a bracket that isn't the place of an element; write one such as "
+                "'a[0]' or 'a[-1]', or a name with brackets in quotation marks"
+            )
+        if text[at] != ".":
             break
+        at += 1
     raise SourceSyntaxError(f"{text!r} has an empty name; write a path such as 'a.b'")
+
+
+def _digits_are_unclear(before: str, digits: str) -> str:
+    return (
+        f"'{before}.{digits}' may be an element or a member; write '{before}[{digits}]' for the "
+        f"element of an array, '{before}.\"{digits}\"' for a member of that name"
+    )
 
 
 def parse_source(text: str) -> Source:
@@ -49,8 +72,9 @@ def parse_source(text: str) -> Source:
         return Source("reading", parse_path(text))
     if text in ALONE:
         return ALONE[text]
-    if text.startswith("$message."):
-        return Source("message", parse_path(text.removeprefix("$message.")))
+    for scope in AROUND:
+        if text.startswith(f"${scope}."):
+            return Source(scope, parse_path(text.removeprefix(f"${scope}.")))
     if text[1:] in ENVELOPE_MEMBERS:
         return Source("envelope", (text[1:],))
     if text[1:] in PLACE_MEMBERS:
@@ -59,5 +83,5 @@ def parse_source(text: str) -> Source:
         return Source("envelope", ("topic", str(int(level[1]))))
     known = ", ".join(f"${member}" for member in (*ENVELOPE_MEMBERS, "index", *PLACE_MEMBERS))
     raise SourceSyntaxError(
-        f"{text!r} is not known; use one of {known}, $topic[n], $message.a.b, $rest"
+        f"{text!r} is not known; use one of {known}, $topic[n], $message.a.b, $parent.a.b, $rest"
     )

@@ -41,7 +41,7 @@ def constant_is_of_its_type(column: Column) -> Iterator[Problem]:
     """A constant that the column can't hold would reject every reading."""
     for source in column.sources:
         if source.scope == "constant":
-            (text,) = source.path
+            text = str(source.path[0])
             fault = "is one of the missing markers" if _is_missing(column, text) else None
             fault = fault or _fault(column, text)
             if fault:

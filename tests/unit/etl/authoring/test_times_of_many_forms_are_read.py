@@ -106,7 +106,10 @@ def test_a_date_and_a_time_of_day_are_both_in_the_key() -> None:
             "times in time",
         ),
         (
-            [{"s": [{"node": "a", "log": [{"ts": at(n), "t": 1}]}]} for n in range(60)],
+            [
+                {"s": [{"node": "a", "port": [{"id": 1, "log": [{"ts": at(n), "t": 1}]}]}]}
+                for n in range(60)
+            ],
             "readings of its own",
         ),
         (
@@ -114,7 +117,7 @@ def test_a_date_and_a_time_of_day_are_both_in_the_key() -> None:
             "probably the time of the others",
         ),
     ],
-    ids=["parts", "side by side", "two levels", "among names"],
+    ids=["parts", "side by side", "three levels", "among names"],
 )  # fmt: skip
 def test_a_time_that_a_contract_can_not_express_is_said(documents: list[object], said: str) -> None:
     found = proved(documents)

@@ -66,6 +66,15 @@ def test_positions_of_a_row_have_names() -> None:
     assert batch.empty_messages == 1
 
 
+@pytest.mark.parametrize("spelled", ["0.10000000000000001", "21.40", "1e2"])
+def test_a_text_in_a_row_keeps_the_spelling_of_a_number(spelled: str) -> None:
+    texts = contract(
+        'readings = "d"\nshape = "rows"\nfields = ["id", "v"]', ID + '[columns.v]\ntype = "text"\n'
+    )
+    raw = line(f'{{"d": [[1, {spelled}]]}}'.encode())
+    assert both_ways(raw, texts, careful=True).rows.rows() == [(1, spelled)]
+
+
 def test_a_row_with_a_position_too_many_is_rejected() -> None:
     batch = both_ways(lines({"d": [[1, 2, 3], None, [4, 5]]}), ROWS)
     assert reasons(batch) == [(0, "too_many_fields"), (1, "not_an_array")]

@@ -10,7 +10,7 @@ from typing import get_args
 from etl.authoring.units import resolve_units
 from functions.transform.clean import clean
 from functions.transform.copy import copy_csv
-from local.devices.fleet import as_sent
+from local.devices.encoding import as_sent
 from telemetry.contract import Analytics, Contract, parse_contract
 from telemetry.contract.analytics import ANALYTICS_KEYS
 from telemetry.contract.message import MESSAGE_KEYS
@@ -39,7 +39,7 @@ def test_every_type_format_and_reason_is_on_the_page() -> None:
     reasons += ("too_old:<column>", "in_future:<column>")
     reasons += ("ambiguous_time:<column>", "nonexistent_time:<column>")
     reasons += ("not_gzip", "too_large", "unreadable:<error>")
-    reasons += ("not_pairs", "too_many_fields", "no_metric")
+    reasons += ("not_pairs", "too_many_fields", "no_metric", "unequal_arrays")
     for word in (*get_args(ColumnType), *get_args(TimestampFormat), *reasons):
         assert f"`{word}`" in PAGE, word
     assert all(f'`"{word}"`' in PAGE for word in get_args(Ambiguous))

@@ -1,0 +1,100 @@
+"""Payloads as devices of a contract send them: JSON readings in the contract's format, compressed.
+
+The reverse of ``functions.transform.formats``, for the simulated fleet and for files of readings
+that are published. The libraries of binary formats are imported where a contract has one.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+from typing import Any
+
+from telemetry.contract.formats import LINE_FORMATS
+from telemetry.contract.model import Contract
+
+__all__ = ["as_sent"]
+
+
+def as_sent(contract: Contract, payload: bytes) -> bytes:
+    """The payload as the contract's devices send it, from its JSON.
+
+    A payload that isn't JSON, or not of readings, is taken to be in the contract's format already.
+    """
+    if contract.format != "json":
+        payload = _encoded(contract, payload)
+    return payload if contract.compression is None else gzip.compress(payload, mtime=0)
+
+
+def _encoded(contract: Contract, payload: bytes) -> bytes:
+    try:
+        document = json.loads(payload)
+    except (ValueError, RecursionError):
+        return payload
+    if contract.format == "cbor":
+        import cbor2
+
+        return bytes(cbor2.dumps(document))
+    if contract.format == "msgpack":
+        import msgpack
+
+        return bytes(msgpack.packb(document))
+    readings = document if isinstance(document, list) else [document]
+    if not all(isinstance(reading, dict) for reading in readings):
+        return payload
+    return _text(contract, readings, payload).encode()
+
+
+def _text(contract: Contract, readings: list[dict[str, Any]], payload: bytes) -> str:
+    if contract.format == "csv":
+        return _delimited(contract, readings)
+    if contract.format == "influx":
+        return "\n".join(map(_influx_line, readings))
+    if contract.format in LINE_FORMATS:
+        return "\n".join(
+            json.dumps(reading, separators=(",", ":"), ensure_ascii=False) for reading in readings
+        )
+    return _plain(readings[0].get("value")) if readings else payload.decode()
+
+
+def _delimited(contract: Contract, readings: list[dict[str, Any]]) -> str:
+    names = contract.fields or tuple(dict.fromkeys(name for found in readings for name in found))
+    lines = io.StringIO()
+    writer = csv.writer(lines, delimiter=contract.delimiter, lineterminator="\n")
+    if not contract.fields:
+        writer.writerow(names)
+    writer.writerows([_plain(reading.get(name)) for name in names] for reading in readings)
+    return lines.getvalue()
+
+
+def _plain(value: Any) -> str:
+    """The text of a value; the empty one for none."""
+    if isinstance(value, str):
+        return value
+    return "" if value is None else json.dumps(value)
+
+
+def _influx_line(reading: dict[str, Any]) -> str:
+    tags = "".join(
+        f",{_escaped(name)}={_escaped(_plain(value))}"
+        for name, value in reading.get("tags", {}).items()
+    )
+    fields = ",".join(
+        f"{_escaped(name)}={_influx_value(value)}"
+        for name, value in reading.get("fields", {}).items()
+    )
+    line = f"{_escaped(reading.get('name', 'reading'))}{tags} {fields or 'none=true'}"
+    return f"{line} {reading['timestamp']}" if "timestamp" in reading else line
+
+
+def _influx_value(value: Any) -> str:
+    if not isinstance(value, str):
+        return json.dumps(value)
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _escaped(name: str) -> str:
+    return name.replace(",", "\\,").replace("=", "\\=").replace(" ", "\\ ")

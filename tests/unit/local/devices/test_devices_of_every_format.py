@@ -1,0 +1,89 @@
+"""Simulated devices send the contract's format, and Transform finds what they meant."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import islice
+from typing import get_args
+
+import pytest
+
+from functions.transform.clean import clean
+from local.devices.encoding import as_sent
+from local.devices.fleet import SimulatedDevice
+from telemetry.contract import parse_contract
+from telemetry.contract.formats import LINE_FORMATS
+from telemetry.contract.model import Format
+from tests.unit.functions.transform.envelopes_for import line
+
+COLUMNS = """
+[columns.device]
+type = "text"
+from = "{tags}device"
+required = true
+max_length = 64
+[columns.ts]
+type = "timestamp"
+from = "{time}"
+formats = ["epoch_ms"]
+required = true
+[columns.t]
+type = "float"
+from = "{fields}t"
+range = [-40, 85]
+[columns.ok]
+type = "boolean"
+from = "{fields}ok"
+"""
+PLAIN = COLUMNS.format(tags="", time="ts", fields="")
+INFLUX = COLUMNS.format(tags="tags.", time="timestamp", fields="fields.")
+VALUE = """
+[columns.device]
+type = "text"
+from = "$topic[-1]"
+required = true
+max_length = 64
+[columns.ts]
+type = "timestamp"
+from = "$received_at"
+required = true
+[columns.t]
+type = "float"
+from = "value"
+range = [-40, 85]
+"""
+
+
+@pytest.mark.parametrize("compression", ["", 'compression = "gzip"\n'])
+@pytest.mark.parametrize("name", [*get_args(Format), "csv without a header"])
+def test_every_reading_has_the_outcome_that_the_device_counted(name: str, compression: str) -> None:
+    columns = {"influx": INFLUX, "value": VALUE}.get(name, PLAIN)
+    more = 'fields = ["ts", "device", "ok", "t"]\n' if name == "csv without a header" else ""
+    contract = parse_contract(
+        f'name = "x"\ntopic = "lab/+"\n[message]\nformat = "{name.split(maxsplit=1)[0]}"\n{more}{compression}'
+        f'[table]\nname = "x"\nkey = ["device", "ts"]\n{columns}'.encode(),
+        "x.toml",
+    )
+    start = datetime(2026, 3, 1, tzinfo=UTC)
+    device = SimulatedDevice(contract, "box-7", 1, start, readings_per_message=5, mess=0.2)
+    payloads = list(islice(device.messages(), 60))
+    batch = clean(
+        b"\n".join(line(p, n, topic="lab/box-7") for n, p in enumerate(payloads)), contract
+    )
+    truth = device.truth
+    sent_again = 0 if name != "value" else truth.duplicates  # which the arrival tells apart
+    assert batch.rows.height == truth.rows + sent_again
+    assert batch.rejected == truth.rejected
+    assert batch.read == truth.readings
+    if contract.format in LINE_FORMATS:
+        assert truth.readings > 2 * truth.messages
+
+
+@pytest.mark.parametrize("payload", [b"id,t\n1,2\n", b"\xff", b"21.4", b"[1]"])
+def test_a_payload_in_the_format_already_is_sent_as_it_is(payload: bytes) -> None:
+    contract = parse_contract(
+        f'name = "x"\ntopic = "lab/+"\n[message]\nformat = "csv"\n'
+        f'[table]\nname = "x"\nkey = ["device"]\n{PLAIN}'.encode(),
+        "x.toml",
+    )
+    assert as_sent(contract, payload) == payload
