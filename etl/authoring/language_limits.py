@@ -108,6 +108,6 @@ def _times_among_values(found: ContractDraft, members: Members) -> list[str]:
         if named and set(words(draft.label[-1])[-1:]) & NAMES:
             return [
                 f"{draft.name}: the value named {min(named)!r} is probably the time of the others; "
-                "`shape = \"pairs\"` with `pairs` makes columns of such names"
+                '`shape = "pairs"` with `pairs` makes columns of such names'
             ]
     return []

@@ -121,7 +121,10 @@ def test_arrays_as_long_as_that_of_the_times_become_columns(inside: bool) -> Non
         start = START + 10 * n
         arrays = {"time": [start, start + 1, start + 2], "temp": [20, 21.5, n], "hum": [40 + n, 41]}
         beside = {"fw": {"major": 2 + n % 2}}
-        whole = {"device": "ab"[n % 2], **({"data": arrays | beside} if inside else arrays | beside)}
+        whole = {
+            "device": "ab"[n % 2],
+            **({"data": arrays | beside} if inside else arrays | beside),
+        }
         documents.append(whole)
     _, contract = taken(*documents)
     assert contract.shape == "parallel"
