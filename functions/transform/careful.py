@@ -16,11 +16,11 @@ from typing import Any
 
 from functions.transform.extraction_plan import NOT_A_VALUE, ExtractionPlan
 from functions.transform.jsontext import json_text, named_members, rest
+from functions.transform.pairs import groups_of_pairs
 from functions.transform.shapes import (
     Number,
     Part,
     Unpacker,
-    groups_of_pairs,
     member,
     parallel_arrays,
     readings_in,

@@ -7,12 +7,13 @@ its values are taken out of it. What each shape takes is described in ``docs/con
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation, Overflow
 from typing import Any
 
+from functions.transform.pairs import groups_of_pairs, is_pair, named_value
+from functions.transform.parts import Number, Part, is_text, member
 from telemetry.contract import Contract
-from telemetry.contract.model import MemberPath, PairMembers
 
 __all__ = [
     "BASE",
@@ -22,8 +23,8 @@ __all__ = [
     "Part",
     "Unpacker",
     "base_sources",
-    "groups_of_pairs",
     "member",
+    "names_of_arrays",
     "parallel_arrays",
     "places_of_parents",
     "readings_in",
@@ -36,47 +37,6 @@ BASE = ("bn", "bt", "bu", "bv", "bs")
 SENML_VALUES = ("v", "vs", "vb", "vd", "s")
 
 _exactly = Context(prec=40, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation, Overflow])
-
-
-class Number(str):
-    """A number, as JSON spells it."""
-
-    __slots__ = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A reading of a message, or what stands where one should be."""
-
-    index: int | None
-    """Its place in the array or keyed object, or among those of the message's parents; ``None``
-    where it is the message itself."""
-    holder: dict[str, Any] = field(default_factory=dict)
-    """Its members."""
-    fault: str | None = None
-    """Reason why it isn't a reading."""
-    places: dict[str, Any] = field(default_factory=dict)
-    """Values of ``$key``, ``$metric`` and ``$value``."""
-    parent: Any = None
-    """The object around its array, where there are two levels."""
-
-
-def member(holder: Any, path: MemberPath) -> Any:
-    """The value at a path; ``None`` where a step is absent, null or of another kind."""
-    for step in path:
-        if isinstance(step, int):
-            holder = _element(holder, step)
-        elif isinstance(holder, dict):
-            holder = holder.get(step)
-        else:
-            return None
-    return holder
-
-
-def _element(holder: Any, place: int) -> Any:
-    if not isinstance(holder, list) or not -len(holder) <= place < len(holder):
-        return None
-    return holder[place]
 
 
 def base_sources(contract: Contract) -> tuple[str, ...]:
@@ -169,19 +129,19 @@ class Unpacker:
                 self._of_objects(None if alone else index, [found[at] for at in group])
                 for index, group in enumerate(groups)
             ]
-        if found and all(_is_pair(pair) for pair in found):
+        if found and all(is_pair(pair) for pair in found):
             return [self._of_arrays(None, found)]
         return [self._of_arrays(index, item) for index, item in enumerate(found)]
 
     def _of_arrays(self, index: int | None, item: Any) -> Part:
-        if not isinstance(item, list) or not all(_is_pair(pair) for pair in item):
+        if not isinstance(item, list) or not all(is_pair(pair) for pair in item):
             return Part(index, fault="not_pairs")
         return self._joined(index, {}, item)
 
     def _of_objects(self, index: int | None, items: list[Any]) -> Part:
         pairs = self._contract.pairs
         assert pairs is not None  # noqa: S101 - it is only called where there are
-        found = [_named_value(pairs, item) for item in items]
+        found = [named_value(pairs, item) for item in items]
         sound = [pair for pair in found if pair is not None]
         if len(sound) < len(found):
             return Part(index, fault="not_pairs")
@@ -290,52 +250,9 @@ def readings_in(contract: Contract, parent: Any) -> int | None:
         return None
     if contract.pairs is not None and found:
         return len(groups_of_pairs(contract.pairs, found)) if contract.pairs.by else None
-    if contract.shape == "pairs" and found and all(_is_pair(pair) for pair in found):
+    if contract.shape == "pairs" and found and all(is_pair(pair) for pair in found):
         return None
     return len(found)
-
-
-def groups_of_pairs(pairs: PairMembers, found: list[Any]) -> list[list[int]]:
-    """Places of the objects that make a reading together, by the order of their first ones.
-
-    One that isn't an object, or has none to compare, is alone.
-    """
-    if not pairs.by:
-        return [list(range(len(found)))] if found else []
-    groups: dict[Any, list[int]] = {}
-    for at, item in enumerate(found):
-        key = _key_of_pair(pairs, item)
-        groups.setdefault(at if key is None else key, []).append(at)
-    return list(groups.values())
-
-
-def _key_of_pair(pairs: PairMembers, item: Any) -> tuple[str | None, ...] | None:
-    """The values by which a pair is put to others, as they are spelled; ``None`` for none."""
-    if not isinstance(item, dict):
-        return None
-    values = [item.get(name) for name in pairs.by]
-    if any(isinstance(value, dict | list) for value in values):
-        return None
-    return tuple(None if value is None else _spelled(value) for value in values)
-
-
-def _spelled(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
-
-
-def _named_value(pairs: PairMembers, item: Any) -> tuple[str, Any] | None:
-    """Name and value of an object; ``None`` where it is no pair."""
-    if not isinstance(item, dict) or _key_of_pair(pairs, item) is None:
-        return None
-    name = member(item, pairs.name)
-    if not _is_text(name):
-        return None
-    if pairs.value is not None:
-        return name, member(item, pairs.value)
-    apart = {pairs.name[0], *pairs.by}
-    return name, {key: value for key, value in item.items() if key not in apart}
 
 
 def places_of_parents(contract: Contract, parents: list[Any]) -> list[int]:
@@ -361,14 +278,6 @@ def _row(contract: Contract, index: int, item: Any) -> Part:
     if len(item) > len(contract.fields):
         return Part(index, fault="too_many_fields")
     return Part(index, dict(zip(contract.fields, item, strict=False)))
-
-
-def _is_pair(item: Any) -> bool:
-    return isinstance(item, list) and len(item) == 2 and _is_text(item[0])
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and not isinstance(value, Number)
 
 
 READ: dict[str, Callable[[Contract, int, Any], Part]] = {
@@ -398,7 +307,7 @@ def _resolved(record: dict[str, Any], base: dict[str, Any], arrived: int | None)
     found = {name: value for name, value in record.items() if name not in BASE}
     names = [part for part in (base.get("bn"), record.get("n")) if part is not None]
     if names:
-        found["n"] = "".join(names) if all(_is_text(part) for part in names) else []
+        found["n"] = "".join(names) if all(is_text(part) for part in names) else []
     if record.get("u") is None and base.get("bu") is not None:
         found["u"] = base["bu"]
     for name in SUMS:
