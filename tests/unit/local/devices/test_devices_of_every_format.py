@@ -92,7 +92,7 @@ def test_a_payload_in_the_format_already_is_sent_as_it_is(payload: bytes) -> Non
 
 def test_devices_pack_the_member_that_a_contract_unpacks() -> None:
     contract = parse_contract(
-        f'''name = "x"
+        f"""name = "x"
         topic = "lab/+"
         [message]
         readings = "data"
@@ -100,7 +100,7 @@ def test_devices_pack_the_member_that_a_contract_unpacks() -> None:
         [table]
         name = "x"
         key = ["device", "ts"]
-        {PLAIN}'''.encode(),
+        {PLAIN}""".encode(),
         "x.toml",
     )
     device = SimulatedDevice(
