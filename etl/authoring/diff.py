@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
-from etl.authoring.paths import source_text
+from etl.authoring.paths import escaped_path, source_text
 from telemetry.contract import Column, Contract, Source
+from telemetry.contract.model import PackedMember, PairMembers
 from telemetry.ddl import (
     ExistingColumn,
     ExistingTable,
@@ -114,6 +115,8 @@ _CONTRACT_KEYS: dict[str, tuple[str, str]] = {
     "parents": ("message.readings, the outer array", NEXT_BATCH),
     "format": ("message.format", NEXT_BATCH),
     "delimiter": ("message.delimiter", NEXT_BATCH),
+    "pairs": ("message.pairs", NEXT_BATCH),
+    "unpack": ("message.unpack", NEXT_BATCH),
     "compression": ("message.compression", NEXT_BATCH),
 }
 _COLUMN_MEANINGS = {
@@ -187,6 +190,8 @@ def _text(value: Any) -> str:
     """A value as it reads in a contract."""
     if isinstance(value, Source):
         return source_text(value)
+    if isinstance(value, PackedMember | PairMembers):
+        return _text(_table(value))
     if isinstance(value, tuple | list):
         return "[" + ", ".join(_text(part) for part in value) + "]"
     if isinstance(value, dict):
@@ -194,3 +199,11 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return "none" if value is None or value == "" else str(value)
+
+
+def _table(value: PackedMember | PairMembers) -> dict[str, Any]:
+    if isinstance(value, PackedMember):
+        parts = {"member": escaped_path(value.path), "encoding": value.encoding}
+        return parts | {"format": value.format}
+    found = {"name": escaped_path(value.name), "by": value.by}
+    return found if value.value is None else found | {"value": escaped_path(value.value)}

@@ -45,8 +45,8 @@ def problems_of(found: ContractDraft, members: Members) -> list[str]:
 
 def _nested(draft: ColumnDraft, where: str) -> str:
     return (
-        f"{draft.name}: it has readings of its own ({where}), at a place that a contract can't "
-        "unnest yet; each row keeps them whole, as JSON"
+        f"{draft.name}: it has readings of its own ({where}), at a place that was not unnested; "
+        "each row keeps them whole, as JSON"
     )
 
 
@@ -107,7 +107,7 @@ def _times_among_values(found: ContractDraft, members: Members) -> list[str]:
         named = [name for name in names if len(name) < 40 and name and is_time((name,))]
         if named and set(words(draft.label[-1])[-1:]) & NAMES:
             return [
-                f"{draft.name}: the value named {min(named)!r} is probably the time of the others, "
-                "which a contract can't use yet"
+                f"{draft.name}: the value named {min(named)!r} is probably the time of the others; "
+                '`shape = "pairs"` with `pairs` makes columns of such names'
             ]
     return []

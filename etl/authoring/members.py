@@ -159,7 +159,8 @@ def _values_beside(
     return {
         place: value
         for place, value in (_leaves(holder, scope, ()) if isinstance(holder, dict) else ())
-        if place.path != header and (place.path in own or place.path[: len(path)] != path)
+        if place.path != header
+        and (place.path[: len(path) + 1] in own or place.path[: len(path)] != path)
     }
 
 

@@ -13,11 +13,11 @@ from etl.authoring.paths import source_text
 from etl.authoring.samples import Message
 from functions.transform.careful import holds
 from functions.transform.formats.document import FormatError
-from functions.transform.formats.payload_decoder import PayloadDecoder
+from functions.transform.formats.payload_decoder import PayloadDecoder, is_decoded
 from functions.transform.inflation import InflationError, inflate
 from functions.transform.jsontext import json_text
 from functions.transform.member_patterns import MEMBERS
-from functions.transform.shapes import Number, Unpacker
+from functions.transform.shapes import Number, Unpacker, member
 from telemetry.contract import Condition, Contract, Source
 from telemetry.contract.model import MemberPath
 
@@ -47,7 +47,7 @@ def unread_members(contract: Contract, messages: Sequence[Message]) -> list[Unre
     examples: dict[Source, Any] = {}
     if contract.compression is not None:
         messages = [replace(message, payload=_inflated(message.payload)) for message in messages]
-    if contract.format != "json":
+    if is_decoded(contract):
         decoder = PayloadDecoder(replace(contract, compression=None))
         messages = [replace(m, payload=_as_json(decoder, m.payload)) for m in messages]
     for message, document in zip(messages, parsed_messages(messages), strict=True):
@@ -108,6 +108,7 @@ class _Reads:
     def __init__(self, contract: Contract) -> None:
         # Melted, a reading would be looked at once for each of its metrics.
         self._unpacker = Unpacker(replace(contract, melt=None))
+        self._contract = contract
         self._readings, self._parents = contract.readings, contract.parents
         sources = [source for column in contract.columns for source in column.sources]
         self._rest = any(source.scope == "rest" for source in sources)
@@ -135,6 +136,7 @@ class _Reads:
         array = self._readings if self._parents is None else self._parents
         if isinstance(document, dict) and not alone:
             yield from self._beside("message", document, array)
+        yield from self._within_lists(document)
         parents = {id(part.parent): part for part in parts if isinstance(part.parent, dict)}
         for part in parents.values():
             if part.holder is not part.parent:
@@ -146,6 +148,46 @@ class _Reads:
                 melted = self._numbers and len(path) == 1 and isinstance(value, Number)
                 if not melted and not self._is_read(path, value):
                     yield Source("reading", path), value
+
+    def _within_lists(self, document: Any) -> Iterator[tuple[Source, Any]]:
+        """Values at the readings that are in none of them: see the two shapes."""
+        array = self._contract.readings or ()
+        holders: list[tuple[Literal["message", "parent"], Any]] = [("message", document)]
+        if self._contract.parents is not None:
+            parents = member(document, self._contract.parents)
+            holders = [("parent", one) for one in parents] if isinstance(parents, list) else []
+        for scope, holder in holders:
+            found = member(holder, array)
+            if self._contract.shape == "parallel" and isinstance(found, dict):
+                yield from self._other_arrays(scope, found, array)
+            if self._contract.pairs is not None and isinstance(found, list):
+                yield from self._beside_pairs(scope, found, array)
+
+    def _other_arrays(
+        self, scope: Literal["message", "parent"], found: dict[str, Any], array: Path
+    ) -> Iterator[tuple[Source, Any]]:
+        """Arrays beside those that columns read, and other values there."""
+        for path, value in self._leaves(found, ()):
+            if isinstance(value, list) and len(path) == 1:
+                if not self._is_read(path, value):
+                    yield Source("reading", path), value
+            elif not self._is_read((*array, *path), value):
+                yield Source(scope, (*array, *path)), value
+
+    def _beside_pairs(
+        self, scope: Literal["message", "parent"], found: list[Any], array: Path
+    ) -> Iterator[tuple[Source, Any]]:
+        """Members of a pair beside its name and its value."""
+        pairs = self._contract.pairs
+        if pairs is None or pairs.value is None:
+            return  # whose value has them all
+        known = [pairs.name, pairs.value, *((name,) for name in pairs.by)]
+        seen = set()
+        for at, item in enumerate(found):
+            for path, value in self._leaves(item, ()) if isinstance(item, dict) else ():
+                if path not in seen and not any(path[: len(one)] == one for one in known):
+                    seen.add(path)
+                    yield Source(scope, (*array, at, *path)), value
 
     def _beside(
         self, scope: Literal["message", "parent"], holder: dict[str, Any], array: Path | None

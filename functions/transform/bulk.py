@@ -21,11 +21,12 @@ from typing import NamedTuple
 
 import polars as pl
 
+from functions.transform.bulk_parallel import are_side_by_side, readings_side_by_side
 from functions.transform.bulk_senml import odd_records, resolved_records
 from functions.transform.extraction_plan import DecodePlan, ExtractionPlan
 from functions.transform.member_patterns import member_name, metrics_of
 from functions.transform.message_filter import matches
-from functions.transform.shapes import base_sources
+from functions.transform.shapes import base_sources, names_of_arrays
 from telemetry.contract.model import MemberPath
 
 __all__ = ["BulkDecoder", "Decoded"]
@@ -152,6 +153,8 @@ class BulkDecoder:
         shape = self._plan.contract.shape
         if shape == "objects":
             return documents
+        if shape == "parallel":
+            return documents.filter(are_side_by_side(self._arrays()))
         found = documents.select("m", _at("d", self._plan.contract.readings or ()).alias("r"))
         rows = found.explode("r").filter(pl.col("r").is_not_null())
         if shape == "senml":
@@ -162,7 +165,10 @@ class BulkDecoder:
             pairs = rows.filter(pl.col("r").list.len() > 0).explode("r")
             name = pl.col("r").list.first()
             unsure = name.is_null() | name.str.contains(NO_TEXT) | (pl.col("r").list.len() != 2)
-            odd = pairs.filter(unsure.fill_null(value=True))
+            odd = pairs.filter(unsure.fill_null(value=True)).select("m")
+            names = pl.col("r").list.eval(pl.element().list.first())
+            repeated = rows.filter(names.list.n_unique() < pl.col("r").list.len())
+            odd = pl.concat([odd, repeated.select("m")])
         if not odd.height:
             return documents
         return documents.filter(~pl.col("m").is_in(odd["m"].unique().implode()))
@@ -172,6 +178,8 @@ class BulkDecoder:
         path = self._plan.contract.readings
         if path is None:
             return self._melted(self._whole(frame)), 0
+        if self._plan.contract.shape == "parallel":
+            return self._side_by_side(frame)
         if self._plan.contract.parents is not None:
             return self._of_parents(frame, self._plan.contract.parents, path)
         frame = frame.with_columns(_at("d", path).alias("r"))
@@ -196,6 +204,25 @@ class BulkDecoder:
         if lists.height < frame.height:
             readings = pl.concat([self._whole(frame.filter(alone)), readings], how="diagonal")
         return self._melted(readings), lists.height - filled.height
+
+    def _arrays(self) -> dict[str, pl.Expr]:
+        """The arrays side by side of a message, by name."""
+        at = self._plan.contract.readings or ()
+        names = sorted(map(str, names_of_arrays(self._plan.contract)))
+        return {name: _at("d", (*at, name)) for name in names}
+
+    def _side_by_side(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+        """The same of messages with arrays side by side, all of one length."""
+        outer = self._outer("d")
+        elements, empty = readings_side_by_side(frame, self._arrays(), outer)
+        readings = elements.select(
+            "m",
+            "index",
+            pl.lit(None, dtype=pl.String).alias("fault"),
+            *(e.meta.output_name() for e in outer),
+            *self._inner("r", shape="objects"),
+        )
+        return self._melted(readings), empty
 
     def _of_parents(
         self, frame: pl.DataFrame, parents: MemberPath, path: MemberPath

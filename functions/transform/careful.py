@@ -16,6 +16,7 @@ from typing import Any
 
 from functions.transform.extraction_plan import NOT_A_VALUE, ExtractionPlan
 from functions.transform.jsontext import json_text, named_members, rest
+from functions.transform.pairs import groups_of_pairs
 from functions.transform.shapes import (
     Number,
     Part,
@@ -34,7 +35,9 @@ __all__ = [
     "Reading",
     "element_texts",
     "holds",
+    "parse",
     "reading_texts",
+    "value_span",
 ]
 
 Taker = Callable[[Any], str | None]
@@ -176,6 +179,10 @@ def reading_texts(text: str, contract: Contract, most: int | None = None) -> lis
 
 def _element_texts(text: str, contract: Contract, most: int | None) -> list[str]:
     path = contract.readings or ()
+    if contract.pairs is not None:
+        groups = groups_of_pairs(contract.pairs, member(parse(text), path))
+        elements = element_texts(text, path)
+        return [f"[{','.join(elements[at] for at in group)}]" for group in groups[:most]]
     if contract.shape != "parallel":
         return element_texts(text, path, most)
     arrays = parallel_arrays(contract, member(parse(text), path)) or {}
@@ -187,14 +194,26 @@ def _element_texts(text: str, contract: Contract, most: int | None) -> list[str]
 def element_texts(text: str, path: MemberPath, most: int | None = None) -> list[str]:
     """The elements of the array or object at ``path``, or the first ones, as they are spelled."""
     with _deep_recursion():
-        at = _after_blank(text, 0)
-        for step in path:
-            if isinstance(step, int):
-                at = list(_elements(text, at))[step][0]
-            else:
-                at = _member_start(text, at, step)
+        at = _start(text, path)
         found = _elements(text, at) if text[at] == "[" else _members(text, at)
         return [text[start:end] for start, end in islice(found, most)]
+
+
+def value_span(text: str, path: MemberPath) -> tuple[int, int]:
+    """Start and end of the value at a path, in a text that has one there."""
+    with _deep_recursion():
+        at = _start(text, path)
+        return at, _end(text, at)
+
+
+def _start(text: str, path: MemberPath) -> int:
+    at = _after_blank(text, 0)
+    for step in path:
+        if isinstance(step, int):
+            at = list(_elements(text, at))[step][0]
+        else:
+            at = _member_start(text, at, step)
+    return at
 
 
 def _first_counts(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ where a value should be becomes :data:`NOT_A_VALUE`, which no column type can re
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import polars as pl
@@ -207,6 +207,15 @@ def _document(
     sources = (*asked, *(Source("reading", metric.path) for metric in metrics_of(contract)))
     if _is_for_careful(contract) or not _has_plain_paths(contract, sources):
         return None
+    if contract.shape == "parallel":
+        return _side_by_side(contract, sources)
+    return _with_elements(contract, sources, types)
+
+
+def _with_elements(
+    contract: Contract, sources: tuple[Source, ...], types: Mapping[str, Type]
+) -> pl.Struct | pl.List | None:
+    """The same of every shape that has one element for each reading."""
     reading, message = _tree(sources, ("reading",)), _tree(sources, ("reading", "message"))
     if reading is None or message is None:
         return None
@@ -221,6 +230,20 @@ def _document(
     inner = _around(parent, contract.readings, elements, types)
     parents = None if inner is None else pl.List(inner)
     return _around(message, contract.parents, parents, types)
+
+
+def _side_by_side(contract: Contract, sources: tuple[Source, ...]) -> pl.Struct | None:
+    """Type of a message with arrays side by side; ``None`` where it is in an outer array."""
+    if contract.parents is not None:
+        return None
+    at = contract.readings or ()
+    arrays = [
+        replace(source, scope="message", path=(*at, source.path[0], 0, *source.path[1:]))
+        for source in sources
+        if source.scope == "reading"
+    ]
+    tree = _tree((*sources, *arrays), ("message",)) if arrays else None
+    return None if tree is None else pl.Struct(_fields(tree, {}))
 
 
 def _around(
@@ -245,7 +268,7 @@ def _has_plain_paths(contract: Contract, sources: tuple[Source, ...]) -> bool:
 def _is_for_careful(contract: Contract) -> bool:
     """True if its shape or types keep what the bulk decoder drops: kinds of values, members,
     digits."""
-    if contract.shape not in ARRAYS or contract.melt == "numbers":
+    if contract.shape not in ARRAYS or contract.melt == "numbers" or contract.pairs is not None:
         return True
     types = {column.type for column in contract.columns}
     rest = any(s.scope == "rest" for column in contract.columns for s in column.sources)

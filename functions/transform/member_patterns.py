@@ -42,7 +42,7 @@ UNUSUAL_SENML = (
     _SENML % ("b?t", '["tf]'),
 )
 """Patterns of values of another kind than SenML's."""
-ARRAYS: dict[Shape, int] = {"objects": 0, "rows": 1, "pairs": 2, "senml": 0}
+ARRAYS: dict[Shape, int] = {"objects": 0, "rows": 1, "pairs": 2, "senml": 0, "parallel": 1}
 """Shapes that the bulk decoder takes, and how many arrays an element is of."""
 
 LONG_OR_SPELLED = r"-?(?:[0-9]{16}|[0-9]+(?:\.[0-9]+)?[eE])"
@@ -70,12 +70,18 @@ def is_in_nested_arrays(path: MemberPath) -> bool:
 
 
 def array_names(contract: Contract) -> set[str]:
-    """Names of the arrays of which columns or conditions take elements that are values."""
+    """Names of the arrays of which columns or conditions take elements that are values, and of
+    arrays side by side."""
     asked = [source for column in contract.columns for source in column.sources]
     asked += [condition.source for condition in contract.only]
     paths = [source.path for source in asked if source.scope in MEMBERS]
     paths += [metric.path for metric in metrics_of(contract)]
-    return {member_name(path) for path in paths if isinstance(path[-1], int)}
+    found = {member_name(path) for path in paths if isinstance(path[-1], int)}
+    if contract.shape == "parallel":
+        readings = {s.path for s in asked if s.scope == "reading"}
+        found |= {str(path[0]) for path in readings}
+        found |= {str(metric.path[0]) for metric in metrics_of(contract)}
+    return found
 
 
 def metrics_of(contract: Contract) -> tuple[Metric, ...]:

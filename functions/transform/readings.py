@@ -14,7 +14,7 @@ from functions.transform.bulk import BulkDecoder, Decoded
 from functions.transform.careful import SET_ASIDE, CarefulReader
 from functions.transform.clean_batch import CleanBatch, Reject
 from functions.transform.extraction_plan import ARRIVAL, RECEIVED, ExtractionPlan
-from functions.transform.formats.payload_decoder import PayloadDecoder
+from functions.transform.formats.payload_decoder import PayloadDecoder, is_decoded
 from functions.transform.inflation import opened
 from functions.transform.isolation import OUR_ERRORS, unreadable
 from functions.transform.message_filter import matches
@@ -34,7 +34,7 @@ def read_readings(
     The parts differ in the types of their values; in each the readings are in order.
     """
     left = _opened(plan, _of_this_kind(plan, run, batch), batch)
-    if plan.contract.format == "json":
+    if not is_decoded(plan.contract):
         unreadable = left["text"].is_null()
         batch.rejects += [Reject(m, None, ("not_utf8",)) for m in left["m"].filter(unreadable)]
         read = _read(plan, left.filter(~unreadable), batch, bulk=bulk)
@@ -78,7 +78,7 @@ def _read_in_bulk(
 def _decode_and_read(
     plan: ExtractionPlan, messages: pl.DataFrame, batch: CleanBatch, *, bulk: bool
 ) -> _Parts:
-    """The readings of messages in another format than JSON."""
+    """The readings of messages in another format than JSON, or with members to unpack."""
     decoder = PayloadDecoder(plan.contract)
     before, batch.rejects = batch.rejects, []
     parts, left = _Parts([], []), messages
@@ -117,12 +117,13 @@ def _without_faults(decoded: Decoded, batch: CleanBatch) -> pl.DataFrame:
 
 
 def _opened(plan: ExtractionPlan, messages: pl.DataFrame, batch: CleanBatch) -> pl.DataFrame:
-    """The messages, inflated where devices compress them."""
-    if plan.contract.compression is None:
+    """The messages that are not too large, inflated where devices compress them."""
+    if "fault" not in messages.columns:
         return messages
     broken = messages.filter(pl.col("fault").is_not_null())
     batch.rejects += [Reject(m, None, (why,)) for m, why in broken.select("m", "fault").iter_rows()]
-    return opened(messages.filter(pl.col("fault").is_null()))
+    messages = messages.filter(pl.col("fault").is_null())
+    return messages if plan.contract.compression is None else opened(messages)
 
 
 def _of_this_kind(plan: ExtractionPlan, run: pl.DataFrame, batch: CleanBatch) -> pl.DataFrame:

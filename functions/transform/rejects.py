@@ -11,7 +11,7 @@ from typing import Any
 
 from functions.transform.careful import reading_texts
 from functions.transform.clean_batch import CleanBatch, Reject
-from functions.transform.formats.payload_decoder import PayloadDecoder
+from functions.transform.formats.payload_decoder import PayloadDecoder, is_decoded
 from functions.transform.inflation import inflate
 from functions.transform.isolation import OUR_ERRORS, unreadable
 from telemetry.contract import Contract
@@ -75,7 +75,7 @@ def _elements(
     try:
         if text is None and contract.compression is not None:
             text = inflate(message["payload"]).decode()
-        if contract.format != "json":
+        if is_decoded(contract):
             text = PayloadDecoder(contract).document(message["payload"], text).text
         return reading_texts(text, contract, most)
     except OUR_ERRORS as error:

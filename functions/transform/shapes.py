@@ -7,12 +7,13 @@ its values are taken out of it. What each shape takes is described in ``docs/con
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation, Overflow
 from typing import Any
 
+from functions.transform.pairs import groups_of_pairs, is_pair, named_value
+from functions.transform.parts import Number, Part, is_text, member
 from telemetry.contract import Contract
-from telemetry.contract.model import MemberPath
 
 __all__ = [
     "BASE",
@@ -23,7 +24,9 @@ __all__ = [
     "Unpacker",
     "base_sources",
     "member",
+    "names_of_arrays",
     "parallel_arrays",
+    "places_of_parents",
     "readings_in",
 ]
 
@@ -34,47 +37,6 @@ BASE = ("bn", "bt", "bu", "bv", "bs")
 SENML_VALUES = ("v", "vs", "vb", "vd", "s")
 
 _exactly = Context(prec=40, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation, Overflow])
-
-
-class Number(str):
-    """A number, as JSON spells it."""
-
-    __slots__ = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A reading of a message, or what stands where one should be."""
-
-    index: int | None
-    """Its place in the array or keyed object, or among those of the message's parents; ``None``
-    where it is the message itself."""
-    holder: dict[str, Any] = field(default_factory=dict)
-    """Its members."""
-    fault: str | None = None
-    """Reason why it isn't a reading."""
-    places: dict[str, Any] = field(default_factory=dict)
-    """Values of ``$key``, ``$metric`` and ``$value``."""
-    parent: Any = None
-    """The object around its array, where there are two levels."""
-
-
-def member(holder: Any, path: MemberPath) -> Any:
-    """The value at a path; ``None`` where a step is absent, null or of another kind."""
-    for step in path:
-        if isinstance(step, int):
-            holder = _element(holder, step)
-        elif isinstance(holder, dict):
-            holder = holder.get(step)
-        else:
-            return None
-    return holder
-
-
-def _element(holder: Any, place: int) -> Any:
-    if not isinstance(holder, list) or not -len(holder) <= place < len(holder):
-        return None
-    return holder[place]
 
 
 def base_sources(contract: Contract) -> tuple[str, ...]:
@@ -103,6 +65,9 @@ class Unpacker:
         values = any(s.scope == "place" and s.path == ("value",) for s in sources)
         self._plain = values and contract.melt is None
         self._base = base_sources(contract)
+        metrics = contract.melt if isinstance(contract.melt, tuple) else ()
+        every = contract.melt == "numbers" or any(s.scope == "rest" for s in sources)
+        self._names = None if every else self._used | {metric.path[0] for metric in metrics}
 
     def parts(self, message: Any, arrived: int | None) -> str | list[Part]:
         """The readings of a message that is an object or array, or the reason why it has none.
@@ -122,13 +87,9 @@ class Unpacker:
             return [Part(None, message)]
         if not isinstance(parents, list):
             return "not_an_array"
-        parts: list[Part] = []
-        start = 0
-        for parent in parents:
-            parts += self._of_parent(parent, start, arrived)
-            number = readings_in(self._contract, parent)
-            start += 1 if number is None else number
-        return parts
+        places = places_of_parents(self._contract, parents)
+        found = zip(parents, places, strict=True)
+        return [part for parent, at in found for part in self._of_parent(parent, at, arrived)]
 
     def _of_parent(self, parent: Any, start: int, arrived: int | None) -> Iterator[Part]:
         """Readings of an element of the outer array; their places count from ``start``."""
@@ -154,10 +115,49 @@ class Unpacker:
             return "not_an_array"
         if contract.shape == "senml":
             return list(_senml(found, arrived, self._base))
-        if contract.shape == "pairs" and found and all(_is_pair(pair) for pair in found):
-            return [Part(None, _first_counts(found))]
+        if contract.shape == "pairs":
+            return self._paired(found)
         read = READ[contract.shape]
         return [read(contract, index, item) for index, item in enumerate(found)]
+
+    def _paired(self, found: list[Any]) -> list[Part]:
+        """Readings of pairs of name and value: arrays of two, or objects."""
+        if self._contract.pairs is not None:
+            groups = groups_of_pairs(self._contract.pairs, found)
+            alone = not self._contract.pairs.by
+            return [
+                self._of_objects(None if alone else index, [found[at] for at in group])
+                for index, group in enumerate(groups)
+            ]
+        if found and all(is_pair(pair) for pair in found):
+            return [self._of_arrays(None, found)]
+        return [self._of_arrays(index, item) for index, item in enumerate(found)]
+
+    def _of_arrays(self, index: int | None, item: Any) -> Part:
+        if not isinstance(item, list) or not all(is_pair(pair) for pair in item):
+            return Part(index, fault="not_pairs")
+        return self._joined(index, {}, item)
+
+    def _of_objects(self, index: int | None, items: list[Any]) -> Part:
+        pairs = self._contract.pairs
+        assert pairs is not None  # noqa: S101 - it is only called where there are
+        found = [named_value(pairs, item) for item in items]
+        sound = [pair for pair in found if pair is not None]
+        if len(sound) < len(found):
+            return Part(index, fault="not_pairs")
+        held = {name: items[0][name] for name in pairs.by if name in items[0]}
+        return self._joined(index, held, sound)
+
+    def _joined(self, index: int | None, held: dict[str, Any], pairs: Sequence[Any]) -> Part:
+        """The reading of these pairs, and of what they have in common.
+
+        Of two values for a name that counts, neither can be chosen. Of others the first stays.
+        """
+        for name, value in pairs:
+            if name in held and (self._names is None or name in self._names):
+                return Part(index, fault="repeated_name")
+            held.setdefault(name, value)
+        return Part(index, held)
 
     def _in_object(self, found: Any) -> str | list[Part]:
         """The readings of a shape that has an object in the place of an array."""
@@ -217,16 +217,22 @@ class Unpacker:
                 yield name, value
 
 
-def parallel_arrays(contract: Contract, found: Any) -> dict[str, list[Any]] | None:
-    """The arrays side by side that the contract names; ``None`` where none is there, or something
-    else is in its place."""
-    if not isinstance(found, dict):
-        return None
+def names_of_arrays(contract: Contract) -> set[str | int]:
+    """Names of the arrays side by side of which columns take elements."""
     names = {
         s.path[0] for column in contract.columns for s in column.sources if s.scope == "reading"
     }
     if isinstance(contract.melt, tuple):
         names |= {metric.path[0] for metric in contract.melt}
+    return names
+
+
+def parallel_arrays(contract: Contract, found: Any) -> dict[str, list[Any]] | None:
+    """The arrays side by side that the contract names; ``None`` where none is there, or something
+    else is in its place."""
+    if not isinstance(found, dict):
+        return None
+    names = names_of_arrays(contract)
     arrays = {name: value for name, value in found.items() if name in names and value is not None}
     if not arrays or not all(isinstance(value, list) for value in arrays.values()):
         return None
@@ -242,9 +248,22 @@ def readings_in(contract: Contract, parent: Any) -> int | None:
         return None if arrays is None else max(map(len, arrays.values()))
     if not isinstance(found, dict if contract.shape == "keyed" else list):
         return None
-    if contract.shape == "pairs" and found and all(_is_pair(pair) for pair in found):
+    if contract.pairs is not None and found:
+        return len(groups_of_pairs(contract.pairs, found)) if contract.pairs.by else None
+    if contract.shape == "pairs" and found and all(is_pair(pair) for pair in found):
         return None
     return len(found)
+
+
+def places_of_parents(contract: Contract, parents: list[Any]) -> list[int]:
+    """Place of the first reading of each element of the outer array, counted through all of it."""
+    places: list[int] = []
+    start = 0
+    for parent in parents:
+        places.append(start)
+        number = readings_in(contract, parent)
+        start += 1 if number is None else number
+    return places
 
 
 def _object(contract: Contract, index: int, item: Any) -> Part:
@@ -261,32 +280,9 @@ def _row(contract: Contract, index: int, item: Any) -> Part:
     return Part(index, dict(zip(contract.fields, item, strict=False)))
 
 
-def _pairs(contract: Contract, index: int, item: Any) -> Part:
-    del contract
-    if isinstance(item, list) and all(_is_pair(pair) for pair in item):
-        return Part(index, _first_counts(item))
-    return Part(index, fault="not_pairs")
-
-
-def _is_pair(item: Any) -> bool:
-    return isinstance(item, list) and len(item) == 2 and _is_text(item[0])
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and not isinstance(value, Number)
-
-
-def _first_counts(pairs: list[Any]) -> dict[str, Any]:
-    members: dict[str, Any] = {}
-    for name, value in pairs:
-        members.setdefault(name, value)
-    return members
-
-
 READ: dict[str, Callable[[Contract, int, Any], Part]] = {
     "objects": _object,
     "rows": _row,
-    "pairs": _pairs,
 }
 
 
@@ -311,7 +307,7 @@ def _resolved(record: dict[str, Any], base: dict[str, Any], arrived: int | None)
     found = {name: value for name, value in record.items() if name not in BASE}
     names = [part for part in (base.get("bn"), record.get("n")) if part is not None]
     if names:
-        found["n"] = "".join(names) if all(_is_text(part) for part in names) else names
+        found["n"] = "".join(names) if all(is_text(part) for part in names) else []
     if record.get("u") is None and base.get("bu") is not None:
         found["u"] = base["bu"]
     for name in SUMS:
@@ -330,12 +326,12 @@ def _resolved(record: dict[str, Any], base: dict[str, Any], arrived: int | None)
 
 
 def _sum(one: Any, other: Any) -> Any:
-    """The exact sum of two numbers; what can't be added stays as a list, which no type takes."""
+    """The exact sum of two numbers; an empty list, which no type takes, where there is none."""
     if other is None:
         return one
     if not isinstance(one, Number) or not isinstance(other, Number):
-        return [one, other]
+        return []
     try:
         return Number(_exactly.add(Decimal(one), Decimal(other)))
     except (InvalidOperation, Overflow):
-        return [one, other]
+        return []

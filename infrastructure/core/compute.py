@@ -39,6 +39,7 @@ from infrastructure.core.troposphere_types import FunctionLoggingConfig, QueueSc
 from infrastructure.settings import DATABASE_CA, DeploySettings
 from layers.target import LAYERS
 from telemetry.contract import Contract
+from telemetry.contract.packing import inflates
 from telemetry.metric_table import NAMESPACE
 
 __all__ = ["add_compute", "state_machine_arn"]
@@ -175,7 +176,7 @@ def _environment(
         variables["QUEUE_URL"] = Ref("TelemetryQueue")
     if spec.name in {"extract", "stage", "sweep"}:
         variables["MAX_CONCURRENCY"] = Ref("MaxConcurrency")
-    if spec.name in {"extract", "stage"} and contract.compression is not None:
+    if spec.name in {"extract", "stage"} and inflates(contract):
         variables["BATCH_BYTES"] = str(COMPRESSED_BATCH_BYTES)
     if spec.name in {"stage", "sweep"}:
         variables["STATE_MACHINE_ARN"] = state_machine_arn()

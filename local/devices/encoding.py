@@ -6,14 +6,21 @@ that are published. The libraries of binary formats are imported where a contrac
 
 from __future__ import annotations
 
+import base64
+import binascii
 import csv
 import gzip
 import io
 import json
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
+from functions.transform.shapes import member
 from telemetry.contract.formats import LINE_FORMATS
-from telemetry.contract.model import Contract
+from telemetry.contract.model import Contract, Encoding, PackedMember
 
 __all__ = ["as_sent"]
 
@@ -23,9 +30,48 @@ def as_sent(contract: Contract, payload: bytes) -> bytes:
 
     A payload that isn't JSON, or not of readings, is taken to be in the contract's format already.
     """
+    if contract.unpack:
+        payload = _with_packed_members(contract, payload)
     if contract.format != "json":
         payload = _encoded(contract, payload)
     return payload if contract.compression is None else gzip.compress(payload, mtime=0)
+
+
+def _with_packed_members(contract: Contract, payload: bytes) -> bytes:
+    """The payload with its members packed; those that are texts are taken to be packed already."""
+    try:
+        document = json.loads(payload)
+    except (ValueError, RecursionError):
+        return payload
+    changed = False
+    for one in reversed(contract.unpack):
+        holder = member(document, one.path[:-1])
+        value = holder.get(one.path[-1]) if isinstance(holder, dict) else None
+        if isinstance(value, dict | list):
+            holder[one.path[-1]] = _packed(contract, one, value)
+            changed = True
+    return _compact(document).encode() if changed else payload
+
+
+def _packed(contract: Contract, one: PackedMember, value: Any) -> str:
+    content = _compact(value).encode()
+    if one.format != "json":
+        content = _encoded(replace(contract, format=one.format), content)
+    for step in reversed(one.encoding):
+        content = PACK[step](content)
+    return content.decode()
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+PACK: dict[Encoding, Callable[[bytes], bytes]] = {
+    "base64": base64.b64encode,
+    "hex": binascii.hexlify,
+    "gzip": partial(gzip.compress, mtime=0),
+    "zlib": zlib.compress,
+}
 
 
 def _encoded(contract: Contract, payload: bytes) -> bytes:
@@ -53,9 +99,7 @@ def _text(contract: Contract, readings: list[dict[str, Any]], payload: bytes) ->
     if contract.format == "influx":
         return "\n".join(map(_influx_line, readings))
     if contract.format in LINE_FORMATS:
-        return "\n".join(
-            json.dumps(reading, separators=(",", ":"), ensure_ascii=False) for reading in readings
-        )
+        return "\n".join(map(_compact, readings))
     return _plain(readings[0].get("value")) if readings else payload.decode()
 
 

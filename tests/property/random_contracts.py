@@ -131,6 +131,12 @@ def _message(rng: Random, *, wild: bool) -> dict[str, Any]:
         )
     if shape == "rows":
         message["fields"] = rng.sample([*NAMES, *(ODD_NAMES if wild else [])], rng.randint(2, 6))
+    if shape == "pairs" and rng.random() < 0.6:
+        message["pairs"] = {"name": rng.choice(["n", "id", "m.n"])}
+        if rng.random() < 0.7:
+            message["pairs"]["value"] = rng.choice(["v", "d.v", "n"])
+        if rng.random() < 0.6:
+            message["pairs"]["by"] = rng.choice([["t"], ["ts"], ["t", "a"]])
     if rng.random() < 0.25:
         metrics = [_path(rng, wild=wild) for _ in range(rng.randint(1, 3))]
         message["melt"] = rng.choice(
@@ -157,7 +163,21 @@ def _message(rng: Random, *, wild: bool) -> dict[str, Any]:
         message["only"] = {asked: rng.choice(wanted)}
     if rng.random() < 0.1:
         message["compression"] = "gzip"
+    if rng.random() < 0.15:
+        message["unpack"] = _unpack(rng, message, wild=wild)
     return message
+
+
+def _unpack(rng: Random, message: dict[str, Any], *, wild: bool) -> dict[str, Any]:
+    """A packed member: where the readings are, or beside them."""
+    member = message.get("readings", "").split("[].")[0].split(".")[0]
+    if member in ("", "$message") or rng.random() < 0.2:
+        member = rng.choice([_path(rng, wild=wild), "env", "g"])
+    encoding = rng.choice([[], ["base64"], ["hex"], ["base64", "gzip"], ["base64", "zlib"]])
+    formats = ["json", "json", "json", "cbor", "msgpack"] if encoding else ["json"]
+    return {"member": member, "format": rng.choice(formats)} | (
+        {"encoding": encoding} if encoding else {}
+    )
 
 
 def _source(rng: Random, message: dict[str, Any], *, wild: bool) -> str:
@@ -166,6 +186,9 @@ def _source(rng: Random, message: dict[str, Any], *, wild: bool) -> str:
         if "fields" in message and rng.random() < 0.9:
             name = rng.choice(message["fields"])
             return name if name.isalnum() else '"' + name.replace('"', '\\"') + '"'
+        by = message.get("pairs", {}).get("by")
+        if by and rng.random() < 0.3:
+            return rng.choice(by)
         return _path(rng, wild=wild)
     if odds < 0.78:
         around = "parent" if "[]." in message.get("readings", "") and odds < 0.7 else "message"

@@ -5,9 +5,16 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import zlib
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
+import cbor2
+import msgpack
+
+from functions.transform.careful import parse, value_span
+from functions.transform.shapes import member
 from telemetry.contract import Column, Contract
 
 __all__ = ["random_lines"]
@@ -58,6 +65,12 @@ SENML = {
     "bn": ['"a:"', '"b:"', '""'], "bt": ["1772366400", "1772366400.5", "0"], "bu": ['"Cel"'],
     "n": ['"t"', '"h"'], "t": ["0", "60", "-5", "1772366400"], "v": ["1", "21.5"], "bv": ["1", "0.1"],
 }  # fmt: skip
+PACK: dict[str, Callable[[bytes], bytes]] = {
+    "base64": base64.b64encode,
+    "hex": lambda content: content.hex().encode(),
+    "gzip": lambda content: gzip.compress(content, mtime=0),
+    "zlib": zlib.compress,
+}
 SENML_ODDS = {"bv": 0.1, "bn": 0.5, "bt": 0.5, "bu": 0.3}
 
 
@@ -109,13 +122,39 @@ class _Writer:
         if rng.random() < 0.025:
             body = rng.choice(WHOLE)
         else:
-            body = self._text().encode("utf-8", "surrogatepass")
+            body = self._packed(self._text()).encode("utf-8", "surrogatepass")
         if rng.random() < 0.05:
             body = self._mutated(body)
         if contract.compression and rng.random() < 0.7:
             body = gzip.compress(body, mtime=0)
             body = self._mutated(body) if rng.random() < 0.1 else body
         return body
+
+    def _packed(self, text: str) -> str:
+        """The text with its packed members as they are sent, most of them."""
+        rng = self._rng
+        for one in reversed(self._contract.unpack):
+            try:
+                if member(parse(text), one.path) is None or rng.random() < 0.1:
+                    continue
+            except ValueError:
+                continue
+            start, end = value_span(text, one.path)
+            content = text[start:end].encode("utf-8", "surrogatepass")
+            if rng.random() < 0.1:
+                content = self._mutated(content)
+            elif one.format != "json":
+                dumps = cbor2.dumps if one.format == "cbor" else msgpack.packb
+                try:
+                    content = dumps(json.loads(content))
+                except (ValueError, OverflowError, RecursionError):
+                    continue
+            for step in one.encoding:
+                content = PACK[step](content)
+                content = self._mutated(content) if rng.random() < 0.03 else content
+            packed = json.dumps(content.decode("latin-1"), ensure_ascii=rng.random() < 0.5)
+            text = text[:start] + packed + text[end:]
+        return text
 
     def _text(self) -> str:
         readings = self._contract.readings
@@ -152,6 +191,8 @@ class _Writer:
             return self._keyed()
         if shape == "parallel":
             return self._parallel()
+        if self._contract.pairs is not None:
+            return self._named()
         if shape == "pairs" and rng.random() < 0.1:
             return self._element()
         odd = self._level / 3
@@ -160,6 +201,36 @@ class _Writer:
             for _ in range(rng.choice([0, 1, 1, 2, 3]))
         ]
         return "[" + rng.choice(BLANKS) + ",".join(items) + rng.choice(BLANKS) + "]"
+
+    def _named(self) -> str:
+        """Objects with name and value, several of each group."""
+        rng, pairs = self._rng, self._contract.pairs
+        assert pairs is not None
+        columns: dict[Any, list[Any]] = {}
+        for path, column in self._reading:
+            columns.setdefault(path[0], []).append((path[1:], column))
+        items = []
+        for _ in range(rng.choice([0, 1, 1, 2])):
+            group = {name: rng.choice(["1", "2", '"1"', "true", "21.40"]) for name in pairs.by}
+            group = {n: t for n, t in group.items() if rng.random() < 0.9}
+            names = [name for name in columns if name not in pairs.by] + ["other"]
+            for name in names + (["other"] if rng.random() < 0.1 else []):
+                own = {}
+                texts = [(pairs.name, json.dumps(name))]
+                value = self._member_text(columns.get(name, [((), None)]), None)
+                texts += [] if pairs.value is None else [(pairs.value, value)]
+                for path, text in texts:
+                    for step in reversed(path[1:]):
+                        text = f"{{{json.dumps(step)}:{text}}}"  # noqa: PLW2901
+                    own[str(path[0])] = text
+                if pairs.value is None and value.startswith('{"'):
+                    items.append(value[:-1] + "," + self._object([], group | own)[1:])
+                else:
+                    items.append(self._object([], group | own))
+                if rng.random() < self._level / 6:
+                    items.append(rng.choice([*MESS, items[-1]]))
+        rng.shuffle(items)
+        return "[" + rng.choice(BLANKS) + ",".join(items) + "]"
 
     def _element(self) -> str:
         rng, shape = self._rng, self._contract.shape

@@ -18,7 +18,7 @@ from typing import Any
 from telemetry.canary import CANARY_PREFIX
 from telemetry.contract import Column, Condition, Contract, Source
 from telemetry.zones import zone
-from tests.property.reference_formats import Faulty, decoded
+from tests.property.reference_formats import Faulty, decoded, unpacked
 
 ENVELOPE = ("message_id", "topic", "client_id", "received_at", "payload")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -38,6 +38,7 @@ class BadError(Exception):
 
 
 NOT_A_VALUE = object()
+NOT_A_VALUE_KINDS = {dict, list}
 
 
 @dataclass
@@ -166,6 +167,10 @@ def _readings(envelope: dict[str, Any], contract: Contract, found: Expected) -> 
             message = _json(text)
         except ValueError:
             return [(None, "not_json")]
+    if isinstance(message, dict) and contract.unpack:
+        message = _unpacked(message, envelope, contract)
+        if isinstance(message, Faulty):
+            return [(None, str(message))]
     top = contract.readings == () and contract.shape not in ("keyed", "parallel")
     if contract.parents is not None:
         top = contract.parents == ()
@@ -179,6 +184,27 @@ def _readings(envelope: dict[str, Any], contract: Contract, found: Expected) -> 
     return _melt(contract, parts, alone=bool(parts) and parts[0][0] is None)
 
 
+def _unpacked(message: Any, envelope: Any, contract: Contract) -> Any:
+    """The message with documents in the place of its packed members."""
+    paths = [one.path for one in contract.unpack]
+    for condition in contract.only:
+        path = condition.source.path
+        inside = any(path[: len(packed)] == packed for packed in paths)
+        outer = condition.source.scope == "message" and not inside
+        if outer and not _meets(condition, envelope, message):
+            return message  # which is set aside
+    for one in contract.unpack:
+        packed = _member(message, one.path)
+        if type(packed) is not str:
+            continue
+        found = unpacked(packed, one, contract, _json)
+        if isinstance(found, Faulty):
+            return found
+        holder = _member(message, one.path[:-1])
+        holder[one.path[-1]] = found
+    return message
+
+
 def _of_parents(envelope: Any, contract: Contract, message: Any, found: Expected) -> Any:
     parents = _member(message, contract.parents or ())
     if parents is None or (isinstance(message, dict) and not contract.parents):
@@ -190,7 +216,7 @@ def _of_parents(envelope: Any, contract: Contract, message: Any, found: Expected
     size = 0
     for parent in parents:
         if not isinstance(parent, dict):
-            every.append((size, "not_an_object"))
+            every.append((size, str(parent) if isinstance(parent, Faulty) else "not_an_object"))
             size += 1
             continue
         inner = _member(parent, contract.readings or ())
@@ -205,7 +231,7 @@ def _of_parents(envelope: Any, contract: Contract, message: Any, found: Expected
             if not isinstance(part, str):
                 part = (message, part[1], {**part[2], "parent": parent})  # noqa: PLW2901
             every.append((size + (index or 0), part))
-        if contract.shape == "parallel":
+        if contract.shape == "parallel" or contract.pairs is not None:
             size += len(parts)
         else:
             whole = parts and parts[0][0] is None
@@ -229,8 +255,10 @@ def _unnested(envelope: Any, contract: Contract, message: Any, found: Expected) 
         return [(None, "not_an_array")]
     elif contract.shape == "senml":
         parts = _senml(contract, message, array, envelope["received_at"])
+    elif contract.pairs is not None:
+        parts = _of_objects(contract, message, array)
     elif contract.shape == "pairs" and array and all(map(_pair, array)):
-        return [(None, (message, _of_pairs(array), {}))]
+        return [(None, _of_pairs(contract, message, array))]
     else:
         parts = [(index, _element(contract, message, item)) for index, item in enumerate(array)]
     found.empty_messages += not parts
@@ -266,7 +294,7 @@ def _element(contract: Contract, message: Any, item: Any) -> Any:
         return (message, item, {}) if isinstance(item, dict) else "not_an_object"
     if contract.shape == "pairs":
         sound = isinstance(item, list) and all(map(_pair, item))
-        return (message, _of_pairs(item), {}) if sound else "not_pairs"
+        return _of_pairs(contract, message, item) if sound else "not_pairs"
     if not isinstance(item, list):
         return "not_an_array"
     if len(item) > len(contract.fields):
@@ -278,11 +306,61 @@ def _pair(item: Any) -> bool:
     return isinstance(item, list) and len(item) == 2 and type(item[0]) is str
 
 
-def _of_pairs(pairs: Any) -> dict[str, Any]:
-    members: dict[str, Any] = {}
+def _of_pairs(contract: Contract, message: Any, pairs: Any, begin: Any = ()) -> Any:
+    """The reading of pairs; a name that is read may be there once."""
+    members: dict[str, Any] = dict(begin)
+    paths = [s.path for c in contract.columns for s in c.sources if s.scope == "reading"]
+    every = any(s.scope == "rest" for c in contract.columns for s in c.sources)
+    if contract.melt == "numbers":
+        every = True
+    else:
+        paths += [metric.path for metric in contract.melt or ()]
     for name, value in pairs:
-        members.setdefault(name, value)
-    return members
+        if name not in members:
+            members[name] = value
+        elif every or any(path[0] == name for path in paths):
+            return "repeated_name"
+    return (message, members, {})
+
+
+def _of_objects(contract: Contract, message: Any, array: list[Any]) -> Any:
+    assert contract.pairs is not None
+    by = contract.pairs.by
+    together: list[tuple[Any, list[Any]]] = []
+    for item in array:
+        key: Any = [_text(item.get(name)) for name in by] if isinstance(item, dict) else None
+        if by and (key is None or NOT_A_VALUE_KINDS & {type(item.get(n)) for n in by}):
+            together.append((None, [item]))
+            continue
+        same = [
+            items for other, items in together if not by or (other is not None and other == key)
+        ]
+        if same:
+            same[0].append(item)
+        else:
+            together.append((key, [item]))
+    parts: list[Any] = []
+    for index, (_, items) in enumerate(together):
+        pairs = [_of_object(contract, item) for item in items]
+        part: Any = "not_pairs"
+        if None not in pairs:
+            begin = {name: items[0][name] for name in by if name in items[0]}
+            part = _of_pairs(contract, message, pairs, begin)
+        parts.append((index if by else None, part))
+    return parts
+
+
+def _of_object(contract: Contract, item: Any) -> Any:
+    pairs = contract.pairs
+    assert pairs is not None
+    if not isinstance(item, dict) or NOT_A_VALUE_KINDS & {type(item.get(n)) for n in pairs.by}:
+        return None
+    name = _member(item, pairs.name)
+    if type(name) is not str:
+        return None
+    if pairs.value is not None:
+        return name, _member(item, pairs.value)
+    return name, {n: v for n, v in item.items() if n != pairs.name[0] and n not in pairs.by}
 
 
 def _parallel(contract: Contract, message: Any, holder: Any) -> Any:

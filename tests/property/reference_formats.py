@@ -6,16 +6,21 @@ It shares no code with the transform. Numbers become :class:`Spelled` texts, as 
 from __future__ import annotations
 
 import base64
+import binascii
 import csv
 import io
 import math
+import re
+import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import cbor2
 import msgpack
 
 from telemetry.contract import Contract
+from telemetry.contract.model import PackedMember
 
 Json = Callable[[str], Any]
 TAGS = {tag: lambda value, immutable: value for tag in range(1100)}
@@ -25,6 +30,57 @@ BAD = object()
 
 class Faulty(str):
     """A line that can't be read, by its reason."""
+
+
+def unpacked(packed: str, one: PackedMember, contract: Contract, read_json: Json) -> Any:
+    """The JSON value of what is in a packed member, or the reason as a :class:`Faulty`."""
+    content = packed.encode("utf-8", "surrogatepass")
+    for step in one.encoding:
+        try:
+            content = UNPACK[step](content)
+        except (ValueError, zlib.error):
+            return Faulty(f"unpack:{step}")
+    if one.format == "json":
+        try:
+            return read_json(content.decode())
+        except UnicodeDecodeError:
+            return Faulty("unpack:not_utf8")
+        except ValueError:
+            return Faulty("unpack:json")
+    found = decoded(content, replace(contract, format=one.format), read_json)
+    if isinstance(found, Faulty):
+        found = Faulty("unpack:" + ("not_utf8" if found == "not_utf8" else one.format))
+    return found
+
+
+def _base64(content: bytes) -> bytes:
+    text = content.replace(b"-", b"+").replace(b"_", b"/")
+    if re.fullmatch(rb"[A-Za-z0-9+/]*={0,2}", text) is None or len(text.rstrip(b"=")) % 4 == 1:
+        raise ValueError("not base64")
+    bare = text.rstrip(b"=")
+    padding = -len(bare) % 4
+    if len(text) - len(bare) > padding:
+        raise ValueError("too much padding")
+    return base64.b64decode(bare + b"=" * padding)
+
+
+def _one_stream(window: int) -> Callable[[bytes], bytes]:
+    def inflated(content: bytes) -> bytes:
+        stream = zlib.decompressobj(window)
+        found = stream.decompress(content)
+        if not stream.eof or stream.unused_data:
+            raise ValueError("not one stream")
+        return found
+
+    return inflated
+
+
+UNPACK: dict[str, Callable[[bytes], bytes]] = {
+    "base64": _base64,
+    "hex": binascii.unhexlify,
+    "gzip": _one_stream(31),
+    "zlib": _one_stream(15),
+}
 
 
 def decoded(payload: bytes, contract: Contract, read_json: Json) -> Any:

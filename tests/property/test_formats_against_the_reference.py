@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import os
 from collections.abc import Callable
@@ -63,6 +65,12 @@ ONE = '[columns.id]\ntype = "bigint"\nfrom = "value"\nrequired = true\n'
 TEXTS = ["", "a", "-1", "1.50", "007", "NaN", "true", "é", '"', "a,b", "x\ny", "\\", " 5 ", "\x00"]
 MESSAGES: dict[str, tuple[str, str]] = {
     "ndjson": ('format = "ndjson"', COLUMNS),
+    "arrays in ndjson": ('format = "ndjson"\nreadings = "$message[].r"', COLUMNS),
+    "ndjson in a member": (
+        'readings = "d"\nunpack = { member = "d", encoding = ["base64", "gzip"], format = "ndjson" }',
+        COLUMNS,
+    ),
+    "csv in a member": ('readings = "d"\nunpack = { member = "d", format = "csv" }', COLUMNS),
     "csv with a header": ('format = "csv"', COLUMNS),
     "csv": ('format = "csv"\nfields = ["id", "t", "s"]\ndelimiter = ";"', COLUMNS),
     "value": ('format = "value"', ONE),
@@ -116,6 +124,25 @@ def as_csv(delimiter: str, header: bool) -> Callable[[Random], bytes]:
     return made
 
 
+def as_arrays_in_ndjson(rng: Random) -> bytes:
+    lines = []
+    for _ in range(rng.randrange(4)):
+        inner = as_ndjson(rng).decode().replace("\r\n", "\n").split("\n")
+        lines.append(f'{{"r":[{",".join(filter(str.strip, inner))}]}}')
+    return "\n".join([*lines, rng.choice(["", "oops", "5", '{"id":3}'])]).encode()
+
+
+def in_a_member(write: Callable[[Random], bytes], *, zipped: bool) -> Callable[[Random], bytes]:
+    def made(rng: Random) -> bytes:
+        content = mangled(rng, write(rng))
+        if zipped:
+            content = base64.b64encode(mangled(rng, gzip.compress(content, mtime=0)))
+        text = content.decode("utf-8", "replace")
+        return json.dumps({"x": 1, "d": text}, ensure_ascii=rng.random() < 0.5).encode()
+
+    return made
+
+
 def point(rng: Random) -> str:
     """A line of line protocol, more or less."""
     tags = rng.choice(["", ",s=a", r",s=a\,b\ c\=d", ",s=a,s=b,t=é", ",s=", ",s", ",s=a\\"])
@@ -140,6 +167,9 @@ def as_binary(dumps: Callable[[Any], bytes], shape: str) -> Callable[[Random], b
 
 WRITERS: dict[str, Callable[[Random], bytes]] = {
     "ndjson": as_ndjson,
+    "arrays in ndjson": as_arrays_in_ndjson,
+    "ndjson in a member": in_a_member(as_ndjson, zipped=True),
+    "csv in a member": in_a_member(as_csv(",", header=True), zipped=False),
     "csv with a header": as_csv(",", header=True),
     "csv": as_csv(";", header=False),
     "value": lambda rng: rng.choice([*TEXTS, "3", "4", "5\r\n"]).encode(),

@@ -13,20 +13,20 @@ from functions.transform.formats.document import (
     json_string,
 )
 
-__all__ = ["decode", "decode_in_bulk"]
+__all__ = ["decode", "decode_in_bulk", "inside_of"]
 
 NOT_JSON = "not_json"
 LEVELS = 3
 """Objects and arrays within each other that a line may have to be read in bulk."""
 
 
-def _within(levels: int) -> str:
+def inside_of(levels: int) -> str:
     """Pattern of what an object or array of so many levels holds."""
-    deeper = rf"|[\[{{]{_within(levels - 1)}[\]}}]" if levels > 1 else ""
+    deeper = rf"|[\[{{]{inside_of(levels - 1)}[\]}}]" if levels > 1 else ""
     return rf'(?:[^"{{}}\[\]\\\n]|"[^"\\\n]*"{deeper})*'
 
 
-_OBJECT = rf"\{{{_within(LEVELS)}\}}"
+_OBJECT = rf"\{{{inside_of(LEVELS)}\}}"
 PLAIN_LINES = rf"^(?:{_OBJECT}\r?\n)*{_OBJECT}[ \t\r\n]*$"
 """Lines of one object each, without backslashes and of a few levels.
 

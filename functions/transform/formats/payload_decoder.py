@@ -7,68 +7,37 @@ that is decoded again by the definition, so that the result is always that of th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
-from importlib import import_module
-from typing import Any
+from collections.abc import Sequence
 
 import polars as pl
 
 from functions.transform.clean_batch import Reject
-from functions.transform.formats.binary import SENML_LABELS
+from functions.transform.formats.decoders import decoders_of
 from functions.transform.formats.document import Document, FormatError
+from functions.transform.formats.packed_members import MemberUnpacker, faults_of_readings
 from functions.transform.inflation import inflate
 from functions.transform.isolation import OUR_ERRORS, unreadable
 from telemetry.contract import Contract
 
-__all__ = ["PayloadDecoder", "run_bytes"]
+__all__ = ["PayloadDecoder", "is_decoded", "run_bytes"]
 
 VALUE_BYTES = 12
 """Bytes of text that a byte of a binary payload may come to; most are a few values of one byte."""
+
+PACKED_BYTES = 4
+"""Bytes that a byte of a packed member may come to: its values can't be counted beforehand."""
 
 NAME_BYTES = 32
 """Bytes of text that a byte of a delimited line may come to, with its name from the header."""
 
 
-@dataclass(frozen=True)
-class Format:
-    """The decoders of one format."""
-
-    decode: Callable[[Any], Document]
-    """Decodes one payload: its text, or its bytes where the format is binary."""
-    decode_in_bulk: Callable[[pl.Series], pl.Series] | None = None
-    """Decodes many texts; the result is null for those that it leaves to ``decode``."""
-    binary: bool = False
-
-
-def _format_of(contract: Contract) -> Format:
-    """The format of a contract, whose module is imported only where a contract asks for it."""
-    module = import_module(f"functions.transform.formats.{MODULES[contract.format]}")
-    options: dict[str, Any] = {}
-    if contract.format == "csv":
-        options = {"delimiter": contract.delimiter, "header": not contract.fields}
-    if contract.format in ("cbor", "msgpack"):
-        options = {"labels": SENML_LABELS if contract.shape == "senml" else {}}
-    in_bulk = getattr(module, "decode_in_bulk", None)
-    return Format(
-        partial(module.decode, **options),
-        None if in_bulk is None else partial(in_bulk, **options),
-        getattr(module, "BINARY", False),
-    )
-
-
-MODULES = {
-    "ndjson": "ndjson", "csv": "delimited", "value": "bare_value", "influx": "influx",
-    "cbor": "cbor", "msgpack": "message_pack",
-}  # fmt: skip
-
-
 class PayloadDecoder:
-    """Decodes payloads by the format of one contract."""
+    """Decodes payloads by the format of one contract, and unpacks members of them."""
 
     def __init__(self, contract: Contract) -> None:
-        self._format = _format_of(contract)
+        self._contract = contract
+        self._format = decoders_of(contract.format, contract)
+        self._unpacker = MemberUnpacker(contract) if contract.unpack else None
         self._compressed = contract.compression is not None
         self.rejects: list[Reject] = []
         """Messages that can't be decoded."""
@@ -76,10 +45,16 @@ class PayloadDecoder:
 
     def in_bulk(self, messages: pl.DataFrame) -> pl.DataFrame:
         """Messages that could be decoded many at a time, with their JSON as ``text``."""
-        if self._format.decode_in_bulk is None:
+        if self._contract.format == "json":
+            texts = messages["text"]
+        elif self._format.decode_in_bulk is None:
             return messages.clear()
-        texts = self._format.decode_in_bulk(messages["text"]).alias("text")
-        return messages.with_columns(texts).filter(pl.col("text").is_not_null())
+        else:
+            texts = self._format.decode_in_bulk(messages["text"])
+        if self._unpacker is not None:
+            texts = self._unpacker.in_bulk(texts)
+        decoded = messages.with_columns(texts.alias("text"))
+        return decoded.filter(pl.col("text").is_not_null())
 
     def one_by_one(self, messages: pl.DataFrame) -> pl.DataFrame:
         """Messages that could be decoded, with their JSON as ``text``; the others are rejects."""
@@ -106,11 +81,32 @@ class PayloadDecoder:
 
         Raises :class:`FormatError`.
         """
+        document = self._outer(payload, text)
+        if self._unpacker is not None:
+            return self._unpacker.unpacked(document.text)
+        faults = faults_of_readings(self._contract, (), document)
+        return Document(document.text, faults)
+
+    def _outer(self, payload: bytes, text: str | None) -> Document:
+        """The payload itself by its format, with its members as they were sent."""
         if self._format.binary:
             return self._format.decode(inflate(payload) if self._compressed else payload)
         if text is None:
             raise FormatError("not_utf8")
+        if self._contract.format == "json":
+            return Document(text)  # whether it is JSON is for its reader to find
         return self._format.decode(text)
+
+    def decoded_bytes(self, content: bytes) -> int:
+        """Bytes that an inflated payload comes to as JSON; 0 where it can't be decoded."""
+        try:
+            text = content.decode()
+        except UnicodeDecodeError:
+            text = None
+        try:
+            return len(self.document(content, text).text)
+        except (FormatError, *OUR_ERRORS):  # which is found and reported when it is read
+            return 0
 
     def with_reasons(self, rejects: Sequence[Reject]) -> list[Reject]:
         """The rejects, those of lines that can't be read with the reason for that."""
@@ -124,21 +120,27 @@ class PayloadDecoder:
         ]
 
 
+def is_decoded(contract: Contract) -> bool:
+    """True if what is read is not the payload as it was sent."""
+    return contract.format != "json" or bool(contract.unpack)
+
+
 def run_bytes(messages: pl.DataFrame, contract: Contract) -> pl.Series:
     """Bytes that each message may come to, by which the messages that are read at once are limited.
 
-    ``size`` is what compressed payloads are inflated to.
+    ``size`` is what payloads are inflated to.
     """
     sizes = messages["payload"].bin.size().cast(pl.Int64)
-    if contract.format == "json":
+    if not is_decoded(contract):
         return sizes
-    compressed = "size" in messages.columns
-    sizes = messages["size"].fill_null(0) if compressed else sizes
-    if _format_of(contract).binary:
+    measured = "size" in messages.columns
+    sizes = messages["size"].fill_null(0) if measured else sizes
+    formats = {contract.format, *(one.format for one in contract.unpack)}
+    if any(decoders_of(name, contract).binary for name in formats):
         return sizes * VALUE_BYTES
-    if contract.format != "csv" or contract.fields:
-        return sizes
-    if compressed:  # whose header isn't known yet
+    if "csv" not in formats or contract.fields:
+        return sizes * PACKED_BYTES if contract.unpack else sizes
+    if measured or contract.unpack:  # whose header isn't known yet
         return sizes * NAME_BYTES
     lines = messages["text"].str.count_matches("\n", literal=True).cast(pl.Int64)
     header = messages["text"].str.find("\n", literal=True).cast(pl.Int64)

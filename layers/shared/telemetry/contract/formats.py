@@ -18,6 +18,10 @@ WHOLE_READING: tuple[Format, ...] = ("value",)
 """Formats whose payload is one reading."""
 TEXTS: tuple[Format, ...] = ("csv", "value")
 """Formats whose values are all texts."""
+NESTED: tuple[Format, ...] = ("ndjson",)
+"""Formats of lines that may have arrays of readings in them."""
+LINE_ARRAY = "$message[]."
+"""Stands before the path of an array in each line."""
 NOT_A_DELIMITER = '"\r\n'
 SHAPES: dict[Format, tuple[Shape, ...]] = {
     "ndjson": ("objects", "rows", "pairs", "senml"),
@@ -46,21 +50,36 @@ def read_format(reader: Reader, table: dict[str, Any]) -> PayloadFormat:
     """The format that ``[message]`` gives; what doesn't go with it is noted."""
     name: Format = reader.choose(table, "message.", "format", Format, "json")
     delimiter = reader.take(table, "message.", "delimiter", str, ",")
-    if "delimiter" in table and name != "csv":
+    if "delimiter" in table and name != "csv" and not _unpacks_csv(table.get("unpack")):
         reader.note("message.delimiter", "is for format = 'csv'")
     elif len(delimiter) != 1 or delimiter in NOT_A_DELIMITER:
         reader.note("message.delimiter", f"{delimiter!r} is not valid; write one character")
     plain: Shape = "rows" if name == "csv" and "fields" in table else "objects"
     shape: Shape = reader.choose(table, "message.", "shape", Shape, plain)
-    shapes = SHAPES.get(name)
+    inner = str(table.get("readings", "")).startswith(LINE_ARRAY)
+    shapes = None if inner and name in NESTED else SHAPES.get(name)
     if "shape" in table and shapes is not None and shape not in shapes:
         wanted = ", ".join(shapes)
         reader.note("message.shape", f"{shape!r} does not go with {name}; use one of {wanted}")
-    if "readings" in table and name in LINE_FORMATS and table["readings"] != "$message":
-        reader.note("message.readings", f"the readings of {name} are its lines; leave it out")
+    if "readings" in table and name in LINE_FORMATS and not _are_in_lines(name, table["readings"]):
+        advice = ", or write '$message[].a' for an array a in each" if name in NESTED else ""
+        reader.note(
+            "message.readings", f"the readings of {name} are its lines; leave it out{advice}"
+        )
     if "readings" in table and name in WHOLE_READING:
         reader.note("message.readings", f"a payload of {name} is one reading; leave it out")
     return PayloadFormat(name, delimiter, shape)
+
+
+def _unpacks_csv(unpack: Any) -> bool:
+    tables = unpack if isinstance(unpack, list) else [unpack]
+    return any(isinstance(one, dict) and one.get("format") == "csv" for one in tables)
+
+
+def _are_in_lines(name: Format, readings: Any) -> bool:
+    """True if the readings are the lines, or arrays in lines that may have some."""
+    nested = name in NESTED and str(readings).startswith(LINE_ARRAY)
+    return nested or readings == "$message"
 
 
 def lines_have_no_members_around_them(contract: Contract) -> Iterator[Problem]:

@@ -6,12 +6,24 @@ from typing import Any, Literal
 
 from telemetry.contract.formats import FORMAT_KEYS, read_format
 from telemetry.contract.model import Compression, Condition, MemberPath, Metric
+from telemetry.contract.packing import read_unpack
+from telemetry.contract.pairs import read_pairs
 from telemetry.contract.reader import Reader, finite
 from telemetry.contract.sources import SourceSyntaxError, parse_path, parse_source
 
 __all__ = ["MESSAGE_KEYS", "read_message"]
 
-MESSAGE_KEYS = ("readings", "shape", "fields", "melt", "only", "compression", *FORMAT_KEYS)
+MESSAGE_KEYS = (
+    "readings",
+    "shape",
+    "fields",
+    "pairs",
+    "melt",
+    "only",
+    "compression",
+    "unpack",
+    *FORMAT_KEYS,
+)
 WHOLE = "$message"
 """Stands for the path of the payload itself."""
 
@@ -39,9 +51,11 @@ def read_message(reader: Reader, table: dict[str, Any]) -> dict[str, Any]:
         "readings": readings,
         "shape": shape,
         "fields": fields,
+        "pairs": read_pairs(reader, table, shape),
         "format": format_.name,
         "delimiter": format_.delimiter,
         "compression": reader.choose(table, "message.", "compression", Compression, None),
+        "unpack": read_unpack(reader, table),
         "melt": _melt(reader, table),
         "only": _only(reader, reader.take(table, "message.", "only", dict, {})),
     }

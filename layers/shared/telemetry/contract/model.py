@@ -28,6 +28,7 @@ Ambiguous = Literal["by_arrival", "earliest", "latest", "reject"]
 Nonexistent = Literal["reject", "shift"]
 Compression = Literal["gzip"]
 Format = Literal["json", "ndjson", "csv", "value", "influx", "cbor", "msgpack"]
+Encoding = Literal["base64", "hex", "gzip", "zlib"]
 Form = Literal["text", "json"]
 MemberPath = tuple[str | int, ...]
 """Way to a value: names of members of objects, and places of elements of arrays, counted from 0,
@@ -83,6 +84,29 @@ class Metric:
 
     name: str
     path: MemberPath
+
+
+@dataclass(frozen=True)
+class PackedMember:
+    """A member of the message that holds another document, which takes its place."""
+
+    path: MemberPath
+    encoding: tuple[Encoding, ...] = ()
+    """Encodings to undo, in this order, to get from the member's text to the document."""
+    format: Format = "json"
+    """Format of the document."""
+
+
+@dataclass(frozen=True)
+class PairMembers:
+    """Members of the objects that are pairs of a name and a value."""
+
+    name: MemberPath
+    value: MemberPath | None = None
+    """``None``: the value is the object itself, without its name and the members of ``by``."""
+    by: tuple[str, ...] = ()
+    """Members, such as a time: pairs in which they are the same make one reading. Without any, all
+    pairs of the list do."""
 
 
 @dataclass(frozen=True)
@@ -222,6 +246,8 @@ class Contract:
     """Shape of a message: see ``docs/contract.md``."""
     fields: tuple[str, ...] = ()
     """Names of the positions of a row, where ``shape`` is ``rows``."""
+    pairs: PairMembers | None = None
+    """Members of a pair, where ``shape`` is ``pairs``; ``None``: pairs are arrays of two."""
     format: Format = "json"
     """Format of payloads: see ``docs/contract.md``. Those that are lists of lines have the empty
     path as ``readings``."""
@@ -229,6 +255,8 @@ class Contract:
     """Character between the values of a line, where ``format`` is ``csv``."""
     compression: Compression | None = None
     """Compression of payloads; a payload that isn't compressed is accepted as well."""
+    unpack: tuple[PackedMember, ...] = ()
+    """Members that hold other documents, unpacked one after the other."""
     melt: tuple[Metric, ...] | Literal["numbers"] | None = None
     """Members that become readings of their own: the listed ones, or every number not used."""
     only: tuple[Condition, ...] = ()

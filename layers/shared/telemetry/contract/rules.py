@@ -16,6 +16,7 @@ from telemetry.contract.analytics import ANALYTICS_RULES
 from telemetry.contract.column_rules import COLUMN_RULES
 from telemetry.contract.formats import FORMAT_RULES
 from telemetry.contract.model import Column, Contract
+from telemetry.contract.packing import PACKING_RULES
 from telemetry.contract.problems import Problem
 from telemetry.contract.value_rules import NAMED_VALUE_RULES, conditions_can_hold
 from telemetry.layout import PARTITION
@@ -309,5 +310,6 @@ CONTRACT_RULES: tuple[Callable[[Contract], Iterator[Problem]], ...] = (
     checks_are_shares,
     conditions_can_hold,
     *FORMAT_RULES,
+    *PACKING_RULES,
     *ANALYTICS_RULES,
 )

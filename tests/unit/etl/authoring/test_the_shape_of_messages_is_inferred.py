@@ -114,6 +114,29 @@ def test_a_long_array_of_numbers_is_a_measurement_and_no_rows() -> None:
     assert contract.column("spectrum").type == "jsonb"
 
 
+@pytest.mark.parametrize("inside", [False, True])
+def test_arrays_as_long_as_that_of_the_times_become_columns(inside: bool) -> None:
+    documents: list[Any] = []
+    for n in range(30):
+        start = START + 10 * n
+        arrays = {"time": [start, start + 1, start + 2], "temp": [20, 21.5, n], "hum": [40 + n, 41]}
+        beside = {"fw": {"major": 2 + n % 2}}
+        whole = {
+            "device": "ab"[n % 2],
+            **({"data": arrays | beside} if inside else arrays | beside),
+        }
+        documents.append(whole)
+    _, contract = taken(*documents)
+    assert contract.shape == "parallel"
+    assert contract.readings == (("data",) if inside else ())
+    assert contract.key == ("device", "time")
+    assert check(contract, sample_of(*documents)).accepted == 90
+    assert contract.column("temp").type == "float"
+    sources = {source.path for column in contract.columns for source in column.sources}
+    around = ("data",) if inside else ()
+    assert {("time",), ("temp",), (*around, "hum"), (*around, "fw", "major")} <= sources
+
+
 @pytest.mark.parametrize("nested", [False, True], ids=["one reading", "several"])
 def test_pairs_of_name_and_value_become_columns(nested: bool) -> None:
     def reading(n: int) -> list[Any]:

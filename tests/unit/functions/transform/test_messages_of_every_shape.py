@@ -94,9 +94,18 @@ def test_pairs_are_members() -> None:
 
 
 def test_the_array_may_be_the_pairs_of_one_reading() -> None:
-    raw = lines({"d": [["id", 1], ["v", 2.5], ["v", 9]]})
+    raw = lines({"d": [["id", 1], ["v", 2.5], ["x", 8], ["x", 9]]})
     batch = both_ways(raw, PAIRS, careful=True)
     assert batch.rows.rows() == [(1, 2.5)]
+
+
+def test_of_two_values_for_one_name_neither_is_chosen() -> None:
+    raw = lines(
+        {"d": [[["id", 1], ["v", 2.5], ["v", 9]], [["id", 2]]]}, {"d": [["id", 3], ["id", 3]]}
+    )
+    batch = both_ways(raw, PAIRS, careful=True)
+    assert reasons(batch) == [(0, "repeated_name"), (None, "repeated_name")]
+    assert batch.rows.rows() == [(2, None)]
 
 
 @pytest.mark.parametrize("pair", [["id"], ["id", 1, 2], [5, 1], [True, 1], [None, 1], "id", None])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from itertools import islice
 from typing import get_args
@@ -87,3 +88,28 @@ def test_a_payload_in_the_format_already_is_sent_as_it_is(payload: bytes) -> Non
         "x.toml",
     )
     assert as_sent(contract, payload) == payload
+
+
+def test_devices_pack_the_member_that_a_contract_unpacks() -> None:
+    contract = parse_contract(
+        f"""name = "x"
+        topic = "lab/+"
+        [message]
+        readings = "data"
+        unpack = {{ member = "data", encoding = ["base64", "gzip"], format = "ndjson" }}
+        [table]
+        name = "x"
+        key = ["device", "ts"]
+        {PLAIN}""".encode(),
+        "x.toml",
+    )
+    device = SimulatedDevice(
+        contract, "box-7", 1, datetime(2026, 3, 1, tzinfo=UTC), readings_per_message=3, mess=0.0
+    )
+    payloads = list(islice(device.messages(), 5))
+    assert all(type(json.loads(payload)["data"]) is str for payload in payloads)
+    raw = b"\n".join(line(p, n, topic="lab/box-7") for n, p in enumerate(payloads))
+    batch = clean(raw, contract)
+    assert (batch.rejects, batch.rows.height) == ([], device.truth.rows)
+    packed = b'{"data":"H4sI"}'
+    assert as_sent(contract, packed) == packed

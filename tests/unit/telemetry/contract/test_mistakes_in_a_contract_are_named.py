@@ -361,3 +361,44 @@ def test_many_problems_are_counted_after_the_first_hundred() -> None:
     found = complaints(f"{GOOD}missing = {[[]] * 150}\n")
     assert len(found) == 101
     assert found[-1] == "good.toml: and 50 more problems; correct these first"
+
+
+@pytest.mark.parametrize(
+    ("message", "key", "remedy"),
+    [
+        ("unpack = 5", "message.unpack", "write a table such as"),
+        ("unpack = {}", "message.unpack.member", "add it"),
+        ('unpack = { member = "a.0" }', "message.unpack.member", "write 'a[0]'"),
+        ('unpack = { member = "a", as = "x" }', "message.unpack.as", "use one of member"),
+        (
+            'unpack = { member = "a", encoding = ["rot13"] }',
+            "message.unpack.encoding",
+            "use some of",
+        ),
+        ('unpack = { member = "a", encoding = ["gzip"] }', "message.unpack.encoding", "before it"),
+        ('unpack = { member = "a", format = "cbor" }', "message.unpack.encoding", "write 'base64'"),
+        ('unpack = { member = "a", format = "xml" }', "message.unpack.format", "use one of"),
+        ('unpack = [{ member = "a" }, { member = "a" }]', "message.unpack", "in one list"),
+        ('format = "ndjson"\nunpack = { member = "a" }', "message.unpack", "leave it out"),
+        ('pairs = { name = "n" }', "message.pairs", "is for shape = 'pairs'"),
+        ('readings = "d"\nshape = "pairs"\npairs = {}', "message.pairs.name", "add it"),
+        (
+            'readings = "d"\nshape = "pairs"\npairs = { name = "n", by = ["a.b"] }',
+            "message.pairs.by",
+            "name a member",
+        ),
+        ('format = "csv"\nreadings = "$message[].a"', "message.readings", "leave it out"),
+        ('format = "ndjson"\nreadings = "a"', "message.readings", "or write '$message[].a'"),
+    ],
+)
+def test_mistakes_about_what_is_in_a_message_are_named(message: str, key: str, remedy: str) -> None:
+    found = complaints(GOOD.replace("[table]", f"[message]\n{message}\n[table]"))
+    assert any(line.startswith(f"good.toml: {key}: ") and remedy in line for line in found), found
+
+
+def test_lines_may_have_arrays_of_any_shape_in_them() -> None:
+    nested = 'format = "ndjson"\nreadings = "$message[].a"\nshape = "keyed"'
+    contract = parse_contract(
+        GOOD.replace("[table]", f"[message]\n{nested}\n[table]").encode(), "good.toml"
+    )
+    assert (contract.parents, contract.readings, contract.shape) == ((), ("a",), "keyed")

@@ -39,6 +39,15 @@ def test_a_torn_line_of_ndjson_costs_itself_alone() -> None:
     assert json.loads(reject["reading"]) == '{"id":2,"t"'
 
 
+def test_each_line_of_ndjson_may_have_an_array_of_readings() -> None:
+    nested = contract_in('format = "ndjson"\nreadings = "$message[].r"')
+    payload = b'{"r":[{"id":1,"t":1.5},{"id":2}]}\noops\n{"id":3}\n5\n{"r":[{"id":4}]}'
+    batch = read_both_ways(nested, b'{"r":[{"id":9}]}\n{"r":[]}', payload)
+    assert batch.rows["id"].to_list() == [1, 2, 3, 4, 9]
+    assert reasons(batch) == [(1, 2, "not_json"), (1, 4, "not_an_object")]
+    assert json.loads(rejected(batch, nested)[0]["reading"]) == "oops"
+
+
 @pytest.mark.parametrize(
     ("payload", "faults"),
     [
