@@ -43,6 +43,7 @@ FORMATS = [
     ["epoch_us"],
     ["epoch_auto"],
     ["%d.%m.%Y %H:%M:%S"],
+    ["%G-W%V-%u", "%a, %d %b %Y %H:%M:%S %Z", "%Y-%j"],
     ["iso8601"],
 ]
 ZONES = ["Europe/London", "America/Vancouver", "UTC"]

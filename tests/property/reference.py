@@ -11,7 +11,7 @@ import math
 import re
 import struct
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from typing import Any
 
@@ -801,7 +801,10 @@ def _iso(text: str) -> datetime | None:
     if match is None:
         return None
     parts = [int(match[n]) for n in range(1, 7)]
+    ended = parts[3:] == [24, 0, 0] and not (match[7] or "").strip("0")
+    parts[3] = 0 if ended else parts[3]
     local = datetime(*parts, int((match[7] or "0")[:6].ljust(6, "0")))  # type: ignore[misc]
+    local += timedelta(days=int(ended))
     if match[8]:
         return local.replace(tzinfo=UTC)
     if match[9]:
@@ -829,6 +832,7 @@ def _epoch(text: str, name: str) -> datetime | None:
 
 
 MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
 def _patterned(text: str, pattern: str) -> datetime | None:
@@ -842,9 +846,11 @@ def _patterned(text: str, pattern: str) -> datetime | None:
             text = text[1:]
             continue
         beside = [*pieces[at + 1 : at + 2], *pieces[:at][-1:]]
-        numbers = [other for other in beside if len(other) == 2 and other[1] not in "%bpz"]
+        numbers = [other for other in beside if len(other) == 2 and other[1] not in "%bpzaZ"]
         two = r"\d\d" if numbers else r"\d\d?"
-        kinds = {"Y": r"\d{4}", "j": r"\d{3}", "b": "[A-Za-z]{3}", "p": "[AaPp][Mm]", "y": r"\d\d"}
+        three = r"\d{3}" if numbers else r"\d{1,3}"
+        kinds = {"G": r"\d{4}", "u": "[1-7]", "a": "[A-Za-z]{3}", "Z": "[A-Za-z]{3}"}
+        kinds |= {"Y": r"\d{4}", "j": three, "b": "[A-Za-z]{3}", "p": "[AaPp][Mm]", "y": r"\d\d"}
         kinds |= {"f": r"\d{1,9}", "z": r"Z|[+-]\d\d(?::?[0-9]{2})?"}
         match = re.match(kinds.get(piece[1], two), text, re.ASCII)
         if match is None:
@@ -852,25 +858,33 @@ def _patterned(text: str, pattern: str) -> datetime | None:
         found[piece[1]], text = match[0], text[match.end() :]
     if text:
         return None
-    year = (
-        int(found["Y"])
-        if "Y" in found
-        else int(found["y"]) + (1900 if found["y"] >= "69" else 2000)
-    )
+    if found.get("Z", "utc").lower() not in ("utc", "gmt"):
+        return None
     hour = int(found.get("H", 0))
     if "p" in found:
         hour = int(found["I"])
         if not 1 <= hour <= 12:
             return None
         hour = hour % 12 + 12 * (found["p"].lower() == "pm")
-    if "j" in found:
-        first = datetime(year, 1, 1, tzinfo=UTC)
-        date = first + timedelta(days=int(found["j"]) - 1)
-        if date.year != year or found["j"] == "000":
-            return None
-    else:
-        month = MONTHS.index(found["b"].lower()) + 1 if "b" in found else int(found["m"])
-        date = datetime(year, month, int(found["d"]), tzinfo=UTC)
+    day = _day(found)
+    if day is None or found.get("a", DAYS[day.weekday()]).lower() != DAYS[day.weekday()]:
+        return None
     rest = f"{hour:02}:{int(found.get('M', 0)):02}:{int(found.get('S', 0)):02}"
     rest += "." + found["f"] if "f" in found else ""
-    return _iso(f"{date.year:04}-{date.month:02}-{date.day:02}T{rest}{found.get('z', '')}")
+    rest += "Z" if "Z" in found else found.get("z", "")
+    return _iso(f"{day.year:04}-{day.month:02}-{day.day:02}T{rest}")
+
+
+def _day(found: dict[str, str]) -> date | None:
+    if "G" in found:
+        return date.fromisocalendar(*(int(found[letter]) for letter in "GVu"))
+    year = (
+        int(found["Y"])
+        if "Y" in found
+        else int(found["y"]) + (1900 if found["y"] >= "69" else 2000)
+    )
+    if "j" in found:
+        day = date(year, 1, 1) + timedelta(days=int(found["j"]) - 1)
+        return None if day.year != year or not int(found["j"]) else day
+    month = MONTHS.index(found["b"].lower()) + 1 if "b" in found else int(found["m"])
+    return date(year, month, int(found["d"]))
