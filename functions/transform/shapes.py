@@ -12,6 +12,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation, Overflo
 from typing import Any
 
 from telemetry.contract import Contract
+from telemetry.contract.composed import sources_of
 from telemetry.contract.model import MemberPath
 
 __all__ = [
@@ -79,7 +80,8 @@ def _element(holder: Any, place: int) -> Any:
 
 def base_sources(contract: Contract) -> tuple[str, ...]:
     """Base values of SenML that the contract takes by name, each as it holds at a record."""
-    paths = {s.path for column in contract.columns for s in column.sources if s.scope == "reading"}
+    sources = [s for column in contract.columns for s in sources_of(column)]
+    paths = {s.path for s in sources if s.scope == "reading"}
     if isinstance(contract.melt, tuple):
         paths |= {metric.path for metric in contract.melt}
     return tuple(name for name in BASE if (name,) in paths)
@@ -90,7 +92,7 @@ class Unpacker:
 
     def __init__(self, contract: Contract) -> None:
         self._contract = contract
-        sources = [s for column in contract.columns for s in column.sources]
+        sources = [s for column in contract.columns for s in sources_of(column)]
         self._used = {s.path[0] for s in sources if s.scope == "reading"}
         self._used_alone = {s.path[0] for s in sources if s.scope in ("reading", "message")}
         array = contract.readings or ()
@@ -223,7 +225,7 @@ def parallel_arrays(contract: Contract, found: Any) -> dict[str, list[Any]] | No
     if not isinstance(found, dict):
         return None
     names = {
-        s.path[0] for column in contract.columns for s in column.sources if s.scope == "reading"
+        s.path[0] for column in contract.columns for s in sources_of(column) if s.scope == "reading"
     }
     if isinstance(contract.melt, tuple):
         names |= {metric.path[0] for metric in contract.melt}

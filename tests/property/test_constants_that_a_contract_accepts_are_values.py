@@ -43,7 +43,9 @@ TIMES = st.one_of(
     st.datetimes().map(lambda at: at.isoformat(timespec="seconds")),
     st.datetimes().map(lambda at: at.isoformat(timespec="microseconds") + "Z"),
     st.from_regex(r"20[0-9]{2}-W[0-5][0-9]-[1-7] [0-2][0-9]:[0-5][0-9]", fullmatch=True),
-    st.from_regex(r"(Mon|tue|SUN) 20[0-9]{2}-[0-3]?[0-9]{2} [01]?[0-9]AM (UTC|gmt)", fullmatch=True),
+    st.from_regex(
+        r"(Mon|tue|SUN) 20[0-9]{2}-[0-3]?[0-9]{2} [01]?[0-9]AM (UTC|gmt)", fullmatch=True
+    ),
     st.datetimes().map(lambda at: at.strftime("%Y-%m-%dT24:00:00Z")),
     st.from_regex(r"[0-3][0-9]\.[01][0-9]\.[0-9]{2} [0-2][0-9]:[0-5][0-9]", fullmatch=True),
 )

@@ -24,9 +24,9 @@ __all__ = [
     "DIRECTIVES",
     "MONTHS",
     "PER_SECOND",
+    "WEEKDAYS",
     "TimePattern",
     "TimePatternError",
-    "WEEKDAYS",
     "read_pattern",
 ]
 
