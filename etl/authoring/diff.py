@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from etl.authoring.paths import source_text
 from telemetry.contract import Column, Contract, Source
+from telemetry.contract.model import Plus, TextParts, UnitMember
 from telemetry.ddl import (
     ExistingColumn,
     ExistingTable,
@@ -122,7 +123,8 @@ _COLUMN_MEANINGS = {
     "unit": "the column's comment changes; existing values are not converted",
     "description": "the column's comment changes",
 }
-_COLUMN_KEYS = {"sources": "from"}
+_COLUMN_KEYS = {"sources": "from", "unit_member": "unit_from"}
+_SOURCE_KEYS = {"sources": "from"}
 _NOT_COMPARED = {"columns", "checks", "digest"}
 
 
@@ -187,6 +189,10 @@ def _text(value: Any) -> str:
     """A value as it reads in a contract."""
     if isinstance(value, Source):
         return source_text(value)
+    if isinstance(value, Plus | UnitMember | TextParts):
+        names = [item.name for item in fields(value) if item.name != "conversions"]
+        shown = {_SOURCE_KEYS.get(name, name): getattr(value, name) for name in names}
+        return _text({name: part for name, part in shown.items() if part is not None})
     if isinstance(value, tuple | list):
         return "[" + ", ".join(_text(part) for part in value) + "]"
     if isinstance(value, dict):
