@@ -505,7 +505,8 @@ def _made(source: Source, envelope: Any, reading: Any, column: Column) -> Any:
     ]
     values = [t for t, p in zip(texts, source.pieces, strict=True) if not isinstance(p, str)]
     if any(
-        value is None or (value is not NOT_A_VALUE and not value.strip(" \t\r\n")) for value in values
+        value is None or (value is not NOT_A_VALUE and not value.strip(" \t\r\n"))
+        for value in values
     ):
         return None
     if NOT_A_VALUE in values:
