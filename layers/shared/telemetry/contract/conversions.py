@@ -27,22 +27,16 @@ def needs_conversions(contract: Contract) -> bool:
 
 def dump_conversions(contract: Contract) -> bytes:
     """``units.json`` of a contract that has its conversions."""
-    content = {
-        column.name: {"unit_from": column.unit_from, "unit": column.unit}
-        | asdict(column.conversion)
-        for column in contract.columns
-        if column.conversion is not None
-    } | {
-        column.name: {
-            "unit": column.unit,
-            "units": {
-                unit: asdict(steps)
-                for (unit, _), steps in zip(member.units, member.conversions, strict=True)
-            },
-        }
-        for column in contract.columns
-        if (member := column.unit_member) is not None
-    }
+    content: dict[str, Any] = {}
+    for column in contract.columns:
+        member = column.unit_member
+        if column.conversion is not None:
+            units = {"unit_from": column.unit_from, "unit": column.unit}
+            content[column.name] = units | asdict(column.conversion)
+        elif member is not None:
+            steps = zip(member.units, member.conversions, strict=True)
+            several = {unit: asdict(conversion) for (unit, _), conversion in steps}
+            content[column.name] = {"unit": column.unit, "units": several}
     return json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True).encode()
 
 
