@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from etl.authoring.paths import escaped_path, source_text
 from telemetry.contract import Column, Contract, Source
-from telemetry.contract.model import PackedMember, PairMembers
+from telemetry.contract.model import PackedMember, PairMembers, Plus, TextParts, UnitMember
 from telemetry.ddl import (
     ExistingColumn,
     ExistingTable,
@@ -125,7 +125,8 @@ _COLUMN_MEANINGS = {
     "unit": "the column's comment changes; existing values are not converted",
     "description": "the column's comment changes",
 }
-_COLUMN_KEYS = {"sources": "from"}
+_COLUMN_KEYS = {"sources": "from", "unit_member": "unit_from"}
+_SOURCE_KEYS = {"sources": "from"}
 _NOT_COMPARED = {"columns", "checks", "digest"}
 
 
@@ -190,7 +191,7 @@ def _text(value: Any) -> str:
     """A value as it reads in a contract."""
     if isinstance(value, Source):
         return source_text(value)
-    if isinstance(value, PackedMember | PairMembers):
+    if isinstance(value, PackedMember | PairMembers | Plus | UnitMember | TextParts):
         return _text(_table(value))
     if isinstance(value, tuple | list):
         return "[" + ", ".join(_text(part) for part in value) + "]"
@@ -201,9 +202,13 @@ def _text(value: Any) -> str:
     return "none" if value is None or value == "" else str(value)
 
 
-def _table(value: PackedMember | PairMembers) -> dict[str, Any]:
+def _table(value: PackedMember | PairMembers | Plus | UnitMember | TextParts) -> dict[str, Any]:
     if isinstance(value, PackedMember):
         parts = {"member": escaped_path(value.path), "encoding": value.encoding}
         return parts | {"format": value.format}
-    found = {"name": escaped_path(value.name), "by": value.by}
-    return found if value.value is None else found | {"value": escaped_path(value.value)}
+    if isinstance(value, PairMembers):
+        found = {"name": escaped_path(value.name), "by": value.by}
+        return found if value.value is None else found | {"value": escaped_path(value.value)}
+    names = [item.name for item in fields(value) if item.name != "conversions"]
+    shown = {_SOURCE_KEYS.get(name, name): getattr(value, name) for name in names}
+    return {name: part for name, part in shown.items() if part is not None}

@@ -94,7 +94,10 @@ def _members(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...
 def _dates_in_parts(found: ContractDraft) -> list[str]:
     parts = {word for draft in found.columns for word in words(draft.label[-1])}
     if {"year", "month", "day"} <= parts:
-        return ["year, month, day: a time in several members can't be put together yet"]
+        return [
+            "year, month, day: a time in several members is not put together by itself; write "
+            "from = '{year}-{month}-{day}' and formats = ['%Y-%m-%d']"
+        ]
     return []
 
 

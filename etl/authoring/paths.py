@@ -22,7 +22,7 @@ def escaped_path(path: MemberPath) -> str:
         elif text and _LIKE_A_PLACE.fullmatch(step):
             text += f'."{step}"'
         else:
-            text += ("." if text else "") + re.sub(r"([\\.\[])", r"\\\1", step)
+            text += ("." if text else "") + re.sub(r"([\\.\[{])", r"\\\1", step)
     return f"\\{text}" if text.startswith(("$", '"')) else text
 
 
@@ -41,6 +41,10 @@ def source_text(source: Source) -> str:
     scope: str = source.scope
     if scope == "constant":
         return f"constant {source.path[0]!r}"
+    if scope == "template":
+        return str(source.path[0])
+    if scope == "part":
+        return f"$parts.{escaped_path(source.path)}"
     if scope not in ("reading", "parent", "message"):
         name, *level = source.path
         return f"${name}" + (f"[{level[0]}]" if level else "")

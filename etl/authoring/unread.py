@@ -19,6 +19,7 @@ from functions.transform.jsontext import json_text
 from functions.transform.member_patterns import MEMBERS
 from functions.transform.shapes import Number, Unpacker, member
 from telemetry.contract import Condition, Contract, Source
+from telemetry.contract.composed import sources_of
 from telemetry.contract.model import MemberPath
 
 __all__ = ["UnreadMember", "unread_members"]
@@ -110,7 +111,7 @@ class _Reads:
         self._unpacker = Unpacker(replace(contract, melt=None))
         self._contract = contract
         self._readings, self._parents = contract.readings, contract.parents
-        sources = [source for column in contract.columns for source in column.sources]
+        sources = [source for column in contract.columns for source in sources_of(column)]
         self._rest = any(source.scope == "rest" for source in sources)
         self._numbers = contract.melt == "numbers"
         sources += [condition.source for condition in contract.only]

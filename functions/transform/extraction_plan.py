@@ -25,6 +25,7 @@ from functions.transform.member_patterns import (
 )
 from functions.transform.shapes import BASE, SENML_VALUES
 from telemetry.contract import Column, Condition, Contract, Source
+from telemetry.contract.composed import sources_of, text_sources
 from telemetry.contract.model import MemberPath
 
 __all__ = [
@@ -144,7 +145,7 @@ def _is_judged_by_arrival(column: Column) -> bool:
 
 def make_plan(contract: Contract) -> ExtractionPlan:
     """The plan of a contract. Pure, and cheap enough to make once per invocation."""
-    asked = (s for column in contract.columns for s in column.sources)
+    asked = (s for column in contract.columns for s in sources_of(column))
     sources = tuple(dict.fromkeys([*asked, *(c.source for c in contract.only)]))
     plain = _document(contract, sources, {})
     decode_plans = [] if plain is None else [DecodePlan(plain, unusual_texts(contract), {})]
@@ -166,6 +167,8 @@ def _member_types(contract: Contract) -> dict[str, Type]:
     together = [(_type_of(column), member_names(column.sources)) for column in contract.columns]
     together += [(pl.String, member_names([condition.source])) for condition in contract.only]
     together += [(pl.String, list(array_names(contract)))]
+    spelled = [source for column in contract.columns for source in text_sources(column)]
+    together += [(pl.String, member_names(spelled))]
     types: dict[str, Type] = {}
     while True:
         before = dict(types)

@@ -15,6 +15,7 @@ from functions.transform.extraction_plan import NOT_A_VALUE
 from functions.transform.member_patterns import metrics_of
 from functions.transform.shapes import Number
 from telemetry.contract import Contract
+from telemetry.contract.composed import sources_of
 
 __all__ = ["json_text", "named_members", "rest"]
 
@@ -100,7 +101,7 @@ def named_members(contract: Contract) -> Named:
     paths = [
         source.path
         for column in contract.columns
-        for source in column.sources
+        for source in sources_of(column)
         if source.scope == "reading" or (alone and source.scope == "message")
     ]
     paths += [*(metric.path for metric in metrics_of(contract)), *arrays]

@@ -9,6 +9,7 @@ from itertools import pairwise
 import polars as pl
 
 from telemetry.contract import Contract, Source
+from telemetry.contract.composed import sources_of, spelled_sources
 from telemetry.contract.model import MemberPath, Metric, Shape
 
 __all__ = [
@@ -45,6 +46,8 @@ UNUSUAL_SENML = (
 ARRAYS: dict[Shape, int] = {"objects": 0, "rows": 1, "pairs": 2, "senml": 0, "parallel": 1}
 """Shapes that the bulk decoder takes, and how many arrays an element is of."""
 
+NOT_PLAIN_DIGITS = r"(?:-|[0-9]+\.|[0-9]{16})"
+"""A number that isn't a whole one without a sign, whose digits a double may not bring back."""
 LONG_OR_SPELLED = r"-?(?:[0-9]{16}|[0-9]+(?:\.[0-9]+)?[eE])"
 NOT_OF_TYPE: dict[Type, str] = {
     pl.Float64: rf"(?:[^-0-9n \t\r\n]|{LONG_OR_SPELLED})",
@@ -72,7 +75,7 @@ def is_in_nested_arrays(path: MemberPath) -> bool:
 def array_names(contract: Contract) -> set[str]:
     """Names of the arrays of which columns or conditions take elements that are values, and of
     arrays side by side."""
-    asked = [source for column in contract.columns for source in column.sources]
+    asked = [source for column in contract.columns for source in sources_of(column)]
     asked += [condition.source for condition in contract.only]
     paths = [source.path for source in asked if source.scope in MEMBERS]
     paths += [metric.path for metric in metrics_of(contract)]
@@ -101,7 +104,8 @@ def unusual_texts(contract: Contract) -> str:
     if contract.shape == "senml":
         kinds += UNUSUAL_SENML
     if arrays:
-        kinds += _unusual_elements(_texts(contract), _leaves(contract, "decimal"))
+        texts = _texts(contract) | _composing(contract)
+        kinds += _unusual_elements(texts, _leaves(contract, "decimal"))
     return "|".join(kinds)
 
 
@@ -118,9 +122,12 @@ def _unusual_members(contract: Contract) -> list[str]:
     if names := array_names(contract):
         # The bulk decoder makes an array of a value alone.
         kinds += [_member(names, r"[^\[n \t\r\n]"), rf"[\[,]{SPELLED_NUMBER}"]
-        kinds += _unusual_elements(_texts(contract) & names, _leaves(contract, "decimal") & names)
+        texts = _texts(contract) | _composing(contract)
+        kinds += _unusual_elements(texts & names, _leaves(contract, "decimal") & names)
     if names := _texts(contract):
         kinds.append(_member(names, "[-0-9]"))
+    if names := _composing(contract):
+        kinds.append(_member(names, NOT_PLAIN_DIGITS))
     if names := _leaves(contract, "decimal"):
         # More digits than a double holds would come back as others.
         kinds.append(_member(names, LONG_NUMBER))
@@ -136,13 +143,22 @@ def _texts(contract: Contract) -> set[str]:
     return _leaves(contract, "text", asked)
 
 
+def _composing(contract: Contract) -> set[str]:
+    """The members that texts are made of, or have parts of, or that name a unit."""
+    asked = [s for column in contract.columns for s in spelled_sources(column)]
+    names = set(member_names(asked))
+    if any(s.scope == "place" and s.path == ("value",) for s in asked):
+        names |= {member_name(metric.path) for metric in metrics_of(contract)}
+    return names
+
+
 def untyped_texts(contract: Contract, types: Mapping[str, Type]) -> str:
     """Texts in which a member isn't of its type, or is unusual for a text."""
     kinds = []
     for kind, value in NOT_OF_TYPE.items():
         names = {name for name, found in types.items() if found is kind}
         kinds += [_member(names, value)] if names else []
-    sources = [s for column in contract.columns for s in column.sources]
+    sources = [s for column in contract.columns for s in sources_of(column)]
     texts = set(member_names([*sources, *(c.source for c in contract.only)])) - types.keys()
     if texts:
         kinds.append(_member(texts, LONG_OR_SPELLED))

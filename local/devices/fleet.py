@@ -16,6 +16,7 @@ from itertools import pairwise
 from typing import Any
 
 from functions.transform.shapes import member
+from local.devices.composed_values import composed_members, is_composed
 from local.devices.encoding import as_sent
 from telemetry.contract.formats import LINE_FORMATS
 from telemetry.contract.model import Column, Contract, MemberPath, Source
@@ -138,9 +139,12 @@ class SimulatedDevice:
         reading: dict[str, Any] = {}
         for column in self.contract.columns:
             source = _written_source(column)
-            if source is not None:
-                outer = source.scope == "message"
-                _put(message if outer else reading, source.path, self._value(column))
+            if source is None and not is_composed(column):
+                continue
+            value = self._value(column)
+            sent = [] if source is None else [(source, value)]
+            for place, part in (*sent, *composed_members(column, value)):
+                _put(message if place.scope == "message" else reading, place.path, part)
         good = True
         if self._messy():
             good = self._spoil(reading, self._random.choice(READING_MESS))
@@ -159,7 +163,10 @@ class SimulatedDevice:
         position = self._walk.get(column.name, 0.5) + self._random.gauss(0, 0.005)
         self._walk[column.name] = position = min(0.95, max(0.05, position))
         value = low + position * (high - low)
-        if steps := column.conversion:  # the range is of the table's unit, not the device's
+        steps = column.conversion
+        if column.unit_member is not None:
+            steps = next(iter(column.unit_member.conversions), None)
+        if steps:  # the range is of the table's unit, not the device's
             value = (value * steps.divide - steps.add) / steps.multiply
         return round(value, 3)
 

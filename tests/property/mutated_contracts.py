@@ -55,7 +55,7 @@ OTHERS: list[Any] = [
 ]  # fmt: skip
 KEYS = [
     "type", "from", "constant", "required", "on_invalid", "missing", "range", "max_length", "formats",
-    "timezone", "unit", "unit_from", "precision", "scale", "values", "true_values", "false_values",
+    "timezone", "unit", "unit_from", "plus", "parts", "split", "every", "units", "precision", "scale", "values", "true_values", "false_values",
     "pattern", "on_too_long", "attached", "decimal_comma", "round", "max_age", "max_future",
     "ambiguous", "nonexistent", "description", "name", "topic", "table", "message", "columns",
     "checks", "analytics", "schema", "key", "on_conflict", "greatest", "partition", "indexes",

@@ -43,8 +43,11 @@ FORMATS = [
     ["epoch_us"],
     ["epoch_auto"],
     ["%d.%m.%Y %H:%M:%S"],
+    ["%G-W%V-%u", "%a, %d %b %Y %H:%M:%S %Z", "%Y-%j"],
     ["iso8601"],
 ]
+GROUPS = ["(?P<x>[a-z0-9]*)(?:[-;, ](?P<y>.*))?", "(?P<x>[^;]+);(?P<y>[0-9.]+)(?:;.*)?"]
+UNITS = ["ns", "us", "ms", "s", "min", "h", "d"]
 ZONES = ["Europe/London", "America/Vancouver", "UTC"]
 AMBIGUOUS = ["by_arrival", "earliest", "latest", "reject"]
 ENVELOPE = ["$topic", "$topic[1]", "$topic[-1]", "$topic[7]", "$client_id", "$received_at"]
@@ -83,6 +86,7 @@ def _tables(rng: Random) -> dict[str, Any]:
     wild = rng.random() < 0.25
     message = _message(rng, wild=wild)
     columns = {f"c{n}": _column(rng, message, wild=wild) for n in range(rng.randint(1, 6))}
+    parts = _parts(rng, message, columns, wild=wild) if rng.random() < 0.2 else {}
     if "melt" in message and rng.random() < 0.8:
         columns["value"] = {"type": rng.choice(["float", "text", "decimal"]), "from": "$value"}
         columns["value"] |= _of_type(rng, columns["value"]["type"], key=False)
@@ -95,7 +99,32 @@ def _tables(rng: Random) -> dict[str, Any]:
         others = [name for name in others if name not in key]
         table |= {"greatest": rng.choice(others)} if others else {"on_conflict": "keep_first"}
     head = {"name": "random", "topic": "lab/+", "table": table}
-    return {**head, **({"message": message} if message else {}), "columns": columns}
+    more = {"message": message, "parts": parts}
+    return {**head, **{name: table for name, table in more.items() if table}, "columns": columns}
+
+
+def _parts(
+    rng: Random, message: dict[str, Any], columns: dict[str, Any], *, wild: bool
+) -> dict[str, Any]:
+    """Parts of texts, and a column or two of them."""
+    steps = rng.choice([["x", "y"], ["x"], [0, 1, -1], [0, 3]])
+    named = isinstance(steps[0], str)
+    for step in steps:
+        kind = rng.choice(["text", "float", "integer", "timestamp"])
+        source = f"$parts.p.{step}" if named else f"$parts.p[{step}]"
+        columns[f"part{step}".replace("-", "_")] = {
+            "type": kind,
+            "from": rng.choice([source, [source, "a"], f"{{{source}}}-{{$index}}"]),
+            "on_invalid": rng.choice(["null", "reject"]),
+        }
+    taken = {"pattern": rng.choice(GROUPS)} if named else {"split": rng.choice([";", ", ", "1"])}
+    return {"p": {"from": _sources(rng, message, wild=wild), **taken}}
+
+
+def _sources(rng: Random, message: dict[str, Any], *, wild: bool) -> list[str]:
+    """Sources of values that are read as texts."""
+    some = [_source(rng, message, wild=wild) for _ in range(rng.choice([1, 1, 2]))]
+    return list(dict.fromkeys("$index" if s == "$received_at" else s for s in some))
 
 
 def _path(rng: Random, *, wild: bool) -> str:
@@ -213,6 +242,10 @@ def _column(
         _source(rng, message, wild=wild) for _ in range(rng.choice([1, 1, 1, 2, 3]))
     )
     column["from"] = list(sources)
+    if column["type"] != "jsonb" and rng.random() < 0.08:
+        pieces = [_sources(rng, message, wild=wild)[0] for _ in range(rng.choice([1, 2, 2, 3]))]
+        made = rng.choice(["-", " ", ""]).join(f"{{{piece}}}" for piece in pieces)
+        column["from"].insert(rng.choice([0, 1]), made)
     if key and not wild and all(source.startswith("$") for source in sources):
         column["type"] = "text"
     if column["type"] == "jsonb" and rng.random() < 0.3:
@@ -225,7 +258,18 @@ def _column(
         column["constant"] = rng.choice(["a", 1, True, 2.5, "2026-03-01T12:00:00Z"])
     if column["type"] != "jsonb" and rng.random() < 0.3:
         column["missing"] = rng.sample(MARKERS, rng.randint(0, 3))
-    return column | _of_type(rng, column["type"], key=key)
+    if column["type"] == "timestamp" and rng.random() < 0.2:
+        column["plus"] = {"from": _sources(rng, message, wild=wild), "unit": rng.choice(UNITS)}
+        if rng.random() < 0.6:
+            more = _sources(rng, message, wild=wild)
+            column["plus"]["every"] = rng.choice([60, -1, 0.5, more])
+    column |= _of_type(rng, column["type"], key=key)
+    if column["type"] in ("float", "real") and "unit" not in column and rng.random() < 0.06:
+        units = rng.choice([["degC", "degF"], {"degF": ["F", "a"], "degC": ["C", "1"]}])
+        column |= {"unit": "degC", "unit_from": {"from": _sources(rng, message, wild=wild)}}
+        column["unit_from"] |= {"units": units}
+        column["unit_from"] |= {"constant": "degF"} if rng.random() < 0.3 else {}
+    return column
 
 
 def _of_type(rng: Random, kind: str, *, key: bool) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import msgpack
 from functions.transform.careful import parse, value_span
 from functions.transform.shapes import member
 from telemetry.contract import Column, Contract
+from telemetry.contract.composed import sources_of
 
 __all__ = ["random_lines"]
 
@@ -51,7 +52,9 @@ MESS = [
     "2147483648", "9007199254740993", "9223372036854775807", "9223372036854775808", "-9223372036854775809",
     "0.30000000000000004", "12345678901234567.5", "123456789012345678901234567890", "16777217",
     '"1e3"', '"1,5"', '"1.250,5 V"', '"21.4°C"', '" 5 "', '"-999"', '"NaN"', '"inf"', '"true"', '"1_0"',
-    r'"\ud800"', r'"\u0000"', r'"\u0061"', '"x\\"y"', '"٣"', '"2026-02-29T00:00:00Z"', "253402300800",
+    r'"\ud800"', r'"\u0000"', r'"\u0061"', '"x\\"y"', '"٣"', '"2026-02-29T00:00:00Z"',
+    '"2026-03-01T24:00:00"', '"2026-W48-7"', '"2026-333"', '"Sun, 29 Nov 2026 11:00:00 GMT"',
+    '"Mon, 29 Nov 2026 24:00:00 UTC"',  "253402300800",
     '"0001-01-01T00:00:00+00:01"', "1772366400.123456", "NaN", "01", "+1", "tru", '"\t"', "1" * 400,
     '[["a",1]]', '[["a",1,2]]', "[[]]", "[null]", '{"t":{"m":{"bn":"x"}}}', "5", '"b"',
 ]  # fmt: skip
@@ -95,12 +98,20 @@ def _line(rng: Random, payload: bytes, number: int) -> bytes:
     return json.dumps(envelope, separators=compact, ensure_ascii=rng.random() < 0.5).encode()
 
 
+PIECES = [
+    '"d0;20;50"', '"a;1.5"', '"x-2026-03-01T12:00:00Z"', '" b, 7"', '"F"', '"degC"', '" a "', "1",
+    "250", "1.50", '"60"', "-3", "2026", '"29"', '" 11 "', '""', "9223372036854775807", "1e3", "{}",
+    '"9e18"', "null", "true", "0.1", '"1772366400"',
+]  # fmt: skip
+"""Values that texts are made of or taken apart into, and numbers and units beside others."""
+
+
 class _Writer:
     """Writes messages for one contract."""
 
     def __init__(self, rng: Random, contract: Contract) -> None:
         self._rng, self._contract = rng, contract
-        sources = [(s, column) for column in contract.columns for s in column.sources]
+        sources = [(s, column) for column in contract.columns for s in sources_of(column)]
         self._reading = [(s.path, column) for s, column in sources if s.scope == "reading"]
         self._message = [(s.path, column) for s, column in sources if s.scope == "message"]
         self._parent = [(s.path, column) for s, column in sources if s.scope == "parent"]
@@ -338,6 +349,9 @@ class _Writer:
     def _value(self, column: Column | None) -> str:
         if column is None or self._rng.random() < self._level:
             return self._rng.choice(MESS)
+        composed = any(s.scope in ("part", "template") for s in column.sources)
+        if (composed or column.plus or column.unit_member) and self._rng.random() < 0.6:
+            return self._rng.choice(PIECES)
         if column.type == "timestamp":
             return self._rng.choice(TIMES.get(self._rng.choice(column.formats), TIMES["iso8601"]))
         return self._rng.choice(FINE.get(column.type, FINE_NUMBERS))

@@ -11,7 +11,7 @@ import math
 import re
 import struct
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from typing import Any
 
@@ -73,7 +73,10 @@ def expect(raw: bytes, contract: Contract) -> Expected:
                 for column in contract.columns:
                     try:
                         text = _raw(column, contract, envelope, reading)
-                        values.append(_clean(column, text, envelope["received_at"]))
+                        beside = _beside(column, envelope, reading)
+                        if column.plus is not None and None in beside:
+                            text = None
+                        values.append(_clean(column, text, envelope["received_at"], beside))
                     except BadError as bad:
                         reasons.append(f"{bad}:{column.name}")
             if reasons:
@@ -223,8 +226,8 @@ def _of_parents(envelope: Any, contract: Contract, message: Any, found: Expected
         apart = [
             replace(c, sources=tuple(
                 replace(s, scope="message") if s.scope == "parent" else s
-                for s in c.sources if s.scope != "message"
-            )) for c in contract.columns
+                for s in _basic(c) if s.scope != "message"
+            ), plus=None, unit_member=None) for c in contract.columns
         ]  # fmt: skip
         parts = _unnested(envelope, replace(single, columns=tuple(apart)), parent, none)
         for index, part in parts:
@@ -366,7 +369,7 @@ def _of_object(contract: Contract, item: Any) -> Any:
 def _parallel(contract: Contract, message: Any, holder: Any) -> Any:
     if not isinstance(holder, dict):
         return [(None, "not_an_object")]
-    paths = [s.path for c in contract.columns for s in c.sources if s.scope == "reading"]
+    paths = [s.path for c in contract.columns for s in _basic(c) if s.scope == "reading"]
     paths += [metric.path for metric in contract.melt or ()]  # type: ignore[union-attr]
     arrays = {}
     for name in {path[0] for path in paths}:
@@ -384,9 +387,34 @@ def _parallel(contract: Contract, message: Any, holder: Any) -> Any:
     return parts
 
 
+def _basic(column: Column) -> list[Source]:
+    """Sources within messages and envelopes that a column reads, by whatever way."""
+    found = list(column.sources)
+    if column.plus is not None:
+        found += [
+            *column.plus.sources,
+            *([] if _is_number(column.plus.every) else column.plus.every),
+        ]
+    found += [] if column.unit_member is None else column.unit_member.sources
+    basic = []
+    while found:
+        source = found.pop(0)
+        if source.parts is not None:
+            found = [*source.parts.sources, *found]
+        elif source.pieces:
+            found = [*(piece for piece in source.pieces if not isinstance(piece, str)), *found]
+        else:
+            basic.append(source)
+    return basic
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float)
+
+
 def _keyed(contract: Contract, message: Any, holder: dict[str, Any]) -> Any:
     depth = len(contract.readings or ())
-    sources = [s for c in contract.columns for s in c.sources]
+    sources = [s for c in contract.columns for s in _basic(c)]
     apart = [
         s.path[depth] for s in sources
         if s.scope == "message" and s.path[:depth] == contract.readings and s.path[depth:]
@@ -407,7 +435,7 @@ def _keyed(contract: Contract, message: Any, holder: dict[str, Any]) -> Any:
 
 def _senml(contract: Contract, message: Any, pack: list[Any], arrived: int | None) -> Any:
     parts: list[Any] = []
-    paths = [s.path for c in contract.columns for s in c.sources if s.scope == "reading"]
+    paths = [s.path for c in contract.columns for s in _basic(c) if s.scope == "reading"]
     paths += [metric.path for metric in contract.melt or () if contract.melt != "numbers"]
     named = [path[0] for path in paths if path in [("bn",), ("bt",), ("bu",), ("bv",), ("bs",)]]
     base = dict.fromkeys(("bn", "bt", "bu", "bv", "bs"))
@@ -455,7 +483,7 @@ def _melt(contract: Contract, parts: Any, *, alone: bool) -> Any:
     if contract.melt is None:
         return parts
     scopes = ("reading", "message") if alone else ("reading",)
-    used = {s.path[0] for c in contract.columns for s in c.sources if s.scope in scopes}
+    used = {s.path[0] for c in contract.columns for s in _basic(c) if s.scope in scopes}
     melted: list[Any] = []
     for index, part in parts:
         if isinstance(part, str):
@@ -547,6 +575,93 @@ def _raw(column: Column, contract: Contract, envelope: dict[str, Any], reading: 
     return None
 
 
+def _made(source: Source, envelope: Any, reading: Any, column: Column) -> Any:
+    """A text made of several; ``None`` where one of them is not there, or blank."""
+    texts = [
+        piece if isinstance(piece, str) else _text(_value(piece, envelope, *reading, column))
+        for piece in source.pieces
+    ]
+    values = [t for t, p in zip(texts, source.pieces, strict=True) if not isinstance(p, str)]
+    if any(
+        value is None or (value is not NOT_A_VALUE and not value.strip(" \t\r\n"))
+        for value in values
+    ):
+        return None
+    if NOT_A_VALUE in values:
+        return []
+    if column.type != "text":
+        texts = [
+            t if isinstance(p, str) else t.strip(" \t\r\n")
+            for t, p in zip(texts, source.pieces, strict=True)
+        ]
+    return "".join(texts)
+
+
+def _part(source: Source, envelope: Any, reading: Any, column: Column) -> Any:
+    """A part of a text; a list, which no type takes, where the text has no such parts."""
+    parts = source.parts
+    assert parts is not None
+    for inner in parts.sources:
+        whole = _text(_value(inner, envelope, *reading, column))
+        if whole is None or (whole is not NOT_A_VALUE and whole.strip(" \t\r\n") in parts.missing):
+            continue
+        if whole is NOT_A_VALUE or whole == "\0":
+            return []
+        step: Any = source.path[1]
+        if parts.pattern is not None:
+            match = re.fullmatch(parts.pattern, whole)
+            return [] if match is None else match[step]
+        split = whole.split(parts.split)
+        return split[step] if -len(split) <= step < len(split) else None
+    return None
+
+
+def _beside(column: Column, envelope: Any, reading: Any) -> list[Any]:
+    """Texts of what is added to a time, or of a value's unit; ``None`` for what is not there."""
+
+    def first(sources: Any) -> Any:
+        for source in sources:
+            text = _text(_value(source, envelope, *reading, column))
+            if text is NOT_A_VALUE or (text is not None and text.strip(" \t\r\n")):
+                return text if text is NOT_A_VALUE else text.strip(" \t\r\n")
+        return None
+
+    if column.unit_member is not None:
+        return [first(column.unit_member.sources)]
+    if column.plus is None:
+        return []
+    every = column.plus.every
+    return [first(column.plus.sources), every if _is_number(every) else first(every)]
+
+
+def _span(column: Column, beside: list[Any]) -> timedelta:
+    assert column.plus is not None
+    numbers, wholes = [], []
+    for text in beside:
+        number = float(text) if _is_number(text) else None
+        if isinstance(text, str):
+            number = _number(text)
+        if number is None:
+            raise BadError("invalid")
+        numbers.append(number)
+        spelled = isinstance(text, str) and WHOLE.fullmatch(text) and -(2**63) <= int(text) < 2**63
+        if spelled:
+            wholes.append(int(text))
+        elif _is_number(text) and number.is_integer():
+            wholes.append(int(number))
+    product = numbers[0] * numbers[1]
+    unit = {"us": 1, "ms": 10**3, "s": 10**6, "min": 60 * 10**6, "h": 3600 * 10**6}
+    unit["d"] = 86_400 * 10**6
+    micros = product * unit.get(column.plus.unit, 0.001)
+    if not abs(micros) <= (LAST - FIRST) / timedelta(microseconds=1):
+        raise BadError("invalid")
+    if len(wholes) == 2 and abs(product) < 9e18:
+        whole = wholes[0] * wholes[1]
+        exact = whole // 1000 if column.plus.unit == "ns" else whole * unit[column.plus.unit]
+        return timedelta(microseconds=exact)
+    return timedelta(microseconds=round(micros))
+
+
 def _undressed(column: Column, text: Any) -> Any:
     """A number without its unit, with a point for the first comma."""
     if text is NOT_A_VALUE or not (column.attached or column.decimal_comma):
@@ -564,7 +679,7 @@ def _unnamed(item: dict[str, Any], contract: Contract) -> Any:
     taken = [
         source.path
         for column in contract.columns
-        for source in column.sources
+        for source in _basic(column)
         if source.scope == "reading" or (source.scope == "message" and not contract.readings)
     ]
     taken += [metric.path for metric in contract.melt or () if contract.melt != "numbers"]
@@ -616,6 +731,10 @@ def _json_text(value: Any) -> Any:
 def _value(
     source: Source, envelope: Any, message: Any, item: Any, places: Any, column: Column
 ) -> Any:
+    if source.pieces:
+        return _made(source, envelope, (message, item, places), column)
+    if source.parts is not None:
+        return _part(source, envelope, (message, item, places), column)
     if source.scope == "reading":
         return _member(item, source.path)
     if source.scope == "message":
@@ -681,14 +800,14 @@ def _number(text: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _clean(column: Column, text: Any, received_at: int | None) -> Any:
+def _clean(column: Column, text: Any, received_at: int | None, beside: list[Any]) -> Any:
     """The value. Raises :class:`BadError` where the reading is to be rejected."""
     value = None
     if text is not None:
         try:
             if text is NOT_A_VALUE:
                 raise BadError("invalid")
-            value = _read(column, text, received_at)
+            value = _read(column, text, received_at, beside)
             low, high = column.range
             if column.type == "decimal":
                 low = None if low is None else Decimal(str(low))
@@ -725,7 +844,7 @@ def _judge_by_arrival(column: Column, moment: datetime, received_at: int | None)
         raise BadError("in_future")
 
 
-def _read(column: Column, text: str, received_at: int | None) -> Any:
+def _read(column: Column, text: str, received_at: int | None, beside: list[Any]) -> Any:
     if column.type == "jsonb":
         return text
     if column.type == "text":
@@ -744,10 +863,17 @@ def _read(column: Column, text: str, received_at: int | None) -> Any:
     if column.type == "decimal":
         return _decimal(column, text)
     if column.type == "timestamp":
-        return _timestamp(column, text, received_at)
+        moment = _timestamp(column, text, received_at)
+        if column.plus is None:
+            return moment
+        try:
+            moment += _span(column, beside)
+        except OverflowError:
+            raise BadError("invalid") from None
+        return moment
     number = _number(text)
     if column.type in ("real", "float"):
-        return _double(column, number)
+        return _double(column, number, beside)
     if WHOLE.fullmatch(text) and -(2**63) <= int(text) < 2**63:
         whole = int(text)
     elif number is None:
@@ -774,9 +900,17 @@ def _large_whole(text: str, column: Column) -> int:
     return int(number)
 
 
-def _double(column: Column, number: float | None) -> float:
+def _double(column: Column, number: float | None, beside: list[Any]) -> float:
     if number is None:
         raise BadError("invalid")
+    member = column.unit_member
+    if member is not None:
+        sent = member.constant if beside[0] is None else beside[0]
+        found = [n for n, (_, spellings) in enumerate(member.units) if sent in spellings]
+        if not found:
+            raise BadError("unknown_unit")
+        steps = member.conversions[found[0]]
+        number = (number * steps.multiply + steps.add) / steps.divide
     if column.conversion is not None:
         steps = column.conversion
         number = (number * steps.multiply + steps.add) / steps.divide
@@ -879,7 +1013,10 @@ def _iso(text: str) -> datetime | None:
     if match is None:
         return None
     parts = [int(match[n]) for n in range(1, 7)]
+    ended = parts[3:] == [24, 0, 0] and not (match[7] or "").strip("0")
+    parts[3] = 0 if ended else parts[3]
     local = datetime(*parts, int((match[7] or "0")[:6].ljust(6, "0")))  # type: ignore[misc]
+    local += timedelta(days=int(ended))
     if match[8]:
         return local.replace(tzinfo=UTC)
     if match[9]:
@@ -907,6 +1044,7 @@ def _epoch(text: str, name: str) -> datetime | None:
 
 
 MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
 def _patterned(text: str, pattern: str) -> datetime | None:
@@ -920,9 +1058,11 @@ def _patterned(text: str, pattern: str) -> datetime | None:
             text = text[1:]
             continue
         beside = [*pieces[at + 1 : at + 2], *pieces[:at][-1:]]
-        numbers = [other for other in beside if len(other) == 2 and other[1] not in "%bpz"]
+        numbers = [other for other in beside if len(other) == 2 and other[1] not in "%bpzaZ"]
         two = r"\d\d" if numbers else r"\d\d?"
-        kinds = {"Y": r"\d{4}", "j": r"\d{3}", "b": "[A-Za-z]{3}", "p": "[AaPp][Mm]", "y": r"\d\d"}
+        three = r"\d{3}" if numbers else r"\d{1,3}"
+        kinds = {"G": r"\d{4}", "u": "[1-7]", "a": "[A-Za-z]{3}", "Z": "[A-Za-z]{3}"}
+        kinds |= {"Y": r"\d{4}", "j": three, "b": "[A-Za-z]{3}", "p": "[AaPp][Mm]", "y": r"\d\d"}
         kinds |= {"f": r"\d{1,9}", "z": r"Z|[+-]\d\d(?::?[0-9]{2})?"}
         match = re.match(kinds.get(piece[1], two), text, re.ASCII)
         if match is None:
@@ -930,25 +1070,33 @@ def _patterned(text: str, pattern: str) -> datetime | None:
         found[piece[1]], text = match[0], text[match.end() :]
     if text:
         return None
-    year = (
-        int(found["Y"])
-        if "Y" in found
-        else int(found["y"]) + (1900 if found["y"] >= "69" else 2000)
-    )
+    if found.get("Z", "utc").lower() not in ("utc", "gmt"):
+        return None
     hour = int(found.get("H", 0))
     if "p" in found:
         hour = int(found["I"])
         if not 1 <= hour <= 12:
             return None
         hour = hour % 12 + 12 * (found["p"].lower() == "pm")
-    if "j" in found:
-        first = datetime(year, 1, 1, tzinfo=UTC)
-        date = first + timedelta(days=int(found["j"]) - 1)
-        if date.year != year or found["j"] == "000":
-            return None
-    else:
-        month = MONTHS.index(found["b"].lower()) + 1 if "b" in found else int(found["m"])
-        date = datetime(year, month, int(found["d"]), tzinfo=UTC)
+    day = _day(found)
+    if day is None or found.get("a", DAYS[day.weekday()]).lower() != DAYS[day.weekday()]:
+        return None
     rest = f"{hour:02}:{int(found.get('M', 0)):02}:{int(found.get('S', 0)):02}"
     rest += "." + found["f"] if "f" in found else ""
-    return _iso(f"{date.year:04}-{date.month:02}-{date.day:02}T{rest}{found.get('z', '')}")
+    rest += "Z" if "Z" in found else found.get("z", "")
+    return _iso(f"{day.year:04}-{day.month:02}-{day.day:02}T{rest}")
+
+
+def _day(found: dict[str, str]) -> date | None:
+    if "G" in found:
+        return date.fromisocalendar(*(int(found[letter]) for letter in "GVu"))
+    year = (
+        int(found["Y"])
+        if "Y" in found
+        else int(found["y"]) + (1900 if found["y"] >= "69" else 2000)
+    )
+    if "j" in found:
+        day = date(year, 1, 1) + timedelta(days=int(found["j"]) - 1)
+        return None if day.year != year or not int(found["j"]) else day
+    month = MONTHS.index(found["b"].lower()) + 1 if "b" in found else int(found["m"])
+    return date(year, month, int(found["d"]))

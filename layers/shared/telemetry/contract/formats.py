@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from telemetry.contract.composed import sources_of
 from telemetry.contract.model import Contract, Format, Shape
 from telemetry.contract.problems import Problem
 from telemetry.contract.reader import Reader
@@ -88,7 +89,7 @@ def lines_have_no_members_around_them(contract: Contract) -> Iterator[Problem]:
         return
     advice = f"a payload of {contract.format} is a list of lines, with nothing around them"
     for column in contract.columns:
-        if any(source.scope == "message" for source in column.sources):
+        if any(source.scope == "message" for source in sources_of(column)):
             yield Problem(f"columns.{column.name}.from", f"{advice}; leave out $message")
     for condition in contract.only:
         if condition.source.scope == "message":

@@ -35,6 +35,7 @@ MemberPath = tuple[str | int, ...]
 or from the end where negative."""
 Marker = str | float | bool
 """A value that a device may send, compared as a number where both are numbers."""
+SpanUnit = Literal["ns", "us", "ms", "s", "min", "h", "d"]
 TimestampFormat = Literal["iso8601", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns", "epoch_auto"]
 
 
@@ -49,13 +50,55 @@ class Source:
     ``parent`` is the object around the reading's array, where there are arrays on two levels.
     ``index`` is the reading's place in the message's array, 0 where the message is the reading.
     ``constant`` has the raw text itself as its path. ``rest`` is the members of the reading that
-    no other column takes.
+    no other column takes. ``part`` is a part of a text: the name of its :class:`TextParts`, and the
+    name of a group or the place of a part. ``template`` is a text made of several sources; its path
+    is the template itself.
     """
 
-    scope: Literal["reading", "parent", "message", "envelope", "place", "index", "constant", "rest"]
+    scope: Literal[
+        "reading",
+        "parent",
+        "message",
+        "envelope",
+        "place",
+        "index",
+        "constant",
+        "rest",
+        "part",
+        "template",
+    ]
     path: MemberPath
     form: Form = "text"
     """``json``: the value's JSON text, whatever it is; ``text``: a single value's own text."""
+    pieces: tuple[str | Source, ...] = field(default=(), compare=False)
+    """What a template is made of, texts and sources, in their order."""
+    parts: TextParts | None = field(default=None, compare=False)
+    """The text that a part is of."""
+
+
+@dataclass(frozen=True)
+class TextParts:
+    """How a text is taken apart, by a pattern or at a delimiter."""
+
+    name: str
+    sources: tuple[Source, ...]
+    """Tried in order, as a column's."""
+    pattern: str | None = None
+    """Regular expression that the whole text must match; its named groups are the parts."""
+    split: str | None = None
+    """Text between the parts."""
+    missing: tuple[str, ...] = ("",)
+    """Texts that mean "no value"."""
+
+
+@dataclass(frozen=True)
+class Plus:
+    """Span of time that is added to a timestamp: a number of units, by what each one counts."""
+
+    sources: tuple[Source, ...]
+    unit: SpanUnit
+    every: float | tuple[Source, ...] = 1
+    """Units that the number is multiplied with, or the sources of their number."""
 
 
 STAMPED_AT_ARRIVAL = (
@@ -122,6 +165,19 @@ class Conversion:
 
 
 @dataclass(frozen=True)
+class UnitMember:
+    """A member that names the unit of each value."""
+
+    sources: tuple[Source, ...]
+    units: tuple[tuple[str, tuple[str, ...]], ...]
+    """Units, each with all its spellings."""
+    constant: str | None = None
+    """Spelling that holds where the sources have no value."""
+    conversions: tuple[Conversion, ...] = field(default=(), compare=False)
+    """Conversion of each unit to the column's, computed when the contract is packaged."""
+
+
+@dataclass(frozen=True)
 class Column:
     """One column of the table and how its value is found and cleaned."""
 
@@ -163,6 +219,7 @@ class Column:
     ambiguous: Ambiguous = "by_arrival"
     """Instant of a local time that came twice, as clocks were set back: the later one unless it is
     after the arrival of its message, always the earlier or the later one, or none (a fault)."""
+    plus: Plus | None = None
     nonexistent: Nonexistent = "reject"
     """Effect of a local time that never came, as clocks were set forward: a fault, or it is read
     by the offset before the change."""
@@ -171,6 +228,8 @@ class Column:
     max_future: int | None = None
     """Most microseconds that a time may be after the arrival of its message."""
     unit: str | None = None
+    unit_member: UnitMember | None = None
+    """Member with the unit of each value, where ``unit_from`` is a table."""
     unit_from: str | None = None
     """Unit that devices send in, where it isn't ``unit``."""
     conversion: Conversion | None = None
@@ -259,6 +318,8 @@ class Contract:
     """Members that hold other documents, unpacked one after the other."""
     melt: tuple[Metric, ...] | Literal["numbers"] | None = None
     """Members that become readings of their own: the listed ones, or every number not used."""
+    parts: tuple[TextParts, ...] = ()
+    """Texts that columns take parts of."""
     only: tuple[Condition, ...] = ()
     """A message that breaks one of these is of another kind, and is set aside."""
     checks: Checks = field(default_factory=Checks)

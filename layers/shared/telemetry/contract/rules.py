@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from telemetry.contract.analytics import ANALYTICS_RULES
 from telemetry.contract.column_rules import COLUMN_RULES
+from telemetry.contract.composed import composed_sources, sources_of
 from telemetry.contract.formats import FORMAT_RULES
 from telemetry.contract.model import Column, Contract
 from telemetry.contract.packing import PACKING_RULES
@@ -44,6 +45,8 @@ def broken_rules(contract: Contract, *, skip: frozenset[str] = frozenset()) -> I
     """All problems; those of the columns in ``skip`` have been reported already."""
     for rule in CONTRACT_RULES:
         for problem in rule(contract):
+            if skip and problem.key.startswith("parts."):
+                continue  # one of those columns may take them
             if not any(problem.key.startswith(f"columns.{name}.") for name in skip):
                 yield problem
     for column in contract.columns:
@@ -238,7 +241,7 @@ def columns_read_different_things(contract: Contract) -> Iterator[Problem]:
 def parents_are_there(contract: Contract) -> Iterator[Problem]:
     """``$parent`` is an object around an array, of which there are several in a message."""
     for column in contract.columns:
-        if contract.parents is None and any(s.scope == "parent" for s in column.sources):
+        if contract.parents is None and any(s.scope == "parent" for s in sources_of(column)):
             yield Problem(
                 f"columns.{column.name}.from",
                 "$parent is not known here; write two levels, as in readings = 'nodes[].sensors'",
@@ -250,7 +253,7 @@ def places_are_there(contract: Contract) -> Iterator[Problem]:
     places = {"metric": contract.melt is not None, "key": contract.shape == "keyed"}
     places["value"] = any(places.values())
     for column in contract.columns:
-        for source in column.sources:
+        for source in sources_of(column):
             name = str(source.path[0])
             if source.scope == "place" and not places[name]:
                 wanted = "shape = 'keyed'" if name == "key" else "melt = [...]"
@@ -258,6 +261,22 @@ def places_are_there(contract: Contract) -> Iterator[Problem]:
                     f"columns.{column.name}.from",
                     f"${name} is not known here; add {wanted} to [message]",
                 )
+
+
+def parts_are_taken(contract: Contract) -> Iterator[Problem]:
+    """Parts that no column takes are a slip."""
+    taken = {
+        source.path[0]
+        for column in contract.columns
+        for source in composed_sources(column)
+        if source.scope == "part"
+    }
+    for parts in contract.parts:
+        if parts.name not in taken:
+            yield Problem(
+                f"parts.{parts.name}",
+                f"is not used; take from = '$parts.{parts.name}...', or remove it",
+            )
 
 
 def checks_are_shares(contract: Contract) -> Iterator[Problem]:
@@ -307,6 +326,7 @@ CONTRACT_RULES: tuple[Callable[[Contract], Iterator[Problem]], ...] = (
     columns_read_different_things,
     parents_are_there,
     places_are_there,
+    parts_are_taken,
     checks_are_shares,
     conditions_can_hold,
     *FORMAT_RULES,

@@ -8,6 +8,8 @@
     "host.name".up       a name with a dot, or            $key  $metric  $value   see ``[message]``
     host\\.name           a dot, ``[``, ``$``, ``\\`` of it $index  place of the reading, from 0
     $parent.id           member of the object around the reading's array, in two levels of arrays
+    $parts.gps.lat       part of a text, see ``[parts]``    $parts.frame[1]
+    {date} {time}        a text made of sources; ``\\{`` is a brace
 """
 
 from __future__ import annotations
@@ -21,13 +23,22 @@ __all__ = ["SourceSyntaxError", "parse_path", "parse_source"]
 
 ENVELOPE_MEMBERS = ("topic", "client_id", "received_at", "message_id")
 PLACE_MEMBERS = ("key", "metric", "value")
-AROUND: tuple[Literal["message", "parent"], ...] = ("message", "parent")
+BELOW: dict[str, Literal["message", "parent", "part"]] = {
+    "$message.": "message",
+    "$parent.": "parent",
+    "$parts.": "part",
+}
+"""Prefixes of paths, and the scopes of their sources."""
 ALONE = {"$rest": Source("rest", ("rest",), "json"), "$index": Source("index", ("index",))}
 _TOPIC_LEVEL = re.compile(r"\$topic\[(-?[0-9]{1,2})\]\Z")
 _NAME = re.compile(r'"((?:[^"\\]|\\.)+)"(?=[.\[]|\Z)|((?:[^.\\\[]|\\.)+)', re.DOTALL)
 _ELEMENT = re.compile(r"\[(-?[0-9]{1,4})\](?=[.\[]|\Z)")
 _DIGITS = re.compile(r"-?[0-9]{1,4}(?=[.\[]|\Z)")
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|\\.', re.DOTALL)
+_PIECE = re.compile(r'\{((?:"(?:[^"\\]|\\.)*"|\\.|[^"\\{}])+)\}|((?:\\.|[^\\{}])+)', re.DOTALL)
+IN_TEMPLATE = ("reading", "parent", "message", "envelope", "place", "index", "part")
+"""Scopes of the sources that a template may have."""
 
 
 class SourceSyntaxError(ValueError):
@@ -68,20 +79,41 @@ def _digits_are_unclear(before: str, digits: str) -> str:
 
 def parse_source(text: str) -> Source:
     """One entry of ``from``. Raises :class:`SourceSyntaxError`."""
+    if "{" in _QUOTED.sub("", text):
+        return _template(text)
     if not text.startswith("$"):
         return Source("reading", parse_path(text))
     if text in ALONE:
         return ALONE[text]
-    for scope in AROUND:
-        if text.startswith(f"${scope}."):
-            return Source(scope, parse_path(text.removeprefix(f"${scope}.")))
-    if text[1:] in ENVELOPE_MEMBERS:
-        return Source("envelope", (text[1:],))
-    if text[1:] in PLACE_MEMBERS:
-        return Source("place", (text[1:],))
+    for prefix, scope in BELOW.items():
+        if text.startswith(prefix):
+            return Source(scope, parse_path(text.removeprefix(prefix)))
+    if text[1:] in (*ENVELOPE_MEMBERS, *PLACE_MEMBERS):
+        return Source("envelope" if text[1:] in ENVELOPE_MEMBERS else "place", (text[1:],))
     if level := _TOPIC_LEVEL.match(text):
         return Source("envelope", ("topic", str(int(level[1]))))
     known = ", ".join(f"${member}" for member in (*ENVELOPE_MEMBERS, "index", *PLACE_MEMBERS))
     raise SourceSyntaxError(
-        f"{text!r} is not known; use one of {known}, $topic[n], $message.a.b, $parent.a.b, $rest"
+        f"{text!r} is not known; use one of {known}, $topic[n], $message.a.b, $parent.a.b, "
+        "$parts.a.b, $rest"
     )
+
+
+def _template(text: str) -> Source:
+    pieces: list[str | Source] = []
+    at = 0
+    while match := _PIECE.match(text, at):
+        at = match.end()
+        if match[1] is None:
+            pieces.append(_ESCAPE.sub(r"\1", match[2]))
+            continue
+        source = parse_source(match[1])
+        if source.scope not in IN_TEMPLATE or source.path == ("received_at",):
+            raise SourceSyntaxError(f"{match[1]!r} can't be a piece of {text!r}; use a member")
+        pieces.append(source)
+    if at < len(text):
+        raise SourceSyntaxError(
+            f"{text!r} has a brace that isn't closed or opened; write members as in '{{date}} "
+            "{time}', or a name with braces in quotation marks"
+        )
+    return Source("template", (text,), pieces=tuple(pieces))

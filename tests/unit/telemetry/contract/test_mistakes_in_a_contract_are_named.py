@@ -41,6 +41,58 @@ def test_the_good_one_is_good() -> None:
     ("old", "new", "key", "remedy"),
     [
         ('name = "good"', "", "name", "add it"),
+        *(
+            ('type = "float"', f'type = "float"\n{column}', f"columns.v.{key}", to)
+            for column, key, to in (
+                ("from = '{a'", "from", "write members as in"),
+                ("from = 'a}{b}'", "from", "write members as in"),
+                ("from = '{$received_at} {b}'", "from", "use a member"),
+                ("from = '$parts.p.x'", "from", "add [parts.p]"),
+                ("from = '$parts.p.x'\n[parts.p]\nsplit = ';'", "from", "use $parts.p[0]"),
+                ("from = '$parts.p[0]'\n[parts.p]\npattern = '(?P<x>.)'", "from", "$parts.p.x"),
+                ("plus = {from = 'a', unit = 's'}", "plus", "is for timestamp"),
+                ("unit_from = {from = 'u', units = ['degF']}", "unit", "write what unit_from"),
+                ("unit = 'degC'\nunit_from = {from = 'u'}", "unit_from.units", "list the units"),
+                ("unit = 'K'\nunit_from = {units = ['K']}", "unit_from.from", "name the member"),
+                (
+                    "unit = 'K'\nunit_from = {from = 'u', units = {K = 'k', degC = 'k'}}",
+                    "unit_from.units",
+                    "keep one",
+                ),
+                (
+                    "unit = 'K'\nunit_from = {from = 'u', units = ['K'], constant = 'F'}",
+                    "unit_from.constant",
+                    "correct it",
+                ),
+            )
+        ),
+        *(
+            (
+                'type = "timestamp"',
+                f'type = "timestamp"\nplus = {plus}',
+                f"columns.ts.plus.{key}",
+                to,
+            )
+            for plus, key, to in (
+                ("{from = 'a'}", "unit", "use one of ns"),
+                ("{unit = 's'}", "from", "name the member"),
+                ("{from = 'a', unit = 'y'}", "unit", "use one of ns"),
+                ("{from = 'a', unit = 's', every = 0}", "every", "write a number"),
+                ("{from = '$received_at', unit = 's'}", "from", "use a member"),
+            )
+        ),
+        *(
+            ('type = "float"', f"type = 'float'\n[parts.p]\n{parts}", f"parts.p{key}", to)
+            for parts, key, to in (
+                ("split = ';'", "", "is not used"),
+                ("from = 'a'", ".pattern", "write one of them"),
+                ("split = ';'\npattern = '(?P<x>.)'", ".pattern", "write one of them"),
+                ("split = ''", ".split", "such as ';'"),
+                ("pattern = '.+'", ".pattern", "has no named group"),
+                ("pattern = '(?P<x>.)(?=a)'", ".pattern", "without look-around"),
+                ("split = ';'\nfrom = '$rest'", ".from", "can't have parts"),
+            )
+        ),
         ('name = "good"', 'name = "Good one"', "name", "use up to 40"),
         ('name = "good"', "name = 7", "name", "write a text"),
         ('name = "good"', 'name = "good"\nowner = "me"', "owner", "use one of name"),

@@ -16,6 +16,7 @@ from telemetry.contract.analytics import ANALYTICS_KEYS
 from telemetry.contract.message import MESSAGE_KEYS
 from telemetry.contract.model import Ambiguous, ColumnType, OnConflict, Shape, TimestampFormat
 from telemetry.contract.parse import COLUMN_KEYS, TABLE_KEYS
+from telemetry.contract.parts import PARTS_KEYS
 from telemetry.contract.patterns import DIRECTIVES
 from tests.unit.functions.transform.envelopes_for import line
 
@@ -37,7 +38,7 @@ def test_every_type_format_and_reason_is_on_the_page() -> None:
     reasons = ("not_utf8", "not_json", "not_an_object", "not_an_array", "missing:<column>")
     reasons += ("invalid:<column>", "out_of_range:<column>", "too_long:<column>")
     reasons += ("too_old:<column>", "in_future:<column>")
-    reasons += ("ambiguous_time:<column>", "nonexistent_time:<column>")
+    reasons += ("ambiguous_time:<column>", "nonexistent_time:<column>", "unknown_unit:<column>")
     reasons += ("not_gzip", "too_large", "unreadable:<error>")
     reasons += ("not_pairs", "too_many_fields", "no_metric", "unequal_arrays")
     for word in (*get_args(ColumnType), *get_args(TimestampFormat), *reasons):
@@ -48,7 +49,7 @@ def test_every_type_format_and_reason_is_on_the_page() -> None:
 
 
 def test_every_key_of_a_message_and_every_shape_is_on_the_page() -> None:
-    for word in MESSAGE_KEYS:
+    for word in (*MESSAGE_KEYS, *PARTS_KEYS):
         assert f"\n{word} = " in PAGE, word
     for shape in get_args(Shape):
         assert f'`"{shape}"`' in PAGE, shape
