@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from etl.authoring.arrivals import arrival_notes, without_age_limits
 from etl.authoring.draft import counted
 from etl.authoring.members import ARRIVED
+from etl.authoring.own_decoders import raised_on
 from etl.authoring.paths import source_text
 from etl.authoring.samples import Message, Sample
 from etl.authoring.unread import UnreadMember, unread_members
@@ -62,6 +63,8 @@ class Reason:
     """Another column that keeps those values, as they were sent."""
     examples: list[str] = field(default_factory=list)
     """Readings exactly as the device sent them, cut to :data:`EXAMPLE_CHARACTERS`."""
+    raised: str | None = None
+    """File, line and message of what the contract's own decoder raises on the first example."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,9 @@ def check_with_rows(contract: Contract, sample: Sample) -> tuple[SampleReport, p
     report = describe(batch, contract)
     verdict, findings = judge(report, contract.checks)
     reasons = _reasons(raw, contract, batch)
+    if contract.decoder is not None:
+        for reason in reasons:
+            reason.raised = raised_on(contract, batch, reason.reason)
     lost = list(_losses(report, reasons))
     if lost:
         findings += lost

@@ -49,7 +49,7 @@ def unread_members(contract: Contract, messages: Sequence[Message]) -> list[Unre
         messages = [replace(message, payload=_inflated(message.payload)) for message in messages]
     if contract.format != "json":
         decoder = PayloadDecoder(replace(contract, compression=None))
-        messages = [replace(m, payload=_as_json(decoder, m.payload)) for m in messages]
+        messages = [replace(m, payload=_as_json(decoder, m)) for m in messages]
     for message, document in zip(messages, parsed_messages(messages), strict=True):
         if document is None or _set_aside(contract, message, document):
             continue
@@ -72,13 +72,19 @@ def _inflated(payload: bytes) -> bytes:
         return payload  # which is a reject
 
 
-def _as_json(decoder: PayloadDecoder, payload: bytes) -> bytes:
+def _as_json(decoder: PayloadDecoder, message: Message) -> bytes:
+    envelope = {
+        "message_id": message.message_id,
+        "topic": message.topic,
+        "client_id": message.client_id,
+        "received_at": message.received_at or ARRIVED,
+    }
     try:
-        text = payload.decode()
+        text = message.payload.decode()
     except UnicodeDecodeError:
         text = None
     try:
-        return decoder.document(payload, text).text.encode()
+        return decoder.document(message.payload, text, envelope).text.encode()
     except FormatError:
         return b""  # which is a reject
 

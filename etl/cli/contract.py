@@ -147,12 +147,14 @@ def check(
 
 def check_once(contract_file: Path, files: Sequence[Path], most: int, *, as_json: bool) -> None:
     """Check a contract, and a sample if there are files."""
+    from etl.authoring.own_decoders import check_decoder
     from etl.authoring.regular_expressions import check_expressions
     from etl.authoring.units import resolve_units
     from telemetry.ddl import plan_table
 
     contract = resolve_units(load_contract(contract_file))
     check_expressions(contract)
+    check_decoder(contract)
     statements = plan_table(contract, None)
     checked = None
     if files:

@@ -7,10 +7,11 @@ that is decoded again by the definition, so that the result is always that of th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
+from types import MappingProxyType
 from typing import Any
 
 import polars as pl
@@ -18,12 +19,16 @@ import polars as pl
 from functions.transform.clean_batch import Reject
 from functions.transform.formats.binary import SENML_LABELS
 from functions.transform.formats.document import Document, FormatError
+from functions.transform.formats.own_decoder import ENVELOPE, own_decoder
 from functions.transform.inflation import inflate
 from functions.transform.isolation import OUR_ERRORS, unreadable
 from telemetry.contract import Contract
 
 __all__ = ["PayloadDecoder", "run_bytes"]
 
+NO_ENVELOPE: Mapping[str, Any] = MappingProxyType({})
+RUN_TEXT_BYTES = 64 << 20
+"""Text that the messages of a run may come to together, before the run is halved."""
 VALUE_BYTES = 12
 """Bytes of text that a byte of a binary payload may come to; most are a few values of one byte."""
 
@@ -35,21 +40,27 @@ NAME_BYTES = 32
 class Format:
     """The decoders of one format."""
 
-    decode: Callable[[Any], Document]
+    decode: Callable[..., Document]
     """Decodes one payload: its text, or its bytes where the format is binary."""
     decode_in_bulk: Callable[[pl.Series], pl.Series] | None = None
     """Decodes many texts; the result is null for those that it leaves to ``decode``."""
     binary: bool = False
+    takes_envelope: bool = False
+    """True if ``decode`` takes the message's envelope as well."""
 
 
 def _format_of(contract: Contract) -> Format:
     """The format of a contract, whose module is imported only where a contract asks for it."""
+    if contract.format == "decoder":
+        return Format(own_decoder(contract).decode, binary=True, takes_envelope=True)
     module = import_module(f"functions.transform.formats.{MODULES[contract.format]}")
     options: dict[str, Any] = {}
     if contract.format == "csv":
         options = {"delimiter": contract.delimiter, "header": not contract.fields}
     if contract.format in ("cbor", "msgpack"):
         options = {"labels": SENML_LABELS if contract.shape == "senml" else {}}
+    if contract.format == "protobuf":
+        options = {"message_type": module.message_class(contract)}
     in_bulk = getattr(module, "decode_in_bulk", None)
     return Format(
         partial(module.decode, **options),
@@ -58,10 +69,15 @@ def _format_of(contract: Contract) -> Format:
     )
 
 
+BINARY = ("cbor", "msgpack", "sparkplug", "protobuf", "decoder")
 MODULES = {
     "ndjson": "ndjson", "csv": "delimited", "value": "bare_value", "influx": "influx",
-    "cbor": "cbor", "msgpack": "message_pack",
+    "cbor": "cbor", "msgpack": "message_pack", "protobuf": "protobuf", "sparkplug": "sparkplug",
 }  # fmt: skip
+
+
+class RunTooLargeError(Exception):
+    """Raised where a run's payloads come to more text than is held at a time: it is halved."""
 
 
 class PayloadDecoder:
@@ -84,30 +100,40 @@ class PayloadDecoder:
     def one_by_one(self, messages: pl.DataFrame) -> pl.DataFrame:
         """Messages that could be decoded, with their JSON as ``text``; the others are rejects."""
         texts: list[str | None] = []
-        asked = messages.select("m", "payload", "text", "message_id")
-        for m, payload, text, message_id in asked.iter_rows():
+        size = 0
+        asked = messages.select("m", "payload", "text", *ENVELOPE)
+        for m, payload, text, *members in asked.iter_rows():
+            envelope = dict(zip(ENVELOPE, members, strict=True))
             try:
-                document = self.document(payload, text)
+                document = self.document(payload, text, envelope)
             except FormatError as error:
                 self.rejects.append(Reject(m, None, (str(error),)))
                 texts.append(None)
                 continue
             except OUR_ERRORS as error:
-                self.rejects.append(Reject(m, None, (unreadable(error, message_id),)))
+                self.rejects.append(Reject(m, None, (unreadable(error, envelope["message_id"]),)))
                 texts.append(None)
                 continue
             self._faults |= {(m, index): why for index, why in document.faults.items()}
             texts.append(document.text)
+            size += len(document.text)
+            if size > RUN_TEXT_BYTES and messages.height > 1:
+                raise RunTooLargeError
         decoded = messages.with_columns(pl.Series("text", texts, pl.String))
         return decoded.filter(pl.col("text").is_not_null())
 
-    def document(self, payload: bytes, text: str | None) -> Document:
+    def document(
+        self, payload: bytes, text: str | None, envelope: Mapping[str, Any] = NO_ENVELOPE
+    ) -> Document:
         """The document of one payload; ``text`` is that of its bytes, null where it has none.
 
         Raises :class:`FormatError`.
         """
         if self._format.binary:
-            return self._format.decode(inflate(payload) if self._compressed else payload)
+            payload = inflate(payload) if self._compressed else payload
+            if self._format.takes_envelope:
+                return self._format.decode(payload, envelope)
+            return self._format.decode(payload)
         if text is None:
             raise FormatError("not_utf8")
         return self._format.decode(text)
@@ -134,7 +160,7 @@ def run_bytes(messages: pl.DataFrame, contract: Contract) -> pl.Series:
         return sizes
     compressed = "size" in messages.columns
     sizes = messages["size"].fill_null(0) if compressed else sizes
-    if _format_of(contract).binary:
+    if contract.format in BINARY:
         return sizes * VALUE_BYTES
     if contract.format != "csv" or contract.fields:
         return sizes
