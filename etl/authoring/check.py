@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     import polars as pl
 
 __all__ = [
-    "NOT_OF_A_COLUMN",
     "ColumnReport",
     "Reason",
     "SampleReport",
+    "breaks_the_message",
     "check",
     "check_with_rows",
     "envelopes",
@@ -42,6 +42,8 @@ NOT_OF_A_COLUMN = {
     "not_json", "not_utf8", "not_an_object", "not_an_array", "not_pairs", "not_gzip", "too_large",
 }  # fmt: skip
 """Reasons of rejects that no column could take: the message itself is broken."""
+NOT_DECODED = ("format", "decoder")
+"""Kinds of such reasons, before their colon."""
 EXAMPLES = 3
 """Most examples of each reason."""
 EXAMPLE_CHARACTERS = 300
@@ -116,6 +118,11 @@ class SampleReport:
         return asdict(self)
 
 
+def breaks_the_message(reason: str) -> bool:
+    """True for the reason of a reject that no column could take."""
+    return reason in NOT_OF_A_COLUMN or reason.partition(":")[0] in NOT_DECODED
+
+
 def check(contract: Contract, sample: Sample) -> SampleReport:
     """Cleans the sample as one micro-batch, and runs the quality checks on it."""
     return check_with_rows(contract, sample)[0]
@@ -162,7 +169,7 @@ def check_with_rows(contract: Contract, sample: Sample) -> tuple[SampleReport, p
 
 def _losses(report: dict[str, Any], reasons: Sequence[Reason]) -> Iterator[Finding]:
     """Findings on distinct readings without a row, and on values that become NULL."""
-    rejected = sum(reason.readings for reason in reasons if reason.reason not in NOT_OF_A_COLUMN)
+    rejected = sum(reason.readings for reason in reasons if not breaks_the_message(reason.reason))
     readings = report["conflicts"] + rejected
     if readings:
         sentence = (

@@ -7,13 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from etl.authoring.decoding import decoded_messages
 from etl.authoring.members import ARRIVED, parsed_messages
 from etl.authoring.message_shape import MAX_DEPTH
 from etl.authoring.paths import source_text
 from etl.authoring.samples import Message
 from functions.transform.careful import holds
-from functions.transform.formats.document import FormatError
-from functions.transform.formats.payload_decoder import PayloadDecoder
 from functions.transform.inflation import InflationError, inflate
 from functions.transform.jsontext import json_text
 from functions.transform.member_patterns import MEMBERS
@@ -48,8 +47,7 @@ def unread_members(contract: Contract, messages: Sequence[Message]) -> list[Unre
     if contract.compression is not None:
         messages = [replace(message, payload=_inflated(message.payload)) for message in messages]
     if contract.format != "json":
-        decoder = PayloadDecoder(replace(contract, compression=None))
-        messages = [replace(m, payload=_as_json(decoder, m)) for m in messages]
+        messages = decoded_messages(messages, contract)
     for message, document in zip(messages, parsed_messages(messages), strict=True):
         if document is None or _set_aside(contract, message, document):
             continue
@@ -70,23 +68,6 @@ def _inflated(payload: bytes) -> bytes:
         return inflate(payload)
     except InflationError:
         return payload  # which is a reject
-
-
-def _as_json(decoder: PayloadDecoder, message: Message) -> bytes:
-    envelope = {
-        "message_id": message.message_id,
-        "topic": message.topic,
-        "client_id": message.client_id,
-        "received_at": message.received_at or ARRIVED,
-    }
-    try:
-        text = message.payload.decode()
-    except UnicodeDecodeError:
-        text = None
-    try:
-        return decoder.document(message.payload, text, envelope).text.encode()
-    except FormatError:
-        return b""  # which is a reject
 
 
 def _set_aside(contract: Contract, message: Message, document: Any) -> bool:

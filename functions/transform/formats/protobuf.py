@@ -31,7 +31,7 @@ def decode(payload: bytes, message_type: Any) -> Document:
     message = parsed(payload, message_type, REASON)
     try:
         text = message_text(message)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise FormatError(REASON) from None
     if len(text) > PAYLOAD_BYTES:
         raise FormatError(TOO_LARGE)

@@ -13,7 +13,7 @@ from typing import Any
 
 from functions.transform.formats.binary import base64_string, float_text
 
-__all__ = ["message_text", "scalar_text"]
+__all__ = ["message_text", "scalar_text", "string_text"]
 
 TIMESTAMP = "google.protobuf.Timestamp"
 WRAPPERS = frozenset(
@@ -26,7 +26,8 @@ Text = Callable[[Any], str]
 def message_text(message: Any) -> str:
     """The JSON object of a message.
 
-    Raises ``ValueError`` for a text that isn't UTF-8 or a time that no calendar has.
+    Raises ``ValueError`` for a text that isn't UTF-8, and that or ``OverflowError`` for a time that
+    no calendar has.
     """
     members = []
     for name, field, has_presence, text in _fields(message.DESCRIPTOR):
@@ -38,6 +39,16 @@ def message_text(message: Any) -> str:
 def scalar_text(message: Any, name: str) -> str:
     """The JSON of the value of one field that is present. Raises ``ValueError``."""
     return _writer_of(message.DESCRIPTOR, name)(getattr(message, name))
+
+
+def string_text(value: str | bytes) -> str:
+    """The JSON of a text; the library has bytes for one that isn't UTF-8, which is refused.
+
+    Raises ``ValueError``.
+    """
+    if isinstance(value, bytes):
+        raise ValueError("not UTF-8")
+    return encode_basestring(value)
 
 
 @lru_cache(maxsize=1024)
@@ -95,7 +106,7 @@ def _value_writer(field: Any) -> Text:
     if field.type == field.TYPE_BYTES:
         return base64_string
     if field.type == field.TYPE_STRING:
-        return encode_basestring
+        return string_text
     if field.type == field.TYPE_BOOL:
         return lambda value: "true" if value else "false"
     return float_text if field.type in (field.TYPE_DOUBLE, field.TYPE_FLOAT) else str

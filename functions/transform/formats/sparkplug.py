@@ -15,7 +15,7 @@ from typing import Any
 from functions.transform.formats.binary import float_text
 from functions.transform.formats.document import Document, FormatError
 from functions.transform.formats.protobuf import parsed
-from functions.transform.formats.protobuf_text import message_text, scalar_text
+from functions.transform.formats.protobuf_text import message_text, scalar_text, string_text
 from functions.transform.formats.sparkplug_schema import DATA_TYPES, payload_descriptor
 from functions.transform.inflation import PAYLOAD_BYTES, TOO_LARGE
 
@@ -106,7 +106,7 @@ def _number(value: float) -> str:
 
 def _properties(properties: Any) -> str:
     """Properties as one object. Raises ``ValueError`` where keys and values don't pair."""
-    keys = [encode_basestring(key) for key in properties.keys]
+    keys = [string_text(key) for key in properties.keys]
     if len(set(keys)) < len(properties.values):
         raise ValueError("keys and values")
     values = [next(_value(value, value.type)).partition(":")[2] for value in properties.values]

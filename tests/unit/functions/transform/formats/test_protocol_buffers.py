@@ -61,6 +61,7 @@ def contract_with(content: bytes, message: str = MESSAGE) -> Contract:
 
 CONTRACT = contract_with(SET)
 Reading = message_class(CONTRACT)
+Inner = type(Reading().inner)
 SPARKPLUG = contract_in(
     'format = "sparkplug"', '[columns.id]\ntype = "bigint"\nfrom = "alias"\nrequired = true\n'
 )  # fmt: skip
@@ -85,7 +86,7 @@ def test_a_value_that_is_not_sent_is_zero_unless_its_absence_shows() -> None:
         ({"id": -(2**63), "big": 2**64 - 1}, {"id": -(2**63), "big": 2**64 - 1}),
         ({"state": 1, "states": [0, 1, 9]}, {"state": "OPEN", "states": ["UNKNOWN", "OPEN", 9]}),
         ({"counts": {"b": -1, "a": 0}}, {"counts": {"a": 0, "b": -1}}),
-        ({"inners": {-3: {"n": [1]}}}, {"inners": {"-3": {"n": [1]}}}),
+        ({"inners": {-3: Inner(n=[1])}}, {"inners": {"-3": {"n": [1]}}}),
         ({"raw": b"\xff\xfe\x00"}, {"raw": "__4A"}),
         ({"t": float("nan"), "f": float("-inf")}, {"t": "NaN", "f": "-Infinity"}),
         ({"t": 0.0}, {"t": 0.0}),
@@ -199,6 +200,15 @@ def test_a_metric_has_the_value_of_its_type(members: dict[str, Any], wanted: Any
 def test_a_metric_by_alias_alone_has_no_name() -> None:
     found = metrics({"name": "t", "alias": 3, "float_value": 1.5}, {"alias": 3, "float_value": 2.5})
     assert [metric.get("name") for metric in found] == ["t", None]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b"\x12\x04\x0a\x02\xc3\x28", b"\x22\x02\xc3\x28", b"\x12\x06\x4a\x04\x0a\x02\xc3\x28"],
+)
+def test_a_text_that_is_not_utf_8_costs_its_message(payload: bytes) -> None:
+    with pytest.raises(FormatError, match="format:sparkplug"):
+        sparkplug.decode(payload)
 
 
 def test_an_array_of_half_an_element_costs_its_message() -> None:
