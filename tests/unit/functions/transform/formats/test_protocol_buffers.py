@@ -109,7 +109,7 @@ def test_one_of_several_members_is_there() -> None:
 
 def test_what_the_descriptor_lacks_is_ignored() -> None:
     batch = read_both_ways(CONTRACT, Reading(id=1, t=2.5).SerializeToString() + b"\xf8\x06\x01")
-    assert batch.rows.rows() == [(1, 2.5, "")]
+    assert batch.rows.rows() == [(1, 2.5, None)]
 
 
 HOSTILE = {
