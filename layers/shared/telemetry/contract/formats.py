@@ -23,8 +23,8 @@ __all__ = [
 FORMAT_KEYS = ("format", "delimiter", "decoder", "descriptor", "type")
 LINE_FORMATS: tuple[Format, ...] = ("ndjson", "csv", "influx")
 """Formats whose payload is a list of lines, each of them a reading."""
-LIBRARY_FORMATS: tuple[Format, ...] = ("sparkplug", "protobuf")
-"""Formats that need a library, which is in a layer that other contracts don't have."""
+LIBRARY_FORMATS: tuple[Format, ...] = ("cbor", "msgpack", "sparkplug", "protobuf")
+"""Formats that use a library, which is in a layer that other contracts don't have."""
 LISTS: tuple[Format, ...] = (*LINE_FORMATS, "decoder")
 """Formats whose payload comes to a list of readings, with nothing around them."""
 WHOLE_READING: tuple[Format, ...] = ("value",)
