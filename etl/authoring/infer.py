@@ -19,6 +19,7 @@ from collections import Counter
 from pathlib import Path
 
 from etl.authoring.columns import draft_column
+from etl.authoring.decoding import decoded_sample
 from etl.authoring.draft import ColumnDraft, ContractDraft, counted, share
 from etl.authoring.draft_key import set_key
 from etl.authoring.keys import choose_key
@@ -33,6 +34,7 @@ from etl.authoring.samples import Sample, SampleError
 from etl.authoring.toml_writer import write_contract
 from etl.authoring.topics import find_topic
 from telemetry.contract import Contract, parse_contract
+from telemetry.contract.model import Format
 from telemetry.errors import ContractError
 
 __all__ = ["contract_name", "infer", "parse_draft"]
@@ -44,8 +46,21 @@ ATTEMPTS = 4
 ENDINGS = r"\.(gz|zst|ndjson|jsonl|json|txt|csv|tsv|log)\b"
 
 
-def infer(sample: Sample, name: str, files: str = "") -> ContractDraft:
-    """A draft for the messages of a sample. Raises :class:`SampleError` where none can be read."""
+def infer(
+    sample: Sample, name: str, files: str = "", payload_format: Format = "json"
+) -> ContractDraft:
+    """A draft for the messages of a sample, whose payloads have this format.
+
+    Raises :class:`SampleError` where none can be read, and ``ContractError`` for readings that
+    don't go with the format.
+    """
+    found = _inferred(decoded_sample(sample, payload_format), name, files)
+    found.format = payload_format
+    return found
+
+
+def _inferred(sample: Sample, name: str, files: str) -> ContractDraft:
+    """A draft for messages of JSON."""
     members, kinds = _readings(sample)
     by_message, as_texts = False, set[str]()
     for attempt in range(ATTEMPTS):

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from etl.authoring.decoding import decoded_messages
 from etl.authoring.members import ARRIVED, parsed_messages
 from etl.authoring.message_shape import MAX_DEPTH
 from etl.authoring.paths import source_text
 from etl.authoring.samples import Message
 from functions.transform.careful import holds
-from functions.transform.formats.document import FormatError
-from functions.transform.formats.payload_decoder import PayloadDecoder, is_decoded
+from functions.transform.formats.payload_decoder import is_decoded
 from functions.transform.inflation import InflationError, inflate
 from functions.transform.jsontext import json_text
 from functions.transform.member_patterns import MEMBERS
@@ -49,8 +49,7 @@ def unread_members(contract: Contract, messages: Sequence[Message]) -> list[Unre
     if contract.compression is not None:
         messages = [replace(message, payload=_inflated(message.payload)) for message in messages]
     if is_decoded(contract):
-        decoder = PayloadDecoder(replace(contract, compression=None))
-        messages = [replace(m, payload=_as_json(decoder, m.payload)) for m in messages]
+        messages = decoded_messages(messages, contract)
     for message, document in zip(messages, parsed_messages(messages), strict=True):
         if document is None or _set_aside(contract, message, document):
             continue
@@ -71,17 +70,6 @@ def _inflated(payload: bytes) -> bytes:
         return inflate(payload)
     except InflationError:
         return payload  # which is a reject
-
-
-def _as_json(decoder: PayloadDecoder, payload: bytes) -> bytes:
-    try:
-        text = payload.decode()
-    except UnicodeDecodeError:
-        text = None
-    try:
-        return decoder.document(payload, text).text.encode()
-    except FormatError:
-        return b""  # which is a reject
 
 
 def _set_aside(contract: Contract, message: Message, document: Any) -> bool:

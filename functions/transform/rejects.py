@@ -47,7 +47,7 @@ def _lines(
     message: dict[str, Any], rejects: list[Reject], contract: Contract
 ) -> list[dict[str, Any]]:
     envelope = {name: message[name] for name in ("message_id", "topic", "client_id", "received_at")}
-    elements = _elements(message, rejects, contract)
+    elements = _elements(message, envelope, rejects, contract)
     payload: str | None = base64.b64encode(message["payload"]).decode()
     lines = []
     for reject in rejects:
@@ -62,7 +62,7 @@ def _lines(
 
 
 def _elements(
-    message: dict[str, Any], rejects: list[Reject], contract: Contract
+    message: dict[str, Any], envelope: dict[str, Any], rejects: list[Reject], contract: Contract
 ) -> list[str] | None:
     """Texts of the message's readings as far as needed; ``None`` where our own code raises.
 
@@ -76,7 +76,7 @@ def _elements(
         if text is None and contract.compression is not None:
             text = inflate(message["payload"]).decode()
         if is_decoded(contract):
-            text = PayloadDecoder(contract).document(message["payload"], text).text
+            text = PayloadDecoder(contract).document(message["payload"], text, envelope).text
         return reading_texts(text, contract, most)
     except OUR_ERRORS as error:
         unreadable(error, message["message_id"])

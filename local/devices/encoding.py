@@ -18,6 +18,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from functions.transform.formats.own_decoder import own_encoder
 from functions.transform.shapes import member
 from telemetry.contract.formats import LINE_FORMATS
 from telemetry.contract.model import Contract, Encoding, PackedMember
@@ -79,18 +80,66 @@ def _encoded(contract: Contract, payload: bytes) -> bytes:
         document = json.loads(payload)
     except (ValueError, RecursionError):
         return payload
-    if contract.format == "cbor":
-        import cbor2
-
-        return bytes(cbor2.dumps(document))
-    if contract.format == "msgpack":
-        import msgpack
-
-        return bytes(msgpack.packb(document))
+    binary = BINARY.get(contract.format)
+    if binary is not None:
+        return binary(contract, document, payload)
     readings = document if isinstance(document, list) else [document]
     if not all(isinstance(reading, dict) for reading in readings):
         return payload
+    if contract.format == "decoder":
+        encode = own_encoder(contract)
+        return payload if encode is None else encode(readings)
     return _text(contract, readings, payload).encode()
+
+
+def _cbor(_contract: Contract, document: Any, _payload: bytes) -> bytes:
+    import cbor2
+
+    return bytes(cbor2.dumps(document))
+
+
+def _msgpack(_contract: Contract, document: Any, _payload: bytes) -> bytes:
+    import msgpack
+
+    return bytes(msgpack.packb(document))
+
+
+def _message(contract: Contract, document: Any, payload: bytes) -> bytes:
+    """The message of Protocol Buffers with these members; the payload where it can't be one."""
+    from google.protobuf.json_format import ParseDict, ParseError
+
+    from functions.transform.formats.protobuf import message_class
+    from functions.transform.formats.sparkplug import payload_class
+
+    if not isinstance(document, dict):
+        return payload
+    if contract.format == "sparkplug":
+        message = payload_class()()
+        document = document | {"metrics": [_metric(found) for found in document["metrics"]]}
+    else:
+        message = message_class(contract)()
+    try:
+        return bytes(ParseDict(document, message, ignore_unknown_fields=True).SerializeToString())
+    except ParseError:
+        return payload
+
+
+def _metric(reading: dict[str, Any]) -> dict[str, Any]:
+    """A metric of Sparkplug by the names of the library: its value is in a field of its type."""
+    value = reading.get("value")
+    field, datatype = "string_value", 12
+    if isinstance(value, bool):
+        field, datatype = "boolean_value", 11
+    elif isinstance(value, int | float):
+        field, datatype, value = "double_value", 10, float(value)
+    typed = {"is_null": True} if value is None else {field: value}
+    return {"datatype": datatype} | {k: v for k, v in reading.items() if k != "value"} | typed
+
+
+BINARY: dict[str, Callable[[Contract, Any, bytes], bytes]] = {
+    "cbor": _cbor, "msgpack": _msgpack, "protobuf": _message, "sparkplug": _message,
+}  # fmt: skip
+"""Encoders of binary formats, by a contract, a document and the payload that it was read from."""
 
 
 def _text(contract: Contract, readings: list[dict[str, Any]], payload: bytes) -> str:

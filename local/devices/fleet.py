@@ -18,7 +18,7 @@ from typing import Any
 from functions.transform.shapes import member
 from local.devices.composed_values import composed_members, is_composed
 from local.devices.encoding import as_sent
-from telemetry.contract.formats import LINE_FORMATS
+from telemetry.contract.formats import LISTS
 from telemetry.contract.model import Column, Contract, MemberPath, Source
 from telemetry.zones import zone
 
@@ -33,6 +33,8 @@ MESSAGE_MESS: tuple[Kind, ...] = ("sent again", "torn", "binary")
 TORN_AS_A_WHOLE = ("json", "cbor", "msgpack")
 """Formats in which half a payload is one reject; of lines, those before the tear are read."""
 READING_MESS: tuple[Kind, ...] = ("number as text", "missing marker", "out of range", "no time")
+TYPED_MESS: tuple[Kind, ...] = ("out of range",)
+"""What a format can express whose fields have types, and a zero where nothing is sent."""
 
 
 @dataclass
@@ -114,7 +116,7 @@ class SimulatedDevice:
         truth = Truth(messages=1)
         message: dict[str, Any] = {}
         readings = []
-        lines = self.contract.format in LINE_FORMATS
+        lines = self.contract.format in LISTS
         for _ in range(self.readings_per_message if self.contract.readings or lines else 1):
             reading, good = self._reading(message)
             readings.append(reading)
@@ -147,7 +149,8 @@ class SimulatedDevice:
                 _put(message if place.scope == "message" else reading, place.path, part)
         good = True
         if self._messy():
-            good = self._spoil(reading, self._random.choice(READING_MESS))
+            mess = TYPED_MESS if self.contract.format == "protobuf" else READING_MESS
+            good = self._spoil(reading, self._random.choice(mess))
         return reading, good
 
     def _value(self, column: Column) -> Any:

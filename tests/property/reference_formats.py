@@ -1,6 +1,6 @@
 """Payloads of other formats than JSON again, plainly, by docs/contract.md and the formats' libraries.
 
-It shares no code with the transform. Numbers become :class:`Spelled` texts, as of JSON.
+It shares no code with the transform, but for the schema of Sparkplug. Numbers become :class:`Spelled` texts, as of JSON.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import base64
 import binascii
 import csv
 import io
+import json
 import math
 import re
 import zlib
@@ -18,12 +19,23 @@ from typing import Any
 
 import cbor2
 import msgpack
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import DecodeError
+from google.protobuf.message_factory import GetMessages
 
+from functions.transform.formats.sparkplug import payload_class
 from telemetry.contract import Contract
 from telemetry.contract.model import PackedMember
 
 Json = Callable[[str], Any]
 TAGS = {tag: lambda value, immutable: value for tag in range(1100)}
+REVERSED = b"""
+import json
+
+def decode(payload, envelope):
+    return json.loads(payload[::-1])
+"""
 BAD = object()
 """Stands for a payload that can't be decoded."""
 
@@ -48,7 +60,7 @@ def unpacked(packed: str, one: PackedMember, contract: Contract, read_json: Json
         except ValueError:
             return Faulty("unpack:json")
     found = decoded(content, replace(contract, format=one.format), read_json)
-    if isinstance(found, Faulty):
+    if isinstance(found, Faulty) and not found.startswith("decoder:"):
         found = Faulty("unpack:" + ("not_utf8" if found == "not_utf8" else one.format))
     return found
 
@@ -88,6 +100,12 @@ def decoded(payload: bytes, contract: Contract, read_json: Json) -> Any:
     if contract.format in ("cbor", "msgpack"):
         found = _binary(payload, contract.format)
         return Faulty(f"format:{contract.format}") if found is BAD else found
+    if contract.format == "decoder":
+        return _reversed(payload)
+    if contract.format == "protobuf":
+        return _protobuf(payload, contract)
+    if contract.format == "sparkplug":
+        return _sparkplug(payload)
     try:
         text = payload.decode()
     except UnicodeDecodeError:
@@ -99,6 +117,55 @@ def decoded(payload: bytes, contract: Contract, read_json: Json) -> Any:
     if contract.format == "csv":
         return _csv(text, contract)
     return {"value": text.strip(" \t\r\n")}
+
+
+def _reversed(payload: bytes) -> Any:
+    """What :data:`REVERSED` returns."""
+    try:
+        found = json.loads(payload[::-1])
+    except ValueError as error:
+        return Faulty(f"decoder:{type(error).__name__}")
+    return _plain(found) if isinstance(found, list) else Faulty("decoder:not_a_list")
+
+
+def _message(payload: bytes, message: Any) -> dict[str, Any] | None:
+    """The library's own JSON of a message whose fields all have presence; ``None``: it is none."""
+    try:
+        message.ParseFromString(payload)
+        found = MessageToDict(message, preserving_proto_field_name=True)
+    except (DecodeError, ValueError):
+        return None
+    return None if payload and not message.ListFields() else found
+
+
+def _protobuf(payload: bytes, contract: Contract) -> Any:
+    files = FileDescriptorSet.FromString(contract.files[0].content)
+    found = _message(payload, GetMessages(files.file)[contract.message_type]())
+    if found is None:
+        return Faulty("format:protobuf")
+    return _plain(found | ({"id": int(found["id"])} if "id" in found else {}))
+
+
+def _sparkplug(payload: bytes) -> Any:
+    message = payload_class()()
+    found = _message(payload, message)
+    texts = [text for m in message.metrics for text in (m.name, m.string_value)]
+    if found is None or any(isinstance(text, bytes) for text in (*texts, message.uuid)):
+        return Faulty("format:sparkplug")
+    metrics = []
+    for metric in found.get("metrics", []):
+        value = next((metric[name] for name in metric if name.endswith("_value")), None)
+        if metric.get("is_null"):
+            value = None
+        elif {"int_value", "long_value"} & metric.keys():
+            bits = {1: 8, 2: 16, 3: 32, 4: 64}.get(metric.get("datatype"))
+            value = int(value)
+            if bits is not None:  # in two's complement
+                value = (value + 2 ** (bits - 1)) % 2**bits - 2 ** (bits - 1)
+        plain = {name: metric[name] for name in ("name", "is_historical") if name in metric}
+        plain |= {name: int(metric[name]) for name in ("alias",) if name in metric}
+        metrics.append(plain | {"value": value})
+    return _plain({"metrics": metrics})
 
 
 def _ndjson(text: str, read_json: Json) -> Any:

@@ -19,10 +19,15 @@ import pytest
 
 from functions.transform import clean as cleaning
 from functions.transform.clean import clean
+from functions.transform.formats.protobuf import message_class_of
+from functions.transform.formats.sparkplug import payload_class
 from telemetry.contract import parse_contract
+from telemetry.contract.files import with_files
 from tests.property.reference import expect
+from tests.property.reference_formats import REVERSED
 from tests.property.test_transform_properties import in_order, spelled, told
 from tests.unit.functions.transform.envelopes_for import line
+from tests.unit.functions.transform.formats.descriptors import descriptor_set
 
 CI = os.environ.get("HYPOTHESIS_PROFILE") == "ci"
 BATCHES = int(os.environ.get("FUZZ_CONTRACTS") or (300 if CI else 25))
@@ -63,6 +68,34 @@ on_invalid = "null"
 """
 ONE = '[columns.id]\ntype = "bigint"\nfrom = "value"\nrequired = true\n'
 TEXTS = ["", "a", "-1", "1.50", "007", "NaN", "true", "é", '"', "a,b", "x\ny", "\\", " 5 ", "\x00"]
+METRIC = """
+[columns.id]
+type = "bigint"
+from = "alias"
+required = true
+[columns.t]
+type = "float"
+from = "value"
+on_invalid = "null"
+[columns.s]
+type = "text"
+from = "name"
+max_length = 8
+on_invalid = "null"
+[columns.ok]
+type = "boolean"
+from = "is_historical"
+"""
+PROTO = descriptor_set("""
+package lab;
+message Reading {
+  optional int64 id = 1;
+  optional double t = 2;
+  optional string s = 3;
+  optional bool ok = 4;
+}
+""")
+FILES = {"decode.py": REVERSED, "lab.binpb": PROTO}
 MESSAGES: dict[str, tuple[str, str]] = {
     "ndjson": ('format = "ndjson"', COLUMNS),
     "arrays in ndjson": ('format = "ndjson"\nreadings = "$message[].r"', COLUMNS),
@@ -78,6 +111,9 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "cbor": ('format = "cbor"', COLUMNS),
     "cbor with readings": ('format = "cbor"\nreadings = "r"', COLUMNS),
     "msgpack": ('format = "msgpack"\nreadings = "$message"', COLUMNS),
+    "decoder": ('decoder = "decode.py:decode"', COLUMNS),
+    "protobuf": ('format = "protobuf"\ndescriptor = "lab.binpb"\ntype = "lab.Reading"', COLUMNS),
+    "sparkplug": ('format = "sparkplug"', METRIC),
 }
 
 
@@ -165,6 +201,45 @@ def as_binary(dumps: Callable[[Any], bytes], shape: str) -> Callable[[Random], b
     return made
 
 
+def as_reversed(rng: Random) -> bytes:
+    found: Any = [
+        {str(n): v for n, v in reading(rng).items() if not isinstance(v, bytes)}
+        for _ in range(rng.randrange(3))
+    ]
+    if rng.random() < 0.1:
+        found = rng.choice([{}, 5, None, [5], [[]]])
+    return json.dumps(found, ensure_ascii=rng.random() < 0.5).encode()[::-1]
+
+
+def as_protobuf(rng: Random) -> bytes:
+    pool = message_class_of("lab.binpb", PROTO, "lab.Reading")
+    values = {
+        "id": rng.choice([rng.randrange(6), rng.randrange(-(2**63), 2**63)]),
+        "t": rng.choice([0.0, rng.random(), float("nan"), float("-inf")]),
+        "s": rng.choice(TEXTS),
+        "ok": rng.random() < 0.5,
+    }
+    names = {"id"} | set(rng.sample(list(values), rng.randrange(4)))
+    return bytes(pool(**{name: values[name] for name in names}).SerializeToString())
+
+
+def as_sparkplug(rng: Random) -> bytes:
+    message = payload_class()()
+    for _ in range(rng.randrange(4)):
+        value = rng.choice([
+            {"datatype": 10, "double_value": rng.choice([0.0, rng.random(), float("nan")])},
+            {"datatype": 4, "long_value": rng.randrange(2**64)},
+            {"datatype": 7, "int_value": rng.randrange(2**32)},
+            {"datatype": 12, "string_value": rng.choice(TEXTS)},
+            {"datatype": 11, "boolean_value": True}, {"is_null": True}, {},
+        ])  # fmt: skip
+        names = {"alias": rng.randrange(6)} | (
+            {"name": rng.choice(TEXTS)} if rng.random() < 0.5 else {}
+        )
+        message.metrics.add(**names, **value)
+    return bytes(message.SerializeToString())
+
+
 WRITERS: dict[str, Callable[[Random], bytes]] = {
     "ndjson": as_ndjson,
     "arrays in ndjson": as_arrays_in_ndjson,
@@ -177,6 +252,9 @@ WRITERS: dict[str, Callable[[Random], bytes]] = {
     "cbor": as_binary(cbor2.dumps, "one"),
     "cbor with readings": as_binary(cbor2.dumps, "readings"),
     "msgpack": as_binary(msgpack.packb, "list"),
+    "decoder": as_reversed,
+    "protobuf": as_protobuf,
+    "sparkplug": as_sparkplug,
 }
 
 
@@ -195,6 +273,7 @@ def test_any_way_of_reading_gives_the_same(name: str, monkeypatch: pytest.Monkey
     contract = parse_contract(
         f'{text}[table]\nname = "t"\nkey = ["id"]\n{columns}'.encode(), "t.toml"
     )
+    contract = with_files(contract, FILES.__getitem__)
     rows = 0
     for seed in range(SEED, SEED + BATCHES):
         rng = Random(f"{name}/{seed}")

@@ -17,10 +17,11 @@ from functions.transform.formats.binary import (
     float_text,
     object_text,
 )
+from functions.transform.formats.by_library import message_pack_text
 from functions.transform.formats.document import Document, FormatError
 from functions.transform.inflation import PAYLOAD_BYTES, TOO_LARGE
 
-__all__ = ["BINARY", "decode"]
+__all__ = ["BINARY", "by_definition", "decode"]
 
 BINARY = True
 REASON = "format:msgpack"
@@ -49,15 +50,23 @@ def decode(payload: bytes, labels: Mapping[str, str]) -> Document:
 
     Raises :class:`FormatError`.
     """
+    text = message_pack_text(payload)
+    if text is None:
+        text = by_definition(payload, labels)
+    if len(text) > PAYLOAD_BYTES:
+        raise FormatError(TOO_LARGE)
+    return Document(text)
+
+
+def by_definition(payload: bytes, labels: Mapping[str, str]) -> str:
+    """The JSON of a payload, without a library. Raises :class:`FormatError`."""
     try:
         text, at = _Values(payload, labels).value(0, 0)
     except (BinaryError, IndexError, ValueError, struct.error):
         raise FormatError(REASON) from None
     if at != len(payload):
         raise FormatError(REASON)
-    if len(text) > PAYLOAD_BYTES:
-        raise FormatError(TOO_LARGE)
-    return Document(text)
+    return text
 
 
 class _Values:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
 
 import polars as pl
 
@@ -22,6 +24,7 @@ from telemetry.contract.model import Encoding, MemberPath, PackedMember
 
 __all__ = ["MemberUnpacker", "faults_of_readings"]
 
+NO_ENVELOPE: Mapping[str, Any] = MappingProxyType({})
 URL_SAFE = bytes.maketrans(b"-_", b"+/")
 BEFORE = r"^([ \t\r\n]*\{[^{}\[\]\\]*?)"
 """What may stand before the member in bulk: it is in the outermost object, and in no array."""
@@ -44,7 +47,7 @@ class MemberUnpacker:
             and not any(condition.source.path[: len(path)] == path for path in packed)
         ]
 
-    def unpacked(self, text: str) -> Document:
+    def unpacked(self, text: str, envelope: Mapping[str, Any]) -> Document:
         """The message with its members unpacked; as it is, where it is of another kind or no JSON.
 
         A member that is absent, null or no text stays as it is. Raises :class:`FormatError`.
@@ -60,7 +63,7 @@ class MemberUnpacker:
             value = member(message, one.path)
             if not isinstance(value, str) or isinstance(value, Number):
                 continue
-            document = _document(one, decoders, value)
+            document = _document(one, decoders, value, envelope)
             faults = faults_of_readings(self._contract, one.path, document)
             start, end = value_span(text, one.path)
             text = text[:start] + document.text + text[end:]
@@ -89,17 +92,17 @@ def faults_of_readings(
     return {places[line]: why for line, why in document.faults.items()}
 
 
-def _document(one: PackedMember, decoders: FormatDecoders, value: str) -> Document:
+def _document(
+    one: PackedMember, decoders: FormatDecoders, value: str, envelope: Mapping[str, Any]
+) -> Document:
     try:
         content = _content(one, value)
-        if decoders.binary:
-            return decoders.decode(content)
-        return decoders.decode(content.decode())
+        return decoders.decode(content if decoders.binary else content.decode(), envelope)
     except UnicodeError:
         raise FormatError("unpack:not_utf8") from None
     except FormatError as error:
         reason = str(error)
-        known = reason == TOO_LARGE or reason.startswith("unpack:")
+        known = reason == TOO_LARGE or reason.startswith(("unpack:", "decoder:"))
         raise FormatError(reason if known else f"unpack:{one.format}") from None
 
 
@@ -126,7 +129,7 @@ def _decoded(content: bytes, step: Encoding) -> bytes:
 
 def _unpacked_in_bulk(texts: pl.Series, one: PackedMember, decoders: FormatDecoders) -> pl.Series:
     name = one.path[0]
-    if len(one.path) > 1 or not _is_plain(str(name)):
+    if len(one.path) > 1 or not _is_plain(str(name)) or one.format == "decoder":
         return texts.clear(texts.len())
     key = f'"{name}"'
     parts = texts.str.extract_groups(
@@ -158,7 +161,7 @@ def _documents_in_bulk(packed: pl.Series, one: PackedMember, decoders: FormatDec
 
 def _text_or_none(one: PackedMember, decoders: FormatDecoders, value: str | None) -> str | None:
     try:
-        return None if value is None else _document(one, decoders, value).text
+        return None if value is None else _document(one, decoders, value, NO_ENVELOPE).text
     except FormatError:
         return None
 

@@ -7,13 +7,16 @@ that is decoded again by the definition, so that the result is always that of th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 import polars as pl
 
 from functions.transform.clean_batch import Reject
 from functions.transform.formats.decoders import decoders_of
 from functions.transform.formats.document import Document, FormatError
+from functions.transform.formats.own_decoder import ENVELOPE
 from functions.transform.formats.packed_members import MemberUnpacker, faults_of_readings
 from functions.transform.inflation import inflate
 from functions.transform.isolation import OUR_ERRORS, unreadable
@@ -21,6 +24,9 @@ from telemetry.contract import Contract
 
 __all__ = ["PayloadDecoder", "is_decoded", "run_bytes"]
 
+NO_ENVELOPE: Mapping[str, Any] = MappingProxyType({})
+RUN_TEXT_BYTES = 64 << 20
+"""Text that the messages of a run may come to together, before the run is halved."""
 VALUE_BYTES = 12
 """Bytes of text that a byte of a binary payload may come to; most are a few values of one byte."""
 
@@ -29,6 +35,10 @@ PACKED_BYTES = 4
 
 NAME_BYTES = 32
 """Bytes of text that a byte of a delimited line may come to, with its name from the header."""
+
+
+class RunTooLargeError(Exception):
+    """Raised where a run's payloads come to more text than is held at a time: it is halved."""
 
 
 class PayloadDecoder:
@@ -59,43 +69,51 @@ class PayloadDecoder:
     def one_by_one(self, messages: pl.DataFrame) -> pl.DataFrame:
         """Messages that could be decoded, with their JSON as ``text``; the others are rejects."""
         texts: list[str | None] = []
-        asked = messages.select("m", "payload", "text", "message_id")
-        for m, payload, text, message_id in asked.iter_rows():
+        size = 0
+        asked = messages.select("m", "payload", "text", *ENVELOPE)
+        for m, payload, text, *members in asked.iter_rows():
+            envelope = dict(zip(ENVELOPE, members, strict=True))
             try:
-                document = self.document(payload, text)
+                document = self.document(payload, text, envelope)
             except FormatError as error:
                 self.rejects.append(Reject(m, None, (str(error),)))
                 texts.append(None)
                 continue
             except OUR_ERRORS as error:
-                self.rejects.append(Reject(m, None, (unreadable(error, message_id),)))
+                self.rejects.append(Reject(m, None, (unreadable(error, envelope["message_id"]),)))
                 texts.append(None)
                 continue
             self._faults |= {(m, index): why for index, why in document.faults.items()}
             texts.append(document.text)
+            size += len(document.text)
+            if size > RUN_TEXT_BYTES and messages.height > 1:
+                raise RunTooLargeError
         decoded = messages.with_columns(pl.Series("text", texts, pl.String))
         return decoded.filter(pl.col("text").is_not_null())
 
-    def document(self, payload: bytes, text: str | None) -> Document:
+    def document(
+        self, payload: bytes, text: str | None, envelope: Mapping[str, Any] = NO_ENVELOPE
+    ) -> Document:
         """The document of one payload; ``text`` is that of its bytes, null where it has none.
 
         Raises :class:`FormatError`.
         """
-        document = self._outer(payload, text)
+        document = self._outer(payload, text, envelope)
         if self._unpacker is not None:
-            return self._unpacker.unpacked(document.text)
+            return self._unpacker.unpacked(document.text, envelope)
         faults = faults_of_readings(self._contract, (), document)
         return Document(document.text, faults)
 
-    def _outer(self, payload: bytes, text: str | None) -> Document:
+    def _outer(self, payload: bytes, text: str | None, envelope: Mapping[str, Any]) -> Document:
         """The payload itself by its format, with its members as they were sent."""
         if self._format.binary:
-            return self._format.decode(inflate(payload) if self._compressed else payload)
+            payload = inflate(payload) if self._compressed else payload
+            return self._format.decode(payload, envelope)
         if text is None:
             raise FormatError("not_utf8")
         if self._contract.format == "json":
             return Document(text)  # whether it is JSON is for its reader to find
-        return self._format.decode(text)
+        return self._format.decode(text, envelope)
 
     def decoded_bytes(self, content: bytes) -> int:
         """Bytes that an inflated payload comes to as JSON; 0 where it can't be decoded."""
@@ -135,7 +153,7 @@ def run_bytes(messages: pl.DataFrame, contract: Contract) -> pl.Series:
         return sizes
     measured = "size" in messages.columns
     sizes = messages["size"].fill_null(0) if measured else sizes
-    formats = {contract.format, *(one.format for one in contract.unpack)}
+    formats = contract.formats
     if any(decoders_of(name, contract).binary for name in formats):
         return sizes * VALUE_BYTES
     if "csv" not in formats or contract.fields:

@@ -34,8 +34,9 @@ def read_message(reader: Reader, table: dict[str, Any]) -> dict[str, Any]:
     format_ = read_format(reader, table)
     shape = format_.shape
     parents, readings = _readings(reader, table)
-    if readings is None and "readings" not in table and (shape == "senml" or format_.lines):
-        readings = ()  # a SenML pack is the whole payload, as the RFC has it
+    if readings is None and "readings" not in table:
+        # A SenML pack is the whole payload, as the RFC has it.
+        readings = () if shape == "senml" else format_.readings
     fields = tuple(reader.texts(table, "message.", "fields"))
     if shape != "objects" and readings is None and "readings" not in table:
         reader.note("message.readings", f"is missing; name where the {shape} are, or {WHOLE!r}")
@@ -54,6 +55,9 @@ def read_message(reader: Reader, table: dict[str, Any]) -> dict[str, Any]:
         "pairs": read_pairs(reader, table, shape),
         "format": format_.name,
         "delimiter": format_.delimiter,
+        "decoder": format_.decoder,
+        "descriptor": format_.descriptor,
+        "message_type": format_.message_type,
         "compression": reader.choose(table, "message.", "compression", Compression, None),
         "unpack": read_unpack(reader, table),
         "melt": _melt(reader, table),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 ColumnType = Literal[
     "text",
@@ -27,7 +27,18 @@ OnTooLong = Literal["invalid", "truncate"]
 Ambiguous = Literal["by_arrival", "earliest", "latest", "reject"]
 Nonexistent = Literal["reject", "shift"]
 Compression = Literal["gzip"]
-Format = Literal["json", "ndjson", "csv", "value", "influx", "cbor", "msgpack"]
+Format = Literal[
+    "json",
+    "ndjson",
+    "csv",
+    "value",
+    "influx",
+    "cbor",
+    "msgpack",
+    "sparkplug",
+    "protobuf",
+    "decoder",
+]
 Encoding = Literal["base64", "hex", "gzip", "zlib"]
 Form = Literal["text", "json"]
 MemberPath = tuple[str | int, ...]
@@ -277,6 +288,20 @@ class Analytics:
     """Columns that rollups aggregate; ``None``: all numbers and booleans beside the key."""
 
 
+class Decoder(NamedTuple):
+    """A function of one's own that decodes payloads: ``decoder = "decoder.py:decode"``."""
+
+    file: str
+    function: str
+
+
+class ContractFile(NamedTuple):
+    """A file that a contract names, and that belongs to its version."""
+
+    name: str
+    content: bytes
+
+
 @dataclass(frozen=True)
 class Contract:
     """A contract: the sources of a reading's values, their checks, and their table."""
@@ -312,6 +337,12 @@ class Contract:
     path as ``readings``."""
     delimiter: str = ","
     """Character between the values of a line, where ``format`` is ``csv``."""
+    decoder: Decoder | None = None
+    """Function that decodes payloads, where ``format`` is ``decoder``."""
+    descriptor: str | None = None
+    """Name of the descriptor set beside the contract, where ``format`` is ``protobuf``."""
+    message_type: str | None = None
+    """Full name of the type in it that payloads are."""
     compression: Compression | None = None
     """Compression of payloads; a payload that isn't compressed is accepted as well."""
     unpack: tuple[PackedMember, ...] = ()
@@ -326,7 +357,15 @@ class Contract:
     analytics: Analytics = field(default_factory=Analytics)
     description: str = ""
     digest: str = ""
-    """First 16 hex digits of the SHA-256 of the file: names the version in the ledger."""
+    """First 16 hex digits of the SHA-256 of the file, and of the files that it names: names the
+    version in the ledger."""
+    files: tuple[ContractFile, ...] = field(default=(), repr=False)
+    """Files that the contract names, which lie beside it; empty until they are read."""
+
+    @property
+    def formats(self) -> frozenset[Format]:
+        """Formats of payloads, and of the members that are unpacked."""
+        return frozenset({self.format, *(one.format for one in self.unpack)})
 
     @property
     def compared(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, cast, get_args
 
-from telemetry.contract.formats import LINE_FORMATS
+from telemetry.contract.formats import LIBRARY_FORMATS, LISTS
 from telemetry.contract.model import Contract, Encoding, Format, MemberPath, PackedMember
 from telemetry.contract.problems import Problem
 from telemetry.contract.reader import Reader
@@ -16,7 +16,8 @@ __all__ = ["BINARY_FORMATS", "COMPRESSIONS", "PACKING_RULES", "inflates", "read_
 KEYS = ("member", "encoding", "format")
 KEY = "message.unpack"
 COMPRESSIONS: tuple[Encoding, ...] = ("gzip", "zlib")
-BINARY_FORMATS: tuple[Format, ...] = ("cbor", "msgpack")
+BINARY_FORMATS: tuple[Format, ...] = LIBRARY_FORMATS
+"""Formats that aren't text; a decoder of one's own takes either."""
 MOST = 4
 """Most members that are unpacked, one after the other."""
 
@@ -81,7 +82,7 @@ def inflates(contract: Contract) -> bool:
 
 def lines_have_no_packed_members(contract: Contract) -> Iterator[Problem]:
     """A payload that is a list of lines has no members of its own."""
-    if contract.unpack and contract.format in LINE_FORMATS:
+    if contract.unpack and contract.format in LISTS:
         yield Problem(KEY, f"a payload of {contract.format} has no members, so leave it out")
 
 

@@ -15,6 +15,7 @@ from telemetry.errors import UserError
 ROOT = Path(__file__).parents[4]
 PACKAGES = ("layers", "functions", "workflow", "infrastructure", "etl", "local", "dashboard")
 INTERNAL = {
+    "AnswerError": "becomes a reject",
     "BadFilterError": "answered with 400 by the trace store",
     "BadRequestError": "answered with 400 by the trace store",
     "BinaryError": "becomes a reject",
@@ -23,7 +24,9 @@ INTERNAL = {
     "FunctionFault": "a fault of the function, in the emulator",
     "InflationError": "becomes a reject",
     "RowsChangedError": "the load begins again",
+    "RunTooLargeError": "the run is halved",
     "SourceSyntaxError": "becomes a ContractError with file and key",
+    "TimeLimitError": "becomes a reject",
     "TimePatternError": "becomes a ContractError with file and key",
     "UndeclaredMetricError": "a bug",
     "_LineError": "becomes a reject",

@@ -13,9 +13,11 @@ from functions.transform.clean import clean
 from local.devices.encoding import as_sent
 from local.devices.fleet import SimulatedDevice
 from telemetry.contract import parse_contract
-from telemetry.contract.formats import LINE_FORMATS
+from telemetry.contract.files import with_files
+from telemetry.contract.formats import LISTS
 from telemetry.contract.model import Format
 from tests.unit.functions.transform.envelopes_for import line
+from tests.unit.functions.transform.formats.descriptors import descriptor_set
 
 COLUMNS = """
 [columns.device]
@@ -55,16 +57,42 @@ range = [-40, 85]
 """
 
 
+SPARKPLUG = VALUE.replace('"$received_at"', '"timestamp"\nformats = ["epoch_ms"]')
+PROTO = descriptor_set("""
+package lab;
+message Reading {
+  string device = 1;
+  optional uint64 ts = 2;
+  optional double t = 3;
+  optional bool ok = 4;
+}
+""")
+DECODER = b"""
+import json
+
+def decode(payload, envelope):
+    return json.loads(payload[::-1])
+
+def encode(readings):
+    return json.dumps(readings).encode()[::-1]
+"""
+
+
 @pytest.mark.parametrize("compression", ["", 'compression = "gzip"\n'])
 @pytest.mark.parametrize("name", [*get_args(Format), "csv without a header"])
 def test_every_reading_has_the_outcome_that_the_device_counted(name: str, compression: str) -> None:
-    columns = {"influx": INFLUX, "value": VALUE}.get(name, PLAIN)
-    more = 'fields = ["ts", "device", "ok", "t"]\n' if name == "csv without a header" else ""
+    columns = {"influx": INFLUX, "value": VALUE, "sparkplug": SPARKPLUG}.get(name, PLAIN)
+    more = {
+        "decoder": 'decoder = "decoder.py:decode"\n',
+        "csv without a header": 'fields = ["ts", "device", "ok", "t"]\n',
+        "protobuf": 'descriptor = "it.binpb"\ntype = "lab.Reading"\n',
+    }.get(name, "")
     contract = parse_contract(
         f'name = "x"\ntopic = "lab/+"\n[message]\nformat = "{name.split(maxsplit=1)[0]}"\n{more}{compression}'
         f'[table]\nname = "x"\nkey = ["device", "ts"]\n{columns}'.encode(),
         "x.toml",
     )
+    contract = with_files(contract, lambda _: DECODER if name == "decoder" else PROTO)
     start = datetime(2026, 3, 1, tzinfo=UTC)
     device = SimulatedDevice(contract, "box-7", 1, start, readings_per_message=5, mess=0.2)
     payloads = list(islice(device.messages(), 60))
@@ -76,7 +104,7 @@ def test_every_reading_has_the_outcome_that_the_device_counted(name: str, compre
     assert batch.rows.height == truth.rows + sent_again
     assert batch.rejected == truth.rejected
     assert batch.read == truth.readings
-    if contract.format in LINE_FORMATS:
+    if contract.format in LISTS:
         assert truth.readings > 2 * truth.messages
 
 
