@@ -73,7 +73,7 @@ def lines_have_no_members_around_them(contract: Contract) -> Iterator[Problem]:
             yield Problem(f"columns.{column.name}.from", f"{advice}; leave out $message")
     for condition in contract.only:
         if condition.source.scope == "message":
-            name = ".".join(condition.source.path)
+            name = ".".join(map(str, condition.source.path))
             yield Problem(f"message.only.{name}", f"{advice}; use a level of the topic")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from telemetry.contract.formats import FORMAT_KEYS, read_format
@@ -16,7 +17,9 @@ WHOLE = "$message"
 """Stands for the path of the payload itself."""
 
 
-def read_message(reader: Reader, table: dict[str, Any]) -> dict[str, Any]:
+def read_message(
+    reader: Reader, table: dict[str, Any], topic_places: Mapping[str, int]
+) -> dict[str, Any]:
     """The members of a :class:`Contract` that the table gives."""
     reader.only(table, "message.", MESSAGE_KEYS)
     format_ = read_format(reader, table)
@@ -43,7 +46,7 @@ def read_message(reader: Reader, table: dict[str, Any]) -> dict[str, Any]:
         "delimiter": format_.delimiter,
         "compression": reader.choose(table, "message.", "compression", Compression, None),
         "melt": _melt(reader, table),
-        "only": _only(reader, reader.take(table, "message.", "only", dict, {})),
+        "only": _only(reader, reader.take(table, "message.", "only", dict, {}), topic_places),
     }
 
 
@@ -90,12 +93,16 @@ def _melt(reader: Reader, table: dict[str, Any]) -> tuple[Metric, ...] | Literal
     return tuple(Metric(name, path) for name, path in paths.items() if path)
 
 
-def _only(reader: Reader, table: dict[str, Any]) -> tuple[Condition, ...]:
+def _only(
+    reader: Reader, table: dict[str, Any], topic_places: Mapping[str, int]
+) -> tuple[Condition, ...]:
     found = []
     for text, wanted in table.items():
         key = f"message.only.{text}"
         try:
-            source = parse_source(text if text.startswith("$") else f"$message.{text}")
+            source = parse_source(
+                text if text.startswith("$") else f"$message.{text}", topic_places
+            )
         except SourceSyntaxError as error:
             reader.note(key, str(error))
             continue

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from telemetry.contract.topics import TopicFilter
+
 ColumnType = Literal[
     "text",
     "smallint",
@@ -200,7 +202,8 @@ class Contract:
 
     name: str
     topic: str
-    """MQTT topic filter that devices publish under, such as ``telemetry/fleet/+``."""
+    """Topic filter that devices publish under, such as ``telemetry/fleet/+``, as written: see
+    :class:`telemetry.contract.topics.TopicFilter`."""
     schema: str
     table: str
     key: tuple[str, ...]
@@ -238,6 +241,11 @@ class Contract:
     description: str = ""
     digest: str = ""
     """First 16 hex digits of the SHA-256 of the file: names the version in the ledger."""
+
+    @property
+    def topic_filter(self) -> TopicFilter:
+        """The topic filter by its levels."""
+        return TopicFilter.parse(self.topic)
 
     @property
     def compared(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 import tomllib
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -34,6 +35,7 @@ from telemetry.contract.reader import Reader as _Reader
 from telemetry.contract.reader import finite as _finite
 from telemetry.contract.rules import broken_rules
 from telemetry.contract.sources import SourceSyntaxError, parse_source
+from telemetry.contract.topics import TopicFilter
 from telemetry.errors import ContractError
 
 __all__ = ["parse_contract"]
@@ -83,13 +85,15 @@ def _contract(reader: _Reader, tables: dict[str, Any], digest: str) -> Contract:
     if "key" not in table:
         reader.note("table.key", "is missing; list the columns that identify a reading")
     columns = reader.take(tables, "", "columns", dict, {})
+    topic = reader.require(tables, "", "topic")
+    places = TopicFilter.parse(topic).places
     on_conflict: OnConflict = reader.choose(
         table, "table.", "on_conflict", OnConflict, "keep_first"
     )
     return Contract(
         name=reader.require(tables, "", "name"),
         description=reader.take(tables, "", "description", str, ""),
-        topic=reader.require(tables, "", "topic"),
+        topic=topic,
         schema=reader.take(table, "table.", "schema", str, "telemetry"),
         table=reader.require(table, "table.", "name"),
         key=tuple(reader.texts(table, "table.", "key")),
@@ -97,8 +101,8 @@ def _contract(reader: _Reader, tables: dict[str, Any], digest: str) -> Contract:
         greatest=reader.take(table, "table.", "greatest", str, "") or None,
         partition=reader.choose(table, "table.", "partition", Partition, "none"),
         indexes=_indexes(reader, table),
-        **read_message(reader, message),
-        columns=tuple(_column(reader, name, value) for name, value in columns.items()),
+        **read_message(reader, message, places),
+        columns=tuple(_column(reader, name, value, places) for name, value in columns.items()),
         checks=_checks(reader, reader.take(tables, "", "checks", dict, {}), on_conflict),
         analytics=read_analytics(reader, reader.take(tables, "", "analytics", dict, {})),
         digest=digest,
@@ -131,7 +135,7 @@ COLUMN_KEYS = (
 )
 
 
-def _column(reader: _Reader, name: str, table: Any) -> Column:
+def _column(reader: _Reader, name: str, table: Any, topic_places: Mapping[str, int]) -> Column:
     before = len(reader.problems)
     where = f"columns.{name}."
     if not isinstance(table, dict):
@@ -144,7 +148,7 @@ def _column(reader: _Reader, name: str, table: Any) -> Column:
     column = Column(
         name=name,
         type=column_type,
-        sources=_sources(reader, where, table, name, column_type),
+        sources=_sources(reader, where, table, name, column_type, topic_places),
         required=reader.take(table, where, "required", bool, False),
         on_invalid=reader.choose(table, where, "on_invalid", OnInvalid, "reject"),
         missing=_missing(reader, where, table),
@@ -174,12 +178,17 @@ def _not_for_this_type(where: str, table: dict[str, Any], column_type: str) -> l
 
 
 def _sources(
-    reader: _Reader, where: str, table: dict[str, Any], name: str, column_type: str
+    reader: _Reader,
+    where: str,
+    table: dict[str, Any],
+    name: str,
+    column_type: str,
+    topic_places: Mapping[str, int],
 ) -> tuple[Source, ...]:
     sources = []
     for text in reader.texts(table, where, "from") or ([] if "constant" in table else [name]):
         try:
-            source = parse_source(text)
+            source = parse_source(text, topic_places)
         except SourceSyntaxError as error:
             reader.note(f"{where}from", str(error))
             continue

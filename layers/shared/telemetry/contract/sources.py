@@ -8,11 +8,13 @@
     "host.name".up       a name with a dot, or            $key  $metric  $value   see ``[message]``
     host\\.name           a dot, ``[``, ``$``, ``\\`` of it $index  place of the reading, from 0
     $parent.id           member of the object around the reading's array, in two levels of arrays
+    $topic.site          level of the MQTT topic that the contract's topic calls {site}
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Literal
 
 from telemetry.contract.model import MemberPath, Source
@@ -66,8 +68,11 @@ def _digits_are_unclear(before: str, digits: str) -> str:
     )
 
 
-def parse_source(text: str) -> Source:
-    """One entry of ``from``. Raises :class:`SourceSyntaxError`."""
+def parse_source(text: str, topic_places: Mapping[str, int] | None = None) -> Source:
+    """One entry of ``from``; ``topic_places`` has the places of the topic's named levels.
+
+    Raises :class:`SourceSyntaxError`.
+    """
     if not text.startswith("$"):
         return Source("reading", parse_path(text))
     if text in ALONE:
@@ -79,9 +84,25 @@ def parse_source(text: str) -> Source:
         return Source("envelope", (text[1:],))
     if text[1:] in PLACE_MEMBERS:
         return Source("place", (text[1:],))
-    if level := _TOPIC_LEVEL.match(text):
-        return Source("envelope", ("topic", str(int(level[1]))))
+    if text.startswith(("$topic[", "$topic.")):
+        return _topic_level(text, topic_places or {})
     known = ", ".join(f"${member}" for member in (*ENVELOPE_MEMBERS, "index", *PLACE_MEMBERS))
     raise SourceSyntaxError(
-        f"{text!r} is not known; use one of {known}, $topic[n], $message.a.b, $parent.a.b, $rest"
+        f"{text!r} is not known; use one of {known}, $topic[n], $topic.name, $message.a.b, "
+        "$parent.a.b, $rest"
     )
+
+
+def _topic_level(text: str, places: Mapping[str, int]) -> Source:
+    if level := _TOPIC_LEVEL.match(text):
+        return Source("envelope", ("topic", str(int(level[1]))))
+    name = text.removeprefix("$topic.")
+    if text.startswith("$topic["):
+        raise SourceSyntaxError(f"{text!r} is not a level; write its place, as in $topic[2]")
+    if name not in places:
+        named = ", ".join(f"{{{each}}}" for each in places) or "no level"
+        raise SourceSyntaxError(
+            f"{text!r} needs a level {{{name}}} in the topic, which names {named}; name it there, "
+            "or write its place, as in $topic[2]"
+        )
+    return Source("envelope", ("topic", str(places[name])))
