@@ -186,6 +186,22 @@ def test_no_wildcard_lets_a_device_publish_as_another(uplinks: Site) -> None:
     victim.close()
 
 
+def test_where_no_level_is_the_devices_the_client_id_alone_says_who_it_was(
+    emulator: EmulatorStack, tmp_path: Path
+) -> None:
+    shared = deployed(emulator, tmp_path, "device/{about}/up")
+    bridge, other = shared.device(), shared.device()
+    assert bridge.connect()
+    bridge.client.publish(f"{shared.base}/device/{other.name}/up", b"1", qos=1)
+    (only,) = shared.arrived(least=1)
+    assert only["topic"].split("/")[3] == other.name
+    assert only["client_id"] == bridge.name
+    bridge.client.publish(f"{shared.base}/device/x/{other.name}/up", b"2", qos=1)
+    assert bridge.ended.wait(PATIENCE_SECONDS)
+    bridge.close()
+    assert shared.arrived() == []
+
+
 def test_a_retained_message_arrives_once_and_only_under_its_own_topic(site: Site) -> None:
     own, other = site.device(), site.device()
     assert own.connect()
