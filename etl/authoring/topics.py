@@ -57,13 +57,13 @@ def _by_varying_levels(topics: Sequence[str]) -> tuple[str, int, str | None] | N
     """The filter of topics with the most common number of levels, their number, and its reason.
 
     Levels that vary are wildcards, and that with the most values is the device's. ``None`` where no
-    contract can have that filter.
+    contract can have that filter, or where the first level varies, so that nothing is in common.
     """
     split = [topic.split("/") for topic in topics]
     ((depth, count),) = Counter(map(len, split)).most_common(1)
     values = [set(level) for level in zip(*(s for s in split if len(s) == depth), strict=True)]
     wild = [place for place, each in enumerate(values) if len(each) > 1]
-    if not wild:
+    if not wild or wild[0] == 0:
         return None
     device = max(wild, key=lambda place: len(values[place]))
     named = len(wild) > 1

@@ -48,6 +48,7 @@ GZIP = b"\x1f\x8b"
 
 _THING = re.compile(r"[A-Za-z0-9:_-]{1,128}")
 """Names of things (AWS IoT API, CreateThing, read 2026-11)."""
+_NO_WILDCARD = re.compile(r"[^+#\0]*")
 _NOT_OF_A_THING = re.compile(r"[^A-Za-z0-9:_-]")
 
 
@@ -126,6 +127,8 @@ class Addressing:
 
     def _may_be_sent(self, topic: str) -> bool:
         """True if a device of the contract can publish to the topic."""
+        if not _NO_WILDCARD.fullmatch(topic):
+            return False
         if self._filter.device_place is None:
             return self._filter.matches(topic)
         return _THING.fullmatch(self._filter.device_of(topic) or "") is not None

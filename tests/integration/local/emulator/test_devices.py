@@ -87,7 +87,7 @@ class Device:
         self.connected.set()
 
     def lose_the_connection(self):
-        """End it as a device that loses power does: without a farewell."""
+        """End it as a device that loses power does: without DISCONNECT."""
         self.client.socket().shutdown(socket.SHUT_RDWR)
         self.client.loop_stop()
 
