@@ -190,7 +190,7 @@ def envelopes(messages: Sequence[Message], contract: Contract) -> bytes:
 
     Messages without a time of arrival all arrive in the same millisecond, as they may in reality.
     """
-    topic = contract.topic.replace("+", DEVICE)
+    topic = contract.topic_filter.fill(DEVICE, lambda _: DEVICE)
     return b"\n".join(
         json.dumps(
             {

@@ -137,8 +137,8 @@ def _draft(
     topic = find_topic(sample.messages, name)
     found = ContractDraft(name, topic.filter, [], [], members.message_shape)
     found.notes = _notes(sample, members, files)
-    if topic.guessed:
-        found.reasons["topic"] = "a guess: the last level is the device's name"
+    if topic.reason:
+        found.reasons["topic"] = topic.reason
     if topic.others:
         found.advice.append(
             f"topic: {topic.others.total():,} messages of the sample have other topics "

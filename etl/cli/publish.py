@@ -107,7 +107,7 @@ def publish(
     topic: Annotated[
         str | None,
         typer.Option(
-            help="Topic of all messages; the contract's own, ending in +, ignores a recording's. "
+            help="Topic of all messages; the contract's own filter ignores a recording's. "
             "Default: the recording's topics."
         ),
     ] = None,

@@ -250,7 +250,7 @@ def readings_in(contract: Contract, parent: Any) -> int | None:
         return None if arrays is None else max(map(len, arrays.values()))
     if not isinstance(found, dict if contract.shape == "keyed" else list):
         return None
-    if contract.pairs is not None and found:
+    if contract.pairs is not None and isinstance(found, list) and found:
         return len(groups_of_pairs(contract.pairs, found)) if contract.pairs.by else None
     if contract.shape == "pairs" and found and all(is_pair(pair) for pair in found):
         return None

@@ -8,6 +8,7 @@ checked against the truth and not only against itself.
 from __future__ import annotations
 
 import json
+import math
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -55,8 +56,31 @@ class Truth:
 
 
 def device_topic(contract: Contract, thing: str) -> str:
-    """The topic a device publishes to: the filter's wildcard is its name."""
-    return contract.topic.replace("+", thing).replace("#", thing)
+    """The topic a device publishes to: its name is the device's level.
+
+    The other wildcards have values that the contract takes: those of a condition or a column on the
+    level, else the level's name.
+    """
+    return contract.topic_filter.fill(thing, lambda place: _level(contract, place))
+
+
+def _level(contract: Contract, place: int) -> str:
+    """A text for a level of the topic, by its place."""
+    here = Source("envelope", ("topic", str(place)))
+    for condition in contract.only:
+        if condition.source == here and condition.values:
+            return str(condition.values[0])
+    names = {at: name for name, at in contract.topic_filter.places.items()}
+    for column in contract.columns:
+        if here not in column.sources:
+            continue
+        if column.type == "enum":
+            return str(column.values[0][0])
+        if column.type == "boolean":
+            return "true"
+        if column.type not in ("text", "timestamp"):
+            return str(math.ceil(_span(column)[0]))
+    return names.get(place, "any")
 
 
 @dataclass

@@ -87,7 +87,7 @@ def _sources(
         reader.note(f"{where}{key}", "is missing; name the member")
     for text in reader.texts(table, where, key):
         try:
-            source = with_parts(parse_source(text), parts)
+            source = with_parts(parse_source(text, reader.topic_places), parts)
         except SourceSyntaxError as error:
             reader.note(f"{where}{key}", str(error))
             continue

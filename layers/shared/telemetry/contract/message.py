@@ -113,7 +113,9 @@ def _only(reader: Reader, table: dict[str, Any]) -> tuple[Condition, ...]:
     for text, wanted in table.items():
         key = f"message.only.{text}"
         try:
-            source = parse_source(text if text.startswith("$") else f"$message.{text}")
+            source = parse_source(
+                text if text.startswith("$") else f"$message.{text}", reader.topic_places
+            )
         except SourceSyntaxError as error:
             reader.note(key, str(error))
             continue

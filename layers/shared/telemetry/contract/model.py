@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from telemetry.contract.topics import TopicFilter
+
 ColumnType = Literal[
     "text",
     "smallint",
@@ -308,7 +310,8 @@ class Contract:
 
     name: str
     topic: str
-    """MQTT topic filter that devices publish under, such as ``telemetry/fleet/+``."""
+    """Topic filter that devices publish under, such as ``telemetry/fleet/+``, as written: see
+    :class:`telemetry.contract.topics.TopicFilter`."""
     schema: str
     table: str
     key: tuple[str, ...]
@@ -366,6 +369,11 @@ class Contract:
     def formats(self) -> frozenset[Format]:
         """Formats of payloads, and of the members that are unpacked."""
         return frozenset({self.format, *(one.format for one in self.unpack)})
+
+    @property
+    def topic_filter(self) -> TopicFilter:
+        """The topic filter by its levels."""
+        return TopicFilter.parse(self.topic)
 
     @property
     def compared(self) -> tuple[str, ...]:

@@ -36,6 +36,7 @@ from telemetry.contract.reader import Reader as _Reader
 from telemetry.contract.reader import finite as _finite
 from telemetry.contract.rules import broken_rules
 from telemetry.contract.sources import SourceSyntaxError, parse_source
+from telemetry.contract.topics import TopicFilter
 from telemetry.errors import ContractError
 
 __all__ = ["parse_contract"]
@@ -86,6 +87,8 @@ def _contract(reader: _Reader, tables: dict[str, Any], digest: str) -> Contract:
     if "key" not in table:
         reader.note("table.key", "is missing; list the columns that identify a reading")
     columns = reader.take(tables, "", "columns", dict, {})
+    topic = reader.require(tables, "", "topic")
+    reader.topic_places = TopicFilter.parse(topic).places
     parts = read_parts(reader, tables)
     on_conflict: OnConflict = reader.choose(
         table, "table.", "on_conflict", OnConflict, "keep_first"
@@ -93,7 +96,7 @@ def _contract(reader: _Reader, tables: dict[str, Any], digest: str) -> Contract:
     return Contract(
         name=reader.require(tables, "", "name"),
         description=reader.take(tables, "", "description", str, ""),
-        topic=reader.require(tables, "", "topic"),
+        topic=topic,
         schema=reader.take(table, "table.", "schema", str, "telemetry"),
         table=reader.require(table, "table.", "name"),
         key=tuple(reader.texts(table, "table.", "key")),
@@ -190,7 +193,7 @@ def _sources(
     sources = []
     for text in reader.texts(table, where, "from") or ([] if "constant" in table else [name]):
         try:
-            source = with_parts(parse_source(text), parts)
+            source = with_parts(parse_source(text, reader.topic_places), parts)
         except SourceSyntaxError as error:
             reader.note(f"{where}from", str(error))
             continue

@@ -70,7 +70,7 @@ def _sources(reader: Reader, key: str, texts: list[str]) -> list[Source]:
     sources = []
     for text in texts:
         try:
-            source = parse_source(text)
+            source = parse_source(text, reader.topic_places)
         except SourceSyntaxError as error:
             reader.note(key, str(error))
             continue

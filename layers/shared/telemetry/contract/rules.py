@@ -2,8 +2,7 @@
 
 Each rule takes the contract (or one column of it) and yields a :class:`Problem` per breach, whose
 sentence says what is wrong and what to write instead. Limits are PostgreSQL 16's
-(https://www.postgresql.org/docs/16/limits.html) and AWS IoT Core's topic limits
-(https://docs.aws.amazon.com/general/latest/gr/iot-core.html), both read 2026-07.
+(https://www.postgresql.org/docs/16/limits.html, read 2026-07).
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from telemetry.contract.formats import FORMAT_RULES
 from telemetry.contract.model import Column, Contract
 from telemetry.contract.packing import PACKING_RULES
 from telemetry.contract.problems import Problem
+from telemetry.contract.topics import topic_faults
 from telemetry.contract.value_rules import NAMED_VALUE_RULES, conditions_can_hold
 from telemetry.layout import PARTITION
 
@@ -29,8 +29,6 @@ MAX_COLUMNS = 1600
 MAX_KEY_COLUMNS = 32
 MAX_KEY_CHARACTERS = 600
 """Text in a key, all columns together: a B-tree entry holds ~2,700 bytes, a character up to 4."""
-MAX_TOPIC_BYTES = 256
-MAX_TOPIC_SLASHES = 7
 RESERVED_SCHEMAS = ("etl", "information_schema")
 SYSTEM_COLUMNS = ("tableoid", "xmin", "cmin", "xmax", "cmax", "ctid")
 ORDERED_TYPES = ("smallint", "integer", "bigint", "real", "float", "decimal", "timestamp")
@@ -38,7 +36,6 @@ NUMERIC_TYPES = ("smallint", "integer", "bigint", "real", "float", "decimal")
 
 _IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]*\Z")
 _NAME = re.compile(r"[a-z][a-z0-9-]*(_[a-z0-9-]+)*\Z")
-_TOPIC_LEVEL = re.compile(r"[A-Za-z0-9_.:@=-]+\Z")
 
 
 def broken_rules(contract: Contract, *, skip: frozenset[str] = frozenset()) -> Iterator[Problem]:
@@ -78,22 +75,11 @@ def name_fits_resources(contract: Contract) -> Iterator[Problem]:
         )
 
 
-def topic_names_its_device(contract: Contract) -> Iterator[Problem]:
-    """The last level is the device's own name, which its certificate is held to."""
-    topic = contract.topic
-    if not topic:
-        return
-    *base, last = topic.split("/")
-    if last != "+" or not base:
-        yield Problem("topic", f"{topic!r} must end in '/+', the device's name; write 'a/b/+'")
-    elif not all(_TOPIC_LEVEL.match(level) for level in base):
-        yield Problem("topic", f"{topic!r} has other characters; use letters, digits and _.:@=-")
-    elif len(topic) > MAX_TOPIC_BYTES or len(base) > MAX_TOPIC_SLASHES:
-        yield Problem(
-            "topic",
-            f"is too long for AWS IoT ({MAX_TOPIC_BYTES} bytes, {MAX_TOPIC_SLASHES} slashes);"
-            " shorten it",
-        )
+def topic_is_sound(contract: Contract) -> Iterator[Problem]:
+    """The topic filter is one that AWS IoT takes, and that devices can be held to."""
+    if contract.topic:
+        for fault in topic_faults(contract.topic):
+            yield Problem("topic", fault)
 
 
 def table_has_a_sound_name(contract: Contract) -> Iterator[Problem]:
@@ -313,7 +299,7 @@ def checks_are_shares(contract: Contract) -> Iterator[Problem]:
 
 CONTRACT_RULES: tuple[Callable[[Contract], Iterator[Problem]], ...] = (
     name_fits_resources,
-    topic_names_its_device,
+    topic_is_sound,
     table_has_a_sound_name,
     columns_fit_a_table,
     columns_have_sound_names,

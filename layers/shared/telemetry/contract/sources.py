@@ -10,11 +10,14 @@
     $parent.id           member of the object around the reading's array, in two levels of arrays
     $parts.gps.lat       part of a text, see ``[parts]``    $parts.frame[1]
     {date} {time}        a text made of sources; ``\\{`` is a brace
+    $topic.site          level of the MQTT topic that the contract's topic calls {site}
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal
 
 from telemetry.contract.model import MemberPath, Source
@@ -77,10 +80,13 @@ def _digits_are_unclear(before: str, digits: str) -> str:
     )
 
 
-def parse_source(text: str) -> Source:
-    """One entry of ``from``. Raises :class:`SourceSyntaxError`."""
+def parse_source(text: str, topic_places: Mapping[str, int] = MappingProxyType({})) -> Source:
+    """One entry of ``from``; ``topic_places`` has the places of the topic's named levels.
+
+    Raises :class:`SourceSyntaxError`.
+    """
     if "{" in _QUOTED.sub("", text):
-        return _template(text)
+        return _template(text, topic_places)
     if not text.startswith("$"):
         return Source("reading", parse_path(text))
     if text in ALONE:
@@ -90,16 +96,31 @@ def parse_source(text: str) -> Source:
             return Source(scope, parse_path(text.removeprefix(prefix)))
     if text[1:] in (*ENVELOPE_MEMBERS, *PLACE_MEMBERS):
         return Source("envelope" if text[1:] in ENVELOPE_MEMBERS else "place", (text[1:],))
-    if level := _TOPIC_LEVEL.match(text):
-        return Source("envelope", ("topic", str(int(level[1]))))
+    if text.startswith(("$topic[", "$topic.")):
+        return _topic_level(text, topic_places)
     known = ", ".join(f"${member}" for member in (*ENVELOPE_MEMBERS, "index", *PLACE_MEMBERS))
     raise SourceSyntaxError(
-        f"{text!r} is not known; use one of {known}, $topic[n], $message.a.b, $parent.a.b, "
-        "$parts.a.b, $rest"
+        f"{text!r} is not known; use one of {known}, $topic[n], $topic.name, $message.a.b, "
+        "$parent.a.b, $parts.a.b, $rest"
     )
 
 
-def _template(text: str) -> Source:
+def _topic_level(text: str, places: Mapping[str, int]) -> Source:
+    if level := _TOPIC_LEVEL.match(text):
+        return Source("envelope", ("topic", str(int(level[1]))))
+    name = text.removeprefix("$topic.")
+    if text.startswith("$topic["):
+        raise SourceSyntaxError(f"{text!r} is not a level; write its place, as in $topic[2]")
+    if name not in places:
+        named = ", ".join(f"{{{each}}}" for each in places) or "no level"
+        raise SourceSyntaxError(
+            f"{text!r} needs a level {{{name}}} in the topic, which names {named}; name it there, "
+            "or write its place, as in $topic[2]"
+        )
+    return Source("envelope", ("topic", str(places[name])))
+
+
+def _template(text: str, topic_places: Mapping[str, int]) -> Source:
     pieces: list[str | Source] = []
     at = 0
     while match := _PIECE.match(text, at):
@@ -107,7 +128,7 @@ def _template(text: str) -> Source:
         if match[1] is None:
             pieces.append(_ESCAPE.sub(r"\1", match[2]))
             continue
-        source = parse_source(match[1])
+        source = parse_source(match[1], topic_places)
         if source.scope not in IN_TEMPLATE or source.path == ("received_at",):
             raise SourceSyntaxError(f"{match[1]!r} can't be a piece of {text!r}; use a member")
         pieces.append(source)

@@ -103,16 +103,21 @@ def range_holds_a_value(column: Column) -> Iterator[Problem]:
 def conditions_can_hold(contract: Contract) -> Iterator[Problem]:
     """A condition on a level of the topic that the topic itself fixes, to another value, would set
     every message aside."""
-    levels = contract.topic.split("/")
+    topic = contract.topic_filter
+    known = topic.levels[:-1] if topic.is_open else topic.levels
     for condition in contract.only:
         scope, path = condition.source.scope, condition.source.path
         if scope != "envelope" or path[0] != "topic" or len(path) == 1:
             continue
         place, key = int(path[1]), f"message.only.$topic[{path[1]}]"
-        if not -len(levels) <= place < len(levels):
-            yield Problem(key, f"the topic has {len(levels)} levels; write 0 to {len(levels) - 1}")
-        elif condition.values and levels[place] != "+" and not _matches(condition, levels[place]):
-            yield Problem(key, f"is always {levels[place]!r}, by the topic; correct one of them")
+        if topic.is_open and not 0 <= place < len(known):
+            continue  # a level of the #, or counted from an end that differs
+        if not -len(known) <= place < len(known):
+            yield Problem(key, f"the topic has {len(known)} levels; write 0 to {len(known) - 1}")
+        elif place % len(known) not in topic.wildcard_places and condition.values:
+            level = known[place]
+            if not _matches(condition, level):
+                yield Problem(key, f"is always {level!r}, by the topic; correct one of them")
 
 
 def _matches(condition: Condition, text: str) -> bool:

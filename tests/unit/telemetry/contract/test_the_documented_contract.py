@@ -63,12 +63,18 @@ def test_every_example_with_messages_gives_the_rows_that_stand_below_it() -> Non
     for toml, messages, rows in examples:
         columns = tomllib.loads(toml)["columns"]
         key = [name for name, column in columns.items() if column.get("required")]
-        head = f'name = "page"\ntopic = "lab/+"\n[table]\nname = "page"\nkey = {key}\n'
-        sized = re.sub(r'type = "text"(?!\nmax_length)', 'type = "text"\nmax_length = 64', toml)
+        topic = tomllib.loads(toml).get("topic", "lab/+")
+        head = f'name = "page"\ntopic = "{topic}"\n[table]\nname = "page"\nkey = {key}\n'
+        below = toml.removeprefix(f'topic = "{topic}"\n')
+        sized = re.sub(r'type = "text"(?!\nmax_length)', 'type = "text"\nmax_length = 64', below)
         contract = resolve_units(parse_contract((head + sized).encode(), "docs/contract.md"))
         payloads = re.split(r"\n(?=\{)", messages.strip())
         raw = b"\n".join(
-            line(as_sent(contract, text.encode()), number, topic="lab/box-7")
+            line(
+                as_sent(contract, text.encode()),
+                number,
+                topic=contract.topic_filter.fill("box-7", lambda _: "farm"),
+            )
             for number, text in enumerate(payloads)
         )
         batch = clean(raw, contract)
