@@ -65,7 +65,7 @@ class ContractDraft:
     key: list[str]
     message_shape: MessageShape = field(default_factory=MessageShape)
     format: Format = "json"
-    """Format of the payloads, as the sample's reader was told."""
+    """Format of the payloads, as the command was asked to read the sample."""
     only: dict[str, list[str] | None] = field(default_factory=dict)
     """Member to the values that messages with readings have; ``None``: it must be present."""
     on_conflict: str = "keep_first"

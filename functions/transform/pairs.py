@@ -46,7 +46,7 @@ def _spelled(value: Any) -> str:
 
 
 def named_value(pairs: PairMembers, item: Any) -> tuple[str, Any] | None:
-    """Name and value of an object; ``None`` where it is no pair."""
+    """Name and value of an object; ``None`` where it is not a pair."""
     if not isinstance(item, dict) or _key_of_pair(pairs, item) is None:
         return None
     name = member(item, pairs.name)

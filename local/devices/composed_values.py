@@ -1,4 +1,4 @@
-"""What a simulated device sends for a column whose value is made of several members."""
+"""Members that a simulated device sends for a column whose value is made of several members."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ TORN_AS_A_WHOLE = ("json", "cbor", "msgpack")
 """Formats in which half a payload is one reject; of lines, those before the tear are read."""
 READING_MESS: tuple[Kind, ...] = ("number as text", "missing marker", "out of range", "no time")
 TYPED_MESS: tuple[Kind, ...] = ("out of range",)
-"""What a format can express whose fields have types, and a zero where nothing is sent."""
+"""Mess that a format can express whose fields have types, and a zero where nothing is sent."""
 
 
 @dataclass

@@ -78,7 +78,7 @@ class _Writer:
     def _members(self, value: dict[Any, Any], level: int) -> Iterator[Iterator[str]]:
         for name, member in value.items():
             if not isinstance(name, str):
-                raise TypeError("a key that is no text")
+                raise TypeError("a key that is not a text")
             yield self._member(name, member, level)
 
     def _member(self, name: str, member: Any, level: int) -> Iterator[str]:

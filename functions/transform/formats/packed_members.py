@@ -27,7 +27,7 @@ __all__ = ["MemberUnpacker", "faults_of_readings"]
 NO_ENVELOPE: Mapping[str, Any] = MappingProxyType({})
 URL_SAFE = bytes.maketrans(b"-_", b"+/")
 BEFORE = r"^([ \t\r\n]*\{[^{}\[\]\\]*?)"
-"""What may stand before the member in bulk: it is in the outermost object, and in no array."""
+"""Text before the member in bulk: the member is in the outermost object, and in no array."""
 CONTENT = r'((?:[^"\\\x00-\x1f]|\\")*)'
 """A string whose only escapes are those of quotes."""
 AFTER = r"([^\\]*)$"

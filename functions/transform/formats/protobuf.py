@@ -59,7 +59,7 @@ def parsed(payload: bytes, message_type: Any, reason: str) -> Any:
 def message_class(contract: Contract) -> Any:
     """The library's class of the contract's type.
 
-    Raises ``ContractError`` where its file is no descriptor set, or lacks the type.
+    Raises ``ContractError`` where its file is not a descriptor set, or lacks the type.
     """
     if contract.descriptor is None or contract.message_type is None:
         raise ContractError(f"{contract.name}: has no descriptor")

@@ -1,4 +1,4 @@
-"""Limits of processor time and memory within which a function of somebody else is run.
+"""Limits of processor time and memory within which a function of someone else is run.
 
 Time is that of the processor, so a busy machine costs no message anything. The limits need the
 main thread (Lambda runs handlers in it) and a system that has them; elsewhere there are none.

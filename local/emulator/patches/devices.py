@@ -9,7 +9,7 @@ MiniStack 1.5.33: the listener binds every interface, takes clients without a ce
 IoT policies only when all of IAM is enforced (``AUTH=true``), and names a host that no resolver
 knows. It parses each payload as JSON, and one that is nested deeper than Python's recursion goes,
 or a number of more digits than Python takes, ends the device's connection without an answer. It
-publishes a last will for nobody, so that ``clientid()`` is ``n/a``.
+publishes a last will without the name of its device, so that ``clientid()`` is ``n/a``.
 Remove each part when the released emulator does as AWS does, or has a setting for it.
 """
 

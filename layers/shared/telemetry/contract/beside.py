@@ -18,7 +18,7 @@ UNIT_KEYS = ("from", "units", "constant")
 def read_plus(
     reader: Reader, where: str, table: dict[str, Any], parts: dict[str, TextParts]
 ) -> Plus | None:
-    """What is added to a time."""
+    """The span that is added to a time; ``None`` where the column has none."""
     if "plus" not in table:
         return None
     plus = reader.take(table, where, "plus", dict, {})

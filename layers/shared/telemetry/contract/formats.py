@@ -142,7 +142,7 @@ def _decoder(reader: Reader, table: dict[str, Any], formats: set[str]) -> Decode
 
 
 def _unpacked_formats(table: dict[str, Any]) -> set[str]:
-    """Formats of members that are unpacked, as far as the table is sound."""
+    """Formats of members that are unpacked, as far as the table is valid."""
     unpack = table.get("unpack")
     tables = unpack if isinstance(unpack, list) else [unpack]
     return {str(one.get("format")) for one in tables if isinstance(one, dict)}

@@ -84,14 +84,14 @@ class Source:
     form: Form = "text"
     """``json``: the value's JSON text, whatever it is; ``text``: a single value's own text."""
     pieces: tuple[str | Source, ...] = field(default=(), compare=False)
-    """What a template is made of, texts and sources, in their order."""
+    """The texts and sources of a template, in their order."""
     parts: TextParts | None = field(default=None, compare=False)
     """The text that a part is of."""
 
 
 @dataclass(frozen=True)
 class TextParts:
-    """How a text is taken apart, by a pattern or at a delimiter."""
+    """A text that is taken apart, by a pattern or at a delimiter."""
 
     name: str
     sources: tuple[Source, ...]

@@ -39,7 +39,7 @@ class TopicFilter:
     """A topic filter by its levels."""
 
     levels: tuple[str, ...]
-    """As written: a fixed text, ``+``, ``{name}``, or ``#`` as the last."""
+    """The levels as written: a fixed text, ``+``, ``{name}``, or ``#`` as the last."""
 
     @staticmethod
     @lru_cache(maxsize=256)
@@ -114,7 +114,7 @@ class TopicFilter:
 
 
 def topic_faults(text: str) -> Iterator[str]:
-    """What is wrong with a topic filter, and what to write instead; nothing where it is sound."""
+    """The faults of a topic filter, each with what to write instead; none where it is valid."""
     topic = TopicFilter.parse(text)
     levels, names = topic.levels, topic.places
     body = levels[:-1] if topic.is_open else levels
