@@ -74,9 +74,13 @@ def _units(
     if not isinstance(found, dict):
         return tuple((unit, (unit,)) for unit in dict.fromkeys(reader.texts(table, where, "units")))
     return tuple(
-        (unit, tuple(dict.fromkeys((unit, *reader.texts(found, f"{where}units.", unit)))))
+        (unit, tuple(dict.fromkeys((unit, *_spellings(reader, where, found, unit)))))
         for unit in found
     )
+
+
+def _spellings(reader: Reader, where: str, units: dict[str, Any], unit: str) -> list[str]:
+    return [] if units[unit] == [] else reader.texts(units, f"{where}units.", unit)
 
 
 def _sources(

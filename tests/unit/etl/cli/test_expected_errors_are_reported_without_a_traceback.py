@@ -19,6 +19,7 @@ INTERNAL = {
     "BadFilterError": "answered with 400 by the trace store",
     "BadRequestError": "answered with 400 by the trace store",
     "BinaryError": "becomes a reject",
+    "DoubtError": "has the definition of a format decide",
     "EnvironmentDiedError": "becomes a fault of the function, in the emulator",
     "FormatError": "becomes a reject",
     "FunctionFault": "a fault of the function, in the emulator",
