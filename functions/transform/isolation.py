@@ -36,8 +36,13 @@ class Unreadable(str):
 
 
 def is_isolated(error: BaseException) -> bool:
-    """False for errors not due to a message: a wrong contract, an outage, too little memory."""
-    return not isinstance(error, TelemetryError | MemoryError)
+    """False for errors not due to a message: a wrong contract, an outage, too little memory.
+
+    A library that is missing, or built for another machine, is missing for every message: as
+    rejects they would all be lost from the table, as a batch that fails they are loaded once it
+    is there.
+    """
+    return not isinstance(error, TelemetryError | MemoryError | ImportError)
 
 
 def unreadable(error: BaseException, message_id: str | None) -> Unreadable:

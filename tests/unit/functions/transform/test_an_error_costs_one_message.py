@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -89,7 +91,8 @@ def test_a_batch_of_unreadable_messages_has_its_columns(monkeypatch: pytest.Monk
 
 
 def test_what_is_no_messages_fault_fails_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    for error in (ContractError("t.toml: deploy it again"), MemoryError()):
+    library = ModuleNotFoundError("No module named 'cbor2'")
+    for error in (ContractError("t.toml: deploy it again"), MemoryError(), library):
         with monkeypatch.context() as patch:
             _raising(patch, cleaning, "clean_columns", lambda *_: True, error)
             with pytest.raises(type(error)):
@@ -163,3 +166,10 @@ def test_rejects_are_kept_where_their_own_texts_cant_be_found(
     assert first["payload"] is not None
     assert (first["reading"], second["reading"]) == (None, None)
     assert report["rejected"] == 2
+
+
+def test_a_format_whose_library_is_missing_fails_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    contract = replace(ABOUT, format="cbor")
+    monkeypatch.setitem(sys.modules, "cbor2", None)
+    with pytest.raises(ImportError):
+        clean(lines(b"\xa0"), contract)
