@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from telemetry.contract.composed import sources_of
 from telemetry.contract.files import is_file_name
@@ -32,10 +32,17 @@ WHOLE_READING: tuple[Format, ...] = ("value",)
 """Formats whose payload is one reading."""
 TEXTS: tuple[Format, ...] = ("csv", "value")
 """Formats whose values are all texts."""
-NESTED: tuple[Format, ...] = ("ndjson",)
-"""Formats of lines that may have arrays of readings in them."""
+NESTED: dict[Format, tuple[Shape, ...]] = {
+    "ndjson": get_args(Shape),
+    "influx": ("keyed",),
+}
+"""Formats of lines that may have several readings in each, and the shapes of those."""
 LINE_ARRAY = "$message[]."
-"""Stands before the path of an array in each line."""
+"""Stands before the path of an array, or of a keyed object, in each line."""
+LINE_ARRAY_ADVICE: dict[Format, str] = {
+    "ndjson": ", or write '$message[].a' for an array a in each",
+    "influx": ", or write '$message[].fields' with shape = 'keyed'",
+}
 DESCRIPTOR_ENDINGS = (".binpb", ".pb", ".desc")
 """Endings of a descriptor set's name."""
 READINGS: dict[Format, MemberPath] = {"sparkplug": ("metrics",), **dict.fromkeys(LISTS, ())}
@@ -84,13 +91,13 @@ def read_format(reader: Reader, table: dict[str, Any]) -> PayloadFormat:
     plain: Shape = "rows" if name == "csv" and "fields" in table else "objects"
     shape: Shape = reader.choose(table, "message.", "shape", Shape, plain)
     nested = name in NESTED and str(table.get("readings", "")).startswith(LINE_ARRAY)
-    shapes = None if nested else SHAPES.get(name)
-    if "shape" in table and shapes is not None and shape not in shapes:
+    shapes = NESTED[name] if nested else SHAPES.get(name)
+    if ("shape" in table or nested) and shapes is not None and shape not in shapes:
         wanted = ", ".join(shapes)
         reader.note("message.shape", f"{shape!r} does not go with {name}; use one of {wanted}")
     if "readings" in table and name in LISTS and not _are_in_lines(name, table["readings"]):
         what = "its lines" if name in LINE_FORMATS else "what it returns"
-        advice = ", or write '$message[].a' for an array a in each" if name in NESTED else ""
+        advice = LINE_ARRAY_ADVICE.get(name, "")
         reader.note("message.readings", f"the readings of {name} are {what}; leave it out{advice}")
     if "readings" in table and name in WHOLE_READING:
         reader.note("message.readings", f"a payload of {name} is one reading; leave it out")

@@ -9,6 +9,8 @@ import polars as pl
 import pytest
 
 from functions.transform.formats import influx
+from telemetry.contract import parse_contract
+from telemetry.errors import ContractError
 from tests.unit.functions.transform.formats.payloads import (
     contract_in,
     read_both_ways,
@@ -92,3 +94,50 @@ def test_plain_lines_are_read_in_bulk_as_the_definition_says() -> None:
 def test_many_open_strings_take_no_longer_than_their_length() -> None:
     payload = b'm a="\\"\n' * 20_000
     assert len(reasons(read_both_ways(CONTRACT, payload))) == 20_000
+
+
+FIELDS = """
+[columns.name]
+type = "text"
+from = "$parent.name"
+required = true
+max_length = 20
+[columns.at]
+type = "bigint"
+from = "$parent.timestamp"
+required = true
+[columns.field]
+type = "text"
+from = "$key"
+required = true
+max_length = 20
+[columns.value]
+type = "float"
+from = "$value"
+on_invalid = "null"
+"""
+
+
+def test_each_field_of_any_name_becomes_a_row() -> None:
+    message = 'format = "influx"\nreadings = "$message[].fields"\nshape = "keyed"'
+    contract = parse_contract(
+        f'name = "t"\ntopic = "lab/+"\n[message]\n{message}\n'
+        f'[table]\nname = "t"\nkey = ["name", "field", "at"]\n{FIELDS}'.encode(),
+        "t.toml",
+    )
+    payload = b'cpu,host=a idle=97.5,user=1i 5\nbroken\nmem used=7i,state="ok" 6\n'
+    batch = read_both_ways(contract, payload)
+    assert batch.rows.rows() == [
+        ("cpu", 5, "idle", 97.5),
+        ("cpu", 5, "user", 1.0),
+        ("mem", 6, "state", None),
+        ("mem", 6, "used", 7.0),
+    ]
+    assert reasons(batch) == [(0, 2, "format:influx")]
+
+
+@pytest.mark.parametrize("shape", ["", '\nshape = "rows"\nfields = ["a"]'])
+def test_fields_are_an_object_and_no_array(shape: str) -> None:
+    message = f'format = "influx"\nreadings = "$message[].fields"{shape}'
+    with pytest.raises(ContractError, match=r"does not go with influx; use one of keyed"):
+        contract_in(message)
