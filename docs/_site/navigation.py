@@ -36,6 +36,7 @@ PAGES = {
     ],
     "Look up": [
         "contract",
+        "payload-families",
         "cli",
         "settings",
         "parameters",

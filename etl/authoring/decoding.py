@@ -13,7 +13,7 @@ from functions.transform.formats.payload_decoder import PayloadDecoder
 from telemetry.contract import Contract
 from telemetry.contract.model import Format
 
-__all__ = ["INFERRED_FORMATS", "decoded_messages", "decoded_sample"]
+__all__ = ["INFERRED_FORMATS", "as_json", "decoded_messages", "decoded_sample"]
 
 NEED_MORE: tuple[Format, ...] = ("protobuf", "decoder")
 INFERRED_FORMATS: tuple[Format, ...] = tuple(
@@ -33,10 +33,10 @@ def decoded_sample(sample: Sample, name: Format) -> Sample:
 def decoded_messages(messages: Sequence[Message], contract: Contract) -> list[Message]:
     """The messages, not compressed, with payloads of JSON; one that can't be decoded is empty."""
     decoder = PayloadDecoder(replace(contract, compression=None))
-    return [replace(message, payload=_as_json(decoder, message)) for message in messages]
+    return [replace(message, payload=as_json(decoder, message)) for message in messages]
 
 
-def _as_json(decoder: PayloadDecoder, message: Message) -> bytes:
+def as_json(decoder: PayloadDecoder, message: Message) -> bytes:
     """The JSON of a message's payload; empty where it can't be decoded, which is a reject."""
     envelope = {
         "message_id": message.message_id,

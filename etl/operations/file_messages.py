@@ -17,13 +17,15 @@ import gzip
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
 
+from etl.authoring.decoding import as_json
 from etl.authoring.samples import Message, SampleError, read_messages
 from functions.transform.careful import CarefulReader
 from functions.transform.extraction_plan import make_plan
+from functions.transform.formats.payload_decoder import PayloadDecoder, is_decoded
 from functions.transform.shapes import member
 from local.devices.encoding import as_sent
 from local.devices.fleet import device_topic
@@ -199,7 +201,7 @@ def outgoing_messages(
 
     if not wrap:
         for message in messages:
-            readings, device = content.of_message(message.payload)
+            readings, device = content.of_message(message)
             yield outgoing(addressing.address(message, device), message.payload, readings)
         return
     shared: dict[tuple[str, str], _SharedMessage] = {}
@@ -207,7 +209,7 @@ def outgoing_messages(
         line = message.payload
         parsed = _parse(line) if len(line) <= MESSAGE_BYTES // 2 else None
         if not isinstance(parsed, dict):
-            readings, device = content.of_message(line)
+            readings, device = content.of_message(message)
             yield outgoing(addressing.address(message, device), line, readings)
             continue
         address = addressing.address(message, content.device_of_line(parsed))
@@ -245,7 +247,9 @@ class _SharedMessage:
         """The payload and its number of readings; the next message begins empty."""
         lines, self._lines, self._size = self._lines, [], 0
         payload = self._head + b",".join(lines) + self._tail
-        return payload, len(lines) if content.one_reading_a_line else content.of_message(payload)[0]
+        if content.one_reading_a_line:
+            return payload, len(lines)
+        return payload, content.of_message(Message(payload))[0]
 
 
 class _Content:
@@ -254,6 +258,9 @@ class _Content:
     def __init__(self, contract: Contract) -> None:
         plan = make_plan(contract)
         self._reader = CarefulReader(plan)
+        self._contract = contract
+        self._decoder = PayloadDecoder(replace(contract, compression=None))
+        self._topic = device_topic(contract, "publisher")
         self.one_reading_a_line = contract.melt is None and not contract.only
         self._path: MemberPath | None = None
         """Path of the device's name in a reading."""
@@ -266,10 +273,10 @@ class _Content:
                 self._path = source.path if source.scope == "reading" else None
                 break
 
-    def of_message(self, payload: bytes) -> tuple[int, str | None]:
+    def of_message(self, message: Message) -> tuple[int, str | None]:
         """Number of readings, 1 where the contract can't read the message; and the first device."""
         try:
-            found = self._reader.read(_inflated(payload).decode())
+            found = self._reader.read(self._json(message).decode())
         except (UnicodeDecodeError, OSError, EOFError):
             return 1, None
         if isinstance(found, str):
@@ -278,6 +285,14 @@ class _Content:
             return len(found), None
         devices = (r.values[self._place] for r in found if r.fault is None)
         return len(found), next(devices, None)
+
+    def _json(self, message: Message) -> bytes:
+        """The JSON that Transform reads of the payload as it is sent."""
+        if not is_decoded(self._contract):
+            return _inflated(message.payload)
+        payload = _inflated(_wire_payload(self._contract, message.payload))
+        topic = message.topic or self._topic
+        return as_json(self._decoder, replace(message, payload=payload, topic=topic))
 
     def device_of_line(self, reading: object) -> str | None:
         """The device of a line that is one reading; ``reading`` is its parsed JSON."""

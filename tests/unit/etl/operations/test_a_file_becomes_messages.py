@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import gzip
 import io
 import json
@@ -24,6 +25,7 @@ from etl.operations.file_messages import (
 )
 from local.devices.mqtt import MessageTooLargeError
 from telemetry.contract import Contract, load_contract, parse_contract
+from tests.fixtures.payload_families import contract_of_family, messages_file
 
 FLEET = load_contract(Path("contracts/fleet.toml"))
 LINES = [json.dumps({"device_id": "a", "ts": n}).encode() for n in range(7)]
@@ -271,3 +273,21 @@ def test_a_payload_that_is_compressed_already_is_sent_as_it_is(tmp_path: Path) -
     buffer["payload"] = {"type": "Buffer", "data": list(packed)}  # type: ignore[assignment]
     lines = [json.dumps(buffer).encode(), LINES[0]]
     assert payloads(write(tmp_path, lines), contract, 1) == [(packed, 1), (packed, 1)]
+
+
+@pytest.mark.parametrize(
+    ("family", "readings"),
+    [("csv_logger", [2]), ("senml_cbor", [3, 1]), ("messagepack", [3, 1]), ("packed_text", [2]),
+     ("chirpstack", [1, 1, 1]), ("nmea", [2, 0]), ("telegraf", [4, 1]), ("sparkplug", [2, 1])],
+)  # fmt: skip
+def test_readings_are_counted_in_what_is_sent(family: str, readings: list[int]) -> None:
+    sent = payloads(messages_file(family), contract_of_family(family), 1)
+    raw = [json.loads(text)["payload"] for text in messages_file(family).read_text().splitlines()]
+    assert [payload for payload, _ in sent] == [base64.b64decode(text) for text in raw]
+    assert [count for _, count in sent] == readings
+
+
+def test_readings_as_json_are_counted_in_the_format_that_they_are_sent_in(tmp_path: Path) -> None:
+    path = write(tmp_path, [b'[{"Date":"01.03.2026","Time":"13:00:00","T1 [C]":"21,5"}]'])
+    ((payload, count),) = payloads(path, contract_of_family("csv_logger"), 1)
+    assert (payload.splitlines()[0], count) == (b"Date;Time;T1 [C]", 1)
