@@ -22,7 +22,7 @@ def escaped_path(path: MemberPath) -> str:
         elif text and _LIKE_A_PLACE.fullmatch(step):
             text += f'."{step}"'
         else:
-            text += ("." if text else "") + re.sub(r"([\\.\[{])", r"\\\1", step)
+            text += ("." if text else "") + re.sub(r"([\\.\[\]{}])", r"\\\1", step)
     return f"\\{text}" if text.startswith(("$", '"')) else text
 
 

@@ -18,7 +18,7 @@ from telemetry.contract.formats import FORMAT_RULES
 from telemetry.contract.model import Column, Contract
 from telemetry.contract.packing import PACKING_RULES
 from telemetry.contract.problems import Problem
-from telemetry.contract.topics import topic_faults
+from telemetry.contract.topic_rules import TOPIC_RULES
 from telemetry.contract.value_rules import NAMED_VALUE_RULES, conditions_can_hold
 from telemetry.layout import PARTITION
 
@@ -73,13 +73,6 @@ def name_fits_resources(contract: Contract) -> Iterator[Problem]:
         yield Problem(
             "name", f"{contract.name!r} can't name resources; use up to 40 of a-z, 0-9, _ and -"
         )
-
-
-def topic_is_sound(contract: Contract) -> Iterator[Problem]:
-    """The topic filter is one that AWS IoT takes, and that devices can be held to."""
-    if contract.topic:
-        for fault in topic_faults(contract.topic):
-            yield Problem("topic", fault)
 
 
 def table_has_a_sound_name(contract: Contract) -> Iterator[Problem]:
@@ -299,7 +292,7 @@ def checks_are_shares(contract: Contract) -> Iterator[Problem]:
 
 CONTRACT_RULES: tuple[Callable[[Contract], Iterator[Problem]], ...] = (
     name_fits_resources,
-    topic_is_sound,
+    *TOPIC_RULES,
     table_has_a_sound_name,
     columns_fit_a_table,
     columns_have_sound_names,

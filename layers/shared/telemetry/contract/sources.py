@@ -6,7 +6,7 @@
     env.temp             member of a member               $topic  $topic[2]    of the MQTT topic
     regs[0]  rx[-1].rssi element of an array, by place    $client_id  $received_at  $message_id
     "host.name".up       a name with a dot, or            $key  $metric  $value   see ``[message]``
-    host\\.name           a dot, ``[``, ``$``, ``\\`` of it $index  place of the reading, from 0
+    host\\.name           a dot, bracket, ``$``, ``\\`` of it $index  place of the reading, from 0
     $parent.id           member of the object around the reading's array, in two levels of arrays
     $parts.gps.lat       part of a text, see ``[parts]``    $parts.frame[1]
     {date} {time}        a text made of sources; ``\\{`` is a brace
@@ -39,6 +39,7 @@ _ELEMENT = re.compile(r"\[(-?[0-9]{1,4})\](?=[.\[]|\Z)")
 _DIGITS = re.compile(r"-?[0-9]{1,4}(?=[.\[]|\Z)")
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|\\.', re.DOTALL)
+_BRACE = re.compile("[{}]")
 _PIECE = re.compile(r'\{((?:"(?:[^"\\]|\\.)*"|\\.|[^"\\{}])+)\}|((?:\\.|[^\\{}])+)', re.DOTALL)
 IN_TEMPLATE = ("reading", "parent", "message", "envelope", "place", "index", "part")
 """Scopes of the sources that a template may have."""
@@ -55,6 +56,8 @@ def parse_path(text: str) -> MemberPath:
     while match := _NAME.match(text, at):
         if path and (digits := _DIGITS.match(text, at)):
             raise SourceSyntaxError(_digits_are_unclear(text[: at - 1], digits[0]))
+        if match[2] and "]" in _ESCAPE.sub("", match[2]) and "[" not in match[2]:
+            raise SourceSyntaxError(_bracket_is_unclear(text))
         path.append(_ESCAPE.sub(r"\1", match[1] or match[2]))
         at = match.end()
         while element := _ELEMENT.match(text, at):
@@ -63,14 +66,18 @@ def parse_path(text: str) -> MemberPath:
         if at == len(text):
             return tuple(path)
         if text[at] == "[":
-            raise SourceSyntaxError(
-                f"{text!r} has a bracket that isn't the place of an element; write one such as "
-                "'a[0]' or 'a[-1]', or a name with brackets in quotation marks"
-            )
+            raise SourceSyntaxError(_bracket_is_unclear(text))
         if text[at] != ".":
             break
         at += 1
     raise SourceSyntaxError(f"{text!r} has an empty name; write a path such as 'a.b'")
+
+
+def _bracket_is_unclear(text: str) -> str:
+    return (
+        f"{text!r} has a bracket that isn't the place of an element; write one such as "
+        "'a[0]' or 'a[-1]', or a name with brackets in quotation marks"
+    )
 
 
 def _digits_are_unclear(before: str, digits: str) -> str:
@@ -85,7 +92,7 @@ def parse_source(text: str, topic_places: Mapping[str, int] = MappingProxyType({
 
     Raises :class:`SourceSyntaxError`.
     """
-    if "{" in _QUOTED.sub("", text):
+    if _BRACE.search(_QUOTED.sub("", text)):
         return _template(text, topic_places)
     if not text.startswith("$"):
         return Source("reading", parse_path(text))

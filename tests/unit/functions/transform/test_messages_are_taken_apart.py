@@ -141,8 +141,9 @@ def test_the_envelope_is_a_source() -> None:
 
 
 def test_a_topic_that_is_too_short_has_no_such_level() -> None:
-    contract = contract_of('[columns.d]\ntype = "text"\nfrom = "$topic[5]"')
-    assert both_ways(lines({"id": 1}), contract).rows["d"].to_list() == [None]
+    contract = contract_of('[columns.d]\ntype = "text"\nfrom = "$topic[1]"')
+    raw = line({"id": 1}, 1, topic="lab") + b"\n" + line({"id": 2}, 2)
+    assert both_ways(raw, contract).rows["d"].to_list() == [None, "box"]
 
 
 def test_a_path_that_is_both_value_and_object_is_read_carefully() -> None:
