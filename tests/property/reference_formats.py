@@ -66,7 +66,7 @@ def unpacked(packed: str, one: PackedMember, contract: Contract, read_json: Json
 
 
 def _base64(content: bytes) -> bytes:
-    text = content.replace(b"-", b"+").replace(b"_", b"/")
+    text = re.sub(rb"[\r\n]", b"", content).replace(b"-", b"+").replace(b"_", b"/")
     if re.fullmatch(rb"[A-Za-z0-9+/]*={0,2}", text) is None or len(text.rstrip(b"=")) % 4 == 1:
         raise ValueError("not base64")
     bare = text.rstrip(b"=")
@@ -89,7 +89,7 @@ def _one_stream(window: int) -> Callable[[bytes], bytes]:
 
 UNPACK: dict[str, Callable[[bytes], bytes]] = {
     "base64": _base64,
-    "hex": binascii.unhexlify,
+    "hex": lambda content: binascii.unhexlify(re.sub(rb"[ \t\r\n\x0b\x0c]", b"", content)),
     "gzip": _one_stream(31),
     "zlib": _one_stream(15),
 }

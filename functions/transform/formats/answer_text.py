@@ -1,6 +1,8 @@
 """JSON of what a decoder of one's own returns: a list of readings, each an object.
 
-Only values that JSON has are taken. NaN and the infinities are texts, as in binary formats.
+Only values that JSON has are taken. NaN and the infinities are texts, as in binary formats. Of an
+instance of a subclass the value is taken that its base class has: methods of the decoder's own are
+not called, as they would run without its limits.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ def answer_document(answer: Any) -> Document:
     writer = _Writer()
     elements: list[str] = []
     faults: dict[int, str] = {}
-    for element in answer:
+    for element in _elements(answer):
         try:
             elements.append("".join(writer.parts(element, 0)))
         except (ValueError, TypeError):  # of a lone half of a character or 5,000 digits as well
@@ -53,7 +55,7 @@ class _Writer:
         if isinstance(value, dict):
             yield from self._nested("{}", self._members(value, level), level)
         elif isinstance(value, list | tuple):
-            elements = (self.parts(element, level + 1) for element in value)
+            elements = (self.parts(element, level + 1) for element in _elements(value))
             yield from self._nested("[]", elements, level)
         else:
             text = _scalar(value)
@@ -76,7 +78,7 @@ class _Writer:
             raise AnswerError(TOO_LARGE)
 
     def _members(self, value: dict[Any, Any], level: int) -> Iterator[Iterator[str]]:
-        for name, member in value.items():
+        for name, member in dict.items(value):
             if not isinstance(name, str):
                 raise TypeError("a key that is not a text")
             yield self._member(name, member, level)
@@ -86,6 +88,10 @@ class _Writer:
         self._left -= len(text) + 1
         yield f"{text}:"
         yield from self.parts(member, level + 1)
+
+
+def _elements(value: list[Any] | tuple[Any, ...]) -> Iterator[Any]:
+    return list.__iter__(value) if isinstance(value, list) else tuple.__iter__(value)
 
 
 def _scalar(value: Any) -> str:
@@ -100,5 +106,5 @@ def _scalar(value: Any) -> str:
     if isinstance(value, int):
         return int.__repr__(value)
     if isinstance(value, float):
-        return float_text(float(value))
+        return float_text(float.__float__(value))
     raise TypeError(type(value).__name__)

@@ -6,8 +6,10 @@ that payload alone: an exception, too much processor time or memory, or an answe
 
 from __future__ import annotations
 
+import ast
+import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -120,12 +122,35 @@ def _loaded(file: str, source: bytes) -> dict[str, Any]:
     """The names that a file's source defines."""
     namespace: dict[str, Any] = {"__name__": file.removesuffix(".py"), "__file__": file}
     try:
+        for name, place in _missing_modules(ast.parse(source)):
+            raise ContractError(
+                f"{file}, line {place}: functions don't have {name!r}; use the standard library, "
+                "or copy what is needed into the file"
+            )
         code = compile(source, f"<contract>/{file}", "exec", dont_inherit=True)
         Limits().run(exec, code, namespace)  # the operator's own code, deployed with the contract
     except SyntaxError as error:
         raise ContractError(f"{file}, line {error.lineno}: {error.msg}") from error
     except BaseException as error:
-        if isinstance(error, KeyboardInterrupt):
+        if isinstance(error, KeyboardInterrupt | ContractError):
             raise
         raise ContractError(f"{_place(error)} (as the decoder was loaded)") from error
     return namespace
+
+
+def _missing_modules(node: ast.AST) -> Iterator[tuple[str, int]]:
+    """Imports of what is not in the standard library, each with its line.
+
+    This machine may have more than a function does. Imports within a ``try`` are left out.
+    """
+    for child in ast.iter_child_nodes(node):
+        names: list[str] = []
+        if isinstance(child, ast.Import):
+            names = [alias.name for alias in child.names]
+        elif isinstance(child, ast.ImportFrom):
+            names = ["." * child.level + (child.module or "")]
+        elif not isinstance(child, ast.Try):
+            yield from _missing_modules(child)
+        for name in names:
+            if name.partition(".")[0] not in sys.stdlib_module_names:
+                yield name, getattr(child, "lineno", 0)

@@ -26,6 +26,9 @@ __all__ = ["MemberUnpacker", "faults_of_readings"]
 
 NO_ENVELOPE: Mapping[str, Any] = MappingProxyType({})
 URL_SAFE = bytes.maketrans(b"-_", b"+/")
+BREAKS = b"\r\n"
+"""Skipped in base64, as some libraries break lines after 64 or 76 characters. A blank isn't: it may
+have been a ``+``."""
 BEFORE = r"^([ \t\r\n]*\{[^{}\[\]\\]*?)"
 """Text before the member in bulk: the member is in the outermost object, and in no array."""
 CONTENT = r'((?:[^"\\\x00-\x1f]|\\")*)'
@@ -116,10 +119,10 @@ def _content(one: PackedMember, value: str) -> bytes:
 def _decoded(content: bytes, step: Encoding) -> bytes:
     try:
         if step == "base64":
-            padded = content.translate(URL_SAFE) + b"=" * (-len(content) % 4)
-            return base64.b64decode(padded, validate=True)
+            dense = content.translate(URL_SAFE, BREAKS)
+            return base64.b64decode(dense + b"=" * (-len(dense) % 4), validate=True)
         if step == "hex":
-            return binascii.unhexlify(content)
+            return binascii.unhexlify(b"".join(content.split()))
         return decompressed(content, step, f"unpack:{step}")
     except binascii.Error:
         raise FormatError(f"unpack:{step}") from None

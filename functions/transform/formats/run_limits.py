@@ -84,6 +84,7 @@ class Limits:
         self._calls += 1
         if self._lowered is not None:
             resource.setrlimit(resource.RLIMIT_AS, self._lowered)
+        signal.signal(signal.SIGPROF, _alarm)  # the last call may have put another one in its place
         _alarm.armed = True
         signal.setitimer(signal.ITIMER_PROF, SECONDS, AGAIN)
 
@@ -95,8 +96,7 @@ class Limits:
             resource.setrlimit(resource.RLIMIT_AS, self._memory)
 
     def _measure(self) -> None:
-        """Puts the handler in place, and finds out what the process holds and may hold."""
-        signal.signal(signal.SIGPROF, _alarm)
+        """Finds out what the process holds and may hold."""
         self._memory = self._lowered = None
         if resource is None or not STATM.exists():
             return

@@ -100,6 +100,51 @@ def test_an_answer_that_can_not_be_used_costs_its_message_alone(answer: str) -> 
     assert batch.rows["id"].to_list() == [1]
 
 
+SUBCLASSES = """
+class Rows(list):
+    def __iter__(self):
+        while True:
+            yield {}
+
+class Reading(dict):
+    def items(self):
+        while True:
+            yield "t", 1
+
+class Value(float):
+    def __float__(self):
+        raise SystemExit
+
+def decode(payload, envelope):
+    return Rows([Reading(id=int(payload), t=Value(1.5))])
+"""
+
+
+def test_methods_of_what_it_returns_are_not_called() -> None:
+    batch = read_both_ways(contract_with(SUBCLASSES), b"1", b"2")
+    assert batch.rows.select("id", "t").rows() == [(1, 1.5), (2, 1.5)]
+
+
+DISARMING = """
+import signal
+
+def decode(payload, envelope):
+    while payload == b"2":
+        pass
+    signal.signal(signal.SIGPROF, signal.SIG_IGN)
+    return [{"id": int(payload)}]
+"""
+
+
+def test_a_call_that_ignores_the_alarm_does_not_disarm_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(run_limits, "SECONDS", 0.1)
+    batch = read_both_ways(contract_with(DISARMING), b"1", b"2", b"3")
+    assert reasons(batch) == [(1, None, "decoder:timeout")]
+    assert batch.rows["id"].to_list() == [1, 3]
+
+
 def test_a_value_that_holds_itself_is_no_json() -> None:
     loop: list[Any] = []
     loop.append(loop)
@@ -155,13 +200,25 @@ def test_random_bytes_are_readings_or_one_reject(payload: bytes) -> None:
     ("source", "wanted"),
     [
         ("def decode(:", "decoder.py, line 1: "),
-        ("x = 1\nimport nothing_of_that_name", "decoder.py, line 2: ModuleNotFoundError: "),
+        ("x = 1\nx / 0", "decoder.py, line 2: ZeroDivisionError: "),
+        (
+            "x = 1\nimport polars.io",
+            "decoder.py, line 2: functions don't have 'polars.io'; use the ",
+        ),
+        ("def decode(p, e):\n from . import x", "decoder.py, line 2: functions don't have '.'; "),
         ("def other(): pass", "has no function 'decode'"),
     ],
 )
 def test_a_file_without_the_function_is_refused(source: str, wanted: str) -> None:
     with pytest.raises(ContractError, match=wanted.replace("(", r"\(")):
         own_decoder(contract_with(source))
+
+
+def test_a_library_that_the_file_can_do_without_may_be_missing() -> None:
+    source = "try:\n import nothing\nexcept ImportError:\n nothing = None\n"
+    source += "import json, os.path\nfrom struct import unpack\ndef decode(p, e):\n return json.loads(p)\n"
+    batch = read_both_ways(contract_with(source), b'[{"id": 1}]')
+    assert batch.rows["id"].to_list() == [1]
 
 
 def test_the_line_that_raised_is_named() -> None:

@@ -70,6 +70,23 @@ def test_base64_may_be_of_the_alphabet_of_urls_and_without_padding() -> None:
     assert batch.rows["id"].to_list() == [1]
 
 
+def test_lines_of_base64_may_be_broken_and_bytes_of_hex_apart() -> None:
+    about = unpacking(member="data", encoding=["base64"])
+    content = json.dumps([{"id": 1, "s": "x" * 20}, {"id": 2}] * 3).encode()
+    assert base64.encodebytes(content).count(b"\n") == 3
+    broken = lines({"data": base64.encodebytes(content).decode()}, {"data": " " + packed_text()})
+    batch = both_ways(broken, about, careful=True)
+    assert batch.rows["id"].to_list() == [1, 2]
+    assert [reject.reasons for reject in batch.rejects] == [("unpack:base64",)]
+    about = unpacking(member="data", encoding=["hex"])
+    batch = both_ways(lines({"data": content.hex(" ", 2) + "\n"}), about, careful=True)
+    assert batch.rows["id"].to_list() == [1, 2]
+
+
+def packed_text() -> str:
+    return base64.b64encode(INNER).decode()
+
+
 @pytest.mark.parametrize(
     ("encoding", "content", "why"),
     [
