@@ -90,7 +90,7 @@ def _unusual(delimiter: str) -> str:
     """Texts with quotes, backslashes, a byte order mark, empty lines or control characters, but
     for tabs between values."""
     controls = r"\x00-\x08\x0b-\x1f" + ("" if delimiter == "\t" else r"\t")
-    return rf'["\\\x{{feff}}{controls}]|^\n|\n\n'
+    return rf'["\\\x{{feff}}{controls}]|^\n|\n\n|\n$'
 
 
 def _objects_in_bulk(texts: pl.Series, delimiter: str) -> pl.Series:

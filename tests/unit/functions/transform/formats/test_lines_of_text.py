@@ -87,6 +87,15 @@ def test_quotes_a_mark_and_blank_lines_are_read() -> None:
     assert read_both_ways(HEADER, sent).rows["s"].to_list() == ['a, "b"\nc', None]
 
 
+@pytest.mark.parametrize("end", ["\r\n\r\n", "\n\n", "\r\n\n", "\n\n\n", "\n,1\n\n"])
+def test_a_blank_line_at_the_end_is_no_reading(end: str) -> None:
+    """The key has a value in every line, so that a line too many would be a row."""
+    key = '[columns.id]\ntype = "integer"\nfrom = "$index"\nrequired = true\n'
+    contract = contract_in('format = "csv"', key + '[columns.t]\ntype = "float"\n')
+    batch = read_both_ways(contract, f"s,t{end}".encode())
+    assert batch.rows.rows() == ([(0, 1.0)] if "1" in end else [])
+
+
 def test_a_line_longer_than_its_header_costs_itself_alone() -> None:
     batch = read_both_ways(HEADER, b"id,t\n1,2,3\n2,2\n3")
     assert reasons(batch) == [(0, 0, "too_many_fields")]
