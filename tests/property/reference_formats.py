@@ -20,9 +20,11 @@ from typing import Any
 import cbor2
 import msgpack
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.protobuf.empty_pb2 import Empty
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessages
+from google.protobuf.unknown_fields import UnknownFieldSet
 
 from functions.transform.formats.sparkplug import payload_class
 from telemetry.contract import Contract
@@ -135,7 +137,9 @@ def _message(payload: bytes, message: Any) -> dict[str, Any] | None:
         found = MessageToDict(message, preserving_proto_field_name=True)
     except (DecodeError, ValueError):
         return None
-    return None if payload and not message.ListFields() else found
+    everything = Empty.FromString(payload)
+    unknown = len(UnknownFieldSet(message))
+    return None if unknown and unknown == len(UnknownFieldSet(everything)) else found
 
 
 def _protobuf(payload: bytes, contract: Contract) -> Any:

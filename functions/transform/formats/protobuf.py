@@ -51,9 +51,17 @@ def parsed(payload: bytes, message_type: Any, reason: str) -> Any:
         message.ParseFromString(payload)
     except (DecodeError, ValueError):
         raise FormatError(reason) from None
-    if not message.IsInitialized() or (payload and not message.ListFields()):
+    if not message.IsInitialized() or _is_of_another_type(payload, message):
         raise FormatError(reason)
     return message
+
+
+def _is_of_another_type(payload: bytes, message: Any) -> bool:
+    """True if all that was parsed are unknown fields, which the library keeps byte for byte.
+
+    A field that was sent as zero isn't listed either, but isn't kept.
+    """
+    return bool(payload) and not message.ListFields() and message.ByteSize() == len(payload)
 
 
 def message_class(contract: Contract) -> Any:

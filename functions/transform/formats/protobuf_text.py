@@ -16,6 +16,8 @@ from functions.transform.formats.binary import base64_string, float_text
 __all__ = ["message_text", "scalar_text", "string_text"]
 
 TIMESTAMP = "google.protobuf.Timestamp"
+TIMESTAMP_FIELDS = [("seconds", 2), ("nanos", 1)]
+"""Names and types (int64, int32) of its fields; a descriptor set may have another type so named."""
 WRAPPERS = frozenset(
     f"google.protobuf.{name}Value"
     for name in ("Double", "Float", "Int64", "UInt64", "Int32", "UInt32", "Bool", "String", "Bytes")
@@ -113,9 +115,10 @@ def _value_writer(field: Any) -> Text:
 
 
 def _message_writer(descriptor: Any) -> Text:
-    if descriptor.full_name == TIMESTAMP:
+    fields = [(field.name, field.cpp_type) for field in descriptor.fields]
+    if descriptor.full_name == TIMESTAMP and fields == TIMESTAMP_FIELDS:
         return lambda message: encode_basestring(message.ToJsonString())
-    if descriptor.full_name in WRAPPERS:
+    if descriptor.full_name in WRAPPERS and "value" in descriptor.fields_by_name:
         value = _value_writer(descriptor.fields_by_name["value"])
         return lambda message: value(message.value)
     return message_text

@@ -24,11 +24,11 @@ max_length = 40
 """
 
 
-def contract_in(message: str, columns: str = COLUMNS) -> Contract:
+def contract_in(message: str, columns: str = COLUMNS, key: str = "id") -> Contract:
     """A contract with these lines in ``[message]``."""
     return parse_contract(
         f'name = "test"\ntopic = "lab/+"\n[message]\n{message}\n'
-        f'[table]\nname = "test"\nkey = ["id"]\n{columns}'.encode(),
+        f'[table]\nname = "test"\nkey = ["{key}"]\n{columns}'.encode(),
         "test.toml",
     )
 

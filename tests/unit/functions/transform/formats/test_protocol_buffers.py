@@ -112,6 +112,22 @@ def test_what_the_descriptor_lacks_is_ignored() -> None:
     assert batch.rows.rows() == [(1, 2.5, None)]
 
 
+def test_zeros_that_are_sent_are_fields_of_the_type() -> None:
+    batch = read_both_ways(CONTRACT, b"\x08\x00", b"\x30\x00\xf8\x06\x01")
+    assert batch.rows.rows() == [(0, None, None)]
+    assert (batch.duplicates, batch.rejects) == (1, [])
+
+
+def test_a_type_that_is_only_called_timestamp_is_read_by_its_fields() -> None:
+    proto = "package google.protobuf;\nmessage Timestamp {\n  string text = 1;\n}\n"
+    content = descriptor_set(proto)
+    message = MESSAGE.replace("lab.Reading", "google.protobuf.Timestamp")
+    columns = '[columns.text]\ntype = "text"\nmax_length = 9\nrequired = true\n'
+    contract = contract_in(message, columns, key="text")
+    batch = read_both_ways(with_files(contract, lambda name: content), b"\x0a\x01x")
+    assert batch.rows["text"].to_list() == ["x"]
+
+
 HOSTILE = {
     "no field of the type": b"\xf8\x06\x01", "torn": b"\x08", "torn text": b"\x1a\x7fab",
     "wire type 7": b"\x0f", "field 0": b"\x00\x00", "group that ends": b"\x0c",
