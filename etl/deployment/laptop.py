@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etl.aws.target import CONTRACT_KEY, DEFAULT_STACK, NoStackError, Target
-from infrastructure.core.channels import SECRET_OUTPUT
+from infrastructure.names import SECRET_OUTPUT
 from infrastructure.setting_fields import settings_of
 from infrastructure.settings import (
     DEFAULT_CONTRACT,

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from etl.aws.partition import partition_of
 from etl.operations.alarm_delivery import TEST_QUEUE
-from infrastructure.core.policies import STACK_TAG
+from infrastructure.names import STACK_TAG
 
 __all__ = [
     "ALARMS",

@@ -36,6 +36,7 @@ from infrastructure.core.policies import (
     traces,
 )
 from infrastructure.core.troposphere_types import FunctionLoggingConfig, QueueScalingConfig
+from infrastructure.names import QUEUE_BATCH_SIZE
 from infrastructure.settings import DATABASE_CA, DeploySettings
 from layers.target import LAYERS
 from telemetry.contract import Contract
@@ -43,8 +44,6 @@ from telemetry.metric_table import NAMESPACE
 
 __all__ = ["add_compute", "state_machine_arn"]
 
-# The largest batch Lambda takes from a standard queue; its 6 MB of payload usually end one sooner.
-QUEUE_BATCH_SIZE = 10_000
 # Of lines in a micro-batch whose payloads are compressed: of what Transform inflates (64 MiB at
 # most) a share of one to forty-three, three times what batches of readings shrink to.
 COMPRESSED_BATCH_BYTES = 2 << 20

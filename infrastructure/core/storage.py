@@ -9,7 +9,6 @@ from troposphere import GetAtt, Ref, Sub, Tags, Template, kms, s3
 from functions.inventory import FunctionSpec
 from infrastructure.core.findings import accepted
 from infrastructure.core.policies import (
-    STACK_TAG,
     allow,
     document,
     logs_principal,
@@ -18,6 +17,7 @@ from infrastructure.core.policies import (
     own_arn,
     via,
 )
+from infrastructure.names import STACK_TAG
 from workflow.definition import MAP_RESULTS_PREFIX
 
 __all__ = ["ALARMS", "add_storage"]

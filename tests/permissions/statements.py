@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from functions.inventory import functions_of
-from infrastructure.core import Artifacts, build_template
+from infrastructure.core.build import Artifacts, build_template
 from infrastructure.settings import DatabaseSettings, DeploySettings
 from layers.target import LAYERS
 from telemetry.contract import load_contract

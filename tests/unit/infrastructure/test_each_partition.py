@@ -18,8 +18,8 @@ from etl.deployment.preconditions import check_preconditions
 from etl.deployment.settings_file import SettingsError
 from etl.doctor.policy import doctor_policy
 from etl.operations.permissions import OPERATORS, operator_policy
-from infrastructure.core import Artifacts, build_template
-from infrastructure.platform import build_platform_template
+from infrastructure.core.build import Artifacts, build_template
+from infrastructure.platform.build import build_platform_template
 from infrastructure.settings import DeploySettings
 from telemetry.contract import Contract
 from tests.unit.infrastructure.platform.deployments import NEW

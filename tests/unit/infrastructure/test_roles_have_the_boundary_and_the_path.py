@@ -17,8 +17,8 @@ from etl.cli.main import app
 from etl.deployment.permissions import Part, cloudformation_policy
 from etl.deployment.pipeline_settings import PipelineSettings, platform_settings
 from etl.deployment.settings_file import EnteredSettings, SettingsError, from_flags
-from infrastructure.core import Artifacts, build_template
-from infrastructure.platform import build_platform_template
+from infrastructure.core.build import Artifacts, build_template
+from infrastructure.platform.build import build_platform_template
 from infrastructure.role_settings import RoleSettings
 from infrastructure.settings import DeploySettings
 from telemetry.contract import Contract

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from functions.inventory import FUNCTIONS, function
-from infrastructure.core import build_template, template_json
+from infrastructure.core.build import build_template, template_json
 from telemetry.contract import load_contract
 from tests.fixtures.golden_files import check_golden_text
 from tests.fixtures.template_table import template_table

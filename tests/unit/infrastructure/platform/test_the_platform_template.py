@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from infrastructure.core import template_json
-from infrastructure.platform import build_platform_template
+from infrastructure.core.build import template_json
+from infrastructure.platform.build import build_platform_template
 from tests.fixtures.golden_files import check_golden_text
 from tests.fixtures.template_table import template_table
 from tests.unit.infrastructure.platform.deployments import SETTINGS
