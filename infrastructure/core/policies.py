@@ -11,6 +11,7 @@ __all__ = [
     "GOES_WITH_THE_STACK",
     "allow",
     "bucket_listing",
+    "deny",
     "document",
     "inline",
     "key_for",
@@ -44,6 +45,11 @@ def allow(actions: list[str], resource: Any, sid: str = "", **condition: Any) ->
     if condition:
         statement["Condition"] = condition
     return statement
+
+
+def deny(actions: list[str], resource: Any, sid: str) -> Statement:
+    """A Deny statement, which no Allow of any policy outweighs."""
+    return {"Effect": "Deny", "Action": actions, "Resource": resource, "Sid": sid}
 
 
 def objects(action: str, *prefixes: str) -> Statement:
