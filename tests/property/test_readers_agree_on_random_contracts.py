@@ -1,6 +1,6 @@
 """Random contracts and random messages: however they are read and batched, the result is one.
 
-``make slow`` tries others in each run. ``FUZZ_CONTRACTS=20000 SEED=7`` tries more. Contract ``n`` of a run has the seed
+``make slow`` tries others for each commit. ``FUZZ_CONTRACTS=20000 SEED=7`` tries more. Contract ``n`` of a run has the seed
 ``SEED + n``, which a failure shows: ``FUZZ_CONTRACTS=1 SEED=<that>`` repeats it alone.
 """
 
