@@ -20,7 +20,7 @@ from functions.transform.shapes import Number, Part, Unpacker, member
 from functions.transform.values import EXACT_BELOW
 from telemetry.contract import Condition
 
-__all__ = ["SET_ASIDE", "CarefulReader", "Reading", "element_texts", "holds"]
+__all__ = ["SET_ASIDE", "CarefulReader", "Reading", "element_spans", "element_texts", "holds"]
 
 Taker = Callable[[Any], str | None]
 
@@ -141,12 +141,18 @@ def parse(text: str) -> Any:
 
 def element_texts(text: str, path: tuple[str, ...], most: int | None = None) -> list[str]:
     """The elements of the array or object at ``path``, or the first ones, as they are spelled."""
+    return [text[start:end] for start, end in element_spans(text, path, most)]
+
+
+def element_spans(
+    text: str, path: tuple[str, ...], most: int | None = None
+) -> list[tuple[int, int]]:
+    """Start and end of the elements of the array or object at ``path``, or of the first ones."""
     with _deep_recursion():
         at = _after_blank(text, 0)
         for name in path:
             at = _member_start(text, at, name)
-        found = _elements(text, at) if text[at] == "[" else _members(text, at)
-        return [text[start:end] for start, end in islice(found, most)]
+        return list(islice(_elements(text, at) if text[at] == "[" else _members(text, at), most))
 
 
 def _first_counts(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
