@@ -21,6 +21,7 @@ from etl.operations.reconciliation import Reconciliation, gather
 from functions.load.batch import parse_batch, parse_groups
 from functions.load.loading import Loaded, load_batch
 from functions.load.source import RangeReader, merge_ranges
+from functions.migrate.analytics import bring_up_to_date
 from functions.migrate.erasure import erase, parse_erasure
 from functions.transform.handler import transform
 from telemetry.contract import Contract
@@ -137,7 +138,6 @@ class ErasablePipeline:
     ) -> None:
         self.database, self.state, self.contract = database, state, contract
         self.s3, self.sqs, self.states = VersionedS3(), Queues(), FakeStates()
-        self.calls: list[dict[str, Any]] = []
         self.keys: list[str] = []
 
     @property
@@ -153,9 +153,13 @@ class ErasablePipeline:
     def invoke(self, *, FunctionName: str, Payload: bytes) -> dict[str, Any]:
         """The migrate function."""
         event = json.loads(Payload)
-        self.calls.append(event)
+        self.s3.enter("invoke")
         with closing(self.database.connect_owner()) as connection:
-            answer = erase(connection, self.contract, parse_erasure(event["erase"]), 60.0)
+            if "erase" in event:
+                answer = erase(connection, self.contract, parse_erasure(event["erase"]), 60.0)
+            else:
+                answer = {"left": bring_up_to_date(connection, self.contract, 60.0)}
+        self.s3.leave("invoke")
         return {"Payload": io.BytesIO(json.dumps(answer).encode())}
 
     def stage(self, name: str, messages: Sequence[Message]) -> str:
