@@ -114,7 +114,7 @@ lock:  ## Pin every requirement anew, with hashes (needs uv)
 	    --custom-compile-command "make lock" \
 	    $$([ $$name = pgadmin-build ] && echo "-c requirements/pgadmin.txt") \
 	    requirements/$$name.in -o requirements/$$name.txt || exit 1; done
-	@for layer in shared polars postgres; do \
+	@for layer in shared polars postgres formats; do \
 	  $(UV) pip compile -q --generate-hashes --no-emit-index-url --universal --python-version 3.11 \
 	    --custom-compile-command "make lock" -c requirements/test.txt \
 	    $$([ $$layer = shared ] && printf -- '--no-emit-package %s ' $(RUNTIME_HAS)) \

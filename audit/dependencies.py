@@ -15,7 +15,7 @@ from audit.infrastructure import run
 __all__ = ["check_licences", "check_pins", "check_vulnerabilities", "check_yanked"]
 
 REQUIREMENT = re.compile(r"^([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?==([^\s;\\]+)")
-SHIPPED = ("layers/shared", "layers/polars", "layers/postgres")
+SHIPPED = ("layers/shared", "layers/polars", "layers/postgres", "layers/formats")
 """Folders of the layers, which run in AWS."""
 LICENCES = (
     r"MIT( License|-0|-CMU)?",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from layers.target import LayerName
@@ -23,6 +24,8 @@ class FunctionSpec:
     """MB. CPU grows with it: 1,769 MB is one full core."""
     timeout: int
     """Seconds."""
+    optional_layers: tuple[LayerName, ...] = ()
+    """Layers that it has where the deployment has them."""
     answer: int = 0
     """Bytes of its longest answer to the state machine; 0 where it isn't a step of it. S3 keys have
     1,024 bytes at most, so references are bounded; tests hold the functions to it."""
@@ -33,6 +36,11 @@ class FunctionSpec:
     def handler(self) -> str:
         """Lambda's ``Handler``."""
         return f"functions.{self.package}.handler.{self.entry}"
+
+    def layers_among(self, present: Iterable[str]) -> tuple[LayerName, ...]:
+        """Its layers in a deployment that has these."""
+        found = frozenset(present)
+        return (*self.layers, *(layer for layer in self.optional_layers if layer in found))
 
     @property
     def title(self) -> str:
@@ -59,6 +67,7 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
         package="transform",
         entry="handle",
         layers=("shared", "polars"),
+        optional_layers=("formats",),
         memory=2048,
         answer=8192,
         timeout=60,

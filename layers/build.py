@@ -15,13 +15,13 @@ import hashlib
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from layers.archive import Entry, files_below, unzipped_bytes, write_zip
 from layers.notify import Notify, silent
-from layers.target import AWS_TARGET, LAYERS, LayerName, RuntimeTarget, host_target
+from layers.target import AWS_TARGET, LAYERS, OPTIONAL_LAYERS, LayerName, RuntimeTarget, host_target
 from telemetry.errors import UserError
 
 __all__ = ["BuiltLayer", "LayerBuildError", "build_layer", "build_layers", "layer_digest"]
@@ -64,10 +64,14 @@ class BuiltLayer:
 
 
 def build_layers(
-    target: RuntimeTarget, *, folder: Path = BUILD_FOLDER, notify: Notify = silent
+    target: RuntimeTarget,
+    names: Sequence[LayerName] = LAYERS,
+    *,
+    folder: Path = BUILD_FOLDER,
+    notify: Notify = silent,
 ) -> dict[LayerName, BuiltLayer]:
-    """Every layer for this target, from the cache where it is there."""
-    return {name: build_layer(name, target, folder=folder, notify=notify) for name in LAYERS}
+    """These layers for this target, from the cache where they are there."""
+    return {name: build_layer(name, target, folder=folder, notify=notify) for name in names}
 
 
 def build_layer(
@@ -211,9 +215,9 @@ def main() -> None:
     aws = RuntimeTarget(python=options.python, architecture=options.arch)
     target = host_target() if options.host else aws
     try:
-        _print_table(
-            list(build_layers(target, folder=options.folder, notify=print).values()), target
-        )
+        names = (*LAYERS, *OPTIONAL_LAYERS)
+        layers = build_layers(target, names, folder=options.folder, notify=print)
+        _print_table(list(layers.values()), target)
     except (LayerBuildError, ValueError) as error:
         sys.exit(str(error))
 

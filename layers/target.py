@@ -7,10 +7,20 @@ import sys
 from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = ["AWS_TARGET", "LAYERS", "Architecture", "LayerName", "RuntimeTarget", "host_target"]
+__all__ = [
+    "AWS_TARGET",
+    "LAYERS",
+    "OPTIONAL_LAYERS",
+    "Architecture",
+    "LayerName",
+    "RuntimeTarget",
+    "host_target",
+]
 
-LayerName = Literal["shared", "polars", "postgres"]
+LayerName = Literal["shared", "polars", "postgres", "formats"]
 LAYERS: tuple[LayerName, ...] = ("shared", "polars", "postgres")
+OPTIONAL_LAYERS: tuple[LayerName, ...] = ("formats",)
+"""Layers that a deployment has only where its contract needs them."""
 Architecture = Literal["arm64", "x86_64"]
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from etl.authoring.arrivals import arrival_notes, without_age_limits
 from etl.authoring.draft import counted
 from etl.authoring.members import ARRIVED
+from etl.authoring.own_decoders import raised_on
 from etl.authoring.paths import source_text
 from etl.authoring.samples import Message, Sample
 from etl.authoring.unread import UnreadMember, unread_members
@@ -27,10 +28,10 @@ if TYPE_CHECKING:
     import polars as pl
 
 __all__ = [
-    "NOT_OF_A_COLUMN",
     "ColumnReport",
     "Reason",
     "SampleReport",
+    "breaks_the_message",
     "check",
     "check_with_rows",
     "envelopes",
@@ -41,6 +42,8 @@ NOT_OF_A_COLUMN = {
     "not_json", "not_utf8", "not_an_object", "not_an_array", "not_pairs", "not_gzip", "too_large",
 }  # fmt: skip
 """Reasons of rejects that no column could take: the message itself is broken."""
+NOT_DECODED = ("format", "decoder")
+"""Kinds of such reasons, before their colon."""
 EXAMPLES = 3
 """Most examples of each reason."""
 EXAMPLE_CHARACTERS = 300
@@ -62,6 +65,8 @@ class Reason:
     """Another column that keeps those values, as they were sent."""
     examples: list[str] = field(default_factory=list)
     """Readings exactly as the device sent them, cut to :data:`EXAMPLE_CHARACTERS`."""
+    raised: str | None = None
+    """File, line and message of what the contract's own decoder raises on the first example."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,11 @@ class SampleReport:
         return asdict(self)
 
 
+def breaks_the_message(reason: str) -> bool:
+    """True for the reason of a reject that no column could take."""
+    return reason in NOT_OF_A_COLUMN or reason.partition(":")[0] in NOT_DECODED
+
+
 def check(contract: Contract, sample: Sample) -> SampleReport:
     """Cleans the sample as one micro-batch, and runs the quality checks on it."""
     return check_with_rows(contract, sample)[0]
@@ -127,6 +137,9 @@ def check_with_rows(contract: Contract, sample: Sample) -> tuple[SampleReport, p
     report = describe(batch, contract)
     verdict, findings = judge(report, contract.checks)
     reasons = _reasons(raw, contract, batch)
+    if contract.decoder is not None:
+        for reason in reasons:
+            reason.raised = raised_on(contract, batch, reason.reason)
     lost = list(_losses(report, reasons))
     if lost:
         findings += lost
@@ -156,7 +169,7 @@ def check_with_rows(contract: Contract, sample: Sample) -> tuple[SampleReport, p
 
 def _losses(report: dict[str, Any], reasons: Sequence[Reason]) -> Iterator[Finding]:
     """Findings on distinct readings without a row, and on values that become NULL."""
-    rejected = sum(reason.readings for reason in reasons if reason.reason not in NOT_OF_A_COLUMN)
+    rejected = sum(reason.readings for reason in reasons if not breaks_the_message(reason.reason))
     readings = report["conflicts"] + rejected
     if readings:
         sentence = (
@@ -177,7 +190,7 @@ def envelopes(messages: Sequence[Message], contract: Contract) -> bytes:
 
     Messages without a time of arrival all arrive in the same millisecond, as they may in reality.
     """
-    topic = contract.topic.replace("+", DEVICE)
+    topic = contract.topic_filter.fill(DEVICE, lambda _: DEVICE)
     return b"\n".join(
         json.dumps(
             {

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
-from etl.authoring.paths import source_text
+from etl.authoring.paths import escaped_path, source_text
 from telemetry.contract import Column, Contract, Source
+from telemetry.contract.model import (
+    Decoder,
+    PackedMember,
+    PairMembers,
+    Plus,
+    TextParts,
+    UnitMember,
+)
 from telemetry.ddl import (
     ExistingColumn,
     ExistingTable,
@@ -58,7 +67,12 @@ class Difference:
 
 def diff(old: Contract, new: Contract) -> Difference:
     """Compares the old contract, assumed to be deployed, with the new one."""
-    changes = [*_contract_changes(old, new), *_column_changes(old, new), *_checks(old, new)]
+    changes = [
+        *_contract_changes(old, new),
+        *_file_changes(old, new),
+        *_column_changes(old, new),
+        *_checks(old, new),
+    ]
     same_table = (old.schema, old.table) == (new.schema, new.table)
     try:
         statements = plan_table(new, table_of(old) if same_table else None)
@@ -111,6 +125,14 @@ _CONTRACT_KEYS: dict[str, tuple[str, str]] = {
     ),
     "on_conflict": ("table.on_conflict", NEXT_BATCH),
     "readings": ("message.readings", NEXT_BATCH),
+    "parents": ("message.readings, the outer array", NEXT_BATCH),
+    "format": ("message.format", NEXT_BATCH),
+    "delimiter": ("message.delimiter", NEXT_BATCH),
+    "pairs": ("message.pairs", NEXT_BATCH),
+    "unpack": ("message.unpack", NEXT_BATCH),
+    "decoder": ("message.decoder", NEXT_BATCH),
+    "descriptor": ("message.descriptor", NEXT_BATCH),
+    "message_type": ("message.type", NEXT_BATCH),
     "compression": ("message.compression", NEXT_BATCH),
 }
 _COLUMN_MEANINGS = {
@@ -119,8 +141,9 @@ _COLUMN_MEANINGS = {
     "unit": "the column's comment changes; existing values are not converted",
     "description": "the column's comment changes",
 }
-_COLUMN_KEYS = {"sources": "from"}
-_NOT_COMPARED = {"columns", "checks", "digest"}
+_COLUMN_KEYS = {"sources": "from", "unit_member": "unit_from"}
+_SOURCE_KEYS = {"sources": "from"}
+_NOT_COMPARED = {"columns", "checks", "digest", "files"}
 
 
 def _contract_changes(old: Contract, new: Contract) -> Iterator[Change]:
@@ -129,6 +152,18 @@ def _contract_changes(old: Contract, new: Contract) -> Iterator[Change]:
         if before != after and item.name not in _NOT_COMPARED:
             key, meaning = _CONTRACT_KEYS.get(item.name, (item.name, NEXT_BATCH))
             yield Change("changed", key, _text(before), _text(after), meaning)
+
+
+def _file_changes(old: Contract, new: Contract) -> Iterator[Change]:
+    """Files of both contracts whose content differs, each by the start of its SHA-256."""
+    before = dict(old.files)
+    for name, content in new.files:
+        if name in before and before[name] != content:
+            yield Change("changed", name, _digest(before[name]), _digest(content), NEXT_BATCH)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def _column_changes(old: Contract, new: Contract) -> Iterator[Change]:
@@ -182,8 +217,10 @@ def _checks(old: Contract, new: Contract) -> Iterator[Change]:
 
 def _text(value: Any) -> str:
     """A value as it reads in a contract."""
-    if isinstance(value, Source):
-        return source_text(value)
+    if isinstance(value, Source | Decoder):
+        return source_text(value) if isinstance(value, Source) else ":".join(value)
+    if isinstance(value, PackedMember | PairMembers | Plus | UnitMember | TextParts):
+        return _text(_table(value))
     if isinstance(value, tuple | list):
         return "[" + ", ".join(_text(part) for part in value) + "]"
     if isinstance(value, dict):
@@ -191,3 +228,15 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return "none" if value is None or value == "" else str(value)
+
+
+def _table(value: PackedMember | PairMembers | Plus | UnitMember | TextParts) -> dict[str, Any]:
+    if isinstance(value, PackedMember):
+        parts = {"member": escaped_path(value.path), "encoding": value.encoding}
+        return parts | {"format": value.format}
+    if isinstance(value, PairMembers):
+        found = {"name": escaped_path(value.name), "by": value.by}
+        return found if value.value is None else found | {"value": escaped_path(value.value)}
+    names = [item.name for item in fields(value) if item.name != "conversions"]
+    shown = {_SOURCE_KEYS.get(name, name): getattr(value, name) for name in names}
+    return {name: part for name, part in shown.items() if part is not None}

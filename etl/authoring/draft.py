@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from etl.authoring.members import Place
 from etl.authoring.message_shape import MessageShape
-from telemetry.contract.model import ColumnType
+from telemetry.contract.model import ColumnType, Format
 
 __all__ = ["ColumnDraft", "ContractDraft", "counted", "share"]
 
@@ -64,6 +64,8 @@ class ContractDraft:
     columns: list[ColumnDraft]
     key: list[str]
     message_shape: MessageShape = field(default_factory=MessageShape)
+    format: Format = "json"
+    """Format of the payloads, as the command was asked to read the sample."""
     only: dict[str, list[str] | None] = field(default_factory=dict)
     """Member to the values that messages with readings have; ``None``: it must be present."""
     on_conflict: str = "keep_first"

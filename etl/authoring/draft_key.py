@@ -9,6 +9,8 @@ from etl.authoring.keys import Key
 from etl.authoring.members import Place
 from etl.authoring.names import column_name
 from etl.authoring.samples import Message
+from etl.authoring.topics import OF_THE_NAME
+from telemetry.contract.topics import TopicFilter
 
 __all__ = ["set_key"]
 
@@ -92,21 +94,27 @@ def _fit(in_key: Sequence[ColumnDraft]) -> None:
 def _device_of_topic(
     found: ContractDraft, taken: set[str], messages: Sequence[Message]
 ) -> ColumnDraft:
-    level = found.topic.count("/")
+    level = TopicFilter.parse(found.topic).device_place
     name = column_name(("device",), taken)
     taken.add(name)
     draft = ColumnDraft(name, [], [f"$topic[{level}]"], ("device",), max_length=KEY_CHARACTERS)
     draft.notes = [
-        "no member names the device, so the last level of the topic does; if one of the columns",
+        f"no member names the device, so {_device_level(found)} does; if one of the columns",
         "below identifies it, put that column in the key instead",
     ]
     recorded = any(message.topic is not None for message in messages)
-    if "topic" in found.reasons and recorded:
+    if found.reasons.get("topic") == OF_THE_NAME and recorded:
         found.problems.append(
-            "no member names the device, and in the recorded topics it is not the last level, "
-            "which is where a contract looks for it"
+            "no member names the device, and the recorded topics don't show which level is its name"
         )
     return draft
+
+
+def _device_level(found: ContractDraft) -> str:
+    topic = TopicFilter.parse(found.topic)
+    if topic.device_place == len(topic.levels) - 1:
+        return "the last level of the topic"
+    return f"level {topic.device_place} of the topic, from 0,"
 
 
 def _time_of_arrival(taken: set[str]) -> ColumnDraft:
@@ -168,5 +176,5 @@ def _explain(found: ContractDraft, key: Key, device: ColumnDraft, time: ColumnDr
         )
     if key.device is None:
         found.advice.append(
-            "columns.device: no member names the device; the topic's last level does"
+            f"columns.device: no member names the device; {_device_level(found)} does"
         )

@@ -19,6 +19,7 @@ from collections import Counter
 from pathlib import Path
 
 from etl.authoring.columns import draft_column
+from etl.authoring.decoding import decoded_sample
 from etl.authoring.draft import ColumnDraft, ContractDraft, counted, share
 from etl.authoring.draft_key import set_key
 from etl.authoring.keys import choose_key
@@ -33,6 +34,7 @@ from etl.authoring.samples import Sample, SampleError
 from etl.authoring.toml_writer import write_contract
 from etl.authoring.topics import find_topic
 from telemetry.contract import Contract, parse_contract
+from telemetry.contract.model import Format
 from telemetry.errors import ContractError
 
 __all__ = ["contract_name", "infer", "parse_draft"]
@@ -44,8 +46,21 @@ ATTEMPTS = 4
 ENDINGS = r"\.(gz|zst|ndjson|jsonl|json|txt|csv|tsv|log)\b"
 
 
-def infer(sample: Sample, name: str, files: str = "") -> ContractDraft:
-    """A draft for the messages of a sample. Raises :class:`SampleError` where none can be read."""
+def infer(
+    sample: Sample, name: str, files: str = "", payload_format: Format = "json"
+) -> ContractDraft:
+    """A draft for the messages of a sample, whose payloads have this format.
+
+    Raises :class:`SampleError` where none can be read, and ``ContractError`` for readings that
+    don't go with the format.
+    """
+    found = _inferred(decoded_sample(sample, payload_format), name, files)
+    found.format = payload_format
+    return found
+
+
+def _inferred(sample: Sample, name: str, files: str) -> ContractDraft:
+    """A draft for messages of JSON."""
     members, kinds = _readings(sample)
     by_message, as_texts = False, set[str]()
     for attempt in range(ATTEMPTS):
@@ -122,8 +137,8 @@ def _draft(
     topic = find_topic(sample.messages, name)
     found = ContractDraft(name, topic.filter, [], [], members.message_shape)
     found.notes = _notes(sample, members, files)
-    if topic.guessed:
-        found.reasons["topic"] = "a guess: the last level is the device's name"
+    if topic.reason:
+        found.reasons["topic"] = topic.reason
     if topic.others:
         found.advice.append(
             f"topic: {topic.others.total():,} messages of the sample have other topics "
@@ -204,11 +219,12 @@ def _merged(members: Members) -> list[list[Place]]:
     for place in members.values:
         if place.scope == "reading":
             groups.append([place])
-            other = Place("message", place.path)
-            if other in members.values and not any(
-                place in reading and other in reading for reading in members.readings
-            ):
-                groups[-1].append(other)
+            around: list[Place] = [Place("parent", place.path), Place("message", place.path)]
+            for other in around:
+                if other in members.values and not any(
+                    place in reading and other in reading for reading in members.readings
+                ):
+                    groups[-1].append(other)
     merged = {place for group in groups for place in group}
     return groups + [[place] for place in members.values if place not in merged]
 
@@ -217,7 +233,7 @@ def _written(place: Place) -> str | None:
     """The place in the syntax of ``from``; ``None`` where it can't be written."""
     if place.scope == "place":
         return f"${place.path[0]}"
-    return written_path(place.path, "$message." if place.scope == "message" else "")
+    return written_path(place.path, "" if place.scope == "reading" else f"${place.scope}.")
 
 
 def _label(shape: MessageShape, place: Place) -> tuple[str, ...]:
@@ -229,8 +245,8 @@ def _label(shape: MessageShape, place: Place) -> tuple[str, ...]:
 
 def _name(scope: str, path: tuple[str, ...], taken: set[str]) -> str:
     name = column_name(path, set())
-    if scope == "message" and name in taken:
-        return column_name(("message", *path), taken)
+    if scope in ("parent", "message") and name in taken:
+        return column_name((scope, *path), taken)
     return column_name(path, taken)
 
 

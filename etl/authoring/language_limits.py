@@ -45,8 +45,8 @@ def problems_of(found: ContractDraft, members: Members) -> list[str]:
 
 def _nested(draft: ColumnDraft, where: str) -> str:
     return (
-        f"{draft.name}: it has readings of its own ({where}), at a place that a contract can't "
-        "unnest yet; each row keeps them whole, as JSON"
+        f"{draft.name}: it has readings of its own ({where}), at a place that was not unnested; "
+        "each row keeps them whole, as JSON"
     )
 
 
@@ -94,7 +94,10 @@ def _members(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...
 def _dates_in_parts(found: ContractDraft) -> list[str]:
     parts = {word for draft in found.columns for word in words(draft.label[-1])}
     if {"year", "month", "day"} <= parts:
-        return ["year, month, day: a time in several members can't be put together yet"]
+        return [
+            "year, month, day: a time in several members is not put together by itself; write "
+            "from = '{year}-{month}-{day}' and formats = ['%Y-%m-%d']"
+        ]
     return []
 
 
@@ -107,7 +110,7 @@ def _times_among_values(found: ContractDraft, members: Members) -> list[str]:
         named = [name for name in names if len(name) < 40 and name and is_time((name,))]
         if named and set(words(draft.label[-1])[-1:]) & NAMES:
             return [
-                f"{draft.name}: the value named {min(named)!r} is probably the time of the others, "
-                "which a contract can't use yet"
+                f"{draft.name}: the value named {min(named)!r} is probably the time of the others; "
+                '`shape = "pairs"` with `pairs` makes columns of such names'
             ]
     return []

@@ -28,7 +28,7 @@ ARRIVED = 1_772_366_400_000
 """Time of arrival in epoch milliseconds, for messages whose own is not known."""
 
 Kind = Literal["number", "text", "boolean", "null", "object", "array"]
-Scope = Literal["reading", "message", "place", "envelope", "index"]
+Scope = Literal["reading", "parent", "message", "place", "envelope", "index"]
 
 
 class Place(NamedTuple):
@@ -128,17 +128,39 @@ def _add(members: Members, number: int, document: Any, parts: list[Part]) -> Non
                 for name, value in part.places.items()
                 if members.message_shape.shape == "keyed"
             }
-            _add_reading(members, shared | named | dict(_leaves(part.holder, "reading", ())))
+            around = _parent_values(members.message_shape, part)
+            _add_reading(
+                members, shared | around | named | dict(_leaves(part.holder, "reading", ()))
+            )
 
 
 def _shared_values(shape: MessageShape, document: Any) -> Reading:
     """The values beside the readings, which apply to all of them."""
-    path = shape.path or ()
-    own = {(*path, name) for name in shape.shared}
+    if shape.parents is not None:
+        return _values_beside(document, "message", shape.parents, ())
+    return _values_beside(document, "message", shape.path or (), shape.shared, shape.header)
+
+
+def _parent_values(shape: MessageShape, part: Part) -> Reading:
+    """The values beside the readings in an element of the outer array."""
+    if part.parent is None or part.holder is part.parent:
+        return {}
+    return _values_beside(part.parent, "parent", shape.path or (), shape.shared, shape.header)
+
+
+def _values_beside(
+    holder: Any,
+    scope: Scope,
+    path: tuple[str, ...],
+    shared: tuple[str, ...],
+    header: tuple[str, ...] | None = None,
+) -> Reading:
+    own = {(*path, name) for name in shared}
     return {
         place: value
-        for place, value in (_leaves(document, "message", ()) if isinstance(document, dict) else ())
-        if place.path != shape.header and (place.path in own or place.path[: len(path)] != path)
+        for place, value in (_leaves(holder, scope, ()) if isinstance(holder, dict) else ())
+        if place.path != header
+        and (place.path[: len(path) + 1] in own or place.path[: len(path)] != path)
     }
 
 

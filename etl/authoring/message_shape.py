@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from etl.authoring.names import counts_or_codes, identifies, is_gateway, is_time, words
 from etl.authoring.paths import written_path
@@ -28,6 +28,8 @@ SHARE = 0.3
 NEARLY_ALL = 0.95
 MOST_FIELDS = 100
 """Most positions of a row; a longer array is one measurement, such as a spectrum."""
+MOST_PARENTS = 5_000
+"""Most objects in which it is looked for arrays of readings."""
 FIRST = 500
 """Messages in which it is looked for what stands around the readings."""
 READINGS = {
@@ -58,22 +60,29 @@ class MessageShape:
     header: Path | None = None
     """Path of those names in the messages, where they have them."""
     shared: tuple[str, ...] = ()
-    """Members of a keyed object that apply to all its readings."""
+    """Members of a keyed object, or beside arrays side by side, that apply to all readings."""
+    arrays: tuple[str, ...] = ()
+    """Names of the arrays side by side; that of their times first."""
     plain_values: bool = False
     """True where the members of a keyed object are plain values."""
     base_names: bool = False
     """True where SenML packs have base names: names are then globally unique (RFC 8428, 4.5.1)."""
+    parents: Path | None = None
+    """Path of the outer array, where there are two levels; the first path is then within it."""
     reasons: dict[str, str] = field(default_factory=dict, compare=False)
     """``shape`` or ``fields`` to the comment beside its line."""
 
     def unpacker(self) -> Unpacker:
         """Transform's unpacker for messages of this shape."""
-        around = [Source("message", (*(self.path or ()), name)) for name in self.shared]
-        sources = (*around, *([Source("place", ("value",))] if self.plain_values else []))
+        scope: Literal["message", "parent"] = "message" if self.parents is None else "parent"
+        around = [Source(scope, (*(self.path or ()), name)) for name in self.shared]
+        arrays = [Source("reading", (name,)) for name in self.arrays]
+        value = [Source("place", ("value",))] if self.plain_values else []
+        sources = (*around, *arrays, *value)
         column = Column(name="any", type="text", sources=sources)
         return Unpacker(
             Contract("any", "any/+", "any", "any", (), (column,), readings=self.path,
-                     shape=self.shape, fields=self.fields)
+                     parents=self.parents, shape=self.shape, fields=self.fields)
         )  # fmt: skip
 
     def label(self, path: Path) -> Path:
@@ -86,18 +95,56 @@ class MessageShape:
 
     def size(self, document: Any) -> int:
         """The approximate number of readings in the message."""
+        if self.parents is not None:
+            parents = member(document, self.parents)
+            inner = replace(self, parents=None)
+            return sum(map(inner.size, parents)) if isinstance(parents, list) else 1
         found = None if self.path is None else member(document, self.path)
+        if self.arrays:
+            found = member(found, self.arrays[:1])
         return len(found) if isinstance(found, list | dict) else 1
 
     def parts(self, unpacker: Unpacker, document: Any, arrived: int | None) -> list[Part]:
         """The readings of a message; one faulty part if Transform would reject the message."""
-        if not isinstance(document, dict) and self.path != ():
+        if not isinstance(document, dict) and () not in (self.path, self.parents):
             return [Part(None, fault="not_an_object")]
         found = unpacker.parts(document, arrived)
         return [Part(None, fault=found)] if isinstance(found, str) else found
 
 
 def find_shape(documents: Sequence[Any]) -> MessageShape:
+    """The shape that enough messages have: one array of readings, or arrays within one."""
+    outer = _shape_of_one_level(documents)
+    if outer.path is None or outer.shape != "objects":
+        return outer
+    arrays = [member(document, outer.path) for document in documents]
+    parents = [p for array in arrays if isinstance(array, list) for p in array]
+    parents = [parent for parent in parents[:MOST_PARENTS] if isinstance(parent, dict)]
+    inner = _shape_of_one_level(parents)
+    if not inner.path or not _is_timed_within(inner, parents):
+        return outer
+    return replace(inner, parents=outer.path)
+
+
+def _is_timed_within(shape: MessageShape, parents: Sequence[Any]) -> bool:
+    """True where the objects of the inner arrays have times of their own, and measure something.
+
+    Others are kept with the object around them, which has the time.
+    """
+    if shape.shape == "keyed":
+        return True
+    found = [member(parent, shape.path or ()) for parent in parents]
+    elements = [element for array in found if isinstance(array, list) for element in array]
+    if shape.shape == "senml":
+        return any({"t", "bt"} & record.keys() for record in elements if isinstance(record, dict))
+    timed = [
+        e for e in elements if isinstance(e, dict) and any(is_time((name,)) for name in e)
+    ]  # fmt: skip
+    measured = sum(_measures(element, ("",)) for element in timed)
+    return bool(elements) and measured >= 0.5 * len(elements)
+
+
+def _shape_of_one_level(documents: Sequence[Any]) -> MessageShape:
     """The shape that enough messages have; of several, the one with the most readings."""
     having: Counter[tuple[Path, Shape]] = Counter()
     elements: Counter[tuple[Path, Shape]] = Counter()
@@ -118,6 +165,8 @@ def find_shape(documents: Sequence[Any]) -> MessageShape:
         return _rows(path, [v for v in found if _are_rows(v)], documents)
     if shape == "keyed":
         return _keyed(path, [v for v in found if _is_keyed(v)])
+    if shape == "parallel":
+        return _side_by_side(path, [v for v in found if isinstance(v, dict)])
     if shape == "senml":
         packs = [value for value in found if is_senml_pack(value)]
         base_names = all(any("bn" in record for record in pack) for pack in packs)
@@ -193,6 +242,8 @@ def _candidates(value: Any, path: Path) -> Iterator[tuple[Path, Shape, int]]:
     elif _is_keyed(value):
         yield path, "keyed", sum(_is_time_name(name) for name in value)
     elif isinstance(value, dict) and len(path) < MAX_DEPTH:
+        if names := _arrays_with_times(value):
+            yield path, "parallel", len(value[names[0]])
         for name, inner in value.items():
             yield from _candidates(inner, (*path, name))
 
@@ -283,6 +334,52 @@ def _keyed(path: Path, found: Sequence[dict[str, Any]]) -> MessageShape:
         path, "keyed", shared=tuple(shared), reasons=reasons,
         plain_values=any(not isinstance(value, dict) for value in inner),
     )  # fmt: skip
+
+
+def _arrays_with_times(value: dict[str, Any]) -> tuple[str, ...]:
+    """Names of arrays of plain values that have the length of one with times, which is the first;
+    none where no other array has."""
+    lists = {
+        name: array
+        for name, array in value.items()
+        if isinstance(array, list) and len(array) > 1 and _is_flat(array) and written_path((name,))
+    }
+    for time, array in lists.items():
+        moments = len(set(map(str, array))) == len(array) and all(map(_is_moment, array))
+        if moments and is_time((time,)):
+            others = [n for n, a in lists.items() if n != time and len(a) == len(array)]
+            return (time, *others) if others else ()
+    return ()
+
+
+def _is_moment(value: Any) -> bool:
+    return _is_time(value) or (isinstance(value, Number) and is_epoch(float(value)))
+
+
+def _side_by_side(path: Path, found: Sequence[dict[str, Any]]) -> MessageShape:
+    """The arrays that have as many elements as that of the times, in all messages with both.
+
+    Others stay members of the message: as arrays side by side they would cost readings.
+    """
+    times = Counter(names[0] for names in map(_arrays_with_times, found) if names)
+    time = times.most_common(1)[0][0]
+    sizes = [(value, len(value[time])) for value in found if isinstance(value.get(time), list)]
+    names = dict.fromkeys(name for value, _ in sizes for name in value if name != time)
+    arrays = [
+        name
+        for name in names
+        if any(value.get(name) for value, _ in sizes)
+        and all(
+            isinstance(value[name], list) and len(value[name]) == size and _is_flat(value[name])
+            for value, size in sizes
+            if value.get(name) is not None
+        )
+    ]
+    if not arrays:
+        return MessageShape()
+    shared = tuple(name for name in names if name not in arrays)
+    reasons = {"shape": "arrays side by side: their first elements are a reading, and so on"}
+    return MessageShape(path, "parallel", shared=shared, arrays=(time, *arrays), reasons=reasons)
 
 
 def _rows(path: Path, found: Sequence[list[Any]], documents: Sequence[Any]) -> MessageShape:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from etl.authoring.check import NOT_OF_A_COLUMN, SampleReport, check
+from etl.authoring.check import SampleReport, breaks_the_message, check
 from etl.authoring.draft import ContractDraft, counted
 from etl.authoring.paths import source_text
 from etl.authoring.samples import Sample
@@ -70,11 +70,11 @@ def _losses(draft: ContractDraft, report: SampleReport) -> list[str]:
             "and other values, kept as conflicts, not as rows; add a member that tells them apart, "
             "or $message_id"
         )
-    broken = sum(r.readings for r in report.reasons if r.reason in NOT_OF_A_COLUMN)
+    broken = sum(r.readings for r in report.reasons if breaks_the_message(r.reason))
     if broken > MOST_BROKEN * report.read:
         found.append(f"rejected as not JSON objects (messages or their elements): {broken:,}")
     for reason in report.reasons:
-        if reason.readings and reason.reason not in NOT_OF_A_COLUMN:
+        if reason.readings and not breaks_the_message(reason.reason):
             column = reason.reason.partition(":")[2]
             absent = reason.reason.startswith("missing:")
             advice = (

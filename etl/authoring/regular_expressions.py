@@ -19,26 +19,39 @@ def check_expressions(contract: Contract) -> None:
     """Raises one ``ContractError`` that lists every pattern polars can't compile, and every
     constant that does not match the pattern of its column."""
     columns = [column for column in contract.columns if column.pattern is not None]
-    problems = [problem for column in columns for problem in _problems(column)]
+    problems = [f"columns.{line}" for column in columns for line in _problems(column)]
+    for parts in contract.parts:
+        if parts.pattern is not None and (reason := _refusal(parts.pattern)):
+            problems.append(f"parts.{parts.name}.pattern: {reason}; write it differently")
     if problems:
-        raise ContractError("\n".join(f"{contract.name}: columns.{line}" for line in problems))
+        raise ContractError("\n".join(f"{contract.name}: {line}" for line in problems))
 
 
 def _problems(column: Column) -> Iterator[str]:
     import polars as pl
 
     constants = [s.path[0] for s in column.sources if s.scope == "constant"]
-    try:
-        matches = pl.Series(["", *constants]).str.contains(rf"\A(?:{column.pattern})\z").to_list()
-    except pl.exceptions.ComputeError as error:
-        lines = [line.strip() for line in str(error).splitlines()]
-        reason = next((line for line in lines if line.startswith("error:")), lines[0])
-        reason = reason.removeprefix("error: ")
+    pattern = column.pattern or ""
+    if reason := _refusal(pattern):
         yield f"{column.name}.pattern: {reason}; write it differently"
         return
-    for constant, sound in zip(constants, matches[1:], strict=True):
+    matches = pl.Series(constants, dtype=pl.String).str.contains(rf"\A(?:{pattern})\z")
+    for constant, sound in zip(constants, matches, strict=True):
         if not sound:
             yield (
                 f"{column.name}.constant: {constant!r} does not match the pattern; write a value "
                 "that the column takes"
             )
+
+
+def _refusal(pattern: str) -> str | None:
+    """Reason why polars can't compile a pattern; ``None`` where it can."""
+    import polars as pl
+
+    try:
+        pl.Series([""]).str.contains(rf"\A(?:{pattern})\z")
+    except pl.exceptions.ComputeError as error:
+        lines = [line.strip() for line in str(error).splitlines()]
+        reason = next((line for line in lines if line.startswith("error:")), lines[0])
+        return reason.removeprefix("error: ")
+    return None

@@ -39,6 +39,8 @@ _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
 _DATES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"\d{4}(?P<s>[-/.])\d{1,2}(?P=s)\d{1,2}", ("%Y{s}%m{s}%d",)),
     (r"\d{4}-\d{3}", ("%Y-%j",)),
+    (r"\d{4}-W\d{2}-\d", ("%G-W%V-%u",)),
+    (r"\d{4}W\d{3}", ("%GW%V%u",)),
     (r"\d{1,2}(?P<s>[-/. ])\d{1,2}(?P=s)\d{4}", ("%d{s}%m{s}%Y", "%m{s}%d{s}%Y")),
     (
         r"\d{1,2}(?P<s>[-/.])\d{1,2}(?P=s)\d{2}",
@@ -83,6 +85,7 @@ _CTIME = re.compile(
     re.IGNORECASE,
 )
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_SHORT_DAY = re.compile(r"(?i:mon|tue|wed|thu|fri|sat|sun)(?![a-z])", re.IGNORECASE)
 _WEEKDAY = re.compile("|".join(f"{day[:3]}(?:{day[3:]})?" for day in WEEKDAYS))
 MAX_LENGTH = 48
 """Longest text that is looked at."""
@@ -102,7 +105,9 @@ def candidates(text: str) -> list[str]:
 
 def _candidates(text: str) -> Iterator[str]:
     if found := _CTIME.fullmatch(text):
-        yield f"{found['day'] or ''}%b{found['s']}%d {_clock(found)} {found['zone'] or ''}%Y"
+        zone = "%Z " if found["zone"] else ""
+        for day in _days(found["day"]):
+            yield f"{day}%b{found['s']}%d {_clock(found)} {zone}%Y"
     for regex, patterns in _FULL:
         found = regex.fullmatch(text)
         if found is None:
@@ -110,14 +115,26 @@ def _candidates(text: str) -> Iterator[str]:
         parts = found.groupdict()
         for pattern in patterns:
             date = pattern.format(s=parts.get("s") or "", c=parts.get("c") or "")
-            yield (parts["day"] or "") + date + _rest(found)
+            for day in _days(parts["day"]):
+                yield day + date + _rest(found)
+
+
+def _days(text: str | None) -> Iterator[str]:
+    """The name of a weekday, by a directive and as it is: some devices have a wrong one."""
+    if text and _SHORT_DAY.match(text):
+        yield "%a" + text[3:]
+    yield text or ""
 
 
 def _rest(found: re.Match[str]) -> str:
     if found["hour"] is None:
         return ""
     zone = found["zone"] or ""
-    return found["join"] + _clock(found) + found["gap"] + ("%z" if _ZONED.fullmatch(zone) else zone)
+    if _ZONED.fullmatch(zone):
+        zone = "%z"
+    elif zone.lower() in ("utc", "gmt"):
+        zone = "%Z"
+    return found["join"] + _clock(found) + found["gap"] + zone
 
 
 def _clock(found: re.Match[str]) -> str:
@@ -133,8 +150,8 @@ def _clock(found: re.Match[str]) -> str:
 def companions(pattern: str) -> list[str]:
     """The pattern, and those that the same device will use on other days.
 
-    A pattern has no directive for the name of a weekday, so each of the seven needs its own; a
-    smart meter writes W in winter and S in summer.
+    A weekday that is written in full, or is a wrong one, stands for itself, so each of the seven
+    needs its own; a smart meter writes W in winter and S in summer.
     """
     named = _WEEKDAY.match(pattern)
     found = [pattern]
@@ -142,6 +159,7 @@ def companions(pattern: str) -> list[str]:
         short = len(named[0]) == 3
         days = [day[:3] if short else day for day in WEEKDAYS]
         found = [day + pattern[named.end() :] for day in days]
+    if named or pattern.startswith("%a"):
         if pattern.find("%b %d") >= 0 and "%d %Y" not in pattern:  # ctime pads the day with a blank
             found += [text.replace("%b %d", "%b  %d") for text in found]
     elif pattern.endswith(("%SW", "%SS")):

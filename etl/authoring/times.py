@@ -217,7 +217,7 @@ def _note_zone(found: Times, pattern: str, count: int) -> None:
     zone = zone_of(pattern)
     if zone is not None:
         found.zone = zone
-    if "%z" not in pattern and not pattern.upper().endswith(("UTC", "GMT", "Z")):
+    if "%z" not in pattern.lower() and not pattern.upper().endswith("Z"):
         found.naive += count
 
 

@@ -40,7 +40,7 @@ def write_contract(found: ContractDraft) -> str:
     lines += ["", "[table]", _entry("name", quoted(found.name))]
     lines += [_entry("key", _list(found.key), found.reasons.get("key"))]
     lines += [_entry("on_conflict", quoted(found.on_conflict), found.reasons.get("on_conflict"))]
-    if found.message_shape.path is not None or found.only:
+    if found.message_shape.path is not None or found.only or found.format != "json":
         lines += ["", "[message]", *_message(found)]
     for draft in found.columns:
         lines += ["", *_column(draft)]
@@ -57,9 +57,10 @@ def write_contract(found: ContractDraft) -> str:
 
 def _message(found: ContractDraft) -> list[str]:
     shape = found.message_shape
-    lines = []
+    lines = [] if found.format == "json" else [_entry("format", quoted(found.format))]
     if shape.path is not None:
-        path = escaped_path(shape.path) if shape.path else "$message"
+        arrays = [path for path in (shape.parents, shape.path) if path is not None]
+        path = "[].".join(escaped_path(at) if at else "$message" for at in arrays)
         lines.append(_entry("readings", quoted(path), found.reasons.get("readings")))
     if shape.shape != "objects":
         lines.append(_entry("shape", quoted(shape.shape), found.reasons.get("shape")))

@@ -42,6 +42,10 @@ def resolve_units(contract: Contract) -> Contract:
 
 
 def _resolved(column: Column) -> Column:
+    if column.unit_member is not None and column.unit:
+        units = [unit for unit, _ in column.unit_member.units]
+        conversions = tuple(conversion(unit, column.unit) for unit in units)
+        return replace(column, unit_member=replace(column.unit_member, conversions=conversions))
     if not column.unit_from or not column.unit:
         return column
     return replace(column, conversion=conversion(column.unit_from, column.unit))

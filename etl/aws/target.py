@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from telemetry.contract.model import Contract
 
 __all__ = [
-    "CONTRACT_KEY",
     "DATABASE_CA_KEY",
     "DEFAULT_STACK",
     "DEFAULT_STATE",
@@ -79,7 +78,6 @@ Service = Literal[
     "xray",
 ]
 """boto3's names of the services that the product calls."""
-CONTRACT_KEY = "contract/contract.toml"
 DATABASE_CA_KEY = "contract/database-ca.pem"
 
 
@@ -224,10 +222,9 @@ class Target:
     def contract(self) -> Contract:
         """The contract in force: the copy that the last deployment put into the data bucket."""
         from etl.authoring.units import resolve_units
-        from telemetry.contract import parse_contract
+        from etl.aws.contract_objects import deployed_contract
 
-        body = self.client("s3").get_object(Bucket=self.bucket, Key=CONTRACT_KEY)["Body"].read()
-        return resolve_units(parse_contract(body, f"s3://{self.bucket}/{CONTRACT_KEY}"))
+        return resolve_units(deployed_contract(self.client("s3"), self.bucket))
 
     def database_settings(self, role: DatabaseRole = "loader") -> dict[str, str]:
         """Return keyword arguments for ``psycopg2.connect``, with the role's password.

@@ -70,6 +70,13 @@ def infer(
     most: Annotated[
         int, typer.Option(min=1, help="Most messages to examine, from all parts of the files.")
     ] = 20_000,
+    payload_format: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help="Format of the payloads, such as cbor, where the files are recordings of bytes.",
+        ),
+    ] = "json",
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
     """Infer a contract from sample messages, with the reason for each line as a comment.
@@ -77,6 +84,7 @@ def infer(
     Then cleans the sample with it. Exits with 1 if a distinct reading or a value would be lost; the
     file is written all the same.
     """
+    from etl.authoring.decoding import INFERRED_FORMATS
     from etl.authoring.infer import infer as infer_contract
     from etl.authoring.infer import parse_draft
     from etl.authoring.proof import prove
@@ -84,9 +92,14 @@ def infer(
 
     if out is not None and out.exists() and not force:
         raise fail(f"{out} already exists; choose another --out, or overwrite it with --force")
+    named = next((known for known in INFERRED_FORMATS if known == payload_format), None)
+    if named is None:
+        known = ", ".join(INFERRED_FORMATS)
+        raise fail(f"--format {payload_format}: can't be inferred; use one of {known}")
     sample = read(files, most)
     with waiting("inferring types, limits and key"):
-        draft = infer_contract(sample, name or files[0].name, ", ".join(f.name for f in files))
+        sources = ", ".join(f.name for f in files)
+        draft = infer_contract(sample, name or files[0].name, sources, named)
         text, contract = write_contract(draft), parse_draft(draft)
     with waiting("cleaning the sample with the contract"):
         proof = prove(draft, contract, sample)
@@ -147,12 +160,14 @@ def check(
 
 def check_once(contract_file: Path, files: Sequence[Path], most: int, *, as_json: bool) -> None:
     """Check a contract, and a sample if there are files."""
+    from etl.authoring.own_decoders import check_decoder
     from etl.authoring.regular_expressions import check_expressions
     from etl.authoring.units import resolve_units
     from telemetry.ddl import plan_table
 
     contract = resolve_units(load_contract(contract_file))
     check_expressions(contract)
+    check_decoder(contract)
     statements = plan_table(contract, None)
     checked = None
     if files:

@@ -98,6 +98,8 @@ def print_report(checked: SampleReport) -> None:
             kept = f", kept in {reason.kept_in}" if reason.kept_in else ""
             parts.append(f"values lost: {reason.values:,}{kept}")
         console.print(f"\n[yellow]{reason.reason}[/]: {', '.join(parts)}; for example")
+        if reason.raised is not None:
+            console.print(Text(f"  {escape_text(reason.raised)}"), soft_wrap=True)
         for example in reason.examples:
             console.print(Text(f"  {escape_text(example)}"), soft_wrap=True)
     if checked.conflicting_pair is not None:

@@ -81,7 +81,8 @@ def simulate(
 
     target = target_of(context.obj)
     contract = target.contract
-    if contract.shape != "objects" or contract.melt or contract.only or contract.readings == ():
+    levels = contract.readings == () or contract.parents is not None
+    if contract.shape != "objects" or contract.melt or contract.only or levels:
         raise fail(
             f"The simulated fleet can't make messages in the shape of contract '{contract.name}'. "
             "Publish a file of messages with: etl publish FILE"
@@ -106,7 +107,7 @@ def publish(
     topic: Annotated[
         str | None,
         typer.Option(
-            help="Topic of all messages; the contract's own, ending in +, ignores a recording's. "
+            help="Topic of all messages; the contract's own filter ignores a recording's. "
             "Default: the recording's topics."
         ),
     ] = None,
@@ -132,11 +133,12 @@ def publish(
 
     target = target_of(context.obj)
     contract = target.contract
-    if readings > 1 and (not contract.readings or contract.shape != "objects"):
+    one_level = contract.readings and contract.parents is None
+    if readings > 1 and (not one_level or contract.shape != "objects"):
         raise fail(
             f"With contract '{contract.name}' each line of the file is a message: leave out "
             "--readings. Several readings per message need a contract of shape objects with "
-            "`readings` in its [message] table."
+            "`readings` of one level in its [message] table."
         )
     title = "standard input" if file == Path("-") else escape_text(file.name)
     remarks: list[str] = []

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etl.authoring.diff import Change, diff
-from etl.aws.target import CONTRACT_KEY
-from telemetry.contract import Contract, load_contract, parse_contract
+from etl.aws.contract_objects import deployed_contract
+from telemetry.contract import Contract, load_contract
 from telemetry.ddl import plan_table, qualified
 from telemetry.errors import ContractError
 
@@ -69,14 +69,13 @@ def _in_force(s3: S3Client, bucket: str) -> Contract | None:
     from botocore.exceptions import ClientError
 
     try:
-        body = s3.get_object(Bucket=bucket, Key=CONTRACT_KEY)["Body"].read()
+        return deployed_contract(s3, bucket)
     except ClientError as error:
         if error.response["Error"]["Code"] == "NoSuchKey":
             return None
         raise ContractError(
             f"The contract in force can't be read ({error.response['Error']['Code']})."
         ) from error
-    return parse_contract(body, f"s3://{bucket}/{CONTRACT_KEY}")
 
 
 def _first(new: Contract, unknown: str = "") -> ContractReview:

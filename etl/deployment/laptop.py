@@ -12,7 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from etl.aws.target import CONTRACT_KEY, DEFAULT_STACK, NoStackError, Target
+from etl.aws.contract_objects import CONTRACT_KEY
+from etl.aws.target import DEFAULT_STACK, NoStackError, Target
 from infrastructure.core.channels import SECRET_OUTPUT
 from infrastructure.setting_fields import settings_of
 from infrastructure.settings import (
@@ -184,10 +185,13 @@ def _has_channels(target: Target) -> bool:
 
 
 def _copy_of_contract(target: Target) -> Path:
-    """Write the contract that a stack runs to a file of the state folder."""
+    """Write the contract that a stack runs to the state folder, with the files that it names."""
     body = target.client("s3").get_object(Bucket=target.bucket, Key=CONTRACT_KEY)["Body"].read()
-    file = target.state / "contracts" / f"{target.stack}.toml"
-    file.parent.mkdir(parents=True, exist_ok=True)
+    folder = target.state / "contracts" / target.stack
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in target.contract.files:
+        (folder / name).write_bytes(content)
+    file = folder / f"{target.stack}.toml"
     file.write_bytes(body)
     return file
 

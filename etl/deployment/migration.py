@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from etl.aws.target import CONTRACT_KEY, DATABASE_CA_KEY
+from etl.aws.contract_objects import contract_objects
+from etl.aws.target import DATABASE_CA_KEY
 from infrastructure.settings import DeploySettings
 from layers.notify import Notify, silent
 from telemetry.errors import DatabaseBusyError, UserError
@@ -67,11 +68,13 @@ def _wait_until_updated(lambda_client: LambdaClient, name: str) -> None:
 
 
 def publish_contract(s3: S3Client, bucket: str, settings: DeploySettings) -> None:
-    """Put the contract in force into the data bucket, with the database's authorities if any.
+    """Put the contract in force and its files into the data bucket, with the database's
+    authorities if any.
 
     Every command reads them there.
     """
-    s3.put_object(Bucket=bucket, Key=CONTRACT_KEY, Body=settings.contract.read_bytes())
+    for key, content in contract_objects(settings.contract).items():
+        s3.put_object(Bucket=bucket, Key=key, Body=content)
     if settings.database.ca_file is not None:
         body = settings.database.ca_file.read_bytes()
         s3.put_object(Bucket=bucket, Key=DATABASE_CA_KEY, Body=body)

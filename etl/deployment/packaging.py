@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from etl.authoring.own_decoders import check_decoder
 from etl.authoring.regular_expressions import check_expressions
 from etl.authoring.units import resolve_units
 from functions.inventory import FUNCTIONS, FunctionSpec, functions_of
@@ -19,9 +20,11 @@ from infrastructure.settings import DATABASE_CA
 from layers.archive import Entry, files_below, unzipped_bytes, write_zip
 from layers.build import BUILD_FOLDER, BuiltLayer, build_layers
 from layers.notify import Notify, silent
-from layers.target import LayerName, RuntimeTarget
-from telemetry.contract import parse_contract
+from layers.target import LAYERS, OPTIONAL_LAYERS, LayerName, RuntimeTarget
+from telemetry.contract import load_contract, parse_contract
 from telemetry.contract.conversions import UNITS_FILE, dump_conversions, needs_conversions
+from telemetry.contract.files import FILES_FOLDER
+from telemetry.contract.formats import LIBRARY_FORMATS
 from telemetry.errors import UserError
 from workflow.limits import LAYERS_PER_FUNCTION, UNZIPPED
 
@@ -76,22 +79,22 @@ class Packages:
 
     def unzipped(self, spec: FunctionSpec) -> int:
         """Return the bytes of a function and its layers, as Lambda counts them."""
-        layers = sum(self.layers[layer].unzipped for layer in spec.layers)
+        layers = sum(self.layers[layer].unzipped for layer in spec.layers_among(self.layers))
         return self.functions[spec.package].unzipped + layers
 
     def problems(self) -> list[str]:
         """Describe what Lambda would reject, one sentence each."""
         problems = []
         for spec in (one for one in EVERY_FUNCTION if one.package in self.functions):
-            size = self.unzipped(spec)
+            size, layers = self.unzipped(spec), spec.layers_among(self.layers)
             if size > UNZIPPED.most:
                 problems.append(
                     f"{spec.name}: {size:,} bytes unzipped with its layers "
-                    f"{', '.join(spec.layers)}; {UNZIPPED.most:,} at most"
+                    f"{', '.join(layers)}; {UNZIPPED.most:,} at most"
                 )
-            if len(spec.layers) > LAYERS_PER_FUNCTION.most:
+            if len(layers) > LAYERS_PER_FUNCTION.most:
                 problems.append(
-                    f"{spec.name}: {len(spec.layers)} layers, {LAYERS_PER_FUNCTION.most} at most"
+                    f"{spec.name}: {len(layers)} layers, {LAYERS_PER_FUNCTION.most} at most"
                 )
         return problems
 
@@ -117,7 +120,7 @@ def build_packages(
             )
             for name in sorted({spec.package for spec in functions})
         },
-        layers=build_layers(target, folder=folder, notify=notify),
+        layers=build_layers(target, _layers_for(contract), folder=folder, notify=notify),
     )
     problems = packages.problems()
     if problems:
@@ -135,7 +138,7 @@ def build_function(
     """
     entries = [
         Entry("contract.toml", contract),
-        *_units(contract),
+        *_companions(contract),
         Entry("functions/__init__.py", FUNCTIONS_FOLDER / "__init__.py"),
         *files_below(FUNCTIONS_FOLDER / package, f"functions/{package}/"),
         *([Entry(DATABASE_CA, ca_file)] if ca_file is not None else []),
@@ -147,16 +150,25 @@ def build_function(
     return FunctionZip(package=package, path=path, digest=digest, unzipped=unzipped_bytes(path))
 
 
-def _units(contract: Path) -> list[Entry]:
-    """Make the file of the contract's unit conversions, where it has any.
-
-    Raises ``ContractError`` for a pattern or a unit that would otherwise fail at run time.
-    """
+def _layers_for(contract: Path) -> tuple[LayerName, ...]:
+    """The layers of a deployment of the contract: libraries of formats where it needs any."""
     parsed = parse_contract(contract.read_bytes(), contract.name)
-    check_expressions(parsed)
-    if not needs_conversions(parsed):
-        return []
-    return [Entry(UNITS_FILE, dump_conversions(resolve_units(parsed)))]
+    wanted = not parsed.formats.isdisjoint(LIBRARY_FORMATS)
+    return (*LAYERS, *OPTIONAL_LAYERS) if wanted else LAYERS
+
+
+def _companions(contract: Path) -> list[Entry]:
+    """The files that the contract names, and one of its unit conversions where it has any.
+
+    Raises ``ContractError`` for what would otherwise fail at run time: a pattern, a unit, a file.
+    """
+    loaded = load_contract(contract)
+    check_expressions(loaded)
+    check_decoder(loaded)
+    files = [Entry(f"{FILES_FOLDER}/{file.name}", file.content) for file in loaded.files]
+    if not needs_conversions(loaded):
+        return files
+    return [*files, Entry(UNITS_FILE, dump_conversions(resolve_units(loaded)))]
 
 
 def _digest(entries: list[Entry]) -> str:

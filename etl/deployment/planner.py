@@ -173,7 +173,7 @@ def _shared_with_others(formation: CloudFormationClient, settings: DeploySetting
     """Describe other pipelines of the account with the same database or the same topic."""
     from botocore.exceptions import ClientError
 
-    stack, topic = settings.stack, load_contract(settings.contract).topic
+    stack, topic = settings.stack, load_contract(settings.contract).topic_filter.mqtt
     own = (settings.database.host, settings.database.name)
     try:
         pages = list(formation.get_paginator("describe_stacks").paginate())

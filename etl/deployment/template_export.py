@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from string import Template
 
-from etl.aws.target import CONTRACT_KEY, DATABASE_CA_KEY
+from etl.aws.contract_objects import contract_objects
+from etl.aws.target import DATABASE_CA_KEY
 from etl.deployment.deploy import FROM_PLATFORM
 from etl.deployment.stack_build import DeploymentBuild, StackBuild, build_core, build_platform
 from infrastructure.platform import given_core
@@ -89,7 +90,8 @@ def export_templates(build: DeploymentBuild, folder: Path) -> list[Path]:
         _write_stack(folder, "platform", build.platform.stack)
     for key, path in build.core.packages.uploads.items():
         _copy(path, folder / ARTIFACTS / key)
-    _copy(build.settings.contract, folder / DATA / CONTRACT_KEY)
+    for key, content in contract_objects(build.settings.contract).items():
+        _write(folder / DATA / key, content)
     if build.settings.database.ca_file is not None:
         _copy(build.settings.database.ca_file, folder / DATA / DATABASE_CA_KEY)
     (folder / "README.md").write_text(_readme(build), encoding="utf-8")
@@ -124,6 +126,11 @@ def _write_stack(folder: Path, name: str, build: StackBuild) -> None:
     given = {"Parameters": parameters, "Tags": build.tags}
     text = json.dumps(given, indent=2, sort_keys=True) + "\n"
     (folder / f"{name}.parameters.json").write_text(text, encoding="utf-8")
+
+
+def _write(target: Path, content: bytes) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(content)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -238,7 +238,7 @@ def _shortened(payload: bytes, contract: Contract, own: Counter[int | None]) -> 
     from functions.transform.careful import element_spans
     from functions.transform.inflation import inflate
 
-    if contract.readings is None or contract.shape not in CUT_SHAPES or None in own:
+    if contract.readings is None or not _can_be_cut(contract) or None in own:
         return None
     packed = contract.compression is not None and payload.startswith(b"\x1f\x8b")
     try:
@@ -251,6 +251,14 @@ def _shortened(payload: bytes, contract: Contract, own: Counter[int | None]) -> 
         return None
     rest = f"{text[: spans[0][0]]}{','.join(kept)}{text[spans[-1][1] :]}".encode()
     return gzip.compress(rest, mtime=0) if packed else rest
+
+
+def _can_be_cut(contract: Contract) -> bool:
+    """True if readings are elements of one array of JSON, each for itself."""
+    from functions.transform.formats.payload_decoder import is_decoded
+
+    flat = contract.parents is None and contract.pairs is None
+    return flat and contract.shape in CUT_SHAPES and not is_decoded(contract)
 
 
 def _places(own: Counter[int | None]) -> frozenset[int]:

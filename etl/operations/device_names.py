@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from functions.transform.shapes import member
 from telemetry.contract import Contract
-from telemetry.contract.model import Source
+from telemetry.contract.model import MemberPath, Source
 
 __all__ = ["DeviceNames"]
 
@@ -46,7 +47,7 @@ class DeviceNames:
         payload: bytes | None,
     ) -> str | None:
         if source.scope == "constant":
-            return source.path[0]
+            return str(source.path[0])
         if source.scope == "envelope":
             return _of_envelope(source.path, topic, client_id)
         if source.scope == "reading" and reading is not None:
@@ -61,7 +62,7 @@ class DeviceNames:
         return self._message
 
 
-def _of_envelope(path: tuple[str, ...], topic: str | None, client_id: str | None) -> str | None:
+def _of_envelope(path: MemberPath, topic: str | None, client_id: str | None) -> str | None:
     if path == ("client_id",):
         return client_id
     if path[0] != "topic" or topic is None:
@@ -81,11 +82,8 @@ def _parsed(text: str | bytes) -> Any:
         return None
 
 
-def _member(document: Any, path: tuple[str, ...]) -> str | None:
-    for name in path:
-        if not isinstance(document, dict) or name not in document:
-            return None
-        document = document[name]
+def _member(document: Any, path: MemberPath) -> str | None:
+    document = member(document, path)
     if isinstance(document, bool) or not isinstance(document, str | int | float):
         return None
     return str(document)

@@ -6,7 +6,8 @@
     Addressing                the client and topic of each message
     outgoing_messages         the payloads; lines of one client may share a message
 
-A device may publish only to the topic that ends in its own name, so the topic decides the client.
+A device may publish only to topics with its own name in the device's level, so the topic decides
+the client. Where the contract's topic has no such level, each client may publish to all of them.
 Messages of one device always have the same client.
 """
 
@@ -24,10 +25,11 @@ from etl.authoring.samples import Message, SampleError, read_messages
 from functions.transform.careful import CarefulReader
 from functions.transform.extraction_plan import make_plan
 from functions.transform.shapes import member
-from local.devices.fleet import as_sent, device_topic
+from local.devices.encoding import as_sent
+from local.devices.fleet import device_topic
 from local.devices.mqtt import MESSAGE_BYTES as LARGEST_PAYLOAD
 from local.devices.mqtt import MessageTooLargeError
-from telemetry.contract.model import Contract
+from telemetry.contract.model import Contract, MemberPath
 from telemetry.errors import UserError
 
 __all__ = [
@@ -46,6 +48,7 @@ GZIP = b"\x1f\x8b"
 
 _THING = re.compile(r"[A-Za-z0-9:_-]{1,128}")
 """Names of things (AWS IoT API, CreateThing, read 2026-11)."""
+_NO_WILDCARD = re.compile(r"[^+#\0]*")
 _NOT_OF_A_THING = re.compile(r"[^A-Za-z0-9:_-]")
 
 
@@ -81,47 +84,61 @@ class Addressing:
     """Topics of the file that no device of the contract can publish to, with those used instead."""
 
     def __post_init__(self) -> None:
-        self._base = self.contract.topic.removesuffix("+")
+        self._filter = self.contract.topic_filter
+        self._fixed: str | None = None
+        """Topic of all messages."""
         self._clients: dict[str, str] = {}
         self._own = self.topic is None and self.device is None
         if self.device is not None and not _THING.fullmatch(self.device):
             raise AddressingError(
                 f"{self.device!r} can't be a device's name: use up to 128 letters, digits, _ : -"
             )
-        if self.topic is None or self.topic == self.contract.topic:
+        if self.topic is None or self.topic in (self.contract.topic, self._filter.mqtt):
             return
-        named = self._client_of(self.topic)
-        if named is None or self.device not in (None, named):
+        self._fixed = self.topic
+        named = self._filter.device_of(self.topic)
+        if not self._may_be_sent(self.topic) or self.device not in (None, named or self.device):
+            place = self._filter.device_place
+            its_own = (
+                "" if place is None else f", with its own name for {self._filter.levels[place]}"
+            )
             raise AddressingError(
                 f"no device can publish to {self.topic!r}: by contract '{self.contract.name}' each "
-                f"device has the topic {self.contract.topic!r}, with its own name for the +"
+                f"device has the topic {self.contract.topic!r}{its_own}"
             )
-        self.device = named
+        self.device = self.device or named
 
-    def client(self, message: Message, device: str | None) -> str:
-        """The client of a message; ``device`` is the device of its readings where it is known."""
-        if self.device is not None:
-            return self.device
-        if self._own and message.topic is not None:
-            return self._client_of(message.topic) or self._readdress(message.topic)
+    def address(self, message: Message, device: str | None) -> tuple[str, str]:
+        """Client and topic of a message; ``device`` is that of its readings where it is known."""
+        if self.device is None and self._own and message.topic is not None:
+            if not self._may_be_sent(message.topic):
+                return self._readdress(message, device)
+            named = self._filter.device_of(message.topic)
+            return named or self._client(message, device), message.topic
+        client = self.device or self._client(message, device)
+        return client, self._fixed or device_topic(self.contract, client)
+
+    def _client(self, message: Message, device: str | None) -> str:
+        """The client of a message whose topic doesn't name it."""
         if message.client_id:
             return _thing_name(message.client_id)
         number = len(self._clients) % self.connections + 1
         return self._clients.setdefault(device or "", f"publisher-{number:02d}")
 
-    def topic_of(self, client: str) -> str:
-        """The topic to which that client publishes."""
-        return device_topic(self.contract, client)
+    def _may_be_sent(self, topic: str) -> bool:
+        """True if a device of the contract can publish to the topic."""
+        if not _NO_WILDCARD.fullmatch(topic):
+            return False
+        if self._filter.device_place is None:
+            return self._filter.matches(topic)
+        return _THING.fullmatch(self._filter.device_of(topic) or "") is not None
 
-    def _client_of(self, topic: str) -> str | None:
-        """The device whose topic it is; ``None`` where it can be no device's."""
-        name = topic.removeprefix(self._base)
-        return name if topic.startswith(self._base) and _THING.fullmatch(name) else None
-
-    def _readdress(self, topic: str) -> str:
-        client = _thing_name(topic)
-        self.readdressed[topic] = self.topic_of(client)
-        return client
+    def _readdress(self, message: Message, device: str | None) -> tuple[str, str]:
+        topic = message.topic or ""
+        named = self._filter.device_place is not None
+        client = _thing_name(topic) if named else self._client(message, device)
+        self.readdressed[topic] = device_topic(self.contract, client)
+        return client, self.readdressed[topic]
 
 
 def _thing_name(text: str) -> str:
@@ -169,46 +186,51 @@ def outgoing_messages(
 ) -> Iterator[OutgoingMessage]:
     """Yields what to publish, in the order of the file but for messages that are shared.
 
-    Where several readings share a message, lines of one client are put into the contract's array
-    unchanged. A line that is not a JSON object, or that is too large to share a message, becomes a
-    message of its own, so that it harms no other reading.
+    Where several readings share a message, lines of one client and topic are put into the
+    contract's array unchanged. A line that is not a JSON object, or that is too large to share a
+    message, becomes a message of its own, so that it harms no other reading.
     """
     contract = addressing.contract
     content = _Content(contract)
     wrap = contract.readings if readings_per_message > 1 else None
 
-    def outgoing(client: str, payload: bytes, readings: int) -> OutgoingMessage:
-        sent = _wire_payload(contract, payload)
-        return OutgoingMessage(client, addressing.topic_of(client), sent, readings)
+    def outgoing(address: tuple[str, str], payload: bytes, readings: int) -> OutgoingMessage:
+        return OutgoingMessage(*address, _wire_payload(contract, payload), readings)
 
     if not wrap:
         for message in messages:
             readings, device = content.of_message(message.payload)
-            yield outgoing(addressing.client(message, device), message.payload, readings)
+            yield outgoing(addressing.address(message, device), message.payload, readings)
         return
-    shared: dict[str, _SharedMessage] = {}
+    shared: dict[tuple[str, str], _SharedMessage] = {}
     for message in messages:
         line = message.payload
         parsed = _parse(line) if len(line) <= MESSAGE_BYTES // 2 else None
         if not isinstance(parsed, dict):
             readings, device = content.of_message(line)
-            yield outgoing(addressing.client(message, device), line, readings)
+            yield outgoing(addressing.address(message, device), line, readings)
             continue
-        client = addressing.client(message, content.device_of_line(parsed))
-        pending = shared.setdefault(client, _SharedMessage(wrap))
+        address = addressing.address(message, content.device_of_line(parsed))
+        pending = shared.setdefault(address, _SharedMessage(wrap))
         if pending.is_full(line, readings_per_message):
-            yield outgoing(client, *pending.take(content))
+            yield outgoing(address, *pending.take(content))
         pending.add(line)
-    for client, pending in shared.items():
-        yield outgoing(client, *pending.take(content))
+    for address, pending in shared.items():
+        yield outgoing(address, *pending.take(content))
 
 
 class _SharedMessage:
     """Lines of one client on their way into one message."""
 
-    def __init__(self, path: tuple[str, ...]) -> None:
-        head = b"".join(b"{" + json.dumps(part).encode() + b":" for part in path)
-        self._head, self._tail = head + b"[", b"]" + b"}" * len(path)
+    def __init__(self, path: MemberPath) -> None:
+        self._head, self._tail = b"[", b"]"
+        for step in reversed(path):
+            if isinstance(step, int):
+                self._head = b"[" + b"null," * max(step, 0) + self._head
+                self._tail += b"]" if step >= 0 else b",null" * (-1 - step) + b"]"
+            else:
+                self._head = b"{" + json.dumps(step).encode() + b":" + self._head
+                self._tail += b"}"
         self._lines: list[bytes] = []
         self._size = 0
 
@@ -233,7 +255,7 @@ class _Content:
         plan = make_plan(contract)
         self._reader = CarefulReader(plan)
         self.one_reading_a_line = contract.melt is None and not contract.only
-        self._path: tuple[str, ...] | None = None
+        self._path: MemberPath | None = None
         """Path of the device's name in a reading."""
         self._place: int | None = None
         """Its place among the texts of a reading."""

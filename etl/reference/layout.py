@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from etl.aws.target import CONTRACT_KEY, DATABASE_CA_KEY
+from etl.aws.contract_objects import CONTRACT_KEY
+from etl.aws.target import DATABASE_CA_KEY
 from etl.reference.markdown import generated, table
 from functions.provision.allow_list import ALLOW_LIST_KEY
 from infrastructure.core import storage

@@ -21,11 +21,13 @@ from typing import NamedTuple
 
 import polars as pl
 
+from functions.transform.bulk_parallel import are_side_by_side, readings_side_by_side
 from functions.transform.bulk_senml import odd_records, resolved_records
 from functions.transform.extraction_plan import DecodePlan, ExtractionPlan
-from functions.transform.member_patterns import metrics_of
+from functions.transform.member_patterns import member_name, metrics_of
 from functions.transform.message_filter import matches
-from functions.transform.shapes import base_sources
+from functions.transform.shapes import base_sources, names_of_arrays
+from telemetry.contract.model import MemberPath
 
 __all__ = ["BulkDecoder", "Decoded"]
 
@@ -151,6 +153,8 @@ class BulkDecoder:
         shape = self._plan.contract.shape
         if shape == "objects":
             return documents
+        if shape == "parallel":
+            return documents.filter(are_side_by_side(self._arrays()))
         found = documents.select("m", _at("d", self._plan.contract.readings or ()).alias("r"))
         rows = found.explode("r").filter(pl.col("r").is_not_null())
         if shape == "senml":
@@ -161,7 +165,10 @@ class BulkDecoder:
             pairs = rows.filter(pl.col("r").list.len() > 0).explode("r")
             name = pl.col("r").list.first()
             unsure = name.is_null() | name.str.contains(NO_TEXT) | (pl.col("r").list.len() != 2)
-            odd = pairs.filter(unsure.fill_null(value=True))
+            odd = pairs.filter(unsure.fill_null(value=True)).select("m")
+            names = pl.col("r").list.eval(pl.element().list.first())
+            repeated = rows.filter(names.list.n_unique() < pl.col("r").list.len())
+            odd = pl.concat([odd, repeated.select("m")])
         if not odd.height:
             return documents
         return documents.filter(~pl.col("m").is_in(odd["m"].unique().implode()))
@@ -171,6 +178,10 @@ class BulkDecoder:
         path = self._plan.contract.readings
         if path is None:
             return self._melted(self._whole(frame)), 0
+        if self._plan.contract.shape == "parallel":
+            return self._side_by_side(frame)
+        if self._plan.contract.parents is not None:
+            return self._of_parents(frame, self._plan.contract.parents, path)
         frame = frame.with_columns(_at("d", path).alias("r"))
         alone = pl.col("r").is_null()
         size = pl.col("r").list.len()
@@ -194,6 +205,54 @@ class BulkDecoder:
             readings = pl.concat([self._whole(frame.filter(alone)), readings], how="diagonal")
         return self._melted(readings), lists.height - filled.height
 
+    def _arrays(self) -> dict[str, pl.Expr]:
+        """The arrays side by side of a message, by name."""
+        at = self._plan.contract.readings or ()
+        names = sorted(map(str, names_of_arrays(self._plan.contract)))
+        return {name: _at("d", (*at, name)) for name in names}
+
+    def _side_by_side(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+        """The same of messages with arrays side by side, all of one length."""
+        outer = self._outer("d")
+        elements, empty = readings_side_by_side(frame, self._arrays(), outer)
+        readings = elements.select(
+            "m",
+            "index",
+            pl.lit(None, dtype=pl.String).alias("fault"),
+            *(e.meta.output_name() for e in outer),
+            *self._inner("r", shape="objects"),
+        )
+        return self._melted(readings), empty
+
+    def _of_parents(
+        self, frame: pl.DataFrame, parents: MemberPath, path: MemberPath
+    ) -> tuple[pl.DataFrame, int]:
+        """The same of messages with arrays on two levels."""
+        frame = frame.with_columns(_at("d", parents).alias("p"))
+        lists = frame.filter(pl.col("p").is_not_null())
+        outer = self._outer("d")
+        names = ("m", *(e.meta.output_name() for e in outer))
+        filled = lists.filter(pl.col("p").list.len() > 0)
+        around = filled.select("m", "p", *outer).explode("p").with_row_index("at")
+        around = around.with_columns(_at("p", path).alias("r"))
+        own = [_at("p", p).alias(name) for name, p in self._plan.of_scope("parent").items()]
+        fault = pl.when(pl.col("p").is_null()).then(pl.lit("not_an_object"))
+        alone = around.filter(pl.col("r").is_null()).select(
+            *("at", *names), fault.alias("fault"), *own, *self._inner("p", shape="objects")
+        )
+        elements = around.filter(pl.col("r").list.len() > 0).explode("r")
+        nested = elements.select(
+            *("at", *names), self._fault().alias("fault"), *own, *self._inner("r")
+        )
+        both = pl.concat([alone, nested]).sort("at", maintain_order=True).drop("at")
+        index = pl.int_range(pl.len(), dtype=pl.Int64).over("m")
+        readings = both.with_columns(index.alias("index"))
+        empty = lists.height - readings["m"].n_unique()
+        if lists.height < frame.height:
+            whole = self._whole(frame.filter(pl.col("p").is_null()))
+            readings = pl.concat([whole, readings], how="diagonal")
+        return self._melted(readings), empty
+
     def _whole(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Messages that are one reading each."""
         return frame.select(
@@ -201,6 +260,7 @@ class BulkDecoder:
             pl.lit(None, dtype=pl.Int64).alias("index"),
             pl.lit(None, dtype=pl.String).alias("fault"),
             *self._outer("d"),
+            *self._nothing_of("parent"),
             *self._inner("d", shape="objects"),
         )
 
@@ -208,9 +268,14 @@ class BulkDecoder:
         """Values of the message's own members; an array has none."""
         asked = self._plan.of_scope("message").items()
         if isinstance(self._document, pl.List):
-            types = [(name, self._types.get(path[-1], pl.String)) for name, path in asked]
-            return [pl.lit(None, dtype=kind).alias(name) for name, kind in types]
+            return self._nothing_of("message")
         return [_at(column, path).alias(name) for name, path in asked]
+
+    def _nothing_of(self, scope: str) -> list[pl.Expr]:
+        """Values of the members of an object that isn't there."""
+        asked = self._plan.of_scope(scope).items()
+        types = [(name, self._types.get(member_name(path), pl.String)) for name, path in asked]
+        return [pl.lit(None, dtype=kind).alias(name) for name, kind in types]
 
     def _inner(self, column: str, shape: str | None = None) -> list[pl.Expr]:
         """Raw texts of a reading's members, and of its metrics."""
@@ -220,7 +285,7 @@ class BulkDecoder:
         take = {"rows": self._in_row, "pairs": _in_pairs}.get(shape or contract.shape, _at)
         return [take(column, path).alias(name) for name, path in asked.items()]
 
-    def _in_row(self, column: str, path: tuple[str, ...]) -> pl.Expr:
+    def _in_row(self, column: str, path: MemberPath) -> pl.Expr:
         fields = self._plan.contract.fields
         if path[0] not in fields:
             return pl.lit(None, dtype=pl.String)
@@ -241,7 +306,7 @@ class BulkDecoder:
         if not metrics:
             return readings
         names = [_metric(n) for n in range(len(metrics))]
-        places = {path[0]: name for name, path in self._plan.of_scope("place").items()}
+        places = {str(path[0]): name for name, path in self._plan.of_scope("place").items()}
         rest = readings.drop(names)
         rest = rest.with_columns(pl.lit(None, dtype=pl.String).alias(n) for n in places.values())
         sound = pl.col("fault").is_null()
@@ -265,14 +330,17 @@ class BulkDecoder:
         )
 
 
-def _at(column: str, path: tuple[str, ...]) -> pl.Expr:
+def _at(column: str, path: MemberPath) -> pl.Expr:
     expression = pl.col(column)
-    for name in path:
-        expression = expression.struct.field(name)
+    for step in path:
+        if isinstance(step, int):
+            expression = expression.list.get(step, null_on_oob=True)
+        else:
+            expression = expression.struct.field(step)
     return expression
 
 
-def _in_pairs(column: str, path: tuple[str, ...]) -> pl.Expr:
+def _in_pairs(column: str, path: MemberPath) -> pl.Expr:
     pair = pl.element().list
     found = pl.element().filter(pair.get(0) == path[0]).list.get(1)
     return pl.col(column).list.eval(found).list.first()

@@ -16,16 +16,37 @@ from typing import Any
 
 from functions.transform.extraction_plan import NOT_A_VALUE, ExtractionPlan
 from functions.transform.jsontext import json_text, named_members, rest
-from functions.transform.shapes import Number, Part, Unpacker, member
+from functions.transform.pairs import groups_of_pairs
+from functions.transform.shapes import (
+    Number,
+    Part,
+    Unpacker,
+    member,
+    parallel_arrays,
+    readings_in,
+)
 from functions.transform.values import EXACT_BELOW
-from telemetry.contract import Condition
+from telemetry.contract import Condition, Contract
+from telemetry.contract.model import MemberPath
 
-__all__ = ["SET_ASIDE", "CarefulReader", "Reading", "element_spans", "element_texts", "holds"]
+__all__ = [
+    "SET_ASIDE",
+    "CarefulReader",
+    "Reading",
+    "element_spans",
+    "element_texts",
+    "holds",
+    "parse",
+    "reading_texts",
+    "value_span",
+]
 
 Taker = Callable[[Any], str | None]
 
 MAX_DEPTH = 1024
 """Objects and arrays within each other; a text nested deeper is not accepted as JSON."""
+OBJECTS = ("keyed", "parallel")
+"""Shapes whose readings are in an object, not in an array."""
 SET_ASIDE = "set_aside"
 """Result in place of a reason: the message is of another kind than those with readings."""
 
@@ -52,11 +73,15 @@ class CarefulReader:
     """Reads messages for one plan."""
 
     def __init__(self, plan: ExtractionPlan) -> None:
-        self._array_alone = plan.contract.readings == () and plan.contract.shape != "keyed"
+        contract = plan.contract
+        self._array_alone = contract.parents == () or (
+            contract.parents is None and contract.readings == () and contract.shape not in OBJECTS
+        )
         self._unpacker = Unpacker(plan.contract)
         self._of_message = _takers(plan, "message")
+        self._of_parent = _takers(plan, "parent")
         self._of_reading = (*_takers(plan, "reading"), *_takers(plan, "rest"))
-        self._of_place = tuple(name for (name,) in plan.of_scope("place").values())
+        self._of_place = tuple(str(name) for (name,) in plan.of_scope("place").values())
         self._conditions = plan.conditions("message")
         self.names = plan.names
 
@@ -82,9 +107,10 @@ class CarefulReader:
     def _reading(self, part: Part, outer: tuple[str | None, ...]) -> Reading:
         if part.fault is not None:
             return Reading(part.index, (), part.fault)
+        parent = self._values(part.parent, self._of_parent)
         inner = self._values(part.holder, self._of_reading)
         places = tuple(_raw_text(part.places.get(name)) for name in self._of_place)
-        return Reading(part.index, (*outer, *inner, *places))
+        return Reading(part.index, (*outer, *parent, *inner, *places))
 
     def _values(self, holder: Any, takers: Sequence[Taker]) -> tuple[str | None, ...]:
         return tuple(take(holder) for take in takers)
@@ -95,7 +121,7 @@ def _takers(plan: ExtractionPlan, scope: str) -> tuple[Taker, ...]:
     as_json = plan.as_json
     named = named_members(plan.contract)
 
-    def taker(place: str, path: tuple[str, ...]) -> Taker:
+    def taker(place: str, path: MemberPath) -> Taker:
         if scope == "rest":
             return lambda holder: json_text(rest(holder, named) or None)
         text = json_text if place in as_json else _raw_text
@@ -139,20 +165,60 @@ def parse(text: str) -> Any:
         return _decoder.decode(text)
 
 
-def element_texts(text: str, path: tuple[str, ...], most: int | None = None) -> list[str]:
+def reading_texts(text: str, contract: Contract, most: int | None = None) -> list[str]:
+    """The readings of a message in its arrays, or the first ones, as they are spelled."""
+    if contract.parents is None:
+        return _element_texts(text, contract, most)
+    found: list[str] = []
+    for parent in element_texts(text, contract.parents):
+        alone = readings_in(contract, parse(parent)) is None
+        found += [parent] if alone else _element_texts(parent, contract, None)
+        if most is not None and len(found) >= most:
+            break
+    return found[:most]
+
+
+def _element_texts(text: str, contract: Contract, most: int | None) -> list[str]:
+    path = contract.readings or ()
+    if contract.pairs is not None:
+        groups = groups_of_pairs(contract.pairs, member(parse(text), path))
+        elements = element_texts(text, path)
+        return [f"[{','.join(elements[at] for at in group)}]" for group in groups[:most]]
+    if contract.shape != "parallel":
+        return element_texts(text, path, most)
+    arrays = parallel_arrays(contract, member(parse(text), path)) or {}
+    size = min(max(map(len, arrays.values()), default=0), most or sys.maxsize)
+    readings = ({n: a[i] for n, a in arrays.items() if i < len(a)} for i in range(size))
+    return [json_text(reading) or "" for reading in readings]
+
+
+def element_texts(text: str, path: MemberPath, most: int | None = None) -> list[str]:
     """The elements of the array or object at ``path``, or the first ones, as they are spelled."""
     return [text[start:end] for start, end in element_spans(text, path, most)]
 
 
-def element_spans(
-    text: str, path: tuple[str, ...], most: int | None = None
-) -> list[tuple[int, int]]:
+def element_spans(text: str, path: MemberPath, most: int | None = None) -> list[tuple[int, int]]:
     """Start and end of the elements of the array or object at ``path``, or of the first ones."""
     with _deep_recursion():
-        at = _after_blank(text, 0)
-        for name in path:
-            at = _member_start(text, at, name)
+        at = _start(text, path)
         return list(islice(_elements(text, at) if text[at] == "[" else _members(text, at), most))
+
+
+def value_span(text: str, path: MemberPath) -> tuple[int, int]:
+    """Start and end of the value at a path, in a text that has one there."""
+    with _deep_recursion():
+        at = _start(text, path)
+        return at, _end(text, at)
+
+
+def _start(text: str, path: MemberPath) -> int:
+    at = _after_blank(text, 0)
+    for step in path:
+        if isinstance(step, int):
+            at = list(_elements(text, at))[step][0]
+        else:
+            at = _member_start(text, at, step)
+    return at
 
 
 def _first_counts(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 import polars as pl
@@ -23,11 +24,13 @@ from functions.transform.clean_batch import ORDER, PLACE, CleanBatch, Reject, li
 from functions.transform.columns import clean_columns, rejections
 from functions.transform.envelopes import read_envelopes
 from functions.transform.extraction_plan import ExtractionPlan, make_plan
+from functions.transform.formats.payload_decoder import PayloadDecoder, run_bytes
 from functions.transform.inflation import measured
 from functions.transform.isolation import Unreadable, isolated
 from functions.transform.one_row_per_key import keep_one_row_per_key
 from functions.transform.readings import read_readings
 from telemetry.contract import Contract
+from telemetry.contract.packing import inflates
 
 __all__ = ["clean", "clean_messages", "placed_readings", "read_messages"]
 
@@ -48,7 +51,14 @@ def clean(raw: bytes, contract: Contract, *, bulk: bool = True) -> CleanBatch:
 def read_messages(raw: bytes, contract: Contract) -> pl.DataFrame:
     """Messages of a raw object's lines, numbered in ``m``: see ``envelopes``."""
     messages = read_envelopes(raw).with_row_index("m")
-    return messages if contract.compression is None else measured(messages)
+    if not inflates(contract):
+        return messages
+    decoder = PayloadDecoder(replace(contract, compression=None)) if contract.unpack else None
+    return measured(
+        messages,
+        compressed=contract.compression is not None,
+        packed=None if decoder is None else decoder.decoded_bytes,
+    )
 
 
 def clean_messages(
@@ -92,7 +102,7 @@ def _read_all(
     parts: list[pl.DataFrame] = []
     start = 0
     for m in (*sorted(unreadable), messages.height):
-        for run in _runs(messages.slice(start, m - start)):
+        for run in _runs(messages.slice(start, m - start), contract):
             parts += _clean_isolated(plan, run, batch, bulk=bulk)
         if m in unreadable:
             batch.rejects = listed(batch.rejects, [Reject(m, None, (unreadable[m],))])
@@ -152,11 +162,11 @@ def _clean_part(plan: ExtractionPlan, readings: pl.DataFrame, batch: CleanBatch)
     return frame.filter(~rejected)
 
 
-def _runs(messages: pl.DataFrame) -> Iterator[pl.DataFrame]:
+def _runs(messages: pl.DataFrame, contract: Contract) -> Iterator[pl.DataFrame]:
     """Slices of about :data:`RUN_BYTES` of payload; an empty one where there are no messages."""
     if not messages.height:
         yield messages
-    sizes = messages["payload"].bin.size().cast(pl.Int64)
+    sizes = run_bytes(messages, contract)
     if "size" in messages.columns:  # what counts is what they are inflated to, to many values
         sizes = pl.select(pl.max_horizontal(sizes, messages["size"] * 4)).to_series()
     values = messages["text"].str.count_matches(",", literal=True).cast(pl.Int64).fill_null(0)

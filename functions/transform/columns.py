@@ -9,11 +9,20 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
 import polars as pl
 
+from functions.transform.composed_texts import SourceTexts, where
 from functions.transform.extraction_plan import RECEIVED, ExtractionPlan
-from functions.transform.values import NUMBER, READERS, is_one_of, read_timestamp
+from functions.transform.time_spans import later, span_texts
+from functions.transform.values import (
+    NUMBER,
+    READERS,
+    Read,
+    is_one_of,
+    read_float,
+    read_timestamp,
+)
 from telemetry.contract import Column
 
-__all__ = ["CleanColumn", "clean_column", "clean_columns", "rejections"]
+__all__ = ["CleanColumn", "clean_columns", "rejections"]
 
 EXACT = Context(prec=400)
 WHOLE = re.compile(r"[+-]?[0-9]{1,300}")
@@ -48,14 +57,9 @@ class CleanColumn:
 
 def clean_columns(plan: ExtractionPlan, frame: pl.DataFrame) -> list[CleanColumn]:
     """All columns of the contract; ``frame`` has a column of raw texts per source of the plan."""
-    return [
-        clean_column(
-            column,
-            [frame[plan.place(source, column)] for source in column.sources],
-            frame[RECEIVED] if RECEIVED in frame.columns else None,
-        )
-        for column in plan.contract.columns
-    ]
+    texts = SourceTexts(plan, frame)
+    received = frame[RECEIVED] if RECEIVED in frame.columns else None
+    return [_clean_column(column, texts, received) for column in plan.contract.columns]
 
 
 def rejections(
@@ -87,19 +91,19 @@ def rejections(
     return rejected, every
 
 
-def clean_column(
-    column: Column, raw: Sequence[pl.Series], received: pl.Series | None = None
-) -> CleanColumn:
+def _clean_column(column: Column, sources: SourceTexts, received: pl.Series | None) -> CleanColumn:
     """One column from the raw texts of its sources, the first that is not missing.
 
     ``received`` is when each reading's message arrived, in UTC, for columns that are judged by it.
     """
-    texts = _first_present(column, raw)
-    read = (
-        read_timestamp(texts, column, received)
-        if column.type == "timestamp"
-        else READERS[column.type](texts, column)
-    )
+    texts = _first_present(column, [sources.of(source, column) for source in column.sources])
+    if column.plus is None:
+        read = _read(column, texts, sources, received)
+    else:
+        spans = span_texts(column.plus, sources, column)
+        for span in spans:  # a time that lacks a part is missing
+            texts = where(texts, span.is_not_null())
+        read = later(read_timestamp(texts, column, received), column.plus, spans)
     values, beyond = read.value, read.beyond
     outside = _outside(values, column)
     if outside is not None:
@@ -119,6 +123,16 @@ def clean_column(
     if column.type == "real":  # last, so that a limit of 0.1 isn't held against the single nearest
         values = values.cast(pl.Float32)
     return CleanColumn(column, values.alias(column.name), faults, truncated)
+
+
+def _read(
+    column: Column, texts: pl.Series, sources: SourceTexts, received: pl.Series | None
+) -> Read:
+    if column.type == "timestamp":
+        return read_timestamp(texts, column, received)
+    if column.unit_member is not None:
+        return read_float(texts, column, sources.first(column.unit_member.sources, column))
+    return READERS[column.type](texts, column)
 
 
 def _first_present(column: Column, raw: Sequence[pl.Series]) -> pl.Series:

@@ -72,7 +72,7 @@ def copy_groups(rows: pl.DataFrame, csv: bytes, contract: Contract) -> bytes | N
     interval = pl.when(same & ~first).then(pl.col(time).diff())
     gap = (interval > GAP * interval.median()).fill_null(value=False)
     starts = rows.with_columns(starts=~same | first | gap)["starts"].arg_true().to_list()
-    keys = rows.select(pl.col(name).cast(pl.String) for name in prefix)
+    keys = rows.select(_key_text(rows[name]) for name in prefix)
     groups: list[dict[str, Any]] = []
     cuts = [
         cut
@@ -96,6 +96,13 @@ def copy_groups(rows: pl.DataFrame, csv: bytes, contract: Contract) -> bytes | N
         )
     content = {"columns": list(prefix), "time": time, "groups": groups}
     return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _key_text(values: pl.Series) -> pl.Series:
+    """Values of a key column as texts that PostgreSQL reads back."""
+    if isinstance(values.dtype, pl.Datetime):
+        return values.dt.strftime(TIME_FORMAT)
+    return values.cast(pl.String)
 
 
 def _line_ends(csv: bytes, rows: int) -> Sequence[int]:

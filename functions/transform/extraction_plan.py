@@ -8,7 +8,7 @@ where a value should be becomes :data:`NOT_A_VALUE`, which no column type can re
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import polars as pl
@@ -16,6 +16,8 @@ import polars as pl
 from functions.transform.member_patterns import (
     ARRAYS,
     Type,
+    array_names,
+    is_in_nested_arrays,
     member_names,
     metrics_of,
     untyped_texts,
@@ -23,6 +25,8 @@ from functions.transform.member_patterns import (
 )
 from functions.transform.shapes import BASE, SENML_VALUES
 from telemetry.contract import Column, Condition, Contract, Source
+from telemetry.contract.composed import sources_of, text_sources
+from telemetry.contract.model import MemberPath
 
 __all__ = [
     "ARRIVAL",
@@ -111,14 +115,14 @@ class ExtractionPlan:
         """Frame columns that hold JSON texts, whatever stands there."""
         return frozenset(self.place(s) for s in self.sources if s.form == "json")
 
-    def of_scope(self, scope: str) -> dict[str, tuple[str, ...]]:
+    def of_scope(self, scope: str) -> dict[str, MemberPath]:
         """Frame column to path, of the sources of one scope."""
         return {self.place(s): s.path for s in self.sources if s.scope == scope}
 
     @property
     def names(self) -> tuple[str, ...]:
         """Frame columns of the raw texts that come out of a message."""
-        scopes = ("message", "reading", "rest", "place")
+        scopes = ("message", "parent", "reading", "rest", "place")
         return tuple(name for scope in scopes for name in self.of_scope(scope))
 
     def conditions(self, scope: str) -> tuple[Condition, ...]:
@@ -141,7 +145,7 @@ def _is_judged_by_arrival(column: Column) -> bool:
 
 def make_plan(contract: Contract) -> ExtractionPlan:
     """The plan of a contract. Pure, and cheap enough to make once per invocation."""
-    asked = (s for column in contract.columns for s in column.sources)
+    asked = (s for column in contract.columns for s in sources_of(column))
     sources = tuple(dict.fromkeys([*asked, *(c.source for c in contract.only)]))
     plain = _document(contract, sources, {})
     decode_plans = [] if plain is None else [DecodePlan(plain, unusual_texts(contract), {})]
@@ -162,6 +166,9 @@ def _member_types(contract: Contract) -> dict[str, Type]:
         return {}
     together = [(_type_of(column), member_names(column.sources)) for column in contract.columns]
     together += [(pl.String, member_names([condition.source])) for condition in contract.only]
+    together += [(pl.String, list(array_names(contract)))]
+    spelled = [source for column in contract.columns for source in text_sources(column)]
+    together += [(pl.String, member_names(spelled))]
     types: dict[str, Type] = {}
     while True:
         before = dict(types)
@@ -183,39 +190,89 @@ def _type_of(column: Column) -> Type:
     return TYPED.get(column.type, pl.String)
 
 
-Tree = dict[str, "Tree | None"]
-"""Members of an object; ``None`` is a value."""
+Tree = dict[str | int, "Tree | None"]
+"""Members of an object, or what the elements of an array have in common, under :data:`ELEMENT`;
+``None`` is a value."""
+ELEMENT = 0
 
 
-def _is_pattern(name: str) -> bool:
+def _is_pattern(step: str | int) -> bool:
     """True if polars takes a field's name for one that stands for several, or for another."""
-    return name == "*" or (name.startswith("^") and name.endswith("$"))
+    if isinstance(step, int):
+        return False
+    return step == "*" or (step.startswith("^") and step.endswith("$"))
 
 
 def _document(
     contract: Contract, asked: tuple[Source, ...], types: Mapping[str, Type]
 ) -> pl.Struct | pl.List | None:
     """Type of a message for the bulk decoder; ``None`` where it can't take them."""
-    if contract.shape not in ARRAYS or contract.melt == "numbers" or _is_for_careful(contract):
-        return None
-    paths = [source.path for source in asked] + [metric.path for metric in metrics_of(contract)]
-    if any(_is_pattern(name) for path in (*paths, contract.readings or ()) for name in path):
-        return None
     sources = (*asked, *(Source("reading", metric.path) for metric in metrics_of(contract)))
+    if _is_for_careful(contract) or not _has_plain_paths(contract, sources):
+        return None
+    if contract.shape == "parallel":
+        return _side_by_side(contract, sources)
+    return _with_elements(contract, sources, types)
+
+
+def _with_elements(
+    contract: Contract, sources: tuple[Source, ...], types: Mapping[str, Type]
+) -> pl.Struct | pl.List | None:
+    """The same of every shape that has one element for each reading."""
     reading, message = _tree(sources, ("reading",)), _tree(sources, ("reading", "message"))
     if reading is None or message is None:
         return None
     if contract.readings is None:
         return pl.Struct(_fields(message, types))
     elements = _elements(contract, reading, types)
-    if elements is None or not contract.readings:
+    if contract.parents is None:
+        return _around(message, contract.readings, elements, types)
+    parent = _tree(sources, ("reading", "parent"))
+    if contract.shape != "objects" or parent is None:
+        return None
+    inner = _around(parent, contract.readings, elements, types)
+    parents = None if inner is None else pl.List(inner)
+    return _around(message, contract.parents, parents, types)
+
+
+def _side_by_side(contract: Contract, sources: tuple[Source, ...]) -> pl.Struct | None:
+    """Type of a message with arrays side by side; ``None`` where it is in an outer array."""
+    if contract.parents is not None:
+        return None
+    at = contract.readings or ()
+    arrays = [
+        replace(source, scope="message", path=(*at, source.path[0], 0, *source.path[1:]))
+        for source in sources
+        if source.scope == "reading"
+    ]
+    tree = _tree((*sources, *arrays), ("message",)) if arrays else None
+    return None if tree is None else pl.Struct(_fields(tree, {}))
+
+
+def _around(
+    tree: Tree, path: MemberPath, elements: pl.List | None, types: Mapping[str, Type]
+) -> pl.Struct | pl.List | None:
+    """Type of an object with these members and this array, or of the array where it is alone."""
+    if elements is None or not path:
         return elements
-    placed = _with_readings(message, contract.readings, elements, types)
+    placed = _with_readings(tree, path, elements, types)
     return None if placed is None else pl.Struct(placed)
 
 
+def _has_plain_paths(contract: Contract, sources: tuple[Source, ...]) -> bool:
+    """True if the bulk decoder can follow every path."""
+    paths = [source.path for source in sources]
+    arrays = (*(contract.readings or ()), *(contract.parents or ()))
+    patterns = any(_is_pattern(step) for path in (*paths, arrays) for step in path)
+    nested = any(map(is_in_nested_arrays, paths)) or any(isinstance(step, int) for step in arrays)
+    return not (patterns or nested)
+
+
 def _is_for_careful(contract: Contract) -> bool:
-    """True if its types keep what the bulk decoder drops: kinds of values, members, digits."""
+    """True if its shape or types keep what the bulk decoder drops: kinds of values, members,
+    digits."""
+    if contract.shape not in ARRAYS or contract.melt == "numbers" or contract.pairs is not None:
+        return True
     types = {column.type for column in contract.columns}
     rest = any(s.scope == "rest" for column in contract.columns for s in column.sources)
     in_arrays = "jsonb" in types and contract.shape != "objects"
@@ -226,7 +283,7 @@ def _elements(contract: Contract, reading: Tree, types: Mapping[str, Type]) -> p
     if contract.shape == "senml":
         if any(reading.get(label) for label in SENML_LABELS):
             return None  # a source within a value that is resolved as a whole
-        reading = dict.fromkeys(SENML_LABELS) | reading
+        reading = {**dict.fromkeys(SENML_LABELS), **reading}
     if contract.shape in ("objects", "senml"):
         return pl.List(pl.Struct(_fields(reading, types)))
     if any(reading.values()) or len(contract.fields) == 1:
@@ -244,30 +301,42 @@ def _tree(sources: tuple[Source, ...], scopes: tuple[str, ...]) -> Tree | None:
     for source in sources:
         if source.scope not in scopes:
             continue
-        *parents, leaf = source.path
+        *parents, leaf = (ELEMENT if isinstance(step, int) else step for step in source.path)
         node = root
-        for name in parents:
-            below = node.setdefault(name, {})
-            if below is None:
+        for step in parents:
+            below = node.setdefault(step, {})
+            if below is None or _is_both(node):
                 return None
             node = below
-        if node.setdefault(leaf, None) is not None:
+        if node.setdefault(leaf, None) is not None or _is_both(node):
             return None
     return root
 
 
+def _is_both(tree: Tree) -> bool:
+    """True where sources take an object and an array at one place."""
+    return ELEMENT in tree and len(tree) > 1
+
+
 def _fields(tree: Tree, types: Mapping[str, Type]) -> dict[str, pl.DataType | Type]:
-    return {
-        name: types.get(name, pl.String) if below is None else pl.Struct(_fields(below, types))
-        for name, below in tree.items()
-    }
+    return {str(name): _type(str(name), below, types) for name, below in tree.items()}
+
+
+def _type(name: str, tree: Tree | None, types: Mapping[str, Type]) -> pl.DataType | Type:
+    """Type of the values of a member."""
+    if tree is None:
+        return types.get(name, pl.String)
+    if tree.keys() == {ELEMENT}:
+        return pl.List(_type(name, tree[ELEMENT], types))
+    return pl.Struct(_fields(tree, types))
 
 
 def _with_readings(
-    tree: Tree, path: tuple[str, ...], elements: pl.List, types: Mapping[str, Type]
+    tree: Tree, path: MemberPath, elements: pl.List, types: Mapping[str, Type]
 ) -> dict[str, pl.DataType | Type] | None:
     """Fields of ``tree`` with the array at ``path``; ``None`` where something else is there."""
-    name, *rest = path
+    step, *rest = path
+    name = str(step)
     fields = _fields(tree, types)
     below = tree.get(name, {})
     if not rest:

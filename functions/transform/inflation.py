@@ -8,11 +8,22 @@ reject that keeps the bytes as they were sent, and no other message pays for it.
 from __future__ import annotations
 
 import zlib
-from typing import Any
+from collections.abc import Callable
+from typing import Literal
 
 import polars as pl
 
-__all__ = ["BATCH_BYTES", "NOT_GZIP", "PAYLOAD_BYTES", "TOO_LARGE", "inflate", "measured", "opened"]
+__all__ = [
+    "BATCH_BYTES",
+    "NOT_GZIP",
+    "PAYLOAD_BYTES",
+    "TOO_LARGE",
+    "InflationError",
+    "decompressed",
+    "inflate",
+    "measured",
+    "opened",
+]
 
 PAYLOAD_BYTES = 4 << 20
 """Inflated, of one payload. AWS IoT takes 128 KB a message, so this is 32 times what was sent;
@@ -22,8 +33,8 @@ BATCH_BYTES = 64 << 20
 they are more, the largest are rejected until the others fit: a bomb costs no other device."""
 
 NOT_GZIP, TOO_LARGE = "not_gzip", "too_large"
-GZIP = 31
-"""zlib's code for a gzip container."""
+CONTAINERS = {"gzip": 31, "zlib": 15}
+"""zlib's codes of the containers."""
 SIGNATURE = b"\x1f\x8b"
 """First bytes of gzip. No UTF-8 text has them, so they mark a compressed payload."""
 
@@ -40,24 +51,35 @@ def inflate(payload: bytes) -> bytes:
     """
     if not payload.startswith(SIGNATURE):
         return payload
-    inflater = zlib.decompressobj(GZIP)
+    return decompressed(payload, "gzip", NOT_GZIP)
+
+
+def decompressed(content: bytes, container: Literal["gzip", "zlib"], reason: str) -> bytes:
+    """The content of exactly one stream, of at most :data:`PAYLOAD_BYTES`.
+
+    Raises :class:`InflationError`: ``reason`` where it isn't one, ``too_large``.
+    """
+    inflater = zlib.decompressobj(CONTAINERS[container])
     try:
-        content = inflater.decompress(payload, PAYLOAD_BYTES + 1)
+        inflated = inflater.decompress(content, PAYLOAD_BYTES + 1)
     except zlib.error:
-        raise InflationError(NOT_GZIP) from None
-    if len(content) > PAYLOAD_BYTES:
+        raise InflationError(reason) from None
+    if len(inflated) > PAYLOAD_BYTES:
         raise InflationError(TOO_LARGE)
     if not inflater.eof or inflater.unused_data:
-        raise InflationError(NOT_GZIP)
-    return content
+        raise InflationError(reason)
+    return inflated
 
 
-def measured(messages: pl.DataFrame) -> pl.DataFrame:
+def measured(
+    messages: pl.DataFrame, *, compressed: bool, packed: Callable[[bytes], int] | None = None
+) -> pl.DataFrame:
     """The messages with their ``size`` inflated, in bytes, and the ``fault`` of those without.
 
-    Nothing inflated is kept: it comes back run by run, with :func:`opened`.
+    ``packed`` measures what is packed in an inflated payload. Nothing inflated is kept: it comes
+    back run by run, with :func:`opened` and as members are unpacked.
     """
-    found = [_measure(payload) for payload in messages["payload"]]
+    found = [_measure(payload, compressed, packed) for payload in messages["payload"]]
     sizes = _within(BATCH_BYTES, [size for size, _ in found])
     faults = [
         fault or (TOO_LARGE if size is None else None)
@@ -69,17 +91,20 @@ def measured(messages: pl.DataFrame) -> pl.DataFrame:
 
 
 def opened(messages: pl.DataFrame) -> pl.DataFrame:
-    """Measured messages, those without a fault with their ``text`` (null where it isn't UTF-8)."""
-    columns = messages.select("payload", "text", "fault").iter_rows()
+    """Messages without a fault, inflated: with their ``text`` (null where it isn't UTF-8)."""
+    columns = messages.select("payload", "text").iter_rows()
     texts = [_text(*row) for row in columns]
     return messages.with_columns(pl.Series("text", texts, pl.String))
 
 
-def _measure(payload: bytes) -> tuple[int, str | None]:
+def _measure(
+    payload: bytes, compressed: bool, packed: Callable[[bytes], int] | None
+) -> tuple[int, str | None]:
     try:
-        return len(inflate(payload)), None
+        content = inflate(payload) if compressed else payload
     except InflationError as error:
         return 0, str(error)
+    return len(content) + (0 if packed is None else packed(content)), None
 
 
 def _within(most: int, sizes: list[int]) -> list[int | None]:
@@ -93,8 +118,8 @@ def _within(most: int, sizes: list[int]) -> list[int | None]:
     return kept
 
 
-def _text(payload: bytes, text: str | None, fault: Any) -> str | None:
-    if text is not None or fault is not None or not payload.startswith(SIGNATURE):
+def _text(payload: bytes, text: str | None) -> str | None:
+    if text is not None or not payload.startswith(SIGNATURE):
         return text
     try:
         return inflate(payload).decode()

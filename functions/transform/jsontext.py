@@ -15,6 +15,7 @@ from functions.transform.extraction_plan import NOT_A_VALUE
 from functions.transform.member_patterns import metrics_of
 from functions.transform.shapes import Number
 from telemetry.contract import Contract
+from telemetry.contract.composed import sources_of
 
 __all__ = ["json_text", "named_members", "rest"]
 
@@ -96,17 +97,18 @@ def named_members(contract: Contract) -> Named:
     """The members of a reading that columns take, and those that hold its own readings."""
     named: Named = {}
     alone = not contract.readings
+    arrays = [path for path in (contract.readings, contract.parents) if path]
     paths = [
         source.path
         for column in contract.columns
-        for source in column.sources
+        for source in sources_of(column)
         if source.scope == "reading" or (alone and source.scope == "message")
     ]
-    paths += [metric.path for metric in metrics_of(contract)]
-    if contract.readings:
-        paths.append(contract.readings)
+    paths += [*(metric.path for metric in metrics_of(contract)), *arrays]
     for path in paths:
-        _name(named, path)
+        names = tuple(step for step in path if isinstance(step, str))
+        if len(names) == len(path):  # an array of which an element is taken is left whole
+            _name(named, names)
     return named
 
 

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 
 import polars as pl
 
 from telemetry.contract import Contract, Source
-from telemetry.contract.model import Metric, Shape
+from telemetry.contract.composed import sources_of, spelled_sources
+from telemetry.contract.model import MemberPath, Metric, Shape
 
 __all__ = [
     "ARRAYS",
+    "MEMBERS",
     "Type",
+    "array_names",
+    "is_in_nested_arrays",
+    "member_name",
     "member_names",
     "metrics_of",
     "untyped_texts",
@@ -20,6 +26,9 @@ __all__ = [
 ]
 
 Type = type[pl.DataType]
+
+MEMBERS = ("reading", "parent", "message")
+"""Scopes of the sources within a message."""
 
 SPELLED_NUMBER = r"[ \t\r\n]*-?(?:[0-9]{16,}\.|[0-9]+(?:\.[0-9]+)?[eE])"
 """A number with an exponent, or too long to survive being read as a double and written again."""
@@ -34,9 +43,11 @@ UNUSUAL_SENML = (
     _SENML % ("b?t", '["tf]'),
 )
 """Patterns of values of another kind than SenML's."""
-ARRAYS: dict[Shape, int] = {"objects": 0, "rows": 1, "pairs": 2, "senml": 0}
+ARRAYS: dict[Shape, int] = {"objects": 0, "rows": 1, "pairs": 2, "senml": 0, "parallel": 1}
 """Shapes that the bulk decoder takes, and how many arrays an element is of."""
 
+NOT_PLAIN_DIGITS = r"(?:-|[0-9]+\.|[0-9]{16})"
+"""A number that isn't a whole one without a sign, whose digits a double may not bring back."""
 LONG_OR_SPELLED = r"-?(?:[0-9]{16}|[0-9]+(?:\.[0-9]+)?[eE])"
 NOT_OF_TYPE: dict[Type, str] = {
     pl.Float64: rf"(?:[^-0-9n \t\r\n]|{LONG_OR_SPELLED})",
@@ -46,9 +57,34 @@ NOT_OF_TYPE: dict[Type, str] = {
 """Pattern of the begin of a value that is neither null nor surely of the type."""
 
 
+def member_name(path: MemberPath) -> str:
+    """Name of the member at a path, or of the array whose element it is."""
+    return next(step for step in reversed(path) if isinstance(step, str))
+
+
 def member_names(sources: Sequence[Source]) -> list[str]:
     """Names of the members themselves, of sources within the message."""
-    return [s.path[-1] for s in sources if s.scope in ("reading", "message")]
+    return [member_name(s.path) for s in sources if s.scope in MEMBERS]
+
+
+def is_in_nested_arrays(path: MemberPath) -> bool:
+    """True for an element of an array in an array."""
+    return any(isinstance(a, int) and isinstance(b, int) for a, b in pairwise(path))
+
+
+def array_names(contract: Contract) -> set[str]:
+    """Names of the arrays of which columns or conditions take elements that are values, and of
+    arrays side by side."""
+    asked = [source for column in contract.columns for source in sources_of(column)]
+    asked += [condition.source for condition in contract.only]
+    paths = [source.path for source in asked if source.scope in MEMBERS]
+    paths += [metric.path for metric in metrics_of(contract)]
+    found = {member_name(path) for path in paths if isinstance(path[-1], int)}
+    if contract.shape == "parallel":
+        readings = {s.path for s in asked if s.scope == "reading"}
+        found |= {str(path[0]) for path in readings}
+        found |= {str(metric.path[0]) for metric in metrics_of(contract)}
+    return found
 
 
 def metrics_of(contract: Contract) -> tuple[Metric, ...]:
@@ -67,17 +103,31 @@ def unusual_texts(contract: Contract) -> str:
     kinds = [f"[:{arrays}]{SPELLED_NUMBER}", *_unusual_members(contract)]
     if contract.shape == "senml":
         kinds += UNUSUAL_SENML
-    if arrays and _texts(contract):
-        kinds.append(NOT_SHORTEST)
-    if arrays and _leaves(contract, "decimal"):
-        kinds.append(rf"[\[,]{LONG_NUMBER}")
+    if arrays:
+        texts = _texts(contract) | _composing(contract)
+        kinds += _unusual_elements(texts, _leaves(contract, "decimal"))
     return "|".join(kinds)
+
+
+def _unusual_elements(texts: set[str], decimals: set[str]) -> list[str]:
+    """Numbers in arrays whose digits would not come back as they are, where those count."""
+    kinds = [NOT_SHORTEST] if texts else []
+    if texts or decimals:
+        kinds.append(rf"[\[,]{LONG_NUMBER}")
+    return kinds
 
 
 def _unusual_members(contract: Contract) -> list[str]:
     kinds = []
+    if names := array_names(contract):
+        # The bulk decoder makes an array of a value alone.
+        kinds += [_member(names, r"[^\[n \t\r\n]"), rf"[\[,]{SPELLED_NUMBER}"]
+        texts = _texts(contract) | _composing(contract)
+        kinds += _unusual_elements(texts & names, _leaves(contract, "decimal") & names)
     if names := _texts(contract):
         kinds.append(_member(names, "[-0-9]"))
+    if names := _composing(contract):
+        kinds.append(_member(names, NOT_PLAIN_DIGITS))
     if names := _leaves(contract, "decimal"):
         # More digits than a double holds would come back as others.
         kinds.append(_member(names, LONG_NUMBER))
@@ -93,13 +143,22 @@ def _texts(contract: Contract) -> set[str]:
     return _leaves(contract, "text", asked)
 
 
+def _composing(contract: Contract) -> set[str]:
+    """The members that texts are made of, or have parts of, or that name a unit."""
+    asked = [s for column in contract.columns for s in spelled_sources(column)]
+    names = set(member_names(asked))
+    if any(s.scope == "place" and s.path == ("value",) for s in asked):
+        names |= {member_name(metric.path) for metric in metrics_of(contract)}
+    return names
+
+
 def untyped_texts(contract: Contract, types: Mapping[str, Type]) -> str:
     """Texts in which a member isn't of its type, or is unusual for a text."""
     kinds = []
     for kind, value in NOT_OF_TYPE.items():
         names = {name for name, found in types.items() if found is kind}
         kinds += [_member(names, value)] if names else []
-    sources = [s for column in contract.columns for s in column.sources]
+    sources = [s for column in contract.columns for s in sources_of(column)]
     texts = set(member_names([*sources, *(c.source for c in contract.only)])) - types.keys()
     if texts:
         kinds.append(_member(texts, LONG_OR_SPELLED))
@@ -117,5 +176,5 @@ def _leaves(contract: Contract, kind: str, also: Sequence[Source] = ()) -> set[s
     asked = [s for c in contract.columns if c.type == kind for s in c.sources]
     names = set(member_names([*asked, *also]))
     if any(s.scope == "place" and s.path == ("value",) for s in asked):
-        names |= {metric.path[-1] for metric in metrics_of(contract)}
+        names |= {member_name(metric.path) for metric in metrics_of(contract)}
     return names

@@ -6,12 +6,15 @@ rest. A message that neither can read is a reject, and one of another kind is se
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import polars as pl
 
 from functions.transform.bulk import BulkDecoder, Decoded
 from functions.transform.careful import SET_ASIDE, CarefulReader
 from functions.transform.clean_batch import CleanBatch, Reject
 from functions.transform.extraction_plan import ARRIVAL, RECEIVED, ExtractionPlan
+from functions.transform.formats.payload_decoder import PayloadDecoder, is_decoded
 from functions.transform.inflation import opened
 from functions.transform.isolation import OUR_ERRORS, unreadable
 from functions.transform.message_filter import matches
@@ -31,20 +34,62 @@ def read_readings(
     The parts differ in the types of their values; in each the readings are in order.
     """
     left = _opened(plan, _of_this_kind(plan, run, batch), batch)
-    unreadable = left["text"].is_null()
-    batch.rejects += [Reject(m, None, ("not_utf8",)) for m in left["m"].filter(unreadable)]
-    left = left.filter(~unreadable)
-    parts = []
-    for decode_plan in plan.decode_plans if bulk else ():
-        decoded = BulkDecoder(plan, decode_plan).decode(left.select("m", "text"))
-        parts.append(_without_faults(decoded, batch))
-        left = left.filter(pl.col("m").is_in(decoded.left.implode()))
-    parts.append(_read_carefully(plan, left, batch))
-    typed, as_texts = parts[:-2], parts[-2:]
-    texts = pl.concat(as_texts, how="diagonal").sort("m", maintain_order=True)
+    if not is_decoded(plan.contract):
+        unreadable = left["text"].is_null()
+        batch.rejects += [Reject(m, None, ("not_utf8",)) for m in left["m"].filter(unreadable)]
+        read = _read(plan, left.filter(~unreadable), batch, bulk=bulk)
+    else:
+        read = _decode_and_read(plan, left, batch, bulk=bulk)
+    texts = pl.concat(read.texts, how="diagonal").sort("m", maintain_order=True)
+    typed = read.typed
+    if len(typed) > 1:
+        typed = [pl.concat(typed).sort("m", maintain_order=True)]
     found = [part for part in (*typed, texts) if part.height] or [texts]
     envelopes = _envelope_texts(plan, run)
     return [_with_envelopes(plan, part, run, envelopes) for part in found]
+
+
+class _Parts(NamedTuple):
+    """Readings of a run, some with typed values, the others all texts."""
+
+    typed: list[pl.DataFrame]
+    texts: list[pl.DataFrame]
+
+
+def _read(plan: ExtractionPlan, messages: pl.DataFrame, batch: CleanBatch, *, bulk: bool) -> _Parts:
+    """The readings of messages with a ``text``."""
+    parts, left = _read_in_bulk(plan, messages, batch) if bulk else (_Parts([], []), messages)
+    parts.texts.append(_read_carefully(plan, left, batch))
+    return parts
+
+
+def _read_in_bulk(
+    plan: ExtractionPlan, left: pl.DataFrame, batch: CleanBatch
+) -> tuple[_Parts, pl.DataFrame]:
+    """The readings of the messages that the bulk decoder takes, and the other messages."""
+    parts = _Parts([], [])
+    for decode_plan in plan.decode_plans:
+        decoded = BulkDecoder(plan, decode_plan).decode(left.select("m", "text"))
+        (parts.typed if decode_plan.types else parts.texts).append(_without_faults(decoded, batch))
+        left = left.filter(pl.col("m").is_in(decoded.left.implode()))
+    return parts, left
+
+
+def _decode_and_read(
+    plan: ExtractionPlan, messages: pl.DataFrame, batch: CleanBatch, *, bulk: bool
+) -> _Parts:
+    """The readings of messages in another format than JSON, or with members to unpack."""
+    decoder = PayloadDecoder(plan.contract)
+    before, batch.rejects = batch.rejects, []
+    parts, left = _Parts([], []), messages
+    if bulk:
+        decoded = decoder.in_bulk(messages)
+        parts, failed = _read_in_bulk(plan, decoded, batch)
+        done = decoded.filter(~pl.col("m").is_in(failed["m"].implode()))
+        left = messages.filter(~pl.col("m").is_in(done["m"].implode()))
+    rest = _read(plan, decoder.one_by_one(left), batch, bulk=bulk)
+    batch.rejects = before + decoder.with_reasons(batch.rejects) + decoder.rejects
+    return _Parts(parts.typed + rest.typed, parts.texts + rest.texts)
 
 
 def _with_envelopes(
@@ -72,12 +117,13 @@ def _without_faults(decoded: Decoded, batch: CleanBatch) -> pl.DataFrame:
 
 
 def _opened(plan: ExtractionPlan, messages: pl.DataFrame, batch: CleanBatch) -> pl.DataFrame:
-    """The messages, inflated where devices compress them."""
-    if plan.contract.compression is None:
+    """The messages that are not too large, inflated where devices compress them."""
+    if "fault" not in messages.columns:
         return messages
     broken = messages.filter(pl.col("fault").is_not_null())
     batch.rejects += [Reject(m, None, (why,)) for m, why in broken.select("m", "fault").iter_rows()]
-    return opened(messages.filter(pl.col("fault").is_null()))
+    messages = messages.filter(pl.col("fault").is_null())
+    return messages if plan.contract.compression is None else opened(messages)
 
 
 def _of_this_kind(plan: ExtractionPlan, run: pl.DataFrame, batch: CleanBatch) -> pl.DataFrame:
@@ -132,7 +178,7 @@ def _envelope_texts(plan: ExtractionPlan, messages: pl.DataFrame) -> list[pl.Ser
     """Raw values of the sources that are parts of the envelope, one per message."""
     texts = [_moments(messages["received_at"]).alias(ARRIVAL)] if plan.takes_arrival else []
     for place, (name, *level) in plan.of_scope("envelope").items():
-        text = messages[name].cast(pl.String).alias(place)
+        text = messages[str(name)].cast(pl.String).alias(place)
         if level:
             text = text.str.split("/").list.get(int(level[0]), null_on_oob=True)
         texts.append(text)

@@ -9,8 +9,9 @@ import json
 from itertools import groupby
 from typing import Any
 
-from functions.transform.careful import element_texts
+from functions.transform.careful import reading_texts
 from functions.transform.clean_batch import CleanBatch, Reject
+from functions.transform.formats.payload_decoder import PayloadDecoder, is_decoded
 from functions.transform.inflation import inflate
 from functions.transform.isolation import OUR_ERRORS, unreadable
 from telemetry.contract import Contract
@@ -46,7 +47,7 @@ def _lines(
     message: dict[str, Any], rejects: list[Reject], contract: Contract
 ) -> list[dict[str, Any]]:
     envelope = {name: message[name] for name in ("message_id", "topic", "client_id", "received_at")}
-    elements = _elements(message, rejects, contract)
+    elements = _elements(message, envelope, rejects, contract)
     payload: str | None = base64.b64encode(message["payload"]).decode()
     lines = []
     for reject in rejects:
@@ -61,7 +62,7 @@ def _lines(
 
 
 def _elements(
-    message: dict[str, Any], rejects: list[Reject], contract: Contract
+    message: dict[str, Any], envelope: dict[str, Any], rejects: list[Reject], contract: Contract
 ) -> list[str] | None:
     """Texts of the message's readings as far as needed; ``None`` where our own code raises.
 
@@ -72,9 +73,11 @@ def _elements(
     most = 1 + max(reject.index or 0 for reject in rejects)
     text = message["text"]
     try:
-        if text is None:  # only a compressed payload has readings and no text of its own
+        if text is None and contract.compression is not None:
             text = inflate(message["payload"]).decode()
-        return element_texts(text, contract.readings, most)
+        if is_decoded(contract):
+            text = PayloadDecoder(contract).document(message["payload"], text, envelope).text
+        return reading_texts(text, contract, most)
     except OUR_ERRORS as error:
         unreadable(error, message["message_id"])
         return None

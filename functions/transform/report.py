@@ -15,7 +15,7 @@ from telemetry.contract import Contract
 
 __all__ = ["describe"]
 
-SELDOM = ("too_old", "in_future", "ambiguous_time", "nonexistent_time", "truncated")
+SELDOM = ("too_old", "in_future", "ambiguous_time", "nonexistent_time", "unknown_unit", "truncated")
 """Counted only for the columns that have any."""
 
 SKETCH_STEPS = 40

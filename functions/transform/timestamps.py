@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from functions.transform.local_times import Instants, read_local_times
-from telemetry.contract.patterns import AUTO_EPOCHS, MONTHS, PER_SECOND, read_pattern
+from telemetry.contract.patterns import AUTO_EPOCHS, MONTHS, PER_SECOND, WEEKDAYS, read_pattern
 
 __all__ = ["looked_up", "read_timestamps"]
 
@@ -15,6 +15,9 @@ ISO = (
     r"^[0-9]{4}-[01][0-9]-[0-3][0-9][T ][0-2][0-9]:[0-5][0-9]:[0-5][0-9]"
     r"(\.[0-9]{1,9})?(Z|[+-][0-2][0-9](:?[0-5][0-9])?)?$"
 )
+END_OF_DAY = r"^.{11}24:00:00(?:\.0+)?(?:Z|[+-].*)?$"
+"""The end of a day, which is midnight of the next one."""
+A_DAY = 86_400 * 10**6
 ISO_REST = r"^(?:\.([0-9]{1,9}))?(Z|[+-][0-9]{2})?:?([0-9]{2})?$"
 FIRST, LAST = -62_135_596_800_000_000, 253_402_300_799_999_999
 """Microseconds of 0001-01-01T00:00:00Z and of the last one of year 9999."""
@@ -147,6 +150,13 @@ def _as_iso(texts: pl.Series, pattern: str) -> pl.Series:
         text += "." + pl.col("f")
     if "z" in names:
         text += pl.col("z")
+    if "Z" in names:
+        text += "Z"
+    if "a" in names:
+        numbers = {name: str(at) for at, name in enumerate(WEEKDAYS, 1)}
+        named = pl.col("a").str.to_lowercase().replace(numbers).cast(pl.Int8)
+        weekday = date.str.to_date("%Y-%m-%d", strict=False).dt.weekday()
+        text = pl.when(weekday == named).then(text)
     return frame.select(text.alias("t"))["t"]
 
 
@@ -156,6 +166,10 @@ def _two(name: str, names: Sequence[str]) -> pl.Expr:
 
 
 def _date(names: Sequence[str]) -> pl.Expr:
+    """Year, month and day as in ISO 8601; null where there is no such day."""
+    if "G" in names:
+        week = pl.concat_str("G", pl.lit("-W"), _two("V", names), pl.lit("-"), "u")
+        return week.str.to_date("%G-W%V-%u", strict=False).dt.strftime("%Y-%m-%d")
     year = pl.col("Y") if "Y" in names else _century(pl.col("y"))
     if "j" in names:
         day = pl.col("j").cast(pl.Int32)
@@ -192,7 +206,15 @@ def _local(texts: pl.Series) -> pl.Series:
     if read.null_count() > texts.null_count():
         spaced = head.str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="us", strict=False)
         read = read.zip_with(read.is_not_null(), spaced)
-    return read.cast(pl.Int64)
+    found = read.cast(pl.Int64)
+    if found.null_count() == texts.null_count():
+        return found
+    ended = texts.str.contains(END_OF_DAY).fill_null(value=False)
+    if not ended.any():
+        return found
+    head = _where(texts, ended).str.head(10)
+    days = head.str.to_datetime("%Y-%m-%d", time_unit="us", strict=False)
+    return found.zip_with(~ended, days.cast(pl.Int64) + A_DAY)
 
 
 def _offset(hours: pl.Series, minutes: pl.Series) -> pl.Series:

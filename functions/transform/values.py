@@ -17,7 +17,7 @@ from functions.transform.decimals import read_decimals
 from functions.transform.extraction_plan import NOT_A_VALUE
 from functions.transform.timestamps import read_timestamps
 from telemetry.contract import Column
-from telemetry.contract.model import Marker
+from telemetry.contract.model import Marker, UnitMember
 from telemetry.errors import ContractError
 
 __all__ = ["NUMBER", "READERS", "Read", "is_one_of", "read_numbers", "read_timestamp"]
@@ -64,14 +64,27 @@ def read_json(texts: pl.Series, column: Column) -> Read:
     return Read(_blank_out(texts, texts == NOT_A_VALUE))
 
 
-def read_float(texts: pl.Series, column: Column) -> Read:
-    """Finite doubles, in the column's unit. There is one zero: ``-0`` is 0, however spelled."""
+def read_float(texts: pl.Series, column: Column, units: pl.Series | None = None) -> Read:
+    """Finite doubles, in the column's unit. There is one zero: ``-0`` is 0, however spelled.
+
+    ``units`` are the units of the numbers, where they are sent with them.
+    """
     typed = texts.dtype == pl.Float64
     value = texts if typed else read_numbers(texts.str.strip_chars(BLANK))
+    if units is not None and column.unit_member is not None:
+        number, value = value, _of_units(value, units, column.unit_member)
+        read = _in_type(_rounded(value, column.round), column)
+        unknown = number.is_not_null() & value.is_null()
+        return read._replace(faults={"unknown_unit": unknown} if unknown.any() else {})
     value = _rounded(_converted(value, column), column.round)
+    return _in_type(value, column)
+
+
+def _in_type(value: pl.Series, column: Column) -> Read:
+    """The doubles that the column's type holds."""
     zero = (value == 0).fill_null(value=False)
     value = value.zip_with(~zero, value.abs()) if zero.any() else value
-    if column.type == "float" and column.unit_from is None:
+    if column.type == "float" and column.unit_from is None and column.unit_member is None:
         return Read(value)  # finite as it was read; rounding keeps it so
     large = ~value.is_finite()
     if column.type == "real":
@@ -233,6 +246,27 @@ def _converted(value: pl.Series, column: Column) -> pl.Series:
         )
     steps = column.conversion
     return _divided(value * steps.multiply + steps.add, steps.divide)
+
+
+def _of_units(value: pl.Series, units: pl.Series, member: UnitMember) -> pl.Series:
+    """The values, each converted from its own unit; null where that is not one of the member's.
+
+    Raises ``ContractError`` where the factors are missing.
+    """
+    if len(member.conversions) != len(member.units):
+        raise ContractError(
+            "unit_from: the contract was packaged without the factors that convert its units; "
+            "deploy it with this version of etl."
+        )
+    if member.constant is not None:
+        units = units.fill_null(member.constant)
+    places = {text: n for n, (_, spellings) in enumerate(member.units) for text in spellings}
+    place = units.replace_strict(places, default=None, return_dtype=pl.UInt32)
+    multiply, add, divide = (
+        pl.Series([getattr(steps, name) for steps in member.conversions], dtype=pl.Float64)
+        for name in ("multiply", "add", "divide")
+    )
+    return (value * multiply.gather(place) + add.gather(place)) / divide.gather(place)
 
 
 def _divided(value: pl.Series, by: float) -> pl.Series:

@@ -1,9 +1,10 @@
 """The whole template: a pure function of contract, settings and the packaged artifacts.
 
-Modules by concern: ``parameters``, ``storage`` (key, bucket), ``ingest`` (IoT, queues),
-``provisioning``, ``compute`` (layers, functions, ``permissions``), ``orchestration`` (state
-machine, schedules, topic), ``alarms``, ``channels``, ``dashboard``. Modules refer to each other's
-resources by logical id; ``cfn-lint`` checks that every reference holds.
+Modules by concern: ``parameters``, ``storage`` (key, bucket), ``ingest`` (IoT, queues,
+``device_policy``), ``provisioning``, ``compute`` (layers, functions, ``permissions``),
+``orchestration`` (state machine, schedules, topic), ``alarms``, ``channels``, ``dashboard``.
+Modules refer to each other's resources by logical id; ``cfn-lint`` checks that every reference
+holds.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from infrastructure.core.alarms import add_alarms
 from infrastructure.core.channels import add_channels
 from infrastructure.core.compute import add_compute
 from infrastructure.core.dashboard import add_dashboard
-from infrastructure.core.ingest import BASIC_INGEST, add_ingest
+from infrastructure.core.device_policy import BASIC_INGEST
+from infrastructure.core.ingest import add_ingest
 from infrastructure.core.orchestration import add_orchestration
 from infrastructure.core.parameters import add_conditions, add_parameters
 from infrastructure.core.policies import GOES_WITH_THE_STACK
@@ -123,7 +125,7 @@ def _add_outputs(template: Template, contract: Contract) -> None:
         "TopicArn": Ref("AlertTopic"),
         "DevicePolicyName": Ref("DevicePolicy"),
         "ProbeThingName": Ref("ProbeThing"),
-        "TopicFilter": contract.topic,
+        "TopicFilter": contract.topic_filter.mqtt,
         "BasicIngestPrefix": Sub(BASIC_INGEST),
         "ContractName": contract.name,
         "ContractDigest": contract.digest,

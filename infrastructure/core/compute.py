@@ -37,8 +37,9 @@ from infrastructure.core.policies import (
 )
 from infrastructure.core.troposphere_types import FunctionLoggingConfig, QueueScalingConfig
 from infrastructure.settings import DATABASE_CA, DeploySettings
-from layers.target import LAYERS
+from layers.target import LAYERS, OPTIONAL_LAYERS
 from telemetry.contract import Contract
+from telemetry.contract.packing import inflates
 from telemetry.metric_table import NAMESPACE
 
 __all__ = ["add_compute", "state_machine_arn"]
@@ -64,7 +65,7 @@ def add_compute(
 ) -> None:
     """Add layers, functions and the queue's trigger. ``layer_keys``, ``function_keys``: keys in the
     artifact bucket by layer and by package."""
-    for layer in LAYERS:
+    for layer in (name for name in (*LAYERS, *OPTIONAL_LAYERS) if name in layer_keys):
         template.add_resource(
             awslambda.LayerVersion(
                 f"{layer.title()}Layer",
@@ -77,7 +78,7 @@ def add_compute(
     for spec in settings.functions:
         template.add_resource(_log_group(spec))
         template.add_resource(_role(spec))
-        template.add_resource(_function(spec, contract, settings, function_keys[spec.package]))
+        template.add_resource(_function(spec, contract, settings, layer_keys, function_keys))
     template.add_resource(_queue_trigger())
 
 
@@ -107,7 +108,11 @@ def _role(spec: FunctionSpec) -> Any:
 
 
 def _function(
-    spec: FunctionSpec, contract: Contract, settings: DeploySettings, key: str
+    spec: FunctionSpec,
+    contract: Contract,
+    settings: DeploySettings,
+    layer_keys: dict[str, str],
+    function_keys: dict[str, str],
 ) -> awslambda.Function:
     properties: dict[str, Any] = {}
     if spec.database:
@@ -124,8 +129,8 @@ def _function(
         Runtime=settings.target.runtime,
         Architectures=[settings.target.architecture],
         Handler=spec.handler,
-        Code=awslambda.Code(S3Bucket=Ref("ArtifactBucket"), S3Key=key),
-        Layers=[Ref(f"{layer.title()}Layer") for layer in spec.layers],
+        Code=awslambda.Code(S3Bucket=Ref("ArtifactBucket"), S3Key=function_keys[spec.package]),
+        Layers=[Ref(f"{layer.title()}Layer") for layer in spec.layers_among(layer_keys)],
         MemorySize=spec.memory,
         Timeout=spec.timeout,
         Role=GetAtt(f"{spec.title}Role", "Arn"),
@@ -175,7 +180,7 @@ def _environment(
         variables["QUEUE_URL"] = Ref("TelemetryQueue")
     if spec.name in {"extract", "stage", "sweep"}:
         variables["MAX_CONCURRENCY"] = Ref("MaxConcurrency")
-    if spec.name in {"extract", "stage"} and contract.compression is not None:
+    if spec.name in {"extract", "stage"} and inflates(contract):
         variables["BATCH_BYTES"] = str(COMPRESSED_BATCH_BYTES)
     if spec.name in {"stage", "sweep"}:
         variables["STATE_MACHINE_ARN"] = state_machine_arn()

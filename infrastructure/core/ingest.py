@@ -18,6 +18,7 @@ from typing import Any
 
 from troposphere import GetAtt, Ref, Sub, Template, iot, sqs
 
+from infrastructure.core.device_policy import device_policy
 from infrastructure.core.findings import accepted
 from infrastructure.core.policies import (
     GOES_WITH_THE_STACK,
@@ -30,7 +31,7 @@ from infrastructure.core.policies import (
 )
 from telemetry.contract import Contract
 
-__all__ = ["BASIC_INGEST", "RULE_SELECT", "add_ingest", "device_topic"]
+__all__ = ["RULE_SELECT", "add_ingest"]
 
 RULE_SELECT = (
     "SELECT encode(*, 'base64') AS payload, topic() AS topic, clientid() AS client_id, "
@@ -48,25 +49,6 @@ disabled, would go on to open messages for as long. Requests a month: 2,592,000 
 sender + 2 receivers); sessions of one role are one caller
 (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html,
 read 2026-11)."""
-BASIC_INGEST = "$aws/rules/${TopicRule}"
-"""Prefix (for ``Fn::Sub``) of a topic that avoids the charge for messaging."""
-THING_NAME = "${!iot:Connection.Thing.ThingName}"
-IOT_ARN = "arn:${AWS::Partition}:iot:${AWS::Region}:${AWS::AccountId}:"
-
-
-def device_topic(topic_filter: str) -> str:
-    """Topic to which a device may publish, as text for ``Fn::Sub``: its own and no other.
-
-    The last wildcard of the contract's filter stands for the name of the thing; ``#`` leaves the
-    levels below it to the device.
-    """
-    levels = topic_filter.split("/")
-    if levels[-1] == "#":
-        return "/".join([*levels[:-1], THING_NAME, "*"])
-    if "+" in levels:
-        last = len(levels) - 1 - levels[::-1].index("+")
-        levels[last] = THING_NAME
-    return "/".join(level.replace("+", "*") for level in levels)
 
 
 def add_ingest(template: Template, contract: Contract) -> None:
@@ -126,35 +108,11 @@ def _queue(title: str, **properties: Any) -> sqs.Queue:
 
 def _add_devices(template: Template, contract: Contract) -> None:
     template.add_resource(
-        iot.Policy(
-            "DevicePolicy",
-            PolicyDocument=document(
-                allow(
-                    ["iot:Connect"],
-                    Sub(f"{IOT_ARN}client/{THING_NAME}"),
-                    sid="AsItself",
-                    Bool={"iot:Connection.Thing.IsAttached": ["true"]},
-                ),
-                allow(
-                    ["iot:Publish"], _publishing(device_topic(contract.topic)), sid="ItsOwnReadings"
-                ),
-            ),
-        )
+        iot.Policy("DevicePolicy", PolicyDocument=device_policy(contract.topic_filter))
     )
     template.add_resource(
         iot.Thing("ProbeThing", ThingName=Sub("${AWS::StackName}-probe")),
     )
-
-
-def _publishing(topic: str) -> list[Sub]:
-    """The same topic on two paths: through the message broker, and directly to the rule.
-
-    Basic Ingest (``$aws/rules/<rule>/<topic>``) carries no messaging charge, and ``topic()`` in the
-    rule is without the prefix
-    (https://docs.aws.amazon.com/iot/latest/developerguide/iot-basic-ingest.html, read 2026-11).
-    The rule's ``FROM`` isn't checked then, so only this policy limits a device to its own topic.
-    """
-    return [Sub(f"{IOT_ARN}topic/{way}{topic}") for way in ("", f"{BASIC_INGEST}/")]
 
 
 def _add_rule(template: Template, contract: Contract) -> None:
@@ -184,7 +142,7 @@ def _add_rule(template: Template, contract: Contract) -> None:
             "TopicRule",
             TopicRulePayload=iot.TopicRulePayload(
                 Description=f"Sends messages of {contract.name}, byte for byte, to the queue",
-                Sql=f"{RULE_SELECT} FROM '{contract.topic}'",
+                Sql=f"{RULE_SELECT} FROM '{contract.topic_filter.mqtt}'",
                 AwsIotSqlVersion="2016-03-23",
                 RuleDisabled=False,
                 Actions=[_send_to("TelemetryQueue", "TopicRuleRole")],

@@ -12,6 +12,7 @@ __all__ = [
     "STACK_TAG",
     "allow",
     "bucket_listing",
+    "deny",
     "document",
     "inline",
     "key_for",
@@ -48,6 +49,11 @@ def allow(actions: list[str], resource: Any, sid: str = "", **condition: Any) ->
     if condition:
         statement["Condition"] = condition
     return statement
+
+
+def deny(actions: list[str], resource: Any, sid: str) -> Statement:
+    """A Deny statement, which no Allow of any policy outweighs."""
+    return {"Effect": "Deny", "Action": actions, "Resource": resource, "Sid": sid}
 
 
 def objects(action: str, *prefixes: str) -> Statement:

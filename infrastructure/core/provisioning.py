@@ -14,7 +14,7 @@ from typing import Any
 from troposphere import GetAtt, Output, Ref, Sub, Template, awslambda, iot
 
 from functions.inventory import PROVISION
-from infrastructure.core.ingest import IOT_ARN
+from infrastructure.core.device_policy import IOT_ARN
 from infrastructure.core.policies import allow, document, inline, own_arn, service_role
 
 __all__ = ["add_provisioning"]

@@ -7,18 +7,23 @@ checked against the truth and not only against itself.
 
 from __future__ import annotations
 
-import gzip
 import json
+import math
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
-from telemetry.contract.model import Column, Contract, Source
+from functions.transform.shapes import member
+from local.devices.composed_values import composed_members, is_composed
+from local.devices.encoding import as_sent
+from telemetry.contract.formats import LISTS
+from telemetry.contract.model import Column, Contract, MemberPath, Source
 from telemetry.zones import zone
 
-__all__ = ["SimulatedDevice", "Truth", "as_sent", "device_topic"]
+__all__ = ["SimulatedDevice", "Truth", "device_topic"]
 
 Kind = str
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -26,7 +31,11 @@ PER_SECOND = {
     "epoch_s": 1, "epoch_ms": 10**3, "epoch_us": 10**6, "epoch_ns": 10**9, "epoch_auto": 10**3,
 }  # fmt: skip
 MESSAGE_MESS: tuple[Kind, ...] = ("sent again", "torn", "binary")
+TORN_AS_A_WHOLE = ("json", "cbor", "msgpack")
+"""Formats in which half a payload is one reject; of lines, those before the tear are read."""
 READING_MESS: tuple[Kind, ...] = ("number as text", "missing marker", "out of range", "no time")
+TYPED_MESS: tuple[Kind, ...] = ("out of range",)
+"""Mess that a format can express whose fields have types, and a zero where nothing is sent."""
 
 
 @dataclass
@@ -47,13 +56,31 @@ class Truth:
 
 
 def device_topic(contract: Contract, thing: str) -> str:
-    """The topic a device publishes to: the filter's wildcard is its name."""
-    return contract.topic.replace("+", thing).replace("#", thing)
+    """The topic a device publishes to: its name is the device's level.
+
+    The other wildcards have values that the contract takes: those of a condition or a column on the
+    level, else the level's name.
+    """
+    return contract.topic_filter.fill(thing, lambda place: _level(contract, place))
 
 
-def as_sent(contract: Contract, payload: bytes) -> bytes:
-    """The payload as the contract's devices send it, compressed where the contract says so."""
-    return payload if contract.compression is None else gzip.compress(payload, mtime=0)
+def _level(contract: Contract, place: int) -> str:
+    """A text for a level of the topic, by its place."""
+    here = Source("envelope", ("topic", str(place)))
+    for condition in contract.only:
+        if condition.source == here and condition.values:
+            return str(condition.values[0])
+    names = {at: name for name, at in contract.topic_filter.places.items()}
+    for column in contract.columns:
+        if here not in column.sources:
+            continue
+        if column.type == "enum":
+            return str(column.values[0][0])
+        if column.type == "boolean":
+            return "true"
+        if column.type not in ("text", "timestamp"):
+            return str(math.ceil(_span(column)[0]))
+    return names.get(place, "any")
 
 
 @dataclass
@@ -101,7 +128,7 @@ class SimulatedDevice:
             noise = bytes(self._random.randrange(256) for _ in range(40))
             return b"\xff" + noise, Truth(messages=1, readings=1, rejected=1)
         payload, truth = self._message()
-        if kind == "torn":
+        if kind == "torn" and self.contract.format in TORN_AS_A_WHOLE:
             return payload[: len(payload) // 2], Truth(messages=1, readings=1, rejected=1)
         self._last = payload, truth
         return payload, truth
@@ -113,7 +140,8 @@ class SimulatedDevice:
         truth = Truth(messages=1)
         message: dict[str, Any] = {}
         readings = []
-        for _ in range(self.readings_per_message if self.contract.readings else 1):
+        lines = self.contract.format in LISTS
+        for _ in range(self.readings_per_message if self.contract.readings or lines else 1):
             reading, good = self._reading(message)
             readings.append(reading)
             truth.readings += 1
@@ -124,7 +152,8 @@ class SimulatedDevice:
             _put(message, self.contract.readings, readings)
         else:
             message |= readings[0]
-        text = json.dumps(message, separators=(",", ":"), ensure_ascii=False)
+        document = readings if lines else message
+        text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
         return as_sent(self.contract, text.encode()), truth
 
     def _reading(self, message: dict[str, Any]) -> tuple[dict[str, Any], bool]:
@@ -136,12 +165,16 @@ class SimulatedDevice:
         reading: dict[str, Any] = {}
         for column in self.contract.columns:
             source = _written_source(column)
-            if source is not None:
-                outer = source.scope == "message"
-                _put(message if outer else reading, source.path, self._value(column))
+            if source is None and not is_composed(column):
+                continue
+            value = self._value(column)
+            sent = [] if source is None else [(source, value)]
+            for place, part in (*sent, *composed_members(column, value)):
+                _put(message if place.scope == "message" else reading, place.path, part)
         good = True
         if self._messy():
-            good = self._spoil(reading, self._random.choice(READING_MESS))
+            mess = TYPED_MESS if self.contract.format == "protobuf" else READING_MESS
+            good = self._spoil(reading, self._random.choice(mess))
         return reading, good
 
     def _value(self, column: Column) -> Any:
@@ -157,7 +190,10 @@ class SimulatedDevice:
         position = self._walk.get(column.name, 0.5) + self._random.gauss(0, 0.005)
         self._walk[column.name] = position = min(0.95, max(0.05, position))
         value = low + position * (high - low)
-        if steps := column.conversion:  # the range is of the table's unit, not the device's
+        steps = column.conversion
+        if column.unit_member is not None:
+            steps = next(iter(column.unit_member.conversions), None)
+        if steps:  # the range is of the table's unit, not the device's
             value = (value * steps.divide - steps.add) / steps.multiply
         return round(value, 3)
 
@@ -185,7 +221,7 @@ class SimulatedDevice:
         source = _own_source(column)
         assert source is not None  # noqa: S101 - filtered above
         if kind == "number as text":
-            _put(reading, source.path, str(_get(reading, source.path)))
+            _put(reading, source.path, str(member(reading, source.path)))
         elif kind == "missing marker":
             _put(reading, source.path, self._random.choice(column.missing))
         else:
@@ -237,19 +273,30 @@ def _per_second(form: str) -> float:
     return 1 if "%S" in form else 1 / 60
 
 
-def _put(target: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
-    for part in path[:-1]:
-        target = target.setdefault(part, {})
-    target[path[-1]] = value
+def _put(target: Any, path: MemberPath, value: Any) -> None:
+    """Puts a value at a path, and the objects and arrays that lead there."""
+    for step, following in pairwise(path):
+        below = member(target, (step,))
+        if below is None:
+            below = [] if isinstance(following, int) else {}
+            _set(target, step, below)
+        target = below
+    _set(target, path[-1], value)
 
 
-def _get(target: dict[str, Any], path: tuple[str, ...]) -> Any:
-    for part in path:
-        target = target[part]
-    return target
+def _set(target: Any, step: str | int, value: Any) -> None:
+    if isinstance(step, int):
+        missing = (step + 1 if step >= 0 else -step) - len(target)
+        target += [None] * missing
+    target[step] = value
 
 
-def _drop(target: dict[str, Any], path: tuple[str, ...]) -> bool:
-    for part in path[:-1]:
-        target = target.get(part, {})
-    return target.pop(path[-1], None) is not None
+def _drop(target: Any, path: MemberPath) -> bool:
+    """Takes the value at a path away; true if there was one."""
+    holder = member(target, path[:-1])
+    if member(target, path) is None:
+        return False
+    holder[path[-1]] = None
+    if isinstance(holder, dict):
+        del holder[path[-1]]
+    return True

@@ -13,7 +13,8 @@ import pytest
 from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
-from etl.aws.target import CONTRACT_KEY, DATABASE_CA_KEY
+from etl.aws.contract_objects import CONTRACT_KEY
+from etl.aws.target import DATABASE_CA_KEY
 from etl.cli.main import app
 from etl.deployment import packaging as artifacts
 from etl.deployment.protection import stack_policy

@@ -28,6 +28,7 @@ ENCRYPTED_LOGS = DOCS + "AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html"
 ENCRYPTED_TOPIC = DOCS + "sns/latest/dg/sns-key-management.html"
 KEY_ADMINISTRATORS = DOCS + "kms/latest/developerguide/key-policy-default.html"
 DEVICES = DOCS + "iot/latest/developerguide/thing-policy-variables.html"
+RETAINED = DOCS + "iot/latest/developerguide/retained-message-policy-examples.html"
 
 REPAIR = DOCS + "AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-dead-letter-queue-redrive.html"  # fmt: skip
 
@@ -168,4 +169,5 @@ def _devices(stack: Stack) -> Iterator[Request]:
     direct = f"{stack.target.outputs['BasicIngestPrefix']}/{topic}"
     yield Request(DEVICE, "iot:Connect", stack.arn("iot", "client/box-1"), context, DEVICES)
     for place in (topic, direct):
-        yield Request(DEVICE, "iot:Publish", stack.arn("iot", f"topic/{place}"), context, DEVICES)
+        for action, page in (("iot:Publish", DEVICES), ("iot:RetainPublish", RETAINED)):
+            yield Request(DEVICE, action, stack.arn("iot", f"topic/{place}"), context, page)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from etl.aws.target import CONTRACT_KEY
+from etl.aws.contract_objects import CONTRACT_KEY
 from etl.operations.permissions import Operator, operator_policy
 from tests.permissions.deployer import DeployerCall, World
 from tests.permissions.policies import Named, Policies, Request

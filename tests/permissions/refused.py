@@ -145,12 +145,13 @@ def _devices(stack: Stack) -> Iterator[Request]:
     yield Request(DEVICE, "iot:Connect", client, loose, "without the thing's certificate")
     yield Request(DEVICE, "iot:Connect", client, (), "not a thing at all")
     for place in (topic.format("box-2"), direct.format("box-2"), topic.format("box-1") + "/more"):
-        yield Request(DEVICE, "iot:Publish", stack.arn("iot", f"topic/{place}"), own, "not its own")
+        for action in ("iot:Publish", "iot:RetainPublish"):
+            yield Request(DEVICE, action, stack.arn("iot", f"topic/{place}"), own, "not its own")
     mine = topic.format("box-1")
     for action, resource in (
         ("iot:Subscribe", f"topicfilter/{mine}"),
         ("iot:Receive", f"topic/{mine}"),
-        ("iot:RetainPublish", f"topic/{mine}"),
+        ("iot:GetRetainedMessage", f"topic/{mine}"),
         ("iot:UpdateThingShadow", "thing/box-1"),
     ):
         yield Request(DEVICE, action, stack.arn("iot", resource), own, "devices only publish")

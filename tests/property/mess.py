@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from etl.authoring.units import resolve_units
 from telemetry.contract import Column, Contract, load_contract
+from telemetry.contract.composed import sources_of
 
 HERE = Path(__file__).parent
 SHIPPED = HERE.parent.parent / "contracts"
@@ -39,6 +40,9 @@ TIMES = st.sampled_from(
         "2026-02-29T00:00:00Z",
         "2026-03-01T12:00:60Z",
         "2026-03-01T24:00:00Z",
+        "2026-02-28T24:00:00.00",
+        "9999-12-31T24:00:00Z",
+        "2026-03-01T24:00:00.01Z",
         "2026-03-01T12:00Z",
         "2026-03-01",
         "٢026-03-01T12:00:00Z",
@@ -240,7 +244,7 @@ def _tree(contract: Contract, scope: str) -> dict[str, Any]:
     if any(source.scope == "rest" for column in contract.columns for source in column.sources):
         tree = {"unknown": Values(JSON, JSON | SPELLED_JSON), "other": Values(JSON, SPELLED_JSON)}
     for column in contract.columns:
-        for source in column.sources:
+        for source in sources_of(column):
             if source.scope == scope:
                 _plant(tree, source.path, values(column))
             if scope == "reading" and source.scope == "place" and source.path == ("value",):

@@ -55,11 +55,11 @@ OTHERS: list[Any] = [
 ]  # fmt: skip
 KEYS = [
     "type", "from", "constant", "required", "on_invalid", "missing", "range", "max_length", "formats",
-    "timezone", "unit", "unit_from", "precision", "scale", "values", "true_values", "false_values",
+    "timezone", "unit", "unit_from", "plus", "parts", "split", "every", "units", "precision", "scale", "values", "true_values", "false_values",
     "pattern", "on_too_long", "attached", "decimal_comma", "round", "max_age", "max_future",
     "ambiguous", "nonexistent", "description", "name", "topic", "table", "message", "columns",
     "checks", "analytics", "schema", "key", "on_conflict", "greatest", "partition", "indexes",
-    "readings", "shape", "fields", "melt", "only", "compression", "max_reject_share", "completeness",
+    "readings", "shape", "fields", "melt", "only", "compression", "format", "delimiter", "max_reject_share", "completeness",
     "volume", "drift", "min_readings", "conflict_share", "max_age_minutes", "views", "rollups",
     "metrics", "", "a", "é", "a.b", "x" * 64, "xmin", "hour", "\x1b[31m", "$topic[1]", "$rest",
 ]  # fmt: skip

@@ -43,8 +43,11 @@ FORMATS = [
     ["epoch_us"],
     ["epoch_auto"],
     ["%d.%m.%Y %H:%M:%S"],
+    ["%G-W%V-%u", "%a, %d %b %Y %H:%M:%S %Z", "%Y-%j"],
     ["iso8601"],
 ]
+GROUPS = ["(?P<x>[a-z0-9]*)(?:[-;, ](?P<y>.*))?", "(?P<x>[^;]+);(?P<y>[0-9.]+)(?:;.*)?"]
+UNITS = ["ns", "us", "ms", "s", "min", "h", "d"]
 ZONES = ["Europe/London", "America/Vancouver", "UTC"]
 AMBIGUOUS = ["by_arrival", "earliest", "latest", "reject"]
 ENVELOPE = ["$topic", "$topic[1]", "$topic[-1]", "$topic[7]", "$client_id", "$received_at"]
@@ -83,6 +86,7 @@ def _tables(rng: Random) -> dict[str, Any]:
     wild = rng.random() < 0.25
     message = _message(rng, wild=wild)
     columns = {f"c{n}": _column(rng, message, wild=wild) for n in range(rng.randint(1, 6))}
+    parts = _parts(rng, message, columns, wild=wild) if rng.random() < 0.2 else {}
     if "melt" in message and rng.random() < 0.8:
         columns["value"] = {"type": rng.choice(["float", "text", "decimal"]), "from": "$value"}
         columns["value"] |= _of_type(rng, columns["value"]["type"], key=False)
@@ -95,7 +99,32 @@ def _tables(rng: Random) -> dict[str, Any]:
         others = [name for name in others if name not in key]
         table |= {"greatest": rng.choice(others)} if others else {"on_conflict": "keep_first"}
     head = {"name": "random", "topic": "lab/+", "table": table}
-    return {**head, **({"message": message} if message else {}), "columns": columns}
+    more = {"message": message, "parts": parts}
+    return {**head, **{name: table for name, table in more.items() if table}, "columns": columns}
+
+
+def _parts(
+    rng: Random, message: dict[str, Any], columns: dict[str, Any], *, wild: bool
+) -> dict[str, Any]:
+    """Parts of texts, and a column or two of them."""
+    steps = rng.choice([["x", "y"], ["x"], [0, 1, -1], [0, 3]])
+    named = isinstance(steps[0], str)
+    for step in steps:
+        kind = rng.choice(["text", "float", "integer", "timestamp"])
+        source = f"$parts.p.{step}" if named else f"$parts.p[{step}]"
+        columns[f"part{step}".replace("-", "_")] = {
+            "type": kind,
+            "from": rng.choice([source, [source, "a"], f"{{{source}}}-{{$index}}"]),
+            "on_invalid": rng.choice(["null", "reject"]),
+        }
+    taken = {"pattern": rng.choice(GROUPS)} if named else {"split": rng.choice([";", ", ", "1"])}
+    return {"p": {"from": _sources(rng, message, wild=wild), **taken}}
+
+
+def _sources(rng: Random, message: dict[str, Any], *, wild: bool) -> list[str]:
+    """Sources of values that are read as texts."""
+    some = [_source(rng, message, wild=wild) for _ in range(rng.choice([1, 1, 2]))]
+    return list(dict.fromkeys("$index" if s == "$received_at" else s for s in some))
 
 
 def _path(rng: Random, *, wild: bool) -> str:
@@ -105,24 +134,47 @@ def _path(rng: Random, *, wild: bool) -> str:
     ]
     if not wild:
         names = [*(rng.choice(PARENTS) for _ in names[1:]), rng.choice(PLAIN_NAMES)]
-    return ".".join(n if n.isalnum() else '"' + n.replace('"', '\\"') + '"' for n in names)
+    return ".".join(_step(rng, name, wild=wild) for name in names)
+
+
+def _step(rng: Random, name: str, *, wild: bool) -> str:
+    """A name, and now and then the place of an element of an array there."""
+    text = name if name.isalnum() else '"' + name.replace('"', '\\"') + '"'
+    while rng.random() < (0.12 if wild else 0.06):
+        text += rng.choice(["[0]", "[0]", "[1]", "[-1]", "[-2]"])
+    return text
 
 
 def _message(rng: Random, *, wild: bool) -> dict[str, Any]:
     message: dict[str, Any] = {}
-    shape = rng.choice(["objects"] * 5 + ["rows", "pairs", "senml", "senml", "keyed"])
+    shape = rng.choice(["objects"] * 5 + ["rows", "pairs", "senml", "senml", "keyed", "parallel"])
     if shape != "objects":
         message["shape"] = shape
     if rng.random() < (0.6 if shape in ("objects", "senml") else 1):
         message["readings"] = "$message" if rng.random() < 0.5 else "list"
         if wild and rng.random() < 0.4:
             message["readings"] = _path(rng, wild=wild)
+    if message.get("readings", "$message") != "$message" and rng.random() < 0.3:
+        message["readings"] = (
+            rng.choice(["nodes", "nodes", "g", "$message"]) + "[]." + message["readings"]
+        )
     if shape == "rows":
         message["fields"] = rng.sample([*NAMES, *(ODD_NAMES if wild else [])], rng.randint(2, 6))
+    if shape == "pairs" and rng.random() < 0.6:
+        message["pairs"] = {"name": rng.choice(["n", "id", "m.n"])}
+        if rng.random() < 0.7:
+            message["pairs"]["value"] = rng.choice(["v", "d.v", "n"])
+        if rng.random() < 0.6:
+            message["pairs"]["by"] = rng.choice([["t"], ["ts"], ["t", "a"]])
     if rng.random() < 0.25:
         metrics = [_path(rng, wild=wild) for _ in range(rng.randint(1, 3))]
         message["melt"] = rng.choice(
-            ["numbers", metrics, metrics, {f"m{n}": path for n, path in enumerate(metrics)}]
+            [
+                metrics if shape == "parallel" else "numbers",
+                metrics,
+                metrics,
+                {f"m{n}": path for n, path in enumerate(metrics)},
+            ]
         )
     if rng.random() < 0.15:
         asked = rng.choice(
@@ -140,7 +192,21 @@ def _message(rng: Random, *, wild: bool) -> dict[str, Any]:
         message["only"] = {asked: rng.choice(wanted)}
     if rng.random() < 0.1:
         message["compression"] = "gzip"
+    if rng.random() < 0.15:
+        message["unpack"] = _unpack(rng, message, wild=wild)
     return message
+
+
+def _unpack(rng: Random, message: dict[str, Any], *, wild: bool) -> dict[str, Any]:
+    """A packed member: where the readings are, or beside them."""
+    member = message.get("readings", "").split("[].")[0].split(".")[0]
+    if member in ("", "$message") or rng.random() < 0.2:
+        member = rng.choice([_path(rng, wild=wild), "env", "g"])
+    encoding = rng.choice([[], ["base64"], ["hex"], ["base64", "gzip"], ["base64", "zlib"]])
+    formats = ["json", "json", "json", "cbor", "msgpack"] if encoding else ["json"]
+    return {"member": member, "format": rng.choice(formats)} | (
+        {"encoding": encoding} if encoding else {}
+    )
 
 
 def _source(rng: Random, message: dict[str, Any], *, wild: bool) -> str:
@@ -149,9 +215,13 @@ def _source(rng: Random, message: dict[str, Any], *, wild: bool) -> str:
         if "fields" in message and rng.random() < 0.9:
             name = rng.choice(message["fields"])
             return name if name.isalnum() else '"' + name.replace('"', '\\"') + '"'
+        by = message.get("pairs", {}).get("by")
+        if by and rng.random() < 0.3:
+            return rng.choice(by)
         return _path(rng, wild=wild)
     if odds < 0.78:
-        return f"$message.{_path(rng, wild=wild)}"
+        around = "parent" if "[]." in message.get("readings", "") and odds < 0.7 else "message"
+        return f"${around}.{_path(rng, wild=wild)}"
     places = ["$value", "$metric"] if "melt" in message else []
     places += ["$key", "$value"] if message.get("shape") == "keyed" else []
     return rng.choice(places if places and rng.random() < 0.7 else ENVELOPE)
@@ -172,6 +242,10 @@ def _column(
         _source(rng, message, wild=wild) for _ in range(rng.choice([1, 1, 1, 2, 3]))
     )
     column["from"] = list(sources)
+    if column["type"] != "jsonb" and rng.random() < 0.08:
+        pieces = [_sources(rng, message, wild=wild)[0] for _ in range(rng.choice([1, 2, 2, 3]))]
+        made = rng.choice(["-", " ", ""]).join(f"{{{piece}}}" for piece in pieces)
+        column["from"].insert(rng.choice([0, 1]), made)
     if key and not wild and all(source.startswith("$") for source in sources):
         column["type"] = "text"
     if column["type"] == "jsonb" and rng.random() < 0.3:
@@ -184,7 +258,18 @@ def _column(
         column["constant"] = rng.choice(["a", 1, True, 2.5, "2026-03-01T12:00:00Z"])
     if column["type"] != "jsonb" and rng.random() < 0.3:
         column["missing"] = rng.sample(MARKERS, rng.randint(0, 3))
-    return column | _of_type(rng, column["type"], key=key)
+    if column["type"] == "timestamp" and rng.random() < 0.2:
+        column["plus"] = {"from": _sources(rng, message, wild=wild), "unit": rng.choice(UNITS)}
+        if rng.random() < 0.6:
+            more = _sources(rng, message, wild=wild)
+            column["plus"]["every"] = rng.choice([60, -1, 0.5, more])
+    column |= _of_type(rng, column["type"], key=key)
+    if column["type"] in ("float", "real") and "unit" not in column and rng.random() < 0.06:
+        units = rng.choice([["degC", "degF"], {"degF": ["F", "a"], "degC": ["C", "1"]}])
+        column |= {"unit": "degC", "unit_from": {"from": _sources(rng, message, wild=wild)}}
+        column["unit_from"] |= {"units": units}
+        column["unit_from"] |= {"constant": "degF"} if rng.random() < 0.3 else {}
+    return column
 
 
 def _of_type(rng: Random, kind: str, *, key: bool) -> dict[str, Any]:

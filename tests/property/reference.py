@@ -10,14 +10,15 @@ import json
 import math
 import re
 import struct
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, timezone
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from typing import Any
 
 from telemetry.canary import CANARY_PREFIX
 from telemetry.contract import Column, Condition, Contract, Source
 from telemetry.zones import zone
+from tests.property.reference_formats import Faulty, decoded, unpacked
 
 ENVELOPE = ("message_id", "topic", "client_id", "received_at", "payload")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -37,6 +38,7 @@ class BadError(Exception):
 
 
 NOT_A_VALUE = object()
+NOT_A_VALUE_KINDS = {dict, list}
 
 
 @dataclass
@@ -71,7 +73,10 @@ def expect(raw: bytes, contract: Contract) -> Expected:
                 for column in contract.columns:
                     try:
                         text = _raw(column, contract, envelope, reading)
-                        values.append(_clean(column, text, envelope["received_at"]))
+                        beside = _beside(column, envelope, reading)
+                        if column.plus is not None and None in beside:
+                            text = None
+                        values.append(_clean(column, text, envelope["received_at"], beside))
                     except BadError as bad:
                         reasons.append(f"{bad}:{column.name}")
             if reasons:
@@ -151,37 +156,116 @@ def _readings(envelope: dict[str, Any], contract: Contract, found: Expected) -> 
     conditions = [c for c in contract.only if c.source.scope == "envelope"]
     if not all(_meets(c, envelope, None) for c in conditions):
         return None
-    try:
-        text = envelope["payload"].decode()
-    except UnicodeDecodeError:
-        return [(None, "not_utf8")]
-    try:
-        message = _json(text)
-    except ValueError:
-        return [(None, "not_json")]
-    top = contract.readings == () and contract.shape != "keyed"
+    message: Any
+    if contract.format != "json":
+        message = decoded(envelope["payload"], contract, _json)
+        if isinstance(message, Faulty):
+            return [(None, str(message))]
+    else:
+        try:
+            text = envelope["payload"].decode()
+        except UnicodeDecodeError:
+            return [(None, "not_utf8")]
+        try:
+            message = _json(text)
+        except ValueError:
+            return [(None, "not_json")]
+    if isinstance(message, dict) and contract.unpack:
+        message = _unpacked(message, envelope, contract)
+        if isinstance(message, Faulty):
+            return [(None, str(message))]
+    top = contract.readings == () and contract.shape not in ("keyed", "parallel")
+    if contract.parents is not None:
+        top = contract.parents == ()
     if not isinstance(message, dict) and not (top and isinstance(message, list)):
         return [(None, "not_an_object")]
     if not all(_meets(c, envelope, message) for c in contract.only if c not in conditions):
         return None
+    if contract.parents is not None:
+        return _of_parents(envelope, contract, message, found)
+    parts = _unnested(envelope, contract, message, found)
+    return _melt(contract, parts, alone=bool(parts) and parts[0][0] is None)
+
+
+def _unpacked(message: Any, envelope: Any, contract: Contract) -> Any:
+    """The message with documents in the place of its packed members."""
+    paths = [one.path for one in contract.unpack]
+    for condition in contract.only:
+        path = condition.source.path
+        inside = any(path[: len(packed)] == packed for packed in paths)
+        outer = condition.source.scope == "message" and not inside
+        if outer and not _meets(condition, envelope, message):
+            return message  # which is set aside
+    for one in contract.unpack:
+        packed = _member(message, one.path)
+        if type(packed) is not str:
+            continue
+        found = unpacked(packed, one, contract, _json)
+        if isinstance(found, Faulty):
+            return found
+        holder = _member(message, one.path[:-1])
+        holder[one.path[-1]] = found
+    return message
+
+
+def _of_parents(envelope: Any, contract: Contract, message: Any, found: Expected) -> Any:
+    parents = _member(message, contract.parents or ())
+    if parents is None or (isinstance(message, dict) and not contract.parents):
+        return _melt(contract, [(None, (message, message, {}))], alone=True)
+    if not isinstance(parents, list):
+        return [(None, "not_an_array")]
+    single, none = replace(contract, parents=None), Expected()
+    every: list[Any] = []
+    size = 0
+    for parent in parents:
+        if not isinstance(parent, dict):
+            every.append((size, str(parent) if isinstance(parent, Faulty) else "not_an_object"))
+            size += 1
+            continue
+        inner = _member(parent, contract.readings or ())
+        apart = [
+            replace(c, sources=tuple(
+                replace(s, scope="message") if s.scope == "parent" else s
+                for s in _basic(c) if s.scope != "message"
+            ), plus=None, unit_member=None) for c in contract.columns
+        ]  # fmt: skip
+        parts = _unnested(envelope, replace(single, columns=tuple(apart)), parent, none)
+        for index, part in parts:
+            if not isinstance(part, str):
+                part = (message, part[1], {**part[2], "parent": parent})  # noqa: PLW2901
+            every.append((size + (index or 0), part))
+        if contract.shape == "parallel" or contract.pairs is not None:
+            size += len(parts)
+        else:
+            whole = parts and parts[0][0] is None
+            size += 1 if whole else len(inner)
+    found.empty_messages += not every
+    return _melt(contract, every, alone=False)
+
+
+def _unnested(envelope: Any, contract: Contract, message: Any, found: Expected) -> Any:
     array = None if contract.readings is None else _member(message, contract.readings)
     itself = array is message and contract.shape == "objects" and isinstance(array, dict)
     if array is None or itself:
-        return _melt(contract, [(None, (message, message, {}))], alone=True)
+        return [(None, (message, message, {}))]
     if contract.shape == "keyed":
         if not isinstance(array, dict):
             return [(None, "not_an_object")]
         parts = _keyed(contract, message, array)
+    elif contract.shape == "parallel":
+        parts = _parallel(contract, message, array)
     elif not isinstance(array, list):
         return [(None, "not_an_array")]
     elif contract.shape == "senml":
         parts = _senml(contract, message, array, envelope["received_at"])
+    elif contract.pairs is not None:
+        parts = _of_objects(contract, message, array)
     elif contract.shape == "pairs" and array and all(map(_pair, array)):
-        return _melt(contract, [(None, (message, _of_pairs(array), {}))], alone=True)
+        return [(None, _of_pairs(contract, message, array))]
     else:
         parts = [(index, _element(contract, message, item)) for index, item in enumerate(array)]
     found.empty_messages += not parts
-    return _melt(contract, parts, alone=False)
+    return parts
 
 
 def _meets(condition: Condition, envelope: dict[str, Any], message: Any) -> bool:
@@ -207,11 +291,13 @@ def _meets(condition: Condition, envelope: dict[str, Any], message: Any) -> bool
 
 
 def _element(contract: Contract, message: Any, item: Any) -> Any:
+    if isinstance(item, Faulty):
+        return str(item)
     if contract.shape == "objects":
         return (message, item, {}) if isinstance(item, dict) else "not_an_object"
     if contract.shape == "pairs":
         sound = isinstance(item, list) and all(map(_pair, item))
-        return (message, _of_pairs(item), {}) if sound else "not_pairs"
+        return _of_pairs(contract, message, item) if sound else "not_pairs"
     if not isinstance(item, list):
         return "not_an_array"
     if len(item) > len(contract.fields):
@@ -223,16 +309,112 @@ def _pair(item: Any) -> bool:
     return isinstance(item, list) and len(item) == 2 and type(item[0]) is str
 
 
-def _of_pairs(pairs: Any) -> dict[str, Any]:
-    members: dict[str, Any] = {}
+def _of_pairs(contract: Contract, message: Any, pairs: Any, begin: Any = ()) -> Any:
+    """The reading of pairs; a name that is read may be there once."""
+    members: dict[str, Any] = dict(begin)
+    paths = [s.path for c in contract.columns for s in c.sources if s.scope == "reading"]
+    every = any(s.scope == "rest" for c in contract.columns for s in c.sources)
+    if contract.melt == "numbers":
+        every = True
+    else:
+        paths += [metric.path for metric in contract.melt or ()]
     for name, value in pairs:
-        members.setdefault(name, value)
-    return members
+        if name not in members:
+            members[name] = value
+        elif every or any(path[0] == name for path in paths):
+            return "repeated_name"
+    return (message, members, {})
+
+
+def _of_objects(contract: Contract, message: Any, array: list[Any]) -> Any:
+    assert contract.pairs is not None
+    by = contract.pairs.by
+    together: list[tuple[Any, list[Any]]] = []
+    for item in array:
+        key: Any = [_text(item.get(name)) for name in by] if isinstance(item, dict) else None
+        if by and (key is None or NOT_A_VALUE_KINDS & {type(item.get(n)) for n in by}):
+            together.append((None, [item]))
+            continue
+        same = [
+            items for other, items in together if not by or (other is not None and other == key)
+        ]
+        if same:
+            same[0].append(item)
+        else:
+            together.append((key, [item]))
+    parts: list[Any] = []
+    for index, (_, items) in enumerate(together):
+        pairs = [_of_object(contract, item) for item in items]
+        part: Any = "not_pairs"
+        if None not in pairs:
+            begin = {name: items[0][name] for name in by if name in items[0]}
+            part = _of_pairs(contract, message, pairs, begin)
+        parts.append((index if by else None, part))
+    return parts
+
+
+def _of_object(contract: Contract, item: Any) -> Any:
+    pairs = contract.pairs
+    assert pairs is not None
+    if not isinstance(item, dict) or NOT_A_VALUE_KINDS & {type(item.get(n)) for n in pairs.by}:
+        return None
+    name = _member(item, pairs.name)
+    if type(name) is not str:
+        return None
+    if pairs.value is not None:
+        return name, _member(item, pairs.value)
+    return name, {n: v for n, v in item.items() if n != pairs.name[0] and n not in pairs.by}
+
+
+def _parallel(contract: Contract, message: Any, holder: Any) -> Any:
+    if not isinstance(holder, dict):
+        return [(None, "not_an_object")]
+    paths = [s.path for c in contract.columns for s in _basic(c) if s.scope == "reading"]
+    paths += [metric.path for metric in contract.melt or ()]  # type: ignore[union-attr]
+    arrays = {}
+    for name in {path[0] for path in paths}:
+        if holder.get(name) is not None:  # type: ignore[call-overload]
+            arrays[name] = holder[name]  # type: ignore[index]
+    if not arrays or any(not isinstance(array, list) for array in arrays.values()):
+        return [(None, "not_an_array")]
+    parts: list[Any] = []
+    for index in range(max(len(array) for array in arrays.values())):
+        if any(len(array) <= index for array in arrays.values()):
+            parts.append((index, "unequal_arrays"))
+        else:
+            item = {name: array[index] for name, array in arrays.items()}
+            parts.append((index, (message, item, {})))
+    return parts
+
+
+def _basic(column: Column) -> list[Source]:
+    """Sources within messages and envelopes that a column reads, by whatever way."""
+    found = list(column.sources)
+    if column.plus is not None:
+        found += [
+            *column.plus.sources,
+            *([] if _is_number(column.plus.every) else column.plus.every),
+        ]
+    found += [] if column.unit_member is None else column.unit_member.sources
+    basic = []
+    while found:
+        source = found.pop(0)
+        if source.parts is not None:
+            found = [*source.parts.sources, *found]
+        elif source.pieces:
+            found = [*(piece for piece in source.pieces if not isinstance(piece, str)), *found]
+        else:
+            basic.append(source)
+    return basic
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float)
 
 
 def _keyed(contract: Contract, message: Any, holder: dict[str, Any]) -> Any:
     depth = len(contract.readings or ())
-    sources = [s for c in contract.columns for s in c.sources]
+    sources = [s for c in contract.columns for s in _basic(c)]
     apart = [
         s.path[depth] for s in sources
         if s.scope == "message" and s.path[:depth] == contract.readings and s.path[depth:]
@@ -253,7 +435,7 @@ def _keyed(contract: Contract, message: Any, holder: dict[str, Any]) -> Any:
 
 def _senml(contract: Contract, message: Any, pack: list[Any], arrived: int | None) -> Any:
     parts: list[Any] = []
-    paths = [s.path for c in contract.columns for s in c.sources if s.scope == "reading"]
+    paths = [s.path for c in contract.columns for s in _basic(c) if s.scope == "reading"]
     paths += [metric.path for metric in contract.melt or () if contract.melt != "numbers"]
     named = [path[0] for path in paths if path in [("bn",), ("bt",), ("bu",), ("bv",), ("bs",)]]
     base = dict.fromkeys(("bn", "bt", "bu", "bv", "bs"))
@@ -301,7 +483,7 @@ def _melt(contract: Contract, parts: Any, *, alone: bool) -> Any:
     if contract.melt is None:
         return parts
     scopes = ("reading", "message") if alone else ("reading",)
-    used = {s.path[0] for c in contract.columns for s in c.sources if s.scope in scopes}
+    used = {s.path[0] for c in contract.columns for s in _basic(c) if s.scope in scopes}
     melted: list[Any] = []
     for index, part in parts:
         if isinstance(part, str):
@@ -362,9 +544,15 @@ def _depth(text: str) -> int:
     return deepest
 
 
-def _member(holder: Any, path: tuple[str, ...]) -> Any:
-    for name in path:
-        holder = holder.get(name) if isinstance(holder, dict) else None
+def _member(holder: Any, path: tuple[str | int, ...]) -> Any:
+    for step in path:
+        if type(step) is str:
+            holder = holder.get(step) if isinstance(holder, dict) else None
+            continue
+        try:
+            holder = holder[step] if isinstance(holder, list) else None
+        except IndexError:
+            holder = None
     return holder
 
 
@@ -387,6 +575,93 @@ def _raw(column: Column, contract: Contract, envelope: dict[str, Any], reading: 
     return None
 
 
+def _made(source: Source, envelope: Any, reading: Any, column: Column) -> Any:
+    """A text made of several; ``None`` where one of them is not there, or blank."""
+    texts = [
+        piece if isinstance(piece, str) else _text(_value(piece, envelope, *reading, column))
+        for piece in source.pieces
+    ]
+    values = [t for t, p in zip(texts, source.pieces, strict=True) if not isinstance(p, str)]
+    if any(
+        value is None or (value is not NOT_A_VALUE and not value.strip(" \t\r\n"))
+        for value in values
+    ):
+        return None
+    if NOT_A_VALUE in values:
+        return []
+    if column.type != "text":
+        texts = [
+            t if isinstance(p, str) else t.strip(" \t\r\n")
+            for t, p in zip(texts, source.pieces, strict=True)
+        ]
+    return "".join(texts)
+
+
+def _part(source: Source, envelope: Any, reading: Any, column: Column) -> Any:
+    """A part of a text; a list, which no type takes, where the text has no such parts."""
+    parts = source.parts
+    assert parts is not None
+    for inner in parts.sources:
+        whole = _text(_value(inner, envelope, *reading, column))
+        if whole is None or (whole is not NOT_A_VALUE and whole.strip(" \t\r\n") in parts.missing):
+            continue
+        if whole is NOT_A_VALUE or whole == "\0":
+            return []
+        step: Any = source.path[1]
+        if parts.pattern is not None:
+            match = re.fullmatch(parts.pattern, whole)
+            return [] if match is None else match[step]
+        split = whole.split(parts.split)
+        return split[step] if -len(split) <= step < len(split) else None
+    return None
+
+
+def _beside(column: Column, envelope: Any, reading: Any) -> list[Any]:
+    """Texts of what is added to a time, or of a value's unit; ``None`` for what is not there."""
+
+    def first(sources: Any) -> Any:
+        for source in sources:
+            text = _text(_value(source, envelope, *reading, column))
+            if text is NOT_A_VALUE or (text is not None and text.strip(" \t\r\n")):
+                return text if text is NOT_A_VALUE else text.strip(" \t\r\n")
+        return None
+
+    if column.unit_member is not None:
+        return [first(column.unit_member.sources)]
+    if column.plus is None:
+        return []
+    every = column.plus.every
+    return [first(column.plus.sources), every if _is_number(every) else first(every)]
+
+
+def _span(column: Column, beside: list[Any]) -> timedelta:
+    assert column.plus is not None
+    numbers, wholes = [], []
+    for text in beside:
+        number = float(text) if _is_number(text) else None
+        if isinstance(text, str):
+            number = _number(text)
+        if number is None:
+            raise BadError("invalid")
+        numbers.append(number)
+        spelled = isinstance(text, str) and WHOLE.fullmatch(text) and -(2**63) <= int(text) < 2**63
+        if spelled:
+            wholes.append(int(text))
+        elif _is_number(text) and number.is_integer():
+            wholes.append(int(number))
+    product = numbers[0] * numbers[1]
+    unit = {"us": 1, "ms": 10**3, "s": 10**6, "min": 60 * 10**6, "h": 3600 * 10**6}
+    unit["d"] = 86_400 * 10**6
+    micros = product * unit.get(column.plus.unit, 0.001)
+    if not abs(micros) <= (LAST - FIRST) / timedelta(microseconds=1):
+        raise BadError("invalid")
+    if len(wholes) == 2 and abs(product) < 9e18:
+        whole = wholes[0] * wholes[1]
+        exact = whole // 1000 if column.plus.unit == "ns" else whole * unit[column.plus.unit]
+        return timedelta(microseconds=exact)
+    return timedelta(microseconds=round(micros))
+
+
 def _undressed(column: Column, text: Any) -> Any:
     """A number without its unit, with a point for the first comma."""
     if text is NOT_A_VALUE or not (column.attached or column.decimal_comma):
@@ -404,12 +679,12 @@ def _unnamed(item: dict[str, Any], contract: Contract) -> Any:
     taken = [
         source.path
         for column in contract.columns
-        for source in column.sources
+        for source in _basic(column)
         if source.scope == "reading" or (source.scope == "message" and not contract.readings)
     ]
     taken += [metric.path for metric in contract.melt or () if contract.melt != "numbers"]
-    if contract.readings:
-        taken.append(contract.readings)
+    taken += [path for path in (contract.readings, contract.parents) if path]
+    taken = [path for path in taken if all(type(step) is str for step in path)]
 
     def left(holder: dict[str, Any], above: tuple[str, ...]) -> dict[str, Any]:
         kept = {}
@@ -456,10 +731,16 @@ def _json_text(value: Any) -> Any:
 def _value(
     source: Source, envelope: Any, message: Any, item: Any, places: Any, column: Column
 ) -> Any:
+    if source.pieces:
+        return _made(source, envelope, (message, item, places), column)
+    if source.parts is not None:
+        return _part(source, envelope, (message, item, places), column)
     if source.scope == "reading":
         return _member(item, source.path)
     if source.scope == "message":
         return _member(message, source.path)
+    if source.scope == "parent":
+        return _member(places.get("parent"), source.path)
     if source.scope == "place":
         return places.get(source.path[0])
     if source.scope == "constant":
@@ -519,14 +800,14 @@ def _number(text: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _clean(column: Column, text: Any, received_at: int | None) -> Any:
+def _clean(column: Column, text: Any, received_at: int | None, beside: list[Any]) -> Any:
     """The value. Raises :class:`BadError` where the reading is to be rejected."""
     value = None
     if text is not None:
         try:
             if text is NOT_A_VALUE:
                 raise BadError("invalid")
-            value = _read(column, text, received_at)
+            value = _read(column, text, received_at, beside)
             low, high = column.range
             if column.type == "decimal":
                 low = None if low is None else Decimal(str(low))
@@ -563,7 +844,7 @@ def _judge_by_arrival(column: Column, moment: datetime, received_at: int | None)
         raise BadError("in_future")
 
 
-def _read(column: Column, text: str, received_at: int | None) -> Any:
+def _read(column: Column, text: str, received_at: int | None, beside: list[Any]) -> Any:
     if column.type == "jsonb":
         return text
     if column.type == "text":
@@ -582,10 +863,17 @@ def _read(column: Column, text: str, received_at: int | None) -> Any:
     if column.type == "decimal":
         return _decimal(column, text)
     if column.type == "timestamp":
-        return _timestamp(column, text, received_at)
+        moment = _timestamp(column, text, received_at)
+        if column.plus is None:
+            return moment
+        try:
+            moment += _span(column, beside)
+        except OverflowError:
+            raise BadError("invalid") from None
+        return moment
     number = _number(text)
     if column.type in ("real", "float"):
-        return _double(column, number)
+        return _double(column, number, beside)
     if WHOLE.fullmatch(text) and -(2**63) <= int(text) < 2**63:
         whole = int(text)
     elif number is None:
@@ -612,9 +900,17 @@ def _large_whole(text: str, column: Column) -> int:
     return int(number)
 
 
-def _double(column: Column, number: float | None) -> float:
+def _double(column: Column, number: float | None, beside: list[Any]) -> float:
     if number is None:
         raise BadError("invalid")
+    member = column.unit_member
+    if member is not None:
+        sent = member.constant if beside[0] is None else beside[0]
+        found = [n for n, (_, spellings) in enumerate(member.units) if sent in spellings]
+        if not found:
+            raise BadError("unknown_unit")
+        steps = member.conversions[found[0]]
+        number = (number * steps.multiply + steps.add) / steps.divide
     if column.conversion is not None:
         steps = column.conversion
         number = (number * steps.multiply + steps.add) / steps.divide
@@ -717,7 +1013,10 @@ def _iso(text: str) -> datetime | None:
     if match is None:
         return None
     parts = [int(match[n]) for n in range(1, 7)]
+    ended = parts[3:] == [24, 0, 0] and not (match[7] or "").strip("0")
+    parts[3] = 0 if ended else parts[3]
     local = datetime(*parts, int((match[7] or "0")[:6].ljust(6, "0")))  # type: ignore[misc]
+    local += timedelta(days=int(ended))
     if match[8]:
         return local.replace(tzinfo=UTC)
     if match[9]:
@@ -745,6 +1044,7 @@ def _epoch(text: str, name: str) -> datetime | None:
 
 
 MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
 def _patterned(text: str, pattern: str) -> datetime | None:
@@ -758,9 +1058,11 @@ def _patterned(text: str, pattern: str) -> datetime | None:
             text = text[1:]
             continue
         beside = [*pieces[at + 1 : at + 2], *pieces[:at][-1:]]
-        numbers = [other for other in beside if len(other) == 2 and other[1] not in "%bpz"]
+        numbers = [other for other in beside if len(other) == 2 and other[1] not in "%bpzaZ"]
         two = r"\d\d" if numbers else r"\d\d?"
-        kinds = {"Y": r"\d{4}", "j": r"\d{3}", "b": "[A-Za-z]{3}", "p": "[AaPp][Mm]", "y": r"\d\d"}
+        three = r"\d{3}" if numbers else r"\d{1,3}"
+        kinds = {"G": r"\d{4}", "u": "[1-7]", "a": "[A-Za-z]{3}", "Z": "[A-Za-z]{3}"}
+        kinds |= {"Y": r"\d{4}", "j": three, "b": "[A-Za-z]{3}", "p": "[AaPp][Mm]", "y": r"\d\d"}
         kinds |= {"f": r"\d{1,9}", "z": r"Z|[+-]\d\d(?::?[0-9]{2})?"}
         match = re.match(kinds.get(piece[1], two), text, re.ASCII)
         if match is None:
@@ -768,25 +1070,33 @@ def _patterned(text: str, pattern: str) -> datetime | None:
         found[piece[1]], text = match[0], text[match.end() :]
     if text:
         return None
-    year = (
-        int(found["Y"])
-        if "Y" in found
-        else int(found["y"]) + (1900 if found["y"] >= "69" else 2000)
-    )
+    if found.get("Z", "utc").lower() not in ("utc", "gmt"):
+        return None
     hour = int(found.get("H", 0))
     if "p" in found:
         hour = int(found["I"])
         if not 1 <= hour <= 12:
             return None
         hour = hour % 12 + 12 * (found["p"].lower() == "pm")
-    if "j" in found:
-        first = datetime(year, 1, 1, tzinfo=UTC)
-        date = first + timedelta(days=int(found["j"]) - 1)
-        if date.year != year or found["j"] == "000":
-            return None
-    else:
-        month = MONTHS.index(found["b"].lower()) + 1 if "b" in found else int(found["m"])
-        date = datetime(year, month, int(found["d"]), tzinfo=UTC)
+    day = _day(found)
+    if day is None or found.get("a", DAYS[day.weekday()]).lower() != DAYS[day.weekday()]:
+        return None
     rest = f"{hour:02}:{int(found.get('M', 0)):02}:{int(found.get('S', 0)):02}"
     rest += "." + found["f"] if "f" in found else ""
-    return _iso(f"{date.year:04}-{date.month:02}-{date.day:02}T{rest}{found.get('z', '')}")
+    rest += "Z" if "Z" in found else found.get("z", "")
+    return _iso(f"{day.year:04}-{day.month:02}-{day.day:02}T{rest}")
+
+
+def _day(found: dict[str, str]) -> date | None:
+    if "G" in found:
+        return date.fromisocalendar(*(int(found[letter]) for letter in "GVu"))
+    year = (
+        int(found["Y"])
+        if "Y" in found
+        else int(found["y"]) + (1900 if found["y"] >= "69" else 2000)
+    )
+    if "j" in found:
+        day = date(year, 1, 1) + timedelta(days=int(found["j"]) - 1)
+        return None if day.year != year or not int(found["j"]) else day
+    month = MONTHS.index(found["b"].lower()) + 1 if "b" in found else int(found["m"])
+    return date(year, month, int(found["d"]))

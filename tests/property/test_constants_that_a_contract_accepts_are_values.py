@@ -30,6 +30,8 @@ COLUMNS = st.sampled_from(
         'type = "timestamp"\nformats = ["iso8601", "epoch_ms"]',
         'type = "timestamp"\nformats = ["epoch_auto"]',
         'type = "timestamp"\nformats = "%d.%m.%y %H:%M"',
+        'type = "timestamp"\nformats = "%G-W%V-%u %H:%M"',
+        'type = "timestamp"\nformats = "%a %Y-%j %I%p %Z"',
     ]
 )
 NUMBERS = st.one_of(
@@ -40,6 +42,11 @@ NUMBERS = st.one_of(
 TIMES = st.one_of(
     st.datetimes().map(lambda at: at.isoformat(timespec="seconds")),
     st.datetimes().map(lambda at: at.isoformat(timespec="microseconds") + "Z"),
+    st.from_regex(r"20[0-9]{2}-W[0-5][0-9]-[1-7] [0-2][0-9]:[0-5][0-9]", fullmatch=True),
+    st.from_regex(
+        r"(Mon|tue|SUN) 20[0-9]{2}-[0-3]?[0-9]{2} [01]?[0-9]AM (UTC|gmt)", fullmatch=True
+    ),
+    st.datetimes().map(lambda at: at.strftime("%Y-%m-%dT24:00:00Z")),
     st.from_regex(r"[0-3][0-9]\.[01][0-9]\.[0-9]{2} [0-2][0-9]:[0-5][0-9]", fullmatch=True),
 )
 WORDS = st.sampled_from(

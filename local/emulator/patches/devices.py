@@ -3,18 +3,20 @@
 AWS: a device connects with a registered, active X.509 certificate or not at all, and the policies
 attached to that certificate decide on every connect, publish and subscribe. ``DescribeEndpoint``
 names the host that devices dial. A rule that doesn't look into a payload carries it, whatever it
-is.
+is. A last will is a message of the client that set it.
 
 MiniStack 1.5.33: the listener binds every interface, takes clients without a certificate, looks at
 IoT policies only when all of IAM is enforced (``AUTH=true``), and names a host that no resolver
 knows. It parses each payload as JSON, and one that is nested deeper than Python's recursion goes,
-or a number of more digits than Python takes, ends the device's connection without an answer.
+or a number of more digits than Python takes, ends the device's connection without an answer. It
+publishes a last will without the name of its device, so that ``clientid()`` is ``n/a``.
 Remove each part when the released emulator does as AWS does, or has a setting for it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import os
 import ssl
 from typing import Any
@@ -25,11 +27,11 @@ __all__ = ["RELIES_ON", "apply"]
 
 RELIES_ON = (
     "services.iot._MtlsAcceptor.connection_made", "services.iot._PROVISIONING_HOOK_SECONDS",
-    "services.iot._WSSession._evaluates_policies",
+    "services.iot._WSSession._evaluates_policies", "services.iot._WSSession.cleanup",
     "services.iot._describe_endpoint", "services.iot._mtls_build_ssl_context",
     "services.iot._mtls_loop", "services.iot._mtls_port", "services.iot._mtls_server",
     "services.iot._mtls_start_locked", "services.iot._rule_message",
-    "services.iot.json_response",
+    "services.iot.broker_publish", "services.iot.json_response",
 )  # fmt: skip
 
 HOOK_SECONDS = 120
@@ -39,13 +41,14 @@ _HOST = "127.0.0.1"
 
 
 def apply() -> None:
-    """Loopback only, certificates, policies, an endpoint one can dial, any payload."""
+    """Loopback only, certificates, policies, an endpoint one can dial, any payload, wills."""
     iot._mtls_start_locked = _listen_on_loopback
     _keep_the_first_bytes()
     _require_certificates()
     _enforce_policies()
     _name_the_listener()
     _take_any_payload()
+    _name_the_client_of_a_will()
     iot._PROVISIONING_HOOK_SECONDS = HOOK_SECONDS
 
 
@@ -120,3 +123,29 @@ def _take_any_payload() -> None:
             return payload.decode()
 
     iot._rule_message = rule_message
+
+
+_ENDING: contextvars.ContextVar[Any] = contextvars.ContextVar("ending_session", default=None)
+"""Session that is being ended, whose last will may be published."""
+
+
+def _name_the_client_of_a_will() -> None:
+    cleanup, publish = iot._WSSession.cleanup, iot.broker_publish
+
+    async def cleanup_as_the_client(session: Any) -> None:
+        token = _ENDING.set(session)
+        try:
+            await cleanup(session)
+        finally:
+            _ENDING.reset(token)
+
+    async def publish_as_the_client(
+        account_id: str, region: str, topic: str, *rest: Any, **named: Any
+    ) -> None:
+        session = _ENDING.get()
+        if session is not None and topic == session._will_topic:
+            named.setdefault("client_id", session._client_id or None)
+        await publish(account_id, region, topic, *rest, **named)
+
+    iot._WSSession.cleanup = cleanup_as_the_client
+    iot.broker_publish = publish_as_the_client

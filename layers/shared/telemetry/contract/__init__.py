@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 
 from telemetry.contract.conversions import UNITS_FILE, needs_conversions, with_conversions
+from telemetry.contract.files import FILES_FOLDER, with_files
 from telemetry.contract.model import Analytics, Checks, Column, Condition, Contract, Metric, Source
 from telemetry.contract.parse import parse_contract
 from telemetry.errors import ContractError
@@ -33,12 +34,14 @@ def load_contract(path: Path | None = None) -> Contract:
 
     Lambda unpacks a function's zip into ``$LAMBDA_TASK_ROOT``; ``contract.toml`` lies at its root.
     Where a column is converted from another unit, ``units.json`` beside it has the numbers; a
-    contract read from a path has none until ``etl.authoring.units`` works them out.
+    contract read from a path has none until ``etl.authoring.units`` works them out. The files that
+    the contract names lie beside it, and in the function's zip in a folder of their own.
     Raises ``ContractError`` where the file can't be read or breaks a rule.
     """
     where = path or Path(os.environ.get("LAMBDA_TASK_ROOT", ".")) / "contract.toml"
     text = _read(where)
-    contract = parse_contract(text, where.name)
+    beside = where.parent if path is not None else where.parent / FILES_FOLDER
+    contract = with_files(parse_contract(text, where.name), lambda name: _read(beside / name))
     if path is None and needs_conversions(contract):
         return with_conversions(contract, _read(where.with_name(UNITS_FILE)))
     return contract
@@ -49,6 +52,7 @@ def _read(where: Path) -> bytes:
         return where.read_bytes()
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise ContractError(
-            f"{where}: can't be read ({reason}); give the path of a contract file"
-        ) from error
+        remedy = "give the path of a contract file"
+        if where.suffix != ".toml":
+            remedy = "the contract names it, so put it beside the contract"
+        raise ContractError(f"{where}: can't be read ({reason}); {remedy}") from error

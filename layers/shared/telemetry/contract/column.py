@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from telemetry.contract.model import Ambiguous, Marker, Nonexistent, OnTooLong
+from telemetry.contract.beside import read_plus, read_unit_member
+from telemetry.contract.model import Ambiguous, Marker, Nonexistent, OnTooLong, TextParts
 from telemetry.contract.reader import Reader, finite
 
 __all__ = ["ONLY_FOR", "VALUE_KEYS", "value_keys"]
@@ -26,6 +27,7 @@ VALUE_KEYS = (
     "decimal_comma",
     "round",
     "unit_from",
+    "plus",
     "max_age",
     "max_future",
     "ambiguous",
@@ -45,6 +47,7 @@ ONLY_FOR: dict[str, tuple[str, ...]] = {
     "decimal_comma": NUMBERS,
     "round": (*WHOLE, *APPROXIMATE),
     "unit_from": APPROXIMATE,
+    "plus": ("timestamp",),
     "formats": ("timestamp",),
     "timezone": ("timestamp",),
     "ambiguous": ("timestamp",),
@@ -59,7 +62,9 @@ _DURATION = re.compile(r"([0-9]{1,9}) ?(ms|s|min|h|d)\Z")
 _MICROSECONDS = {"ms": 10**3, "s": 10**6, "min": 60 * 10**6, "h": 3600 * 10**6, "d": 86400 * 10**6}
 
 
-def value_keys(reader: Reader, where: str, table: dict[str, Any]) -> dict[str, Any]:
+def value_keys(
+    reader: Reader, where: str, table: dict[str, Any], parts: dict[str, TextParts]
+) -> dict[str, Any]:
     """Arguments of :class:`Column` for the keys of :data:`VALUE_KEYS`."""
 
     def whole(key: str) -> int | None:
@@ -76,7 +81,11 @@ def value_keys(reader: Reader, where: str, table: dict[str, Any]) -> dict[str, A
         "attached": tuple(reader.texts(table, where, "attached")),
         "decimal_comma": reader.take(table, where, "decimal_comma", bool, False),
         "round": whole("round"),
-        "unit_from": reader.take(table, where, "unit_from", str, "") or None,
+        "unit_from": None
+        if isinstance(table.get("unit_from"), dict)
+        else reader.take(table, where, "unit_from", str, "") or None,
+        "unit_member": read_unit_member(reader, where, table, parts),
+        "plus": read_plus(reader, where, table, parts),
         "max_age": _duration(reader, where, table, "max_age"),
         "max_future": _duration(reader, where, table, "max_future"),
         "ambiguous": reader.choose(table, where, "ambiguous", Ambiguous, "by_arrival"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +10,7 @@ from telemetry import zones
 from telemetry.contract.model import Column, Marker
 from telemetry.contract.patterns import TimePatternError, read_pattern
 from telemetry.contract.problems import Problem
+from telemetry.contract.regular_expressions import pattern_fault
 
 __all__ = ["COLUMN_RULES", "NUMBER", "same_spelling"]
 
@@ -21,8 +21,6 @@ MAX_TEXT_CHARACTERS = 10_485_760
 INTEGER_BITS = {"smallint": 15, "integer": 31, "bigint": 63}
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _ATTACHED = re.compile(r"[^\s0-9.,+\-](?:[^0-9.,+\-]*[^\s0-9.,+\-])?\Z")
-_ELSEWHERE = re.compile(r"\(\?(?:[=!>(#]|<[=!]|P[=>])|\\[1-9ZGX]|\\[kgpP]")
-"""Look-around, back-references and others that a linear-time engine lacks or reads differently."""
 
 
 def required_is_not_forgiven(column: Column) -> Iterator[Problem]:
@@ -147,20 +145,8 @@ def pattern_is_linear(column: Column) -> Iterator[Problem]:
     """The engine that runs it takes time in proportion to the text, whatever the pattern."""
     if column.pattern is None:
         return
-    key = f"columns.{column.name}.pattern"
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # such as of nested sets, which others read otherwise
-            re.compile(column.pattern)
-    except (re.error, Warning, OverflowError, RecursionError) as error:
-        yield Problem(key, f"is not a regular expression ({error}); correct it")
-        return
-    if found := _ELSEWHERE.search(column.pattern.replace("\\\\", "")):
-        yield Problem(
-            key, f"has {found[0]!r}; write it without look-around, back-references and \\p"
-        )
-    elif not column.pattern:
-        yield Problem(key, "is empty; write what the whole text must match, or leave it out")
+    if fault := pattern_fault(column.pattern):
+        yield Problem(f"columns.{column.name}.pattern", fault)
 
 
 def cutting_has_a_length(column: Column) -> Iterator[Problem]:
@@ -192,8 +178,12 @@ def rounding_is_to_digits(column: Column) -> Iterator[Problem]:
 
 def conversion_knows_both_units(column: Column) -> Iterator[Problem]:
     """One unit is converted to another."""
-    if column.unit_from and not column.unit:
+    if (column.unit_from or column.unit_member) and not column.unit:
         yield Problem(f"columns.{column.name}.unit", "is missing; write what unit_from becomes")
+    if column.unit_member and any(source.scope == "constant" for source in column.sources):
+        yield Problem(
+            f"columns.{column.name}.constant", "has no unit in a member; write unit_from as a text"
+        )
 
 
 def patterns_of_times_are_known(column: Column) -> Iterator[Problem]:
@@ -215,7 +205,7 @@ def json_is_of_the_message(column: Column) -> Iterator[Problem]:
             yield Problem(f"{where}type", "$rest is an object; write type = 'jsonb'")
     elif "rest" in scopes and len(scopes) > 1:
         yield Problem(f"{where}from", "$rest stands alone; remove the others")
-    elif not set(scopes) <= {"reading", "message", "rest"}:
+    elif not set(scopes) <= {"reading", "parent", "message", "rest"}:
         yield Problem(f"{where}from", "a jsonb is a member or $rest; use type = 'text' for others")
 
 

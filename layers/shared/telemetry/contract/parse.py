@@ -27,13 +27,16 @@ from telemetry.contract.model import (
     OnInvalid,
     Partition,
     Source,
+    TextParts,
     TimestampFormat,
 )
+from telemetry.contract.parts import read_parts, with_parts
 from telemetry.contract.problems import Problem
 from telemetry.contract.reader import Reader as _Reader
 from telemetry.contract.reader import finite as _finite
 from telemetry.contract.rules import broken_rules
 from telemetry.contract.sources import SourceSyntaxError, parse_source
+from telemetry.contract.topics import TopicFilter
 from telemetry.errors import ContractError
 
 __all__ = ["parse_contract"]
@@ -68,6 +71,7 @@ TOP_KEYS = (
     "topic",
     "table",
     "message",
+    "parts",
     "columns",
     "checks",
     "analytics",
@@ -83,13 +87,16 @@ def _contract(reader: _Reader, tables: dict[str, Any], digest: str) -> Contract:
     if "key" not in table:
         reader.note("table.key", "is missing; list the columns that identify a reading")
     columns = reader.take(tables, "", "columns", dict, {})
+    topic = reader.require(tables, "", "topic")
+    reader.topic_places = TopicFilter.parse(topic).places
+    parts = read_parts(reader, tables)
     on_conflict: OnConflict = reader.choose(
         table, "table.", "on_conflict", OnConflict, "keep_first"
     )
     return Contract(
         name=reader.require(tables, "", "name"),
         description=reader.take(tables, "", "description", str, ""),
-        topic=reader.require(tables, "", "topic"),
+        topic=topic,
         schema=reader.take(table, "table.", "schema", str, "telemetry"),
         table=reader.require(table, "table.", "name"),
         key=tuple(reader.texts(table, "table.", "key")),
@@ -98,7 +105,8 @@ def _contract(reader: _Reader, tables: dict[str, Any], digest: str) -> Contract:
         partition=reader.choose(table, "table.", "partition", Partition, "none"),
         indexes=_indexes(reader, table),
         **read_message(reader, message),
-        columns=tuple(_column(reader, name, value) for name, value in columns.items()),
+        columns=tuple(_column(reader, name, value, parts) for name, value in columns.items()),
+        parts=tuple(parts.values()),
         checks=_checks(reader, reader.take(tables, "", "checks", dict, {}), on_conflict),
         analytics=read_analytics(reader, reader.take(tables, "", "analytics", dict, {})),
         digest=digest,
@@ -131,7 +139,7 @@ COLUMN_KEYS = (
 )
 
 
-def _column(reader: _Reader, name: str, table: Any) -> Column:
+def _column(reader: _Reader, name: str, table: Any, parts: dict[str, TextParts]) -> Column:
     before = len(reader.problems)
     where = f"columns.{name}."
     if not isinstance(table, dict):
@@ -144,7 +152,7 @@ def _column(reader: _Reader, name: str, table: Any) -> Column:
     column = Column(
         name=name,
         type=column_type,
-        sources=_sources(reader, where, table, name, column_type),
+        sources=_sources(reader, where, table, (name, column_type), parts),
         required=reader.take(table, where, "required", bool, False),
         on_invalid=reader.choose(table, where, "on_invalid", OnInvalid, "reject"),
         missing=_missing(reader, where, table),
@@ -155,7 +163,7 @@ def _column(reader: _Reader, name: str, table: Any) -> Column:
         formats=_formats(reader, where, table),
         timezone=reader.take(table, where, "timezone", str, "UTC"),
         unit=reader.take(table, where, "unit", str, "") or None,
-        **value_keys(reader, where, table),
+        **value_keys(reader, where, table, parts),
         description=reader.take(table, where, "description", str, ""),
     )
     problems = [*reader.problems[before:], *_not_for_this_type(where, table, column_type)]
@@ -174,12 +182,18 @@ def _not_for_this_type(where: str, table: dict[str, Any], column_type: str) -> l
 
 
 def _sources(
-    reader: _Reader, where: str, table: dict[str, Any], name: str, column_type: str
+    reader: _Reader,
+    where: str,
+    table: dict[str, Any],
+    named: tuple[str, str],
+    parts: dict[str, TextParts],
 ) -> tuple[Source, ...]:
+    """The sources of the column of that name and type."""
+    name, column_type = named
     sources = []
     for text in reader.texts(table, where, "from") or ([] if "constant" in table else [name]):
         try:
-            source = parse_source(text)
+            source = with_parts(parse_source(text, reader.topic_places), parts)
         except SourceSyntaxError as error:
             reader.note(f"{where}from", str(error))
             continue
@@ -200,11 +214,13 @@ def _constant(reader: _Reader, where: str, value: Any) -> str:
 
 
 def _missing(reader: _Reader, where: str, table: dict[str, Any]) -> tuple[Marker, ...]:
-    values = reader.take(table, where, "missing", list, [""])
-    for value in values:
-        if type(value) not in (str, int, float, bool) or not _finite(value):
+    markers = []
+    for value in reader.take(table, where, "missing", list, [""]):
+        if type(value) in (str, int, float, bool) and _finite(value):
+            markers.append(value)
+        else:
             reader.note(f"{where}missing", f"{value!r} can't be a marker; use texts, numbers, true")
-    return tuple(values)
+    return tuple(markers)
 
 
 def _range(reader: _Reader, where: str, table: dict[str, Any]) -> tuple[float | None, float | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any, TypeVar, cast, get_args
 
@@ -35,6 +36,8 @@ class Reader:
     def __init__(self) -> None:
         self.problems: list[Problem] = []
         self.broken: set[str] = set()
+        self.topic_places: Mapping[str, int] = {}
+        """Places of the topic's named levels, which sources may name."""
 
     def note(self, key: str, sentence: str) -> None:
         """Keeps a problem for later."""

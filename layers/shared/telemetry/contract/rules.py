@@ -2,19 +2,23 @@
 
 Each rule takes the contract (or one column of it) and yields a :class:`Problem` per breach, whose
 sentence says what is wrong and what to write instead. Limits are PostgreSQL 16's
-(https://www.postgresql.org/docs/16/limits.html) and AWS IoT Core's topic limits
-(https://docs.aws.amazon.com/general/latest/gr/iot-core.html), both read 2026-07.
+(https://www.postgresql.org/docs/16/limits.html, read 2026-07).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from telemetry.contract.analytics import ANALYTICS_RULES
 from telemetry.contract.column_rules import COLUMN_RULES
-from telemetry.contract.model import Contract
+from telemetry.contract.composed import composed_sources, sources_of
+from telemetry.contract.formats import FORMAT_RULES
+from telemetry.contract.model import Column, Contract
+from telemetry.contract.packing import PACKING_RULES
 from telemetry.contract.problems import Problem
+from telemetry.contract.topics import topic_faults
 from telemetry.contract.value_rules import NAMED_VALUE_RULES, conditions_can_hold
 from telemetry.layout import PARTITION
 
@@ -25,8 +29,6 @@ MAX_COLUMNS = 1600
 MAX_KEY_COLUMNS = 32
 MAX_KEY_CHARACTERS = 600
 """Text in a key, all columns together: a B-tree entry holds ~2,700 bytes, a character up to 4."""
-MAX_TOPIC_BYTES = 256
-MAX_TOPIC_SLASHES = 7
 RESERVED_SCHEMAS = ("etl", "information_schema")
 SYSTEM_COLUMNS = ("tableoid", "xmin", "cmin", "xmax", "cmax", "ctid")
 ORDERED_TYPES = ("smallint", "integer", "bigint", "real", "float", "decimal", "timestamp")
@@ -34,13 +36,14 @@ NUMERIC_TYPES = ("smallint", "integer", "bigint", "real", "float", "decimal")
 
 _IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]*\Z")
 _NAME = re.compile(r"[a-z][a-z0-9-]*(_[a-z0-9-]+)*\Z")
-_TOPIC_LEVEL = re.compile(r"[A-Za-z0-9_.:@=-]+\Z")
 
 
 def broken_rules(contract: Contract, *, skip: frozenset[str] = frozenset()) -> Iterator[Problem]:
     """All problems; those of the columns in ``skip`` have been reported already."""
     for rule in CONTRACT_RULES:
         for problem in rule(contract):
+            if skip and problem.key.startswith("parts."):
+                continue  # one of those columns may take them
             if not any(problem.key.startswith(f"columns.{name}.") for name in skip):
                 yield problem
     for column in contract.columns:
@@ -72,22 +75,11 @@ def name_fits_resources(contract: Contract) -> Iterator[Problem]:
         )
 
 
-def topic_names_its_device(contract: Contract) -> Iterator[Problem]:
-    """The last level is the device's own name, which its certificate is held to."""
-    topic = contract.topic
-    if not topic:
-        return
-    *base, last = topic.split("/")
-    if last != "+" or not base:
-        yield Problem("topic", f"{topic!r} must end in '/+', the device's name; write 'a/b/+'")
-    elif not all(_TOPIC_LEVEL.match(level) for level in base):
-        yield Problem("topic", f"{topic!r} has other characters; use letters, digits and _.:@=-")
-    elif len(topic) > MAX_TOPIC_BYTES or len(base) > MAX_TOPIC_SLASHES:
-        yield Problem(
-            "topic",
-            f"is too long for AWS IoT ({MAX_TOPIC_BYTES} bytes, {MAX_TOPIC_SLASHES} slashes);"
-            " shorten it",
-        )
+def topic_is_sound(contract: Contract) -> Iterator[Problem]:
+    """The topic filter is one that AWS IoT takes, and that devices can be held to."""
+    if contract.topic:
+        for fault in topic_faults(contract.topic):
+            yield Problem("topic", fault)
 
 
 def table_has_a_sound_name(contract: Contract) -> Iterator[Problem]:
@@ -145,11 +137,14 @@ def key_is_made_of_required_columns(contract: Contract) -> Iterator[Problem]:
 
 
 def time_is_last_in_the_key(contract: Contract) -> Iterator[Problem]:
-    """Load compares with the newest time per device: the time comes after what names the device."""
+    """Load compares with the newest time per device: the time comes after what names the device.
+
+    Other timestamps before it, such as when a forecast was made, are part of what names it.
+    """
     types = {column.name: column.type for column in contract.columns}
-    for name in contract.key[:-1]:
-        if types.get(name) == "timestamp":
-            yield Problem("table.key", f"{name!r} is a timestamp; put it last, and only one")
+    times = [name for name in contract.key if types.get(name) == "timestamp"]
+    if times and times[-1] != contract.key[-1]:
+        yield Problem("table.key", f"{times[-1]!r} is a timestamp; put it last")
 
 
 def key_texts_fit_an_index(contract: Contract) -> Iterator[Problem]:
@@ -217,12 +212,26 @@ def partitions_have_a_time(contract: Contract) -> Iterator[Problem]:
 
 
 def columns_read_different_things(contract: Contract) -> Iterator[Problem]:
-    """Two columns of one type with the same sources are one column copied."""
-    seen: dict[object, str] = {}
+    """Two columns with the same sources that differ only in their names are one column copied."""
+    seen: dict[Column, str] = {}
     for column in contract.columns:
-        first = seen.setdefault((column.type, column.sources), column.name)
+        bare = replace(column, name="", description="")
+        first = seen.setdefault(bare, column.name)
         if first != column.name:
-            yield Problem(f"columns.{column.name}.from", f"is the same as {first}'s; remove one")
+            yield Problem(
+                f"columns.{column.name}.from",
+                f"is the same as {first}'s, and so is all else; remove one",
+            )
+
+
+def parents_are_there(contract: Contract) -> Iterator[Problem]:
+    """``$parent`` is an object around an array, of which there are several in a message."""
+    for column in contract.columns:
+        if contract.parents is None and any(s.scope == "parent" for s in sources_of(column)):
+            yield Problem(
+                f"columns.{column.name}.from",
+                "$parent is not known here; write two levels, as in readings = 'nodes[].sensors'",
+            )
 
 
 def places_are_there(contract: Contract) -> Iterator[Problem]:
@@ -230,14 +239,30 @@ def places_are_there(contract: Contract) -> Iterator[Problem]:
     places = {"metric": contract.melt is not None, "key": contract.shape == "keyed"}
     places["value"] = any(places.values())
     for column in contract.columns:
-        for source in column.sources:
-            (name, *_) = source.path
+        for source in sources_of(column):
+            name = str(source.path[0])
             if source.scope == "place" and not places[name]:
                 wanted = "shape = 'keyed'" if name == "key" else "melt = [...]"
                 yield Problem(
                     f"columns.{column.name}.from",
                     f"${name} is not known here; add {wanted} to [message]",
                 )
+
+
+def parts_are_taken(contract: Contract) -> Iterator[Problem]:
+    """Parts that no column takes are a slip."""
+    taken = {
+        source.path[0]
+        for column in contract.columns
+        for source in composed_sources(column)
+        if source.scope == "part"
+    }
+    for parts in contract.parts:
+        if parts.name not in taken:
+            yield Problem(
+                f"parts.{parts.name}",
+                f"is not used; take from = '$parts.{parts.name}...', or remove it",
+            )
 
 
 def checks_are_shares(contract: Contract) -> Iterator[Problem]:
@@ -274,7 +299,7 @@ def checks_are_shares(contract: Contract) -> Iterator[Problem]:
 
 CONTRACT_RULES: tuple[Callable[[Contract], Iterator[Problem]], ...] = (
     name_fits_resources,
-    topic_names_its_device,
+    topic_is_sound,
     table_has_a_sound_name,
     columns_fit_a_table,
     columns_have_sound_names,
@@ -285,8 +310,12 @@ CONTRACT_RULES: tuple[Callable[[Contract], Iterator[Problem]], ...] = (
     indexes_are_of_columns,
     partitions_have_a_time,
     columns_read_different_things,
+    parents_are_there,
     places_are_there,
+    parts_are_taken,
     checks_are_shares,
     conditions_can_hold,
+    *FORMAT_RULES,
+    *PACKING_RULES,
     *ANALYTICS_RULES,
 )

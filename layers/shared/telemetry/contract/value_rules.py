@@ -12,12 +12,19 @@ import math
 import re
 import struct
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Context, Decimal, DecimalException
 
 from telemetry.contract.column_rules import NUMBER, same_spelling
 from telemetry.contract.model import Column, Condition, Contract
-from telemetry.contract.patterns import AUTO_EPOCHS, PER_SECOND, TimePatternError, read_pattern
+from telemetry.contract.patterns import (
+    AUTO_EPOCHS,
+    MONTHS,
+    PER_SECOND,
+    WEEKDAYS,
+    TimePatternError,
+    read_pattern,
+)
 from telemetry.contract.problems import Problem
 
 __all__ = ["NAMED_VALUE_RULES", "conditions_can_hold"]
@@ -29,19 +36,20 @@ EXACT = Context(prec=800)
 """Enough digits for the sum of any two doubles' digits before and after the point."""
 FIRST_SECOND, END_SECOND = -62_135_596_800, 253_402_300_800
 """Epoch seconds of 0001-01-01T00:00:00Z, and of the end of the year 9999."""
+FIRST_OF_LAST_CENTURY = 69
+"""Years of two digits from here on are 19xx, as in POSIX."""
 _ISO = re.compile(
     r"[0-9]{4}-[01][0-9]-[0-3][0-9][T ][0-2][0-9]:[0-5][0-9]:[0-5][0-9]"
     r"(?:\.[0-9]{1,9})?(?:Z|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)?"
 )
-MICROSECOND_DIGITS = 6
-"""Digits of a fraction that ``strptime`` knows."""
+_END_OF_DAY = re.compile(r"24:00:00(?:\.0+)?(?:Z|[+-].*)?")
 
 
 def constant_is_of_its_type(column: Column) -> Iterator[Problem]:
     """A constant that the column can't hold would reject every reading."""
     for source in column.sources:
         if source.scope == "constant":
-            (text,) = source.path
+            text = str(source.path[0])
             fault = "is one of the missing markers" if _is_missing(column, text) else None
             fault = fault or _fault(column, text)
             if fault:
@@ -95,16 +103,21 @@ def range_holds_a_value(column: Column) -> Iterator[Problem]:
 def conditions_can_hold(contract: Contract) -> Iterator[Problem]:
     """A condition on a level of the topic that the topic itself fixes, to another value, would set
     every message aside."""
-    levels = contract.topic.split("/")
+    topic = contract.topic_filter
+    known = topic.levels[:-1] if topic.is_open else topic.levels
     for condition in contract.only:
         scope, path = condition.source.scope, condition.source.path
         if scope != "envelope" or path[0] != "topic" or len(path) == 1:
             continue
         place, key = int(path[1]), f"message.only.$topic[{path[1]}]"
-        if not -len(levels) <= place < len(levels):
-            yield Problem(key, f"the topic has {len(levels)} levels; write 0 to {len(levels) - 1}")
-        elif condition.values and levels[place] != "+" and not _matches(condition, levels[place]):
-            yield Problem(key, f"is always {levels[place]!r}, by the topic; correct one of them")
+        if topic.is_open and not 0 <= place < len(known):
+            continue  # a level of the #, or counted from an end that differs
+        if not -len(known) <= place < len(known):
+            yield Problem(key, f"the topic has {len(known)} levels; write 0 to {len(known) - 1}")
+        elif place % len(known) not in topic.wildcard_places and condition.values:
+            level = known[place]
+            if not _matches(condition, level):
+                yield Problem(key, f"is always {level!r}, by the topic; correct one of them")
 
 
 def _matches(condition: Condition, text: str) -> bool:
@@ -221,21 +234,58 @@ def _is_time(text: str, name: str) -> bool:
         per_second = PER_SECOND.get(name) or next(auto)
         return math.isfinite(number) and FIRST_SECOND <= number / per_second < END_SECOND
     try:
-        if name == "iso8601":
-            date = text[:19].replace(" ", "T")
-            return bool(_ISO.fullmatch(text) and datetime.strptime(date, "%Y-%m-%dT%H:%M:%S"))
-        pattern = read_pattern(name)
-        found = re.fullmatch(pattern.regex, text)
-        if found is None:
-            return False
-        parts = dict(zip(pattern.directives, found.groups(), strict=True))
-        if len(parts.get("f", "")) <= MICROSECOND_DIGITS:
-            datetime.strptime(text, name)
+        return _is_iso(text) if name == "iso8601" else _follows(text, name)
     except TimePatternError:
         return True  # which another rule reports
-    except ValueError:
+    except (ValueError, OverflowError):
         return False
-    return True
+
+
+def _is_iso(text: str) -> bool:
+    """True for a time in ISO 8601. Raises ``ValueError`` or ``OverflowError`` where there is no
+    such day or time."""
+    if not _ISO.fullmatch(text):
+        return False
+    if _END_OF_DAY.fullmatch(text[11:]):
+        return bool(datetime.strptime(text[:10], "%Y-%m-%d") + timedelta(days=1))
+    return bool(datetime.strptime(text[:19].replace(" ", "T"), "%Y-%m-%dT%H:%M:%S"))
+
+
+def _follows(text: str, name: str) -> bool:
+    """True for a time as in the pattern. Raises as :func:`_is_iso` does."""
+    pattern = read_pattern(name)
+    found = re.fullmatch(pattern.regex, text)
+    if found is None:
+        return False
+    parts = dict(zip(pattern.directives, found.groups(), strict=True))
+    day = _day(parts)
+    if "a" in parts and WEEKDAYS[day.weekday()] != parts["a"].lower():
+        return False
+    hour = int(parts.get("H", 0))
+    if "I" in parts:
+        if not 1 <= int(parts["I"]) <= 12:
+            return False
+        hour = int(parts["I"]) % 12 + 12 * (parts["p"].lower() == "pm")
+    minute, second = (int(parts.get(part, 0)) for part in "MS")
+    fraction = f".{parts['f']}" if "f" in parts else ""
+    east = parts.get("z", "")
+    return _is_iso(f"{day.isoformat()}T{hour:02}:{minute:02}:{second:02}{fraction}{east}")
+
+
+def _day(parts: dict[str, str]) -> date:
+    """The day of a pattern's parts. Raises ``ValueError`` where there is no such day."""
+    if "G" in parts:
+        return date.fromisocalendar(int(parts["G"]), int(parts["V"]), int(parts["u"]))
+    year = int(parts["Y"] if "Y" in parts else parts["y"])
+    if "y" in parts:
+        year += 1900 if year >= FIRST_OF_LAST_CENTURY else 2000
+    if "j" in parts:
+        day = date(year, 1, 1) + timedelta(days=int(parts["j"]) - 1)
+        if day.year != year:
+            raise ValueError("no such day of the year")
+        return day
+    month = MONTHS.index(parts["b"].lower()) + 1 if "b" in parts else int(parts["m"])
+    return date(year, month, int(parts["d"]))
 
 
 NAMED_VALUE_RULES: tuple[Callable[[Column], Iterator[Problem]], ...] = (

@@ -207,7 +207,9 @@ class ErasablePipeline:
         with closing(self.database.connect_loader()) as connection:
             loaded = load_batch(connection, self.contract, batch, _Copy(self, batch),
                                 lambda: groups, objects=self.open)  # fmt: skip
-        self._put(outcome_key(key, "run", loaded.entry.status), json.dumps(vars(loaded.entry)).encode())
+        self._put(
+            outcome_key(key, "run", loaded.entry.status), json.dumps(vars(loaded.entry)).encode()
+        )
         return loaded
 
     def _put(self, key: str, body: bytes) -> None:

@@ -59,13 +59,15 @@ class Device:
         self.refused = False
         self.client = None
 
-    def connect(self, client_id=None):
+    def connect(self, client_id=None, will=None, retain=False):
         client = paho.Client(
             CallbackAPIVersion.VERSION2,
             client_id=client_id or self.name,
             reconnect_on_failure=False,
         )
         client.connect_timeout = PATIENCE_SECONDS
+        if will is not None:
+            client.will_set(will, b"gone", qos=1, retain=retain)
         context = ssl.create_default_context(cafile=str(self.emulator.mqtt_ca))
         context.load_cert_chain(str(self.certificate), str(self.key))
         client.tls_set_context(context)
@@ -83,6 +85,11 @@ class Device:
     def _answered(self, _client, _data, _flags, reason, _properties):
         self.refused = reason.is_failure
         self.connected.set()
+
+    def lose_the_connection(self):
+        """End it as a device that loses power does: without DISCONNECT."""
+        self.client.socket().shutdown(socket.SHUT_RDWR)
+        self.client.loop_stop()
 
     def close(self):
         if self.client is not None:

@@ -21,11 +21,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from infrastructure.core.ingest import RULE_SELECT, device_topic
+from infrastructure.core.device_policy import device_policy
+from infrastructure.core.ingest import RULE_SELECT
+from telemetry.contract.topics import TopicFilter
 from tests.fixtures.local import EmulatorStack
 from tests.integration.local.emulator.test_devices import PATIENCE_SECONDS, Device
-
-ACCOUNT = "arn:aws:iot:us-east-1:000000000000:"
 
 
 @dataclass
@@ -35,6 +35,7 @@ class Site:
     emulator: EmulatorStack
     folder: Path
     base: str
+    filter: TopicFilter
     policy: str
     queue: str
     rule: str
@@ -43,7 +44,7 @@ class Site:
         return Device(self.emulator, self.folder, self.policy)
 
     def topic(self, device: Device) -> str:
-        return f"{self.base}/{device.name}"
+        return self.filter.fill(device.name, lambda _: "a")
 
     def arrived(self, least: int = 0) -> list[dict[str, Any]]:
         """What lies in the queue, once so many messages have come and no more do."""
@@ -59,37 +60,43 @@ class Site:
         return found
 
 
-@pytest.fixture
-def site(emulator: EmulatorStack, tmp_path: Path) -> Site:
+def deployed(emulator: EmulatorStack, folder: Path, below: str) -> Site:
+    """A site whose devices publish below a level of its own."""
     unique = uuid.uuid4().hex[:8]
-    base = f"telemetry/{unique}"
-    own = device_topic(f"{base}/+").replace("${!iot:", "${iot:")
-    thing = "${iot:Connection.Thing.ThingName}"
-    statements = [
-        {"Effect": "Allow", "Action": "iot:Connect", "Resource": f"{ACCOUNT}client/{thing}"},
-        {
-            "Effect": "Allow",
-            "Action": "iot:Publish",
-            "Resource": [f"{ACCOUNT}topic/{way}{own}" for way in ("", f"$aws/rules/r_{unique}/")],
-        },
-    ]
-    statements[0]["Condition"] = {"Bool": {"iot:Connection.Thing.IsAttached": ["true"]}}  # type: ignore[assignment]
-    document = {"Version": "2012-10-17", "Statement": statements}
+    base, rule = f"telemetry/{unique}", f"r_{unique}"
+    topic = TopicFilter.parse(f"{base}/{below}")
+    document = json.dumps(device_policy(topic), default=lambda sub: sub.to_dict()["Fn::Sub"])
+    for name, value in {
+        "${AWS::Partition}": "aws", "${AWS::Region}": "us-east-1", "${TopicRule}": rule,
+        "${AWS::AccountId}": "000000000000", "${!iot:": "${iot:",
+    }.items():  # fmt: skip
+        document = document.replace(name, value)
     iot, sqs = emulator.client("iot"), emulator.client("sqs")
-    iot.create_policy(policyName=f"p-{unique}", policyDocument=json.dumps(document))
+    iot.create_policy(policyName=f"p-{unique}", policyDocument=document)
     hidden = {"VisibilityTimeout": "600"}  # what was received does not come again
     queue = sqs.create_queue(QueueName=f"q-{unique}", Attributes=hidden)["QueueUrl"]
     role = "arn:aws:iam::000000000000:role/any"
     action = {"sqs": {"roleArn": role, "queueUrl": queue, "useBase64": False}}
     iot.create_topic_rule(
-        ruleName=f"r_{unique}",
+        ruleName=rule,
         topicRulePayload={
-            "sql": f"{RULE_SELECT} FROM '{base}/+'",
+            "sql": f"{RULE_SELECT} FROM '{topic.mqtt}'",
             "awsIotSqlVersion": "2016-03-23",
             "actions": [action],
         },
     )
-    return Site(emulator, tmp_path, base, f"p-{unique}", queue, f"r_{unique}")
+    return Site(emulator, folder, base, topic, f"p-{unique}", queue, rule)
+
+
+@pytest.fixture
+def site(emulator: EmulatorStack, tmp_path: Path) -> Site:
+    return deployed(emulator, tmp_path, "+")
+
+
+@pytest.fixture
+def uplinks(emulator: EmulatorStack, tmp_path: Path) -> Site:
+    """The device's level is in the middle, behind another wildcard."""
+    return deployed(emulator, tmp_path, "{app}/device/{device}/up")
 
 
 @pytest.fixture
@@ -142,6 +149,87 @@ def test_a_device_that_publishes_as_another_is_cut_off_and_nothing_arrives(
     (only,) = site.arrived(least=1)
     assert (only["topic"], only["client_id"]) == (site.topic(victim), victim.name)
     assert base64.b64decode(only["payload"]) == b"own"
+
+
+def others_uplinks(site: Site, thief: Device, victim: Device) -> list[str]:
+    base, own, other = site.base, thief.name, victim.name
+    through_the_broker = [
+        f"{base}/a/device/{other}/up",
+        f"{base}/a/device/{other}/device/{own}/up",
+        f"{base}/device/{other}/up/device/{own}/up",
+        f"{base}/a/b/device/{own}/up",
+        f"{base}/a/device/{own}/up/more",
+        f"a/device/{own}/up",
+    ]
+    return [
+        *through_the_broker,
+        *(f"$aws/rules/{site.rule}/{topic}" for topic in through_the_broker),
+    ]
+
+
+def test_no_wildcard_lets_a_device_publish_as_another(uplinks: Site) -> None:
+    victim = uplinks.device()
+    assert victim.connect()
+    for number in range(len(others_uplinks(uplinks, victim, victim))):
+        thief = uplinks.device()
+        assert thief.connect()
+        thief.client.publish(others_uplinks(uplinks, thief, victim)[number], b"stolen", qos=1)
+        assert thief.ended.wait(PATIENCE_SECONDS)
+        assert not thief.acknowledged.is_set()
+        thief.close()
+    for app in ("a", "b"):
+        topic = f"{uplinks.base}/{app}/device/{victim.name}/up"
+        victim.client.publish(topic, b"own", qos=1)
+    found = uplinks.arrived(least=2)
+    assert {each["topic"].split("/")[2] for each in found} == {"a", "b"}
+    assert {each["client_id"] for each in found} == {victim.name}
+    victim.close()
+
+
+def test_where_no_level_is_the_devices_the_client_id_alone_says_who_it_was(
+    emulator: EmulatorStack, tmp_path: Path
+) -> None:
+    shared = deployed(emulator, tmp_path, "device/{about}/up")
+    bridge, other = shared.device(), shared.device()
+    assert bridge.connect()
+    bridge.client.publish(f"{shared.base}/device/{other.name}/up", b"1", qos=1)
+    (only,) = shared.arrived(least=1)
+    assert only["topic"].split("/")[3] == other.name
+    assert only["client_id"] == bridge.name
+    bridge.client.publish(f"{shared.base}/device/x/{other.name}/up", b"2", qos=1)
+    assert bridge.ended.wait(PATIENCE_SECONDS)
+    bridge.close()
+    assert shared.arrived() == []
+
+
+def test_a_retained_message_arrives_once_and_only_under_its_own_topic(site: Site) -> None:
+    own, other = site.device(), site.device()
+    assert own.connect()
+    own.client.publish(site.topic(own), b"kept", qos=1, retain=True)
+    assert own.acknowledged.wait(PATIENCE_SECONDS)
+    own.acknowledged.clear()
+    own.client.publish(site.topic(other), b"stolen", qos=1, retain=True)
+    assert own.ended.wait(PATIENCE_SECONDS)
+    (only,) = site.arrived(least=1)
+    assert (only["topic"], base64.b64decode(only["payload"])) == (site.topic(own), b"kept")
+    own.close()
+
+
+@pytest.mark.parametrize("retain", [False, True])
+def test_a_last_will_arrives_as_a_message_of_its_device(site: Site, retain: bool) -> None:
+    own = site.device()
+    assert own.connect(will=site.topic(own), retain=retain)
+    own.lose_the_connection()
+    (only,) = site.arrived(least=1)
+    assert (only["topic"], only["client_id"]) == (site.topic(own), own.name)
+    assert base64.b64decode(only["payload"]) == b"gone"
+
+
+def test_a_device_with_a_last_will_as_another_is_not_connected(site: Site, victim: Device) -> None:
+    thief = site.device()
+    assert not thief.connect(will=site.topic(victim))
+    thief.close()
+    assert site.arrived() == []
 
 
 def test_a_device_may_listen_to_no_one(site: Site, victim: Device, thief: Device) -> None:

@@ -252,6 +252,22 @@ def test_the_topic_of_envelopes_is_the_contracts() -> None:
 
 
 @pytest.mark.parametrize(
+    ("topics", "wanted", "guess"),
+    [
+        ([f"tele/plug-{n}/SENSOR" for n in range(3)], "tele/+/SENSOR", False),
+        ([f"v3/{n % 2}/devices/{n}/up" for n in range(5)], "v3/+/devices/{device}/up", True),
+        ([f"tele/plug/{kind}" for kind in ("STATE", "SENSOR")], "tele/plug/+", False),
+        (["a/b/c", "d/e/f", "g/h/i"], "telemetry/lab/+", True),
+    ],
+)
+def test_the_level_that_varies_is_the_devices(topics: list[str], wanted: str, guess: bool) -> None:
+    payload = json.dumps(readings(1)[0]).encode()
+    found = infer(Sample(tuple(Message(payload, topic) for topic in topics), len(topics)), "lab")
+    assert parse_draft(found).topic == wanted
+    assert ("# a guess: the l" in write_contract(found)) is guess
+
+
+@pytest.mark.parametrize(
     ("text", "wanted"),
     [("Box 7.ndjson.gz", "box_7"), ("2026.json", "readings_2026"), ("ü.json", "readings")],
 )

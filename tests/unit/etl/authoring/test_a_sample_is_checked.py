@@ -169,6 +169,33 @@ def test_members_are_counted_by_messages_and_an_example_is_cut() -> None:
     assert found.unread == [UnreadMember("extra", 2, f'"{"x" * 59}...')]
 
 
+def test_members_of_the_level_between_two_arrays_are_looked_at() -> None:
+    nested = changed(('readings = "readings"', 'readings = "nodes[].readings"'))
+    nodes = [{"site": "x", "readings": [reading(n)]} for n in range(2)]
+    found = check_of(nested, message({"gw": 1, "nodes": nodes}))
+    assert found.unread == [
+        UnreadMember("$message.gw", 1, "1"),
+        UnreadMember("$parent.site", 1, '"x"'),
+    ]
+
+
+def test_the_first_element_that_nothing_reads_stands_for_the_others() -> None:
+    elements = changed(
+        ('[columns.temp]\ntype = "float"', '[columns.temp]\ntype = "float"\nfrom = "r[0]"'),
+        (
+            "[columns.state]",
+            "[columns.rssi]\ntype = 'float'\nfrom = 'rx[-1].rssi'\n[columns.state]",
+        ),
+    )
+    rx = [{"rssi": -9}, {"rssi": -5, "snr": 7}]
+    found = check_of(elements, message({"readings": [reading(1, r=[1, 2, 3], rx=rx)]}))
+    assert [(m.name, m.example) for m in found.unread if m.name[0] == "r"] == [
+        ("r[1]", "2"),
+        ("rx[-1].snr", "7"),
+        ("rx[0]", '{"rssi":-9}'),
+    ]
+
+
 def test_all_numbers_of_a_narrow_table_are_read_and_texts_are_not() -> None:
     narrow = changed(
         ('readings = "readings"', 'readings = "readings"\nmelt = "numbers"'),

@@ -30,6 +30,12 @@ def complaint(entries: str) -> str:
     return str(refused.value)
 
 
+def test_a_pattern_of_parts_that_polars_can_not_compile_is_refused() -> None:
+    found = complaint("from = '$parts.p.x'\n[parts.p]\npattern = '(?P<x>a{900}){900}'")
+    assert found.startswith("lab: parts.p.pattern: ")
+    assert found.endswith("write it differently")
+
+
 def test_a_constant_has_to_match_its_pattern() -> None:
     assert complaint("pattern = '[a-z]+'\nconstant = 'N'") == (
         "lab: columns.kind.constant: 'N' does not match the pattern; write a value that the column "

@@ -123,14 +123,17 @@ def write_lines(path: Path, documents: list[object]) -> Path:
 
 
 def test_infer_exits_with_1_and_says_what_a_contract_can_not_express(tmp_path: Path) -> None:
+    def readings(n: int, name: str) -> list[dict[str, int]]:
+        return [{"at": 1_772_366_400 + n, name: 1}, {"at": 1_772_366_500 + n, name: 2}]
+
     sample = write_lines(
         tmp_path / "s.ndjson",
-        [{"dev": "d", "time": [1_772_366_400 + n, 1_772_366_500 + n], "t": [1, 2]} for n in range(30)],
-    )  # fmt: skip
+        [{"dev": "d", "temp": readings(n, "t"), "hum": readings(n, "h")} for n in range(30)],
+    )
     result = run("infer", sample, "-o", tmp_path / "c.toml")
     assert result.exit_code == 1
     assert (tmp_path / "c.toml").exists()
-    assert "it has readings of its own (times in time)" in result.output
+    assert "it has readings of its own (times in hum.at)" in result.output
 
 
 def test_infer_says_which_values_become_null_and_why(tmp_path: Path) -> None:

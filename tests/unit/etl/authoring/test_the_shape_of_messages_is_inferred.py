@@ -66,6 +66,34 @@ def test_rows_without_names_get_some_that_a_person_can_replace() -> None:
     assert "replace these names" in write_contract(found)
 
 
+def test_readings_with_times_of_their_own_are_unnested_from_two_levels() -> None:
+    documents = [
+        {
+            "gw": "g1",
+            "nodes": [
+                {"id": node, "log": [{"ts": at(2 * n + k), "t": 20.5 + k} for k in range(2)]}
+                for node in ("a", "b")
+            ],
+        }
+        for n in range(30)
+    ]
+    found, contract = taken(*documents)
+    assert (contract.parents, contract.readings) == (("nodes",), ("log",))
+    assert contract.key == ("id", "ts")
+    assert 'from = "$parent.id"' in write_contract(found)
+    assert found.problems == []
+
+
+def test_an_object_with_a_time_keeps_the_values_within_it() -> None:
+    documents = [
+        {"items": [{"dev": "a", "ts": at(n), "values": [{"n": "t", "v": n}, {"n": "h", "v": 40}]}]}
+        for n in range(30)
+    ]
+    _, contract = taken(*documents)
+    assert (contract.parents, contract.readings) == (None, ("items",))
+    assert contract.column("values").type == "jsonb"
+
+
 def test_rows_of_times_and_values_are_no_pairs() -> None:
     _, contract = taken(*({"id": "a", "v": [[at(n), 1.5], [at(n + 50), 2.5]]} for n in range(40)))
     assert contract.shape == "rows"
@@ -84,6 +112,29 @@ def test_a_long_array_of_numbers_is_a_measurement_and_no_rows() -> None:
     _, contract = taken(*documents)
     assert contract.readings is None
     assert contract.column("spectrum").type == "jsonb"
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_arrays_as_long_as_that_of_the_times_become_columns(inside: bool) -> None:
+    documents: list[Any] = []
+    for n in range(30):
+        start = START + 10 * n
+        arrays = {"time": [start, start + 1, start + 2], "temp": [20, 21.5, n], "hum": [40 + n, 41]}
+        beside = {"fw": {"major": 2 + n % 2}}
+        whole = {
+            "device": "ab"[n % 2],
+            **({"data": arrays | beside} if inside else arrays | beside),
+        }
+        documents.append(whole)
+    _, contract = taken(*documents)
+    assert contract.shape == "parallel"
+    assert contract.readings == (("data",) if inside else ())
+    assert contract.key == ("device", "time")
+    assert check(contract, sample_of(*documents)).accepted == 90
+    assert contract.column("temp").type == "float"
+    sources = {source.path for column in contract.columns for source in column.sources}
+    around = ("data",) if inside else ()
+    assert {("time",), ("temp",), (*around, "hum"), (*around, "fw", "major")} <= sources
 
 
 @pytest.mark.parametrize("nested", [False, True], ids=["one reading", "several"])

@@ -65,6 +65,15 @@ def test_a_new_column_is_added_and_old_rows_have_nothing_in_it() -> None:
     assert "existing rows have NULL" in found.changes[0].meaning
 
 
+def test_members_beside_a_value_and_parts_of_texts_are_shown_as_they_are_written() -> None:
+    more = "plus = {from = '$parts.p[1]', unit = 'ms'}\n[parts.p]\nfrom = 'w'\nsplit = ';'\n"
+    end = "required = true\n[columns.temp]"
+    found = changed(end, end.replace("[columns", f"{more}[columns"))
+    shown = {change.key: change.new for change in found.changes}
+    assert shown["columns.ts.plus"] == "{from = [$parts.p[1]], unit = ms, every = 1}"
+    assert shown["parts"] == "[{name = p, from = [w], split = ;, missing = [none]}]"
+
+
 def test_the_values_of_an_enum_are_a_check_that_deploy_replaces() -> None:
     text = OLD + '[columns.state]\ntype = "enum"\nvalues = ["on", "off"]\n'
     found = changed('["on", "off"]', '["on", "off", "idle"]', text)

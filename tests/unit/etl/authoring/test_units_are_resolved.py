@@ -13,7 +13,7 @@ import pytest
 from etl.authoring.units import conversion, resolve_units
 from etl.deployment.packaging import build_function
 from functions.transform.clean import clean
-from telemetry.contract import load_contract
+from telemetry.contract import Contract, load_contract, parse_contract
 from telemetry.contract.conversions import dump_conversions, with_conversions
 from telemetry.contract.model import Conversion
 from telemetry.errors import ContractError
@@ -113,3 +113,30 @@ def test_no_function_imports_the_units_library() -> None:
         [sys.executable, "-c", told], capture_output=True, text=True, check=True, env=found
     )
     assert done.stdout == "False\n"
+
+
+def _parsed(text: str) -> Contract:
+    return parse_contract(text.encode(), "units.toml")
+
+
+SEVERAL = CONTRACT.replace('"degF"', '{from = "u", units = {degF = ["F"], kelvin = []}}')
+
+
+def test_several_units_travel_beside_the_contract() -> None:
+    contract = _parsed(SEVERAL)
+    resolved = resolve_units(contract)
+    shipped = with_conversions(contract, dump_conversions(resolved))
+    member = shipped.columns[1].unit_member
+    assert member is not None
+    assert member.conversions == (Conversion(5, -160, 9), Conversion(20, -5463, 20))
+    batch = clean(
+        lines({"id": 1, "v": 68, "u": "F"}, {"id": 2, "v": 293.15, "u": "kelvin"}), shipped
+    )
+    assert batch.rows["v"].to_list() == [20.0, 20.0]
+    with pytest.raises(ContractError, match="deploy it again"):
+        with_conversions(_parsed(SEVERAL.replace("kelvin", "degR")), dump_conversions(resolved))
+
+
+def test_units_of_another_quantity_are_refused_among_several() -> None:
+    with pytest.raises(ContractError, match="measure different quantities"):
+        resolve_units(_parsed(SEVERAL.replace("kelvin", "hPa")))

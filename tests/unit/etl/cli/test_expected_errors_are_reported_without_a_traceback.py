@@ -15,15 +15,22 @@ from telemetry.errors import UserError
 ROOT = Path(__file__).parents[4]
 PACKAGES = ("layers", "functions", "workflow", "infrastructure", "etl", "local", "dashboard")
 INTERNAL = {
+    "AnswerError": "becomes a reject",
     "BadFilterError": "answered with 400 by the trace store",
     "BadRequestError": "answered with 400 by the trace store",
+    "BinaryError": "becomes a reject",
+    "DoubtError": "has the definition of a format decide",
     "EnvironmentDiedError": "becomes a fault of the function, in the emulator",
+    "FormatError": "becomes a reject",
     "FunctionFault": "a fault of the function, in the emulator",
     "InflationError": "becomes a reject",
     "RowsChangedError": "the load begins again",
+    "RunTooLargeError": "the run is halved",
     "SourceSyntaxError": "becomes a ContractError with file and key",
+    "TimeLimitError": "becomes a reject",
     "TimePatternError": "becomes a ContractError with file and key",
     "UndeclaredMetricError": "a bug",
+    "_LineError": "becomes a reject",
     "_OutOfTime": "ends a search in the control room",
     "_TooManyConflictsError": "puts the batch into quarantine",
 }

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from etl.aws.target import CONTRACT_KEY
+from etl.aws.contract_objects import CONTRACT_KEY
 from etl.deployment.deploy import FROM_PLATFORM
 from etl.deployment.packaging import Packages
 from etl.deployment.stack_build import DeploymentBuild, StackBuild, build_platform

@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from etl.aws.cloudformation import StackError
-from etl.aws.target import CONTRACT_KEY
+from etl.aws.contract_objects import CONTRACT_KEY
 from etl.deployment import deploy as deploying
 from etl.deployment.current_state import CurrentState
 from etl.deployment.executor import DeploymentExecutor

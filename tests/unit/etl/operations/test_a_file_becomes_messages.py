@@ -173,6 +173,44 @@ def test_each_topic_that_is_no_devices_has_a_device_of_its_own(tmp_path: Path) -
     assert all(m.topic == f"telemetry/fleet/{m.client}" for m in found)
 
 
+SHARED = """
+name = "lab"
+topic = "{topic}"
+table = {{ name = "lab", key = ["device", "ts"] }}
+[columns]
+device = {{ type = "text", from = "$client_id", required = true, max_length = 99 }}
+ts = {{ type = "timestamp", from = "$received_at", required = true }}
+"""
+
+
+def test_the_other_levels_of_a_recorded_topic_are_kept(tmp_path: Path) -> None:
+    contract = parse_contract(SHARED.format(topic="v3/{app}/{device}/up").encode(), "lab.toml")
+    topics = ["v3/farm/box-1/up", "v3/park/box-1/up", "v3/farm/box-2/up"]
+    path = write(tmp_path, [recorded(topic, ts=1) for topic in topics])
+    found = outgoing(path, contract)
+    assert [(m.client, m.topic) for m in found] == [
+        ("box-1", topics[0]), ("box-1", topics[1]), ("box-2", topics[2]),
+    ]  # fmt: skip
+    (message,) = outgoing(write(tmp_path, [recorded("v3/farm/up", ts=1)]), contract)
+    assert message.topic == f"v3/app/{message.client}/up"
+    with pytest.raises(AddressingError, match=r"with its own name for \{device\}"):
+        Addressing(contract, topic="v3/+/box-9/up")
+    one = outgoing(path, contract, topic="v3/park/box-9/up")
+    assert {(m.client, m.topic) for m in one} == {("box-9", "v3/park/box-9/up")}
+
+
+def test_where_no_level_is_the_devices_any_client_publishes_to_any_topic(tmp_path: Path) -> None:
+    contract = parse_contract(SHARED.format(topic="plant/{line}/#").encode(), "lab.toml")
+    path = write(tmp_path, [recorded("plant/1/state/now", ts=1), recorded("other/1", ts=1)])
+    found = outgoing(path, contract, device="bridge", topic="plant/2/state")
+    assert {(m.client, m.topic) for m in found} == {("bridge", "plant/2/state")}
+    kept, readdressed = outgoing(path, contract)
+    assert (kept.client, kept.topic) == ("publisher-01", "plant/1/state/now")
+    assert (readdressed.client, readdressed.topic) == ("publisher-01", "plant/line/any")
+    with pytest.raises(AddressingError, match="no device can publish to 'plant/2'"):
+        Addressing(contract, topic="plant/2")
+
+
 def test_a_topic_may_be_given_for_all_messages(tmp_path: Path) -> None:
     path = write(tmp_path, [recorded(f"other/box-{n}", ts=n) for n in range(3)])
     [*found] = outgoing(path, FLEET, topic="telemetry/fleet/box-9")

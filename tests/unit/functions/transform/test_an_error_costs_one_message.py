@@ -154,7 +154,7 @@ def test_an_error_that_no_message_is_the_cause_of_fails_the_batch(
 def test_rejects_are_kept_where_their_own_texts_cant_be_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("functions.transform.rejects.element_texts", None)
+    monkeypatch.setattr("functions.transform.rejects.reading_texts", None)
     about = contract_of(V, message="readings")
     objects, report = transform(lines({"readings": [{}, 5]}), about, KEY, "execution")
     bodies = {stored.key: stored.body for stored in objects}

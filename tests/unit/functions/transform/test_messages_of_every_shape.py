@@ -66,6 +66,15 @@ def test_positions_of_a_row_have_names() -> None:
     assert batch.empty_messages == 1
 
 
+@pytest.mark.parametrize("spelled", ["0.10000000000000001", "21.40", "1e2"])
+def test_a_text_in_a_row_keeps_the_spelling_of_a_number(spelled: str) -> None:
+    texts = contract(
+        'readings = "d"\nshape = "rows"\nfields = ["id", "v"]', ID + '[columns.v]\ntype = "text"\n'
+    )
+    raw = line(f'{{"d": [[1, {spelled}]]}}'.encode())
+    assert both_ways(raw, texts, careful=True).rows.rows() == [(1, spelled)]
+
+
 def test_a_row_with_a_position_too_many_is_rejected() -> None:
     batch = both_ways(lines({"d": [[1, 2, 3], None, [4, 5]]}), ROWS)
     assert reasons(batch) == [(0, "too_many_fields"), (1, "not_an_array")]
@@ -85,9 +94,18 @@ def test_pairs_are_members() -> None:
 
 
 def test_the_array_may_be_the_pairs_of_one_reading() -> None:
-    raw = lines({"d": [["id", 1], ["v", 2.5], ["v", 9]]})
+    raw = lines({"d": [["id", 1], ["v", 2.5], ["x", 8], ["x", 9]]})
     batch = both_ways(raw, PAIRS, careful=True)
     assert batch.rows.rows() == [(1, 2.5)]
+
+
+def test_of_two_values_for_one_name_neither_is_chosen() -> None:
+    raw = lines(
+        {"d": [[["id", 1], ["v", 2.5], ["v", 9]], [["id", 2]]]}, {"d": [["id", 3], ["id", 3]]}
+    )
+    batch = both_ways(raw, PAIRS, careful=True)
+    assert reasons(batch) == [(0, "repeated_name"), (None, "repeated_name")]
+    assert batch.rows.rows() == [(2, None)]
 
 
 @pytest.mark.parametrize("pair", [["id"], ["id", 1, 2], [5, 1], [True, 1], [None, 1], "id", None])

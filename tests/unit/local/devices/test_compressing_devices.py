@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from functions.transform.clean import clean
-from local.devices.fleet import SimulatedDevice, as_sent
+from local.devices.encoding import as_sent
+from local.devices.fleet import SimulatedDevice
 from telemetry.contract import load_contract, parse_contract
 from tests.unit.functions.transform.envelopes_for import line
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local.devices.fleet import SimulatedDevice, device_topic
-from telemetry.contract import load_contract
+from telemetry.contract import load_contract, parse_contract
 
 FLEET = load_contract(Path("contracts/fleet.toml"))
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -48,3 +48,23 @@ def test_every_reading_has_exactly_one_fate(seed: int, mess: float) -> None:
 
 def test_a_device_publishes_under_its_own_name() -> None:
     assert device_topic(FLEET, "box-1") == "telemetry/fleet/box-1"
+
+
+def test_the_other_levels_of_a_topic_have_values_that_the_contract_takes() -> None:
+    contract = parse_contract(
+        b"""
+        name = "uplinks"
+        topic = "plant/{area}/{line}/{device}/{kind}/#"
+        [table]
+        name = "uplinks"
+        key = ["device", "ts"]
+        [message.only]
+        "$topic.kind" = ["up", "status"]
+        [columns]
+        device = { type = "text", from = "$topic.device", required = true, max_length = 99 }
+        ts = { type = "timestamp", from = "$received_at", required = true }
+        line = { type = "integer", from = ["line", "$topic.line"], range = [0.5, 4] }
+        """,
+        "uplinks.toml",
+    )
+    assert device_topic(contract, "box-1") == "plant/area/1/box-1/up/any"

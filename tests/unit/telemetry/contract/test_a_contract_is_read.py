@@ -94,6 +94,15 @@ value = 0.9
         ("a.b.c", Source("reading", ("a", "b", "c"))),
         (r"host\.name.x", Source("reading", ("host.name", "x"))),
         (r"\$id", Source("reading", ("$id",))),
+        ("regs[0]", Source("reading", ("regs", 0))),
+        ("rx[-1].rssi", Source("reading", ("rx", -1, "rssi"))),
+        ("$message.a[1][02].b", Source("message", ("a", 1, 2, "b"))),
+        ('"host.name"[3]', Source("reading", ("host.name", 3))),
+        ('ports."0".load', Source("reading", ("ports", "0", "load"))),
+        (r"ports.\0", Source("reading", ("ports", "0"))),
+        (r"temp\[C]", Source("reading", ("temp[C]",))),
+        ("0.load", Source("reading", ("0", "load"))),
+        ("log.1772366400", Source("reading", ("log", "1772366400"))),
         ("$message.a.b", Source("message", ("a", "b"))),
         ("$topic", Source("envelope", ("topic",))),
         ("$topic[02]", Source("envelope", ("topic", "2"))),
@@ -102,6 +111,29 @@ value = 0.9
 )
 def test_a_source_is_a_path_or_a_part_of_the_envelope(text: str, source: Source) -> None:
     assert parse_source(text) == source
+
+
+@pytest.mark.parametrize(
+    ("text", "parents", "readings"),
+    [
+        ("nodes[].sensors", ("nodes",), ("sensors",)),
+        ("a.b[].c.d[]", ("a", "b"), ("c", "d")),
+        ("$message[].sensors", (), ("sensors",)),
+        ("nodes[]", None, ("nodes",)),
+        ("$message[]", None, ()),
+        ("frames[0].d", None, ("frames", 0, "d")),
+    ],
+)
+def test_readings_are_in_an_array_or_in_arrays_within_it(
+    text: str, parents: tuple[str, ...] | None, readings: tuple[str, ...]
+) -> None:
+    contract = parse_contract(SMALL + f"[message]\nreadings = '{text}'\n".encode(), "t.toml")
+    assert (contract.parents, contract.readings) == (parents, readings)
+
+
+def test_a_third_level_is_refused() -> None:
+    with pytest.raises(ContractError, match="more than two levels; keep the last as a jsonb"):
+        parse_contract(SMALL + b"[message]\nreadings = 'a[].b[].c'\n", "t.toml")
 
 
 @pytest.mark.parametrize("text", ["", "a..b", ".a", "a.", "$", "$nothing", "$topic[x]", "$message"])

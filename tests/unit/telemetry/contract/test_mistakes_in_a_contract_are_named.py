@@ -41,12 +41,73 @@ def test_the_good_one_is_good() -> None:
     ("old", "new", "key", "remedy"),
     [
         ('name = "good"', "", "name", "add it"),
+        *(
+            ('type = "float"', f'type = "float"\n{column}', f"columns.v.{key}", to)
+            for column, key, to in (
+                ("from = '{a'", "from", "write members as in"),
+                ("from = 'a}{b}'", "from", "write members as in"),
+                ("from = '{$received_at} {b}'", "from", "use a member"),
+                ("from = '$parts.p.x'", "from", "add [parts.p]"),
+                ("from = '$parts.p.x'\n[parts.p]\nsplit = ';'", "from", "use $parts.p[0]"),
+                ("from = '$parts.p[0]'\n[parts.p]\npattern = '(?P<x>.)'", "from", "$parts.p.x"),
+                ("plus = {from = 'a', unit = 's'}", "plus", "is for timestamp"),
+                ("unit_from = {from = 'u', units = ['degF']}", "unit", "write what unit_from"),
+                ("unit = 'degC'\nunit_from = {from = 'u'}", "unit_from.units", "list the units"),
+                ("unit = 'K'\nunit_from = {units = ['K']}", "unit_from.from", "name the member"),
+                (
+                    "unit = 'K'\nunit_from = {from = 'u', units = {K = 'k', degC = 'k'}}",
+                    "unit_from.units",
+                    "keep one",
+                ),
+                (
+                    "unit = 'K'\nunit_from = {from = 'u', units = ['K'], constant = 'F'}",
+                    "unit_from.constant",
+                    "correct it",
+                ),
+            )
+        ),
+        *(
+            (
+                'type = "timestamp"',
+                f'type = "timestamp"\nplus = {plus}',
+                f"columns.ts.plus.{key}",
+                to,
+            )
+            for plus, key, to in (
+                ("{from = 'a'}", "unit", "use one of ns"),
+                ("{unit = 's'}", "from", "name the member"),
+                ("{from = 'a', unit = 'y'}", "unit", "use one of ns"),
+                ("{from = 'a', unit = 's', every = 0}", "every", "write a number"),
+                ("{from = '$received_at', unit = 's'}", "from", "use a member"),
+            )
+        ),
+        *(
+            ('type = "float"', f"type = 'float'\n[parts.p]\n{parts}", f"parts.p{key}", to)
+            for parts, key, to in (
+                ("split = ';'", "", "is not used"),
+                ("from = 'a'", ".pattern", "write one of them"),
+                ("split = ';'\npattern = '(?P<x>.)'", ".pattern", "write one of them"),
+                ("split = ''", ".split", "such as ';'"),
+                ("pattern = '.+'", ".pattern", "has no named group"),
+                ("pattern = '(?P<x>.)(?=a)'", ".pattern", "without look-around"),
+                ("split = ';'\nfrom = '$rest'", ".from", "can't have parts"),
+            )
+        ),
         ('name = "good"', 'name = "Good one"', "name", "use up to 40"),
         ('name = "good"', "name = 7", "name", "write a text"),
         ('name = "good"', 'name = "good"\nowner = "me"', "owner", "use one of name"),
-        ('topic = "lab/+"', 'topic = "lab/#"', "topic", "write 'a/b/+'"),
+        ('topic = "lab/+"', 'topic = "#"', "topic", "write 'a/b/+'"),
         ('topic = "lab/+"', 'topic = "+"', "topic", "write 'a/b/+'"),
         ('topic = "lab/+"', 'topic = "$aws/+"', "topic", "use letters"),
+        ('topic = "lab/+"', 'topic = "lab//+"', "topic", "use letters"),
+        ('topic = "lab/+"', 'topic = "lab/box-+"', "topic", "for a whole level"),
+        ('topic = "lab/+"', 'topic = "lab/{Device}"', "topic", "for a whole level"),
+        ('topic = "lab/+"', 'topic = "lab/#/+"', "topic", "not the last level"),
+        ('topic = "lab/+"', 'topic = "lab/{a}/{a}"', "topic", "a name of its own"),
+        ('topic = "lab/+"', 'topic = "+/lab/+"', "topic", "begin with a fixed level"),
+        ('topic = "lab/+"', 'topic = "{site}/#"', "topic", "begin with a fixed level"),
+        ('topic = "lab/+"', 'topic = "lab/+/+/+/+/+"', "topic", "end in #"),
+        ('topic = "lab/+"', f'topic = "{"l" * 90}/+/+/+/+"', "topic", "so many wildcards"),
         ('topic = "lab/+"', f'topic = "{"a/" * 8}+"', "topic", "shorten it"),
         ('name = "readings"', 'name = "Readings"', "table.name", "use a-z"),
         ('name = "readings"', f'name = "{"a" * 64}"', "table.name", "PostgreSQL keeps 63"),
@@ -140,7 +201,16 @@ def test_one_slip_gives_one_message(old: str, new: str, key: str, remedy: str) -
         ("from = ['a', 'a']", "from", "name each once"),
         ("from = 3", "from", "write a list of texts"),
         ("from = '$when'", "from", "use one of $topic"),
+        ("from = '$topic.site'", "from", "which names no level; name it there"),
+        ("from = '$topic[x]'", "from", "write its place"),
         ("from = 'a..b'", "from", "write a path such as"),
+        ("from = 'regs.0'", "from", "write 'regs[0]' for the element"),
+        ("from = '$message.a.b.-1.c'", "from", "write 'a.b[-1]' for the element"),
+        ("from = 'regs[]'", "from", "write one such as 'a[0]'"),
+        ("from = 'regs[0:2]'", "from", "write one such as 'a[0]'"),
+        ("from = 'temp[C]'", "from", "a name with brackets in quotation marks"),
+        ("from = '[0].a'", "from", "write a path such as"),
+        ("from = '$parent.a'", "from", "write two levels, as in readings = 'nodes[].sensors'"),
         ("missing = 'x'", "missing", "write a list"),
         ("missing = [[1]]", "missing", "use texts, numbers"),
         ("missing = [nan]", "missing", "use texts, numbers"),
@@ -354,3 +424,44 @@ def test_many_problems_are_counted_after_the_first_hundred() -> None:
     found = complaints(f"{GOOD}missing = {[[]] * 150}\n")
     assert len(found) == 101
     assert found[-1] == "good.toml: and 50 more problems; correct these first"
+
+
+@pytest.mark.parametrize(
+    ("message", "key", "remedy"),
+    [
+        ("unpack = 5", "message.unpack", "write a table such as"),
+        ("unpack = {}", "message.unpack.member", "add it"),
+        ('unpack = { member = "a.0" }', "message.unpack.member", "write 'a[0]'"),
+        ('unpack = { member = "a", as = "x" }', "message.unpack.as", "use one of member"),
+        (
+            'unpack = { member = "a", encoding = ["rot13"] }',
+            "message.unpack.encoding",
+            "use some of",
+        ),
+        ('unpack = { member = "a", encoding = ["gzip"] }', "message.unpack.encoding", "before it"),
+        ('unpack = { member = "a", format = "cbor" }', "message.unpack.encoding", "write 'base64'"),
+        ('unpack = { member = "a", format = "xml" }', "message.unpack.format", "use one of"),
+        ('unpack = [{ member = "a" }, { member = "a" }]', "message.unpack", "in one list"),
+        ('format = "ndjson"\nunpack = { member = "a" }', "message.unpack", "leave it out"),
+        ('pairs = { name = "n" }', "message.pairs", "is for shape = 'pairs'"),
+        ('readings = "d"\nshape = "pairs"\npairs = {}', "message.pairs.name", "add it"),
+        (
+            'readings = "d"\nshape = "pairs"\npairs = { name = "n", by = ["a.b"] }',
+            "message.pairs.by",
+            "name a member",
+        ),
+        ('format = "csv"\nreadings = "$message[].a"', "message.readings", "leave it out"),
+        ('format = "ndjson"\nreadings = "a"', "message.readings", "or write '$message[].a'"),
+    ],
+)
+def test_mistakes_about_what_is_in_a_message_are_named(message: str, key: str, remedy: str) -> None:
+    found = complaints(GOOD.replace("[table]", f"[message]\n{message}\n[table]"))
+    assert any(line.startswith(f"good.toml: {key}: ") and remedy in line for line in found), found
+
+
+def test_lines_may_have_arrays_of_any_shape_in_them() -> None:
+    nested = 'format = "ndjson"\nreadings = "$message[].a"\nshape = "keyed"'
+    contract = parse_contract(
+        GOOD.replace("[table]", f"[message]\n{nested}\n[table]").encode(), "good.toml"
+    )
+    assert (contract.parents, contract.readings, contract.shape) == ((), ("a",), "keyed")

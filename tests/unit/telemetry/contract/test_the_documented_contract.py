@@ -10,12 +10,13 @@ from typing import get_args
 from etl.authoring.units import resolve_units
 from functions.transform.clean import clean
 from functions.transform.copy import copy_csv
-from local.devices.fleet import as_sent
+from local.devices.encoding import as_sent
 from telemetry.contract import Analytics, Contract, parse_contract
 from telemetry.contract.analytics import ANALYTICS_KEYS
 from telemetry.contract.message import MESSAGE_KEYS
 from telemetry.contract.model import Ambiguous, ColumnType, OnConflict, Shape, TimestampFormat
 from telemetry.contract.parse import COLUMN_KEYS, TABLE_KEYS
+from telemetry.contract.parts import PARTS_KEYS
 from telemetry.contract.patterns import DIRECTIVES
 from tests.unit.functions.transform.envelopes_for import line
 
@@ -37,9 +38,9 @@ def test_every_type_format_and_reason_is_on_the_page() -> None:
     reasons = ("not_utf8", "not_json", "not_an_object", "not_an_array", "missing:<column>")
     reasons += ("invalid:<column>", "out_of_range:<column>", "too_long:<column>")
     reasons += ("too_old:<column>", "in_future:<column>")
-    reasons += ("ambiguous_time:<column>", "nonexistent_time:<column>")
+    reasons += ("ambiguous_time:<column>", "nonexistent_time:<column>", "unknown_unit:<column>")
     reasons += ("not_gzip", "too_large", "unreadable:<error>")
-    reasons += ("not_pairs", "too_many_fields", "no_metric")
+    reasons += ("not_pairs", "too_many_fields", "no_metric", "unequal_arrays")
     for word in (*get_args(ColumnType), *get_args(TimestampFormat), *reasons):
         assert f"`{word}`" in PAGE, word
     assert all(f'`"{word}"`' in PAGE for word in get_args(Ambiguous))
@@ -48,7 +49,7 @@ def test_every_type_format_and_reason_is_on_the_page() -> None:
 
 
 def test_every_key_of_a_message_and_every_shape_is_on_the_page() -> None:
-    for word in MESSAGE_KEYS:
+    for word in (*MESSAGE_KEYS, *PARTS_KEYS):
         assert f"\n{word} = " in PAGE, word
     for shape in get_args(Shape):
         assert f'`"{shape}"`' in PAGE, shape
@@ -62,12 +63,18 @@ def test_every_example_with_messages_gives_the_rows_that_stand_below_it() -> Non
     for toml, messages, rows in examples:
         columns = tomllib.loads(toml)["columns"]
         key = [name for name, column in columns.items() if column.get("required")]
-        head = f'name = "page"\ntopic = "lab/+"\n[table]\nname = "page"\nkey = {key}\n'
-        sized = re.sub(r'type = "text"(?!\nmax_length)', 'type = "text"\nmax_length = 64', toml)
+        topic = tomllib.loads(toml).get("topic", "lab/+")
+        head = f'name = "page"\ntopic = "{topic}"\n[table]\nname = "page"\nkey = {key}\n'
+        below = toml.removeprefix(f'topic = "{topic}"\n')
+        sized = re.sub(r'type = "text"(?!\nmax_length)', 'type = "text"\nmax_length = 64', below)
         contract = resolve_units(parse_contract((head + sized).encode(), "docs/contract.md"))
         payloads = re.split(r"\n(?=\{)", messages.strip())
         raw = b"\n".join(
-            line(as_sent(contract, text.encode()), number, topic="lab/box-7")
+            line(
+                as_sent(contract, text.encode()),
+                number,
+                topic=contract.topic_filter.fill("box-7", lambda _: "farm"),
+            )
             for number, text in enumerate(payloads)
         )
         batch = clean(raw, contract)
