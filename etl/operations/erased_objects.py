@@ -176,7 +176,7 @@ def rewrite_derived(target: Target, key: str, device: str) -> dict[str, Any] | N
             s3.put_object(Bucket=bucket, Key=name, Body=body, ContentType=content_type)
         stale = _stale(target, raw, written)
         delete_versions(target, stale)
-        delete_old_versions(target, written)
+        delete_old_versions(target, [key, *written])  # of the raw object after an interruption too
         if s3.head_object(Bucket=bucket, Key=key)["ETag"] == found["ETag"]:
             return counts
     raise ErasureError(f"{key} is being changed by another program: try again.")
