@@ -232,6 +232,15 @@ class ErasablePipeline:
             "SELECT device_id, ts::text, value FROM telemetry.readings ORDER BY 1, 2"
         )
 
+    def tables_with(self, text: str) -> list[str]:
+        """The tables of our schemas in which a row holds the text anywhere."""
+        tables = self.database.query(
+            "SELECT format('%I.%I', table_schema, table_name) FROM information_schema.tables "
+            "WHERE table_schema IN ('telemetry', 'etl') ORDER BY 1"
+        )
+        find = "SELECT count(*) FROM {} AS t WHERE t::text LIKE %s"
+        return [t for (t,) in tables if self.database.query(find.format(t), f"%{text}%")[0][0]]
+
     def clean(self) -> dict[str, list[tuple[Any, ...]]]:
         return {
             key: pl.read_parquet(io.BytesIO(body)).rows()

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from etl.operations.erased_objects import ErasureError
+from etl.operations.erasure import erase_device, plan_erasure
+from functions.migrate.analytics import bring_up_to_date
+from telemetry.contract.model import Source
+from telemetry.manifest import ExecutionInput, Item, manifest_body
 from tests.fixtures.telemetry_database import TelemetryDatabase
 from tests.integration.etl.operations.erasable_pipeline import (
     FLEET,
     ErasablePipeline,
     Message,
+    payload_of,
 )
 
 MIXED: list[list[Message]] = [
@@ -57,10 +66,13 @@ def test_it_is_in_no_object_no_row_and_no_conflict(pipeline: ErasablePipeline):
     pipeline.sqs.send(
         pipeline.line("dead", "secret", b'{"readings":[{"device_id":"secret"}]}').decode()
     )
+    with closing(pipeline.database.connect_owner()) as connection:
+        bring_up_to_date(connection, pipeline.contract, 60.0)
     assert b"secret" in pipeline.s3.everything()
+    assert len(pipeline.tables_with("secret")) > 2  # the table, its rollups
     record = pipeline.forget("secret")
     assert b"secret" not in pipeline.s3.everything()
-    assert "secret" not in str(pipeline.rows()) + str(pipeline.conflicts())
+    assert pipeline.tables_with("secret") == []
     assert (record.rows, record.readings, record.messages) == (2, 6, 5)
     assert record.finished_at is not None
 
@@ -99,6 +111,76 @@ def test_another_contract_loads_the_batches_again_without_it(pipeline: ErasableP
         pipeline.load(key, "replay")
     assert "secret" not in str(pipeline.rows())
     assert pipeline.reconcile().problems() == []
+
+
+def test_what_can_not_be_shortened_stops_it_before_it_begins(pipeline: ErasablePipeline):
+    by_place = replace(FLEET.columns[2], sources=(Source("index", ()),))
+    pipeline.contract = replace(FLEET, columns=(*FLEET.columns[:2], by_place, FLEET.columns[3]))
+    filled(pipeline, [[("gw", [("secret", 1, 1.0), ("b", 1, 2.0)])]])
+    before = dict(pipeline.s3.objects), pipeline.rows()
+    with pytest.raises(ErasureError, match=r"1 message can't be shortened.*1 reading of other"):
+        pipeline.forget("secret")
+    assert (pipeline.s3.objects, pipeline.rows()) == before
+    record = pipeline.forget("secret", whole=True)
+    assert (record.readings, record.rows) == (2, 1)
+    assert [row[0] for row in pipeline.rows()] == ["b"]
+    assert pipeline.reconcile().problems() == []
+
+
+def test_an_execution_that_has_read_a_batch_before_is_waited_for(pipeline: ErasablePipeline):
+    filled(pipeline, MIXED)
+    [key, _] = pipeline.keys
+    old = pipeline.s3.objects[key]
+    items = [Item(key, len(old), "repair")]
+    given = ExecutionInput.of("data", "repairing", items, concurrency=1)
+    pipeline.s3.objects[given.manifest] = manifest_body(items)
+    pipeline.states.started["repairing"] = given.as_dict()
+
+    def end_execution(doing: str, _done: int, _of: int) -> None:
+        if doing.startswith("waiting") and "repairing" not in pipeline.states.ended:
+            new, pipeline.s3.objects[key] = pipeline.s3.objects[key], old
+            pipeline.load(key, "repair")
+            pipeline.s3.objects[key] = new
+            pipeline.states.ended["repairing"] = datetime.now(UTC)
+
+    plan = plan_erasure(pipeline.target, "secret")
+    erase_device(pipeline.target, plan, notify=end_execution)
+    assert "repairing" in pipeline.states.ended
+    assert pipeline.tables_with("secret") == []
+    assert b"secret" not in pipeline.s3.everything()
+    assert pipeline.reconcile().problems() == []
+
+
+def test_two_at_once_do_not_undo_each_other(
+    pipeline: ErasablePipeline, monkeypatch: pytest.MonkeyPatch
+):
+    filled(pipeline, MIXED)
+    put, begun = pipeline.s3.put_object, []
+
+    def put_object(*, Key: str, **members: Any) -> dict[str, Any]:
+        if Key in pipeline.keys and not begun:
+            begun.append(Key)
+            pipeline.forget("c")
+            pipeline.forget("b")
+        return put(Key=Key, **members)
+
+    monkeypatch.setattr(pipeline.s3, "put_object", put_object)
+    pipeline.forget("secret")
+    assert begun
+    assert pipeline.rows() == []
+    assert not any(pipeline.clean().values())
+    assert pipeline.reconcile().problems() == []
+
+
+def test_dead_letters_of_others_stay(pipeline: ErasablePipeline):
+    own = pipeline.line("m1", "secret", payload_of([("secret", 1, 1.0)])).decode()
+    others = [
+        pipeline.line("m2", "b", payload_of([("b", 1, 1.0)])).decode(),
+        pipeline.line("m3", "gw", payload_of([("secret", 1, 1.0), ("b", 2, 1.0)])).decode(),
+    ]
+    pipeline.sqs.send(own, *others)
+    assert pipeline.forget("secret").dead_letters == 1
+    assert sorted(body for _, body in pipeline.sqs.visible) == sorted(others)
 
 
 elements = st.tuples(
