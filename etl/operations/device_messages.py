@@ -83,7 +83,7 @@ class DeviceMessages:
 
     removals: dict[Envelope, Removal] = field(default_factory=dict)
     counts: Counter[Envelope] = field(default_factory=Counter)
-    """How often the object has each."""
+    """Number of times that the object has each."""
     rejects: int = 0
     """Rejected readings among those of the device."""
 

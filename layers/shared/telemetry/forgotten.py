@@ -77,7 +77,7 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
 
 
 def _count(line: dict[str, Any]) -> int:
-    """The number in the line, -1 where it is no line of this kind."""
+    """The number in the line; -1 for a line of another kind."""
     number = line.get(MEMBER)
     others = line.keys() - {MEMBER}
     if type(number) is int and number >= 0 and (not others or others == _ENVELOPE):
