@@ -263,7 +263,8 @@ ERASING = (
         actions=("sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:ReceiveMessage"),
         resources=("sqs:{stack}-DeadLetterQueue-*", "sqs:{stack}-RuleErrorQueue-*"),
     ),
-    key_use("ErasureKey", ("s3", "sqs"), "Decrypt", "GenerateDataKey"),
+    key_use("ErasureKey", ("s3",), "Decrypt", "GenerateDataKey"),
+    key_use("DeadLetterKey", ("sqs",), "Decrypt"),
 )
 """Deletes the data of single devices for good, so a policy of its own and not the repairer's."""
 PUBLISHING = (
