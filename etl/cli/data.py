@@ -64,12 +64,14 @@ def reconciliation_table(found: Reconciliation) -> Table:
     for reason, count in ledger.rejected_by.items():
         row(f"    {reason}", None, count, "dim")
     row("  set aside: other kinds of messages", None, ledger.set_aside or None)
+    row("  forgotten: removed for good", None, ledger.forgotten or None)
     if ledger.quarantined:
         row("  held in quarantine", None, ledger.quarantined)
     if ledger.discarded:
         row("  discarded by an operator", None, ledger.discarded)
     table.add_section()
     row("rows in tables of other contracts", None, ledger.elsewhere or None)
+    row("rows of forgotten readings, deleted", None, ledger.rows_forgotten or None)
     row("rows in the table", None, found.rows, "bold")
     return table
 

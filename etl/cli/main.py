@@ -23,6 +23,7 @@ from etl.cli import (
     demo,
     deploy,
     destroy,
+    devices,
     diagram,
     dlq,
     doctor,
@@ -102,7 +103,7 @@ PANELS = {
     ),
     "Account for and repair": (
         "reconcile", "rejects", "conflicts", "quarantine", "dlq", "replay", "backfill", "sweep",
-        "game-day",
+        "devices", "game-day",
     ),
     "Use the data": ("psql", "pgadmin", "rollups", "athena"),
 }  # fmt: skip
@@ -128,7 +129,7 @@ def _name(command: CommandInfo | TyperInfo) -> str:
 for module in (
     stack, status, settings, doctor, deploy, destroy, template, publish, execution_list, executions,
     triggers, diagram, alarms, channels, metrics, sweep, data, database, rollups, athena, rejects,
-    conflicts, quarantine, replay, dlq, contract, dashboard, pgadmin, cost, demo, game_day,
+    conflicts, quarantine, replay, dlq, devices, contract, dashboard, pgadmin, cost, demo, game_day,
 ):  # fmt: skip
     module.register(app)
 

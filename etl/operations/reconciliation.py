@@ -8,8 +8,9 @@ Messages and batches are matched one by one, never as sums:
   receipts of its messages count.
 
 Then sums of the ledger: ``read = inserted + updated + unchanged + duplicates + conflicts
-+ conflicts_in_table + rejected + set_aside + quarantined + discarded``; and what is in the table
-was inserted by the latest load of each batch, or by one before it (``inserted + inserted_before``).
++ conflicts_in_table + rejected + set_aside + forgotten + quarantined + discarded``; and what is in
+the table was inserted by the latest load of each batch, or by one before it (``inserted +
+inserted_before``), less the rows that erasures have deleted.
 A stack whose contract was changed has a table for each; only the batches of the current contract
 inserted into the current table. Where the publishers know the right answer (the simulated fleet
 does), rows and rejects are compared with it too.
@@ -40,7 +41,7 @@ from etl.operations.receipts import read_receipts
 from etl.operations.reconciliation_counts import Counts, Ledger
 from etl.operations.verdict import Verdict, judge
 from telemetry.batches import Outcome
-from telemetry.ddl import qualified
+from telemetry.ddl import ERASURES, qualified
 from telemetry.layout import OUTCOMES, RAW, outcome_key, parse_outcome_key, parse_raw_key
 
 if TYPE_CHECKING:
@@ -216,7 +217,7 @@ def _ledger_keys(connection: Connection) -> Iterator[LedgerKey]:
     with connection.cursor("reconciliation") as cursor:
         cursor.itersize = ROWS_AT_ONCE
         cursor.execute(
-            "SELECT raw_key, messages, read, contract_digest FROM etl.ledger "
+            "SELECT raw_key, messages, read - forgotten, contract_digest FROM etl.ledger "
             'ORDER BY raw_key COLLATE "C"'
         )
         for row in cursor:
@@ -243,6 +244,7 @@ def _read_ledger(cursor: Cursor, contract: str) -> Ledger:
                coalesce(sum(conflicts), 0) AS conflicts,
                coalesce(sum(conflicts_in_table), 0) AS conflicts_in_table,
                coalesce(sum(set_aside), 0) AS set_aside,
+               coalesce(sum(forgotten), 0) AS forgotten,
                coalesce(sum(inserted_before), 0) AS inserted_before,
                coalesce(sum(inserted + inserted_before) FILTER (WHERE contract <> %s), 0)
                    AS elsewhere,
@@ -260,4 +262,9 @@ def _read_ledger(cursor: Cursor, contract: str) -> Ledger:
         " GROUP BY key ORDER BY 2 DESC, 1"
     )
     rejected_by = {key: int(value) for key, value in cursor.fetchall()}
-    return Ledger(rejected_by=rejected_by, **sums)
+    cursor.execute(
+        f"SELECT coalesce(sum(rows), 0) FROM {ERASURES} WHERE contract = %s",  # noqa: S608
+        (contract,),
+    )
+    [(deleted,)] = cursor.fetchall()
+    return Ledger(rejected_by=rejected_by, rows_forgotten=int(deleted), **sums)

@@ -30,6 +30,10 @@ class Ledger:
     rejected: int = 0
     set_aside: int = 0
     """Messages of other kinds, which hold no readings; each counts as one reading read."""
+    forgotten: int = 0
+    """Readings that erasures have removed (``etl devices forget``)."""
+    rows_forgotten: int = 0
+    """Rows of the contract's table that erasures have deleted."""
     quarantined: int = 0
     """Readings that Transform accepted, in batches in quarantine."""
     discarded: int = 0
@@ -86,7 +90,8 @@ class Counts:
     def without_receipt(self) -> int:
         """Staged messages that no receipt counts, repeated deliveries left out."""
         found = self.messages.published - self.messages.missing + self.messages.repeated
-        return max(0, self.staged_messages - found - self.messages.unreadable_messages)
+        gone = self.messages.unreadable_messages + self.messages.removed
+        return max(0, self.staged_messages - found - gone)
 
     @property
     def counted_only(self) -> int:

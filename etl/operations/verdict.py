@@ -262,6 +262,7 @@ def _readings(counts: Counts) -> Iterator[Reason]:
         + ledger.conflicts_in_table
         + ledger.rejected
         + ledger.set_aside
+        + ledger.forgotten
         + ledger.quarantined
         + ledger.discarded
     )
@@ -274,12 +275,14 @@ def _readings(counts: Counts) -> Iterator[Reason]:
 def _rows(counts: Counts) -> Iterator[Reason]:
     ledger = counts.ledger
     inserted = ledger.inserted + ledger.inserted_before - ledger.elsewhere
+    expected = inserted - ledger.rows_forgotten
     staged = counts.batches.staged
-    if counts.rows != inserted:
+    if counts.rows != expected:
         rows = counted(counts.rows, "row")
+        less = f", less {ledger.rows_forgotten:,} forgotten" if ledger.rows_forgotten else ""
         yield _loss(
-            f"{rows} in the table, {inserted:,} inserted according to the ledger",
-            repair_command([staged]) if counts.rows < inserted and staged.batches else None,
+            f"{rows} in the table, {inserted:,} inserted according to the ledger{less}",
+            repair_command([staged]) if counts.rows < expected and staged.batches else None,
         )
 
 

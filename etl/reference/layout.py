@@ -12,6 +12,7 @@ from telemetry.layout import (
     clean_key,
     copy_groups_key,
     copy_key,
+    erasure_key,
     manifest_key,
     outcome_key,
     parse_raw_key,
@@ -58,6 +59,10 @@ Each line of a raw object is one message, as JSON, always with the same five mem
 
 `topic`, `client_id` and `received_at` are `null` for a message that was not put into the queue by
 the topic rule; its payload is then the complete body of the message.
+
+An [erasure](how-to-delete.md) leaves a line for each message: `{{"forgotten":3}}` in the place of a
+message that held three readings, and a sixth member `forgotten`, a number of readings, in a message
+without some of its own.
 """
 
 
@@ -102,6 +107,11 @@ def _rows() -> list[tuple[str, str, str]]:
         (manifest_key("drain-1"), "list of the batches of an execution", bookkeeping),
         (receipt_key("p-20261123"), "receipt of a publisher: what it has sent", bookkeeping),
         (receipt_messages_key("p-20261123"), "digests of the messages it counts", bookkeeping),
+        (
+            erasure_key("20261123T063000-b7f3"),
+            "record of an [erasure](how-to-delete.md), without the device's name",
+            "unlimited",
+        ),
         (
             f"{MAP_RESULTS_PREFIX}/...",
             "results of the Distributed Map, written by Step Functions",

@@ -34,6 +34,7 @@ LEDGER_COLUMNS = {
     "conflicts": "readings with the key of another one of the batch and other values; kept among the rejects",
     "rejected": "readings that can't become a row",
     "set_aside": "messages of other kinds, according to `only` in the contract",
+    "forgotten": "readings that an [erasure](how-to-delete.md) has removed from the raw object",
     "rejected_by": "rejected readings by reason; one with several reasons is counted under each",
     "inserted": "rows added by this load",
     "inserted_before": "rows added by earlier loads of the same batch",
@@ -65,7 +66,8 @@ always agree.
 {ledger}
 PostgreSQL checks two rules, and rolls back a load that violates one:
 
-* every reading is accounted for: `read = accepted + duplicates + conflicts + rejected + set_aside`;
+* every reading is accounted for: `read = accepted + duplicates + conflicts + rejected + set_aside +
+  forgotten`;
 * every accepted reading is a row: where `status` is `loaded`,
   `accepted = inserted + updated + unchanged + conflicts_in_table`.
 

@@ -26,6 +26,7 @@ _COLUMNS = (
     "read", "accepted", "duplicates", "conflicts", "rejected", "set_aside", "rejected_by",
     "inserted", "inserted_before", "updated", "unchanged", "conflicts_in_table", "loads",
     "min_time", "max_time", "first_received_at", "last_received_at",
+    "forgotten",
 )  # fmt: skip
 _WRITE = f"""
 INSERT INTO {LEDGER} ({", ".join(_COLUMNS)})
@@ -39,7 +40,8 @@ SELECT FROM {BATCH_LOCKS} WHERE slot = hashtext(%s) & {BATCH_SLOTS - 1} FOR UPDA
 
 _FIND = f"""
 SELECT batch_id, raw_key, status, contract_digest, read, accepted, duplicates, rejected, set_aside,
-       inserted, updated, unchanged, inserted_before, loads, conflicts, conflicts_in_table
+       inserted, updated, unchanged, inserted_before, loads, conflicts, conflicts_in_table,
+       forgotten
 FROM {LEDGER} WHERE batch_id = %s"""
 
 
@@ -69,6 +71,8 @@ class Entry:
     """Conflicts within the batch."""
     conflicts_in_table: int = 0
     """Accepted readings that lost against an existing row."""
+    forgotten: int = 0
+    """Readings that an erasure has removed."""
 
 
 def lock(cursor: Cursor, batch_id: str) -> None:
@@ -115,6 +119,7 @@ def write(cursor: Cursor, batch: Batch, counts: Counts, previous: Entry | None =
         loads=previous.loads + 1 if previous is not None and loaded_before else 1,
         conflicts=batch.conflicts,
         conflicts_in_table=counts.conflicts_in_table,
+        forgotten=batch.forgotten,
     )
     values = {**vars(batch), **vars(entry), "rejected_by": json.dumps(batch.rejected_by)}
     cursor.execute(_WRITE, {name: values[name] for name in _COLUMNS})

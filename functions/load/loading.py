@@ -155,7 +155,7 @@ def _insert(
 
 def _too_many_conflicts(contract: Contract, batch: Batch, counts: Counts) -> Finding | None:
     """The finding that puts the batch into quarantine; an operator's release overrules it."""
-    checks, judged = contract.checks, batch.read - batch.set_aside
+    checks, judged = contract.checks, batch.read - batch.set_aside - batch.forgotten
     few = judged < max(1, checks.min_readings)
     if few or batch.purpose in ("release", "repair"):
         return None

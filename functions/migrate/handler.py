@@ -1,7 +1,8 @@
 """Lambda function, called once by each deployment: schema, ledger, views, roles and grants.
 
 Event: ``{}``, or ``{"rollups": "rebuild"|"refresh"}``, which leaves all else as it is; ``seconds``
-limits the refresh of rollups. With ``{"loader_version": id}`` the loader is the login of that
+limits the refresh of rollups; or ``{"erase": {...}}``, which deletes the rows of one device
+(:mod:`functions.migrate.erasure`). With ``{"loader_version": id}`` the loader is the login of that
 version of its secret, which a rotation is about to make the current one. Result: ``{"table":
 [...], "role": "created"|"updated", "grants": [...], "views": [...], "left": marks}``, or
 ``{"left": marks}``. What is marked is read from rows.
@@ -13,6 +14,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from functions.migrate.analytics import bring_up_to_date, forget_figures
+from functions.migrate.erasure import erase, parse_erasure
 from functions.migrate.migration import LOADER_CONNECTIONS, migrate
 from telemetry import settings, tracing
 from telemetry.contract import Contract, load_contract
@@ -46,7 +48,11 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
         raise ConfigurationError(
             f"{asked!r} is not an operation on rollups: use rebuild or refresh."
         )
+    erasure = parse_erasure(event["erase"]) if "erase" in event else None
     with closing(connect(database, owner, "telemetry migrate")) as connection:
+        if erasure is not None:
+            with tracing.step("erase"):
+                return erase(connection, contract, erasure, max(1.0, seconds_left() - 30.0))
         done: dict[str, Any] = {}
         if asked is None:
             with tracing.step("migrate"):

@@ -27,7 +27,7 @@ from telemetry.ddl.locks import (
 )
 from telemetry.ddl.names import qualified, quote_name, quote_text
 from telemetry.ddl.partitions import plan_partitions
-from telemetry.ddl.service import CONFLICTS, LEDGER, plan_grants, plan_ledger
+from telemetry.ddl.service import CONFLICTS, ERASURES, LEDGER, plan_grants, plan_ledger
 from telemetry.ddl.tables import ExistingColumn, ExistingTable, index_name, plan_table
 from telemetry.ddl.types import check_name, is_check_of, sql_type
 
@@ -35,6 +35,7 @@ __all__ = [
     "BATCH_LOCKS",
     "BATCH_SLOTS",
     "CONFLICTS",
+    "ERASURES",
     "LEDGER",
     "ExistingColumn",
     "ExistingTable",
