@@ -273,21 +273,30 @@ def _readings(counts: Counts) -> Iterator[Reason]:
 
 def _rows(counts: Counts) -> Iterator[Reason]:
     ledger = counts.ledger
-    inserted = ledger.inserted + ledger.inserted_before - ledger.elsewhere
+    inserted = ledger.inserted + ledger.inserted_before - ledger.elsewhere - ledger.dropped
     staged = counts.batches.staged
     if counts.rows != inserted:
         rows = counted(counts.rows, "row")
         yield _loss(
-            f"{rows} in the table, {inserted:,} inserted according to the ledger",
+            f"{rows} in the table, {inserted:,} inserted according to the ledger{_dropped(counts)}",
             repair_command([staged]) if counts.rows < inserted and staged.batches else None,
         )
 
 
+def _dropped(counts: Counts) -> str:
+    dropped = counts.ledger.dropped
+    return f", without {dropped:,} dropped by retention" if dropped else ""
+
+
 def _results_are_known(counts: Counts) -> bool:
-    """True where every message is one of a publisher that knows its results, and came once."""
+    """True where every message is one of a publisher that knows its results, and came once.
+
+    A repair of batches whose rows retention had dropped inserts these once more.
+    """
     messages = counts.messages
     return (
         bool(counts.receipts)
+        and not counts.ledger.dropped
         and all(receipt.rows is not None for receipt in counts.receipts)
         and counts.staged_messages == counts.published_messages
         and not (messages.repeated or messages.missing or counts.without_receipt)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from telemetry.contract.model import Contract
 from telemetry.ddl.locks import plan_lock_grants
 from telemetry.ddl.names import qualified, quote_name, quote_text
+from telemetry.ddl.retention import RETENTION, plan_retention
 
 __all__ = ["CONFLICTS", "LEDGER", "plan_grants", "plan_ledger"]
 
@@ -131,6 +132,7 @@ def plan_ledger() -> list[str]:
             "Readings that lost against an existing row of their key, and the former values of "
             "rows that a reading replaced."
         ),
+        *plan_retention(),
     ]
 
 
@@ -143,5 +145,6 @@ def plan_grants(contract: Contract, database: str, role: str) -> list[str]:
         f"GRANT USAGE ON SCHEMA {schemas} TO {loader}",
         f"GRANT SELECT, INSERT, UPDATE ON {qualified(contract)}, {LEDGER} TO {loader}",
         f"GRANT SELECT, INSERT ON {CONFLICTS} TO {loader}",
+        f"GRANT SELECT ON {RETENTION} TO {loader}",
         *plan_lock_grants(contract, role),
     ]
