@@ -72,6 +72,7 @@ def reconciliation_table(found: Reconciliation) -> Table:
     table.add_section()
     row("rows in tables of other contracts", None, ledger.elsewhere or None)
     row("rows of forgotten readings, deleted", None, ledger.rows_forgotten or None)
+    row("rows dropped by retention", None, ledger.dropped or None)
     row("rows in the table", None, found.rows, "bold")
     return table
 
@@ -188,6 +189,9 @@ def print_values(found: DeepCheck) -> None:
         console.print(Text(f"  {escape_text(sentence)}", style="red"), soft_wrap=True)
     if found.command:
         console.print(Text(f"    {found.command}", style="bold"), soft_wrap=True)
+    if found.dropped:
+        said = f"  note: {counted(found.dropped, 'row')} dropped by retention, not compared"
+        console.print(Text(said, style="dim"), soft_wrap=True)
     for reason, batches in found.skipped.items():
         said = f"  note: {counted(batches, 'batch')} not compared: {reason}"
         console.print(Text(said, style="dim"), soft_wrap=True)

@@ -41,6 +41,7 @@ from etl.cli import (
     stack,
     status,
     sweep,
+    table,
     template,
     triggers,
 )
@@ -105,7 +106,7 @@ PANELS = {
         "reconcile", "rejects", "conflicts", "quarantine", "dlq", "replay", "backfill", "sweep",
         "devices", "game-day",
     ),
-    "Use the data": ("psql", "pgadmin", "rollups", "athena"),
+    "Use the data": ("psql", "pgadmin", "table", "rollups", "athena"),
 }  # fmt: skip
 """The commands in the order of the help text, by panel."""
 
@@ -128,8 +129,9 @@ def _name(command: CommandInfo | TyperInfo) -> str:
 
 for module in (
     stack, status, settings, doctor, deploy, destroy, template, publish, execution_list, executions,
-    triggers, diagram, alarms, channels, metrics, sweep, data, database, rollups, athena, rejects,
-    conflicts, quarantine, replay, dlq, devices, contract, dashboard, pgadmin, cost, demo, game_day,
+    triggers, diagram, alarms, channels, metrics, sweep, data, database, table, rollups, athena,
+    rejects, conflicts, quarantine, replay, dlq, devices, contract, dashboard, pgadmin, cost, demo,
+    game_day,
 ):  # fmt: skip
     module.register(app)
 

@@ -42,6 +42,8 @@ class Ledger:
     """Rows that batches of other contracts inserted, into tables of their own."""
     inserted_before: int = 0
     """Rows inserted by loads that a replay with another contract has replaced."""
+    dropped: int = 0
+    """Rows that left the table because they were older than its retention."""
     rejected_by: dict[str, int] = field(default_factory=dict)
 
 
@@ -62,7 +64,7 @@ class Counts:
     batches: BatchMatch = field(default_factory=BatchMatch)
     ledger: Ledger = field(default_factory=Ledger)
     rows: int = 0
-    """Rows in the table now."""
+    """Rows in the table now, and in partitions that are detached and not counted yet."""
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
     """Time at which counting began."""
 

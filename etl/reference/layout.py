@@ -7,6 +7,7 @@ from etl.aws.target import DATABASE_CA_KEY
 from etl.reference.markdown import generated, table
 from functions.provision.allow_list import ALLOW_LIST_KEY
 from infrastructure.core import storage
+from infrastructure.settings import DeploySettings
 from telemetry.layout import (
     RawKey,
     clean_key,
@@ -83,21 +84,29 @@ def _rows() -> list[tuple[str, str, str]]:
     raw = parse_raw_key(key)
     assert isinstance(raw, RawKey)  # noqa: S101 - raw_key made it
     colder = (
-        f"unlimited; Standard-IA after {storage.DAYS_TO_INFREQUENT} days, "
-        f"Glacier Instant Retrieval after {storage.DAYS_TO_GLACIER} days"
+        f"unlimited; Standard-IA after {DeploySettings.infrequent_access_days} days, "
+        f"Glacier Instant Retrieval after {DeploySettings.glacier_days} days (`storage.*_days`)"
     )
     intermediate = f"{storage.DAYS_OF_INTERMEDIATES} days"
     bookkeeping = f"{storage.DAYS_OF_BOOKKEEPING} days"
     rows = [
         (key, "a micro-batch: envelopes from the queue, one per line, gzip-compressed", colder),
-        (clean_key(raw), "clean readings as Parquet, for analysts", "unlimited"),
+        (
+            clean_key(raw),
+            "clean readings as Parquet, for analysts",
+            "unlimited (`storage.clean_days`)",
+        ),
         (copy_key(raw, "4f1c9a"), "rows for COPY, sorted by the key", intermediate),
         (
             copy_groups_key(raw, "4f1c9a"),
             "positions of each device's rows in that object",
             intermediate,
         ),
-        (rejected_key(raw), "rejects exactly as sent, with their reasons", "unlimited"),
+        (
+            rejected_key(raw),
+            "rejects exactly as sent, with their reasons",
+            "unlimited (`storage.rejected_days`)",
+        ),
         (report_key(raw.batch_id), "counts of Transform and findings of Validate", "unlimited"),
         (
             outcome_key(key, "drain-1", "loaded"),

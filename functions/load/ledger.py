@@ -96,12 +96,22 @@ def find(cursor: Cursor, batch_id: str) -> Entry | None:
     return Entry(*row) if row is not None else None
 
 
-def write(cursor: Cursor, batch: Batch, counts: Counts, previous: Entry | None = None) -> Entry:
-    """Writes the batch's row, in place of ``previous``, whose readings stay in the table."""
+def write(
+    cursor: Cursor,
+    batch: Batch,
+    counts: Counts,
+    previous: Entry | None = None,
+    *,
+    returned: int = 0,
+) -> Entry:
+    """Writes the batch's row, in place of ``previous``, whose readings stay in the table.
+
+    ``returned``: those of the inserted rows that retention had dropped before.
+    """
     loaded_before = previous is not None and previous.status == "loaded"
     before = previous.inserted + previous.inserted_before if previous is not None else 0
     if loaded_before and batch.purpose == "repair":  # rows inserted again are counted already
-        before -= counts.inserted
+        before -= counts.inserted - returned
     entry = Entry(
         batch_id=batch.batch_id,
         raw_key=batch.raw_key,

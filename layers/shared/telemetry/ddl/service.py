@@ -5,6 +5,7 @@ from __future__ import annotations
 from telemetry.contract.model import Contract
 from telemetry.ddl.locks import plan_lock_grants
 from telemetry.ddl.names import qualified, quote_name, quote_text
+from telemetry.ddl.retention import RETENTION, plan_retention
 
 __all__ = ["CONFLICTS", "ERASURES", "LEDGER", "plan_grants", "plan_ledger"]
 
@@ -151,6 +152,7 @@ def plan_ledger() -> list[str]:
         f"CREATE TABLE IF NOT EXISTS {ERASURES} (\n{_ERASURE_COLUMNS}\n)",
         f"COMMENT ON TABLE {ERASURES} IS "
         + quote_text("One row per erasure of a device, with the rows that it deleted."),
+        *plan_retention(),
     ]
 
 
@@ -164,5 +166,6 @@ def plan_grants(contract: Contract, database: str, role: str) -> list[str]:
         f"GRANT SELECT, INSERT, UPDATE ON {qualified(contract)}, {LEDGER} TO {loader}",
         f"GRANT SELECT, INSERT ON {CONFLICTS} TO {loader}",
         f"GRANT SELECT ON {ERASURES} TO {loader}",
+        f"GRANT SELECT ON {RETENTION} TO {loader}",
         *plan_lock_grants(contract, role),
     ]
