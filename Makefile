@@ -35,10 +35,13 @@ slow: $(VENV)/.browser .emulator-venv/.done .build/.done .build/.lambda .bench-v
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target slow-chaos slow-others
 
 .PHONY: slow-chaos slow-others
+# A commit's own random examples: each commit tries others, and one that has passed passes again.
+slow-chaos slow-others: NUMBER := $(or $(SEED),$(shell printf %d 0x$$(git rev-parse --short=7 HEAD 2>/dev/null || echo 0)))
 slow-chaos:
-	@"$(BIN)/python" -m pytest tests/chaos -m slow --timeout 1500
+	@CHAOS_SEED="$(NUMBER)" "$(BIN)/python" -m pytest tests/chaos -m slow --timeout 1500
 slow-others:
-	@HYPOTHESIS_PROFILE=ci "$(BIN)/python" -m tests.second_try -n 2 --dist loadfile --no-loadscope-reorder -m slow --timeout 1500 --ignore tests/chaos
+	@echo "==> make slow SEED=$(NUMBER) repeats the random examples of this run"
+	@HYPOTHESIS_PROFILE=ci SEED="$(NUMBER)" "$(BIN)/python" -m tests.second_try -n 2 --dist loadfile --no-loadscope-reorder -m slow --hypothesis-seed "$(NUMBER)" --timeout 1500 --ignore tests/chaos
 
 chaos: $(VENV)/.test .emulator-venv/.done .build/.done  ## Faults by the thousand: FAULTS=5000, SEED=7 repeats a run's plans
 	@CHAOS_FAULTS="$(FAULTS)" CHAOS_SEED="$(SEED)" "$(BIN)/python" -m pytest tests/chaos -m slow -s

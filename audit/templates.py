@@ -12,8 +12,9 @@ from typing import Any
 
 from audit.policies import policies_of, printed_policies
 from functions.inventory import functions_of
-from infrastructure.core import Artifacts, build_template
-from infrastructure.platform import PlatformSettings, build_platform_template
+from infrastructure.core.build import Artifacts, build_template
+from infrastructure.platform.build import build_platform_template
+from infrastructure.platform.settings import PlatformSettings
 from infrastructure.settings import DatabaseSettings, DeploySettings
 from layers.target import LAYERS
 from telemetry.contract import load_contract

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from troposphere import Template
-from troposphere.iam import Role
+from typing import TYPE_CHECKING
 
 from infrastructure.setting_fields import setting
+
+if TYPE_CHECKING:
+    from troposphere import Template
 
 __all__ = ["RoleSettings", "limit_roles"]
 
@@ -44,6 +45,8 @@ def limit_roles(template: Template, settings: RoleSettings) -> None:
 
     The defaults leave the template as it is.
     """
+    from troposphere.iam import Role  # here: every command reads the settings, few build a template
+
     for resource in template.resources.values():
         if not isinstance(resource, Role):
             continue

@@ -36,6 +36,8 @@ TriggerMode = Literal["schedule", "queue", "both"]
 SslMode = Literal["require", "verify-ca", "verify-full"]
 """The modes of libpq that never fall back to a connection without TLS."""
 
+LONGEST_IN_S3 = 36_500
+"""Most days that a rule of the bucket's lifecycle may have here: a century."""
 SCHEDULE = r"^(rate|cron|at)\(.+\)$"
 LOG_RETENTION_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827)
 """Retention periods that CloudWatch Logs offers, up to five years."""
@@ -160,6 +162,13 @@ class DeploySettings:
         pattern=SCHEDULE,
         local="rate(1 minute)",
     )
+    maintenance_expression: str = setting(
+        "cron(20 3 * * ? *)",
+        "How often partitions are made ahead and dropped, where the contract's table has some.",
+        key="run.maintenance",
+        pattern=SCHEDULE,
+        local="rate(1 hour)",
+    )
     queue_window_seconds: int = setting(
         20,
         "Seconds for which the queue trigger gathers messages before it stages them.",
@@ -283,6 +292,36 @@ class DeploySettings:
         "key or the platform's database.",
         key="operation.stack_policy",
         local=False,
+    )
+    infrequent_access_days: int = setting(
+        30,
+        "Days after which raw objects move to S3 Standard-IA: 0 for never, else at least 30.",
+        key="storage.infrequent_access_days",
+        least=0,
+        most=LONGEST_IN_S3,
+    )
+    glacier_days: int = setting(
+        90,
+        "Days after which raw objects move to Glacier Instant Retrieval: 0 for never, else at "
+        "least 30 more than infrequent_access_days. They stay readable at once, and never expire.",
+        key="storage.glacier_days",
+        least=0,
+        most=LONGEST_IN_S3,
+    )
+    clean_days: int = setting(
+        0,
+        "Days after which objects of the Parquet zone expire; 0: never. `etl reconcile --deep` "
+        "skips batches without them; a replay with another contract writes them again.",
+        key="storage.clean_days",
+        least=0,
+        most=LONGEST_IN_S3,
+    )
+    rejected_days: int = setting(
+        0,
+        "Days after which rejects expire, and can't be exported any more; 0: never.",
+        key="storage.rejected_days",
+        least=0,
+        most=LONGEST_IN_S3,
     )
     alarms: AlarmSettings = field(default_factory=AlarmSettings)
     target: RuntimeTarget = AWS_TARGET

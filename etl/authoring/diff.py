@@ -124,6 +124,15 @@ _CONTRACT_KEYS: dict[str, tuple[str, str]] = {
         "existing rows must be unique under the new key, or it can't be created",
     ),
     "on_conflict": ("table.on_conflict", NEXT_BATCH),
+    "partition": (
+        "table.partition",
+        "partitions of the other length are made from now on; existing ones stay as they are",
+    ),
+    "retention_days": (
+        "table.retention",
+        "the maintenance, once a day, drops the partitions whose rows are all older; no row that "
+        "is not in S3",
+    ),
     "readings": ("message.readings", NEXT_BATCH),
     "parents": ("message.readings, the outer array", NEXT_BATCH),
     "format": ("message.format", NEXT_BATCH),

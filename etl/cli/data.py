@@ -64,12 +64,15 @@ def reconciliation_table(found: Reconciliation) -> Table:
     for reason, count in ledger.rejected_by.items():
         row(f"    {reason}", None, count, "dim")
     row("  set aside: other kinds of messages", None, ledger.set_aside or None)
+    row("  forgotten: removed for good", None, ledger.forgotten or None)
     if ledger.quarantined:
         row("  held in quarantine", None, ledger.quarantined)
     if ledger.discarded:
         row("  discarded by an operator", None, ledger.discarded)
     table.add_section()
     row("rows in tables of other contracts", None, ledger.elsewhere or None)
+    row("rows of forgotten readings, deleted", None, ledger.rows_forgotten or None)
+    row("rows dropped by retention", None, ledger.dropped or None)
     row("rows in the table", None, found.rows, "bold")
     return table
 
@@ -186,6 +189,9 @@ def print_values(found: DeepCheck) -> None:
         console.print(Text(f"  {escape_text(sentence)}", style="red"), soft_wrap=True)
     if found.command:
         console.print(Text(f"    {found.command}", style="bold"), soft_wrap=True)
+    if found.dropped:
+        said = f"  note: {counted(found.dropped, 'row')} dropped by retention, not compared"
+        console.print(Text(said, style="dim"), soft_wrap=True)
     for reason, batches in found.skipped.items():
         said = f"  note: {counted(batches, 'batch')} not compared: {reason}"
         console.print(Text(said, style="dim"), soft_wrap=True)

@@ -23,6 +23,7 @@ from etl.cli import (
     demo,
     deploy,
     destroy,
+    devices,
     diagram,
     dlq,
     doctor,
@@ -40,6 +41,7 @@ from etl.cli import (
     stack,
     status,
     sweep,
+    table,
     template,
     triggers,
 )
@@ -102,9 +104,9 @@ PANELS = {
     ),
     "Account for and repair": (
         "reconcile", "rejects", "conflicts", "quarantine", "dlq", "replay", "backfill", "sweep",
-        "game-day",
+        "devices", "game-day",
     ),
-    "Use the data": ("psql", "pgadmin", "rollups", "athena"),
+    "Use the data": ("psql", "pgadmin", "table", "rollups", "athena"),
 }  # fmt: skip
 """The commands in the order of the help text, by panel."""
 
@@ -127,8 +129,9 @@ def _name(command: CommandInfo | TyperInfo) -> str:
 
 for module in (
     stack, status, settings, doctor, deploy, destroy, template, publish, execution_list, executions,
-    triggers, diagram, alarms, channels, metrics, sweep, data, database, rollups, athena, rejects,
-    conflicts, quarantine, replay, dlq, contract, dashboard, pgadmin, cost, demo, game_day,
+    triggers, diagram, alarms, channels, metrics, sweep, data, database, table, rollups, athena,
+    rejects, conflicts, quarantine, replay, dlq, devices, contract, dashboard, pgadmin, cost, demo,
+    game_day,
 ):  # fmt: skip
     module.register(app)
 

@@ -39,7 +39,7 @@ def print_plan(console: Console, plan: DeployPlan, remarks: Sequence[str] = ()) 
 
 
 def _remarks(plan: DeployPlan) -> Iterator[str]:
-    remarks: dict[str, None] = dict.fromkeys(plan.remarks)
+    remarks: dict[str, None] = dict.fromkeys([*plan.remarks, *plan.contract.remarks])
     for review in plan.stacks:
         remarks |= dict.fromkeys(review.remarks)
     yield from remarks

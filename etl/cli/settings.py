@@ -78,6 +78,7 @@ Principal = Literal[
     "doctor",
     "reader",
     "repairer",
+    "eraser",
     "publisher",
     "cloudformation",
     "cloudformation-platform",
@@ -92,8 +93,8 @@ def policy(
     who: Annotated[
         Principal,
         typer.Argument(
-            help="Who deploys, runs `etl doctor`, reads, repairs (which includes reading), or "
-            "publishes test messages; or the role with which CloudFormation creates a stack."
+            help="Who deploys, runs `etl doctor`, reads, repairs or erases (both include reading), "
+            "or publishes test messages; or the role with which CloudFormation creates a stack."
         ),
     ] = "deployer",
     account: Annotated[str, typer.Option(help="Number of the AWS account.")] = "123456789012",

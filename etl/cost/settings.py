@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from infrastructure.core.compute import QUEUE_BATCH_SIZE
+from infrastructure.names import QUEUE_BATCH_SIZE
 from infrastructure.settings import DeploySettings
 
 __all__ = ["SECONDS_A_MONTH", "Fleet", "Pipeline", "Trigger"]

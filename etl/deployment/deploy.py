@@ -26,8 +26,8 @@ from etl.deployment.executor import DeploymentExecutor
 from etl.deployment.listener import Listener
 from etl.deployment.stack_build import DeploymentBuild, build_core, build_platform
 from etl.deployment.steps import deployment_steps
-from infrastructure.platform import core_settings, given_core
 from infrastructure.platform.settings import PlatformSettings
+from infrastructure.platform.stack_links import core_settings, given_core
 from infrastructure.settings import DeploySettings
 from layers.build import BUILD_FOLDER
 from layers.notify import Notify, silent

@@ -33,8 +33,7 @@ from etl.deployment.migration import publish_contract, run_migration
 from etl.deployment.protection import Protection, apply_protection, prepare_update
 from etl.deployment.stack_build import DeploymentBuild, PlatformBuild, StackBuild, build_platform
 from etl.deployment.steps import Step
-from infrastructure.platform import core_settings, given_core
-from infrastructure.platform.stack_links import close_default_group
+from infrastructure.platform.stack_links import close_default_group, core_settings, given_core
 from telemetry.errors import UserError
 
 if TYPE_CHECKING:

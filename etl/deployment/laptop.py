@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from etl.aws.contract_objects import CONTRACT_KEY
 from etl.aws.target import DEFAULT_STACK, NoStackError, Target
-from infrastructure.core.channels import SECRET_OUTPUT
+from infrastructure.names import SECRET_OUTPUT
 from infrastructure.setting_fields import settings_of
 from infrastructure.settings import (
     DEFAULT_CONTRACT,

@@ -15,7 +15,7 @@ from etl.authoring.own_decoders import check_decoder
 from etl.authoring.regular_expressions import check_expressions
 from etl.authoring.units import resolve_units
 from functions.inventory import FUNCTIONS, FunctionSpec, functions_of
-from infrastructure.core import Artifacts
+from infrastructure.core.build import Artifacts
 from infrastructure.settings import DATABASE_CA
 from layers.archive import Entry, files_below, unzipped_bytes, write_zip
 from layers.build import BUILD_FOLDER, BuiltLayer, build_layers

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from etl.aws.partition import partition_of
 from etl.deployment.pipeline_settings import platform_stack
-from infrastructure.core.policies import STACK_TAG
+from infrastructure.names import STACK_TAG
 from infrastructure.role_settings import RoleSettings
 
 __all__ = ["HANDLERS_FILE", "UNLIMITED", "Part", "cloudformation_policy", "deployer_policy"]

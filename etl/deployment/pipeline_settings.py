@@ -10,7 +10,6 @@ from typing import Any
 
 from etl.aws.target import DEFAULT_STACK
 from etl.deployment.settings_file import EnteredSettings, SettingsError
-from infrastructure.platform.rules import settings_problems
 from infrastructure.platform.settings import PlatformSettings
 from infrastructure.role_settings import RoleSettings
 from infrastructure.setting_fields import settings_of
@@ -141,6 +140,8 @@ def platform_settings(
         log_retention_days=core.log_retention_days,
         **{"s3_prefix_list_id": s3_prefix_list, **own},
     )
+    from infrastructure.platform.rules import settings_problems  # takes the template's library
+
     problems = list(settings_problems(settings))
     if problems:
         raise SettingsError(

@@ -22,6 +22,7 @@ TABLES: dict[str, str] = {
     "iam": "Rules of your organisation for the roles that the stacks create",
     "devices": "How devices are registered",
     "operation": "Who is notified, and what is kept",
+    "storage": "How long objects in S3 are kept, and where; messages (raw/) never expire",
     "alarms": "Thresholds at which alarms fire",
     "runtime": "Python and processor of the functions",
     "tuning": "More environment variables for every function, as texts",

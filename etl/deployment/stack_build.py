@@ -12,8 +12,8 @@ from pathlib import Path
 from etl.aws.partition import partition_of
 from etl.deployment.artifact_bucket import artifact_bucket_name
 from etl.deployment.packaging import Packages, build_packages
-from infrastructure.core import build_template, template_json
-from infrastructure.platform import build_platform_template
+from infrastructure.core.build import build_template, template_json
+from infrastructure.platform.build import build_platform_template
 from infrastructure.platform.settings import PlatformSettings
 from infrastructure.settings import DeploySettings
 from layers.build import BUILD_FOLDER

@@ -35,7 +35,8 @@ from etl.deployment.held_data import (
 from etl.deployment.listener import Listener
 from etl.deployment.protection import lift_protection
 from etl.deployment.steps import Step
-from infrastructure.platform import PlatformSettings, given_core
+from infrastructure.platform.settings import PlatformSettings
+from infrastructure.platform.stack_links import given_core
 from telemetry.errors import UserError
 
 if TYPE_CHECKING:

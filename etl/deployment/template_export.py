@@ -19,8 +19,8 @@ from etl.aws.contract_objects import contract_objects
 from etl.aws.target import DATABASE_CA_KEY
 from etl.deployment.deploy import FROM_PLATFORM
 from etl.deployment.stack_build import DeploymentBuild, StackBuild, build_core, build_platform
-from infrastructure.platform import given_core
 from infrastructure.platform.settings import PlatformSettings
+from infrastructure.platform.stack_links import given_core
 from infrastructure.settings import DeploySettings
 from layers.build import BUILD_FOLDER
 from layers.notify import Notify, silent

@@ -12,7 +12,7 @@ from etl.doctor.examination import Examination
 from etl.operations.alarm_delivery import listening, refused_actions
 from etl.operations.alarms import Alarm, alarms, trigger
 from etl.operations.channels import ChannelError, listed_channels
-from infrastructure.core.channels import SECRET_OUTPUT
+from infrastructure.names import SECRET_OUTPUT
 
 __all__ = ["check_alarm_route"]
 

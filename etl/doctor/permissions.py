@@ -21,6 +21,7 @@ NAMED_ACTIONS = 6
 OPERATOR_COMMANDS: dict[Operator, str] = {
     "reader": "status, executions, logs, trace, metrics, reconcile, rejects, and others that read",
     "repairer": "run, replay, backfill, sweep, quarantine, dlq, rollups, alarms test",
+    "eraser": "devices forget, devices erasures",
     "publisher": "publish, simulate",
 }
 OPTIONAL = frozenset({"OtherPipelines"})

@@ -211,7 +211,7 @@ def _compare_counts(
     # Another contract may take the same messages apart in another way.
     if readings is None or readings.contract not in ("", entry.contract_digest):
         return
-    complete = readings.messages == raw.messages
+    complete = readings.messages + readings.removed == raw.messages
     if entry.read < readings.readings or (complete and entry.read != readings.readings):
         group = _group(found, "misread")
         group.add(raw.key, raw.messages, raw.staged_at)

@@ -18,7 +18,7 @@ from functions.notify.channel_secret import (
     Channel,
     address_problem,
 )
-from infrastructure.core.channels import SECRET_OUTPUT
+from infrastructure.names import SECRET_OUTPUT
 from telemetry.errors import UserError
 
 __all__ = [

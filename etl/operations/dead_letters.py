@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "BATCH", "DEAD_LETTERS", "QUEUES", "RULE_ERRORS", "DeadLetter", "depth", "make_visible",
-    "peek", "queue_url", "receive",
+    "BATCH", "DEAD_LETTERS", "QUEUES", "RULE_ERRORS", "DeadLetter", "depth", "envelope_of",
+    "make_visible", "peek", "queue_url", "receive",
 ]  # fmt: skip
 
 DEAD_LETTERS, RULE_ERRORS = QUEUES = ("dead-letters", "rule-errors")
@@ -103,12 +103,19 @@ def make_visible(sqs: SQSClient, url: str, messages: list[MessageTypeDef]) -> No
         sqs.change_message_visibility_batch(QueueUrl=url, Entries=entries)
 
 
+def envelope_of(message: MessageTypeDef) -> bytes:
+    """The message as a line of a raw object, as Extract would have staged it."""
+    error = parse_rule_error(message["Body"])
+    sent = message.get("Attributes", {}).get("SentTimestamp")
+    body = original_body(error, sent) if error else message["Body"]
+    return envelope_line(message["MessageId"], body)
+
+
 def _dead_letter(message: MessageTypeDef) -> DeadLetter:
     attributes = message.get("Attributes", {})
     sent = attributes.get("SentTimestamp")
     error = parse_rule_error(message["Body"])
-    body = original_body(error, sent) if error else message["Body"]
-    envelope = json.loads(envelope_line(message["MessageId"], body))
+    envelope = json.loads(envelope_of(message))
     return DeadLetter(
         message_id=message["MessageId"],
         sent=datetime.fromtimestamp(int(sent) / 1000, UTC) if sent else None,

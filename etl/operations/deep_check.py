@@ -12,6 +12,8 @@ readings of all others before it counts:
 * ``fill_missing``: each value of the row must be the value of such a reading in that column, and a
   column may be without a value only if all of these readings have none there.
 
+A key that is not in the table is not missing where retention has dropped the rows of its time.
+
 Not checked: rows that no batch has (the reconciliation counts rows), and batches that were
 transformed again since they were loaded, which are counted as skipped.
 """
@@ -28,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 from etl.aws.target import Target
 from etl.operations.deep_statements import DeepStatements
+from etl.operations.table_life import has_record
 from etl.operations.verdict import PLAIN, repair_of_days
 from telemetry.checksums import parse_checksum, verify
 from telemetry.contract.model import Contract
@@ -60,6 +63,8 @@ class DeepCheck:
     """Readings in the clean zone that were compared."""
     missing: int = 0
     """Readings whose key is not in the table."""
+    dropped: int = 0
+    """Readings whose row left the table because it is older than the retention."""
     different: int = 0
     """Keys whose row equals no reading."""
     columns: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -101,6 +106,7 @@ class DeepCheck:
             "of_batches": self.of_batches,
             "rows": self.rows,
             "missing": self.missing,
+            "dropped": self.dropped,
             "different": self.different,
             "columns": columns,
             "absent_columns": list(self.absent_columns),
@@ -137,6 +143,9 @@ def check_values(
                 if frame is not None:
                     _compare(cursor, statements, batch, frame, found)
                 notify(done, len(chosen))
+            if contract.partition != "none" and has_record(cursor):
+                cursor.execute(statements.forget_dropped())
+                found.dropped = cursor.rowcount
             _explain(target, cursor, statements, contract)
             _summarize(cursor, statements, found)
         connection.rollback()  # the temporary tables

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from telemetry.contract.model import Contract
-from telemetry.ddl import qualified, quote_name, quote_text
+from telemetry.ddl import in_dropped_range, qualified, quote_name, quote_text
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
@@ -106,6 +106,13 @@ class DeepStatements:
             f"FROM {row} WHERE {where}"
         )
         yield f'DELETE FROM {DIFFERENCES} AS d WHERE cardinality(d." columns") = 0'
+
+    def forget_dropped(self) -> str:
+        """Remove the keys that are not in the table because retention dropped their rows."""
+        return (
+            f'DELETE FROM {DIFFERENCES} AS d WHERE d." columns" IS NULL '
+            f"AND {in_dropped_range(self.contract, 'd')}"
+        )
 
     def any_differences(self) -> str:
         """True if a row differs."""

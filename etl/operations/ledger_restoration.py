@@ -28,7 +28,7 @@ RESTORED = "restored"
 READERS = 8
 COUNTS = (
     "read", "accepted", "duplicates", "conflicts", "rejected", "set_aside", "inserted",
-    "inserted_before", "updated", "unchanged", "conflicts_in_table", "loads",
+    "inserted_before", "updated", "unchanged", "conflicts_in_table", "loads", "forgotten",
 )  # fmt: skip
 COLUMNS = (
     "batch_id", "raw_key", "execution", "contract", "contract_digest", "status", "messages",

@@ -1,8 +1,8 @@
 """An index of published and staged messages by digest, which finds each message that is missing.
 
-It is a SQLite file, so that it takes little memory however many messages there are. Raw objects
-never change, so each is read once: a later reconciliation reads only those that are new. The file
-can be deleted at any time.
+It is a SQLite file, so that it takes little memory however many messages there are. Each raw
+object is read once: a later reconciliation reads only those that are new, or that an erasure has
+rewritten since. The file can be deleted at any time.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from etl.operations.receipts import Receipt, message_digest, read_messages_of
 from telemetry.batches import Outcome
+from telemetry.forgotten import is_removed
 from telemetry.layout import OutcomeKey
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ CREATE TABLE IF NOT EXISTS staged (
     digest integer, message integer, object integer,
     PRIMARY KEY (digest, message, object)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS staged_by_object ON staged (object);
+CREATE TABLE IF NOT EXISTS removed (object integer PRIMARY KEY, messages integer);
 CREATE TEMP TABLE listed (
     key text PRIMARY KEY, etag text, messages integer, staged_at real) WITHOUT ROWID;
 CREATE TEMP TABLE outcomes (
@@ -88,6 +90,8 @@ class MessageMatch:
     repeated: int = 0
     """Messages that a raw object has beside an earlier one of the same SQS message id, or of the
     same content beyond those published: at-least-once delivery."""
+    removed: int = 0
+    """Messages that erasures have removed from raw objects."""
     without_receipt: int = 0
     """Distinct messages that no receipt counts, in the raw objects that were read."""
 
@@ -104,6 +108,8 @@ class ObjectReadings:
     contract: str | None
     """Digest of the contract by which they were counted; ``None`` where there were several, and
     empty where the receipts don't say."""
+    removed: int = 0
+    """Messages that erasures have removed from the object."""
 
 
 class MessageIndex:
@@ -128,6 +134,7 @@ class MessageIndex:
                 ((raw.key, raw.etag, raw.messages, raw.staged_at.timestamp()) for raw in staged),
             )
             db.execute(f"DELETE FROM staged WHERE object IN ({GONE})")  # noqa: S608 - a constant
+            db.execute(f"DELETE FROM removed WHERE object IN ({GONE})")  # noqa: S608 - a constant
             db.execute(f"DELETE FROM objects WHERE id IN ({GONE})")  # noqa: S608 - a constant
 
     def staged(self) -> Iterator[RawObject]:
@@ -176,18 +183,20 @@ class MessageIndex:
     def readings_by_object(self) -> Iterator[ObjectReadings]:
         """Messages and readings by the receipts, of each readable object, in the order of keys."""
         rows = self._db.execute(
-            "SELECT o.key, count(*), sum(p.readings), min(p.contract), max(p.contract) "
+            "SELECT o.key, count(*), sum(p.readings), min(p.contract), max(p.contract), "
+            "coalesce((SELECT r.messages FROM removed r WHERE r.object = o.id), 0) "
             "FROM objects o JOIN staged s ON s.object = o.id JOIN ("
             "SELECT digest, max(readings) AS readings, max(n.contract) AS contract "
             "FROM published JOIN publications n ON n.id = publication GROUP BY digest"
             ") p ON p.digest = s.digest WHERE o.readable GROUP BY o.key ORDER BY o.key"
         )
-        for key, messages, readings, least, most in rows:
-            yield ObjectReadings(key, messages, readings, least if least == most else None)
+        for key, messages, readings, least, most, removed in rows:
+            contract = least if least == most else None
+            yield ObjectReadings(key, messages, readings, contract, removed)
 
     def _forget(self) -> None:
         with self._transaction():
-            for table in ("staged", "objects", "published", "publications"):
+            for table in ("staged", "removed", "objects", "published", "publications"):
                 self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
 
     @contextmanager
@@ -242,18 +251,22 @@ class MessageIndex:
             "INSERT INTO objects (key, etag, messages) VALUES (?, ?, ?)",
             (raw.key, raw.etag, raw.messages),
         ).lastrowid
-        lines, readable = 0, True
+        lines, removed, readable = 0, 0, True
 
         def rows() -> Iterator[tuple[int, int, int | None]]:
-            nonlocal lines
-            for digest, message in _messages(s3, bucket, raw.key):
+            nonlocal lines, removed
+            for found in _messages(s3, bucket, raw.key):
+                if found is None:
+                    removed += 1
+                    continue
                 lines += 1
-                yield digest, message, number
+                yield *found, number
 
         try:
             db.executemany("INSERT OR IGNORE INTO staged VALUES (?, ?, ?)", rows())
         except (OSError, EOFError, zlib.error):
             readable = False
+        db.execute("INSERT INTO removed VALUES (?, ?)", (number, removed))
         values = (lines, readable, number)
         db.execute("UPDATE objects SET lines = ?, readable = ? WHERE id = ?", values)
 
@@ -274,7 +287,8 @@ class MessageIndex:
             f"JOIN ({sent}) AS x ON x.digest = p.digest WHERE x.number > x.found ORDER BY 1"
         )
         unreadable = db.execute(
-            "SELECT key, messages - lines FROM objects WHERE NOT readable ORDER BY 1"
+            "SELECT key, o.messages - lines - coalesce(r.messages, 0) FROM objects o "
+            "LEFT JOIN removed r ON r.object = o.id WHERE NOT readable ORDER BY 1"
         )
         lost = unreadable.fetchall()
         [(lines, distinct)] = db.execute(
@@ -285,6 +299,7 @@ class MessageIndex:
             "SELECT count(*) FROM (SELECT DISTINCT digest, message FROM staged s WHERE NOT EXISTS "
             "(SELECT 1 FROM published p WHERE p.digest = s.digest))"
         )
+        [(removed,)] = db.execute("SELECT coalesce(sum(messages), 0) FROM removed")
         return MessageMatch(
             published=published,
             missing=missing,
@@ -293,6 +308,7 @@ class MessageIndex:
             unreadable=tuple(key for key, _ in lost),
             unreadable_messages=sum(messages for _, messages in lost),
             repeated=lines - distinct + surplus,
+            removed=removed,
             without_receipt=strange,
         )
 
@@ -321,13 +337,17 @@ def _raw_object(key: str, etag: str, messages: int, staged_at: float) -> RawObje
     return RawObject(key, etag, messages, datetime.fromtimestamp(staged_at, UTC))
 
 
-def _messages(s3: S3Client, bucket: str, key: str) -> Iterator[tuple[int, int]]:
-    """The digest of each message of a raw object, and one of its SQS message id."""
+def _messages(s3: S3Client, bucket: str, key: str) -> Iterator[tuple[int, int] | None]:
+    """The digest of each message of a raw object, and one of its SQS message id; ``None`` for one
+    that an erasure has removed."""
     body = s3.get_object(Bucket=bucket, Key=key)["Body"]
     with closing(body), gzip.GzipFile(fileobj=body, mode="rb") as lines:
         for line in lines:
             try:
                 envelope = json.loads(line)
+                if is_removed(envelope):
+                    yield None
+                    continue
                 payload = base64.b64decode(envelope["payload"])
                 message = _digest(str(envelope["message_id"]).encode())
                 yield message_digest(envelope["client_id"], payload), message

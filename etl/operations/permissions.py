@@ -1,4 +1,5 @@
-"""Makes the IAM policies of those who operate a deployed pipeline: reader, repairer, publisher.
+"""Makes the IAM policies of those who operate a deployed pipeline: reader, repairer, eraser,
+publisher.
 
 Each statement stands once, as a :class:`Permission`; a policy is a list of them. Tests run every
 command, and compare its calls with the policies.
@@ -12,7 +13,7 @@ from typing import Any, Literal
 
 from etl.aws.partition import partition_of
 from etl.operations.alarm_delivery import TEST_QUEUE
-from infrastructure.core.policies import STACK_TAG
+from infrastructure.names import STACK_TAG
 
 __all__ = [
     "ALARMS",
@@ -33,7 +34,7 @@ __all__ = [
 ]
 
 VERSION = "2012-10-17"
-Operator = Literal["reader", "repairer", "publisher"]
+Operator = Literal["reader", "repairer", "eraser", "publisher"]
 Statement = dict[str, Any]
 _BUCKET = "s3:{lower}-databucket-*"
 
@@ -236,6 +237,36 @@ REPAIR = (
     key_use("RepairKey", ("s3", "sqs"), "Decrypt", "GenerateDataKey"),
     *ALARM_TEST,
 )
+_REWRITTEN = ("clean", "copy", "raw", "receipts", "rejected", "reports")
+"""Folders of objects that hold readings, or digests of messages."""
+ERASING = (
+    Permission(
+        sid="EraseRows",
+        actions=("lambda:InvokeFunction",),
+        resources=("lambda:function:{stack}-migrate",),
+    ),
+    Permission(
+        sid="Rewrite",
+        actions=("s3:PutObject",),
+        resources=tuple(f"{_BUCKET}/{prefix}/*" for prefix in ("erasures", *_REWRITTEN)),
+    ),
+    Permission(sid="Erasures", actions=("s3:GetObject",), resources=(f"{_BUCKET}/erasures/*",)),
+    Permission(
+        sid="DeleteVersions",
+        actions=("s3:DeleteObjectVersion",),
+        resources=tuple(f"{_BUCKET}/{prefix}/*" for prefix in _REWRITTEN),
+    ),
+    Permission(sid="DeleteCopies", actions=("s3:DeleteObject",), resources=(f"{_BUCKET}/copy/*",)),
+    Permission(sid="ListVersions", actions=("s3:ListBucketVersions",), resources=(_BUCKET,)),
+    Permission(
+        sid="DeleteDeadLetters",
+        actions=("sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:ReceiveMessage"),
+        resources=("sqs:{stack}-DeadLetterQueue-*", "sqs:{stack}-RuleErrorQueue-*"),
+    ),
+    key_use("ErasureKey", ("s3",), "Decrypt", "GenerateDataKey"),
+    key_use("DeadLetterKey", ("sqs",), "Decrypt"),
+)
+"""Deletes the data of single devices for good, so a policy of its own and not the repairer's."""
 PUBLISHING = (
     Permission(
         sid="Outputs",
@@ -264,13 +295,14 @@ PUBLISHING = (
 OPERATORS: dict[Operator, tuple[Permission, ...]] = {
     "reader": READING,
     "repairer": (*READING, *REPAIR),
+    "eraser": (*READING, *ERASING),
     "publisher": PUBLISHING,
 }
 """Statements of each operator's policy."""
 
 
 def operator_policy(who: Operator, stack: str, account: str, region: str) -> dict[str, Any]:
-    """Make the policy of a reader, a repairer (who may read too) or a publisher of test messages.
+    """Make the policy of a reader, a repairer or an eraser (who may read too), or of a publisher.
 
     Raises :class:`~etl.aws.partition.UnknownRegionError` for a region that no partition has.
     """

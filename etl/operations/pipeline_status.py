@@ -20,8 +20,10 @@ from etl.operations.failed_executions import failed_since, unprocessed_batches
 from etl.operations.metrics import all_signals, read
 from etl.operations.plurals import counted, plural
 from etl.operations.reconciliation import gather
+from etl.operations.table_life import LifeCheck, check_life
 from etl.operations.triggers import Trigger, describe_triggers, stall_of, triggers
 from etl.operations.verdict import Verdict
+from telemetry.contract import Contract
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -66,6 +68,8 @@ class LedgerFacts:
     """Seconds since the last load that inserted or updated rows; ``None`` before the first."""
     newest_reading_seconds: float | None
     """Age of the newest loaded reading; below zero where its device's clock is ahead."""
+    life: LifeCheck | None = None
+    """State of the table's partitions; ``None`` where it has none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,6 +166,8 @@ class PipelineStatus:
             yield Check("quarantine", sentence, False, "etl quarantine list")
         else:
             yield Check("quarantine", "empty", True)
+        if (life := self.ledger.life) is not None:
+            yield Check("partitions", life.sentence, life.well, life.remedy)
         yield Check("lag", _lag(self.ledger))
 
     def _backlog(self) -> Check:
@@ -225,6 +231,7 @@ class PipelineStatus:
             "quarantined_batches": ledger and ledger.quarantined,
             "last_load_seconds": ledger and ledger.last_load_seconds,
             "newest_reading_seconds": ledger and ledger.newest_reading_seconds,
+            "partitions": ledger and ledger.life and ledger.life.sentence,
             "reconciliation": self.verdict.headline
             if self.verdict
             else f"not known: the database can't be read: {self.database_error}",
@@ -306,7 +313,7 @@ def _of_database(target: Target) -> tuple[LedgerFacts | None, Verdict | None, st
         }
         connection = psycopg2.connect(application_name="etl", **settings)
         try:
-            facts = _ledger_facts(connection)
+            facts = _ledger_facts(connection, target.contract)
         finally:
             connection.close()
         return facts, gather(target).verdict, ""
@@ -314,7 +321,7 @@ def _of_database(target: Target) -> tuple[LedgerFacts | None, Verdict | None, st
         return None, None, " ".join(str(error).split())
 
 
-def _ledger_facts(connection: Connection) -> LedgerFacts:
+def _ledger_facts(connection: Connection, contract: Contract) -> LedgerFacts:
     with connection.cursor() as cursor:
         cursor.execute("SET statement_timeout = %s", (f"{ANSWER_SECONDS}s",))
         cursor.execute(
@@ -324,8 +331,9 @@ def _ledger_facts(connection: Connection) -> LedgerFacts:
             "FROM etl.ledger"
         )
         [(quarantined, *seconds)] = cursor.fetchall()
+        life = check_life(cursor, contract, datetime.now(UTC))
     last_load, newest = (None if one is None else float(one) for one in seconds)
-    return LedgerFacts(int(quarantined), last_load, newest)
+    return LedgerFacts(int(quarantined), last_load, newest, life)
 
 
 def _age(target: Target, at: datetime) -> float | None:

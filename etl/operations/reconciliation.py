@@ -8,8 +8,9 @@ Messages and batches are matched one by one, never as sums:
   receipts of its messages count.
 
 Then sums of the ledger: ``read = inserted + updated + unchanged + duplicates + conflicts
-+ conflicts_in_table + rejected + set_aside + quarantined + discarded``; and what is in the table
-was inserted by the latest load of each batch, or by one before it (``inserted + inserted_before``).
++ conflicts_in_table + rejected + set_aside + forgotten + quarantined + discarded``; and what is in
+the table was inserted by the latest load of each batch, or by one before it (``inserted +
+inserted_before``), less the rows that erasures have deleted and those that retention dropped.
 A stack whose contract was changed has a table for each; only the batches of the current contract
 inserted into the current table. Where the publishers know the right answer (the simulated fleet
 does), rows and rejects are compared with it too.
@@ -23,7 +24,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -38,9 +39,11 @@ from etl.operations.batch_match import BatchMatch, LedgerKey, match_batches
 from etl.operations.message_index import MessageIndex, RawObject
 from etl.operations.receipts import read_receipts
 from etl.operations.reconciliation_counts import Counts, Ledger
+from etl.operations.table_life import count_rows
 from etl.operations.verdict import Verdict, judge
 from telemetry.batches import Outcome
-from telemetry.ddl import qualified
+from telemetry.contract import Contract
+from telemetry.ddl import ERASURES
 from telemetry.layout import OUTCOMES, RAW, outcome_key, parse_outcome_key, parse_raw_key
 
 if TYPE_CHECKING:
@@ -52,6 +55,8 @@ __all__ = ["Reconciliation", "gather", "reconcile", "staged_messages"]
 
 POLL_SECONDS = 0.5
 ROWS_AT_ONCE = 10_000
+SNAPSHOTS = 5
+"""Most snapshots that are begun, where partitions are being dropped."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,10 +174,7 @@ def _counted(
     s3, bucket = target.client("s3"), target.bucket
     index.note_outcomes(_outcomes(s3, bucket))
     connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
-    with connection.cursor() as cursor:
-        ledger = _read_ledger(cursor, target.contract.name)
-        cursor.execute(f"SELECT count(*) FROM {qualified(target.contract)}")  # noqa: S608 - quoted
-        [(rows,)] = cursor.fetchall()
+    ledger, rows = _ledger_and_rows(connection, target.contract)
     batches = match_batches(
         index.staged(),
         index.outcomes(),
@@ -186,6 +188,24 @@ def _counted(
     errors = [_error(s3, bucket, outcome) for outcome in failed.outcomes]
     failed.errors = [name for name in dict.fromkeys(errors) if name]
     return batches, ledger, rows
+
+
+def _ledger_and_rows(connection: Connection, contract: Contract) -> tuple[Ledger, int]:
+    """The ledger's sums and the rows, of one snapshot; begins again where a partition is dropped
+    in between."""
+    from psycopg2.errors import UndefinedTable
+
+    for attempt in range(1, SNAPSHOTS + 1):
+        try:
+            with connection.cursor() as cursor:
+                ledger = _read_ledger(cursor, contract.name)
+                dropped, rows = count_rows(cursor, contract)
+                return replace(ledger, dropped=dropped), rows
+        except UndefinedTable:
+            connection.rollback()
+            if attempt == SNAPSHOTS:
+                raise
+    raise AssertionError("unreachable: the last attempt returns or raises")
 
 
 def _error(s3: S3Client, bucket: str, outcome: Outcome) -> str:
@@ -216,7 +236,7 @@ def _ledger_keys(connection: Connection) -> Iterator[LedgerKey]:
     with connection.cursor("reconciliation") as cursor:
         cursor.itersize = ROWS_AT_ONCE
         cursor.execute(
-            "SELECT raw_key, messages, read, contract_digest FROM etl.ledger "
+            "SELECT raw_key, messages, read - forgotten, contract_digest FROM etl.ledger "
             'ORDER BY raw_key COLLATE "C"'
         )
         for row in cursor:
@@ -243,6 +263,7 @@ def _read_ledger(cursor: Cursor, contract: str) -> Ledger:
                coalesce(sum(conflicts), 0) AS conflicts,
                coalesce(sum(conflicts_in_table), 0) AS conflicts_in_table,
                coalesce(sum(set_aside), 0) AS set_aside,
+               coalesce(sum(forgotten), 0) AS forgotten,
                coalesce(sum(inserted_before), 0) AS inserted_before,
                coalesce(sum(inserted + inserted_before) FILTER (WHERE contract <> %s), 0)
                    AS elsewhere,
@@ -260,4 +281,9 @@ def _read_ledger(cursor: Cursor, contract: str) -> Ledger:
         " GROUP BY key ORDER BY 2 DESC, 1"
     )
     rejected_by = {key: int(value) for key, value in cursor.fetchall()}
-    return Ledger(rejected_by=rejected_by, **sums)
+    cursor.execute(
+        f"SELECT coalesce(sum(rows), 0) FROM {ERASURES} WHERE contract = %s",  # noqa: S608
+        (contract,),
+    )
+    [(deleted,)] = cursor.fetchall()
+    return Ledger(rejected_by=rejected_by, rows_forgotten=int(deleted), **sums)

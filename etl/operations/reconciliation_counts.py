@@ -30,6 +30,10 @@ class Ledger:
     rejected: int = 0
     set_aside: int = 0
     """Messages of other kinds, which hold no readings; each counts as one reading read."""
+    forgotten: int = 0
+    """Readings that erasures have removed (``etl devices forget``)."""
+    rows_forgotten: int = 0
+    """Rows of the contract's table that erasures have deleted."""
     quarantined: int = 0
     """Readings that Transform accepted, in batches in quarantine."""
     discarded: int = 0
@@ -38,6 +42,8 @@ class Ledger:
     """Rows that batches of other contracts inserted, into tables of their own."""
     inserted_before: int = 0
     """Rows inserted by loads that a replay with another contract has replaced."""
+    dropped: int = 0
+    """Rows that left the table because they were older than its retention."""
     rejected_by: dict[str, int] = field(default_factory=dict)
 
 
@@ -58,7 +64,7 @@ class Counts:
     batches: BatchMatch = field(default_factory=BatchMatch)
     ledger: Ledger = field(default_factory=Ledger)
     rows: int = 0
-    """Rows in the table now."""
+    """Rows in the table now, and in partitions that are detached and not counted yet."""
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
     """Time at which counting began."""
 
@@ -86,7 +92,8 @@ class Counts:
     def without_receipt(self) -> int:
         """Staged messages that no receipt counts, repeated deliveries left out."""
         found = self.messages.published - self.messages.missing + self.messages.repeated
-        return max(0, self.staged_messages - found - self.messages.unreadable_messages)
+        gone = self.messages.unreadable_messages + self.messages.removed
+        return max(0, self.staged_messages - found - gone)
 
     @property
     def counted_only(self) -> int:

@@ -262,6 +262,7 @@ def _readings(counts: Counts) -> Iterator[Reason]:
         + ledger.conflicts_in_table
         + ledger.rejected
         + ledger.set_aside
+        + ledger.forgotten
         + ledger.quarantined
         + ledger.discarded
     )
@@ -274,20 +275,33 @@ def _readings(counts: Counts) -> Iterator[Reason]:
 def _rows(counts: Counts) -> Iterator[Reason]:
     ledger = counts.ledger
     inserted = ledger.inserted + ledger.inserted_before - ledger.elsewhere
+    expected = inserted - ledger.rows_forgotten - ledger.dropped
     staged = counts.batches.staged
-    if counts.rows != inserted:
+    if counts.rows != expected:
         rows = counted(counts.rows, "row")
         yield _loss(
-            f"{rows} in the table, {inserted:,} inserted according to the ledger",
-            repair_command([staged]) if counts.rows < inserted and staged.batches else None,
+            f"{rows} in the table, {inserted:,} inserted according to the ledger{_gone(counts)}",
+            repair_command([staged]) if counts.rows < expected and staged.batches else None,
         )
 
 
+def _gone(counts: Counts) -> str:
+    """The rows that are not in the table any more, and why."""
+    ledger = counts.ledger
+    dropped = f", without {ledger.dropped:,} dropped by retention" if ledger.dropped else ""
+    forgotten = f", less {ledger.rows_forgotten:,} forgotten" if ledger.rows_forgotten else ""
+    return dropped + forgotten
+
+
 def _results_are_known(counts: Counts) -> bool:
-    """True where every message is one of a publisher that knows its results, and came once."""
+    """True where every message is one of a publisher that knows its results, and came once.
+
+    A repair of batches whose rows retention had dropped inserts these once more.
+    """
     messages = counts.messages
     return (
         bool(counts.receipts)
+        and not counts.ledger.dropped
         and all(receipt.rows is not None for receipt in counts.receipts)
         and counts.staged_messages == counts.published_messages
         and not (messages.repeated or messages.missing or counts.without_receipt)

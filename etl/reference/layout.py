@@ -7,11 +7,13 @@ from etl.aws.target import DATABASE_CA_KEY
 from etl.reference.markdown import generated, table
 from functions.provision.allow_list import ALLOW_LIST_KEY
 from infrastructure.core import storage
+from infrastructure.settings import DeploySettings
 from telemetry.layout import (
     RawKey,
     clean_key,
     copy_groups_key,
     copy_key,
+    erasure_key,
     manifest_key,
     outcome_key,
     parse_raw_key,
@@ -58,6 +60,10 @@ Each line of a raw object is one message, as JSON, always with the same five mem
 
 `topic`, `client_id` and `received_at` are `null` for a message that was not put into the queue by
 the topic rule; its payload is then the complete body of the message.
+
+An [erasure](how-to-delete.md) leaves a line for each message: `{{"forgotten":3}}` in the place of a
+message that held three readings, and a sixth member `forgotten`, a number of readings, in a message
+without some of its own.
 """
 
 
@@ -78,21 +84,29 @@ def _rows() -> list[tuple[str, str, str]]:
     raw = parse_raw_key(key)
     assert isinstance(raw, RawKey)  # noqa: S101 - raw_key made it
     colder = (
-        f"unlimited; Standard-IA after {storage.DAYS_TO_INFREQUENT} days, "
-        f"Glacier Instant Retrieval after {storage.DAYS_TO_GLACIER} days"
+        f"unlimited; Standard-IA after {DeploySettings.infrequent_access_days} days, "
+        f"Glacier Instant Retrieval after {DeploySettings.glacier_days} days (`storage.*_days`)"
     )
     intermediate = f"{storage.DAYS_OF_INTERMEDIATES} days"
     bookkeeping = f"{storage.DAYS_OF_BOOKKEEPING} days"
     rows = [
         (key, "a micro-batch: envelopes from the queue, one per line, gzip-compressed", colder),
-        (clean_key(raw), "clean readings as Parquet, for analysts", "unlimited"),
+        (
+            clean_key(raw),
+            "clean readings as Parquet, for analysts",
+            "unlimited (`storage.clean_days`)",
+        ),
         (copy_key(raw, "4f1c9a"), "rows for COPY, sorted by the key", intermediate),
         (
             copy_groups_key(raw, "4f1c9a"),
             "positions of each device's rows in that object",
             intermediate,
         ),
-        (rejected_key(raw), "rejects exactly as sent, with their reasons", "unlimited"),
+        (
+            rejected_key(raw),
+            "rejects exactly as sent, with their reasons",
+            "unlimited (`storage.rejected_days`)",
+        ),
         (report_key(raw.batch_id), "counts of Transform and findings of Validate", "unlimited"),
         (
             outcome_key(key, "drain-1", "loaded"),
@@ -102,6 +116,11 @@ def _rows() -> list[tuple[str, str, str]]:
         (manifest_key("drain-1"), "list of the batches of an execution", bookkeeping),
         (receipt_key("p-20261123"), "receipt of a publisher: what it has sent", bookkeeping),
         (receipt_messages_key("p-20261123"), "digests of the messages it counts", bookkeeping),
+        (
+            erasure_key("20261123T063000-b7f3"),
+            "record of an [erasure](how-to-delete.md), without the device's name",
+            "unlimited",
+        ),
         (
             f"{MAP_RESULTS_PREFIX}/...",
             "results of the Distributed Map, written by Step Functions",

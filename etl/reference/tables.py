@@ -11,11 +11,18 @@ from typing import get_args
 from etl.reference.markdown import generated, table
 from telemetry.contract import load_contract
 from telemetry.contract.model import Column, ColumnType
+from telemetry.ddl.retention import plan_retention
 from telemetry.ddl.service import plan_ledger
 from telemetry.ddl.tables import plan_table
 from telemetry.ddl.types import sql_type
 
-__all__ = ["LEDGER_COLUMNS", "ledger_columns", "tables_page"]
+__all__ = [
+    "LEDGER_COLUMNS",
+    "RETENTION_COLUMNS",
+    "ledger_columns",
+    "retention_columns",
+    "tables_page",
+]
 
 EXAMPLE = Path(__file__).parents[2] / "contracts" / "fleet.toml"
 COLUMN = re.compile(r"^    ([a-z_]+) ([a-z]+)", re.MULTILINE)
@@ -34,6 +41,7 @@ LEDGER_COLUMNS = {
     "conflicts": "readings with the key of another one of the batch and other values; kept among the rejects",
     "rejected": "readings that can't become a row",
     "set_aside": "messages of other kinds, according to `only` in the contract",
+    "forgotten": "readings that an [erasure](how-to-delete.md) has removed from the raw object",
     "rejected_by": "rejected readings by reason; one with several reasons is counted under each",
     "inserted": "rows added by this load",
     "inserted_before": "rows added by earlier loads of the same batch",
@@ -48,6 +56,20 @@ LEDGER_COLUMNS = {
     "loaded_at": "time at which this row was written",
 }
 """Meaning of each column of the ledger; a test checks that none is missing."""
+
+RETENTION_COLUMNS = {
+    "id": "number of the row",
+    "contract": "name of the contract",
+    "relation": "name of its table, as in SQL",
+    "partition": "name of the partition; `<table>_other` of late rows",
+    "from_time": "first moment of the range; empty where it had no lower bound",
+    "to_time": "moment after the last one",
+    "status": "`dropped`: its rows are gone; `detached`: they are not in the table any more, and will be counted and dropped by the next maintenance; `kept`: S3 lacks one of its batches",
+    "rows": "number of rows that were dropped",
+    "reason": "why it is kept",
+    "changed_at": "time at which this row was written",
+}
+"""Meaning of each column of the record of retention."""
 
 TEXT = """\
 # Tables in PostgreSQL
@@ -65,7 +87,8 @@ always agree.
 {ledger}
 PostgreSQL checks two rules, and rolls back a load that violates one:
 
-* every reading is accounted for: `read = accepted + duplicates + conflicts + rejected + set_aside`;
+* every reading is accounted for: `read = accepted + duplicates + conflicts + rejected + set_aside +
+  forgotten`;
 * every accepted reading is a row: where `status` is `loaded`,
   `accepted = inserted + updated + unchanged + conflicts_in_table`.
 
@@ -80,6 +103,12 @@ SELECT batch_id, raw_key FROM etl.ledger
 WHERE status = 'loaded' AND '2026-11-23 06:30+00' BETWEEN min_time AND max_time;
 ```
 
+## Rows that retention dropped: `etl.retention`
+
+One row for each partition, or month or day of late rows, that left a table because of
+[`retention`](contract.md#partitions-and-retention), or is old enough and stays.
+
+{retention}
 ## A table of readings
 
 `contracts/fleet.toml` creates this one:
@@ -110,14 +139,23 @@ def ledger_columns() -> list[tuple[str, str]]:
     return COLUMN.findall(plan_ledger()[1])
 
 
+def retention_columns() -> list[tuple[str, str]]:
+    """Name and type of each column of the record of retention."""
+    return COLUMN.findall(plan_retention()[0])
+
+
 def tables_page() -> str:
     """The page, as Markdown."""
     contract = load_contract(EXAMPLE)
     statements = plan_table(contract, None)
     ledger = ([f"`{name}`", kind, LEDGER_COLUMNS.get(name, "")] for name, kind in ledger_columns())
+    retention = (
+        [f"`{name}`", kind, RETENTION_COLUMNS.get(name, "")] for name, kind in retention_columns()
+    )
     return TEXT.format(
         generated=generated("layers/shared/telemetry/ddl/"),
         ledger=table(["column", "type", "meaning"], ledger),
+        retention=table(["column", "type", "meaning"], retention),
         example=";\n".join(statements) + ";",
         types="".join(f"| `{kind}` | {_sql(kind)} |\n" for kind in get_args(ColumnType)),
     )

@@ -65,6 +65,8 @@ class Batch:
     """Readings with the key of another one of the batch and other values."""
     set_aside: int = 0
     """Messages of another kind than those with readings."""
+    forgotten: int = 0
+    """Readings that an erasure has removed from the raw object."""
     purpose: Purpose = "load"
     median_time: str | None = None
     """ISO 8601; older reports have neither this nor ``first_arrival``."""
@@ -144,6 +146,7 @@ def parse_batch(event: dict[str, Any], report: bytes) -> Batch:
             rejected=int(content["rejected"]),
             conflicts=int(content.get("conflicts", 0)),  # older reports have none
             set_aside=int(content.get("set_aside", 0)),
+            forgotten=int(content.get("forgotten", 0)),
             rejected_by={str(reason): int(n) for reason, n in content["rejected_by"].items()},
             min_time=content["min_time"],
             max_time=content["max_time"],

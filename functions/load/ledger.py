@@ -26,6 +26,7 @@ _COLUMNS = (
     "read", "accepted", "duplicates", "conflicts", "rejected", "set_aside", "rejected_by",
     "inserted", "inserted_before", "updated", "unchanged", "conflicts_in_table", "loads",
     "min_time", "max_time", "first_received_at", "last_received_at",
+    "forgotten",
 )  # fmt: skip
 _WRITE = f"""
 INSERT INTO {LEDGER} ({", ".join(_COLUMNS)})
@@ -39,7 +40,8 @@ SELECT FROM {BATCH_LOCKS} WHERE slot = hashtext(%s) & {BATCH_SLOTS - 1} FOR UPDA
 
 _FIND = f"""
 SELECT batch_id, raw_key, status, contract_digest, read, accepted, duplicates, rejected, set_aside,
-       inserted, updated, unchanged, inserted_before, loads, conflicts, conflicts_in_table
+       inserted, updated, unchanged, inserted_before, loads, conflicts, conflicts_in_table,
+       forgotten
 FROM {LEDGER} WHERE batch_id = %s"""
 
 
@@ -69,6 +71,8 @@ class Entry:
     """Conflicts within the batch."""
     conflicts_in_table: int = 0
     """Accepted readings that lost against an existing row."""
+    forgotten: int = 0
+    """Readings that an erasure has removed."""
 
 
 def lock(cursor: Cursor, batch_id: str) -> None:
@@ -92,12 +96,22 @@ def find(cursor: Cursor, batch_id: str) -> Entry | None:
     return Entry(*row) if row is not None else None
 
 
-def write(cursor: Cursor, batch: Batch, counts: Counts, previous: Entry | None = None) -> Entry:
-    """Writes the batch's row, in place of ``previous``, whose readings stay in the table."""
+def write(
+    cursor: Cursor,
+    batch: Batch,
+    counts: Counts,
+    previous: Entry | None = None,
+    *,
+    returned: int = 0,
+) -> Entry:
+    """Writes the batch's row, in place of ``previous``, whose readings stay in the table.
+
+    ``returned``: those of the inserted rows that retention had dropped before.
+    """
     loaded_before = previous is not None and previous.status == "loaded"
     before = previous.inserted + previous.inserted_before if previous is not None else 0
     if loaded_before and batch.purpose == "repair":  # rows inserted again are counted already
-        before -= counts.inserted
+        before -= counts.inserted - returned
     entry = Entry(
         batch_id=batch.batch_id,
         raw_key=batch.raw_key,
@@ -115,6 +129,7 @@ def write(cursor: Cursor, batch: Batch, counts: Counts, previous: Entry | None =
         loads=previous.loads + 1 if previous is not None and loaded_before else 1,
         conflicts=batch.conflicts,
         conflicts_in_table=counts.conflicts_in_table,
+        forgotten=batch.forgotten,
     )
     values = {**vars(batch), **vars(entry), "rejected_by": json.dumps(batch.rejected_by)}
     cursor.execute(_WRITE, {name: values[name] for name in _COLUMNS})

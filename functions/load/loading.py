@@ -11,6 +11,7 @@ from functions.load import ledger
 from functions.load.batch import Batch, Counts, Group
 from functions.load.loaded_batches import ObjectReader
 from functions.load.merge import RowsChangedError
+from functions.load.returned_rows import ReturnedRows
 from functions.load.rollup_invalidation import RollupInvalidation
 from functions.load.rows import insert_rows
 from functions.load.source import CopySource
@@ -123,17 +124,21 @@ def _load_once(
         existing = ledger.find(cursor, batch.batch_id)
         if existing is not None and is_settled(existing, batch):
             return Loaded(existing, repeated=True)
-        counts = Counts()
+        counts, returned = Counts(), 0
         if batch.accepted and batch.status == "loaded":
             again = existing is not None and existing.status == "loaded"
+            repairs = again and batch.purpose == "repair"
+            dropped_ranges = ReturnedRows(cursor, contract) if repairs else None
             with step("insert rows"):
                 insert = partial(insert_rows, objects=objects, again=again, exclusive=exclusive)
                 counts = _insert(cursor, contract, batch, source, groups(), insert)
+            if dropped_ranges is not None:
+                returned = dropped_ranges.gained()
             # Loaded before, the batch conflicts with itself where the contract has changed since.
             finding = None if again else _too_many_conflicts(contract, batch, counts)
             if finding is not None:
                 raise _TooManyConflictsError(finding)
-        entry = ledger.write(cursor, batch, counts, existing)
+        entry = ledger.write(cursor, batch, counts, existing, returned=returned)
     return Loaded(entry, repeated=False)
 
 
@@ -155,7 +160,7 @@ def _insert(
 
 def _too_many_conflicts(contract: Contract, batch: Batch, counts: Counts) -> Finding | None:
     """The finding that puts the batch into quarantine; an operator's release overrules it."""
-    checks, judged = contract.checks, batch.read - batch.set_aside
+    checks, judged = contract.checks, batch.read - batch.set_aside - batch.forgotten
     few = judged < max(1, checks.min_readings)
     if few or batch.purpose in ("release", "repair"):
         return None

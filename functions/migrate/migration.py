@@ -5,21 +5,18 @@ DDL is transactional in PostgreSQL: either everything is in place afterwards, or
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from functions.migrate.analytics import keep_out_refreshes, plan_views, run
-from functions.migrate.catalogue import read_table, stray_months
-from functions.migrate.lock_holders import end_overdue_sessions, locked_message
+from functions.migrate.analytics import plan_views, run
+from functions.migrate.catalogue import read_table, stray_days
+from functions.migrate.lock_holders import end_overdue_sessions
+from functions.migrate.migration_lock import busy_errors, hold_migration_lock
 from telemetry.contract import Contract
-from telemetry.database import Credentials, database_errors
+from telemetry.database import Credentials
 from telemetry.ddl import (
-    BATCH_LOCKS,
     ExistingTable,
-    plan_batch_locks,
     plan_grants,
     plan_ledger,
     plan_load_lock,
@@ -33,7 +30,7 @@ from telemetry.ddl.analytics import (
     plan_analyst_grants,
     plan_marker_grants,
 )
-from telemetry.errors import ConfigurationError, DatabaseBusyError
+from telemetry.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -42,17 +39,6 @@ if TYPE_CHECKING:
 __all__ = ["LOADER_CONNECTIONS", "Migration", "migrate"]
 
 LOADER_CONNECTIONS = 50
-LOCK_SECONDS = 10
-"""Longest wait for one lock. The deployment tries again a few times."""
-
-_PREPARE = (
-    # ALTER TABLE queues every load behind itself while it waits: better fail soon.
-    f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'",
-    # "relation already exists, skipping" is what IF NOT EXISTS is for.
-    "SET LOCAL client_min_messages = 'warning'",
-)
-_KEEP_OUT_MIGRATIONS = f"LOCK TABLE {BATCH_LOCKS} IN SHARE UPDATE EXCLUSIVE MODE"
-"""Conflicts with itself, and not with what loads do."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +75,7 @@ def migrate(
     """
     from psycopg2 import errors
 
-    with _busy_errors(connection, contract):
+    with busy_errors(connection, contract):
         try:
             return _migrate(connection, contract, loader, analyst, connections)
         except errors.LockNotAvailable:
@@ -105,19 +91,16 @@ def _migrate(
     analyst: Credentials | None,
     connections: int,
 ) -> Migration:
-    """Migrates in one transaction; waits for no lock longer than :data:`LOCK_SECONDS`."""
+    """Migrates in one transaction, which waits for no lock for long."""
     with connection, connection.cursor() as cursor:
-        for statement in _PREPARE:
-            cursor.execute(statement)
-        _keep_out_migrations(cursor)
-        keep_out_refreshes(cursor, contract)
+        hold_migration_lock(cursor, contract)
         existing = read_table(cursor, contract)
         changes = plan_table(contract, existing)
         views = plan_views(cursor, contract, _added(contract, existing))
         run(cursor, [*plan_load_lock(contract), *plan_ledger(), *views.before, *changes])
-        present = existing.partitions if existing is not None else frozenset()
-        strays = stray_months(cursor, contract) if present else []
-        partitions = plan_partitions(contract, present, strays, datetime.now(UTC).date())
+        present = existing.partitions if existing is not None else ()
+        strays = stray_days(cursor, contract) if any(one.default for one in present) else []
+        partitions = plan_partitions(contract, present, strays, datetime.now(UTC))
         for statement in partitions:
             cursor.execute(statement)
         run(cursor, views.after)
@@ -130,35 +113,6 @@ def _migrate(
             grants += plan_analyst_grants(contract, database, analyst.username)
         run(cursor, grants)
     return Migration(changes + partitions, role, grants, [*views.before, *views.after])
-
-
-def _keep_out_migrations(cursor: Cursor) -> None:
-    """Waits for a migration that is at work, and keeps others out.
-
-    CREATE ... IF NOT EXISTS is not atomic: of two first migrations, the second one waits for the
-    first to commit, and is refused then.
-    """
-    from psycopg2 import errors
-
-    cursor.execute("SAVEPOINT locks")
-    try:
-        run(cursor, plan_batch_locks())
-    except (errors.UniqueViolation, errors.DuplicateSchema, errors.DuplicateTable):
-        cursor.execute("ROLLBACK TO SAVEPOINT locks")
-        run(cursor, plan_batch_locks())
-    cursor.execute(_KEEP_OUT_MIGRATIONS)
-
-
-@contextmanager
-def _busy_errors(connection: Connection, contract: Contract) -> Iterator[None]:
-    """Turns errors into the pipeline's; one about a lock names who holds it."""
-    from psycopg2 import errors
-
-    with database_errors():
-        try:
-            yield
-        except errors.LockNotAvailable as error:
-            raise DatabaseBusyError(locked_message(connection, contract)) from error
 
 
 def _added(contract: Contract, existing: ExistingTable | None) -> frozenset[str]:

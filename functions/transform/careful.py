@@ -33,6 +33,7 @@ __all__ = [
     "SET_ASIDE",
     "CarefulReader",
     "Reading",
+    "element_spans",
     "element_texts",
     "holds",
     "parse",
@@ -193,10 +194,14 @@ def _element_texts(text: str, contract: Contract, most: int | None) -> list[str]
 
 def element_texts(text: str, path: MemberPath, most: int | None = None) -> list[str]:
     """The elements of the array or object at ``path``, or the first ones, as they are spelled."""
+    return [text[start:end] for start, end in element_spans(text, path, most)]
+
+
+def element_spans(text: str, path: MemberPath, most: int | None = None) -> list[tuple[int, int]]:
+    """Start and end of the elements of the array or object at ``path``, or of the first ones."""
     with _deep_recursion():
         at = _start(text, path)
-        found = _elements(text, at) if text[at] == "[" else _members(text, at)
-        return [text[start:end] for start, end in islice(found, most)]
+        return list(islice(_elements(text, at) if text[at] == "[" else _members(text, at), most))
 
 
 def value_span(text: str, path: MemberPath) -> tuple[int, int]:

@@ -14,7 +14,9 @@ from typing import Any
 
 import polars as pl
 
-__all__ = ["read_envelopes"]
+from telemetry.forgotten import without_forgotten
+
+__all__ = ["parse_envelope", "read_envelopes"]
 
 HEAD = {
     "message_id": pl.String,
@@ -44,7 +46,9 @@ def read_envelopes(raw: bytes) -> pl.DataFrame:
     Columns: ``message_id``, ``topic``, ``client_id`` (text), ``received_at`` (epoch ms),
     ``payload`` (bytes), ``text`` (the payload's text, null where it isn't UTF-8). A line that
     isn't an envelope becomes a message of its own: the line is its payload, and the rest is null.
+    Messages that were removed for good are left out.
     """
+    raw, _ = without_forgotten(raw)
     frame = _read_in_bulk(raw)
     if frame is None:
         lines = sorted(line for line in raw.split(b"\n") if line.strip())
@@ -114,10 +118,10 @@ def _is_text(value: bytes) -> bool:
 
 def _read_one_by_one(lines: list[bytes]) -> pl.DataFrame:
     schema = {**HEAD, "payload": pl.Binary}
-    return pl.DataFrame([_envelope(line) for line in lines], schema=schema, orient="row")
+    return pl.DataFrame([parse_envelope(line) for line in lines], schema=schema, orient="row")
 
 
-def _envelope(line: bytes) -> tuple[Any, ...]:
+def parse_envelope(line: bytes) -> tuple[Any, ...]:
     """The five members of one line, or those for a line that isn't an envelope."""
     try:
         value = json.loads(line.decode())

@@ -14,6 +14,7 @@ from telemetry.checksums import Checksum
 from telemetry.contract import Contract, load_contract
 from telemetry.entry import lambda_entry
 from telemetry.errors import BatchCorruptError, BatchMissingError
+from telemetry.forgotten import without_forgotten
 from telemetry.logs import log
 from telemetry.manifest import Purpose, purpose_of
 from telemetry.metric_table import reason_kind
@@ -135,6 +136,10 @@ def transform(
         )
     report: dict[str, Any] = {"batch_id": place.batch_id, "raw_key": key, "execution": execution}
     report |= bodies.description
+    forgotten = without_forgotten(raw or b"")[1]
+    report["messages"] += forgotten.messages
+    report["read"] += forgotten.readings
+    report["forgotten"] = forgotten.readings
     if raw is None:
         lost = place.messages
         report |= {"messages": lost, "read": lost, "rejected": lost}

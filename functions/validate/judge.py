@@ -210,7 +210,7 @@ def _level(report: dict[str, Any], checks: Checks, breach: bool) -> Level:
 
 def _judged(report: dict[str, Any]) -> int:
     """Readings that shares are computed of, without the messages that were set aside."""
-    judged: int = report["read"] - report.get("set_aside", 0)
+    judged: int = report["read"] - report.get("set_aside", 0) - report.get("forgotten", 0)
     return judged
 
 

@@ -1,5 +1,5 @@
-"""The CloudFormation template, one module for each concern; see :func:`build_template`."""
+"""The CloudFormation template, one module for each concern; see :func:`build.build_template`.
 
-from infrastructure.core.build import Artifacts, build_template, template_json
-
-__all__ = ["Artifacts", "build_template", "template_json"]
+Nothing is imported here: the commands read names of this package, and most of them build no
+template.
+"""

@@ -2,9 +2,9 @@
 
 Modules by concern: ``parameters``, ``storage`` (key, bucket), ``ingest`` (IoT, queues,
 ``device_policy``), ``provisioning``, ``compute`` (layers, functions, ``permissions``),
-``orchestration`` (state machine, schedules, topic), ``alarms``, ``channels``, ``dashboard``.
-Modules refer to each other's resources by logical id; ``cfn-lint`` checks that every reference
-holds.
+``orchestration`` (state machine, schedules, topic), ``maintenance``, ``alarms``, ``channels``,
+``dashboard``. Modules refer to each other's resources by logical id; ``cfn-lint`` checks that
+every reference holds.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from infrastructure.core.compute import add_compute
 from infrastructure.core.dashboard import add_dashboard
 from infrastructure.core.device_policy import BASIC_INGEST
 from infrastructure.core.ingest import add_ingest
+from infrastructure.core.maintenance import add_maintenance
 from infrastructure.core.orchestration import add_orchestration
 from infrastructure.core.parameters import add_conditions, add_parameters
 from infrastructure.core.policies import GOES_WITH_THE_STACK
@@ -59,11 +60,13 @@ def build_template(
     template.set_metadata({"Contract": {"Name": contract.name, "Digest": contract.digest}})
     add_parameters(template)
     add_conditions(template)
-    add_storage(template, retain=settings.retain_data, functions=settings.functions)
+    add_storage(template, settings)
     _add_database_secrets(template, settings.stack)
     add_ingest(template, contract)
     add_compute(template, contract, settings, artifacts.layers, artifacts.functions)
     add_orchestration(template, definition)
+    if contract.partition != "none":
+        add_maintenance(template, settings.maintenance_expression)
     add_alarms(template)
     add_dashboard(template)
     _add_outputs(template, contract)

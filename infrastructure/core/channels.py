@@ -21,12 +21,12 @@ from functions.inventory import NOTIFY
 from functions.notify.channel_secret import SIGNING_KEY
 from infrastructure.core.alarm_spec import HOUR, AlarmSpec, add_alarm
 from infrastructure.core.policies import GOES_WITH_THE_STACK
+from infrastructure.names import SECRET_OUTPUT
 from telemetry.metric_table import NAMESPACE, PIPELINE
 
-__all__ = ["CHANNEL_ALARMS", "PAGE", "SECRET_OUTPUT", "add_channels"]
+__all__ = ["CHANNEL_ALARMS", "PAGE", "add_channels"]
 
 PAGE = "docs/how-to-notify.md"
-SECRET_OUTPUT = "ChannelsSecretArn"  # noqa: S105 - an output's name
 KEY_CHARACTERS = 40
 
 CHANNEL_ALARMS: tuple[AlarmSpec, ...] = (

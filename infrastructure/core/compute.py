@@ -25,6 +25,7 @@ from infrastructure.core.parameters import (
 from infrastructure.core.permissions import (
     function_statements,
     owner_key_statement,
+    partition_statement,
     vpc_statements,
 )
 from infrastructure.core.policies import (
@@ -36,6 +37,7 @@ from infrastructure.core.policies import (
     traces,
 )
 from infrastructure.core.troposphere_types import FunctionLoggingConfig, QueueScalingConfig
+from infrastructure.names import QUEUE_BATCH_SIZE
 from infrastructure.settings import DATABASE_CA, DeploySettings
 from layers.target import LAYERS, OPTIONAL_LAYERS
 from telemetry.contract import Contract
@@ -44,8 +46,6 @@ from telemetry.metric_table import NAMESPACE
 
 __all__ = ["add_compute", "state_machine_arn"]
 
-# The largest batch Lambda takes from a standard queue; its 6 MB of payload usually end one sooner.
-QUEUE_BATCH_SIZE = 10_000
 # Of lines in a micro-batch whose payloads are compressed: of what Transform inflates (64 MiB at
 # most) a share of one to forty-three, three times what batches of readings shrink to.
 COMPRESSED_BATCH_BYTES = 2 << 20
@@ -77,7 +77,7 @@ def add_compute(
         )
     for spec in settings.functions:
         template.add_resource(_log_group(spec))
-        template.add_resource(_role(spec))
+        template.add_resource(_role(spec, contract))
         template.add_resource(_function(spec, contract, settings, layer_keys, function_keys))
     template.add_resource(_queue_trigger())
 
@@ -92,7 +92,7 @@ def _log_group(spec: FunctionSpec) -> logs.LogGroup:
     )
 
 
-def _role(spec: FunctionSpec) -> Any:
+def _role(spec: FunctionSpec, contract: Contract) -> Any:
     write_logs = allow(
         ["logs:CreateLogStream", "logs:PutLogEvents"],
         GetAtt(f"{spec.title}LogGroup", "Arn"),
@@ -103,6 +103,8 @@ def _role(spec: FunctionSpec) -> Any:
     if spec.database:
         policies.append(If(HAS_VPC, inline("Vpc", *vpc_statements(spec.name)), NoValue))
     if spec.name == "migrate":
+        if contract.partition != "none":
+            policies.append(inline("Partitions", partition_statement()))
         policies.append(If(HAS_OWNER_KEY, inline("OwnerKey", owner_key_statement()), NoValue))
     return service_role(f"{spec.title}Role", "lambda", *policies)
 

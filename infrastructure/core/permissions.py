@@ -9,7 +9,7 @@ from troposphere import GetAtt, Ref, Sub
 
 from infrastructure.core.policies import allow, bucket_listing, key_for, objects, own_arn, via
 
-__all__ = ["function_statements", "owner_key_statement", "vpc_statements"]
+__all__ = ["function_statements", "owner_key_statement", "partition_statement", "vpc_statements"]
 
 Statement = dict[str, Any]
 
@@ -64,6 +64,12 @@ def owner_key_statement() -> Statement:
     """Permission that Migrate needs where the owner's secret has its own key."""
     by: dict[str, Any] = {"kms:ViaService": via("secretsmanager")}
     return allow(["kms:Decrypt"], Ref("OwnerKeyArn"), sid="OwnersKey", StringLike=by)
+
+
+def partition_statement() -> Statement:
+    """Permission that Migrate needs where the table has partitions: before it drops one, it looks
+    for the batches of its rows."""
+    return bucket_listing("raw", "clean")
 
 
 def _extract() -> list[Statement]:

@@ -9,7 +9,6 @@ from troposphere.iam import Policy, Role
 
 __all__ = [
     "GOES_WITH_THE_STACK",
-    "STACK_TAG",
     "allow",
     "bucket_listing",
     "deny",
@@ -28,9 +27,6 @@ __all__ = [
 
 Statement = dict[str, Any]
 VERSION = "2012-10-17"
-STACK_TAG = "telemetry:stack"
-"""Tag of the stack's key with the stack's name. Policies can't refer to CloudFormation's own tags
-there: KMS is one of the services to whose resources CloudFormation doesn't add them."""
 GOES_WITH_THE_STACK = {"DeletionPolicy": "Delete", "UpdateReplacePolicy": "Delete"}
 """Explicit policy of resources with state; data bucket and key may be retained instead."""
 

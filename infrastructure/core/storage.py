@@ -9,7 +9,6 @@ from troposphere import GetAtt, Ref, Sub, Tags, Template, kms, s3
 from functions.inventory import FunctionSpec
 from infrastructure.core.findings import accepted
 from infrastructure.core.policies import (
-    STACK_TAG,
     allow,
     document,
     logs_principal,
@@ -18,6 +17,8 @@ from infrastructure.core.policies import (
     own_arn,
     via,
 )
+from infrastructure.names import STACK_TAG
+from infrastructure.settings import DeploySettings
 from workflow.definition import MAP_RESULTS_PREFIX
 
 __all__ = ["ALARMS", "add_storage"]
@@ -35,17 +36,14 @@ KEY_ADMINISTRATION = (
 )  # fmt: skip
 
 DAYS_OF_INTERMEDIATES = 7
-DAYS_TO_INFREQUENT = 30
-DAYS_TO_GLACIER = 90
 DAYS_OF_BOOKKEEPING = 90
 DAYS_OF_OLD_VERSIONS = 30
 
 
-def add_storage(template: Template, *, retain: bool, functions: tuple[FunctionSpec, ...]) -> None:
-    """Add key, alias, bucket and bucket policy. ``retain`` keeps key and bucket when the stack is
-    deleted; ``functions`` write logs that the key encrypts."""
-    policy = "Retain" if retain else "Delete"
-    template.add_resource(_key(policy, functions))
+def add_storage(template: Template, settings: DeploySettings) -> None:
+    """Add key, alias, bucket and bucket policy."""
+    policy = "Retain" if settings.retain_data else "Delete"
+    template.add_resource(_key(policy, settings.functions))
     template.add_resource(
         kms.Alias(
             "DataKeyAlias",
@@ -53,7 +51,7 @@ def add_storage(template: Template, *, retain: bool, functions: tuple[FunctionSp
             TargetKeyId=Ref("DataKey"),
         )
     )
-    template.add_resource(_bucket(policy))
+    template.add_resource(_bucket(policy, settings))
     template.add_resource(
         s3.BucketPolicy(
             "DataBucketPolicy",
@@ -147,7 +145,7 @@ def _alarms() -> dict[str, Any]:
     }
 
 
-def _bucket(policy: str) -> s3.Bucket:
+def _bucket(policy: str, settings: DeploySettings) -> s3.Bucket:
     return s3.Bucket(
         "DataBucket",
         DeletionPolicy=policy,
@@ -174,7 +172,7 @@ def _bucket(policy: str) -> s3.Bucket:
         # Everything can be recreated from raw/, so raw/ must survive an accidental deletion: old
         # versions stay for a month. Objects are hardly ever overwritten, so this costs little.
         VersioningConfiguration=s3.VersioningConfiguration(Status="Enabled"),
-        LifecycleConfiguration=s3.LifecycleConfiguration(Rules=_lifecycle()),
+        LifecycleConfiguration=s3.LifecycleConfiguration(Rules=_lifecycle(settings)),
         Metadata=accepted(
             CKV_AWS_18="The account's CloudTrail data events record who read which object, with "
             "identities and in order; the access logs of S3 have neither."
@@ -182,18 +180,20 @@ def _bucket(policy: str) -> s3.Bucket:
     )
 
 
-def _lifecycle() -> list[s3.LifecycleRule]:
+def _lifecycle(settings: DeploySettings) -> list[s3.LifecycleRule]:
+    # Instant retrieval: a replay must not wait for a restore.
+    moves = {"STANDARD_IA": settings.infrequent_access_days, "GLACIER_IR": settings.glacier_days}
+    transitions = [_transition(name, days) for name, days in moves.items() if days]
+    colder = s3.LifecycleRule(
+        Id="MoveRawToColderStorage", Status="Enabled", Prefix="raw/", Transitions=transitions
+    )
+    expiries = {
+        "ExpireClean": ("clean/", settings.clean_days),
+        "ExpireRejected": ("rejected/", settings.rejected_days),
+    }
     return [
-        s3.LifecycleRule(
-            Id="MoveRawToColderStorage",
-            Status="Enabled",
-            Prefix="raw/",
-            Transitions=[
-                _transition("STANDARD_IA", DAYS_TO_INFREQUENT),
-                # Instant retrieval: a replay must not wait for a restore.
-                _transition("GLACIER_IR", DAYS_TO_GLACIER),
-            ],
-        ),
+        *([colder] if transitions else []),
+        *(_expiry(name, prefix, days) for name, (prefix, days) in expiries.items() if days),
         _expiry("ExpireCopy", "copy/", DAYS_OF_INTERMEDIATES),
         _expiry("ExpireMapResults", f"{MAP_RESULTS_PREFIX}/", DAYS_OF_INTERMEDIATES),
         # Outcomes stay as long as raw/ does: without them an old batch would look like a lost one.

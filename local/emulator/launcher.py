@@ -202,7 +202,9 @@ class Emulator:
             "LOG_LEVEL": "WARNING",
             "SFTP_ENABLED": "0",
             "LAMBDA_EXECUTOR": "local",
-            "LAMBDA_WARM_TTL_SECONDS": "60",
+            # Idle environments of a burst; AWS keeps them for minutes too, and a cold
+            # start takes a second of a processor. The first of a function is always kept.
+            "LAMBDA_WARM_TTL_SECONDS": "300",
             # No Docker socket: the emulator must never look at the containers of this machine.
             "DOCKER_HOST": "unix:///nonexistent/docker.sock",
             **self._variables,

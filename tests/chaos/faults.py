@@ -14,6 +14,7 @@ __all__ = [
     "Plan",
     "Point",
     "double_plans",
+    "drawn_plans",
     "points",
     "single_faults",
     "single_plans",
@@ -217,6 +218,26 @@ def single_faults() -> list[Fault]:
 def single_plans() -> list[Plan]:
     """Each fault alone."""
     return [Plan((fault,)) for fault in single_faults()]
+
+
+def drawn_plans(rng: random.Random) -> list[Plan]:
+    """One fault at random for each step, call and body of each function; each kind is among them.
+
+    A step's fault comes before it or after it. Every cell has its turn in some run.
+    """
+    places: dict[tuple[str, str], list[Fault]] = {}
+    for fault in single_faults():
+        places.setdefault(_place(fault.point), []).append(fault)
+    drawn = [rng.choice(faults) for faults in places.values()]
+    for kind in KINDS:
+        if all(fault.kind != kind for fault in drawn):
+            drawn.append(rng.choice([fault for fault in single_faults() if fault.kind == kind]))
+    return [Plan((fault,)) for fault in drawn]
+
+
+def _place(point: Point) -> tuple[str, str]:
+    """The function and the step, the call or the body that a point belongs to."""
+    return point.function, point.name.removeprefix("before ").removeprefix("after ")
 
 
 def double_plans(rng: random.Random) -> Iterator[Plan]:

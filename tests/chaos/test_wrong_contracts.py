@@ -25,12 +25,12 @@ from tests.fixtures.local import state_folder
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 CONTRACTS = int(os.environ.get("CHAOS_CONTRACTS") or 1)
-MESSAGES = 400 if os.environ.get("CHAOS_CONTRACTS") else 200
+MESSAGES = 400 if os.environ.get("CHAOS_CONTRACTS") else 120
 """Messages for each contract."""
 PARTS = 4
 FAULTS = 8
 """Faults for each contract."""
-DAMAGES = 8 if os.environ.get("CHAOS_CONTRACTS") else 3
+DAMAGES = 8 if os.environ.get("CHAOS_CONTRACTS") else 2
 """Kinds of damage for each contract."""
 
 

@@ -31,6 +31,8 @@ LIKE_ON_THE_PAGE = (
     (r"• building the \w+ layer for .*\n", ""),  # only where it has changed
     (r"http://127\.0\.0\.1:\d+", "http://127.0.0.1:4566"),
     (r"\d{8}T\d{12,}-(publish|simulate)", r"20261123T063000000000-\1"),
+    (r"\d{8}T\d{6}-[0-9a-f]{8}\b", "20261123T063000-5d0c3a7b"),
+    (r"in \d+ raw objects? of [\d,]+ bytes", "in 1 raw object of 7,016 bytes"),
     (r"telemetry-databucket-\w+", "telemetry-databucket-4a98f08c12fea"),
     (TODAY + r"([ T])\d{2}:\d{2}:\d{2}(\.\d+)?", r"2026-11-23\g<1>06:30:00"),
     (TODAY, "2026-11-23"),

@@ -15,7 +15,8 @@ import pytest
 
 from audit.templates import CONTRACT, core
 from etl.aws.partition import partition_of
-from infrastructure.platform import PlatformSettings, build_platform_template
+from infrastructure.platform.build import build_platform_template
+from infrastructure.platform.settings import PlatformSettings
 from infrastructure.regions import region_problems
 from telemetry.contract import load_contract
 

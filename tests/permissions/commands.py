@@ -34,6 +34,8 @@ from tests.permissions.statements import CONTRACT
 __all__ = ["CommandRun", "recorded_commands"]
 
 STACK = "operated"
+PUBLISHER = "publisher-01"
+"""Client of the messages of a file whose readings name no device."""
 DAY = f"{datetime.now(UTC):%Y/%m/%d}"
 
 
@@ -43,7 +45,7 @@ class CommandRun:
 
     world: World
     asked: dict[str, list[Request]]
-    """Requests by operator: reader, repairer, publisher."""
+    """Requests by operator: reader, repairer, eraser, publisher."""
     of_roles: list[dict[str, Any]]
     """Statements that allow something to the roles of the stack: functions and services."""
 
@@ -128,6 +130,7 @@ def recorded_commands(patch: pytest.MonkeyPatch, folder: Path) -> Iterator[Comma
             _fill(commands)
             _read(commands)
             _repair(commands)
+            _erase(commands)
             world = world_of(target)
             asked = {who: requests_of(made, world) for who, made in commands.made.items()}
             yield CommandRun(world, asked, _role_statements(target))
@@ -180,6 +183,7 @@ def _read(commands: _Commands) -> None:
         ("rejects", "show"),
         ("rejects", "export"),
         ("conflicts", "list"),
+        ("table", "show"),
         ("conflicts", "export"),
         ("quarantine", "list"),
         ("quarantine", "show", "first"),
@@ -216,11 +220,40 @@ def _repair(commands: _Commands) -> None:
         ("backfill", "--from", DAY.replace("/", "-"), "--to", "2100-01-01", "--yes"),
         ("rollups", "refresh"),
         ("rollups", "rebuild"),
+        ("table", "maintain"),
         ("alarms", "test", "queue-age", "--yes"),
         ("channels", "list"),
         ("triggers", "enable"),
     ):
         commands.etl(*words)
+
+
+def _erase(commands: _Commands) -> None:
+    """Forget the device that published a file: it has a batch, copies and dead letters."""
+    commands.who = "eraser"
+    s3, sqs, target = commands.target.client("s3"), commands.target.client("sqs"), commands.target
+    for entry in s3.list_objects_v2(Bucket=target.bucket, Prefix="raw/")["Contents"]:
+        batch = entry["Key"].rpartition("/")[2].partition(".")[0]
+        key = f"copy/{batch}.{'0' * 16}.csv"  # of an earlier contract
+        s3.put_object(Bucket=target.bucket, Key=key, Body=b"")
+    topic, payload = (
+        f"telemetry/chaos/{PUBLISHER}",
+        base64.b64encode(b'{"readings": [{}]}').decode(),
+    )
+    dead = {"topic": topic, "client_id": PUBLISHER, "received_at": 1, "payload": payload}
+    error = {
+        "topic": topic,
+        "clientId": PUBLISHER,
+        "base64OriginalPayload": payload,
+        "failures": [],
+    }
+    commands.fill_queues()
+    for queue, body in (("DeadLetterQueueUrl", dead), ("RuleErrorQueueUrl", error)):
+        sqs.send_message(QueueUrl=target.outputs[queue], MessageBody=json.dumps(body))
+    # The batch that is torn can't be searched, so these exit with 1.
+    commands.etl("devices", "forget", PUBLISHER, "--dry-run", status=1)
+    commands.etl("devices", "forget", PUBLISHER, "--yes", status=1)
+    commands.etl("devices", "erasures", "--device", PUBLISHER)
 
 
 def _switch_triggers_off(target: Target) -> None:

@@ -70,6 +70,15 @@ def _write_object(call: DeployerCall, world: World) -> Asked:
     yield _use(world, "GenerateDataKey", "s3")
 
 
+def _delete_object(call: DeployerCall, world: World) -> Asked:
+    action = "s3:DeleteObjectVersion" if "VersionId" in call.given else "s3:DeleteObject"
+    yield action, f"{world.bucket(call)}/{call.given['Key']}", ()
+
+
+def _list_versions(call: DeployerCall, world: World) -> Asked:
+    yield "s3:ListBucketVersions", world.bucket(call), ()
+
+
 def _list_bucket(call: DeployerCall, world: World) -> Asked:
     yield "s3:ListBucket", world.bucket(call), ()
 
@@ -191,8 +200,10 @@ ASKED: dict[tuple[str, str], Asker] = {
     ("lambda", "Invoke"): _function,
     ("lambda", "UpdateEventSourceMapping"): _mapping,
     ("logs", "FilterLogEvents"): _log_group,
+    ("s3", "DeleteObject"): _delete_object,
     ("s3", "GetObject"): _read_object,
     ("s3", "HeadObject"): _read_object,
+    ("s3", "ListObjectVersions"): _list_versions,
     ("s3", "ListObjectsV2"): _list_bucket,
     ("s3", "PutObject"): _write_object,
     ("scheduler", "GetSchedule"): _on_schedule("GetSchedule"),
@@ -203,6 +214,7 @@ ASKED: dict[tuple[str, str], Asker] = {
     ("sns", "Unsubscribe"): _everywhere("sns:Unsubscribe"),
     ("sqs", "ChangeMessageVisibilityBatch"): _on_queue("ChangeMessageVisibility"),
     ("sqs", "CreateQueue"): _on_queue("CreateQueue"),
+    ("sqs", "DeleteMessage"): _on_queue("DeleteMessage"),
     ("sqs", "DeleteMessageBatch"): _on_queue("DeleteMessage"),
     ("sqs", "DeleteQueue"): _on_queue("DeleteQueue"),
     ("sqs", "GetQueueAttributes"): _on_queue("GetQueueAttributes"),

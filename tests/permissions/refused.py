@@ -22,7 +22,7 @@ NEVER = {
     "load": ("s3:GetObject raw/a", "s3:PutObject clean/a", "s3:DeleteObject copy/a"),
     "summarize": ("s3:PutObject outcomes/a", "s3:GetObject raw/a"),
     "sweep": ("s3:PutObject outcomes/a", "s3:GetObject raw/a", "s3:DeleteObject raw/a"),
-    "migrate": ("s3:GetObject raw/a", "s3:PutObject raw/a"),
+    "migrate": ("s3:GetObject raw/a", "s3:PutObject raw/a", "s3:DeleteObject raw/a"),
     "notify": ("s3:GetObject raw/a", "s3:GetObject rejected/a"),
 }
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from etl.aws.s3 import listed
 from etl.operations.publishing import FleetPlan, simulate
+from infrastructure.core.maintenance import EVENT
 from infrastructure.settings import DeploySettings
 from local.stack import LocalStack
 from tests.chaos.rig import Rig
@@ -61,7 +62,8 @@ class RecordedRig(Rig):
     def _deploy_settings(self, local: LocalStack) -> DeploySettings:
         """With a VPC, which the emulator doesn't have: its statements are deployed all the same.
 
-        And with gates that hold back a batch of rejects and one of conflicts, and a key of the owner's.
+        And with gates that hold back a batch of rejects and one of conflicts, a key of the owner's,
+        and retention.
         """
         settings = super()._deploy_settings(local)
         key = self.client("kms").create_key(Description="of the owner")["KeyMetadata"]["Arn"]
@@ -71,7 +73,8 @@ class RecordedRig(Rig):
         strict = self.state / "strict.toml"
         text = CONTRACT.read_text(encoding="utf-8")
         limits = "max_reject_share = 0.95\nconflict_share = 0.95"
-        strict.write_text(text.replace("max_reject_share = 1.0", limits))
+        text = text.replace("max_reject_share = 1.0", limits)
+        strict.write_text(text.replace("[table]\n", '[table]\nretention = "30d"\n'))
         return replace(
             settings,
             contract=strict,
@@ -177,6 +180,15 @@ def _everything_once(rig: RecordedRig) -> None:
     assert swept is not None
     assert swept["started"]
     rig.wait_until_idle()
+    _maintain(rig)
+
+
+def _maintain(rig: RecordedRig) -> None:
+    """As its schedule does it: most readings, those of :func:`same_keys` among them, are too old."""
+    name = rig.target.outputs["MigrateFunctionName"]
+    answer = rig.client("lambda").invoke(FunctionName=name, Payload=json.dumps(EVENT).encode())
+    done = json.loads(answer["Payload"].read())
+    assert sum(one["rows"] for one in done["dropped"]) >= 25
 
 
 def _notify(rig: RecordedRig) -> None:

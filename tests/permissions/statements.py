@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from functions.inventory import functions_of
-from infrastructure.core import Artifacts, build_template
+from infrastructure.core.build import Artifacts, build_template
 from infrastructure.settings import DatabaseSettings, DeploySettings
 from layers.target import LAYERS
 from telemetry.contract import load_contract
@@ -53,7 +54,8 @@ def statement_names() -> list[str]:
     artifacts = Artifacts(
         functions={spec.package: "zip" for spec in functions}, layers=dict.fromkeys(LAYERS, "zip")
     )
-    built = build_template(load_contract(CONTRACT), artifacts, settings, {}).to_dict()
+    contract = replace(load_contract(CONTRACT), partition="month")
+    built = build_template(contract, artifacts, settings, {}).to_dict()
     return [
         name
         for logical, resource in built["Resources"].items()

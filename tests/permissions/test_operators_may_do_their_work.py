@@ -1,4 +1,4 @@
-"""The printed policies of reader, repairer and publisher: each command is allowed, nothing more."""
+"""The printed policies of reader, repairer, eraser and publisher: each command is allowed, nothing more."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from tests.permissions.policies import Request, listed
 
 pytestmark = [pytest.mark.slow, pytest.mark.parametrize("who", list(OPERATORS))]
 
-EXTENDED: dict[Operator, tuple[Operator, ...]] = {"repairer": ("reader",)}
+EXTENDED: dict[Operator, tuple[Operator, ...]] = {
+    "repairer": ("reader",),
+    "eraser": ("reader",),
+}
 """Whose commands a policy is for besides its own."""
 NOT_CALLED = {
     "iot:DescribeEndpoint": "the emulator's broker is known without",

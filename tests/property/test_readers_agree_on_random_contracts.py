@@ -1,6 +1,6 @@
 """Random contracts and random messages: however they are read and batched, the result is one.
 
-``FUZZ_CONTRACTS=20000 SEED=7`` tries more, and others. Contract ``n`` of a run has the seed
+``make slow`` tries others for each commit. ``FUZZ_CONTRACTS=20000 SEED=7`` tries more. Contract ``n`` of a run has the seed
 ``SEED + n``, which a failure shows: ``FUZZ_CONTRACTS=1 SEED=<that>`` repeats it alone.
 """
 
@@ -18,13 +18,14 @@ from functions.transform import clean as cleaning
 from functions.transform.clean import clean
 from functions.transform.clean_batch import CleanBatch
 from telemetry.contract import Contract
+from tests.fixtures.examples import MANY_EXAMPLES, SLOW_WITH_MANY
 from tests.property.random_contracts import random_contract
 from tests.property.random_payloads import random_lines
 from tests.property.reference import expect
 from tests.property.test_transform_properties import in_order, spelled, told
 
-CI = os.environ.get("HYPOTHESIS_PROFILE") == "ci"
-CONTRACTS = int(os.environ.get("FUZZ_CONTRACTS") or (1000 if CI else 100))
+CONTRACTS = int(os.environ.get("FUZZ_CONTRACTS") or (300 if MANY_EXAMPLES else 50))
+pytestmark = SLOW_WITH_MANY
 SEED = int(os.environ.get("SEED") or 1)
 TOGETHER = 25
 """Contracts of one test."""

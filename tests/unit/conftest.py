@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from functions.inventory import functions_of
-from infrastructure.core import Artifacts, build_template
-from infrastructure.platform import build_platform_template
+from infrastructure.core.build import Artifacts, build_template
+from infrastructure.platform.build import build_platform_template
 from infrastructure.settings import DatabaseSettings, DeploySettings
 from layers.target import LAYERS
 from telemetry.contract import Contract, load_contract

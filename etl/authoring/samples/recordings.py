@@ -45,7 +45,7 @@ def message_of(line: bytes) -> tuple[Message, str]:
         return Message(line), ""
     if not isinstance(found, dict):
         return Message(line), ""
-    if found.keys() - {"message_id"} == ENVELOPE:
+    if found.keys() - {"message_id", "forgotten"} == ENVELOPE:
         enveloped = _enveloped(line)
         return (Message(line), "") if enveloped is None else (enveloped, "raw objects")
     if found.keys() - AROUND == {"topic", "payload"} and isinstance(found["topic"], str):

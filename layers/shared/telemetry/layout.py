@@ -14,10 +14,12 @@
     manifests/<execution>.json                                 the batches an execution processes
     receipts/<publication>.json                                the messages that a publisher sent
     receipts/<publication>.messages                            digests of these messages
+    erasures/<request>.json                                    the batches that an erasure changes
 
-The number of messages is part of a raw object's name, so that a listing alone shows how much has
-been staged. A batch id never contains a dot or a slash; the date in a key is the date the
-execution started (UTC), so a retried state writes to the same place.
+A raw object is written once; only an erasure (``etl devices forget``) rewrites it, with a line for
+each message as before. The number of messages is part of its name, so that a listing alone shows
+how much has been staged. A batch id never contains a dot or a slash; the date in a key is the date
+the execution started (UTC), so a retried state writes to the same place.
 
 The outcomes of a batch are under the name of its raw object, one for each execution that processed
 it and each status there: a listing of ``raw/`` and one of ``outcomes/`` for the same day give the
@@ -33,6 +35,7 @@ from datetime import UTC, date, datetime
 from typing import Literal, get_args
 
 __all__ = [
+    "ERASURES",
     "OUTCOMES",
     "PARTITION",
     "RAW",
@@ -44,6 +47,7 @@ __all__ = [
     "copy_groups_key",
     "copy_key",
     "day_prefix",
+    "erasure_key",
     "manifest_key",
     "outcome_key",
     "outcomes_prefix",
@@ -59,6 +63,7 @@ __all__ = [
 
 RAW = "raw/"
 OUTCOMES = "outcomes/"
+ERASURES = "erasures/"
 PARTITION = "staged_on"
 """Partition of the Parquet objects. Readers of such folders have it as one more column, so that no
 contract may have a column of that name; ``date``, say, would hide a device's own."""
@@ -185,6 +190,11 @@ def parse_outcome_key(key: str) -> OutcomeKey | None:
 def manifest_key(execution: str) -> str:
     """Key of the manifest of one execution."""
     return f"manifests/{execution}.json"
+
+
+def erasure_key(request: str) -> str:
+    """Key of the record of an erasure."""
+    return f"{ERASURES}{request}.json"
 
 
 def receipt_key(publication: str) -> str:

@@ -29,14 +29,12 @@ from telemetry.contract import Contract, parse_contract
 from telemetry.contract.model import Column
 from telemetry.ddl.analytics import figures
 from telemetry.errors import TelemetryError
-from tests.fixtures.examples import MANY_EXAMPLES, SLOW_WITH_MANY
+from tests.fixtures.examples import MANY_EXAMPLES, slow_with_many
 from tests.fixtures.telemetry_database import MemoryCopy, TelemetryDatabase, make_batch
 from tests.integration.analytics.rollups import bring_up
 from tests.integration.dashboard.served import control_room
 from tests.integration.dashboard.test_the_command import get
 from tests.unit.functions.transform.envelopes_for import line
-
-pytestmark = SLOW_WITH_MANY
 
 MANY = 10 if MANY_EXAMPLES else 4
 VIEWS = ("latest", "hourly", "daily", "gaps", "quality", "quality_daily", "rejects")
@@ -238,6 +236,7 @@ def room(empty_database: TelemetryDatabase, tmp_path: Path) -> Iterator[tuple[Co
         yield made
 
 
+@slow_with_many
 def test_whatever_a_column_accepts_all_else_can_be_read(
     empty_database: TelemetryDatabase, room: tuple[ControlRoom, int]
 ) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from functions.migrate.analytics import forget_figures
 from telemetry.ddl.analytics import service_name
-from tests.fixtures.examples import MANY_EXAMPLES, SLOW_WITH_MANY
+from tests.fixtures.examples import MANY_EXAMPLES, slow_with_many
 from tests.fixtures.telemetry_database import TelemetryDatabase
 from tests.integration.analytics.rollups import (
     TABLE,
@@ -31,8 +31,6 @@ from tests.integration.analytics.rollups import (
     same,
     table_says,
 )
-
-pytestmark = SLOW_WITH_MANY
 
 OTHERS = ("keep_first", "keep_greatest", "fill_missing")
 MANY = 24 if MANY_EXAMPLES else 4
@@ -65,6 +63,7 @@ def histories(draw: st.DrawFn) -> list[tuple[str, list[Reading]]]:
     return [(draw(words), batches[place]) for place in order]
 
 
+@slow_with_many
 @pytest.mark.parametrize(
     ("policy", "partition"),
     [

@@ -10,7 +10,7 @@ from pathlib import Path
 import cfnlint
 import pytest
 
-from infrastructure.platform import build_platform_template
+from infrastructure.platform.build import build_platform_template
 from infrastructure.regions import REGIONS_FILE, region_problems
 from telemetry.contract import Contract
 from tests.unit.etl.deployment.schemas import types_of

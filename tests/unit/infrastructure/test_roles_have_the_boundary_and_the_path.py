@@ -17,8 +17,8 @@ from etl.cli.main import app
 from etl.deployment.permissions import Part, cloudformation_policy
 from etl.deployment.pipeline_settings import PipelineSettings, platform_settings
 from etl.deployment.settings_file import EnteredSettings, SettingsError, from_flags
-from infrastructure.core import Artifacts, build_template
-from infrastructure.platform import build_platform_template
+from infrastructure.core.build import Artifacts, build_template
+from infrastructure.platform.build import build_platform_template
 from infrastructure.role_settings import RoleSettings
 from infrastructure.settings import DeploySettings
 from telemetry.contract import Contract
@@ -69,11 +69,11 @@ def test_without_the_settings_no_role_has_any(build: Any, part: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", PARTS)
-def test_cfn_lint_takes_them(build: Any, part: str, tmp_path: Path) -> None:
-    file = tmp_path / "template.json"
-    file.write_text(build(part, BOUND).to_json(), encoding="utf-8")
-    command = [sys.executable, "-c", LINT, "-t", str(file)]
+def test_cfn_lint_takes_them(build: Any, tmp_path: Path) -> None:
+    files = [tmp_path / f"{part}.json" for part in PARTS]
+    for file in files:
+        file.write_text(build(file.stem, BOUND).to_json(), encoding="utf-8")
+    command = [sys.executable, "-c", LINT, "-t", *map(str, files)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("", "")
 

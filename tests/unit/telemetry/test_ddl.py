@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, datetime
 
 import pytest
 
@@ -214,9 +214,9 @@ def test_a_table_that_is_not_partitioned_is_not_made_so():
 
 def test_partitions_are_made_from_the_last_month_to_a_year_ahead():
     contract = replace(CONTRACT, partition="month")
-    made = "\n".join(ddl.plan_partitions(contract, frozenset(), [], date(2026, 1, 31)))
+    made = "\n".join(ddl.plan_partitions(contract, (), [], datetime(2026, 1, 31, tzinfo=UTC)))
     assert 'CREATE TABLE "telemetry"."readings_other" PARTITION OF' in made
     assert made.count("ATTACH PARTITION") == 14
     assert "FROM ('2025-12-01 00:00:00+00') TO ('2026-01-01 00:00:00+00')" in made
     assert "FROM ('2027-01-01 00:00:00+00') TO ('2027-02-01 00:00:00+00')" in made
-    assert ddl.plan_partitions(CONTRACT, frozenset(), [], date(2026, 1, 31)) == []
+    assert ddl.plan_partitions(CONTRACT, (), [], datetime(2026, 1, 31, tzinfo=UTC)) == []

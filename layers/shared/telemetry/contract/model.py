@@ -21,7 +21,7 @@ ColumnType = Literal[
     "jsonb",
 ]
 OnConflict = Literal["keep_first", "keep_last", "keep_greatest", "fill_missing"]
-Partition = Literal["none", "month"]
+Partition = Literal["none", "month", "day"]
 Rollup = Literal["hourly", "daily"]
 OnInvalid = Literal["reject", "null"]
 Shape = Literal["objects", "rows", "pairs", "senml", "keyed", "parallel"]
@@ -322,6 +322,8 @@ class Contract:
     """Column of ``keep_greatest`` whose greatest value stays; no value is the smallest."""
     partition: Partition = "none"
     """Span of the key's timestamp that a partition of the table holds."""
+    retention_days: int | None = None
+    """Days for which rows stay in the table, by the key's timestamp; ``None``: permanently."""
     indexes: tuple[tuple[str, ...], ...] = ()
     """Columns of each index beside that of the key."""
     readings: MemberPath | None = None

@@ -25,7 +25,6 @@ from telemetry.contract.model import (
     Marker,
     OnConflict,
     OnInvalid,
-    Partition,
     Source,
     TextParts,
     TimestampFormat,
@@ -36,6 +35,7 @@ from telemetry.contract.reader import Reader as _Reader
 from telemetry.contract.reader import finite as _finite
 from telemetry.contract.rules import broken_rules
 from telemetry.contract.sources import SourceSyntaxError, parse_source
+from telemetry.contract.table_life import TABLE_LIFE_KEYS, read_table_life
 from telemetry.contract.topics import TopicFilter
 from telemetry.errors import ContractError
 
@@ -76,7 +76,7 @@ TOP_KEYS = (
     "checks",
     "analytics",
 )
-TABLE_KEYS = ("name", "schema", "key", "on_conflict", "greatest", "partition", "indexes")
+TABLE_KEYS = ("name", "schema", "key", "on_conflict", "greatest", "indexes", *TABLE_LIFE_KEYS)
 
 
 def _contract(reader: _Reader, tables: dict[str, Any], digest: str) -> Contract:
@@ -102,7 +102,7 @@ def _contract(reader: _Reader, tables: dict[str, Any], digest: str) -> Contract:
         key=tuple(reader.texts(table, "table.", "key")),
         on_conflict=on_conflict,
         greatest=reader.take(table, "table.", "greatest", str, "") or None,
-        partition=reader.choose(table, "table.", "partition", Partition, "none"),
+        **read_table_life(reader, table),
         indexes=_indexes(reader, table),
         **read_message(reader, message),
         columns=tuple(_column(reader, name, value, parts) for name, value in columns.items()),

@@ -18,6 +18,7 @@ from telemetry.contract.formats import FORMAT_RULES
 from telemetry.contract.model import Column, Contract
 from telemetry.contract.packing import PACKING_RULES
 from telemetry.contract.problems import Problem
+from telemetry.contract.table_life import TABLE_LIFE_RULES
 from telemetry.contract.topic_rules import TOPIC_RULES
 from telemetry.contract.value_rules import NAMED_VALUE_RULES, conditions_can_hold
 from telemetry.layout import PARTITION
@@ -196,14 +197,6 @@ def indexes_are_of_columns(contract: Contract) -> Iterator[Problem]:
             yield Problem("table.indexes", f"has more than {MAX_KEY_COLUMNS} columns")
 
 
-def partitions_have_a_time(contract: Contract) -> Iterator[Problem]:
-    """Rows are put into partitions by the timestamp of the key: a key holds across them only so."""
-    types = {column.name: column.type for column in contract.columns}
-    last = contract.key[-1] if contract.key else ""
-    if contract.partition != "none" and types.get(last) != "timestamp":
-        yield Problem("table.partition", "needs a timestamp as the last column of the key")
-
-
 def columns_read_different_things(contract: Contract) -> Iterator[Problem]:
     """Two columns with the same sources that differ only in their names are one column copied."""
     seen: dict[Column, str] = {}
@@ -301,13 +294,13 @@ CONTRACT_RULES: tuple[Callable[[Contract], Iterator[Problem]], ...] = (
     key_texts_fit_an_index,
     greatest_can_be_compared,
     indexes_are_of_columns,
-    partitions_have_a_time,
     columns_read_different_things,
     parents_are_there,
     places_are_there,
     parts_are_taken,
     checks_are_shares,
     conditions_can_hold,
+    *TABLE_LIFE_RULES,
     *FORMAT_RULES,
     *PACKING_RULES,
     *ANALYTICS_RULES,

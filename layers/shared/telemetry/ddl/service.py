@@ -5,8 +5,9 @@ from __future__ import annotations
 from telemetry.contract.model import Contract
 from telemetry.ddl.locks import plan_lock_grants
 from telemetry.ddl.names import qualified, quote_name, quote_text
+from telemetry.ddl.retention import RETENTION, plan_retention
 
-__all__ = ["CONFLICTS", "LEDGER", "plan_grants", "plan_ledger"]
+__all__ = ["CONFLICTS", "ERASURES", "LEDGER", "plan_grants", "plan_ledger"]
 
 SERVICE_SCHEMA = "etl"
 LEDGER = '"etl"."ledger"'
@@ -14,8 +15,11 @@ LEDGER = '"etl"."ledger"'
 CONFLICTS = '"etl"."conflicts"'
 """Qualified and quoted name of the table of conflicts with rows of the contract's table."""
 
+ERASURES = '"etl"."erasures"'
+"""Qualified and quoted name of the table of erasures, which counts the rows that each deleted."""
+
 _STATUSES = "CHECK (status IN ('loaded', 'quarantined', 'discarded'))"
-_BALANCE = "CHECK (read = accepted + duplicates + conflicts + rejected + set_aside)"
+_BALANCE = "CHECK (read = accepted + duplicates + conflicts + rejected + set_aside + forgotten)"
 _ACCEPTED = (
     "CHECK (status <> 'loaded' OR accepted = inserted + updated + unchanged + conflicts_in_table)"
 )
@@ -34,6 +38,7 @@ _LEDGER_COLUMNS = f"""\
     conflicts bigint NOT NULL DEFAULT 0,
     rejected bigint NOT NULL,
     set_aside bigint NOT NULL DEFAULT 0,
+    forgotten bigint NOT NULL DEFAULT 0,
     rejected_by jsonb NOT NULL DEFAULT '{{}}',
     inserted bigint NOT NULL,
     inserted_before bigint NOT NULL DEFAULT 0,
@@ -62,6 +67,12 @@ _CONFLICT_COLUMNS = """\
     digest bytea NOT NULL,
     found_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (contract, batch_id, lost, digest)"""
+
+_ERASURE_COLUMNS = """\
+    request text PRIMARY KEY,
+    contract text NOT NULL,
+    rows bigint NOT NULL DEFAULT 0,
+    began_at timestamptz NOT NULL DEFAULT now()"""
 
 
 def _evolve_ledger(newest: str, changes: str) -> str:
@@ -102,7 +113,8 @@ _EVOLUTION = (
         "ADD COLUMN conflicts bigint NOT NULL DEFAULT 0, "
         "ADD COLUMN conflicts_in_table bigint NOT NULL DEFAULT 0, "
         "DROP CONSTRAINT IF EXISTS every_reading_is_accounted_for, "
-        f"ADD CONSTRAINT every_reading_is_accounted_for {_BALANCE}, "
+        "ADD CONSTRAINT every_reading_is_accounted_for "
+        "CHECK (read = accepted + duplicates + conflicts + rejected + set_aside), "
         "DROP CONSTRAINT IF EXISTS every_accepted_reading_is_a_row, "
         f"ADD CONSTRAINT every_accepted_reading_is_a_row {_ACCEPTED}",
     ),
@@ -110,13 +122,19 @@ _EVOLUTION = (
         "last_received_at",
         "ADD COLUMN first_received_at timestamptz, ADD COLUMN last_received_at timestamptz",
     ),
+    (
+        "forgotten",
+        "ADD COLUMN forgotten bigint NOT NULL DEFAULT 0, "
+        "DROP CONSTRAINT IF EXISTS every_reading_is_accounted_for, "
+        f"ADD CONSTRAINT every_reading_is_accounted_for {_BALANCE}",
+    ),
 )
 """Columns added to the ledger since its first version, oldest first."""
 
 
 def plan_ledger() -> list[str]:
-    """Statements that create the service schema, the ledger and the table of conflicts, or bring
-    older ones forward."""
+    """Statements that create the service schema, the ledger and the tables of conflicts and of
+    erasures, or bring older ones forward."""
     return [
         f"CREATE SCHEMA IF NOT EXISTS {quote_name(SERVICE_SCHEMA)}",
         f"CREATE TABLE IF NOT EXISTS {LEDGER} (\n{_LEDGER_COLUMNS}\n)",
@@ -131,6 +149,10 @@ def plan_ledger() -> list[str]:
             "Readings that lost against an existing row of their key, and the former values of "
             "rows that a reading replaced."
         ),
+        f"CREATE TABLE IF NOT EXISTS {ERASURES} (\n{_ERASURE_COLUMNS}\n)",
+        f"COMMENT ON TABLE {ERASURES} IS "
+        + quote_text("One row per erasure of a device, with the rows that it deleted."),
+        *plan_retention(),
     ]
 
 
@@ -143,5 +165,7 @@ def plan_grants(contract: Contract, database: str, role: str) -> list[str]:
         f"GRANT USAGE ON SCHEMA {schemas} TO {loader}",
         f"GRANT SELECT, INSERT, UPDATE ON {qualified(contract)}, {LEDGER} TO {loader}",
         f"GRANT SELECT, INSERT ON {CONFLICTS} TO {loader}",
+        f"GRANT SELECT ON {ERASURES} TO {loader}",
+        f"GRANT SELECT ON {RETENTION} TO {loader}",
         *plan_lock_grants(contract, role),
     ]

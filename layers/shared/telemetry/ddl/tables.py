@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from telemetry.contract.model import Column, Contract
 from telemetry.ddl.names import NAME_BYTES, list_names, qualified, quote_name, quote_text
+from telemetry.ddl.partitions import ExistingPartition
 from telemetry.ddl.types import check_name, check_of, is_check_of, is_wider, sql_type
 from telemetry.errors import ContractError
 
@@ -41,8 +42,7 @@ class ExistingTable:
     partitioned: bool = False
     indexes: frozenset[str] = frozenset()
     """Names."""
-    partitions: frozenset[str] = frozenset()
-    """Names of tables, without their schema."""
+    partitions: tuple[ExistingPartition, ...] = ()
     views: tuple[str, ...] = ()
     """Ours, made of it: qualified and quoted, in an order in which they can be dropped."""
 

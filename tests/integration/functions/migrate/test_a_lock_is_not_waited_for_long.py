@@ -8,7 +8,7 @@ from dataclasses import replace
 import psycopg2
 import pytest
 
-from functions.migrate import migration
+from functions.migrate import migration_lock
 from telemetry.errors import DatabaseBusyError
 from tests.fixtures.telemetry_database import CONTRACT, TABLE, TelemetryDatabase, column
 
@@ -17,9 +17,9 @@ WIDER = replace(CONTRACT, columns=(*CONTRACT.columns, column("more", "text")))
 
 @pytest.fixture(autouse=True)
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    short = [part.replace("'10s'", "'100ms'") for part in migration._PREPARE]
-    assert tuple(short) != migration._PREPARE
-    monkeypatch.setattr(migration, "_PREPARE", tuple(short))
+    short = [part.replace("'10s'", "'100ms'") for part in migration_lock._PREPARE]
+    assert tuple(short) != migration_lock._PREPARE
+    monkeypatch.setattr(migration_lock, "_PREPARE", tuple(short))
 
 
 def columns(database: TelemetryDatabase) -> set[str]:
@@ -53,5 +53,5 @@ def test_a_session_of_another_role_is_named_too(database: TelemetryDatabase) -> 
     ):
         with load.cursor() as cursor:
             cursor.execute(f"SELECT count(*) FROM {TABLE}")
-        found = migration.locked_message(owner, CONTRACT)
+        found = migration_lock.locked_message(owner, CONTRACT)
         assert f"pid {load.info.backend_pid} (a load, role telemetry_loader" in found

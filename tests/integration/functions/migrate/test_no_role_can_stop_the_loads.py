@@ -12,7 +12,7 @@ import psycopg2
 import pytest
 
 from functions.load.loading import load_batch
-from functions.migrate import lock_holders, migration
+from functions.migrate import lock_holders, migration_lock
 from functions.migrate.migration import migrate
 from local.database import ensure_database
 from telemetry.database import Credentials
@@ -159,8 +159,8 @@ def test_no_advisory_lock_stops_a_load(pipeline: TelemetryDatabase, contract: An
 def test_a_transaction_of_an_analyst_holds_up_a_migration_for_a_limited_time(
     pipeline: TelemetryDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    short = [part.replace("'10s'", "'100ms'") for part in migration._PREPARE]
-    monkeypatch.setattr(migration, "_PREPARE", tuple(short))
+    short = [part.replace("'10s'", "'100ms'") for part in migration_lock._PREPARE]
+    monkeypatch.setattr(migration_lock, "_PREPARE", tuple(short))
     monkeypatch.setattr(lock_holders, "ENDING_MILLISECONDS", 120_000)
     with closing(connect(pipeline, ANALYST)) as connection, connection.cursor() as cursor:
         cursor.execute("SET idle_in_transaction_session_timeout = 0; SET statement_timeout = 0")
@@ -206,8 +206,8 @@ def test_two_first_migrations_at_once_both_succeed(
     empty_database: TelemetryDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """CREATE ... IF NOT EXISTS is not atomic: the second one waits, and tries again."""
-    patient = [part.replace("'10s'", "'240s'") for part in migration._PREPARE]
-    monkeypatch.setattr(migration, "_PREPARE", tuple(patient))
+    patient = [part.replace("'10s'", "'240s'") for part in migration_lock._PREPARE]
+    monkeypatch.setattr(migration_lock, "_PREPARE", tuple(patient))
     with ThreadPoolExecutor(2) as threads:
         found = list(threads.map(lambda _: empty_database.migrate(), range(2)))
     assert sorted(bool(done.table) for done in found) == [False, True]

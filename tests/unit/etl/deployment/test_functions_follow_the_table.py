@@ -16,7 +16,7 @@ from etl.deployment.intrinsics import resolve_template
 from etl.deployment.live_state import live_state
 from etl.deployment.migration import MigrationError, run_migration
 from functions.inventory import FUNCTIONS
-from infrastructure.core import Artifacts, build_template
+from infrastructure.core.build import Artifacts, build_template
 from infrastructure.settings import DatabaseSettings, DeploySettings
 from layers.target import LAYERS
 from telemetry.contract import load_contract

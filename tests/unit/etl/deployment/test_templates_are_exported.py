@@ -12,8 +12,8 @@ from etl.deployment.deploy import FROM_PLATFORM
 from etl.deployment.packaging import Packages
 from etl.deployment.stack_build import DeploymentBuild, StackBuild, build_platform
 from etl.deployment.template_export import DATA, ExportError, export_templates, links
-from infrastructure.platform import core_settings, given_core
 from infrastructure.platform.settings import PlatformSettings
+from infrastructure.platform.stack_links import core_settings, given_core
 from infrastructure.settings import DatabaseSettings, DeploySettings
 
 CONTRACT = Path("contracts/fleet.toml")

@@ -15,8 +15,8 @@ from etl.cli.main import app
 from etl.deployment.settings_example import example
 from etl.deployment.settings_file import read_file
 from etl.deployment.settings_schema import FREE_TABLES, TABLES, known_settings
-from infrastructure.platform import given_core
 from infrastructure.platform.settings import PlatformSettings
+from infrastructure.platform.stack_links import given_core
 from infrastructure.setting_fields import settings_of
 from infrastructure.settings import DeploySettings
 

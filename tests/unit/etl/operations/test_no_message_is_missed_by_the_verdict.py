@@ -33,9 +33,7 @@ from etl.operations.verdict import judge
 from telemetry.batches import Outcome
 from telemetry.layout import OutcomeKey, Status, outcome_key, parse_outcome_key
 from tests.fixtures.aws_fakes import FakeS3
-from tests.fixtures.examples import MANY_EXAMPLES, SLOW_WITH_MANY
-
-pytestmark = SLOW_WITH_MANY
+from tests.fixtures.examples import MANY_EXAMPLES, slow_with_many
 
 NOW = datetime.now(UTC)
 READINGS = 3
@@ -227,6 +225,7 @@ class World:
         )
 
 
+@slow_with_many
 @settings(max_examples=300 if MANY_EXAMPLES else 50, deadline=None)
 @given(worlds())
 def test_the_verdict_is_the_oracles(world: tuple[list[Message], list[Batch]]) -> None:

@@ -235,6 +235,15 @@ def test_rows_in_the_tables_of_other_contracts_are_not_missed_in_todays():
     assert "80 rows in the table, 30 inserted" in sentences(ledger=ledger, rows=80)
 
 
+def test_rows_that_retention_dropped_are_not_missed():
+    ledger = replace(LEDGER, dropped=50)
+    assert sentences(ledger=ledger, rows=30) == ""
+    assert (
+        "31 rows in the table, 30 inserted according to the ledger, without 50 dropped by retention"
+        in sentences(ledger=ledger, rows=31)
+    )
+
+
 def test_rows_of_a_batch_that_was_loaded_again_are_accounted_for():
     # 80 rows by the first load; the second, under another contract, found 75 and brought 5 more.
     receipt = replace(RECEIPT, rows=85, rejected=3)

@@ -11,7 +11,12 @@ import pytest
 
 from etl.reference.layout import layout_page
 from etl.reference.pages import DOCS, PAGES
-from etl.reference.tables import LEDGER_COLUMNS, ledger_columns
+from etl.reference.tables import (
+    LEDGER_COLUMNS,
+    RETENTION_COLUMNS,
+    ledger_columns,
+    retention_columns,
+)
 from etl.reference.tuning import TUNING
 from telemetry import layout
 
@@ -29,6 +34,7 @@ def test_the_page_is_what_the_code_says(name: str) -> None:
 
 def test_every_column_of_the_ledger_is_explained() -> None:
     assert [name for name, _ in ledger_columns()] == list(LEDGER_COLUMNS)
+    assert [name for name, _ in retention_columns()] == list(RETENTION_COLUMNS)
 
 
 def test_every_kind_of_object_is_on_the_page() -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +9,6 @@ import pytest
 
 from infrastructure.core.alarm_spec import LONGEST_DESCRIPTION
 from infrastructure.core.channels import CHANNEL_ALARMS, PAGE
-from tests.unit.infrastructure.core.test_the_template import CFN_LINT
 
 OWN = {
     "NotifyFunction", "NotifyRole", "NotifyLogGroup", "NotifyPermission", "ChannelsSecret",
@@ -27,15 +23,6 @@ def test_nothing_else_changes_but_the_key_that_encrypts_one_more_log(
     assert after.keys() - before.keys() == OWN
     assert {name for name in before if before[name] != after[name]} == {"DataKey"}
     assert template["Parameters"] == channels_template["Parameters"]
-
-
-@pytest.mark.slow
-def test_cfn_lint_finds_nothing(channels_template: dict[str, Any], tmp_path: Path) -> None:
-    file = tmp_path / "template.json"
-    file.write_text(json.dumps(channels_template))
-    command = [sys.executable, "-c", CFN_LINT, "--include-checks", "I", "-t", str(file)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_the_function_may_read_its_secret_and_metrics_alone(

@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from etl.deployment.expansion import first_template
 from infrastructure.core.provisioning import CLAIM_TOPICS
-from tests.unit.infrastructure.core.test_the_template import CFN_LINT
 
 OWN = {
     "ProvisionFunction", "ProvisionRole", "ProvisionLogGroup", "ProvisionPermission",
@@ -30,15 +24,6 @@ def test_nothing_else_changes_but_the_key_that_encrypts_one_more_log(
     assert first_template(provisioning_template)["Resources"].keys() == (
         first_template(template)["Resources"].keys()
     )
-
-
-@pytest.mark.slow
-def test_cfn_lint_finds_nothing(provisioning_template: dict[str, Any], tmp_path: Path) -> None:
-    file = tmp_path / "template.json"
-    file.write_text(json.dumps(provisioning_template))
-    command = [sys.executable, "-c", CFN_LINT, "--include-checks", "I", "-t", str(file)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_the_body_registers_a_thing_with_the_policy_of_all_devices(

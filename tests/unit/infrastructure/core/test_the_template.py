@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from functions.inventory import FUNCTIONS, function
-from infrastructure.core import build_template, template_json
+from infrastructure.core.build import build_template, template_json
 from telemetry.contract import load_contract
 from tests.fixtures.golden_files import check_golden_text
 from tests.fixtures.template_table import template_table
@@ -51,12 +51,15 @@ def test_the_template_is_the_reviewed_one(template):
     check_golden_text(__file__, "template.md", template_table(template, ELSEWHERE))
 
 
-@pytest.mark.parametrize("path", CONTRACTS, ids=lambda path: path.stem)
-def test_cfn_lint_finds_nothing(path, artifacts, settings, definition, tmp_path):
-    template = build_template(load_contract(path), artifacts, settings, definition)
-    file = tmp_path / "template.json"
-    file.write_text(template_json(template))
-    command = [sys.executable, "-c", CFN_LINT, "--include-checks", "I", "-t", str(file)]
+@pytest.mark.parametrize("partition", ["none", "day"])
+def test_cfn_lint_finds_nothing(partition, artifacts, settings, definition, tmp_path):
+    changed = replace(settings, clean_days=30 if partition == "day" else 0)
+    files = [tmp_path / f"{path.stem}.json" for path in CONTRACTS]
+    for path, file in zip(CONTRACTS, files, strict=True):
+        contract = replace(load_contract(path), partition=partition)
+        template = build_template(contract, artifacts, changed, definition)
+        file.write_text(template_json(template))
+    command = [sys.executable, "-c", CFN_LINT, "--include-checks", "I", "-t", *map(str, files)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
@@ -87,6 +90,46 @@ def test_raw_data_is_never_expired_nor_what_became_of_it(resources):
     rules = resources["DataBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
     expired = {rule.get("Prefix") for rule in rules if "ExpirationInDays" in rule}
     assert expired == {"copy/", "map-results/", "manifests/", "receipts/"}
+
+
+def test_a_table_with_partitions_is_maintained_by_the_migrate_function(
+    contract, artifacts, settings, definition, resources
+):
+    assert "MaintenanceSchedule" not in resources
+    assert "Partitions" not in json.dumps(resources["MigrateRole"])
+    monthly = replace(contract, partition="month")
+    own = replace(settings, maintenance_expression="rate(6 hours)")
+    built = build_template(monthly, artifacts, own, definition).to_dict()["Resources"]
+    schedule = built["MaintenanceSchedule"]["Properties"]
+    assert schedule["ScheduleExpression"] == "rate(6 hours)"
+    assert schedule["Target"]["Arn"] == {"Fn::GetAtt": ["MigrateFunction", "Arn"]}
+    assert json.loads(schedule["Target"]["Input"]) == {"partitions": "maintain"}
+    (listing,) = [
+        statement
+        for policy in built["MigrateRole"]["Properties"]["Policies"]
+        if policy.get("PolicyName") == "Partitions"
+        for statement in policy["PolicyDocument"]["Statement"]
+    ]
+    assert listing["Action"] == ["s3:ListBucket"]
+    assert listing["Condition"] == {"StringLike": {"s3:prefix": ["raw/*", "clean/*"]}}
+
+
+def test_the_lifecycle_follows_the_settings(contract, artifacts, settings, definition):
+    def rules(**days):
+        changed = replace(settings, **days)
+        built = build_template(contract, artifacts, changed, definition).to_dict()["Resources"]
+        found = built["DataBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+        return {rule["Id"]: rule for rule in found}
+
+    moved = rules(infrequent_access_days=0, glacier_days=200, clean_days=400, rejected_days=60)
+    assert moved["MoveRawToColderStorage"]["Transitions"] == [
+        {"StorageClass": "GLACIER_IR", "TransitionInDays": 200}
+    ]
+    assert moved["ExpireClean"]["ExpirationInDays"] == 400
+    assert moved["ExpireRejected"]["ExpirationInDays"] == 60
+    assert moved.keys() - rules().keys() == {"ExpireClean", "ExpireRejected"}
+    stays = rules(infrequent_access_days=0, glacier_days=0)
+    assert "MoveRawToColderStorage" not in stays
 
 
 def test_data_outlives_the_stack_unless_set_otherwise(contract, artifacts, settings, definition):

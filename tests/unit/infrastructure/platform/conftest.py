@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from infrastructure.platform import build_platform_template
+from infrastructure.platform.build import build_platform_template
 from telemetry.contract import Contract, load_contract
 from tests.unit.infrastructure.platform.deployments import SETTINGS
 

@@ -10,8 +10,13 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from infrastructure.platform import PlatformSettingsError, check_settings, core_settings, given_core
-from infrastructure.platform.stack_links import close_default_group, s3_prefix_list
+from infrastructure.platform.rules import PlatformSettingsError, check_settings
+from infrastructure.platform.stack_links import (
+    close_default_group,
+    core_settings,
+    given_core,
+    s3_prefix_list,
+)
 from infrastructure.settings import DatabaseSettings, DeploySettings
 from tests.unit.infrastructure.platform.deployments import (
     ANALYST,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from infrastructure.platform import build_platform_template
+from infrastructure.platform.build import build_platform_template
 from infrastructure.platform.data_sets import data_sets
 from infrastructure.platform.visuals import COLUMNS, definition
 from telemetry.contract import Analytics, Contract, load_contract

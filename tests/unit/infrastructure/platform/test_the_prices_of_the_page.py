@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from etl.cost.prices import price
-from infrastructure.platform import PlatformSettings
+from infrastructure.platform.settings import PlatformSettings
 
 HOURS = 730
 SETTINGS = PlatformSettings(stack="x")

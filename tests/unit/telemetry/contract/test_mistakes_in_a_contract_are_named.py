@@ -33,6 +33,29 @@ def complaints(text: str) -> list[str]:
     return str(caught.value).splitlines()
 
 
+def test_the_longest_name_of_a_partition_fits() -> None:
+    without_views = f"{GOOD}[analytics]\nviews = false\n"
+
+    def named(letters: int) -> str:
+        return without_views.replace('"readings"', f'"{"a" * letters}"\npartition = "day"')
+
+    assert parse_contract(named(52).encode(), "good.toml").partition == "day"
+    (complaint,) = complaints(named(53))
+    assert "52 bytes fit" in complaint
+
+
+def test_partitions_follow_from_the_retention() -> None:
+    def partition(keys: str) -> tuple[str, int | None]:
+        text = GOOD.replace("[table]\n", f"[table]\n{keys}\n")
+        contract = parse_contract(text.encode(), "good.toml")
+        return contract.partition, contract.retention_days
+
+    assert partition("") == ("none", None)
+    assert partition('retention = "90d"') == ("day", 90)
+    assert partition('retention = "91d"') == ("month", 91)
+    assert partition('retention = "400d"\npartition = "day"') == ("day", 400)
+
+
 def test_the_good_one_is_good() -> None:
     parse_contract(GOOD.encode(), "good.toml")
 
@@ -115,7 +138,23 @@ def test_the_good_one_is_good() -> None:
         ('name = "readings"', 'name = "r"\nschema = "pg_x"', "table.schema", "use another"),
         ('key = ["id", "ts"]', "", "table.key", "list the columns"),
         ('key = ["id", "ts"]', 'key = ["id"]\npartition = "month"', "table.partition", "needs a"),
-        ('key = ["id", "ts"]', 'key = ["id"]\npartition = "day"', "table.partition", "use one of"),
+        ('key = ["id", "ts"]', 'key = ["id"]\npartition = "week"', "table.partition", "use one of"),
+        ('key = ["id", "ts"]', 'key = ["id"]\nretention = "9d"', "table.retention", "needs a"),
+        *(
+            (
+                'key = ["id", "ts"]',
+                f'key = ["id", "ts"]\nretention = {value}',
+                "table.retention",
+                "write one from 1d",
+            )
+            for value in ('"0d"', '"400"', '"1 year"', '"-3d"', '"36501d"', '"400d "')
+        ),
+        (
+            'key = ["id", "ts"]',
+            'key = ["id", "ts"]\nretention = "9d"\npartition = "none"',
+            "table.partition",
+            "leave it out",
+        ),
         *(
             ('key = ["id", "ts"]', f'key = ["id", "ts"]\nindexes = {columns}', "table.indexes", to)
             for columns, to in (

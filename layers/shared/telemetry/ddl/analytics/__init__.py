@@ -28,14 +28,14 @@ from telemetry.ddl.analytics.objects import (
     plan_analytics,
     view_names,
 )
-from telemetry.ddl.analytics.refreshing import SETTING
+from telemetry.ddl.analytics.refreshing import SETTING, mark_columns
 from telemetry.ddl.analytics.role import (
     ANALYST_CONNECTIONS,
     LONGEST_READ_SECONDS,
     plan_analyst_grants,
     plan_marker_grants,
 )
-from telemetry.ddl.analytics.spans import marks_name
+from telemetry.ddl.analytics.spans import kept_name, marks_name
 from telemetry.ddl.analytics.views import AHEAD
 
 __all__ = [
@@ -48,7 +48,9 @@ __all__ = [
     "Shown",
     "average",
     "keeper_names",
+    "kept_name",
     "levels_of",
+    "mark_columns",
     "marks_name",
     "plan_analyst_grants",
     "plan_analytics",

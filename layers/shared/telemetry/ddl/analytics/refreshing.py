@@ -15,7 +15,7 @@ from telemetry.ddl.analytics.spans import figures_of_spans, kept_name, marks_nam
 from telemetry.ddl.names import qualified, quote_name, quote_text
 from telemetry.ddl.types import sql_type
 
-__all__ = ["SETTING", "plan_functions", "plan_trigger"]
+__all__ = ["SETTING", "mark_columns", "plan_functions", "plan_trigger"]
 
 SETTING = "telemetry.marks"
 """Setting, local to a transaction: name of the table whose writes the transaction marks itself."""
@@ -78,7 +78,7 @@ def _mark(contract: Contract) -> str:
     return f"""\
 CREATE FUNCTION {service_name(contract, "mark")}({kinds}) RETURNS void
 LANGUAGE sql {_SAFE} AS $function$
-    INSERT INTO {marks_name(contract)} ({_mark_columns(contract)})
+    INSERT INTO {marks_name(contract)} ({mark_columns(contract)})
     SELECT {", ".join([spans, *([arrays] if arrays else [])])}
 $function$"""
 
@@ -107,7 +107,7 @@ def _mark_groups(contract: Contract) -> str:
     return f"""\
 CREATE FUNCTION {service_name(contract, "mark_groups")}({", ".join(kinds)}) RETURNS void
 LANGUAGE sql {_SAFE} AS $function$
-    INSERT INTO {marks_name(contract)} ({_mark_columns(contract)})
+    INSERT INTO {marks_name(contract)} ({mark_columns(contract)})
     SELECT {spans}{collected} FROM (
         SELECT DISTINCT {listed}
         FROM unnest({arrays}) AS g ({names})
@@ -133,7 +133,7 @@ def _expand(contract: Contract) -> str:
 CREATE FUNCTION {service_name(contract, "expand")}() RETURNS void
 LANGUAGE plpgsql {_SAFE} AS $function$ BEGIN
     DELETE FROM {marks_name(contract)} WHERE {finest.column} IS NULL;
-    INSERT INTO {marks_name(contract)} ({_mark_columns(contract)})
+    INSERT INTO {marks_name(contract)} ({mark_columns(contract)})
     SELECT {spans}{collected} FROM (
         SELECT {series}{finest.of(time)} AS {finest.column} FROM {qualified(contract)}
         UNION
@@ -235,6 +235,7 @@ def _keep(contract: Contract, level: Level, taken: str) -> str:
         {time} >= {level.start(f"d.{span}")} AND {time} < {level.end(f"d.{span}")});"""
 
 
-def _mark_columns(contract: Contract) -> str:
+def mark_columns(contract: Contract) -> str:
+    """Columns of a mark: its spans, then arrays of the series, as a list."""
     levels = (level.column for level in levels_of(contract))
     return ", ".join([*levels, *(quote_name(name) for name in series_columns(contract))])

@@ -1,0 +1,342 @@
+"""Rewrites the objects of S3 without the readings of one device, old versions included.
+
+The raw object of a batch first, with a line for each message as before
+(:mod:`telemetry.forgotten`). The others are made of it again, as Transform makes them. Those of a
+batch that an older contract made are filtered instead: that contract is not here any more.
+
+Each write names the version that was read, so that two erasures at once don't undo each other.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import io
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from etl.aws.s3 import listed
+from etl.aws.target import Target
+from etl.operations.device_messages import DeviceMessages, device_column, find_messages
+from etl.operations.device_names import DeviceNames
+from etl.operations.quarantine import read_report
+from etl.operations.receipts import RECORD, message_digest, read_receipts
+from etl.operations.rejects import parse_lines
+from telemetry.checksums import Checksum
+from telemetry.errors import UserError
+from telemetry.layout import (
+    RawKey,
+    clean_key,
+    parse_raw_key,
+    receipt_key,
+    receipt_messages_key,
+    rejected_key,
+    report_key,
+)
+from telemetry.report_markdown import as_markdown
+from telemetry.reports import report_body
+
+if TYPE_CHECKING:
+    from types_boto3_s3.type_defs import ObjectIdentifierTypeDef
+
+__all__ = [
+    "ErasureError",
+    "NewDigests",
+    "new_digests",
+    "rewrite_derived",
+    "rewrite_raw",
+    "rewrite_receipts",
+]
+
+ATTEMPTS = 10
+"""Times that an object is written again which another program changes meanwhile."""
+CHANGED = ("PreconditionFailed", "ConditionalRequestConflict")
+COUNTS = ("read", "accepted", "duplicates", "conflicts", "rejected", "set_aside", "forgotten")
+TIMES = ("min_time", "max_time", "first_received_at", "last_received_at")
+Written = dict[str, tuple[bytes, str]]
+"""Body and content type by key."""
+NewDigests = dict[int, tuple[int | None, int]]
+"""Digest of each changed message: its new one (``None``: removed), and readings that it lost."""
+
+
+class ErasureError(UserError):
+    """Raised where an object can't be rewritten; the message says what to do."""
+
+
+def rewrite_raw(target: Target, key: str, device: str, *, whole: bool) -> bool:
+    """Rewrite a raw object without the device's readings, and delete its older versions.
+
+    Returns false where it has none, or is gone. ``whole``: also remove mixed messages.
+    """
+    s3, bucket = target.client("s3"), target.bucket
+    for _ in range(ATTEMPTS):
+        try:
+            found = s3.get_object(Bucket=bucket, Key=key)
+        except s3.exceptions.NoSuchKey:
+            return False
+        raw = gzip.decompress(found["Body"].read())
+        messages = find_messages(raw, target.contract, device)
+        if not messages:
+            delete_old_versions(target, [key])
+            return False
+        body = gzip.compress(messages.applied(raw, whole=whole), compresslevel=1, mtime=0)
+        try:
+            s3.put_object(
+                Bucket=bucket,
+                Key=key,
+                Body=body,
+                ContentType="application/gzip",
+                IfMatch=found["ETag"],
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in CHANGED:
+                raise
+            continue
+        delete_old_versions(target, [key])
+        return True
+    raise ErasureError(f"{key} is being changed by another program: try again.")
+
+
+def new_digests(messages: DeviceMessages, *, whole: bool) -> NewDigests:
+    """Digests by which receipts know the messages that are removed or shortened."""
+    found: NewDigests = {}
+    for envelope, removal in messages.removals.items():
+        if removal.mixed and not whole:
+            continue
+        _, _, client, _, payload = envelope
+        after = None if removal.payload is None else message_digest(client, removal.payload)
+        found[message_digest(client, payload)] = (after, removal.forgotten)
+    return found
+
+
+def rewrite_receipts(target: Target, digests: NewDigests) -> None:
+    """Take the messages out of the receipts of their publishers, which then count what is left.
+
+    A receipt that an interrupted call has left half-written is completed.
+    """
+    s3, bucket = target.client("s3"), target.bucket
+    for receipt, _ in read_receipts(s3, bucket):
+        if not receipt.digests:
+            continue
+        key = receipt_messages_key(receipt.publication)
+        body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        records = list(RECORD.iter_unpack(body))
+        left = list(_without(records, digests))
+        if left != records:
+            s3.put_object(Bucket=bucket, Key=key, Body=b"".join(RECORD.pack(*one) for one in left))
+        readings = sum(number for _, number in left)
+        if (receipt.messages, receipt.readings) != (len(left), readings):
+            # What the publisher expected of them is not known any more.
+            changed = replace(
+                receipt,
+                messages=len(left),
+                readings=readings,
+                rows=None,
+                duplicates=None,
+                rejected=None,
+            )
+            content = json.dumps(asdict(changed)).encode()
+            s3.put_object(Bucket=bucket, Key=receipt_key(receipt.publication), Body=content)
+        delete_old_versions(target, [key, receipt_key(receipt.publication)])
+
+
+def _without(records: Iterable[tuple[int, int]], digests: NewDigests) -> Iterable[tuple[int, int]]:
+    for digest, readings in records:
+        after, lost = digests.get(digest, (digest, 0))
+        if after is not None:
+            yield after, readings - lost
+
+
+def rewrite_derived(target: Target, key: str, device: str) -> dict[str, Any] | None:
+    """Write the objects that Transform made of a raw object again, without the device.
+
+    Returns the counts of the batch's new report for the ledger; ``None`` where it has no report,
+    as a batch that never got through Transform. Raises :class:`ErasureError`.
+    """
+    s3, bucket = target.client("s3"), target.bucket
+    raw = parse_raw_key(key)
+    if raw is None:
+        raise ErasureError(f"{key} is not the key of a raw micro-batch.")
+    for _ in range(ATTEMPTS):
+        found = s3.get_object(Bucket=bucket, Key=key)
+        lines = gzip.decompress(found["Body"].read())
+        report, written, counts = read_report(target, raw.batch_id), Written(), None
+        if report is not None:
+            again = report.get("contract_digest") == target.contract.digest
+            rewrite = _transformed if again else _filtered
+            written, counts = rewrite(target, raw, lines, {**report, "raw_key": key}, device)
+        elif _stale(target, raw, {}):  # Transform did not get to its end
+            written, _ = _transformed(target, raw, lines, {"raw_key": key}, device)
+        for name, (body, content_type) in written.items():
+            s3.put_object(Bucket=bucket, Key=name, Body=body, ContentType=content_type)
+        stale = _stale(target, raw, written)
+        delete_versions(target, stale)
+        delete_old_versions(target, [key, *written])  # of the raw object after an interruption too
+        if s3.head_object(Bucket=bucket, Key=key)["ETag"] == found["ETag"]:
+            return counts
+    raise ErasureError(f"{key} is being changed by another program: try again.")
+
+
+def _stale(target: Target, raw: RawKey, written: Mapping[str, Any]) -> list[str]:
+    """Objects of the batch that were not written again."""
+    prefixes = (clean_key(raw), rejected_key(raw), f"copy/{raw.batch_id}.")
+    s3 = target.client("s3")
+    present = (entry["Key"] for prefix in prefixes for entry in listed(s3, target.bucket, prefix))
+    return [name for name in present if name not in written]
+
+
+def _transformed(
+    target: Target, raw: RawKey, lines: bytes, before: dict[str, Any], device: str
+) -> tuple[Written, dict[str, Any]]:
+    """The objects as Transform makes them of the raw object now, with Validate's verdict."""
+    from functions.transform.handler import transform
+
+    objects, report = transform(
+        lines, target.contract, before["raw_key"], str(before.get("execution", ""))
+    )
+    written: Written = {stored.key: (stored.body, stored.content_type) for stored in objects}
+    return written | _report(raw, report, before, device), _counts(report)
+
+
+def _report(raw: RawKey, report: dict[str, Any], before: dict[str, Any], device: str) -> Written:
+    """The report and its page, with the verdict of before. A finding may quote a reading."""
+    named = (json.dumps(one, ensure_ascii=False) for one in before.get("findings", ()))
+    findings = [json.loads(one) for one in named if device not in one]
+    judged = {**report, "verdict": before.get("verdict"), "findings": findings}
+    key = report_key(raw.batch_id)
+    written: Written = {key: (report_body(judged), "application/json")}
+    if judged["verdict"] is not None:
+        page = as_markdown(judged).encode()
+        written[key.removesuffix(".json") + ".md"] = (page, "text/markdown; charset=utf-8")
+    return written
+
+
+def _counts(report: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "batch_id": report["batch_id"],
+        "contract_digest": report["contract_digest"],
+        "rejected_by": report["rejected_by"],
+        **{name: report.get(name, 0) for name in COUNTS},
+        **{name: report.get(name) for name in TIMES},
+    }
+
+
+def _filtered(
+    target: Target, raw: RawKey, lines: bytes, before: dict[str, Any], device: str
+) -> tuple[Written, dict[str, Any]]:
+    """The clean zone and the rejects that an older contract made, less those of the device."""
+    clean, rejected = before.get("clean_key") or clean_key(raw), rejected_key(raw)
+    parquet, accepted = _filtered_parquet(target, clean, device)
+    rejects, gone = _filtered_rejects(target, rejected, lines, device)
+    by_reason = {
+        reason: left
+        for reason, number in before.get("rejected_by", {}).items()
+        if (left := number - gone[reason]) > 0
+    }
+    counts = {
+        "accepted": accepted,
+        "conflicts": max(0, before.get("conflicts", 0) - gone["conflict"]),
+        "rejected": sum(by_reason.values()),
+        "rejected_by": by_reason,
+    }
+    report = {**before, **counts}
+    left = sum(report.get(name, 0) for name in COUNTS if name not in ("read", "forgotten"))
+    report["forgotten"] = report["read"] - left
+    written: Written = {
+        clean: (parquet, "application/vnd.apache.parquet"),
+        rejected: (rejects, "application/x-ndjson+gzip"),
+    }
+    sums = {name: Checksum.of(body).as_dict() for name, (body, _) in written.items()}
+    report["objects"] = {**report.get("objects", {}), **sums}
+    return written | _report(raw, report, before, device), _counts(report)
+
+
+def _filtered_parquet(target: Target, key: str, device: str) -> tuple[bytes, int]:
+    """The Parquet object without the device's rows, and the number of rows left."""
+    import polars as pl
+
+    body = target.client("s3").get_object(Bucket=target.bucket, Key=key)["Body"].read()
+    frame = pl.read_parquet(io.BytesIO(body))
+    column = device_column(target.contract)
+    if column not in frame.columns:
+        raise ErasureError(
+            f"{key} was made with an older contract and has no column {column}: replay its batch "
+            "with today's contract, then run this command again."
+        )
+    kept = frame.filter(pl.col(column).cast(pl.String).ne_missing(device))
+    buffer = io.BytesIO()
+    kept.write_parquet(buffer, compression="zstd")
+    return buffer.getvalue(), kept.height
+
+
+def _filtered_rejects(
+    target: Target, key: str, lines: bytes, device: str
+) -> tuple[bytes, Counter[str]]:
+    """The rejects that are not the device's, and the number of those that were, by reason."""
+    body = target.client("s3").get_object(Bucket=target.bucket, Key=key)["Body"].read()
+    texts = gzip.decompress(body).splitlines()
+    names, gone, kept = DeviceNames(target.contract), Counter[str](), []
+    payloads = _payloads(lines) if texts else {}
+    last: str | None = None
+    for text, reject in zip(texts, parse_lines("", "", io.BytesIO(body), names), strict=True):
+        if reject.device == device:
+            gone[reject.reasons[0]] += reject.readings
+            continue
+        line, payload = json.loads(text), reject.payload
+        if line["message_id"] != last or line["payload"] is not None:
+            sent = base64.b64encode(payload).decode() if payload is not None else None
+            line["payload"] = payloads.get(line["message_id"], sent)
+        last = line["message_id"]
+        kept.append(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+    return gzip.compress(b"".join(kept), compresslevel=1, mtime=0), gone
+
+
+def _payloads(lines: bytes) -> dict[str | None, str]:
+    """The payload of each message of a raw object as it is now, by its id."""
+    found: dict[str | None, str] = {}
+    for line in lines.splitlines():
+        try:
+            envelope = json.loads(line)
+            found[envelope["message_id"]] = envelope["payload"]
+        except (ValueError, KeyError, TypeError):
+            continue
+    return found
+
+
+def delete_old_versions(target: Target, keys: Iterable[str]) -> None:
+    """Delete all versions of these objects but the latest ones."""
+    for key in keys:
+        _delete(target, _versions(target, key, latest=False))
+
+
+def delete_versions(target: Target, keys: Iterable[str]) -> None:
+    """Delete objects with all their versions."""
+    s3 = target.client("s3")
+    for key in keys:
+        s3.delete_object(Bucket=target.bucket, Key=key)
+        _delete(target, _versions(target, key, latest=True))
+
+
+def _versions(target: Target, key: str, *, latest: bool) -> list[ObjectIdentifierTypeDef]:
+    pages = (
+        target.client("s3")
+        .get_paginator("list_object_versions")
+        .paginate(Bucket=target.bucket, Prefix=key)
+    )
+    return [
+        {"Key": key, "VersionId": one["VersionId"]}
+        for page in pages
+        for one in (*page.get("Versions", ()), *page.get("DeleteMarkers", ()))
+        if one["Key"] == key and (latest or not one["IsLatest"])
+    ]
+
+
+def _delete(target: Target, versions: list[ObjectIdentifierTypeDef]) -> None:
+    s3 = target.client("s3")
+    for one in versions:
+        s3.delete_object(Bucket=target.bucket, Key=one["Key"], VersionId=one["VersionId"])
