@@ -43,6 +43,8 @@ MAX_COLUMNS = 200
 """Most columns; the other members are kept together in one of type ``jsonb``."""
 ATTEMPTS = 4
 """Drafts that are tried on the sample before the last one is returned as it is."""
+BARE_VALUE = re.compile(rb"\s*(-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?|true|false)\s*")
+"""A number or boolean of JSON, which has no members to infer from."""
 ENDINGS = r"\.(gz|zst|ndjson|jsonl|json|txt|csv|tsv|log)\b"
 
 
@@ -54,9 +56,23 @@ def infer(
     Raises :class:`SampleError` where none can be read, and ``ContractError`` for readings that
     don't go with the format.
     """
+    if payload_format == "json" and _has_bare_values_alone(sample):
+        payload_format = "value"
     found = _inferred(decoded_sample(sample, payload_format), name, files)
     found.format = payload_format
+    if payload_format == "value":
+        found.reasons["format"] = "each message is one bare value"
     return found
+
+
+def _has_bare_values_alone(sample: Sample) -> bool:
+    """True if each message is a number, or ``true`` or ``false``, with nothing around it.
+
+    Words are left out: a broken recording has them as well.
+    """
+    return bool(sample.messages) and all(
+        BARE_VALUE.fullmatch(message.payload) is not None for message in sample.messages
+    )
 
 
 def _inferred(sample: Sample, name: str, files: str) -> ContractDraft:

@@ -57,7 +57,9 @@ def write_contract(found: ContractDraft) -> str:
 
 def _message(found: ContractDraft) -> list[str]:
     shape = found.message_shape
-    lines = [] if found.format == "json" else [_entry("format", quoted(found.format))]
+    lines = []
+    if found.format != "json":
+        lines.append(_entry("format", quoted(found.format), found.reasons.get("format")))
     if shape.path is not None:
         arrays = [path for path in (shape.parents, shape.path) if path is not None]
         path = "[].".join(escaped_path(at) if at else "$message" for at in arrays)

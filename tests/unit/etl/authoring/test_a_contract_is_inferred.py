@@ -243,6 +243,23 @@ def test_nothing_but_broken_messages_gives_no_contract() -> None:
         inferred(b"{", [1])
 
 
+def test_numbers_alone_are_bare_values() -> None:
+    found = inferred(b" -3 ", *(f"{20 + n / 8}\n".encode() for n in range(60)))
+    contract = parse_draft(found)
+    assert contract.format == "value"
+    assert contract.column("value").type == "float"
+    assert (
+        'format = "value"                     # each message is one bare value'
+        in write_contract(found)
+    )
+
+
+@pytest.mark.parametrize("other", [b"", b"ok", b"[1]", b"1 2", b"NaN", b"\xff"])
+def test_numbers_among_other_texts_are_no_bare_values(other: bytes) -> None:
+    with pytest.raises(SampleError, match="no JSON object in 2 messages"):
+        inferred(b"20.5", other)
+
+
 def test_the_topic_of_envelopes_is_the_contracts() -> None:
     payload = json.dumps(readings(1)[0]).encode()
     messages = tuple(Message(payload, f"site/a/{n}") for n in range(3))
