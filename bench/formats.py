@@ -1,4 +1,4 @@
-"""How fast readings are cleaned by shape and format, as a share of arrays of JSON objects.
+"""Speed of cleaning by shape and format, as a share of that of arrays of JSON objects.
 
 Usage: ``python -m bench.formats [--quick]``, in the interpreter of the tests, which has the
 libraries of binary formats. All cases have the same readings of five values, 50 to a message, and
@@ -167,7 +167,7 @@ def _reading(number: int) -> Reading:
 
 
 def way_of(raw: bytes, contract: Contract) -> str:
-    """How the payloads are decoded and their readings taken: in bulk, or one by one."""
+    """Tells whether payloads are decoded, and their readings taken, in bulk or one by one."""
     calls = {"decoded": 0, "read": 0}
     decode, read = PayloadDecoder.document, CarefulReader.read
 

@@ -288,7 +288,7 @@ def _rows(counts: Counts) -> Iterator[Reason]:
 def _gone(counts: Counts) -> str:
     """The rows that are not in the table any more, and why."""
     ledger = counts.ledger
-    dropped = f", without {ledger.dropped:,} dropped by retention" if ledger.dropped else ""
+    dropped = f", less {ledger.dropped:,} dropped by retention" if ledger.dropped else ""
     forgotten = f", less {ledger.rows_forgotten:,} forgotten" if ledger.rows_forgotten else ""
     return dropped + forgotten
 

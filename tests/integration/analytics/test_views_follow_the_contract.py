@@ -133,7 +133,14 @@ def test_views_and_all_that_keeps_them_can_go(empty_database: TelemetryDatabase)
     assert relations(empty_database) == relations(empty_database, "etl") == set()
     assert empty_database.query("SELECT tgname FROM pg_trigger WHERE NOT tgisinternal") == []
     tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'etl' ORDER BY 1"
-    left = ("batch_locks", "conflicts", "ledger", "telemetry.readings.load_lock")
+    left = (
+        "batch_locks",
+        "conflicts",
+        "erasures",
+        "ledger",
+        "retention",
+        "telemetry.readings.load_lock",
+    )
     assert empty_database.query(tables) == [(name,) for name in left]
     assert empty_database.migrate(off).views == []
     empty_database.migrate()

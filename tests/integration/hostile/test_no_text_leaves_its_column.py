@@ -68,8 +68,8 @@ TEXTS = [
 ]  # fmt: skip
 FORBIDDEN = ["\x00", "a\x00b", "'\x00; DROP TABLE telemetry.hostile; --"]
 TABLES = {
-    "etl.batch_locks", "etl.conflicts", "etl.ledger", "etl.telemetry.hostile.load_lock",
-    "telemetry.hostile",
+    "etl.batch_locks", "etl.conflicts", "etl.erasures", "etl.ledger", "etl.retention",
+    "etl.telemetry.hostile.load_lock", "telemetry.hostile",
 }  # fmt: skip
 SAFE_KEY = re.compile(r"[A-Za-z0-9/._=-]+")
 

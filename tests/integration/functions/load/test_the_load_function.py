@@ -120,6 +120,7 @@ def test_a_batch_is_loaded_and_its_outcome_written(staged: FakeAws, database):
         "duplicates": 1,
         "rejected": 1,
         "set_aside": 0,
+        "forgotten": 0,
         "inserted": 2,
         "updated": 0,
         "unchanged": 0,

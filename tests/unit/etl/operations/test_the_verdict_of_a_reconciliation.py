@@ -239,7 +239,7 @@ def test_rows_that_retention_dropped_are_not_missed():
     ledger = replace(LEDGER, dropped=50)
     assert sentences(ledger=ledger, rows=30) == ""
     assert (
-        "31 rows in the table, 30 inserted according to the ledger, without 50 dropped by retention"
+        "31 rows in the table, 80 inserted according to the ledger, less 50 dropped by retention"
         in sentences(ledger=ledger, rows=31)
     )
 

@@ -20,6 +20,7 @@ BLOCK = re.compile(r"^ *```(?:console|sh|bash)\n(.*?)^ *```", re.DOTALL | re.MUL
 INLINE = re.compile(r"(?<!`)`(etl [a-z][^`]*)`(?!`)")
 COMMENT = re.compile(r"<!-- test: (.*?) -->", re.DOTALL)
 ETL = get_command(app)
+REDIRECTION = re.compile(r"[0-9]*>\S")
 ENDS = {";", "&&", "||", "|", ">", "2>&1", "2>", "&", ")", "#"}
 
 
@@ -37,7 +38,7 @@ def commands_in(line: str) -> Iterator[list[str]]:
     lexer = shlex.shlex(line, posix=True, punctuation_chars=";&|()")
     lexer.whitespace_split = True
     lexer.commenters = "#"
-    words = list(lexer)
+    words = [word for word in lexer if not REDIRECTION.match(word)]
     for at, word in enumerate(words):
         if word.rpartition("/")[2] == "etl" and (at == 0 or words[at - 1] in ENDS | {"$("}):
             end = next((n for n, w in enumerate(words[at:], at) if w in ENDS), len(words))
