@@ -6,8 +6,17 @@ from typing import ClassVar
 
 from pygments.lexer import RegexLexer, bygroups, using
 from pygments.lexers import BashLexer, TextLexer
-from pygments.token import Generic
+from pygments.token import Comment, Generic, Number, Text
 from sphinx.application import Sphinx
+
+
+class HexLexer(RegexLexer):
+    """Bytes in hexadecimal, with a comment behind each part."""
+
+    name = "hex"
+    tokens: ClassVar = {
+        "root": [(r"#.*$", Comment), (r"[0-9a-fA-F]+", Number.Hex), (r"\s+|.", Text)],
+    }
 
 
 class ConsoleLexer(RegexLexer):
@@ -26,4 +35,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Sphinx's entry point."""
     app.add_lexer("console", ConsoleLexer)
     app.add_lexer("csv", TextLexer)
+    app.add_lexer("hex", HexLexer)
     return {"parallel_read_safe": True}
