@@ -40,8 +40,8 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalStack]:
         # boto3's own session keeps the credentials that it found first: another account's.
         monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
 
-        def of_this_machine(_: Any, **options: Any) -> Any:
-            return build.build_layers(host_target(), **options)
+        def of_this_machine(_: Any, layers: Any, **options: Any) -> Any:
+            return build.build_layers(host_target(), layers, **options)
 
         monkeypatch.setattr(artifacts, "build_layers", of_this_machine)
         try:
