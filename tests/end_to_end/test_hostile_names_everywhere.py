@@ -238,6 +238,10 @@ def test_every_command(attacked: tuple[Target, dict[str, str]]) -> None:
         "quarantine release": [["--all", "--yes"]],
         "dlq redrive": [["--queue", "dead-letters", "--yes"]],
         "run": [[], ["--json"]],
+        "table show": [[], ["--json"]],
+        "table maintain": [[], ["--json"]],
+        "devices forget": [["--dry-run", "--", ATTACKS[0]], ["--yes", "--", ATTACKS[0]]],
+        "devices erasures": [[], ["--json"], ["--device", ATTACKS[0]]],
     }
     assert set(arguments) | set(EXEMPT) == set(commands())
     for command, calls in arguments.items():
