@@ -54,9 +54,9 @@ def _data(stack: Stack) -> Iterator[Request]:
         role = stack.function_role(reader)
         yield Request(role, "secretsmanager:GetSecretValue", secret, (), "the secret of others")
     elsewhere = (("s3:prefix", "outcomes/"),)
-    yield Request(
-        stack.function_role("extract"), "s3:ListBucket", stack.bucket, elsewhere, "not raw/"
-    )
+    for function in ("extract", "migrate"):
+        role = stack.function_role(function)
+        yield Request(role, "s3:ListBucket", stack.bucket, elsewhere, "not its prefix")
 
 
 def _without_tls(stack: Stack, legitimate: Collection[Request]) -> Iterator[Request]:

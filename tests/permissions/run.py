@@ -180,11 +180,15 @@ def _everything_once(rig: RecordedRig) -> None:
     assert swept is not None
     assert swept["started"]
     rig.wait_until_idle()
-    _maintain(rig)
+    _maintain(rig, f"raw/{day}/conflicts/kept.n25.ndjson.gz")
 
 
-def _maintain(rig: RecordedRig) -> None:
-    """As its schedule does it: most readings, those of :func:`same_keys` among them, are too old."""
+def _maintain(rig: RecordedRig, gone: str) -> None:
+    """As its schedule does it: most readings, those of :func:`same_keys` among them, are too old.
+
+    The messages of one batch are gone, so that it is looked for in the clean zone as well.
+    """
+    rig.client("s3").delete_object(Bucket=rig.target.bucket, Key=gone)
     name = rig.target.outputs["MigrateFunctionName"]
     answer = rig.client("lambda").invoke(FunctionName=name, Payload=json.dumps(EVENT).encode())
     done = json.loads(answer["Payload"].read())
