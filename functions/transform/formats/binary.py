@@ -7,13 +7,19 @@ number for (NaN and the infinities) becomes a text, which a column takes for wha
 from __future__ import annotations
 
 import math
+import struct
+from abc import ABC, abstractmethod
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
+
+from functions.transform.formats.document import FormatError
 
 __all__ = [
     "MAX_LEVELS",
     "SENML_LABELS",
     "BinaryError",
+    "BinaryReader",
+    "Taken",
     "base64_string",
     "float_text",
     "object_text",
@@ -27,6 +33,12 @@ SENML_LABELS: Mapping[str, str] = {
     "7": '"ut"', "8": '"vd"',
 }  # fmt: skip
 """Names of SenML's members by their numbers (RFC 8428, section 6)."""
+
+
+BREAK = 0xFF
+"""Byte that ends an array or map whose length isn't given."""
+Taken = tuple[str, int]
+"""A JSON text, and the place behind the item it is of."""
 
 
 class BinaryError(Exception):
@@ -53,3 +65,63 @@ def object_text(keys: Sequence[str], values: Sequence[str]) -> str:
     if len(set(keys)) < len(keys):
         raise BinaryError
     return f"{{{','.join([f'{key}:{value}' for key, value in zip(keys, values, strict=True)])}}}"
+
+
+class BinaryReader(ABC):
+    """The items of a payload, each by its place. A format says what one item is, and what a key.
+
+    Beyond the end of the payload the methods raise ``IndexError`` or ``struct.error``.
+    """
+
+    def __init__(self, payload: bytes, labels: Mapping[str, str]) -> None:
+        """``labels`` are names for keys that are whole numbers."""
+        self._payload, self._labels = payload, labels
+
+    def whole(self, reason: str) -> str:
+        """The JSON of exactly one item. Raises :class:`FormatError` with the reason."""
+        try:
+            text, at = self.item(0, 0)
+        except (BinaryError, IndexError, ValueError, struct.error):
+            raise FormatError(reason) from None
+        if at != len(self._payload):
+            raise FormatError(reason)
+        return text
+
+    @abstractmethod
+    def item(self, at: int, level: int) -> Taken:
+        """The item at a place, in so many others."""
+
+    @abstractmethod
+    def key(self, at: int, level: int) -> Taken:
+        """The key of a map at a place, as a JSON text."""
+
+    def take(self, at: int, size: int) -> bytes:
+        """The bytes at a place."""
+        if at + size > len(self._payload):
+            raise IndexError
+        return self._payload[at : at + size]
+
+    def array(self, length: int | None, at: int, level: int) -> Taken:
+        """So many items as an array; without a length those up to :data:`BREAK`."""
+        items: list[str] = []
+        while len(items) != length:
+            if length is None and self._payload[at] == BREAK:
+                at += 1
+                break
+            text, at = self.item(at, level)
+            items.append(text)
+        return f"[{','.join(items)}]", at
+
+    def map(self, length: int | None, at: int, level: int) -> Taken:
+        """So many pairs of key and item as an object; without a length those up to a break."""
+        keys: list[str] = []
+        values: list[str] = []
+        while len(keys) != length:
+            if length is None and self._payload[at] == BREAK:
+                at += 1
+                break
+            key, at = self.key(at, level)
+            value, at = self.item(at, level)
+            keys.append(key)
+            values.append(value)
+        return object_text(keys, values), at

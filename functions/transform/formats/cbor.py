@@ -11,15 +11,16 @@ from collections.abc import Mapping
 from json.encoder import encode_basestring
 
 from functions.transform.formats.binary import (
+    BREAK,
     MAX_LEVELS,
     BinaryError,
+    BinaryReader,
+    Taken,
     base64_string,
     float_text,
-    object_text,
 )
 from functions.transform.formats.by_library import cbor_text
-from functions.transform.formats.document import Document, FormatError
-from functions.transform.inflation import PAYLOAD_BYTES, TOO_LARGE
+from functions.transform.formats.document import Document, bounded
 
 __all__ = ["BINARY", "by_definition", "decode"]
 
@@ -31,7 +32,6 @@ SHORT_TEXT, LONGER_TEXT = 0x60, 0x78
 """First bytes of texts of 0 bytes, and of the first one whose length stands in more than a byte."""
 MOST_NAMES = 1000
 """Names of members whose JSON is kept while a payload is read."""
-BREAK = 0xFF
 SIMPLE = {20: "false", 21: "true", 22: "null", 23: "null"}
 """Texts of simple values; ``undefined`` is null as well."""
 ONE_BYTE = {
@@ -42,42 +42,27 @@ ONE_BYTE = {
 """Texts of the items of one byte."""
 FLOATS = {25: (struct.Struct(">e"), 2), 26: (struct.Struct(">f"), 4), 27: (struct.Struct(">d"), 8)}
 BIGNUM, NEGATIVE_BIGNUM, DECIMAL, STRING_REFERENCE, REFERENCE = 2, 3, 4, 25, 29
-Taken = tuple[str, int]
-"""A JSON text, and the place behind the item it is of."""
 
 
 def decode(payload: bytes, labels: Mapping[str, str]) -> Document:
     """The JSON of exactly one item; ``labels`` are names for keys that are whole numbers.
 
-    Raises :class:`FormatError`.
+    Raises ``FormatError``.
     """
     text = cbor_text(payload)
-    if text is None:
-        text = by_definition(payload, labels)
-    if len(text) > PAYLOAD_BYTES:
-        raise FormatError(TOO_LARGE)
-    return Document(text)
+    return bounded(by_definition(payload, labels) if text is None else text)
 
 
 def by_definition(payload: bytes, labels: Mapping[str, str]) -> str:
-    """The JSON of a payload, without a library. Raises :class:`FormatError`."""
-    try:
-        text, at = _Items(payload, labels).item(0, 0)
-    except (BinaryError, IndexError, ValueError, struct.error):
-        raise FormatError(REASON) from None
-    if at != len(payload):
-        raise FormatError(REASON)
-    return text
+    """The JSON of a payload, without a library. Raises ``FormatError``."""
+    return _Items(payload, labels).whole(REASON)
 
 
-class _Items:
-    """The items of a payload, each by its place.
-
-    Beyond the end of the payload the methods raise ``IndexError`` or ``struct.error``.
-    """
+class _Items(BinaryReader):
+    """The items of a payload of CBOR."""
 
     def __init__(self, payload: bytes, labels: Mapping[str, str]) -> None:
-        self._payload, self._labels = payload, labels
+        super().__init__(payload, labels)
         self._names: dict[bytes, str] = {}
 
     def item(self, at: int, level: int) -> Taken:
@@ -104,9 +89,9 @@ class _Items:
         if level >= MAX_LEVELS:
             raise BinaryError
         if kind == MAP:
-            return self._map(number, at, level + 1)
+            return self.map(number, at, level + 1)
         if kind == ARRAY:
-            return self._array(number, at, level + 1)
+            return self.array(number, at, level + 1)
         return self._tagged(number, at, level + 1)
 
     def _number(self, info: int, at: int) -> tuple[int | None, int]:
@@ -115,16 +100,12 @@ class _Items:
             return None, at
         if info > 27:
             raise BinaryError
-        end = at + (1 << (info - 24))
-        if end > len(self._payload):
-            raise IndexError
-        return int.from_bytes(self._payload[at:end]), end
+        size = 1 << (info - 24)
+        return int.from_bytes(self.take(at, size)), at + size
 
     def _string(self, kind: int, length: int | None, at: int) -> tuple[bytes, int]:
         if length is not None:
-            if at + length > len(self._payload):
-                raise IndexError
-            return self._payload[at : at + length], at + length
+            return self.take(at, length), at + length
         chunks = []
         while self._payload[at] != BREAK:
             head = self._payload[at]
@@ -138,30 +119,7 @@ class _Items:
             chunks.append(chunk)
         return b"".join(chunks), at + 1
 
-    def _array(self, length: int | None, at: int, level: int) -> Taken:
-        items: list[str] = []
-        while len(items) != length:
-            if length is None and self._payload[at] == BREAK:
-                at += 1
-                break
-            text, at = self.item(at, level)
-            items.append(text)
-        return f"[{','.join(items)}]", at
-
-    def _map(self, length: int | None, at: int, level: int) -> Taken:
-        keys: list[str] = []
-        values: list[str] = []
-        while len(keys) != length:
-            if length is None and self._payload[at] == BREAK:
-                at += 1
-                break
-            key, at = self._key(at, level)
-            value, at = self.item(at, level)
-            keys.append(key)
-            values.append(value)
-        return object_text(keys, values), at
-
-    def _key(self, at: int, level: int) -> Taken:
+    def key(self, at: int, level: int) -> Taken:
         head = self._payload[at]
         if SHORT_TEXT <= head < LONGER_TEXT:
             end = at + 1 + head - SHORT_TEXT

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from functions.transform.inflation import PAYLOAD_BYTES, TOO_LARGE
 
-__all__ = ["BLANK", "Document", "FormatError", "array_of", "json_string"]
+__all__ = ["BLANK", "Document", "FormatError", "array_of", "bounded", "json_string"]
 
 BLANK = " \t\r\n"
 NO_FAULTS: Mapping[int, str] = MappingProxyType({})
@@ -25,6 +25,16 @@ class Document(NamedTuple):
     text: str
     faults: Mapping[int, str] = NO_FAULTS
     """Index to reason of the elements that stand for lines that can't be read."""
+
+
+def bounded(text: str) -> Document:
+    """The document of this text.
+
+    Raises :class:`FormatError` where it has more characters than a payload may have bytes.
+    """
+    if len(text) > PAYLOAD_BYTES:
+        raise FormatError(TOO_LARGE)
+    return Document(text)
 
 
 def array_of(elements: list[str], faults: dict[int, str]) -> Document:

@@ -13,13 +13,13 @@ from json.encoder import encode_basestring
 from functions.transform.formats.binary import (
     MAX_LEVELS,
     BinaryError,
+    BinaryReader,
+    Taken,
     base64_string,
     float_text,
-    object_text,
 )
 from functions.transform.formats.by_library import message_pack_text
-from functions.transform.formats.document import Document, FormatError
-from functions.transform.inflation import PAYLOAD_BYTES, TOO_LARGE
+from functions.transform.formats.document import Document, bounded
 
 __all__ = ["BINARY", "by_definition", "decode"]
 
@@ -41,44 +41,26 @@ SIZED = {
 """Kinds of values with a size, and how many bytes the size has."""
 TIMESTAMP = 0xFF
 """The extension -1."""
-Taken = tuple[str, int]
-"""A JSON text, and the place behind the value it is of."""
 
 
 def decode(payload: bytes, labels: Mapping[str, str]) -> Document:
     """The JSON of exactly one value; ``labels`` are names for keys that are whole numbers.
 
-    Raises :class:`FormatError`.
+    Raises ``FormatError``.
     """
     text = message_pack_text(payload)
-    if text is None:
-        text = by_definition(payload, labels)
-    if len(text) > PAYLOAD_BYTES:
-        raise FormatError(TOO_LARGE)
-    return Document(text)
+    return bounded(by_definition(payload, labels) if text is None else text)
 
 
 def by_definition(payload: bytes, labels: Mapping[str, str]) -> str:
-    """The JSON of a payload, without a library. Raises :class:`FormatError`."""
-    try:
-        text, at = _Values(payload, labels).value(0, 0)
-    except (BinaryError, IndexError, ValueError, struct.error):
-        raise FormatError(REASON) from None
-    if at != len(payload):
-        raise FormatError(REASON)
-    return text
+    """The JSON of a payload, without a library. Raises ``FormatError``."""
+    return _Values(payload, labels).whole(REASON)
 
 
-class _Values:
-    """The values of a payload, each by its place.
+class _Values(BinaryReader):
+    """The values of a payload of MessagePack."""
 
-    Beyond the end of the payload the methods raise ``IndexError`` or ``struct.error``.
-    """
-
-    def __init__(self, payload: bytes, labels: Mapping[str, str]) -> None:
-        self._payload, self._labels = payload, labels
-
-    def value(self, at: int, level: int) -> Taken:
+    def item(self, at: int, level: int) -> Taken:
         """The value at a place, in so many others."""
         head = self._payload[at]
         at += 1
@@ -91,7 +73,7 @@ class _Values:
             return float_text(form.unpack_from(self._payload, at)[0]), at + size
         if head in WHOLE:
             size, signed = WHOLE[head]
-            return str(int.from_bytes(self._bytes(at, size), signed=signed)), at + size
+            return str(int.from_bytes(self.take(at, size), signed=signed)), at + size
         return self._sized(head, at, level)
 
     def _sized(self, head: int, at: int, level: int) -> Taken:
@@ -99,13 +81,13 @@ class _Values:
         if kind in (ARRAY, MAP):
             if level >= MAX_LEVELS:
                 raise BinaryError
-            inside = self._map if kind == MAP else self._array
+            inside = self.map if kind == MAP else self.array
             return inside(size, at, level + 1)
         if kind == EXTENSION:
-            code, content = self._bytes(at, 1)[0], self._bytes(at + 1, size)
+            code, content = self.take(at, 1)[0], self.take(at + 1, size)
             text = _timestamp(content) if code == TIMESTAMP else base64_string(content)
             return text, at + 1 + size
-        content = self._bytes(at, size)
+        content = self.take(at, size)
         text = encode_basestring(content.decode()) if kind == TEXT else base64_string(content)
         return text, at + size
 
@@ -120,32 +102,10 @@ class _Values:
         if head not in SIZED:
             raise BinaryError
         kind, width = SIZED[head]
-        return kind, int.from_bytes(self._bytes(at, width)), at + width
+        return kind, int.from_bytes(self.take(at, width)), at + width
 
-    def _bytes(self, at: int, size: int) -> bytes:
-        if at + size > len(self._payload):
-            raise IndexError
-        return self._payload[at : at + size]
-
-    def _array(self, length: int, at: int, level: int) -> Taken:
-        items: list[str] = []
-        while len(items) < length:
-            text, at = self.value(at, level)
-            items.append(text)
-        return f"[{','.join(items)}]", at
-
-    def _map(self, length: int, at: int, level: int) -> Taken:
-        keys: list[str] = []
-        values: list[str] = []
-        while len(keys) < length:
-            key, at = self._key(at, level)
-            value, at = self.value(at, level)
-            keys.append(key)
-            values.append(value)
-        return object_text(keys, values), at
-
-    def _key(self, at: int, level: int) -> Taken:
-        text, at = self.value(at, level)
+    def key(self, at: int, level: int) -> Taken:
+        text, at = self.item(at, level)
         if text[0] in "[{":
             raise BinaryError
         if text[0] == '"':

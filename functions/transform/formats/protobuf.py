@@ -8,9 +8,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from functions.transform.formats.document import Document, FormatError
+from functions.transform.formats.document import Document, FormatError, bounded
 from functions.transform.formats.protobuf_text import message_text
-from functions.transform.inflation import PAYLOAD_BYTES, TOO_LARGE
 from telemetry.contract import Contract
 from telemetry.contract.files import content_of
 from telemetry.errors import ContractError
@@ -33,9 +32,7 @@ def decode(payload: bytes, message_type: Any) -> Document:
         text = message_text(message)
     except (ValueError, OverflowError):
         raise FormatError(REASON) from None
-    if len(text) > PAYLOAD_BYTES:
-        raise FormatError(TOO_LARGE)
-    return Document(text)
+    return bounded(text)
 
 
 def parsed(payload: bytes, message_type: Any, reason: str) -> Any:

@@ -13,11 +13,10 @@ from json.encoder import encode_basestring
 from typing import Any
 
 from functions.transform.formats.binary import float_text
-from functions.transform.formats.document import Document, FormatError
+from functions.transform.formats.document import Document, FormatError, bounded
 from functions.transform.formats.protobuf import parsed
 from functions.transform.formats.protobuf_text import message_text, scalar_text, string_text
 from functions.transform.formats.sparkplug_schema import DATA_TYPES, payload_descriptor
-from functions.transform.inflation import PAYLOAD_BYTES, TOO_LARGE
 
 __all__ = ["BINARY", "decode", "payload_class"]
 
@@ -48,10 +47,8 @@ def decode(payload: bytes) -> Document:
         metrics = ",".join(map(_metric, message.metrics))
     except (ValueError, struct.error):
         raise FormatError(REASON) from None
-    text = f"{{{','.join([*members, f'{chr(34)}metrics{chr(34)}:[{metrics}]'])}}}"
-    if len(text) > PAYLOAD_BYTES:
-        raise FormatError(TOO_LARGE)
-    return Document(text)
+    members.append(f'"metrics":[{metrics}]')
+    return bounded(f"{{{','.join(members)}}}")
 
 
 @lru_cache(maxsize=1)
