@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
+from etl.aws.invocation import FunctionFailedError, invoke
 from etl.aws.target import Target
 from etl.cli.context import JsonOption, console, counted, fail, guard, print_json, target_of
 from etl.cli.wait_line import waiting
@@ -26,13 +26,10 @@ MEANINGS = {
 def invoke_sweep(target: Target, days: int | None, *, dry_run: bool) -> dict[str, Any]:
     """Invoke the sweep function and return its result. Ends the command where it failed."""
     event = {"dry_run": dry_run, **({"days": days} if days else {})}
-    answer = target.client("lambda").invoke(
-        FunctionName=target.outputs["SweepFunctionName"], Payload=json.dumps(event)
-    )
-    result: dict[str, Any] = json.loads(answer["Payload"].read() or b"{}")
-    if answer.get("FunctionError"):
-        raise fail(f"The sweep failed with {result.get('errorType')}: {result.get('errorMessage')}")
-    return result
+    try:
+        return invoke(target.client("lambda"), target.outputs["SweepFunctionName"], event)
+    except FunctionFailedError as error:
+        raise fail(f"The sweep failed with {error.kind}: {error.message}") from error
 
 
 def sweep_table(result: dict[str, Any]) -> Table:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from etl.aws.contract_objects import contract_objects
+from etl.aws.invocation import FunctionFailedError, invoke
 from etl.aws.target import DATABASE_CA_KEY
 from infrastructure.settings import DeploySettings
 from layers.notify import Notify, silent
@@ -34,23 +34,15 @@ def run_migration(lambda_client: LambdaClient, name: str, notify: Notify = silen
     """
     _wait_until_updated(lambda_client, name)
     for attempt in range(1, ATTEMPTS + 1):
-        error, statements = _invoke(lambda_client, name)
-        if error is None:
+        try:
+            statements: list[str] = invoke(lambda_client, name, {}).get("table", [])
+        except FunctionFailedError as error:
+            if error.kind != DatabaseBusyError.__name__ or attempt == ATTEMPTS:
+                raise MigrationError(f"The migration by {error}") from error
+            notify(f"{error.message} Trying again ({attempt + 1} of {ATTEMPTS}).")
+        else:
             return statements
-        kind, message = error.get("errorType", "an error"), error.get("errorMessage", "")
-        if kind != DatabaseBusyError.__name__ or attempt == ATTEMPTS:
-            raise MigrationError(f"The migration by {name} failed with {kind}: {message}")
-        notify(f"{message} Trying again ({attempt + 1} of {ATTEMPTS}).")
     raise AssertionError("unreachable: the last attempt returns or raises")
-
-
-def _invoke(lambda_client: LambdaClient, name: str) -> tuple[dict[str, Any] | None, list[str]]:
-    """Invoke the function once; returns its error, if any, and the statements that it ran."""
-    answer = lambda_client.invoke(FunctionName=name, Payload=b"{}")
-    payload = json.loads(answer["Payload"].read() or b"null")
-    if answer.get("FunctionError"):
-        return (payload if isinstance(payload, dict) else {"errorMessage": str(payload)}), []
-    return None, (payload or {}).get("table", [])
 
 
 def _wait_until_updated(lambda_client: LambdaClient, name: str) -> None:

@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from etl.aws.invocation import FunctionFailedError, invoke
 from etl.aws.target import Target
 from functions.notify.channel_secret import (
     CHANNELS,
@@ -139,12 +140,9 @@ def _write(target: Target, content: dict[str, Any]) -> None:
 def _ask(target: Target, event: dict[str, Any]) -> list[dict[str, Any]]:
     """Invoke the notify function and return its list of channels."""
     _secret(target)
-    name = target.outputs["NotifyFunctionName"]
-    answer = target.invoking_client().invoke(FunctionName=name, Payload=json.dumps(event).encode())
-    result = json.loads(answer["Payload"].read() or b"{}")
-    if answer.get("FunctionError"):
-        raise ChannelError(
-            f"{name} failed with {result.get('errorType')}: {result.get('errorMessage')}"
-        )
+    try:
+        result = invoke(target.invoking_client(), target.outputs["NotifyFunctionName"], event)
+    except FunctionFailedError as error:
+        raise ChannelError(str(error)) from error
     found: list[dict[str, Any]] = result["channels"]
     return found

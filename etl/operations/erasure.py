@@ -27,6 +27,7 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from etl.aws.invocation import FunctionFailedError, invoke
 from etl.aws.s3 import listed
 from etl.aws.target import Target
 from etl.operations.active_executions import active_executions
@@ -388,16 +389,13 @@ def _erase_rows(
 
 def _call(target: Target, event: dict[str, Any]) -> dict[str, Any]:
     name = target.outputs["MigrateFunctionName"]
-    answer = target.invoking_client().invoke(FunctionName=name, Payload=json.dumps(event).encode())
-    result = json.loads(answer["Payload"].read() or b"{}")
-    if answer.get("FunctionError"):
-        raise ErasureError(
-            f"{name} failed with {result.get('errorType')}: {result.get('errorMessage')} Run the "
-            "command again: it goes on from there."
-        )
+    try:
+        result = invoke(target.invoking_client(), name, event)
+    except FunctionFailedError as error:
+        raise ErasureError(f"{error} Run the command again: it goes on from there.") from error
     if "rows" not in result:
         raise ErasureError(f"{name} is of an older version, which can't erase: `etl deploy` first.")
-    return dict(result)
+    return result
 
 
 def _delete_dead_letters(target: Target, device: str, *, whole: bool, notify: Notify) -> int:

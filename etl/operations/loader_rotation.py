@@ -14,6 +14,7 @@ import string
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from etl.aws.invocation import FunctionFailedError, invoke
 from etl.aws.target import Target
 from telemetry.errors import UserError
 
@@ -80,11 +81,9 @@ def rotate_loader(target: Target) -> Rotation:
 
 def _make_login(client: LambdaClient, function: str, version: str) -> None:
     """Let the migrate function create or change this version's login, and log in with it."""
-    event = json.dumps({"loader_version": version}).encode()
-    answer = client.invoke(FunctionName=function, Payload=event)
-    result = json.loads(answer["Payload"].read() or b"{}")
-    if answer.get("FunctionError"):
+    try:
+        invoke(client, function, {"loader_version": version})
+    except FunctionFailedError as error:
         raise RotationError(
-            f"{function} failed with {result.get('errorType')}: {result.get('errorMessage')} "
-            "Nothing in use has changed; try again once the cause is fixed."
-        )
+            f"{error} Nothing in use has changed; try again once the cause is fixed."
+        ) from error

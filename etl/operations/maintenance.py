@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+from etl.aws.invocation import FunctionFailedError, invoke
 from etl.aws.target import Target
 from infrastructure.core.maintenance import EVENT
 from telemetry.errors import UserError
@@ -22,11 +22,7 @@ def run_maintenance(target: Target) -> dict[str, Any]:
     The result is that of ``functions.migrate.retention.Maintenance.as_dict``. Loads and queries
     are not blocked. Raises :class:`MaintenanceError`.
     """
-    name = target.outputs["MigrateFunctionName"]
-    answer = target.invoking_client().invoke(FunctionName=name, Payload=json.dumps(EVENT).encode())
-    result: dict[str, Any] = json.loads(answer["Payload"].read() or b"{}")
-    if answer.get("FunctionError"):
-        raise MaintenanceError(
-            f"{name} failed with {result.get('errorType')}: {result.get('errorMessage')}"
-        )
-    return result
+    try:
+        return invoke(target.invoking_client(), target.outputs["MigrateFunctionName"], EVENT)
+    except FunctionFailedError as error:
+        raise MaintenanceError(str(error)) from error

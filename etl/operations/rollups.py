@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
+from etl.aws.invocation import FunctionFailedError, invoke
 from etl.aws.target import Target
 from etl.operations.plurals import counted
 from telemetry.errors import UserError
@@ -51,10 +51,7 @@ def refresh_rollups(target: Target, work: Literal["refresh", "rebuild"]) -> Iter
 
 
 def _call(client: LambdaClient, name: str, event: dict[str, Any]) -> int:
-    answer = client.invoke(FunctionName=name, Payload=json.dumps(event).encode())
-    result = json.loads(answer["Payload"].read() or b"{}")
-    if answer.get("FunctionError"):
-        raise RollupsError(
-            f"{name} failed with {result.get('errorType')}: {result.get('errorMessage')}"
-        )
-    return int(result["left"])
+    try:
+        return int(invoke(client, name, event)["left"])
+    except FunctionFailedError as error:
+        raise RollupsError(str(error)) from error

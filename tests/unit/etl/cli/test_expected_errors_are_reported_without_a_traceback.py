@@ -22,6 +22,7 @@ INTERNAL = {
     "DoubtError": "has the definition of a format decide",
     "EnvironmentDiedError": "becomes a fault of the function, in the emulator",
     "FormatError": "becomes a reject",
+    "FunctionFailedError": "becomes the error of the command that has invoked the function",
     "FunctionFault": "a fault of the function, in the emulator",
     "InflationError": "becomes a reject",
     "RowsChangedError": "the load begins again",
