@@ -10,7 +10,7 @@ from etl.authoring.members import Members, Place, Reading
 from etl.authoring.names import counts_or_codes, identifies, is_kind, is_time, time_rank, words
 from etl.authoring.paths import written_path
 from etl.authoring.time_patterns import is_epoch
-from functions.transform.shapes import member
+from functions.transform.parts import member
 
 __all__ = ["Kinds", "find_kinds"]
 

@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 from etl.authoring.message_shape import MAX_DEPTH, MessageShape, find_shape
 from etl.authoring.samples import RUN, Message
 from functions.transform.jsontext import json_text
-from functions.transform.shapes import Number, Part
+from functions.transform.parts import Number, Part
 
 __all__ = ["Kind", "Members", "Place", "Value", "gather", "parsed_messages"]
 

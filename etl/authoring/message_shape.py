@@ -16,7 +16,8 @@ from typing import Any, Literal
 from etl.authoring.names import counts_or_codes, identifies, is_gateway, is_time, words
 from etl.authoring.paths import written_path
 from etl.authoring.time_patterns import EPOCHS, YEAR_2000, YEAR_2100, is_epoch
-from functions.transform.shapes import BASE, SENML_VALUES, Number, Part, Unpacker, member
+from functions.transform.parts import Number, Part, member
+from functions.transform.shapes import BASE, SENML_VALUES, Unpacker
 from telemetry.contract.model import Column, Contract, Shape, Source
 
 __all__ = ["MAX_DEPTH", "MessageShape", "find_shape", "is_senml_pack"]

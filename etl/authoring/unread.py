@@ -17,9 +17,10 @@ from functions.transform.formats.payload_decoder import is_decoded
 from functions.transform.inflation import InflationError, inflate
 from functions.transform.jsontext import json_text
 from functions.transform.member_patterns import MEMBERS
-from functions.transform.shapes import Number, Unpacker, member
+from functions.transform.parts import Number, member
+from functions.transform.shapes import Unpacker
 from telemetry.contract import Condition, Contract, Source
-from telemetry.contract.composed import sources_of
+from telemetry.contract.composed import all_sources
 from telemetry.contract.model import MemberPath
 
 __all__ = ["UnreadMember", "unread_members"]
@@ -99,7 +100,7 @@ class _Reads:
         self._unpacker = Unpacker(replace(contract, melt=None))
         self._contract = contract
         self._readings, self._parents = contract.readings, contract.parents
-        sources = [source for column in contract.columns for source in sources_of(column)]
+        sources = all_sources(contract)
         self._rest = any(source.scope == "rest" for source in sources)
         self._numbers = contract.melt == "numbers"
         sources += [condition.source for condition in contract.only]

@@ -24,7 +24,6 @@ from etl.cli.rerun_options import DryRunOption, YesOption, confirm
 from etl.cli.wait_line import waiting
 from etl.operations.erasure import (
     ErasurePlan,
-    ErasureRecord,
     erase_device,
     erasure_records,
     mixed_sentence,
@@ -80,7 +79,7 @@ def forget(
             notify=lambda doing, done, of: say(f"{doing}: {done:,} of {of:,}"),
         )
     if as_json:
-        print_json(_as_dict(record))
+        print_json(asdict(record))
     else:
         console.print(
             f"[green]✓[/] {counted(record.rows, 'row')} deleted, "
@@ -152,7 +151,7 @@ def list_erasures(
         if device is None or one.is_of(device)
     ]
     if as_json:
-        print_json([_as_dict(one) for one in found])
+        print_json([asdict(one) for one in found])
         return
     if not found:
         console.print("no erasures")
@@ -166,10 +165,6 @@ def list_erasures(
         numbers = (f"{n:,}" for n in (one.readings, one.rows, len(one.batches)))
         table.add_row(one.request, one.requested_at, one.finished_at or "unfinished", *numbers)
     print_table(table)
-
-
-def _as_dict(record: ErasureRecord) -> dict[str, object]:
-    return asdict(record)
 
 
 def register(main: typer.Typer) -> None:

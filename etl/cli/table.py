@@ -35,8 +35,7 @@ def show(context: typer.Context, as_json: JsonOption = False) -> None:
     for sentence in _sentences(life):
         console.print(Text(sentence), soft_wrap=True)
     for kept in life.kept:
-        sentence = f"✗ {kept.partition} is kept: {kept.reason}"
-        console.print(Text(escape_text(sentence), style="red"), soft_wrap=True)
+        _print_kept(kept.partition, kept.reason)
 
 
 def _table(life: TableLife, now: datetime) -> Table:
@@ -100,14 +99,18 @@ def _print_maintenance(done: dict[str, Any]) -> None:
             name = escape_text(one["partition"])
             console.print(Text(f"dropped {name}: {counted(one['rows'], 'row')}"), soft_wrap=True)
     for one in done["kept"]:
-        sentence = f"✗ {one['partition']} is kept: {one['reason']}"
-        console.print(Text(escape_text(sentence), style="red"), soft_wrap=True)
+        _print_kept(one["partition"], one["reason"])
     rows = sum(one["rows"] for one in done["dropped"])
     made = sum("ATTACH PARTITION" in statement for statement in done["made"])
     left = f"; {counted(done['left'], 'partition')} left to the next one" if done["left"] else ""
     dropped = f"{counted(len(done['dropped']), 'partition')} dropped with {counted(rows, 'row')}"
     made_ones = f"{counted(made, 'partition')} made"
     console.print(f"[green]✓[/] {made_ones}, {dropped}{left}", soft_wrap=True)
+
+
+def _print_kept(partition: str, reason: str) -> None:
+    sentence = f"✗ {partition} is kept: {reason}"
+    console.print(Text(escape_text(sentence), style="red"), soft_wrap=True)
 
 
 def register(root: typer.Typer) -> None:

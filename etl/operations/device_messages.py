@@ -47,12 +47,11 @@ class NoDeviceError(UserError):
 
 def device_column(contract: Contract) -> str:
     """The column of the key that names the device. Raises :class:`NoDeviceError`."""
-    named = [name for name in contract.key if contract.column(name).type != "timestamp"]
-    if not named:
+    if contract.device_column is None:
         raise NoDeviceError(
             f"The key of the contract {contract.name} is a time alone: its readings name no device."
         )
-    return named[0]
+    return contract.device_column
 
 
 @dataclass

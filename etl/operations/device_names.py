@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from functions.transform.shapes import member
+from functions.transform.parts import member
 from telemetry.contract import Contract
 from telemetry.contract.model import MemberPath, Source
 
@@ -22,9 +22,8 @@ class DeviceNames:
 
     def __init__(self, contract: Contract) -> None:
         """The contract describes the messages that the rejects are of."""
-        types = {column.name: column.type for column in contract.columns}
-        named = [name for name in contract.key if types[name] != "timestamp"]
-        self._sources = contract.column(named[0]).sources if named else ()
+        device = contract.device_column
+        self._sources = () if device is None else contract.column(device).sources
         self._payload: bytes | None = None
         self._message: Any = None
 

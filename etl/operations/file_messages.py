@@ -26,7 +26,7 @@ from etl.authoring.samples import Message, SampleError, read_messages
 from functions.transform.careful import CarefulReader
 from functions.transform.extraction_plan import make_plan
 from functions.transform.formats.payload_decoder import PayloadDecoder, is_decoded
-from functions.transform.shapes import member
+from functions.transform.parts import member
 from local.devices.encoding import as_sent
 from local.devices.fleet import device_topic
 from local.devices.mqtt import MESSAGE_BYTES as LARGEST_PAYLOAD

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 from etl.aws.target import Target
 from functions.migrate.catalogue import read_partitions
 from telemetry.contract import Contract
-from telemetry.ddl import RETENTION, ExistingPartition, expired, horizon, qualified, quote_name
+from telemetry.ddl import (
+    RETENTION,
+    ExistingPartition,
+    expired,
+    horizon,
+    qualified,
+    qualified_partition,
+)
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
@@ -147,7 +154,7 @@ def count_rows(cursor: Cursor, contract: Contract) -> tuple[int, int]:
         for status, rows, partition in cursor.fetchall():
             dropped += rows
             if status == "detached":
-                tables.append(f"{quote_name(contract.schema)}.{quote_name(partition)}")
+                tables.append(qualified_partition(contract, partition))
     counts = " + ".join(f"(SELECT count(*) FROM {table})" for table in tables)
     cursor.execute(f"SELECT {counts}")
     [(rows,)] = cursor.fetchall()

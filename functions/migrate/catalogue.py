@@ -12,6 +12,7 @@ from telemetry.ddl import (
     ExistingTable,
     other_partition,
     qualified,
+    qualified_partition,
     quote_name,
 )
 from telemetry.ddl.analytics import view_names
@@ -116,7 +117,7 @@ def _moment(seconds: float | None) -> datetime | None:
 def stray_days(cursor: Cursor, contract: Contract) -> list[date]:
     """First days of the months, or the days (UTC), of which ``<table>_other`` has rows, the fullest
     first."""
-    other = f"{quote_name(contract.schema)}.{quote_name(other_partition(contract))}"
+    other = qualified_partition(contract, other_partition(contract))
     time = quote_name(contract.key[-1])
     unit = "day" if contract.partition == "day" else "month"
     cursor.execute(

@@ -127,10 +127,9 @@ def device_column(contract: Contract) -> str:
 
     Raises :class:`ConfigurationError` where there is none.
     """
-    for name in contract.key:
-        if contract.column(name).type != "timestamp":
-            return name
-    raise ConfigurationError(f"The key of the contract {contract.name} names no device.")
+    if contract.device_column is None:
+        raise ConfigurationError(f"The key of the contract {contract.name} names no device.")
+    return contract.device_column
 
 
 def _prepare(cursor: Cursor) -> None:

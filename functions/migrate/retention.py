@@ -32,6 +32,7 @@ from telemetry.ddl import (
     load_lock,
     other_partition,
     plan_partitions,
+    qualified_partition,
 )
 from telemetry.tracing import step
 
@@ -229,7 +230,7 @@ def _drop(
 
 
 def _exists(cursor: Cursor, contract: Contract, name: str) -> bool:
-    cursor.execute("SELECT to_regclass(%s) IS NOT NULL", (sql.quoted(contract, name),))
+    cursor.execute("SELECT to_regclass(%s) IS NOT NULL", (qualified_partition(contract, name),))
     [(exists,)] = cursor.fetchall()
     return bool(exists)
 

@@ -7,7 +7,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from telemetry.contract import Contract
-from telemetry.ddl import LEDGER, RETENTION, other_partition, qualified, quote_name
+from telemetry.ddl import (
+    LEDGER,
+    RETENTION,
+    other_partition,
+    qualified,
+    qualified_partition,
+    quote_name,
+)
 from telemetry.ddl.analytics import kept_name, levels_of, mark_columns, marks_name
 
 __all__ = [
@@ -26,7 +33,6 @@ __all__ = [
     "forget_figures",
     "grant",
     "late_ranges",
-    "quoted",
     "relation",
 ]
 
@@ -67,32 +73,28 @@ def relation(contract: Contract) -> str:
     return qualified(contract)
 
 
-def quoted(contract: Contract, partition: str) -> str:
-    """Qualified and quoted name of a partition."""
-    return f"{quote_name(contract.schema)}.{quote_name(partition)}"
-
-
 def detach(contract: Contract, partition: str) -> str:
     """Statement that takes a partition out of the table, with its rows.
 
     Not ``CONCURRENTLY``, which PostgreSQL refuses where there is a default partition.
     """
-    return f"ALTER TABLE {qualified(contract)} DETACH PARTITION {quoted(contract, partition)}"
+    name = qualified_partition(contract, partition)
+    return f"ALTER TABLE {qualified(contract)} DETACH PARTITION {name}"
 
 
 def grant(contract: Contract, partition: str, role: str) -> str:
     """Statement that lets a role count the rows of a detached partition."""
-    return f"GRANT SELECT ON {quoted(contract, partition)} TO {quote_name(role)}"
+    return f"GRANT SELECT ON {qualified_partition(contract, partition)} TO {quote_name(role)}"
 
 
 def count(contract: Contract, partition: str) -> str:
     """Query for the number of a partition's rows."""
-    return f"SELECT count(*) FROM {quoted(contract, partition)}"
+    return f"SELECT count(*) FROM {qualified_partition(contract, partition)}"
 
 
 def drop(contract: Contract, partition: str) -> str:
     """Statement that drops a detached partition."""
-    return f"DROP TABLE {quoted(contract, partition)}"
+    return f"DROP TABLE {qualified_partition(contract, partition)}"
 
 
 def forget_figures(contract: Contract) -> Iterator[str]:
@@ -163,4 +165,4 @@ def _unit(contract: Contract, row: str) -> tuple[str, str]:
 
 
 def _other(contract: Contract) -> str:
-    return quoted(contract, other_partition(contract))
+    return qualified_partition(contract, other_partition(contract))

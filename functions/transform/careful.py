@@ -17,14 +17,8 @@ from typing import Any
 from functions.transform.extraction_plan import NOT_A_VALUE, ExtractionPlan
 from functions.transform.jsontext import json_text, named_members, rest
 from functions.transform.pairs import groups_of_pairs
-from functions.transform.shapes import (
-    Number,
-    Part,
-    Unpacker,
-    member,
-    parallel_arrays,
-    readings_in,
-)
+from functions.transform.parts import Number, Part, member
+from functions.transform.shapes import Unpacker, parallel_arrays, readings_in
 from functions.transform.values import EXACT_BELOW
 from telemetry.contract import Condition, Contract
 from telemetry.contract.model import MemberPath

@@ -25,7 +25,7 @@ from functions.transform.member_patterns import (
 )
 from functions.transform.shapes import BASE, SENML_VALUES
 from telemetry.contract import Column, Condition, Contract, Source
-from telemetry.contract.composed import sources_of, text_sources
+from telemetry.contract.composed import all_sources, text_sources
 from telemetry.contract.model import MemberPath
 
 __all__ = [
@@ -145,7 +145,7 @@ def _is_judged_by_arrival(column: Column) -> bool:
 
 def make_plan(contract: Contract) -> ExtractionPlan:
     """The plan of a contract. Pure, and cheap enough to make once per invocation."""
-    asked = (s for column in contract.columns for s in sources_of(column))
+    asked = all_sources(contract)
     sources = tuple(dict.fromkeys([*asked, *(c.source for c in contract.only)]))
     plain = _document(contract, sources, {})
     decode_plans = [] if plain is None else [DecodePlan(plain, unusual_texts(contract), {})]

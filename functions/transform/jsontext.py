@@ -13,7 +13,7 @@ from typing import Any
 
 from functions.transform.extraction_plan import NOT_A_VALUE
 from functions.transform.member_patterns import metrics_of
-from functions.transform.shapes import Number
+from functions.transform.parts import Number
 from telemetry.contract import Contract
 from telemetry.contract.composed import sources_of
 

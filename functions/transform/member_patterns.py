@@ -9,7 +9,7 @@ from itertools import pairwise
 import polars as pl
 
 from telemetry.contract import Contract, Source
-from telemetry.contract.composed import sources_of, spelled_sources
+from telemetry.contract.composed import all_sources, spelled_sources
 from telemetry.contract.model import MemberPath, Metric, Shape
 
 __all__ = [
@@ -75,7 +75,7 @@ def is_in_nested_arrays(path: MemberPath) -> bool:
 def array_names(contract: Contract) -> set[str]:
     """Names of the arrays of which columns or conditions take elements that are values, and of
     arrays side by side."""
-    asked = [source for column in contract.columns for source in sources_of(column)]
+    asked = all_sources(contract)
     asked += [condition.source for condition in contract.only]
     paths = [source.path for source in asked if source.scope in MEMBERS]
     paths += [metric.path for metric in metrics_of(contract)]
@@ -158,7 +158,7 @@ def untyped_texts(contract: Contract, types: Mapping[str, Type]) -> str:
     for kind, value in NOT_OF_TYPE.items():
         names = {name for name, found in types.items() if found is kind}
         kinds += [_member(names, value)] if names else []
-    sources = [s for column in contract.columns for s in sources_of(column)]
+    sources = all_sources(contract)
     texts = set(member_names([*sources, *(c.source for c in contract.only)])) - types.keys()
     if texts:
         kinds.append(_member(texts, LONG_OR_SPELLED))

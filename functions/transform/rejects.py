@@ -29,9 +29,10 @@ def rejected_lines(batch: CleanBatch, contract: Contract) -> bytes:
     """
     buffer = io.BytesIO()
     with gzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=1, mtime=0) as file:
+        decoder = PayloadDecoder(contract) if is_decoded(contract) else None
         for m, rejects in groupby(_in_order(batch), key=lambda reject: reject.message):
             message = batch.messages.row(m, named=True)
-            for line in _lines(message, list(rejects), contract):
+            for line in _lines(message, list(rejects), contract, decoder):
                 file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
     return buffer.getvalue()
 
@@ -44,10 +45,13 @@ def _in_order(batch: CleanBatch) -> list[Reject]:
 
 
 def _lines(
-    message: dict[str, Any], rejects: list[Reject], contract: Contract
+    message: dict[str, Any],
+    rejects: list[Reject],
+    contract: Contract,
+    decoder: PayloadDecoder | None,
 ) -> list[dict[str, Any]]:
     envelope = {name: message[name] for name in ("message_id", "topic", "client_id", "received_at")}
-    elements = _elements(message, envelope, rejects, contract)
+    elements = _elements(message, envelope, rejects, contract, decoder)
     payload: str | None = base64.b64encode(message["payload"]).decode()
     lines = []
     for reject in rejects:
@@ -62,7 +66,11 @@ def _lines(
 
 
 def _elements(
-    message: dict[str, Any], envelope: dict[str, Any], rejects: list[Reject], contract: Contract
+    message: dict[str, Any],
+    envelope: dict[str, Any],
+    rejects: list[Reject],
+    contract: Contract,
+    decoder: PayloadDecoder | None,
 ) -> list[str] | None:
     """Texts of the message's readings as far as needed; ``None`` where our own code raises.
 
@@ -75,8 +83,8 @@ def _elements(
     try:
         if text is None and contract.compression is not None:
             text = inflate(message["payload"]).decode()
-        if is_decoded(contract):
-            text = PayloadDecoder(contract).document(message["payload"], text, envelope).text
+        if decoder is not None:
+            text = decoder.document(message["payload"], text, envelope).text
         return reading_texts(text, contract, most)
     except OUR_ERRORS as error:
         unreadable(error, message["message_id"])

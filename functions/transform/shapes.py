@@ -14,17 +14,14 @@ from typing import Any
 from functions.transform.pairs import groups_of_pairs, is_pair, named_value
 from functions.transform.parts import Number, Part, is_text, member
 from telemetry.contract import Contract
-from telemetry.contract.composed import sources_of
+from telemetry.contract.composed import all_sources
 
 __all__ = [
     "BASE",
     "RELATIVE_BELOW",
     "SENML_VALUES",
-    "Number",
-    "Part",
     "Unpacker",
     "base_sources",
-    "member",
     "names_of_arrays",
     "parallel_arrays",
     "places_of_parents",
@@ -42,8 +39,7 @@ _exactly = Context(prec=40, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation, O
 
 def base_sources(contract: Contract) -> tuple[str, ...]:
     """Base values of SenML that the contract takes by name, each as it holds at a record."""
-    sources = [s for column in contract.columns for s in sources_of(column)]
-    paths = {s.path for s in sources if s.scope == "reading"}
+    paths = {s.path for s in all_sources(contract) if s.scope == "reading"}
     if isinstance(contract.melt, tuple):
         paths |= {metric.path for metric in contract.melt}
     return tuple(name for name in BASE if (name,) in paths)
@@ -54,7 +50,7 @@ class Unpacker:
 
     def __init__(self, contract: Contract) -> None:
         self._contract = contract
-        sources = [s for column in contract.columns for s in sources_of(column)]
+        sources = all_sources(contract)
         self._used = {s.path[0] for s in sources if s.scope == "reading"}
         self._used_alone = {s.path[0] for s in sources if s.scope in ("reading", "message")}
         array = contract.readings or ()
@@ -221,9 +217,7 @@ class Unpacker:
 
 def names_of_arrays(contract: Contract) -> set[str | int]:
     """Names of the arrays side by side of which columns take elements."""
-    names = {
-        s.path[0] for column in contract.columns for s in sources_of(column) if s.scope == "reading"
-    }
+    names = {s.path[0] for s in all_sources(contract) if s.scope == "reading"}
     if isinstance(contract.melt, tuple):
         names |= {metric.path[0] for metric in contract.melt}
     return names

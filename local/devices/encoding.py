@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any
 
 from functions.transform.formats.own_decoder import own_encoder
-from functions.transform.shapes import member
+from functions.transform.parts import member
 from telemetry.contract.formats import LINE_FORMATS
 from telemetry.contract.model import Contract, Encoding, PackedMember
 

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from functions.transform.shapes import member
+from functions.transform.parts import member
 from local.devices.composed_values import composed_members, is_composed
 from local.devices.encoding import as_sent
 from telemetry.contract.formats import LISTS

@@ -39,6 +39,31 @@ def pipeline(request: pytest.FixtureRequest) -> Iterator[Target]:
             stop(state)
 
 
+@pytest.fixture(scope="module")
+def state() -> Iterator[Path]:
+    """A folder for the laptop of one file of tests, whose servers are stopped at its end."""
+    with state_folder() as folder:
+        try:
+            yield folder
+        finally:
+            stop(folder)
+
+
+def pipeline_by_queue(state: Path, stack: str, contract: Path) -> Target:
+    """The stack with this contract, in place of the one before; only the queue starts executions."""
+    return bring_up(
+        state,
+        stack,
+        contract,
+        switch=lambda _question: True,
+        trigger="queue",
+        schedule="rate(1 day)",
+        sweep="rate(1 day)",
+        window=1,
+        die_with_parent=True,
+    )
+
+
 def account(target: Target, seconds: float = 240.0) -> Reconciliation:
     """The reconciliation once nothing is under way."""
     return reconcile(target, seconds)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,9 @@ from typer.testing import CliRunner, Result
 
 from etl.aws.target import Target
 from etl.cli.main import app
-from etl.deployment.laptop import bring_up
 from etl.operations.publishing import publish_file
 from infrastructure.core.maintenance import EVENT
-from local.stack import stop
-from tests.end_to_end.conftest import account
-from tests.fixtures.local import state_folder
+from tests.end_to_end.conftest import account, pipeline_by_queue
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -26,30 +23,12 @@ MESSAGES = Path("contracts/examples/greenhouse.ndjson")
 STACK = "aging"
 
 
-@pytest.fixture(scope="module")
-def state() -> Iterator[Path]:
-    with state_folder() as folder:
-        try:
-            yield folder
-        finally:
-            stop(folder)
-
-
 def deploy(state: Path, table_keys: str) -> Target:
     """The greenhouse's pipeline, with these keys of ``[table]``."""
     contract = state.parent / "aging.toml"
     text = EXAMPLE.read_text(encoding="utf-8")
     contract.write_text(text.replace("[table]\n", f"[table]\n{table_keys}\n"), encoding="utf-8")
-    return bring_up(
-        state,
-        STACK,
-        contract,
-        trigger="queue",
-        schedule="rate(1 day)",
-        sweep="rate(1 day)",
-        window=1,
-        die_with_parent=True,
-    )
+    return pipeline_by_queue(state, STACK, contract)
 
 
 def command(state: Path) -> Callable[..., Result]:

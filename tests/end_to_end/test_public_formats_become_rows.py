@@ -8,44 +8,17 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from etl.aws.target import Target
-from etl.deployment.laptop import bring_up
 from etl.operations.publishing import publish_file
-from local.stack import stop
 from telemetry.contract import Column, Contract
-from tests.end_to_end.conftest import account
-from tests.fixtures.local import state_folder
+from tests.end_to_end.conftest import account, pipeline_by_queue
 from tests.fixtures.payload_families import FAMILIES, FOLDER, expected_rows, messages_file
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-
-
-@pytest.fixture(scope="module")
-def state() -> Iterator[Path]:
-    with state_folder() as folder:
-        try:
-            yield folder
-        finally:
-            stop(folder)
-
-
-def pipeline_of(state: Path, name: str) -> Target:
-    return bring_up(
-        state,
-        "families",
-        FOLDER / f"{name}.toml",
-        switch=lambda _question: True,  # one stack for all families
-        trigger="queue",
-        schedule="rate(1 day)",
-        sweep="rate(1 day)",
-        window=1,
-        die_with_parent=True,
-    )
 
 
 def rows_of_the_table(target: Target) -> list[list[str]]:
@@ -90,7 +63,7 @@ def is_of_arrival(column: Column) -> bool:
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_the_messages_of_the_family_become_its_rows(state: Path, name: str) -> None:
-    target = pipeline_of(state, name)
+    target = pipeline_by_queue(state, "families", FOLDER / f"{name}.toml")
     receipt = publish_file(target, target.contract, messages_file(name))
     found = account(target)
     assert found.problems() == []

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,11 +17,8 @@ from typer.testing import CliRunner
 
 from etl.aws.target import Target
 from etl.cli.main import app
-from etl.deployment.laptop import bring_up
 from etl.operations.publishing import publish_file
-from local.stack import stop
-from tests.end_to_end.conftest import account
-from tests.fixtures.local import state_folder
+from tests.end_to_end.conftest import account, pipeline_by_queue
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -33,32 +29,13 @@ READINGS = {"opc_ua": 48, "sparkplug_json": 48, "telegraf": 72}
 """Readings of the files whose messages have several."""
 
 
-@pytest.fixture(scope="module")
-def state() -> Iterator[Path]:
-    with state_folder() as folder:
-        try:
-            yield folder
-        finally:
-            stop(folder)
-
-
 def inferred_pipeline(state: Path, file: Path, name: str, folder: Path) -> Target:
     """The pipeline of the contract that is inferred from the file."""
     contract = folder / f"{name}.toml"
     command = ["contract", "infer", str(file), "--out", str(contract), "--name", name]
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.output
-    return bring_up(
-        state,
-        "payloads",
-        contract,
-        switch=lambda _question: True,  # one stack for all files
-        trigger="queue",
-        schedule="rate(1 day)",
-        sweep="rate(1 day)",
-        window=1,
-        die_with_parent=True,
-    )
+    return pipeline_by_queue(state, "payloads", contract)
 
 
 def check_rows(state: Path, file: Path, name: str, folder: Path, readings: int) -> Target:

@@ -14,7 +14,7 @@ import cbor2
 import msgpack
 
 from functions.transform.careful import parse, value_span
-from functions.transform.shapes import member
+from functions.transform.parts import member
 from telemetry.contract import Column, Contract
 from telemetry.contract.composed import sources_of
 

@@ -18,7 +18,8 @@ from functions.transform.careful import holds, parse, value_span
 from functions.transform.formats.decoders import FormatDecoders, decoders_of
 from functions.transform.formats.document import Document, FormatError
 from functions.transform.inflation import TOO_LARGE, InflationError, decompressed
-from functions.transform.shapes import Number, member, places_of_parents
+from functions.transform.parts import Number, member
+from functions.transform.shapes import places_of_parents
 from telemetry.contract import Contract
 from telemetry.contract.model import Encoding, MemberPath, PackedMember
 

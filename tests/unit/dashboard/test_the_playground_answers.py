@@ -147,7 +147,7 @@ def test_names_and_values_of_devices_are_text(room: ControlRoom) -> None:
         (b"\x00\x01\x02\x03" * 20, "a binary file"),
         ('{"a": 1}'.encode("utf-16"), "UTF-16"),
         (gzip.compress(MESSAGES)[:-20], "truncated or damaged gzip"),
-        (b"[1, 2, 3]\n", "nothing to infer"),
+        (b"[]\n", "no message found"),
     ],
 )
 def test_a_file_without_messages_is_refused_with_a_sentence(

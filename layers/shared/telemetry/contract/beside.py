@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from telemetry.contract.model import Plus, Source, SpanUnit, TextParts, UnitMember
-from telemetry.contract.parts import WITHIN, with_parts
+from telemetry.contract.parts import WITHIN, read_sources
 from telemetry.contract.reader import Reader, finite
-from telemetry.contract.sources import SourceSyntaxError, parse_source
 
 __all__ = ["read_plus", "read_unit_member"]
 
@@ -89,12 +88,8 @@ def _sources(
     sources = []
     if key not in table:
         reader.note(f"{where}{key}", "is missing; name the member")
-    for text in reader.texts(table, where, key):
-        try:
-            source = with_parts(parse_source(text, reader.topic_places), parts)
-        except SourceSyntaxError as error:
-            reader.note(f"{where}{key}", str(error))
-            continue
+    texts = reader.texts(table, where, key)
+    for text, source in read_sources(reader, f"{where}{key}", texts, parts):
         if source.scope not in (*WITHIN, "part") or source.path == ("received_at",):
             reader.note(f"{where}{key}", f"{text!r} is not valid here; use a member or its part")
         sources.append(source)

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from telemetry.contract.model import Column, Source
+from telemetry.contract.model import Column, Contract, Source
 
-__all__ = ["composed_sources", "elementary", "sources_of", "spelled_sources", "text_sources"]
+__all__ = [
+    "all_sources",
+    "composed_sources",
+    "elementary",
+    "sources_of",
+    "spelled_sources",
+    "text_sources",
+]
 
 
 def elementary(sources: Sequence[Source]) -> Iterator[Source]:
@@ -25,11 +32,14 @@ def sources_of(column: Column) -> tuple[Source, ...]:
     return tuple(elementary([*column.sources, *_beside(column)]))
 
 
+def all_sources(contract: Contract) -> list[Source]:
+    """The sources of all columns, one after the other."""
+    return [source for column in contract.columns for source in sources_of(column)]
+
+
 def spelled_sources(column: Column) -> tuple[Source, ...]:
     """Sources whose values count as they are spelled: those that texts and units are made of."""
-    plus = () if column.plus is None else column.plus.sources
-    if column.plus is not None and isinstance(column.plus.every, tuple):
-        plus += column.plus.every
+    plus = () if column.plus is None else column.plus.every_source
     unit = () if column.unit_member is None else column.unit_member.sources
     composed = [s for s in (*column.sources, *plus) if s.scope in ("template", "part")]
     return tuple(elementary([*composed, *unit]))
@@ -49,8 +59,6 @@ def composed_sources(column: Column) -> Iterator[Source]:
 
 def _beside(column: Column) -> Iterator[Source]:
     if column.plus is not None:
-        yield from column.plus.sources
-        if isinstance(column.plus.every, tuple):
-            yield from column.plus.every
+        yield from column.plus.every_source
     if column.unit_member is not None:
         yield from column.unit_member.sources

@@ -113,6 +113,11 @@ class Plus:
     every: float | tuple[Source, ...] = 1
     """Units that the number is multiplied with, or the sources of their number."""
 
+    @property
+    def every_source(self) -> tuple[Source, ...]:
+        """The sources of the number, and of the one that it is multiplied with."""
+        return self.sources + (self.every if isinstance(self.every, tuple) else ())
+
 
 STAMPED_AT_ARRIVAL = (
     (Source("envelope", ("received_at",)),),
@@ -376,6 +381,12 @@ class Contract:
     def topic_filter(self) -> TopicFilter:
         """The topic filter by its levels."""
         return TopicFilter.parse(self.topic)
+
+    @property
+    def device_column(self) -> str | None:
+        """The column of the key that names the device: its first one that isn't a time."""
+        named = (name for name in self.key if self.column(name).type != "timestamp")
+        return next(named, None)
 
     @property
     def compared(self) -> tuple[str, ...]:

@@ -29,12 +29,11 @@ from telemetry.contract.model import (
     TextParts,
     TimestampFormat,
 )
-from telemetry.contract.parts import read_parts, with_parts
+from telemetry.contract.parts import read_parts, read_sources
 from telemetry.contract.problems import Problem
 from telemetry.contract.reader import Reader as _Reader
 from telemetry.contract.reader import finite as _finite
 from telemetry.contract.rules import broken_rules
-from telemetry.contract.sources import SourceSyntaxError, parse_source
 from telemetry.contract.table_life import TABLE_LIFE_KEYS, read_table_life
 from telemetry.contract.topics import TopicFilter
 from telemetry.errors import ContractError
@@ -190,14 +189,11 @@ def _sources(
 ) -> tuple[Source, ...]:
     """The sources of the column of that name and type."""
     name, column_type = named
-    sources = []
-    for text in reader.texts(table, where, "from") or ([] if "constant" in table else [name]):
-        try:
-            source = with_parts(parse_source(text, reader.topic_places), parts)
-        except SourceSyntaxError as error:
-            reader.note(f"{where}from", str(error))
-            continue
-        sources.append(replace(source, form="json") if column_type == "jsonb" else source)
+    texts = reader.texts(table, where, "from") or ([] if "constant" in table else [name])
+    sources = [
+        replace(source, form="json") if column_type == "jsonb" else source
+        for _, source in read_sources(reader, f"{where}from", texts, parts)
+    ]
     if "constant" in table:
         sources.append(Source("constant", (_constant(reader, where, table["constant"]),)))
     return tuple(sources)

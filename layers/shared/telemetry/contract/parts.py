@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +20,7 @@ from telemetry.contract.reader import Reader
 from telemetry.contract.regular_expressions import group_names, pattern_fault
 from telemetry.contract.sources import SourceSyntaxError, parse_source
 
-__all__ = ["PARTS_KEYS", "WITHIN", "read_parts", "with_parts"]
+__all__ = ["PARTS_KEYS", "WITHIN", "read_parts", "read_sources", "with_parts"]
 
 PARTS_KEYS = ("from", "pattern", "split", "missing")
 WITHIN = ("reading", "parent", "message", "envelope", "place", "index")
@@ -68,19 +69,29 @@ def _parts(reader: Reader, where: str, name: str, table: dict[str, Any]) -> Text
 
 def _sources(reader: Reader, key: str, texts: list[str]) -> list[Source]:
     sources = []
-    for text in texts:
-        try:
-            source = parse_source(text, reader.topic_places)
-        except SourceSyntaxError as error:
-            reader.note(key, str(error))
-            continue
+    for text, source in read_sources(reader, key, texts):
         if source.scope not in WITHIN or source.path == ("received_at",):
             reader.note(key, f"{text!r} can't have parts; use a member or a part of the envelope")
         sources.append(source)
     return sources
 
 
-def with_parts(source: Source, parts: dict[str, TextParts]) -> Source:
+def read_sources(
+    reader: Reader, key: str, texts: Iterable[str], parts: Mapping[str, TextParts] | None = None
+) -> Iterator[tuple[str, Source]]:
+    """Each text that is a source, and the source; one that isn't is noted.
+
+    Sources are given their ``parts``, where there may be some.
+    """
+    for text in texts:
+        try:
+            source = parse_source(text, reader.topic_places)
+            yield text, source if parts is None else with_parts(source, parts)
+        except SourceSyntaxError as error:
+            reader.note(key, str(error))
+
+
+def with_parts(source: Source, parts: Mapping[str, TextParts]) -> Source:
     """The source, with the text that it is a part of.
 
     Raises :class:`SourceSyntaxError` where there is no such part.

@@ -33,6 +33,7 @@ from telemetry.ddl.partitions import (
     horizon,
     other_partition,
     plan_partitions,
+    qualified_partition,
 )
 from telemetry.ddl.retention import RETENTION, in_dropped_range
 from telemetry.ddl.service import CONFLICTS, ERASURES, LEDGER, plan_grants, plan_ledger
@@ -64,6 +65,7 @@ __all__ = [
     "plan_partitions",
     "plan_table",
     "qualified",
+    "qualified_partition",
     "quote_name",
     "quote_text",
     "sql_type",

@@ -23,6 +23,7 @@ __all__ = [
     "other_partition",
     "partition_name",
     "plan_partitions",
+    "qualified_partition",
 ]
 
 MONTHS_AHEAD = 12
@@ -89,7 +90,7 @@ def plan_partitions(
     present = list(present)
     statements = []
     if not any(one.default for one in present):
-        name = _quoted(contract, other_partition(contract))
+        name = qualified_partition(contract, other_partition(contract))
         statements.append(f"CREATE TABLE {name} PARTITION OF {qualified(contract)} DEFAULT")
     first = horizon(contract, now)
     for start, end in _wanted(contract, strays, now):
@@ -146,8 +147,8 @@ def _missing(
 def _new_partition(contract: Contract, first: datetime, after: datetime) -> list[str]:
     """Filled before it is attached: PostgreSQL refuses a partition whose rows lie in the default
     one, and whoever reads meanwhile waits for the lock and then sees every row once."""
-    name = _quoted(contract, partition_name(contract, first, after))
-    other = _quoted(contract, other_partition(contract))
+    name = qualified_partition(contract, partition_name(contract, first, after))
+    other = qualified_partition(contract, other_partition(contract))
     key = quote_name(contract.key[-1])
     start, end = (quote_text(f"{moment.date()} 00:00:00+00") for moment in (first, after))
     return [
@@ -161,7 +162,8 @@ def _new_partition(contract: Contract, first: datetime, after: datetime) -> list
     ]
 
 
-def _quoted(contract: Contract, name: str) -> str:
+def qualified_partition(contract: Contract, name: str) -> str:
+    """Qualified and quoted name of a partition, of which only the name is known."""
     return f"{quote_name(contract.schema)}.{quote_name(name)}"
 
 
