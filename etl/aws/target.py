@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from local.devices.mqtt import Broker
     from local.stack import LocalStack
+    from telemetry.contract import ContractSet
     from telemetry.contract.model import Contract
 
 __all__ = [
@@ -219,12 +220,20 @@ class Target:
         return self.outputs["DataBucketName"]
 
     @cached_property
-    def contract(self) -> Contract:
-        """The contract in force: the copy that the last deployment put into the data bucket."""
+    def contracts(self) -> ContractSet:
+        """The contracts in force: the copies that the last deployment put into the data bucket."""
         from etl.authoring.units import resolve_units
-        from etl.aws.contract_objects import deployed_contract
+        from etl.aws.contract_objects import deployed_contracts, further_names
+        from telemetry.contract import ContractSet
 
-        return resolve_units(deployed_contract(self.client("s3"), self.bucket))
+        names = further_names(self.outputs)
+        deployed = deployed_contracts(self.client("s3"), self.bucket, names)
+        return ContractSet.of(resolve_units(contract) for contract in deployed)
+
+    @property
+    def contract(self) -> Contract:
+        """The first contract in force."""
+        return self.contracts.first
 
     def database_settings(self, role: DatabaseRole = "loader") -> dict[str, str]:
         """Return keyword arguments for ``psycopg2.connect``, with the role's password.

@@ -3,7 +3,10 @@
 ::
 
     raw/2026/11/23/<execution>/<batch>.n<messages>.ndjson.gz   envelopes as they left the queue
+    raw/2026/11/23/<execution>/<batch>.<contract>.n<messages>.ndjson.gz
+                                                               those of a further contract
     clean/staged_on=2026-11-23/<batch>.parquet                 the analysts' zone
+    clean/<contract>/staged_on=2026-11-23/<batch>.parquet      that of a further contract
     copy/<batch>.<contract>.csv                                rows ready for COPY, in key order,
                                                                and their places by arrival
     copy/<batch>.<contract>.groups.json                        byte ranges of each device's rows
@@ -15,6 +18,9 @@
     receipts/<publication>.json                                the messages that a publisher sent
     receipts/<publication>.messages                            digests of these messages
     erasures/<request>.json                                    the batches that an erasure changes
+
+A micro-batch has messages of one contract only. The first contract of a pipeline is not named in
+keys, so that a pipeline which gets a second one keeps the objects that it has.
 
 A raw object is written once; only an erasure (``etl devices forget``) rewrites it, with a line for
 each message as before. The number of messages is part of its name, so that a listing alone shows
@@ -44,6 +50,7 @@ __all__ = [
     "RawKey",
     "Status",
     "clean_key",
+    "clean_prefix",
     "copy_groups_key",
     "copy_key",
     "day_prefix",
@@ -75,7 +82,7 @@ SETTLED: frozenset[Status] = frozenset({"loaded", "quarantined", "discarded"})
 
 _RAW_KEY = re.compile(
     r"^raw/(?P<date>\d{4}/\d{2}/\d{2})/(?P<execution>[^/]+)/"
-    r"(?P<batch_id>[^/.]+)\.n(?P<messages>\d+)\.ndjson\.gz$"
+    r"(?P<batch_id>[^/.]+)(?:\.(?P<contract>[a-z][a-z0-9_]*))?\.n(?P<messages>\d+)\.ndjson\.gz$"
 )
 _OUTCOME_KEY = re.compile(
     r"^outcomes/(?P<raw>.+)/(?P<execution>[^/]+)\."
@@ -93,6 +100,8 @@ class RawKey:
     batch_id: str
     messages: int
     """Number of envelopes in the object, one a line."""
+    contract: str | None = None
+    """Name of the contract; ``None``: the pipeline's first one."""
 
 
 @dataclass(frozen=True)
@@ -120,9 +129,10 @@ def raw_prefix(execution: str, started: datetime) -> str:
     return f"{RAW}{started.astimezone(UTC):%Y/%m/%d}/{execution}/"
 
 
-def raw_key(prefix: str, batch_id: str, messages: int) -> str:
-    """Key of one raw micro-batch under an execution's prefix."""
-    return f"{prefix}{batch_id}.n{messages}.ndjson.gz"
+def raw_key(prefix: str, batch_id: str, messages: int, contract: str | None = None) -> str:
+    """Key of one raw micro-batch under an execution's prefix; ``None``: of the first contract."""
+    of = "" if contract is None else f".{contract}"
+    return f"{prefix}{batch_id}{of}.n{messages}.ndjson.gz"
 
 
 def parse_raw_key(key: str) -> RawKey | None:
@@ -135,12 +145,22 @@ def parse_raw_key(key: str) -> RawKey | None:
         execution=match["execution"],
         batch_id=match["batch_id"],
         messages=int(match["messages"]),
+        contract=match["contract"],
     )
 
 
 def clean_key(raw: RawKey) -> str:
     """Key of the batch's Parquet object."""
-    return f"clean/{PARTITION}={raw.date}/{raw.batch_id}.parquet"
+    return f"{clean_prefix(raw.contract)}{PARTITION}={raw.date}/{raw.batch_id}.parquet"
+
+
+def clean_prefix(contract: str | None = None) -> str:
+    """Prefix of the Parquet objects of one contract; ``None``: of the first one.
+
+    That of the first one holds the others' folders, too, but no object of theirs is right below a
+    partition of it.
+    """
+    return "clean/" if contract is None else f"clean/{contract}/"
 
 
 def copy_key(raw: RawKey, digest: str) -> str:

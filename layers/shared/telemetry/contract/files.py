@@ -14,10 +14,21 @@ from dataclasses import replace
 from telemetry.contract.model import Contract, ContractFile
 from telemetry.errors import ContractError
 
-__all__ = ["FILES_FOLDER", "FILE_BYTES", "content_of", "file_names", "is_file_name", "with_files"]
+__all__ = [
+    "FILES_FOLDER",
+    "FILE_BYTES",
+    "FURTHER_FOLDER",
+    "content_of",
+    "file_names",
+    "is_file_name",
+    "with_files",
+]
 
 FILES_FOLDER = "contract"
 """Folder of the files in a function's zip: not at its root, where a file could hide a module."""
+FURTHER_FOLDER = "contracts"
+"""Folder of a pipeline's further contracts in a function's zip: one folder for each, with its own
+:data:`FILES_FOLDER`, named by its place and name, such as ``1-status``."""
 FILE_BYTES = 1 << 20
 """Most bytes of one file; every function's zip holds a copy."""
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")

@@ -1,0 +1,87 @@
+"""The contracts of a pipeline: the first one, and further ones that are named in keys.
+
+Each has a topic rule and a table of its own; queue, workflow and functions are shared. A
+micro-batch belongs to one contract: its messages came by that one's rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import combinations
+
+from telemetry.contract.model import Contract
+from telemetry.errors import ContractError
+
+__all__ = ["ContractSet"]
+
+
+@dataclass(frozen=True)
+class ContractSet:
+    """The contracts of one pipeline, the first one first. Raises ``ContractError`` where two of
+    them have the same name or table."""
+
+    contracts: tuple[Contract, ...]
+
+    def __post_init__(self) -> None:
+        if not self.contracts:
+            raise ContractError("A pipeline has one contract at least.")
+        for one, other in combinations(self.contracts, 2):
+            if one.name == other.name:
+                raise ContractError(
+                    f"Two contracts are named {one.name}; give one of them another name."
+                )
+            if (one.schema, one.table) == (other.schema, other.table):
+                raise ContractError(
+                    f"The contracts {one.name} and {other.name} have the same table, "
+                    f"{one.schema}.{one.table}; give one of them another one."
+                )
+
+    @staticmethod
+    def of(contracts: Iterable[Contract]) -> ContractSet:
+        """The set of these contracts, in their order."""
+        return ContractSet(tuple(contracts))
+
+    @property
+    def first(self) -> Contract:
+        """The contract that keys don't name."""
+        return self.contracts[0]
+
+    @property
+    def further(self) -> tuple[Contract, ...]:
+        """The contracts that keys name."""
+        return self.contracts[1:]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The contracts' names, the first one's first."""
+        return tuple(contract.name for contract in self.contracts)
+
+    def __iter__(self) -> Iterator[Contract]:
+        return iter(self.contracts)
+
+    def __len__(self) -> int:
+        return len(self.contracts)
+
+    def of_key(self, name: str | None) -> Contract | None:
+        """The contract that a key names so (``RawKey.contract``); ``None`` where the pipeline has
+        none of that name any more."""
+        if name is None:
+            return self.first
+        return next((one for one in self.further if one.name == name), None)
+
+    def key_name(self, contract: Contract) -> str | None:
+        """The name of a contract in keys; ``None`` for the first one."""
+        return None if contract.name == self.first.name else contract.name
+
+    def named(self, name: str) -> Contract:
+        """The contract of that name.
+
+        Raises :class:`ContractError` with the names that there are.
+        """
+        for contract in self.contracts:
+            if contract.name == name:
+                return contract
+        raise ContractError(
+            f"The pipeline has no contract named {name!r}; it has {', '.join(self.names)}."
+        )
