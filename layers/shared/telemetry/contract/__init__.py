@@ -2,7 +2,8 @@
 
 ``load_contracts()`` reads the files a function was packaged with, ``load_contract()`` one file,
 ``parse_contract()`` bytes. Each gives a :class:`Contract` that has passed every rule, or raises one
-``ContractError`` that lists everything wrong with the file. The format is described in ``docs/contract.md``.
+``ContractError`` that lists everything wrong with the file. The format is described in
+``docs/contract.md``.
 """
 
 from __future__ import annotations
