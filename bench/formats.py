@@ -1,9 +1,9 @@
 """Speed of cleaning by shape and format, as a share of that of arrays of JSON objects.
 
 Usage: ``python -m bench.formats [--quick]``, in the interpreter of the tests, which has the
-libraries of binary formats. All cases have the same readings of five values, 50 to a message, and
-are measured in turn by processor time, so that a busy machine changes little. Printed as the rows
-of the table in ``docs/contract.md``.
+libraries of binary formats. All cases have the same readings of five values, 50 to a message, or
+one of each value where that is the format's way, and are measured in turn by processor time, so
+that a busy machine changes little. Printed as the rows of the table in ``docs/contract.md``.
 """
 
 from __future__ import annotations
@@ -44,6 +44,31 @@ class Case:
     """The source of the time, in TOML, and what else its column has."""
     more: str = ""
     encode: Callable[[Any], bytes] | None = None
+    narrow: tuple[str, str, str] | None = None
+    """Sources of name, time and value, where each value is a reading of its own."""
+
+    @property
+    def rows(self) -> int:
+        """Rows of each reading."""
+        return 1 if self.narrow is None else len(NAMES) - 1
+
+
+def descriptor() -> bytes:
+    """A descriptor set with the type ``lab.Message``, which has the readings."""
+    from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorSet
+
+    kinds = FieldDescriptorProto
+    found = FileDescriptorSet()
+    file = found.file.add(name="lab.proto", package="lab", syntax="proto3")
+    reading, message = (file.message_type.add(name=name) for name in ("Reading", "Message"))
+    for number, name in enumerate(NAMES, 1):
+        kind = kinds.TYPE_INT64 if name == "ts" else kinds.TYPE_DOUBLE
+        reading.field.add(name=name, number=number, type=kind, label=kinds.LABEL_OPTIONAL)
+    message.field.add(
+        name="r", number=1, label=kinds.LABEL_REPEATED,
+        type=kinds.TYPE_MESSAGE, type_name=".lab.Reading",
+    )  # fmt: skip
+    return bytes(found.SerializeToString())
 
 
 def rows(readings: list[Reading]) -> Any:
@@ -55,6 +80,19 @@ def named(readings: list[Reading]) -> Any:
     """The readings as objects of name and value."""
     return [{"n": name, "v": reading[name], "ts": reading["ts"]}
             for reading in readings for name in NAMES[1:]]  # fmt: skip
+
+
+def senml(readings: list[Reading]) -> Any:
+    """A pack of SenML with a record for each value."""
+    return [{"n": name, "t": one["ts"] // 1000, "v": one[name]}
+            for one in readings for name in NAMES[1:]]  # fmt: skip
+
+
+def metrics(readings: list[Reading]) -> Any:
+    """The members of a payload of Sparkplug with a metric for each value."""
+    found = [{"name": name, "timestamp": one["ts"], "value": one[name]}
+             for one in readings for name in NAMES[1:]]  # fmt: skip
+    return {"timestamp": readings[0]["ts"], "metrics": found}
 
 
 def split(readings: list[Reading]) -> Any:
@@ -120,6 +158,14 @@ CASES = (
     Case("`csv` without one", f'format = "csv"\n{FIELDS}', lambda r: r),
     Case("`influx`", 'format = "influx"', lambda r: [line_of(one) for one in r],
          source="fields.{}", time='"timestamp"'),
+    Case("`melt` (a reading is one value)", 'readings = "r"\nmelt = ["t", "h", "p", "v"]',
+         lambda r: {"r": r}, narrow=("$metric", "ts", "$value")),
+    Case("SenML (a reading is one value)", 'shape = "senml"', senml, narrow=("n", "t", "v")),
+    Case("`protobuf`",
+         'format = "protobuf"\ndescriptor = "lab.binpb"\ntype = "lab.Message"\nreadings = "r"',
+         lambda r: {"r": r}),
+    Case("`sparkplug` (a reading is one value)", 'format = "sparkplug"', metrics,
+         narrow=("name", "timestamp", "value")),
     Case("`cbor`", 'format = "cbor"\nreadings = "r"', lambda r: {"r": r}),
     Case("`msgpack`", 'format = "msgpack"\nreadings = "r"', lambda r: {"r": r}),
     Case("a decoder of one's own (`json.loads`)", 'decoder = "d.py:decode"', lambda r: r,
@@ -129,6 +175,28 @@ CASES = (
 
 def contract_of(case: Case) -> Contract:
     """The contract of a case; its key is the message and the reading's place in it."""
+    name = "" if case.narrow is None else ', "name"'
+    text = (
+        f'name = "bench"\ntopic = "lab/+"\n[message]\n{case.message}\n{case.more}'
+        f'[table]\nname = "bench"\nkey = ["message", "i"{name}]\n'
+        '[columns.message]\ntype = "text"\nmax_length = 9\nfrom = "$message_id"\nrequired = true\n'
+        '[columns.i]\ntype = "bigint"\nfrom = "$index"\nrequired = true\n'
+        + (_columns(case) if case.narrow is None else _narrow(*case.narrow))
+    )
+    files = {"d.py": DECODER, "lab.binpb": descriptor()}
+    return with_files(parse_contract(text.encode(), "bench"), files.__getitem__)
+
+
+def _narrow(name: str, time: str, value: str) -> str:
+    unit = "epoch_s" if time == "t" else "epoch_ms"
+    return (
+        f'[columns.name]\ntype = "text"\nmax_length = 9\nfrom = "{name}"\nrequired = true\n'
+        f'[columns.ts]\ntype = "timestamp"\nformats = ["{unit}"]\nfrom = "{time}"\n'
+        f'[columns.value]\ntype = "float"\nfrom = "{value}"\n'
+    )
+
+
+def _columns(case: Case) -> str:
     columns = ""
     for place, name in enumerate(NAMES):
         source = f'"{case.source.format(name, place=place)}"'
@@ -137,13 +205,7 @@ def contract_of(case: Case) -> Contract:
             source = case.time.replace("{}", case.source.format(name, place=place))
             kind = 'type = "timestamp"\nformats = ["epoch_ms"]\n'
         columns += f"[columns.{name}]\n{kind}from = {source}\n"
-    text = (
-        f'name = "bench"\ntopic = "lab/+"\n[message]\n{case.message}\n{case.more}'
-        '[table]\nname = "bench"\nkey = ["message", "i"]\n'
-        '[columns.message]\ntype = "text"\nmax_length = 9\nfrom = "$message_id"\nrequired = true\n'
-        f'[columns.i]\ntype = "bigint"\nfrom = "$index"\nrequired = true\n{columns}'
-    )
-    return with_files(parse_contract(text.encode(), "bench"), lambda _name: DECODER)
+    return columns
 
 
 def raw_lines(case: Case, contract: Contract, messages: int) -> bytes:
@@ -199,10 +261,10 @@ def main(messages: int, rounds: int) -> None:
             started = time.process_time()
             accepted = clean(raw, contract).rows.height
             best[at] = min(best[at], time.process_time() - started)
-            if accepted != messages * READINGS:
+            if accepted != messages * READINGS * CASES[at].rows:
                 raise SystemExit(f"{CASES[at].name}: {accepted} of the readings are rows")
     for case, contract, raw, seconds in zip(CASES, contracts, raws, best, strict=True):
-        share = f"{100 * best[0] / seconds:.0f}"
+        share = f"{100 * case.rows * best[0] / seconds:.0f}"
         print(f"| {case.name} | {way_of(raw, contract)} | {share} |")
     print(f"JSON: {messages * READINGS / best[0]:,.0f} readings/s", file=sys.stderr)
 

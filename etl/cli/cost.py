@@ -106,6 +106,9 @@ def cost(
     channels: Annotated[
         bool, typer.Option("--channels", help="Notifications go to channels too.")
     ] = False,
+    partitions: Annotated[
+        bool, typer.Option("--partitions", help="The contract's table has partitions.")
+    ] = False,
     compare: Annotated[
         bool, typer.Option("--compare", help="Also show the cost of other settings.")
     ] = False,
@@ -130,6 +133,7 @@ def cost(
         trigger_batch=min(batch, Pipeline.trigger_batch),
         months_kept=months,
         channels=channels,
+        partitions=partitions,
     )
     made = bill(fleet, pipeline)
     result = simulate(fleet, pipeline)

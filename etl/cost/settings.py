@@ -71,5 +71,7 @@ class Pipeline:
     """Months for which objects are kept in S3; the bill is that of the last of them."""
     channels: bool = False
     """Setting ``operation.channels``."""
+    partitions: bool = False
+    """The contract's table has partitions."""
     database_writers: int = 2
     """Loads that PostgreSQL runs in parallel at full speed: as many as it has processors."""

@@ -11,6 +11,7 @@ from infrastructure.alarm_settings import AlarmSettings
 from infrastructure.core.alarm_spec import AlarmSpec
 from infrastructure.core.alarms import ALARMS
 from infrastructure.core.channels import CHANNEL_ALARMS
+from infrastructure.core.maintenance import MAINTENANCE_ALARM
 from infrastructure.setting_fields import settings_of
 from telemetry.metric_table import METRICS, NAMESPACE, series
 
@@ -98,5 +99,6 @@ def _count() -> str:
         f"A pipeline has at most **{series()} metrics** of its own, and **{always} alarms** (one "
         f"more with the alarm `no-data`). [Channels](how-to-notify.md) add "
         f"{counted(series(channels=True) - series(), 'metric')} and "
-        f"{counted(len(CHANNEL_ALARMS), 'alarm')}."
+        f"{counted(len(CHANNEL_ALARMS), 'alarm')}, a table with partitions adds "
+        f"[`{MAINTENANCE_ALARM.name}`](runbook.md#{MAINTENANCE_ALARM.name})."
     )

@@ -1,4 +1,4 @@
-"""The schedule of the maintenance, where the contract's table has partitions.
+"""The schedule of the maintenance and its alarm, where the contract's table has partitions.
 
 The migrate function does it, which alone has the login of the table's owner.
 """
@@ -7,18 +7,33 @@ from __future__ import annotations
 
 import json
 
-from troposphere import GetAtt, Template, scheduler
+from troposphere import GetAtt, Ref, Template, scheduler
 
+from infrastructure.core.alarm_spec import HOUR, AlarmSpec, add_alarm
 from infrastructure.core.policies import allow, inline, service_role
 
-__all__ = ["EVENT", "add_maintenance"]
+__all__ = ["EVENT", "MAINTENANCE_ALARM", "add_maintenance"]
 
 EVENT = {"partitions": "maintain"}
 """Input of the migrate function."""
 
+MAINTENANCE_ALARM = AlarmSpec(
+    name="maintenance-failed",
+    namespace="AWS/Lambda",
+    metric="Errors",
+    dimensions={"FunctionName": Ref("MigrateFunction")},
+    statistic="Sum",
+    period=HOUR,
+    # A scheduled event is tried three times; a deployment invokes once, and tells its own error.
+    threshold=3,
+    meaning="The maintenance of the table's partitions failed, also when repeated: none is made "
+    "ahead, and old rows stay. New rows are loaded all the same.",
+    first="See why: etl logs migrate --search ERROR; then run it again: etl table maintain.",
+)
+
 
 def add_maintenance(template: Template, expression: str) -> None:
-    """Add the schedule and its role. ``expression``: as EventBridge Scheduler writes it."""
+    """Add the schedule, its role and its alarm. ``expression``: as EventBridge Scheduler writes it."""
     function = GetAtt("MigrateFunction", "Arn")
     template.add_resource(
         service_role(
@@ -44,3 +59,4 @@ def add_maintenance(template: Template, expression: str) -> None:
             ),
         )
     )
+    add_alarm(template, MAINTENANCE_ALARM)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from etl.cost.bill import bill
+from etl.cost.settings import Fleet, Pipeline
 from telemetry import metrics
 from telemetry.metric_table import METRICS, OTHER, REASONS, reason_kind, series
 from telemetry.metrics import UndeclaredMetricError
@@ -122,3 +124,9 @@ def test_the_bill_counts_the_alarms_that_are_always_there():
 
     assert len([spec for spec in ALARMS if not spec.is_optional]) == usage.ALARMS
     assert len(CHANNEL_ALARMS) == usage.CHANNEL_ALARMS
+
+
+def test_partitions_cost_the_alarm_on_their_maintenance():
+    one = Fleet(devices=1, rate=1.0)
+    bills = [bill(one, Pipeline(partitions=partitions)).dollars() for partitions in (False, True)]
+    assert bills[1] - bills[0] == pytest.approx(0.10)  # one alarm, a month

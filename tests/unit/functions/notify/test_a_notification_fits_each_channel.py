@@ -142,12 +142,13 @@ def test_a_change_of_state_is_told_where_it_matters(
 def test_a_loss_is_critical() -> None:
     from infrastructure.core.alarms import ALARMS
     from infrastructure.core.channels import CHANNEL_ALARMS
+    from infrastructure.core.maintenance import MAINTENANCE_ALARM
 
     severities = {
         spec.name: parse_record(
             record(alarm(AlarmName=f"plant-{spec.name}", AlarmDescription=spec.description)), AWS
         ).severity
-        for spec in (*ALARMS, *CHANNEL_ALARMS)
+        for spec in (*ALARMS, *CHANNEL_ALARMS, MAINTENANCE_ALARM)
     }
     critical = {name for name, severity in severities.items() if severity == "critical"}
     assert critical == {"rule-error-action", "rule-throttled", "publishes-throttled"}

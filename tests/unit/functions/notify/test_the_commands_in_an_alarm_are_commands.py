@@ -9,11 +9,14 @@ from etl.cli.main import app
 from infrastructure.core.alarm_spec import AlarmSpec
 from infrastructure.core.alarms import ALARMS
 from infrastructure.core.channels import CHANNEL_ALARMS
+from infrastructure.core.maintenance import MAINTENANCE_ALARM
 from infrastructure.platform.alarms import MATH_ALARMS
 from telemetry.alarm_text import commands_of, first_step_of, headline_of, runbook_of
 
 
-@pytest.mark.parametrize("spec", [*ALARMS, *CHANNEL_ALARMS], ids=lambda spec: spec.name)
+@pytest.mark.parametrize(
+    "spec", [*ALARMS, *CHANNEL_ALARMS, MAINTENANCE_ALARM], ids=lambda spec: spec.name
+)
 def test_an_alarm_names_a_command_with_options_that_it_has(spec: AlarmSpec) -> None:
     found = commands_of(first_step_of(spec.description))
     assert found

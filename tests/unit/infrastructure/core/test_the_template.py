@@ -95,7 +95,7 @@ def test_raw_data_is_never_expired_nor_what_became_of_it(resources):
 def test_a_table_with_partitions_is_maintained_by_the_migrate_function(
     contract, artifacts, settings, definition, resources
 ):
-    assert "MaintenanceSchedule" not in resources
+    assert not {"MaintenanceSchedule", "MaintenanceFailedAlarm"} & set(resources)
     assert "Partitions" not in json.dumps(resources["MigrateRole"])
     monthly = replace(contract, partition="month")
     own = replace(settings, maintenance_expression="rate(6 hours)")
@@ -104,6 +104,9 @@ def test_a_table_with_partitions_is_maintained_by_the_migrate_function(
     assert schedule["ScheduleExpression"] == "rate(6 hours)"
     assert schedule["Target"]["Arn"] == {"Fn::GetAtt": ["MigrateFunction", "Arn"]}
     assert json.loads(schedule["Target"]["Input"]) == {"partitions": "maintain"}
+    alarm = built["MaintenanceFailedAlarm"]["Properties"]
+    assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": "MigrateFunction"}}]
+    assert (alarm["MetricName"], alarm["Threshold"], alarm["Period"]) == ("Errors", 3, 3600)
     (listing,) = [
         statement
         for policy in built["MigrateRole"]["Properties"]["Policies"]
