@@ -74,12 +74,13 @@ def start_stand_ins(
     return start(state, die_with_parent=die_with_parent)
 
 
-def laptop_settings(target: Target, contract: Path) -> DeploySettings:
+def laptop_settings(target: Target, contract: Path, *further: Path) -> DeploySettings:
     """Return the settings that suit this machine; everything else is as in production."""
     local = _running(target)
     return DeploySettings(
         stack=target.stack,
         contract=contract,
+        further_contracts=further,
         database=DatabaseSettings(
             host=local.database.host,
             port=local.database.tls_port,
