@@ -36,7 +36,7 @@ def built(template: str, platform: PlatformSettings | None = None) -> Deployment
         artifact_bucket=BUCKET,
         packages=Packages(functions={}, layers={}),
     )
-    second = build_platform(core, platform, CONTRACT, "eu-central-1") if platform else None
+    second = build_platform(core, platform, [CONTRACT], "eu-central-1") if platform else None
     return DeploymentBuild(settings=settings, core=core, platform=second)
 
 
