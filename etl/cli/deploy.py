@@ -102,7 +102,7 @@ def deploy(
     chosen = deploy_context(context, settings, flags, overrides, local=local)
     made, build = _make_plan(chosen)
     _print_plan(chosen, made)
-    if made.contract.refused and not schema_is_ready:
+    if made.refused and not schema_is_ready:
         raise fail(
             "The migration can't apply this contract, so nothing was changed. Run the statements "
             "above as the database's owner, then deploy with --schema-is-ready; or fix the "

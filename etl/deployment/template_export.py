@@ -147,6 +147,9 @@ def _readme(build: DeploymentBuild) -> str:
     given = links(build)
     return Template(text).substitute(
         bucket=core.artifact_bucket,
+        contracts="contracts, by their keys"
+        if build.settings.further_contracts
+        else "contract, by its key",
         stack=core.stack,
         platform="" if platform is None else platform.stack.stack,
         tags=" ".join(f"'{name}={value}'" for name, value in sorted(core.tags.items())),
