@@ -71,5 +71,7 @@ class Pipeline:
     """Months for which objects are kept in S3; the bill is that of the last of them."""
     channels: bool = False
     """Setting ``operation.channels``."""
+    contracts: int = 1
+    """Contracts of the pipeline, with equal shares of the messages: each has batches of its own."""
     database_writers: int = 2
     """Loads that PostgreSQL runs in parallel at full speed: as many as it has processors."""
