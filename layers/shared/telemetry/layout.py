@@ -82,7 +82,7 @@ SETTLED: frozenset[Status] = frozenset({"loaded", "quarantined", "discarded"})
 
 _RAW_KEY = re.compile(
     r"^raw/(?P<date>\d{4}/\d{2}/\d{2})/(?P<execution>[^/]+)/"
-    r"(?P<batch_id>[^/.]+)(?:\.(?P<contract>[a-z][a-z0-9_]*))?\.n(?P<messages>\d+)\.ndjson\.gz$"
+    r"(?P<batch_id>[^/.]+)(?:\.(?P<contract>[a-z][a-z0-9_-]*))?\.n(?P<messages>\d+)\.ndjson\.gz$"
 )
 _OUTCOME_KEY = re.compile(
     r"^outcomes/(?P<raw>.+)/(?P<execution>[^/]+)\."
