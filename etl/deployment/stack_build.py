@@ -94,7 +94,7 @@ def build_core(
     )
     bucket = artifact_bucket_name(settings.stack, account, region)
     definition = definition_json(settings.definition, partition_of(region))
-    template = build_template(contracts.first, packages.artifacts, settings, definition)
+    template = build_template(contracts, packages.artifacts, settings, definition)
     return StackBuild(
         stack=settings.stack,
         template=template_json(template),
@@ -110,7 +110,7 @@ def build_platform(
     core: StackBuild, settings: PlatformSettings, contracts: Sequence[Path], region: str
 ) -> PlatformBuild:
     """Build the platform stack; its large template is put into the core's artifact bucket."""
-    template = build_platform_template(read_contracts(contracts).first, settings, region)
+    template = build_platform_template(read_contracts(contracts), settings, region)
     stack = StackBuild(
         stack=settings.stack,
         template=template_json(template),

@@ -30,7 +30,7 @@ STACK = "two"
 PATIENCE_SECONDS = 60.0
 CLIMATE = """\
 name = "climate"
-topic = "site/{device}/+"
+topic = "site/{device}/north/+"
 
 [table]
 name = "climate"
@@ -52,7 +52,7 @@ required = true
 """
 STATES = """\
 name = "device-states"
-topic = "site/{device}/state/#"
+topic = "site/{device}/{hall}/state"
 
 [table]
 name = "states"
@@ -72,7 +72,7 @@ required = true
 type = "boolean"
 required = true
 """
-MINE, BOTH, THEIRS = "climate", "state", "state/full"
+MINE, BOTH, THEIRS = "north/climate", "north/state", "south/state"
 """Ends of topics: of the first contract alone, of both, of the further one alone."""
 
 
