@@ -92,7 +92,7 @@ def zip_sizes() -> list[Measurement]:
     sizes = []
     with tempfile.TemporaryDirectory() as folder:
         for package in sorted({spec.package for spec in FUNCTIONS}):
-            built = build_function(package, CONTRACT, folder=Path(folder))
+            built = build_function(package, [CONTRACT], folder=Path(folder))
             kib = built.path.stat().st_size / 2**10
             sizes.append(Measurement(ZIP, f"function {package}", "KiB", [kib]))
     for name, layer in build_layers(host_target()).items():

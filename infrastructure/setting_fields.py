@@ -20,7 +20,9 @@ from typing import Any, Literal, TypedDict, TypeVar, Unpack, get_args, get_origi
 __all__ = ["Kind", "Setting", "about", "parameter_values", "setting", "settings_of"]
 
 T = TypeVar("T")
-Kind = Literal["text", "whole number", "number", "true or false", "file", "list of texts"]
+Kind = Literal[
+    "text", "whole number", "number", "true or false", "file", "list of texts", "list of files"
+]
 
 _KINDS: dict[object, Kind] = {
     str: "text",
@@ -28,7 +30,8 @@ _KINDS: dict[object, Kind] = {
     float: "number",
     bool: "true or false",
     Path: "file",
-    tuple: "list of texts",
+    tuple[str, ...]: "list of texts",
+    tuple[Path, ...]: "list of files",
 }
 
 
@@ -171,13 +174,13 @@ def _settings(owner: type[Any], path: tuple[str, ...]) -> Iterator[Setting]:
             )
 
 
-def _value_type(hint: Any) -> tuple[type, tuple[Any, ...]]:
+def _value_type(hint: Any) -> tuple[Any, tuple[Any, ...]]:
     """Type of a field's values, and the values where there is a choice of them."""
     if isinstance(hint, UnionType):
         hint = next(one for one in get_args(hint) if one is not type(None))
     if get_origin(hint) is Literal:
         return type(get_args(hint)[0]), get_args(hint)
-    return get_origin(hint) or hint, ()
+    return hint, ()
 
 
 def parameter_values(settings: Any) -> dict[str, str]:

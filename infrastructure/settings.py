@@ -115,7 +115,7 @@ class DatabaseSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class DeploySettings:
-    """One deployment: one stack, one contract."""
+    """One deployment: one stack, one or several contracts."""
 
     stack: str = field(
         metadata=about(
@@ -132,6 +132,15 @@ class DeploySettings:
             example=str(DEFAULT_CONTRACT),
         )
     )
+    further_contracts: tuple[Path, ...] = setting(
+        (),
+        "Contract files of a pipeline with several kinds of messages, in place of `contract`: each "
+        "has its own topics and its own table. Keep the first one first: its objects in S3 have no "
+        "contract's name in their keys.",
+        key="contracts",
+        example=["contracts/fleet.toml", "contracts/status.toml"],
+    )
+    """The contracts after :attr:`contract`; the key ``contracts`` of a settings file names all."""
     execution_role_arn: str = setting(
         "",
         "Role that CloudFormation acts as, so that the person who deploys needs few "
@@ -329,6 +338,11 @@ class DeploySettings:
     """More environment variables for every function, such as ``DRAIN_SECONDS``."""
     tags: dict[str, str] = field(default_factory=dict)
     """Tags of the stack, and so of everything in it."""
+
+    @property
+    def contracts(self) -> tuple[Path, ...]:
+        """Files of all contracts, the first one's first."""
+        return (self.contract, *self.further_contracts)
 
     @property
     def functions(self) -> tuple[FunctionSpec, ...]:

@@ -16,11 +16,20 @@ from telemetry.contract.files import with_files
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-__all__ = ["CONTRACT_KEY", "contract_objects", "deployed_contracts", "further_names"]
+__all__ = [
+    "CONTRACT_KEY",
+    "FURTHER",
+    "contract_objects",
+    "contract_text",
+    "contracts_in_force",
+    "deployed_contracts",
+    "further_names",
+]
 
 CONTRACT_KEY = "contract/contract.toml"
 FOLDER = "contract/"
 FURTHER = "contract/further/"
+"""Prefix of the objects of further contracts."""
 
 
 def contract_objects(contracts: Sequence[Path]) -> dict[str, bytes]:
@@ -47,6 +56,37 @@ def deployed_contracts(s3: S3Client, bucket: str, further: Sequence[str] = ()) -
     """
     folders = (FOLDER, *(f"{FURTHER}{name}/" for name in further))
     return ContractSet.of(_read(s3, bucket, folder) for folder in folders)
+
+
+def contracts_in_force(
+    s3: S3Client, bucket: str, further: Sequence[str] = ()
+) -> ContractSet | None:
+    """The contracts whose objects are there; ``None`` where there is none.
+
+    A deployment that stopped half-way leaves a stack whose output names a contract without objects.
+    Raises botocore's ``ClientError`` where the bucket can't be read, and ``ContractError``.
+    """
+    from botocore.exceptions import ClientError
+
+    found = []
+    for folder in (FOLDER, *(f"{FURTHER}{name}/" for name in further)):
+        try:
+            found.append(_read(s3, bucket, folder))
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "NoSuchKey":
+                raise
+            if not found:
+                return None
+    return ContractSet.of(found)
+
+
+def contract_text(s3: S3Client, bucket: str, name: str | None = None) -> bytes:
+    """The file of a further contract in force; ``None``: of the first one.
+
+    Raises botocore's ``ClientError`` where there is none.
+    """
+    folder = FOLDER if name is None else f"{FURTHER}{name}/"
+    return s3.get_object(Bucket=bucket, Key=f"{folder}contract.toml")["Body"].read()
 
 
 def _objects(contract: Path, folder: str) -> dict[str, bytes]:

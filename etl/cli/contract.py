@@ -33,6 +33,7 @@ from telemetry.contract import load_contract
 
 if TYPE_CHECKING:
     from etl.authoring.samples import Sample
+    from telemetry.contract import Contract, ContractSet
 
 app = typer.Typer(
     help="Infer a contract from sample messages, check a contract, compare two.",
@@ -196,6 +197,15 @@ def diff(
         typer.Argument(help=f"Contract file, or '{DEPLOYED}' for that of the running pipeline."),
     ],
     new: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="New contract file.")],
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--contract",
+            metavar="NAME",
+            help=f"Which contract of a running pipeline with several '{DEPLOYED}' means. Default: "
+            "the one named like the new one.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show what changes from one contract to another, and what deploy will do about it.
@@ -204,17 +214,25 @@ def diff(
     """
     from etl.authoring.diff import diff as compare
 
+    after = load_contract(new)
     if old == DEPLOYED and not Path(old).exists():
-        before = target_of(context.obj).contract
+        before = _deployed(target_of(context.obj).contracts, name or after.name, chosen=name)
     else:
         before = load_contract(Path(old))
-    found = compare(before, load_contract(new))
+    found = compare(before, after)
     if as_json:
         print_json(found.as_dict())
     else:
         print_difference(found)
     if found.destructive:
         raise typer.Exit(1)
+
+
+def _deployed(contracts: ContractSet, name: str, *, chosen: str | None) -> Contract:
+    """The contract in force to compare with: a pipeline's only one has any name."""
+    if chosen is None and len(contracts) == 1:
+        return contracts.first
+    return contracts.named(name)
 
 
 def register(parent: typer.Typer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
@@ -9,7 +10,8 @@ from rich.console import Group
 from rich.table import Table
 
 from etl.cli.context import JsonOption, console, fail, guard, print_json
-from etl.cost.bill import TARGET, Bill, bill
+from etl.cli.deploy_options import SettingsOption, pipeline_of
+from etl.cost.bill import TARGET, Bill, bill, further_contract
 from etl.cost.formatting import (
     alternatives,
     bottleneck,
@@ -52,11 +54,23 @@ def summary(made: Bill, result: SimulationResult) -> Group:
         f"batches per hour: {rounded(batches.rate * 3600)}",
         f"without IoT's messages: {dollars_per_million(made.beyond_messages)} per million "
         f"(storage {storage}; target: under ${TARGET})",
+        *_contracts(made),
         f"simulated: {verdict}",
         *([f"bottleneck: {slow}"] if slow else []),
         f"most used AWS quota: {most_used_quota(result)}",
         f"prices of {REGION}, {AS_OF}, without free tier, database and network: docs/cost.md",
     )
+
+
+def _contracts(made: Bill) -> Iterator[str]:
+    """Say what the contracts after the first one cost, where there are any."""
+    if made.pipeline.contracts > 1:
+        fixed, batches = further_contract(made)
+        yield (
+            f"contracts: {made.pipeline.contracts}; each after the first one adds {dollars(fixed)} "
+            f"fixed (no alarm, metric or log group) and {dollars(batches)} per month for batches "
+            "of its own"
+        )
 
 
 def comparison(fleet: Fleet, pipeline: Pipeline) -> Table:
@@ -72,6 +86,7 @@ def comparison(fleet: Fleet, pipeline: Pipeline) -> Table:
 
 @guard
 def cost(
+    context: typer.Context,
     devices: Annotated[
         int, typer.Option(min=1, help="Number of devices, always connected.")
     ] = 1_000,
@@ -109,6 +124,15 @@ def cost(
     partitions: Annotated[
         bool, typer.Option("--partitions", help="The contract's table has partitions.")
     ] = False,
+    contracts: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Contracts, each with an equal share of the messages. Default: as many as the "
+            "settings name.",
+        ),
+    ] = None,
+    settings: SettingsOption = None,
     compare: Annotated[
         bool, typer.Option("--compare", help="Also show the cost of other settings.")
     ] = False,
@@ -134,6 +158,7 @@ def cost(
         months_kept=months,
         channels=channels,
         partitions=partitions,
+        contracts=contracts or len(pipeline_of(context, settings).contracts),
     )
     made = bill(fleet, pipeline)
     result = simulate(fleet, pipeline)

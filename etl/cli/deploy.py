@@ -25,7 +25,14 @@ if TYPE_CHECKING:
     from etl.deployment.stack_build import DeploymentBuild
 
 ContractOption = Annotated[
-    Path | None, typer.Option(exists=True, dir_okay=False, help=setting_of("contract").text)
+    list[Path] | None,
+    typer.Option(
+        "--contract",
+        metavar="FILE",
+        exists=True,
+        dir_okay=False,
+        help=f"{setting_of('contract').text} Repeatable, for several kinds of messages.",
+    ),
 ]
 TriggerOption = Annotated[TriggerMode | None, typer.Option(help=setting_of("run.trigger").text)]
 ScheduleOption = Annotated[str | None, typer.Option(help=setting_of("run.schedule").text)]
@@ -36,7 +43,7 @@ EmailOption = Annotated[str | None, typer.Option(help=setting_of("operation.aler
 def plan(
     context: typer.Context,
     settings: SettingsOption = None,
-    contract: ContractOption = None,
+    contracts: ContractOption = None,
     trigger: TriggerOption = None,
     schedule: ScheduleOption = None,
     alert_email: EmailOption = None,
@@ -53,7 +60,7 @@ def plan(
     ] = False,
 ) -> None:
     """Show what `etl deploy` would change, and change nothing."""
-    flags = _flags(contract, trigger, schedule, alert_email)
+    flags = _flags(contracts, trigger, schedule, alert_email)
     chosen = deploy_context(context, settings, flags, overrides, local=local)
     made, _ = _make_plan(chosen)
     if as_json:
@@ -68,7 +75,7 @@ def plan(
 def deploy(
     context: typer.Context,
     settings: SettingsOption = None,
-    contract: ContractOption = None,
+    contracts: ContractOption = None,
     trigger: TriggerOption = None,
     schedule: ScheduleOption = None,
     alert_email: EmailOption = None,
@@ -91,11 +98,11 @@ def deploy(
 
     Shows the plan and asks before it changes anything.
     """
-    flags = _flags(contract, trigger, schedule, alert_email)
+    flags = _flags(contracts, trigger, schedule, alert_email)
     chosen = deploy_context(context, settings, flags, overrides, local=local)
     made, build = _make_plan(chosen)
     _print_plan(chosen, made)
-    if made.contract.refused and not schema_is_ready:
+    if made.refused and not schema_is_ready:
         raise fail(
             "The migration can't apply this contract, so nothing was changed. Run the statements "
             "above as the database's owner, then deploy with --schema-is-ready; or fix the "
@@ -109,10 +116,12 @@ def deploy(
 
 
 def _flags(
-    contract: Path | None, trigger: str | None, schedule: str | None, email: str | None
+    contracts: list[Path] | None, trigger: str | None, schedule: str | None, email: str | None
 ) -> dict[str, Any]:
+    files = [str(one.absolute()) for one in contracts or ()]
     return {
-        "contract": str(contract.absolute()) if contract else None,
+        "contract": files[0] if len(files) == 1 else None,
+        "contracts": files if len(files) > 1 else None,
         "run.trigger": trigger,
         "run.schedule": schedule,
         "operation.alert_email": email,

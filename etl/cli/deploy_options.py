@@ -72,7 +72,7 @@ class DeployContext:
         if self.target.local is not None:
             from etl.deployment.laptop import laptop_settings
 
-            base = laptop_settings(self.target, self.pipeline.contract)
+            base = laptop_settings(self.target, *self.pipeline.contracts)
             return self.pipeline.applied_to(base, local=True), None
         from etl.deployment.preconditions import check_preconditions
 

@@ -29,7 +29,10 @@ def print_plan(console: Console, plan: DeployPlan, remarks: Sequence[str] = ()) 
     """Print the whole plan, and further ``remarks``."""
     for review in plan.stacks:
         _print_stack(console, review)
-    _print_contract(console, plan.contract)
+    for contract in plan.contracts:
+        _print_contract(console, contract)
+    for removed in plan.removed_contracts:
+        console.print(f"contract [bold]{escape(removed.name)}[/]: removed", soft_wrap=True)
     _print_uploads(console, plan)
     for remark in (*remarks, *_remarks(plan)):
         console.print(f"[dim]note: {escape(remark)}[/]", soft_wrap=True)
@@ -39,7 +42,9 @@ def print_plan(console: Console, plan: DeployPlan, remarks: Sequence[str] = ()) 
 
 
 def _remarks(plan: DeployPlan) -> Iterator[str]:
-    remarks: dict[str, None] = dict.fromkeys([*plan.remarks, *plan.contract.remarks])
+    remarks: dict[str, None] = dict.fromkeys(plan.remarks)
+    for contract in plan.contracts:
+        remarks |= dict.fromkeys(contract.remarks)
     for review in plan.stacks:
         remarks |= dict.fromkeys(review.remarks)
     yield from remarks

@@ -11,6 +11,7 @@ from rich.table import Table
 from etl.cli.context import console, fail, guard, print_json
 from etl.cli.deploy_options import SETTINGS_FILE, SettingsOption, pipeline_of
 from etl.deployment.pipeline_settings import platform_stack
+from infrastructure.settings import DEFAULT_CONTRACT
 
 commands = typer.Typer(
     help="Write, check and search the settings file of a deployment.",
@@ -23,7 +24,10 @@ commands = typer.Typer(
 def init(
     file: Annotated[Path, typer.Argument(help="File to write.")] = SETTINGS_FILE,
     stack: Annotated[str, typer.Option(help="Name of the stack.")] = "telemetry",
-    contract: Annotated[str, typer.Option(help="File of the contract.")] = "contracts/fleet.toml",
+    contracts: Annotated[
+        list[str],
+        typer.Option("--contract", metavar="FILE", help="File of the contract; repeatable."),
+    ] = [str(DEFAULT_CONTRACT)],  # noqa: B006 - never changed
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
     """Write a settings file with every key, its default and its purpose."""
@@ -31,7 +35,7 @@ def init(
 
     if file.exists() and not force:
         raise fail(f"{file} already exists: name another file, or overwrite it with --force.")
-    file.write_text(example(stack, contract), encoding="utf-8")
+    file.write_text(example(stack, *contracts), encoding="utf-8")
     console.print(f"wrote {file}: review it, then run `etl plan`", soft_wrap=True)
 
 
@@ -53,7 +57,9 @@ def check(
     )
     check_preconditions(settings, platform, pipeline.values.get("region"))
     parts = "two stacks" if pipeline.has_platform else "one stack"
-    console.print(f"[green]valid[/]: {parts}, {settings.stack}, contract {settings.contract}")
+    kind = "contract" if len(settings.contracts) == 1 else "contracts"
+    files = ", ".join(map(str, settings.contracts))
+    console.print(f"[green]valid[/]: {parts}, {settings.stack}, {kind} {files}")
 
 
 @commands.command(name="list")

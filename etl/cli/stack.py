@@ -16,6 +16,7 @@ from etl.deployment.settings_schema import setting_of
 from infrastructure.settings import DeploySettings, TriggerMode
 
 if TYPE_CHECKING:
+    from etl.aws.target import Target
     from etl.operations.held_readings import HeldReadings
 
 ContractOption = Annotated[
@@ -27,12 +28,15 @@ WINDOW = setting_of("run.queue_window_seconds")
 @guard
 def up(
     context: typer.Context,
-    contract: Annotated[
-        Path | None,
+    contracts: Annotated[
+        list[Path] | None,
         typer.Option(
+            "--contract",
+            metavar="FILE",
             exists=True,
             dir_okay=False,
-            help="Contract (TOML) to run. Default: the one that runs, or the example fleet's.",
+            help="Contract (TOML) to run. Default: the one that runs, or the example fleet's. "
+            "Repeatable, for several kinds of messages.",
         ),
     ] = None,
     trigger: Annotated[
@@ -61,7 +65,7 @@ def up(
 ) -> None:
     """Start the stand-ins on this machine and deploy the template to them. Safe to run again.
 
-    Goes on with the data of the last time. The contract that runs is kept unless another is named.
+    Goes on with the data of the last time. The contracts that run are kept unless others are named.
     """
     from etl.deployment.laptop import ContractSwitchError, bring_up, start_stand_ins
 
@@ -75,7 +79,8 @@ def up(
         bring_up,
         context.obj.state,
         context.obj.stack,
-        contract,
+        contracts[0] if contracts else None,
+        further=contracts[1:] if contracts else (),
         trigger=trigger,
         schedule=schedule,
         window=window,
@@ -94,7 +99,21 @@ def up(
     console.print(
         f"[green]up[/]: stack [bold]{target.stack}[/] at {target.client('sts').meta.endpoint_url}"
     )
+    _print_tables(target)
     console.print("try: etl simulate --duration 10; etl reconcile --wait 60; etl psql; etl status")
+
+
+def _print_tables(target: Target) -> None:
+    """Print which messages go to which table, where the pipeline has several."""
+    if len(target.contracts) == 1:
+        return
+    for contract in target.contracts:
+        console.print(
+            f"  contract {contract.name}: messages of {contract.topic_filter.mqtt} go to the table "
+            f"{contract.schema}.{contract.table}",
+            soft_wrap=True,
+            markup=False,
+        )
 
 
 def _agreed(question: str) -> bool:

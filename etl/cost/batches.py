@@ -6,6 +6,9 @@ Lambda's 6 MB or at its largest number of messages.
 
 **Schedule.** One drain per period receives as fast as it can until the queue is empty or its time
 is over. The rest waits for the next drain.
+
+A batch has messages of one contract: with several contracts, either trigger makes at least one
+batch for each.
 """
 
 from __future__ import annotations
@@ -64,18 +67,24 @@ def batches_of(fleet: Fleet, pipeline: Pipeline) -> Batches:
         return _scheduled(fleet, pipeline)
     most = min(pipeline.trigger_batch, INVOCATION_BYTES / (body_bytes(fleet) + RECORD_BYTES))
     gathered = fleet.messages * pipeline.window_seconds / pipeline.pollers
-    messages = max(1.0, min(most, gathered))
-    rate = fleet.messages / messages
-    delay = min(pipeline.window_seconds, messages * pipeline.pollers / fleet.messages)
-    readings = messages * fleet.readings_per_message
-    return Batches(messages, readings, rate, rate, 0.0, delay)
+    gathered = max(1.0, min(most, gathered))
+    messages = max(1.0, gathered / pipeline.contracts)
+    delay = min(pipeline.window_seconds, gathered * pipeline.pollers / fleet.messages)
+    return Batches(
+        messages,
+        messages * fleet.readings_per_message,
+        fleet.messages / messages,
+        fleet.messages / gathered,
+        0.0,
+        delay,
+    )
 
 
 def _scheduled(fleet: Fleet, pipeline: Pipeline) -> Batches:
     arrivals = fleet.messages * pipeline.period_seconds
     line_bytes = body_bytes(fleet) + 60  # the message id
     most = min(pipeline.batch_messages, pipeline.batch_bytes / line_bytes)
-    number = max(1, math.ceil(arrivals / most))
+    number = max(pipeline.contracts, math.ceil(arrivals / most))
     # Arrivals are random (a Poisson process): some periods see no message.
     busy = (1 - math.exp(-arrivals)) / pipeline.period_seconds
     messages = max(1.0, arrivals / number)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from etl.cost.batches import Batches, batches_of
 from etl.cost.prices import Price, price
 from etl.cost.settings import Fleet, Pipeline
 from etl.cost.usage import Group, Usage, monthly_usage
 
-__all__ = ["TARGET", "Bill", "Line", "bill", "optional"]
+__all__ = ["TARGET", "Bill", "Line", "bill", "further_contract", "optional"]
 
 TARGET = 0.02
 """Target in dollars per million readings, without IoT's price for messages."""
@@ -67,6 +67,17 @@ class Bill:
                 name = "S3, storage" if line.group == "storage" else "S3, requests"
             found[name] = found.get(name, 0.0) + line.dollars
         return sorted(found.items(), key=lambda pair: -pair[1])
+
+
+def further_contract(made: Bill) -> tuple[float, float]:
+    """Dollars per month that each contract after the first one adds to a bill: fixed ones, and
+    those for the batches of its own. Nothing where there is only one."""
+    further = made.pipeline.contracts - 1
+    if not further:
+        return 0.0, 0.0
+    alone = bill(made.fleet, replace(made.pipeline, contracts=1))
+    fixed = made.dollars("fixed") - alone.dollars("fixed")
+    return fixed / further, (made.dollars() - alone.dollars() - fixed) / further
 
 
 def bill(fleet: Fleet, pipeline: Pipeline | None = None) -> Bill:

@@ -73,5 +73,7 @@ class Pipeline:
     """Setting ``operation.channels``."""
     partitions: bool = False
     """The contract's table has partitions."""
+    contracts: int = 1
+    """Contracts of the pipeline, with equal shares of the messages: each has batches of its own."""
     database_writers: int = 2
     """Loads that PostgreSQL runs in parallel at full speed: as many as it has processors."""

@@ -68,7 +68,7 @@ def simulate_scaled_up(fleet: Fleet, pipeline: Pipeline) -> SimulationResult:
 
 def simulate(fleet: Fleet, pipeline: Pipeline, *, seed: int = 1) -> SimulationResult:
     """Simulates one run, long enough to see whether the pipeline keeps up."""
-    batches = batches_of(fleet, pipeline)
+    batches = batches_of(fleet, replace(pipeline, contracts=1))
     seconds = max(BATCHES / batches.rate, GATHERINGS * batches.delay)
     run = _Run(fleet, pipeline, seconds, random.Random(seed))  # noqa: S311 - no secret is made of it
     run.start()
@@ -93,8 +93,9 @@ class _Run:
         self.calls = Resource(self.clock, quota("lambda_concurrency").limit)
         self.writers = Resource(self.clock, pipeline.database_writers)
         self.loads = Resource(self.clock, float("inf"))
-        # Without a window, batches have their largest size.
-        self.largest = batches_of(fleet, replace(pipeline, window_seconds=float("inf"))).messages
+        # Without a window, batches have their largest size; contracts share what is gathered.
+        widest = replace(pipeline, window_seconds=float("inf"), contracts=1)
+        self.largest = batches_of(fleet, widest).messages
         self.usual = batches_of(fleet, pipeline).messages
         self.received = 0.0
         self.in_flight = 0.0
@@ -168,7 +169,8 @@ class _Run:
         def staged() -> None:
             self.calls.release()
             self.in_flight -= batch.messages
-            self._start([batch])
+            parts = max(1, min(self.pipeline.contracts, int(batch.messages)))
+            self._start([_Batch(batch.messages / parts, batch.oldest)] * parts)
             self._gather()
 
         self.calls.acquire(lambda: self.clock.after(seconds, staged))

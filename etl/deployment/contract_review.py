@@ -1,22 +1,29 @@
-"""Compares the contract in force with the new one: what a deployment would do to the table."""
+"""Compares the contracts in force with the new ones: what a deployment would do to the tables."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etl.authoring.diff import Change, diff
-from etl.aws.contract_objects import deployed_contract
-from telemetry.contract import Contract, load_contract
+from etl.aws.contract_objects import contracts_in_force, further_names
+from etl.deployment.pipeline_contracts import check_first
+from telemetry.contract import Contract, ContractSet
 from telemetry.ddl import horizon, plan_table, qualified
 from telemetry.errors import ContractError
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-__all__ = ["ContractReview", "retention_remarks", "review_contract"]
+__all__ = [
+    "ContractReview",
+    "ContractReviews",
+    "RemovedContract",
+    "retention_remarks",
+    "review_contracts",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +34,7 @@ class ContractReview:
     table: str
     """Quoted and qualified, as in SQL."""
     first: bool
-    """True where no contract is in force yet."""
+    """True where no contract of this name is in force yet."""
     changes: list[Change] = field(default_factory=list)
     statements: list[str] = field(default_factory=list)
     """SQL that the migration will run on the table."""
@@ -40,13 +47,65 @@ class ContractReview:
     """Reason for which the contract in force could not be read; empty where it could."""
 
 
-def review_contract(s3: S3Client, outputs: dict[str, str], contract: Path) -> ContractReview:
-    """Review a contract against the one in force.
+@dataclass(frozen=True, kw_only=True)
+class RemovedContract:
+    """A contract in force that the pipeline will not have any more."""
 
-    ``outputs``: those of the deployed stack, empty where there is none. Raises ``ContractError``.
+    name: str
+    table: str
+    """Quoted and qualified, as in SQL."""
+    read_by: str = ""
+    """Name of the contract that its messages are read by then, where it was the first one; empty:
+    they become rejects."""
+
+    @property
+    def remark(self) -> str:
+        """Sentences about its table and its messages."""
+        waiting = (
+            "Its messages that wait become rejects with the reason no_contract, kept verbatim: a "
+            "replay of their batches loads them once the contract is listed again."
+        )
+        if self.read_by:
+            waiting = (
+                "As it was the first one, messages in the queue and keys in S3 don't name it: "
+                f"messages that wait, and those of a replay, are read by {self.read_by}."
+            )
+        return (
+            f"contract {self.name} is removed: table {self.table} and its views stay as they are, "
+            f"without maintenance, and no more messages of its topics are received. {waiting}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContractReviews:
+    """The review of each contract of a pipeline, and the contracts that it loses."""
+
+    first: ContractReview
+    further: list[ContractReview] = field(default_factory=list)
+    removed: list[RemovedContract] = field(default_factory=list)
+
+
+def review_contracts(
+    s3: S3Client, outputs: dict[str, str], contracts: ContractSet
+) -> ContractReviews:
+    """Review the contracts against those in force.
+
+    ``outputs``: those of the deployed stack, empty where there is none. Raises ``ContractError``
+    where the first contract would move behind another one.
     """
-    new = load_contract(contract)
-    return replace(_review(s3, outputs, new), remarks=retention_remarks(new, datetime.now(UTC)))
+    running, unknown = None, ""
+    try:
+        running = _in_force(s3, outputs)
+    except ContractError as error:
+        unknown = str(error)
+    if running is not None:
+        check_first(running, contracts)
+    pairs = _pairs(running, contracts)
+    first, *further = (_review(old, new, unknown) for new, old in pairs)
+    kept = {old.name for _, old in pairs if old is not None}
+    return ContractReviews(
+        first=first, further=further, removed=list(_removed(running, contracts, kept))
+    )
 
 
 def retention_remarks(contract: Contract, now: datetime) -> list[str]:
@@ -63,15 +122,39 @@ def retention_remarks(contract: Contract, now: datetime) -> list[str]:
     ]
 
 
-def _review(s3: S3Client, outputs: dict[str, str], new: Contract) -> ContractReview:
-    if "DataBucketName" not in outputs:
-        return _first(new)
-    try:
-        old = _in_force(s3, outputs["DataBucketName"])
-    except ContractError as error:
-        return _first(new, unknown=str(error))
-    if old is None:
-        return _first(new)
+def _pairs(
+    running: ContractSet | None, contracts: ContractSet
+) -> list[tuple[Contract, Contract | None]]:
+    """Each contract with the one in force that it replaces: of its name, else of its table.
+
+    Where there is one before and after, that is the one.
+    """
+    old = [] if running is None else list(running)
+    if len(old) == len(contracts) == 1:
+        return [(contracts.first, old[0])]
+    by_name = {one.name: one for one in old}
+    renamed = {(one.schema, one.table): one for one in old if one.name not in contracts.names}
+    return [
+        (one, by_name.get(one.name) or renamed.get((one.schema, one.table))) for one in contracts
+    ]
+
+
+def _removed(
+    running: ContractSet | None, contracts: ContractSet, kept: set[str]
+) -> Iterator[RemovedContract]:
+    for one in running or ():
+        if one.name not in kept:
+            was_first = running is not None and one.name == running.first.name
+            read_by = contracts.first.name if was_first else ""
+            yield RemovedContract(name=one.name, table=qualified(one), read_by=read_by)
+
+
+def _review(old: Contract | None, new: Contract, unknown: str) -> ContractReview:
+    review = _new(new, unknown) if old is None else _changed(old, new)
+    return replace(review, remarks=retention_remarks(new, datetime.now(UTC)))
+
+
+def _changed(old: Contract, new: Contract) -> ContractReview:
     if old.digest == new.digest:
         return ContractReview(name=new.name, table=qualified(new), first=False)
     difference = diff(old, new)
@@ -85,21 +168,21 @@ def _review(s3: S3Client, outputs: dict[str, str], new: Contract) -> ContractRev
     )
 
 
-def _in_force(s3: S3Client, bucket: str) -> Contract | None:
-    """Return the contract that the last deployment put into force, ``None`` where none is."""
+def _in_force(s3: S3Client, outputs: dict[str, str]) -> ContractSet | None:
+    """Return the contracts that the last deployment put into force, ``None`` where none is."""
     from botocore.exceptions import ClientError
 
+    if "DataBucketName" not in outputs:
+        return None
     try:
-        return deployed_contract(s3, bucket)
+        return contracts_in_force(s3, outputs["DataBucketName"], further_names(outputs))
     except ClientError as error:
-        if error.response["Error"]["Code"] == "NoSuchKey":
-            return None
         raise ContractError(
             f"The contract in force can't be read ({error.response['Error']['Code']})."
         ) from error
 
 
-def _first(new: Contract, unknown: str = "") -> ContractReview:
+def _new(new: Contract, unknown: str = "") -> ContractReview:
     return ContractReview(
         name=new.name,
         table=qualified(new),

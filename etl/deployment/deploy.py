@@ -88,7 +88,7 @@ def build_deployment(
         notify=notify,
     )
     region = target.session.region_name
-    second = build_platform(core, platform, settings.contract, region) if platform else None
+    second = build_platform(core, platform, settings.contracts, region) if platform else None
     return DeploymentBuild(settings=settings, core=core, platform=second)
 
 

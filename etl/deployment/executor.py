@@ -160,7 +160,7 @@ class DeploymentExecutor:
         values = outputs(self._formation, self.target.stack)
         linked = given_core(self._platform_build.settings, self.target.stack, values)
         build = self.build
-        second = build_platform(build.core, linked, build.settings.contract, self._region)
+        second = build_platform(build.core, linked, build.settings.contracts, self._region)
         self._apply(second.stack)
 
     @property

@@ -7,12 +7,12 @@ Only the receiver of the calls differs from an account in AWS: the deployment it
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from etl.aws.contract_objects import CONTRACT_KEY
+from etl.aws.contract_objects import contract_text, contracts_in_force, further_names
 from etl.aws.target import DEFAULT_STACK, NoStackError, Target
 from infrastructure.names import SECRET_OUTPUT
 from infrastructure.setting_fields import settings_of
@@ -29,13 +29,13 @@ from local.stack import LocalStack, has_data, read, start
 from telemetry.errors import UserError
 
 if TYPE_CHECKING:
-    from telemetry.contract.model import Contract
+    from telemetry.contract import ContractSet
 
 __all__ = [
     "ContractSwitchError",
     "bring_up",
     "create_database",
-    "deployed_contract",
+    "deployed_contracts",
     "laptop_settings",
     "local_target",
     "start_stand_ins",
@@ -48,8 +48,10 @@ class ContractSwitchError(UserError):
 
     def __init__(self, question: str) -> None:
         super().__init__(
-            f"{question} To switch, say so with `etl up --contract FILE --yes`; to run both, give "
-            "the new one a stack of its own with `etl --stack NAME up --contract FILE`."
+            f"{question} To switch, say so with `etl up --contract FILE --yes`; to run both, name "
+            "both files, that of the first contract first, with `etl up --contract FILE --contract "
+            "FILE`, or give the new one a stack of its own with `etl --stack NAME up --contract "
+            "FILE`."
         )
 
 
@@ -74,12 +76,13 @@ def start_stand_ins(
     return start(state, die_with_parent=die_with_parent)
 
 
-def laptop_settings(target: Target, contract: Path) -> DeploySettings:
+def laptop_settings(target: Target, contract: Path, *further: Path) -> DeploySettings:
     """Return the settings that suit this machine; everything else is as in production."""
     local = _running(target)
     return DeploySettings(
         stack=target.stack,
         contract=contract,
+        further_contracts=further,
         database=DatabaseSettings(
             host=local.database.host,
             port=local.database.tls_port,
@@ -105,6 +108,7 @@ def bring_up(
     stack: str,
     contract: Path | None,
     *,
+    further: Sequence[Path] = (),
     switch: Callable[[str], bool] = lambda _question: False,
     trigger: TriggerMode | None = None,
     schedule: str | None = None,
@@ -116,26 +120,28 @@ def bring_up(
 ) -> Target:
     """Start what is not running and deploy the contract's pipeline. ``None``: the local default.
 
-    Without a contract the stack keeps the one that it runs, or gets the example fleet's. Where it
-    runs another one, ``switch`` is asked, and :class:`ContractSwitchError` raised unless it agrees.
+    Without a contract the stack keeps those that it runs, or gets the example fleet's; ``further``:
+    contracts after the first one. Where it runs another one, ``switch`` is asked, and
+    :class:`ContractSwitchError` raised unless it agrees.
     ``channels``: whether to post notifications to channels; ``None``: as it runs.
     ``die_with_parent`` ends the stand-ins with this process. Raises ``ContractError`` for a
     contract that can't be read, before anything is started.
     """
     from etl.deployment.deploy import deploy
-    from telemetry.contract import load_contract
+    from etl.deployment.pipeline_contracts import check_first, read_contracts
 
-    wanted = load_contract(contract) if contract is not None else None
+    wanted = read_contracts((contract, *further)) if contract is not None else None
     local = start_stand_ins(state, die_with_parent=die_with_parent, notify=notify)
     target = local_target(state, stack, local)
     now = local_target(state, stack, local)  # of its own: what it reads is old once deployed
-    running = deployed_contract(now)
+    running = deployed_contracts(now)
     if wanted is not None and running is not None:
+        check_first(running, wanted)
         question = switch_question(stack, running, wanted)
         if question and not switch(question):
             raise ContractSwitchError(question)
     if contract is None:
-        contract = DEFAULT_CONTRACT if running is None else _copy_of_contract(now)
+        contract, *further = [DEFAULT_CONTRACT] if running is None else _copies(now, running)
     chosen: dict[str, Any] = {
         "trigger_mode": trigger,
         "schedule_expression": schedule,
@@ -144,7 +150,7 @@ def bring_up(
         "channels": _has_channels(now) if channels is None else channels,
     }
     settings = replace(
-        laptop_settings(target, contract),
+        laptop_settings(target, contract, *further),
         **{name: value for name, value in chosen.items() if value is not None},
     )
     create_database(target, settings)
@@ -152,29 +158,50 @@ def bring_up(
     return target
 
 
-def deployed_contract(target: Target) -> Contract | None:
-    """The contract that a stack on this machine runs; ``None`` where it is not deployed."""
+def deployed_contracts(target: Target) -> ContractSet | None:
+    """The contracts that a stack on this machine runs; ``None`` where it is not deployed."""
     from botocore.exceptions import ClientError
 
     try:
-        return target.contract
+        return contracts_in_force(target.client("s3"), target.bucket, further_names(target.outputs))
     except (NoStackError, KeyError):
         return None
     except ClientError as error:
-        if error.response["Error"]["Code"] in ("NoSuchKey", "NoSuchBucket"):
+        if error.response["Error"]["Code"] == "NoSuchBucket":
             return None
         raise
 
 
-def switch_question(stack: str, running: Contract, wanted: Contract) -> str:
-    """Say what switching a stack to a contract means; empty where it is the contract it runs."""
-    if (running.name, running.table) == (wanted.name, wanted.table):
+def switch_question(stack: str, running: ContractSet, wanted: ContractSet) -> str:
+    """Say what switching a stack to these contracts means; empty where it keeps what it runs."""
+    effects = list(_effects(running, wanted))
+    if not effects:
         return ""
-    return (
-        f"The stack '{stack}' runs the contract '{running.name}'. With '{wanted.name}' the "
-        "messages that wait, and all later ones, are read by the new contract and go to the table "
-        f"{wanted.table}; {running.table} keeps its rows."
-    )
+    names = " and ".join(f"'{name}'" for name in running.names)
+    kind = "contract" if len(running) == 1 else "contracts"
+    return f"The stack '{stack}' runs the {kind} {names}. {' '.join(effects)}"
+
+
+def _effects(running: ContractSet, wanted: ContractSet) -> Iterator[str]:
+    """Sentences about the messages and tables of the contracts that change or go."""
+    old, new = running.first, wanted.first
+    if (old.name, old.table) != (new.name, new.table):
+        yield (
+            f"With '{new.name}' the messages that wait, and all later ones, are read by the new "
+            f"contract and go to the table {new.table}; {old.table} keeps its rows."
+        )
+    later = {one.name: one for one in wanted}
+    for one in running.further:
+        if one.name not in later:
+            yield (
+                f"Without '{one.name}' its messages that wait become rejects with the reason "
+                f"no_contract; {one.table} keeps its rows."
+            )
+        elif one.table != later[one.name].table and one.name != new.name:
+            yield (
+                f"Messages of '{one.name}' go to the table {later[one.name].table}; {one.table} "
+                "keeps its rows."
+            )
 
 
 def _has_channels(target: Target) -> bool:
@@ -184,16 +211,20 @@ def _has_channels(target: Target) -> bool:
         return False
 
 
-def _copy_of_contract(target: Target) -> Path:
-    """Write the contract that a stack runs to the state folder, with the files that it names."""
-    body = target.client("s3").get_object(Bucket=target.bucket, Key=CONTRACT_KEY)["Body"].read()
-    folder = target.state / "contracts" / target.stack
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in target.contract.files:
-        (folder / name).write_bytes(content)
-    file = folder / f"{target.stack}.toml"
-    file.write_bytes(body)
-    return file
+def _copies(target: Target, running: ContractSet) -> list[Path]:
+    """Write the contracts that a stack runs to the state folder, with the files that they name."""
+    folder, files = target.state / "contracts", []
+    for contract in running:
+        own = folder / target.stack
+        if contract is not running.first:
+            own = folder / f"{target.stack}.further" / contract.name
+        own.mkdir(parents=True, exist_ok=True)
+        for name, content in contract.files:
+            (own / name).write_bytes(content)
+        files.append(own / f"{target.stack}.toml")
+        text = contract_text(target.client("s3"), target.bucket, running.key_name(contract))
+        files[-1].write_bytes(text)
+    return files
 
 
 def _running(target: Target) -> LocalStack:

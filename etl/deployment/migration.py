@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from etl.aws.contract_objects import contract_objects
+from etl.aws.contract_objects import FURTHER, contract_objects
 from etl.aws.invocation import FunctionFailedError, invoke
+from etl.aws.s3 import listed
 from etl.aws.target import DATABASE_CA_KEY
 from infrastructure.settings import DeploySettings
 from layers.notify import Notify, silent
@@ -60,13 +61,18 @@ def _wait_until_updated(lambda_client: LambdaClient, name: str) -> None:
 
 
 def publish_contract(s3: S3Client, bucket: str, settings: DeploySettings) -> None:
-    """Put the contract in force and its files into the data bucket, with the database's
+    """Put the contracts in force and their files into the data bucket, with the database's
     authorities if any.
 
-    Every command reads them there.
+    Every command reads them there. Objects of further contracts that are not in force any more are
+    deleted.
     """
-    for key, content in contract_objects(settings.contract).items():
+    objects = contract_objects(settings.contracts)
+    for key, content in objects.items():
         s3.put_object(Bucket=bucket, Key=key, Body=content)
+    stale = [one["Key"] for one in listed(s3, bucket, FURTHER) if one["Key"] not in objects]
+    for key in stale:
+        s3.delete_object(Bucket=bucket, Key=key)
     if settings.database.ca_file is not None:
         body = settings.database.ca_file.read_bytes()
         s3.put_object(Bucket=bucket, Key=DATABASE_CA_KEY, Body=body)

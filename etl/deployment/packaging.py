@@ -1,19 +1,20 @@
 """Packages function zips and layers, named by their contents, within Lambda's limits.
 
 A function's zip holds ``functions/__init__.py``, its own package and the deployment's
-``contract.toml``; everything it shares with others is in layers.
+``contract.toml``, with further ones in folders; everything it shares with others is in layers.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from etl.authoring.own_decoders import check_decoder
 from etl.authoring.regular_expressions import check_expressions
 from etl.authoring.units import resolve_units
+from etl.deployment.pipeline_contracts import read_contracts
 from functions.inventory import FUNCTIONS, FunctionSpec, functions_of
 from infrastructure.core.build import Artifacts
 from infrastructure.settings import DATABASE_CA
@@ -21,9 +22,9 @@ from layers.archive import Entry, files_below, unzipped_bytes, write_zip
 from layers.build import BUILD_FOLDER, BuiltLayer, build_layers
 from layers.notify import Notify, silent
 from layers.target import LAYERS, OPTIONAL_LAYERS, LayerName, RuntimeTarget
-from telemetry.contract import load_contract, parse_contract
+from telemetry.contract import Contract
 from telemetry.contract.conversions import UNITS_FILE, dump_conversions, needs_conversions
-from telemetry.contract.files import FILES_FOLDER
+from telemetry.contract.files import FILES_FOLDER, FURTHER_FOLDER
 from telemetry.contract.formats import LIBRARY_FORMATS
 from telemetry.errors import UserError
 from workflow.limits import LAYERS_PER_FUNCTION, UNZIPPED
@@ -100,7 +101,7 @@ class Packages:
 
 
 def build_packages(
-    contract: Path,
+    contracts: Sequence[Path],
     target: RuntimeTarget,
     *,
     ca_file: Path | None = None,
@@ -108,7 +109,7 @@ def build_packages(
     folder: Path = BUILD_FOLDER,
     notify: Notify = silent,
 ) -> Packages:
-    """Build all zips of these functions for one contract and target.
+    """Build all zips of these functions for one target; ``contracts``: the first one first.
 
     Raises ``ContractError``, ``LayerBuildError`` or ``PackageError``.
     """
@@ -116,11 +117,11 @@ def build_packages(
     packages = Packages(
         functions={
             name: build_function(
-                name, contract, ca_file=ca_file if name in connecting else None, folder=folder
+                name, contracts, ca_file=ca_file if name in connecting else None, folder=folder
             )
             for name in sorted({spec.package for spec in functions})
         },
-        layers=build_layers(target, _layers_for(contract), folder=folder, notify=notify),
+        layers=build_layers(target, _layers_for(contracts), folder=folder, notify=notify),
     )
     problems = packages.problems()
     if problems:
@@ -129,16 +130,19 @@ def build_packages(
 
 
 def build_function(
-    package: str, contract: Path, *, ca_file: Path | None = None, folder: Path = BUILD_FOLDER
+    package: str,
+    contracts: Sequence[Path],
+    *,
+    ca_file: Path | None = None,
+    folder: Path = BUILD_FOLDER,
 ) -> FunctionZip:
-    """Build the zip of one package with this contract, or take it from the cache.
+    """Build the zip of one package with these contracts, or take it from the cache.
 
     ``ca_file`` holds the authorities that the database's certificate is verified with; it goes
     into the zip, too.
     """
     entries = [
-        Entry("contract.toml", contract),
-        *_companions(contract),
+        *_contract_entries(contracts),
         Entry("functions/__init__.py", FUNCTIONS_FOLDER / "__init__.py"),
         *files_below(FUNCTIONS_FOLDER / package, f"functions/{package}/"),
         *([Entry(DATABASE_CA, ca_file)] if ca_file is not None else []),
@@ -150,25 +154,34 @@ def build_function(
     return FunctionZip(package=package, path=path, digest=digest, unzipped=unzipped_bytes(path))
 
 
-def _layers_for(contract: Path) -> tuple[LayerName, ...]:
-    """The layers of a deployment of the contract: libraries of formats where it needs any."""
-    parsed = parse_contract(contract.read_bytes(), contract.name)
-    wanted = not parsed.formats.isdisjoint(LIBRARY_FORMATS)
-    return (*LAYERS, *OPTIONAL_LAYERS) if wanted else LAYERS
+def _layers_for(contracts: Sequence[Path]) -> tuple[LayerName, ...]:
+    """The layers of a deployment: libraries of formats where one of its contracts needs any."""
+    formats = {name for contract in read_contracts(contracts) for name in contract.formats}
+    return LAYERS if formats.isdisjoint(LIBRARY_FORMATS) else (*LAYERS, *OPTIONAL_LAYERS)
 
 
-def _companions(contract: Path) -> list[Entry]:
+def _contract_entries(contracts: Sequence[Path]) -> Iterator[Entry]:
+    """The contracts with their companions: the first one at the root, where
+    ``telemetry.contract.load_contracts`` expects it, each further one in a folder of its own."""
+    for place, (file, contract) in enumerate(
+        zip(contracts, read_contracts(contracts), strict=True)
+    ):
+        folder = f"{FURTHER_FOLDER}/{place:02}-{contract.name}/" if place else ""
+        yield Entry(f"{folder}contract.toml", file)
+        yield from _companions(contract, folder)
+
+
+def _companions(contract: Contract, folder: str) -> Iterator[Entry]:
     """The files that the contract names, and one of its unit conversions where it has any.
 
     Raises ``ContractError`` for what would otherwise fail at run time: a pattern, a unit, a file.
     """
-    loaded = load_contract(contract)
-    check_expressions(loaded)
-    check_decoder(loaded)
-    files = [Entry(f"{FILES_FOLDER}/{file.name}", file.content) for file in loaded.files]
-    if not needs_conversions(loaded):
-        return files
-    return [*files, Entry(UNITS_FILE, dump_conversions(resolve_units(loaded)))]
+    check_expressions(contract)
+    check_decoder(contract)
+    for file in contract.files:
+        yield Entry(f"{folder}{FILES_FOLDER}/{file.name}", file.content)
+    if needs_conversions(contract):
+        yield Entry(f"{folder}{UNITS_FILE}", dump_conversions(resolve_units(contract)))
 
 
 def _digest(entries: list[Entry]) -> str:

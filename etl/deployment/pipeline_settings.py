@@ -53,10 +53,10 @@ class PipelineSettings:
         return name
 
     @property
-    def contract(self) -> Path:
-        """File of the contract."""
-        found: Path = self.values.get("contract", DEFAULT_CONTRACT)
-        return found
+    def contracts(self) -> tuple[Path, ...]:
+        """Files of the contracts, the first one's first."""
+        several: tuple[Path, ...] = self.values.get("contracts", ())
+        return several or (self.values.get("contract", DEFAULT_CONTRACT),)
 
     @property
     def roles(self) -> RoleSettings:
@@ -80,8 +80,11 @@ class PipelineSettings:
         for setting in settings_of(DeploySettings):
             if setting.key in self.values and not (local and _is_ignored(setting.key)):
                 changed = _with(changed, setting.path, self.values[setting.key])
+        first, *further = self.contracts
         return replace(
             changed,
+            contract=first,
+            further_contracts=tuple(further),
             tuning={**base.tuning, **self._free("tuning")},
             tags={**base.tags, **self._free("tags")},
         )
@@ -110,7 +113,7 @@ def aws_settings(pipeline: PipelineSettings) -> DeploySettings:
     Raises :class:`SettingsError` listing what is missing or contradictory.
     """
     base = DeploySettings(
-        stack=pipeline.stack, contract=pipeline.contract, database=DatabaseSettings(host="")
+        stack=pipeline.stack, contract=pipeline.contracts[0], database=DatabaseSettings(host="")
     )
     settings = pipeline.applied_to(base)
     problems = [*_missing(pipeline, settings), *_contradictions(settings)]
@@ -159,8 +162,9 @@ def _with(base: Any, path: tuple[str, ...], value: Any) -> Any:
 
 
 def _missing(pipeline: PipelineSettings, settings: DeploySettings) -> Iterator[str]:
-    if not settings.contract.is_file():
-        yield f"contract: there is no file {settings.contract}; `etl contract infer` writes one"
+    for contract in settings.contracts:
+        if not contract.is_file():
+            yield f"contract: there is no file {contract}; `etl contract infer` writes one"
     if settings.database.ssl_mode.startswith("verify") and settings.database.ca_file is None:
         yield (
             "database.ca_file is missing: the certificate authorities that the database's "

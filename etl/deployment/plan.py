@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from etl.deployment.contract_review import ContractReview
+from etl.deployment.contract_review import ContractReview, RemovedContract
 from etl.deployment.stack_diff import StackReview
 from etl.deployment.steps import Step
 
@@ -37,15 +37,28 @@ class DeployPlan:
     stacks: list[StackReview]
     """Reviews in the order in which the stacks are changed."""
     contract: ContractReview
+    """Review of the first contract."""
     uploads: list[Upload]
     remarks: list[str] = field(default_factory=list)
+    further_contracts: list[ContractReview] = field(default_factory=list)
+    removed_contracts: list[RemovedContract] = field(default_factory=list)
+
+    @property
+    def contracts(self) -> list[ContractReview]:
+        """Reviews of all contracts, the first one's first."""
+        return [self.contract, *self.further_contracts]
+
+    @property
+    def refused(self) -> list[ContractReview]:
+        """Reviews of the contracts that the migration can't apply."""
+        return [review for review in self.contracts if review.refused]
 
     @property
     def changes(self) -> bool:
         """True where anything would change; a migration with nothing to do doesn't count."""
-        new_table = self.contract.first and not self.contract.unknown
+        contracts = any(one.changes or (one.first and not one.unknown) for one in self.contracts)
         return bool(
-            new_table or self.contract.changes or any(review.changes for review in self.stacks)
+            contracts or self.removed_contracts or any(review.changes for review in self.stacks)
         )
 
     @property
@@ -66,8 +79,12 @@ class DeployPlan:
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data, for ``--json``."""
+        plain = asdict(self)
+        for key in ("further_contracts", "removed_contracts"):
+            if not plain[key]:
+                del plain[key]
         return {
-            **asdict(self),
+            **plain,
             "stacks": [review.as_dict() for review in self.stacks],
             "changes": self.changes,
             "losses": self.losses,

@@ -16,7 +16,7 @@ from etl.aws.s3 import owned_s3
 from etl.aws.target import Target
 from etl.deployment.artifact_bucket import intact_keys, put_template, stack_request
 from etl.deployment.change_set import ReportedChange, preview
-from etl.deployment.contract_review import ContractReview, review_contract
+from etl.deployment.contract_review import ContractReviews, review_contracts
 from etl.deployment.current_state import (
     CurrentState,
     is_in_use,
@@ -25,6 +25,7 @@ from etl.deployment.current_state import (
 )
 from etl.deployment.deploy import FROM_PLATFORM, build_deployment
 from etl.deployment.intrinsics import resolve_template
+from etl.deployment.pipeline_contracts import read_contracts
 from etl.deployment.plan import DeployPlan, Upload
 from etl.deployment.protection import Protection, protection_remarks
 from etl.deployment.stack_build import DeploymentBuild, StackBuild
@@ -34,7 +35,6 @@ from etl.deployment.template_diff import PropertyChange, diff_resources
 from infrastructure.platform.settings import PlatformSettings
 from infrastructure.settings import DeploySettings
 from layers.notify import Notify, silent
-from telemetry.contract import load_contract
 
 if TYPE_CHECKING:
     from types_boto3_cloudformation import CloudFormationClient
@@ -72,16 +72,20 @@ def make_plan(
     formation = target.client("cloudformation")
     stacks = [one.stack for one in reviews if is_in_use(one.status)]
     protection = Protection.of(build.settings)
+    contracts = _review_contracts(target, build.settings, now)
     plan = DeployPlan(
         stack=target.stack,
         region=target.session.region_name,
         local=target.local is not None,
         steps=deployment_steps(now, proxy=platform is not None and platform.proxy),
         stacks=reviews,
-        contract=_review_contract(target, build.settings, now),
+        contract=contracts.first,
+        further_contracts=contracts.further,
+        removed_contracts=contracts.removed,
         uploads=[Upload(key, path.stat().st_size) for key, path in missing.items()],
         remarks=[
             *protection_remarks(formation, stacks, protection),
+            *(one.remark for one in contracts.removed),
             *_shared_with_others(formation, build.settings),
         ],
     )
@@ -162,18 +166,21 @@ def _differences(old: dict[str, str], new: dict[str, str]) -> list[PropertyChang
     ]
 
 
-def _review_contract(target: Target, settings: DeploySettings, now: CurrentState) -> ContractReview:
+def _review_contracts(
+    target: Target, settings: DeploySettings, now: CurrentState
+) -> ContractReviews:
     names: dict[str, str] = {}
     if is_in_use(now.core_status):
         names = outputs(target.client("cloudformation"), now.core)
-    return review_contract(owned_s3(target), names, settings.contract)
+    return review_contracts(owned_s3(target), names, read_contracts(settings.contracts))
 
 
 def _shared_with_others(formation: CloudFormationClient, settings: DeploySettings) -> Iterator[str]:
     """Describe other pipelines of the account with the same database or the same topic."""
     from botocore.exceptions import ClientError
 
-    stack, topic = settings.stack, load_contract(settings.contract).topic_filter.mqtt
+    stack = settings.stack
+    topics = {one.topic_filter.mqtt for one in read_contracts(settings.contracts)}
     own = (settings.database.host, settings.database.name)
     try:
         pages = list(formation.get_paginator("describe_stacks").paginate())
@@ -190,8 +197,8 @@ def _shared_with_others(formation: CloudFormationClient, settings: DeploySetting
                 f"stack {each['StackName']} has the same database, {own[1]} at {own[0]}. Its "
                 "ledger would count the readings of both: give each a database.name of its own."
             )
-        if names["TopicFilter"] == topic:
+        if names["TopicFilter"] in topics:
             yield (
-                f"stack {each['StackName']} receives messages of the same topic, {topic}: each "
-                "reading becomes a row in both."
+                f"stack {each['StackName']} receives messages of the same topic, "
+                f"{names['TopicFilter']}: each reading becomes a row in both."
             )

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from etl.deployment.settings_schema import FREE_TABLES, TABLES, known_settings
 from infrastructure.setting_fields import Setting
+from infrastructure.settings import DEFAULT_CONTRACT
 
 __all__ = ["example", "reference", "rows"]
 
 WIDTH = 96
-REQUIRED = frozenset({"stack", "contract"})
-"""Keys that the example sets; all others are commented out, at their defaults."""
 _HEAD = """\
 # Settings of one pipeline, for `etl plan`, `etl deploy`, `etl destroy` and `etl outputs`.
 # Lines that are commented out show the default, or an example where there is none. Paths are
@@ -22,13 +21,21 @@ _HEAD = """\
 """
 
 
-def example(stack: str = "telemetry", contract: str = "contracts/fleet.toml") -> str:
-    """A settings file in TOML, every key with its comment."""
+def example(
+    stack: str = "telemetry", contract: str = str(DEFAULT_CONTRACT), *further_contracts: str
+) -> str:
+    """A settings file in TOML, every key with its comment.
+
+    Only the stack and the contracts are set; all other keys are commented out, at their defaults.
+    """
+    several = [contract, *further_contracts]
+    named = {"contracts": several} if further_contracts else {"contract": contract}
+    chosen = {"stack": stack, **named}
     lines = [_HEAD]
     for table, title in TABLES.items():
         lines += ["", *_comment(f"{title}."), *_head_of(table), ""]
         for one in _settings(table):
-            lines += [*_comment(_text(one)), _line(one, stack, contract), ""]
+            lines += [*_comment(_text(one)), _line(one, chosen), ""]
         if table in FREE_TABLES:
             name, value = FREE_TABLES[table]
             lines += [f'# {name} = "{value}"', ""]
@@ -46,10 +53,9 @@ def _settings(table: str) -> Iterator[Setting]:
     return (one for one in known_settings().values() if one.table == table)
 
 
-def _line(setting: Setting, stack: str, contract: str) -> str:
-    values = {"stack": stack, "contract": contract}
-    if setting.key in REQUIRED:
-        return f"{setting.name} = {_toml(values[setting.key])}"
+def _line(setting: Setting, chosen: Mapping[str, Any]) -> str:
+    if setting.key in chosen:
+        return f"{setting.name} = {_toml(chosen[setting.key])}"
     shown = setting.default if setting.example is None else setting.example
     return f"# {setting.name} = {_toml(shown)}"
 

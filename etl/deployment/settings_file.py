@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from etl.deployment.settings_schema import FREE_TABLES, known_settings
+from etl.deployment.settings_schema import FREE_TABLES, INSTEAD, known_settings
 from infrastructure.setting_fields import Setting
 from telemetry.contract.limits import beyond_limits, problem_lines
 from telemetry.errors import UserError
@@ -30,8 +30,12 @@ class EnteredSettings:
     """Name of the file or place that they come from, for messages."""
 
     def over(self, other: EnteredSettings) -> EnteredSettings:
-        """These values, and those of ``other`` for keys that are not among these."""
-        return EnteredSettings({**other.values, **self.values}, other.source)
+        """These values, and those of ``other`` for keys that are not among these.
+
+        A key here also overrides the one that it stands in place of.
+        """
+        kept = {k: v for k, v in other.values.items() if INSTEAD.get(k) not in self.values}
+        return EnteredSettings({**kept, **self.values}, other.source)
 
 
 def read_file(path: Path) -> EnteredSettings:
@@ -112,26 +116,42 @@ def _checked(flat: dict[str, Any], folder: Path) -> tuple[dict[str, Any], list[s
                 values[key] = True
         else:
             problems.append(f"{key} is not a setting{_nearest(key, known)}")
+    if {"contract", "contracts"} <= flat.keys():
+        problems.append(
+            "contract and contracts are both set: `contract` names the file of a pipeline's only "
+            "contract, `contracts` lists the files of all of them. Keep one of the two"
+        )
     return values, problems
 
 
 def _read(setting: Setting, value: Any, folder: Path) -> Any:
     """The value as the dataclass takes it. Raises ``ValueError`` with what is wrong."""
     if setting.kind == "file" and isinstance(value, str):
-        path = folder / Path(value).expanduser()
-        if not path.is_file():
-            raise ValueError(f"there is no file {path}")
-        return path
-    if setting.kind == "list of texts" and isinstance(value, list):
-        if all(isinstance(one, str) for one in value):
-            return tuple(value)
-    elif _fits(setting.kind, value):
+        return _file(value, folder)
+    if setting.kind == "list of files" and _are_texts(value):
+        if not value:
+            raise ValueError("the list is empty; name at least one file")
+        return tuple(_file(one, folder) for one in value)
+    if setting.kind == "list of texts" and _are_texts(value):
+        return tuple(value)
+    if _fits(setting.kind, value):
         typed = float(value) if setting.kind == "number" else value
         if problem := setting.problem(typed):
             raise ValueError(problem)
         return typed
     article = "" if setting.kind == "true or false" else "a "
     raise ValueError(f"expected {article}{setting.kind}, found {_spelled(value)}")
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)
+
+
+def _file(name: str, folder: Path) -> Path:
+    path = folder / Path(name).expanduser()
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}")
+    return path
 
 
 def _fits(kind: str, value: Any) -> bool:

@@ -12,7 +12,7 @@ from infrastructure.platform.settings import PlatformSettings
 from infrastructure.setting_fields import Setting, setting, settings_of
 from infrastructure.settings import DeploySettings
 
-__all__ = ["FREE_TABLES", "TABLES", "known_settings", "setting_of"]
+__all__ = ["FREE_TABLES", "INSTEAD", "TABLES", "known_settings", "setting_of"]
 
 TABLES: dict[str, str] = {
     "": "What is deployed, and where",
@@ -37,6 +37,9 @@ FREE_TABLES: dict[str, tuple[str, str]] = {
     "tags": ("CostCentre", "4711"),
 }
 """Tables whose names are the user's own, with an example each."""
+
+INSTEAD: dict[str, str] = {"contract": "contracts", "contracts": "contract"}
+"""The key that each of two keys stands in place of: a deployment has one of them."""
 
 
 @dataclass(frozen=True, kw_only=True)

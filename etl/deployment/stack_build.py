@@ -6,19 +6,20 @@ Everything is built and decided here; nothing is sent anywhere.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from etl.aws.partition import partition_of
 from etl.deployment.artifact_bucket import artifact_bucket_name
 from etl.deployment.packaging import Packages, build_packages
+from etl.deployment.pipeline_contracts import read_contracts
 from infrastructure.core.build import build_template, template_json
 from infrastructure.platform.build import build_platform_template
 from infrastructure.platform.settings import PlatformSettings
 from infrastructure.settings import DeploySettings
 from layers.build import BUILD_FOLDER
 from layers.notify import Notify, silent
-from telemetry.contract import load_contract
 from workflow.definition import definition_json
 from workflow.limits import CHANGE_SET_BODY
 
@@ -82,9 +83,9 @@ def build_core(
 
     Raises ``ContractError``, ``LayerBuildError``, ``PackageError`` or ``DefinitionError``.
     """
-    contract = load_contract(settings.contract)
+    contracts = read_contracts(settings.contracts)
     packages = build_packages(
-        settings.contract,
+        settings.contracts,
         settings.target,
         ca_file=settings.database.ca_file,
         functions=settings.functions,
@@ -93,12 +94,12 @@ def build_core(
     )
     bucket = artifact_bucket_name(settings.stack, account, region)
     definition = definition_json(settings.definition, partition_of(region))
-    template = build_template(contract, packages.artifacts, settings, definition)
+    template = build_template(contracts, packages.artifacts, settings, definition)
     return StackBuild(
         stack=settings.stack,
         template=template_json(template),
         parameters=settings.parameters(bucket),
-        tags={"Pipeline": contract.name, **settings.tags},
+        tags={"Pipeline": contracts.first.name, **settings.tags},
         artifact_bucket=bucket,
         packages=packages,
         role=settings.execution_role_arn,
@@ -106,10 +107,10 @@ def build_core(
 
 
 def build_platform(
-    core: StackBuild, settings: PlatformSettings, contract: Path, region: str
+    core: StackBuild, settings: PlatformSettings, contracts: Sequence[Path], region: str
 ) -> PlatformBuild:
     """Build the platform stack; its large template is put into the core's artifact bucket."""
-    template = build_platform_template(load_contract(contract), settings, region)
+    template = build_platform_template(read_contracts(contracts), settings, region)
     stack = StackBuild(
         stack=settings.stack,
         template=template_json(template),

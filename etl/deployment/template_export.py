@@ -72,7 +72,7 @@ def build_export(
         settings = replace(settings, database=placeholders)
     built = build_core(settings, account=ANY_ACCOUNT, region=region, folder=folder, notify=notify)
     core = replace(built, artifact_bucket=bucket, parameters=settings.parameters(bucket))
-    second = build_platform(core, platform, settings.contract, region) if platform else None
+    second = build_platform(core, platform, settings.contracts, region) if platform else None
     return DeploymentBuild(settings=settings, core=core, platform=second)
 
 
@@ -90,7 +90,7 @@ def export_templates(build: DeploymentBuild, folder: Path) -> list[Path]:
         _write_stack(folder, "platform", build.platform.stack)
     for key, path in build.core.packages.uploads.items():
         _copy(path, folder / ARTIFACTS / key)
-    for key, content in contract_objects(build.settings.contract).items():
+    for key, content in contract_objects(build.settings.contracts).items():
         _write(folder / DATA / key, content)
     if build.settings.database.ca_file is not None:
         _copy(build.settings.database.ca_file, folder / DATA / DATABASE_CA_KEY)
@@ -147,6 +147,9 @@ def _readme(build: DeploymentBuild) -> str:
     given = links(build)
     return Template(text).substitute(
         bucket=core.artifact_bucket,
+        contracts="contracts, by their keys"
+        if build.settings.further_contracts
+        else "contract, by its key",
         stack=core.stack,
         platform="" if platform is None else platform.stack.stack,
         tags=" ".join(f"'{name}={value}'" for name, value in sorted(core.tags.items())),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from etl.aws.contract_objects import CONTRACT_KEY
+from dataclasses import replace
+
+from etl.aws.contract_objects import CONTRACT_KEY, FURTHER
 from etl.aws.target import DATABASE_CA_KEY
 from etl.reference.markdown import generated, table
 from functions.provision.allow_list import ALLOW_LIST_KEY
@@ -37,6 +39,9 @@ One bucket contains all data between the queue and PostgreSQL; its name is the s
 {table}
 * `drain-1` stands for an execution, `b7f3` for a micro-batch, and `4f1c9a` for the digest of the
   contract. A batch id contains no dot and no slash.
+* A micro-batch has messages of one contract. Keys don't name the first contract of a pipeline; they
+  name each [further one](how-to-several-contracts.md), here `status`. All other keys are the same
+  for all contracts, as each batch has an id of its own.
 * The date in a key is the day (UTC) on which the execution that staged the batch started, not the
   day of the readings. So a retried step writes to the same key.
 * The number after `.n` is the number of messages in the object, so that a listing is enough to
@@ -89,6 +94,7 @@ def _rows() -> list[tuple[str, str, str]]:
     )
     intermediate = f"{storage.DAYS_OF_INTERMEDIATES} days"
     bookkeeping = f"{storage.DAYS_OF_BOOKKEEPING} days"
+    further = replace(raw, contract="status")
     rows = [
         (key, "a micro-batch: envelopes from the queue, one per line, gzip-compressed", colder),
         (
@@ -96,6 +102,12 @@ def _rows() -> list[tuple[str, str, str]]:
             "clean readings as Parquet, for analysts",
             "unlimited (`storage.clean_days`)",
         ),
+        (
+            raw_key("raw/2026/11/23/drain-1/", "b7f3", 512, further.contract),
+            "a micro-batch of a further contract",
+            colder,
+        ),
+        (clean_key(further), "its clean readings", "unlimited (`storage.clean_days`)"),
         (copy_key(raw, "4f1c9a"), "rows for COPY, sorted by the key", intermediate),
         (
             copy_groups_key(raw, "4f1c9a"),
@@ -131,6 +143,7 @@ def _rows() -> list[tuple[str, str, str]]:
             "deployed contract",
             "unlimited",
         ),
+        (f"{FURTHER}status/contract.toml", "a further contract", "unlimited"),
         (
             DATABASE_CA_KEY,
             "certificate authorities that the commands trust for PostgreSQL",

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from etl.aws.target import DEFAULT_STACK, Target
-from etl.deployment.laptop import bring_up, deployed_contract, local_target
+from etl.deployment.laptop import bring_up, deployed_contracts, local_target
 from etl.operations.batches import Batch, batches_between
 from etl.operations.publishing import publish_file
 from etl.operations.receipts import Receipt
@@ -164,9 +164,10 @@ class Scene:
 
     def _is_as_needed(self) -> bool:
         target = self.fresh_target()
-        running = deployed_contract(target)
+        running = deployed_contracts(target)
+        base = load_contract(self.contract("game-day", BASE_CONTRACT))
         return (
             running is not None
-            and running.digest == load_contract(self.contract("game-day", BASE_CONTRACT)).digest
+            and [one.digest for one in running] == [base.digest]
             and target.parameters["TriggerMode"] == "both"
         )

@@ -97,7 +97,7 @@ def test_nothing_is_shipped_that_is_not_used_or_not_reproducible(cached):
 
 
 def test_every_function_fits_with_its_layers():
-    packages = build_packages(FLEET, HOST)
+    packages = build_packages([FLEET], HOST)
     for spec in FUNCTIONS:
         assert packages.unzipped(spec) < UNZIPPED.most, spec.name
 

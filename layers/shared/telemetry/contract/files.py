@@ -28,7 +28,7 @@ FILES_FOLDER = "contract"
 """Folder of the files in a function's zip: not at its root, where a file could hide a module."""
 FURTHER_FOLDER = "contracts"
 """Folder of a pipeline's further contracts in a function's zip: one folder for each, with its own
-:data:`FILES_FOLDER`, named by its place and name, such as ``1-status``."""
+:data:`FILES_FOLDER`, named by its place and name, such as ``01-status``."""
 FILE_BYTES = 1 << 20
 """Most bytes of one file; every function's zip holds a copy."""
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")

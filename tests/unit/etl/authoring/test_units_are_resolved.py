@@ -13,7 +13,7 @@ import pytest
 from etl.authoring.units import conversion, resolve_units
 from etl.deployment.packaging import build_function
 from functions.transform.clean import clean
-from telemetry.contract import Contract, load_contract, parse_contract
+from telemetry.contract import Contract, load_contracts, parse_contract
 from telemetry.contract.conversions import dump_conversions, with_conversions
 from telemetry.contract.model import Conversion
 from telemetry.errors import ContractError
@@ -72,11 +72,11 @@ def test_the_numbers_ship_beside_the_contract(
 ) -> None:
     path = tmp_path / "lab.toml"
     path.write_text(CONTRACT)
-    built = build_function("transform", path, folder=tmp_path / "build")
+    built = build_function("transform", [path], folder=tmp_path / "build")
     with zipfile.ZipFile(built.path) as archive:
         archive.extractall(tmp_path / "task")
     monkeypatch.setenv("LAMBDA_TASK_ROOT", str(tmp_path / "task"))
-    contract = load_contract()
+    contract = load_contracts().first
     assert contract.column("v").conversion == Conversion(5, -160, 9)
     assert clean(lines(b'{"id":1,"v":68}'), contract).rows["v"].to_list() == [20.0]
 
@@ -102,7 +102,7 @@ def test_an_expression_that_only_python_takes_stops_the_packaging(tmp_path: Path
     path = tmp_path / "lab.toml"
     path.write_text(CONTRACT + "[columns.w]\ntype = 'text'\npattern = '(?a:x)'\n")
     with pytest.raises(ContractError, match=r"columns\.w\.pattern: unrecognized flag"):
-        build_function("transform", path, folder=tmp_path / "build")
+        build_function("transform", [path], folder=tmp_path / "build")
 
 
 def test_no_function_imports_the_units_library() -> None:

@@ -24,7 +24,7 @@ def names(path: Path) -> list[str]:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_zip_holds_its_own_package_and_the_contract(package, tmp_path):
-    held = names(build_function(package, FLEET, folder=tmp_path).path)
+    held = names(build_function(package, [FLEET], folder=tmp_path).path)
     assert {"contract.toml", "functions/__init__.py"} <= set(held)
     folders = {name.split("/")[1] for name in held if name.count("/") > 1}
     assert folders == {package}
@@ -32,8 +32,8 @@ def test_a_zip_holds_its_own_package_and_the_contract(package, tmp_path):
 
 
 def test_building_again_gives_the_same_bytes(tmp_path):
-    first = build_function("extract", FLEET, folder=tmp_path / "one")
-    second = build_function("extract", FLEET, folder=tmp_path / "two")
+    first = build_function("extract", [FLEET], folder=tmp_path / "one")
+    second = build_function("extract", [FLEET], folder=tmp_path / "two")
     assert first.digest == second.digest
     assert first.path.read_bytes() == second.path.read_bytes()
 
@@ -41,13 +41,13 @@ def test_building_again_gives_the_same_bytes(tmp_path):
 def test_another_contract_is_another_zip(tmp_path):
     other = tmp_path / "other.toml"
     other.write_bytes(FLEET.read_bytes() + b"\n# changed\n")
-    first = build_function("extract", FLEET, folder=tmp_path)
-    assert build_function("extract", other, folder=tmp_path).digest != first.digest
+    first = build_function("extract", [FLEET], folder=tmp_path)
+    assert build_function("extract", [other], folder=tmp_path).digest != first.digest
 
 
 def test_every_handler_of_the_inventory_is_in_its_zip(tmp_path):
     for spec in FUNCTIONS:
-        held = names(build_function(spec.package, FLEET, folder=tmp_path).path)
+        held = names(build_function(spec.package, [FLEET], folder=tmp_path).path)
         assert f"functions/{spec.package}/handler.py" in held
 
 
@@ -80,7 +80,7 @@ def test_the_gate_stops_a_build(tmp_path, monkeypatch):
         artifacts, "build_layers", lambda *_, **__: packages_of(tmp_path, UNZIPPED.most).layers
     )
     with pytest.raises(PackageError, match="transform"):
-        artifacts.build_packages(FLEET, host_target(), folder=tmp_path)
+        artifacts.build_packages([FLEET], host_target(), folder=tmp_path)
 
 
 def test_each_key_in_the_bucket_names_its_content(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from etl.deployment.template_export import DATA, ExportError, export_templates, 
 from infrastructure.platform.settings import PlatformSettings
 from infrastructure.platform.stack_links import core_settings, given_core
 from infrastructure.settings import DatabaseSettings, DeploySettings
+from tests.fixtures.contract_files import write_contract
 
 CONTRACT = Path("contracts/fleet.toml")
 BUCKET = "my-artifacts"
@@ -36,7 +38,7 @@ def built(template: str, platform: PlatformSettings | None = None) -> Deployment
         artifact_bucket=BUCKET,
         packages=Packages(functions={}, layers={}),
     )
-    second = build_platform(core, platform, CONTRACT, "eu-central-1") if platform else None
+    second = build_platform(core, platform, [CONTRACT], "eu-central-1") if platform else None
     return DeploymentBuild(settings=settings, core=core, platform=second)
 
 
@@ -59,6 +61,17 @@ def test_files_are_those_of_the_build(core: str, tmp_path: Path):
     assert "--stack-name plant --template-file core.json --s3-bucket my-artifacts" in readme
     assert "--tags 'Pipeline=fleet' 'Team=Line 3'" in readme
     assert "$" not in readme
+
+
+def test_further_contracts_lie_where_their_stack_has_them(core: str, tmp_path: Path):
+    build, status = built(core), write_contract(tmp_path, "status")
+    settings = replace(build.settings, further_contracts=(status,))
+    export_templates(replace(build, settings=settings), tmp_path / "out")
+    data = tmp_path / "out" / DATA
+    assert (data / CONTRACT_KEY).read_bytes() == CONTRACT.read_bytes()
+    assert (data / "contract/further/status/contract.toml").read_bytes() == status.read_bytes()
+    readme = (tmp_path / "out" / "README.md").read_text()
+    assert "| the contracts, by their keys in the data bucket |" in readme
 
 
 def test_a_platform_comes_with_the_values_that_each_stack_gives_the_other(

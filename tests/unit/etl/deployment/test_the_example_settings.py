@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tomllib
 from collections import defaultdict
 from dataclasses import fields
 from pathlib import Path
@@ -31,18 +32,26 @@ def test_it_parses_and_every_key_but_two_is_left_at_its_default(tmp_path, monkey
     assert set(read_file(path).values) == {"stack", "contract"}
 
 
-def test_with_every_line_in_force_it_still_parses_and_says_the_defaults(tmp_path):
-    (tmp_path / "contracts").mkdir()
-    for name in ("contracts/fleet.toml", "global-bundle.pem"):
+@pytest.mark.parametrize("contracts", [["one.toml"], ["one.toml", "two.toml"]])
+def test_with_every_line_in_force_it_still_parses_and_says_the_defaults(tmp_path, contracts):
+    for name in (*contracts, "global-bundle.pem"):
         (tmp_path / name).touch()
     path = tmp_path / "pipeline.toml"
-    uncommented = re.sub(r"^# (\[\w+\]|\w+ = .*)$", r"\1", example(), flags=re.MULTILINE)
-    path.write_text(uncommented)
+    text = example("telemetry", *contracts)
+    uncommented = re.sub(r"^# (\[\w+\]|\w+ = .*)$", r"\1", text, flags=re.MULTILINE)
+    left_out = "contracts" if len(contracts) == 1 else "contract"
+    path.write_text(re.sub(rf"^{left_out} = .*$", "", uncommented, flags=re.MULTILINE))
     values = read_file(path).values
-    assert set(known_settings()) <= set(values)
+    assert set(known_settings()) <= {*values, left_out}
     for key, one in known_settings().items():
         if one.example is None:
             assert values[key] == one.default, key
+
+
+def test_it_names_one_contract_or_all_of_several():
+    one, several = tomllib.loads(example()), tomllib.loads(example("x", "a.toml", "b.toml"))
+    assert (one["contract"], "contracts" in one) == ("contracts/fleet.toml", False)
+    assert (several["contracts"], "contract" in several) == (["a.toml", "b.toml"], False)
 
 
 @pytest.mark.parametrize("owner", [DeploySettings, PlatformSettings])
@@ -76,6 +85,10 @@ def test_the_committed_example_is_what_the_command_writes(tmp_path):
     result = CliRunner().invoke(app, ["settings", "init", str(written)])
     assert result.exit_code == 0
     assert written.read_text() == example()
+    several = tmp_path / "several.toml"
+    two = ["--contract", "a.toml", "--contract", "b.toml"]
+    assert CliRunner().invoke(app, ["settings", "init", str(several), *two]).exit_code == 0
+    assert several.read_text() == example("telemetry", "a.toml", "b.toml")
     again = CliRunner().invoke(app, ["settings", "init", str(written)])
     assert again.exit_code == 1
     assert "already exists" in again.output

@@ -39,7 +39,7 @@ def test_channels_stay_as_they_run_unless_asked_otherwise(
     )
     monkeypatch.setattr(laptop, "start_stand_ins", lambda *_, **__: SimpleNamespace(region="r"))
     monkeypatch.setattr(laptop, "local_target", lambda state, stack, _: Running(stack, state=state))
-    monkeypatch.setattr(laptop, "deployed_contract", lambda _: None)
+    monkeypatch.setattr(laptop, "deployed_contracts", lambda _: None)
     monkeypatch.setattr(laptop, "laptop_settings", lambda *_: settings)
     monkeypatch.setattr(laptop, "create_database", lambda *_: None)
     monkeypatch.setattr(deploy, "deploy", lambda _, wanted, **__: deployed.append(wanted))

@@ -1,0 +1,90 @@
+"""The contracts of a deployment, read from their files, and what they may not have in common.
+
+Two contracts of one schema must not claim the same name in it: a migration drops and makes views by
+name, and PostgreSQL leaves out an index whose name is taken.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from pathlib import Path
+
+from telemetry.contract import Contract, ContractSet, load_contract
+from telemetry.ddl import index_name, other_partition, qualified, quote_name
+from telemetry.ddl.analytics import view_names
+from telemetry.errors import ContractError
+
+__all__ = ["check_first", "read_contracts"]
+
+_OF_A_TIME = r"_\d{4}_\d{2}(_\d{2})?"
+"""End of the name of a partition: a month or a day."""
+
+
+def read_contracts(files: Sequence[Path]) -> ContractSet:
+    """The contracts of these files, the first one first.
+
+    Raises ``ContractError`` where one can't be read or breaks a rule, and where two of them have
+    the same name or table, or would give two things in the database the same name.
+    """
+    contracts = ContractSet.of(load_contract(file) for file in files)
+    problems = [text for one, other in combinations(contracts, 2) for text in _clashes(one, other)]
+    if problems:
+        raise ContractError("\n".join(problems))
+    return contracts
+
+
+def check_first(running: ContractSet, wanted: ContractSet) -> None:
+    """Refuse to move the first contract behind another one.
+
+    Keys in S3 and messages in the queue don't name it: they would be read by the other one. Raises
+    ``ContractError``.
+    """
+    first = running.first.name
+    if first in wanted.names and wanted.first.name != first:
+        raise ContractError(
+            f"The first contract of the pipeline is {first}, and its objects in S3 have no "
+            f"contract's name in their keys: as the first one, {wanted.first.name} would be "
+            f"applied to them. List {first} first."
+        )
+
+
+def _clashes(one: Contract, other: Contract) -> Iterator[str]:
+    names = _names(one)
+    common = [(name, what, names[name]) for name, what in _names(other).items() if name in names]
+    for name, of_other, of_one in common:
+        yield _text(one, of_one, other, of_other, name)
+    for each, another in ((one, other), (other, one)):
+        if _is_partition(each, another):
+            yield _text(each, "a partition", another, "the table", qualified(another))
+
+
+def _text(one: Contract, of_one: str, other: Contract, of_other: str, name: str) -> str:
+    return (
+        f"{name} would be {of_one} of the contract {one.name} and {of_other} of the contract "
+        f"{other.name}; give one of them another table or another schema."
+    )
+
+
+def _names(contract: Contract) -> dict[str, str]:
+    """Qualified names that a contract may take in its schema, and what they name.
+
+    Views are named even where the contract has none now: a migration drops those that it finds by
+    these names.
+    """
+    schema = quote_name(contract.schema)
+    indexes = [index_name(contract.table, columns) for columns in contract.indexes]
+    partitions = [other_partition(contract)] if contract.partition != "none" else []
+    return {
+        **dict.fromkeys(view_names(contract), "a view"),
+        **{f"{schema}.{quote_name(name)}": "an index" for name in indexes},
+        **{f"{schema}.{quote_name(name)}": "a partition" for name in partitions},
+        qualified(contract): "the table",
+    }
+
+
+def _is_partition(contract: Contract, other: Contract) -> bool:
+    """True where the other one's table is named like a partition of this one's."""
+    like = re.fullmatch(re.escape(contract.table) + _OF_A_TIME, other.table)
+    return contract.partition != "none" and contract.schema == other.schema and like is not None
