@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -169,7 +168,7 @@ def _sent(messages: int, readings: int) -> str:
 def print_receipt(receipt: Receipt, *, as_json: bool) -> None:
     """Print what was published."""
     if as_json:
-        print_json(asdict(receipt))
+        print_json(receipt.as_dict())
         return
     if receipt.unacknowledged:
         console.print(

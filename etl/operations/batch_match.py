@@ -108,6 +108,8 @@ class BatchMatch:
     staged: BatchGroup = field(default_factory=BatchGroup)
     """All batches with a raw object."""
     found: dict[BatchFinding, BatchGroup] = field(default_factory=dict)
+    staged_of: dict[str | None, BatchGroup] = field(default_factory=dict)
+    """All batches with a raw object by contract, as raw keys name it."""
 
     def group(self, name: BatchFinding) -> BatchGroup:
         """The batches of a finding; an empty group where there are none."""
@@ -182,6 +184,9 @@ def _classify(
     raw, entry = parts.raw, parts.entry
     if raw is not None:
         found.staged.add(key, raw.messages, raw.staged_at)
+        named = parse_raw_key(key)
+        own = found.staged_of.setdefault(named.contract if named else None, BatchGroup())
+        own.add(key, raw.messages, raw.staged_at)
     if raw is not None and entry is not None and entry.contract_digest == RESTORED:
         _group(found, "unrecorded").add(key, raw.messages, raw.staged_at)
     elif raw is not None and entry is not None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from etl.operations.batch_match import BatchMatch
+from etl.operations.batch_match import BatchGroup, BatchMatch
 from etl.operations.message_index import MessageMatch
 from etl.operations.receipts import Receipt
 
-__all__ = ["Counts", "Ledger"]
+__all__ = ["ContractCounts", "Counts", "Ledger"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,18 @@ class Ledger:
     rejected_by: dict[str, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class ContractCounts:
+    """The ledger and the table of one contract, where a pipeline has several."""
+
+    name: str
+    key_name: str | None
+    """Its name in keys and receipts; ``None`` for the first one."""
+    ledger: Ledger
+    rows: int
+    """Rows in its table."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Counts:
     """All counts, taken in the order in which messages travel."""
@@ -64,7 +76,10 @@ class Counts:
     batches: BatchMatch = field(default_factory=BatchMatch)
     ledger: Ledger = field(default_factory=Ledger)
     rows: int = 0
-    """Rows in the table now, and in partitions that are detached and not counted yet."""
+    """Rows in the table now, and in partitions that are detached and not counted yet; of a
+    pipeline with several contracts, in all of their tables."""
+    contracts: tuple[ContractCounts, ...] = ()
+    """The ledger and the table of each contract; empty where the pipeline has only one."""
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
     """Time at which counting began."""
 
@@ -77,6 +92,20 @@ class Counts:
     def published_readings(self) -> int:
         """Readings published, by the receipts."""
         return sum(receipt.readings for receipt in self.receipts)
+
+    def receipts_of(self, key_name: str | None) -> list[Receipt]:
+        """The receipts of one contract's messages."""
+        return [receipt for receipt in self.receipts if receipt.of_contract == key_name]
+
+    def missing_of(self, key_name: str | None) -> tuple[int, int]:
+        """Messages of one contract, and readings in them, that are in no readable raw object."""
+        names = {receipt.publication for receipt in self.receipts_of(key_name)}
+        found = [both for name, both in self.messages.missing_of.items() if name in names]
+        return sum(messages for messages, _ in found), sum(readings for _, readings in found)
+
+    def staged_of(self, key_name: str | None) -> BatchGroup:
+        """The micro-batches of one contract that are staged in S3."""
+        return self.batches.staged_of.get(key_name) or BatchGroup()
 
     @property
     def staged_batches(self) -> int:
