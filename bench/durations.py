@@ -35,7 +35,7 @@ from etl.deployment.laptop import bring_up
 from functions.transform.handler import transform as whole_transform
 from local.stack import stop
 from telemetry import clients, layout
-from telemetry.contract import load_contract
+from telemetry.contract import load_contracts
 
 OUTPUT = Path(__file__).parents[1] / "etl" / "cost" / "measured.json"
 BATCHES = ((20, 50), (200, 50), (700, 50), (200, 20), (1_500, 20), (200, 1), (2_000, 1), (8_000, 1))
@@ -159,7 +159,7 @@ def run_batch(probe: Probe, target: Target, number: int, count: int, each: int) 
     answer = probe.run("validate", size, validate, answer)
     probe.run("load", size, load, answer)
     _summarize(probe, target, size, execution, key, len(packed))
-    objects, _report = whole_transform(raw, load_contract(), key, execution)
+    objects, _report = whole_transform(raw, load_contracts().first, key, execution)
     probe.objects["raw"].append((*size, len(packed)))
     probe.objects["payload"].append((*size, sum(len(json.loads(b)["payload"]) for b in bodies)))
     probe.objects["body"].append((*size, sum(map(len, bodies))))

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from functions.extract.batches import Accumulator, BatchLimits, MicroBatch
-from functions.extract.envelope import envelope_line
-from functions.extract.staging import put_lines, write_manifest
+from functions.extract.batches import Accumulator, BatchLimits, Line, MicroBatch
+from functions.extract.envelope import read_envelope
+from functions.extract.staging import put_batch, write_manifest
 from telemetry.clients import client
 from telemetry.entry import identify
 from telemetry.errors import TelemetryError
@@ -82,7 +82,7 @@ def _stage(
     for number, batch in enumerate(batches):
         batch_id = name if len(batches) == 1 else f"{name}-{number:04d}"
         try:
-            arrival.staged.append(put_lines(bucket, prefix, batch_id, batch.lines))
+            arrival.staged.append(put_batch(bucket, prefix, batch_id, batch))
         except TelemetryError as error:
             log.error("Could not stage a micro-batch", error=type(error).__name__, cause=str(error))
             arrival.failed += batch.receipts
@@ -97,12 +97,13 @@ def _split(records: Iterable[dict[str, Any]], limits: BatchLimits) -> list[Micro
     No time limit applies: it would split the same records differently the next time.
     """
     accumulator = Accumulator(replace(limits, seconds=math.inf))
-    batches = accumulator.add(
-        (envelope_line(record["messageId"], record["body"]), record["messageId"])
-        for record in records
-    )
-    rest = accumulator.rest()
-    return batches if rest is None else [*batches, rest]
+    batches = accumulator.add(_line(record["messageId"], record["body"]) for record in records)
+    return [*batches, *accumulator.rest()]
+
+
+def _line(message_id: str, body: str) -> Line:
+    envelope = read_envelope(message_id, body)
+    return Line(envelope.line, message_id, envelope.contract)
 
 
 def _start(state_machine: str, name: str, given: ExecutionInput) -> bool:

@@ -1,4 +1,4 @@
-"""Micro-batches: lines gathered up to a limit, then one compressed object."""
+"""Micro-batches: lines of one contract gathered up to a limit, then one compressed object."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import time
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-__all__ = ["Accumulator", "BatchLimits", "MicroBatch", "compress"]
+__all__ = ["Accumulator", "BatchLimits", "Line", "MicroBatch", "compress"]
 
 GZIP = 31
 """zlib's code for a gzip container, whose header then carries no time: same lines, same bytes."""
@@ -19,7 +20,10 @@ CHUNK_LINES = 2000
 
 @dataclass(frozen=True, kw_only=True)
 class BatchLimits:
-    """Limits at which a micro-batch is full; the first one reached counts."""
+    """Limits at which a micro-batch is full; the first one reached counts.
+
+    Bytes and messages are those of all open micro-batches together, which are all in memory.
+    """
 
     bytes: int = 64 << 20
     """Size of its lines, uncompressed: Transform holds them in memory."""
@@ -28,10 +32,20 @@ class BatchLimits:
     """Age since its first message. Until then no message of it is deleted from the queue."""
 
 
+class Line(NamedTuple):
+    """An envelope, the receipt that deletes its message, and its contract (as keys name it)."""
+
+    line: bytes
+    receipt: str
+    contract: str | None = None
+
+
 @dataclass
 class MicroBatch:
     """Envelopes that go into one object, and the receipts that delete their messages."""
 
+    contract: str | None = None
+    """Name of their contract; ``None``: the pipeline's first one."""
     lines: list[bytes] = field(default_factory=list)
     receipts: list[str] = field(default_factory=list)
     size: int = 0
@@ -46,45 +60,66 @@ class MicroBatch:
 
 
 class Accumulator:
-    """The one open micro-batch that all receivers add to."""
+    """The open micro-batches that all receivers add to: one for each contract.
+
+    Where all of them together reach a limit, the largest one is full, so that a contract with few
+    messages doesn't get many small objects because another one has many.
+    """
 
     def __init__(self, limits: BatchLimits) -> None:
         self._limits = limits
         self._lock = threading.Lock()
-        self._open = MicroBatch()
+        self._open: dict[str | None, MicroBatch] = {}
+        """By contract, the one that was opened first being the first."""
+        self._messages = self._bytes = 0
 
-    def add(self, messages: Iterable[tuple[bytes, str]]) -> list[MicroBatch]:
+    def add(self, messages: Iterable[Line]) -> list[MicroBatch]:
         """Adds lines with their receipts; returns the micro-batches that are full now.
 
-        The caller stages those, while the other receivers fill the next one.
+        The caller stages those, while the other receivers fill the next ones.
         """
         full = []
         with self._lock:
-            for line, receipt in messages:
-                if self._open.lines and self._open.size + len(line) > self._limits.bytes:
-                    full.append(self._take())
-                if not self._open.lines:
-                    self._open.opened = time.monotonic()
-                self._open.add(line, receipt)
-                if self._is_full():
-                    full.append(self._take())
+            for line, receipt, contract in messages:
+                while self._open and self._bytes + len(line) > self._limits.bytes:
+                    full.append(self._take(self._largest()))
+                if contract not in self._open:
+                    self._open[contract] = MicroBatch(contract, opened=time.monotonic())
+                self._open[contract].add(line, receipt)
+                self._messages += 1
+                self._bytes += len(line)
+                full += self._full()
         return full
 
-    def rest(self) -> MicroBatch | None:
-        """The open micro-batch, if anything is in it."""
+    def rest(self) -> list[MicroBatch]:
+        """The open micro-batches; something is in each."""
         with self._lock:
-            return self._take() if self._open.lines else None
+            return [self._take(batch) for batch in list(self._open.values())]
 
-    def _is_full(self) -> bool:
-        return (
-            len(self._open.lines) >= self._limits.messages
-            or self._open.size >= self._limits.bytes
-            or time.monotonic() - self._open.opened >= self._limits.seconds
-        )
+    def _full(self) -> list[MicroBatch]:
+        """Takes what is full after a message was added."""
+        full = []
+        if self._bytes >= self._limits.bytes:
+            full.append(self._take(self._largest()))
+        if self._messages >= self._limits.messages:
+            most = max(self._open.values(), key=lambda batch: len(batch.lines))
+            full.append(self._take(most))
+        while self._open and self._is_old(next(iter(self._open.values()))):
+            full.append(self._take(next(iter(self._open.values()))))
+        return full
 
-    def _take(self) -> MicroBatch:
-        taken, self._open = self._open, MicroBatch()
-        return taken
+    def _is_old(self, batch: MicroBatch) -> bool:
+        return time.monotonic() - batch.opened >= self._limits.seconds
+
+    def _largest(self) -> MicroBatch:
+        """The largest in bytes; of several the one that was opened first, so that the same messages
+        always give the same micro-batches."""
+        return max(self._open.values(), key=lambda batch: batch.size)
+
+    def _take(self, batch: MicroBatch) -> MicroBatch:
+        self._messages -= len(batch.lines)
+        self._bytes -= batch.size
+        return self._open.pop(batch.contract)
 
 
 def compress(lines: list[bytes]) -> bytes:

@@ -2,7 +2,9 @@
 
 ::
 
-    receivers (threads) ──▶ open micro-batch ──full──▶ put to S3 ──▶ deleters (threads)
+    receivers (threads) ──▶ open micro-batches ──full──▶ put to S3 ──▶ deleters (threads)
+
+There is one open micro-batch for each contract of which messages came.
 
 A receiver ends at its first empty response, so the drain ends when the queue is empty for all of
 them, or at the time limit. Nothing is received while one micro-batch is being written to S3 and
@@ -20,8 +22,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from functions.extract.batches import Accumulator, BatchLimits, MicroBatch
-from functions.extract.envelope import envelope_line
+from functions.extract.batches import Accumulator, BatchLimits, Line, MicroBatch
+from functions.extract.envelope import read_envelope
 from functions.extract.queue import BATCH, Message, Queue
 
 __all__ = ["Drained", "Stage", "drain"]
@@ -88,8 +90,12 @@ class _Drain:
         return not self.stop.is_set() and time.monotonic() < self.until
 
     def take(self, messages: list[Message]) -> None:
-        """Adds messages to the open micro-batch, and stages the micro-batches that are full."""
-        lines = [(envelope_line(m.message_id, m.body), m.receipt) for m in messages]
+        """Adds messages to the open micro-batches, and stages those that are full."""
+        envelopes = [read_envelope(m.message_id, m.body) for m in messages]
+        lines = [
+            Line(envelope.line, m.receipt, envelope.contract)
+            for envelope, m in zip(envelopes, messages, strict=True)
+        ]
         sent = [m.sent for m in messages if m.sent is not None]
         with self.lock:
             earlier = [] if self.done.oldest is None else [self.done.oldest]
@@ -115,9 +121,8 @@ class _Drain:
 
     def finish(self) -> Drained:
         """Stages the rest and waits for the deletions."""
-        rest = self.accumulator.rest()
-        if rest is not None:
-            self.stage_and_delete(rest)
+        for batch in self.accumulator.rest():
+            self.stage_and_delete(batch)
         self.done.not_deleted = sum(deletion.result() for deletion in self.deletions)
         return self.done
 

@@ -1,26 +1,45 @@
 """Makes an envelope, one line of a raw object, of an SQS message. Pure; takes any text.
 
-The topic rule writes ``{"payload": base64, "topic", "client_id", "received_at"}``. A body that is
-anything else (a tool wrote to the queue, the rule was changed) is kept whole as the payload, so
-that Transform rejects it with a reason and nothing is lost.
+The topic rule writes ``{"payload": base64, "topic", "client_id", "received_at"}``, that of a further
+contract also ``"contract"``, its name. A body that is anything else (a tool wrote to the queue, the
+rule was changed) is kept whole as the payload, so that Transform rejects it with a reason and
+nothing is lost.
 """
 
 from __future__ import annotations
 
 import binascii
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
-__all__ = ["envelope_line"]
+from telemetry.layout import is_contract_name
+
+__all__ = ["Envelope", "envelope_line", "read_envelope"]
 
 _MEMBERS = frozenset({"payload", "topic", "client_id", "received_at"})
 _LARGEST = 2**63 - 1
 """Milliseconds since 1970 that a 64-bit reader can still hold."""
 
 
+class Envelope(NamedTuple):
+    """A message as a line of a raw object, and whose raw object that is."""
+
+    line: bytes
+    """JSON with its line feed: ASCII, always the same five members."""
+    contract: str | None
+    """Name of the further contract whose rule the message came by; ``None``: of the first one."""
+
+
 def envelope_line(message_id: str, body: str) -> bytes:
-    """The message as a line of JSON with its line feed: ASCII, always the same five members."""
-    envelope = _from_rule(body) or {
+    """The line of :func:`read_envelope`."""
+    return read_envelope(message_id, body).line
+
+
+def read_envelope(message_id: str, body: str) -> Envelope:
+    """The message's envelope, whatever its body is."""
+    found = _from_rule(body)
+    contract = None if found is None else found.pop("contract")
+    envelope = found or {
         "topic": None,
         "client_id": None,
         "received_at": None,
@@ -28,11 +47,14 @@ def envelope_line(message_id: str, body: str) -> bytes:
         "payload": _base64(body.encode("utf-8", "surrogatepass")),
     }
     line = json.dumps({"message_id": message_id, **envelope}, separators=(",", ":"))
-    return line.encode("ascii") + b"\n"
+    return Envelope(line.encode("ascii") + b"\n", contract)
 
 
 def _from_rule(body: str) -> dict[str, Any] | None:
-    """The envelope that the topic rule wrote, or ``None`` where it wasn't the rule."""
+    """The envelope that a topic rule wrote, or ``None`` where it wasn't one of the rules.
+
+    ``contract`` is ``None`` where the rule doesn't write it.
+    """
     try:
         content = json.loads(body)
     except (ValueError, RecursionError):
@@ -44,11 +66,14 @@ def _from_rule(body: str) -> dict[str, Any] | None:
         return None
     if not _is_time(content["received_at"]):
         return None
+    if "contract" in content and not _is_name(content["contract"]):
+        return None
     return {
         "topic": content["topic"],
         "client_id": content["client_id"],
         "received_at": content["received_at"],
         "payload": payload,
+        "contract": content.get("contract"),
     }
 
 
@@ -82,3 +107,8 @@ def _is_time(value: object) -> bool:
     if not isinstance(value, int) or isinstance(value, bool):
         return value is None
     return -_LARGEST <= value <= _LARGEST
+
+
+def _is_name(value: object) -> bool:
+    """True if it is a text that may name a contract."""
+    return isinstance(value, str) and is_contract_name(value)

@@ -14,7 +14,7 @@ from telemetry.manifest import ExecutionInput, Item, Purpose, manifest_body
 from telemetry.storage import list_objects, put_object
 from telemetry.tracing import step
 
-__all__ = ["Stager", "list_staged", "put_lines", "require_staged", "write_manifest"]
+__all__ = ["Stager", "list_staged", "put_batch", "require_staged", "write_manifest"]
 
 CONTENT_TYPE = "application/gzip"
 _NOT_IN_AN_ID = re.compile(r"[^A-Za-z0-9_-]")
@@ -36,14 +36,14 @@ class Stager:
     def stage(self, batch: MicroBatch) -> None:
         """Writes one micro-batch to S3; when this returns, it is safe."""
         batch_id = f"{self._attempt}-{next(self._numbers):04d}"
-        put_lines(self._bucket, self._prefix, batch_id, batch.lines)
+        put_batch(self._bucket, self._prefix, batch_id, batch)
 
 
-def put_lines(bucket: str, prefix: str, batch_id: str, lines: list[bytes]) -> Item:
+def put_batch(bucket: str, prefix: str, batch_id: str, batch: MicroBatch) -> Item:
     """Writes one raw object; returns its item of a manifest."""
-    key = raw_key(prefix, batch_id, len(lines))
+    key = raw_key(prefix, batch_id, len(batch.lines), batch.contract)
     with step("stage batch"):
-        body = compress(lines)
+        body = compress(batch.lines)
         put_object(bucket, key, body, CONTENT_TYPE)
     return Item(key, len(body))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -19,13 +19,13 @@ from functions.load.batch import Batch, Group, parse_batch, verified_groups
 from functions.load.loading import Finding, Loaded, load_batch
 from functions.load.metrics import measure
 from functions.load.rollup_invalidation import REFRESH_SECONDS, refresh
-from functions.load.schema_errors import schema_errors
+from functions.load.schema_errors import require_contract, schema_errors
 from functions.load.source import StoredCopy
 from telemetry import settings
-from telemetry.contract import Contract, load_contract
+from telemetry.contract import Contract, load_contracts
 from telemetry.database import connect
 from telemetry.entry import lambda_entry, seconds_left
-from telemetry.layout import outcome_key
+from telemetry.layout import outcome_key, parse_raw_key
 from telemetry.logs import log
 from telemetry.report_markdown import as_markdown
 from telemetry.reports import parse_report, report_body
@@ -44,7 +44,7 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
     bucket = event["bucket"]
     with step("read report"):
         batch = parse_batch(event, get_object(bucket, event["report_key"]))
-    contract = load_contract()
+    contract, batch = _contract_of(batch)
     with closing(_connected(contract, batch)) as connection:
         with step("load batch"), schema_errors(contract):
             loaded = _load(connection, contract, bucket, batch)
@@ -66,6 +66,23 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
         "conflicts_in_table": entry.conflicts_in_table,
         "repeated": loaded.repeated,
     }
+
+
+def _contract_of(batch: Batch) -> tuple[Contract, Batch]:
+    """The contract to load the batch with, and the batch.
+
+    Of a batch whose contract the pipeline does not have any more, no row is loaded. What was loaded
+    before stays, whatever an operator asks for: the rows are in that contract's table.
+    """
+    contracts, place = load_contracts(), parse_raw_key(batch.raw_key)
+    name = None if place is None else place.contract
+    contract = contracts.of_key(name)
+    if contract is None and batch.purpose in ("replay", "repair"):
+        batch = replace(batch, purpose="load")
+    contract = contract or contracts.first
+    if name is not None:
+        require_contract(contract, batch.contract)
+    return contract, batch
 
 
 def _connected(contract: Contract, batch: Batch) -> Connection:

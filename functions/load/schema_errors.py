@@ -15,7 +15,7 @@ from telemetry.contract import Contract
 from telemetry.ddl import check_name, is_check_of, qualified
 from telemetry.errors import DatabaseRefusedError, SchemaBehindError
 
-__all__ = ["SCHEMA_STATES", "require_columns", "schema_errors"]
+__all__ = ["SCHEMA_STATES", "require_columns", "require_contract", "schema_errors"]
 
 SCHEMA_STATES = {
     "28000": "the loader's role does not exist or may not log in",
@@ -64,6 +64,17 @@ def require_columns(contract: Contract, columns: Sequence[str]) -> None:
         raise SchemaBehindError(
             f"Transform and Load are of different versions: the contract {contract.name!r} of Load "
             f"has no column {', '.join(unknown)}, so {qualified(contract)} got no rows. {_REMEDY}."
+        )
+
+
+def require_contract(contract: Contract, name: str) -> None:
+    """Raises :class:`SchemaBehindError` where Transform has processed the batch under a contract of
+    another name: one of the pipeline's was added or removed since."""
+    if name != contract.name:
+        raise SchemaBehindError(
+            f"Transform and Load are of different versions: the batch was processed under the "
+            f"contract {name!r}, and Load has {contract.name!r} for it, so "
+            f"{qualified(contract)} got no rows. {_REMEDY}."
         )
 
 

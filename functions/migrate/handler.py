@@ -24,7 +24,7 @@ from functions.migrate.migration import LOADER_CONNECTIONS, migrate
 from functions.migrate.retention import Maintenance, drop_detached, maintain
 from functions.migrate.stored_objects import missing_batches
 from telemetry import settings, tracing
-from telemetry.contract import Contract, load_contract
+from telemetry.contract import Contract, load_contracts
 from telemetry.database import connect, connect_as, credentials, version_credentials
 from telemetry.entry import lambda_entry, seconds_left
 from telemetry.errors import ConfigurationError, TransientError
@@ -49,7 +49,7 @@ SPARE_SECONDS = 5.0
 @lambda_entry
 def handle(event: dict[str, Any]) -> dict[str, Any]:
     """Applies the packaged contract as the owner."""
-    contract = load_contract()
+    contract = load_contracts().first
     database = settings.DatabaseSettings.from_environment()
     version = event.get("loader_version", "")
     owner = settings.text("OWNER_SECRET_ARN")

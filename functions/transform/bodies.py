@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from functions.transform.clean import clean_messages, read_messages
-from functions.transform.clean_batch import CleanBatch
+from functions.transform.clean import clean, clean_messages, read_messages
+from functions.transform.clean_batch import CleanBatch, Reject
 from functions.transform.copy import copy_csv, copy_groups
+from functions.transform.envelopes import read_envelopes
 from functions.transform.isolation import OUR_ERRORS, Unreadable, is_isolated, isolated
 from functions.transform.places import copy_tail
 from functions.transform.rejects import rejected_lines
@@ -23,7 +24,7 @@ from telemetry.contract import Contract
 from telemetry.logs import log
 from telemetry.tracing import step
 
-__all__ = ["Bodies", "clean_bodies"]
+__all__ = ["Bodies", "clean_bodies", "rejected_bodies"]
 
 
 class Bodies(NamedTuple):
@@ -55,6 +56,14 @@ def clean_bodies(raw: bytes, contract: Contract) -> tuple[pl.DataFrame, Bodies]:
         if not unreadable:
             raise
     return _made(raw, contract, unreadable)
+
+
+def rejected_bodies(raw: bytes, contract: Contract, reason: str) -> tuple[pl.DataFrame, Bodies]:
+    """No rows, and the bodies of a batch of which every message is a reject for that reason."""
+    batch = clean(b"", contract)
+    batch.messages = read_envelopes(raw).with_row_index("m")
+    batch.rejects = [Reject(m, None, (reason,)) for m in range(batch.messages.height)]
+    return batch.rows, _bodies(batch, contract)
 
 
 def _made(

@@ -7,11 +7,11 @@ import zlib
 from dataclasses import dataclass
 from typing import Any
 
-from functions.transform.bodies import clean_bodies
+from functions.transform.bodies import clean_bodies, rejected_bodies
 from functions.transform.isolation import UNREADABLE
 from telemetry import layout, metrics
 from telemetry.checksums import Checksum
-from telemetry.contract import Contract, load_contract
+from telemetry.contract import NO_CONTRACT, Contract, ContractSet, load_contracts
 from telemetry.entry import lambda_entry
 from telemetry.errors import BatchCorruptError, BatchMissingError
 from telemetry.forgotten import without_forgotten
@@ -50,13 +50,17 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
     """``{"bucket", "key", "execution", "purpose", ...}`` in, a reference to the report with the
     counts out.
 
+    The key names the contract. Where the pipeline has none of that name any more, the batch is
+    processed under the first one, and all its messages are rejects.
+
     Raises ``BatchMissingError`` or ``BatchCorruptError`` where the raw object can't be read, unless
     an operator discards the batch.
     """
     bucket, key = event["bucket"], event["key"]
     with step("fetch"):
         raw = _fetch(bucket, key, purpose_of(event))
-    objects, report = transform(raw, load_contract(), key, event["execution"])
+    contract, reason = _contract_of(key, load_contracts())
+    objects, report = transform(raw, contract, key, event["execution"], reason=reason)
     with step("store"):
         for stored in objects:
             put_object(bucket, stored.key, stored.body, stored.content_type)
@@ -77,6 +81,16 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
         "copy_key": report["copy"]["key"],
         **counts,
     }
+
+
+def _contract_of(key: str, contracts: ContractSet) -> tuple[Contract, str | None]:
+    """The contract to process a batch under, and the reason to reject all its messages, if any."""
+    place = layout.parse_raw_key(key)
+    contract = contracts.first if place is None else contracts.of_key(place.contract)
+    if contract is not None:
+        return contract, None
+    log.warning("The pipeline has no contract for this batch", key=key, contracts=contracts.names)
+    return contracts.first, NO_CONTRACT
 
 
 def _fetch(bucket: str, key: str, purpose: Purpose) -> bytes | None:
@@ -104,17 +118,28 @@ def decompress(body: bytes, key: str) -> bytes:
 
 
 def transform(
-    raw: bytes | None, contract: Contract, key: str, execution: str
+    raw: bytes | None,
+    contract: Contract,
+    key: str,
+    execution: str,
+    *,
+    reason: str | None = None,
 ) -> tuple[list[Stored], dict[str, Any]]:
     """The objects that a raw micro-batch comes to, the report last, and the report itself.
 
     Of one that can't be read (``None``) each message that its name counts is a reject, so that all
-    of them are accounted for. Pure: the same lines under the same key give the same bytes.
+    of them are accounted for; with a ``reason`` every message is one for that reason, whatever it
+    holds. Pure: the same lines under the same key give the same bytes.
     """
     place = layout.parse_raw_key(key)
     if place is None:
         raise BatchCorruptError(f"{key} is not the key of a raw micro-batch: see telemetry.layout.")
-    rows, bodies = clean_bodies(raw or b"", contract)
+    lines = raw or b""
+    rows, bodies = (
+        clean_bodies(lines, contract)
+        if reason is None
+        else rejected_bodies(lines, contract, reason)
+    )
     copy_key = layout.copy_key(place, contract.digest)
     objects = [
         Stored(layout.clean_key(place), bodies.parquet, "application/vnd.apache.parquet"),
@@ -136,7 +161,7 @@ def transform(
         )
     report: dict[str, Any] = {"batch_id": place.batch_id, "raw_key": key, "execution": execution}
     report |= bodies.description
-    forgotten = without_forgotten(raw or b"")[1]
+    forgotten = without_forgotten(lines)[1]
     report["messages"] += forgotten.messages
     report["read"] += forgotten.readings
     report["forgotten"] = forgotten.readings

@@ -7,9 +7,10 @@ from typing import Any
 
 from functions.validate.history import Entry, history_key, read_history, remember
 from functions.validate.judge import judge, overrule
-from telemetry.contract import Checks, load_contract
+from telemetry.contract import Checks, Contract, load_contracts
 from telemetry.entry import lambda_entry
 from telemetry.errors import BatchCorruptError
+from telemetry.layout import parse_raw_key
 from telemetry.logs import log
 from telemetry.manifest import Purpose, purpose_of
 from telemetry.report_markdown import as_markdown
@@ -27,7 +28,7 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
     Raises ``BatchMissingError`` or ``BatchCorruptError`` where the report can't be read.
     """
     bucket, key = event["bucket"], event["report_key"]
-    contract = load_contract()
+    contract = _contract_of(event)
     checks, past = contract.checks, history_key(contract.name)
     compares = checks.volume is not None or bool(checks.drift)
     with step("read report"):
@@ -43,6 +44,12 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
         log.warning(finding["sentence"], check=finding["check"], level_found=finding["level"])
     log.info("Judged", verdict=report["verdict"], findings=len(report["findings"]))
     return {**event, "verdict": report["verdict"]}
+
+
+def _contract_of(event: dict[str, Any]) -> Contract:
+    """The contract that Transform has processed the batch under, as its raw key says."""
+    contracts, place = load_contracts(), parse_raw_key(str(event.get("raw_key")))
+    return (None if place is None else contracts.of_key(place.contract)) or contracts.first
 
 
 def _write(bucket: str, key: str, report: dict[str, Any]) -> None:

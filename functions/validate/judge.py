@@ -187,7 +187,8 @@ def _drift(
     report: dict[str, Any], checks: Checks, history: Sequence[dict[str, Any]]
 ) -> Iterator[Finding]:
     for name, most in checks.drift.items():
-        sketch = report["columns"][name].get("quantiles")
+        # Not there where Transform was of another version, which Load finds.
+        sketch = report["columns"].get(name, {}).get("quantiles")
         past = [e["quantiles"][name] for e in history if name in e["quantiles"]]
         index = stability_index(sketch, past) if sketch else None
         if index is not None and index > most:

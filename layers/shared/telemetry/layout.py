@@ -55,6 +55,7 @@ __all__ = [
     "copy_key",
     "day_prefix",
     "erasure_key",
+    "is_contract_name",
     "manifest_key",
     "outcome_key",
     "outcomes_prefix",
@@ -80,9 +81,11 @@ Status = Literal["loaded", "quarantined", "discarded", "failed"]
 SETTLED: frozenset[Status] = frozenset({"loaded", "quarantined", "discarded"})
 """Statuses with a row in the ledger: the pipeline does nothing more by itself."""
 
+_CONTRACT = r"[a-z][a-z0-9_-]{0,39}"
+"""Names that a contract may have, and hardly any others: docs/contract.md."""
 _RAW_KEY = re.compile(
     r"^raw/(?P<date>\d{4}/\d{2}/\d{2})/(?P<execution>[^/]+)/"
-    r"(?P<batch_id>[^/.]+)(?:\.(?P<contract>[a-z][a-z0-9_]*))?\.n(?P<messages>\d+)\.ndjson\.gz$"
+    rf"(?P<batch_id>[^/.]+)(?:\.(?P<contract>{_CONTRACT}))?\.n(?P<messages>\d+)\.ndjson\.gz$"
 )
 _OUTCOME_KEY = re.compile(
     r"^outcomes/(?P<raw>.+)/(?P<execution>[^/]+)\."
@@ -117,6 +120,11 @@ class OutcomeKey:
     def settled(self) -> bool:
         """True if the ledger has a row of the batch."""
         return self.status in SETTLED
+
+
+def is_contract_name(text: str) -> bool:
+    """True for a text that names a contract in a key."""
+    return re.fullmatch(_CONTRACT, text) is not None
 
 
 def day_prefix(day: date) -> str:

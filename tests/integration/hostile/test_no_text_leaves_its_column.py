@@ -16,7 +16,7 @@ from functions.extract import handler as extract
 from functions.load import handler as load
 from functions.transform import handler as transform
 from functions.validate import handler as validate
-from telemetry.contract import parse_contract
+from telemetry.contract import ContractSet, parse_contract
 from tests.fixtures.aws_fakes import BUCKET, FakeAws
 from tests.fixtures.telemetry_database import TelemetryDatabase
 
@@ -137,7 +137,7 @@ class Pipeline:
 def pipeline(empty_database: TelemetryDatabase, aws: FakeAws, monkeypatch) -> Pipeline:
     empty_database.migrate(CONTRACT)
     for module in (transform, validate, load):
-        monkeypatch.setattr(module, "load_contract", lambda: CONTRACT)
+        monkeypatch.setattr(module, "load_contracts", lambda: ContractSet((CONTRACT,)))
     empty_database.serve_functions(aws, monkeypatch)
     return Pipeline(aws, empty_database)
 

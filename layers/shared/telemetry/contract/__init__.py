@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from telemetry.contract.contract_set import ContractSet
+from telemetry.contract.contract_set import NO_CONTRACT, ContractSet
 from telemetry.contract.conversions import UNITS_FILE, needs_conversions, with_conversions
 from telemetry.contract.files import FILES_FOLDER, FURTHER_FOLDER, with_files
 from telemetry.contract.model import Analytics, Checks, Column, Condition, Contract, Metric, Source
@@ -19,6 +19,7 @@ from telemetry.contract.parse import parse_contract
 from telemetry.errors import ContractError
 
 __all__ = [
+    "NO_CONTRACT",
     "Analytics",
     "Checks",
     "Column",

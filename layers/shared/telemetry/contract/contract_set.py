@@ -1,7 +1,9 @@
 """The contracts of a pipeline: the first one, and further ones that are named in keys.
 
 Each has a topic rule and a table of its own; queue, workflow and functions are shared. A
-micro-batch belongs to one contract: its messages came by that one's rule.
+micro-batch belongs to one contract: its messages came by that one's rule. Where the pipeline has no
+contract of that name any more, each of its messages is a reject for :data:`NO_CONTRACT`, until the
+contract is there again and the batch is replayed.
 """
 
 from __future__ import annotations
@@ -13,13 +15,19 @@ from itertools import combinations
 from telemetry.contract.model import Contract
 from telemetry.errors import ContractError
 
-__all__ = ["ContractSet"]
+__all__ = ["NO_CONTRACT", "ContractSet"]
+
+NO_CONTRACT = "no_contract"
+"""Reason of the rejects of a batch whose contract the pipeline does not have any more."""
 
 
 @dataclass(frozen=True)
 class ContractSet:
-    """The contracts of one pipeline, the first one first. Raises ``ContractError`` where two of
-    them have the same name or table."""
+    """The contracts of one pipeline, the first one first.
+
+    Raises ``ContractError`` where two of them have the same name, names that only differ in
+    hyphens and underscores, or the same table.
+    """
 
     contracts: tuple[Contract, ...]
 
@@ -30,6 +38,12 @@ class ContractSet:
             if one.name == other.name:
                 raise ContractError(
                     f"Two contracts are named {one.name}; give one of them another name."
+                )
+            if _letters(one.name) == _letters(other.name):
+                # The names of their resources would be the same.
+                raise ContractError(
+                    f"The names of the contracts {one.name} and {other.name} only differ in "
+                    "hyphens and underscores; give one of them another name."
                 )
             if (one.schema, one.table) == (other.schema, other.table):
                 raise ContractError(
@@ -65,10 +79,13 @@ class ContractSet:
 
     def of_key(self, name: str | None) -> Contract | None:
         """The contract that a key names so (``RawKey.contract``); ``None`` where the pipeline has
-        none of that name any more."""
+        none of that name any more.
+
+        A key that names the first contract was written while that was a further one.
+        """
         if name is None:
             return self.first
-        return next((one for one in self.further if one.name == name), None)
+        return next((one for one in self.contracts if one.name == name), None)
 
     def key_name(self, contract: Contract) -> str | None:
         """The name of a contract in keys; ``None`` for the first one."""
@@ -85,3 +102,7 @@ class ContractSet:
         raise ContractError(
             f"The pipeline has no contract named {name!r}; it has {', '.join(self.names)}."
         )
+
+
+def _letters(name: str) -> str:
+    return name.replace("-", "").replace("_", "")

@@ -12,7 +12,7 @@ import pytest
 from functions.load import handler as load
 from functions.transform import handler as transform
 from functions.validate import handler as validate
-from telemetry.contract import Contract
+from telemetry.contract import Contract, ContractSet
 from tests.fixtures.aws_fakes import BUCKET, FakeAws
 from tests.fixtures.telemetry_database import CONTRACT, TelemetryDatabase, column
 from tests.unit.functions.transform.envelopes_for import line
@@ -32,7 +32,7 @@ def functions(database: TelemetryDatabase, aws: FakeAws, monkeypatch) -> Any:
     def deploy(contract: Contract) -> None:
         database.migrate(contract)
         for module in (transform, validate, load):
-            monkeypatch.setattr(module, "load_contract", lambda: contract)
+            monkeypatch.setattr(module, "load_contracts", lambda: ContractSet((contract,)))
 
     return deploy
 

@@ -12,7 +12,7 @@ import pytest
 from functions.load import handler as load
 from functions.transform import handler as transform
 from functions.validate import handler as validate
-from telemetry.contract import Contract
+from telemetry.contract import Contract, ContractSet
 from telemetry.database import Credentials
 from telemetry.errors import DatabaseRefusedError, SchemaBehindError
 from tests.fixtures.aws_fakes import BUCKET, FakeAws
@@ -38,7 +38,8 @@ def process(empty_database: TelemetryDatabase, aws: FakeAws, monkeypatch) -> Any
 
     def run(by: Contract, read_by: Contract | None = None, **event: str) -> dict[str, Any]:
         for module, contract in ((transform, read_by or by), (validate, by), (load, by)):
-            monkeypatch.setattr(module, "load_contract", lambda contract=contract: contract)
+            contracts = ContractSet((contract,))
+            monkeypatch.setattr(module, "load_contracts", lambda contracts=contracts: contracts)
         item = {"bucket": BUCKET, "key": KEY, "size": 1, "execution": "run", **event}
         found: dict[str, Any] = load.handle(
             validate.handle(transform.handle(item, None), None), None

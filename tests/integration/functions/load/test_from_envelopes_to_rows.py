@@ -11,7 +11,7 @@ from functions.extract.envelope import envelope_line
 from functions.load import handler as load
 from functions.transform import handler as transform
 from functions.validate import handler as validate
-from telemetry.contract import load_contract
+from telemetry.contract import ContractSet, load_contract
 from tests.fixtures.aws_fakes import BUCKET, FakeAws
 from tests.fixtures.telemetry_database import TelemetryDatabase
 
@@ -37,7 +37,7 @@ def process(empty_database: TelemetryDatabase, aws: FakeAws, monkeypatch):
     """Takes bodies of messages as one staged batch through the three functions."""
     empty_database.migrate(CONTRACT)
     for module in (transform, validate, load):
-        monkeypatch.setattr(module, "load_contract", lambda: CONTRACT)
+        monkeypatch.setattr(module, "load_contracts", lambda: ContractSet((CONTRACT,)))
     empty_database.serve_functions(aws, monkeypatch)
 
     def run(batch_id: str, *bodies: str):

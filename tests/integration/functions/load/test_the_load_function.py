@@ -10,7 +10,7 @@ import pytest
 from functions.load import handler
 from functions.transform import handler as transform
 from telemetry.checksums import Checksum
-from telemetry.contract import Checks
+from telemetry.contract import Checks, ContractSet
 from telemetry.database import Credentials
 from telemetry.errors import BatchCorruptError, BatchMissingError, SchemaBehindError
 from telemetry.layout import outcome_key
@@ -66,7 +66,7 @@ REPORT = {
 def staged(database: TelemetryDatabase, aws: FakeAws, monkeypatch):
     """A transformed and validated batch in S3, and the function's settings."""
     server = database.server
-    monkeypatch.setattr(handler, "load_contract", lambda: CONTRACT)
+    monkeypatch.setattr(handler, "load_contracts", lambda: ContractSet((CONTRACT,)))
     monkeypatch.setenv("LOADER_SECRET_ARN", "arn:loader")
     for name, value in (
         ("HOST", server.host),
@@ -272,7 +272,7 @@ def test_too_many_conflicts_with_the_table_are_a_finding_in_the_report(
     staged: FakeAws, database, monkeypatch
 ):
     strict = replace(CONTRACT, checks=Checks(conflict_share=0.1, min_readings=1))
-    monkeypatch.setattr(handler, "load_contract", lambda: strict)
+    monkeypatch.setattr(handler, "load_contracts", lambda: ContractSet((strict,)))
     handler.handle(EVENT, None)
     content, _ = make_copy([("a", 1, 9.0, "other"), ROWS[1]])
     staged.s3.objects["copy/one.csv"] = content
@@ -301,8 +301,8 @@ def test_an_older_batch_that_is_replayed_leaves_the_newer_value(
         )
 
     def process(second, contract, purpose="load"):
-        monkeypatch.setattr(handler, "load_contract", lambda: contract)
-        monkeypatch.setattr(transform, "load_contract", lambda: contract)
+        monkeypatch.setattr(handler, "load_contracts", lambda: ContractSet((contract,)))
+        monkeypatch.setattr(transform, "load_contracts", lambda: ContractSet((contract,)))
         key = f"raw/2026/11/23/run/b{second}.n1.ndjson.gz"
         event = {"bucket": BUCKET, "key": key, "execution": purpose, "purpose": purpose}
         return handler.handle({**transform.handle(event, None), "verdict": "pass"}, None)

@@ -7,7 +7,7 @@ import pytest
 from functions.migrate import handler
 from functions.migrate.migration import migrate
 from telemetry import database as shared
-from telemetry.contract import Contract
+from telemetry.contract import Contract, ContractSet
 from telemetry.database import Credentials
 from telemetry.errors import ConfigurationError, ContractError, DatabaseUnavailableError
 from telemetry.settings import DatabaseSettings
@@ -195,7 +195,7 @@ def test_the_function_reads_all_secrets(
     empty_database: TelemetryDatabase, aws: FakeAws, monkeypatch, capsys
 ):
     server = empty_database.server
-    monkeypatch.setattr(handler, "load_contract", lambda: CONTRACT)
+    monkeypatch.setattr(handler, "load_contracts", lambda: ContractSet((CONTRACT,)))
     monkeypatch.setenv("LOADER_SECRET_ARN", "arn:loader")
     monkeypatch.setenv("OWNER_SECRET_ARN", "arn:owner")
     monkeypatch.setenv("ANALYST_SECRET_ARN", "arn:analyst")

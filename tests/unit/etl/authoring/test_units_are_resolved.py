@@ -13,7 +13,7 @@ import pytest
 from etl.authoring.units import conversion, resolve_units
 from etl.deployment.packaging import build_function
 from functions.transform.clean import clean
-from telemetry.contract import Contract, load_contract, parse_contract
+from telemetry.contract import Contract, load_contracts, parse_contract
 from telemetry.contract.conversions import dump_conversions, with_conversions
 from telemetry.contract.model import Conversion
 from telemetry.errors import ContractError
@@ -76,7 +76,7 @@ def test_the_numbers_ship_beside_the_contract(
     with zipfile.ZipFile(built.path) as archive:
         archive.extractall(tmp_path / "task")
     monkeypatch.setenv("LAMBDA_TASK_ROOT", str(tmp_path / "task"))
-    contract = load_contract()
+    contract = load_contracts().first
     assert contract.column("v").conversion == Conversion(5, -160, 9)
     assert clean(lines(b'{"id":1,"v":68}'), contract).rows["v"].to_list() == [20.0]
 

@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.extract import batches
-from functions.extract.batches import Accumulator, BatchLimits, compress
+from functions.extract.batches import Accumulator, BatchLimits, Line, compress
 
 
 def messages(*sizes):
-    return [(b"x" * (size - 1) + b"\n", f"r{place}") for place, size in enumerate(sizes)]
+    return [Line(b"x" * (size - 1) + b"\n", f"r{place}") for place, size in enumerate(sizes)]
 
 
 @given(
@@ -21,16 +21,15 @@ def test_every_message_is_in_one_batch_and_no_batch_is_too_large(sizes, most_byt
     limits = BatchLimits(bytes=most_bytes, messages=most_messages, seconds=math.inf)
     accumulator = Accumulator(limits)
     full = [b for message in messages(*sizes) for b in accumulator.add([message])]
-    rest = accumulator.rest()
-    found = full if rest is None else [*full, rest]
-    assert [(line, r) for b in found for line, r in zip(b.lines, b.receipts, strict=True)] == (
+    found = [*full, *accumulator.rest()]
+    assert [Line(line, r) for b in found for line, r in zip(b.lines, b.receipts, strict=True)] == (
         messages(*sizes)
     )
     for batch in found:
         assert 1 <= len(batch.lines) <= most_messages
         assert batch.size == sum(map(len, batch.lines))
         assert batch.size <= most_bytes or len(batch.lines) == 1
-    assert accumulator.rest() is None
+    assert accumulator.rest() == []
 
 
 def test_a_batch_is_full_after_its_time(monkeypatch):

@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from telemetry.contract import Column, Contract, Source, load_contract, parse_contract
+from telemetry.contract import (
+    Column,
+    Contract,
+    Source,
+    load_contract,
+    load_contracts,
+    parse_contract,
+)
 from telemetry.contract.sources import SourceSyntaxError, parse_source
 from telemetry.errors import ContractError
 
@@ -154,7 +161,7 @@ def test_without_a_path_the_packaged_contract_is_read(
 ) -> None:
     (tmp_path / "contract.toml").write_bytes(SMALL)
     monkeypatch.setenv("LAMBDA_TASK_ROOT", str(tmp_path))
-    assert load_contract().name == "small"
+    assert load_contracts().first.name == "small"
 
 
 def test_a_missing_file_is_a_contract_error_that_names_it(tmp_path: Path) -> None:
