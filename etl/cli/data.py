@@ -89,8 +89,8 @@ def contracts_table(found: Reconciliation) -> Table:
     for one in found.contracts:
         ledger = one.ledger
         numbers = (
-            sum(receipt.messages for receipt in found.receipts_of(one.key_name)),
-            found.staged_of(one.key_name).messages,
+            sum(receipt.messages for receipt in found.receipts_of(one)),
+            found.staged_of(one).messages,
             ledger.read,
             ledger.inserted + ledger.inserted_before,
             ledger.rejected,

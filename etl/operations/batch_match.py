@@ -95,6 +95,21 @@ class BatchGroup:
             days = {*self.days, raw.date}
             self.days = {min(days), max(days)}
 
+    @staticmethod
+    def sum(groups: Iterable[BatchGroup]) -> BatchGroup:
+        """The batches of several groups, which share none: their numbers, days and times."""
+        total = BatchGroup()
+        for one in groups:
+            total.batches += one.batches
+            total.messages += one.messages
+            total.keys = [*total.keys, *one.keys][:NAMED]
+            oldest = (at for at in (total.oldest, one.oldest) if at is not None)
+            newest = (at for at in (total.newest, one.newest) if at is not None)
+            total.oldest, total.newest = min(oldest, default=None), max(newest, default=None)
+            days = total.days | one.days
+            total.days = {min(days), max(days)} if days else set()
+        return total
+
     @property
     def ids(self) -> list[str]:
         """Ids of the first few batches; the key itself where it has another form."""

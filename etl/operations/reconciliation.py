@@ -113,15 +113,13 @@ class Reconciliation(Counts):
         return {
             one.name: {
                 "published": {
-                    "messages": sum(r.messages for r in self.receipts_of(one.key_name)),
-                    "readings": sum(r.readings for r in self.receipts_of(one.key_name)),
+                    "messages": sum(r.messages for r in self.receipts_of(one)),
+                    "readings": sum(r.readings for r in self.receipts_of(one)),
                 },
-                "missing": dict(
-                    zip(("messages", "readings"), self.missing_of(one.key_name), strict=True)
-                ),
+                "missing": dict(zip(("messages", "readings"), self.missing_of(one), strict=True)),
                 "staged": {
-                    "messages": self.staged_of(one.key_name).messages,
-                    "batches": self.staged_of(one.key_name).batches,
+                    "messages": self.staged_of(one).messages,
+                    "batches": self.staged_of(one).batches,
                 },
                 "ledger": asdict(one.ledger),
                 "rows": one.rows,

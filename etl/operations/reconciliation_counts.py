@@ -58,6 +58,11 @@ class ContractCounts:
     rows: int
     """Rows in its table."""
 
+    @property
+    def key_names(self) -> tuple[str | None, ...]:
+        """Its names in keys; the first one has been a further one perhaps."""
+        return (None, self.name) if self.key_name is None else (self.name,)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
@@ -93,19 +98,20 @@ class Counts:
         """Readings published, by the receipts."""
         return sum(receipt.readings for receipt in self.receipts)
 
-    def receipts_of(self, key_name: str | None) -> list[Receipt]:
+    def receipts_of(self, one: ContractCounts) -> list[Receipt]:
         """The receipts of one contract's messages."""
-        return [receipt for receipt in self.receipts if receipt.of_contract == key_name]
+        return [receipt for receipt in self.receipts if receipt.of_contract in one.key_names]
 
-    def missing_of(self, key_name: str | None) -> tuple[int, int]:
+    def missing_of(self, one: ContractCounts) -> tuple[int, int]:
         """Messages of one contract, and readings in them, that are in no readable raw object."""
-        names = {receipt.publication for receipt in self.receipts_of(key_name)}
+        names = {receipt.publication for receipt in self.receipts_of(one)}
         found = [both for name, both in self.messages.missing_of.items() if name in names]
         return sum(messages for messages, _ in found), sum(readings for _, readings in found)
 
-    def staged_of(self, key_name: str | None) -> BatchGroup:
+    def staged_of(self, one: ContractCounts) -> BatchGroup:
         """The micro-batches of one contract that are staged in S3."""
-        return self.batches.staged_of.get(key_name) or BatchGroup()
+        groups = [self.batches.staged_of.get(name) for name in one.key_names]
+        return BatchGroup.sum(group for group in groups if group is not None)
 
     @property
     def staged_batches(self) -> int:

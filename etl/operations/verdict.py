@@ -21,6 +21,7 @@ from etl.operations.batch_match import MOMENT, BatchGroup
 from etl.operations.plurals import counted
 from etl.operations.receipts import Receipt
 from etl.operations.reconciliation_counts import Counts, Ledger
+from telemetry.contract.contract_set import NO_CONTRACT
 from telemetry.errors import SchemaBehindError
 
 __all__ = [
@@ -47,8 +48,6 @@ ERRORS = {
     "sweep loads them after `etl deploy`)"
 }
 """Explanations of errors whose name does not say enough."""
-NO_CONTRACT = "no_contract"
-"""Reason of rejects whose contract the pipeline has no more."""
 PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 """Ids that may stand in a command: those that the pipeline makes."""
 LONGEST_IN_QUEUE = timedelta(days=14)
@@ -289,7 +288,7 @@ def _rows(counts: Counts) -> Iterator[Reason]:
         yield from _table("the table", counts.ledger, counts.rows, counts.batches.staged)
     for one in counts.contracts:
         name = f"the table of {one.name}"
-        yield from _table(name, one.ledger, one.rows, counts.staged_of(one.key_name))
+        yield from _table(name, one.ledger, one.rows, counts.staged_of(one))
 
 
 def _table(name: str, ledger: Ledger, present: int, staged: BatchGroup) -> Iterator[Reason]:
@@ -318,7 +317,7 @@ def _results(counts: Counts) -> Iterator[Reason]:
     if not counts.contracts:
         yield from _expected(counts.ledger, counts.receipts, counts.staged_messages)
     for one in counts.contracts:
-        receipts, staged = counts.receipts_of(one.key_name), counts.staged_of(one.key_name)
+        receipts, staged = counts.receipts_of(one), counts.staged_of(one)
         for reason in _expected(one.ledger, receipts, staged.messages):
             yield replace(reason, sentence=f"contract {one.name}: {reason.sentence}")
 

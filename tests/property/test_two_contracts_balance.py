@@ -180,8 +180,8 @@ def test_each_copy_is_a_message_of_its_contract(messages: list[Copy]) -> None:
     for one in counts.contracts:
         own = [m for m in messages if m.contract == one.name]
         lost = [m for m in own if m.place in ("nowhere", "queue")]
-        assert counts.missing_of(one.key_name) == (len(lost), sum(m.readings for m in lost))
-        assert sum(r.messages for r in counts.receipts_of(one.key_name)) == len(own)
+        assert counts.missing_of(one) == (len(lost), sum(m.readings for m in lost))
+        assert sum(r.messages for r in counts.receipts_of(one)) == len(own)
 
 
 def test_rows_too_many_in_one_table_hide_none_that_another_lacks(tmp_path: Path) -> None:
