@@ -10,6 +10,7 @@ import typer
 
 from etl.cli.context import guard, target_of
 from etl.operations.athena import FIRST_DAY, athena_statements
+from etl.operations.contract_choice import named_contract
 
 __all__ = ["register"]
 
@@ -17,9 +18,13 @@ __all__ = ["register"]
 @guard
 def athena(
     context: typer.Context,
-    contract_file: Annotated[
-        Path | None,
-        typer.Option("--contract", help="Contract file; default: the deployed contract."),
+    contract_name: Annotated[
+        str | None,
+        typer.Option(
+            "--contract",
+            metavar="NAME OR FILE",
+            help="A contract of the pipeline, or a contract file; default: the first deployed one.",
+        ),
     ] = None,
     bucket: Annotated[
         str | None, typer.Option(help="Data bucket; default: that of the stack.")
@@ -31,13 +36,18 @@ def athena(
     """Print the SQL that creates a table and a view over the Parquet zone in Athena."""
     from telemetry.contract import load_contract
 
-    if contract_file is not None and bucket is not None:
-        contract = load_contract(contract_file)
-    else:
+    is_file = contract_name is not None and (
+        contract_name.endswith(".toml") or Path(contract_name).is_file()
+    )
+    contract = load_contract(Path(contract_name)) if contract_name and is_file else None
+    key_name = None
+    if contract is None or bucket is None:
         target = target_of(context.obj)
-        contract = load_contract(contract_file) if contract_file else target.contract
+        contract = contract or named_contract(target, contract_name)
+        further = [one.name for one in target.contracts.further]
+        key_name = contract.name if contract.name in further else None
         bucket = bucket or target.bucket
-    for statement in athena_statements(contract, bucket, since=since):
+    for statement in athena_statements(contract, bucket, since=since, key_name=key_name):
         sys.stdout.write(f"{statement};\n\n")
 
 

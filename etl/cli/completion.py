@@ -148,17 +148,23 @@ def complete_output(stack: Stack) -> Iterator[str]:
 @_completes
 def complete_reason(stack: Stack) -> Iterator[str]:
     """Reasons of rejects: each kind, and each with the columns of the contract."""
+    from telemetry.contract.contract_set import NO_CONTRACT
     from telemetry.metric_table import REASONS
 
     yield from REASONS
-    columns = [column.name for column in stack.target.contract.columns]
+    yield NO_CONTRACT
+    names = (column.name for contract in stack.target.contracts for column in contract.columns)
+    columns = list(dict.fromkeys(names))
     yield from (f"{kind}:{name}" for kind in REASONS for name in columns)
 
 
 @_completes
 def complete_contract(stack: Stack) -> Iterator[str]:
-    """Name of the contract in force."""
+    """Names of the contracts in force."""
+    from etl.aws.contract_objects import further_names
+
     yield stack.target.outputs["ContractName"]
+    yield from further_names(stack.target.outputs)
 
 
 @_completes

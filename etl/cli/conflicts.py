@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from etl.cli.context import JsonOption, console, counted, guard, notes, print_json, target_of
+from etl.cli.contract_option import ContractOption
 from etl.cli.rejects import (
     BatchOption,
     FormatOption,
@@ -20,6 +21,7 @@ from etl.cli.rejects import (
 )
 from etl.cli.wait_line import waiting
 from etl.operations.conflicts import ConflictCount, count_conflicts, read_conflicts
+from etl.operations.contract_choice import has_several
 from etl.operations.escaping import escape_text
 from etl.operations.reject_export import output, write
 
@@ -35,30 +37,44 @@ app = typer.Typer(
 def list_conflicts(
     context: typer.Context,
     most: Annotated[int, typer.Option(min=1, help="Rows of the table.")] = 20,
+    contract: ContractOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Count conflicts with the table by micro-batch.
 
     Conflicts within a micro-batch are among its rejects: `etl rejects list --reason conflict`.
     """
-    found = count_conflicts(target_of(context.obj))
+    target = target_of(context.obj)
+    found = count_conflicts(target, contract=contract)
+    several = has_several(target)
     if as_json:
-        print_json([asdict(one) for one in found])
+        print_json([_as_dict(one, with_contract=several) for one in found])
     elif found:
-        console.print(_table(found, most))
+        console.print(_table(found, most, with_contract=several))
     else:
         console.print("no conflicts with the table")
 
 
-def _table(found: list[ConflictCount], most: int) -> Table:
+def _as_dict(one: ConflictCount, *, with_contract: bool) -> dict[str, Any]:
+    found = asdict(one)
+    if not with_contract:
+        del found["contract"]
+    return found
+
+
+def _table(found: list[ConflictCount], most: int, *, with_contract: bool) -> Table:
     table = Table()
+    if with_contract:
+        table.add_column("contract")
     table.add_column("batch")
     table.add_column("readings that lost", justify="right")
     table.add_column("rows replaced", justify="right")
     for one in found[:most]:
-        table.add_row(Text(escape_text(one.batch_id)), f"{one.readings:,}", f"{one.rows:,}")
+        contract = [one.contract] if with_contract else []
+        numbers = (f"{one.readings:,}", f"{one.rows:,}")
+        table.add_row(*contract, Text(escape_text(one.batch_id)), *numbers)
     if len(found) > most:
-        table.add_row(f"… {len(found) - most:,} more", "", "", style="dim")
+        table.add_row(f"… {len(found) - most:,} more", style="dim")
     return table
 
 
@@ -67,6 +83,7 @@ def _table(found: list[ConflictCount], most: int) -> Table:
 def export(
     context: typer.Context,
     batch: BatchOption = None,
+    contract: ContractOption = None,
     file: OutputOption = None,
     form: FormatOption = "ndjson",
     overwrite: OverwriteOption = False,
@@ -78,11 +95,13 @@ def export(
     """
     export_format = checked_format(form, file, overwrite=overwrite)
     unreadable, written = Unreadable("Not all conflicts could be read."), 0
+    target = target_of(context.obj)
     found = read_conflicts(
-        target_of(context.obj), batches=tuple(batch or ()), unreadable=unreadable
+        target, batches=tuple(batch or ()), contract=contract, unreadable=unreadable
     )
+    several = has_several(target)
     with waiting("exporting conflicts") as show_progress, output(file) as out:
-        for written in write(found, out, export_format):
+        for written in write(found, out, export_format, with_contract=several):
             if written % 1000 == 0:
                 show_progress(counted(written, "conflict"))
     where = "printed" if file is None else f"written to {file}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
-from typing import Annotated, get_args
+from typing import Annotated, Any, get_args
 
 import typer
 from rich.table import Table
@@ -19,6 +19,7 @@ from etl.cli.context import (
     guard,
     notes,
     print_json,
+    print_table,
     target_of,
 )
 from etl.cli.wait_line import waiting
@@ -73,7 +74,32 @@ def reconciliation_table(found: Reconciliation) -> Table:
     row("rows in tables of other contracts", None, ledger.elsewhere or None)
     row("rows of forgotten readings, deleted", None, ledger.rows_forgotten or None)
     row("rows dropped by retention", None, ledger.dropped or None)
-    row("rows in the table", None, found.rows, "bold")
+    tables = "tables" if found.contracts else "table"
+    row(f"rows in the {tables}", None, found.rows, "bold")
+    return table
+
+
+def contracts_table(found: Reconciliation) -> Table:
+    """The counts of each contract of a pipeline that has several, from publishing to its table."""
+    table = Table(title="By contract", title_justify="left")
+    table.add_column("contract")
+    headings = ("published", "staged", "read", "inserted", "rejected", "dropped", "rows")
+    for heading in headings:
+        table.add_column(heading, justify="right")
+    for one in found.contracts:
+        ledger = one.ledger
+        numbers = (
+            sum(receipt.messages for receipt in found.receipts_of(one)),
+            found.staged_of(one).messages,
+            ledger.read,
+            ledger.inserted + ledger.inserted_before,
+            ledger.rejected,
+            ledger.dropped + ledger.rows_forgotten,
+            one.rows,
+        )
+        table.add_row(one.name, *(f"{number:,}" for number in numbers))
+    table.caption = "published and staged are messages, the others readings and rows"
+    table.caption_justify = "left"
     return table
 
 
@@ -104,6 +130,8 @@ def print_verdict(verdict: Verdict) -> None:
 def print_reconciliation(found: Reconciliation) -> bool:
     """Print the reconciliation; returns whether it balances."""
     console.print(reconciliation_table(found))
+    if found.contracts:
+        print_table(contracts_table(found))
     print_verdict(found.verdict)
     return found.verdict.status == "balanced"
 
@@ -137,15 +165,15 @@ def show_reconciliation(
     until = f"until nothing is under way, {wait:.0f} s at most" if wait else ""
     with waiting("counting messages, batches, ledger and rows", until) as say:
         found = reconcile(target, wait, say_reason(say))
-    values = _checked_values(target, sample) if deep else None
+    values = _checked_values(target, sample) if deep else {}
     balanced = found.verdict.status == "balanced"
     if as_json:
-        print_json(found.as_dict() | ({"deep": values.as_dict()} if values is not None else {}))
+        print_json(found.as_dict() | _deep_as_dict(values))
     else:
         print_reconciliation(found)
-        if values is not None:
-            print_values(values)
-    if values is not None and not values.holds and balanced:
+        for name, checked in values.items():
+            print_values(checked, name if len(values) > 1 else "")
+    if balanced and not all(checked.holds for checked in values.values()):
         raise typer.Exit(1)
     if not balanced:
         if found.in_progress:
@@ -160,16 +188,31 @@ def say_reason(say: Callable[[str], None]) -> Callable[[Reconciliation], None]:
     )
 
 
-def _checked_values(target: Target, sample: int | None) -> DeepCheck:
+def _checked_values(target: Target, sample: int | None) -> dict[str, DeepCheck]:
+    """The deep check of each contract, by its name."""
     with waiting("comparing values") as show_progress:
-        return check_values(
-            target, sample, lambda done, of: show_progress(f"{done:,} of {counted(of, 'batch')}")
-        )
+
+        def notify(done: int, of: int) -> None:
+            show_progress(f"{done:,} of {counted(of, 'batch')}")
+
+        return {one.name: check_values(target, sample, notify, one) for one in target.contracts}
 
 
-def print_values(found: DeepCheck) -> None:
-    """Print the result of a deep check, and the command that repairs what it found."""
-    checked = f"{counted(found.rows, 'reading')} of {counted(found.batches, 'batch')}"
+def _deep_as_dict(values: dict[str, DeepCheck]) -> dict[str, Any]:
+    """The deep check for ``--json``; that of several contracts by their names."""
+    found = {name: checked.as_dict() for name, checked in values.items()}
+    if not found:
+        return {}
+    return {"deep": found if len(found) > 1 else next(iter(found.values()))}
+
+
+def print_values(found: DeepCheck, contract: str = "") -> None:
+    """Print the result of a deep check, and the command that repairs what it found.
+
+    ``contract``: its name, in a pipeline of several.
+    """
+    whose = f"{contract}: " if contract else ""
+    checked = f"{whose}{counted(found.rows, 'reading')} of {counted(found.batches, 'batch')}"
     of = f" (of {found.of_batches:,})" if found.batches != found.of_batches else ""
     if found.holds:
         what = "a value of such a reading" if found.policy == "fill_missing" else "such a reading"

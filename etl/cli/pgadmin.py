@@ -13,7 +13,7 @@ import typer
 
 from etl.aws.target import DatabaseRole, Target
 from etl.cli.context import JsonOption, console, fail, guard, notes, print_json, target_of
-from etl.operations.pgadmin_queries import saved_queries
+from etl.operations.pgadmin_queries import queries_of_all
 from etl.operations.pgadmin_servers import Server, password_command, servers_file
 
 ROLES: tuple[DatabaseRole, ...] = ("analyst", "loader")
@@ -99,7 +99,7 @@ def _serve(target: Target, port: int, *, open_page: bool, as_json: bool) -> None
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         servers, passwords = _registered(target, pgadmin.passfile)
-        queries = {q.file_name: (q.name, q.text()) for q in saved_queries(target.contract)}
+        queries = {q.file_name: (q.name, q.text()) for q in queries_of_all(target.contracts)}
         pgadmin.prepare([server.entry() for server in servers], passwords, queries, notify)
         notify("starting pgAdmin")
         pgadmin.start()

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -24,9 +23,15 @@ from etl.cli.context import (
     print_json,
     target_of,
 )
+from etl.cli.contract_option import FirstContractOption
 from etl.cli.wait_line import log_lines, progress_bar
+from etl.operations.contract_choice import named_contract
 from etl.operations.escaping import escape_text
 from etl.operations.receipts import Receipt
+
+if TYPE_CHECKING:
+    from etl.aws.target import Target
+    from telemetry.contract import Contract
 
 PUBLISHING_COLUMNS = (
     SpinnerColumn(),
@@ -73,6 +78,7 @@ def simulate(
     ] = 0.02,
     seed: Annotated[int, typer.Option(help="Seed: the same one gives the same messages.")] = 1,
     basic_ingest: BasicIngestOption = False,
+    contract: FirstContractOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Publish the telemetry of a simulated fleet, partly malformed, over MQTT with certificates."""
@@ -80,17 +86,17 @@ def simulate(
     from etl.operations.publishing import simulate as run_fleet
 
     target = target_of(context.obj)
-    contract = target.contract
-    levels = contract.readings == () or contract.parents is not None
-    if contract.shape != "objects" or contract.melt or contract.only or levels:
+    chosen = _chosen(target, contract, basic_ingest=basic_ingest)
+    levels = chosen.readings == () or chosen.parents is not None
+    if chosen.shape != "objects" or chosen.melt or chosen.only or levels:
         raise fail(
-            f"The simulated fleet can't make messages in the shape of contract '{contract.name}'. "
+            f"The simulated fleet can't make messages in the shape of contract '{chosen.name}'. "
             "Publish a file of messages with: etl publish FILE"
         )
     plan = FleetPlan(devices, rate, duration, readings, mess, seed, basic_ingest=basic_ingest)
     title = f"publishing from {counted(devices, 'device')}"
     with publishing_bar(title, f"for {duration:g} s") as show_progress:
-        receipt = run_fleet(target, contract, plan, show_progress)
+        receipt = run_fleet(target, chosen, plan, show_progress)
     print_receipt(receipt, as_json=as_json)
 
 
@@ -120,6 +126,7 @@ def publish(
     ] = 1,
     rate: Annotated[float, typer.Option(min=0, help="Messages per second; 0: no limit.")] = 0,
     basic_ingest: BasicIngestOption = False,
+    contract: FirstContractOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Publish the messages of a file over MQTT, as infer and check read them.
@@ -132,11 +139,11 @@ def publish(
     from etl.operations.publishing import publish_file
 
     target = target_of(context.obj)
-    contract = target.contract
-    one_level = contract.readings and contract.parents is None
-    if readings > 1 and (not one_level or contract.shape != "objects"):
+    chosen = _chosen(target, contract, basic_ingest=basic_ingest)
+    one_level = chosen.readings and chosen.parents is None
+    if readings > 1 and (not one_level or chosen.shape != "objects"):
         raise fail(
-            f"With contract '{contract.name}' each line of the file is a message: leave out "
+            f"With contract '{chosen.name}' each line of the file is a message: leave out "
             "--readings. Several readings per message need a contract of shape objects with "
             "`readings` of one level in its [message] table."
         )
@@ -145,7 +152,7 @@ def publish(
     with publishing_bar(f"publishing {title}", "until the end of the file") as show_progress:
         receipt = publish_file(
             target,
-            contract,
+            chosen,
             file,
             readings_per_message=readings,
             connections=connections,
@@ -162,6 +169,17 @@ def publish(
     print_receipt(receipt, as_json=as_json)
 
 
+def _chosen(target: Target, name: str | None, *, basic_ingest: bool) -> Contract:
+    """The contract to publish for; ends the command where its rule can't be published to alone."""
+    chosen = named_contract(target, name)
+    if basic_ingest and chosen.name != target.contract.name:
+        raise fail(
+            "--basic-ingest publishes to the topic rule of the first contract alone, "
+            f"'{target.contract.name}': leave it out for '{chosen.name}'."
+        )
+    return chosen
+
+
 def _sent(messages: int, readings: int) -> str:
     return f"{counted(messages, 'message')}, {counted(readings, 'reading')}"
 
@@ -169,7 +187,7 @@ def _sent(messages: int, readings: int) -> str:
 def print_receipt(receipt: Receipt, *, as_json: bool) -> None:
     """Print what was published."""
     if as_json:
-        print_json(asdict(receipt))
+        print_json(receipt.as_dict())
         return
     if receipt.unacknowledged:
         console.print(

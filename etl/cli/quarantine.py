@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import typer
@@ -21,6 +22,7 @@ from etl.cli.context import (
     print_table,
     target_of,
 )
+from etl.cli.contract_option import ContractOption
 from etl.cli.rejects import FromOption, ToOption
 from etl.cli.rerun_options import (
     TIME_WIDTH,
@@ -34,6 +36,7 @@ from etl.cli.rerun_options import (
 )
 from etl.cli.wait_line import waiting
 from etl.operations.batch_selection import BatchFilter, find_batches
+from etl.operations.contract_choice import has_several, key_names, name_of
 from etl.operations.escaping import escape_text
 from etl.operations.quarantine import (
     QuarantinedBatch,
@@ -68,12 +71,15 @@ def list_quarantined(
     context: typer.Context,
     start: FromOption = None,
     end: ToOption = None,
+    contract: ContractOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the batches in quarantine. Reads only S3, not the database."""
     target = target_of(context.obj)
     with waiting("searching for batches in quarantine"):
-        found = list(quarantined_batches(target, TimeRange.of(start, end)))
+        found = _of_contract(
+            target, quarantined_batches(target, TimeRange.of(start, end)), contract
+        )
     if as_json:
         print_json([_as_dict(one) for one in found])
         return
@@ -81,18 +87,31 @@ def list_quarantined(
         console.print("no batches in quarantine")
         return
     table = Table()
+    further = has_several(target) or any(one.batch.raw.contract is not None for one in found)
+    if further:
+        table.add_column("contract")
     table.add_column("batch")
     table.add_column("staged (UTC)", min_width=TIME_WIDTH)
     table.add_column("rows", justify="right")
     table.add_column("why")
     for one in found:
+        named = [name_of(target.contracts, one.batch.raw)] if further else []
         table.add_row(
+            *named,
             Text(escape_text(one.batch.raw.batch_id)),
             f"{one.batch.staged_at:%Y-%m-%d %H:%M:%S}",
             "" if one.accepted is None else f"{one.accepted:,}",
             Text(escape_text(" ".join(one.why)) or "(no report)"),
         )
     print_table(table)
+
+
+def _of_contract(
+    target: Target, found: Iterable[QuarantinedBatch], contract: str | None
+) -> list[QuarantinedBatch]:
+    """Those of the named contract; without a name, all."""
+    names = key_names(target, contract)
+    return [one for one in found if not names or one.batch.raw.contract in names]
 
 
 def _as_dict(one: QuarantinedBatch) -> dict[str, Any]:
@@ -135,6 +154,7 @@ def release(
     everything: AllOption = False,
     start: FromOption = None,
     end: ToOption = None,
+    contract: ContractOption = None,
     concurrency: ConcurrencyOption = None,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
@@ -145,6 +165,7 @@ def release(
     chosen = _chosen(
         target, batches, everything, TimeRange.of(start, end), ("quarantined", "discarded")
     )
+    chosen = _of_contract(target, chosen, contract)
     _decide(target, chosen, "release", concurrency, dry_run=dry_run, yes=yes, as_json=as_json)
 
 
@@ -156,6 +177,7 @@ def discard(
     everything: AllOption = False,
     start: FromOption = None,
     end: ToOption = None,
+    contract: ContractOption = None,
     concurrency: ConcurrencyOption = None,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
@@ -170,6 +192,7 @@ def discard(
     chosen = _chosen(
         target, batches, everything, TimeRange.of(start, end), ("quarantined", "failed")
     )
+    chosen = _of_contract(target, chosen, contract)
     _decide(target, chosen, "discard", concurrency, dry_run=dry_run, yes=yes, as_json=as_json)
 
 

@@ -24,11 +24,14 @@ from etl.cli.context import (
     print_json,
     target_of,
 )
+from etl.cli.contract_option import ContractOption
 from etl.cli.wait_line import waiting
+from etl.operations.contract_choice import chosen_contracts, has_several
 from etl.operations.escaping import escape_text
 from etl.operations.reject_export import Format, as_dict, output, write
 from etl.operations.rejects import Reject, RejectCounts, RejectFilter, count, read_rejects
 from etl.operations.time_range import TimeRange
+from telemetry.contract.contract_set import NO_CONTRACT
 
 __all__ = [
     "BatchOption",
@@ -81,6 +84,11 @@ FormatOption = Annotated[
 ]
 OverwriteOption = Annotated[bool, typer.Option(help="Replace the file if it exists.")]
 SHOWN_CHARACTERS = 2000
+NO_CONTRACT_REMEDY = (
+    f"{NO_CONTRACT}: these messages came by the topic rule of a contract that the pipeline has no "
+    "more. Add the contract to the settings again and run `etl deploy`, then load them: "
+    f"etl replay --reason {NO_CONTRACT}"
+)
 
 
 def checked_format(form: str, file: Path | None, *, overwrite: bool) -> Format:
@@ -98,9 +106,17 @@ def _filter_of(
     batch: list[str] | None,
     start: str | None,
     end: str | None,
+    contract: str | None,
+    target: Target,
 ) -> RejectFilter:
+    """The conditions; ends the command for a contract that the pipeline doesn't have."""
+    named = () if contract is None else chosen_contracts(target, contract)
     return RejectFilter(
-        tuple(reason or ()), tuple(device or ()), tuple(batch or ()), TimeRange.of(start, end)
+        tuple(reason or ()),
+        tuple(device or ()),
+        tuple(batch or ()),
+        TimeRange.of(start, end),
+        tuple(one.name for one in named),
     )
 
 
@@ -133,12 +149,14 @@ def list_rejects(
     batch: BatchOption = None,
     start: FromOption = None,
     end: ToOption = None,
+    contract: ContractOption = None,
     most: Annotated[int, typer.Option(min=1, help="Rows of each table.")] = 10,
     as_json: JsonOption = False,
 ) -> None:
     """Count rejects by reason, by device and by day. A reject with two reasons counts twice."""
     target = target_of(context.obj)
-    reject_filter, unreadable = _filter_of(reason, device, batch, start, end), Unreadable()
+    reject_filter = _filter_of(reason, device, batch, start, end, contract, target)
+    unreadable = Unreadable()
     with waiting("reading rejects") as show_progress:
         counts = count(
             read_rejects(
@@ -152,6 +170,8 @@ def list_rejects(
         print_json(counts.as_dict())
     else:
         console.print(_tables(counts, most))
+        if NO_CONTRACT in counts.by_reason:
+            notes.print(NO_CONTRACT_REMEDY, soft_wrap=True)
     unreadable.end()
 
 
@@ -159,8 +179,10 @@ def _tables(counts: RejectCounts, most: int) -> Group:
     if not counts.rejects:
         return Group("no rejects")
     total = f"{counted(counts.rejects, 'reject')} in {counted(counts.batches, 'micro-batch')}"
+    by_contract = counts.by_contract.most_common()
     return Group(
         total,
+        *([_table("contract", by_contract, most)] if by_contract else []),
         _table("reason", counts.by_reason.most_common(), most),
         _table("device", counts.by_device.most_common(), most),
         _table("day", sorted(counts.by_day.items()), most),
@@ -188,12 +210,14 @@ def show(
     batch: BatchOption = None,
     start: FromOption = None,
     end: ToOption = None,
+    contract: ContractOption = None,
     most: Annotated[int, typer.Option(min=1, help="Number of rejects to show.")] = 10,
     as_json: JsonOption = False,
 ) -> None:
     """Show rejects with the bytes that the device sent; unprintable characters are escaped."""
     target = target_of(context.obj)
-    reject_filter, unreadable = _filter_of(reason, device, batch, start, end), Unreadable()
+    reject_filter = _filter_of(reason, device, batch, start, end, contract, target)
+    unreadable = Unreadable()
     found = read_rejects(target, reject_filter, unreadable=unreadable)
     shown = list(islice(found, most + 1))
     if as_json:
@@ -222,6 +246,7 @@ def _lines_of(reject: Reject) -> Text:
         "device": reject.device,
         "topic": reject.topic,
         "received": reject.received,
+        **({"contract": reject.contract} if reject.contract is not None else {}),
         "batch": reject.batch_id,
         "message": reject.message_id,
     }
@@ -242,6 +267,7 @@ def export(
     batch: BatchOption = None,
     start: FromOption = None,
     end: ToOption = None,
+    contract: ContractOption = None,
     file: OutputOption = None,
     form: FormatOption = "ndjson",
     overwrite: OverwriteOption = False,
@@ -249,7 +275,8 @@ def export(
     """Export rejects as NDJSON with the original bytes, or as CSV that is safe in a spreadsheet."""
     export_format = checked_format(form, file, overwrite=overwrite)
     target = target_of(context.obj)
-    reject_filter, unreadable = _filter_of(reason, device, batch, start, end), Unreadable()
+    reject_filter = _filter_of(reason, device, batch, start, end, contract, target)
+    unreadable = Unreadable()
     written = _export(target, reject_filter, unreadable, file, export_format)
     where = "printed" if file is None else f"written to {file}"
     notes.print(f"{counted(written, 'reject')} {where}", soft_wrap=True)
@@ -271,7 +298,7 @@ def _export(
 
     with waiting("exporting rejects") as show_progress, output(file) as out:
         found = read_rejects(target, reject_filter, unreadable=unreadable, progress=reached)
-        for written in write(found, out, form):
+        for written in write(found, out, form, with_contract=has_several(target)):
             if written % 1000 == 0:
                 show_progress(f"{counted(written, 'reject')} of {counted(objects, 'object')}")
     return written

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
+from etl.aws.contract_objects import further_names
 from etl.aws.target import Target
 from etl.cli.completion import complete_execution, complete_reason
 from etl.cli.context import (
@@ -18,6 +20,7 @@ from etl.cli.context import (
     print_table,
     target_of,
 )
+from etl.cli.contract_option import ContractOption
 from etl.cli.rejects import BatchOption, FromOption, ToOption
 from etl.cli.rerun_options import (
     ConcurrencyOption,
@@ -32,6 +35,7 @@ from etl.cli.rerun_options import (
 from etl.cli.wait_line import waiting
 from etl.operations.batch_selection import BatchFilter, find_batches
 from etl.operations.conflicts import conflicting_batches
+from etl.operations.contract_choice import key_names
 from etl.operations.replaying import load_again
 from etl.operations.reruns import chunks, concurrency_of, tally
 from etl.operations.time_range import TimeRange
@@ -49,6 +53,9 @@ RepairOption = Annotated[
 
 
 def _deployed(target: Target) -> str:
+    if further_names(target.outputs):
+        named = (f"'{one.name}' ({one.digest[:12]})" for one in target.contracts)
+        return f"contracts {', '.join(named)}"
     outputs = target.outputs
     return f"contract '{outputs['ContractName']}' ({outputs['ContractDigest'][:12]})"
 
@@ -76,6 +83,7 @@ def replay(
         list[str] | None, typer.Option(help="Batches with rejects of this device; repeatable.")
     ] = None,
     failed: Annotated[bool, typer.Option("--failed", help="Only batches that failed.")] = False,
+    contract: ContractOption = None,
     conflicts: Annotated[
         bool,
         typer.Option(
@@ -95,6 +103,7 @@ def replay(
     readings that are no longer rejected become rows. With --repair no loaded batch is skipped, so
     that rows which the table has lost are inserted again. Safe to run again.
     """
+    target = target_of(context.obj)
     batch_filter = BatchFilter(
         executions=tuple(execution or ()),
         batches=tuple(batch or ()),
@@ -108,9 +117,12 @@ def replay(
             "Select batches: --execution, --batch, --from/--to, --reason, --device or --failed; or "
             "only --conflicts."
         )
-    target = target_of(context.obj)
+    batch_filter = replace(batch_filter, contracts=key_names(target, contract))
     with waiting("searching for batches"):
-        chosen = conflicting_batches(target) if conflicts else [*find_batches(target, batch_filter)]
+        if conflicts:
+            chosen = conflicting_batches(target, contract)
+        else:
+            chosen = [*find_batches(target, batch_filter)]
     found = [one for one in chosen if one.status != "discarded"]
     if len(chosen) > len(found):
         skipped = counted(len(chosen) - len(found), "discarded micro-batch")
@@ -148,6 +160,7 @@ def backfill(
     ],
     piece: Annotated[int, typer.Option(min=1, max=10_000, help="Batches per execution.")] = 1000,
     repair: RepairOption = False,
+    contract: ContractOption = None,
     concurrency: ConcurrencyOption = None,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
@@ -161,7 +174,7 @@ def backfill(
     from etl.operations.backfill import Backfill
 
     target = target_of(context.obj)
-    work = Backfill.of(target, TimeRange.of(start, end), repair=repair)
+    work = Backfill.of(target, TimeRange.of(start, end), repair=repair, contract=contract)
     with waiting("searching for batches"):
         running = work.running()
         whole, left = work.tallies()

@@ -74,6 +74,7 @@ def batch_as_dict(batch: Batch) -> dict[str, Any]:
     return {
         "batch_id": batch.raw.batch_id,
         "raw_key": batch.key,
+        **({"contract": batch.raw.contract} if batch.raw.contract is not None else {}),
         "staged_at": batch.staged_at.isoformat(),
         "messages": batch.raw.messages,
         "bytes": batch.size,

@@ -82,7 +82,7 @@ def _facts(target: Target) -> dict[str, Any]:
     return {
         "stack": target.stack,
         "endpoint": target.client("sts").meta.endpoint_url,
-        "contract": target.contract.name,
+        "contract": ", ".join(target.contracts.names),
         "data_bucket": target.bucket,
     }
 

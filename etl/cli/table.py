@@ -10,7 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from etl.cli.context import JsonOption, console, counted, guard, print_json, target_of
+from etl.cli.contract_option import ContractOption
 from etl.cli.wait_line import waiting
+from etl.operations.contract_choice import chosen_contracts, has_several
 from etl.operations.escaping import escape_text
 from etl.operations.maintenance import run_maintenance
 from etl.operations.table_life import PartitionFacts, TableLife, read_life
@@ -22,12 +24,22 @@ app = typer.Typer(help="The table's partitions, and the rows that leave it becau
 
 @app.command()
 @guard
-def show(context: typer.Context, as_json: JsonOption = False) -> None:
+def show(
+    context: typer.Context, contract: ContractOption = None, as_json: JsonOption = False
+) -> None:
     """Show the partitions, and when the maintenance drops each of them."""
-    life = read_life(target_of(context.obj))
+    target = target_of(context.obj)
+    chosen = chosen_contracts(target, contract)
+    lives = {one.name: read_life(target, contract=one) for one in chosen}
     if as_json:
-        print_json(life.as_dict())
+        found = {name: life.as_dict() for name, life in lives.items()}
+        print_json(found if has_several(target) else next(iter(found.values())))
         return
+    for life in lives.values():
+        _show(life)
+
+
+def _show(life: TableLife) -> None:
     if life.partition == "none":
         console.print(Text(f"{life.table} has no partitions: its rows never expire"))
         return
@@ -77,14 +89,16 @@ def _sentences(life: TableLife) -> list[str]:
 
 @app.command()
 @guard
-def maintain(context: typer.Context, as_json: JsonOption = False) -> None:
+def maintain(
+    context: typer.Context, contract: ContractOption = None, as_json: JsonOption = False
+) -> None:
     """Make partitions ahead and drop old ones now. The schedule does this once a day.
 
     Exits with 1 where rows are older than the retention and are kept, because S3 lacks some of
     their batches. Safe to run at any time, and again.
     """
     with waiting("the migrate function makes and drops partitions", "safe to interrupt"):
-        done = run_maintenance(target_of(context.obj))
+        done = run_maintenance(target_of(context.obj), contract)
     if as_json:
         print_json(done)
     else:

@@ -23,6 +23,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_fi
 
 from etl.aws.s3 import listed
 from etl.aws.target import Target
+from etl.operations.other_contracts import OtherContracts
 from etl.operations.receipts import (
     Acknowledgements,
     Receipt,
@@ -84,13 +85,17 @@ def send_canary(target: Target) -> Canary:
             with ExitStack() as stack:
                 connection = _connect(target.broker(), identity)
                 stack.push(connection.__exit__)
-                acknowledged = Acknowledgements()
-                connection.publish(
-                    device_topic(contract, thing),
-                    payload,
-                    lambda: acknowledged.add(message_digest(thing, payload), 1),
-                )
-            _write_receipt(target, publication, started, acknowledged)
+                acknowledged, topic = Acknowledgements(), device_topic(contract, thing)
+                others = OtherContracts(target.contracts, contract)
+                copies = others.send(thing, topic, payload)
+
+                def note() -> None:
+                    acknowledged.add(message_digest(thing, payload), 1)
+                    copies()
+
+                connection.publish(topic, payload, note)
+            receipt = _write_receipt(target, publication, started, acknowledged)
+            others.write(target.client("s3"), target.bucket, receipt, same_results=True)
         finally:
             revoke(iot, thing, policy=policy, folder=folder)
     return Canary(payload, datetime.fromisoformat(started))
@@ -109,7 +114,7 @@ def _connect(broker: Broker, identity: Identity) -> DeviceConnection:
 
 def _write_receipt(
     target: Target, publication: str, started: str, acknowledged: Acknowledgements
-) -> None:
+) -> Receipt:
     """Write the receipt of one message that becomes no row, no duplicate and no reject."""
     receipt = Receipt(
         publication,
@@ -124,6 +129,7 @@ def _write_receipt(
         contract=target.contract.digest,
     )
     write_receipt(target.client("s3"), target.bucket, receipt, acknowledged)
+    return receipt
 
 
 def wait_for_batch(target: Target, canary: Canary, seconds: float) -> CanaryBatch | None:
@@ -180,5 +186,8 @@ def _new_objects(target: Target, canary: Canary) -> Iterator[str]:
     days = {(moment + timedelta(days=n)).date() for moment in (canary.sent,) for n in (-1, 0, 1)}
     for day in sorted(one for one in days if one <= datetime.now(UTC).date()):
         for entry in listed(target.client("s3"), target.bucket, day_prefix(day)):
+            raw = parse_raw_key(entry["Key"])
+            if raw is None or raw.contract is not None:
+                continue  # of a further contract, whose rule the topic may match as well
             if entry["LastModified"] >= since and entry["Key"] not in canary.read_keys:
                 yield entry["Key"]

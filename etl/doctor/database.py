@@ -72,8 +72,7 @@ def check_login(examination: Examination) -> Iterator[CheckResult]:
     import psycopg2
 
     name = "database login"
-    contract = examination.target.contract
-    table = qualified(contract)
+    tables = [qualified(contract) for contract in examination.target.contracts]
     try:
         connection = examination.target.connect()
     except psycopg2.OperationalError as error:
@@ -84,24 +83,30 @@ def check_login(examination: Examination) -> Iterator[CheckResult]:
         return
     with closing(connection), connection.cursor() as cursor:
         version = connection.server_version // 10_000
-        cursor.execute(
-            "SELECT to_regclass(%(table)s) IS NOT NULL AND to_regclass(%(ledger)s) IS NOT NULL",
-            {"table": table, "ledger": LEDGER},
-        )
-        if not (cursor.fetchone() or (False,))[0]:
-            yield failed(name, f"{table} or {LEDGER} does not exist", "run `etl deploy`")
-            return
-        cursor.execute(
-            "SELECT has_table_privilege(%(table)s, 'INSERT')"
-            " AND has_table_privilege(%(ledger)s, 'INSERT')",
-            {"table": table, "ledger": LEDGER},
-        )
-        may_insert = (cursor.fetchone() or (False,))[0]
+        closed = []
+        for table in tables:
+            cursor.execute(
+                "SELECT to_regclass(%(table)s) IS NOT NULL AND to_regclass(%(ledger)s) IS NOT NULL",
+                {"table": table, "ledger": LEDGER},
+            )
+            if not (cursor.fetchone() or (False,))[0]:
+                yield failed(name, f"{table} or {LEDGER} does not exist", "run `etl deploy`")
+                return
+            cursor.execute(
+                "SELECT has_table_privilege(%(table)s, 'INSERT')"
+                " AND has_table_privilege(%(ledger)s, 'INSERT')",
+                {"table": table, "ledger": LEDGER},
+            )
+            if not (cursor.fetchone() or (False,))[0]:
+                closed.append(table)
     if version < LEAST_VERSION:
         yield failed(
             name, f"PostgreSQL {version}", f"upgrade to PostgreSQL {LEAST_VERSION} or newer"
         )
-    elif not may_insert:
-        yield failed(name, f"the loader may not insert into {table}", "run `etl deploy`")
+    elif closed:
+        yield failed(
+            name, f"the loader may not insert into {', '.join(closed)}", "run `etl deploy`"
+        )
     else:
-        yield passed(name, f"PostgreSQL {version}; the loader may insert into {table}")
+        into = ", ".join(tables)
+        yield passed(name, f"PostgreSQL {version}; the loader may insert into {into}")

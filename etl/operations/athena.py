@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from telemetry.contract import Contract
 from telemetry.contract.model import Column
-from telemetry.layout import PARTITION
+from telemetry.layout import PARTITION, clean_prefix
 
 __all__ = ["athena_statements"]
 
@@ -26,12 +26,18 @@ _TYPES = {
 }
 
 
-def athena_statements(contract: Contract, bucket: str, *, since: str = FIRST_DAY) -> list[str]:
-    """CREATE statements of the table ``<table>_zone`` and the view ``<table>``."""
-    return [_table(contract, bucket, since), _view(contract)]
+def athena_statements(
+    contract: Contract, bucket: str, *, since: str = FIRST_DAY, key_name: str | None = None
+) -> list[str]:
+    """CREATE statements of the table ``<table>_zone`` and the view ``<table>``.
+
+    ``key_name``: the contract's name in keys; ``None`` for a pipeline's first one.
+    """
+    folder = f"s3://{bucket}/{clean_prefix(key_name)}"
+    return [_table(contract, folder, since), _view(contract)]
 
 
-def _table(contract: Contract, bucket: str, since: str) -> str:
+def _table(contract: Contract, folder: str, since: str) -> str:
     columns = ",\n".join(f"  `{column.name}` {_type(column)}" for column in contract.columns)
     return f"""\
 CREATE EXTERNAL TABLE `{contract.table}_zone` (
@@ -39,13 +45,13 @@ CREATE EXTERNAL TABLE `{contract.table}_zone` (
 )
 PARTITIONED BY (`{PARTITION}` string)
 STORED AS PARQUET
-LOCATION 's3://{bucket}/clean/'
+LOCATION '{folder}'
 TBLPROPERTIES (
   'projection.enabled' = 'true',
   'projection.{PARTITION}.type' = 'date',
   'projection.{PARTITION}.format' = 'yyyy-MM-dd',
   'projection.{PARTITION}.range' = '{since},NOW',
-  'storage.location.template' = 's3://{bucket}/clean/{PARTITION}=${{{PARTITION}}}/'
+  'storage.location.template' = '{folder}{PARTITION}=${{{PARTITION}}}/'
 )"""
 
 

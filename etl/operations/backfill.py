@@ -22,6 +22,7 @@ from functools import cached_property
 from etl.aws.target import Target
 from etl.operations.batch_selection import batches_in
 from etl.operations.batches import Batch
+from etl.operations.contract_choice import deployed_digest, key_names
 from etl.operations.executions import execution_arn
 from etl.operations.ledger_restoration import recorded
 from etl.operations.replaying import load_again
@@ -45,11 +46,29 @@ class Backfill:
     digest: str
     repair: bool = False
     """Load again what the ledger has loaded with this contract."""
+    contracts: tuple[str | None, ...] = ()
+    """Only batches of the contracts that keys name so; empty: of all."""
 
     @classmethod
-    def of(cls, target: Target, time_range: TimeRange, *, repair: bool = False) -> Backfill:
-        """The backfill of a time range with the deployed contract."""
-        return cls(target, time_range, target.outputs["ContractDigest"], repair)
+    def of(
+        cls,
+        target: Target,
+        time_range: TimeRange,
+        *,
+        repair: bool = False,
+        contract: str | None = None,
+    ) -> Backfill:
+        """The backfill of a time range with the deployed contracts, or with the named one of them.
+
+        Raises ``ContractError``.
+        """
+        # A change of any of these contracts begins a backfill of its own.
+        digest = (
+            deployed_digest(target)
+            if contract is None
+            else " ".join((contract, target.contracts.named(contract).digest))
+        )
+        return cls(target, time_range, digest, repair, key_names(target, contract))
 
     @property
     def id(self) -> str:
@@ -66,7 +85,12 @@ class Backfill:
 
     def all(self) -> Iterator[Batch]:
         """Every batch of the time range except the discarded ones."""
-        return (b for b in batches_in(self.target, self.time_range) if b.status != "discarded")
+        return (
+            batch
+            for batch in batches_in(self.target, self.time_range)
+            if batch.status != "discarded"
+            and (not self.contracts or batch.raw.contract in self.contracts)
+        )
 
     def left(self) -> Iterator[Batch]:
         """The batches that this backfill has not processed yet."""

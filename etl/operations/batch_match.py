@@ -95,6 +95,21 @@ class BatchGroup:
             days = {*self.days, raw.date}
             self.days = {min(days), max(days)}
 
+    @staticmethod
+    def sum(groups: Iterable[BatchGroup]) -> BatchGroup:
+        """The batches of several groups, which share none: their numbers, days and times."""
+        total = BatchGroup()
+        for one in groups:
+            total.batches += one.batches
+            total.messages += one.messages
+            total.keys = [*total.keys, *one.keys][:NAMED]
+            oldest = (at for at in (total.oldest, one.oldest) if at is not None)
+            newest = (at for at in (total.newest, one.newest) if at is not None)
+            total.oldest, total.newest = min(oldest, default=None), max(newest, default=None)
+            days = total.days | one.days
+            total.days = {min(days), max(days)} if days else set()
+        return total
+
     @property
     def ids(self) -> list[str]:
         """Ids of the first few batches; the key itself where it has another form."""
@@ -108,6 +123,8 @@ class BatchMatch:
     staged: BatchGroup = field(default_factory=BatchGroup)
     """All batches with a raw object."""
     found: dict[BatchFinding, BatchGroup] = field(default_factory=dict)
+    staged_of: dict[str | None, BatchGroup] = field(default_factory=dict)
+    """All batches with a raw object by contract, as raw keys name it."""
 
     def group(self, name: BatchFinding) -> BatchGroup:
         """The batches of a finding; an empty group where there are none."""
@@ -182,6 +199,9 @@ def _classify(
     raw, entry = parts.raw, parts.entry
     if raw is not None:
         found.staged.add(key, raw.messages, raw.staged_at)
+        named = parse_raw_key(key)
+        own = found.staged_of.setdefault(named.contract if named else None, BatchGroup())
+        own.add(key, raw.messages, raw.staged_at)
     if raw is not None and entry is not None and entry.contract_digest == RESTORED:
         _group(found, "unrecorded").add(key, raw.messages, raw.staged_at)
     elif raw is not None and entry is not None:

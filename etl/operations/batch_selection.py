@@ -45,6 +45,8 @@ class BatchFilter:
     """The batch has a reject from one of these devices."""
     failed: bool = False
     """The batch failed and has not been settled since."""
+    contracts: tuple[str | None, ...] = ()
+    """The batch is of one of these contracts, as keys name them; ``None``: the first one."""
 
     @property
     def is_empty(self) -> bool:
@@ -63,6 +65,8 @@ def find_batches(target: Target, batch_filter: BatchFilter) -> Iterator[Batch]:
         if found.staged_at not in batch_filter.time_range or (
             batch_filter.failed and found.status != "failed"
         ):
+            continue
+        if batch_filter.contracts and found.raw.contract not in batch_filter.contracts:
             continue
         if with_rejects is None or (found.raw.date, found.raw.batch_id) in with_rejects:
             yield found

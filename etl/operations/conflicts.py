@@ -17,11 +17,12 @@ import io
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from etl.aws.target import Target
 from etl.operations.batches import Batch, batches_of
+from etl.operations.contract_choice import chosen_contracts, has_several
 from etl.operations.device_names import DeviceNames
 from etl.operations.rejects import Reject, parse_lines
 from telemetry.contract.model import STAMPED_AT_ARRIVAL, Contract
@@ -50,42 +51,74 @@ class ConflictCount:
     """Readings that lost against a row."""
     rows: int
     """Former values of rows that a reading of the batch replaced."""
+    contract: str
+    """Name of the contract whose table they are conflicts with."""
 
 
-def count_conflicts(target: Target, most: int = 1000) -> list[ConflictCount]:
-    """The batches with conflicts with the contract's table, those with the most first."""
+def count_conflicts(
+    target: Target, most: int = 1000, contract: str | None = None
+) -> list[ConflictCount]:
+    """The batches with conflicts with a table, those with the most first.
+
+    ``contract``: its name; without it, those of all contracts of the pipeline.
+    """
+    names = [one.name for one in chosen_contracts(target, contract)]
     with closing(target.connect()) as connection, connection.cursor() as cursor:
         cursor.execute(
             "SELECT batch_id, raw_key, count(*) FILTER (WHERE lost = 'reading'), "  # noqa: S608
-            f"count(*) FILTER (WHERE lost = 'row') FROM {CONFLICTS} WHERE contract = %s "
-            "GROUP BY 1, 2 ORDER BY count(*) DESC, 1 LIMIT %s",
-            (target.contract.name, most),
+            f"count(*) FILTER (WHERE lost = 'row'), contract FROM {CONFLICTS} "
+            "WHERE contract = ANY(%s) GROUP BY 1, 2, contract ORDER BY count(*) DESC, 1 LIMIT %s",
+            (names, most),
         )
         return [ConflictCount(*row) for row in cursor.fetchall()]
 
 
-def conflicting_batches(target: Target) -> list[Batch]:
-    """The batches that a corrected contract must load again, so that no conflict is left out."""
+def conflicting_batches(target: Target, contract: str | None = None) -> list[Batch]:
+    """The batches that a corrected contract must load again, so that no conflict is left out.
+
+    ``contract``: its name; without it, those of all contracts of the pipeline.
+    """
+    keys: set[str] = set()
     with closing(target.connect()) as connection, connection.cursor() as cursor:
-        _prepare(cursor, target.contract)
-        cursor.execute(
-            f"SELECT raw_key FROM {WANTED} UNION SELECT l.raw_key FROM {LEDGER} AS l "  # noqa: S608
-            f"WHERE l.status = 'loaded' AND {_may_hold(target.contract)}"
-        )
-        keys = sorted(key for (key,) in cursor.fetchall())
-        connection.rollback()
-    return batches_of(target, keys)
+        for one in chosen_contracts(target, contract):
+            _prepare(cursor, one)
+            cursor.execute(
+                f"SELECT raw_key FROM {WANTED} UNION SELECT l.raw_key FROM {LEDGER} AS l "  # noqa: S608
+                f"WHERE l.status = 'loaded' AND {_of_contract(target, one)}{_may_hold(one)}"
+            )
+            keys |= {key for (key,) in cursor.fetchall()}
+            connection.rollback()
+    return batches_of(target, sorted(keys))
+
+
+def _of_contract(target: Target, contract: Contract) -> str:
+    """Condition on a ledger row ``l`` that its batch is the contract's, where there are several."""
+    return f"l.contract = {quote_text(contract.name)} AND " if has_several(target) else ""
 
 
 def read_conflicts(
-    target: Target, *, batches: tuple[str, ...] = (), unreadable: OnUnreadable = lambda _: None
+    target: Target,
+    *,
+    batches: tuple[str, ...] = (),
+    contract: str | None = None,
+    unreadable: OnUnreadable = lambda _: None,
 ) -> Iterator[Reject]:
-    """The readings that lost, verbatim, in the order of raw keys; all, or those of these batches.
+    """The readings that lost, verbatim; all, or those of these batches, or of the named contract.
+
+    They are in the order of raw keys, those of one contract after those of another.
 
     ``unreadable`` gets a sentence for each raw object that can't be read, and the number of
     conflicts whose reading was not found.
     """
-    contract = target.contract
+    for one in chosen_contracts(target, contract):
+        found = _conflicts_of(target, one, batches, unreadable)
+        named = has_several(target)
+        yield from (replace(f, contract=one.name) for f in found) if named else found
+
+
+def _conflicts_of(
+    target: Target, contract: Contract, batches: tuple[str, ...], unreadable: OnUnreadable
+) -> Iterator[Reject]:
     with closing(target.connect()) as connection, connection.cursor() as cursor:
         _prepare(cursor, contract, batches)
         # Of their own batches first: the others are the former values of rows.
@@ -94,7 +127,7 @@ def read_conflicts(
         searched = [key for (key,) in cursor.fetchall()]
         for key in searched:
             yield from _found_in(target, cursor, contract, key, unreadable)
-        for key in _other_batches(cursor, contract):
+        for key in _other_batches(target, cursor, contract):
             if contract.on_conflict != "fill_missing" or key not in searched:
                 yield from _found_in(target, cursor, contract, key, unreadable)
         cursor.execute(f"SELECT count(*) FROM {WANTED} WHERE NOT found")  # noqa: S608
@@ -120,10 +153,11 @@ def _prepare(cursor: Cursor, contract: Contract, batches: tuple[str, ...] = ()) 
     )
 
 
-def _other_batches(cursor: Cursor, contract: Contract) -> list[str]:
+def _other_batches(target: Target, cursor: Cursor, contract: Contract) -> list[str]:
     cursor.execute(
         f"SELECT l.raw_key FROM {LEDGER} AS l WHERE l.status = 'loaded' "  # noqa: S608
-        f'AND {_may_hold(contract)} ORDER BY l.raw_key COLLATE "C"'
+        f"AND {_of_contract(target, contract)}{_may_hold(contract)} "
+        'ORDER BY l.raw_key COLLATE "C"'
     )
     return [key for (key,) in cursor.fetchall()]
 

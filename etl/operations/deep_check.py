@@ -124,10 +124,16 @@ class _Loaded:
 
 
 def check_values(
-    target: Target, sample: int | None = None, notify: Notify = lambda _done, _of: None
+    target: Target,
+    sample: int | None = None,
+    notify: Notify = lambda _done, _of: None,
+    contract: Contract | None = None,
 ) -> DeepCheck:
-    """Check the values of all batches, or of so many chosen at random."""
-    contract = target.contract
+    """Check the values of all batches of a contract, or of so many chosen at random.
+
+    ``contract``: one of the pipeline's; without it, the first one.
+    """
+    contract = contract or target.contract
     found = DeepCheck(contract.on_conflict)
     with closing(target.connect()) as connection:
         connection.set_session(isolation_level="REPEATABLE READ")

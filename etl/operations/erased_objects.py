@@ -15,7 +15,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -140,7 +140,7 @@ def rewrite_receipts(target: Target, digests: NewDigests) -> None:
                 duplicates=None,
                 rejected=None,
             )
-            content = json.dumps(asdict(changed)).encode()
+            content = json.dumps(changed.as_dict()).encode()
             s3.put_object(Bucket=bucket, Key=receipt_key(receipt.publication), Body=content)
         delete_old_versions(target, [key, receipt_key(receipt.publication)])
 

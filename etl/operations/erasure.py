@@ -167,8 +167,14 @@ class ErasurePlan:
 def plan_erasure(target: Target, device: str, notify: Notify = _silent) -> ErasurePlan:
     """Search all raw objects, the table and the conflicts; changes nothing.
 
-    Raises :class:`~etl.operations.device_messages.NoDeviceError`.
+    Raises :class:`~etl.operations.device_messages.NoDeviceError`, and :class:`ErasureError` for a
+    pipeline of several contracts.
     """
+    if len(target.contracts) > 1:
+        raise ErasureError(
+            "This pipeline has several contracts: erasing a device in all of them is not possible "
+            "yet. Nothing was changed."
+        )
     column = device_column(target.contract)
     plan = ErasurePlan(device, unfinished=_unfinished(target, device))
     _search(target, plan, notify)

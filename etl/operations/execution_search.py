@@ -111,10 +111,14 @@ def _used_contract(
         return True
     if execution.status not in FAILED and not (execution.output or {}).get("failures"):
         return False
-    raws = (parse_raw_key(item.key) for item in manifest_of(target, execution.name)[:MOST_REPORTS])
-    reports = (read_report(target, raw.batch_id) for raw in raws if raw is not None)
-    named = next((str(one["contract"]) for one in reports if one is not None), "")
-    return contract == (named or target.outputs["ContractName"])
+    items = manifest_of(target, execution.name)[:MOST_REPORTS]
+    raws = [raw for item in items if (raw := parse_raw_key(item.key)) is not None]
+    reports = (read_report(target, raw.batch_id) for raw in raws)
+    named = {str(one["contract"]) for one in reports if one is not None}
+    if named:
+        return contract in named
+    names = {raw.contract or target.outputs["ContractName"] for raw in raws}
+    return contract in (names or {target.outputs["ContractName"]})
 
 
 def is_idle(execution: Execution) -> bool:

@@ -16,10 +16,11 @@ from __future__ import annotations
 import gzip
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 from etl.authoring.decoding import as_json
 from etl.authoring.samples import Message, SampleError, read_messages
@@ -39,6 +40,7 @@ __all__ = [
     "Addressing",
     "AddressingError",
     "OutgoingMessage",
+    "ReadingCounter",
     "outgoing_messages",
     "read_file",
 ]
@@ -275,22 +277,32 @@ class _Content:
 
     def of_message(self, message: Message) -> tuple[int, str | None]:
         """Number of readings, 1 where the contract can't read the message; and the first device."""
-        try:
-            found = self._reader.read(self._json(message).decode())
-        except (UnicodeDecodeError, OSError, EOFError):
-            return 1, None
-        if isinstance(found, str):
-            return 1, None
-        if self._place is None:
-            return len(found), None
+        found = self._readings(message, _wire_payload)
+        if found is None or self._place is None:
+            return 1 if found is None else len(found), None
         devices = (r.values[self._place] for r in found if r.fault is None)
         return len(found), next(devices, None)
 
-    def _json(self, message: Message) -> bytes:
+    def of_sent(self, payload: bytes, topic: str) -> int:
+        """Number of readings of a payload as it is sent, 1 where the contract can't read it."""
+        found = self._readings(Message(payload, topic=topic), lambda _, sent: sent)
+        return 1 if found is None else len(found)
+
+    def _readings(
+        self, message: Message, sent: Callable[[Contract, bytes], bytes]
+    ) -> list[Any] | None:
+        """The readings; ``None`` where the contract can't read the message."""
+        try:
+            found = self._reader.read(self._json(message, sent).decode())
+        except (UnicodeDecodeError, OSError, EOFError):
+            return None
+        return None if isinstance(found, str) else list(found)
+
+    def _json(self, message: Message, sent: Callable[[Contract, bytes], bytes]) -> bytes:
         """The JSON that Transform reads of the payload as it is sent."""
         if not is_decoded(self._contract):
             return _inflated(message.payload)
-        payload = _inflated(_wire_payload(self._contract, message.payload))
+        payload = _inflated(sent(self._contract, message.payload))
         topic = message.topic or self._topic
         return as_json(self._decoder, replace(message, payload=payload, topic=topic))
 
@@ -298,6 +310,17 @@ class _Content:
         """The device of a line that is one reading; ``reading`` is its parsed JSON."""
         found = None if self._path is None else member(reading, self._path)
         return None if found is None else str(found)
+
+
+class ReadingCounter:
+    """Counts the readings of messages that were made for another contract."""
+
+    def __init__(self, contract: Contract) -> None:
+        self._content = _Content(contract)
+
+    def readings_of(self, payload: bytes, topic: str) -> int:
+        """Number of readings of a payload as it is sent; 1 where the contract can't read it."""
+        return self._content.of_sent(payload, topic)
 
 
 def _wire_payload(contract: Contract, payload: bytes) -> bytes:

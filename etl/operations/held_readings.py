@@ -51,6 +51,7 @@ def _held_by(target: Target) -> HeldReadings:
     try:
         found = gather(target)
         reasons = tuple(reason.sentence for reason in found.verdict.reasons)
-        return HeldReadings(target.stack, found.rows, target.contract.table, reasons)
+        tables = ", ".join(contract.table for contract in target.contracts)
+        return HeldReadings(target.stack, found.rows, tables, reasons)
     except (psycopg2.Error, BotoCoreError, ClientError) as error:
         return HeldReadings(target.stack, unknown=" ".join(str(error).split()))

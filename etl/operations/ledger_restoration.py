@@ -17,6 +17,7 @@ from typing import Any
 
 from etl.aws.target import Target
 from etl.operations.batches import Batch
+from etl.operations.contract_choice import contract_of
 from etl.operations.quarantine import read_report
 from telemetry.ddl import LEDGER
 from telemetry.layout import outcome_key
@@ -103,7 +104,7 @@ def _row(target: Target, batch: Batch) -> dict[str, Any] | None:
         "batch_id": batch.raw.batch_id,
         "raw_key": batch.key,
         "execution": outcome.execution,
-        "contract": str(report.get("contract") or target.contract.name),
+        "contract": str(report.get("contract") or contract_of(target.contracts, batch.raw).name),
         "contract_digest": RESTORED,
         "status": outcome.status,
         "messages": batch.raw.messages,

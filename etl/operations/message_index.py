@@ -13,9 +13,9 @@ import hashlib
 import json
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from etl.operations.receipts import Receipt, message_digest, read_messages_of
 from telemetry.batches import Outcome
 from telemetry.forgotten import is_removed
-from telemetry.layout import OutcomeKey
+from telemetry.layout import OutcomeKey, parse_raw_key
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -94,6 +94,8 @@ class MessageMatch:
     """Messages that erasures have removed from raw objects."""
     without_receipt: int = 0
     """Distinct messages that no receipt counts, in the raw objects that were read."""
+    missing_of: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Missing messages and their readings, by the publication of each in ``missing_in``."""
 
 
 @dataclass(frozen=True)
@@ -252,10 +254,12 @@ class MessageIndex:
             (raw.key, raw.etag, raw.messages),
         ).lastrowid
         lines, removed, readable = 0, 0, True
+        named = parse_raw_key(raw.key)
+        contract = named.contract if named is not None else None
 
         def rows() -> Iterator[tuple[int, int, int | None]]:
             nonlocal lines, removed
-            for found in _messages(s3, bucket, raw.key):
+            for found in _messages(s3, bucket, raw.key, contract):
                 if found is None:
                     removed += 1
                     continue
@@ -286,6 +290,12 @@ class MessageIndex:
             "SELECT DISTINCT n.name FROM published p JOIN publications n ON n.id = p.publication "  # noqa: S608
             f"JOIN ({sent}) AS x ON x.digest = p.digest WHERE x.number > x.found ORDER BY 1"
         )
+        # A digest is of one contract, so any publication with it says whose message is missing.
+        missing_of = db.execute(
+            "SELECT (SELECT min(n.name) FROM published p JOIN publications n "  # noqa: S608
+            "ON n.id = p.publication WHERE p.digest = x.digest) AS name, sum(number - found), "
+            f"sum((number - found) * readings) FROM ({sent}) AS x WHERE number > found GROUP BY 1"
+        )
         unreadable = db.execute(
             "SELECT key, o.messages - lines - coalesce(r.messages, 0) FROM objects o "
             "LEFT JOIN removed r ON r.object = o.id WHERE NOT readable ORDER BY 1"
@@ -310,6 +320,7 @@ class MessageIndex:
             repeated=lines - distinct + surplus,
             removed=removed,
             without_receipt=strange,
+            missing_of={name: (number, lost) for name, number, lost in missing_of},
         )
 
 
@@ -337,7 +348,9 @@ def _raw_object(key: str, etag: str, messages: int, staged_at: float) -> RawObje
     return RawObject(key, etag, messages, datetime.fromtimestamp(staged_at, UTC))
 
 
-def _messages(s3: S3Client, bucket: str, key: str) -> Iterator[tuple[int, int] | None]:
+def _messages(
+    s3: S3Client, bucket: str, key: str, contract: str | None
+) -> Iterator[tuple[int, int] | None]:
     """The digest of each message of a raw object, and one of its SQS message id; ``None`` for one
     that an erasure has removed."""
     body = s3.get_object(Bucket=bucket, Key=key)["Body"]
@@ -350,7 +363,7 @@ def _messages(s3: S3Client, bucket: str, key: str) -> Iterator[tuple[int, int] |
                     continue
                 payload = base64.b64decode(envelope["payload"])
                 message = _digest(str(envelope["message_id"]).encode())
-                yield message_digest(envelope["client_id"], payload), message
+                yield message_digest(envelope["client_id"], payload, contract), message
             except (
                 ValueError,
                 KeyError,

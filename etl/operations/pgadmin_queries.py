@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from telemetry.contract.model import Contract
+from telemetry.contract import Contract, ContractSet
 from telemetry.ddl import LEDGER, qualified, quote_name, quote_text
 
-__all__ = ["SavedQuery", "saved_queries"]
+__all__ = ["SavedQuery", "queries_of_all", "saved_queries"]
 
 NEWEST = 200
 """Limit of the queries for the latest rows."""
@@ -29,6 +29,19 @@ class SavedQuery:
     def text(self) -> str:
         """The query, with its description as a comment above it."""
         return f"-- {self.about}\n{self.sql}\n"
+
+
+def queries_of_all(contracts: ContractSet) -> list[SavedQuery]:
+    """The queries that fit the tables of a pipeline, those of further contracts under their names.
+
+    A query about the whole pipeline stands there once.
+    """
+    found = saved_queries(contracts.first)
+    texts = {query.sql for query in found}
+    for contract in contracts.further:
+        own = [query for query in saved_queries(contract) if query.sql not in texts]
+        found += [replace(query, name=f"{contract.name} {query.name}") for query in own]
+    return found
 
 
 def saved_queries(contract: Contract) -> list[SavedQuery]:

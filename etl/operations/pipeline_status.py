@@ -6,8 +6,8 @@ or *not known*; backlog and lag only inform, because the alarms have their limit
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from etl.operations.reconciliation import gather
 from etl.operations.table_life import LifeCheck, check_life
 from etl.operations.triggers import Trigger, describe_triggers, stall_of, triggers
 from etl.operations.verdict import Verdict
-from telemetry.contract import Contract
+from telemetry.contract import ContractSet
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -70,6 +70,8 @@ class LedgerFacts:
     """Age of the newest loaded reading; below zero where its device's clock is ahead."""
     life: LifeCheck | None = None
     """State of the table's partitions; ``None`` where it has none."""
+    lives: Mapping[str, LifeCheck] = field(default_factory=dict)
+    """The same by contract, in a pipeline of several; those whose tables have none left out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,8 +168,11 @@ class PipelineStatus:
             yield Check("quarantine", sentence, False, "etl quarantine list")
         else:
             yield Check("quarantine", "empty", True)
-        if (life := self.ledger.life) is not None:
-            yield Check("partitions", life.sentence, life.well, life.remedy)
+        if self.ledger.lives:
+            for name, life in self.ledger.lives.items():
+                yield Check("partitions", f"{name}: {life.sentence}", life.well, life.remedy)
+        elif (only := self.ledger.life) is not None:
+            yield Check("partitions", only.sentence, only.well, only.remedy)
         yield Check("lag", _lag(self.ledger))
 
     def _backlog(self) -> Check:
@@ -232,6 +237,11 @@ class PipelineStatus:
             "last_load_seconds": ledger and ledger.last_load_seconds,
             "newest_reading_seconds": ledger and ledger.newest_reading_seconds,
             "partitions": ledger and ledger.life and ledger.life.sentence,
+            **(
+                {"partitions_by_contract": {n: one.sentence for n, one in ledger.lives.items()}}
+                if ledger and ledger.lives
+                else {}
+            ),
             "reconciliation": self.verdict.headline
             if self.verdict
             else f"not known: the database can't be read: {self.database_error}",
@@ -313,7 +323,7 @@ def _of_database(target: Target) -> tuple[LedgerFacts | None, Verdict | None, st
         }
         connection = psycopg2.connect(application_name="etl", **settings)
         try:
-            facts = _ledger_facts(connection, target.contract)
+            facts = _ledger_facts(connection, target.contracts)
         finally:
             connection.close()
         return facts, gather(target).verdict, ""
@@ -321,7 +331,7 @@ def _of_database(target: Target) -> tuple[LedgerFacts | None, Verdict | None, st
         return None, None, " ".join(str(error).split())
 
 
-def _ledger_facts(connection: Connection, contract: Contract) -> LedgerFacts:
+def _ledger_facts(connection: Connection, contracts: ContractSet) -> LedgerFacts:
     with connection.cursor() as cursor:
         cursor.execute("SET statement_timeout = %s", (f"{ANSWER_SECONDS}s",))
         cursor.execute(
@@ -331,9 +341,13 @@ def _ledger_facts(connection: Connection, contract: Contract) -> LedgerFacts:
             "FROM etl.ledger"
         )
         [(quarantined, *seconds)] = cursor.fetchall()
-        life = check_life(cursor, contract, datetime.now(UTC))
+        now = datetime.now(UTC)
+        checked = {one.name: check_life(cursor, one, now) for one in contracts}
+    life = checked[contracts.first.name]
+    lives = {name: one for name, one in checked.items() if one is not None}
     last_load, newest = (None if one is None else float(one) for one in seconds)
-    return LedgerFacts(int(quarantined), last_load, newest, life)
+    several = lives if len(contracts) > 1 else {}
+    return LedgerFacts(int(quarantined), last_load, newest, life, several)
 
 
 def _age(target: Target, at: datetime) -> float | None:

@@ -20,6 +20,7 @@ from types import TracebackType
 
 from etl.aws.target import Target
 from etl.operations.file_messages import Addressing, outgoing_messages, read_file
+from etl.operations.other_contracts import OtherContracts, PendingMessage
 from etl.operations.receipts import (
     Acknowledgements,
     Receipt,
@@ -30,7 +31,7 @@ from etl.operations.receipts import (
 from local.devices.fleet import SimulatedDevice, Truth, device_topic
 from local.devices.identity import Identity, register
 from local.devices.mqtt import DeviceConnection, QoS
-from telemetry.contract.model import Contract
+from telemetry.contract import Contract, ContractSet
 
 __all__ = ["FleetPlan", "publish_file", "simulate"]
 
@@ -101,7 +102,7 @@ def simulate(
         for name in names
     ]
     before_topic = _before_the_topic(target, basic_ingest=plan.basic_ingest)
-    fleet = _Fleet(plan, before_topic, contract.digest)
+    fleet = _Fleet(plan, before_topic, contract, target.contracts)
     try:
         with ExitStack() as stack:
             broker = target.broker()
@@ -113,15 +114,20 @@ def simulate(
     finally:
         receipt = fleet.receipt(publication, started)
         write_receipt(target.client("s3"), target.bucket, receipt, fleet.acknowledged)
+        fleet.others.write(target.client("s3"), target.bucket, receipt)
     return receipt
 
 
 class _Fleet:
     """One run of a fleet: the messages that were sent, and those that were acknowledged."""
 
-    def __init__(self, plan: FleetPlan, before_topic: str, contract: str) -> None:
+    def __init__(
+        self, plan: FleetPlan, before_topic: str, contract: Contract, contracts: ContractSet
+    ) -> None:
         self.acknowledged = Acknowledgements()
+        self.others = _other_contracts(contracts, contract, basic_ingest=plan.basic_ingest)
         self._contract = contract
+        self._key_name = contracts.key_name(contract)
         self._plan = plan
         self._before = before_topic
         self._sent = Truth()
@@ -150,9 +156,11 @@ class _Fleet:
     def _publish(
         self, connection: DeviceConnection, device: SimulatedDevice, payload: bytes, readings: int
     ) -> None:
-        digest = message_digest(device.thing, payload)
-        topic = self._before + device_topic(device.contract, device.thing)
-        connection.publish(topic, payload, lambda: self.acknowledged.add(digest, readings))
+        digest = message_digest(device.thing, payload, self._key_name)
+        topic = device_topic(device.contract, device.thing)
+        copies = self.others.send(device.thing, topic, payload)
+        note = partial(_note, self.acknowledged, digest, readings, copies)
+        connection.publish(self._before + topic, payload, note)
 
     def receipt(self, publication: str, started: str) -> Receipt:
         """The receipt; the expected results are known only where every message was acknowledged."""
@@ -169,8 +177,9 @@ class _Fleet:
             duplicates=sent.duplicates if whole else None,
             rejected=sent.rejected if whole else None,
             digests=True,
-            contract=self._contract,
+            contract=self._contract.digest,
             unacknowledged=missing,
+            of_contract=self._key_name,
         )
 
 
@@ -203,13 +212,16 @@ def publish_file(
     messages = read_file(path, contract)
     publication, started = new_publication("publish")
     acknowledged, sent = Acknowledgements(), _Sent(rate)
+    others = _other_contracts(target.contracts, contract, basic_ingest=basic_ingest)
+    key_name = target.contracts.key_name(contract)
     before = _before_the_topic(target, basic_ingest=basic_ingest)
     try:
         with _Connections(target) as connected:
             for message in outgoing_messages(messages, addressing, readings_per_message):
                 sent.wait()
-                digest = message_digest(message.client, message.payload)
-                note = partial(acknowledged.add, digest, message.readings)
+                digest = message_digest(message.client, message.payload, key_name)
+                copies = others.send(message.client, message.topic, message.payload)
+                note = partial(_note, acknowledged, digest, message.readings, copies)
                 connected.client(message.client).publish(
                     before + message.topic, message.payload, note, qos=qos
                 )
@@ -227,11 +239,27 @@ def publish_file(
             digests=True,
             contract=contract.digest,
             unacknowledged=max(0, sent.messages - acknowledged.messages),
+            of_contract=key_name,
         )
         write_receipt(target.client("s3"), target.bucket, receipt, acknowledged)
+        others.write(target.client("s3"), target.bucket, receipt)
     for sentence in _readdressed(addressing):
         notify(sentence)
     return receipt
+
+
+def _note(
+    acknowledged: Acknowledgements, digest: int, readings: int, copies: PendingMessage
+) -> None:
+    acknowledged.add(digest, readings)
+    copies()
+
+
+def _other_contracts(
+    contracts: ContractSet, sender: Contract, *, basic_ingest: bool
+) -> OtherContracts:
+    """The contracts besides the sender's, none for what is published to its rule alone."""
+    return OtherContracts(ContractSet.of([sender]) if basic_ingest else contracts, sender)
 
 
 def _readdressed(addressing: Addressing) -> Iterator[str]:

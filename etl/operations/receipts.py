@@ -15,7 +15,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from etl.aws.s3 import listed
 from telemetry.layout import receipt_key, receipt_messages_key
@@ -63,6 +63,15 @@ class Receipt:
     unacknowledged: int = 0
     """Messages that were sent, but not acknowledged when the publication was interrupted: they may
     have arrived or not, and are not among ``messages``."""
+    of_contract: str | None = None
+    """Name of the contract that they are messages of, as keys name it; ``None``: the first one."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data; a receipt of the first contract doesn't name it."""
+        found = asdict(self)
+        if self.of_contract is None:
+            del found["of_contract"]
+        return found
 
 
 class Acknowledgements:
@@ -90,13 +99,18 @@ class Acknowledgements:
             self._file.close()
 
 
-def message_digest(client_id: str | None, payload: bytes) -> int:
+def message_digest(client_id: str | None, payload: bytes, contract: str | None = None) -> int:
     """A signed 64-bit digest of a message, by its client id and the bytes that were sent.
 
     Publisher and raw object have both: the broker gives a message no id that its publisher learns.
     Of ten million messages, two have the same digest by chance once in 370,000 cases.
+
+    What is published once is a message of each contract whose topic rule it matches; each of these
+    has a digest of its own. ``contract`` is the name in keys; ``None``: the first one.
     """
     digest = hashlib.blake2b((client_id or "").encode() + b"\0", digest_size=8)
+    if contract is not None:
+        digest.update(contract.encode() + b"\0")
     digest.update(payload)
     return int.from_bytes(digest.digest(), "little", signed=True)
 
@@ -113,7 +127,7 @@ def write_receipt(
     """Write a receipt, its messages first; writing it again replaces it."""
     if acknowledged is not None:
         acknowledged.write(s3, bucket, receipt.publication)
-    body = json.dumps(asdict(receipt)).encode()
+    body = json.dumps(receipt.as_dict()).encode()
     s3.put_object(Bucket=bucket, Key=receipt_key(receipt.publication), Body=body)
 
 

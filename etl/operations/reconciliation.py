@@ -12,8 +12,9 @@ Then sums of the ledger: ``read = inserted + updated + unchanged + duplicates + 
 the table was inserted by the latest load of each batch, or by one before it (``inserted +
 inserted_before``), less the rows that erasures have deleted and those that retention dropped.
 A stack whose contract was changed has a table for each; only the batches of the current contract
-inserted into the current table. Where the publishers know the right answer (the simulated fleet
-does), rows and rejects are compared with it too.
+inserted into the current table. Of a pipeline with several contracts each has its own sums; what is
+published once is a message of each contract whose topic filter it matches. Where the publishers
+know the right answer (the simulated fleet does), rows and rejects are compared with it too.
 
 Everything is counted in the order in which messages travel, each place once: a message that moves
 on in between is seen twice rather than not at all. :mod:`etl.operations.verdict` judges the counts.
@@ -38,11 +39,11 @@ from etl.operations.active_executions import active_executions
 from etl.operations.batch_match import BatchMatch, LedgerKey, match_batches
 from etl.operations.message_index import MessageIndex, RawObject
 from etl.operations.receipts import read_receipts
-from etl.operations.reconciliation_counts import Counts, Ledger
+from etl.operations.reconciliation_counts import ContractCounts, Counts, Ledger
 from etl.operations.table_life import count_rows
 from etl.operations.verdict import Verdict, judge
 from telemetry.batches import Outcome
-from telemetry.contract import Contract
+from telemetry.contract import ContractSet
 from telemetry.ddl import ERASURES
 from telemetry.layout import OUTCOMES, RAW, outcome_key, parse_outcome_key, parse_raw_key
 
@@ -104,6 +105,26 @@ class Reconciliation(Counts):
             },
             "ledger": asdict(self.ledger),
             "rows": self.rows,
+            **({"contracts": self._by_contract()} if self.contracts else {}),
+        }
+
+    def _by_contract(self) -> dict[str, Any]:
+        """The part of each contract, by its name."""
+        return {
+            one.name: {
+                "published": {
+                    "messages": sum(r.messages for r in self.receipts_of(one)),
+                    "readings": sum(r.readings for r in self.receipts_of(one)),
+                },
+                "missing": dict(zip(("messages", "readings"), self.missing_of(one), strict=True)),
+                "staged": {
+                    "messages": self.staged_of(one).messages,
+                    "batches": self.staged_of(one).batches,
+                },
+                "ledger": asdict(one.ledger),
+                "rows": one.rows,
+            }
+            for one in self.contracts
         }
 
 
@@ -150,7 +171,7 @@ def gather(target: Target) -> Reconciliation:
         messages = index.match(s3, bucket, receipts)
         connection = target.connect()
         try:
-            batches, ledger, rows = _counted(target, connection, index, active, at)
+            batches, tables = _counted(target, connection, index, active, at)
         finally:
             connection.close()
     return Reconciliation(
@@ -161,20 +182,21 @@ def gather(target: Target) -> Reconciliation:
         dead=max(dead, dead_later),
         messages=messages,
         batches=batches,
-        ledger=ledger,
-        rows=rows,
+        ledger=tables.ledger,
+        rows=tables.rows,
+        contracts=tables.contracts,
         at=at,
     )
 
 
 def _counted(
     target: Target, connection: Connection, index: MessageIndex, active: list[Any], at: datetime
-) -> tuple[BatchMatch, Ledger, int]:
-    """The batches, the ledger's sums and the rows of the table; the latter two in one snapshot."""
+) -> tuple[BatchMatch, _Tables]:
+    """The batches, the ledger's sums and the rows of the tables; the latter two in one snapshot."""
     s3, bucket = target.client("s3"), target.bucket
     index.note_outcomes(_outcomes(s3, bucket))
     connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
-    ledger, rows = _ledger_and_rows(connection, target.contract)
+    tables = _tables(connection, target.contracts)
     batches = match_batches(
         index.staged(),
         index.outcomes(),
@@ -187,10 +209,19 @@ def _counted(
     failed = batches.group("failed")
     errors = [_error(s3, bucket, outcome) for outcome in failed.outcomes]
     failed.errors = [name for name in dict.fromkeys(errors) if name]
-    return batches, ledger, rows
+    return batches, tables
 
 
-def _ledger_and_rows(connection: Connection, contract: Contract) -> tuple[Ledger, int]:
+@dataclass(frozen=True)
+class _Tables:
+    """The ledger's sums and the rows, in all and of each contract where there are several."""
+
+    ledger: Ledger
+    rows: int
+    contracts: tuple[ContractCounts, ...] = ()
+
+
+def _tables(connection: Connection, contracts: ContractSet) -> _Tables:
     """The ledger's sums and the rows, of one snapshot; begins again where a partition is dropped
     in between."""
     from psycopg2.errors import UndefinedTable
@@ -198,14 +229,31 @@ def _ledger_and_rows(connection: Connection, contract: Contract) -> tuple[Ledger
     for attempt in range(1, SNAPSHOTS + 1):
         try:
             with connection.cursor() as cursor:
-                ledger = _read_ledger(cursor, contract.name)
-                dropped, rows = count_rows(cursor, contract)
-                return replace(ledger, dropped=dropped), rows
+                return _counted_tables(cursor, contracts)
         except UndefinedTable:
             connection.rollback()
             if attempt == SNAPSHOTS:
                 raise
     raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _counted_tables(cursor: Cursor, contracts: ContractSet) -> _Tables:
+    total = _read_ledger(cursor, contracts.names)
+    counts = [count_rows(cursor, contract) for contract in contracts]
+    ledger = replace(total, dropped=sum(dropped for dropped, _ in counts))
+    rows = sum(present for _, present in counts)
+    if len(contracts) == 1:
+        return _Tables(ledger, rows)
+    parts = tuple(
+        ContractCounts(
+            contract.name,
+            contracts.key_name(contract),
+            replace(_read_ledger(cursor, (contract.name,), alone=True), dropped=dropped),
+            present,
+        )
+        for contract, (dropped, present) in zip(contracts, counts, strict=True)
+    )
+    return _Tables(ledger, rows, parts)
 
 
 def _error(s3: S3Client, bucket: str, outcome: Outcome) -> str:
@@ -253,9 +301,15 @@ def _exists(s3: S3Client, bucket: str, key: str) -> bool:
     return True
 
 
-def _read_ledger(cursor: Cursor, contract: str) -> Ledger:
+def _read_ledger(cursor: Cursor, contracts: tuple[str, ...], *, alone: bool = False) -> Ledger:
+    """Sums over the ledger; rows of batches of contracts besides these are ``elsewhere``.
+
+    ``alone``: only the batches of these contracts.
+    """
+    names = list(contracts)
+    of_these = "WHERE contract = ANY(%(names)s)" if alone else ""
     cursor.execute(
-        """
+        f"""
         SELECT count(*) AS batches, coalesce(sum(messages), 0) AS messages,
                coalesce(sum(read), 0) AS read, coalesce(sum(inserted), 0) AS inserted,
                coalesce(sum(updated), 0) AS updated, coalesce(sum(unchanged), 0) AS unchanged,
@@ -265,25 +319,26 @@ def _read_ledger(cursor: Cursor, contract: str) -> Ledger:
                coalesce(sum(set_aside), 0) AS set_aside,
                coalesce(sum(forgotten), 0) AS forgotten,
                coalesce(sum(inserted_before), 0) AS inserted_before,
-               coalesce(sum(inserted + inserted_before) FILTER (WHERE contract <> %s), 0)
-                   AS elsewhere,
+               coalesce(sum(inserted + inserted_before)
+                        FILTER (WHERE contract <> ALL(%(names)s)), 0) AS elsewhere,
                coalesce(sum(accepted) FILTER (WHERE status = 'quarantined'), 0) AS quarantined,
                coalesce(sum(accepted) FILTER (WHERE status = 'discarded'), 0) AS discarded
-        FROM etl.ledger
-        """,
-        (contract,),
+        FROM etl.ledger {of_these}
+        """,  # noqa: S608 - our own condition
+        {"names": names},
     )
-    names = [column.name for column in cursor.description or ()]
+    columns = [column.name for column in cursor.description or ()]
     [totals] = cursor.fetchall()
-    sums = {name: int(value) for name, value in zip(names, totals, strict=True)}
+    sums = {name: int(value) for name, value in zip(columns, totals, strict=True)}
     cursor.execute(
-        "SELECT key, sum(value::bigint) FROM etl.ledger, jsonb_each_text(rejected_by)"
-        " GROUP BY key ORDER BY 2 DESC, 1"
+        "SELECT key, sum(value::bigint) FROM etl.ledger, jsonb_each_text(rejected_by) "  # noqa: S608
+        f"{of_these} GROUP BY key ORDER BY 2 DESC, 1",
+        {"names": names},
     )
     rejected_by = {key: int(value) for key, value in cursor.fetchall()}
     cursor.execute(
-        f"SELECT coalesce(sum(rows), 0) FROM {ERASURES} WHERE contract = %s",  # noqa: S608
-        (contract,),
+        f"SELECT coalesce(sum(rows), 0) FROM {ERASURES} WHERE contract = ANY(%s)",  # noqa: S608
+        (names,),
     )
     [(deleted,)] = cursor.fetchall()
     return Ledger(rejected_by=rejected_by, rows_forgotten=int(deleted), **sums)

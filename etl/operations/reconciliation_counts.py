@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from etl.operations.batch_match import BatchMatch
+from etl.operations.batch_match import BatchGroup, BatchMatch
 from etl.operations.message_index import MessageMatch
 from etl.operations.receipts import Receipt
 
-__all__ = ["Counts", "Ledger"]
+__all__ = ["ContractCounts", "Counts", "Ledger"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,23 @@ class Ledger:
     rejected_by: dict[str, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class ContractCounts:
+    """The ledger and the table of one contract, where a pipeline has several."""
+
+    name: str
+    key_name: str | None
+    """Its name in keys and receipts; ``None`` for the first one."""
+    ledger: Ledger
+    rows: int
+    """Rows in its table."""
+
+    @property
+    def key_names(self) -> tuple[str | None, ...]:
+        """Its names in keys; the first one has been a further one perhaps."""
+        return (None, self.name) if self.key_name is None else (self.name,)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Counts:
     """All counts, taken in the order in which messages travel."""
@@ -64,7 +81,10 @@ class Counts:
     batches: BatchMatch = field(default_factory=BatchMatch)
     ledger: Ledger = field(default_factory=Ledger)
     rows: int = 0
-    """Rows in the table now, and in partitions that are detached and not counted yet."""
+    """Rows in the table now, and in partitions that are detached and not counted yet; of a
+    pipeline with several contracts, in all of their tables."""
+    contracts: tuple[ContractCounts, ...] = ()
+    """The ledger and the table of each contract; empty where the pipeline has only one."""
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
     """Time at which counting began."""
 
@@ -77,6 +97,21 @@ class Counts:
     def published_readings(self) -> int:
         """Readings published, by the receipts."""
         return sum(receipt.readings for receipt in self.receipts)
+
+    def receipts_of(self, one: ContractCounts) -> list[Receipt]:
+        """The receipts of one contract's messages."""
+        return [receipt for receipt in self.receipts if receipt.of_contract in one.key_names]
+
+    def missing_of(self, one: ContractCounts) -> tuple[int, int]:
+        """Messages of one contract, and readings in them, that are in no readable raw object."""
+        names = {receipt.publication for receipt in self.receipts_of(one)}
+        found = [both for name, both in self.messages.missing_of.items() if name in names]
+        return sum(messages for messages, _ in found), sum(readings for _, readings in found)
+
+    def staged_of(self, one: ContractCounts) -> BatchGroup:
+        """The micro-batches of one contract that are staged in S3."""
+        groups = [self.batches.staged_of.get(name) for name in one.key_names]
+        return BatchGroup.sum(group for group in groups if group is not None)
 
     @property
     def staged_batches(self) -> int:

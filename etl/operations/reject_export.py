@@ -46,20 +46,27 @@ def as_dict(reject: Reject) -> dict[str, Any]:
         "reasons": list(reject.reasons),
         "reading": reject.reading,
         "payload": payload,
+        **({"contract": reject.contract} if reject.contract is not None else {}),
     }
 
 
-def write(rejects: Iterator[Reject], file: IO[str], form: Format) -> Iterator[int]:
-    """Write the rejects; yields the number written so far after each."""
+def write(
+    rejects: Iterator[Reject], file: IO[str], form: Format, *, with_contract: bool = False
+) -> Iterator[int]:
+    """Write the rejects; yields the number written so far after each.
+
+    ``with_contract``: a column of CSV has the contract, as those of a pipeline of several need it.
+    """
     if form == "ndjson":
         for number, reject in enumerate(rejects, 1):
             file.write(json.dumps(as_dict(reject), separators=(",", ":")) + "\n")
             yield number
         return
     table = csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
-    table.writerow(COLUMNS)
+    table.writerow((*COLUMNS, "contract") if with_contract else COLUMNS)
     for number, reject in enumerate(rejects, 1):
-        table.writerow([escape_cell(text) for text in _cells(reject)])
+        cells = [*_cells(reject), reject.contract] if with_contract else _cells(reject)
+        table.writerow([escape_cell(text) for text in cells])
         yield number
 
 

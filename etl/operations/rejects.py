@@ -14,7 +14,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import PurePosixPath
@@ -22,6 +22,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from etl.aws.s3 import listed
 from etl.aws.target import Target
+from etl.operations.contract_choice import ContractsOfBatches, has_several
 from etl.operations.device_names import DeviceNames
 from etl.operations.time_range import ALWAYS, TimeRange
 from telemetry.layout import RAW, parse_raw_key, report_key
@@ -63,6 +64,8 @@ class Reject:
     """Readings that this stands for: several where a batch has too many rejects to list."""
     device: str | None = None
     """Name of the device, as the contract's key names it: see ``device_names``."""
+    contract: str | None = None
+    """Name of its batch's contract, in a pipeline of several."""
 
     @property
     def received(self) -> str | None:
@@ -90,9 +93,11 @@ class RejectFilter:
     batches: tuple[str, ...] = ()
     time_range: TimeRange = ALWAYS
     """The batch was staged in this time range."""
+    contracts: tuple[str, ...] = ()
+    """The batch is of one of these contracts."""
 
     def matches(self, reject: Reject) -> bool:
-        """True where reason and device match; batches and time range are matched by the listing."""
+        """True where reason and device match; the listing matches batches, contracts and times."""
         if self.reasons and not any(
             wanted in (reason, reason.partition(":")[0])
             for wanted in self.reasons
@@ -112,6 +117,8 @@ class RejectCounts:
     by_reason: Counter[str] = field(default_factory=Counter)
     by_device: Counter[str] = field(default_factory=Counter)
     by_day: Counter[str] = field(default_factory=Counter)
+    by_contract: Counter[str] = field(default_factory=Counter)
+    """Empty where the pipeline has one contract."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, the most frequent first; days in their order."""
@@ -121,6 +128,7 @@ class RejectCounts:
             "by_reason": dict(self.by_reason.most_common()),
             "by_device": dict(self.by_device.most_common()),
             "by_day": dict(sorted(self.by_day.items())),
+            **({"by_contract": dict(self.by_contract.most_common())} if self.by_contract else {}),
         }
 
 
@@ -129,6 +137,28 @@ class _Object:
     key: str
     day: str
     batch_id: str
+
+
+class _Whose:
+    """The contracts of objects of rejects, whose own keys don't name them."""
+
+    def __init__(self, target: Target) -> None:
+        self._several = has_several(target)
+        self._contracts = target.contracts
+        self._batches = ContractsOfBatches(target)
+        self._names: dict[str, DeviceNames] = {}
+
+    def name(self, one: _Object) -> str:
+        """The name of the contract of the object's batch."""
+        return self._batches.name(one.day, one.batch_id)
+
+    def of(self, one: _Object) -> tuple[str | None, DeviceNames]:
+        """The name to show, where the pipeline has several, and the devices of its readings."""
+        name = self.name(one) if self._several else self._contracts.first.name
+        if name not in self._names:
+            contract = self._contracts.of_key(name) or self._contracts.first
+            self._names[name] = DeviceNames(contract)
+        return name if self._several else None, self._names[name]
 
 
 OnUnreadable = Callable[[str], None]
@@ -147,14 +177,16 @@ def read_rejects(
     ``unreadable`` gets a sentence for each object that can't be read to its end; reading continues
     with the next one. ``progress`` gets the number of objects read so far.
     """
-    s3, names = target.client("s3"), DeviceNames(target.contract)
-    for done, (found, body) in enumerate(
-        _bodies(s3, target.bucket, _objects(target, reject_filter)), 1
-    ):
+    s3, whose = target.client("s3"), _Whose(target)
+    objects = _objects(target, reject_filter)
+    if reject_filter.contracts:
+        objects = (one for one in objects if whose.name(one) in reject_filter.contracts)
+    for done, (found, body) in enumerate(_bodies(s3, target.bucket, objects), 1):
+        contract, names = whose.of(found)
         try:
             for reject in parse_lines(found.day, found.batch_id, body, names):
                 if reject_filter.matches(reject):
-                    yield reject
+                    yield reject if contract is None else replace(reject, contract=contract)
         except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
             unreadable(f"{found.key} can't be read to its end: {error}")
         finally:
@@ -173,6 +205,8 @@ def count(rejects: Iterator[Reject]) -> RejectCounts:
         counts.by_reason.update(dict.fromkeys(reject.reasons, reject.readings))
         counts.by_device[reject.device or ""] += reject.readings
         counts.by_day[reject.day] += reject.readings
+        if reject.contract is not None:
+            counts.by_contract[reject.contract] += reject.readings
     return counts
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from etl.aws.target import Target
 from etl.operations.batches import Batch, start_over
+from etl.operations.contract_choice import deployed_digest
 from etl.operations.executions import Execution, describe, execution_arn
 from etl.operations.plurals import counted
 from telemetry.manifest import MOST_BATCHES, Purpose
@@ -100,7 +101,7 @@ def chunks(batches: Iterable[Batch], size: int = MOST_BATCHES) -> Iterator[list[
 
 
 def execution_name(kind: str, batches: Sequence[Batch], purpose: Purpose, digest: str) -> str:
-    """The name of an execution, always the same for these batches, purpose and contract."""
+    """The name of an execution, always the same for these batches, purpose and contracts."""
     identity = "\n".join([purpose, digest, *sorted(batch.key for batch in batches)])
     return f"{kind}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
 
@@ -117,7 +118,7 @@ def rerun(
 
     Yields progress until the execution has ended.
     """
-    name = execution_name(kind, batches, purpose, target.outputs["ContractDigest"])
+    name = execution_name(kind, batches, purpose, deployed_digest(target))
     yield from watch(target, _started(target, batches, purpose, name, concurrency), len(batches))
 
 

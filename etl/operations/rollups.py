@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from etl.aws.invocation import FunctionFailedError, invoke
 from etl.aws.target import Target
+from etl.operations.contract_choice import named_event
 from etl.operations.plurals import counted
 from telemetry.errors import UserError
 
@@ -24,15 +25,19 @@ class RollupsError(UserError):
     """Raised when the function fails or makes no progress; the message says what to do."""
 
 
-def refresh_rollups(target: Target, work: Literal["refresh", "rebuild"]) -> Iterator[int]:
+def refresh_rollups(
+    target: Target, work: Literal["refresh", "rebuild"], contract: str | None = None
+) -> Iterator[int]:
     """Refresh or rebuild; yields after each call how many time ranges are left, down to 0.
 
     A call without progress is followed by a longer one. Loads and queries are not blocked, and the
-    views stay exact. Safe to interrupt and to run again.
+    views stay exact. Safe to interrupt and to run again. ``contract``: the name of the only one
+    whose rollups are; without it, those of all contracts are.
     """
     client = target.invoking_client()
     seconds, before = CALL_SECONDS, None
-    asked: dict[str, Any] = {"rollups": work}
+    named = named_event(target, contract)
+    asked: dict[str, Any] = {"rollups": work, **named}
     while True:
         left = _call(client, target.outputs["MigrateFunctionName"], asked | {"seconds": seconds})
         yield left
@@ -47,7 +52,7 @@ def refresh_rollups(target: Target, work: Literal["refresh", "rebuild"]) -> Iter
                     "rollups = []."
                 )
             seconds = min(LONGEST_CALL_SECONDS, 2 * seconds)
-        before, asked = left, {"rollups": "refresh"}
+        before, asked = left, {"rollups": "refresh", **named}
 
 
 def _call(client: LambdaClient, name: str, event: dict[str, Any]) -> int:

@@ -173,9 +173,14 @@ def kept_ranges(cursor: Cursor, contract: Contract) -> list[KeptRange]:
     return [KeptRange(*row) for row in cursor.fetchall()]
 
 
-def read_life(target: Target, now: datetime | None = None) -> TableLife:
-    """Read the partitions and the record of retention; changes nothing."""
-    contract, at = target.contract, now or datetime.now(UTC)
+def read_life(
+    target: Target, now: datetime | None = None, contract: Contract | None = None
+) -> TableLife:
+    """Read the partitions and the record of retention; changes nothing.
+
+    ``contract``: one of the pipeline's; without it, the first one.
+    """
+    contract, at = contract or target.contract, now or datetime.now(UTC)
     with closing(target.connect()) as connection, connection.cursor() as cursor:
         cursor.execute("SET TimeZone = 'UTC'")
         cursor.execute(_SIZES, (qualified(contract),))

@@ -13,13 +13,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Literal
 
 from etl.operations.batch_match import MOMENT, BatchGroup
 from etl.operations.plurals import counted
-from etl.operations.reconciliation_counts import Counts
+from etl.operations.receipts import Receipt
+from etl.operations.reconciliation_counts import Counts, Ledger
+from telemetry.contract.contract_set import NO_CONTRACT
 from telemetry.errors import SchemaBehindError
 
 __all__ = [
@@ -102,7 +104,7 @@ def judge(counts: Counts) -> Verdict:
         *_readings(counts),
         *_rows(counts),
     ]
-    if not reasons and _results_are_known(counts):
+    if not reasons:
         reasons += _results(counts)
     return Verdict(tuple(reasons), tuple(_notes(counts)))
 
@@ -252,7 +254,16 @@ def _replay(group: BatchGroup) -> str:
 
 
 def _readings(counts: Counts) -> Iterator[Reason]:
-    ledger = counts.ledger
+    """Readings that ended in no way: of each contract, then of batches of all that there were."""
+    of_contracts = [
+        replace(reason, sentence=f"contract {one.name}: {reason.sentence}")
+        for one in counts.contracts
+        for reason in _ledger(one.ledger)
+    ]
+    yield from of_contracts or _ledger(counts.ledger)
+
+
+def _ledger(ledger: Ledger) -> Iterator[Reason]:
     ended = (
         ledger.inserted
         + ledger.updated
@@ -273,44 +284,55 @@ def _readings(counts: Counts) -> Iterator[Reason]:
 
 
 def _rows(counts: Counts) -> Iterator[Reason]:
-    ledger = counts.ledger
+    if not counts.contracts:
+        yield from _table("the table", counts.ledger, counts.rows, counts.batches.staged)
+    for one in counts.contracts:
+        name = f"the table of {one.name}"
+        yield from _table(name, one.ledger, one.rows, counts.staged_of(one))
+
+
+def _table(name: str, ledger: Ledger, present: int, staged: BatchGroup) -> Iterator[Reason]:
     inserted = ledger.inserted + ledger.inserted_before - ledger.elsewhere
     expected = inserted - ledger.rows_forgotten - ledger.dropped
-    staged = counts.batches.staged
-    if counts.rows != expected:
-        rows = counted(counts.rows, "row")
+    if present != expected:
         yield _loss(
-            f"{rows} in the table, {inserted:,} inserted according to the ledger{_gone(counts)}",
-            repair_command([staged]) if counts.rows < expected and staged.batches else None,
+            f"{counted(present, 'row')} in {name}, {inserted:,} inserted according to the ledger"
+            f"{_gone(ledger)}",
+            repair_command([staged]) if present < expected and staged.batches else None,
         )
 
 
-def _gone(counts: Counts) -> str:
+def _gone(ledger: Ledger) -> str:
     """The rows that are not in the table any more, and why."""
-    ledger = counts.ledger
     dropped = f", less {ledger.dropped:,} dropped by retention" if ledger.dropped else ""
     forgotten = f", less {ledger.rows_forgotten:,} forgotten" if ledger.rows_forgotten else ""
     return dropped + forgotten
 
 
-def _results_are_known(counts: Counts) -> bool:
-    """True where every message is one of a publisher that knows its results, and came once.
-
-    A repair of batches whose rows retention had dropped inserts these once more.
-    """
-    messages = counts.messages
-    return (
-        bool(counts.receipts)
-        and not counts.ledger.dropped
-        and all(receipt.rows is not None for receipt in counts.receipts)
-        and counts.staged_messages == counts.published_messages
-        and not (messages.repeated or messages.missing or counts.without_receipt)
-    )
-
-
 def _results(counts: Counts) -> Iterator[Reason]:
-    """The results that the publishers know to be right."""
-    ledger, receipts = counts.ledger, counts.receipts
+    """The results that the publishers know to be right, of each contract by itself."""
+    messages = counts.messages
+    if messages.repeated or messages.missing or counts.without_receipt:
+        return
+    if not counts.contracts:
+        yield from _expected(counts.ledger, counts.receipts, counts.staged_messages)
+    for one in counts.contracts:
+        receipts, staged = counts.receipts_of(one), counts.staged_of(one)
+        for reason in _expected(one.ledger, receipts, staged.messages):
+            yield replace(reason, sentence=f"contract {one.name}: {reason.sentence}")
+
+
+def _expected(ledger: Ledger, receipts: list[Receipt], staged: int) -> Iterator[Reason]:
+    """Differences from the results of publishers that know them, where all messages are theirs.
+
+    A repair of batches whose rows retention had dropped inserts these once more. A contract that
+    was removed while messages waited makes rejects of them.
+    """
+    known = receipts and all(receipt.rows is not None for receipt in receipts)
+    if not known or staged != sum(receipt.messages for receipt in receipts):
+        return
+    if ledger.dropped or NO_CONTRACT in ledger.rejected_by:
+        return
     expected = {
         "row": sum(receipt.rows or 0 for receipt in receipts),
         "duplicate": sum(receipt.duplicates or 0 for receipt in receipts),

@@ -12,7 +12,7 @@ import pytest
 
 from etl.aws.target import Target
 from functions.transform.handler import transform
-from telemetry.contract import load_contract
+from telemetry.contract import ContractSet, load_contract
 from tests.fixtures.local import EmulatorStack
 from tests.unit.functions.transform.envelopes_for import line
 
@@ -26,7 +26,7 @@ def new_target(emulator: EmulatorStack) -> Target:
     bucket = f"data-{uuid.uuid4().hex[:10]}"
     s3.create_bucket(Bucket=bucket)
     target = Target(_clients={"s3": s3, "sqs": sqs})
-    target.__dict__.update(outputs={"DataBucketName": bucket}, contract=FLEET)
+    target.__dict__.update(outputs={"DataBucketName": bucket}, contracts=ContractSet.of([FLEET]))
     return target
 
 

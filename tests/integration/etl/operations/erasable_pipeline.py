@@ -24,7 +24,7 @@ from functions.load.source import RangeReader, merge_ranges
 from functions.migrate.analytics import bring_up_to_date
 from functions.migrate.erasure import erase, parse_erasure
 from functions.transform.handler import transform
-from telemetry.contract import Contract
+from telemetry.contract import Contract, ContractSet
 from telemetry.errors import BatchMissingError
 from telemetry.layout import outcome_key, report_key
 from telemetry.report_markdown import as_markdown
@@ -145,7 +145,7 @@ class ErasablePipeline:
         clients = {"s3": self.s3, "sqs": self.sqs, "stepfunctions": self.states}
         urls = {"QueueUrl": "main", "DeadLetterQueueUrl": "dead", "RuleErrorQueueUrl": "errors"}
         return SimpleNamespace(
-            client=clients.__getitem__, bucket="data", contract=self.contract, state=self.state,
+            client=clients.__getitem__, bucket="data", contract=self.contract, contracts=ContractSet.of([self.contract]), state=self.state,
             connect=self.database.connect_loader, invoking_client=lambda: self,
             outputs={"MigrateFunctionName": "migrate", "StateMachineArn": "machine", **urls},
         )  # fmt: skip

@@ -14,6 +14,7 @@ import pytest
 
 from etl.operations.conflicts import conflicting_batches, count_conflicts, read_conflicts
 from functions.load.loading import load_batch
+from telemetry.contract import ContractSet
 from tests.fixtures.aws_fakes import FakeS3
 from tests.fixtures.telemetry_database import (
     CONTRACT,
@@ -71,6 +72,7 @@ class Zone:
     def target(self) -> Any:
         return SimpleNamespace(
             client=lambda _: self.s3, bucket="data", contract=self.contract,
+            contracts=ContractSet.of([self.contract]),
             connect=self.database.connect_loader,
         )  # fmt: skip
 

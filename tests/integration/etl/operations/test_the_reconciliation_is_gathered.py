@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ from typing import Any, ClassVar
 from etl.operations.receipts import Receipt
 from etl.operations.reconciliation import gather
 from etl.operations.reconciliation_counts import Ledger
+from telemetry.contract import ContractSet
 from telemetry.layout import receipt_key
 from tests.fixtures.aws_fakes import FakeS3, FakeStates
 from tests.fixtures.telemetry_database import CONTRACT, TelemetryDatabase
@@ -90,8 +92,45 @@ def test_everything_is_counted_where_it_lies(database: TelemetryDatabase, tmp_pa
 def target_of(database: TelemetryDatabase, s3: FakeS3, folder: Path) -> Any:
     clients = {"s3": s3, "sqs": Queues(), "stepfunctions": FakeStates()}
     return SimpleNamespace(
-        client=clients.__getitem__, bucket="data", contract=CONTRACT, state=folder,
+        client=clients.__getitem__, bucket="data", contract=CONTRACT, contracts=ContractSet.of([CONTRACT]), state=folder,
         outputs={"QueueUrl": "main", "DeadLetterQueueUrl": "dead", "RuleErrorQueueUrl": "errors",
                  "StateMachineArn": "arn:aws:states:eu-west-1:1:stateMachine:telemetry"},
         connect=database.connect_owner,
     )  # fmt: skip
+
+
+def test_each_contract_has_its_own_sums_and_table(database: TelemetryDatabase, tmp_path: Path):
+    status = replace(CONTRACT, name="status", table="states")
+    database.query("CREATE TABLE telemetry.states (LIKE telemetry.readings)")
+    s3 = FakeS3()
+    day = f"raw/{datetime.now(UTC):%Y/%m/%d}/run/"
+    keys = {"a": f"{day}a.n1.ndjson.gz", "b": f"{day}b.status.n2.ndjson.gz"}
+    s3.objects = dict.fromkeys(keys.values(), b"")
+    rows: dict[str, dict[str, Any]] = {
+        "a": {"read": 3, "accepted": 3, "inserted": 3},
+        "b": {"contract": "status", "messages": 2, "read": 2, "accepted": 1, "inserted": 1, "rejected": 1,
+              "rejected_by": '{"x": 1}'},
+    }  # fmt: skip
+    for batch_id, changes in rows.items():
+        row = {**LEDGER_ROW, "batch_id": batch_id, "raw_key": keys[batch_id], **changes}
+        names, places = ", ".join(row), ", ".join(["%s"] * len(row))
+        database.query(f"INSERT INTO etl.ledger ({names}) VALUES ({places})", *row.values())
+    database.query(
+        "INSERT INTO telemetry.readings (device_id, ts) VALUES ('a', now()), ('b', now())"
+    )
+    database.query("INSERT INTO telemetry.states (device_id, ts) VALUES ('a', now()), ('b', now())")
+    target = target_of(database, s3, tmp_path)
+    target.contracts = ContractSet.of([CONTRACT, status])
+    found = gather(target)
+    assert (found.ledger.read, found.ledger.elsewhere, found.rows) == (5, 0, 4)
+    parts = found.as_dict()["contracts"]
+    assert {name: (p["ledger"]["read"], p["rows"], p["staged"]) for name, p in parts.items()} == {
+        "fleet": (3, 2, {"messages": 1, "batches": 1}),
+        "status": (2, 2, {"messages": 2, "batches": 1}),
+    }
+    assert parts["status"]["ledger"]["rejected_by"] == {"x": 1}
+    sentences = [r.sentence for r in found.verdict.reasons if "table of" in r.sentence]
+    assert sentences == [
+        "2 rows in the table of fleet, 3 inserted according to the ledger",
+        "2 rows in the table of status, 1 inserted according to the ledger",
+    ]

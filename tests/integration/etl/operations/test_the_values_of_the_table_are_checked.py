@@ -15,6 +15,7 @@ import pytest
 from etl.operations.deep_check import check_values
 from functions.load.loading import load_batch
 from telemetry.checksums import Checksum
+from telemetry.contract import ContractSet
 from telemetry.layout import clean_key, parse_raw_key, report_key
 from tests.fixtures.aws_fakes import FakeS3
 from tests.fixtures.telemetry_database import (
@@ -72,6 +73,7 @@ class Zone:
     def check(self, sample: int | None = None) -> Any:
         target: Any = SimpleNamespace(
             client=lambda _: self.s3, bucket="data", contract=self.contract,
+            contracts=ContractSet.of([self.contract]),
             connect=self.database.connect_loader,
         )  # fmt: skip
         return check_values(target, sample)

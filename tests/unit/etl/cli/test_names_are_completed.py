@@ -16,7 +16,7 @@ from etl.operations import alarms, executions, metrics
 COLUMNS = [SimpleNamespace(name=name) for name in ("ts", "temperature_c")]
 STACK = SimpleNamespace(
     outputs={"ContractName": "fleet", "QueueUrl": "url"},
-    contract=SimpleNamespace(columns=COLUMNS),
+    contracts=[SimpleNamespace(columns=COLUMNS)],
     bucket="data",
     client=lambda _: None,
 )
@@ -61,6 +61,7 @@ def completed(line: str) -> list[str]:
         ("etl metrics Stage", ["StageSeconds/load"]),
         ("etl alarms test q", ["queue-age"]),
         ("etl executions --contract ", ["fleet"]),
+        ("etl rejects list --reason no_", ["no_contract"]),
         ("etl executions --status f", ["failed"]),
         ("etl outputs Q", ["QueueUrl"]),
         ("etl logs swe", ["sweep"]),

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -30,7 +31,7 @@ from etl.operations.dead_letters import DeadLetter
 from etl.operations.executions import Execution
 from etl.operations.quarantine import QuarantinedBatch
 from etl.operations.rejects import Reject
-from telemetry.contract import load_contract
+from telemetry.contract import ContractSet, load_contract
 from telemetry.errors import UserError
 from telemetry.layout import RawKey
 
@@ -144,10 +145,14 @@ def test_a_contract_that_is_none(text: str, tmp_path: Path) -> None:
     clean_output("contract", "check", path, code=1)
 
 
+FLEET = load_contract(ROOT / "contracts" / "fleet.toml")
+TARGET = SimpleNamespace(contract=FLEET, contracts=ContractSet.of([FLEET]))
+
+
 @pytest.fixture(autouse=True)
 def target(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (conflicts, dlq, execution_list, executions, quarantine, rejects):
-        monkeypatch.setattr(module, "target_of", lambda _: None)
+        monkeypatch.setattr(module, "target_of", lambda _: TARGET)
 
 
 REJECT = Reject(
@@ -177,7 +182,9 @@ def test_exports(module: Any, form: str, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_conflicts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        conflicts, "count_conflicts", lambda _: [ConflictCount(HOSTILE, HOSTILE, 1, 1)]
+        conflicts,
+        "count_conflicts",
+        lambda *_, **__: [ConflictCount(HOSTILE, HOSTILE, 1, 1, "fleet")],
     )
     clean_output("conflicts", "list")
     clean_output("conflicts", "list", "--json")

@@ -7,6 +7,7 @@ import hashlib
 import json
 import struct
 import threading
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -27,7 +28,7 @@ from etl.operations.receipts import (
 from local.devices import mqtt
 from local.devices.identity import Identity
 from local.devices.mqtt import DeviceConnection
-from telemetry.contract import load_contract
+from telemetry.contract import ContractSet, load_contract
 from telemetry.layout import receipt_key
 from tests.fixtures.aws_fakes import FakeS3
 
@@ -72,7 +73,7 @@ def target(monkeypatch: pytest.MonkeyPatch) -> Any:
     s3 = FakeS3()
     return SimpleNamespace(
         bucket="data", broker=lambda: None, client=lambda _: s3, s3=s3, connection=Fresh,
-        outputs={},
+        outputs={}, contracts=ContractSet.of([FLEET]),
     )  # fmt: skip
 
 
@@ -269,3 +270,28 @@ def test_a_message_that_left_with_qos_0_is_not_taken_for_acknowledged() -> None:
         assert heard == ["PUBACK"] * qos
     assert sent == [0, 1]
     device.drain()
+
+
+def test_each_contract_that_gets_a_message_has_a_receipt(target: Any, tmp_path: Path) -> None:
+    every = replace(FLEET, name="every", topic="telemetry/#", table="every", digest="other")
+    apart = replace(FLEET, name="apart", topic="apart/+", table="apart")
+    target.contracts = ContractSet.of([FLEET, every, apart])
+    target.connection.acknowledges = 2
+    publish_file(target, FLEET, lines(tmp_path, 3))
+    found = {r.of_contract: r for r, _ in read_receipts(target.s3, "data")}
+    assert {name: (r.messages, r.unacknowledged, r.contract) for name, r in found.items()} == {
+        None: (2, 1, FLEET.digest), "every": (2, 1, "other"),
+    }  # fmt: skip
+    payload = b'{"device_id": "a", "ts": 0}'
+    [first, _] = read_messages_of(target.s3, "data", found["every"].publication)
+    assert first == (message_digest("publisher-01", payload, "every"), 1)
+    stored = json.loads(target.s3.objects[receipt_key(str(found[None].publication))])
+    assert "of_contract" not in stored
+
+
+def test_a_message_to_one_rule_alone_is_of_one_contract(target: Any, tmp_path: Path) -> None:
+    every = replace(FLEET, name="every", topic="telemetry/#", table="every")
+    target.contracts = ContractSet.of([FLEET, every])
+    target.outputs = {"BasicIngestPrefix": "$aws/rules/x"}
+    publish_file(target, FLEET, lines(tmp_path, 3), basic_ingest=True)
+    assert only_receipt(target).messages == 3
