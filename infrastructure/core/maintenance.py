@@ -33,7 +33,7 @@ MAINTENANCE_ALARM = AlarmSpec(
 
 
 def add_maintenance(template: Template, expression: str) -> None:
-    """Add the schedule, its role and its alarm. ``expression``: as EventBridge Scheduler writes it."""
+    """Add the schedule, its role and its alarm; ``expression``: as EventBridge Scheduler has it."""
     function = GetAtt("MigrateFunction", "Arn")
     template.add_resource(
         service_role(
