@@ -65,6 +65,8 @@ METRICS, ALARMS, DASHBOARDS, SECRETS, EMAILS = 43, 27, 1, 2, 100
 """Counts for one stack, without the alarm on silence. Emails are sent on failures; assumed."""
 CHANNEL_METRICS, CHANNEL_ALARMS, CHANNEL_SECRETS = 1, 2, 1
 """Counts that channels add. Their function runs when an alarm changes: a fraction of a cent."""
+CONTRACT_ALARMS = 3
+"""Alarms that a further contract adds: those of its topic rule."""
 SECRET_READS = 1_000
 """Reads per month: Load reads its secret once per process. Assumed."""
 QUEUE_KEY_REQUESTS = 2_880
@@ -95,6 +97,7 @@ def monthly_usage(fleet: Fleet, pipeline: Pipeline) -> list[Usage]:
         *_logs(pipeline, batches),
         *_fixed(),
         *(_channels() if pipeline.channels else ()),
+        *_further_contracts(pipeline.contracts - 1),
     ]
 
 
@@ -248,6 +251,11 @@ def _channels() -> Iterator[Usage]:
     yield Usage("metrics", CHANNEL_METRICS, "fixed")
     yield Usage("alarms", CHANNEL_ALARMS, "fixed")
     yield Usage("secrets", CHANNEL_SECRETS, "fixed")
+
+
+def _further_contracts(number: int) -> Iterator[Usage]:
+    if number:
+        yield Usage("alarms", number * CONTRACT_ALARMS, "fixed")
 
 
 def _fixed() -> Iterator[Usage]:
