@@ -68,8 +68,8 @@ def _contracts(made: Bill) -> Iterator[str]:
         fixed, batches = further_contract(made)
         yield (
             f"contracts: {made.pipeline.contracts}; each after the first one adds {dollars(fixed)} "
-            f"fixed (no alarm, metric or log group) and {dollars(batches)} per month for batches "
-            "of its own"
+            f"per month fixed (alarms of its topic rule) and {dollars(batches)} for batches of its "
+            "own"
         )
 
 

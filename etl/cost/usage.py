@@ -67,6 +67,8 @@ CHANNEL_METRICS, CHANNEL_ALARMS, CHANNEL_SECRETS = 1, 2, 1
 """Counts that channels add. Their function runs when an alarm changes: a fraction of a cent."""
 MAINTENANCE_ALARMS = 1
 """Alarms that a table with partitions adds."""
+CONTRACT_ALARMS = 3
+"""Alarms that a further contract adds: those of its topic rule."""
 SECRET_READS = 1_000
 """Reads per month: Load reads its secret once per process. Assumed."""
 QUEUE_KEY_REQUESTS = 2_880
@@ -98,6 +100,7 @@ def monthly_usage(fleet: Fleet, pipeline: Pipeline) -> list[Usage]:
         *_fixed(),
         *(_channels() if pipeline.channels else ()),
         *(_maintenance() if pipeline.partitions else ()),
+        *_further_contracts(pipeline.contracts - 1),
     ]
 
 
@@ -255,6 +258,11 @@ def _channels() -> Iterator[Usage]:
 
 def _maintenance() -> Iterator[Usage]:
     yield Usage("alarms", MAINTENANCE_ALARMS, "fixed")
+
+
+def _further_contracts(number: int) -> Iterator[Usage]:
+    if number:
+        yield Usage("alarms", number * CONTRACT_ALARMS, "fixed")
 
 
 def _fixed() -> Iterator[Usage]:

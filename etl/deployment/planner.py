@@ -190,15 +190,16 @@ def _shared_with_others(formation: CloudFormationClient, settings: DeploySetting
     for each in (one for page in pages for one in page["Stacks"] if one["StackName"] != stack):
         values = {p["ParameterKey"]: p.get("ParameterValue") for p in each.get("Parameters", [])}
         names = {o["OutputKey"]: o["OutputValue"] for o in each.get("Outputs", [])}
-        if "TopicFilter" not in names:
+        theirs = {value for name, value in names.items() if name.startswith("TopicFilter")}
+        if not theirs:
             continue
         if own == (values.get("DatabaseHost"), values.get("DatabaseName")):
             yield (
                 f"stack {each['StackName']} has the same database, {own[1]} at {own[0]}. Its "
                 "ledger would count the readings of both: give each a database.name of its own."
             )
-        if names["TopicFilter"] in topics:
+        for topic in sorted(theirs & topics):
             yield (
-                f"stack {each['StackName']} receives messages of the same topic, "
-                f"{names['TopicFilter']}: each reading becomes a row in both."
+                f"stack {each['StackName']} receives messages of the same topic, {topic}: each "
+                "reading becomes a row in both."
             )

@@ -63,7 +63,11 @@ def test_a_further_contract_adds_a_rule_and_its_alarms(template, built) -> None:
         for alarm in ("RuleErrorAction", "RuleThrottled", "RuleNotFound")
         for name in ("BoxStatus", "Events")
     }
-    maintenance = {"MaintenanceSchedule", "MaintenanceScheduleRole"}
+    maintenance = {
+        "MaintenanceFailedAlarm",
+        "MaintenanceSchedule",
+        "MaintenanceScheduleRole",
+    }
     assert set(after) - set(before) == rules | alarms | maintenance
     assert changed(before, after) == {
         "DevicePolicy",
@@ -98,7 +102,7 @@ def test_each_alarm_on_a_rule_watches_its_own(built) -> None:
         for resource in built["Resources"].values()
         if resource["Type"] == "AWS::CloudWatch::Alarm"
     ]
-    assert len(set(names)) == len(names) == len(ALARMS) + 2 * 3
+    assert len(set(names)) == len(names) == len(ALARMS) + 2 * 3 + 1
     assert {"rule-throttled", "rule-throttled-box-status", "rule-throttled-events"} <= set(names)
 
 

@@ -1,9 +1,11 @@
-"""A further contract has no fixed cost, and batches of its own."""
+"""A further contract costs the alarms of its topic rule, and batches of its own."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,6 +17,10 @@ from etl.cost.batches import batches_of
 from etl.cost.bill import bill, further_contract
 from etl.cost.settings import Fleet, Pipeline, Trigger
 from etl.cost.simulation import simulate
+from etl.cost.usage import CONTRACT_ALARMS
+from infrastructure.core.build import Artifacts, build_template
+from infrastructure.settings import DeploySettings
+from telemetry.contract import Contract, ContractSet, parse_contract
 
 FLEET = Fleet(devices=100, rate=100.0)
 
@@ -26,15 +32,29 @@ def run(*arguments: str) -> str:
 
 
 @pytest.mark.parametrize("trigger", ["queue", "schedule"])
-def test_nothing_fixed_is_added_and_something_for_batches(trigger: Trigger):
+def test_each_adds_its_alarms_and_its_batches(trigger: Trigger):
     one = bill(FLEET, Pipeline(trigger=trigger))
     three = bill(FLEET, Pipeline(trigger=trigger, contracts=3))
-    assert three.dollars("fixed") == one.dollars("fixed")
     fixed, batches = further_contract(three)
-    assert fixed == 0.0
+    assert fixed == pytest.approx(0.30)
     assert batches > 0
-    assert one.dollars() + 2 * batches == pytest.approx(three.dollars())
+    assert one.dollars() + 2 * (fixed + batches) == pytest.approx(three.dollars())
     assert further_contract(one) == (0.0, 0.0)
+
+
+def test_what_the_template_adds_is_what_the_bill_counts(
+    contract: Contract, artifacts: Artifacts, settings: DeploySettings, definition: dict[str, Any]
+):
+    def types(contracts: ContractSet) -> Counter[str]:
+        built = build_template(contracts, artifacts, settings, json.dumps(definition)).to_dict()
+        return Counter(one["Type"] for one in built["Resources"].values())
+
+    text = b"name = 'other'\ntopic = 'other/{device}'\n[table]\nname = 'other'\n"
+    text += b"key = ['at']\n[columns.at]\ntype = 'timestamp'\nrequired = true\n"
+    alone = types(ContractSet.of([contract]))
+    both = types(ContractSet.of([contract, parse_contract(text, "other.toml")]))
+    assert both - alone == {"AWS::CloudWatch::Alarm": CONTRACT_ALARMS, "AWS::IoT::TopicRule": 1}
+    assert alone - both == {}
 
 
 @given(
@@ -61,7 +81,7 @@ def test_the_simulation_loads_a_batch_for_each():
 
 
 def test_the_command_says_so_and_reads_the_number_from_the_settings(tmp_path):
-    said = "contracts: 2; each after the first one adds $0.00 fixed (no alarm, metric or log group)"
+    said = "contracts: 2; each after the first one adds $0.30 per month fixed (alarms of its topic"
     assert said in run("--contracts", "2")
     assert "contracts:" not in run()
     for name in ("one.toml", "two.toml"):
