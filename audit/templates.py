@@ -17,10 +17,15 @@ from infrastructure.platform.build import build_platform_template
 from infrastructure.platform.settings import PlatformSettings
 from infrastructure.settings import DatabaseSettings, DeploySettings
 from layers.target import LAYERS
-from telemetry.contract import load_contract
+from telemetry.contract import ContractSet, load_contract
 from workflow.definition import definition_json
 
 CONTRACT = Path("contracts/fleet.toml")
+
+
+def contracts() -> ContractSet:
+    """The contracts of the templates."""
+    return ContractSet.of([load_contract(CONTRACT)])
 
 
 def core(*, fleet_provisioning: bool = True) -> dict[str, Any]:
@@ -38,7 +43,7 @@ def core(*, fleet_provisioning: bool = True) -> dict[str, Any]:
         fleet_provisioning=fleet_provisioning,
         channels=True,
     )
-    built = build_template(load_contract(CONTRACT), artifacts, settings, definition_json())
+    built = build_template(contracts(), artifacts, settings, definition_json())
     plain: dict[str, Any] = built.to_dict()
     return plain
 
@@ -46,7 +51,7 @@ def core(*, fleet_provisioning: bool = True) -> dict[str, Any]:
 def platform() -> dict[str, Any]:
     """The template of the platform stack."""
     settings = PlatformSettings(stack="audit-platform")
-    built = build_platform_template(load_contract(CONTRACT), settings)
+    built = build_platform_template(contracts(), settings)
     plain: dict[str, Any] = built.to_dict()
     return plain
 

@@ -115,7 +115,7 @@ class DatabaseSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class DeploySettings:
-    """One deployment: one stack, one contract."""
+    """One deployment: one stack, and its contracts."""
 
     stack: str = field(
         metadata=about(
@@ -132,6 +132,8 @@ class DeploySettings:
             example=str(DEFAULT_CONTRACT),
         )
     )
+    further_contracts: tuple[Path, ...] = ()
+    """Files of the pipeline's further contracts, in their order."""
     execution_role_arn: str = setting(
         "",
         "Role that CloudFormation acts as, so that the person who deploys needs few "
@@ -329,6 +331,11 @@ class DeploySettings:
     """More environment variables for every function, such as ``DRAIN_SECONDS``."""
     tags: dict[str, str] = field(default_factory=dict)
     """Tags of the stack, and so of everything in it."""
+
+    @property
+    def contracts(self) -> tuple[Path, ...]:
+        """Files of all contracts, the first one's first."""
+        return (self.contract, *self.further_contracts)
 
     @property
     def functions(self) -> tuple[FunctionSpec, ...]:

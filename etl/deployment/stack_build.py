@@ -18,7 +18,7 @@ from infrastructure.platform.settings import PlatformSettings
 from infrastructure.settings import DeploySettings
 from layers.build import BUILD_FOLDER
 from layers.notify import Notify, silent
-from telemetry.contract import load_contract
+from telemetry.contract import ContractSet, load_contract
 from workflow.definition import definition_json
 from workflow.limits import CHANGE_SET_BODY
 
@@ -82,7 +82,7 @@ def build_core(
 
     Raises ``ContractError``, ``LayerBuildError``, ``PackageError`` or ``DefinitionError``.
     """
-    contract = load_contract(settings.contract)
+    contracts = ContractSet.of(map(load_contract, settings.contracts))
     packages = build_packages(
         settings.contract,
         settings.target,
@@ -93,12 +93,12 @@ def build_core(
     )
     bucket = artifact_bucket_name(settings.stack, account, region)
     definition = definition_json(settings.definition, partition_of(region))
-    template = build_template(contract, packages.artifacts, settings, definition)
+    template = build_template(contracts, packages.artifacts, settings, definition)
     return StackBuild(
         stack=settings.stack,
         template=template_json(template),
         parameters=settings.parameters(bucket),
-        tags={"Pipeline": contract.name, **settings.tags},
+        tags={"Pipeline": contracts.first.name, **settings.tags},
         artifact_bucket=bucket,
         packages=packages,
         role=settings.execution_role_arn,
@@ -109,7 +109,7 @@ def build_platform(
     core: StackBuild, settings: PlatformSettings, contract: Path, region: str
 ) -> PlatformBuild:
     """Build the platform stack; its large template is put into the core's artifact bucket."""
-    template = build_platform_template(load_contract(contract), settings, region)
+    template = build_platform_template(ContractSet.of([load_contract(contract)]), settings, region)
     stack = StackBuild(
         stack=settings.stack,
         template=template_json(template),

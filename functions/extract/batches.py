@@ -70,7 +70,7 @@ class Accumulator:
         self._limits = limits
         self._lock = threading.Lock()
         self._open: dict[str | None, MicroBatch] = {}
-        """By contract, the one that was opened first being the first."""
+        """Micro-batches by contract, in the order in which they were opened."""
         self._messages = self._bytes = 0
 
     def add(self, messages: Iterable[Line]) -> list[MicroBatch]:

@@ -1,9 +1,9 @@
 """Makes an envelope, one line of a raw object, of an SQS message. Pure; takes any text.
 
-The topic rule writes ``{"payload": base64, "topic", "client_id", "received_at"}``, that of a further
-contract also ``"contract"``, its name. A body that is anything else (a tool wrote to the queue, the
-rule was changed) is kept whole as the payload, so that Transform rejects it with a reason and
-nothing is lost.
+The topic rule writes ``{"payload": base64, "topic", "client_id", "received_at"}``, and that of a
+further contract also ``"contract"``, its name. A body that is anything else (a tool wrote to the
+queue, the rule was changed) is kept whole as the payload, so that Transform rejects it with a
+reason and nothing is lost.
 """
 
 from __future__ import annotations

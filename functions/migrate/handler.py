@@ -9,25 +9,32 @@ version of its secret, which a rotation is about to make the current one. Result
 
 ``{"partitions": "maintain"}``, which a schedule sends, makes partitions ahead and drops what is
 older than the contract's retention; the result is that of :mod:`functions.migrate.retention`.
+
+All of it is done for each contract of the pipeline, with ``"contract": name`` for that one; an
+erasure is of one contract, which is the first one unless it is named. Of several contracts the
+result has the sum, and under ``contracts`` the result of each by name.
 """
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from functions.migrate.analytics import bring_up_to_date, forget_figures
-from functions.migrate.erasure import erase, parse_erasure
+from functions.migrate.erasure import Erasure, erase, parse_erasure
 from functions.migrate.migration import LOADER_CONNECTIONS, migrate
 from functions.migrate.retention import Maintenance, drop_detached, maintain
 from functions.migrate.stored_objects import missing_batches
 from telemetry import settings, tracing
-from telemetry.contract import Contract, load_contracts
+from telemetry.contract import Contract, ContractSet, load_contracts
 from telemetry.database import connect, connect_as, credentials, version_credentials
 from telemetry.entry import lambda_entry, seconds_left
-from telemetry.errors import ConfigurationError, TransientError
+from telemetry.errors import ConfigurationError, TelemetryError, TransientError
 from telemetry.logs import log
 from telemetry.storage import list_objects
 
@@ -48,52 +55,101 @@ SPARE_SECONDS = 5.0
 
 @lambda_entry
 def handle(event: dict[str, Any]) -> dict[str, Any]:
-    """Applies the packaged contract as the owner."""
-    contract = load_contracts().first
+    """Applies the packaged contracts as the owner."""
+    contracts = load_contracts()
+    named = event.get("contract")
+    chosen = contracts.contracts if named is None else (contracts.named(str(named)),)
     database = settings.DatabaseSettings.from_environment()
-    version = event.get("loader_version", "")
-    owner = settings.text("OWNER_SECRET_ARN")
-    asked = event.get("rollups")
-    if asked not in (None, "rebuild", "refresh"):
-        raise ConfigurationError(
-            f"{asked!r} is not an operation on rollups: use rebuild or refresh."
-        )
-    if event.get("partitions") not in (None, "maintain"):
-        raise ConfigurationError(
-            f"{event['partitions']!r} is not an operation on partitions: use maintain."
-        )
+    asked = _asked(event, "rollups", "rebuild", "refresh")
+    maintains = _asked(event, "partitions", "maintain")
     erasure = parse_erasure(event["erase"]) if "erase" in event else None
+    owner = settings.text("OWNER_SECRET_ARN")
     with closing(connect(database, owner, "telemetry migrate")) as connection:
-        if event.get("partitions") is not None:
-            return _maintained(connection, contract)
+        if maintains is not None:
+            return _maintained(connection, contracts, chosen)
         if erasure is not None:
-            with tracing.step("erase"):
-                drop_detached(connection, contract)  # whose rows are not in the table any more
-                return erase(connection, contract, erasure, max(1.0, seconds_left() - 30.0))
-        done: dict[str, Any] = {}
+            return _erased(connection, contracts, chosen[0], erasure)
+        done: dict[str, dict[str, Any]] = {contract.name: {} for contract in chosen}
         if asked is None:
             with tracing.step("migrate"):
-                done = _migrate(connection, contract, database, version)
+                version = event.get("loader_version", "")
+                schemas = tuple(dict.fromkeys(contract.schema for contract in contracts))
+                for contract in chosen:
+                    done[contract.name] = _migrate(connection, contract, database, version, schemas)
         elif asked == "rebuild":
-            forget_figures(connection, contract)
+            for contract in chosen:
+                forget_figures(connection, contract)
         with tracing.step("refresh rollups"):
             most = DEPLOY_SECONDS if asked is None else REBUILD_SECONDS
             seconds = min(float(event.get("seconds", most)), seconds_left() - SPARE_SECONDS)
-            left = _refreshed(connection, contract, seconds, must=asked is not None)
-    log.info("Refreshed rollups", contract=contract.name, left=left)
-    return {**done, "left": left}
+            left = _refreshed(connection, chosen, seconds, must=asked is not None)
+    for contract in chosen:
+        done[contract.name]["left"] = left[contract.name]
+        log.info("Refreshed rollups", contract=contract.name, left=left[contract.name])
+    return _together(done)
 
 
-def _maintained(connection: Connection, contract: Contract) -> dict[str, Any]:
-    """Makes and drops partitions, and logs what stays though it is older than the retention."""
+def _asked(event: Mapping[str, Any], what: str, *operations: str) -> Any:
+    """The operation that the event asks for, or ``None``. Raises :class:`ConfigurationError`."""
+    asked = event.get(what)
+    if asked not in (None, *operations):
+        raise ConfigurationError(
+            f"{asked!r} is not an operation on {what}: use {' or '.join(operations)}."
+        )
+    return asked
+
+
+def _together(results: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """The result of all contracts: that of the only one, or the sum of all, and each by name."""
+    first, *further = results.values()
+    if not further:
+        return first
+    whole = dict(first)
+    for result in further:
+        for name, value in result.items():
+            if isinstance(value, list):
+                whole[name] = whole[name] + value
+            elif not isinstance(value, str):  # the role is one, and the first one's the news
+                whole[name] = None if None in (whole[name], value) else whole[name] + value
+    return {**whole, "contracts": dict(results)}
+
+
+def _maintained(
+    connection: Connection, contracts: ContractSet, chosen: Sequence[Contract]
+) -> dict[str, Any]:
+    """Maintains each table for its share of the time. One that fails doesn't keep the others from
+    being maintained; the first failure is raised in the end."""
+    done: dict[str, dict[str, Any]] = {}
+    failures: list[TelemetryError] = []
+    for place, contract in enumerate(chosen, 1):
+        try:
+            later = len(chosen) - place
+            done[contract.name] = _maintained_one(connection, contracts, contract, later)
+        except TelemetryError as error:
+            log.error("Partitions were not maintained", contract=contract.name, cause=str(error))
+            failures.append(error)
+    if failures:
+        raise failures[0]
+    return _together(done)
+
+
+def _maintained_one(
+    connection: Connection, contracts: ContractSet, contract: Contract, later: int
+) -> dict[str, Any]:
+    """Makes and drops partitions, and logs what stays though it is older than the retention.
+
+    ``later``: the number of contracts that are still to come, and share the time.
+    """
     missing = partial(missing_batches, partial(list_objects, settings.text("DATA_BUCKET")))
+    kept_for_others = seconds_left() * later / (later + 1) if later else 0.0
     with tracing.step("maintain"):
         done: Maintenance = maintain(
             connection,
             contract,
             missing,
             datetime.now(UTC),
-            lambda: seconds_left() > PARTITION_SECONDS,
+            lambda: seconds_left() > PARTITION_SECONDS and seconds_left() >= kept_for_others,
+            tuple(name for name in contracts.names if name != contract.name),
         )
     (log.warning if done.kept else log.info)(
         "Maintained partitions",
@@ -107,7 +163,32 @@ def _maintained(connection: Connection, contract: Contract) -> dict[str, Any]:
     return done.as_dict()
 
 
+def _erased(
+    connection: Connection, contracts: ContractSet, contract: Contract, erasure: Erasure
+) -> dict[str, Any]:
+    """Erases in one contract's table. The record of a further contract's part of a request has its
+    name, as each part counts the rows of one table."""
+    name = contracts.key_name(contract)
+    if name is not None:
+        erasure = replace(erasure, request=f"{erasure.request}.{name}")
+    with tracing.step("erase"):
+        drop_detached(connection, contract)  # whose rows are not in the table any more
+        return erase(connection, contract, erasure, max(1.0, seconds_left() - 30.0))
+
+
 def _refreshed(
+    connection: Connection, contracts: Sequence[Contract], seconds: float, *, must: bool
+) -> dict[str, int | None]:
+    """Refreshes the rollups of each contract for its share of the time that is left then; returns
+    how many marks are left of each."""
+    deadline, left = time.monotonic() + seconds, {}
+    for place, contract in enumerate(contracts):
+        share = (deadline - time.monotonic()) / (len(contracts) - place)
+        left[contract.name] = _refreshed_one(connection, contract, share, must=must)
+    return left
+
+
+def _refreshed_one(
     connection: Connection, contract: Contract, seconds: float, *, must: bool
 ) -> int | None:
     """Refreshes rollups. A deployment doesn't fail because they are busy: later loads refresh the
@@ -126,13 +207,14 @@ def _migrate(
     contract: Contract,
     database: settings.DatabaseSettings,
     version: str,
+    schemas: Sequence[str],
 ) -> dict[str, Any]:
     secret = settings.text("LOADER_SECRET_ARN")
     # Fresh: the owner may have been rotated since, and deployments are rare.
     loader = version_credentials(secret, version) if version else credentials(secret, fresh=True)
     analyst = credentials(settings.text("ANALYST_SECRET_ARN"), fresh=True)
     connections = settings.whole_number("LOADER_CONNECTIONS", LOADER_CONNECTIONS, least=1)
-    done = migrate(connection, contract, loader, analyst, connections=connections)
+    done = migrate(connection, contract, loader, analyst, connections=connections, schemas=schemas)
     if version:
         # A login that the server refuses must never become the functions'.
         connect_as(database, loader, "telemetry rotate").close()

@@ -5,6 +5,7 @@ DDL is transactional in PostgreSQL: either everything is in place afterwards, or
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -65,11 +66,13 @@ def migrate(
     analyst: Credentials | None = None,
     *,
     connections: int = LOADER_CONNECTIONS,
+    schemas: Sequence[str] = (),
 ) -> Migration:
     """Creates or evolves table, ledger, views, roles and grants, as the connection's owner.
 
     ``connections`` is how many the loader may have at once: whatever runs at the same time, the
-    database's other users keep theirs. Raises :class:`ContractError` where an operator has to make
+    database's other users keep theirs. ``schemas``: those of all contracts of the pipeline; empty:
+    that of this one. Raises :class:`ContractError` where an operator has to make
     the change, and ``DatabaseBusyError`` where a session keeps a lock, with nothing changed.
     Sessions of the analyst that keep one for too long are ended (:func:`end_overdue_sessions`).
     """
@@ -77,11 +80,11 @@ def migrate(
 
     with busy_errors(connection, contract):
         try:
-            return _migrate(connection, contract, loader, analyst, connections)
+            return _migrate(connection, contract, loader, analyst, connections, schemas)
         except errors.LockNotAvailable:
             if analyst is None or not end_overdue_sessions(connection, contract, analyst.username):
                 raise
-            return _migrate(connection, contract, loader, analyst, connections)
+            return _migrate(connection, contract, loader, analyst, connections, schemas)
 
 
 def _migrate(
@@ -90,6 +93,7 @@ def _migrate(
     loader: Credentials,
     analyst: Credentials | None,
     connections: int,
+    schemas: Sequence[str],
 ) -> Migration:
     """Migrates in one transaction, which waits for no lock for long."""
     with connection, connection.cursor() as cursor:
@@ -110,7 +114,7 @@ def _migrate(
         grants += plan_marker_grants(contract, loader.username)
         if analyst is not None:
             _ensure_role(cursor, "analyst", analyst, ANALYST_CONNECTIONS, database)
-            grants += plan_analyst_grants(contract, database, analyst.username)
+            grants += plan_analyst_grants(contract, database, analyst.username, schemas)
         run(cursor, grants)
     return Migration(changes + partitions, role, grants, [*views.before, *views.after])
 

@@ -91,13 +91,15 @@ def maintain(
     missing: MissingBatches,
     now: datetime,
     has_time: Callable[[], bool] = lambda: True,
+    others: Sequence[str] = (),
 ) -> Maintenance:
     """Makes and drops partitions, as the connection's owner; safe to run at any time, and again.
 
-    ``has_time`` is asked before each partition. Raises ``DatabaseBusyError`` where a session keeps
-    a lock: what was done until then stays done.
+    ``has_time`` is asked before each partition. ``others``: names of the pipeline's other
+    contracts, whose batches have no rows in this table. Raises ``DatabaseBusyError`` where a
+    session keeps a lock: what was done until then stays done.
     """
-    done = Maintenance()
+    done, search = Maintenance(), _Search(missing, others)
     if contract.partition == "none":
         return done
     # Without partitions there is no table yet, or a plain one: its deployment says so.
@@ -112,10 +114,10 @@ def maintain(
             if not has_time():
                 done.left = len(due) - place
                 break
-            _expire(connection, contract, missing, partition, done)
+            _expire(connection, contract, search, partition, done)
         else:
             with step("delete late rows"):
-                _delete_late_rows(connection, contract, missing, now, done)
+                _delete_late_rows(connection, contract, search, now, done)
             _record_kept(connection, contract, done.kept)
     return done
 
@@ -145,14 +147,14 @@ def _make_partitions(connection: Connection, contract: Contract, now: datetime) 
 def _expire(
     connection: Connection,
     contract: Contract,
-    missing: MissingBatches,
+    search: _Search,
     partition: ExistingPartition,
     done: Maintenance,
 ) -> None:
     """Detaches and drops one partition, or keeps it."""
     start, end = _iso(partition.start), _iso(partition.end) or "infinity"
     with step("find batches"):
-        lost = _not_in_s3(connection, missing, [(start or "-infinity", end)])
+        lost = _not_in_s3(connection, search, [(start or "-infinity", end)])
     if lost:
         done.kept.append(KeptRange(partition.name, start, end, _reason(lost)))
         return
@@ -163,14 +165,23 @@ def _expire(
             done.dropped += _drop(connection, contract, number, partition.name, start, end)
 
 
+@dataclass(frozen=True)
+class _Search:
+    """How batches are found that may have rows in the table, and are not in S3."""
+
+    missing: MissingBatches
+    others: Sequence[str]
+
+
 def _not_in_s3(
-    connection: Connection, missing: MissingBatches, ranges: Sequence[tuple[str, str]]
+    connection: Connection, search: _Search, ranges: Sequence[tuple[str, str]]
 ) -> Sequence[str]:
     """Raw keys of batches that may have rows in the ranges, and are not in S3."""
+    ends = [list(ends) for ends in zip(*ranges, strict=True)]
     with connection, connection.cursor() as cursor:
-        cursor.execute(sql.BATCHES_OF_RANGES, [list(ends) for ends in zip(*ranges, strict=True)])
+        cursor.execute(sql.BATCHES_OF_RANGES, [*ends, list(search.others)])
         raw_keys = [key for (key,) in cursor.fetchall()]
-    return missing(raw_keys)
+    return search.missing(raw_keys)
 
 
 def _reason(lost: Sequence[str]) -> str:
@@ -238,7 +249,7 @@ def _exists(cursor: Cursor, contract: Contract, name: str) -> bool:
 def _delete_late_rows(
     connection: Connection,
     contract: Contract,
-    missing: MissingBatches,
+    search: _Search,
     now: datetime,
     done: Maintenance,
 ) -> None:
@@ -252,7 +263,7 @@ def _delete_late_rows(
     if not ranges:
         return
     name = other_partition(contract)
-    lost = _not_in_s3(connection, missing, ranges)
+    lost = _not_in_s3(connection, search, ranges)
     if lost:
         done.kept.append(KeptRange(name, ranges[0][0], ranges[-1][1], _reason(lost)))
         return

@@ -42,8 +42,10 @@ SELECT raw_key FROM {LEDGER} AS batch
 WHERE status = 'loaded' AND (accepted > 0 OR inserted_before <> 0)
   AND (inserted_before <> 0 OR min_time IS NULL OR max_time IS NULL OR EXISTS (
     SELECT FROM unnest(%s::timestamptz[], %s::timestamptz[]) AS wanted (first, after)
-    WHERE batch.min_time < wanted.after AND batch.max_time >= wanted.first))"""
-"""Raw keys of the batches that may have rows in one of the ranges."""
+    WHERE batch.min_time < wanted.after AND batch.max_time >= wanted.first))
+  AND contract <> ALL (%s::text[])"""
+"""Raw keys of the batches that may have rows in one of the ranges. Parameters: first moments,
+moments after the last, and the contracts whose batches have their rows in other tables."""
 
 DETACHED = f"""
 SELECT id, partition, from_time, to_time FROM {RETENTION}

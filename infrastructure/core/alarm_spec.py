@@ -30,7 +30,7 @@ class AlarmSpec:
     """One alarm, which fires when the metric reaches the threshold."""
 
     name: str
-    """Name without the stack's, and section of the runbook."""
+    """Name without the stack's and a contract's, and section of the runbook."""
     namespace: str
     metric: str
     dimensions: dict[str, Any]
@@ -55,6 +55,10 @@ class AlarmSpec:
     """Page of the docs with the section of the alarm's name."""
     query: str = ""
     """Metrics Insights query (for ``Fn::Sub``), where not all dimensions are known."""
+    contract: str = ""
+    """Name of the further contract that the alarm is about; empty: of the first one, or of all."""
+    ending: str = ""
+    """The same in PascalCase, for the logical id."""
 
     @property
     def is_optional(self) -> bool:
@@ -64,7 +68,12 @@ class AlarmSpec:
     @property
     def title(self) -> str:
         """Logical id in the template."""
-        return alarm_title(self.name)
+        return f"{alarm_title(self.name)}{self.ending}"
+
+    @property
+    def full_name(self) -> str:
+        """Name without the stack's, which a further contract's name follows."""
+        return f"{self.name}-{self.contract}" if self.contract else self.name
 
     @property
     def description(self) -> str:
@@ -88,7 +97,7 @@ def _alarm(spec: AlarmSpec) -> cloudwatch.Alarm:
         properties["DatapointsToAlarm"] = spec.datapoints
     alarm = cloudwatch.Alarm(
         spec.title,
-        AlarmName=Sub(f"${{AWS::StackName}}-{spec.name}"),
+        AlarmName=Sub(f"${{AWS::StackName}}-{spec.full_name}"),
         AlarmDescription=spec.description,
         ComparisonOperator=("LessThanThreshold" if spec.below else "GreaterThanOrEqualToThreshold"),
         Threshold=spec.threshold,

@@ -1,10 +1,10 @@
-"""The whole template: a pure function of contract, settings and the packaged artifacts.
+"""The whole template: a pure function of contracts, settings and the packaged artifacts.
 
 Modules by concern: ``parameters``, ``storage`` (key, bucket), ``ingest`` (IoT, queues,
-``device_policy``), ``provisioning``, ``compute`` (layers, functions, ``permissions``),
-``orchestration`` (state machine, schedules, topic), ``maintenance``, ``alarms``, ``channels``,
-``dashboard``. Modules refer to each other's resources by logical id; ``cfn-lint`` checks that
-every reference holds.
+``device_policy``, ``topic_rules``, ``shared_topics``), ``provisioning``, ``compute`` (layers,
+functions, ``permissions``), ``orchestration`` (state machine, schedules, topic), ``maintenance``,
+``alarms``, ``channels``, ``dashboard``. Modules refer to each other's resources by logical id;
+``cfn-lint`` checks that every reference holds.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import Any
 from troposphere import GetAtt, Output, Ref, Sub, Template, secretsmanager
 
 from functions.inventory import FUNCTIONS
-from infrastructure.core.alarms import add_alarms
+from infrastructure.core.alarms import add_alarms, alarms_of
 from infrastructure.core.channels import add_channels
 from infrastructure.core.compute import add_compute
 from infrastructure.core.dashboard import add_dashboard
-from infrastructure.core.device_policy import BASIC_INGEST
+from infrastructure.core.device_policy import basic_ingest
 from infrastructure.core.ingest import add_ingest
 from infrastructure.core.maintenance import add_maintenance
 from infrastructure.core.orchestration import add_orchestration
@@ -28,9 +28,10 @@ from infrastructure.core.parameters import add_conditions, add_parameters
 from infrastructure.core.policies import GOES_WITH_THE_STACK
 from infrastructure.core.provisioning import add_provisioning
 from infrastructure.core.storage import add_storage
+from infrastructure.core.topic_rules import rule_title, title_of
 from infrastructure.role_settings import limit_roles
 from infrastructure.settings import DeploySettings
-from telemetry.contract import Contract
+from telemetry.contract import Contract, ContractSet
 
 __all__ = ["Artifacts", "build_template", "database_role", "template_json"]
 
@@ -49,27 +50,31 @@ class Artifacts:
 
 
 def build_template(
-    contract: Contract,
+    contracts: ContractSet,
     artifacts: Artifacts,
     settings: DeploySettings,
     definition: dict[str, Any],
 ) -> Template:
-    """Build the template of one pipeline; ``definition``: the state machine with placeholders."""
-    template = Template(Description=f"Telemetry ETL: {contract.name}, from MQTT to PostgreSQL")
+    """Build the template of one pipeline; ``definition``: the state machine with placeholders.
+
+    Raises ``ContractError`` where one pipeline can't have these contracts.
+    """
+    names = ", ".join(contracts.names)
+    template = Template(Description=f"Telemetry ETL: {names}, from MQTT to PostgreSQL")
     template.set_version("2010-09-09")
-    template.set_metadata({"Contract": {"Name": contract.name, "Digest": contract.digest}})
+    template.set_metadata(_metadata(contracts))
     add_parameters(template)
     add_conditions(template)
     add_storage(template, settings)
     _add_database_secrets(template, settings.stack)
-    add_ingest(template, contract)
-    add_compute(template, contract, settings, artifacts.layers, artifacts.functions)
+    add_ingest(template, contracts, settings.stack)
+    add_compute(template, contracts, settings, artifacts.layers, artifacts.functions)
     add_orchestration(template, definition)
-    if contract.partition != "none":
+    if any(contract.partition != "none" for contract in contracts):
         add_maintenance(template, settings.maintenance_expression)
-    add_alarms(template)
-    add_dashboard(template)
-    _add_outputs(template, contract)
+    add_alarms(template, contracts)
+    add_dashboard(template, alarms_of(contracts))
+    _add_outputs(template, contracts)
     if settings.fleet_provisioning:
         add_provisioning(template)
     if settings.channels:
@@ -116,7 +121,17 @@ def _add_database_secrets(template: Template, stack: str) -> None:
         )
 
 
-def _add_outputs(template: Template, contract: Contract) -> None:
+def _metadata(contracts: ContractSet) -> dict[str, Any]:
+    def about(contract: Contract) -> dict[str, str]:
+        return {"Name": contract.name, "Digest": contract.digest}
+
+    found: dict[str, Any] = {"Contract": about(contracts.first)}
+    if contracts.further:
+        found["FurtherContracts"] = [about(contract) for contract in contracts.further]
+    return found
+
+
+def _add_outputs(template: Template, contracts: ContractSet) -> None:
     values: dict[str, Any] = {
         "DataBucketName": Ref("DataBucket"),
         "QueueUrl": Ref("TelemetryQueue"),
@@ -128,18 +143,30 @@ def _add_outputs(template: Template, contract: Contract) -> None:
         "TopicArn": Ref("AlertTopic"),
         "DevicePolicyName": Ref("DevicePolicy"),
         "ProbeThingName": Ref("ProbeThing"),
-        "TopicFilter": contract.topic_filter.mqtt,
-        "BasicIngestPrefix": Sub(BASIC_INGEST),
-        "ContractName": contract.name,
-        "ContractDigest": contract.digest,
+        **_outputs_of(contracts, contracts.first),
+        "ContractName": contracts.first.name,
         "LoaderSecretArn": GetAtt("LoaderSecret", "Id"),
         "AnalystSecretArn": GetAtt("AnalystSecret", "Id"),
         "KeyArn": GetAtt("DataKey", "Arn"),
         "StateMachineLogGroupName": Ref("StateMachineLogGroup"),
         "DashboardName": Ref("Dashboard"),
     }
+    if contracts.further:
+        values["FurtherContracts"] = ",".join(contracts.names[1:])
+    for contract in contracts.further:
+        values |= _outputs_of(contracts, contract)
     for spec in FUNCTIONS:
         values[f"{spec.title}FunctionName"] = Ref(f"{spec.title}Function")
         values[f"{spec.title}LogGroupName"] = Ref(f"{spec.title}LogGroup")
     for name, value in values.items():
         template.add_output(Output(name, Value=value))
+
+
+def _outputs_of(contracts: ContractSet, contract: Contract) -> dict[str, Any]:
+    """Outputs about one contract, which a further one's name ends."""
+    title = title_of(contracts, contract)
+    return {
+        f"TopicFilter{title}": contract.topic_filter.mqtt,
+        f"BasicIngestPrefix{title}": Sub(basic_ingest(rule_title(contracts, contract))),
+        f"ContractDigest{title}": contract.digest,
+    }

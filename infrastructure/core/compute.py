@@ -40,7 +40,7 @@ from infrastructure.core.troposphere_types import FunctionLoggingConfig, QueueSc
 from infrastructure.names import QUEUE_BATCH_SIZE
 from infrastructure.settings import DATABASE_CA, DeploySettings
 from layers.target import LAYERS, OPTIONAL_LAYERS
-from telemetry.contract import Contract
+from telemetry.contract import ContractSet
 from telemetry.contract.packing import inflates
 from telemetry.metric_table import NAMESPACE
 
@@ -58,7 +58,7 @@ def state_machine_arn() -> Sub:
 
 def add_compute(
     template: Template,
-    contract: Contract,
+    contracts: ContractSet,
     settings: DeploySettings,
     layer_keys: dict[str, str],
     function_keys: dict[str, str],
@@ -77,8 +77,8 @@ def add_compute(
         )
     for spec in settings.functions:
         template.add_resource(_log_group(spec))
-        template.add_resource(_role(spec, contract))
-        template.add_resource(_function(spec, contract, settings, layer_keys, function_keys))
+        template.add_resource(_role(spec, contracts))
+        template.add_resource(_function(spec, contracts, settings, layer_keys, function_keys))
     template.add_resource(_queue_trigger())
 
 
@@ -92,7 +92,7 @@ def _log_group(spec: FunctionSpec) -> logs.LogGroup:
     )
 
 
-def _role(spec: FunctionSpec, contract: Contract) -> Any:
+def _role(spec: FunctionSpec, contracts: ContractSet) -> Any:
     write_logs = allow(
         ["logs:CreateLogStream", "logs:PutLogEvents"],
         GetAtt(f"{spec.title}LogGroup", "Arn"),
@@ -103,7 +103,7 @@ def _role(spec: FunctionSpec, contract: Contract) -> Any:
     if spec.database:
         policies.append(If(HAS_VPC, inline("Vpc", *vpc_statements(spec.name)), NoValue))
     if spec.name == "migrate":
-        if contract.partition != "none":
+        if any(contract.partition != "none" for contract in contracts):
             policies.append(inline("Partitions", partition_statement()))
         policies.append(If(HAS_OWNER_KEY, inline("OwnerKey", owner_key_statement()), NoValue))
     return service_role(f"{spec.title}Role", "lambda", *policies)
@@ -111,7 +111,7 @@ def _role(spec: FunctionSpec, contract: Contract) -> Any:
 
 def _function(
     spec: FunctionSpec,
-    contract: Contract,
+    contracts: ContractSet,
     settings: DeploySettings,
     layer_keys: dict[str, str],
     function_keys: dict[str, str],
@@ -136,7 +136,7 @@ def _function(
         MemorySize=spec.memory,
         Timeout=spec.timeout,
         Role=GetAtt(f"{spec.title}Role", "Arn"),
-        Environment=awslambda.Environment(Variables=_environment(spec, contract, settings)),
+        Environment=awslambda.Environment(Variables=_environment(spec, contracts, settings)),
         TracingConfig=awslambda.TracingConfig(Mode="Active"),
         LoggingConfig=FunctionLoggingConfig(
             LogFormat="JSON",
@@ -169,7 +169,7 @@ def _accepted(spec: FunctionSpec) -> dict[str, Any]:
 
 
 def _environment(
-    spec: FunctionSpec, contract: Contract, settings: DeploySettings
+    spec: FunctionSpec, contracts: ContractSet, settings: DeploySettings
 ) -> dict[str, Any]:
     variables: dict[str, Any] = {
         "DATA_BUCKET": Ref("DataBucket"),
@@ -182,7 +182,7 @@ def _environment(
         variables["QUEUE_URL"] = Ref("TelemetryQueue")
     if spec.name in {"extract", "stage", "sweep"}:
         variables["MAX_CONCURRENCY"] = Ref("MaxConcurrency")
-    if spec.name in {"extract", "stage"} and inflates(contract):
+    if spec.name in {"extract", "stage"} and any(map(inflates, contracts)):
         variables["BATCH_BYTES"] = str(COMPRESSED_BATCH_BYTES)
     if spec.name in {"stage", "sweep"}:
         variables["STATE_MACHINE_ARN"] = state_machine_arn()

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from troposphere import Sub, Template, cloudwatch
 
 from functions.inventory import FUNCTIONS, function
-from infrastructure.core.alarm_spec import RUNBOOK
+from infrastructure.core.alarm_spec import RUNBOOK, AlarmSpec
 from infrastructure.core.alarms import ALARMS
 from telemetry.metric_table import METRICS, NAMESPACE, PIPELINE, REASONS, STAGES
 
@@ -31,9 +32,9 @@ Widget = dict[str, Any]
 Line = list[Any]
 
 
-def add_dashboard(template: Template) -> None:
+def add_dashboard(template: Template, alarms: Sequence[AlarmSpec]) -> None:
     """Add the dashboard, which has the stack's name."""
-    body = json.dumps(dashboard_body(), separators=(",", ":"))
+    body = json.dumps(dashboard_body(alarms), separators=(",", ":"))
     # A parameter's number is a text until CloudFormation has put it in.
     body = re.sub(r'"value":"(\$\{\w+\})"', r'"value":\1', body)
     template.add_resource(
@@ -41,11 +42,11 @@ def add_dashboard(template: Template) -> None:
     )
 
 
-def dashboard_body() -> dict[str, Any]:
+def dashboard_body(alarms: Sequence[AlarmSpec] = ALARMS) -> dict[str, Any]:
     """``{"widgets": [...]}``: rows of widgets on a grid of 24 columns."""
     rows = [
         [_header()],
-        [_alarms()],
+        [_alarms(alarms)],
         [_messages(), _readings(), _rejects()],
         [_delay(), _queue(), _stages()],
         [_batches(), _executions(), _dead_letters()],
@@ -71,9 +72,9 @@ def _header() -> Widget:
     return {"type": "text", "height": 2, "properties": {"markdown": text}}
 
 
-def _alarms() -> Widget:
+def _alarms(specs: Sequence[AlarmSpec]) -> Widget:
     # An alarm under a condition can't be referred to.
-    arns = [f"${{{spec.title}.Arn}}" for spec in ALARMS if spec.condition is None]
+    arns = [f"${{{spec.title}.Arn}}" for spec in specs if spec.condition is None]
     properties = {"title": "Alarms", "alarms": arns, "sortBy": "stateUpdatedTimestamp"}
     return {"type": "alarm", "height": 4, "properties": properties}
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from troposphere import GetAtt, Ref, Sub, Template, iot, sqs
 
-from infrastructure.core.device_policy import device_policy
+from infrastructure.core.device_policy import check_length, device_policy
 from infrastructure.core.findings import accepted
 from infrastructure.core.policies import (
     GOES_WITH_THE_STACK,
@@ -29,7 +29,9 @@ from infrastructure.core.policies import (
     only_tls,
     service_role,
 )
-from telemetry.contract import Contract
+from infrastructure.core.shared_topics import check_topics
+from infrastructure.core.topic_rules import rule_title
+from telemetry.contract import Contract, ContractSet
 
 __all__ = ["RULE_SELECT", "add_ingest"]
 
@@ -51,11 +53,16 @@ sender + 2 receivers); sessions of one role are one caller
 read 2026-11)."""
 
 
-def add_ingest(template: Template, contract: Contract) -> None:
-    """Add everything between a device and Extract."""
+def add_ingest(template: Template, contracts: ContractSet, stack: str) -> None:
+    """Add everything between a device and Extract.
+
+    Raises ``ContractError`` where one policy of the devices can't hold the topics of all contracts.
+    """
     _add_queues(template)
-    _add_devices(template, contract)
-    _add_rule(template, contract)
+    _add_devices(template, contracts, stack)
+    _add_roles(template)
+    for contract in contracts:
+        template.add_resource(_rule(contracts, contract))
 
 
 def _add_queues(template: Template) -> None:
@@ -106,16 +113,20 @@ def _queue(title: str, **properties: Any) -> sqs.Queue:
     )
 
 
-def _add_devices(template: Template, contract: Contract) -> None:
-    template.add_resource(
-        iot.Policy("DevicePolicy", PolicyDocument=device_policy(contract.topic_filter))
-    )
+def _add_devices(template: Template, contracts: ContractSet, stack: str) -> None:
+    further = [(rule_title(contracts, each), each.topic_filter) for each in contracts.further]
+    policy = device_policy(contracts.first.topic_filter, *further)
+    if further:  # a contract alone is held to the limit when it is read
+        check_topics(contracts)
+        check_length(policy, stack)
+    template.add_resource(iot.Policy("DevicePolicy", PolicyDocument=policy))
     template.add_resource(
         iot.Thing("ProbeThing", ThingName=Sub("${AWS::StackName}-probe")),
     )
 
 
-def _add_rule(template: Template, contract: Contract) -> None:
+def _add_roles(template: Template) -> None:
+    """Add the roles of all rules."""
     template.add_resource(
         service_role(
             "TopicRuleRole",
@@ -137,18 +148,22 @@ def _add_rule(template: Template, contract: Contract) -> None:
             ),
         )
     )
-    template.add_resource(
-        iot.TopicRule(
-            "TopicRule",
-            TopicRulePayload=iot.TopicRulePayload(
-                Description=f"Sends messages of {contract.name}, byte for byte, to the queue",
-                Sql=f"{RULE_SELECT} FROM '{contract.topic_filter.mqtt}'",
-                AwsIotSqlVersion="2016-03-23",
-                RuleDisabled=False,
-                Actions=[_send_to("TelemetryQueue", "TopicRuleRole")],
-                ErrorAction=_send_to("RuleErrorQueue", "RuleErrorRole"),
-            ),
-        )
+
+
+def _rule(contracts: ContractSet, contract: Contract) -> iot.TopicRule:
+    """The contract's rule; a further one writes the contract's name beside the payload."""
+    name = contracts.key_name(contract)
+    select = RULE_SELECT if name is None else f"{RULE_SELECT}, '{name}' AS contract"
+    return iot.TopicRule(
+        rule_title(contracts, contract),
+        TopicRulePayload=iot.TopicRulePayload(
+            Description=f"Sends messages of {contract.name}, byte for byte, to the queue",
+            Sql=f"{select} FROM '{contract.topic_filter.mqtt}'",
+            AwsIotSqlVersion="2016-03-23",
+            RuleDisabled=False,
+            Actions=[_send_to("TelemetryQueue", "TopicRuleRole")],
+            ErrorAction=_send_to("RuleErrorQueue", "RuleErrorRole"),
+        ),
     )
 
 

@@ -1,4 +1,4 @@
-"""The schedule of the maintenance, where the contract's table has partitions.
+"""The schedule of the maintenance, where the table of a contract has partitions.
 
 The migrate function does it, which alone has the login of the table's owner.
 """

@@ -1,4 +1,4 @@
-"""The whole platform template: a pure function of contract and settings.
+"""The whole platform template: a pure function of contracts and settings.
 
 Modules by concern: ``settings`` (parameters), ``conditions``, ``rules``, ``key``, ``network``,
 ``endpoints``, ``security_groups``, ``database``, ``proxy``, ``alarms``, ``composites``,
@@ -38,22 +38,22 @@ from infrastructure.platform.security_groups import add_security_groups
 from infrastructure.platform.settings import PlatformSettings
 from infrastructure.regions import BUDGET, QUICKSIGHT, lacking
 from infrastructure.role_settings import limit_roles
-from telemetry.contract import Contract
+from telemetry.contract import ContractSet
 
 __all__ = ["build_platform_template"]
 
 
 def build_platform_template(
-    contract: Contract, settings: PlatformSettings, region: str = ""
+    contracts: ContractSet, settings: PlatformSettings, region: str = ""
 ) -> Template:
-    """The template of what only AWS can host, beside the pipeline of ``contract``.
+    """The template of what only AWS can host, beside the pipeline of the contracts.
 
     Resources that ``region`` has no types for are left out; empty: none is.
     All choices but those of its roles are parameters, so ``settings`` names the stack and the
     roles' boundary and path; its
     :meth:`~infrastructure.platform.settings.PlatformSettings.parameters` go with the template.
     """
-    template = Template(Description=f"Telemetry ETL: platform of {contract.name}")
+    template = Template(Description=f"Telemetry ETL: platform of {', '.join(contracts.names)}")
     template.set_version("2010-09-09")
     add_parameters(template, PlatformSettings)
     add_conditions(template)
@@ -68,12 +68,12 @@ def build_platform_template(
     add_composites(template)
     add_trace_group(template)
     if not lacking(region, QUICKSIGHT):
-        add_quicksight(template, contract)
+        add_quicksight(template, contracts)
     if not lacking(region, BUDGET):
         add_budget(template)
     _add_outputs(template)
     limit_roles(template, settings.roles)
-    template.metadata.update({"Contract": {"Name": contract.name}, "Stack": settings.stack})
+    template.metadata.update({"Contract": {"Name": contracts.first.name}, "Stack": settings.stack})
     return template
 
 

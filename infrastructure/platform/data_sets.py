@@ -43,8 +43,8 @@ class DataSet:
 
     @property
     def title(self) -> str:
-        """Logical id in the template."""
-        return f"{self.name.title().replace('_', '')}DataSet"
+        """Start of the logical ids in the template."""
+        return self.name.title().replace("_", "")
 
 
 def data_sets(contract: Contract) -> tuple[DataSet, ...]:

@@ -4,6 +4,7 @@ It is created in the second phase, when the core's migration has created views a
 where ``QuickSightUser`` is set: QuickSight itself has to be enabled by hand, and allowed to read
 the analyst's secret (``docs/analytics.md`` says how). Data sets have typed columns from the
 contract and are copied into SPICE once an hour: opening the dashboard does not query the database.
+A further contract has data sets and a dashboard of its own, named by it.
 
 None of this has been run on AWS: ``cfn-lint`` checks names and shapes against CloudFormation's
 registry, and a test checks each column against the views of a real database.
@@ -11,6 +12,7 @@ registry, and a test checks each column against the views of a real database.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from troposphere import (
@@ -30,6 +32,7 @@ from troposphere import (
 
 from infrastructure.core.findings import accepted
 from infrastructure.core.policies import allow, inline
+from infrastructure.core.topic_rules import title_of
 from infrastructure.platform.conditions import (
     ADDRESSED_DATABASE,
     GIVEN_DATABASE,
@@ -45,7 +48,7 @@ from infrastructure.platform.data_sets import DataSet, data_sets
 from infrastructure.platform.network import subnets, vpc
 from infrastructure.platform.roles import role_of_service
 from infrastructure.platform.visuals import definition
-from telemetry.contract import Contract
+from telemetry.contract import Contract, ContractSet
 
 __all__ = ["add_quicksight"]
 
@@ -82,10 +85,31 @@ class _QuickSightResource(AWSObject):  # type: ignore[misc]  # troposphere has n
         super().__init__(title, **rest, **properties)
 
 
-def add_quicksight(template: Template, contract: Contract) -> None:
-    """Add everything under one condition; nothing for a contract without views."""
-    sets = data_sets(contract)
-    if not sets:
+@dataclass(frozen=True)
+class _Names:
+    """Names of what belongs to one contract; those of the first one do not name it."""
+
+    contracts: ContractSet
+    contract: Contract
+
+    def title(self, kind: str, part: str = "") -> str:
+        """Logical id of a resource."""
+        title = title_of(self.contracts, self.contract)
+        if not title:
+            return f"{part}{kind}"
+        # Parts and contracts may have the same words: what is between them tells them apart.
+        return f"{part}{kind.replace('DataSetRefresh', 'Refresh')}Of{title}"
+
+    def ending(self, part: str = "") -> str:
+        """End of an id in QuickSight, after the stack's name."""
+        name = self.contracts.key_name(self.contract)
+        return "".join(f"-{one}" for one in (name, part) if one)
+
+
+def add_quicksight(template: Template, contracts: ContractSet) -> None:
+    """Add everything under one condition; nothing for contracts without views."""
+    sets = {contract.name: data_sets(contract) for contract in contracts}
+    if not any(sets.values()):
         return
     given = (Condition(HAS_CORE), Condition(HAS_DATABASE))
     said = (filled("QuickSightUser"), filled("AnalystSecretArn"))
@@ -96,10 +120,13 @@ def add_quicksight(template: Template, contract: Contract) -> None:
     )
     _add_vpc_connection(template)
     template.add_resource(_source())
-    for each in sets:
-        template.add_resource(_data_set(each, contract))
-        template.add_resource(_refresh(each))
-    template.add_resource(_dashboard(sets, contract))
+    for contract in contracts:
+        names = _Names(contracts, contract)
+        for each in sets[contract.name]:
+            template.add_resource(_data_set(each, names))
+            template.add_resource(_refresh(each, names))
+        if sets[contract.name]:
+            template.add_resource(_dashboard(sets[contract.name], names))
 
 
 def _add_vpc_connection(template: Template) -> None:
@@ -215,13 +242,14 @@ def _source() -> _QuickSightResource:
     )
 
 
-def _data_set(each: DataSet, contract: Contract) -> _QuickSightResource:
+def _data_set(each: DataSet, names: _Names) -> _QuickSightResource:
+    contract = names.contract
     columns = [{"Name": name, "Type": kind} for name, kind in each.columns]
     return _QuickSightResource(
-        each.title,
+        names.title("DataSet", each.title),
         "DataSet",
         {
-            **_named("DataSetId", f"-{each.name}"),
+            **_named("DataSetId", names.ending(each.name)),
             "ImportMode": "SPICE",
             "PhysicalTableMap": {
                 "view": {
@@ -239,13 +267,13 @@ def _data_set(each: DataSet, contract: Contract) -> _QuickSightResource:
     )
 
 
-def _refresh(each: DataSet) -> _QuickSightResource:
+def _refresh(each: DataSet, names: _Names) -> _QuickSightResource:
     return _QuickSightResource(
-        f"{each.title}Refresh",
+        names.title("DataSetRefresh", each.title),
         "RefreshSchedule",
         {
             "AwsAccountId": Ref("AWS::AccountId"),
-            "DataSetId": Sub(f"${{AWS::StackName}}-{each.name}"),
+            "DataSetId": Sub(f"${{AWS::StackName}}{names.ending(each.name)}"),
             "Schedule": {
                 "ScheduleId": "hourly",
                 "RefreshType": "FULL_REFRESH",
@@ -253,18 +281,18 @@ def _refresh(each: DataSet) -> _QuickSightResource:
             },
         },
         Condition=HAS_QUICKSIGHT,
-        DependsOn=[each.title],
+        DependsOn=[names.title("DataSet", each.title)],
     )
 
 
-def _dashboard(sets: tuple[DataSet, ...], contract: Contract) -> _QuickSightResource:
-    arns = {each.name: GetAtt(each.title, "Arn") for each in sets}
+def _dashboard(sets: tuple[DataSet, ...], names: _Names) -> _QuickSightResource:
+    arns = {each.name: GetAtt(names.title("DataSet", each.title), "Arn") for each in sets}
     return _QuickSightResource(
-        "QuickSightDashboard",
+        names.title("QuickSightDashboard"),
         "Dashboard",
         {
-            **_named("DashboardId", ""),
-            "Definition": definition(contract, arns),
+            **_named("DashboardId", names.ending()),
+            "Definition": definition(names.contract, arns),
             "Permissions": _owned(_DASHBOARD_ACTIONS),
         },
         Condition=HAS_QUICKSIGHT,

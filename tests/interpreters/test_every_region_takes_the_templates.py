@@ -18,7 +18,7 @@ from etl.aws.partition import partition_of
 from infrastructure.platform.build import build_platform_template
 from infrastructure.platform.settings import PlatformSettings
 from infrastructure.regions import region_problems
-from telemetry.contract import load_contract
+from telemetry.contract import ContractSet, load_contract
 
 pytestmark = pytest.mark.slow
 
@@ -62,14 +62,14 @@ def test_the_platform_template_is_valid_where_it_is_not_refused(tmp_path: Path) 
     alike: dict[tuple[str, ...], str] = {}
     for region in REGIONS:
         if not any("[platform]" in problem for problem in region_problems(region, SETTINGS)):
-            built = build_platform_template(contract, SETTINGS, region).to_dict()
+            built = build_platform_template(ContractSet((contract,)), SETTINGS, region).to_dict()
             same = (json.dumps(built, sort_keys=True), partition_of(region))
             alike.setdefault((*same, *schemas(built, region)), region)
     groups: dict[str, list[str]] = defaultdict(list)
     for (text, *_), region in alike.items():
         groups[text].append(region)
     assert {"aws", "aws-cn", "aws-us-gov"} <= {partition_of(region) for region in alike.values()}
-    whole = build_platform_template(contract, SETTINGS).to_dict()
+    whole = build_platform_template(ContractSet((contract,)), SETTINGS).to_dict()
     for text, regions in groups.items():
         found = findings(json.loads(text), regions, tmp_path)
         if json.loads(text) != whole:

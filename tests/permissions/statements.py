@@ -11,7 +11,7 @@ from functions.inventory import functions_of
 from infrastructure.core.build import Artifacts, build_template
 from infrastructure.settings import DatabaseSettings, DeploySettings
 from layers.target import LAYERS
-from telemetry.contract import load_contract
+from telemetry.contract import ContractSet, load_contract
 from tests.permissions.policies import Statement
 
 __all__ = ["CONTRACT", "names", "of_resource", "statement_names"]
@@ -55,7 +55,7 @@ def statement_names() -> list[str]:
         functions={spec.package: "zip" for spec in functions}, layers=dict.fromkeys(LAYERS, "zip")
     )
     contract = replace(load_contract(CONTRACT), partition="month")
-    built = build_template(contract, artifacts, settings, {}).to_dict()
+    built = build_template(ContractSet((contract,)), artifacts, settings, {}).to_dict()
     return [
         name
         for logical, resource in built["Resources"].items()

@@ -14,7 +14,7 @@ from infrastructure.core.build import Artifacts, build_template
 from infrastructure.platform.build import build_platform_template
 from infrastructure.settings import DatabaseSettings, DeploySettings
 from layers.target import LAYERS
-from telemetry.contract import Contract, load_contract
+from telemetry.contract import Contract, ContractSet, load_contract
 from tests.unit.infrastructure.platform.deployments import NEW
 
 READING = Path("tests/fixtures/reading.toml")
@@ -93,7 +93,7 @@ def plain_template(
     contract: Contract, artifacts: Artifacts, settings: DeploySettings, definition: dict[str, Any]
 ) -> dict[str, Any]:
     """The core's template with these settings, as plain data."""
-    built = build_template(contract, artifacts, settings, definition)
+    built = build_template(ContractSet((contract,)), artifacts, settings, definition)
     plain: dict[str, Any] = json.loads(json.dumps(built.to_dict()))
     return plain
 
@@ -101,7 +101,7 @@ def plain_template(
 @pytest.fixture(scope="session")
 def templates(contract: Contract, template: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Both templates with default settings, by the part that each deploys."""
-    platform = build_platform_template(contract, NEW).to_dict()
+    platform = build_platform_template(ContractSet((contract,)), NEW).to_dict()
     return {"core": template, "platform": json.loads(json.dumps(platform))}
 
 

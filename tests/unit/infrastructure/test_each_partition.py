@@ -21,7 +21,7 @@ from etl.operations.permissions import OPERATORS, operator_policy
 from infrastructure.core.build import Artifacts, build_template
 from infrastructure.platform.build import build_platform_template
 from infrastructure.settings import DeploySettings
-from telemetry.contract import Contract
+from telemetry.contract import Contract, ContractSet
 from tests.unit.infrastructure.platform.deployments import NEW
 from workflow.definition import in_partition
 
@@ -45,8 +45,8 @@ def built(
 ) -> dict[str, Template]:
     machine = in_partition(definition, partition)
     return {
-        "core": build_template(contract, artifacts, settings, machine),
-        "platform": build_platform_template(contract, NEW, region),
+        "core": build_template(ContractSet((contract,)), artifacts, settings, machine),
+        "platform": build_platform_template(ContractSet((contract,)), NEW, region),
     }
 
 

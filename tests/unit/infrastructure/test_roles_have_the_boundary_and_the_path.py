@@ -21,7 +21,7 @@ from infrastructure.core.build import Artifacts, build_template
 from infrastructure.platform.build import build_platform_template
 from infrastructure.role_settings import RoleSettings
 from infrastructure.settings import DeploySettings
-from telemetry.contract import Contract
+from telemetry.contract import Contract, ContractSet
 from tests.permissions.policies import Named, Policies, Request
 from tests.unit.infrastructure.platform.deployments import SETTINGS
 
@@ -43,8 +43,12 @@ def build(
 ) -> Any:
     def built(part: str, roles: RoleSettings) -> Template:
         if part == "core":
-            return build_template(contract, artifacts, replace(settings, roles=roles), definition)
-        return build_platform_template(contract, replace(SETTINGS["everything"], roles=roles))
+            return build_template(
+                ContractSet((contract,)), artifacts, replace(settings, roles=roles), definition
+            )
+        return build_platform_template(
+            ContractSet((contract,)), replace(SETTINGS["everything"], roles=roles)
+        )
 
     return built
 

@@ -19,7 +19,7 @@ from functions.inventory import FUNCTIONS
 from infrastructure.core.build import Artifacts, build_template
 from infrastructure.settings import DatabaseSettings, DeploySettings
 from layers.target import LAYERS
-from telemetry.contract import load_contract
+from telemetry.contract import ContractSet, load_contract
 from workflow.definition import definition_json
 
 SETTINGS = DeploySettings(
@@ -46,7 +46,7 @@ def built(
         layers={layer: f"{layer}-{layers}" for layer in LAYERS},
     )
     contract, definition = load_contract(settings.contract), definition_json(settings.definition)
-    template = build_template(contract, artifacts, settings, definition)
+    template = build_template(ContractSet((contract,)), artifacts, settings, definition)
     return json.loads(template.to_json()), settings.parameters("artifacts")
 
 

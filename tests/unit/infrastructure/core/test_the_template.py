@@ -13,7 +13,7 @@ import pytest
 
 from functions.inventory import FUNCTIONS, function
 from infrastructure.core.build import build_template, template_json
-from telemetry.contract import load_contract
+from telemetry.contract import ContractSet, load_contract
 from tests.fixtures.golden_files import check_golden_text
 from tests.fixtures.template_table import template_table
 from workflow.limits import TEMPLATE
@@ -57,7 +57,7 @@ def test_cfn_lint_finds_nothing(partition, artifacts, settings, definition, tmp_
     files = [tmp_path / f"{path.stem}.json" for path in CONTRACTS]
     for path, file in zip(CONTRACTS, files, strict=True):
         contract = replace(load_contract(path), partition=partition)
-        template = build_template(contract, artifacts, changed, definition)
+        template = build_template(ContractSet((contract,)), artifacts, changed, definition)
         file.write_text(template_json(template))
     command = [sys.executable, "-c", CFN_LINT, "--include-checks", "I", "-t", *map(str, files)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -99,7 +99,9 @@ def test_a_table_with_partitions_is_maintained_by_the_migrate_function(
     assert "Partitions" not in json.dumps(resources["MigrateRole"])
     monthly = replace(contract, partition="month")
     own = replace(settings, maintenance_expression="rate(6 hours)")
-    built = build_template(monthly, artifacts, own, definition).to_dict()["Resources"]
+    built = build_template(ContractSet((monthly,)), artifacts, own, definition).to_dict()[
+        "Resources"
+    ]
     schedule = built["MaintenanceSchedule"]["Properties"]
     assert schedule["ScheduleExpression"] == "rate(6 hours)"
     assert schedule["Target"]["Arn"] == {"Fn::GetAtt": ["MigrateFunction", "Arn"]}
@@ -117,7 +119,9 @@ def test_a_table_with_partitions_is_maintained_by_the_migrate_function(
 def test_the_lifecycle_follows_the_settings(contract, artifacts, settings, definition):
     def rules(**days):
         changed = replace(settings, **days)
-        built = build_template(contract, artifacts, changed, definition).to_dict()["Resources"]
+        built = build_template(ContractSet((contract,)), artifacts, changed, definition).to_dict()[
+            "Resources"
+        ]
         found = built["DataBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
         return {rule["Id"]: rule for rule in found}
 
@@ -135,9 +139,13 @@ def test_the_lifecycle_follows_the_settings(contract, artifacts, settings, defin
 def test_data_outlives_the_stack_unless_set_otherwise(contract, artifacts, settings, definition):
     from dataclasses import replace
 
-    kept = build_template(contract, artifacts, settings, definition).to_dict()["Resources"]
+    kept = build_template(ContractSet((contract,)), artifacts, settings, definition).to_dict()[
+        "Resources"
+    ]
     gone = replace(settings, retain_data=False)
-    given_up = build_template(contract, artifacts, gone, definition).to_dict()["Resources"]
+    given_up = build_template(ContractSet((contract,)), artifacts, gone, definition).to_dict()[
+        "Resources"
+    ]
     for name in ("DataBucket", "DataKey"):
         assert kept[name]["DeletionPolicy"] == "Retain"
         assert given_up[name]["DeletionPolicy"] == "Delete"
@@ -252,7 +260,9 @@ def test_batches_of_compressed_payloads_are_staged_smaller(
 ):
     compressing = replace(contract, compression="gzip")
     for one, size in ((contract, None), (compressing, "2097152")):
-        built = build_template(one, artifacts, settings, definition).to_dict()["Resources"]
+        built = build_template(ContractSet((one,)), artifacts, settings, definition).to_dict()[
+            "Resources"
+        ]
         for title in ("ExtractFunction", "StageFunction"):
             variables = built[title]["Properties"]["Environment"]["Variables"]
             assert variables.get("BATCH_BYTES") == size

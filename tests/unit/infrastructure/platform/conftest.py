@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from infrastructure.platform.build import build_platform_template
-from telemetry.contract import Contract, load_contract
+from telemetry.contract import Contract, ContractSet, load_contract
 from tests.unit.infrastructure.platform.deployments import SETTINGS
 
 CONTRACT = Path("tests/fixtures/reading.toml")
@@ -22,7 +22,7 @@ def contract() -> Contract:
 
 @pytest.fixture(scope="session")
 def template(contract: Contract) -> dict[str, Any]:
-    built = build_platform_template(contract, SETTINGS["new network and database"])
+    built = build_platform_template(ContractSet((contract,)), SETTINGS["new network and database"])
     plain: dict[str, Any] = json.loads(json.dumps(built.to_dict()))
     return plain
 

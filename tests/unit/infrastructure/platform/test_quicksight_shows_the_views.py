@@ -10,7 +10,7 @@ import pytest
 from infrastructure.platform.build import build_platform_template
 from infrastructure.platform.data_sets import data_sets
 from infrastructure.platform.visuals import COLUMNS, definition
-from telemetry.contract import Analytics, Contract, load_contract
+from telemetry.contract import Analytics, Contract, ContractSet, load_contract
 from tests.unit.infrastructure.platform.deployments import SETTINGS
 from tests.unit.infrastructure.platform.resolving import Resolved
 
@@ -90,7 +90,9 @@ def test_visuals_lie_side_by_side_and_do_not_cover_one_another(any_contract: Con
 
 def test_a_contract_without_views_or_rollups_has_what_is_left(contract: Contract) -> None:
     none = replace(contract, analytics=Analytics(views=False))
-    built = build_platform_template(none, SETTINGS["everything"]).to_dict()["Resources"]
+    built = build_platform_template(ContractSet((none,)), SETTINGS["everything"]).to_dict()[
+        "Resources"
+    ]
     assert not [r for r in built.values() if r["Type"].startswith(KIND)]
     less = replace(contract, analytics=Analytics(rollups=()))
     assert {each.name for each in data_sets(less)} == {"latest", "quality_daily", "rejects"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from telemetry.contract.model import Contract
 from telemetry.ddl.analytics.levels import levels_of, service_name
 from telemetry.ddl.analytics.views import views_of
@@ -21,14 +23,19 @@ LONGEST_READ_SECONDS = 300
 """Age from which a migration ends an analyst's transaction that it would have to wait for."""
 
 
-def plan_analyst_grants(contract: Contract, database: str, role: str) -> list[str]:
+def plan_analyst_grants(
+    contract: Contract, database: str, role: str, schemas: Sequence[str] = ()
+) -> list[str]:
     """Statements that let the role read, with limits on what one query may take.
 
+    ``schemas``: those of all contracts of the pipeline, in which an unqualified name is looked up;
+    empty: that of this one.
     The settings are defaults, which a session may change; that it can't write, or read anything
     else, is a matter of what it was granted. A reader's lock conflicts with no load. Views are read
     with the rights of their owner, so the ledger needs no grant.
     """
     analyst = quote_name(role)
+    path = ", ".join(quote_name(name) for name in schemas or (contract.schema,))
     relations = ", ".join([qualified(contract), *(view.name for view in views_of(contract))])
     return [
         f"GRANT CONNECT ON DATABASE {quote_name(database)} TO {analyst}",
@@ -37,7 +44,7 @@ def plan_analyst_grants(contract: Contract, database: str, role: str) -> list[st
         f"ALTER ROLE {analyst} SET default_transaction_read_only = on",
         f"ALTER ROLE {analyst} SET statement_timeout = '{STATEMENT_SECONDS}s'",
         f"ALTER ROLE {analyst} SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'",
-        f"ALTER ROLE {analyst} SET search_path = {quote_name(contract.schema)}",
+        f"ALTER ROLE {analyst} SET search_path = {path}",
     ]
 
 
