@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Callable, Hashable
 from typing import TypeVar
 
+from starlette.requests import Request
+
 from dashboard.cache import Answer, AnswerCache
 from dashboard.health import Facts, Health, diagnose
 from dashboard.jobs import Jobs
@@ -18,6 +20,7 @@ from dashboard.sources import alarms_and_queues, ledger
 from dashboard.sources.executions import latest_executions, unprocessed_batches
 from dashboard.sources.pipeline import Pipeline
 from dashboard.sources.quality import quarantined_count
+from etl.aws.contract_objects import further_names
 from etl.aws.target import Target
 from etl.operations.reconciliation import Reconciliation
 
@@ -72,15 +75,36 @@ class ControlRoom:
         self.pipeline.refresh()
         self.cache.clear()
 
+    def contract_names(self) -> tuple[str, ...]:
+        """Names of the deployed contracts, the first one's first; empty where not known."""
+
+        def names(pipeline: Pipeline) -> tuple[str, ...]:
+            outputs = pipeline.target.outputs
+            return (outputs["ContractName"], *further_names(outputs))
+
+        return self.ask("contract", names, LONG_SECONDS).value or ()
+
     def contract_name(self) -> str:
-        """Name of the deployed contract; empty where it is not known."""
-        answer = self.ask("contract", lambda p: p.target.outputs["ContractName"], LONG_SECONDS)
-        return answer.value or ""
+        """Names of the deployed contracts as one text; empty where they are not known."""
+        return ", ".join(self.contract_names())
+
+    def chosen_contract(self, request: Request) -> str | None:
+        """The contract that an address names, in a pipeline of several.
+
+        ``None`` where it names none, where there is no such one, and where there is only one.
+        """
+        names, asked = self.contract_names(), request.query_params.get("contract", "")
+        return asked if len(names) > 1 and asked in names else None
+
+    def shown_contract(self, request: Request) -> str | None:
+        """The contract of a page about one table: without a name, the first of several."""
+        names = self.contract_names()
+        first = names[0] if len(names) > 1 else None
+        return self.chosen_contract(request) or first
 
     def facts(self) -> Facts:
         """The answers that the pipeline's health is judged by."""
-        checks = self.ask("checks", lambda p: p.target.contract.checks, LONG_SECONDS)
-        share = checks.value.warn_reject_share if checks.value else 0.05
+        share = self.ask("checks", _warn_share, LONG_SECONDS).value
         return Facts(
             executions=self.ask("executions", latest_executions),
             unprocessed=self.ask("unprocessed", unprocessed_batches, LONG_SECONDS),
@@ -90,7 +114,7 @@ class ControlRoom:
             throughput=self.ask("throughput", ledger.throughput),
             quarantined=self.ask("quarantined", quarantined_count, MEDIUM_SECONDS),
             reconciliation=self.reconciliation(),
-            warn_reject_share=share,
+            warn_reject_share=0.05 if share is None else share,
             on_laptop=self._on_laptop,
         )
 
@@ -120,6 +144,11 @@ class ControlRoom:
         self.cache.close()
         with contextlib.suppress(Exception):  # it may be gone already
             self.pipeline.database.close()
+
+
+def _warn_share(pipeline: Pipeline) -> float:
+    """The least share of rejects (0..1) at which a contract's checks warn."""
+    return min(contract.checks.warn_reject_share for contract in pipeline.target.contracts)
 
 
 def _location(target: Target) -> str:

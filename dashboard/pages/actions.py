@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Literal, get_args
 from urllib.parse import parse_qsl
@@ -26,6 +26,7 @@ from dashboard.sources.ledger import batches_of
 from dashboard.sources.pipeline import Pipeline
 from etl.operations.batch_selection import BatchFilter, find_batches
 from etl.operations.batches import Batch
+from etl.operations.contract_choice import contract_of, key_names
 from etl.operations.dead_letters import DEAD_LETTERS, QUEUES, depth
 from etl.operations.executions import start
 from etl.operations.redrive import redrive_dead_letters, resend_rule_errors
@@ -46,7 +47,7 @@ ALLOWED_STATUSES: dict[str, tuple[str, ...]] = {
     "discard": ("quarantined", "failed"),
 }
 """Statuses of the batches that each action may be applied to."""
-FILTERS = ("execution", "batch", "reason", "device", "failed", "from", "to")
+FILTERS = ("execution", "batch", "reason", "device", "failed", "from", "to", "contract")
 """Fields of an address or a form that select batches."""
 
 
@@ -80,6 +81,16 @@ def batch_filter_of(values: QueryParams) -> BatchFilter:
     )
 
 
+def _of_contract(room: ControlRoom, batch_filter: BatchFilter, values: QueryParams) -> BatchFilter:
+    """The batches of the selection that are of the contract which an address or a form names."""
+    name = values.get("contract") or None
+    return (
+        batch_filter
+        if name is None
+        else replace(batch_filter, contracts=key_names(room.pipeline.target, name))
+    )
+
+
 def plan(pipeline: Pipeline, action: Action, batch_filter: BatchFilter) -> Plan:
     """Work out what the action would do. Raises ``NotFoundError`` for what does not exist."""
     target = pipeline.target
@@ -90,21 +101,27 @@ def plan(pipeline: Pipeline, action: Action, batch_filter: BatchFilter) -> Plan:
         allowed,
         min(len(selected), MOST_BATCHES) - len(allowed),
         tally(allowed),
-        target.outputs["ContractName"],
-        target.outputs["ContractDigest"][:12],
+        ", ".join(target.contracts.names),
+        ", ".join(contract.digest[:12] for contract in target.contracts),
         concurrency_of(target, None),
-        _already_loaded(pipeline, allowed, target.outputs["ContractDigest"]),
+        _already_loaded(pipeline, allowed),
         len(selected) > MOST_BATCHES,
     )
 
 
-def _already_loaded(pipeline: Pipeline, batches: list[Batch], digest: str) -> int:
-    """Number of the batches that this contract has loaded, by the ledger; 0 without a ledger."""
+def _already_loaded(pipeline: Pipeline, batches: list[Batch]) -> int:
+    """Number of the batches that their deployed contracts have loaded, by the ledger; 0 without a
+    ledger."""
+    contracts = pipeline.target.contracts
+    digests = {b.raw.batch_id: contract_of(contracts, b.raw).digest for b in batches}
     try:
         rows = batches_of(pipeline, [batch.raw.batch_id for batch in batches])
     except psycopg2.Error:
         return 0
-    return sum(row.status == "loaded" and row.contract_digest == digest for row in rows.values())
+    return sum(
+        row.status == "loaded" and row.contract_digest == digests[row.batch_id]
+        for row in rows.values()
+    )
 
 
 def routes(room: ControlRoom) -> list[BaseRoute]:
@@ -179,7 +196,7 @@ def _plan_page(
         if batch_filter.is_empty:
             error = PageError("request", "No batches selected", "", "Select a reason or a batch.")
         else:
-            found = plan(room.pipeline, action, batch_filter)
+            found = plan(room.pipeline, action, _of_contract(room, batch_filter, values))
     except Exception as failure:
         error = page_error(failure)
     fields = [(name, value) for name, value in values.multi_items() if name in FILTERS and value]
@@ -191,7 +208,7 @@ def _plan_page(
 
 def _confirm(room: ControlRoom, request: Request, action: Action, form: QueryParams) -> Response:
     try:
-        found = plan(room.pipeline, action, batch_filter_of(form))
+        found = plan(room.pipeline, action, _of_contract(room, batch_filter_of(form), form))
         if not found.batches:
             return _plan_page(room, request, action, form)
         job = _start_job(room, found, form.get("reason", ""))

@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Route
 from dashboard.app_state import LONG_SECONDS, MEDIUM_SECONDS, ControlRoom
 from dashboard.cache import Answer
 from dashboard.charts.shapes import Chart, line_chart, sparkline
+from dashboard.pages.quality import columns_of
 from dashboard.pages.time_spans import SPANS, span_covering
 from dashboard.sources import fleet, ledger
 from dashboard.sources.fleet import POINTS, Device
@@ -86,18 +87,23 @@ def routes(room: ControlRoom) -> list[BaseRoute]:
         span = span if span in SPANS else _covering(room)
         end = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)
         start = end - SPANS[span][1]
-        found = room.ask("roster", fleet.roster, MEDIUM_SECONDS)
+        contract = room.shown_contract(request)
+        found = room.ask(("roster", contract), lambda p: fleet.roster(p, contract), MEDIUM_SECONDS)
         counts: Answer[dict[str, int]] = Answer()
         if sort == "readings":
-            counts = room.ask(("counts", span), lambda p: fleet.counts(p, start, end), LONG_SECONDS)
+            counts = room.ask(
+                ("counts", span, contract),
+                lambda p: fleet.counts(p, start, end, contract),
+                LONG_SECONDS,
+            )
         shown = listing(
             found.value or (), search=values.get("search", ""), sort=sort,
             state=values.get("state", ""), page=page, readings=counts.value,
         )  # fmt: skip
         names = [device.name for device in shown.devices]
         active = room.ask(
-            ("activity", span, *names),
-            lambda p: fleet.activity(p, names, start, end),
+            ("activity", span, contract, *names),
+            lambda p: fleet.activity(p, names, start, end, contract),
             MEDIUM_SECONDS,
         )
         now = datetime.now(UTC)
@@ -116,23 +122,34 @@ def routes(room: ControlRoom) -> list[BaseRoute]:
             sorts=SORTS,
             spans={name: text for name, (text, _) in SPANS.items()},
             active=active,
+            contracts=room.contract_names(),
             chosen={"sort": sort, "span": span, "search": values.get("search", ""),
-                    "state": values.get("state", "")},
+                    "state": values.get("state", ""), "contract": contract or ""},
         )  # fmt: skip
 
     def device_page(request: Request) -> Response:
         name = request.query_params.get("id", "")
         asked = request.query_params.get("span", "")
-        around = room.ask(("span", name), lambda p: fleet.time_range_of(p, name), MEDIUM_SECONDS)
+        contract = room.shown_contract(request)
+        around = room.ask(
+            ("span", name, contract),
+            lambda p: fleet.time_range_of(p, name, contract),
+            MEDIUM_SECONDS,
+        )
         spans = around.value
         chosen, start, end = _range(asked, spans)
         found: Answer[list[fleet.Series]] = Answer()
         row: Answer[dict[str, object]] = Answer()
         if spans:
-            key = ("series", name, chosen, end)
-            found = room.ask(key, lambda p: fleet.series(p, name, start, end), MEDIUM_SECONDS)
-            row = room.ask(("latest", name), lambda p: fleet.latest_row(p, name), MEDIUM_SECONDS)
-        columns = room.ask("columns", lambda p: p.target.contract.columns, LONG_SECONDS)
+            key = ("series", name, chosen, end, contract)
+            found = room.ask(
+                key, lambda p: fleet.series(p, name, start, end, contract), MEDIUM_SECONDS
+            )
+            row = room.ask(
+                ("latest", name, contract),
+                lambda p: fleet.latest_row(p, name, contract),
+                MEDIUM_SECONDS,
+            )
         return room.pages.answer(
             request,
             "device.html",
@@ -143,7 +160,9 @@ def routes(room: ControlRoom) -> list[BaseRoute]:
             charts=[_chart(one, start, end) for one in found.value or ()],
             error=found.error,
             row=row.value or {},
-            columns=columns.value or (),
+            columns=columns_of(room, contract),
+            contracts=room.contract_names(),
+            contract=contract or "",
             spans={**{k: text for k, (text, _) in SPANS.items()}, "all": "all time"},
             chosen=chosen,
         )

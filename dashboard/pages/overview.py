@@ -65,7 +65,7 @@ def _noteworthy(executions: list[Execution], loading: set[str]) -> list[Executio
 def _trend(room: ControlRoom, span: str) -> Answer[list[Period]]:
     step = STEPS[span]
     start = floor(datetime.now(UTC) - SPANS[span][1], step) + step
-    return room.ask(("trend", span), lambda p: ledger.trend(p, start, step), MEDIUM_SECONDS)
+    return room.ask(("trend", span, None), lambda p: ledger.trend(p, start, step), MEDIUM_SECONDS)
 
 
 def _throughput_chart(periods: list[Period] | None, span: str) -> Chart | None:

@@ -12,10 +12,11 @@ from dashboard.app_state import LONG_SECONDS, MEDIUM_SECONDS, ControlRoom
 from dashboard.charts.shapes import Bars, Chart, bars_chart, line_chart, sparkline
 from dashboard.pages.time_spans import SPANS, STEPS, floor, span_covering, step_text
 from dashboard.sources import ledger
+from dashboard.sources.pipeline import contract_named
 from dashboard.sources.quality import NEWEST_BATCHES, completeness
 from telemetry.contract.model import Column
 
-__all__ = ["routes"]
+__all__ = ["columns_of", "routes"]
 
 CONFLICTS = "Share of all readings with the key of another one, and other values; they are kept."
 DUPLICATES = "Share of all readings that repeat one of their micro-batch or an existing row."
@@ -25,13 +26,20 @@ def routes(room: ControlRoom) -> list[BaseRoute]:
     """Routes of data quality."""
 
     def quality(request: Request) -> Response:
+        contract = room.shown_contract(request)
         extent = room.ask("extent", ledger.extent, MEDIUM_SECONDS).value
         chosen = request.query_params.get("span", "")
         chosen = chosen if chosen in SPANS else _covering(extent)
         step = STEPS[chosen]
         start = floor(datetime.now(UTC) - SPANS[chosen][1], step) + step
-        trend = room.ask(("trend", chosen), lambda p: ledger.trend(p, start, step), MEDIUM_SECONDS)
-        complete = room.ask("completeness", completeness, LONG_SECONDS)
+        trend = room.ask(
+            ("trend", chosen, contract),
+            lambda p: ledger.trend(p, start, step, contract),
+            MEDIUM_SECONDS,
+        )
+        complete = room.ask(
+            ("completeness", contract), lambda p: completeness(p, contract), LONG_SECONDS
+        )
         periods = trend.value or []
         return room.pages.answer(
             request,
@@ -45,14 +53,19 @@ def routes(room: ControlRoom) -> list[BaseRoute]:
                 one.column: sparkline(one.shares, high=1, slots=NEWEST_BATCHES)
                 for one in complete.value or ()
             },
-            columns={c.name: c for c in _columns(room)},
+            columns={c.name: c for c in columns_of(room, contract)},
+            contracts=room.contract_names(),
+            contract=contract or "",
         )
 
     return [Route("/quality", quality)]
 
 
-def _columns(room: ControlRoom) -> tuple[Column, ...]:
-    answer = room.ask("columns", lambda p: p.target.contract.columns, LONG_SECONDS)
+def columns_of(room: ControlRoom, contract: str | None) -> tuple[Column, ...]:
+    """The columns of the named contract, or of the only one; empty where they are not known."""
+    answer = room.ask(
+        ("columns", contract), lambda p: contract_named(p, contract).columns, LONG_SECONDS
+    )
     return answer.value or ()
 
 

@@ -12,10 +12,12 @@ from dashboard.app_state import LONG_SECONDS, MEDIUM_SECONDS, ControlRoom
 from dashboard.cache import Answer
 from dashboard.errors import page_error
 from dashboard.sources import ledger, rejected
+from dashboard.sources.pipeline import Pipeline
 from dashboard.sources.quality import QuarantinedBatch, quarantined_batches
 from etl.operations.batch_selection import BatchFilter, find_batches
 from etl.operations.quarantine import read_report
 from etl.operations.time_range import TimeRange, TimeRangeError
+from telemetry.contract.contract_set import NO_CONTRACT
 
 __all__ = ["SINCE", "next_step", "routes"]
 
@@ -35,6 +37,11 @@ def _span(since: str) -> TimeRange:
         return TimeRange()
     start = datetime.now(UTC) - SINCE[since][1]
     return TimeRange(start.replace(second=0, microsecond=0))
+
+
+def deployed_digests(pipeline: Pipeline) -> dict[str, str]:
+    """The digest of each deployed contract, by its name."""
+    return {one.name: one.digest for one in pipeline.target.contracts}
 
 
 def next_step(batch: QuarantinedBatch, deployed: str | None) -> str:
@@ -60,13 +67,18 @@ def routes(room: ControlRoom) -> list[BaseRoute]:
         device, batch = values.get("device", "").strip(), values.get("batch", "").strip()
         most = min(MOST, int(values["most"]) if values.get("most", "").isdecimal() else STEP)
         span = _span(since)
-        reasons = room.ask(("reasons", since), lambda p: ledger.reasons(p, span), MEDIUM_SECONDS)
+        contract = room.chosen_contract(request)
+        reasons = room.ask(
+            ("reasons", since, contract),
+            lambda p: ledger.reasons(p, span, contract),
+            MEDIUM_SECONDS,
+        )
         try:
-            wanted = rejected.SampleRequest(reason, device, batch, span, most)
+            wanted = rejected.SampleRequest(reason, device, batch, span, most, contract or "")
         except TimeRangeError as error:
             sample: Answer[rejected.Sample] = Answer(error=page_error(error))
         else:
-            key = ("sample", since, reason, device, batch, most)
+            key = ("sample", since, reason, device, batch, most, contract)
             sample = room.ask(key, lambda p: rejected.sample(p, wanted), MEDIUM_SECONDS)
         found = reasons.value or []
         return room.pages.answer(
@@ -76,7 +88,15 @@ def routes(room: ControlRoom) -> list[BaseRoute]:
             total=sum(one.readings for one in found),
             top=max((one.readings for one in found), default=1),
             sample=sample,
-            chosen={"reason": reason, "device": device, "batch": batch, "since": since},
+            chosen={
+                "reason": reason,
+                "device": device,
+                "batch": batch,
+                "since": since,
+                "contract": contract or "",
+            },
+            contracts=room.contract_names(),
+            no_contract=any(one.reason == NO_CONTRACT for one in found),
             sinces={name: text for name, (text, _) in SINCE.items()},
             most=most,
             more=min(MOST, most + STEP) if most < MOST else None,
@@ -84,9 +104,14 @@ def routes(room: ControlRoom) -> list[BaseRoute]:
 
     def quarantine(request: Request) -> Response:
         found = room.ask("quarantine", quarantined_batches, MEDIUM_SECONDS)
-        digest = room.ask("digest", lambda p: p.target.outputs["ContractDigest"], LONG_SECONDS)
-        steps = {one.batch_id: next_step(one, digest.value) for one in found.value or ()}
-        return room.pages.answer(request, "quarantine.html", found=found, steps=steps)
+        deployed = room.ask("digests", deployed_digests, LONG_SECONDS).value or {}
+        steps = {
+            one.batch_id: next_step(one, deployed.get(one.contract)) for one in found.value or ()
+        }
+        several = len(room.contract_names()) > 1
+        return room.pages.answer(
+            request, "quarantine.html", found=found, steps=steps, several=several
+        )
 
     def batch(request: Request) -> Response:
         name = request.path_params["batch"]

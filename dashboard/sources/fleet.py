@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from dashboard.sources.pipeline import Pipeline
+from dashboard.sources.pipeline import Pipeline, contract_named
 from telemetry.contract.model import Column, Contract
 from telemetry.ddl import qualified
 from telemetry.ddl.analytics import AHEAD, average, scaled_sum
@@ -115,9 +115,12 @@ def fleet_key(contract: Contract) -> FleetKey:
     return FleetKey(qualified(contract), others[0], times[-1], plain)
 
 
-def roster(pipeline: Pipeline) -> list[Device]:
-    """Every device with the time of its last reading, sorted by name."""
-    key = fleet_key(pipeline.target.contract)
+def roster(pipeline: Pipeline, contract: str | None = None) -> list[Device]:
+    """Every device with the time of its last reading, sorted by name.
+
+    ``contract``: the name of the one whose table is read, here and below; without it, the first.
+    """
+    key = fleet_key(contract_named(pipeline, contract))
     device, time, table = quote_name(key.device), quote_name(key.time), key.table
     if key.plain_key:
         sql = f"""
@@ -145,9 +148,11 @@ def roster(pipeline: Pipeline) -> list[Device]:
     return [Device(row["name"], row["last"]) for row in rows]
 
 
-def counts(pipeline: Pipeline, start: datetime, end: datetime) -> dict[str, int]:
+def counts(
+    pipeline: Pipeline, start: datetime, end: datetime, contract: str | None = None
+) -> dict[str, int]:
     """Number of readings in the time range, by device."""
-    key = fleet_key(pipeline.target.contract)
+    key = fleet_key(contract_named(pipeline, contract))
     device, time = quote_name(key.device), quote_name(key.time)
     rows = pipeline.database.query(
         f"SELECT {device}::text AS name, count(*) AS readings FROM {key.table} "
@@ -159,10 +164,14 @@ def counts(pipeline: Pipeline, start: datetime, end: datetime) -> dict[str, int]
 
 
 def activity(
-    pipeline: Pipeline, devices: list[str], start: datetime, end: datetime
+    pipeline: Pipeline,
+    devices: list[str],
+    start: datetime,
+    end: datetime,
+    contract: str | None = None,
 ) -> dict[str, Activity]:
     """Activity of these devices in the time range, in :data:`STEPS` steps."""
-    key = fleet_key(pipeline.target.contract)
+    key = fleet_key(contract_named(pipeline, contract))
     device, time = quote_name(key.device), quote_name(key.time)
     step = max((end - start).total_seconds() / STEPS, 1e-6)
     rows = pipeline.database.query(
@@ -178,9 +187,9 @@ def activity(
     return {name: Activity(sum(steps), tuple(steps)) for name, steps in bars.items()}
 
 
-def time_range_of(pipeline: Pipeline, name: str) -> DeviceTimes | None:
+def time_range_of(pipeline: Pipeline, name: str, contract: str | None = None) -> DeviceTimes | None:
     """Times of a device's readings, or ``None`` where it has none."""
-    key = fleet_key(pipeline.target.contract)
+    key = fleet_key(contract_named(pipeline, contract))
     device, time = quote_name(key.device), quote_name(key.time)
     of_device = f"FROM {key.table} WHERE {device}::text = %s"
     (row,) = pipeline.database.query(
@@ -193,11 +202,11 @@ def time_range_of(pipeline: Pipeline, name: str) -> DeviceTimes | None:
     return DeviceTimes(row["first"], row["last"] or row["newest"], row["newest"])
 
 
-def latest_row(pipeline: Pipeline, name: str) -> dict[str, Any]:
+def latest_row(pipeline: Pipeline, name: str, contract: str | None = None) -> dict[str, Any]:
     """The device's newest row, by column of the contract; empty where it has none."""
-    contract = pipeline.target.contract
-    key = fleet_key(contract)
-    columns = ", ".join(quote_name(column.name) for column in contract.columns)
+    chosen = contract_named(pipeline, contract)
+    key = fleet_key(chosen)
+    columns = ", ".join(quote_name(column.name) for column in chosen.columns)
     rows = pipeline.database.query(
         f"SELECT {columns} FROM {key.table} WHERE {quote_name(key.device)}::text = %s "
         f"ORDER BY {quote_name(key.time)} DESC LIMIT 1",
@@ -206,17 +215,19 @@ def latest_row(pipeline: Pipeline, name: str) -> dict[str, Any]:
     return rows[0] if rows else {}
 
 
-def series(pipeline: Pipeline, name: str, start: datetime, end: datetime) -> list[Series]:
+def series(
+    pipeline: Pipeline, name: str, start: datetime, end: datetime, contract: str | None = None
+) -> list[Series]:
     """A device's numeric columns in the time range, and for booleans the share that is true.
 
     PostgreSQL aggregates the steps, so that a million readings become :data:`POINTS` points.
     """
-    contract = pipeline.target.contract
-    key = fleet_key(contract)
+    chosen = contract_named(pipeline, contract)
+    key = fleet_key(chosen)
     shown = [
         column
-        for column in contract.columns
-        if column.type in (*NUMBERS, "boolean") and column.name not in contract.key
+        for column in chosen.columns
+        if column.type in (*NUMBERS, "boolean") and column.name not in chosen.key
     ][:MOST_CHARTS]
     if not shown:
         return []

@@ -165,15 +165,21 @@ def extent(pipeline: Pipeline) -> Extent:
     return Extent(row["first"], row["last"], row["loaded_first"])
 
 
-def trend(pipeline: Pipeline, start: datetime, step: timedelta) -> list[Period]:
-    """Sums by step of the time of loading, from ``start`` until now, empty steps included."""
+def trend(
+    pipeline: Pipeline, start: datetime, step: timedelta, contract: str | None = None
+) -> list[Period]:
+    """Sums by step of the time of loading, from ``start`` until now, empty steps included.
+
+    ``contract``: the name of the one whose batches count, here and below; without it, of all.
+    """
+    of_contract, named = _of(contract)
     rows = pipeline.database.query(
-        "SELECT date_bin(%s, loaded_at, %s) AS start, sum(read) AS read, "
+        "SELECT date_bin(%s, loaded_at, %s) AS start, sum(read) AS read, "  # noqa: S608 - ours
         "sum(accepted) AS accepted, sum(rejected) AS rejected, "
         "sum(duplicates + unchanged) AS duplicates, "
         "sum(conflicts + conflicts_in_table) AS conflicts, sum(set_aside) AS set_aside "
-        "FROM etl.ledger WHERE loaded_at >= %s GROUP BY 1 LIMIT 2000",
-        (step, start, start),
+        f"FROM etl.ledger WHERE loaded_at >= %s{of_contract} GROUP BY 1 LIMIT 2000",
+        (step, start, start, *named),
     )
     names = ("read", "accepted", "rejected", "duplicates", "conflicts", "set_aside")
     found = {row["start"]: [int(row[name]) for name in names] for row in rows}
@@ -184,21 +190,28 @@ def trend(pipeline: Pipeline, start: datetime, step: timedelta) -> list[Period]:
     return periods
 
 
-def reasons(pipeline: Pipeline, span: TimeRange) -> list[Reason]:
+def reasons(pipeline: Pipeline, span: TimeRange, contract: str | None = None) -> list[Reason]:
     """Rejects by reason, the most frequent first, of batches loaded in the span."""
+    of_contract, named = _of(contract)
     rows = pipeline.database.query(
-        "SELECT key AS reason, sum(value::bigint) AS readings, count(*) AS batches, "
+        "SELECT key AS reason, sum(value::bigint) AS readings, count(*) AS batches, "  # noqa: S608
         "max(loaded_at) AS latest FROM etl.ledger, jsonb_each_text(rejected_by) "
-        "WHERE loaded_at >= %s AND loaded_at < %s GROUP BY key ORDER BY 2 DESC, 1 LIMIT 200",
-        _limits(span),
+        f"WHERE loaded_at >= %s AND loaded_at < %s{of_contract} "
+        "GROUP BY key ORDER BY 2 DESC, 1 LIMIT 200",
+        (*_limits(span), *named),
     )
     return [Reason(r["reason"], int(r["readings"]), int(r["batches"]), r["latest"]) for r in rows]
 
 
 def newest_rejecting(
-    pipeline: Pipeline, reason: str | None, span: TimeRange, most: int
+    pipeline: Pipeline,
+    reason: str | None,
+    span: TimeRange,
+    most: int,
+    contract: str | None = None,
 ) -> list[LedgerBatch]:
     """The newest batches with rejects (of the reason or its kind), newest first."""
+    of_contract, named = _of(contract)
     wanted = "rejected > 0"
     values: list[Any] = []
     if reason:
@@ -209,8 +222,8 @@ def newest_rejecting(
         values = [reason, reason]
     rows = pipeline.database.query(
         f"SELECT {BATCH_COLUMNS} FROM etl.ledger WHERE {wanted} "  # noqa: S608 - our own texts
-        "AND loaded_at >= %s AND loaded_at < %s ORDER BY loaded_at DESC LIMIT %s",
-        [*values, *_limits(span), most],
+        f"AND loaded_at >= %s AND loaded_at < %s{of_contract} ORDER BY loaded_at DESC LIMIT %s",
+        [*values, *_limits(span), *named, most],
     )
     return [LedgerBatch(**row) for row in rows]
 
@@ -222,6 +235,11 @@ def batches_of(pipeline: Pipeline, batch_ids: list[str]) -> dict[str, LedgerBatc
         (batch_ids,),
     )
     return {row["batch_id"]: LedgerBatch(**row) for row in rows}
+
+
+def _of(contract: str | None) -> tuple[str, tuple[str, ...]]:
+    """The condition that a batch is of the named contract, and its value; empty for all."""
+    return ("", ()) if contract is None else (" AND contract = %s", (contract,))
 
 
 def _limits(span: TimeRange) -> tuple[datetime | str, datetime | str]:

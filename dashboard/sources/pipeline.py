@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from botocore.config import Config
     from psycopg2.extensions import connection as Connection
 
-__all__ = ["Database", "Pipeline", "ShortTimeoutTarget"]
+    from telemetry.contract import Contract
+
+__all__ = ["Database", "Pipeline", "ShortTimeoutTarget", "contract_named"]
 
 CONNECTIONS = 3
 CONNECT_SECONDS = 3
@@ -58,6 +60,12 @@ def _with_short_timeouts(target: Target) -> Target:
     for service in SERVICES:
         made.client(service)
     return made
+
+
+def contract_named(pipeline: Pipeline, name: str | None) -> Contract:
+    """The contract of that name; the first one without a name."""
+    target = pipeline.target
+    return target.contract if name is None else target.contracts.named(name)
 
 
 class Database:

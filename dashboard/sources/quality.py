@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from dashboard.sources.pipeline import Pipeline
+from dashboard.sources.pipeline import Pipeline, contract_named
 from etl.operations.quarantine import read_report
 
 __all__ = [
@@ -42,6 +42,8 @@ class QuarantinedBatch:
     """Sentences of the checks that failed."""
     key_too_small: bool = False
     """True where readings of one key with other values are a reason."""
+    contract: str = ""
+    """Name of its contract."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,8 @@ def quarantined_count(pipeline: Pipeline) -> int:
 def quarantined_batches(pipeline: Pipeline) -> list[QuarantinedBatch]:
     """The batches in quarantine, newest first."""
     rows = pipeline.database.query(
-        "SELECT batch_id, loaded_at, messages, read, accepted, rejected, contract_digest "
-        "FROM etl.ledger WHERE status = 'quarantined' ORDER BY loaded_at DESC LIMIT %s",
+        "SELECT batch_id, loaded_at, messages, read, accepted, rejected, contract_digest, "
+        "contract FROM etl.ledger WHERE status = 'quarantined' ORDER BY loaded_at DESC LIMIT %s",
         (MOST,),
     )
     reports = _reports(pipeline, [row["batch_id"] for row in rows])
@@ -88,21 +90,26 @@ def _quarantined(row: dict[str, Any], report: dict[str, Any] | None) -> Quaranti
         int(row["rejected"]),
         row["contract_digest"],
         [str(finding["sentence"]) for finding in held_by],
-        any(str(finding["check"]).startswith(CONFLICTS) for finding in held_by),
+        key_too_small=any(str(finding["check"]).startswith(CONFLICTS) for finding in held_by),
+        contract=row["contract"],
     )
 
 
-def completeness(pipeline: Pipeline) -> list[Completeness]:
-    """Completeness of each column of the contract in the newest batches."""
-    contract = pipeline.target.contract
+def completeness(pipeline: Pipeline, contract: str | None = None) -> list[Completeness]:
+    """Completeness of each column of a contract in its newest batches.
+
+    ``contract``: its name; without it, the only one's.
+    """
+    chosen = contract_named(pipeline, contract)
     rows = pipeline.database.query(
-        "SELECT batch_id FROM etl.ledger WHERE accepted > 0 ORDER BY loaded_at DESC LIMIT %s",
-        (NEWEST_BATCHES,),
+        "SELECT batch_id FROM etl.ledger WHERE accepted > 0 "
+        "AND (%s::text IS NULL OR contract = %s) ORDER BY loaded_at DESC LIMIT %s",
+        (contract, contract, NEWEST_BATCHES),
     )
     reports = [r for r in _reports(pipeline, [row["batch_id"] for row in rows]) if r]
     reports.reverse()
     found = []
-    for column in contract.columns:
+    for column in chosen.columns:
         pairs = [
             (int(report["columns"][column.name]["nulls"]), int(report["accepted"]))
             for report in reports
@@ -111,7 +118,7 @@ def completeness(pipeline: Pipeline) -> list[Completeness]:
         if pairs:
             empty, all_rows = (sum(values) for values in zip(*pairs, strict=True))
             shares = [1 - nulls / accepted for nulls, accepted in pairs]
-            least = contract.checks.completeness.get(column.name)
+            least = chosen.checks.completeness.get(column.name)
             found.append(Completeness(column.name, shares, 1 - empty / all_rows, least))
     return found
 

@@ -36,6 +36,8 @@ class SampleRequest:
     batch: str = ""
     span: TimeRange = ALWAYS
     most: int = 25
+    contract: str = ""
+    """Name of the contract; empty for all."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,9 @@ def sample(pipeline: Pipeline, request: SampleRequest) -> Sample:
     span = ALWAYS
     if not request.batch:
         try:
-            rows = newest_rejecting(pipeline, request.reason or None, request.span, limit + 1)
+            rows = newest_rejecting(
+                pipeline, request.reason or None, request.span, limit + 1, request.contract or None
+            )
             batches = tuple(row.batch_id for row in rows)
         except psycopg2.Error:
             span = _recent(request.span)
@@ -75,6 +79,8 @@ def sample(pipeline: Pipeline, request: SampleRequest) -> Sample:
         (request.device,) if request.device else (),
         batches[:limit],
         span,
+        # The ledger has chosen by contract, and knows batches whose raw objects have expired.
+        (request.contract,) if request.contract and not batches else (),
     )
     return _read(pipeline, wanted, request.most, all_batches=len(batches) <= limit)
 

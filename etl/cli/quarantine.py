@@ -109,7 +109,7 @@ def list_quarantined(
 def _of_contract(
     target: Target, found: Iterable[QuarantinedBatch], contract: str | None
 ) -> list[QuarantinedBatch]:
-    """Those of the named contract; without a name, all."""
+    """The batches of the named contract; without a name, all."""
     names = key_names(target, contract)
     return [one for one in found if not names or one.batch.raw.contract in names]
 

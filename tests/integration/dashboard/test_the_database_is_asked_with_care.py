@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +17,7 @@ from dashboard.pages.fleet import _range
 from dashboard.sources import fleet, ledger
 from dashboard.sources.pipeline import Database
 from etl.operations.time_range import ALWAYS, TimeRange
-from telemetry.contract import Contract
+from telemetry.contract import Contract, ContractSet
 from tests.fixtures.telemetry_database import CONTRACT, TelemetryDatabase
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -44,7 +45,9 @@ def _now(monkeypatch: pytest.MonkeyPatch) -> None:
 def pipeline(database: TelemetryDatabase, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """As the pages have it, with the loader's rights; without AWS."""
     monkeypatch.setattr("dashboard.sources.pipeline.CONNECT_SECONDS", 120)
-    made = SimpleNamespace(target=SimpleNamespace(contract=CONTRACT))
+    made = SimpleNamespace(
+        target=SimpleNamespace(contract=CONTRACT, contracts=ContractSet.of([CONTRACT]))
+    )
     loader = database.loader
     made.database = PatientDatabase(made, database.server.dsn(loader.username, loader.password))  # type: ignore[arg-type]
     yield made
@@ -237,3 +240,35 @@ def test_a_key_without_a_device_has_no_fleet() -> None:
     alone: Contract = replace(CONTRACT, key=("ts",))
     with pytest.raises(fleet.NoFleetError, match="does not name a device"):
         fleet.fleet_key(alone)
+
+
+def test_each_contract_has_its_fleet_its_rejects_and_its_trend(
+    database: TelemetryDatabase, pipeline: Any
+) -> None:
+    status = replace(CONTRACT, name="status", table="states")
+    pipeline.target.contracts = ContractSet.of([CONTRACT, status])
+    database.query("CREATE TABLE telemetry.states (LIKE telemetry.readings INCLUDING ALL)")
+    database.query(f"GRANT SELECT ON telemetry.states TO {database.loader.username}")
+    database.query("INSERT INTO telemetry.states (device_id, ts) VALUES ('gate', now())")
+    measure(database, "a", 1, timedelta(seconds=1))
+    book(database, "of-fleet", timedelta(minutes=1))
+    book(database, "of-status", timedelta(minutes=1), contract="status",
+         rejected_by='{"invalid:x": 2}')  # fmt: skip
+    names = {
+        name: [one.name for one in fleet.roster(pipeline, name)]
+        for name in (None, "fleet", "status")
+    }
+    assert names == {None: ["a"], "fleet": ["a"], "status": ["gate"]}
+    assert fleet.time_range_of(pipeline, "a", "status") is None
+    assert fleet.latest_row(pipeline, "gate", "status")["device_id"] == "gate"
+    by_contract = {
+        name: [one.reason for one in ledger.reasons(pipeline, ALWAYS, name)]
+        for name in (None, "fleet", "status")
+    }
+    assert by_contract == {
+        None: ["invalid:x", "missing:ts"], "fleet": ["missing:ts"], "status": ["invalid:x"],
+    }  # fmt: skip
+    batches = ledger.newest_rejecting(pipeline, None, ALWAYS, 9, "status")
+    assert [one.batch_id for one in batches] == ["of-status"]
+    periods = ledger.trend(pipeline, NOW - timedelta(hours=1), timedelta(hours=2), "status")
+    assert sum(one.read for one in periods) == 10

@@ -55,7 +55,7 @@ def rendered(text: str) -> str:
     reject = Reject(
         day="2026-11-23", batch_id=text or "b", message_id=text, topic=text, client_id=text,
         received_at=1, index=0, reasons=(text or "not_json",), reading=text,
-        payload=text.encode("utf-8", "surrogatepass"),
+        payload=text.encode("utf-8", "surrogatepass"), contract=text or "fleet",
     )  # fmt: skip
     MADE.globals.update(
         stack="telemetry", location="here", read_only=False, form_key="f", jobs=None,
@@ -65,7 +65,9 @@ def rendered(text: str) -> str:
     context: dict[str, Any] = {
         "path": "/rejects", "reasons": Answer([reason], None, 1.0), "total": 1,
         "top": 1, "sample": Answer(Sample([reject], 1, True, [text]), None, 1.0),
-        "chosen": {"reason": text, "device": text, "batch": text, "since": ""},
+        "chosen": {"reason": text, "device": text, "batch": text, "since": "",
+                   "contract": text},
+        "contracts": (text, "other"), "no_contract": True,
         "sinces": {}, "most": 25, "more": None,
     }  # fmt: skip
     return MADE.get_template("rejects.html").render(**context)
