@@ -92,8 +92,9 @@ def test_a_contract_alone_is_split_as_if_there_were_no_others(
     assert sizes[:-1] == [most_messages] * (len(sizes) - 1)
 
 
-def test_few_messages_wait_while_another_contract_has_many() -> None:
-    accumulator = Accumulator(BatchLimits(messages=10, seconds=math.inf))
+@pytest.mark.parametrize("limits", [{"messages": 10}, {"bytes": 20}], ids=str)
+def test_few_messages_wait_while_another_contract_has_many(limits: dict[str, int]) -> None:
+    accumulator = Accumulator(BatchLimits(**limits, seconds=math.inf))
     many = [Line(b"x\n", f"r{n}", "status") for n in range(27)]
     found = accumulator.add([Line(b"y\n", "few", None), *many])
     assert [(batch.contract, len(batch.lines)) for batch in found] == [("status", 9)] * 3
