@@ -44,15 +44,19 @@ __all__ = [
 
 
 class ContractSwitchError(UserError):
-    """Raised where a deployment would switch a stack to another contract without consent."""
+    """Raised where a deployment would switch a stack to another contract, or take one away, without
+    consent."""
 
-    def __init__(self, question: str) -> None:
-        super().__init__(
-            f"{question} To switch, say so with `etl up --contract FILE --yes`; to run both, name "
-            "both files, that of the first contract first, with `etl up --contract FILE --contract "
-            "FILE`, or give the new one a stack of its own with `etl --stack NAME up --contract "
-            "FILE`."
+    def __init__(self, question: str, *, several: bool) -> None:
+        hint = (
+            "If that is what you want, say so with --yes; to keep them all, name the file of each: "
+            "`etl up --contract FILE --contract FILE`."
+            if several
+            else "To switch, say so with `etl up --contract FILE --yes`; to run both, name both "
+            "files, that of the one that runs first: `etl up --contract FILE --contract FILE`; or "
+            "give the new one a stack of its own with `etl --stack NAME up --contract FILE`."
         )
+        super().__init__(f"{question} {hint}")
 
 
 OWNER_SECRET = "telemetry-etl/owner"  # noqa: S105 - the secret's name
@@ -139,7 +143,7 @@ def bring_up(
         check_first(running, wanted)
         question = switch_question(stack, running, wanted)
         if question and not switch(question):
-            raise ContractSwitchError(question)
+            raise ContractSwitchError(question, several=len(running) > 1)
     if contract is None:
         contract, *further = [DEFAULT_CONTRACT] if running is None else _copies(now, running)
     chosen: dict[str, Any] = {
