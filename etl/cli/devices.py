@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -102,7 +103,7 @@ def _print_plan(plan: ErasurePlan) -> None:
         notes.print(f"Request {plan.unfinished.request} was interrupted: it is finished now.")
     readings = counted(found["readings"], "reading")
     lines = [
-        f"{counted(plan.rows, 'row')} in the table",
+        f"{counted(plan.rows, 'row')} in the {'tables' if plan.contracts else 'table'}",
         f"{readings} ({found['rejects']:,} of them rejected) of "
         f"{counted(found['messages'], 'message')}, in {counted(found['objects'], 'raw object')} "
         f"of {found['bytes']:,} bytes to rewrite, with what was made of them",
@@ -111,6 +112,12 @@ def _print_plan(plan: ErasurePlan) -> None:
     if plan.dead_letters:
         lines.append(f"{counted(plan.dead_letters, 'dead-letter message')} to search")
     notes.print(Text(f"{escape_text(plan.device)}:", style="bold"))
+    lines += [
+        f"{name}: {counted(part.rows, 'row')}, {counted(part.readings, 'reading')} in "
+        f"{counted(part.objects, 'raw object')}, {counted(part.conflicts, 'conflict')}"
+        for name, part in plan.contracts.items()
+    ]
+    lines += [f"{name}: its key names no device" for name in plan.without_device]
     for line in lines:
         notes.print(Text(f"  {line}"), soft_wrap=True)
     if plan.mixed:
@@ -126,6 +133,16 @@ def _print_plan(plan: ErasurePlan) -> None:
 
 def _check_readable(plan: ErasurePlan) -> None:
     """Ends the command with 1 where objects could not be searched."""
+    if plan.unknown:
+        shown = ", ".join(escape_text(key) for key in plan.unknown[:SHOWN_OBJECTS])
+        notes.print(
+            f"[bold red]error[/] {counted(len(plan.unknown), 'raw object')} of contracts that the "
+            f"pipeline has no more may hold the device's readings: {escape(shown)}. Add the "
+            "contract again, then run the command again, or delete the object.",
+            soft_wrap=True,
+        )
+        if not plan.unreadable:
+            raise typer.Exit(1)
     if plan.unreadable:
         shown = ", ".join(escape_text(key) for key in plan.unreadable[:SHOWN_OBJECTS])
         raise fail(

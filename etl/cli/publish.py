@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -28,10 +28,6 @@ from etl.cli.wait_line import log_lines, progress_bar
 from etl.operations.contract_choice import named_contract
 from etl.operations.escaping import escape_text
 from etl.operations.receipts import Receipt
-
-if TYPE_CHECKING:
-    from etl.aws.target import Target
-    from telemetry.contract import Contract
 
 PUBLISHING_COLUMNS = (
     SpinnerColumn(),
@@ -86,7 +82,7 @@ def simulate(
     from etl.operations.publishing import simulate as run_fleet
 
     target = target_of(context.obj)
-    chosen = _chosen(target, contract, basic_ingest=basic_ingest)
+    chosen = named_contract(target, contract)
     levels = chosen.readings == () or chosen.parents is not None
     if chosen.shape != "objects" or chosen.melt or chosen.only or levels:
         raise fail(
@@ -139,7 +135,7 @@ def publish(
     from etl.operations.publishing import publish_file
 
     target = target_of(context.obj)
-    chosen = _chosen(target, contract, basic_ingest=basic_ingest)
+    chosen = named_contract(target, contract)
     one_level = chosen.readings and chosen.parents is None
     if readings > 1 and (not one_level or chosen.shape != "objects"):
         raise fail(
@@ -167,17 +163,6 @@ def publish(
     for remark in remarks:
         notes.print(Text(escape_text(remark)), soft_wrap=True)
     print_receipt(receipt, as_json=as_json)
-
-
-def _chosen(target: Target, name: str | None, *, basic_ingest: bool) -> Contract:
-    """The contract to publish for; ends the command where its rule can't be published to alone."""
-    chosen = named_contract(target, name)
-    if basic_ingest and chosen.name != target.contract.name:
-        raise fail(
-            "--basic-ingest publishes to the topic rule of the first contract alone, "
-            f"'{target.contract.name}': leave it out for '{chosen.name}'."
-        )
-    return chosen
 
 
 def _sent(messages: int, readings: int) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -18,7 +19,8 @@ from typing import TYPE_CHECKING
 from etl.aws.sqs import QueueDepth, queue_depth
 from etl.aws.target import Target
 from etl.operations.rule_errors import failure_text, original_body, parse_rule_error
-from functions.extract.envelope import envelope_line
+from etl.operations.topic_rules import contract_of_rule
+from functions.extract.envelope import Envelope, read_envelope
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
@@ -103,19 +105,24 @@ def make_visible(sqs: SQSClient, url: str, messages: list[MessageTypeDef]) -> No
         sqs.change_message_visibility_batch(QueueUrl=url, Entries=entries)
 
 
-def envelope_of(message: MessageTypeDef) -> bytes:
-    """The message as a line of a raw object, as Extract would have staged it."""
+def envelope_of(message: MessageTypeDef, outputs: Mapping[str, str] | None = None) -> Envelope:
+    """The message as a line of a raw object, as Extract would have staged it, with its contract.
+
+    ``outputs`` are the stack's, for the contract of a message that a topic rule could not deliver.
+    """
     error = parse_rule_error(message["Body"])
-    sent = message.get("Attributes", {}).get("SentTimestamp")
-    body = original_body(error, sent) if error else message["Body"]
-    return envelope_line(message["MessageId"], body)
+    body = message["Body"]
+    if error is not None:
+        sent = message.get("Attributes", {}).get("SentTimestamp")
+        body = original_body(error, sent, contract_of_rule(outputs or {}, error.get("ruleName")))
+    return read_envelope(message["MessageId"], body)
 
 
 def _dead_letter(message: MessageTypeDef) -> DeadLetter:
     attributes = message.get("Attributes", {})
     sent = attributes.get("SentTimestamp")
     error = parse_rule_error(message["Body"])
-    envelope = json.loads(envelope_of(message))
+    envelope = json.loads(envelope_of(message).line)
     return DeadLetter(
         message_id=message["MessageId"],
         sent=datetime.fromtimestamp(int(sent) / 1000, UTC) if sent else None,

@@ -28,6 +28,7 @@ from etl.operations.quarantine import read_report
 from etl.operations.receipts import RECORD, message_digest, read_receipts
 from etl.operations.rejects import parse_lines
 from telemetry.checksums import Checksum
+from telemetry.contract import Contract
 from telemetry.errors import UserError
 from telemetry.layout import (
     RawKey,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ErasureError",
     "NewDigests",
+    "contract_of_object",
     "new_digests",
     "rewrite_derived",
     "rewrite_raw",
@@ -74,13 +76,14 @@ def rewrite_raw(target: Target, key: str, device: str, *, whole: bool) -> bool:
     Returns false where it has none, or is gone. ``whole``: also remove mixed messages.
     """
     s3, bucket = target.client("s3"), target.bucket
+    contract = contract_of_object(target, key)
     for _ in range(ATTEMPTS):
         try:
             found = s3.get_object(Bucket=bucket, Key=key)
         except s3.exceptions.NoSuchKey:
             return False
         raw = gzip.decompress(found["Body"].read())
-        messages = find_messages(raw, target.contract, device)
+        messages = find_messages(raw, contract, device)
         if not messages:
             delete_old_versions(target, [key])
             return False
@@ -102,15 +105,35 @@ def rewrite_raw(target: Target, key: str, device: str, *, whole: bool) -> bool:
     raise ErasureError(f"{key} is being changed by another program: try again.")
 
 
-def new_digests(messages: DeviceMessages, *, whole: bool) -> NewDigests:
-    """Digests by which receipts know the messages that are removed or shortened."""
+def contract_of_object(target: Target, key: str) -> Contract:
+    """The contract of a raw object. Raises :class:`ErasureError` where the pipeline has it no
+    more: what its messages hold can't be known."""
+    raw = parse_raw_key(key)
+    contract = target.contracts.of_key(raw.contract if raw is not None else None)
+    if contract is None:
+        raise ErasureError(
+            f"{key} is of a contract that the pipeline has no more. Add the contract again, then "
+            "run the command again."
+        )
+    return contract
+
+
+def new_digests(
+    messages: DeviceMessages, *, whole: bool, contract: str | None = None
+) -> NewDigests:
+    """Digests by which receipts know the messages that are removed or shortened.
+
+    ``contract``: the name of theirs in keys; ``None``: the first one.
+    """
     found: NewDigests = {}
     for envelope, removal in messages.removals.items():
         if removal.mixed and not whole:
             continue
         _, _, client, _, payload = envelope
-        after = None if removal.payload is None else message_digest(client, removal.payload)
-        found[message_digest(client, payload)] = (after, removal.forgotten)
+        after = (
+            None if removal.payload is None else message_digest(client, removal.payload, contract)
+        )
+        found[message_digest(client, payload, contract)] = (after, removal.forgotten)
     return found
 
 
@@ -162,16 +185,18 @@ def rewrite_derived(target: Target, key: str, device: str) -> dict[str, Any] | N
     raw = parse_raw_key(key)
     if raw is None:
         raise ErasureError(f"{key} is not the key of a raw micro-batch.")
+    contract = contract_of_object(target, key)
     for _ in range(ATTEMPTS):
         found = s3.get_object(Bucket=bucket, Key=key)
         lines = gzip.decompress(found["Body"].read())
         report, written, counts = read_report(target, raw.batch_id), Written(), None
         if report is not None:
-            again = report.get("contract_digest") == target.contract.digest
+            again = report.get("contract_digest") == contract.digest
             rewrite = _transformed if again else _filtered
-            written, counts = rewrite(target, raw, lines, {**report, "raw_key": key}, device)
+            before = {**report, "raw_key": key}
+            written, counts = rewrite(target, contract, raw, lines, before, device)
         elif _stale(target, raw, {}):  # Transform did not get to its end
-            written, _ = _transformed(target, raw, lines, {"raw_key": key}, device)
+            written, _ = _transformed(target, contract, raw, lines, {"raw_key": key}, device)
         for name, (body, content_type) in written.items():
             s3.put_object(Bucket=bucket, Key=name, Body=body, ContentType=content_type)
         stale = _stale(target, raw, written)
@@ -191,13 +216,18 @@ def _stale(target: Target, raw: RawKey, written: Mapping[str, Any]) -> list[str]
 
 
 def _transformed(
-    target: Target, raw: RawKey, lines: bytes, before: dict[str, Any], device: str
+    _target: Target,
+    contract: Contract,
+    raw: RawKey,
+    lines: bytes,
+    before: dict[str, Any],
+    device: str,
 ) -> tuple[Written, dict[str, Any]]:
     """The objects as Transform makes them of the raw object now, with Validate's verdict."""
     from functions.transform.handler import transform
 
     objects, report = transform(
-        lines, target.contract, before["raw_key"], str(before.get("execution", ""))
+        lines, contract, before["raw_key"], str(before.get("execution", ""))
     )
     written: Written = {stored.key: (stored.body, stored.content_type) for stored in objects}
     return written | _report(raw, report, before, device), _counts(report)
@@ -227,12 +257,17 @@ def _counts(report: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _filtered(
-    target: Target, raw: RawKey, lines: bytes, before: dict[str, Any], device: str
+    target: Target,
+    contract: Contract,
+    raw: RawKey,
+    lines: bytes,
+    before: dict[str, Any],
+    device: str,
 ) -> tuple[Written, dict[str, Any]]:
     """The clean zone and the rejects that an older contract made, less those of the device."""
     clean, rejected = before.get("clean_key") or clean_key(raw), rejected_key(raw)
-    parquet, accepted = _filtered_parquet(target, clean, device)
-    rejects, gone = _filtered_rejects(target, rejected, lines, device)
+    parquet, accepted = _filtered_parquet(target, clean, device_column(contract), device)
+    rejects, gone = _filtered_rejects(target, rejected, lines, DeviceNames(contract), device)
     by_reason = {
         reason: left
         for reason, number in before.get("rejected_by", {}).items()
@@ -256,13 +291,12 @@ def _filtered(
     return written | _report(raw, report, before, device), _counts(report)
 
 
-def _filtered_parquet(target: Target, key: str, device: str) -> tuple[bytes, int]:
+def _filtered_parquet(target: Target, key: str, column: str, device: str) -> tuple[bytes, int]:
     """The Parquet object without the device's rows, and the number of rows left."""
     import polars as pl
 
     body = target.client("s3").get_object(Bucket=target.bucket, Key=key)["Body"].read()
     frame = pl.read_parquet(io.BytesIO(body))
-    column = device_column(target.contract)
     if column not in frame.columns:
         raise ErasureError(
             f"{key} was made with an older contract and has no column {column}: replay its batch "
@@ -275,12 +309,12 @@ def _filtered_parquet(target: Target, key: str, device: str) -> tuple[bytes, int
 
 
 def _filtered_rejects(
-    target: Target, key: str, lines: bytes, device: str
+    target: Target, key: str, lines: bytes, names: DeviceNames, device: str
 ) -> tuple[bytes, Counter[str]]:
     """The rejects that are not the device's, and the number of those that were, by reason."""
     body = target.client("s3").get_object(Bucket=target.bucket, Key=key)["Body"].read()
     texts = gzip.decompress(body).splitlines()
-    names, gone, kept = DeviceNames(target.contract), Counter[str](), []
+    gone, kept = Counter[str](), []
     payloads = _payloads(lines) if texts else {}
     last: str | None = None
     for text, reject in zip(texts, parse_lines("", "", io.BytesIO(body), names), strict=True):

@@ -31,6 +31,7 @@ from etl.aws.invocation import FunctionFailedError, invoke
 from etl.aws.s3 import listed
 from etl.aws.target import Target
 from etl.operations.active_executions import active_executions
+from etl.operations.contract_choice import has_several
 from etl.operations.dead_letters import (
     BATCH,
     PEEK_SECONDS,
@@ -45,6 +46,7 @@ from etl.operations.device_messages import device_column, find_messages
 from etl.operations.erased_objects import (
     ErasureError,
     NewDigests,
+    contract_of_object,
     new_digests,
     rewrite_derived,
     rewrite_raw,
@@ -52,14 +54,17 @@ from etl.operations.erased_objects import (
 )
 from etl.operations.plurals import counted
 from etl.operations.rollups import refresh_rollups
+from telemetry.contract import Contract
 from telemetry.ddl import CONFLICTS, qualified, quote_name, quote_text
 from telemetry.ddl.analytics import levels_of
 from telemetry.layout import ERASURES, RAW, erasure_key, parse_raw_key
 
 if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor
     from types_boto3_sqs.type_defs import MessageTypeDef
 
 __all__ = [
+    "ContractPart",
     "ErasurePlan",
     "ErasureRecord",
     "erase_device",
@@ -93,6 +98,19 @@ class FoundBatch:
     """Messages with readings of several devices that can only be removed as a whole."""
     others: int
     """Readings of other devices in these."""
+
+
+@dataclass
+class ContractPart:
+    """The device's data of one contract."""
+
+    rows: int = 0
+    conflicts: int = 0
+    objects: int = 0
+    """Raw objects to rewrite."""
+    messages: int = 0
+    readings: int = 0
+    rejects: int = 0
 
 
 @dataclass
@@ -136,6 +154,12 @@ class ErasurePlan:
     unfinished: ErasureRecord | None = None
     searched: set[str] = field(default_factory=set)
     """Raw objects that were searched."""
+    contracts: dict[str, ContractPart] = field(default_factory=dict)
+    """Contents of each contract whose key names a device, in a pipeline of several."""
+    without_device: list[str] = field(default_factory=list)
+    """Names of the contracts whose key names no device: nothing is erased there."""
+    unknown: list[str] = field(default_factory=list)
+    """Raw objects of contracts that the pipeline has no more, which can't be searched."""
 
     @property
     def nothing(self) -> bool:
@@ -161,38 +185,65 @@ class ErasurePlan:
             "dead_letters_to_search": self.dead_letters,
             "unreadable": self.unreadable,
             "unfinished": self.unfinished.request if self.unfinished else None,
+            **({"unknown": self.unknown} if self.unknown else {}),
+            **(
+                {
+                    "contracts": {name: asdict(part) for name, part in self.contracts.items()},
+                    "without_device": self.without_device,
+                }
+                if self.contracts
+                else {}
+            ),
         }
 
 
 def plan_erasure(target: Target, device: str, notify: Notify = _silent) -> ErasurePlan:
     """Search all raw objects, the table and the conflicts; changes nothing.
 
-    Raises :class:`~etl.operations.device_messages.NoDeviceError`, and :class:`ErasureError` for a
-    pipeline of several contracts.
+    In a pipeline of several contracts that is done in each one whose key names a device. Raises
+    :class:`~etl.operations.device_messages.NoDeviceError` where none does.
     """
-    if len(target.contracts) > 1:
-        raise ErasureError(
-            "This pipeline has several contracts: erasing a device in all of them is not possible "
-            "yet. Nothing was changed."
-        )
-    column = device_column(target.contract)
+    contracts = _contracts_with_devices(target)
     plan = ErasurePlan(device, unfinished=_unfinished(target, device))
+    plan.without_device = [one.name for one in target.contracts if one not in contracts]
+    if has_several(target):
+        plan.contracts = {one.name: ContractPart() for one in contracts}
     _search(target, plan, notify)
     with closing(target.connect()) as connection, connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT count(*) FROM {qualified(target.contract)} "  # noqa: S608 - quoted names
-            f"WHERE {quote_name(column)}::text = %s",
-            (device,),
-        )
-        [(plan.rows,)] = cursor.fetchall()
-        cursor.execute(
-            f"SELECT count(*) FROM {CONFLICTS} WHERE contract = %s "  # noqa: S608 - quoted names
-            f"AND key ->> {quote_text(column)} = %s",
-            (target.contract.name, device),
-        )
-        [(plan.conflicts,)] = cursor.fetchall()
+        for contract in contracts:
+            _count_rows(cursor, contract, plan)
     plan.dead_letters = sum(depth(target, queue).total for queue in QUEUES)
     return plan
+
+
+def _contracts_with_devices(target: Target) -> list[Contract]:
+    """The contracts whose key names a device. Raises ``NoDeviceError`` where none does."""
+    found = [one for one in target.contracts if one.device_column is not None]
+    if not found:
+        device_column(target.contract)
+    return found
+
+
+def _count_rows(cursor: Cursor, contract: Contract, plan: ErasurePlan) -> None:
+    """Adds the device's rows and conflicts of one contract to the plan."""
+    column = device_column(contract)
+    cursor.execute(
+        f"SELECT count(*) FROM {qualified(contract)} "  # noqa: S608 - quoted names
+        f"WHERE {quote_name(column)}::text = %s",
+        (plan.device,),
+    )
+    [(rows,)] = cursor.fetchall()
+    cursor.execute(
+        f"SELECT count(*) FROM {CONFLICTS} WHERE contract = %s "  # noqa: S608 - quoted names
+        f"AND key ->> {quote_text(column)} = %s",
+        (contract.name, plan.device),
+    )
+    [(conflicts,)] = cursor.fetchall()
+    plan.rows += rows
+    plan.conflicts += conflicts
+    if contract.name in plan.contracts:
+        part = plan.contracts[contract.name]
+        part.rows, part.conflicts = rows, conflicts
 
 
 def erase_device(
@@ -225,7 +276,7 @@ def erase_device(
             "in meanwhile. Revoke its certificate, then run the command again."
         )
     record.dead_letters += _delete_dead_letters(target, plan.device, whole=whole, notify=notify)
-    if levels_of(target.contract):
+    if any(map(levels_of, target.contracts)):
         for left in refresh_rollups(target, "refresh"):
             notify("refreshing rollups", 0, left)
     record.finished_at = datetime.now(UTC).isoformat(timespec="seconds")
@@ -254,7 +305,7 @@ def _new_record(target: Target, device: str) -> ErasureRecord:
         request=f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}",
         salt=salt,
         device_sha256=_hash(salt, device),
-        contract=target.contract.name,
+        contract=", ".join(one.name for one in _contracts_with_devices(target)),
         requested_at=now.isoformat(timespec="seconds"),
     )
 
@@ -299,27 +350,45 @@ def _search(target: Target, plan: ErasurePlan, notify: Notify) -> None:
     for done, entry in enumerate(entries, 1):
         key = entry["Key"]
         plan.searched.add(key)
+        contract = _searchable(target, plan, key)
+        if contract is None:
+            continue
         try:
             body = s3.get_object(Bucket=target.bucket, Key=key)["Body"].read()
-            found = find_messages(gzip.decompress(body), target.contract, plan.device)
+            found = find_messages(gzip.decompress(body), contract, plan.device)
         except s3.exceptions.NoSuchKey:
             continue  # expired since the listing
         except (OSError, EOFError, zlib.error):
             plan.unreadable.append(key)
             continue
         if found:
-            plan.batches.append(
-                FoundBatch(
-                    key,
-                    int(entry["Size"]),
-                    found.messages(),
-                    found.readings() - found.others,
-                    found.rejects,
-                    found.mixed,
-                    found.others,
-                )
+            batch = FoundBatch(
+                key,
+                int(entry["Size"]),
+                found.messages(),
+                found.readings() - found.others,
+                found.rejects,
+                found.mixed,
+                found.others,
             )
+            plan.batches.append(batch)
+            if contract.name in plan.contracts:
+                part = plan.contracts[contract.name]
+                part.objects += 1
+                part.messages += batch.messages
+                part.readings += batch.readings
+                part.rejects += batch.rejects
         notify("searching", done, len(entries))
+
+
+def _searchable(target: Target, plan: ErasurePlan, key: str) -> Contract | None:
+    """The contract to read a raw object by; ``None`` where it names no device, or is no more."""
+    raw = parse_raw_key(key)
+    contract = target.contracts.of_key(raw.contract if raw is not None else None)
+    if contract is None:
+        plan.unknown.append(key)
+        return None
+    return contract if contract.device_column is not None else None
 
 
 def _rewrite_messages(target: Target, plan: ErasurePlan, *, whole: bool, notify: Notify) -> None:
@@ -331,8 +400,10 @@ def _rewrite_messages(target: Target, plan: ErasurePlan, *, whole: bool, notify:
             body = s3.get_object(Bucket=target.bucket, Key=batch.raw_key)["Body"].read()
         except s3.exceptions.NoSuchKey:  # expired since the search
             continue
-        messages = find_messages(gzip.decompress(body), target.contract, plan.device)
-        digests |= new_digests(messages, whole=whole)
+        contract, raw = contract_of_object(target, batch.raw_key), parse_raw_key(batch.raw_key)
+        messages = find_messages(gzip.decompress(body), contract, plan.device)
+        key_name = raw.contract if raw is not None else None
+        digests |= new_digests(messages, whole=whole, contract=key_name)
     rewrite_receipts(target, digests)
     for done, batch in enumerate(plan.batches, 1):
         rewrite_raw(target, batch.raw_key, plan.device, whole=whole)
@@ -358,16 +429,16 @@ def _wait_for_executions(target: Target, record: ErasureRecord, notify: Notify) 
 
 def _rewrite_batches(
     target: Target, record: ErasureRecord, device: str, notify: Notify
-) -> list[dict[str, Any]]:
-    """Rewrites what was made of the raw objects; returns the counts for the ledger."""
-    counts = []
+) -> dict[str, list[dict[str, Any]]]:
+    """Rewrites what was made of the raw objects; returns the counts for the ledger by contract."""
+    counts: dict[str, list[dict[str, Any]]] = {}
     for done, key in enumerate(record.batches, 1):
         try:
             found = rewrite_derived(target, key, device)
         except target.client("s3").exceptions.NoSuchKey:  # expired since an interrupted call
             found = None
         if found is not None:
-            counts.append(found)
+            counts.setdefault(contract_of_object(target, key).name, []).append(found)
         notify("rewriting clean zone and rejects", done, len(record.batches))
     return counts
 
@@ -376,21 +447,44 @@ def _erase_rows(
     target: Target,
     record: ErasureRecord,
     device: str,
-    counts: list[dict[str, Any]],
+    counts: dict[str, list[dict[str, Any]]],
     notify: Notify,
 ) -> None:
-    """Corrects the ledger and deletes rows and conflicts, call by call."""
+    """Corrects the ledger and deletes rows and conflicts of each contract."""
+    before = 0
+    for contract in _contracts_with_devices(target):
+        own = counts.get(contract.name, [])
+        before += _erase_rows_of(target, contract, record, device, own, before, notify)
+    _write(target, record)
+
+
+def _erase_rows_of(
+    target: Target,
+    contract: Contract,
+    record: ErasureRecord,
+    device: str,
+    counts: list[dict[str, Any]],
+    before: int,
+    notify: Notify,
+) -> int:
+    """Does that in one contract, call by call; returns the rows that the request has deleted there.
+
+    ``before``: those that it has deleted in the contracts before.
+    """
     asked: dict[str, Any] = {"request": record.request, "device": device}
+    named = {"contract": contract.name} if has_several(target) else {}
     parts = [counts[n : n + BATCHES_AT_ONCE] for n in range(0, len(counts), BATCHES_AT_ONCE)]
+    rows = 0
     for part in (*parts, []):
         left, batches = True, part
         while left:
-            result = _call(target, {"erase": {**asked, "batches": batches}})
+            result = _call(target, {"erase": {**asked, "batches": batches}, **named})
             left, batches = bool(result["left"]), []
-            record.rows = int(result["rows"])
+            rows = int(result["rows"])
+            record.rows = before + rows
             record.conflicts += int(result["conflicts"])
             notify("deleting rows", record.rows, record.rows)
-    _write(target, record)
+    return rows
 
 
 def _call(target: Target, event: dict[str, Any]) -> dict[str, Any]:
@@ -429,5 +523,9 @@ def _delete_dead_letters(target: Target, device: str, *, whole: bool, notify: No
 
 
 def _is_own(target: Target, message: MessageTypeDef, device: str, *, whole: bool) -> bool:
-    found = find_messages(envelope_of(message), target.contract, device)
+    envelope = envelope_of(message, target.outputs)
+    contract = target.contracts.of_key(envelope.contract)
+    if contract is None or contract.device_column is None:
+        return False
+    found = find_messages(envelope.line, contract, device)
     return any(whole or r.removed == r.readings for r in found.removals.values())

@@ -28,6 +28,7 @@ from etl.operations.receipts import (
     new_publication,
     write_receipt,
 )
+from etl.operations.topic_rules import basic_ingest_prefix
 from local.devices.fleet import SimulatedDevice, Truth, device_topic
 from local.devices.identity import Identity, register
 from local.devices.mqtt import DeviceConnection, QoS
@@ -79,9 +80,11 @@ def register_devices(target: Target, names: Iterable[str]) -> list[Identity]:
     return [register(iot, name, policy=policy, folder=target.devices_folder) for name in names]
 
 
-def _before_the_topic(target: Target, *, basic_ingest: bool) -> str:
+def _before_the_topic(target: Target, contract: Contract, *, basic_ingest: bool) -> str:
     """Prefix of a device's topic."""
-    return f"{target.outputs['BasicIngestPrefix']}/" if basic_ingest else ""
+    if not basic_ingest:
+        return ""
+    return f"{basic_ingest_prefix(target, target.contracts.key_name(contract))}/"
 
 
 def simulate(
@@ -101,7 +104,7 @@ def simulate(
         )
         for name in names
     ]
-    before_topic = _before_the_topic(target, basic_ingest=plan.basic_ingest)
+    before_topic = _before_the_topic(target, contract, basic_ingest=plan.basic_ingest)
     fleet = _Fleet(plan, before_topic, contract, target.contracts)
     try:
         with ExitStack() as stack:
@@ -214,7 +217,7 @@ def publish_file(
     acknowledged, sent = Acknowledgements(), _Sent(rate)
     others = _other_contracts(target.contracts, contract, basic_ingest=basic_ingest)
     key_name = target.contracts.key_name(contract)
-    before = _before_the_topic(target, basic_ingest=basic_ingest)
+    before = _before_the_topic(target, contract, basic_ingest=basic_ingest)
     try:
         with _Connections(target) as connected:
             for message in outgoing_messages(messages, addressing, readings_per_message):

@@ -8,13 +8,14 @@ sent again here, batch by batch. A reading that is sent twice is counted as a du
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from etl.aws.target import Target
 from etl.operations.dead_letters import BATCH, RULE_ERRORS, depth, make_visible, queue_url, receive
 from etl.operations.rule_errors import original_body, parse_rule_error
+from etl.operations.topic_rules import contract_of_rule
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
@@ -89,7 +90,7 @@ def resend_rule_errors(target: Target) -> Iterator[MoveProgress]:
         if not fresh:
             break
         seen |= {message["MessageId"] for message in fresh}
-        bodies = [(message, _body_of(message)) for message in fresh]
+        bodies = [(message, _body_of(message, target.outputs)) for message in fresh]
         unknown = [message for message, body in bodies if body is None]
         make_visible(sqs, url, unknown)
         left += len(unknown)
@@ -107,10 +108,12 @@ def _is_moving(task: ListMessageMoveTasksResultEntryTypeDef | None) -> bool:
     return task is not None and task["Status"] in ("RUNNING", "CANCELLING")
 
 
-def _body_of(message: MessageTypeDef) -> str | None:
+def _body_of(message: MessageTypeDef, outputs: Mapping[str, str]) -> str | None:
     error = parse_rule_error(message["Body"])
+    if error is None:
+        return None
     sent = message.get("Attributes", {}).get("SentTimestamp")
-    return original_body(error, sent) if error else None
+    return original_body(error, sent, contract_of_rule(outputs, error.get("ruleName")))
 
 
 def _send(

@@ -31,10 +31,11 @@ def failure_text(error: dict[str, Any]) -> str:
     return "; ".join(f"{f.get('failedAction')}: {f.get('errorMessage')}" for f in failures)
 
 
-def original_body(error: dict[str, Any], sent: str | None) -> str:
+def original_body(error: dict[str, Any], sent: str | None, contract: str | None = None) -> str:
     """The body that the rule would have sent to the queue.
 
     ``sent`` (milliseconds since 1970) stands in for the time of arrival, which is not in the error.
+    ``contract``: the further contract whose rule it is; ``None``: the first one's.
     """
     client_id = error.get("clientId")
     return json.dumps(
@@ -43,5 +44,6 @@ def original_body(error: dict[str, Any], sent: str | None) -> str:
             "topic": error["topic"],
             "client_id": client_id if isinstance(client_id, str) else None,
             "received_at": int(sent) if sent else None,
+            **({"contract": contract} if contract is not None else {}),
         }
     )

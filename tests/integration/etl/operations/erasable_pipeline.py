@@ -26,7 +26,7 @@ from functions.migrate.erasure import erase, parse_erasure
 from functions.transform.handler import transform
 from telemetry.contract import Contract, ContractSet
 from telemetry.errors import BatchMissingError
-from telemetry.layout import outcome_key, report_key
+from telemetry.layout import outcome_key, parse_raw_key, raw_key, report_key
 from telemetry.report_markdown import as_markdown
 from telemetry.reports import report_body
 from tests.fixtures.aws_fakes import FakeS3, FakeSqs, FakeStates, etag
@@ -134,18 +134,28 @@ class ErasablePipeline:
     """Raw objects, what was made of them, and the table."""
 
     def __init__(
-        self, database: TelemetryDatabase, state: Path, contract: Contract = FLEET
+        self,
+        database: TelemetryDatabase,
+        state: Path,
+        contract: Contract = FLEET,
+        further: Sequence[Contract] = (),
     ) -> None:
         self.database, self.state, self.contract = database, state, contract
+        self.further = tuple(further)
         self.s3, self.sqs, self.states = VersionedS3(), Queues(), FakeStates()
         self.keys: list[str] = []
+
+    @property
+    def contracts(self) -> ContractSet:
+        return ContractSet.of([self.contract, *self.further])
 
     @property
     def target(self) -> Any:
         clients = {"s3": self.s3, "sqs": self.sqs, "stepfunctions": self.states}
         urls = {"QueueUrl": "main", "DeadLetterQueueUrl": "dead", "RuleErrorQueueUrl": "errors"}
         return SimpleNamespace(
-            client=clients.__getitem__, bucket="data", contract=self.contract, contracts=ContractSet.of([self.contract]), state=self.state,
+            client=clients.__getitem__, bucket="data", contract=self.contract, contracts=self.contracts,
+            state=self.state,
             connect=self.database.connect_loader, invoking_client=lambda: self,
             outputs={"MigrateFunctionName": "migrate", "StateMachineArn": "machine", **urls},
         )  # fmt: skip
@@ -156,17 +166,21 @@ class ErasablePipeline:
         self.s3.enter("invoke")
         with closing(self.database.connect_owner()) as connection:
             if "erase" in event:
-                answer = erase(connection, self.contract, parse_erasure(event["erase"]), 60.0)
+                contract = self.contracts.named(event.get("contract", self.contract.name))
+                asked = parse_erasure(event["erase"])
+                if (name := self.contracts.key_name(contract)) is not None:
+                    asked = replace(asked, request=f"{asked.request}.{name}")
+                answer = erase(connection, contract, asked, 60.0)
             else:
                 answer = {"left": bring_up_to_date(connection, self.contract, 60.0)}
         self.s3.leave("invoke")
         return {"Payload": io.BytesIO(json.dumps(answer).encode())}
 
-    def stage(self, name: str, messages: Sequence[Message]) -> str:
+    def stage(self, name: str, messages: Sequence[Message], contract: str | None = None) -> str:
         """Puts a raw object, as Extract does."""
         lines = [self.line(f"{name}-{n}", client, payload_of(elements), n)
                  for n, (client, elements) in enumerate(messages)]  # fmt: skip
-        key = f"{DAY}/{name}.n{len(lines)}.ndjson.gz"
+        key = raw_key(f"{DAY}/", name, len(lines), contract)
         self.s3.objects[key] = gzip.compress(b"".join(lines), mtime=0)
         self.keys.append(key)
         return key
@@ -180,20 +194,23 @@ class ErasablePipeline:
         }  # fmt: skip
         return json.dumps(envelope, separators=(",", ":")).encode() + b"\n"
 
-    def publish(self, messages: Sequence[Message]) -> None:
+    def publish(self, messages: Sequence[Message], contract: str | None = None) -> None:
         """Writes the receipt of a publisher."""
         sent = Acknowledgements()
         for client, elements in messages:
-            sent.add(message_digest(client, payload_of(elements)), len(elements))
-        receipt = Receipt("p", "simulate", "2026-11-23", sent.messages, sent.readings, digests=True,
-                          contract=self.contract.digest)  # fmt: skip
+            digest = message_digest(client, payload_of(elements), contract)
+            sent.add(digest, len(elements))
+        name = "p" if contract is None else f"p-{contract}"
+        receipt = Receipt(name, "simulate", "2026-11-23", sent.messages, sent.readings,
+                          digests=True, contract=self.contract.digest,
+                          of_contract=contract)  # fmt: skip
         write_receipt(self.s3, "data", receipt, sent)  # type: ignore[arg-type]
 
     def load(self, key: str, purpose: str = "load", verdict: str = "pass") -> Loaded:
         """Transform, Validate's verdict, and Load."""
-        objects, report = transform(
-            gzip.decompress(self.s3.objects[key]), self.contract, key, "run"
-        )
+        raw = parse_raw_key(key)
+        contract = self.contracts.of_key(raw.contract if raw else None) or self.contract
+        objects, report = transform(gzip.decompress(self.s3.objects[key]), contract, key, "run")
         for stored in objects:
             self._put(stored.key, stored.body)
         report |= {"verdict": verdict, "findings": []}
@@ -205,7 +222,7 @@ class ErasablePipeline:
         assert batch.groups_key is not None
         groups = parse_groups(self.s3.objects[batch.groups_key])
         with closing(self.database.connect_loader()) as connection:
-            loaded = load_batch(connection, self.contract, batch, _Copy(self, batch),
+            loaded = load_batch(connection, contract, batch, _Copy(self, batch),
                                 lambda: groups, objects=self.open)  # fmt: skip
         self._put(
             outcome_key(key, "run", loaded.entry.status), json.dumps(vars(loaded.entry)).encode()
