@@ -45,12 +45,15 @@ def check(
     file: Annotated[Path, typer.Argument(help="The settings file.")] = SETTINGS_FILE,
 ) -> None:
     """Check whether a settings file can be deployed to AWS, without calling AWS."""
+    from etl.deployment.pipeline_contracts import read_contracts
     from etl.deployment.pipeline_settings import PipelineSettings, aws_settings, platform_settings
     from etl.deployment.preconditions import check_preconditions
     from etl.deployment.settings_file import read_file
 
     pipeline = PipelineSettings(read_file(file))
     settings = aws_settings(pipeline)
+    if settings.further_contracts:
+        read_contracts(settings.contracts)
     # The id of the region's list is looked up at deployment.
     platform = (
         platform_settings(pipeline, settings, "pl-00000000") if pipeline.has_platform else None

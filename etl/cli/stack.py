@@ -92,7 +92,7 @@ def up(
         except ContractSwitchError as error:
             target, question = None, error
     if target is None:
-        if not _agreed(f"{question} Go on?"):
+        if not _agreed(f"{question} Switch?"):
             raise question
         with waiting_for_phases("deploying the contract") as notify:
             target = bring_up_with(switch=lambda _: True, notify=notify)

@@ -62,7 +62,10 @@ class DeploymentExecutor:
         migrates = any(step.kind == "migrate" for step in steps)
 
         def live(step: Step, *, settled: bool) -> str:
-            return live_state(step.kind, first=first, migrates=migrates, settled=settled).text
+            several = len(self.build.settings.contracts) > 1
+            return live_state(
+                step.kind, first=first, migrates=migrates, settled=settled, several=several
+            ).text
 
         for step in steps:
             self.listener.step(step)

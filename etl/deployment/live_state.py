@@ -34,17 +34,22 @@ class LiveState:
         )
 
 
-def live_state(stopped: Kind, *, first: bool, migrates: bool, settled: bool) -> LiveState:
+def live_state(
+    stopped: Kind, *, first: bool, migrates: bool, settled: bool, several: bool = False
+) -> LiveState:
     """Describe what is live where a deployment stopped at a step.
 
     ``first``: no pipeline was deployed before. ``migrates``: the deployment migrates the database.
-    ``settled``: false where CloudFormation left, or still has, a change half done.
+    ``settled``: false where CloudFormation left, or still has, a change half done. ``several``: the
+    pipeline has several contracts.
     """
     old = NONE if first else OLD
     triggers = f"{NONE}: messages are not received" if first else "on, as before"
     if stopped == "migrate":
         functions = "the new migrate function alone" if first else f"{OLD}, beside the new migrate"
         table = "as before: a migration is one transaction"
+        if several:
+            table = "each as before, or migrated: a contract's migration is one transaction"
         return LiveState(functions=functions, table=table, triggers=triggers)
     if stopped == "core":
         table = "migrated; the functions of before can write it, too" if migrates else "as before"

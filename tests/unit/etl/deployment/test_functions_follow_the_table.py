@@ -156,6 +156,8 @@ def test_a_deployment_that_stops_says_what_is_live(stopped, first, expected):
 
 
 def test_a_change_that_cloudformation_has_not_finished_is_not_taken_for_undone():
+    several = live_state("migrate", first=False, migrates=True, settled=True, several=True).text
+    assert "each as before, or migrated: a contract's migration is one transaction" in several
     text = live_state("core", first=False, migrates=True, settled=False).text
     assert "functions: of both versions" in text
 

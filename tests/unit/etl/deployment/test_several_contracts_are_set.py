@@ -16,6 +16,7 @@ from etl.deployment.settings_file import (
     from_flags,
     read_file,
 )
+from tests.fixtures.contract_files import write_contract
 
 DATABASE = """
 [database]
@@ -86,10 +87,24 @@ def test_a_flag_of_set_takes_a_list(folder):
     assert entered.values == {"contracts": (folder / "one.toml", folder / "two.toml")}
 
 
-def test_the_check_names_all_of_them(folder, monkeypatch):
+def check(folder: Path, monkeypatch: pytest.MonkeyPatch, *names: str) -> tuple[int, str]:
     monkeypatch.setattr("etl.deployment.preconditions.check_preconditions", lambda *_: None)
-    path = written(folder, 'contracts = ["one.toml", "two.toml"]')
-    result = CliRunner().invoke(app, ["settings", "check", str(path)])
-    assert result.exit_code == 0
-    told = "".join(result.output.split())
+    for name in names:
+        write_contract(folder, name)
+    files = ", ".join(f'"{name}.toml"' for name in names)
+    result = CliRunner().invoke(
+        app, ["settings", "check", str(written(folder, f"contracts = [{files}]"))]
+    )
+    return result.exit_code, "".join(result.output.split())
+
+
+def test_the_check_names_all_of_them(folder, monkeypatch):
+    status, told = check(folder, monkeypatch, "one", "two")
+    assert status == 0
     assert f"contracts{folder / 'one.toml'},{folder / 'two.toml'}" in told
+
+
+def test_the_check_finds_what_two_of_them_share(folder, monkeypatch):
+    status, told = check(folder, monkeypatch, "one", "one_latest")
+    assert status == 1
+    assert "aviewofthecontractone" in told

@@ -27,6 +27,7 @@ from etl.deployment.teardown_plan import plan_teardown
 from infrastructure.platform.settings import PlatformSettings
 from infrastructure.settings import DatabaseSettings, DeploySettings
 from tests.fixtures.cloudformation import FakeFormation
+from tests.fixtures.contract_files import write_contract
 
 CONTRACT = Path("contracts/fleet.toml").absolute()
 OWNER = "arn:aws:secretsmanager:eu-central-1:1:secret:owner-AbCdEf"
@@ -371,6 +372,22 @@ def test_two_pipelines_with_one_database_and_one_topic_are_reported(formation, p
     plan, _ = make_plan(place, replace(SETTINGS, stack="second", database=given), None)  # type: ignore[arg-type]
     assert "stack plant has the same database, telemetry at db" in plan.remarks[0]
     assert "stack plant receives messages of the same topic, telemetry/fleet/+" in plan.remarks[1]
+
+
+def test_a_topic_that_any_two_contracts_have_in_common_is_reported(formation, place, tmp_path):
+    deploy(place, None, database=DatabaseSettings(host="db", owner_secret_arn=OWNER))
+    formation.stacks["plant"].outputs = {**CORE_OUTPUTS, "TopicFilterStatus": "status/+"}
+    place.stack = "second"  # type: ignore[misc]
+    further = (write_contract(tmp_path, "alarm"), write_contract(tmp_path, "status"))
+    given = DatabaseSettings(host="other", owner_secret_arn=OWNER)
+    settings = replace(SETTINGS, stack="second", further_contracts=further, database=given)
+    plan, _ = make_plan(place, settings, None)  # type: ignore[arg-type]
+    found = [remark for remark in plan.remarks if "stack plant" in remark]
+    assert [remark.split(",")[1] for remark in found] == [
+        " status/+: each reading becomes a row in both.",
+        " telemetry/fleet/+: each reading becomes a row in both.",
+    ]
+    assert [one.name for one in plan.contracts] == ["fleet", "alarm", "status"]
 
 
 def destroy(place: Account, *, with_data: bool) -> Any:
