@@ -38,8 +38,7 @@ Notify = Callable[[str, int, int], None]
 
 
 def silent(_doing: str, _done: int, _of: int) -> None:
-    """Notify nobody."""
-    return
+    """Ignore the progress of a search or an erasure."""
 
 
 @dataclass(frozen=True)
