@@ -153,7 +153,10 @@ def list_rejects(
     most: Annotated[int, typer.Option(min=1, help="Rows of each table.")] = 10,
     as_json: JsonOption = False,
 ) -> None:
-    """Count rejects by reason, by device and by day. A reject with two reasons counts twice."""
+    """Count rejects by reason, by device and by day. A reject with two reasons counts twice.
+
+    In a pipeline of several contracts also by contract.
+    """
     target = target_of(context.obj)
     reject_filter = _filter_of(reason, device, batch, start, end, contract, target)
     unreadable = Unreadable()

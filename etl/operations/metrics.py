@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from etl.aws.contract_objects import further_names
 from etl.aws.target import Target
+from etl.operations.topic_rules import basic_ingest_prefix
 from functions.inventory import FUNCTIONS
 from telemetry.metric_table import METRICS, NAMESPACE, PIPELINE
 
@@ -169,6 +171,11 @@ def _of_iot(target: Target) -> Iterator[Signal]:
         ("PublishIn.Throttle", broker, "Messages refused because of their rate."),
     ):
         yield Signal(metric, "AWS/IoT", metric, (dimension,), "Count", "Sum", meaning)
+    for name in further_names(target.outputs):
+        further = basic_ingest_prefix(target.outputs, name).rpartition("/")[2]
+        metric, meaning = "RuleMessageThrottled", f"Those of the topic rule of contract {name}."
+        dimensions = (("RuleName", further),)
+        yield Signal(f"{metric}/{name}", "AWS/IoT", metric, dimensions, "Count", "Sum", meaning)
 
 
 def _of_queues(target: Target) -> Iterator[Signal]:

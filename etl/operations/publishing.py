@@ -84,7 +84,7 @@ def _before_the_topic(target: Target, contract: Contract, *, basic_ingest: bool)
     """Prefix of a device's topic."""
     if not basic_ingest:
         return ""
-    return f"{basic_ingest_prefix(target, target.contracts.key_name(contract))}/"
+    return f"{basic_ingest_prefix(target.outputs, target.contracts.key_name(contract))}/"
 
 
 def simulate(

@@ -9,8 +9,6 @@ from etl.aws.contract_objects import further_names
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from etl.aws.target import Target
-
 __all__ = ["basic_ingest_prefix", "contract_of_rule"]
 
 PREFIX = "BasicIngestPrefix"
@@ -18,19 +16,16 @@ PREFIX = "BasicIngestPrefix"
 name in PascalCase."""
 
 
-def basic_ingest_prefix(target: Target, key_name: str | None) -> str:
+def basic_ingest_prefix(outputs: Mapping[str, str], key_name: str | None) -> str:
     """Prefix of topics that reach the rule of one contract alone: ``$aws/rules/<rule>``.
 
-    ``key_name``: the contract's name in keys; ``None`` for the first one.
+    ``outputs`` are the stack's; ``key_name``: the contract's name in keys, ``None`` for the first.
     """
-    return next(prefix for name, prefix in _prefixes(target.outputs).items() if name == key_name)
+    return next(prefix for name, prefix in _prefixes(outputs).items() if name == key_name)
 
 
 def contract_of_rule(outputs: Mapping[str, str], rule: object) -> str | None:
-    """The name in keys of the contract whose rule has that name; ``None`` for the first one.
-
-    ``outputs`` are the stack's.
-    """
+    """The name in keys of the contract whose rule has that name; ``None`` for the first one."""
     found = (name for name, prefix in _prefixes(outputs).items() if prefix == f"$aws/rules/{rule}")
     return next(found, None)
 
