@@ -41,6 +41,9 @@ RULE_SELECT = (
 )
 """Keeps any payload byte for byte, so that broken JSON becomes a reject instead of being lost."""
 
+READ_CONTRACTS = ("Extract", "Stage", "Transform", "Validate", "Load")
+"""Functions that a message passes, by their titles."""
+
 RETENTION_SECONDS = 14 * 24 * 60 * 60
 # A message that could not be staged ten times never will be; fewer would divert messages while S3
 # or Step Functions is away.
@@ -151,11 +154,19 @@ def _add_roles(template: Template) -> None:
 
 
 def _rule(contracts: ContractSet, contract: Contract) -> iot.TopicRule:
-    """The contract's rule; a further one writes the contract's name beside the payload."""
+    """The contract's rule; a further one writes the contract's name beside the payload.
+
+    A further rule is made once the functions know its contract: messages that came before would be
+    rejects.
+    """
     name = contracts.key_name(contract)
-    select = RULE_SELECT if name is None else f"{RULE_SELECT}, '{name}' AS contract"
+    select, order = RULE_SELECT, {}
+    if name is not None:
+        select = f"{RULE_SELECT}, '{name}' AS contract"
+        order = {"DependsOn": [f"{title}Function" for title in READ_CONTRACTS]}
     return iot.TopicRule(
         rule_title(contracts, contract),
+        **order,
         TopicRulePayload=iot.TopicRulePayload(
             Description=f"Sends messages of {contract.name}, byte for byte, to the queue",
             Sql=f"{select} FROM '{contract.topic_filter.mqtt}'",
