@@ -167,7 +167,7 @@ def _expire(
 
 @dataclass(frozen=True)
 class _Search:
-    """How batches are found that may have rows in the table, and are not in S3."""
+    """Search for the batches that may have rows in the table, and are not in S3."""
 
     missing: MissingBatches
     others: Sequence[str]

@@ -225,6 +225,13 @@ def test_topics_that_one_policy_can_not_keep_apart_are_refused(
         check_topics(contracts)
 
 
+def test_a_template_of_such_contracts_is_refused(contract, artifacts, settings, definition) -> None:
+    one = replace(contract, topic="t/{device}/#")
+    contracts = ContractSet((one, further(contract, "other", "t/{site}/{device}")))
+    with pytest.raises(ContractError, match="overlap"):
+        build_template(contracts, artifacts, settings, definition)
+
+
 LEVEL = st.sampled_from(["a", "b", "+"])
 FILTERS = st.tuples(
     st.lists(LEVEL, min_size=1, max_size=3), st.sampled_from([[], ["#"]]), st.integers(0, 3)
