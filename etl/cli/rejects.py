@@ -85,8 +85,8 @@ FormatOption = Annotated[
 OverwriteOption = Annotated[bool, typer.Option(help="Replace the file if it exists.")]
 SHOWN_CHARACTERS = 2000
 NO_CONTRACT_REMEDY = (
-    f"{NO_CONTRACT}: these messages came by the topic rule of a contract that the pipeline has no "
-    "more. Add the contract to the settings again and run `etl deploy`, then load them: "
+    f"{NO_CONTRACT}: these messages came by the topic rule of a contract that the pipeline did not "
+    "have any more. Once it is in the settings and deployed again, this loads them: "
     f"etl replay --reason {NO_CONTRACT}"
 )
 

@@ -37,7 +37,9 @@ def check_settings(examination: Examination) -> Iterator[CheckResult]:
         yield failed("settings", str(error), "fix them, then run `etl settings check`")
         return
     stacks = "two stacks" if platform else "one stack"
-    yield passed("settings", f"{stacks}, {settings.stack}, contract {settings.contract}")
+    noun = "contracts" if settings.further_contracts else "contract"
+    files = ", ".join(str(file) for file in settings.contracts)
+    yield passed("settings", f"{stacks}, {settings.stack}, {noun} {files}")
 
 
 def check_build(examination: Examination) -> Iterator[CheckResult]:

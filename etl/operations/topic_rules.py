@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from etl.aws.contract_objects import further_names
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
 
 __all__ = ["basic_ingest_prefix", "contract_of_rule"]
 
+_FURTHER_RULE = re.compile(r"TopicRule(?P<title>[A-Z][A-Za-z0-9]*)")
+"""Part of the name that CloudFormation makes of a further rule's logical id."""
 PREFIX = "BasicIngestPrefix"
 """Output with the prefix of topics that reach a rule directly; a further contract's ends with its
 name in PascalCase."""
@@ -25,9 +28,16 @@ def basic_ingest_prefix(outputs: Mapping[str, str], key_name: str | None) -> str
 
 
 def contract_of_rule(outputs: Mapping[str, str], rule: object) -> str | None:
-    """The name in keys of the contract whose rule has that name; ``None`` for the first one."""
-    found = (name for name, prefix in _prefixes(outputs).items() if prefix == f"$aws/rules/{rule}")
-    return next(found, None)
+    """The name in keys of the contract whose rule has that name; ``None`` for the first one.
+
+    A rule that is not there any more was one of a contract that was removed, if its name says so:
+    then the result is that contract's name without hyphens and underscores.
+    """
+    for name, prefix in _prefixes(outputs).items():
+        if prefix == f"$aws/rules/{rule}":
+            return name
+    further = _FURTHER_RULE.search(rule) if isinstance(rule, str) else None
+    return further["title"].lower() if further is not None else None
 
 
 def _prefixes(outputs: Mapping[str, str]) -> dict[str | None, str]:

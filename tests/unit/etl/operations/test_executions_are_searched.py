@@ -229,3 +229,29 @@ def test_a_contract_is_known_by_ledger_or_report_and_else_is_the_deployed_one(
     monkeypatch.setattr(execution_search, "read_report", lambda _, batch: reports.get(batch))
     found = search(cast("Target", account), ExecutionFilter(contract="fleet"))
     assert {one.name for one in found} == {"one-1", "one-3", "one-5"}
+
+
+def test_a_failed_batch_is_of_the_contract_that_its_key_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    states = States([execution(n, n, "FAILED", PARTIAL) for n in (1, 2, 3)])
+    account = Account(states)
+    account.outputs["ContractName"] = "fleet"
+    keys = {
+        "one-1": ["e1/b1.n1"], "one-2": ["e2/b2.status.n1"], "one-3": ["e3/b3.n1", "e3/b4.status.n1"],
+    }  # fmt: skip
+
+    def manifest(_: Any, name: str) -> list[Any]:
+        found = (f"raw/2026/11/23/{key}.ndjson.gz" for key in keys[name])
+        return [SimpleNamespace(key=key) for key in found]
+
+    monkeypatch.setattr(execution_search, "_executions_of", lambda *_: frozenset())
+    monkeypatch.setattr(execution_search, "manifest_of", manifest)
+    monkeypatch.setattr(execution_search, "read_report", lambda *_: None)
+
+    def names(contract: str) -> set[str]:
+        found = search(cast("Target", account), ExecutionFilter(contract=contract))
+        return {one.name for one in found}
+
+    assert names("fleet") == {"one-1", "one-3"}
+    assert names("status") == {"one-2", "one-3"}
