@@ -135,11 +135,10 @@ def transform(
     if place is None:
         raise BatchCorruptError(f"{key} is not the key of a raw micro-batch: see telemetry.layout.")
     lines = raw or b""
-    rows, bodies = (
-        clean_bodies(lines, contract)
-        if reason is None
-        else rejected_bodies(lines, contract, reason)
-    )
+    if reason is None:
+        rows, bodies = clean_bodies(lines, contract)
+    else:
+        rows, bodies = rejected_bodies(lines, contract, reason)
     copy_key = layout.copy_key(place, contract.digest)
     objects = [
         Stored(layout.clean_key(place), bodies.parquet, "application/vnd.apache.parquet"),

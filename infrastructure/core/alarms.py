@@ -14,8 +14,9 @@ from troposphere import GetAtt, Ref, Sub, Template
 
 from functions.inventory import function
 from infrastructure.core.alarm_spec import HOUR, MINUTES_5, AlarmSpec, add_alarm
-from infrastructure.core.parameters import HAS_METRIC_QUERIES, HAS_NO_DATA_ALARM
-from infrastructure.core.topic_rules import FIRST_RULE, rule_title, title_of
+from infrastructure.core.iot_alarms import of_the_broker, of_the_rule
+from infrastructure.core.parameters import HAS_NO_DATA_ALARM
+from infrastructure.core.topic_rules import rule_title, title_of
 from telemetry.contract import ContractSet
 from telemetry.metric_table import NAMESPACE, PIPELINE
 
@@ -25,7 +26,6 @@ ERRORS_OF = ("extract", "stage", "transform", "validate", "load", "summarize", "
 """Functions with an alarm on errors: all but migrate, whose errors fail the deployment itself."""
 THROTTLES_OF = ("stage", "transform", "load")
 """The functions that run many times in parallel; all share the account's concurrency."""
-ERRORS_OF_RULE = "SELECT SUM(ErrorActionFailure) FROM \"AWS/IoT\" WHERE RuleName = '${TopicRule}'"
 ASYNCHRONOUS = ("sweep",)
 """Functions that run rarely: their errors are counted over an hour."""
 
@@ -41,7 +41,7 @@ def alarms_of(contracts: ContractSet) -> tuple[AlarmSpec, ...]:
     further = [
         spec
         for contract in contracts.further
-        for spec in _of_the_rule(
+        for spec in of_the_rule(
             rule_title(contracts, contract),
             contract=contract.name,
             ending=title_of(contracts, contract),
@@ -207,78 +207,6 @@ def _of_queues() -> list[AlarmSpec]:
     ]
 
 
-def _of_iot(name: str, metric: str, meaning: str, first: str, **fields: Any) -> AlarmSpec:
-    """An alarm on messages that AWS IoT did not hand on.
-
-    (Metrics: docs.aws.amazon.com/iot/latest/developerguide/metrics_dimensions.html, read 2026-11.)
-    """
-    return AlarmSpec(
-        **{
-            "name": name,
-            "namespace": "AWS/IoT",
-            "metric": metric,
-            "statistic": "Sum",
-            "threshold": 1,
-            "meaning": meaning,
-            "first": first,
-            **fields,
-        }
-    )
-
-
-def _of_the_rule(rule: str = FIRST_RULE, **about: str) -> list[AlarmSpec]:
-    """Alarms on the topic rule of one contract; ``rule``: its logical id."""
-    fields: dict[str, Any] = {"dimensions": {"RuleName": Ref(rule)}, **about}
-    return [
-        _of_iot(
-            "rule-error-action",
-            "ErrorActionFailure",
-            "Messages reached neither the queue nor the queue for rule errors: they are lost.",
-            "Restore roles and queues: etl deploy; then see what is missing: etl reconcile.",
-            # It has a second dimension, ActionType, whose values are not documented.
-            query=ERRORS_OF_RULE.replace(FIRST_RULE, rule),
-            condition=HAS_METRIC_QUERIES,
-            **fields,
-        ),
-        _of_iot(
-            "rule-throttled",
-            "RuleMessageThrottled",
-            "AWS IoT throttles the topic rule: messages are lost.",
-            "See how many arrive: etl metrics MessagesStaged; then have the quota raised.",
-            **fields,
-        ),
-        _of_iot(
-            "rule-not-found",
-            "RuleNotFound",
-            "Devices publish directly to the topic rule, and AWS IoT doesn't find it.",
-            "Create it again: etl deploy.",
-            **fields,
-        ),
-    ]
-
-
-def _of_the_broker() -> list[AlarmSpec]:
-    # The broker counts by protocol, for all devices of the account and region.
-    fields: dict[str, Any] = {"dimensions": {"Protocol": "MQTT"}}
-    return [
-        _of_iot(
-            "publishes-refused",
-            "PublishIn.AuthError",
-            "AWS IoT refuses messages of devices: their policies don't allow the topic.",
-            "See which policy and topic they should have: etl outputs.",
-            threshold=Ref("AlarmAtRefusedPublishes"),
-            **fields,
-        ),
-        _of_iot(
-            "publishes-throttled",
-            "PublishIn.Throttle",
-            "AWS IoT throttles messages of devices: those without QoS 1 are lost.",
-            "See how many arrive: etl metrics MessagesStaged; then have the quota raised.",
-            **fields,
-        ),
-    ]
-
-
 def _of_functions() -> list[AlarmSpec]:
     return [
         *(_errors(name) for name in ERRORS_OF),
@@ -325,7 +253,7 @@ def _throttles(name: str) -> AlarmSpec:
 
 
 ALARMS: tuple[AlarmSpec, ...] = (
-    *_of_executions(), *_of_data(), *_of_queues(), *_of_the_rule(), *_of_the_broker(),
+    *_of_executions(), *_of_data(), *_of_queues(), *of_the_rule(), *of_the_broker(),
     *_of_functions(),
 )  # fmt: skip
 """The alarms of a pipeline with one contract."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from telemetry.contract import Contract
+from infrastructure.core.topic_rules import title_of
+from telemetry.contract import Contract, ContractSet
 from telemetry.contract.model import ColumnType
 from telemetry.ddl.analytics import Shown, levels_of, shown_of
 
-__all__ = ["DataSet", "data_sets"]
+__all__ = ["DataSet", "SetNames", "data_sets"]
 
 _TYPES: dict[ColumnType, str] = {
     "text": "STRING",
@@ -45,6 +46,27 @@ class DataSet:
     def title(self) -> str:
         """Start of the logical ids in the template."""
         return self.name.title().replace("_", "")
+
+
+@dataclass(frozen=True)
+class SetNames:
+    """Names of what belongs to one contract; those of the first one do not name it."""
+
+    contracts: ContractSet
+    contract: Contract
+
+    def title(self, kind: str, part: str = "") -> str:
+        """Logical id of a resource."""
+        title = title_of(self.contracts, self.contract)
+        if not title:
+            return f"{part}{kind}"
+        # Parts and contracts may have the same words: what is between them tells them apart.
+        return f"{part}{kind.replace('DataSetRefresh', 'Refresh')}Of{title}"
+
+    def ending(self, part: str = "") -> str:
+        """End of an id in QuickSight, after the stack's name."""
+        name = self.contracts.key_name(self.contract)
+        return "".join(f"-{one}" for one in (name, part) if one)
 
 
 def data_sets(contract: Contract) -> tuple[DataSet, ...]:

@@ -12,7 +12,6 @@ registry, and a test checks each column against the views of a real database.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from troposphere import (
@@ -32,7 +31,6 @@ from troposphere import (
 
 from infrastructure.core.findings import accepted
 from infrastructure.core.policies import allow, inline
-from infrastructure.core.topic_rules import title_of
 from infrastructure.platform.conditions import (
     ADDRESSED_DATABASE,
     GIVEN_DATABASE,
@@ -44,11 +42,11 @@ from infrastructure.platform.conditions import (
     filled,
     given_or_new,
 )
-from infrastructure.platform.data_sets import DataSet, data_sets
+from infrastructure.platform.data_sets import DataSet, SetNames, data_sets
 from infrastructure.platform.network import subnets, vpc
 from infrastructure.platform.roles import role_of_service
 from infrastructure.platform.visuals import definition
-from telemetry.contract import Contract, ContractSet
+from telemetry.contract import ContractSet
 
 __all__ = ["add_quicksight"]
 
@@ -85,27 +83,6 @@ class _QuickSightResource(AWSObject):  # type: ignore[misc]  # troposphere has n
         super().__init__(title, **rest, **properties)
 
 
-@dataclass(frozen=True)
-class _Names:
-    """Names of what belongs to one contract; those of the first one do not name it."""
-
-    contracts: ContractSet
-    contract: Contract
-
-    def title(self, kind: str, part: str = "") -> str:
-        """Logical id of a resource."""
-        title = title_of(self.contracts, self.contract)
-        if not title:
-            return f"{part}{kind}"
-        # Parts and contracts may have the same words: what is between them tells them apart.
-        return f"{part}{kind.replace('DataSetRefresh', 'Refresh')}Of{title}"
-
-    def ending(self, part: str = "") -> str:
-        """End of an id in QuickSight, after the stack's name."""
-        name = self.contracts.key_name(self.contract)
-        return "".join(f"-{one}" for one in (name, part) if one)
-
-
 def add_quicksight(template: Template, contracts: ContractSet) -> None:
     """Add everything under one condition; nothing for contracts without views."""
     sets = {contract.name: data_sets(contract) for contract in contracts}
@@ -121,7 +98,7 @@ def add_quicksight(template: Template, contracts: ContractSet) -> None:
     _add_vpc_connection(template)
     template.add_resource(_source())
     for contract in contracts:
-        names = _Names(contracts, contract)
+        names = SetNames(contracts, contract)
         for each in sets[contract.name]:
             template.add_resource(_data_set(each, names))
             template.add_resource(_refresh(each, names))
@@ -242,7 +219,7 @@ def _source() -> _QuickSightResource:
     )
 
 
-def _data_set(each: DataSet, names: _Names) -> _QuickSightResource:
+def _data_set(each: DataSet, names: SetNames) -> _QuickSightResource:
     contract = names.contract
     columns = [{"Name": name, "Type": kind} for name, kind in each.columns]
     return _QuickSightResource(
@@ -267,7 +244,7 @@ def _data_set(each: DataSet, names: _Names) -> _QuickSightResource:
     )
 
 
-def _refresh(each: DataSet, names: _Names) -> _QuickSightResource:
+def _refresh(each: DataSet, names: SetNames) -> _QuickSightResource:
     return _QuickSightResource(
         names.title("DataSetRefresh", each.title),
         "RefreshSchedule",
@@ -285,7 +262,7 @@ def _refresh(each: DataSet, names: _Names) -> _QuickSightResource:
     )
 
 
-def _dashboard(sets: tuple[DataSet, ...], names: _Names) -> _QuickSightResource:
+def _dashboard(sets: tuple[DataSet, ...], names: SetNames) -> _QuickSightResource:
     arns = {each.name: GetAtt(names.title("DataSet", each.title), "Arn") for each in sets}
     return _QuickSightResource(
         names.title("QuickSightDashboard"),
