@@ -4,6 +4,7 @@ that is removed while its messages wait loses none of them."""
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -22,6 +23,8 @@ from etl.operations.publishing import publish_file
 from etl.operations.reconciliation import reconcile
 from etl.operations.rejects import RejectFilter, read_rejects
 from etl.operations.replaying import load_again
+from infrastructure.settings import TriggerMode
+from telemetry.contract import Contract
 from telemetry.layout import parse_raw_key
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -86,32 +89,37 @@ class Fleet:
     def publish(self, target: Target, *ends: str) -> None:
         """Publish a message to each topic, from both devices in turn."""
         for name, of_it in (("climate", {MINE}), ("device-states", {BOTH, THEIRS})):
-            lines = [self._line(end) for end in ends if end in of_it]
-            if lines:
-                self.file.write_text("\n".join(lines))
-                publish_file(target, target.contracts.named(name), self.file)
+            self.publish_as(target, target.contracts.named(name), *(e for e in ends if e in of_it))
+
+    def publish_as(self, target: Target, contract: Contract, *ends: str) -> None:
+        """Publish a message to each topic, all of them topics of this contract."""
+        lines = [self._line(end) for end in ends]
+        if lines:
+            self.file.write_text("\n".join(lines))
+            publish_file(target, contract, self.file)
 
     def _line(self, end: str) -> str:
         self.sent += 1
-        minute, second = divmod(self.sent, 60)
+        hour, minute = divmod(self.sent // 60, 60)
         message = {
-            "ts": f"2026-11-23T06:{minute:02}:{second:02}Z",
+            "ts": f"2026-11-23T{hour:02}:{minute:02}:{self.sent % 60:02}Z",
             "temperature": 20.5 + self.sent,
             "online": True,
         }
         return json.dumps({"topic": f"site/box-{self.sent % 2 + 1}/{end}", "payload": message})
 
 
-def up(state: Path, *files: Path) -> Target:
-    """The stack with these contracts; nothing but this test starts an execution."""
+def up(state: Path, *files: Path, stack: str = STACK, trigger: TriggerMode = "schedule") -> Target:
+    """The stack with these contracts; by schedule, nothing but this test starts an execution."""
     first, *further = files
     return bring_up(
         state,
-        STACK,
+        stack,
         first,
         further=further,
         switch=lambda _question: True,
-        trigger="schedule",
+        trigger=trigger,
+        window=1,
         schedule="rate(1 day)",
         sweep="rate(1 day)",
         die_with_parent=True,
@@ -272,6 +280,33 @@ def test_messages_of_a_removed_contract_are_rejects_until_it_is_back(
     found = reconcile(again, PATIENCE_SECONDS)
     assert found.problems() == []
     assert found.verdict.status == "balanced"
+
+
+def test_a_contract_that_is_added_under_traffic_rejects_nothing(
+    state: Path, files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    target = up(state, files[0], stack="traffic", trigger="queue")
+    deployed, fleet = threading.Event(), Fleet(tmp_path)
+
+    def publish() -> None:
+        last = False
+        while not last:
+            last = deployed.is_set()  # some more once it is, so that there are rows of both
+            fleet.publish_as(target, target.contract, *[BOTH] * 20)
+
+    publisher = threading.Thread(target=publish)
+    publisher.start()
+    try:
+        again = up(state, *files, stack="traffic", trigger="queue")
+    finally:
+        deployed.set()
+        publisher.join()
+    found = reconcile(again, 2 * PATIENCE_SECONDS)
+    assert found.problems() == []
+    assert list(read_rejects(again, RejectFilter())) == []
+    staged = Counter(one.raw.contract for one in batches(again) for _ in range(one.raw.messages))
+    assert staged[None] == fleet.sent == len(times(again, "climate"))
+    assert 0 < staged["device-states"] == len(times(again, "states"))
 
 
 def test_what_runs_is_read_from_the_bucket_by_any_command(both: Target, state: Path) -> None:
