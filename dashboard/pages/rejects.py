@@ -104,9 +104,13 @@ def routes(room: ControlRoom) -> list[BaseRoute]:
 
     def quarantine(request: Request) -> Response:
         found = room.ask("quarantine", quarantined_batches, MEDIUM_SECONDS)
-        deployed = room.ask("digests", deployed_digests, LONG_SECONDS).value or {}
+        deployed = room.ask("digests", deployed_digests, LONG_SECONDS).value
         steps = {
-            one.batch_id: next_step(one, deployed.get(one.contract)) for one in found.value or ()
+            # A contract that is not deployed any more has no digest: the batch's is another one.
+            one.batch_id: next_step(
+                one, None if deployed is None else deployed.get(one.contract, "")
+            )
+            for one in found.value or ()
         }
         several = len(room.contract_names()) > 1
         return room.pages.answer(

@@ -103,7 +103,6 @@ def replay(
     readings that are no longer rejected become rows. With --repair no loaded batch is skipped, so
     that rows which the table has lost are inserted again. Safe to run again.
     """
-    target = target_of(context.obj)
     batch_filter = BatchFilter(
         executions=tuple(execution or ()),
         batches=tuple(batch or ()),
@@ -117,6 +116,7 @@ def replay(
             "Select batches: --execution, --batch, --from/--to, --reason, --device or --failed; or "
             "only --conflicts."
         )
+    target = target_of(context.obj)
     batch_filter = replace(batch_filter, contracts=key_names(target, contract))
     with waiting("searching for batches"):
         if conflicts:

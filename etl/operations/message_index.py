@@ -290,12 +290,6 @@ class MessageIndex:
             "SELECT DISTINCT n.name FROM published p JOIN publications n ON n.id = p.publication "  # noqa: S608
             f"JOIN ({sent}) AS x ON x.digest = p.digest WHERE x.number > x.found ORDER BY 1"
         )
-        # A digest is of one contract, so any publication with it says whose message is missing.
-        missing_of = db.execute(
-            "SELECT (SELECT min(n.name) FROM published p JOIN publications n "  # noqa: S608
-            "ON n.id = p.publication WHERE p.digest = x.digest) AS name, sum(number - found), "
-            f"sum((number - found) * readings) FROM ({sent}) AS x WHERE number > found GROUP BY 1"
-        )
         unreadable = db.execute(
             "SELECT key, o.messages - lines - coalesce(r.messages, 0) FROM objects o "
             "LEFT JOIN removed r ON r.object = o.id WHERE NOT readable ORDER BY 1"
@@ -320,8 +314,21 @@ class MessageIndex:
             repeated=lines - distinct + surplus,
             removed=removed,
             without_receipt=strange,
-            missing_of={name: (number, lost) for name, number, lost in missing_of},
+            missing_of=self._missing_of(sent) if missing else {},
         )
+
+    def _missing_of(self, sent: str) -> dict[str, tuple[int, int]]:
+        """Missing messages and their readings by publication; ``sent`` selects the digests.
+
+        A digest is of one contract, so that any publication with it says whose message is missing.
+        """
+        found = self._db.execute(
+            "SELECT (SELECT min(n.name) FROM published p JOIN publications n "  # noqa: S608
+            "ON n.id = p.publication WHERE p.digest = x.digest) AS name, sum(number - found), "
+            f"sum((number - found) * readings) FROM ({sent}) AS x "
+            "WHERE number > found GROUP BY 1"
+        )
+        return {name: (number, readings) for name, number, readings in found}
 
 
 def _opened(file: Path) -> sqlite3.Connection:

@@ -60,10 +60,6 @@ class OtherContracts:
             if one.name != sender.name
         ]
 
-    def matching(self, topic: str) -> list[str]:
-        """Names of those whose topic rule takes messages of that topic."""
-        return [one.contract.name for one in self._of_topic(topic)]
-
     def send(self, client: str, topic: str, payload: bytes) -> PendingMessage:
         """Note a message that is about to be sent to a topic by the broker."""
         parts = []

@@ -288,7 +288,9 @@ def _rows(counts: Counts) -> Iterator[Reason]:
         yield from _table("the table", counts.ledger, counts.rows, counts.batches.staged)
     for one in counts.contracts:
         name = f"the table of {one.name}"
-        yield from _table(name, one.ledger, one.rows, counts.staged_of(one))
+        for reason in _table(name, one.ledger, one.rows, counts.staged_of(one)):
+            command = reason.command and f"{reason.command} --contract {one.name}"
+            yield replace(reason, command=command)
 
 
 def _table(name: str, ledger: Ledger, present: int, staged: BatchGroup) -> Iterator[Reason]:

@@ -189,7 +189,11 @@ def test_rows_too_many_in_one_table_hide_none_that_another_lacks(tmp_path: Path)
     counts = reconciled(messages, tmp_path, lost_rows="all")
     assert counts.rows == counts.ledger.inserted
     verdict = judge(counts)
-    assert [reason.command is None for reason in verdict.reasons] == [True, False]
+    before, after = (reason.command for reason in verdict.reasons)
+    assert before is None
+    assert after is not None
+    assert after.startswith("etl backfill --repair --from 2026-11-23 --to ")
+    assert after.endswith(" --contract all")
     assert [reason.sentence for reason in verdict.reasons] == [
         "2 rows in the table of uplink, 1 inserted according to the ledger",
         "2 rows in the table of all, 3 inserted according to the ledger",

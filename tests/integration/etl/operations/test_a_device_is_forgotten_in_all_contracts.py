@@ -8,14 +8,18 @@ from pathlib import Path
 import pytest
 
 from etl.operations.device_messages import NoDeviceError
-from etl.operations.erasure import plan_erasure
+from etl.operations.erasure import erasure_records, plan_erasure
 from telemetry.contract import Column
 from telemetry.contract.model import Source
 from tests.fixtures.telemetry_database import TelemetryDatabase, column
 from tests.integration.etl.operations.erasable_pipeline import FLEET, ErasablePipeline, Message
 
+
+class Died(BaseException):
+    """The process ended here."""
+
+
 STATUS = replace(FLEET, name="status", table="states", digest="aaaaaaaaaaaaaaaa")
-"""Its devices are those of the topic, whatever a reading says."""
 GATES = replace(
     STATUS,
     name="gates",
@@ -26,6 +30,7 @@ GATES = replace(
     ),
     digest="bbbbbbbbbbbbbbbb",
 )
+"""Its devices are the clients that sent, whatever a reading says."""
 CLOCKS = replace(
     FLEET, name="clocks", table="clocks", key=("ts",),
     columns=(column("ts", "timestamp", required=True),),
@@ -106,3 +111,44 @@ def test_dead_letters_are_read_by_their_own_contract(pipeline: ErasablePipeline)
     pipeline.sqs.send(as_gate)
     pipeline.sqs.send(gone)
     assert pipeline.forget("secret").dead_letters == 1
+
+
+@pytest.mark.parametrize("write", ["put_object", "delete_object", "invoke"])
+def test_the_same_command_finishes_what_died_in_any_contract(
+    database: TelemetryDatabase, tmp_path: Path, write: str
+) -> None:
+    database.migrate(STATUS)
+
+    def fresh(name: str) -> ErasablePipeline:
+        tables = "telemetry.readings, telemetry.states, etl.ledger, etl.conflicts, etl.erasures"
+        database.query(f"TRUNCATE {tables}")
+        pipeline = ErasablePipeline(database, tmp_path / name, FLEET, (STATUS,))
+        for contract in (None, "status"):
+            pipeline.load(pipeline.stage(f"of-{contract}", SHARED, contract))
+            pipeline.publish(SHARED, contract)
+        pipeline.s3.calls.clear()
+        return pipeline
+
+    def result(pipeline: ErasablePipeline) -> tuple[object, ...]:
+        found = pipeline.reconcile()
+        assert found.problems() == []
+        return (
+            pipeline.clean(), pipeline.rejects(), pipeline.ledger(), found.published_messages,
+            [(one.name, one.rows, one.ledger.rows_forgotten) for one in found.contracts],
+        )  # fmt: skip
+
+    whole = fresh("whole")
+    assert whole.forget("secret").rows == 4
+    expected, number = result(whole), whole.s3.calls.count(write)
+    assert number > 2
+    for skip in range(0, number, 1 if write == "invoke" else 3):
+        pipeline = fresh(str(skip))
+        pipeline.s3.fail(write, Died(), skip=skip, after=True)
+        with pytest.raises(Died):
+            pipeline.forget("secret")
+        pipeline.forget("secret")
+        assert result(pipeline) == expected, skip
+        assert b"secret" not in pipeline.s3.everything(), skip
+        records = list(erasure_records(pipeline.target))
+        assert all(record.finished_at for record in records), skip
+        assert sum(record.rows for record in records) == 4, skip
