@@ -12,6 +12,7 @@ import pytest
 from tests.chaos.rig import Rig
 from tests.chaos.rounds import Results
 from tests.chaos.saboteur import Saboteur
+from tests.chaos.traffic import CONTRACTS
 from tests.fixtures.local import state_folder
 
 RESULTS = Path(__file__).resolve().parents[2] / ".build" / "chaos.json"
@@ -45,7 +46,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(scope="session")
 def rig(chaos_seed: int) -> Iterator[Rig]:
     with state_folder() as state:
-        found = Rig(state, chaos_seed)
+        found = Rig(state, chaos_seed, *CONTRACTS)
         try:
             found.start()
             # Warm: the first calls unpack the layers.

@@ -122,7 +122,8 @@ CALLS = {
         "StartExecution",
     ),
 }
-"""Calls of AWS that every micro-batch (or execution) makes."""
+"""Calls of AWS that every micro-batch (or execution) makes; but only where a contract's key has a
+time, a batch has groups."""
 
 READ_BODIES = {
     "transform": ("raw/",),

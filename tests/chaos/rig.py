@@ -31,10 +31,10 @@ from local.emulator.launcher import Emulator
 from local.postgres import PostgresServer
 from local.stack import LocalStack, ProcessId
 from local.traces.launcher import TraceDaemon
-from telemetry.contract import load_contract
+from telemetry.contract import ContractSet, load_contract
 from tests.chaos.injector import Injector
 from tests.chaos.oracle import Oracle
-from tests.chaos.traffic import CONTRACT, Traffic, Truth, line_of
+from tests.chaos.traffic import CONTRACT, Traffic, Truths, line_of
 
 __all__ = ["Rig"]
 
@@ -44,12 +44,10 @@ CONCURRENCY = 6
 VISIBILITY_SECONDS = 8
 WAIT_SCALE = 0.2
 """Of the state machine's waits before a retry: they are as many as on AWS, and shorter."""
-
-
 TUNING = {
     "DRAIN_SECONDS": "4",
     "DRAIN_RECEIVERS": "2",
-    "BATCH_MESSAGES": "3",
+    "BATCH_MESSAGES": "4",  # of all contracts together: a batch has about three
     "SWEEP_GRACE_SECONDS": "1",
 }
 
@@ -57,12 +55,13 @@ TUNING = {
 class Rig:
     """One pipeline that may be broken in any way."""
 
-    def __init__(self, state: Path, seed: int, contract: Path = CONTRACT) -> None:
+    def __init__(self, state: Path, seed: int, contract: Path = CONTRACT, *further: Path) -> None:
         self.state = state
         self.seed = seed
-        self.contract = contract
-        self.traffic = Traffic(seed, load_contract(contract))
-        self.truth: Truth | Oracle = Truth(self.traffic.contract)
+        self.contract, self.further = contract, further
+        self.contracts = ContractSet.of(map(load_contract, (contract, *further)))
+        self.traffic = Traffic(seed, self.contracts)
+        self.truth: Truths | Oracle = Truths(self.contracts)
         self.injector = Injector(state / "chaos")
         self.postgres = PostgresServer(state / "postgres", tls=True)
         self._traces = TraceDaemon(state / "traces")
@@ -149,15 +148,18 @@ class Rig:
                 self.truth.add(sent["MessageId"], chunk[int(sent["Id"])])
 
     def orphan(self, day: datetime | None = None) -> None:
-        """A batch as an Extract leaves it that dies once it has deleted the messages."""
+        """A batch as an Extract leaves it that dies after deleting the messages; of each contract in turn."""
+        contract = self.contracts.contracts[self._orphans % len(self.contracts)]
+        name = self.contracts.key_name(contract)
         self._orphans += 1
         execution = f"orphan-{self._orphans:04d}"
         lines = []
-        for body in self.traffic.bodies(3):
+        for body in self.traffic.bodies_of(name, 3):
             message_id = str(uuid.uuid4())
             self.truth.add(message_id, body)
             lines.append(line_of(message_id, body))
-        key = f"raw/{day or datetime.now(UTC):%Y/%m/%d}/{execution}/{execution}.n3.ndjson.gz"
+        batch = f"{execution}.n3" if name is None else f"{execution}.{name}.n3"
+        key = f"raw/{day or datetime.now(UTC):%Y/%m/%d}/{execution}/{batch}.ndjson.gz"
         body_of_all = gzip.compress(b"\n".join(lines) + b"\n")
         self.client("s3").put_object(Bucket=self.target.bucket, Key=key, Body=body_of_all)
 
@@ -276,6 +278,7 @@ class Rig:
         return DeploySettings(
             stack=STACK,
             contract=self.contract,
+            further_contracts=self.further,
             database=DatabaseSettings(
                 host=local.database.host,
                 port=local.database.tls_port,

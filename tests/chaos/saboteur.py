@@ -15,6 +15,8 @@ from typing import Any
 
 import psycopg2
 
+from telemetry.contract import Contract
+from tests.chaos.judging import table_of
 from tests.chaos.rig import Rig
 
 __all__ = ["Saboteur"]
@@ -142,13 +144,14 @@ class Saboteur:
         finally:
             os.kill(pid, signal.SIGCONT)
 
-    def _lock(self, _: str, answer: Callable[[], None]) -> None:
+    def _lock(self, batch: str, answer: Callable[[], None]) -> None:
+        contract, _ = self._copy_of(batch)
         with closing(self.connect()) as connection, connection.cursor() as cursor:
             cursor.execute("BEGIN")
             # Others' uncommitted rows would make this wait for them: they are waiting for us.
             cursor.execute("SET LOCAL lock_timeout = '200ms'")
             try:
-                cursor.execute("LOCK TABLE telemetry.chaos_readings IN SHARE MODE")
+                cursor.execute(f"LOCK TABLE {table_of(contract)} IN SHARE MODE")
             except psycopg2.errors.LockNotAvailable:
                 cursor.execute("ROLLBACK; BEGIN")
                 cursor.execute("LOCK TABLE etl.ledger IN SHARE MODE")
@@ -158,7 +161,8 @@ class Saboteur:
 
     def _deadlock(self, batch: str, answer: Callable[[], None]) -> None:
         """We hold the batch's line of the ledger and want a row that the load has inserted."""
-        device, moment = self._first_key(batch)
+        contract, key = self._copy_of(batch)
+        values = self._first_key(contract, key)
         with closing(self.connect()) as connection, connection.cursor() as cursor:
             # The server ends the one whose patience ends first: the load.
             cursor.execute("SET deadlock_timeout = '10min'")
@@ -166,16 +170,23 @@ class Saboteur:
             cursor.execute("LOCK TABLE etl.ledger IN SHARE ROW EXCLUSIVE MODE")
             answer()
             cursor.execute(
-                "INSERT INTO telemetry.chaos_readings (device, ts, received_at) "
-                "VALUES (%s, %s, now()) ON CONFLICT DO NOTHING",
-                (device, moment),
+                f"INSERT INTO {table_of(contract)} ({', '.join(contract.key)}, received_at) "
+                f"VALUES ({', '.join(['%s'] * len(values))}, now()) ON CONFLICT DO NOTHING",
+                values,
             )
             cursor.execute("ROLLBACK")
 
-    def _first_key(self, batch: str) -> tuple[str, str]:
+    def _copy_of(self, batch: str) -> tuple[Contract, str]:
+        """The contract that a batch was made with, and the key of its COPY-ready object."""
         s3, bucket = self._rig.client("s3"), self._rig.target.bucket
         found = s3.list_objects_v2(Bucket=bucket, Prefix=f"copy/{batch}.")["Contents"]
         key = next(entry["Key"] for entry in found if entry["Key"].endswith(".csv"))
-        answer = s3.get_object(Bucket=bucket, Key=key)
+        digest = key.split(".")[1]
+        return next(one for one in self._rig.contracts if one.digest == digest), key
+
+    def _first_key(self, contract: Contract, key: str) -> list[str]:
+        """Values of the contract's key in the first row of a COPY-ready object."""
+        answer = self._rig.client("s3").get_object(Bucket=self._rig.target.bucket, Key=key)
         row = next(csv.reader(io.StringIO(answer["Body"].readline().decode())))
-        return row[0], row[1]
+        names = [column.name for column in contract.columns]
+        return [row[names.index(name)] for name in contract.key]

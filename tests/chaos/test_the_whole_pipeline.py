@@ -25,6 +25,7 @@ from tests.chaos.faults import PIPELINE
 from tests.chaos.rig import Rig
 from tests.chaos.rounds import Record, Results, heal, plan_of, unsettled
 from tests.chaos.saboteur import Saboteur
+from tests.property.mqtt_oracle import matches
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -202,17 +203,20 @@ def test_replaying_everything_twice_changes_no_row(rig: Rig, heals) -> None:
     assert content(rig) == before
 
 
-def content(rig: Rig) -> list[tuple[str, str]]:
-    """Each row with the version of it that PostgreSQL holds."""
+def content(rig: Rig) -> list[list[tuple[str, str]]]:
+    """Each row of each table, with the version of it that PostgreSQL holds."""
+    found = []
     with closing(rig.target.connect()) as connection, connection.cursor() as cursor:
-        cursor.execute(f"SELECT xmin::text, r::text FROM {judging.TABLE} AS r ORDER BY 2")
-        return cursor.fetchall()
+        for table in map(judging.table_of, rig.contracts):
+            cursor.execute(f"SELECT xmin::text, r::text FROM {table} AS r ORDER BY 2")
+            found.append(cursor.fetchall())
+    return found
 
 
 def test_devices_publish_while_functions_die(rig: Rig, heals) -> None:
-    """Over real MQTT, by the topic rule and the queue's own trigger."""
+    """Over real MQTT, by the topic rules and the queue's own trigger."""
     things = ["box-1", "box-2", "box-3"]
-    published: list[tuple[str, bytes]] = []
+    published: list[tuple[str | None, str, bytes]] = []
     identities = register_devices(rig.target, things)
     deaths = [
         ("stage", "after stage batch"),
@@ -224,15 +228,21 @@ def test_devices_publish_while_functions_die(rig: Rig, heals) -> None:
     with ExitStack() as stack:
         broker = rig.target.broker()
         connections = [stack.enter_context(DeviceConnection(broker, one)) for one in identities]
-        for number in range(45):
+        for number in range(30):
             thing, connection = things[number % 3], connections[number % 3]
             ts = f"2027-01-01T00:{number:02d}:00Z"
             payload = json.dumps(
                 {"readings": [{"ts": ts, "seq": number}, {"ts": "never"}]}
             ).encode()
             payload = payload if number % 9 else b"\xff" + payload
-            connection.publish(f"telemetry/chaos/{thing}", payload)
-            published.append((f"telemetry/chaos/{thing}", payload))
+            topic = f"telemetry/{'elsewhere' if number % 2 else 'chaos'}/{thing}"
+            connection.publish(topic, payload)
+            published += [
+                (rig.contracts.key_name(contract), topic, payload)
+                for contract in rig.contracts
+                if matches(contract.topic_filter.mqtt, topic)
+            ]
+    assert len(published) == 45
     arrived: dict[str, dict[str, Any]] = {}
     until = time.monotonic() + 240
     seen: set[str] = set()
@@ -243,7 +253,9 @@ def test_devices_publish_while_functions_die(rig: Rig, heals) -> None:
                 arrived[message_id] = envelope
     rig.trigger_by_queue(on=False)
     assert not rig.injector.withdraw()
-    found = Counter((e["topic"], base64.b64decode(e["payload"])) for e in arrived.values())
+    found = Counter(
+        (e.get("contract"), e["topic"], base64.b64decode(e["payload"])) for e in arrived.values()
+    )
     assert found == Counter(published)
     for message_id, envelope in arrived.items():
         rig.truth.add(message_id, json.dumps(envelope))
@@ -251,7 +263,10 @@ def test_devices_publish_while_functions_die(rig: Rig, heals) -> None:
 
 
 def newly_staged(rig: Rig, seen: set[str]) -> dict[str, dict[str, Any]]:
-    """What Extract has staged today under keys not seen before, by the id of the message."""
+    """What Extract has staged today under keys not seen before, by the id of the message.
+
+    As the topic rule wrote it, with the contract that the key names.
+    """
     s3, bucket = rig.client("s3"), rig.target.bucket
     today = datetime.now(UTC).date()
     found: dict[str, dict[str, Any]] = {}
@@ -259,8 +274,9 @@ def newly_staged(rig: Rig, seen: set[str]) -> dict[str, dict[str, Any]]:
         if batch.key in seen:
             continue
         seen.add(batch.key)
+        named = {} if batch.raw.contract is None else {"contract": batch.raw.contract}
         body = s3.get_object(Bucket=bucket, Key=batch.key)["Body"].read()
         for line in gzip.decompress(body).splitlines():
-            envelope = json.loads(line)
+            envelope = json.loads(line) | named
             found[envelope.pop("message_id")] = envelope
     return found
