@@ -18,6 +18,7 @@ from typing import Any
 
 from troposphere import GetAtt, Ref, Sub, Template, iot, sqs
 
+from functions.inventory import FUNCTIONS
 from infrastructure.core.device_policy import check_length, device_policy
 from infrastructure.core.findings import accepted
 from infrastructure.core.policies import (
@@ -151,11 +152,17 @@ def _add_roles(template: Template) -> None:
 
 
 def _rule(contracts: ContractSet, contract: Contract) -> iot.TopicRule:
-    """The contract's rule; a further one writes the contract's name beside the payload."""
+    """The contract's rule; a further one writes the contract's name beside the payload.
+
+    That one waits for the functions: what it sends before they have its contract would become
+    rejects, and they take longer to update than a rule takes to be made.
+    """
     name = contracts.key_name(contract)
     select = RULE_SELECT if name is None else f"{RULE_SELECT}, '{name}' AS contract"
+    later = {} if name is None else {"DependsOn": [f"{spec.title}Function" for spec in FUNCTIONS]}
     return iot.TopicRule(
         rule_title(contracts, contract),
+        **later,
         TopicRulePayload=iot.TopicRulePayload(
             Description=f"Sends messages of {contract.name}, byte for byte, to the queue",
             Sql=f"{select} FROM '{contract.topic_filter.mqtt}'",
