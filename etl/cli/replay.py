@@ -34,9 +34,10 @@ from etl.cli.rerun_options import (
 )
 from etl.cli.wait_line import waiting
 from etl.operations.batch_selection import BatchFilter, find_batches
+from etl.operations.batches import Batch
 from etl.operations.conflicts import conflicting_batches
 from etl.operations.contract_choice import key_names
-from etl.operations.replaying import load_again
+from etl.operations.replaying import can_be_loaded_again, load_again
 from etl.operations.reruns import chunks, concurrency_of, tally
 from etl.operations.time_range import TimeRange
 
@@ -58,6 +59,22 @@ def _deployed(target: Target) -> str:
         return f"contracts {', '.join(named)}"
     outputs = target.outputs
     return f"contract '{outputs['ContractName']}' ({outputs['ContractDigest'][:12]})"
+
+
+def _note_skipped(batches: list[Batch]) -> None:
+    """Say which of the chosen batches are not loaded again, and what loads them."""
+    discarded = [one for one in batches if one.status == "discarded"]
+    if discarded:
+        skipped = counted(len(discarded), "discarded micro-batch")
+        notes.print(f"Skipped: {skipped} (`etl quarantine release` loads them).")
+    kept = [one.raw.contract or "" for one in batches if one.status != "discarded"]
+    if kept:
+        skipped, names = counted(len(kept), "loaded micro-batch"), ", ".join(sorted(set(kept)))
+        notes.print(
+            f"Skipped: {skipped} of contracts that the pipeline has no more ({names}): their rows "
+            "are in tables of those contracts. `etl deploy` with the contract, then replay.",
+            soft_wrap=True,
+        )
 
 
 @guard
@@ -123,10 +140,8 @@ def replay(
             chosen = conflicting_batches(target, contract)
         else:
             chosen = [*find_batches(target, batch_filter)]
-    found = [one for one in chosen if one.status != "discarded"]
-    if len(chosen) > len(found):
-        skipped = counted(len(chosen) - len(found), "discarded micro-batch")
-        notes.print(f"Skipped: {skipped} (`etl quarantine release` loads them).")
+    found = [one for one in chosen if can_be_loaded_again(target, one)]
+    _note_skipped([one for one in chosen if not can_be_loaded_again(target, one)])
     parallel = f", {concurrency_of(target, concurrency)} in parallel" if found else ""
     kind = "Repair" if repair else "Replay"
     notes.print(f"{kind} with {_deployed(target)}: {tally(found)}{parallel}.", soft_wrap=True)

@@ -101,7 +101,10 @@ def review_contracts(
     if running is not None:
         check_first(running, contracts)
     pairs = _pairs(running, contracts)
-    first, *further = (_review(old, new, unknown) for new, old in pairs)
+    first, *further = (
+        _with_remark(_review(old, new, unknown), _renamed(running, contracts, old, new))
+        for new, old in pairs
+    )
     kept = {old.name for _, old in pairs if old is not None}
     return ContractReviews(
         first=first, further=further, removed=list(_removed(running, contracts, kept))
@@ -137,6 +140,32 @@ def _pairs(
     return [
         (one, by_name.get(one.name) or renamed.get((one.schema, one.table))) for one in contracts
     ]
+
+
+def _renamed(
+    running: ContractSet | None, contracts: ContractSet, old: Contract | None, new: Contract
+) -> str:
+    """Sentences about a contract that gets another name and keeps its table; empty where it keeps
+    its name, and for a pipeline that had one contract and has one."""
+    if running is None or old is None or old.name == new.name:
+        return ""
+    if len(running) == len(contracts) == 1:
+        return ""
+    waiting = (
+        f"Messages of {old.name} that wait become rejects with the reason no_contract, and its "
+        "batches are not loaded again"
+    )
+    if old.name == running.first.name:
+        waiting = f"Messages that wait, and those of a replay, are read by {contracts.first.name}"
+    return (
+        f"contract {old.name} becomes {new.name} and keeps the table {qualified(new)}. {waiting}. "
+        f"`etl reconcile` does not balance any more: the rows that {old.name} has loaded are not "
+        f"those of {new.name}. A contract that keeps its name has none of this."
+    )
+
+
+def _with_remark(review: ContractReview, remark: str) -> ContractReview:
+    return replace(review, remarks=[remark, *review.remarks]) if remark else review
 
 
 def _removed(

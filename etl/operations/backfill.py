@@ -25,7 +25,7 @@ from etl.operations.batches import Batch
 from etl.operations.contract_choice import deployed_digest, key_names
 from etl.operations.executions import execution_arn
 from etl.operations.ledger_restoration import recorded
-from etl.operations.replaying import load_again
+from etl.operations.replaying import can_be_loaded_again, load_again
 from etl.operations.reruns import RerunProgress, Tally, chunks, watch
 from etl.operations.time_range import TimeRange
 
@@ -84,11 +84,11 @@ class Backfill:
         return f"{self.id}-{self._round()}-" if self.repair else f"{self.id}-"
 
     def all(self) -> Iterator[Batch]:
-        """Every batch of the time range except the discarded ones."""
+        """Every batch of the time range that can be loaded again."""
         return (
             batch
             for batch in batches_in(self.target, self.time_range)
-            if batch.status != "discarded"
+            if can_be_loaded_again(self.target, batch)
             and (not self.contracts or batch.raw.contract in self.contracts)
         )
 

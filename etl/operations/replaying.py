@@ -3,6 +3,10 @@
 A replay skips batches that the ledger has loaded with the same contract. A repair loads every batch
 that was loaded before, and is also what becomes of a replay for batches that an outcome says were
 loaded and that the ledger doesn't know.
+
+A batch that is loaded stays as it is while the pipeline has no more the contract it was loaded by.
+Its readings are rows in that contract's table: all of them would be rejects as well, and its part
+of the clean zone would be emptied.
 """
 
 from __future__ import annotations
@@ -15,7 +19,17 @@ from etl.operations.ledger_restoration import recorded, restore_ledger_rows
 from etl.operations.reruns import RerunProgress, rerun
 from telemetry.manifest import Purpose
 
-__all__ = ["load_again"]
+__all__ = ["can_be_loaded_again", "load_again"]
+
+
+def can_be_loaded_again(target: Target, batch: Batch) -> bool:
+    """False for a discarded batch, and for one that was loaded by a contract which the pipeline has
+    no more."""
+    if batch.status == "discarded":
+        return False
+    if batch.status != "loaded" or batch.raw.contract is None:
+        return True
+    return target.contracts.of_key(batch.raw.contract) is not None
 
 
 def load_again(

@@ -165,3 +165,21 @@ def test_a_command_that_could_mean_too_much_is_refused(target, monkeypatch, comm
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 1
     assert told in " ".join(result.output.split())
+
+
+def test_what_a_contract_loaded_stays_once_the_pipeline_has_it_no_more(emulator, monkeypatch):
+    """Its rows would be rejects as well, and its Parquet objects would be emptied."""
+    target = new_target(emulator)
+    monkeypatch.setattr("etl.cli.replay.target_of", lambda _: target)
+    monkeypatch.setitem(target.outputs, "ContractDigest", "digest")
+    monkeypatch.setitem(target.outputs, "ContractName", "fleet")
+    for name, status in (("done", "loaded"), ("held", "quarantined"), ("lost", "failed")):
+        key = f"raw/{TODAY}/E1/{name}.gone.n1.ndjson.gz"
+        put(target, key)
+        put(target, outcome_key(key, "E1", status))
+    result = CliRunner().invoke(app, ["replay", "--batch", "done", "--yes"])
+    assert result.exit_code == 0
+    assert "Skipped: 1 loaded micro-batch of contracts that the pipeline has no more" in (
+        " ".join(result.output.split())
+    )
+    assert {batch.raw.batch_id for batch in Backfill.of(target, ALWAYS).all()} == {"held", "lost"}

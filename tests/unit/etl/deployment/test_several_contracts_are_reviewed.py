@@ -148,6 +148,31 @@ def test_a_renamed_one_is_told_by_its_table(s3, tmp_path, uplink, status):
     assert found.removed == []
 
 
+def test_the_plan_says_what_becomes_of_a_renamed_one_s_messages(s3, tmp_path, uplink, status):
+    """It keeps its table, and yet nothing that was sent to it before is read by the new one."""
+    other = write_contract(tmp_path, "state", table="status")
+    text = told(plan_of(Deployed(s3, [uplink, status]).review(uplink, other)))
+    assert 'contract status becomes state and keeps the table "telemetry"."status"' in text
+    assert "become rejects with the reason no_contract" in text
+    assert "does not balance any more" in text
+
+
+def test_messages_of_a_renamed_first_one_are_read_by_whichever_is_first(
+    s3, tmp_path, uplink, status
+):
+    other = write_contract(tmp_path, "join", table="uplink")
+    for files in ((other, status), (status, other)):
+        found = Deployed(s3, [uplink, status]).review(*files)
+        [remark] = [text for one in (found.first, *found.further) for text in one.remarks]
+        assert f"are read by {files[0].stem}." in remark
+        assert "no_contract" not in remark
+
+
+def test_a_single_contract_is_renamed_without_a_word_as_before(s3, tmp_path, uplink):
+    other = write_contract(tmp_path, "join", table="uplink")
+    assert Deployed(s3, [uplink]).review(other).first.remarks == []
+
+
 def test_the_plan_of_one_contract_has_no_word_of_others(s3, uplink):
     plain = plan_of(Deployed(s3, [uplink]).review(uplink)).as_dict()
     assert not {"further_contracts", "removed_contracts"} & plain.keys()
