@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.inventory import FUNCTIONS
 from infrastructure.core.alarms import ALARMS
 from infrastructure.core.build import build_template, template_json
 from infrastructure.core.device_policy import crossing_topics, device_topic
@@ -90,14 +89,6 @@ def test_each_rule_writes_its_contract_s_name_but_the_first(built) -> None:
         "TopicRuleBoxStatus": f"{RULE_SELECT}, 'box-status' AS contract FROM 'status/+'",
         "TopicRuleEvents": f"{RULE_SELECT}, 'events' AS contract FROM 'events/+/+/#'",
     }
-
-
-def test_a_further_rule_waits_for_the_functions_that_know_its_contract(built) -> None:
-    """Functions of before would make rejects of its first messages, and nothing would load them."""
-    functions = {f"{spec.title}Function" for spec in FUNCTIONS}
-    for name in ("BoxStatus", "Events"):
-        assert set(built["Resources"][f"TopicRule{name}"]["DependsOn"]) == functions
-    assert "DependsOn" not in built["Resources"]["TopicRule"]
 
 
 def test_each_alarm_on_a_rule_watches_its_own(built) -> None:
