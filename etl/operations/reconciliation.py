@@ -25,7 +25,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -37,27 +37,22 @@ from etl.aws.sqs import queue_depth
 from etl.aws.target import Target
 from etl.operations.active_executions import active_executions
 from etl.operations.batch_match import BatchMatch, LedgerKey, match_batches
+from etl.operations.ledger_sums import TableSums, sum_tables
 from etl.operations.message_index import MessageIndex, RawObject
 from etl.operations.receipts import read_receipts
-from etl.operations.reconciliation_counts import ContractCounts, Counts, Ledger
-from etl.operations.table_life import count_rows
+from etl.operations.reconciliation_counts import Counts
 from etl.operations.verdict import Verdict, judge
 from telemetry.batches import Outcome
-from telemetry.contract import ContractSet
-from telemetry.ddl import ERASURES
 from telemetry.layout import OUTCOMES, RAW, outcome_key, parse_outcome_key, parse_raw_key
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
-    from psycopg2.extensions import cursor as Cursor
     from types_boto3_s3 import S3Client
 
 __all__ = ["Reconciliation", "gather", "reconcile", "staged_messages"]
 
 POLL_SECONDS = 0.5
 ROWS_AT_ONCE = 10_000
-SNAPSHOTS = 5
-"""Most snapshots that are begun, where partitions are being dropped."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,12 +186,12 @@ def gather(target: Target) -> Reconciliation:
 
 def _counted(
     target: Target, connection: Connection, index: MessageIndex, active: list[Any], at: datetime
-) -> tuple[BatchMatch, _Tables]:
+) -> tuple[BatchMatch, TableSums]:
     """The batches, the ledger's sums and the rows of the tables; the latter two in one snapshot."""
     s3, bucket = target.client("s3"), target.bucket
     index.note_outcomes(_outcomes(s3, bucket))
     connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
-    tables = _tables(connection, target.contracts)
+    tables = sum_tables(connection, target.contracts)
     batches = match_batches(
         index.staged(),
         index.outcomes(),
@@ -210,50 +205,6 @@ def _counted(
     errors = [_error(s3, bucket, outcome) for outcome in failed.outcomes]
     failed.errors = [name for name in dict.fromkeys(errors) if name]
     return batches, tables
-
-
-@dataclass(frozen=True)
-class _Tables:
-    """The ledger's sums and the rows, in all and of each contract where there are several."""
-
-    ledger: Ledger
-    rows: int
-    contracts: tuple[ContractCounts, ...] = ()
-
-
-def _tables(connection: Connection, contracts: ContractSet) -> _Tables:
-    """The ledger's sums and the rows, of one snapshot; begins again where a partition is dropped
-    in between."""
-    from psycopg2.errors import UndefinedTable
-
-    for attempt in range(1, SNAPSHOTS + 1):
-        try:
-            with connection.cursor() as cursor:
-                return _counted_tables(cursor, contracts)
-        except UndefinedTable:
-            connection.rollback()
-            if attempt == SNAPSHOTS:
-                raise
-    raise AssertionError("unreachable: the last attempt returns or raises")
-
-
-def _counted_tables(cursor: Cursor, contracts: ContractSet) -> _Tables:
-    total = _read_ledger(cursor, contracts.names)
-    counts = [count_rows(cursor, contract) for contract in contracts]
-    ledger = replace(total, dropped=sum(dropped for dropped, _ in counts))
-    rows = sum(present for _, present in counts)
-    if len(contracts) == 1:
-        return _Tables(ledger, rows)
-    parts = tuple(
-        ContractCounts(
-            contract.name,
-            contracts.key_name(contract),
-            replace(_read_ledger(cursor, (contract.name,), alone=True), dropped=dropped),
-            present,
-        )
-        for contract, (dropped, present) in zip(contracts, counts, strict=True)
-    )
-    return _Tables(ledger, rows, parts)
 
 
 def _error(s3: S3Client, bucket: str, outcome: Outcome) -> str:
@@ -299,46 +250,3 @@ def _exists(s3: S3Client, bucket: str, key: str) -> bool:
             return False
         raise
     return True
-
-
-def _read_ledger(cursor: Cursor, contracts: tuple[str, ...], *, alone: bool = False) -> Ledger:
-    """Sums over the ledger; rows of batches of contracts besides these are ``elsewhere``.
-
-    ``alone``: only the batches of these contracts.
-    """
-    names = list(contracts)
-    of_these = "WHERE contract = ANY(%(names)s)" if alone else ""
-    cursor.execute(
-        f"""
-        SELECT count(*) AS batches, coalesce(sum(messages), 0) AS messages,
-               coalesce(sum(read), 0) AS read, coalesce(sum(inserted), 0) AS inserted,
-               coalesce(sum(updated), 0) AS updated, coalesce(sum(unchanged), 0) AS unchanged,
-               coalesce(sum(duplicates), 0) AS duplicates, coalesce(sum(rejected), 0) AS rejected,
-               coalesce(sum(conflicts), 0) AS conflicts,
-               coalesce(sum(conflicts_in_table), 0) AS conflicts_in_table,
-               coalesce(sum(set_aside), 0) AS set_aside,
-               coalesce(sum(forgotten), 0) AS forgotten,
-               coalesce(sum(inserted_before), 0) AS inserted_before,
-               coalesce(sum(inserted + inserted_before)
-                        FILTER (WHERE contract <> ALL(%(names)s)), 0) AS elsewhere,
-               coalesce(sum(accepted) FILTER (WHERE status = 'quarantined'), 0) AS quarantined,
-               coalesce(sum(accepted) FILTER (WHERE status = 'discarded'), 0) AS discarded
-        FROM etl.ledger {of_these}
-        """,  # noqa: S608 - our own condition
-        {"names": names},
-    )
-    columns = [column.name for column in cursor.description or ()]
-    [totals] = cursor.fetchall()
-    sums = {name: int(value) for name, value in zip(columns, totals, strict=True)}
-    cursor.execute(
-        "SELECT key, sum(value::bigint) FROM etl.ledger, jsonb_each_text(rejected_by) "  # noqa: S608
-        f"{of_these} GROUP BY key ORDER BY 2 DESC, 1",
-        {"names": names},
-    )
-    rejected_by = {key: int(value) for key, value in cursor.fetchall()}
-    cursor.execute(
-        f"SELECT coalesce(sum(rows), 0) FROM {ERASURES} WHERE contract = ANY(%s)",  # noqa: S608
-        (names,),
-    )
-    [(deleted,)] = cursor.fetchall()
-    return Ledger(rejected_by=rejected_by, rows_forgotten=int(deleted), **sums)
