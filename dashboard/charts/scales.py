@@ -35,9 +35,10 @@ class Scale:
     @property
     def ticks(self) -> list[float]:
         """Values of all ticks, both ends included."""
-        number = round(self.high / self.step - self.low / self.step)
-        ticks = (self.low + self.step * n for n in range(number + 1))
-        return [tick for tick in ticks if abs(tick) <= sys.float_info.max]
+        # An end that is the greatest double may be less than a step from the other one.
+        number = max(1, round(self.high / self.step - self.low / self.step))
+        between = (self.low + self.step * n for n in range(1, number))
+        return [self.low, *(tick for tick in between if abs(tick) < sys.float_info.max), self.high]
 
     def place(self, value: float) -> float:
         """Position of a value: 0 at the low end, 1 at the high end."""

@@ -34,6 +34,7 @@ def test_a_scale_holds_both_values_in_a_few_equal_steps(a: float, b: float, zero
 
 
 @given(doubles, doubles, st.booleans())
+@example(1.7976931348623157e308, 1.797693134862e308, False)
 def test_every_double_has_a_place_and_a_short_text(a: float, b: float, zero: bool) -> None:
     least, most = min(a, b), max(a, b)
     scale = scale_of(least, most, zero=zero)
