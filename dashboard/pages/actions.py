@@ -24,14 +24,13 @@ from dashboard.errors import PageError, page_error
 from dashboard.jobs import Job, TooManyJobsError
 from dashboard.sources.ledger import batches_of
 from dashboard.sources.pipeline import Pipeline
-from etl.aws.target import Target
 from etl.operations.batch_selection import BatchFilter, find_batches
 from etl.operations.batches import Batch
 from etl.operations.contract_choice import contract_of, key_names
 from etl.operations.dead_letters import DEAD_LETTERS, QUEUES, depth
 from etl.operations.executions import start
 from etl.operations.redrive import redrive_dead_letters, resend_rule_errors
-from etl.operations.replaying import can_be_loaded_again, load_again
+from etl.operations.replaying import load_again, loadable
 from etl.operations.reruns import RerunProgress, Tally, chunks, concurrency_of, rerun, tally
 from etl.operations.time_range import TimeRange
 from telemetry.manifest import MOST_BATCHES
@@ -96,7 +95,9 @@ def plan(pipeline: Pipeline, action: Action, batch_filter: BatchFilter) -> Plan:
     """Work out what the action would do. Raises ``NotFoundError`` for what does not exist."""
     target = pipeline.target
     selected = list(islice(find_batches(target, batch_filter), MOST_BATCHES + 1))
-    allowed = [b for b in selected[:MOST_BATCHES] if _is_allowed(target, action, b)]
+    allowed = [b for b in selected[:MOST_BATCHES] if b.status in ALLOWED_STATUSES[action]]
+    if action == "replay":
+        allowed = list(loadable(target, allowed))
     return Plan(
         action,
         allowed,
@@ -108,13 +109,6 @@ def plan(pipeline: Pipeline, action: Action, batch_filter: BatchFilter) -> Plan:
         _already_loaded(pipeline, allowed),
         len(selected) > MOST_BATCHES,
     )
-
-
-def _is_allowed(target: Target, action: Action, batch: Batch) -> bool:
-    """True where the action processes a batch of this status."""
-    if batch.status not in ALLOWED_STATUSES[action]:
-        return False
-    return action != "replay" or can_be_loaded_again(target, batch)
 
 
 def _already_loaded(pipeline: Pipeline, batches: list[Batch]) -> int:

@@ -171,12 +171,21 @@ def redrive(
 
 def _print_result(last: MoveProgress, *, as_json: bool) -> None:
     if as_json:
-        print_json(asdict(last))
+        answer = asdict(last)
+        if not last.of_removed:
+            del answer["of_removed"]
+        print_json(answer)
     else:
         console.print(f"{counted(last.moved, 'message')} moved")
-    if last.left:
+    if last.of_removed:
         notes.print(
-            f"Not moved: {counted(last.left, 'message')} not in the error format of AWS IoT "
+            f"Not moved: {counted(last.of_removed, 'message')} of contracts that the pipeline has "
+            "no more. List the contract again, `etl deploy`, then the same command.",
+            soft_wrap=True,
+        )
+    if strange := last.left - last.of_removed:
+        notes.print(
+            f"Not moved: {counted(strange, 'message')} not in the error format of AWS IoT "
             "(`etl dlq list --look 10` shows some).",
             soft_wrap=True,
         )

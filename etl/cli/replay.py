@@ -37,7 +37,7 @@ from etl.operations.batch_selection import BatchFilter, find_batches
 from etl.operations.batches import Batch
 from etl.operations.conflicts import conflicting_batches
 from etl.operations.contract_choice import key_names
-from etl.operations.replaying import can_be_loaded_again, load_again
+from etl.operations.replaying import load_again, loadable
 from etl.operations.reruns import chunks, concurrency_of, tally
 from etl.operations.time_range import TimeRange
 
@@ -61,18 +61,26 @@ def _deployed(target: Target) -> str:
     return f"contract '{outputs['ContractName']}' ({outputs['ContractDigest'][:12]})"
 
 
-def _note_skipped(batches: list[Batch]) -> None:
+def _note_skipped(target: Target, batches: list[Batch]) -> None:
     """Say which of the chosen batches are not loaded again, and what loads them."""
     discarded = [one for one in batches if one.status == "discarded"]
     if discarded:
         skipped = counted(len(discarded), "discarded micro-batch")
         notes.print(f"Skipped: {skipped} (`etl quarantine release` loads them).")
-    kept = [one.raw.contract or "" for one in batches if one.status != "discarded"]
-    if kept:
-        skipped, names = counted(len(kept), "loaded micro-batch"), ", ".join(sorted(set(kept)))
+    loaded = [one.raw.contract for one in batches if one.status != "discarded"]
+    names = {name for name in loaded if name is not None}
+    if names:
+        skipped = counted(sum(name is not None for name in loaded), "loaded micro-batch")
         notes.print(
-            f"Skipped: {skipped} of contracts that the pipeline has no more ({names}): their rows "
-            "are in tables of those contracts. `etl deploy` with the contract, then replay.",
+            f"Skipped: {skipped} of contracts that the pipeline has no more "
+            f"({', '.join(sorted(names))}). List the contract again, `etl deploy`, then replay.",
+            soft_wrap=True,
+        )
+    if None in loaded:
+        skipped = counted(loaded.count(None), "micro-batch")
+        notes.print(
+            f"Skipped: {skipped} that another contract loaded when it was the first one: "
+            f"{target.contract.name} would read them now.",
             soft_wrap=True,
         )
 
@@ -140,8 +148,9 @@ def replay(
             chosen = conflicting_batches(target, contract)
         else:
             chosen = [*find_batches(target, batch_filter)]
-    found = [one for one in chosen if can_be_loaded_again(target, one)]
-    _note_skipped([one for one in chosen if not can_be_loaded_again(target, one)])
+    found = list(loadable(target, chosen))
+    kept = {one.key for one in found}
+    _note_skipped(target, [one for one in chosen if one.key not in kept])
     parallel = f", {concurrency_of(target, concurrency)} in parallel" if found else ""
     kind = "Repair" if repair else "Replay"
     notes.print(f"{kind} with {_deployed(target)}: {tally(found)}{parallel}.", soft_wrap=True)

@@ -14,12 +14,14 @@ from pathlib import Path
 from telemetry.contract import Contract, ContractSet, load_contract
 from telemetry.ddl import index_name, other_partition, qualified, quote_name
 from telemetry.ddl.analytics import view_names
+from telemetry.ddl.names import NAME_BYTES
 from telemetry.errors import ContractError
 
 __all__ = ["check_first", "read_contracts"]
 
-_OF_A_TIME = r"_\d{4}_\d{2}(_\d{2})?"
-"""End of the name of a partition: a month or a day."""
+_OF_A_TIME = r"_(\d{4}_\d{2}(_\d{2})?|other)(_pkey)?"
+"""End of the name of a partition (a month, a day, or all else), and of its primary key."""
+_PRIMARY_KEY = "_pkey"
 
 
 def read_contracts(files: Sequence[Path]) -> ContractSet:
@@ -74,7 +76,8 @@ def _names(contract: Contract) -> dict[str, str]:
     these names.
     """
     schema = quote_name(contract.schema)
-    indexes = [index_name(contract.table, columns) for columns in contract.indexes]
+    primary_key = f"{contract.table[: NAME_BYTES - len(_PRIMARY_KEY)]}{_PRIMARY_KEY}"
+    indexes = [primary_key, *(index_name(contract.table, columns) for columns in contract.indexes)]
     partitions = [other_partition(contract)] if contract.partition != "none" else []
     return {
         **dict.fromkeys(view_names(contract), "a view"),

@@ -25,7 +25,7 @@ from etl.operations.batches import Batch
 from etl.operations.contract_choice import deployed_digest, key_names
 from etl.operations.executions import execution_arn
 from etl.operations.ledger_restoration import recorded
-from etl.operations.replaying import can_be_loaded_again, load_again
+from etl.operations.replaying import load_again, loadable
 from etl.operations.reruns import RerunProgress, Tally, chunks, watch
 from etl.operations.time_range import TimeRange
 
@@ -85,11 +85,13 @@ class Backfill:
 
     def all(self) -> Iterator[Batch]:
         """Every batch of the time range that can be loaded again."""
-        return (
-            batch
-            for batch in batches_in(self.target, self.time_range)
-            if can_be_loaded_again(self.target, batch)
-            and (not self.contracts or batch.raw.contract in self.contracts)
+        return loadable(
+            self.target,
+            (
+                batch
+                for batch in batches_in(self.target, self.time_range)
+                if not self.contracts or batch.raw.contract in self.contracts
+            ),
         )
 
     def left(self) -> Iterator[Batch]:

@@ -13,6 +13,7 @@ import json
 import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 from etl.aws.target import Target
@@ -22,7 +23,7 @@ from etl.operations.quarantine import read_report
 from telemetry.ddl import LEDGER
 from telemetry.layout import outcome_key
 
-__all__ = ["RESTORED", "recorded", "restore_ledger_rows"]
+__all__ = ["RESTORED", "loaded_by", "recorded", "restore_ledger_rows"]
 
 RESTORED = "restored"
 """Contract digest of a row whose batch has not been loaded since."""
@@ -71,6 +72,27 @@ def recorded(target: Target, batches: Sequence[Batch]) -> set[str]:
             return {batch_id for (batch_id,) in cursor.fetchall()}
     finally:
         connection.close()
+
+
+def loaded_by(target: Target, batches: Sequence[Batch]) -> dict[str, str]:
+    """Names of the contracts that have loaded these batches, by the batches' ids; empty where the
+    database can't be reached from here."""
+    import psycopg2
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    if not batches:
+        return {}
+    try:
+        connection = target.connect()
+    except (BotoCoreError, ClientError, psycopg2.OperationalError):
+        return {}
+    with closing(connection), connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT batch_id, contract FROM {LEDGER} "  # noqa: S608 - a constant
+            "WHERE batch_id = ANY(%s) AND status = 'loaded'",
+            ([batch.raw.batch_id for batch in batches],),
+        )
+        return dict(cursor.fetchall())
 
 
 def restore_ledger_rows(target: Target, batches: Sequence[Batch]) -> None:

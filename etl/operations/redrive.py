@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from etl.aws.target import Target
 from etl.operations.dead_letters import BATCH, RULE_ERRORS, depth, make_visible, queue_url, receive
 from etl.operations.rule_errors import original_body, parse_rule_error
-from etl.operations.topic_rules import contract_of_rule
+from etl.operations.topic_rules import contract_of_rule, is_rule_of_removed
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
@@ -46,7 +46,11 @@ class MoveProgress:
     """Status in SQS: RUNNING, COMPLETED, CANCELLING, CANCELLED or FAILED."""
     failure: str | None = None
     left: int = 0
-    """Messages that stay, because they are not in the error format of AWS IoT."""
+    """Messages that stay, because they are not in the error format of AWS IoT, or for the next
+    reason."""
+    of_removed: int = 0
+    """Those of ``left`` that came by the rule of a contract which the pipeline has no more: any
+    other contract would read them as its own."""
 
 
 def redrive_dead_letters(target: Target, rate: int | None = None) -> Iterator[MoveProgress]:
@@ -82,21 +86,27 @@ def resend_rule_errors(target: Target) -> Iterator[MoveProgress]:
     interruption sends it twice at worst.
     """
     sqs, url = target.client("sqs"), queue_url(target, RULE_ERRORS)
-    to_move, moved, left = depth(target, RULE_ERRORS).total, 0, 0
+    to_move, moved, left, of_removed = depth(target, RULE_ERRORS).total, 0, 0, 0
     seen: set[str] = set()
     while True:
         found = receive(sqs, url, BATCH, SENDING_SECONDS)
         fresh = [message for message in found if message["MessageId"] not in seen]
         if not fresh:
+            make_visible(sqs, url, found)  # received a second time: the next command finds them
             break
         seen |= {message["MessageId"] for message in fresh}
         bodies = [(message, _body_of(message, target.outputs)) for message in fresh]
         unknown = [message for message, body in bodies if body is None]
         make_visible(sqs, url, unknown)
         left += len(unknown)
+        of_removed += sum(_is_of_removed(message, target.outputs) for message in unknown)
         moved += _send(sqs, url, target.outputs["QueueUrl"], bodies)
-        yield MoveProgress(moved, max(to_move, moved + left), "RUNNING", left=left)
-    yield MoveProgress(moved, max(to_move, moved + left), "COMPLETED", left=left)
+        yield MoveProgress(
+            moved, max(to_move, moved + left), "RUNNING", left=left, of_removed=of_removed
+        )
+    yield MoveProgress(
+        moved, max(to_move, moved + left), "COMPLETED", left=left, of_removed=of_removed
+    )
 
 
 def _last_move(sqs: SQSClient, source: str) -> ListMessageMoveTasksResultEntryTypeDef | None:
@@ -108,9 +118,15 @@ def _is_moving(task: ListMessageMoveTasksResultEntryTypeDef | None) -> bool:
     return task is not None and task["Status"] in ("RUNNING", "CANCELLING")
 
 
-def _body_of(message: MessageTypeDef, outputs: Mapping[str, str]) -> str | None:
+def _is_of_removed(message: MessageTypeDef, outputs: Mapping[str, str]) -> bool:
     error = parse_rule_error(message["Body"])
-    if error is None:
+    return error is not None and is_rule_of_removed(outputs, error.get("ruleName"))
+
+
+def _body_of(message: MessageTypeDef, outputs: Mapping[str, str]) -> str | None:
+    """The body to send; ``None`` for a message that stays."""
+    error = parse_rule_error(message["Body"])
+    if error is None or is_rule_of_removed(outputs, error.get("ruleName")):
         return None
     sent = message.get("Attributes", {}).get("SentTimestamp")
     return original_body(error, sent, contract_of_rule(outputs, error.get("ruleName")))

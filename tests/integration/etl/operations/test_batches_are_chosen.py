@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,9 +16,10 @@ from etl.operations.batches import batches_of
 from etl.operations.quarantine import quarantined_batches
 from etl.operations.reruns import chunks, execution_name, tally
 from etl.operations.time_range import ALWAYS, TimeRange
+from telemetry.contract import ContractSet
 from telemetry.layout import manifest_key, outcome_key
 from telemetry.manifest import Item, manifest_body
-from tests.integration.etl.operations.conftest import new_target, transforming
+from tests.integration.etl.operations.conftest import FLEET, new_target, transforming
 
 GOOD = {"device_id": "box-1", "readings": [{"ts": "2026-11-23T06:00:00Z", "temperature_c": 20}]}
 BROKEN = b"\xff"
@@ -183,3 +185,31 @@ def test_what_a_contract_loaded_stays_once_the_pipeline_has_it_no_more(emulator,
         " ".join(result.output.split())
     )
     assert {batch.raw.batch_id for batch in Backfill.of(target, ALWAYS).all()} == {"held", "lost"}
+
+
+def test_what_another_contract_loaded_as_the_first_one_is_not_read_by_the_next(
+    emulator, monkeypatch
+):
+    """Keys don't name the first contract. Removed and listed again, it is a further one, and its
+    readings would become rows in the other one's table."""
+    target = new_target(emulator)
+    other = replace(FLEET, name="other", table="other")
+    target.__dict__["contracts"] = ContractSet((other, FLEET))
+    monkeypatch.setattr("etl.cli.replay.target_of", lambda _: target)
+    monkeypatch.setitem(target.outputs, "FurtherContracts", FLEET.name)
+    by = {"old": FLEET.name, "own": "other", "before": "removed since"}
+    monkeypatch.setattr(
+        "etl.operations.replaying.loaded_by",
+        lambda _, batches: {b.raw.batch_id: by[b.raw.batch_id] for b in batches},
+    )
+    for name in by:
+        key = f"raw/{TODAY}/E1/{name}.n1.ndjson.gz"
+        put(target, key)
+        put(target, outcome_key(key, "E1", "loaded"))
+    result = CliRunner().invoke(app, ["replay", "--batch", "old", "--yes"])
+    assert result.exit_code == 0
+    told = " ".join(result.output.split())
+    assert "Skipped: 1 micro-batch that another contract loaded when it was the first one" in told
+    assert "other would read them now" in told
+    left = {batch.raw.batch_id for batch in Backfill.of(target, ALWAYS).all()}
+    assert left == {"own", "before"}

@@ -76,11 +76,11 @@ def envelope(number: int) -> str:
     )
 
 
-def rule_error() -> str:
+def rule_error(rule: str = "TopicRule") -> str:
     """As AWS's documentation shows it; the emulator's rule never fails."""
     return json.dumps(
         {
-            "ruleName": "TopicRule",
+            "ruleName": rule,
             "topic": "telemetry/fleet/box-1",
             "cloudwatchTraceId": "7e146a2c-95b5-6caf-98b9-50e3969734c7",
             "clientId": "box-1",
@@ -172,3 +172,16 @@ def test_messages_of_a_megabyte_each_are_cut_into_calls_that_sqs_takes(send, rec
     send("RuleErrorQueue", *[json.dumps(large)] * 3)
     assert "3 messages moved" in etl("redrive", "--queue", "rule-errors", "--yes").stdout
     assert len(received()) == 3
+
+
+def test_what_the_rule_of_a_removed_contract_left_stays(target, send, received, etl):
+    """The first contract would read it as its own."""
+    send("RuleErrorQueue", rule_error(), rule_error("telemetry_TopicRuleStatus_1A2B"))
+    result = etl("redrive", "--queue", "rule-errors", "--yes")
+    assert "1 message moved" in result.stdout
+    assert "1 message of contracts that the pipeline has no more" in " ".join(result.output.split())
+    assert "not in the error format" not in result.output
+    assert len(received()) == 1
+    assert depth(target, RULE_ERRORS).total == 1
+    again = json.loads(etl("redrive", "--queue", "rule-errors", "--yes", "--json").stdout)
+    assert (again["left"], again["of_removed"]) == (1, 1)

@@ -63,7 +63,9 @@ def test_another_schema_is_another_name(tmp_path):
     assert len(read_contracts(files)) == 2
 
 
-@pytest.mark.parametrize("table", ["uplink_other", "uplink_2026_11", "uplink_2026_11_29"])
+@pytest.mark.parametrize(
+    "table", ["uplink_other", "uplink_2026_11", "uplink_2026_11_29", "uplink_2026_11_pkey"]
+)
 def test_a_table_is_not_named_like_a_partition_of_another_contract(tmp_path, table):
     other = write_contract(tmp_path, "status", table=table)
     files = [write_contract(tmp_path, "uplink", more=MONTHLY), other]
@@ -80,6 +82,18 @@ def test_two_contracts_do_not_make_the_same_index(tmp_path):
         write_contract(tmp_path, "t_a", columns=columns, more=INDEXED.format("b")),
     ]
     assert '"telemetry"."t_a_b_idx" would be an index' in refusal(files)
+
+
+def test_a_table_is_not_named_like_the_primary_key_of_another_contract(tmp_path):
+    """PostgreSQL would take the index for the table, and make none."""
+    files = [write_contract(tmp_path, name) for name in ("uplink", "uplink_pkey")]
+    for given_files in (files, files[::-1]):
+        assert '"telemetry"."uplink_pkey" would be' in refusal(given_files)
+
+
+def test_a_table_without_room_for_views_stands_beside_another(tmp_path):
+    long = write_contract(tmp_path, "long", table="t" * 63, columns="[analytics]\nviews = false\n")
+    assert len(read_contracts([write_contract(tmp_path, "uplink"), long])) == 2
 
 
 @given(

@@ -7,8 +7,6 @@ import json
 from types import SimpleNamespace
 from typing import Any
 
-import pytest
-
 from etl.operations.dead_letters import envelope_of
 from etl.operations.metrics import _of_iot
 from etl.operations.redrive import _body_of
@@ -39,12 +37,6 @@ def test_a_rule_is_of_its_contract() -> None:
     assert contract_of_rule(OUTPUTS, "stack_TopicRule_A1") is None
     assert contract_of_rule(ONE, "rule") is None
     assert contract_of_rule({}, None) is None
-
-
-@pytest.mark.parametrize("outputs", [OUTPUTS, ONE])
-def test_the_rule_of_a_removed_contract_is_never_the_first_ones(outputs: dict[str, str]) -> None:
-    assert contract_of_rule(outputs, "stack_TopicRuleGoneBox_D4") == "gonebox"
-    assert contract_of_rule(outputs, "stack_TopicRule_OLD") is None
 
 
 def test_what_a_rule_could_not_deliver_goes_back_under_its_contract() -> None:

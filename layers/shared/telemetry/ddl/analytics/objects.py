@@ -25,7 +25,7 @@ from telemetry.ddl.analytics.levels import (
 from telemetry.ddl.analytics.refreshing import plan_functions, plan_trigger
 from telemetry.ddl.analytics.spans import exact_name, exact_view, kept_name, marks_name
 from telemetry.ddl.analytics.views import View, public_name, views_of
-from telemetry.ddl.names import qualified, quote_name, quote_text
+from telemetry.ddl.names import NAME_BYTES, qualified, quote_name, quote_text
 from telemetry.ddl.types import sql_type
 from telemetry.errors import ContractError
 
@@ -56,9 +56,13 @@ class AnalyticsPlan:
 
 
 def view_names(contract: Contract) -> tuple[str, ...]:
-    """Qualified names of every view there could be, in an order in which they can be dropped."""
+    """Qualified names of every view there could be, in an order in which they can be dropped.
+
+    A table with a long name, which has no views, has no room for the names of some.
+    """
     exact = (exact_name(contract, level) for level in (DAILY, HOURLY))
-    return (*(public_name(contract, ending) for ending in reversed(ENDINGS)), *exact)
+    fitting = [e for e in ENDINGS if len(f"{contract.table}_{e}".encode()) <= NAME_BYTES]
+    return (*(public_name(contract, ending) for ending in reversed(fitting)), *exact)
 
 
 def keeper_names(contract: Contract) -> tuple[str, ...]:
