@@ -12,7 +12,7 @@ import pytest
 from tests.chaos.rig import Rig
 from tests.chaos.rounds import Results
 from tests.chaos.saboteur import Saboteur
-from tests.chaos.traffic import CONTRACTS
+from tests.chaos.traffic import CONTRACTS, ODD_BODIES
 from tests.fixtures.local import state_folder
 
 RESULTS = Path(__file__).resolve().parents[2] / ".build" / "chaos.json"
@@ -50,7 +50,7 @@ def rig(chaos_seed: int) -> Iterator[Rig]:
         try:
             found.start()
             # Warm: the first calls unpack the layers.
-            found.send(12)
+            found.send_bodies([*found.traffic.bodies(6), *ODD_BODIES])
             found.start_execution()
             found.wait_until_idle()
             yield found

@@ -22,6 +22,7 @@ from tests.property.reference import Expected, expect
 __all__ = [
     "CONTRACT",
     "CONTRACTS",
+    "ODD_BODIES",
     "Reject",
     "Traffic",
     "Truth",
@@ -44,6 +45,7 @@ ODD_BODIES = [
     '{"payload":"e30=","topic":"a/b","client_id":null,"received_at":1,"contract":"No Name"}',
     '{"payload":"e30=","topic":"a/b","client_id":null,"received_at":1,"contract":"removed"}',
 ]  # fmt: skip
+"""Messages that no rule wrote, and one of a contract that the pipeline no longer has."""
 
 Reject = tuple[str, int | None, tuple[str, ...]]
 """Id of the message, place of the reading in it, reasons."""

@@ -29,7 +29,7 @@ from tests.permissions.deployer import DeployerCall, World, world_of
 from tests.permissions.operators import requests_of
 from tests.permissions.policies import Request
 from tests.permissions.run import same_keys
-from tests.permissions.statements import CONTRACT
+from tests.permissions.statements import CONTRACT, FURTHER
 
 __all__ = ["CommandRun", "recorded_commands"]
 
@@ -115,6 +115,7 @@ def recorded_commands(patch: pytest.MonkeyPatch, folder: Path) -> Iterator[Comma
                 state,
                 STACK,
                 strict,
+                further=(FURTHER,),
                 trigger="both",
                 # Rarely, and the queue's trigger is off: the commands alone are to do something.
                 schedule="rate(30 days)",
@@ -145,7 +146,7 @@ def _publish(commands: _Commands) -> None:
     commands.etl("simulate", "--devices", "1", "--duration", "0.5", "--rate", "10", "--mess", "0.3")
     commands.etl("publish", str(messages))
     # The second time the devices are there.
-    commands.etl("publish", str(messages))
+    commands.etl("publish", str(messages), "--contract", "chaos-states")
 
 
 def _fill(commands: _Commands) -> None:

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from etl.aws.target import Target
+from infrastructure.core.topic_rules import title_of
 from tests.permissions.policies import Named, Policies, Statement
 from tests.permissions.statements import names, of_resource
 
@@ -70,6 +71,17 @@ class Stack:
     def queue(self, logical: str) -> str:
         """ARN of a queue."""
         return self.arn("sqs", self.physical[logical].rpartition("/")[2])
+
+    def topics(self, device: str) -> list[tuple[str, str]]:
+        """A topic of the device for each contract, and the prefix of the way past the broker."""
+        contracts, outputs = self.target.contracts, self.target.outputs
+        return [
+            (
+                outputs[f"BasicIngestPrefix{title_of(contracts, contract)}"],
+                contract.topic_filter.fill(device, lambda _: "hall"),
+            )
+            for contract in contracts
+        ]
 
     def via(self, service: str) -> tuple[tuple[str, str], ...]:
         """The context of a use of the key by a service."""

@@ -165,9 +165,8 @@ def _devices(stack: Stack) -> Iterator[Request]:
         ("iot:Connection.Thing.ThingName", "box-1"),
         ("iot:Connection.Thing.IsAttached", "true"),
     )
-    topic = stack.target.outputs["TopicFilter"].replace("+", "box-1")
-    direct = f"{stack.target.outputs['BasicIngestPrefix']}/{topic}"
     yield Request(DEVICE, "iot:Connect", stack.arn("iot", "client/box-1"), context, DEVICES)
-    for place in (topic, direct):
-        for action, page in (("iot:Publish", DEVICES), ("iot:RetainPublish", RETAINED)):
-            yield Request(DEVICE, action, stack.arn("iot", f"topic/{place}"), context, page)
+    for prefix, topic in stack.topics("box-1"):
+        for place in (topic, f"{prefix}/{topic}"):
+            for action, page in (("iot:Publish", DEVICES), ("iot:RetainPublish", RETAINED)):
+                yield Request(DEVICE, action, stack.arn("iot", f"topic/{place}"), context, page)

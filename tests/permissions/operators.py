@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from etl.aws.contract_objects import CONTRACT_KEY
 from etl.operations.permissions import Operator, operator_policy
 from tests.permissions.deployer import DeployerCall, World
 from tests.permissions.policies import Named, Policies, Request
 
 __all__ = ["denied_requests", "operators_policies", "requests_of"]
 
+CONTRACTS = "contract/"
+"""Prefix of the contracts in force."""
 Context = tuple[tuple[str, str], ...]
 Asked = Iterator[tuple[str, str, Context]]
 Asker = Callable[[DeployerCall, World], Asked]
@@ -59,7 +60,7 @@ def _use(world: World, use: str, service: str) -> tuple[str, str, Context]:
 
 def _read_object(call: DeployerCall, world: World) -> Asked:
     yield "s3:GetObject", f"{world.bucket(call)}/{call.given['Key']}", ()
-    if call.given["Key"] != CONTRACT_KEY:
+    if not call.given["Key"].startswith(CONTRACTS):
         # Of an object that is not there, S3 says so only to a caller that may list the bucket.
         yield "s3:ListBucket", world.bucket(call), ()
     yield _use(world, "Decrypt", "s3")

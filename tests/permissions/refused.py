@@ -138,20 +138,29 @@ def _devices(stack: Stack) -> Iterator[Request]:
         ("iot:Connection.Thing.IsAttached", "true"),
     )
     loose = (own[0], ("iot:Connection.Thing.IsAttached", "false"))
-    topic = stack.target.outputs["TopicFilter"].replace("+", "{}")
-    direct = f"{stack.target.outputs['BasicIngestPrefix']}/{topic}"
     client, other = stack.arn("iot", "client/box-1"), stack.arn("iot", "client/box-2")
     yield Request(DEVICE, "iot:Connect", other, own, "as another device")
     yield Request(DEVICE, "iot:Connect", client, loose, "without the thing's certificate")
     yield Request(DEVICE, "iot:Connect", client, (), "not a thing at all")
-    for place in (topic.format("box-2"), direct.format("box-2"), topic.format("box-1") + "/more"):
-        for action in ("iot:Publish", "iot:RetainPublish"):
-            yield Request(DEVICE, action, stack.arn("iot", f"topic/{place}"), own, "not its own")
-    mine = topic.format("box-1")
+    mine, prefixes = dict(stack.topics("box-1")), [prefix for prefix, _ in stack.topics("box-1")]
+    for prefix, others in stack.topics("box-2"):
+        elsewhere = [f"{other}/{mine[prefix]}" for other in prefixes if other != prefix]
+        for place in (others, f"{prefix}/{others}", f"{mine[prefix]}/more", *elsewhere):
+            for action in ("iot:Publish", "iot:RetainPublish"):
+                yield Request(
+                    DEVICE, action, stack.arn("iot", f"topic/{place}"), own, "not its own"
+                )
+        # A level of the policy's wildcard has no slash: this one would name another device.
+        for way in ("", f"{prefix}/"):
+            place = f"{way}{others}/box-1"
+            yield Request(
+                DEVICE, "iot:Publish", stack.arn("iot", f"topic/{place}"), own, "crossing"
+            )
+    (topic, *_) = mine.values()
     for action, resource in (
-        ("iot:Subscribe", f"topicfilter/{mine}"),
-        ("iot:Receive", f"topic/{mine}"),
-        ("iot:GetRetainedMessage", f"topic/{mine}"),
+        ("iot:Subscribe", f"topicfilter/{topic}"),
+        ("iot:Receive", f"topic/{topic}"),
+        ("iot:GetRetainedMessage", f"topic/{topic}"),
         ("iot:UpdateThingShadow", "thing/box-1"),
     ):
         yield Request(DEVICE, action, stack.arn("iot", resource), own, "devices only publish")

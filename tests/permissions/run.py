@@ -28,7 +28,7 @@ from tests.permissions.documented import documented
 from tests.permissions.machine import definition_requests, requests_of_services
 from tests.permissions.policies import Policies, Request
 from tests.permissions.refused import refused
-from tests.permissions.statements import CONTRACT
+from tests.permissions.statements import CONTRACT, FURTHER
 
 __all__ = ["Recording", "recorded_run", "same_keys"]
 
@@ -78,11 +78,27 @@ class RecordedRig(Rig):
         return replace(
             settings,
             contract=strict,
+            further_contracts=(self._further(),),
             channels=True,
             database=replace(settings.database, owner_key_arn=key),
             subnet_ids=("subnet-6a1b",),
             security_group_ids=("sg-6a1b",),
         )
+
+    def _further(self) -> Path:
+        """With retention, so with a time in its key, and with topics that are no other's: what one
+        policy allows of them is not allowed already."""
+        file, text = self.state / "states.toml", FURTHER.read_text(encoding="utf-8")
+        for old, new in (
+            ("telemetry/{place}", "states/{place}"),
+            ('key = ["seq", "device"]', 'key = ["device", "since"]\nretention = "30d"'),
+            ("range = [0, inf]\nrequired = true", "range = [0, inf]"),
+            ('["iso8601", "epoch_ms"]\non_invalid = "null"', '["epoch_ms"]\nrequired = true'),
+        ):
+            assert old in text
+            text = text.replace(old, new)
+        file.write_text(text)
+        return file
 
 
 @dataclass
@@ -135,7 +151,7 @@ class Recording:
 def recorded_run() -> Iterator[Recording]:
     """Deploy, have everything happen, and keep the stack while its policies are read."""
     with state_folder() as state:
-        rig = RecordedRig(state, seed=5)
+        rig = RecordedRig(state, 5, CONTRACT, FURTHER)
         try:
             rig.start()
             _everything_once(rig)
@@ -164,11 +180,13 @@ def _everything_once(rig: RecordedRig) -> None:
         rig.client("s3").put_object(Bucket=rig.target.bucket, Key=key, Body=body)
     rig.replay([torn, rejects])
     rig.wait_until_idle()
-    for name, arrival in (("kept", 2_000_000_000_000), ("lost", 1_000_000_000_000)):
-        conflicting = f"raw/{day}/conflicts/{name}.n25.ndjson.gz"
-        body = gzip.compress(b"".join(same_keys(name, arrival)))
-        rig.client("s3").put_object(Bucket=rig.target.bucket, Key=conflicting, Body=body)
-        rig.replay([conflicting])
+    first, further = "kept", f"old.{rig.contracts.names[1]}"
+    batches = {n: f"raw/{day}/conflicts/{n}.n25.ndjson.gz" for n in (first, further, "lost")}
+    for names, arrival in (((first, further), 2_000_000_000_000), (("lost",), 1_000_000_000_000)):
+        for name in names:
+            body = gzip.compress(b"".join(same_keys(name, arrival)))
+            rig.client("s3").put_object(Bucket=rig.target.bucket, Key=batches[name], Body=body)
+        rig.replay([batches[name] for name in names])
         rig.wait_until_idle()
     _start_over_one_that_is_gone(rig, lost)
     rig.start_execution({"prefix": f"raw/{day}/"})
@@ -180,19 +198,22 @@ def _everything_once(rig: RecordedRig) -> None:
     assert swept is not None
     assert swept["started"]
     rig.wait_until_idle()
-    _maintain(rig, f"raw/{day}/conflicts/kept.n25.ndjson.gz")
+    _maintain(rig, batches[first], batches[further])
 
 
-def _maintain(rig: RecordedRig, gone: str) -> None:
+def _maintain(rig: RecordedRig, *gone: str) -> None:
     """As its schedule does it: most readings, those of :func:`same_keys` among them, are too old.
 
-    The messages of one batch are gone, so that it is looked for in the clean zone as well.
+    The messages of a batch of each contract are gone, so that it is looked for in the clean zone
+    as well.
     """
-    rig.client("s3").delete_object(Bucket=rig.target.bucket, Key=gone)
+    for key in gone:
+        rig.client("s3").delete_object(Bucket=rig.target.bucket, Key=key)
     name = rig.target.outputs["MigrateFunctionName"]
     answer = rig.client("lambda").invoke(FunctionName=name, Payload=json.dumps(EVENT).encode())
     done = json.loads(answer["Payload"].read())
-    assert sum(one["rows"] for one in done["dropped"]) >= 25
+    for contract in rig.contracts:
+        assert sum(one["rows"] for one in done["contracts"][contract.name]["dropped"]) >= 25
 
 
 def _notify(rig: RecordedRig) -> None:

@@ -14,9 +14,11 @@ from layers.target import LAYERS
 from telemetry.contract import ContractSet, load_contract
 from tests.permissions.policies import Statement
 
-__all__ = ["CONTRACT", "names", "of_resource", "statement_names"]
+__all__ = ["CONTRACT", "FURTHER", "names", "of_resource", "statement_names"]
 
 CONTRACT = Path("tests/chaos/chaos.toml")
+FURTHER = Path("tests/chaos/states.toml")
+"""A further contract, with a wildcard beside the device's."""
 DOCUMENT_IN = {
     "AWS::IoT::Policy": "PolicyDocument",
     "AWS::KMS::Key": "KeyPolicy",
@@ -55,7 +57,8 @@ def statement_names() -> list[str]:
         functions={spec.package: "zip" for spec in functions}, layers=dict.fromkeys(LAYERS, "zip")
     )
     contract = replace(load_contract(CONTRACT), partition="month")
-    built = build_template(ContractSet((contract,)), artifacts, settings, {}).to_dict()
+    contracts = ContractSet((contract, load_contract(FURTHER)))
+    built = build_template(contracts, artifacts, settings, {}).to_dict()
     return [
         name
         for logical, resource in built["Resources"].items()

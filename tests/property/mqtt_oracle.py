@@ -1,8 +1,8 @@
 """MQTT's matching of topics, level by level, as its specification has it; shares no code with ours.
 
-(https://docs.oasis-open.org/mqtt/mqtt/v5.0/os/mqtt-v5.0-os.html, 4.7.1, and for ``#``, which AWS IoT
-matches to one level or more, https://docs.aws.amazon.com/iot/latest/developerguide/topics.html,
-both read 2026-11.)
+(https://docs.oasis-open.org/mqtt/mqtt/v5.0/os/mqtt-v5.0-os.html, 4.7.1; ``#`` is one level or more
+in a topic rule, https://docs.aws.amazon.com/iot/latest/developerguide/iot-sql-from.html, read
+2026-11, where the specification's may be none.)
 """
 
 from __future__ import annotations
