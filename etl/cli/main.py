@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -46,6 +45,7 @@ from etl.cli import (
     triggers,
 )
 from etl.cli.context import Options
+from etl.version import product_version
 
 app = typer.Typer(
     name="etl",
@@ -60,7 +60,7 @@ app = typer.Typer(
 def print_version(requested: bool) -> None:
     """Print the version and exit, where it was requested."""
     if requested:
-        typer.echo(f"telemetry-etl {version('telemetry-etl')}")
+        typer.echo(f"telemetry-etl {product_version()}")
         raise typer.Exit
 
 
