@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from etl.cli.context import console, fail, guard, print_json
-from etl.cli.deploy_options import SETTINGS_FILE, SettingsOption, pipeline_of
+from etl.cli.deploy_options import SETTINGS_FILE, SettingsOption, pipeline_of, settings_file
 from etl.deployment.pipeline_settings import platform_stack
 from infrastructure.settings import EXAMPLE_CONTRACT
 
@@ -49,6 +49,8 @@ def check(
     from etl.deployment.preconditions import check_preconditions
     from etl.deployment.settings_file import read_file
 
+    if file == SETTINGS_FILE:
+        file = settings_file() or file
     pipeline = PipelineSettings(read_file(file))
     settings = aws_settings(pipeline)
     # The id of the region's list is looked up at deployment.
