@@ -10,15 +10,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup
 
+from layers.folders import ROOT
+
 __all__ = ["DocumentationPage", "read_page", "section_address"]
 
-FOLDER = Path(__file__).parents[1] / "docs"
+FOLDER = ROOT / "docs"
 PAGE = re.compile(r"[a-z][a-z0-9-]*")
 LINK = re.compile(r"(?:([a-z][a-z0-9-]*)\.md)?(#[\w-]+)?")
 """A link to another page or section of the same folder."""

@@ -14,6 +14,7 @@ from functions.inventory import FunctionSpec, functions_of
 from infrastructure.alarm_settings import AlarmSettings
 from infrastructure.role_settings import RoleSettings
 from infrastructure.setting_fields import about, parameter_values, setting
+from layers.folders import INSTALLED, ROOT
 from layers.target import AWS_TARGET, RuntimeTarget
 from workflow.settings import DefinitionSettings
 
@@ -21,6 +22,7 @@ __all__ = [
     "CA_BUNDLE",
     "DATABASE_CA",
     "DEFAULT_CONTRACT",
+    "EXAMPLE_CONTRACT",
     "LOG_RETENTION_DAYS",
     "DatabaseSettings",
     "DeploySettings",
@@ -30,7 +32,9 @@ __all__ = [
 DATABASE_CA = "database-ca.pem"
 """Name of the file of certificate authorities in the zips of the functions that connect."""
 CA_BUNDLE = "https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem"
-DEFAULT_CONTRACT = Path("contracts/fleet.toml")
+EXAMPLE_CONTRACT = "contracts/fleet.toml"
+DEFAULT_CONTRACT = ROOT / EXAMPLE_CONTRACT if INSTALLED else Path(EXAMPLE_CONTRACT)
+"""Contract of the example fleet, from the repository's folder or from the installed product's."""
 
 TriggerMode = Literal["schedule", "queue", "both"]
 SslMode = Literal["require", "verify-ca", "verify-full"]
@@ -129,7 +133,7 @@ class DeploySettings:
         metadata=about(
             "Contract file (TOML), which defines a reading and its table.",
             key="contract",
-            example=str(DEFAULT_CONTRACT),
+            example=EXAMPLE_CONTRACT,
         )
     )
     further_contracts: tuple[Path, ...] = setting(

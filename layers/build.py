@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from layers.archive import Entry, files_below, unzipped_bytes, write_zip
+from layers.folders import BUILD
 from layers.notify import Notify, silent
 from layers.target import AWS_TARGET, LAYERS, OPTIONAL_LAYERS, LayerName, RuntimeTarget, host_target
 from telemetry.errors import UserError
@@ -27,7 +28,7 @@ from telemetry.errors import UserError
 __all__ = ["BuiltLayer", "LayerBuildError", "build_layer", "build_layers", "layer_digest"]
 
 LAYERS_FOLDER = Path(__file__).parent
-BUILD_FOLDER = LAYERS_FOLDER.parent / ".build"
+BUILD_FOLDER = BUILD
 # Part of the cache key: raise it when the way a layer is built changes.
 RECIPE = "1"
 # Amazon Linux 2023, the base of the runtimes from Python 3.12 on, has glibc 2.34; older wheels run

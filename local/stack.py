@@ -24,6 +24,7 @@ from typing import Any
 
 import psutil
 
+from layers.folders import ROOT, child_environment
 from local.database import Database
 from local.health import ServerHealth, read_health
 from telemetry.errors import UserError
@@ -43,7 +44,6 @@ __all__ = [
     "write",
 ]
 
-_REPOSITORY = Path(__file__).resolve().parents[1]
 _START_TIMEOUT = 120.0
 _STOP_TIMEOUT = 60.0
 _RESTART_TIMEOUT = 10.0
@@ -139,7 +139,8 @@ def start(
         with log_file.open("ab") as log:
             supervisor = subprocess.Popen(
                 command,
-                cwd=_REPOSITORY,
+                cwd=ROOT,
+                env=child_environment(),
                 stdin=subprocess.PIPE if die_with_parent else subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

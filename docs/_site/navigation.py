@@ -12,7 +12,7 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 
 PAGES = {
-    "Learn": ["tutorial"],
+    "Learn": ["tutorial", "install"],
     "Do": [
         "authoring",
         "deploy",

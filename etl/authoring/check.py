@@ -258,7 +258,8 @@ def _add_examples(found: dict[str, Reason], batch: CleanBatch, contract: Contrac
     ).splitlines()
     payload: str | None = None
     for reject, line in zip(chosen, map(json.loads, lines), strict=True):
-        payload = line["payload"] or payload  # in the first line of each message alone
+        if line["payload"] is not None:  # in the first line of each message alone; may be empty
+            payload = line["payload"]
         text = _verbatim(line | {"payload": payload})
         for reason in reject.reasons:
             entry = found.get(reason)

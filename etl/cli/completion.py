@@ -63,10 +63,12 @@ class Stack:
     @cached_property
     def target(self) -> Target:
         """The target. Raises ``LookupError`` where nothing runs on this machine."""
+        from etl.cli.context import in_project
         from local.stack import read
 
-        given = self.context.find_root().params
-        stack, state = given["stack_name"], given["state"]
+        root = self.context.find_root()
+        given = root.params
+        stack, state = in_project(root.get_parameter_source, given["stack_name"], given["state"])
         if given.get("region") or given.get("profile"):
             return QuickTarget(stack, given["region"], given["profile"], state)
         local = read(state)

@@ -19,6 +19,7 @@ from etl.aws.target import DEFAULT_STACK, DEFAULT_STATE, Target
 from etl.cli import aws_errors
 from etl.cli.terminal import SafeConsole
 from etl.operations.plurals import counted
+from etl.project import find_project
 from telemetry.errors import UserError
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "counted",
     "fail",
     "guard",
+    "in_project",
     "message_of",
     "print_json",
     "print_table",
@@ -61,6 +63,26 @@ class Options:
     def on_aws(self) -> bool:
         """True where an AWS account was named; otherwise the command acts on the local stack."""
         return bool(self.region or self.profile)
+
+
+def in_project(source_of: Callable[[str], Any], stack: str, state: Path) -> tuple[str, Path]:
+    """The stack and the state folder, those of the project where none were chosen.
+
+    ``source_of`` says where the value of a parameter comes from, as a click context does.
+    """
+    project = find_project()
+    if project is None:
+        return stack, state
+    chosen = {"COMMANDLINE", "ENVIRONMENT"}
+
+    def is_chosen(name: str) -> bool:
+        source = source_of(name)
+        return source is not None and source.name in chosen
+
+    return (
+        stack if is_chosen("stack_name") else project.stack or stack,
+        state if is_chosen("state") else project.state,
+    )
 
 
 def fail(message: str) -> typer.Exit:

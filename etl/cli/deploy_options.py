@@ -22,6 +22,7 @@ from etl.deployment.settings_file import (
     from_flags,
     read_file,
 )
+from etl.project import SETTINGS_NAME, find_project
 from infrastructure.platform.settings import PlatformSettings
 from infrastructure.settings import DeploySettings
 from layers.notify import Notify
@@ -35,17 +36,19 @@ __all__ = [
     "deploy_context",
     "pipeline_of",
     "print_phase",
+    "project_contracts",
+    "settings_file",
     "waiting_for_phases",
 ]
 
-SETTINGS_FILE = Path("pipeline.toml")
+SETTINGS_FILE = Path(SETTINGS_NAME)
 
 SettingsOption = Annotated[
     Path | None,
     typer.Option(
         "--settings",
         envvar="ETL_SETTINGS",
-        help="Settings file (TOML); by default pipeline.toml in this folder, if there is one.",
+        help="Settings file (TOML); by default pipeline.toml of this folder or of one above it.",
     ),
 ]
 SetOption = Annotated[
@@ -151,8 +154,29 @@ def pipeline_of(
     return PipelineSettings(from_flags(_named(context)).over(_given(settings, said)))
 
 
+def settings_file() -> Path | None:
+    """The settings file of this folder, or of the project that it is in."""
+    if SETTINGS_FILE.is_file():
+        return SETTINGS_FILE
+    project = find_project()
+    return None if project is None else project.settings_file
+
+
+def project_contracts() -> list[Path] | None:
+    """Contracts that the settings of the project name; ``None`` outside a project.
+
+    Raises ``SettingsError``.
+    """
+    project = find_project()
+    if project is None:
+        return None
+    named = read_file(project.settings_file).values
+    one = [named["contract"]] if "contract" in named else None
+    return list(named.get("contracts", ())) or one
+
+
 def _given(settings: Path | None, flags: dict[str, Any]) -> EnteredSettings:
-    path = settings or (SETTINGS_FILE if SETTINGS_FILE.is_file() else None)
+    path = settings or settings_file()
     if path is None:
         file = EnteredSettings({}, "the settings")
     elif path.is_file():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +29,7 @@ from etl.cli import (
     execution_list,
     executions,
     game_day,
+    init,
     metrics,
     pgadmin,
     publish,
@@ -45,7 +45,8 @@ from etl.cli import (
     template,
     triggers,
 )
-from etl.cli.context import Options
+from etl.cli.context import Options, in_project
+from etl.version import product_version
 
 app = typer.Typer(
     name="etl",
@@ -60,7 +61,7 @@ app = typer.Typer(
 def print_version(requested: bool) -> None:
     """Print the version and exit, where it was requested."""
     if requested:
-        typer.echo(f"telemetry-etl {version('telemetry-etl')}")
+        typer.echo(f"telemetry-etl {product_version()}")
         raise typer.Exit
 
 
@@ -89,6 +90,7 @@ def choose_target(
     ] = DEFAULT_STATE,
 ) -> None:
     """Device telemetry over MQTT into PostgreSQL, each reading exactly one clean row."""
+    stack_name, state = in_project(context.get_parameter_source, stack_name, state)
     context.obj = Options(stack_name, region, profile, state)
 
 
@@ -97,7 +99,7 @@ PANELS = {
         "up", "down", "demo", "settings", "plan", "deploy", "destroy", "outputs", "template",
         "database", "doctor", "status",
     ),
-    "Contract and messages": ("contract", "simulate", "publish"),
+    "Contract and messages": ("init", "contract", "simulate", "publish"),
     "Watch": (
         "dashboard", "executions", "run", "triggers", "trace", "logs", "diagram", "alarms",
         "channels", "metrics", "cost",
@@ -128,10 +130,10 @@ def _name(command: CommandInfo | TyperInfo) -> str:
 
 
 for module in (
-    stack, status, settings, doctor, deploy, destroy, template, publish, execution_list, executions,
-    triggers, diagram, alarms, channels, metrics, sweep, data, database, table, rollups, athena,
-    rejects, conflicts, quarantine, replay, dlq, devices, contract, dashboard, pgadmin, cost, demo,
-    game_day,
+    init, stack, status, settings, doctor, deploy, destroy, template, publish, execution_list,
+    executions, triggers, diagram, alarms, channels, metrics, sweep, data, database, table, rollups,
+    athena, rejects, conflicts, quarantine, replay, dlq, devices, contract, dashboard, pgadmin,
+    cost, demo, game_day,
 ):  # fmt: skip
     module.register(app)
 

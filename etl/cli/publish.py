@@ -80,11 +80,11 @@ def simulate(
     """Publish the telemetry of a simulated fleet, partly malformed, over MQTT with certificates."""
     from etl.operations.publishing import FleetPlan
     from etl.operations.publishing import simulate as run_fleet
+    from local.devices.fleet import can_simulate
 
     target = target_of(context.obj)
     chosen = named_contract(target, contract)
-    levels = chosen.readings == () or chosen.parents is not None
-    if chosen.shape != "objects" or chosen.melt or chosen.only or levels:
+    if not can_simulate(chosen):
         raise fail(
             f"The simulated fleet can't make messages in the shape of contract '{chosen.name}'. "
             "Publish a file of messages with: etl publish FILE"

@@ -9,9 +9,9 @@ import typer
 from rich.table import Table
 
 from etl.cli.context import console, fail, guard, print_json
-from etl.cli.deploy_options import SETTINGS_FILE, SettingsOption, pipeline_of
+from etl.cli.deploy_options import SETTINGS_FILE, SettingsOption, pipeline_of, settings_file
 from etl.deployment.pipeline_settings import platform_stack
-from infrastructure.settings import DEFAULT_CONTRACT
+from infrastructure.settings import EXAMPLE_CONTRACT
 
 commands = typer.Typer(
     help="Write, check and search the settings file of a deployment.",
@@ -27,7 +27,7 @@ def init(
     contracts: Annotated[
         list[str],
         typer.Option("--contract", metavar="FILE", help="File of the contract; repeatable."),
-    ] = [str(DEFAULT_CONTRACT)],  # noqa: B006 - never changed
+    ] = [EXAMPLE_CONTRACT],  # noqa: B006 - never changed
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
     """Write a settings file with every key, its default and its purpose."""
@@ -50,6 +50,8 @@ def check(
     from etl.deployment.preconditions import check_preconditions
     from etl.deployment.settings_file import read_file
 
+    if file == SETTINGS_FILE:
+        file = settings_file() or file
     pipeline = PipelineSettings(read_file(file))
     settings = aws_settings(pipeline)
     if settings.further_contracts:

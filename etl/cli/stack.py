@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from etl.cli.context import console, fail, guard, notes
-from etl.cli.deploy_options import waiting_for_phases
+from etl.cli.deploy_options import project_contracts, waiting_for_phases
 from etl.cli.wait_line import waiting
 from etl.deployment.settings_schema import setting_of
 from infrastructure.settings import DeploySettings, TriggerMode
@@ -35,7 +35,8 @@ def up(
             metavar="FILE",
             exists=True,
             dir_okay=False,
-            help="Contract (TOML) to run. Default: the one that runs, or the example fleet's. "
+            help="Contract (TOML) to run. Default: the project's, or the one that runs, or the "
+            "example fleet's. "
             "Repeatable, for several kinds of messages.",
         ),
     ] = None,
@@ -65,7 +66,8 @@ def up(
 ) -> None:
     """Start the stand-ins on this machine and deploy the template to them. Safe to run again.
 
-    Goes on with the data of the last time. The contracts that run are kept unless others are named.
+    Goes on with the data of the last time. The contracts that run are kept unless others are named,
+    here or in the pipeline.toml of a project.
     """
     from etl.deployment.laptop import ContractSwitchError, bring_up, start_stand_ins
 
@@ -75,6 +77,7 @@ def up(
         console.print(f"[green]up[/]: stand-ins at {local.endpoint_url}, nothing is deployed")
         console.print("try: etl plan; etl deploy; etl status")
         return
+    contracts = contracts or project_contracts()
     bring_up_with = partial(
         bring_up,
         context.obj.state,

@@ -25,6 +25,7 @@ from infrastructure.settings import (
 from layers.notify import Notify, silent
 from layers.target import host_target
 from local.database import ensure_database
+from local.emulator.launcher import ensure_environment
 from local.stack import LocalStack, has_data, read, start
 from telemetry.errors import UserError
 
@@ -75,6 +76,7 @@ def start_stand_ins(
     ``die_with_parent`` ends them with this process.
     """
     if read(state) is None:
+        ensure_environment(notify)
         again = ", with the data of the last time" if has_data(state) else ""
         notify(f"starting PostgreSQL, the AWS emulator and the trace store{again}")
     return start(state, die_with_parent=die_with_parent)

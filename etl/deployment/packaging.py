@@ -20,6 +20,7 @@ from infrastructure.core.build import Artifacts
 from infrastructure.settings import DATABASE_CA
 from layers.archive import Entry, files_below, unzipped_bytes, write_zip
 from layers.build import BUILD_FOLDER, BuiltLayer, build_layers
+from layers.folders import ROOT
 from layers.notify import Notify, silent
 from layers.target import LAYERS, OPTIONAL_LAYERS, LayerName, RuntimeTarget
 from telemetry.contract import Contract
@@ -31,7 +32,7 @@ from workflow.limits import LAYERS_PER_FUNCTION, UNZIPPED
 
 __all__ = ["FunctionZip", "PackageError", "Packages", "build_function", "build_packages"]
 
-FUNCTIONS_FOLDER = Path(__file__).parents[2] / "functions"
+FUNCTIONS_FOLDER = ROOT / "functions"
 LEVEL = 9
 EVERY_FUNCTION = functions_of(fleet_provisioning=True, channels=True)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from etl.deployment.settings_schema import FREE_TABLES, TABLES, known_settings
 from infrastructure.setting_fields import Setting
-from infrastructure.settings import DEFAULT_CONTRACT
+from infrastructure.settings import EXAMPLE_CONTRACT
 
 __all__ = ["example", "reference", "rows"]
 
@@ -22,7 +22,7 @@ _HEAD = """\
 
 
 def example(
-    stack: str = "telemetry", contract: str = str(DEFAULT_CONTRACT), *further_contracts: str
+    stack: str = "telemetry", contract: str = EXAMPLE_CONTRACT, *further_contracts: str
 ) -> str:
     """A settings file in TOML, every key with its comment.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from etl.operations.plurals import counted
 from etl.reference.markdown import table
@@ -13,11 +12,12 @@ from infrastructure.core.alarms import ALARMS
 from infrastructure.core.channels import CHANNEL_ALARMS
 from infrastructure.core.maintenance import MAINTENANCE_ALARM
 from infrastructure.setting_fields import settings_of
+from layers.folders import ROOT
 from telemetry.metric_table import METRICS, NAMESPACE, series
 
 __all__ = ["PAGE", "fill_in", "metrics_page"]
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
+PAGE = ROOT / "docs" / "metrics.md"
 STATISTICS = {"Sum": "sum", "Average": "average", "Maximum": "maximum", "p50": "median"}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from etl.deployment.settings_example import reference
 from etl.reference.commands import commands_page
@@ -12,10 +11,11 @@ from etl.reference.layout import layout_page
 from etl.reference.metrics import metrics_page
 from etl.reference.parameters import parameters_page
 from etl.reference.tables import tables_page
+from layers.folders import ROOT
 
 __all__ = ["DOCS", "PAGES"]
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = ROOT / "docs"
 
 
 def _settings_page() -> str:

@@ -5,10 +5,10 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import get_args
 
 from etl.reference.markdown import generated, table
+from layers.folders import ROOT
 from telemetry.contract import load_contract
 from telemetry.contract.model import Column, ColumnType
 from telemetry.ddl.retention import plan_retention
@@ -24,7 +24,7 @@ __all__ = [
     "tables_page",
 ]
 
-EXAMPLE = Path(__file__).parents[2] / "contracts" / "fleet.toml"
+EXAMPLE = ROOT / "contracts" / "fleet.toml"
 COLUMN = re.compile(r"^    ([a-z_]+) ([a-z]+)", re.MULTILINE)
 
 LEDGER_COLUMNS = {

@@ -23,7 +23,7 @@ from telemetry.contract.formats import LISTS
 from telemetry.contract.model import Column, Contract, MemberPath, Source
 from telemetry.zones import zone
 
-__all__ = ["SimulatedDevice", "Truth", "device_topic"]
+__all__ = ["SimulatedDevice", "Truth", "can_simulate", "device_topic"]
 
 Kind = str
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -53,6 +53,12 @@ class Truth:
         """Add another count to this one."""
         for name in vars(self):
             setattr(self, name, getattr(self, name) + times * getattr(other, name))
+
+
+def can_simulate(contract: Contract) -> bool:
+    """True for a contract whose messages have a shape that :class:`SimulatedDevice` can make."""
+    levels = contract.readings == () or contract.parents is not None
+    return contract.shape == "objects" and not (contract.melt or contract.only or levels)
 
 
 def device_topic(contract: Contract, thing: str) -> str:

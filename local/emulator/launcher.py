@@ -13,8 +13,8 @@ folder, and its temporary files are removed when it starts and when it stops.
     <folder>/s3/             objects, where they are kept
     <folder>/tmp/            temporary files: unpacked functions and small layers
 
-Large layers are unpacked into ``.build/unpacked``, once for all emulators of this copy of the
-project.
+Large layers are unpacked into ``.build/unpacked`` (:data:`layers.folders.BUILD`), once for all
+emulators of this copy of the project.
 
 With ``keep`` the account outlives the emulator, however it ends
 (:mod:`local.emulator.patches.persistence` says what a kill may lose).
@@ -35,21 +35,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from layers.folders import BUILD, INSTALLED, ROOT, environment_folder
+from layers.notify import Notify
 from local.die_with_parent import die_with_parent
 from local.emulator.address import move_address
+from local.environments import ensure
 from local.ports import free_port, is_free
 from telemetry.errors import UserError
 
-__all__ = ["Emulator", "EmulatorEndpoint", "EmulatorError", "default_python"]
+__all__ = ["Emulator", "EmulatorEndpoint", "EmulatorError", "default_python", "ensure_environment"]
 
 HOST = "127.0.0.1"
+ENVIRONMENT = "emulator"
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
 _START_TIMEOUT = 120.0
 _STOP_TIMEOUT = 30.0
 """Seconds; it writes its state, where that is kept."""
-_REPOSITORY = Path(__file__).resolve().parents[2]
-_PROGRAM = _REPOSITORY / "local" / "emulator" / "start.py"
+_PROGRAM = ROOT / "local" / "emulator" / "start.py"
 
 
 class EmulatorError(UserError):
@@ -71,8 +74,18 @@ class EmulatorEndpoint:
 
 
 def default_python() -> Path:
-    """The interpreter of the emulator's environment, as the Makefile makes it."""
-    return _REPOSITORY / ".emulator-venv" / "bin" / "python"
+    """The interpreter of the emulator's environment; :func:`ensure_environment` makes one."""
+    return environment_folder(ENVIRONMENT) / "bin" / "python"
+
+
+def ensure_environment(notify: Notify) -> None:
+    """Make the environment of an installed tool, once. The Makefile makes that of a clone.
+
+    Raises ``EnvironmentBuildError``.
+    """
+    if INSTALLED:
+        text = "making the AWS emulator's own Python environment, only once: 10 to 60 seconds"
+        ensure(ENVIRONMENT, [["-r", f"{ENVIRONMENT}.txt"]], lambda: notify(text))
 
 
 class Emulator:
@@ -118,9 +131,7 @@ class Emulator:
         http_port, mqtt_port = self._ports = self._ports or self._choose_ports()
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                die_with_parent(
-                    [str(self._python), "-I", str(_REPOSITORY / "local/emulator/start.py")]
-                ),
+                die_with_parent([str(self._python), "-I", str(_PROGRAM)]),
                 env=self._environment(http_port, mqtt_port),
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
@@ -197,7 +208,7 @@ class Emulator:
             "AWS_ENDPOINT_URL": f"http://{HOST}:{http_port}",
             # The emulator hands it on to the functions, and demands it of everyone.
             "AWS_SESSION_TOKEN": self._session_token,
-            "EMULATOR_UNPACKED": str(_REPOSITORY / ".build" / "unpacked"),
+            "EMULATOR_UNPACKED": str(BUILD / "unpacked"),
             "AWS_XRAY_DAEMON_ADDRESS": f"{HOST}:{self._xray_port}",
             "LOG_LEVEL": "WARNING",
             "SFTP_ENABLED": "0",

@@ -9,12 +9,27 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from layers.folders import INSTALLED, ROOT, environment_folder
+from local import environments
 from telemetry.errors import UserError
 
 __all__ = ["InstallationError", "ensure", "program", "python"]
 
-_REPOSITORY = Path(__file__).resolve().parents[2]
-_STAMP = ".pgadmin-venv/.done"
+_NAME = "pgadmin"
+_STAMP = f".{_NAME}-venv/.done"
+_STEPS = (
+    ["-r", "pgadmin-build.txt"],
+    [
+        "--no-build-isolation",
+        "--only-binary",
+        ":all:",
+        "--no-binary",
+        "flask-principal,jsonformatter",
+        "-r",
+        "pgadmin.txt",
+    ],
+)
+"""Options of pip, as the Makefile has them; it says why."""
 
 
 class InstallationError(UserError):
@@ -23,7 +38,7 @@ class InstallationError(UserError):
 
 def python() -> Path:
     """The interpreter that has pgAdmin."""
-    return _REPOSITORY / ".pgadmin-venv" / "bin" / "python"
+    return environment_folder(_NAME) / "bin" / "python"
 
 
 def program(name: str) -> Path:
@@ -31,7 +46,9 @@ def program(name: str) -> Path:
     found = next(python().parents[1].glob(f"lib/python3*/site-packages/pgadmin4/{name}"), None)
     if found is None:
         raise InstallationError(
-            "pgAdmin's environment is incomplete: remove the folder .pgadmin-venv and try again."
+            "pgAdmin's environment is incomplete: remove the folder "
+            f"{environment_folder(_NAME).name if not INSTALLED else environment_folder(_NAME)} "
+            "and try again."
         )
     return found
 
@@ -39,12 +56,16 @@ def program(name: str) -> Path:
 def ensure(notify: Callable[[str], None]) -> None:
     """Install pgAdmin unless the version of the lock file is installed already.
 
-    Raises :class:`InstallationError`. The Makefile does the work.
+    Raises :class:`InstallationError`. The Makefile does the work, but for an installed tool.
     """
+    if INSTALLED:
+        text = "installing pgAdmin 4, only once: 600 MB, 1 to 3 minutes"
+        environments.ensure(_NAME, _STEPS, lambda: notify(text))
+        return
     make = shutil.which("make")
     if make is None:
         raise InstallationError("pgAdmin is installed by make, which this machine does not have.")
-    command = [make, "--no-print-directory", "-C", str(_REPOSITORY), f"PYTHON={sys.executable}"]
+    command = [make, "--no-print-directory", "-C", str(ROOT), f"PYTHON={sys.executable}"]
     # `make pgadmin` must not hand its own flags down to the make below it.
     clean = {name: v for name, v in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
 

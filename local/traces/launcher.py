@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import subprocess
 import sys
@@ -11,13 +10,13 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from layers.folders import ROOT, child_environment
 from local.die_with_parent import die_with_parent
 from local.traces.daemon import TOKEN_VARIABLE
 from telemetry.errors import UserError
 
 __all__ = ["TraceDaemon", "TraceDaemonError", "TraceEndpoint"]
 
-_REPOSITORY = Path(__file__).resolve().parents[2]
 _START_TIMEOUT = 120.0
 _STOP_TIMEOUT = 5.0
 
@@ -64,8 +63,8 @@ class TraceDaemon:
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
                 die_with_parent(command),
-                cwd=_REPOSITORY,
-                env={**os.environ, TOKEN_VARIABLE: self._session_token},
+                cwd=ROOT,
+                env={**child_environment(), TOKEN_VARIABLE: self._session_token},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

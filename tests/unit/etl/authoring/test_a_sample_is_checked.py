@@ -266,3 +266,8 @@ def test_several_rejects_of_one_message_all_have_examples() -> None:
     found = check_of(narrow, message(document))
     assert [reason.reason for reason in found.reasons] == ["invalid:temp", "too_long:state"]
     assert all(reason.examples == [json.dumps(document)] for reason in found.reasons)
+
+
+def test_an_empty_message_is_an_example_too() -> None:
+    (reason,) = checked(b"", b"{").reasons
+    assert (reason.reason, reason.examples) == ("not_json", ["", "{"])

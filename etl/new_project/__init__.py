@@ -1,0 +1,1 @@
+"""``etl init``: the files of a new project."""
