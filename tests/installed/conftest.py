@@ -44,12 +44,19 @@ class Installed:
             for name, value in os.environ.items()
             if name.startswith(KEPT) or name.lower() in PROXIES
         }
-        return kept | {
-            "PATH": f"{self.folder / 'venv' / 'bin'}{os.pathsep}{os.defpath}",
-            "HOME": str(self.folder / "home"),
-            "XDG_CACHE_HOME": str(self.folder / "cache"),
-            "COLUMNS": "100",
-        }
+        # The new HOME has no configuration of pip's: how this machine installs is part of it.
+        own = Path.home() / ".config" / "pip" / "pip.conf"
+        pip = {"PIP_CONFIG_FILE": str(own)} if own.exists() else {}
+        return (
+            pip
+            | kept
+            | {
+                "PATH": f"{self.folder / 'venv' / 'bin'}{os.pathsep}{os.defpath}",
+                "HOME": str(self.folder / "home"),
+                "XDG_CACHE_HOME": str(self.folder / "cache"),
+                "COLUMNS": "100",
+            }
+        )
 
     def run(self, command: str, folder: Path, *, status: int = 0, title: str = "") -> str:
         """What a command in the environment prints; its time is measured under its title."""
