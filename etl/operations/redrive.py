@@ -49,8 +49,8 @@ class MoveProgress:
     """Messages that stay, because they are not in the error format of AWS IoT, or for the next
     reason."""
     of_removed: int = 0
-    """Those of ``left`` that came by the rule of a contract which the pipeline has no more: any
-    other contract would read them as its own."""
+    """Number of messages of ``left`` that came by the rule of a contract which the pipeline has no
+    more: the first contract would read them as its own."""
 
 
 def redrive_dead_letters(target: Target, rate: int | None = None) -> Iterator[MoveProgress]:
