@@ -80,7 +80,8 @@ def _contract_of(batch: Batch) -> tuple[Contract, Batch]:
     if contract is None and batch.purpose in ("replay", "repair"):
         batch = replace(batch, purpose="load")
     contract = contract or contracts.first
-    if name is not None:
+    if name is not None or len(contracts) > 1:
+        # A pipeline of one contract loads what an earlier one of another name has made.
         require_contract(contract, batch.contract)
     return contract, batch
 

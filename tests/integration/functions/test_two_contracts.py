@@ -304,6 +304,22 @@ def test_a_contract_removed_in_mid_run_leaves_no_row_in_another_s_table(
     assert pipeline.process(key)["inserted"] == 0
 
 
+def test_a_first_contract_replaced_in_mid_run_leaves_no_row_in_the_next_one_s_table(
+    pipeline: Pipeline,
+) -> None:
+    """The new one has all columns that the batch has."""
+    pipeline.migrate()
+    (key,) = pipeline.stage(reading("a"))
+    state = pipeline.judged(key)
+    other = FLEET.replace(b'name = "fleet"', b'name = "other"').replace(b'"readings"', b'"others"')
+    (pipeline.task / "contract.toml").write_bytes(other)
+    pipeline.migrate()
+    with pytest.raises(SchemaBehindError, match="'fleet'"):
+        load.handle(state, None)
+    assert pipeline.database.query("SELECT count(*) FROM telemetry.others") == [(0,)]
+    assert pipeline.process(key)["inserted"] == 1  # the new one reads it, as the plan said
+
+
 def test_a_contract_added_in_mid_run_gets_its_batch_from_the_next_run(pipeline: Pipeline) -> None:
     pipeline.migrate()
     (key,) = pipeline.stage(status("a"))
