@@ -36,9 +36,11 @@ would give so many false positives that no one would review them."""
 EXCLUDED = (
     "requirements/", "layers/", "docs/images/", "audit/no_secrets.json",
     "dashboard/editor/package-lock.json", "dashboard/static/vendor/",
+    "contracts/examples/families/azure_iot.ndjson",
 )  # fmt: skip
 """Lock files consist of hashes, which pip and npm check, SVG pictures and the bundled editor of
-random-looking text."""
+random-looking text. The messages of that family are invented, and as long in base64 as a key of
+Azure."""
 
 
 def check_tree() -> CheckResult:

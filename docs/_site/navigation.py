@@ -18,6 +18,7 @@ PAGES = {
         "deploy",
         "how-to-contract",
         "how-to-devices",
+        "how-to-several-contracts",
         "how-to-run",
         "control-room",
         "runbook",

@@ -17,6 +17,7 @@ from hypothesis import event, example, given
 from hypothesis import strategies as st
 
 from etl.operations.other_contracts import OtherContracts
+from etl.operations.receipts import message_digest
 from functions.extract.batches import Accumulator, BatchLimits, Line, compress
 from functions.extract.envelope import read_envelope
 from functions.transform.clean import clean
@@ -231,4 +232,9 @@ def test_publishers_know_whose_messages_they_send(
                 one.name for one in contracts if matches(one.topic_filter.mqtt, message.topic)
             }
             assert sender.topic_filter.matches(message.topic) == (sender.name in takers)
-            assert set(others.matching(message.topic)) == takers - {sender.name}
+            pending = others.send("box", message.topic, message.payload)
+            assert {digest for _, digest, _ in pending.parts} == {
+                message_digest("box", message.payload, contracts.key_name(one))
+                for one in contracts
+                if one.name in takers - {sender.name}
+            }

@@ -139,7 +139,8 @@ def test_quarantine_is_listed_by_contract(target: Any, monkeypatch: pytest.Monke
 def test_a_backfill_is_another_one_for_one_contract_and_after_a_change(target: Any) -> None:
     whole = Backfill.of(target, ALWAYS)
     one = Backfill.of(target, ALWAYS, contract="status")
-    assert sorted(b.raw.batch_id for b in whole.all()) == ["a", "b", "c"]
+    # "c" was processed under a contract that the pipeline has no more: there is nothing to load.
+    assert sorted(b.raw.batch_id for b in whole.all()) == ["a", "b"]
     assert [b.raw.batch_id for b in one.all()] == ["b"]
     changed = replace(target)
     contracts = ContractSet.of([FLEET, replace(STATUS, digest="6" * 16)])
