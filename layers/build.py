@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from layers.archive import Entry, files_below, unzipped_bytes, write_zip
-from layers.folders import BUILD
+from layers.folders import BUILD, INSTALLED
 from layers.notify import Notify, silent
 from layers.target import AWS_TARGET, LAYERS, OPTIONAL_LAYERS, LayerName, RuntimeTarget, host_target
 from telemetry.errors import UserError
@@ -37,6 +37,11 @@ NEWEST_GLIBC, GLIBC_OF_AMAZON_LINUX_2, OLDEST_GLIBC = 34, 26, 17
 PROCESSORS = {"arm64": "aarch64", "x86_64": "x86_64"}
 # On the laptop a zip is read once, from memory; there compressing costs more than it saves.
 LEVEL_FOR_AWS, LEVEL_FOR_HOST = 6, 1
+REMEDY = (
+    "A newer version of telemetry-etl may have one."
+    if INSTALLED
+    else "`make lock` updates the pins."
+)
 UNUSED_FOLDERS = frozenset({"tests", "docs", "__pycache__"})
 # Written by the installer, not by the package, or of no use at run time.
 UNUSED_FILES = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "py.typed"})
@@ -189,7 +194,7 @@ def _pip(*arguments: str) -> None:
         raise LayerBuildError(
             f"pip could not {arguments[0]} the layer's packages:\n{done.stderr.strip()}\n"
             "Is there a wheel for this Python version and processor, and does the lock file name "
-            "it? `make lock` updates the pins."
+            f"it? {REMEDY}"
         )
 
 

@@ -21,6 +21,7 @@ from etl.cli.stack import ContractOption
 from etl.cli.wait_line import waiting
 from etl.operations.reconciliation import reconcile
 from infrastructure.settings import DEFAULT_CONTRACT
+from layers.folders import INSTALLED
 from telemetry.ddl import qualified
 
 if TYPE_CHECKING:
@@ -176,7 +177,7 @@ def _ended_executions(target: Target) -> list[Execution]:
 def _print_end(phases: Phases, *, keep: bool) -> None:
     parts = [f"{name.lower()} {seconds:.1f} s" for name, seconds in phases.seconds.items()]
     console.print(f"[dim]{'; '.join(parts)}[/]")
-    etl = ".venv/bin/etl"
+    etl = "etl" if INSTALLED else ".venv/bin/etl"
     console.print("\nWhat to try next:")
     if not keep:
         console.print(f"  {etl} up                    start a pipeline and leave it running")

@@ -17,6 +17,7 @@ from etl.deployment.planner import make_plan
 from etl.doctor.check_result import CheckResult, failed, not_checked, passed
 from etl.doctor.examination import Examination, UnusableSettingsError
 from etl.doctor.layer_binaries import binary_problems
+from layers.folders import BUILD, INSTALLED
 from workflow.definition import definition_json
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ def check_build(examination: Examination) -> Iterator[CheckResult]:
             "layers",
             f"the functions run {label}, but {problems[0]}"
             + (f", and {len(problems) - 1} more" if len(problems) > 1 else ""),
-            "delete .build and run it again, so that the layers are built again",
+            f"delete {BUILD if INSTALLED else '.build'} and run it again, so that the layers are "
+            "built again",
         )
     else:
         count = len(build.core.packages.layers)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -159,7 +158,13 @@ def test_the_projects_own_tests_pass(installed: Installed, plant: Path) -> None:
     assert "2 passed" in installed.run("pytest -q", plant)
 
 
-def test_the_notebooks_extra_installs_beside_it(installed: Installed, plant: Path) -> None:
+def test_the_projects_notebook_shows_the_rows(installed: Installed, plant: Path) -> None:
     installed.install("[notebooks]")
-    assert (installed.folder / "venv" / "bin" / "jupyter").exists()
-    assert shutil.which("etl", path=str(installed.folder / "venv" / "bin"))
+    installed.run("etl up", plant, title="etl up, of a project whose data was deleted")
+    installed.run("etl publish samples/plant.ndjson", plant)
+    installed.run("etl reconcile --wait 120", plant)
+    installed.run("jupyter execute --inplace notebooks/plant.ipynb", plant)
+    shown = (plant / "notebooks" / "plant.ipynb").read_text()
+    assert "143.0" in shown
+    assert '"output_type": "error"' not in shown
+    installed.run("etl down --delete --yes", plant)

@@ -1,5 +1,6 @@
 """What the wheel asks for is what the repository's own environments are made of."""
 
+import ast
 from pathlib import Path
 
 import pytest
@@ -23,3 +24,16 @@ def test_an_extra_has_nothing_that_is_not_locked(extra: str, all_of: str) -> Non
 
 def test_the_notebooks_extra_is_complete() -> None:
     assert names("extra-notebooks.in") == names("notebooks.in")
+
+
+def test_the_source_distribution_has_the_folders_that_the_wheel_is_made_of() -> None:
+    tree = ast.parse((REQUIREMENTS.parent / "setup.py").read_text())
+    (carried,) = (
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "CARRIED"
+    )
+    manifest = (REQUIREMENTS.parent / "MANIFEST.in").read_text().split("\n")
+    grafted = {line.removeprefix("graft ") for line in manifest if line.startswith("graft ")}
+    assert set(carried) - {"requirements"} | {"etl"} <= grafted
+    assert "include requirements/*.in requirements/*.txt" in manifest
