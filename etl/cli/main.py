@@ -28,6 +28,7 @@ from etl.cli import (
     doctor,
     execution_list,
     executions,
+    export,
     game_day,
     init,
     metrics,
@@ -108,7 +109,7 @@ PANELS = {
         "reconcile", "rejects", "conflicts", "quarantine", "dlq", "replay", "backfill", "sweep",
         "devices", "game-day",
     ),
-    "Use the data": ("psql", "pgadmin", "table", "rollups", "athena"),
+    "Use the data": ("psql", "pgadmin", "export", "table", "rollups", "athena"),
 }  # fmt: skip
 """The commands in the order of the help text, by panel."""
 
@@ -131,9 +132,9 @@ def _name(command: CommandInfo | TyperInfo) -> str:
 
 for module in (
     init, stack, status, settings, doctor, deploy, destroy, template, publish, execution_list,
-    executions, triggers, diagram, alarms, channels, metrics, sweep, data, database, table, rollups,
-    athena, rejects, conflicts, quarantine, replay, dlq, devices, contract, dashboard, pgadmin,
-    cost, demo, game_day,
+    executions, triggers, diagram, alarms, channels, metrics, sweep, data, database, export, table,
+    rollups, athena, rejects, conflicts, quarantine, replay, dlq, devices, contract, dashboard,
+    pgadmin, cost, demo, game_day,
 ):  # fmt: skip
     module.register(app)
 
