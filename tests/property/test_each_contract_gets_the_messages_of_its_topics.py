@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
 
 from hypothesis import event, example, given
@@ -225,8 +226,10 @@ def test_publishers_know_whose_messages_they_send(
 ) -> None:
     """Their receipts count a message for each contract that its topic is of."""
     contracts, sent = pipeline
+    s3 = SimpleNamespace(put_object=lambda **_: None)
     for sender in contracts:
         others = OtherContracts(contracts, sender)
+        acknowledged = set()
         for message in sent:
             takers = {
                 one.name for one in contracts if matches(one.topic_filter.mqtt, message.topic)
@@ -238,3 +241,6 @@ def test_publishers_know_whose_messages_they_send(
                 for one in contracts
                 if one.name in takers - {sender.name}
             }
+            acknowledged |= {one for one, _, _ in pending.parts}
+        for one in acknowledged:
+            one.write(s3, "bucket", "publication")

@@ -109,7 +109,9 @@ def test_every_value_comes_back(table: ExportedTable, rows: list[tuple[Any, ...]
     assert found.rows == len(rows)
     with closing(table.database.connect_owner()) as owner, owner.cursor() as cursor:
         cursor.execute(f"CREATE TEMP TABLE again (LIKE {table.name})")
-        cursor.copy_expert("COPY again FROM STDIN WITH (FORMAT csv, HEADER match)", io.BytesIO(text))
+        cursor.copy_expert(
+            "COPY again FROM STDIN WITH (FORMAT csv, HEADER match)", io.BytesIO(text)
+        )
         for one, other in ((table.name, "again"), ("again", table.name)):
             cursor.execute(f"SELECT count(*) FROM (TABLE {one} EXCEPT ALL TABLE {other}) AS x")
             assert cursor.fetchall() == [(0,)]
