@@ -185,6 +185,7 @@ def _read(commands: _Commands) -> None:
         ("rejects", "export"),
         ("conflicts", "list"),
         ("table", "show"),
+        ("contract", "describe"),
         ("export", str(commands.folder / "rows.csv"), "--cursor", str(commands.folder / "cursor")),
         ("export", str(commands.folder / "rows.parquet")),
         ("conflicts", "export"),
