@@ -27,6 +27,7 @@ PAGES = {
         "how-to-missing",
         "repair",
         "how-to-delete",
+        "how-to-export",
         "pgadmin",
         "analytics",
     ],

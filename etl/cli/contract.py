@@ -22,6 +22,7 @@ from etl.cli.context import (
     print_json,
     target_of,
 )
+from etl.cli.contract_describe import describe
 from etl.cli.contract_view import (
     print_contract,
     print_difference,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from telemetry.contract import Contract, ContractSet
 
 app = typer.Typer(
-    help="Infer a contract from sample messages, check a contract, compare two.",
+    help="Infer a contract from sample messages, check, describe and compare contracts.",
     no_args_is_help=True,
 )
 DEPLOYED = "deployed"
@@ -237,6 +238,6 @@ def _deployed(contracts: ContractSet, name: str, *, chosen: str | None) -> Contr
 
 def register(parent: typer.Typer) -> None:
     """Add this module's commands."""
-    for command in (infer, check, diff):
+    for command in (infer, check, diff, describe):
         app.command()(command)
     parent.add_typer(app, name="contract")

@@ -36,7 +36,7 @@ class Chunk:
 
 
 class _StoppedError(Exception):
-    """Raised within the COPY once nobody takes its lines any more."""
+    """Raised within the COPY once its lines are not taken any more."""
 
 
 class _Lines:

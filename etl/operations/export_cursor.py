@@ -62,7 +62,7 @@ class CursorError(UserError):
 
 @dataclass(frozen=True)
 class ExportCursor:
-    """How far an export has come. Its text is what ``etl export --after`` takes."""
+    """The position that an export has reached; ``etl export --after`` takes its text."""
 
     system: int
     """Identifier of the server's data, which a dump that is restored does not keep."""

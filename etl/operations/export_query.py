@@ -37,7 +37,7 @@ class Selection:
     """Names in the order of the file; empty: all of the contract, in its order."""
     devices: tuple[str, ...] = ()
     times: TimeRange = field(default=ALWAYS)
-    """By the time in the key."""
+    """Range of the time in the key."""
 
     @property
     def digest(self) -> str:

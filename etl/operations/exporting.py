@@ -62,7 +62,7 @@ class ExportError(UserError):
 
 @dataclass(frozen=True, kw_only=True)
 class Export:
-    """What to export, and where to."""
+    """One request: the rows to export, and their destination."""
 
     destination: Destination
     selection: Selection = field(default_factory=Selection)

@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -53,6 +54,7 @@ EXEMPT = {
     "plan": "prints resources of the stack",
     "doctor": "prints what it examines, which no device names; it has tests of its own",
     "demo": "starts a stack of its own",
+    "init": "makes a project of the user's own words",
     "simulate": "sends what it makes itself",
     "publish": "prints the user's own file; tested with hostile ones",
     "psql": "another program; psql escapes control characters",
@@ -210,7 +212,7 @@ def commands() -> list[str]:
     return list(leaves(typer.main.get_command(app), ()))
 
 
-def test_every_command(attacked: tuple[Target, dict[str, str]]) -> None:
+def test_every_command(attacked: tuple[Target, dict[str, str]], tmp_path: Path) -> None:
     target, names = attacked
     [held] = quarantined(target)
     arguments: dict[str, list[list[str]]] = {
@@ -238,6 +240,12 @@ def test_every_command(attacked: tuple[Target, dict[str, str]]) -> None:
         "quarantine release": [["--all", "--yes"]],
         "dlq redrive": [["--queue", "dead-letters", "--yes"]],
         "run": [[], ["--json"]],
+        "export": [
+            [str(tmp_path / "rows.csv")],
+            [str(tmp_path / "rows.parquet"), "--json"],
+            [str(tmp_path / "device.csv"), "--column", ATTACKS[0]],
+        ],
+        "contract describe": [[], ["--format", "html"], ["--format", "json"]],
         "table show": [[], ["--json"]],
         "table maintain": [[], ["--json"]],
         "devices forget": [["--dry-run", "--", ATTACKS[0]], ["--yes", "--", ATTACKS[0]]],
