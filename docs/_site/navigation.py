@@ -28,6 +28,7 @@ PAGES = {
         "how-to-delete",
         "pgadmin",
         "analytics",
+        "how-to-connect",
     ],
     "Notebooks": [
         "/notebooks/build_and_run",

@@ -14,6 +14,7 @@ from etl.cli import (
     athena,
     channels,
     conflicts,
+    connect,
     contract,
     cost,
     dashboard,
@@ -108,7 +109,7 @@ PANELS = {
         "reconcile", "rejects", "conflicts", "quarantine", "dlq", "replay", "backfill", "sweep",
         "devices", "game-day",
     ),
-    "Use the data": ("psql", "pgadmin", "table", "rollups", "athena"),
+    "Use the data": ("psql", "pgadmin", "connect", "table", "rollups", "athena"),
 }  # fmt: skip
 """The commands in the order of the help text, by panel."""
 
@@ -133,7 +134,7 @@ for module in (
     init, stack, status, settings, doctor, deploy, destroy, template, publish, execution_list,
     executions, triggers, diagram, alarms, channels, metrics, sweep, data, database, table, rollups,
     athena, rejects, conflicts, quarantine, replay, dlq, devices, contract, dashboard, pgadmin,
-    cost, demo, game_day,
+    connect, cost, demo, game_day,
 ):  # fmt: skip
     module.register(app)
 
