@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from etl.cli.context import Options, console, guard, target_of
+from etl.aws.target import DatabaseRole
+from etl.cli.context import JsonOption, Options, console, fail, guard, print_json, target_of
 
 if TYPE_CHECKING:
     from telemetry.contract import Contract
 
 commands = typer.Typer(
-    help="Write files for Grafana and dbt, from the contract.", no_args_is_help=True
+    help="Show the data in other tools: files for Grafana and dbt, and the login.",
+    no_args_is_help=True,
 )
 ContractsOption = Annotated[
     str | None,
@@ -65,9 +67,40 @@ def dbt(
     for file in project_files(_contracts(context.obj, contract)):
         path = out / file.path
         if path.exists() and not file.generated:
-            console.print(f"kept {path}", soft_wrap=True, markup=False, highlight=False)
+            _print(f"kept {path}")
         else:
             _write(path, file.text)
+
+
+@commands.command()
+@guard
+def login(
+    context: typer.Context,
+    role: Annotated[
+        str, typer.Option("--as", help="Role: analyst (read-only), or loader.")
+    ] = "analyst",
+    password: Annotated[
+        bool, typer.Option("--password", help="Print the password as well.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Print what a tool asks for to connect to the database: host, port, user, certificate."""
+    target = target_of(context.obj, "emulator", "postgres")
+    if role not in get_args(DatabaseRole):
+        raise typer.BadParameter(f"{role!r} is not a role: use analyst or loader.")
+    secret = f"{role.title()}SecretArn"
+    if secret not in target.outputs:
+        raise fail(f"Stack {target.stack} has no login for the role {role}.")
+    settings = target.database_settings(role)  # type: ignore[arg-type]
+    if not password:
+        del settings["password"]
+        if not as_json:
+            settings["password"] = f"in the secret {target.outputs[secret]}; --password prints it"
+    if as_json:
+        print_json(settings)
+        return
+    for name, value in settings.items():
+        _print(f"{name:<12} {value}")
 
 
 def _contracts(options: Options, name: str | None) -> tuple[Contract, ...]:
@@ -82,7 +115,11 @@ def _contracts(options: Options, name: str | None) -> tuple[Contract, ...]:
 def _write(file: Path, text: str) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8")
-    console.print(f"wrote {file}", soft_wrap=True, markup=False, highlight=False)
+    _print(f"wrote {file}")
+
+
+def _print(text: str) -> None:
+    console.print(text, soft_wrap=True, markup=False, highlight=False, emoji=False)
 
 
 def register(app: typer.Typer) -> None:

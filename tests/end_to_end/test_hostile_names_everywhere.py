@@ -240,6 +240,7 @@ def test_every_command(attacked: tuple[Target, dict[str, str]]) -> None:
         "dlq redrive": [["--queue", "dead-letters", "--yes"]],
         "run": [[], ["--json"]],
         "table show": [[], ["--json"]],
+        "connect login": [[], ["--json"]],
         "table maintain": [[], ["--json"]],
         "devices forget": [["--dry-run", "--", ATTACKS[0]], ["--yes", "--", ATTACKS[0]]],
         "devices erasures": [[], ["--json"], ["--device", ATTACKS[0]]],
