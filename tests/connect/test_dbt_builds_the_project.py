@@ -126,6 +126,22 @@ def test_a_row_that_breaks_the_contract_fails_its_test(
     assert "ERROR=1 " in done.stdout
 
 
+def test_columns_may_be_words_of_sql(
+    tools: Path, prepared: TelemetryDatabase, tmp_path: Path
+) -> None:
+    text = Path("contracts/fleet.toml").read_text()
+    for name, word in (("device_id", "user"), ("temperature_c", "order"), ("seq", "limit")):
+        text = text.replace(name, word)
+    file = tmp_path / "words.toml"
+    file.write_text(text)
+    contract = load_contract(file)
+    prepared.query("DROP SCHEMA telemetry, etl CASCADE")
+    with closing(prepared.connect_owner()) as owner:
+        migrate(owner, contract, prepared.loader, ANALYST)
+    write(tmp_path, [contract])
+    assert " ERROR=0 " in runner(tools, tmp_path, prepared)("build").stdout
+
+
 def test_an_old_load_is_not_fresh(tools: Path, prepared: TelemetryDatabase, tmp_path: Path) -> None:
     fill(prepared, datetime.now(UTC) - timedelta(days=2))
     write(tmp_path, [FLEET])
