@@ -1,7 +1,7 @@
 # Two commands do all set-up on a machine that has Python 3.11+ and make: `make run`, `make test`.
 # Nothing is installed outside this folder: .venv and .emulator-venv hold the two environments,
 # .bench-venv, .audit-venv, .docs-venv and .pgadmin-venv those of `make bench`, `make audit`, `make docs`
-# and `etl pgadmin`, .interpreters-venv and .interpreters-node those of `make interpreters`, .build the layers (zipped and unpacked), the zips and the site, .local the laptop's database and logs.
+# and `etl pgadmin`, .interpreters-venv and .interpreters-node those of `make interpreters`, .connect-venv that of `make slow`, .build the layers (zipped and unpacked), the zips and the site, .local the laptop's database and logs.
 
 PYTHON ?= python3
 VENV := .venv
@@ -30,7 +30,7 @@ test: $(VENV)/.test .emulator-venv/.done .build/.done  ## The test suite, three 
 	@# long files of few tests, end to end, at the beginning.
 	@"$(BIN)/python" -m tests.second_try -n 3 --dist loadfile --no-loadscope-reorder
 
-slow: $(VENV)/.browser .emulator-venv/.done .build/.done .build/.lambda .bench-venv/.done .audit-venv/.done .pgadmin-venv/.done .interpreters-venv/.done interpreters-node chromium  ## The slower suites: real data, chaos, full property runs
+slow: $(VENV)/.browser .emulator-venv/.done .build/.done .build/.lambda .bench-venv/.done .audit-venv/.done .pgadmin-venv/.done .interpreters-venv/.done .connect-venv/.done interpreters-node chromium  ## The slower suites: real data, chaos, full property runs
 	@# Chaos beside the others, in one process: what its rounds broke is reported together, in chaos.json.
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target slow-chaos slow-others
 
@@ -104,10 +104,10 @@ format: $(VENV)/.test  ## Format the code
 	@"$(BIN)/ruff" format . && "$(BIN)/ruff" check --fix .
 
 lock:  ## Pin every requirement anew, with hashes (needs uv)
-	@for name in test run notebooks emulator docs audit interpreters; do \
+	@for name in test run notebooks emulator docs audit interpreters connect; do \
 	  $(UV) pip compile -q --generate-hashes --no-emit-index-url --universal --python-version 3.11 \
 	    --custom-compile-command "make lock" \
-	    $$(case $$name in run|notebooks) echo "-c requirements/test.txt";; esac) \
+	    $$(case $$name in run|notebooks) echo "-c requirements/test.txt";; connect) echo --no-strip-extras;; esac) \
 	    requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 	@$(UV) pip compile -q --generate-hashes --no-emit-index-url --universal --python-version 3.11 \
 	    --custom-compile-command "make lock" -c requirements/test.txt \
@@ -130,7 +130,7 @@ lock:  ## Pin every requirement anew, with hashes (needs uv)
 	    --ignore-scripts --no-audit --no-fund --loglevel error
 
 clean:  ## Remove everything this Makefile and `etl` made in this folder
-	@rm -rf dashboard/editor/node_modules .venv .emulator-venv .bench-venv .audit-venv .docs-venv .pgadmin-venv .interpreters-venv .interpreters-node .build .local *.egg-info
+	@rm -rf dashboard/editor/node_modules .venv .emulator-venv .bench-venv .audit-venv .docs-venv .pgadmin-venv .interpreters-venv .interpreters-node .connect-venv .build .local *.egg-info
 
 # Each stamp is newer than what it was made from, so a changed lock file is installed again.
 $(VENV)/pyvenv.cfg:
@@ -175,6 +175,12 @@ $(VENV)/.lab: $(VENV)/.run requirements/notebooks.txt
 	@echo "==> Installing another interpreter of state machines in .interpreters-venv"
 	@$(PYTHON) -m venv .interpreters-venv
 	@.interpreters-venv/bin/python -m pip install $(PIP_FLAGS) -r requirements/interpreters.txt
+	@touch $@
+
+.connect-venv/.done: requirements/connect.txt
+	@echo "==> Installing dbt and the models of Grafana's schema in .connect-venv"
+	@$(PYTHON) -m venv .connect-venv
+	@.connect-venv/bin/python -m pip install $(PIP_FLAGS) -r requirements/connect.txt
 	@touch $@
 
 .interpreters-node/.done: tests/interpreters/node/package.json tests/interpreters/node/package-lock.json

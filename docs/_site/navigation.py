@@ -30,6 +30,7 @@ PAGES = {
         "how-to-export",
         "pgadmin",
         "analytics",
+        "how-to-connect",
     ],
     "Notebooks": [
         "/notebooks/build_and_run",

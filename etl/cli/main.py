@@ -14,6 +14,7 @@ from etl.cli import (
     athena,
     channels,
     conflicts,
+    connect,
     contract,
     cost,
     dashboard,
@@ -109,7 +110,7 @@ PANELS = {
         "reconcile", "rejects", "conflicts", "quarantine", "dlq", "replay", "backfill", "sweep",
         "devices", "game-day",
     ),
-    "Use the data": ("psql", "pgadmin", "export", "table", "rollups", "athena"),
+    "Use the data": ("psql", "pgadmin", "export", "connect", "table", "rollups", "athena"),
 }  # fmt: skip
 """The commands in the order of the help text, by panel."""
 
@@ -134,7 +135,7 @@ for module in (
     init, stack, status, settings, doctor, deploy, destroy, template, publish, execution_list,
     executions, triggers, diagram, alarms, channels, metrics, sweep, data, database, export, table,
     rollups, athena, rejects, conflicts, quarantine, replay, dlq, devices, contract, dashboard,
-    pgadmin, cost, demo, game_day,
+    pgadmin, connect, cost, demo, game_day,
 ):  # fmt: skip
     module.register(app)
 
