@@ -90,7 +90,7 @@ class WorkflowEditor:
         """Run a state, or a chain of them, before a step; the last one inserted runs last.
 
         ``step`` is one of :data:`BATCH_STEPS` or :data:`EXECUTION_STEPS`. Where the state has no
-        ``Retry`` or no ``Catch`` of every error, it gets those of a step. Raises
+        ``Retry`` or no ``Catch`` of every error, it gets one as a step has. Raises
         :class:`CustomizationError` where the steps around it would not get what they need.
         """
         machine, added = self._prepared(step, state)
@@ -146,7 +146,8 @@ class WorkflowEditor:
     def definition(self) -> dict[str, Any]:
         """Return the workflow in Amazon States Language, as plain data of your own.
 
-        Raises :class:`DefinitionError` where it breaks a limit of AWS or a rule of the pipeline.
+        Raises :class:`CustomizationError` where a batch may take too long, :class:`DefinitionError`
+        where anything else breaks a limit of AWS or a rule of the pipeline.
         """
         left = self.seconds_left
         if left < 0:
