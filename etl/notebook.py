@@ -1,7 +1,7 @@
 """Makes the SDK's ``Workflow`` over a deployed pipeline's functions, for notebooks.
 
-It is a separate state machine beside the stack's, with the same role, so that experiments never
-make the stack differ from its template.
+Notebooks import it by :mod:`etl.workflow`, which is public. It is a separate state machine beside
+the stack's, with the same role, so that experiments never make the stack differ from its template.
 """
 
 from __future__ import annotations

@@ -19,15 +19,14 @@ from etl.aws.s3 import listed
 from etl.aws.sqs import queue_depth
 from etl.aws.target import Target
 from etl.deployment.laptop import bring_up, local_target, start_stand_ins
-from etl.notebook import build_workflow
 from etl.operations.batches import batches_of
 from etl.operations.executions import Execution, follow, start
 from etl.operations.publishing import publish_file
 from etl.operations.reconciliation import reconcile
 from etl.operations.replaying import load_again
+from etl.workflow import WorkflowEditor, build_workflow
 from telemetry.layout import outcome_key
 from tests.unit.workflow.test_the_definition import children
-from workflow.editor import WorkflowEditor
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

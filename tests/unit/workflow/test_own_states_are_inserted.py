@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.unit.workflow.test_definitions_are_checked import found_by_cfn_lint
 from workflow.budgets import targets
 from workflow.definition import resolve
 from workflow.editor import BATCH_STEPS, EXECUTION_STEPS, WorkflowEditor, customized
@@ -81,6 +82,19 @@ def test_every_step_has_a_place_before_and_after_it(definition, step, hook):
         assert states[step]["Next"] == "Own"
     error = "Record failure" if step in BATCH_STEPS else "Notify: error"
     assert [catch["Next"] for catch in own["Catch"]] == [error]
+
+
+def test_the_language_allows_what_was_added_at_every_place(definition):
+    changed = []
+    for step in (*BATCH_STEPS, *EXECUTION_STEPS):
+        editor = WorkflowEditor(definition, {"enrich": ENRICH})
+        large = Choice("Large?")
+        large.add_choice(ChoiceRule.IsPresent("$.size", True), editor.invoke("Own", "enrich"))
+        large.default_choice(Pass("As usual"))
+        editor.insert_before(step, Chain([Pass("Begin"), large]))
+        editor.insert_after(step, Pass("After"))
+        changed.append(editor.definition())
+    assert found_by_cfn_lint(changed) == [[] for _ in changed]
 
 
 def test_after_load_a_failure_can_be_recorded_and_the_output_stays(editor, definition):
