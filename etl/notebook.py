@@ -1,16 +1,18 @@
 """Makes the SDK's ``Workflow`` over a deployed pipeline's functions, for notebooks.
 
-It is a separate state machine beside the stack's, with the same role, so that experiments never
-make the stack differ from its template.
+Notebooks import it by :mod:`etl.workflow`, which is public. It is a separate state machine beside
+the stack's, with the same role, so that experiments never make the stack differ from its template.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from etl.aws.cloudformation import stack_resources
 from etl.aws.target import Target
+from workflow.editor import Customize, customized
 from workflow.settings import DefinitionSettings
 
 if TYPE_CHECKING:
@@ -53,22 +55,33 @@ def build_workflow(
     name: str = "telemetry-notebook",
     settings: DefinitionSettings | None = None,
     graph: Graph | None = None,
+    *,
+    customize: Customize | None = None,
+    functions: Mapping[str, str] | None = None,
+    role: str | None = None,
 ) -> Workflow:
     """Return the pipeline's workflow, ready for ``create()``, ``update(...)`` and ``execute(...)``.
 
-    ``graph`` is another definition over the same functions. Raises ``NoStackError`` where nothing
-    is deployed.
+    It is a second state machine beside the pipeline's own, over the same functions.
+    ``customize`` is a function that adds states of your own, as the file of the setting
+    ``run.customization`` has it; ``functions`` maps names of your own Lambda functions to their
+    ARNs. ``graph`` is another definition altogether. ``role`` is the ARN of the machine's role: by
+    default that of the pipeline, which may invoke your functions only where it was deployed with
+    them. Raises ``NoStackError`` where nothing is deployed, ``CustomizationError`` and
+    ``DefinitionError``.
     """
-    from workflow.definition import build_definition
+    from stepfunctions.steps.states import FrozenGraph
+
+    from workflow.definition import definition_json
     from workflow.states.sdk import Workflow
 
-    graph = graph or build_definition(settings)
+    graph = graph or FrozenGraph(customized(definition_json(settings), customize, functions))
     client = target.client("stepfunctions")
     machine = client.describe_state_machine(stateMachineArn=target.outputs["StateMachineArn"])
     return Workflow(
         name=name,
         definition=resolve_graph(graph, substitutions(target), machine["roleArn"].split(":")[1]),
-        role=machine["roleArn"],
+        role=role or machine["roleArn"],
         client=client,
     )
 

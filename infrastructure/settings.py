@@ -230,6 +230,13 @@ class DeploySettings:
         pattern=r"^(0(\.\d+)?|1(\.0+)?)$",
     )
     definition: DefinitionSettings = field(default_factory=DefinitionSettings)
+    customization: Path | None = setting(
+        None,
+        "Python file with a function customize(workflow) that adds states of your own to the "
+        "state machine. It runs where a deployment is planned, not in AWS.",
+        key="run.customization",
+        example="customize.py",
+    )
     database: DatabaseSettings
     loader_connections: int = setting(
         50,
@@ -340,6 +347,8 @@ class DeploySettings:
     target: RuntimeTarget = AWS_TARGET
     tuning: dict[str, str] = field(default_factory=dict)
     """More environment variables for every function, such as ``DRAIN_SECONDS``."""
+    own_functions: dict[str, str] = field(default_factory=dict)
+    """Name or ARN of each Lambda function of the user's own that the customization invokes."""
     tags: dict[str, str] = field(default_factory=dict)
     """Tags of the stack, and so of everything in it."""
 

@@ -17,6 +17,7 @@ PAGES = {
         "authoring",
         "deploy",
         "how-to-contract",
+        "workflow-as-code",
         "how-to-devices",
         "how-to-several-contracts",
         "how-to-run",

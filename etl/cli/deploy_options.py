@@ -36,6 +36,7 @@ __all__ = [
     "deploy_context",
     "pipeline_of",
     "print_phase",
+    "project_additions",
     "project_contracts",
     "settings_file",
     "waiting_for_phases",
@@ -173,6 +174,21 @@ def project_contracts() -> list[Path] | None:
     named = read_file(project.settings_file).values
     one = [named["contract"]] if "contract" in named else None
     return list(named.get("contracts", ())) or one
+
+
+def project_additions() -> dict[str, Any]:
+    """Settings of the project that add states to the workflow, as ``bring_up`` takes them.
+
+    Empty outside a project. Raises ``SettingsError``.
+    """
+    project = find_project()
+    if project is None:
+        return {}
+    pipeline = PipelineSettings(read_file(project.settings_file))
+    return {
+        "customization": pipeline.values.get("run.customization"),
+        "own_functions": pipeline.own_functions,
+    }
 
 
 def _given(settings: Path | None, flags: dict[str, Any]) -> EnteredSettings:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -34,7 +34,7 @@ def diagram(
 ) -> None:
     """Draw the state machine, or one execution of it, as an SVG file for any browser.
 
-    Without --execution no stack is needed.
+    Without --execution no stack is needed; states that the settings add are drawn, too.
     """
     from etl.operations.pictures import (
         Picture,
@@ -47,9 +47,7 @@ def diagram(
         raise typer.BadParameter("--trace needs --execution")
     picture: Picture
     if execution is None:
-        from workflow.definition import definition_json
-
-        picture = draw_definition(definition_json(), title=context.obj.stack)
+        picture = draw_definition(_definition(context), title=context.obj.stack)
     elif trace:
         target = target_of(context.obj)
         with waiting("waiting for all segments of the trace", "10 s at most"):
@@ -63,6 +61,23 @@ def diagram(
         return
     written = picture.save(output or Path(_file_name(execution, trace)))
     notes.print(f"[green]✓[/] {written}: {picture.summary}", soft_wrap=True)
+
+
+def _definition(context: typer.Context) -> dict[str, Any]:
+    """The definition of the settings file, or the product's own where there is none."""
+    from etl.cli.deploy_options import pipeline_of, settings_file
+    from workflow.definition import definition_json
+
+    if settings_file() is None:
+        return definition_json()
+    from etl.deployment.customization import previewed_definition
+    from infrastructure.settings import DatabaseSettings, DeploySettings
+
+    pipeline = pipeline_of(context, None)
+    base = DeploySettings(
+        stack=pipeline.stack, contract=pipeline.contracts[0], database=DatabaseSettings(host="")
+    )
+    return previewed_definition(pipeline.applied_to(base), pipeline.values.get("region"))
 
 
 def _file_name(execution: str | None, trace: bool) -> str:

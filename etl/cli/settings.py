@@ -45,6 +45,7 @@ def check(
     file: Annotated[Path, typer.Argument(help="The settings file.")] = SETTINGS_FILE,
 ) -> None:
     """Check whether a settings file can be deployed to AWS, without calling AWS."""
+    from etl.deployment.customization import previewed_definition
     from etl.deployment.pipeline_contracts import read_contracts
     from etl.deployment.pipeline_settings import PipelineSettings, aws_settings, platform_settings
     from etl.deployment.preconditions import check_preconditions
@@ -56,6 +57,8 @@ def check(
     settings = aws_settings(pipeline)
     if settings.further_contracts:
         read_contracts(settings.contracts)
+    if settings.customization is not None:
+        previewed_definition(settings, pipeline.values.get("region"))
     # The id of the region's list is looked up at deployment.
     platform = (
         platform_settings(pipeline, settings, "pl-00000000") if pipeline.has_platform else None

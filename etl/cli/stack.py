@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from etl.cli.context import console, fail, guard, notes
-from etl.cli.deploy_options import project_contracts, waiting_for_phases
+from etl.cli.deploy_options import (
+    project_additions,
+    project_contracts,
+    waiting_for_phases,
+)
 from etl.cli.wait_line import waiting
 from etl.deployment.settings_schema import setting_of
 from infrastructure.settings import DeploySettings, TriggerMode
@@ -88,6 +92,7 @@ def up(
         schedule=schedule,
         window=window,
         channels=channels,
+        **project_additions(),
     )
     with waiting_for_phases("starting the local stack") as notify:
         try:

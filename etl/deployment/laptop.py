@@ -7,7 +7,7 @@ Only the receiver of the calls differs from an account in AWS: the deployment it
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -121,6 +121,8 @@ def bring_up(
     window: int | None = None,
     sweep: str | None = None,
     channels: bool | None = None,
+    customization: Path | None = None,
+    own_functions: Mapping[str, str] | None = None,
     die_with_parent: bool = False,
     notify: Notify = silent,
 ) -> Target:
@@ -129,6 +131,8 @@ def bring_up(
     Without a contract the stack keeps those that it runs, or gets the example fleet's; ``further``:
     contracts after the first one. Where it runs another one, ``switch`` is asked, and
     :class:`ContractSwitchError` raised unless it agrees.
+    ``customization``: file that adds states to the workflow, without which it has none of them,
+    and ``own_functions`` what these invoke.
     ``channels``: whether to post notifications to channels; ``None``: as it runs.
     ``die_with_parent`` ends the stand-ins with this process. Raises ``ContractError`` for a
     contract that can't be read, before anything is started.
@@ -154,6 +158,8 @@ def bring_up(
         "sweep_expression": sweep,
         "queue_window_seconds": window,
         "channels": _has_channels(now) if channels is None else channels,
+        "customization": customization,
+        "own_functions": own_functions,
     }
     settings = replace(
         laptop_settings(target, contract, *further),

@@ -68,6 +68,11 @@ class PipelineSettings:
         return found
 
     @property
+    def own_functions(self) -> dict[str, str]:
+        """Functions of the user's own, by name."""
+        return self._free("own_functions")
+
+    @property
     def has_platform(self) -> bool:
         """True where the settings ask for a platform stack."""
         return any(
@@ -86,6 +91,7 @@ class PipelineSettings:
             contract=first,
             further_contracts=tuple(further),
             tuning={**base.tuning, **self._free("tuning")},
+            own_functions={**base.own_functions, **self.own_functions},
             tags={**base.tags, **self._free("tags")},
         )
 

@@ -26,6 +26,8 @@ TABLES: dict[str, str] = {
     "alarms": "Thresholds at which alarms fire",
     "runtime": "Python and processor of the functions",
     "tuning": "More environment variables for every function, as texts",
+    "own_functions": "Lambda functions of your own that states of run.customization invoke: each "
+    "with its name, or its ARN where it is of another account",
     "tags": "Tags of the stacks, and so of everything in them",
     "platform": "A second stack, named like the first with -platform, of what only AWS can host: "
     "network, database, proxy, budget. Leave the table out where you have them",
@@ -34,6 +36,7 @@ TABLES: dict[str, str] = {
 
 FREE_TABLES: dict[str, tuple[str, str]] = {
     "tuning": ("DRAIN_SECONDS", "20"),
+    "own_functions": ("enrich", "plant-enrich"),
     "tags": ("CostCentre", "4711"),
 }
 """Tables whose names are the user's own, with an example each."""

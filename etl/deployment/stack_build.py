@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from etl.aws.partition import partition_of
 from etl.deployment.artifact_bucket import artifact_bucket_name
+from etl.deployment.customization import deployed_definition
 from etl.deployment.packaging import Packages, build_packages
 from etl.deployment.pipeline_contracts import read_contracts
 from infrastructure.core.build import build_template, template_json
@@ -20,7 +20,6 @@ from infrastructure.platform.settings import PlatformSettings
 from infrastructure.settings import DeploySettings
 from layers.build import BUILD_FOLDER
 from layers.notify import Notify, silent
-from workflow.definition import definition_json
 from workflow.limits import CHANGE_SET_BODY
 
 __all__ = ["DeploymentBuild", "PlatformBuild", "StackBuild", "build_core", "build_platform"]
@@ -81,7 +80,8 @@ def build_core(
 ) -> StackBuild:
     """Build the core stack: functions, layers and template.
 
-    Raises ``ContractError``, ``LayerBuildError``, ``PackageError`` or ``DefinitionError``.
+    Raises ``ContractError``, ``LayerBuildError``, ``PackageError``, ``DefinitionError`` or
+    ``CustomizationError``.
     """
     contracts = read_contracts(settings.contracts)
     packages = build_packages(
@@ -93,7 +93,7 @@ def build_core(
         notify=notify,
     )
     bucket = artifact_bucket_name(settings.stack, account, region)
-    definition = definition_json(settings.definition, partition_of(region))
+    definition = deployed_definition(settings, account=account, region=region)
     template = build_template(contracts, packages.artifacts, settings, definition)
     return StackBuild(
         stack=settings.stack,

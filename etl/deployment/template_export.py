@@ -25,6 +25,7 @@ from infrastructure.settings import DeploySettings
 from layers.build import BUILD_FOLDER
 from layers.notify import Notify, silent
 from telemetry.errors import UserError
+from workflow.own_states import CustomizationError
 
 __all__ = ["ARTIFACTS", "DATA", "ExportError", "build_export", "export_templates", "links"]
 
@@ -63,8 +64,15 @@ def build_export(
 ) -> DeploymentBuild:
     """Build both stacks as a first deployment would, with ``bucket`` as the artifact bucket.
 
-    Raises ``ContractError``, ``LayerBuildError``, ``PackageError`` or ``DefinitionError``.
+    Raises ``ContractError``, ``LayerBuildError``, ``PackageError``, ``DefinitionError`` or
+    ``CustomizationError``.
     """
+    names = [name for name, arn in settings.own_functions.items() if not arn.startswith("arn:")]
+    if settings.customization is not None and names:
+        raise CustomizationError(
+            f"own_functions.{names[0]}: write the ARN of the function instead of its name, as an "
+            "exported template doesn't know the account."
+        )
     if platform is not None:
         placeholders = replace(
             settings.database, host=FROM_PLATFORM, owner_secret_arn=FROM_PLATFORM

@@ -12,13 +12,13 @@ from etl.aws.s3 import owned_s3
 from etl.deployment.artifact_bucket import intact_keys
 from etl.deployment.change_set import preview
 from etl.deployment.current_state import read_current_state, refuse_stuck
+from etl.deployment.customization import deployed_definition
 from etl.deployment.deploy import build_deployment
 from etl.deployment.planner import make_plan
 from etl.doctor.check_result import CheckResult, failed, not_checked, passed
 from etl.doctor.examination import Examination, UnusableSettingsError
 from etl.doctor.layer_binaries import binary_problems
 from layers.folders import BUILD, INSTALLED
-from workflow.definition import definition_json
 
 if TYPE_CHECKING:
     from etl.deployment.stack_build import StackBuild
@@ -84,8 +84,11 @@ def check_definition(examination: Examination) -> Iterator[CheckResult]:
             return f"arn:{partition}:lambda:{where}:function:{settings.stack}-doctor"
         return f"arn:{partition}:sns:{where}:doctor" if found[1] == "TopicArn" else "doctor"
 
+    definition = deployed_definition(
+        settings, account=examination.account, region=examination.region
+    )
     answer = examination.target.client("stepfunctions").validate_state_machine_definition(
-        definition=SUBSTITUTION.sub(example, json.dumps(definition_json(settings.definition))),
+        definition=SUBSTITUTION.sub(example, json.dumps(definition)),
         type="STANDARD",
     )
     found = [
@@ -95,7 +98,9 @@ def check_definition(examination: Examination) -> Iterator[CheckResult]:
     if answer["result"] == "OK":
         yield passed(name, "AWS Step Functions accepts the definition", "; ".join(found))
     else:
-        yield failed(name, "; ".join(found), "report this: the definition is the product's own")
+        own = "correct your customization, or report this if it also fails without it"
+        hint = "report this: the definition is the product's own"
+        yield failed(name, "; ".join(found), own if settings.customization else hint)
 
 
 def check_change_set(examination: Examination) -> Iterator[CheckResult]:

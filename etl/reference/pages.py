@@ -10,6 +10,7 @@ from etl.reference.cost import cost_page
 from etl.reference.layout import layout_page
 from etl.reference.metrics import metrics_page
 from etl.reference.parameters import parameters_page
+from etl.reference.public_names import public_names_page
 from etl.reference.tables import tables_page
 from layers.folders import ROOT
 
@@ -33,5 +34,6 @@ PAGES: dict[str, Callable[[], str]] = {
     "parameters.md": parameters_page,
     "settings.md": _settings_page,
     "tables.md": tables_page,
+    "workflow-as-code.md": public_names_page,
 }
 """File name in :data:`DOCS` to the function that returns the page as it should be now."""

@@ -29,6 +29,7 @@ from infrastructure.core.policies import (
 )
 from infrastructure.core.storage import ALARMS
 from workflow.definition import MAP_RESULTS_PREFIX, MAP_RUN_LABEL
+from workflow.own_states import invoked_arns
 
 __all__ = ["IN_THE_WORKFLOW", "add_orchestration"]
 
@@ -51,7 +52,7 @@ def add_orchestration(template: Template, definition: dict[str, Any]) -> None:
             KmsKeyId=GetAtt("DataKey", "Arn"),
         )
     )
-    template.add_resource(_role())
+    template.add_resource(_role(invoked_arns(definition)))
     template.add_resource(_state_machine(definition))
     _add_schedule(template)
     _add_sweep_schedule(template)
@@ -88,7 +89,9 @@ def _state_machine(definition: dict[str, Any]) -> stepfunctions.StateMachine:
     )
 
 
-def _role() -> Any:
+def _role(own_functions: list[str]) -> Any:
+    """The role; functions of the user's own that the definition invokes are named one by one."""
+    own = [allow(["lambda:InvokeFunction"], own_functions, sid="InvokeOwn")]
     functions = [GetAtt(f"{function(name).title}Function", "Arn") for name in IN_THE_WORKFLOW]
     return service_role(
         "StateMachineRole",
@@ -96,6 +99,7 @@ def _role() -> Any:
         inline(
             "Steps",
             allow(["lambda:InvokeFunction"], functions, sid="Invoke"),
+            *(own if own_functions else ()),
             allow(["sns:Publish"], Ref("AlertTopic"), sid="Notify"),
             key_for("sns", "Decrypt", "GenerateDataKey"),
             # Reading the manifest, and recording a batch that failed.

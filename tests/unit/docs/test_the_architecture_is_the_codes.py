@@ -16,7 +16,11 @@ import pytest
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "architecture.md"
 PICTURE = re.compile(r"(<!-- packages: .*? -->\n).*?(<!-- end of packages -->)", re.DOTALL)
-FOLDERS = {"telemetry": "layers/shared/telemetry/", "etl.notebook": "etl/notebook.py"}
+FOLDERS = {
+    "telemetry": "layers/shared/telemetry/",
+    "etl.notebook": "etl/notebook.py",
+    "etl.workflow": "etl/workflow.py",
+}
 """Where a package's folder is not its name."""
 
 

@@ -34,7 +34,7 @@ def test_it_parses_and_every_key_but_two_is_left_at_its_default(tmp_path, monkey
 
 @pytest.mark.parametrize("contracts", [["one.toml"], ["one.toml", "two.toml"]])
 def test_with_every_line_in_force_it_still_parses_and_says_the_defaults(tmp_path, contracts):
-    for name in (*contracts, "global-bundle.pem"):
+    for name in (*contracts, "global-bundle.pem", "customize.py"):
         (tmp_path / name).touch()
     path = tmp_path / "pipeline.toml"
     text = example("telemetry", *contracts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from functions.inventory import FUNCTIONS
@@ -26,7 +25,7 @@ def test_it_waits_for_them_and_the_first_one_does_not(
     contract: Contract, artifacts: Artifacts, settings: DeploySettings, definition: dict[str, Any]
 ) -> None:
     contracts = ContractSet.of([contract, parse_contract(OTHER, "other.toml")])
-    built = build_template(contracts, artifacts, settings, json.dumps(definition)).to_dict()
+    built = build_template(contracts, artifacts, settings, definition).to_dict()
     rules = {
         name: one
         for name, one in built["Resources"].items()
