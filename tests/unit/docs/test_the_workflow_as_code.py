@@ -19,6 +19,8 @@ import pytest
 
 from etl.deployment.settings_schema import FREE_TABLES, known_settings
 from etl.reference.public_names import PAGE, PUBLIC_MODULES, constant_text
+from functions.sweep.batch_state import MOST_FAILURES
+from telemetry.errors import PermanentError, TransientError, names_of
 from workflow.editor import WorkflowEditor
 from workflow.own_states import own_rules
 
@@ -84,6 +86,15 @@ def test_the_seconds_are_those_of_the_definition(definition):
     assert f"own retries take {waits:.0f} s" in TEXT
     editor.limit_retries("Transform", 2)
     assert f"{editor.seconds_left - left:.0f} s more" in TEXT
+
+
+def test_the_sweep_treats_the_errors_as_the_page_says():
+    assert f"until it has failed {MOST_FAILURES} times" in TEXT
+    assert "PermanentError" in names_of(PermanentError)
+    assert "TransientError" in names_of(TransientError)
+    assert "TransientError" in own_rules((), in_batch=True)[0].errors
+    retried = {name for rule in own_rules((), in_batch=False) for name in rule.errors}
+    assert not retried & set(names_of(PermanentError))
 
 
 PUBLIC = [(module, name) for module in PUBLIC_MODULES for name in import_module(module).__all__]
