@@ -23,7 +23,7 @@ from etl.operations.export_cursor import (
     read_position,
     write_cursor_file,
 )
-from etl.operations.export_destination import Destination
+from etl.operations.export_destination import Destination, DestinationError
 from etl.operations.export_query import (
     SPARE_COLUMN,
     Selection,
@@ -111,12 +111,24 @@ def export_rows(
     contract = named_contract(target, export.contract)
     after, destination = export.read_after(), export.destination
     destination.check(target)
+    _check_cursor_file(export)
     with closing(_connect(target)) as connection:
         with destination.open(target) as out:
             found = write_rows(connection, contract, export, after, out, notify)
         if export.cursor_file is not None:
             write_cursor_file(export.cursor_file, found.cursor)
     return found
+
+
+def _check_cursor_file(export: Export) -> None:
+    """Notice before the rows are read that the cursor could not be written after them."""
+    file = export.cursor_file
+    if file is None:
+        return
+    if not file.parent.is_dir():
+        raise DestinationError(f"There is no folder {file.parent} for the cursor.")
+    if file.resolve() == Path(export.destination.name).resolve():
+        raise DestinationError("The cursor needs a file of its own, beside the rows.")
 
 
 def _connect(target: Target) -> Connection:

@@ -149,6 +149,16 @@ def test_a_cursor_file_makes_exports_follow_each_other(
     assert run("-", "--cursor", str(cursor), "--after", first).exit_code == 2
 
 
+def test_a_place_for_the_cursor_is_checked_before_rows_are_read(
+    target: Target, tmp_path: Path
+) -> None:
+    file = str(tmp_path / "rows.csv")
+    result = run(file, "--cursor", str(tmp_path / "none" / "cursor"))
+    assert "no folder" in " ".join(result.output.split())
+    assert "file of its own" in " ".join(run(file, "--cursor", file).output.split())
+    assert left_in(tmp_path) == []
+
+
 @pytest.mark.parametrize("name", ["rows.csv", "rows.parquet", "rows.csv.gz"])
 def test_a_file_that_fails_leaves_nothing_and_the_cursor_as_it_was(
     target: Target, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
