@@ -22,7 +22,6 @@ from tests.fixtures.telemetry_database import TelemetryDatabase
 ANALYST = Credentials("telemetry_analyst", "only-reads")
 FLEET = load_contract(Path("contracts/fleet.toml"))
 SPANS = {"a day": timedelta(days=1), "a month": timedelta(days=30)}
-NOW = datetime.now(UTC)
 CONTRACTS = sorted([*Path("contracts").rglob("*.toml"), *Path("tests/property").rglob("*.toml")])
 
 
@@ -35,7 +34,11 @@ def migrated(database: TelemetryDatabase, contract: Contract) -> Any:
 
 
 def answers(
-    connection: Any, contract: Contract, span: timedelta, chosen: list[str] | None = None
+    connection: Any,
+    contract: Contract,
+    span: timedelta,
+    chosen: list[str] | None = None,
+    until: datetime | None = None,
 ) -> dict[tuple[str, int], tuple[list[str], list[tuple[Any, ...]]]]:
     """Columns and rows by the title of the panel, and its number among those of that title."""
     found: dict[tuple[str, int], tuple[list[str], list[tuple[Any, ...]]]] = {}
@@ -51,7 +54,9 @@ def answers(
                 if "rawSql" not in target:
                     continue
                 query = target["rawSql"]
-                cursor.execute(expanded(query, variables, until=NOW, span=span))
+                cursor.execute(
+                    expanded(query, variables, until=until or datetime.now(UTC), span=span)
+                )
                 names = [column.name for column in cursor.description]
                 number = sum(title == panel["title"] for title, _ in found)
                 found[panel["title"], number] = names, cursor.fetchall()
@@ -83,7 +88,13 @@ def test_of_a_contract_without_rollups_or_with_daily_ones(
 
 
 @pytest.fixture
-def filled(empty_database: TelemetryDatabase) -> Iterator[Any]:
+def now() -> datetime:
+    """The time at which a test begins: devices fall silent by the clock."""
+    return datetime.now(UTC)
+
+
+@pytest.fixture
+def filled(empty_database: TelemetryDatabase, now: datetime) -> Iterator[Any]:
     """Two devices with a reading each minute for three hours, and a silent third one."""
     with closing(migrated(empty_database, FLEET)) as connection:
         empty_database.query(
@@ -92,7 +103,7 @@ def filled(empty_database: TelemetryDatabase) -> Iterator[Any]:
             "CASE device WHEN 'a' THEN 10 ELSE 20 END, device = 'a' "
             "FROM unnest(ARRAY['a', 'b''c', 'old']) AS device, generate_series(1, 180) AS minute "
             "WHERE device <> 'old' OR minute > 120",
-            NOW,
+            now,
         )
         empty_database.query(
             "INSERT INTO etl.ledger (batch_id, raw_key, execution, contract, contract_digest, "
@@ -101,14 +112,14 @@ def filled(empty_database: TelemetryDatabase) -> Iterator[Any]:
             "('x', 'raw/x', 'e', 'fleet', 'd', 'loaded', 9, 100, 80, 0, 0, 20, 0, "
             "'{\"invalid:ts\": 20}', 80, 0, 0, %s::timestamptz, "
             "%s::timestamptz - interval '90 s')",
-            NOW - timedelta(minutes=1),
-            NOW - timedelta(minutes=1),
+            now - timedelta(minutes=1),
+            now - timedelta(minutes=1),
         )
         yield connection
 
 
-def test_the_figures_are_those_of_the_rows(filled: Any) -> None:
-    found = answers(filled, FLEET, timedelta(hours=4))
+def test_the_figures_are_those_of_the_rows(filled: Any, now: datetime) -> None:
+    found = answers(filled, FLEET, timedelta(hours=4), until=now)
     assert found["Reporting devices", 0][1] == [(3,)]
     assert found["Silent devices", 0][1] == [(1,)]
     assert found["New rows", 0][1] == [(80,)]
@@ -116,7 +127,7 @@ def test_the_figures_are_those_of_the_rows(filled: Any) -> None:
     assert found["Lag", 0][1][0][1:] == (90, 90)
     assert found["Rejected, by reason", 0][1][0][1:] == ("invalid:ts", 20)
     assert float(found["Last load", 0][1][0][0]) == pytest.approx(
-        (NOW.timestamp() - 60) * 1000, abs=1
+        (now.timestamp() - 60) * 1000, abs=1
     )
     names, hours = found["temperature_c", 0]
     assert names == ["time", "least", "average", "greatest"]
@@ -125,8 +136,8 @@ def test_the_figures_are_those_of_the_rows(filled: Any) -> None:
 
 
 @pytest.mark.parametrize("span", SPANS.values(), ids=SPANS.keys())
-def test_a_chart_has_a_line_for_each_device(filled: Any, span: timedelta) -> None:
-    names, rows = answers(filled, FLEET, span)["temperature_c", 1]
+def test_a_chart_has_a_line_for_each_device(filled: Any, now: datetime, span: timedelta) -> None:
+    names, rows = answers(filled, FLEET, span, until=now)["temperature_c", 1]
     assert names == ["time", "metric", "temperature_c"]
     assert {(name, float(value)) for _, name, value in rows} == {
         ("a", 10.0), ("b'c", 20.0), ("old", 20.0)
@@ -136,8 +147,8 @@ def test_a_chart_has_a_line_for_each_device(filled: Any, span: timedelta) -> Non
     assert steps == {0}
 
 
-def test_only_chosen_devices_are_shown(filled: Any) -> None:
-    found = answers(filled, FLEET, timedelta(days=1), ["b'c"])
+def test_only_chosen_devices_are_shown(filled: Any, now: datetime) -> None:
+    found = answers(filled, FLEET, timedelta(days=1), ["b'c"], now)
     assert {row[1] for row in found["temperature_c", 1][1]} == {"b'c"}
     assert {row[1] for row in found["temperature_c", 0][1]} == {20}
     assert [row[0] for row in found["Latest readings", 0][1]] == ["b'c"]
@@ -147,14 +158,14 @@ def test_only_chosen_devices_are_shown(filled: Any) -> None:
 
 
 def test_numbers_near_the_greatest_double_break_no_chart(
-    empty_database: TelemetryDatabase,
+    empty_database: TelemetryDatabase, now: datetime
 ) -> None:
     with closing(migrated(empty_database, FLEET)) as connection:
         empty_database.query(
             "INSERT INTO telemetry.fleet_readings (device_id, ts, temperature_c) "
             "SELECT d, %s::timestamptz - n * interval '1 s', 1.7e308 "
             "FROM unnest(ARRAY['a', 'b']) AS d, generate_series(60, 90) AS n",
-            NOW,
+            now,
         )
         for span in SPANS.values():
-            assert answers(connection, FLEET, span)["temperature_c", 1][1]
+            assert answers(connection, FLEET, span, until=now)["temperature_c", 1][1]
