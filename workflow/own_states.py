@@ -117,7 +117,7 @@ def function_arn_of(name: str, functions: Mapping[str, str]) -> str:
 def invoked_arns(definition: dict[str, Any]) -> list[str]:
     """ARNs of the functions that a definition invokes besides the pipeline's own."""
     found = set()
-    for state in definition["States"].values():
+    for state in definition.get("States", {}).values():
         name = str(state.get("Parameters", {}).get("FunctionName", "${"))
         if not name.startswith("${"):
             found.add(name)

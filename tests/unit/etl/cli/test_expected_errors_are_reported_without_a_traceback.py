@@ -29,6 +29,7 @@ INTERNAL = {
     "RunTooLargeError": "the run is halved",
     "SourceSyntaxError": "becomes a ContractError with file and key",
     "TimeLimitError": "becomes a reject",
+    "_StoppedError": "ends the COPY of an export that is not read any more",
     "TimePatternError": "becomes a ContractError with file and key",
     "UndeclaredMetricError": "a bug",
     "_LineError": "becomes a reject",

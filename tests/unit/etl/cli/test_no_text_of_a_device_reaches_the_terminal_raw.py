@@ -38,10 +38,12 @@ from telemetry.layout import RawKey
 ROOT = Path(__file__).parents[4]
 WRITERS = {
     "athena": "statements made of a contract, whose names are plain",
+    "contract_describe": "a page with escapes",
     "contract": "the inferred contract: TOML with escapes",
     "context": "JSON of ASCII alone",
     "destroy": "one value of the stack",
     "diagram": "an SVG of the workflow",
+    "export_destination": "rows, never to a terminal",
     "main": "the version",
     "pgadmin": "file names of the user",
     "reject_export": "JSON of ASCII alone, or cells without unprintable characters",

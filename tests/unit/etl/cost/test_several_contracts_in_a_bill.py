@@ -46,7 +46,7 @@ def test_what_the_template_adds_is_what_the_bill_counts(
     contract: Contract, artifacts: Artifacts, settings: DeploySettings, definition: dict[str, Any]
 ):
     def types(contracts: ContractSet) -> Counter[str]:
-        built = build_template(contracts, artifacts, settings, json.dumps(definition)).to_dict()
+        built = build_template(contracts, artifacts, settings, definition).to_dict()
         return Counter(one["Type"] for one in built["Resources"].values())
 
     text = b"name = 'other'\ntopic = 'other/{device}'\n[table]\nname = 'other'\n"
