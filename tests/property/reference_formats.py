@@ -31,7 +31,10 @@ from telemetry.contract import Contract
 from telemetry.contract.model import PackedMember
 
 Json = Callable[[str], Any]
-TAGS = {tag: lambda value, immutable: value for tag in range(1100)}
+TAGS = {tag: lambda value, immutable: value for tag in range(1100)} | {
+    2: lambda value, immutable: int.from_bytes(value) if isinstance(value, bytes) else value,
+    3: lambda value, immutable: -1 - int.from_bytes(value) if isinstance(value, bytes) else value,
+}
 REVERSED = b"""
 import json
 
@@ -214,7 +217,7 @@ def _binary(payload: bytes, name: str) -> Any:
 
 
 def _cbor(payload: bytes) -> Any:
-    """The one item of a payload, its tags left out."""
+    """The one item of a payload, its tags left out but those of large whole numbers."""
     file = io.BytesIO(payload)
     decoder = cbor2.CBORDecoder(file, allow_duplicate_keys=False, semantic_decoders=TAGS)
     found = decoder.decode()

@@ -117,11 +117,22 @@ def _content(one: PackedMember, value: str) -> bytes:
     return content
 
 
+def _from_base64(dense: bytes) -> bytes:
+    """The bytes of a text with or without padding. Raises ``binascii.Error``.
+
+    The library would take more padding than the characters need, which only a damaged text has.
+    """
+    bare = dense.rstrip(b"=")
+    padding = -len(bare) % 4
+    if len(dense) - len(bare) > padding:
+        raise binascii.Error("too much padding")
+    return base64.b64decode(bare + b"=" * padding, validate=True)
+
+
 def _decoded(content: bytes, step: Encoding) -> bytes:
     try:
         if step == "base64":
-            dense = content.translate(URL_SAFE, BREAKS)
-            return base64.b64decode(dense + b"=" * (-len(dense) % 4), validate=True)
+            return _from_base64(content.translate(URL_SAFE, BREAKS))
         if step == "hex":
             return binascii.unhexlify(b"".join(content.split()))
         return decompressed(content, step, f"unpack:{step}")
