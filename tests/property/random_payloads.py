@@ -342,7 +342,7 @@ class _Writer:
             text = self._rng.choice(self._conditions[name])
         blank = self._rng.choice(BLANKS)
         spelled = json.dumps(name, ensure_ascii=False)
-        if self._rng.random() < 0.01:
+        if self._rng.random() < 0.01 and isinstance(name, str):  # a place isn't
             spelled = f'"\\u{ord(name[0]):04x}' + json.dumps(name[1:])[1:]
         return f"{blank}{spelled}{blank}:{blank}{text}"
 
