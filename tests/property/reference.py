@@ -17,6 +17,7 @@ from typing import Any
 
 from telemetry.canary import CANARY_PREFIX
 from telemetry.contract import Column, Condition, Contract, Source
+from telemetry.contract.composed import all_sources
 from telemetry.zones import zone
 from tests.property.reference_formats import Faulty, decoded, unpacked
 
@@ -83,7 +84,8 @@ def expect(raw: bytes, contract: Contract) -> Expected:
                 found.rejects.append((envelope["message_id"], index, tuple(reasons)))
             else:
                 arrival = envelope["received_at"]
-                order = (arrival is not None, arrival, envelope["message_id"])
+                name = envelope["message_id"]
+                order = (arrival is not None, arrival, name is not None, name)
                 place = (envelope["message_id"], index)
                 accepted.append((order, place, tuple(values)))
     _settle(accepted, contract, found)
@@ -312,7 +314,8 @@ def _pair(item: Any) -> bool:
 def _of_pairs(contract: Contract, message: Any, pairs: Any, begin: Any = ()) -> Any:
     """The reading of pairs; a name that is read may be there once."""
     members: dict[str, Any] = dict(begin)
-    paths = [s.path for c in contract.columns for s in c.sources if s.scope == "reading"]
+    # Also those that texts, times and units are made of.
+    paths = [s.path for s in all_sources(contract) if s.scope == "reading"]
     every = any(s.scope == "rest" for c in contract.columns for s in c.sources)
     if contract.melt == "numbers":
         every = True

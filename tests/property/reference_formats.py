@@ -219,13 +219,20 @@ def _binary(payload: bytes, name: str) -> Any:
 def _cbor(payload: bytes) -> Any:
     """The one item of a payload, its tags left out but those of large whole numbers."""
     file = io.BytesIO(payload)
-    decoder = cbor2.CBORDecoder(file, allow_duplicate_keys=False, semantic_decoders=TAGS)
+    decoder = cbor2.CBORDecoder(
+        file, allow_duplicate_keys=False, semantic_decoders=TAGS, tag_hook=_within
+    )
     found = decoder.decode()
     try:
         decoder.read(1)
     except cbor2.CBORDecodeEOF:
         return found
     raise ValueError("something behind it")
+
+
+def _within(*arguments: Any) -> Any:
+    """What is in a tag that the library doesn't know."""
+    return next(one.value for one in arguments if isinstance(one, cbor2.CBORTag))
 
 
 def _pairs(pairs: list[Any]) -> dict[Any, Any]:

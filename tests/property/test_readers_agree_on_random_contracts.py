@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
 from collections.abc import Sequence
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -91,11 +93,29 @@ def _same_rows(contract: Contract, parts: Sequence[CleanBatch], whole: CleanBatc
         assert {tuple(spelled(row)) for row in whole.rows.iter_rows()} <= rows
 
 
+def _number(spelling: str) -> dict[str, str]:
+    """A number of a document, as it is spelled: no text is like it."""
+    return {"\0": spelling}
+
+
+def _in_order_of_names(contract: Contract, row: Sequence[Any]) -> list[Any]:
+    """The row with the members of its documents in order of their names: ``jsonb`` keeps none."""
+    document = [column.type == "jsonb" for column in contract.columns]
+    return [
+        json.dumps(json.loads(value, parse_int=_number, parse_float=_number), sort_keys=True)
+        if is_document and isinstance(value, str)
+        else value
+        for is_document, value in zip(document, row, strict=True)
+    ]
+
+
 def _as_plainly(contract: Contract, raw: bytes, found: CleanBatch) -> None:
     """The same as the slow and plain transform of the property tests."""
     wanted = expect(raw, contract)
     assert in_order(told(found)) == in_order(wanted.rejects)
-    assert sorted(map(spelled, found.rows.rows())) == sorted(map(spelled, wanted.rows.values()))
+    rows = [_in_order_of_names(contract, row) for row in found.rows.rows()]
+    expected = [_in_order_of_names(contract, row) for row in wanted.rows.values()]
+    assert sorted(map(spelled, rows)) == sorted(map(spelled, expected))
     counts = (found.read, found.set_aside, found.empty_messages, len(found.conflicts))
     assert counts == (
         wanted.read, wanted.set_aside, wanted.empty_messages, len(wanted.conflicts),
