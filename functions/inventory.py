@@ -55,7 +55,7 @@ FUNCTIONS: tuple[FunctionSpec, ...] = (
         entry="drain",
         layers=("shared",),
         memory=512,
-        answer=4096,
+        answer=8192,
         timeout=120,
     ),
     # The queue's visibility timeout is six times this one.

@@ -7,8 +7,9 @@ bounds here hold for any number of batches:
   ``ResultPath``, ``OutputPath`` and ``Catch``, with bounds of what comes from outside: the input,
   the results of functions (``FunctionSpec.answer``, which tests check), errors, the context. The
   result of a map has no bound, as it grows with its items.
-- **History.** Each state is visited once at most (a loop is refused), and each attempt of a task
-  or map leaves so many events.
+- **History.** Each state is visited once at most, and each attempt of a task or map leaves so many
+  events. A loop is refused, unless it goes through :data:`WAIT`: Extract, which decides whether the
+  execution waits again, does so :data:`~telemetry.manifest.MOST_DRAINS` times at most.
 
 Pure: definitions are plain data, sizes are bytes of JSON.
 """
@@ -22,9 +23,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from functions.inventory import FUNCTIONS
+from telemetry.manifest import MOST_DRAINS
 
 __all__ = [
     "INPUT_BYTES",
+    "WAIT",
     "history_events",
     "largest_payloads",
     "loops",
@@ -32,6 +35,8 @@ __all__ = [
     "targets",
 ]
 
+WAIT = "Wait for the next drain"
+"""State that every cycle of the drain loop goes through."""
 INPUT_BYTES = 16_384
 """Input of an execution. The pipeline's own are below 1 KiB; one started by hand may be larger."""
 CONTEXT_BYTES = 2_048
@@ -62,28 +67,49 @@ Payload = dict[str, float]
 
 def history_events(machine: State) -> int:
     """Most events of a Standard execution, with every retry of every state used up."""
-    attempts: int = sum(
-        1 + sum(retry.get("MaxAttempts", 3) for retry in state.get("Retry", ()))
-        for state in machine["States"].values()
-        if state["Type"] in {"Task", "Map", "Parallel"}
+    repeated = set(_cycle(machine["States"]))
+    return EXECUTION_EVENTS + sum(
+        _events(state) * (MOST_DRAINS if name in repeated else 1)
+        for name, state in machine["States"].items()
     )
-    states = STATE_EVENTS * len(machine["States"])
-    return EXECUTION_EVENTS + states + ATTEMPT_EVENTS * attempts
+
+
+def _events(state: State) -> int:
+    """Most events of one visit to a state."""
+    if state["Type"] not in {"Task", "Map", "Parallel"}:
+        return STATE_EVENTS
+    attempts: int = 1 + sum(retry.get("MaxAttempts", 3) for retry in state.get("Retry", ()))
+    return STATE_EVENTS + ATTEMPT_EVENTS * attempts
 
 
 def loops(machine: State) -> list[str]:
-    """Names of the states that lead back to themselves."""
-    states = machine["States"]
+    """Names of the states that lead back to themselves without a wait between two drains."""
+    return _cycle({name: s for name, s in machine["States"].items() if name != WAIT})
+
+
+def _cycle(states: dict[str, State]) -> list[str]:
     return sorted(name for name in states if name in reachable(states, targets(states[name])))
 
 
 def largest_payloads(machine: State, given: Payload | None = None) -> dict[str, float]:
     """Bound of each state's largest payload in bytes: of its input, its parameters, and its output.
 
-    States inside a map are among them. The machine must be free of loops.
+    States inside a map are among them. The machine must be free of :func:`loops`; what waits for
+    the next drain gets into the payloads of that as well.
     """
-    states: dict[str, State] = machine["States"]
     inputs: dict[str, Payload] = {machine["StartAt"]: given or {_REST: INPUT_BYTES}}
+    longest = _follow(machine, inputs)
+    for _ in machine["States"]:
+        again = _follow(machine, inputs)
+        if again == longest:
+            return longest
+        longest = again
+    return dict.fromkeys(longest, math.inf)  # each drain adds to the payload
+
+
+def _follow(machine: State, inputs: dict[str, Payload]) -> dict[str, float]:
+    """Follow the payloads through all states once; adds to the inputs of each."""
+    states: dict[str, State] = machine["States"]
     longest: dict[str, float] = {}
     for name in _in_order(machine):
         state, taken = states[name], inputs.get(name, {})
@@ -112,6 +138,8 @@ def _output(state: State, taken: Payload) -> Payload:
         return taken
     placed = _placed(taken, state.get("ResultPath", "$"), _answer(state))
     path = state.get("OutputPath", "$")
+    if path is None:
+        return {}
     return placed if path == "$" else {_REST: _value(path, placed)}
 
 

@@ -12,8 +12,10 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from workflow.definition.batches import DRAINED, LOAD_BATCHES, LOAD_DRAINED
 from workflow.limits import EXPRESS_SECONDS, check_definition, longest_seconds
 from workflow.own_states import (
+    NAME_CHARACTERS,
     CustomizationError,
     complete,
     function_arn_of,
@@ -30,7 +32,9 @@ BATCH_STEPS = ("Transform", "Validate", "Load")
 """Steps of one micro-batch, in their order; they run once for each batch."""
 EXECUTION_STEPS = ("Extract", "List staged batches", "Load batches", "Summarize")
 """Steps of an execution around its batches; ``List staged batches`` is a replay's ``Extract``."""
-BATCHES = "Load batches"
+TWINS = {step: f"{step}{DRAINED}" for step in BATCH_STEPS} | {LOAD_BATCHES: LOAD_DRAINED}
+"""Steps that the definition has twice: the other one is that of a drain loop. What is added at the
+one is added at the other."""
 RECORD_FAILURE = "Record failure"
 """Where an error within a batch leads to."""
 NOTIFY_ERROR = "Notify: error"
@@ -93,15 +97,16 @@ class WorkflowEditor:
         ``Retry`` or no ``Catch`` of every error, it gets one as a step has. Raises
         :class:`CustomizationError` where the steps around it would not get what they need.
         """
-        machine, added = self._prepared(step, state)
-        for earlier in machine["States"].values():
-            _lead_on(earlier, step, added["StartAt"])
-        if machine["StartAt"] == step:
-            machine["StartAt"] = added["StartAt"]
-        for end in _ends(added):
-            end.pop("End")
-            end["Next"] = step
-        machine["States"].update(added["States"])
+        for place, added in self._prepared(step, state):
+            machine = self._machine_of(place)
+            for earlier in machine["States"].values():
+                _lead_on(earlier, place, added["StartAt"])
+            if machine["StartAt"] == place:
+                machine["StartAt"] = added["StartAt"]
+            for end in _ends(added):
+                end.pop("End")
+                end["Next"] = place
+            machine["States"].update(added["States"])
 
     def insert_after(self, step: str, state: State | Chain) -> None:
         """Run a state, or a chain of them, after a step; the last one inserted runs first.
@@ -110,20 +115,22 @@ class WorkflowEditor:
         failure there does not take them out again. A batch that was loaded counts as
         loaded even where a state after ``Load`` fails, so let that function notify you itself.
         """
-        machine, added = self._prepared(step, state)
-        before = machine["States"][step]
-        ends = _ends(added)
-        if before.pop("End", False):
-            # The last state chooses the output; before it, Record failure needs the whole input.
-            path = before.pop("OutputPath", "$")
-            for end in ends:
-                end["OutputPath"] = path
-        else:
-            for end in ends:
-                end.pop("End")
-                end["Next"] = before["Next"]
-        before["Next"] = added["StartAt"]
-        machine["States"].update(added["States"])
+        for place, added in self._prepared(step, state):
+            machine = self._machine_of(place)
+            before = machine["States"][place]
+            ends = _ends(added)
+            if before.pop("End", False):
+                # The last state chooses the output; before it, Record failure needs the whole
+                # input.
+                path = before.pop("OutputPath", "$")
+                for end in ends:
+                    end["OutputPath"] = path
+            else:
+                for end in ends:
+                    end.pop("End")
+                    end["Next"] = before["Next"]
+            before["Next"] = added["StartAt"]
+            machine["States"].update(added["States"])
 
     def limit_retries(self, step: str, most: int) -> None:
         """Let each ``Retry`` of a step repeat at most so often, at least once.
@@ -134,14 +141,14 @@ class WorkflowEditor:
         """
         if most < 1:
             raise CustomizationError(f"{step}: {most} retries; leave it at least one.")
-        for retry in self._machine_of(step)["States"][step]["Retry"]:
-            retry["MaxAttempts"] = min(retry["MaxAttempts"], most)
+        for place in self._places(step):
+            for retry in self._machine_of(place)["States"][place]["Retry"]:
+                retry["MaxAttempts"] = min(retry["MaxAttempts"], most)
 
     @property
     def seconds_left(self) -> float:
         """Seconds that states of your own may still take in a batch, waits of retries included."""
-        batch = self._machine["States"][BATCHES]["ItemProcessor"]
-        return EXPRESS_SECONDS.most - longest_seconds(batch)
+        return EXPRESS_SECONDS.most - longest_seconds(self._batch)
 
     def definition(self) -> dict[str, Any]:
         """Return the workflow in Amazon States Language, as plain data of your own.
@@ -170,29 +177,43 @@ class WorkflowEditor:
 
         return FrozenGraph(self.definition())
 
-    def _machine_of(self, step: str) -> Machine:
-        """The machine that a step is in: the execution's, or that of a batch."""
-        if step in BATCH_STEPS:
-            batch: Machine = self._machine["States"][BATCHES]["ItemProcessor"]
-            return batch
-        if step in EXECUTION_STEPS:
-            return self._machine
+    @property
+    def _batch(self) -> Machine:
+        """The machine of one batch."""
+        batch: Machine = self._machine["States"][LOAD_BATCHES]["ItemProcessor"]
+        return batch
+
+    @property
+    def _drained_batch(self) -> Machine:
+        """The machine of one batch of a drain loop."""
+        batch: Machine = self._machine["States"][LOAD_DRAINED]["ItemProcessor"]
+        return batch
+
+    def _places(self, step: str) -> list[str]:
+        """The step and its twin, where it has one. Raises :class:`CustomizationError`."""
+        if step in BATCH_STEPS or step in EXECUTION_STEPS:
+            return [step, TWINS[step]] if step in TWINS else [step]
         steps = [*BATCH_STEPS, *EXECUTION_STEPS]
         close = difflib.get_close_matches(step, steps, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"the steps are {', '.join(steps)}."
         raise CustomizationError(f"There is no step {step!r}: {hint}")
 
-    def _prepared(self, step: str, state: State | Chain) -> tuple[Machine, Machine]:
-        """The step's machine, and the added states as a machine, completed and checked."""
-        machine, added = self._machine_of(step), _as_machine(state)
-        batch = self._machine["States"][BATCHES]["ItemProcessor"]
-        used = {*self._machine["States"], *batch["States"]}
+    def _machine_of(self, place: str) -> Machine:
+        """The machine that a step is in: the execution's, or that of a batch."""
+        machines = (self._batch, self._drained_batch)
+        return next((one for one in machines if place in one["States"]), self._machine)
+
+    def _prepared(self, step: str, state: State | Chain) -> list[tuple[str, Machine]]:
+        """Each place of the step with the added states for it, completed and checked."""
+        places, added = self._places(step), _as_machine(state)
+        in_batch = step in BATCH_STEPS
+        used = {*self._machine["States"], *self._batch["States"], *self._drained_batch["States"]}
         problems = [f"{name}: the name is in use" for name in added["States"] if name in used]
         for name, one in added["States"].items():
             complete(
                 one,
-                own_rules(self._retry_on.get(name, ()), in_batch=machine is batch),
-                RECORD_FAILURE if machine is batch else NOTIFY_ERROR,
+                own_rules(self._retry_on.get(name, ()), in_batch=in_batch),
+                RECORD_FAILURE if in_batch else NOTIFY_ERROR,
             )
             problems += [f"{name}: {problem}" for problem in problems_of(name, one)]
         if not _ends(added):
@@ -202,7 +223,7 @@ class WorkflowEditor:
         for one in (one for one in added["States"].values() if one["Type"] == "Task"):
             named = one["Parameters"]["FunctionName"]
             one["Parameters"]["FunctionName"] = function_arn_of(named, self._functions)
-        return machine, added
+        return [(places[0], added), *((place, _twin(added)) for place in places[1:])]
 
 
 def _as_machine(state: State | Chain) -> Machine:
@@ -227,6 +248,21 @@ def _lead_on(state: dict[str, Any], old: str, new: str) -> None:
         for member in ("Next", "Default"):
             if place.get(member) == old:
                 place[member] = new
+
+
+def _twin(added: Machine) -> Machine:
+    """The added states once more, with names of a drain loop's own."""
+    length = NAME_CHARACTERS - len(DRAINED)
+    names = {name: f"{name[:length]}{DRAINED}" for name in (*added["States"], RECORD_FAILURE)}
+    twin: Machine = json.loads(json.dumps(added))
+    twin["StartAt"] = names[twin["StartAt"]]
+    twin["States"] = {names[name]: state for name, state in twin["States"].items()}
+    for state in twin["States"].values():
+        for place in (state, *state.get("Choices", ()), *state.get("Catch", ())):
+            for member in ("Next", "Default"):
+                if place.get(member) in names:
+                    place[member] = names[place[member]]
+    return twin
 
 
 Customize = Callable[[WorkflowEditor], object]

@@ -15,6 +15,7 @@ from telemetry.errors import UserError
 from workflow.retries import FUNCTION_DIED, LAMBDA_NOT_READY, LAMBDA_SERVICE, TRANSIENT, RetryRule
 
 __all__ = [
+    "NAME_CHARACTERS",
     "CustomizationError",
     "complete",
     "function_arn_of",

@@ -1,9 +1,11 @@
 """Lambda functions that bring messages from the queue into S3.
 
-``drain``, two states of the workflow. Event: ``{"execution", "started"}`` drains the queue; with
-``"request": {"prefix", "purpose"?, "concurrency"?}`` it lists that prefix instead (replay).
-Result: a :class:`~telemetry.manifest.ExecutionInput`, made from a listing, so that a retried
-attempt finds the batches that a dead one had staged.
+``drain``, two states of the workflow. Event: ``{"execution", "started", "input"}`` drains the
+queue; with ``"request": {"prefix", "purpose"?, "concurrency"?}`` it lists that prefix instead
+(replay). Result: a :class:`~telemetry.manifest.ExecutionInput`, made from a listing, so that a
+retried attempt finds the batches that a dead one had staged. Where ``input``, that of the state,
+asks for a drain loop (:mod:`functions.extract.drain_loop`), the result has one member more:
+``again``, the next drain, or after the last one ``whole``, the manifest of all drains together.
 
 ``stage``, called by the queue. Event: ``{"Records": [...]}``. Result:
 ``{"batchItemFailures": [{"itemIdentifier"}]}``: those messages stay in the queue.
@@ -12,6 +14,7 @@ attempt finds the batches that a dead one had staged.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,14 +22,22 @@ from functions.extract.arrival import stage_arrival
 from functions.extract.batches import BatchLimits
 from functions.extract.draining import Drained
 from functions.extract.draining import drain as drain_queue
+from functions.extract.drain_loop import DrainLoop, loop_of
 from functions.extract.queue import Queue
-from functions.extract.staging import Stager, list_staged, require_staged, write_manifest
+from functions.extract.staging import (
+    Stager,
+    batch_name,
+    list_staged,
+    require_staged,
+    write_manifest,
+    write_whole_manifest,
+)
 from telemetry import metrics, settings
 from telemetry.entry import lambda_entry, seconds_left
 from telemetry.errors import ConfigurationError
 from telemetry.layout import raw_prefix
 from telemetry.logs import log
-from telemetry.manifest import purpose_of
+from telemetry.manifest import ExecutionInput, Item, purpose_of
 from telemetry.tracing import step
 
 __all__ = ["drain", "stage"]
@@ -42,22 +53,14 @@ def drain(event: dict[str, Any]) -> dict[str, Any]:
     request = event.get("request") or {}
     if request.get("prefix"):
         return _listed(bucket, execution, request)
-    prefix = raw_prefix(execution, _started(event))
-    stager = Stager(bucket, prefix, execution)
-    with step("drain queue"):
-        done = drain_queue(
-            Queue(settings.text("QUEUE_URL")),
-            stager.stage,
-            _limits(),
-            receivers=settings.whole_number("DRAIN_RECEIVERS", 8, least=1),
-            seconds=min(settings.number("DRAIN_SECONDS", 20), seconds_left() * RECEIVING_SHARE),
-        )
-    _report(done)
+    started = _started(event)
+    prefix, loop = raw_prefix(execution, started), loop_of(event.get("input"), started)
+    if loop is not None:
+        return _drained_in_a_loop(bucket, prefix, execution, loop)
+    _drain(Stager(bucket, prefix, batch_name(execution)))
     with step("list staged"):
         items = list_staged(bucket, prefix)
-        return write_manifest(
-            bucket, prefix, execution, items, settings.max_concurrency()
-        ).as_dict()
+        return _manifest(bucket, prefix, execution, items).as_dict()
 
 
 @lambda_entry
@@ -82,6 +85,50 @@ def stage(event: dict[str, Any]) -> dict[str, Any]:
         )
     )
     return {"batchItemFailures": [{"itemIdentifier": name} for name in arrival.failed]}
+
+
+def _drained_in_a_loop(bucket: str, prefix: str, execution: str, loop: DrainLoop) -> dict[str, Any]:
+    """One drain of several, and what follows it."""
+    now = datetime.now(UTC)
+    name = batch_name(execution, loop.drain)
+    prefix = f"{prefix}{name}"
+    if loop.too_early(now):
+        given = _manifest(bucket, prefix, execution, ())
+        return {**given.as_dict(), "again": loop.same_drain().as_dict()}
+    if not loop.is_over(now):
+        _drain(Stager(bucket, prefix.removesuffix(name), name))
+    with step("list staged"):
+        # Also at the end, as a dead attempt may have staged before it.
+        items = list_staged(bucket, prefix)
+    following = loop.next_drain(now, staged=bool(items))
+    if following is not None:
+        given = _manifest(bucket, prefix, execution, items, loop.drain)
+        return {**given.as_dict(), "again": following.as_dict()}
+    if not loop.loaded:  # the only drain with batches, if any: its manifest is the execution's
+        return _manifest(bucket, prefix, execution, items).as_dict()
+    given = _manifest(bucket, prefix, execution, items, loop.drain)
+    with step("write manifest"):
+        drains = loop.with_this(staged=bool(items))
+        return {**given.as_dict(), "whole": write_whole_manifest(bucket, execution, drains)}
+
+
+def _drain(stager: Stager) -> None:
+    with step("drain queue"):
+        done = drain_queue(
+            Queue(settings.text("QUEUE_URL")),
+            stager.stage,
+            _limits(),
+            receivers=settings.whole_number("DRAIN_RECEIVERS", 8, least=1),
+            seconds=min(settings.number("DRAIN_SECONDS", 20), seconds_left() * RECEIVING_SHARE),
+        )
+    _report(done)
+
+
+def _manifest(
+    bucket: str, prefix: str, execution: str, items: Sequence[Item], drain: int | None = None
+) -> ExecutionInput:
+    concurrency = settings.max_concurrency()
+    return write_manifest(bucket, prefix, execution, items, concurrency, drain)
 
 
 def _listed(bucket: str, execution: str, request: dict[str, Any]) -> dict[str, Any]:

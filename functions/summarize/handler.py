@@ -1,7 +1,8 @@
 """Lambda function: the result of an execution, from the outcomes of its batches.
 
 Event: ``{"bucket", "manifest", "execution", "input"}``; ``input`` is that of the execution, or what
-Extract made of it. Result: see :func:`summary.summarize`.
+Extract made of it. Where Extract drained several times, ``input["whole"]`` names the manifest of
+all drains, and ``manifest`` is that of the last one. Result: see :func:`summary.summarize`.
 """
 
 from __future__ import annotations
@@ -33,10 +34,12 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
 
     Raises ``BatchCorruptError`` where the manifest is not the one that was written.
     """
-    bucket, manifest, execution = event["bucket"], event["manifest"], event["execution"]
+    bucket, execution = event["bucket"], event["execution"]
+    given = event.get("input", {})
+    whole = given.get("whole") or {**given, "manifest": event["manifest"]}
+    manifest, sha256 = whole["manifest"], whole.get("manifest_sha256")
     tolerated = settings.number("TOLERATED_FAILURE_SHARE", 0.0, most=1.0)
     with step("read manifest"):
-        sha256 = event.get("input", {}).get("manifest_sha256")
         items = parse_manifest(get_object(bucket, manifest), manifest, sha256)
         batches = [item.key for item in items]
     with step("read outcomes"):

@@ -81,8 +81,10 @@ def _extract() -> list[Statement]:
         ),
         key_for("sqs", "Decrypt"),
         objects("s3:PutObject", "raw", "manifests"),
-        bucket_listing("raw"),
-        key_for("s3", "GenerateDataKey"),
+        # The manifests of a loop's drains are put together at its end.
+        objects("s3:GetObject", "manifests"),
+        bucket_listing(),
+        key_for("s3", "Decrypt", "GenerateDataKey"),
     ]
 
 

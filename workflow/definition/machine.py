@@ -6,7 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from telemetry.manifest import ExecutionInput
-from workflow.definition.batches import EXECUTION, load_batches
+from workflow.budgets import WAIT
+from workflow.definition.batches import EXECUTION, load_batches, load_drained_batches
 from workflow.definition.ending import execution_failed, how_did_it_end
 from workflow.definition.tasks import invoke
 from workflow.limits import check_definition
@@ -25,7 +26,7 @@ INTEGRATION = "arn:aws:states:::"
 def _extract_states(on_error: Chain) -> tuple[State, State]:
     """The two states that find batches with one function: drain the queue, or list a prefix.
 
-    The state that lists gets the whole input, which may hold more than the prefix.
+    Both get the whole input: it may hold more than the prefix, or what a drain loop is to do.
     """
     common: dict[str, Any] = {
         "rules": PARENT_TASK,
@@ -33,7 +34,7 @@ def _extract_states(on_error: Chain) -> tuple[State, State]:
         "output_path": "$.step.output",
     }
     started = {"execution.$": EXECUTION, "started.$": "$$.Execution.StartTime"}
-    extract = invoke("Extract", "extract", payload=started, **common)
+    extract = invoke("Extract", "extract", payload={**started, "input.$": "$"}, **common)
     listing = invoke(
         "List staged batches", "extract", payload={**started, "request.$": "$"}, **common
     )
@@ -47,7 +48,7 @@ def build_definition(settings: DefinitionSettings | None = None) -> Graph:
     would break a limit or a rule of the language.
     """
     from workflow.states.extended import FailWithPaths
-    from workflow.states.sdk import Chain, Choice, ChoiceRule, Graph, Succeed
+    from workflow.states.sdk import Chain, Choice, ChoiceRule, Graph, Succeed, Wait
 
     settings = settings or DefinitionSettings()
     unsent = FailWithPaths(
@@ -71,7 +72,17 @@ def build_definition(settings: DefinitionSettings | None = None) -> Graph:
     )
     loading = Chain([load_batches(on_error), summarize, how_did_it_end(unsent)])
     anything = Choice("Anything staged?")
-    anything.add_choice(ChoiceRule.NumericGreaterThan("$.batches", 0), loading)
+    staged_some = ChoiceRule.NumericGreaterThan("$.batches", 0)
+    again = ChoiceRule.IsPresent("$.again", True)
+    wait = Wait(WAIT, timestamp_path="$.again.at")
+    drained = load_drained_batches(on_error)
+    drained.next(wait)
+    wait.next(extract)
+    anything.add_choice(ChoiceRule.And([again, staged_some]), drained)
+    anything.add_choice(again, wait)
+    anything.add_choice(staged_some, loading)
+    # The last of several drains found nothing, and earlier ones did.
+    anything.add_choice(ChoiceRule.IsPresent("$.whole", True), summarize)
     anything.default_choice(Succeed("Nothing to do"))
     extract.next(anything)
     listing.next(anything)

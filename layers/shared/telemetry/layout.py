@@ -15,6 +15,7 @@
     outcomes/2026/11/23/<execution>/<batch>.n<messages>.ndjson.gz/<other>.<status>.json
                                                                how the batch ended in an execution
     manifests/<execution>.json                                 the batches an execution processes
+    manifests/<execution>/<drain>.json                         those of one drain of a drain loop
     receipts/<publication>.json                                the messages that a publisher sent
     receipts/<publication>.messages                            digests of these messages
     erasures/<request>.json                                    the batches that an erasure changes
@@ -54,6 +55,8 @@ __all__ = [
     "copy_groups_key",
     "copy_key",
     "day_prefix",
+    "drain_manifest_key",
+    "drain_manifests_prefix",
     "erasure_key",
     "is_contract_name",
     "manifest_key",
@@ -218,6 +221,16 @@ def parse_outcome_key(key: str) -> OutcomeKey | None:
 def manifest_key(execution: str) -> str:
     """Key of the manifest of one execution."""
     return f"manifests/{execution}.json"
+
+
+def drain_manifests_prefix(execution: str) -> str:
+    """Prefix of the manifests of the drains of one execution."""
+    return f"manifests/{execution}/"
+
+
+def drain_manifest_key(execution: str, drain: int) -> str:
+    """Key of the manifest of one drain of an execution that drains again and again."""
+    return f"{drain_manifests_prefix(execution)}{drain:04d}.json"
 
 
 def erasure_key(request: str) -> str:

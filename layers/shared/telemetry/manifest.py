@@ -5,7 +5,8 @@ The manifest is one JSON array for each execution::
     [{"key": "raw/2026/11/23/<execution>/<batch>.n10.ndjson.gz", "size": 4711, "purpose": "load"}]
 
 The distributed map reads it item by item, so the state machine carries a key and a count however
-many batches there are (:class:`ExecutionInput`). Purposes:
+many batches there are (:class:`ExecutionInput`). An execution that drains the queue again and again
+has a manifest for each drain with batches, and at its end one of all of them. Purposes:
 
 ===========  =====================================================================================
 ``load``     the default: a batch that the ledger has is answered from there, a quarantined batch
@@ -31,6 +32,7 @@ from telemetry.layout import manifest_key, parse_raw_key
 
 __all__ = [
     "MOST_BATCHES",
+    "MOST_DRAINS",
     "PURPOSES",
     "ExecutionInput",
     "Item",
@@ -44,6 +46,9 @@ __all__ = [
 
 MOST_BATCHES = 10_000
 """Most batches of one execution: Summarize reads the outcome of each within one function call."""
+
+MOST_DRAINS = 60
+"""Most drains of one execution: each leaves events in its history, which is limited."""
 
 Purpose = Literal["load", "replay", "repair", "release", "discard"]
 PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
@@ -91,12 +96,16 @@ class ExecutionInput:
         *,
         concurrency: int,
         prefix: str | None = None,
+        manifest: str | None = None,
     ) -> ExecutionInput:
-        """The input of the execution of that name over these batches."""
+        """The input of the execution of that name over these batches.
+
+        ``manifest``: key of the manifest, where it isn't the execution's own.
+        """
         keys = [raw for item in items if (raw := parse_raw_key(item.key)) is not None]
         return cls(
             bucket=bucket,
-            manifest=manifest_key(execution),
+            manifest=manifest or manifest_key(execution),
             batches=len(items),
             concurrency=concurrency,
             messages=sum(raw.messages for raw in keys),

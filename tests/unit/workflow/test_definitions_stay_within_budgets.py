@@ -10,8 +10,13 @@ from typing import Any
 import pytest
 
 from functions.inventory import function
+from telemetry.manifest import MOST_DRAINS
 from workflow.budgets import history_events, largest_payloads
+from workflow.editor import WorkflowEditor
 from workflow.limits import HISTORY_EVENTS, PAYLOAD, definition_problems
+
+
+OWN = "arn:aws:lambda:eu-central-1:123456789012:function:own"
 
 
 @pytest.fixture
@@ -25,8 +30,9 @@ def problems(definition: dict[str, Any]) -> str:
 
 def test_every_state_has_a_bound_and_it_is_within_the_limit(definition):
     bounds = largest_payloads(definition)
-    children = definition["States"]["Load batches"]["ItemProcessor"]["States"]
-    assert set(bounds) == set(definition["States"]) | set(children)
+    maps = (definition["States"][name] for name in ("Load batches", "Load drained batches"))
+    children = {name for state in maps for name in state["ItemProcessor"]["States"]}
+    assert set(bounds) == set(definition["States"]) | children
     assert max(bounds.values()) <= PAYLOAD.most, bounds
 
 
@@ -43,7 +49,29 @@ def test_the_history_is_bounded_with_every_retry_of_every_state(definition):
         for state in definition["States"].values()
         for retry in state.get("Retry", ())
     )
-    assert retries < history_events(definition) < HISTORY_EVENTS.most / 10
+    assert retries < history_events(definition) < HISTORY_EVENTS.most / 2
+
+
+def test_a_drain_loop_leaves_room_for_states_of_ones_own(definition):
+    editor = WorkflowEditor(definition)
+    for number in range(3):
+        editor.insert_after("Extract", editor.invoke(f"Own {number}", OWN))
+    assert list(definition_problems(editor.definition())) == []
+
+
+def test_without_its_wait_the_drain_loop_is_refused(changed):
+    states = changed["States"]
+    del states["Wait for the next drain"]
+    states["Load drained batches"]["Next"] = "Extract"
+    states["Anything staged?"]["Choices"][1]["Next"] = "Extract"
+    assert "['Anything staged?', 'Extract', 'Load drained batches'] form a loop" in problems(
+        changed
+    )
+
+
+def test_a_payload_that_grows_with_each_drain_is_refused(changed):
+    changed["States"]["Extract"]["OutputPath"] = "$.input"  # with all that came with it
+    assert "its payload may become without bound" in problems(changed)
 
 
 def test_a_map_that_keeps_its_results_is_refused(changed):
@@ -94,6 +122,15 @@ LONGEST = {
         "messages": 10**12,
         "bytes": 10**15,
         "concurrency": 1000,
+        "manifest_sha256": "f" * 64,
+        "again": {
+            "at": "2026-11-23T10:00:00.000Z",
+            "until": "2026-11-23T10:00:00.000Z",
+            "every": 1 / 3,
+            "drain": 10**9,
+            "loaded": list(range(MOST_DRAINS)),
+        },
+        "whole": {"manifest": KEY, "manifest_sha256": "f" * 64, "batches": 10**9},
     },
     "transform": {
         "bucket": "b" * 63,

@@ -229,8 +229,8 @@ def test_the_rules_of_the_pipeline_hold_for_added_states(editor):
 def test_the_history_of_an_execution_stays_bounded(editor):
     own = editor.invoke("Own", "enrich")
     own.add_retry(RetryWithJitter(error_equals=["MapError"], max_attempts=6_000))
-    editor.insert_before("Load batches", own)
-    with pytest.raises(DefinitionError, match=r"its history may have 30,\d+ events"):
+    editor.insert_before("Summarize", own)
+    with pytest.raises(DefinitionError, match=r"its history may have 38,\d+ events"):
         editor.definition()
 
 
@@ -244,3 +244,57 @@ def test_the_functions_that_need_a_permission_are_those_that_are_invoked(editor,
 def test_the_graph_is_the_sdks_and_has_the_added_states(editor):
     editor.insert_before("Load", editor.invoke("Own", "enrich"))
     assert resolve(editor.graph().to_dict(), {}) == editor.definition()
+
+
+def drained(definition: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = definition["States"]["Load drained batches"]["ItemProcessor"]
+    return found
+
+
+def test_a_state_in_a_batch_is_in_the_batches_of_a_drain_loop_too(editor):
+    rarely = Choice("Worth it?")
+    rarely.add_choice(ChoiceRule.NumericGreaterThan("$.size", 1), editor.invoke("Own", "enrich"))
+    rarely.default_choice(Pass("Skip"))
+    editor.insert_before("Load", rarely)
+    changed = editor.definition()
+    first, second = batch(changed)["States"], drained(changed)["States"]
+    assert second["Validate (drained)"]["Next"] == "Worth it? (drained)"
+    assert second["Worth it? (drained)"]["Default"] == "Skip (drained)"
+    assert second["Worth it? (drained)"]["Choices"][0]["Next"] == "Own (drained)"
+    assert second["Own (drained)"]["Next"] == "Load (drained)"
+    assert second["Own (drained)"]["Catch"][0]["Next"] == "Record failure (drained)"
+    assert second["Own (drained)"]["Parameters"] == first["Own"]["Parameters"]
+    assert list(definition_problems(changed)) == []
+
+
+def test_a_state_after_load_hands_on_neither_maps_answer(editor, definition):
+    editor.insert_after("Load", editor.invoke("Own", "enrich"))
+    changed = editor.definition()
+    assert batch(changed)["States"]["Own"]["OutputPath"] == "$.step.output"
+    assert drained(changed)["States"]["Own (drained)"]["OutputPath"] is None
+    assert drained(definition)["States"]["Load (drained)"]["OutputPath"] is None
+
+
+def test_a_state_before_the_batches_runs_in_each_drain(editor):
+    editor.insert_before("Load batches", editor.invoke("Own", "enrich"))
+    states = editor.definition()["States"]
+    assert states["Own"]["Next"] == "Load batches"
+    assert states["Own (drained)"]["Next"] == "Load drained batches"
+    leading = [choice["Next"] for choice in states["Anything staged?"]["Choices"]]
+    assert leading == ["Own (drained)", "Wait for the next drain", "Own", "Summarize"]
+
+
+def test_fewer_retries_of_a_step_are_fewer_in_both_maps(editor):
+    editor.limit_retries("Transform", 1)
+    changed = editor.definition()
+    for step in (
+        batch(changed)["States"]["Transform"],
+        drained(changed)["States"]["Transform (drained)"],
+    ):
+        assert {retry["MaxAttempts"] for retry in step["Retry"]} == {1}
+
+
+def test_the_longest_name_still_fits_with_what_a_drain_loop_adds(editor):
+    editor.insert_before("Load", Pass("x" * 80))
+    names = [name for name in drained(editor.definition())["States"] if name.startswith("x")]
+    assert names == ["x" * 70 + " (drained)"]

@@ -163,3 +163,29 @@ def test_placeholders_are_resolved_as_cloudformation_does(definition):
     assert resolved["States"]["Extract"]["Parameters"]["FunctionName"] == 'arn:with"quote'
     assert "${TopicArn}" not in json.dumps(resolved)
     assert "${LoadFunctionArn}" in json.dumps(resolved)
+
+
+def test_both_maps_hold_the_same_steps(definition):
+    states = definition["States"]
+    first = states["Load batches"]["ItemProcessor"]
+    second = states["Load drained batches"]["ItemProcessor"]
+    plain = json.loads(json.dumps(second).replace(" (drained)", ""))
+    for step in ("Load", "Batch failed"):  # which only differ in what they hand back
+        for member in ("OutputPath", "CausePath", "Cause"):
+            plain["States"][step].pop(member, None)
+            first = json.loads(json.dumps(first))
+            first["States"][step].pop(member, None)
+    assert plain == first
+
+
+def test_a_drain_loop_waits_and_drains_again_until_extract_says_no_more(definition):
+    states = definition["States"]
+    choices = [choice["Next"] for choice in states["Anything staged?"]["Choices"]]
+    assert choices == [
+        "Load drained batches", "Wait for the next drain", "Load batches", "Summarize",
+    ]  # fmt: skip
+    assert states["Load drained batches"]["Next"] == "Wait for the next drain"
+    assert states["Wait for the next drain"] == {
+        "Type": "Wait", "TimestampPath": "$.again.at", "Next": "Extract",
+    }  # fmt: skip
+    assert "ResultWriter" not in states["Load drained batches"]
