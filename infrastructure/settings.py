@@ -25,6 +25,7 @@ __all__ = [
     "EXAMPLE_CONTRACT",
     "LOG_RETENTION_DAYS",
     "DatabaseSettings",
+    "Delivery",
     "DeploySettings",
     "TriggerMode",
 ]
@@ -37,6 +38,7 @@ DEFAULT_CONTRACT = ROOT / EXAMPLE_CONTRACT if INSTALLED else Path(EXAMPLE_CONTRA
 """Contract of the example fleet, from the repository's folder or from the installed product's."""
 
 TriggerMode = Literal["schedule", "queue", "both"]
+Delivery = Literal["drain", "mapping"]
 SslMode = Literal["require", "verify-ca", "verify-full"]
 """The modes of libpq that never fall back to a connection without TLS."""
 
@@ -154,11 +156,30 @@ class DeploySettings:
     )
     roles: RoleSettings = field(default_factory=RoleSettings)
     trigger_mode: TriggerMode = setting(
-        "both",
+        "queue",
         "What starts executions. schedule: large batches, cheapest; queue: lowest delay; both: "
         "either of them.",
         key="run.trigger",
         parameter="TriggerMode",
+        local="both",
+    )
+    queue_delivery: Delivery = setting(
+        "drain",
+        "How the queue trigger gets the messages. drain: one execution drains the queue in each "
+        "window, and the next one takes over after drain_minutes; mapping: each delivery of the "
+        "queue's event source mapping starts an execution, faster with a small window, and dearer.",
+        key="run.queue_delivery",
+        parameter="QueueDelivery",
+        local="mapping",
+    )
+    drain_minutes: int = setting(
+        10,
+        "Minutes for which one execution drains the queue, window by window, where "
+        "queue_delivery is drain. It notifies you of failed batches at its end.",
+        key="run.drain_minutes",
+        least=1,
+        most=60,
+        local=1,
     )
     schedule_expression: str = setting(
         "rate(1 minute)",
@@ -183,7 +204,7 @@ class DeploySettings:
         local="rate(1 hour)",
     )
     queue_window_seconds: int = setting(
-        20,
+        25,
         "Seconds for which the queue trigger gathers messages before it stages them.",
         key="run.queue_window_seconds",
         parameter="QueueWindowSeconds",

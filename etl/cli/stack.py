@@ -17,7 +17,7 @@ from etl.cli.deploy_options import (
 )
 from etl.cli.wait_line import waiting
 from etl.deployment.settings_schema import setting_of
-from infrastructure.settings import DeploySettings, TriggerMode
+from infrastructure.settings import Delivery, DeploySettings, TriggerMode
 
 if TYPE_CHECKING:
     from etl.aws.target import Target
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 ContractOption = Annotated[
     Path, typer.Option(exists=True, dir_okay=False, help=setting_of("contract").text)
 ]
+TRIGGER, DELIVERY = setting_of("run.trigger"), setting_of("run.queue_delivery")
 WINDOW = setting_of("run.queue_window_seconds")
 
 
@@ -44,9 +45,8 @@ def up(
             "Repeatable, for several kinds of messages.",
         ),
     ] = None,
-    trigger: Annotated[
-        TriggerMode, typer.Option(help=setting_of("run.trigger").text)
-    ] = DeploySettings.trigger_mode,
+    trigger: Annotated[TriggerMode, typer.Option(help=TRIGGER.text)] = TRIGGER.local,
+    delivery: Annotated[Delivery, typer.Option(help=DELIVERY.text)] = DELIVERY.local,
     schedule: Annotated[
         str, typer.Option(help=setting_of("run.schedule").text)
     ] = DeploySettings.schedule_expression,
@@ -89,6 +89,7 @@ def up(
         contracts[0] if contracts else None,
         further=contracts[1:] if contracts else (),
         trigger=trigger,
+        delivery=delivery,
         schedule=schedule,
         window=window,
         channels=channels,

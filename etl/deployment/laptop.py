@@ -19,6 +19,7 @@ from infrastructure.setting_fields import settings_of
 from infrastructure.settings import (
     DEFAULT_CONTRACT,
     DatabaseSettings,
+    Delivery,
     DeploySettings,
     TriggerMode,
 )
@@ -119,6 +120,7 @@ def bring_up(
     trigger: TriggerMode | None = None,
     schedule: str | None = None,
     window: int | None = None,
+    delivery: Delivery | None = None,
     sweep: str | None = None,
     channels: bool | None = None,
     customization: Path | None = None,
@@ -157,6 +159,7 @@ def bring_up(
         "schedule_expression": schedule,
         "sweep_expression": sweep,
         "queue_window_seconds": window,
+        "queue_delivery": delivery,
         "channels": _has_channels(now) if channels is None else channels,
         "customization": customization,
         "own_functions": own_functions,

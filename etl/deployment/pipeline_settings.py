@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from infrastructure.platform.settings import PlatformSettings
 from infrastructure.role_settings import RoleSettings
 from infrastructure.setting_fields import settings_of
 from infrastructure.settings import CA_BUNDLE, DEFAULT_CONTRACT, DatabaseSettings, DeploySettings
+from telemetry.manifest import MOST_DRAINS
 
 __all__ = [
     "PLATFORM_PART",
@@ -26,6 +28,9 @@ __all__ = [
 PLATFORM_PART = "platform"
 NOT_LOCAL = ("database.", "iam.", "network.", "runtime.", "platform")
 """Beginnings of keys that the emulator of this machine ignores, as it brings its own."""
+LAST_BATCHES_SECONDS = 660
+"""Time of a drain loop's execution beside its interval: a start that comes early waits a minute,
+and the batches of the last drain take a while."""
 STACK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,31}")
 STACK_NAME_RULE = (
     "a stack's name begins with a letter and has letters, digits and hyphens, 32 at most, because "
@@ -196,10 +201,33 @@ def _missing(pipeline: PipelineSettings, settings: DeploySettings) -> Iterator[s
 def _contradictions(settings: DeploySettings) -> Iterator[str]:
     if bool(settings.subnet_ids) != bool(settings.security_group_ids):
         yield "network.subnet_ids and network.security_group_ids must be set together"
+    if settings.trigger_mode != "schedule" and settings.queue_delivery == "drain":
+        yield from _loop_problems(settings)
+        return
     least = 180 + settings.queue_window_seconds
     if settings.trigger_mode != "schedule" and settings.visibility_timeout_seconds < least:
         yield (
             f"run.visibility_timeout_seconds is {settings.visibility_timeout_seconds}, but Lambda "
             f"needs at least {least}: six times the stage function's 30 s, plus the window of "
             f"{settings.queue_window_seconds} s"
+        )
+
+
+def _loop_problems(settings: DeploySettings) -> Iterator[str]:
+    """Problems of the drain loop: its execution has a limited history, and has to end."""
+    seconds = 60 * settings.drain_minutes
+    least = math.ceil(seconds / MOST_DRAINS)
+    if settings.queue_window_seconds < least:
+        yield (
+            f"run.queue_window_seconds is {settings.queue_window_seconds}, but a drain loop of "
+            f"{settings.drain_minutes} minutes needs at least {least}, as one execution drains "
+            f"{MOST_DRAINS} times at most: choose a shorter run.drain_minutes, or "
+            'run.queue_delivery = "mapping", which has the lower delay'
+        )
+    needed = seconds + LAST_BATCHES_SECONDS
+    if settings.definition.execution_timeout_seconds < needed:
+        yield (
+            f"run.execution_timeout_seconds is {settings.definition.execution_timeout_seconds}, "
+            f"but a drain loop needs at least {needed}: its {settings.drain_minutes} minutes, a "
+            "minute until they begin, and time for the last batches"
         )

@@ -1,7 +1,10 @@
 """The triggers that drain the queue, and whether messages wait for one that never comes.
 
-A deployment has the queue's event source mapping, the schedule, or both. Whoever switches one off
-by hand leaves the stack as it was deployed, so that a deployment does not switch it on again.
+A deployment has the queue's trigger, the schedule, or both. The queue's trigger is an event source
+mapping, or the schedule of a drain loop: each start drains the queue window by window until the
+next one takes over, so a loop that runs goes on for up to its interval once it is off. Whoever
+switches one off by hand leaves the stack as it was deployed, so that a deployment does not switch
+it on again.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from etl.operations.plurals import counted
 
 __all__ = ["Stall", "Trigger", "describe_triggers", "stall_of", "switch", "triggers"]
 
-RESOURCES = {"QueueTriggerMapping": "queue", "Schedule": "schedule"}
+RESOURCES = {"QueueTriggerMapping": "queue", "DrainSchedule": "drain", "Schedule": "schedule"}
 """The trigger of each resource of the template."""
 ON_STATES = frozenset(("Enabled", "Enabling", "Creating", "Updating"))
 SOON = timedelta(hours=1)
@@ -36,12 +39,12 @@ WRITABLE = (
 class Trigger:
     """One trigger of the deployed stack."""
 
-    kind: Literal["queue", "schedule"]
+    kind: Literal["queue", "drain", "schedule"]
     enabled: bool
     resource: str
     """UUID of the event source mapping, or name of the schedule."""
     expression: str = ""
-    """Expression of the schedule; empty for the queue's trigger."""
+    """Expression of the schedule; empty for an event source mapping."""
     comes: bool = True
     """False for a schedule without repetition that starts nothing within the next hour."""
 
@@ -53,7 +56,12 @@ class Trigger:
     @property
     def name(self) -> str:
         """Name in a sentence."""
-        return "the queue's trigger" if self.kind == "queue" else f"the schedule {self.expression}"
+        names = {
+            "queue": "the queue's trigger",
+            "drain": f"the queue's drain loop, started at {self.expression},",
+            "schedule": f"the schedule {self.expression}",
+        }
+        return names[self.kind]
 
     @property
     def sentence(self) -> str:
@@ -80,7 +88,10 @@ def triggers(target: Target) -> list[Trigger]:
         name = resource.get("PhysicalResourceId", "")
         if kind is None or not name or resource["ResourceStatus"] == "DELETE_COMPLETE":
             continue
-        found.append(_queue_trigger(target, name) if kind == "queue" else _schedule(target, name))
+        if kind == "queue":
+            found.append(_queue_trigger(target, name))
+        else:
+            found.append(_schedule(target, name, "drain" if kind == "drain" else "schedule"))
     return found
 
 
@@ -125,14 +136,14 @@ def _queue_trigger(target: Target, uuid: str) -> Trigger:
     return Trigger("queue", mapping.get("State", "") in ON_STATES, uuid)
 
 
-def _schedule(target: Target, name: str) -> Trigger:
+def _schedule(target: Target, name: str, kind: Literal["drain", "schedule"]) -> Trigger:
     schedule = target.client("scheduler").get_schedule(Name=name)
     expression = schedule.get("ScheduleExpression", "")
     now = datetime.now(UTC)
     ended = (end := schedule.get("EndDate")) is not None and end <= now
     begins = (start := schedule.get("StartDate")) is None or start <= now + SOON
     comes = begins and not ended and comes_by_itself(expression, now)
-    return Trigger("schedule", schedule.get("State") == "ENABLED", name, expression, comes)
+    return Trigger(kind, schedule.get("State") == "ENABLED", name, expression, comes)
 
 
 def comes_by_itself(expression: str, now: datetime) -> bool:

@@ -71,7 +71,8 @@ class DrainLoop:
         A drain that took longer than the window is followed by the next one at once; drains that
         were missed are not made up for.
         """
-        due = max(self.due + timedelta(seconds=self.every), now)
+        window = timedelta(seconds=self.every)
+        due = (self.due if now < self.due + window else now) + window
         if due >= self.until or self.drain + 1 >= MOST_DRAINS:
             return None
         loaded = self.with_this(staged=staged)

@@ -20,9 +20,9 @@ from typing import Any
 
 from functions.extract.arrival import stage_arrival
 from functions.extract.batches import BatchLimits
+from functions.extract.drain_loop import DrainLoop, loop_of
 from functions.extract.draining import Drained
 from functions.extract.draining import drain as drain_queue
-from functions.extract.drain_loop import DrainLoop, loop_of
 from functions.extract.queue import Queue
 from functions.extract.staging import (
     Stager,

@@ -69,7 +69,7 @@ def build_template(
     _add_database_secrets(template, settings.stack)
     add_ingest(template, contracts, settings.stack)
     add_compute(template, contracts, settings, artifacts.layers, artifacts.functions)
-    add_orchestration(template, definition)
+    add_orchestration(template, definition, settings.drain_minutes)
     if any(contract.partition != "none" for contract in contracts):
         add_maintenance(template, settings.maintenance_expression)
     add_alarms(template, contracts)

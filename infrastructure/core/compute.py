@@ -20,7 +20,7 @@ from infrastructure.core.parameters import (
     HAS_OWNER_HOST,
     HAS_OWNER_KEY,
     HAS_VPC,
-    QUEUE_TRIGGER,
+    MAPPING_TRIGGER,
 )
 from infrastructure.core.permissions import (
     function_statements,
@@ -219,7 +219,7 @@ def _environment(
 def _queue_trigger() -> awslambda.EventSourceMapping:
     return awslambda.EventSourceMapping(
         "QueueTriggerMapping",
-        Condition=QUEUE_TRIGGER,
+        Condition=MAPPING_TRIGGER,
         EventSourceArn=GetAtt("TelemetryQueue", "Arn"),
         FunctionName=Ref("StageFunction"),
         BatchSize=QUEUE_BATCH_SIZE,

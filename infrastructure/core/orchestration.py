@@ -13,7 +13,7 @@ from troposphere import GetAtt, Ref, Sub, Template, logs, scheduler, sns, stepfu
 
 from functions.inventory import function
 from infrastructure.core.compute import state_machine_arn
-from infrastructure.core.parameters import HAS_EMAIL, SCHEDULE_TRIGGER
+from infrastructure.core.parameters import DRAIN_TRIGGER, HAS_EMAIL, SCHEDULE_TRIGGER
 from infrastructure.core.policies import (
     GOES_WITH_THE_STACK,
     allow,
@@ -36,10 +36,11 @@ __all__ = ["IN_THE_WORKFLOW", "add_orchestration"]
 IN_THE_WORKFLOW = ("extract", "transform", "validate", "load", "summarize")
 
 
-def add_orchestration(template: Template, definition: dict[str, Any]) -> None:
+def add_orchestration(template: Template, definition: dict[str, Any], drain_minutes: int) -> None:
     """Add the state machine, its schedules and the topic.
 
     ``definition``: Amazon States Language with ``${...}`` for the names that are substituted.
+    ``drain_minutes``: duration of one drain loop.
     """
     _add_topic(template)
     template.add_resource(
@@ -55,6 +56,7 @@ def add_orchestration(template: Template, definition: dict[str, Any]) -> None:
     template.add_resource(_role(invoked_arns(definition)))
     template.add_resource(_state_machine(definition))
     _add_schedule(template)
+    _add_drain_schedule(template, drain_minutes)
     _add_sweep_schedule(template)
 
 
@@ -213,6 +215,36 @@ def _add_schedule(template: Template) -> None:
                 # The next start makes up for a missed one: the messages wait in the queue.
                 RetryPolicy=scheduler.RetryPolicy(
                     MaximumRetryAttempts=2, MaximumEventAgeInSeconds=60
+                ),
+            ),
+        )
+    )
+
+
+def _add_drain_schedule(template: Template, minutes: int) -> None:
+    """Add the schedule that starts a drain loop; each takes over from the one before.
+
+    The scheduler fills in the time of each start, from which the loop computes its interval
+    (:mod:`functions.extract.drain_loop`), so that a start which comes late drains what is left.
+    """
+    drains = (
+        '{"drains":{"scheduled":"<aws.scheduler.scheduled-time>",'
+        f'"every":${{QueueWindowSeconds}},"seconds":{60 * minutes}}}}}'
+    )
+    template.add_resource(
+        scheduler.Schedule(
+            "DrainSchedule",
+            Condition=DRAIN_TRIGGER,
+            Description="Drains the queue in each window",
+            ScheduleExpression=f"rate({minutes} minute{'' if minutes == 1 else 's'})",
+            FlexibleTimeWindow=scheduler.FlexibleTimeWindow(Mode="OFF"),
+            Target=scheduler.Target(
+                Arn=Ref("StateMachine"),
+                RoleArn=GetAtt("ScheduleRole", "Arn"),
+                Input=Sub(drains),
+                # The next start comes minutes later, so this one is tried for as long.
+                RetryPolicy=scheduler.RetryPolicy(
+                    MaximumRetryAttempts=20, MaximumEventAgeInSeconds=60 * minutes
                 ),
             ),
         )

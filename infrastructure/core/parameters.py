@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from troposphere import Equals, Join, Not, Or, Parameter, Ref, Template
+from troposphere import And, Condition, Equals, Join, Not, Or, Parameter, Ref, Template
 
 from infrastructure import parameters
 from infrastructure.settings import DeploySettings
 
 __all__ = [
+    "DRAIN_TRIGGER",
     "HAS_EMAIL",
     "HAS_METRIC_QUERIES",
     "HAS_NO_DATA_ALARM",
     "HAS_OWNER_HOST",
     "HAS_OWNER_KEY",
     "HAS_VPC",
+    "MAPPING_TRIGGER",
     "QUEUE_TRIGGER",
     "SCHEDULE_TRIGGER",
     "add_conditions",
@@ -22,6 +24,9 @@ __all__ = [
 
 SCHEDULE_TRIGGER = "ScheduleTrigger"
 QUEUE_TRIGGER = "QueueTrigger"
+"""The queue's messages start executions, by a drain loop or by the mapping."""
+MAPPING_TRIGGER = "MappingTrigger"
+DRAIN_TRIGGER = "DrainTrigger"
 HAS_EMAIL = "HasEmail"
 HAS_OWNER_HOST = "HasOwnerHost"
 HAS_OWNER_KEY = "HasOwnerKey"
@@ -48,6 +53,9 @@ def add_conditions(template: Template) -> None:
     mode = Ref("TriggerMode")
     template.add_condition(SCHEDULE_TRIGGER, Or(Equals(mode, "schedule"), Equals(mode, "both")))
     template.add_condition(QUEUE_TRIGGER, Or(Equals(mode, "queue"), Equals(mode, "both")))
+    for name, delivery in ((MAPPING_TRIGGER, "mapping"), (DRAIN_TRIGGER, "drain")):
+        chosen = Equals(Ref("QueueDelivery"), delivery)
+        template.add_condition(name, And(Condition(QUEUE_TRIGGER), chosen))
     template.add_condition(HAS_EMAIL, Not(Equals(Ref("AlertEmail"), "")))
     template.add_condition(HAS_NO_DATA_ALARM, Not(Equals(Ref("AlarmAfterSilentMinutes"), 0)))
     # No page of AWS says that an alarm may query metrics in its regions in China.

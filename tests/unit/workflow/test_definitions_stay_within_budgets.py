@@ -15,7 +15,6 @@ from workflow.budgets import history_events, largest_payloads
 from workflow.editor import WorkflowEditor
 from workflow.limits import HISTORY_EVENTS, PAYLOAD, definition_problems
 
-
 OWN = "arn:aws:lambda:eu-central-1:123456789012:function:own"
 
 

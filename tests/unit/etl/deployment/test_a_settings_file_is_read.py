@@ -113,7 +113,12 @@ def test_an_unknown_key_is_refused_and_the_nearest_is_named(write, line, meant):
         ),
         ('[run]\nschedule = "hourly"', "run.schedule: 'hourly' does not match ^(rate"),
         ("[run]\nqueue_window_seconds = 301", "301 is out of range: 1 to 300 is allowed"),
-        ("[run]\nvisibility_timeout_seconds = 60", "needs at least 200"),
+        (
+            '[run]\nqueue_delivery = "mapping"\nvisibility_timeout_seconds = 60',
+            "needs at least 205",
+        ),
+        ("[run]\nqueue_window_seconds = 9", "drain loop of 10 minutes needs at least 10"),
+        ("[run]\nexecution_timeout_seconds = 900", "a drain loop needs at least 1260"),
         ("[operation]\nlog_retention_days = 8", "8 is not one of 1, 3, 5, 7"),
         ("[tags]\nCostCentre = 4711", 'tags.CostCentre: not a text; write "4711"'),
         ("[network]\nsubnet_ids = ['subnet-1']", "must be set together"),

@@ -280,10 +280,35 @@ def test_only_functions_that_connect_to_postgresql_enter_the_vpc(resources):
 def test_each_trigger_depends_on_the_mode(template):
     resources, conditions = template["Resources"], template["Conditions"]
     assert resources["Schedule"]["Condition"] == "ScheduleTrigger"
-    assert resources["QueueTriggerMapping"]["Condition"] == "QueueTrigger"
+    assert resources["QueueTriggerMapping"]["Condition"] == "MappingTrigger"
+    assert resources["DrainSchedule"]["Condition"] == "DrainTrigger"
+    for name, delivery in (("MappingTrigger", "mapping"), ("DrainTrigger", "drain")):
+        assert conditions[name]["Fn::And"] == [
+            {"Condition": "QueueTrigger"},
+            {"Fn::Equals": [{"Ref": "QueueDelivery"}, delivery]},
+        ]
     both = {"Fn::Equals": [{"Ref": "TriggerMode"}, "both"]}
     assert both in conditions["ScheduleTrigger"]["Fn::Or"]
     assert both in conditions["QueueTrigger"]["Fn::Or"]
+
+
+def test_the_drain_loop_is_started_with_its_time_and_for_its_interval(
+    contract, artifacts, settings, definition
+):
+    minutes = (
+        (1, "rate(1 minute)", '"seconds":60}'),
+        (10, "rate(10 minutes)", '"seconds":600}'),
+    )
+    for count, expression, seconds in minutes:
+        changed = replace(settings, drain_minutes=count)
+        built = build_template(ContractSet((contract,)), artifacts, changed, definition)
+        schedule = built.to_dict()["Resources"]["DrainSchedule"]["Properties"]
+        assert schedule["ScheduleExpression"] == expression
+        text = schedule["Target"]["Input"]["Fn::Sub"]
+        assert seconds in text
+        given = json.loads(text.replace("${QueueWindowSeconds}", "25"))
+        assert given["drains"]["scheduled"] == "<aws.scheduler.scheduled-time>"
+        assert given["drains"]["every"] == 25
 
 
 def test_the_sweep_is_scheduled_in_every_mode(resources):
