@@ -13,7 +13,7 @@ from etl.aws.s3 import listed
 from etl.aws.target import Target
 from etl.operations.executions import start
 from telemetry.batches import Batch, Listing, batches_below
-from telemetry.layout import day_prefix, manifest_key, parse_raw_key
+from telemetry.layout import day_prefix, drain_manifests_prefix, manifest_key, parse_raw_key
 from telemetry.manifest import (
     MOST_BATCHES,
     ExecutionInput,
@@ -67,12 +67,21 @@ def batch(target: Target, batch_id: str, *, days: int = 90) -> Batch | None:
 
 
 def manifest_of(target: Target, execution: str) -> list[Item]:
-    """The batches that an execution processed, by its name; none where it had nothing to do."""
-    client, key = target.client("s3"), manifest_key(execution)
+    """The batches that an execution processed, by its name; none where it had nothing to do.
+
+    An execution that drains several times writes its manifest at its end. While it runs, or where
+    it was stopped, those of its drains are put together.
+    """
+    client = target.client("s3")
     try:
-        body = client.get_object(Bucket=target.bucket, Key=key)["Body"].read()
+        return _read_manifest(target, manifest_key(execution))
     except client.exceptions.NoSuchKey:
-        return []
+        drains = listed(client, target.bucket, drain_manifests_prefix(execution))
+        return [item for entry in drains for item in _read_manifest(target, entry["Key"])]
+
+
+def _read_manifest(target: Target, key: str) -> list[Item]:
+    body = target.client("s3").get_object(Bucket=target.bucket, Key=key)["Body"].read()
     return parse_manifest(body, key)
 
 

@@ -130,7 +130,10 @@ TRIGGERS = (
     Permission(
         sid="Schedule",
         actions=("scheduler:GetSchedule",),
-        resources=("scheduler:schedule/default/{stack}-Schedule-*",),
+        resources=(
+            "scheduler:schedule/default/{stack}-Schedule-*",
+            "scheduler:schedule/default/{stack}-DrainSchedule-*",
+        ),
     ),
 )
 """The triggers that drain the queue, and whether they are on."""
@@ -208,7 +211,10 @@ REPAIR = (
     Permission(
         sid="EnableSchedule",
         actions=("scheduler:UpdateSchedule",),
-        resources=("scheduler:schedule/default/{stack}-Schedule-*",),
+        resources=(
+            "scheduler:schedule/default/{stack}-Schedule-*",
+            "scheduler:schedule/default/{stack}-DrainSchedule-*",
+        ),
     ),
     # An update names the schedule's role again, which may start the state machine alone.
     Permission(

@@ -28,7 +28,7 @@ from infrastructure.core.policies import (
     traces,
 )
 from infrastructure.core.storage import ALARMS
-from workflow.definition import MAP_RESULTS_PREFIX, MAP_RUN_LABEL
+from workflow.definition import DRAINED_LABEL, MAP_RESULTS_PREFIX, MAP_RUN_LABEL
 from workflow.own_states import invoked_arns
 
 __all__ = ["IN_THE_WORKFLOW", "add_orchestration"]
@@ -129,7 +129,7 @@ def _map_run_statements() -> list[dict[str, Any]]:
         ),
         allow(
             ["states:RedriveExecution"],
-            own_arn(f"{executions}/{MAP_RUN_LABEL}:*"),
+            [own_arn(f"{executions}/{label}:*") for label in (MAP_RUN_LABEL, DRAINED_LABEL)],
             sid="Redrive",
         ),
         allow(

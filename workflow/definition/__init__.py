@@ -5,8 +5,11 @@
     Already staged? --input has bucket, manifest, batches, concurrency---.
         | only a prefix: List staged batches -----------------.          |
         | neither:       Extract -----------------------------+--> Anything staged? --no--> Nothing
-                                                                         |                  to do
-                                                                         v
+                            ^                                            |  |               to do
+                            |      it drains again                       |  |
+                   Wait for the next drain <-- Load drained batches <----'  |
+                            ^-------- nothing staged in this drain          |
+                                                                            v
                               Load batches: distributed map over the manifest, one Express
                               execution a batch:  Transform -> Validate -> Load
                                                   `- any failure: Record failure -> Batch failed
@@ -24,6 +27,10 @@ Decisions:
 - **References only.** A state carries a bucket, the key of a manifest and counts. The manifest
   names the batches; the map's results go to S3 by its ``ResultWriter`` and are dropped from the
   payload (``ResultPath: null``), so that ten thousand batches are as light as one.
+- **A drain loop is one execution.** Standard executions are paid by the state entered, so an
+  execution for each window costs more than a loop in one: five states for a drain with one batch
+  (Wait, Extract, Choice, Map, its child), three for one without. Extract decides whether the loop
+  goes on (:mod:`functions.extract.drain_loop`); Summarize judges all drains together, at the end.
 - **A manifest, not a listing**, says what the map runs over: exactly the batches that this
   execution is to process, wherever they are, and why. Queue, schedule, sweep, replay,
   backfill, release and discard are one map and one path.
@@ -44,7 +51,7 @@ region that is deployed to. (A placeholder would do so, too, but cfn-lint takes 
 
 from __future__ import annotations
 
-from workflow.definition.batches import MAP_RESULTS_PREFIX, MAP_RUN_LABEL
+from workflow.definition.batches import DRAINED_LABEL, MAP_RESULTS_PREFIX, MAP_RUN_LABEL
 from workflow.definition.machine import (
     build_definition,
     definition_json,
@@ -54,6 +61,7 @@ from workflow.definition.machine import (
 from workflow.definition.tasks import function_arn
 
 __all__ = [
+    "DRAINED_LABEL",
     "MAP_RESULTS_PREFIX",
     "MAP_RUN_LABEL",
     "build_definition",
