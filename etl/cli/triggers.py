@@ -8,12 +8,12 @@ import typer
 from rich.text import Text
 
 from etl.cli.context import JsonOption, console, guard, notes, print_json, target_of
-from etl.operations.triggers import switch, triggers
+from etl.operations.triggers import running_loops, switch, triggers
 
 __all__ = ["register"]
 
 app = typer.Typer(
-    help="The triggers that drain the queue: its event source mapping and the schedule.",
+    help="The triggers that drain the queue: its own, and the schedule.",
     no_args_is_help=True,
 )
 
@@ -44,6 +44,27 @@ def switch_on(context: typer.Context) -> None:
     for one in off:
         switch(target, one, on=True)
         console.print(Text(f"{one.name} is on again"), soft_wrap=True)
+
+
+@app.command("disable")
+@guard
+def switch_off(context: typer.Context) -> None:
+    """Switch off the triggers, as by hand: messages then wait in the queue. Safe to run again.
+
+    A drain loop that runs goes on until its interval ends; the command that stops it at once is
+    shown. What it has staged is loaded in any case, by itself or by the sweep.
+    """
+    target = target_of(context.obj)
+    on = [one for one in triggers(target) if one.enabled]
+    if not on:
+        notes.print("no trigger is on")
+    for one in on:
+        switch(target, one, on=False)
+        console.print(Text(f"{one.name} is off"), soft_wrap=True)
+    for arn in running_loops(target):
+        sentence = "a drain loop goes on until its interval ends; to stop it at once: "
+        command = f"aws stepfunctions stop-execution --execution-arn {arn}"
+        console.print(Text(sentence + command), soft_wrap=True)
 
 
 def register(main: typer.Typer) -> None:

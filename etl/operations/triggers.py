@@ -18,8 +18,17 @@ from typing import Any, Literal
 from etl.aws.cloudformation import stack_resources
 from etl.aws.target import Target
 from etl.operations.plurals import counted
+from telemetry.manifest import parse_input
 
-__all__ = ["Stall", "Trigger", "describe_triggers", "stall_of", "switch", "triggers"]
+__all__ = [
+    "Stall",
+    "Trigger",
+    "describe_triggers",
+    "running_loops",
+    "stall_of",
+    "switch",
+    "triggers",
+]
 
 RESOURCES = {"QueueTriggerMapping": "queue", "DrainSchedule": "drain", "Schedule": "schedule"}
 """The trigger of each resource of the template."""
@@ -129,6 +138,17 @@ def switch(target: Target, trigger: Trigger, *, on: bool) -> None:
     present: dict[str, Any] = dict(scheduler.get_schedule(Name=trigger.resource))
     kept: dict[str, Any] = {name: present[name] for name in WRITABLE if present.get(name)}
     scheduler.update_schedule(**kept, State="ENABLED" if on else "DISABLED")
+
+
+def running_loops(target: Target) -> list[str]:
+    """ARNs of the executions that drain the queue window by window. Raises ``ClientError``."""
+    client = target.client("stepfunctions")
+    pages = client.get_paginator("list_executions").paginate(
+        stateMachineArn=target.outputs["StateMachineArn"], statusFilter="RUNNING"
+    )
+    arns = [found["executionArn"] for page in pages for found in page["executions"]]
+    described = ((arn, client.describe_execution(executionArn=arn)) for arn in arns)
+    return [arn for arn, found in described if "drains" in parse_input(found.get("input"))]
 
 
 def _queue_trigger(target: Target, uuid: str) -> Trigger:

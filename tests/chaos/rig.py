@@ -289,6 +289,7 @@ class Rig:
             target=host_target(),
             max_concurrency=CONCURRENCY,
             trigger_mode="both",
+            queue_delivery="mapping",
             schedule_expression="rate(1 day)",
             sweep_expression="rate(1 day)",  # the rounds call it themselves
             queue_window_seconds=1,

@@ -11,12 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["ADAPTATIONS", "MANIFEST_STATE", "MAP", "Adaptation", "adapted"]
+__all__ = ["ADAPTATIONS", "MANIFEST", "MAP", "MAPS", "Adaptation", "adapted"]
 
 Definition = dict[str, Any]
 MAP = "Load batches"
-MANIFEST_STATE = f"{MAP}: manifest"
-"""State that reads the manifest, where an interpreter's map can't; it counts as the map."""
+MAPS = (MAP, "Load drained batches")
+MANIFEST = ": manifest"
+"""End of the name of a state that reads a map's manifest, where an interpreter's map can't; it
+counts as the map."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,40 +42,46 @@ def adapted(definition: Definition, interpreter: str, without: str = "") -> Defi
 
 
 def _standard_children(definition: Definition) -> None:
-    definition["States"][MAP]["ItemProcessor"]["ProcessorConfig"]["ExecutionType"] = "STANDARD"
+    for name in MAPS:
+        processor = definition["States"][name]["ItemProcessor"]
+        processor["ProcessorConfig"]["ExecutionType"] = "STANDARD"
 
 
 def _decimal_percentage(definition: Definition) -> None:
-    state = definition["States"][MAP]
-    state["ToleratedFailurePercentage"] = float(state["ToleratedFailurePercentage"])
+    for name in MAPS:
+        state = definition["States"][name]
+        state["ToleratedFailurePercentage"] = float(state["ToleratedFailurePercentage"])
 
 
 def _manifest_by_a_task(definition: Definition) -> None:
     states = definition["States"]
-    state = states[MAP]
-    reader = state.pop("ItemReader")
-    states[MANIFEST_STATE] = {
-        "Type": "Task",
-        "Resource": "arn:aws:states:::aws-sdk:s3:getObject",
-        "Parameters": reader["Parameters"],
-        "ResultPath": None,
-        "Retry": state["Retry"],
-        "Catch": state["Catch"],
-        "Next": MAP,
-    }
-    state["ItemsPath"] = "$$.Manifest.Items"
+    for name in MAPS:
+        state = states[name]
+        reader = state.pop("ItemReader")
+        states[name + MANIFEST] = {
+            "Type": "Task",
+            "Resource": "arn:aws:states:::aws-sdk:s3:getObject",
+            "Parameters": reader["Parameters"],
+            "ResultPath": None,
+            "Retry": state["Retry"],
+            "Catch": state["Catch"],
+            "Next": name,
+        }
+        state["ItemsPath"] = "$$.Manifest.Items"
     for other in states.values():
         for choice in other.get("Choices", []):
-            if choice.get("Next") == MAP:
-                choice["Next"] = MANIFEST_STATE
+            if choice.get("Next") in MAPS:
+                choice["Next"] += MANIFEST
 
 
 def _tolerated_failures(definition: Definition) -> None:
-    children = definition["States"][MAP]["ItemProcessor"]["States"]
-    for name, state in children.items():
-        if state["Type"] == "Fail":
-            parameters = {"Error.$": state["ErrorPath"], "Cause.$": state["CausePath"]}
-            children[name] = {"Type": "Pass", "Parameters": parameters, "End": True}
+    for each in MAPS:
+        children = definition["States"][each]["ItemProcessor"]["States"]
+        for name, state in children.items():
+            if state["Type"] == "Fail":
+                paths = {"Error.$": "ErrorPath", "Cause.$": "CausePath", "Cause": "Cause"}
+                parameters = {key: state[path] for key, path in paths.items() if path in state}
+                children[name] = {"Type": "Pass", "Parameters": parameters, "End": True}
 
 
 ADAPTATIONS = [

@@ -131,6 +131,12 @@ def _huge_listing(pipeline: Pipeline, run: Run) -> Any:
     return _replay(pipeline, run)
 
 
+def _queued_for_a_loop(pipeline: Pipeline, run: Run) -> Any:
+    """Three messages, for the first of three drains."""
+    _queued(pipeline, run)
+    return {"drains": {"every": 10, "seconds": 29}}
+
+
 def _nothing(pipeline: Pipeline, run: Run) -> Any:
     """The queue is empty."""
     return {}
@@ -155,6 +161,18 @@ SCENARIOS = [
         prepare=_nothing,
         attempts=once("Already staged?", "Extract", "Anything staged?", "Nothing to do"),
         rows=0,
+    ),
+    Scenario(
+        name="drain-loop",
+        prepare=_queued_for_a_loop,
+        attempts={
+            **once("Already staged?", "Load drained batches", "Summarize", "How did it end?"),
+            **once(*(f"{step} (drained)" for step in STEPS), "All loaded"),
+            "Extract": 3, "Anything staged?": 3, "Wait for the next drain": 2,
+        },
+        rows=3,
+        status="succeeded",
+        outcomes=["loaded"],
     ),
     Scenario(
         name="transient",

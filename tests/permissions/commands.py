@@ -231,6 +231,7 @@ def _repair(commands: _Commands) -> None:
         ("alarms", "test", "queue-age", "--yes"),
         ("channels", "list"),
         ("triggers", "enable"),
+        ("triggers", "disable"),
     ):
         commands.etl(*words)
 

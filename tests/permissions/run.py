@@ -166,13 +166,14 @@ def recorded_run() -> Iterator[Recording]:
 
 
 def _everything_once(rig: RecordedRig) -> None:
-    """Queue trigger, schedule, failure, quarantine, replay, sweep; migrate ran at the deployment."""
+    """Queue trigger, schedule, drain loop, failure, quarantine, replay, sweep; migrate ran at the deployment."""
     rig.trigger_by_queue(on=True)
     simulate(rig.target, rig.target.contract, FLEET)
     _until(lambda: not rig.queued())
     rig.wait_until_idle()
     rig.trigger_by_queue(on=False)
     _sweep_beside_an_execution(rig)
+    _drain_again_and_again(rig)
     day = f"{datetime.now(UTC):%Y/%m/%d}"
     torn, lost = f"raw/{day}/torn/torn.n3.ndjson.gz", f"raw/{day}/torn/lost.n3.ndjson.gz"
     rejects = f"raw/{day}/rejects/rejects.n25.ndjson.gz"
@@ -254,6 +255,17 @@ def _sweep_beside_an_execution(rig: RecordedRig) -> None:
         if any(c.operation == "DescribeExecution" for c in read_calls(rig.calls)):
             return
     raise AssertionError("no sweep met an execution under way")
+
+
+def _drain_again_and_again(rig: RecordedRig) -> None:
+    """A drain loop, of which two drains have messages: their manifests are put together."""
+    rig.send(20)
+    name = "a-loop"
+    rig.start_execution({"drains": {"every": 2, "seconds": 20}}, name)
+    prefix = f"manifests/{name}/"
+    _until(lambda: any(listed(rig.client("s3"), rig.target.bucket, prefix)))
+    rig.send(20)
+    rig.wait_until_idle()
 
 
 def _start_over_one_that_is_gone(rig: Rig, key: str) -> None:

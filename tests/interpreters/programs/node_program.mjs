@@ -14,8 +14,7 @@ Promise.withResolvers ??= function () {
 
 const load = createRequire(join(resolve(process.argv[2]), "package.json"));
 const { StateMachine } = load("aws-local-stepfunctions");
-const MAP = "Load batches";
-const MANIFEST = `${MAP}: manifest`;
+const MANIFEST = ": manifest";
 
 class ServiceError extends Error {
   constructor(name, message) {
@@ -99,8 +98,10 @@ async function count(events) {
       found[event.state.name] = (found[event.state.name] ?? 0) + 1;
     }
   }
-  found[MAP] = found[MANIFEST] ?? found[MAP];
-  delete found[MANIFEST];
+  for (const name of Object.keys(found).filter((name) => name.endsWith(MANIFEST))) {
+    found[name.slice(0, -MANIFEST.length)] = found[name];
+    delete found[name];
+  }
   return JSON.parse(JSON.stringify(found));
 }
 
@@ -112,7 +113,7 @@ async function execute({ definition, input, name, machine, ...place }) {
     "arn:aws:states:::aws-sdk:s3:putObject": (given) => services.putObject(given),
     "arn:aws:states:::sns:publish": (given) => services.publish(given),
     "arn:aws:states:::aws-sdk:s3:getObject": async (given) => {
-      items.push(...(await services.readItems(given)));
+      items.splice(0, items.length, ...(await services.readItems(given)));
       return null;
     },
   };

@@ -56,6 +56,8 @@ def account(emulator: EmulatorStack) -> Account:
         termination_protection=False,
         stack_policy=False,
         max_concurrency=2,
+        trigger_mode="both",
+        queue_delivery="mapping",
         schedule_expression="rate(1 day)",
         retain_data=False,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from etl.aws.cloudformation import StackError, stack_status
@@ -41,17 +43,42 @@ def test_another_contract_uploads_the_functions_and_not_the_layers(account, tmp_
     assert "stack contract-changes updated" in told
 
 
-@pytest.mark.parametrize("mode", ["schedule", "queue"])
-def test_the_trigger_mode_decides_what_starts_executions(account, mode):
-    stack = f"trigger-{mode}"
-    outputs, _ = account.deploy(stack=stack, trigger_mode=mode)
+@pytest.mark.parametrize(
+    ("mode", "delivery", "expected"),
+    [
+        ("schedule", "mapping", (2, 0)),
+        ("schedule", "drain", (2, 0)),
+        ("queue", "mapping", (1, 1)),
+        ("queue", "drain", (2, 0)),
+        ("both", "drain", (3, 0)),
+    ],
+)
+def test_the_trigger_mode_decides_what_starts_executions(account, mode, delivery, expected):
+    stack = f"trigger-{mode}-{delivery}"
+    outputs, _ = account.deploy(stack=stack, trigger_mode=mode, queue_delivery=delivery)
     schedules = account.client("scheduler").list_schedules()["Schedules"]
     scheduled = [s for s in schedules if s["Name"].startswith(stack)]
     mappings = account.client("lambda").list_event_source_mappings(
         EventSourceArn=outputs["QueueArn"]
     )["EventSourceMappings"]
     # One more is the sweep's, in every mode.
-    assert (len(scheduled), len(mappings)) == ((2, 0) if mode == "schedule" else (1, 1))
+    assert (len(scheduled), len(mappings)) == expected
+
+
+def test_a_deployment_in_front_of_the_drain_loop_changes_to_it(account):
+    outputs, _ = account.deploy(stack="to-a-loop", trigger_mode="queue", queue_window_seconds=20)
+    _, told = account.deploy(
+        stack="to-a-loop", trigger_mode="queue", queue_delivery="drain", queue_window_seconds=25
+    )
+    assert "stack to-a-loop updated" in told
+    sources = account.client("lambda").list_event_source_mappings(
+        EventSourceArn=outputs["QueueArn"]
+    )
+    assert sources["EventSourceMappings"] == []
+    schedules = account.client("scheduler").list_schedules()["Schedules"]
+    (name,) = [s["Name"] for s in schedules if s["Name"].startswith("to-a-loop-Drain")]
+    target = account.client("scheduler").get_schedule(Name=name)["Target"]
+    assert json.loads(target["Input"])["drains"]["every"] == 25
 
 
 def test_the_artifact_bucket_is_encrypted_private_and_tls_only(account, deployed):

@@ -140,7 +140,7 @@ def test_a_scheduled_execution_extracts_loads_and_summarizes(machine):
     ended = machine.run({})
     assert (ended["status"], json.loads(ended["output"])) == ("SUCCEEDED", ALL_LOADED)
     (asked,) = machine.calls("extract")
-    assert asked == {"execution": ended["name"], "started": asked["started"]}
+    assert asked == {"execution": ended["name"], "started": asked["started"], "input": {}}
     for item in machine.calls("transform"):
         assert set(item) == {"bucket", "key", "size", "execution", "purpose"}
         assert (item["size"], item["purpose"]) == (1, "replay")
@@ -239,3 +239,39 @@ def test_a_bucket_that_is_gone_breaks_the_map_and_is_reported(machine):
     ended = machine.run({**machine.staged("a"), "bucket": "there-is-no-such-bucket"})
     assert ended["status"] == "FAILED"
     assert len(machine.told()) == 1
+
+
+def test_a_loop_hands_its_state_from_drain_to_drain(machine):
+    """Extract says again and again the same here: the state machine does what it says."""
+    past = "2026-11-23T10:00:00.000Z"
+    again = {"at": past, "until": past, "every": 1.0, "drain": 1, "loaded": [0]}
+    machine.script("extract", {**machine.staged("a", "b"), "again": again})
+    client = machine.account.client("stepfunctions")
+    started = client.start_execution(stateMachineArn=machine.arn, input='{"drains": {}}')
+    until = time.monotonic() + 60
+    name = started["executionArn"].rpartition(":")[2]
+    while len(machine.calls("extract", name)) < 3:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    last = {**machine.staged("c"), "whole": {"manifest": "m", "batches": 3}}
+    machine.script("extract", last)
+    while client.describe_execution(executionArn=started["executionArn"])["status"] == "RUNNING":
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    first, second, *_ = machine.calls("extract", name)
+    assert first["input"] == {"drains": {}}
+    assert second["input"]["again"] == again
+    (summarized,) = machine.calls("summarize", name)
+    assert summarized["input"]["whole"] == last["whole"]
+    # Two batches in each drain but the last one, and one in that.
+    drains = len(machine.calls("extract", name)) - 1
+    assert len(machine.calls("transform", name)) == 2 * drains + 1
+
+
+@pytest.mark.parametrize(("whole", "end"), [({"manifest": "m"}, "summarize"), (None, "nothing")])
+def test_a_last_drain_without_batches_ends_by_what_came_before(machine, whole, end):
+    answer = {**machine.staged(), "batches": 0}
+    machine.script("extract", answer if whole is None else {**answer, "whole": whole})
+    ended = machine.run({})
+    assert ended["status"] == "SUCCEEDED"
+    assert len(machine.calls("summarize", ended["name"])) == (1 if end == "summarize" else 0)

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
-from etl.operations.triggers import Trigger, comes_by_itself, stall_of, switch, triggers
+from etl.operations.triggers import (
+    Trigger,
+    comes_by_itself,
+    running_loops,
+    stall_of,
+    switch,
+    triggers,
+)
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 MAPPING, SCHEDULE = "00128e87-5861-43b2-98d5-55c5bb149792", "plant-Schedule-6A1B"
@@ -125,3 +132,32 @@ def test_a_schedule_outside_its_dates_does_not_come() -> None:
     assert [one.comes for one in triggers(target) if one.kind == "schedule"] == [False]
     account.ends = {"StartDate": datetime.now(UTC) + timedelta(days=1)}
     assert [one.comes for one in triggers(target) if one.kind == "schedule"] == [False]
+
+
+def test_a_drain_loop_is_a_schedule_of_its_own() -> None:
+    loop = Trigger("drain", True, SCHEDULE, "rate(10 minutes)")
+    assert loop.drains
+    assert loop.sentence == "the queue's drain loop, started at rate(10 minutes), is on"
+    off = Trigger("drain", False, SCHEDULE, "rate(10 minutes)")
+    found = stall_of([off], 2, on_laptop=False)
+    assert found is not None
+    assert found.command == "etl triggers enable"
+
+
+class _Executions:
+    """Executions that run: a loop, a replay, and one started by hand with any text."""
+
+    inputs: ClassVar = {"a": '{"drains": {"every": 25}}', "b": '{"prefix": "raw/"}', "c": "x"}
+
+    def get_paginator(self, _: str) -> Any:
+        page = {"executions": [{"executionArn": arn} for arn in self.inputs]}
+        return SimpleNamespace(paginate=lambda **_: [page])
+
+    def describe_execution(self, **given: str) -> dict[str, str]:
+        return {"input": self.inputs[given["executionArn"]]}
+
+
+def test_loops_that_run_are_known_by_their_input() -> None:
+    client = _Executions()
+    target: Any = SimpleNamespace(client=lambda _: client, outputs={"StateMachineArn": "m"})
+    assert running_loops(target) == ["a"]
