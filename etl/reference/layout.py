@@ -15,6 +15,7 @@ from telemetry.layout import (
     clean_key,
     copy_groups_key,
     copy_key,
+    drain_manifest_key,
     erasure_key,
     manifest_key,
     outcome_key,
@@ -126,6 +127,7 @@ def _rows() -> list[tuple[str, str, str]]:
             "unlimited",
         ),
         (manifest_key("drain-1"), "list of the batches of an execution", bookkeeping),
+        (drain_manifest_key("drain-1", 0), "that of one drain of a drain loop", bookkeeping),
         (receipt_key("p-20261123"), "receipt of a publisher: what it has sent", bookkeeping),
         (receipt_messages_key("p-20261123"), "digests of the messages it counts", bookkeeping),
         (
