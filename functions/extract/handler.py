@@ -107,9 +107,8 @@ def _drained_in_a_loop(bucket: str, prefix: str, execution: str, loop: DrainLoop
     if not loop.loaded:  # the only drain with batches, if any: its manifest is the execution's
         return _manifest(bucket, prefix, execution, items).as_dict()
     given = _manifest(bucket, prefix, execution, items, loop.drain)
-    with step("write manifest"):
-        drains = loop.with_this(staged=bool(items))
-        return {**given.as_dict(), "whole": write_whole_manifest(bucket, execution, drains)}
+    drains = loop.with_this(staged=bool(items))
+    return {**given.as_dict(), "whole": write_whole_manifest(bucket, execution, drains)}
 
 
 def _drain(stager: Stager) -> None:

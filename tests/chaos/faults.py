@@ -46,6 +46,7 @@ PIPELINE = (
     "messages redelivered",
     "messages duplicated and reordered",
     "schedule and queue at once",
+    "drain loops at once, one stopped",
     "two executions over the same batches",
     "sweeps at once",
     "clock a day ahead, or days behind",

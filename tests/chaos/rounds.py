@@ -19,8 +19,13 @@ from tests.chaos.saboteur import Saboteur
 
 __all__ = ["Record", "Results", "Trigger", "heal", "plan_of", "run_round", "unsettled"]
 
-Trigger = Literal["queue", "schedule"]
+Trigger = Literal["queue", "schedule", "drain"]
+LOOP = {"drains": {"every": 1, "seconds": 12}}
+"""A drain loop, short, so that several begin and end in a round."""
 FEED_MESSAGES = 24
+EXECUTIONS = 2
+LOOPS = 2
+"""Drain loops at once: a start may come twice. They last, so there is no waiting for their ends."""
 MOST_FEEDS = 60
 FEED_SECONDS = 120.0
 """Seconds of feeding in any case: on a busy machine even so many feeds may be over too soon."""
@@ -146,11 +151,13 @@ def _feed(rig: Rig, trigger: Trigger, *, all_fire: bool) -> None:
                 rig.send(min(FEED_MESSAGES, max(6, 3 * wanted)))
             if trigger == "schedule":
                 rig.start_execution()
+            if trigger == "drain" and len(rig.running()) < LOOPS:
+                rig.start_execution(LOOP)
         if "sweep" in functions:
             rig.orphan()
             rig.sweep(days=1)  # listing fewer days is the same work, done sooner
         if functions != {"sweep"}:
-            _wait_for_room(rig)
+            _wait_for_room(rig, LOOPS if trigger == "drain" else EXECUTIONS)
     if trigger == "queue":
         until = time.monotonic() + 10
         while rig.queued() and time.monotonic() < until:
@@ -158,11 +165,11 @@ def _feed(rig: Rig, trigger: Trigger, *, all_fire: bool) -> None:
         rig.trigger_by_queue(on=False)
 
 
-def _wait_for_room(rig: Rig) -> None:
-    """At most two executions at once; a third waits for one of them."""
+def _wait_for_room(rig: Rig, most: int) -> None:
+    """At most so many executions at once; one more waits for one of them."""
     time.sleep(0.7)  # faults are to meet executions at several stages, not all at their start
     until = time.monotonic() + 30
-    while len(rig.running()) > 2 and time.monotonic() < until:
+    while len(rig.running()) > most and time.monotonic() < until:
         time.sleep(0.1)
 
 

@@ -24,7 +24,7 @@ def test_hardly_any_two_faults_lose_or_double_a_reading(
     rig: Rig, saboteur: Saboteur, results: Results
 ) -> None:
     plans = double_plans(random.Random(rig.seed + 1))
-    triggers: Iterator[Trigger] = itertools.cycle(("schedule", "queue"))
+    triggers: Iterator[Trigger] = itertools.cycle(("schedule", "queue", "drain"))
     # The other tests of the session have their share. Of two planned faults the second may find
     # no occasion, so it is those that happened that count.
     others = len(single_faults()) + len(PIPELINE)

@@ -32,7 +32,7 @@ def rounds(seed: int) -> list[tuple[Trigger, list[Plan]]]:
     third, half = len(batches) // 3, len(of["extract"]) // 2
     return [
         ("schedule", [*of["extract"][:half], *batches[:third]]),
-        ("schedule", [*of["extract"][half:], *batches[third : 2 * third]]),
+        ("drain", [*of["extract"][half:], *batches[third : 2 * third]]),
         ("queue", [*of["summarize"], *batches[2 * third :]]),
         ("queue", [*of["stage"], *of["sweep"]]),
     ]

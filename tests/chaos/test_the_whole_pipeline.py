@@ -121,6 +121,17 @@ def test_both_triggers_at_once(rig: Rig, heals) -> None:
     heals("schedule and queue at once")
 
 
+def test_two_drain_loops_at_once_and_one_that_is_stopped(rig: Rig, heals) -> None:
+    loops = [rig.start_execution({"drains": {"every": 1, "seconds": 15}}) for _ in range(2)]
+    for _ in range(4):
+        rig.send(15)
+        time.sleep(1)
+    rig.client("stepfunctions").stop_execution(executionArn=loops[0])
+    rig.send(15)
+    rig.wait_until_idle()
+    heals("drain loops at once, one stopped")
+
+
 def test_two_executions_over_the_same_batches(rig: Rig, heals) -> None:
     rig.send(24)
     rig.start_execution()
