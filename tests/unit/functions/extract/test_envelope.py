@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.extract.envelope import envelope_line
+from functions.extract import envelope as module
+from functions.extract.envelope import envelope_line, read_envelope
 
 MEMBERS = {"message_id", "topic", "client_id", "received_at", "payload"}
 
@@ -112,3 +113,52 @@ def test_the_payload_is_canonical_base64_whatever_the_spare_bits_were():
 def test_an_empty_payload_stays_empty():
     envelope = read(rule_body(payload=""))
     assert (envelope["payload"], envelope["client_id"]) == ("", "box-1")
+
+
+WRITTEN = [
+    rule_body(),
+    rule_body(payload="YQ==", contract="status"),
+    rule_body(payload="", topic=None).replace(": ", ":").replace(", ", ","),
+]
+FRAGMENTS = [*'"\\{}[],: =+/A', "==", "null", "payload", '"payload":"YQ==",', '"topic":', "é", "\ud800"]  # fmt: skip
+
+
+@st.composite
+def damaged_bodies(draw):
+    """Bodies of a rule with up to three places of them replaced."""
+    body = draw(st.sampled_from(WRITTEN))
+    for _ in range(draw(st.integers(0, 3))):
+        start = draw(st.integers(0, len(body)))
+        end = start + draw(st.integers(0, 9))
+        body = body[:start] + draw(st.sampled_from(FRAGMENTS)) + body[end:]
+    return body
+
+
+@given(body=damaged_bodies())
+def test_a_payload_that_is_copied_gives_what_parsing_gives(body):
+    copied = read_envelope("m-1", body)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_split", lambda _body: None)
+        assert read_envelope("m-1", body) == copied
+
+
+@given(payload=st.binary(max_size=40))
+def test_every_canonical_payload_is_copied(payload):
+    assert module._split(rule_body(payload=encode(payload)))[0] == encode(payload).encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        rule_body(payload="YR=="),
+        rule_body(payload="YWI"),
+        rule_body(payload="Y=Q="),
+        rule_body(payload="===="),
+        rule_body(payload="éééé"),
+        '{"payload":"YQ==",}',
+        rule_body()[:-1] + ', "payload": "YQ=="}',
+        rule_body()[:-1] + ', "payload": {}}',
+    ],
+)
+def test_a_payload_in_doubt_is_parsed(body):
+    assert module._split(body) is None
