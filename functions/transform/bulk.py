@@ -2,15 +2,20 @@
 
 polars decodes a column of JSON by joining its rows with commas into one array. Alone, that lets a
 message reach into its neighbours: ``{"a":[{}`` and ``{}]}`` would become one valid object. So each
-message travels in an array of two, behind an object with a mark that no device can know::
+message is sent with a mark that no device can know. In an object it becomes the first member::
 
-    [{"<mark>":"17"},<message>]
+    {"<mark>":17,"ts":...}
 
-or, where messages are arrays, behind an array of the same kind. If as many rows come back as went
-in, each with two elements and the mark and number it was sent with, then each row starts where its
-array starts and ends before the next one starts: what stands after the mark is exactly one JSON
-value. If not, or if a value is of another type than the plan has, the messages are halved and
-halved again until the few that are left go to the careful reader.
+An object with a mark at the level of the rows can't begin but where a message begins. If as many
+rows come back as went in, and the n-th has the mark of the n-th message, then each message begins
+a row, and what follows up to the next one is that row alone: one more value would be one more row.
+So the text of each message is exactly one JSON object.
+
+Where messages are arrays, each travels in an array of two, behind an array of the same kind that
+holds the mark: then every row must have two elements, the first with its mark.
+
+If a row is not as it was sent, or if a value is of another type than the plan has, the messages
+are split and split again until the few that are left go to the careful reader.
 """
 
 from __future__ import annotations
