@@ -84,13 +84,16 @@ def _read_in_bulk(raw: bytes) -> pl.DataFrame | None:
         size = fields.select(_size_as_extract_writes()).item() + raw.endswith(b"\n")
         if size != len(raw) or not fields.select(_as_extract_writes()).item():
             return None
-        payload = fields["f17"].str.decode("base64", strict=True)
+        arrival = fields["f14"].str.strip_prefix(":").str.strip_suffix(",").cast(pl.Int64)
+        frame = fields.select(
+            *(pl.col(name).alias(text) for name, text in TEXTS.items()),
+            arrival.alias("received_at"),
+            pl.col("f17").alias("payload"),
+        )
+        # Decoded in order, the payloads lie in memory as they are read from now on.
+        return _in_order(frame).with_columns(pl.col("payload").str.decode("base64", strict=True))
     except pl.exceptions.PolarsError:
         return None
-    arrival = fields["f14"].str.strip_prefix(":").str.strip_suffix(",").cast(pl.Int64)
-    frame = fields.select(pl.col(name).alias(text) for name, text in TEXTS.items())
-    frame = frame.with_columns(arrival.alias("received_at"), payload.alias("payload"))
-    return _in_order(frame, fields["f17"])
 
 
 def _size_as_extract_writes() -> pl.Expr:
@@ -114,7 +117,7 @@ def _as_extract_writes() -> pl.Expr:
     return pl.all_horizontal(*tests)
 
 
-def _in_order(frame: pl.DataFrame, encoded: pl.Series) -> pl.DataFrame:
+def _in_order(frame: pl.DataFrame) -> pl.DataFrame:
     """Lines sorted by arrival and id, and where these are equal by the line itself."""
     order = ["received_at", "message_id"]
     ordered = frame.sort(order)
@@ -122,8 +125,7 @@ def _in_order(frame: pl.DataFrame, encoded: pl.Series) -> pl.DataFrame:
     if not ordered.select(same.any()).item():
         return ordered
     ends = [pl.col("topic") + '"', pl.col("client_id") + '"']
-    with_line = frame.with_columns(encoded.alias("line"))
-    return with_line.sort(*order, *ends, "line").drop("line")
+    return frame.sort(*order, *ends, "payload")
 
 
 def _as_text(values: pl.Series) -> pl.Series:
