@@ -27,7 +27,7 @@ front of the newest would else make a group that spans all that was loaded betwe
 SECONDS_FORMAT, FRACTION_FORMAT = "%Y-%m-%dT%H:%M:%S", "%.6f+00:00"
 TIME_FORMAT = SECONDS_FORMAT + FRACTION_FORMAT
 A_SECOND = 10**6
-"""In microseconds."""
+"""Microseconds of a second."""
 
 
 def copy_csv(rows: pl.DataFrame) -> bytes:
