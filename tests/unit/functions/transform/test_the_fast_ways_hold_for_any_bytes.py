@@ -137,11 +137,16 @@ def test_rows_are_in_the_order_of_their_key(rows: list[tuple[int, str, datetime]
         assert batch.places["message"].to_list() == first[ORDER].to_list()
 
 
-@given(st.lists(MOMENTS, max_size=60), st.integers(1, 4))
+@given(
+    st.sampled_from([-62_135_596_800, -5, 0, 1_772_323_200, 253_402_300_795]),
+    st.lists(st.integers(0, 4), max_size=5),
+    st.lists(st.sampled_from([0, 1, 1000, 123_000, 500_000, 999_999]), max_size=6),
+)
 def test_a_time_is_spelled_the_same_alone_and_among_others(
-    moments: list[datetime], times: int
+    first: int, seconds: list[int], fractions: list[int]
 ) -> None:
-    values = pl.Series("at", moments * times, dtype=pl.Datetime("us", "UTC"))
+    micros = [(first + second) * 10**6 + part for second in seconds for part in fractions]
+    values = pl.Series("at", micros, dtype=pl.Int64).cast(pl.Datetime("us", "UTC"))
     rows = pl.DataFrame([pl.int_range(values.len(), eager=True).alias("id"), values])
     expected = io.BytesIO()
     rows.write_csv(expected, include_header=False, datetime_format=TIME_FORMAT)
