@@ -8,15 +8,17 @@ milliseconds; old ones use short names and epoch milliseconds. 2 % of the readin
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import random
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from telemetry.contract import Contract, load_contract
 
-__all__ = ["CONTRACT", "START", "contract", "raw_lines"]
+__all__ = ["CONTRACT", "START", "contract", "raw_lines", "raw_objects"]
 
 CONTRACT = Path(__file__).parents[1] / "contracts" / "fleet.toml"
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -34,12 +36,23 @@ def contract() -> Contract:
 
 def raw_lines(readings: int, *, each: int, devices: int = 500, seed: int = 1) -> bytes:
     """The uncompressed lines of a raw object with about so many readings, ``each`` per message."""
+    return next(raw_objects(readings, each=each, devices=devices, seed=seed))
+
+
+def raw_objects(readings: int, *, each: int, devices: int = 500, seed: int = 1) -> Iterator[bytes]:
+    """The lines of successive raw objects without end, ``readings`` in each; the devices go on."""
     chance = random.Random(seed)
     boxes = [_Box(number, chance.random(), chance) for number in range(devices)]
+    size = readings // each
+    for first in itertools.count(0, size):
+        yield _lines(range(first, first + size), boxes, each, chance)
+
+
+def _lines(numbers: range, boxes: list[_Box], each: int, chance: random.Random) -> bytes:
     lines: list[bytes] = []
     last = ("", b"")
-    for number in range(readings // each):
-        box = boxes[number % devices]
+    for number in numbers:
+        box = boxes[number % len(boxes)]
         name, payload = box.name, box.message(each)
         if chance.random() < FAULTY:
             kind = chance.choice(("truncated", "binary", "repeated"))

@@ -40,6 +40,10 @@ METHOD = """\
   devices send all their rows again, or every device sends half of them again.
 - **Raw object to rows**: transform and load, compared with dlt's `merge` (strategy `upsert`) of
   readings that the orjson loop has cleaned, as dictionaries and as Arrow tables.
+- **Raw objects to rows**: a backlog of eight micro-batches of 50,000 readings. *Two in parallel*:
+  two workers, each of which takes the next batch, decompresses, transforms and loads it, as the
+  executions of the workflow's map do; the load of one batch overlaps with the transform of another.
+  psql copies the same rows, cleaned before. All processes share the machine, the server included.
 - **Peak memory**: resident set of a new process that transforms 64 MiB of lines.
 - **Cold import**: import of each function's handler in a new process, with cached byte code.
 - **Real data**: all messages wait in the queue; the time is measured from the start of the first

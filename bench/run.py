@@ -22,7 +22,7 @@ from bench.report import IMAGE, page, plot
 
 ROOT = Path(__file__).parents[1]
 LAST_RUNS = ROOT / ".build" / "bench"
-SUBJECTS = ("transform", "load", "end_to_end", "footprint", "real_data")
+SUBJECTS = ("transform", "load", "end_to_end", "raw_to_rows", "footprint", "real_data")
 IN_TEST_ENVIRONMENT = frozenset({"footprint", "real_data"})
 
 

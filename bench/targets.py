@@ -77,6 +77,9 @@ def _ratios() -> list[tuple[str, tuple[str, str], tuple[str, str], float, float]
     whole = "raw object to rows"
     for peer in ("dlt merge", "dlt merge, Arrow"):
         rows.append((f"{whole}, compared with {peer}", (whole, OURS), (whole, peer), 10, 25))
+    backlog = "raw objects to rows"
+    ours, psql = (backlog, f"{OURS}, two in parallel"), (backlog, "psql copy, one at a time")
+    rows.append((f"{backlog}, two in parallel, compared with psql copy", ours, psql, 0.4, 0.5))
     return rows
 
 

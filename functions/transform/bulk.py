@@ -1,26 +1,18 @@
 """The bulk decoder: many messages at once, by polars, where that provably gives the same result.
 
-polars decodes a column of JSON by joining its rows with commas into one array. Alone, that lets a
-message reach into its neighbours: ``{"a":[{}`` and ``{}]}`` would become one valid object. So each
-message travels in an array of two, behind an object with a mark that no device can know::
-
-    [{"<mark>":"17"},<message>]
-
-or, where messages are arrays, behind an array of the same kind. If as many rows come back as went
-in, each with two elements and the mark and number it was sent with, then each row starts where its
-array starts and ends before the next one starts: what stands after the mark is exactly one JSON
-value. If not, or if a value is of another type than the plan has, the messages are halved and
-halved again until the few that are left go to the careful reader.
+What proves it are marks, without which one message could reach into another: see ``bulk_marks``.
+If a row is not as it was sent, or if a value is of another type than the plan has, the messages
+are split and split again until the few that are left go to the careful reader.
 """
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import polars as pl
 
+from functions.transform.bulk_marks import MarkedArrays, MarkedObjects
 from functions.transform.bulk_parallel import are_side_by_side, readings_side_by_side
 from functions.transform.bulk_senml import odd_records, resolved_records
 from functions.transform.extraction_plan import DecodePlan, ExtractionPlan
@@ -33,9 +25,6 @@ __all__ = ["BulkDecoder", "Decoded"]
 
 SLICE_BYTES = 1 << 18
 """Text decoded at once: the decoder slows down sevenfold once its tape outgrows the cache."""
-OBJECT = (r"^[ \t\r\n]*\{", r"\}[ \t\r\n]*$")
-ARRAY = (r"^[ \t\r\n]*\[", r"\][ \t\r\n]*$")
-"""Begin and end of a message. Testing for them is cheaper than a failed attempt to decode."""
 NO_TEXT = r"^(?:true|false|-?[0-9].*)$"
 """Value in the place of a name in a pair that may not have been a text."""
 SPLIT = 8
@@ -62,37 +51,25 @@ class BulkDecoder:
     def __init__(self, plan: ExtractionPlan, decode_plan: DecodePlan) -> None:
         document = self._document = decode_plan.document
         self._plan, self._unusual, self._types = plan, decode_plan.unusual, decode_plan.types
-        self._mark = secrets.token_hex(8)
-        self._type = pl.List(self._with_mark(document))
-        depth, kind = 0, pl.List(document).inner
-        while isinstance(kind, pl.List):
-            depth, kind = depth + 1, kind.inner
-        self._prefix, begin, end = "", f'{{"{self._mark}":"', '"}'
-        if kind == pl.String:
-            self._prefix, begin, end = self._mark, f'"{self._mark}', '"'
-        self._begin, self._end = f"[{'[' * depth}{begin}", f"{end}{']' * depth},"
-        self._frame = ARRAY if isinstance(document, pl.List) else OBJECT
-
-    def _with_mark(self, kind: pl.Struct | pl.List) -> pl.DataType:
-        """The type of a message, with room for a mark."""
-        if isinstance(kind, pl.Struct):
-            return pl.Struct([pl.Field(self._mark, pl.String), *kind.fields])
-        inner = kind.inner
-        return pl.List(self._with_mark(inner)) if isinstance(inner, pl.Struct | pl.List) else kind
+        self._marks: MarkedArrays | MarkedObjects
+        if isinstance(document, pl.List):
+            self._marks = MarkedArrays(document)
+        else:
+            self._marks = MarkedObjects(document)
 
     def decode(self, messages: pl.DataFrame) -> Decoded:
         """Decodes the messages of a frame with the columns ``m`` and ``text`` (no nulls)."""
         texts = messages["text"]
-        begins, ends = self._frame
-        plain = texts.str.contains(begins) & texts.str.contains(ends)
+        plain = texts.str.contains(self._marks.begin) & texts.str.contains(self._marks.end)
         plain &= ~texts.str.contains("\\", literal=True)  # apart from the rest, which it slows down
         plain &= ~texts.str.contains(self._unusual)
         tried = messages.filter(plain)
-        places, pairs = self._pairs(tried)
-        documents = self._documents(pairs, tried["m"].gather(places))
-        if documents is None:
+        places, rows = self._rows(tried)
+        m = tried["m"].gather(places)
+        found = self._marks.documents(rows, m)
+        if found is None:
             return Decoded(self._nothing(), 0, 0, messages["m"])
-        documents = self._sure(documents)
+        documents = self._sure(pl.DataFrame([m, found.alias("d")]))
         left = messages["m"].filter(~messages["m"].is_in(documents["m"].implode()))
         wanted = self._of_this_kind(documents)
         readings, empty = self._readings(wanted)
@@ -108,44 +85,28 @@ class BulkDecoder:
             documents = documents.filter(matches(texts, condition))
         return documents
 
-    def _pairs(self, messages: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
-        """Rows of ``messages`` that could be decoded, and for each its mark and its document."""
-        number = pl.col("m").cast(pl.String)
-        begin, end = pl.lit(self._begin), pl.lit(self._end)
-        arrays = messages.select(pl.concat_str(begin, number, end, "text", pl.lit("]"))).to_series()
-        pairs, places = [pl.Series(dtype=self._type)], [pl.Series(dtype=pl.UInt32)]
-        for at, length in _slices(arrays):
-            for start, rows in self._attempt(arrays.slice(at, length), at):
-                pairs.append(rows)
+    def _rows(self, messages: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
+        """Places in ``messages`` of those that could be decoded, and what each was decoded to."""
+        texts = self._marks.marked(messages)
+        decoded, places = [pl.Series(dtype=self._marks.type)], [pl.Series(dtype=pl.UInt32)]
+        for at, length in _slices(texts):
+            for start, rows in self._attempt(texts.slice(at, length), at):
+                decoded.append(rows)
                 places.append(pl.int_range(start, start + rows.len(), dtype=pl.UInt32, eager=True))
-        return pl.concat(places), pl.concat(pairs)
+        return pl.concat(places), pl.concat(decoded).rechunk()
 
-    def _attempt(self, arrays: pl.Series, at: int) -> Iterator[tuple[int, pl.Series]]:
+    def _attempt(self, texts: pl.Series, at: int) -> Iterator[tuple[int, pl.Series]]:
         """Decodes a slice whose first row is ``at``, or what can be decoded of its parts."""
         try:
-            rows = arrays.str.json_decode(self._type)
+            rows = texts.str.json_decode(self._marks.type)
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
             rows = None
-        if rows is not None and rows.len() == arrays.len():
+        if rows is not None and rows.len() == texts.len():
             yield at, rows
-        elif arrays.len() > SMALLEST:
-            size = -(-arrays.len() // SPLIT)
-            for start in range(0, arrays.len(), size):
-                yield from self._attempt(arrays.slice(start, size), at + start)
-
-    def _documents(self, pairs: pl.Series, m: pl.Series) -> pl.DataFrame | None:
-        """``m`` and ``d``, the decoded messages; ``None`` where one reached into another."""
-        if not (pairs.list.len() == 2).all():
-            return None
-        rows = pairs.explode()
-        marks = rows.gather_every(2)
-        while isinstance(marks.dtype, pl.List):
-            marks = marks.list.first()
-        if isinstance(marks.dtype, pl.Struct):
-            marks = marks.struct.field(self._mark)
-        if not marks.eq_missing(self._prefix + m.cast(pl.String)).all():
-            return None
-        return pl.DataFrame([m, rows.gather_every(2, offset=1).alias("d")])
+        elif texts.len() > SMALLEST:
+            size = -(-texts.len() // SPLIT)
+            for start in range(0, texts.len(), size):
+                yield from self._attempt(texts.slice(start, size), at + start)
 
     def _sure(self, documents: pl.DataFrame) -> pl.DataFrame:
         """Documents whose values are certain: the decoder makes ``[5]`` of a lone ``5``, and

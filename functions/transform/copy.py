@@ -24,7 +24,10 @@ GROUP_ROWS = 256
 GAP = 8
 """A group ends where the next row is this many times the usual interval away: a few late rows in
 front of the newest would else make a group that spans all that was loaded between."""
-TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%.6f+00:00"
+SECONDS_FORMAT, FRACTION_FORMAT = "%Y-%m-%dT%H:%M:%S", "%.6f+00:00"
+TIME_FORMAT = SECONDS_FORMAT + FRACTION_FORMAT
+A_SECOND = 10**6
+"""Microseconds of a second."""
 
 
 def copy_csv(rows: pl.DataFrame) -> bytes:
@@ -40,11 +43,29 @@ def copy_csv(rows: pl.DataFrame) -> bytes:
 
 
 def _spelled(moments: pl.Series) -> pl.Series:
-    """Times as text, if they repeat: then each is spelled once, which is what takes the time."""
+    """Times as text, if they or their seconds repeat: then each is spelled once, which is what
+    takes the time."""
     once = moments.unique()
     if 2 * once.len() > moments.len():
-        return moments
+        return _spelled_in_parts(moments)
     return looked_up(moments, once, once.dt.strftime(TIME_FORMAT))
+
+
+def _spelled_in_parts(moments: pl.Series) -> pl.Series:
+    """Times as text, of their seconds and the fractions of these, if both repeat."""
+    micros = moments.cast(pl.Datetime("us")).cast(pl.Int64)
+    seconds = micros // A_SECOND
+    texts = []
+    for part, scale, form in (
+        (seconds, A_SECOND, SECONDS_FORMAT),
+        (micros - seconds * A_SECOND, 1, FRACTION_FORMAT),
+    ):
+        once = part.unique()
+        if 2 * once.len() > part.len():
+            return moments
+        spelled = (once * scale).cast(pl.Datetime("us")).dt.strftime(form)
+        texts.append(looked_up(part, once, spelled).alias(form))
+    return pl.DataFrame(texts).select(pl.concat_str(pl.all()).alias(moments.name)).to_series()
 
 
 def group_columns(contract: Contract) -> tuple[str, ...] | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from itertools import compress
 from typing import Any
 
 import polars as pl
@@ -35,9 +36,13 @@ BETWEEN = {
 Where all of it is there, and no backslash, a line is what it seems: no escapes, no other members.
 """
 TEXTS = {"f3": "message_id", "f7": "topic", "f11": "client_id"}
+VALUES = (*TEXTS, "f17")
 FIELDS = {f"f{place}": pl.String for place in range(19)}
 ARRIVAL = r"^:(?:0|[1-9][0-9]{0,14}),$"
-CONTROL = r"[\x00-\x1f]"
+ESCAPED = r"[\x00-\x1f\\]"
+"""Control characters, which JSON takes only as escapes, and the escape itself."""
+TESTED = 64
+"""Payloads tested for UTF-8 at once: one that isn't costs those beside it the slow test."""
 
 
 def read_envelopes(raw: bytes) -> pl.DataFrame:
@@ -48,12 +53,21 @@ def read_envelopes(raw: bytes) -> pl.DataFrame:
     isn't an envelope becomes a message of its own: the line is its payload, and the rest is null.
     Messages that were removed for good are left out.
     """
-    raw, _ = without_forgotten(raw)
     frame = _read_in_bulk(raw)
     if frame is None:
-        lines = sorted(line for line in raw.split(b"\n") if line.strip())
-        frame = _read_one_by_one(lines).sort("received_at", "message_id", maintain_order=True)
+        frame = _read_all(raw)
     return frame.with_columns(_as_text(frame["payload"]).alias("text"))
+
+
+def _read_all(raw: bytes) -> pl.DataFrame:
+    """Lines of which one isn't as Extract writes it: only then can one have been removed."""
+    kept, forgotten = without_forgotten(raw)
+    if forgotten.readings or forgotten.messages:
+        frame = _read_in_bulk(kept)
+        if frame is not None:
+            return frame
+    lines = sorted(line for line in kept.split(b"\n") if line.strip())
+    return _read_one_by_one(lines).sort("received_at", "message_id", maintain_order=True)
 
 
 def _read_in_bulk(raw: bytes) -> pl.DataFrame | None:
@@ -61,33 +75,49 @@ def _read_in_bulk(raw: bytes) -> pl.DataFrame | None:
 
     They are split at their quotes, as if they were CSV.
     """
-    if not raw.startswith(b"{") or b"\\" in raw or b"\r" in raw:
+    if not raw.startswith(b"{"):
         return None
     try:
         fields = pl.read_csv(
             raw, has_header=False, separator='"', quote_char=None, schema=FIELDS
-        ).with_columns(pl.col(*TEXTS, "f17").fill_null(""))  # so it reads the empty text
-        if fields.height != raw.count(b"\n") + (not raw.endswith(b"\n")):
+        ).with_columns(pl.col(*VALUES).fill_null(""))  # so it reads the empty text
+        size = fields.select(_size_as_extract_writes()).item() + raw.endswith(b"\n")
+        if size != len(raw) or not fields.select(_as_extract_writes()).item():
             return None
-        if not fields.select(_as_extract_writes()).item():
-            return None
-        payload = fields["f17"].str.decode("base64", strict=True)
+        arrival = fields["f14"].str.strip_prefix(":").str.strip_suffix(",").cast(pl.Int64)
+        frame = fields.select(
+            *(pl.col(name).alias(text) for name, text in TEXTS.items()),
+            arrival.alias("received_at"),
+            pl.col("f17").alias("payload"),
+        )
+        # Decoded in order, the payloads lie in memory as they are read from now on.
+        return _in_order(frame).with_columns(pl.col("payload").str.decode("base64", strict=True))
     except pl.exceptions.PolarsError:
         return None
-    arrival = fields["f14"].str.strip_prefix(":").str.strip_suffix(",").cast(pl.Int64)
-    frame = fields.select(pl.col(name).alias(text) for name, text in TEXTS.items())
-    frame = frame.with_columns(arrival.alias("received_at"), payload.alias("payload"))
-    return _in_order(frame, fields["f17"])
+
+
+def _size_as_extract_writes() -> pl.Expr:
+    """Bytes of all lines with what stands between their values, without the last line feed.
+
+    If that is the size of the whole, no line was skipped, and no end of one was more than ``\\n``.
+    """
+    values = pl.sum_horizontal(
+        pl.col(name).str.len_bytes().cast(pl.Int64).sum() for name in (*VALUES, "f14")
+    )
+    between = sum(map(len, BETWEEN.values())) + len(FIELDS) - 1
+    return values + pl.len().cast(pl.Int64) * (between + 1) - 1
 
 
 def _as_extract_writes() -> pl.Expr:
-    tests = [pl.col(name) == text for name, text in BETWEEN.items()]
-    tests.append(pl.col("f14").str.contains(ARRIVAL))
-    tests += [~pl.col(name).str.contains(CONTROL) for name in TEXTS]
-    return pl.all_horizontal(*(test.all(ignore_nulls=False) for test in tests))
+    tests = [(pl.col(name) == text).all(ignore_nulls=False) for name, text in BETWEEN.items()]
+    tests.append(pl.col("f14").str.contains(ARRIVAL).all(ignore_nulls=False))
+    # Topics and clients repeat.
+    once = (pl.col("f3"), pl.col("f7").unique(), pl.col("f11").unique())
+    tests += [~texts.str.contains(ESCAPED).any(ignore_nulls=False) for texts in once]
+    return pl.all_horizontal(*tests)
 
 
-def _in_order(frame: pl.DataFrame, encoded: pl.Series) -> pl.DataFrame:
+def _in_order(frame: pl.DataFrame) -> pl.DataFrame:
     """Lines sorted by arrival and id, and where these are equal by the line itself."""
     order = ["received_at", "message_id"]
     ordered = frame.sort(order)
@@ -95,25 +125,54 @@ def _in_order(frame: pl.DataFrame, encoded: pl.Series) -> pl.DataFrame:
     if not ordered.select(same.any()).item():
         return ordered
     ends = [pl.col("topic") + '"', pl.col("client_id") + '"']
-    with_line = frame.with_columns(encoded.alias("line"))
-    return with_line.sort(*order, *ends, "line").drop("line")
+    return frame.sort(*order, *ends, "payload")
 
 
 def _as_text(values: pl.Series) -> pl.Series:
-    """Bytes as text, null where they aren't UTF-8."""
+    """Bytes as text, null where they aren't UTF-8.
+
+    An error doesn't say which bytes it is about. What begins as JSON nearly always is UTF-8, so
+    that many are tested at once; the rest is read one by one.
+    """
+    texts = _all_as_text(values)
+    if texts is not None:
+        return texts
+    likely = values.bin.starts_with(b"{")
+    if 2 * int(likely.sum()) < values.len():
+        likely |= values.bin.starts_with(b"[")
+    begun = values.filter(likely)
+    texts = _all_as_text(begun)
+    if texts is None:
+        some = range(0, begun.len(), TESTED)
+        parts = [likely.arg_true().slice(at, TESTED) for at in some]
+        odd = [_all_as_text(begun.slice(at, TESTED)) is None for at in some]
+        likely = likely.scatter(pl.concat(list(compress(parts, odd))), False)
+        texts = values.filter(likely).cast(pl.String)
+    return _spread(texts, likely).scatter(
+        (~likely).arg_true(), [_text_of(value) for value in values.filter(~likely)]
+    )
+
+
+def _spread(values: pl.Series, places: pl.Series) -> pl.Series:
+    """The values at the places of a mask, in order, and null at the others."""
+    if not values.len():
+        return values.clear(places.len())
+    taken = values.gather((places.cast(pl.Int64).cum_sum() - 1).clip(0))
+    return pl.select(pl.when(places).then(taken)).to_series()
+
+
+def _all_as_text(values: pl.Series) -> pl.Series | None:
     try:
         return values.cast(pl.String)
-    except pl.exceptions.PolarsError:  # the error doesn't say which line it is
-        sound = pl.Series([_is_text(value) for value in values.to_list()], dtype=pl.Boolean)
-        return values.zip_with(sound, values.clear(values.len())).cast(pl.String)
+    except pl.exceptions.PolarsError:
+        return None
 
 
-def _is_text(value: bytes) -> bool:
+def _text_of(value: bytes) -> str | None:
     try:
-        value.decode()
+        return value.decode()
     except UnicodeDecodeError:
-        return False
-    return True
+        return None
 
 
 def _read_one_by_one(lines: list[bytes]) -> pl.DataFrame:

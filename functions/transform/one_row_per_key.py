@@ -18,10 +18,14 @@ from functions.transform.clean_batch import (
     Reject,
     listed,
 )
+from functions.transform.timestamps import looked_up
 from telemetry.contract import Contract
 
 __all__ = ["keep_one_row_per_key"]
 
+NUMBER = " n"
+"""Frame column of a key as a number; no column of a contract is called so."""
+LARGEST = 2**63
 LATER = (ROW, "column", MESSAGE, INDEX)
 CONFLICT = ("conflict",)
 """Reasons of a reading that another one of the same key, with other values, is kept before."""
@@ -119,7 +123,36 @@ def _differs(
 def _in_key_order(contract: Contract, frame: pl.DataFrame) -> pl.DataFrame:
     """Sorted by the key, and for ``keep_greatest`` with the greatest of each key first."""
     if contract.greatest is None:
-        return frame.sort(contract.key, maintain_order=True)
+        number = _key_as_number(contract, frame)
+        if number is None:
+            return frame.sort(contract.key, maintain_order=True)
+        return frame.with_columns(number).sort(NUMBER, maintain_order=True).drop(NUMBER)
     down = [*[False] * len(contract.key), True]
     by = [*contract.key, contract.greatest]
     return frame.sort(by, descending=down, nulls_last=True, maintain_order=True)
+
+
+def _key_as_number(contract: Contract, frame: pl.DataFrame) -> pl.Series | None:
+    """A number for each row that sorts as its key does; ``None`` where that would gain nothing.
+
+    One column of numbers sorts in a tenth of the time of a text and a time. Texts are numbered in
+    their order, if they repeat.
+    """
+    number, size = pl.repeat(0, frame.height, dtype=pl.Int64, eager=True), 1
+    for values in frame.select(contract.key).get_columns():
+        if values.dtype == pl.String:
+            once = values.unique().sort()
+            if 2 * once.len() > values.len():
+                return None
+            ranks = pl.int_range(once.len(), dtype=pl.Int64, eager=True)
+            place, low, high = looked_up(values, once, ranks), 0, once.len() - 1
+        elif values.dtype.is_integer() or isinstance(values.dtype, pl.Datetime):
+            place = values.cast(pl.Int64)
+            low, high = place.min() or 0, place.max() or 0  # type: ignore[assignment]
+        else:
+            return None
+        size *= high - low + 1
+        if size >= LARGEST:
+            return None
+        number = number * (high - low + 1) + (place - low)
+    return number.alias(NUMBER)

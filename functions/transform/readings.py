@@ -18,6 +18,7 @@ from functions.transform.formats.payload_decoder import PayloadDecoder, is_decod
 from functions.transform.inflation import opened
 from functions.transform.isolation import OUR_ERRORS, unreadable
 from functions.transform.message_filter import matches
+from functions.transform.timestamps import looked_up
 from telemetry.canary import CANARY_PREFIX
 
 __all__ = ["FIRST_MOMENT", "LAST_MOMENT", "read_readings"]
@@ -180,12 +181,20 @@ def _envelope_texts(plan: ExtractionPlan, messages: pl.DataFrame) -> list[pl.Ser
     for place, (name, *level) in plan.of_scope("envelope").items():
         text = messages[str(name)].cast(pl.String).alias(place)
         if level:
-            text = text.str.split("/").list.get(int(level[0]), null_on_oob=True)
+            text = _level(text, int(level[0]))
         texts.append(text)
     if plan.takes_received:
         moments = _sound(messages["received_at"]).cast(pl.Datetime("ms", "UTC"))
         texts.append(moments.dt.cast_time_unit("us").alias(RECEIVED))
     return texts
+
+
+def _level(topics: pl.Series, place: int) -> pl.Series:
+    """One level of each topic; topics repeat, and then each is split once."""
+    once = topics.unique()
+    if 2 * once.len() >= topics.len():
+        return topics.str.split("/").list.get(place, null_on_oob=True)
+    return looked_up(topics, once, _level(once, place))
 
 
 def _moments(millis: pl.Series) -> pl.Series:

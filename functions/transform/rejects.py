@@ -28,12 +28,16 @@ def rejected_lines(batch: CleanBatch, contract: Contract) -> bytes:
     it repeated, a message of many bad readings would grow with the square of their number.
     """
     buffer = io.BytesIO()
+    as_json = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps makes an encoder per line
     with gzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=1, mtime=0) as file:
         decoder = PayloadDecoder(contract) if is_decoded(contract) else None
-        for m, rejects in groupby(_in_order(batch), key=lambda reject: reject.message):
-            message = batch.messages.row(m, named=True)
+        ordered = _in_order(batch)
+        places = list(dict.fromkeys(reject.message for reject in ordered))
+        messages = batch.messages[places].iter_rows(named=True)
+        groups = groupby(ordered, key=lambda reject: reject.message)
+        for message, (_, rejects) in zip(messages, groups, strict=True):
             for line in _lines(message, list(rejects), contract, decoder):
-                file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+                file.write(as_json(line).encode() + b"\n")
     return buffer.getvalue()
 
 

@@ -46,3 +46,9 @@ def test_every_way_to_load_leaves_the_rows_it_was_given() -> None:
 def test_dlt_ends_with_as_many_rows() -> None:
     names = {one.name for one in quick("end_to_end")}
     assert names == {"telemetry-etl", "dlt merge", "dlt merge, Arrow"}
+
+
+def test_successive_batches_end_with_the_rows_that_psql_copies() -> None:
+    names = {one.name for one in quick("raw_to_rows")}
+    both = ("one at a time", "two in parallel")
+    assert names == {f"{who}, {how}" for who in ("telemetry-etl", "psql copy") for how in both}

@@ -97,6 +97,12 @@ def test_of_members_of_one_name_the_first_counts() -> None:
         (b'{"id":1},{"id":2}', b'{"a":[{}', b"{}]}"),
         (b'{"id":1}],[{"id":2}', b"{}"),
         (b'{"id":1', b'"v":2}'),
+        (b'{"id":1},{"id":2}', b'{"a":[{}', b'{"v":2}]}'),
+        (b'{"id":1,"a":[{}', b'{"v":2}]},{"id":3}'),
+        (b'{"id":1}],[{"id":2}', b'{"id":3}]', b'{"id":4},'),
+        (b'{"id":1,"v":"', b'"}'),
+        (b'{"id":1,"v":{"a":2}', b'{"v":3}}', b'{"id":4},{"id":5}'),
+        (b'{"id":1}{"id":2}', b'{"id":3} null'),
     ],
 )
 def test_no_message_reaches_into_another(payloads: tuple[bytes, ...]) -> None:
@@ -104,6 +110,13 @@ def test_no_message_reaches_into_another(payloads: tuple[bytes, ...]) -> None:
     broken = [payload for payload in payloads if payload != b"{}"]
     assert [r.reasons[0] for r in batch.rejects].count("not_json") == len(broken)
     assert batch.rows.height == 0
+
+
+def test_space_around_an_object_and_nothing_in_one() -> None:
+    raw = lines(b' \r\n{\t"id":1}\n', b'{"id":2}', b"{}", b" { } ", b'{"v":1}')
+    batch = both_ways(raw, contract_of(VALUE))
+    assert batch.rows["id"].to_list() == [1, 2]
+    assert reasons(batch) == [(None, "missing:id")] * 3
 
 
 def test_the_first_source_that_is_there_and_not_missing_wins() -> None:
