@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.end_to_end.pages import Shell, check_page
 from tests.installed.conftest import ROOT, Installed, megabytes
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -168,3 +169,15 @@ def test_the_projects_notebook_shows_the_rows(installed: Installed, plant: Path)
     assert "143.0" in shown
     assert '"output_type": "error"' not in shown
     installed.run("etl down --delete --yes", plant)
+
+
+def test_the_tutorial_shows_what_its_commands_print(installed: Installed) -> None:
+    folder = installed.folder / "tutorial"
+    folder.mkdir()
+    begin = time.monotonic()
+    try:
+        check_page(ROOT / "docs" / "tutorial.md", Shell(folder, installed.environment))
+    finally:
+        with suppress(AssertionError, OSError):
+            installed.run("etl down", folder / "greenhouse")  # where a command failed before it did
+    installed.measured.append(("the tutorial's commands", f"{time.monotonic() - begin:.1f} s"))
