@@ -82,15 +82,24 @@ def start_pipeline(
     return bring_up(folder, name, Path(contract), trigger="schedule", schedule="rate(1 day)")
 
 
-def open_pipeline(*, stack: str | None = None, state: str | Path | None = None) -> Target:
-    """Return the pipeline that runs on this machine. Raises ``NoStackError`` where none does.
+def open_pipeline(
+    *,
+    stack: str | None = None,
+    state: str | Path | None = None,
+    region: str | None = None,
+    profile: str | None = None,
+) -> Target:
+    """Return a deployed pipeline: with ``region`` or ``profile`` one on AWS, else this machine's.
 
-    ``stack`` and ``state`` are by default those of the project that the notebook is in.
+    ``stack`` and ``state`` are by default those of the project that the notebook is in. Raises
+    ``NoStackError`` where nothing runs on this machine.
     """
     from etl.deployment.laptop import local_target
     from local.stack import read
 
     name, folder = _place(stack, state)
+    if region or profile:
+        return Target(name, region, profile, folder)
     local = read(folder)
     if local is None:
         raise NoStackError("Nothing runs on this machine. Start it with `etl up`.")

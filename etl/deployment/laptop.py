@@ -146,7 +146,7 @@ def bring_up(
     now = local_target(state, stack, local)  # of its own: what it reads is old once deployed
     running = deployed_contracts(now)
     if wanted is not None and running is not None:
-        check_first(running, wanted)
+        check_first(running, wanted, replace_first=True)  # the question says what that means
         question = switch_question(stack, running, wanted)
         if question and not switch(question):
             raise ContractSwitchError(question, several=len(running) > 1)

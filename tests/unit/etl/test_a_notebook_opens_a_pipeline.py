@@ -62,6 +62,13 @@ def test_what_is_said_goes_before_what_is_found(brought_up, tmp_path, monkeypatc
     ]
 
 
+def test_one_on_aws_is_opened_by_its_region(brought_up, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = notebook.open_pipeline(stack="plant", region="eu-central-1", profile="plant")
+    assert (found.stack, found.region, found.profile) == ("plant", "eu-central-1", "plant")
+    assert found.local is None
+
+
 def test_reports_and_rejects_are_of_the_batches_that_have_them(monkeypatch):
     s3 = FakeS3()
     prefix = raw_prefix("run-1", STARTED)
