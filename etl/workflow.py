@@ -20,13 +20,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from etl.notebook import build_workflow, trace_executions
+from etl.operations.notebook_workflow import build_workflow, trace_executions
+from workflow.definition import function_arn
 from workflow.editor import BATCH_STEPS, EXECUTION_STEPS, Customize, WorkflowEditor
 from workflow.limits import DefinitionError
 from workflow.own_states import CustomizationError
 
 if TYPE_CHECKING:
-    from workflow.states.extended import LambdaTask, RetryWithJitter
+    from workflow.states.extended import DistributedMap, LambdaTask, RetryWithJitter
     from workflow.states.sdk import Catch, Chain, Choice, ChoiceRule, Graph, Pass
 
 __all__ = [
@@ -39,16 +40,18 @@ __all__ = [
     "CustomizationError",
     "Customize",
     "DefinitionError",
+    "DistributedMap",
     "Graph",
     "LambdaTask",
     "Pass",
     "RetryWithJitter",
     "WorkflowEditor",
     "build_workflow",
+    "function_arn",
     "trace_executions",
 ]
 
-_EXTENDED = {"LambdaTask", "RetryWithJitter"}
+_EXTENDED = {"DistributedMap", "LambdaTask", "RetryWithJitter"}
 
 
 def __getattr__(name: str) -> Any:

@@ -159,7 +159,7 @@ def _page(room: ControlRoom, request: Request, state: PageState) -> Response:
         most_bytes=MOST_BYTES,
         most_messages=MOST_MESSAGES,
         can_save=contract_files.can_save() and not room.read_only,
-        folder=f"{contract_files.FOLDER}/" if contract_files.can_save() else "",
+        folder=f"{contract_files.contracts_folder()}/" if contract_files.can_save() else "",
         name_pattern=contract_files.NAME.pattern,
     )
     answer.headers["Content-Security-Policy"] = policy_with_nonce(nonce)

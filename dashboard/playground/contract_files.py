@@ -8,12 +8,20 @@ import tempfile
 from pathlib import Path
 from typing import Literal
 
+from etl.project import find_project
 from telemetry.errors import UserError
 
-__all__ = ["FOLDER", "LONGEST_NAME", "ContractFileError", "can_save", "contract_path", "save"]
+__all__ = [
+    "LONGEST_NAME",
+    "ContractFileError",
+    "can_save",
+    "contract_path",
+    "contracts_folder",
+    "save",
+]
 
-FOLDER = Path("contracts")
-"""Folder of contracts, below the one in which ``etl dashboard`` was started."""
+FOLDER_NAME = "contracts"
+"""Folder of contracts, in the project or else where ``etl dashboard`` was started."""
 LONGEST_NAME = 64
 MOST_BYTES = 1000 * 1000
 """Most bytes of a contract."""
@@ -25,12 +33,19 @@ class ContractFileError(UserError):
     """Raised for a name that is not valid, and where the file can't be written."""
 
 
-def can_save(folder: Path = FOLDER) -> bool:
-    """True where the folder exists and can be written to."""
+def contracts_folder() -> Path:
+    """The folder that contracts are saved in, relative to the working directory."""
+    project = find_project()
+    return (project.folder if project else Path()) / FOLDER_NAME
+
+
+def can_save(folder: Path | None = None) -> bool:
+    """True where the folder, by default that of contracts, exists and can be written to."""
+    folder = folder or contracts_folder()
     return folder.is_dir() and os.access(folder, os.W_OK)
 
 
-def contract_path(name: str, folder: Path = FOLDER) -> Path:
+def contract_path(name: str, folder: Path | None = None) -> Path:
     """The file of the contract with this name. Raises :class:`ContractFileError`."""
     stem = name.strip().removesuffix(".toml")
     if not NAME.fullmatch(stem):
@@ -38,7 +53,7 @@ def contract_path(name: str, folder: Path = FOLDER) -> Path:
             f"Not a valid name: use 1 to {LONGEST_NAME} lower-case letters, digits, - and _, "
             "beginning with a letter or digit."
         )
-    return folder / f"{stem}.toml"
+    return (folder or contracts_folder()) / f"{stem}.toml"
 
 
 def save(path: Path, text: str, *, replace: bool) -> Outcome:

@@ -25,6 +25,9 @@ ContractsOption = Annotated[
         help="A contract of the pipeline, or a contract file; default: all deployed ones.",
     ),
 ]
+OutOption = Annotated[
+    Path, typer.Option(metavar="FOLDER", file_okay=False, help="Folder to write into.")
+]
 
 
 @commands.command()
@@ -32,9 +35,7 @@ ContractsOption = Annotated[
 def grafana(
     context: typer.Context,
     contract: ContractsOption = None,
-    out: Annotated[
-        Path, typer.Option(metavar="FOLDER", file_okay=False, help="Folder to write into.")
-    ] = Path("grafana"),
+    out: OutOption = Path("grafana"),
 ) -> None:
     """Write a Grafana dashboard of each contract, to import or to provision.
 
@@ -54,9 +55,7 @@ def grafana(
 def dbt(
     context: typer.Context,
     contract: ContractsOption = None,
-    out: Annotated[
-        Path, typer.Option(metavar="FOLDER", file_okay=False, help="Folder of the dbt project.")
-    ] = Path("dbt"),
+    out: OutOption = Path("dbt"),
 ) -> None:
     """Write a dbt project: sources with descriptions, tests and freshness, and an example model.
 

@@ -36,6 +36,14 @@ ContractOption = Annotated[
 ]
 TriggerOption = Annotated[TriggerMode | None, typer.Option(help=setting_of("run.trigger").text)]
 ScheduleOption = Annotated[str | None, typer.Option(help=setting_of("run.schedule").text)]
+ReplaceFirstOption = Annotated[
+    bool,
+    typer.Option(
+        "--replace-first",
+        help="Let a further contract take the place of the first one, which is not listed any "
+        "more: it reads what waits of it.",
+    ),
+]
 EmailOption = Annotated[str | None, typer.Option(help=setting_of("operation.alert_email").text)]
 
 
@@ -49,6 +57,7 @@ def plan(
     alert_email: EmailOption = None,
     overrides: SetOption = None,
     local: LocalOption = False,
+    replace_first: ReplaceFirstOption = False,
     as_json: JsonOption = False,
     detailed: Annotated[
         bool,
@@ -62,7 +71,7 @@ def plan(
     """Show what `etl deploy` would change, and change nothing."""
     flags = _flags(contracts, trigger, schedule, alert_email)
     chosen = deploy_context(context, settings, flags, overrides, local=local)
-    made, _ = _make_plan(chosen)
+    made, _ = _make_plan(chosen, replace_first=replace_first)
     if as_json:
         print_json(made.as_dict())
     else:
@@ -81,6 +90,7 @@ def deploy(
     alert_email: EmailOption = None,
     overrides: SetOption = None,
     local: LocalOption = False,
+    replace_first: ReplaceFirstOption = False,
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.")] = False,
     schema_is_ready: Annotated[
         bool,
@@ -100,7 +110,7 @@ def deploy(
     """
     flags = _flags(contracts, trigger, schedule, alert_email)
     chosen = deploy_context(context, settings, flags, overrides, local=local)
-    made, build = _make_plan(chosen)
+    made, build = _make_plan(chosen, replace_first=replace_first)
     _print_plan(chosen, made)
     if made.refused and not schema_is_ready:
         raise fail(
@@ -128,12 +138,12 @@ def _flags(
     }
 
 
-def _make_plan(chosen: DeployContext) -> tuple[DeployPlan, DeploymentBuild]:
+def _make_plan(chosen: DeployContext, *, replace_first: bool) -> tuple[DeployPlan, DeploymentBuild]:
     from etl.deployment.planner import make_plan
 
     settings, platform = chosen.settings()
     with waiting_for_phases("making the plan") as notify:
-        return make_plan(chosen.target, settings, platform, notify)
+        return make_plan(chosen.target, settings, platform, notify, replace_first=replace_first)
 
 
 def _print_plan(chosen: DeployContext, made: DeployPlan) -> None:

@@ -14,6 +14,7 @@ from rich.markup import escape
 from etl.aws.target import Target
 from etl.cli.context import Options, fail, notes
 from etl.cli.wait_line import waiting
+from etl.deployment.kept_customization import KeptCustomization
 from etl.deployment.pipeline_settings import PipelineSettings, aws_settings, platform_settings
 from etl.deployment.settings_file import (
     EnteredSettings,
@@ -176,19 +177,16 @@ def project_contracts() -> list[Path] | None:
     return list(named.get("contracts", ())) or one
 
 
-def project_additions() -> dict[str, Any]:
-    """Settings of the project that add states to the workflow, as ``bring_up`` takes them.
+def project_additions() -> KeptCustomization | None:
+    """Settings of the project that add states to the workflow; ``None`` outside a project.
 
-    Empty outside a project. Raises ``SettingsError``.
+    Raises ``SettingsError``.
     """
     project = find_project()
     if project is None:
-        return {}
+        return None
     pipeline = PipelineSettings(read_file(project.settings_file))
-    return {
-        "customization": pipeline.values.get("run.customization"),
-        "own_functions": pipeline.own_functions,
-    }
+    return KeptCustomization(pipeline.values.get("run.customization"), pipeline.own_functions)
 
 
 def _given(settings: Path | None, flags: dict[str, Any]) -> EnteredSettings:

@@ -32,6 +32,7 @@ from etl.cli import (
     export,
     game_day,
     init,
+    lineage,
     metrics,
     pgadmin,
     publish,
@@ -110,7 +111,9 @@ PANELS = {
         "reconcile", "rejects", "conflicts", "quarantine", "dlq", "replay", "backfill", "sweep",
         "devices", "game-day",
     ),
-    "Use the data": ("psql", "pgadmin", "export", "connect", "table", "rollups", "athena"),
+    "Use the data": (
+        "psql", "pgadmin", "export", "connect", "lineage", "table", "rollups", "athena",
+    ),
 }  # fmt: skip
 """The commands in the order of the help text, by panel."""
 
@@ -133,9 +136,9 @@ def _name(command: CommandInfo | TyperInfo) -> str:
 
 for module in (
     init, stack, status, settings, doctor, deploy, destroy, template, publish, execution_list,
-    executions, triggers, diagram, alarms, channels, metrics, sweep, data, database, export, table,
-    rollups, athena, rejects, conflicts, quarantine, replay, dlq, devices, contract, dashboard,
-    pgadmin, connect, cost, demo, game_day,
+    executions, triggers, diagram, alarms, channels, metrics, sweep, data, database, export,
+    lineage, table, rollups, athena, rejects, conflicts, quarantine, replay, dlq, devices,
+    contract, dashboard, pgadmin, connect, cost, demo, game_day,
 ):  # fmt: skip
     module.register(app)
 

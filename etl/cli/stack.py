@@ -70,8 +70,8 @@ def up(
 ) -> None:
     """Start the stand-ins on this machine and deploy the template to them. Safe to run again.
 
-    Goes on with the data of the last time. The contracts that run are kept unless others are named,
-    here or in the pipeline.toml of a project.
+    Goes on with the data of the last time. The contracts that run, and states of your own in the
+    workflow, are kept unless others are named, here or in the pipeline.toml of a project.
     """
     from etl.deployment.laptop import ContractSwitchError, bring_up, start_stand_ins
 
@@ -93,7 +93,7 @@ def up(
         schedule=schedule,
         window=window,
         channels=channels,
-        **project_additions(),
+        additions=project_additions(),
     )
     with waiting_for_phases("starting the local stack") as notify:
         try:

@@ -86,12 +86,13 @@ class ContractReviews:
 
 
 def review_contracts(
-    s3: S3Client, outputs: dict[str, str], contracts: ContractSet
+    s3: S3Client, outputs: dict[str, str], contracts: ContractSet, *, replace_first: bool = False
 ) -> ContractReviews:
     """Review the contracts against those in force.
 
     ``outputs``: those of the deployed stack, empty where there is none. Raises ``ContractError``
-    where the first contract would move behind another one.
+    where the first contract would move behind another one, or a further one would take its place
+    without ``replace_first``.
     """
     running, unknown = None, ""
     try:
@@ -99,7 +100,7 @@ def review_contracts(
     except ContractError as error:
         unknown = str(error)
     if running is not None:
-        check_first(running, contracts)
+        check_first(running, contracts, replace_first=replace_first)
     pairs = _pairs(running, contracts)
     first, *further = (
         _with_remark(_review(old, new, unknown), _renamed(running, contracts, old, new))

@@ -27,6 +27,7 @@ from etl.aws.target import Target
 from etl.deployment.artifact_bucket import ensure_bucket, put_template, stack_request, upload
 from etl.deployment.current_state import is_in_use
 from etl.deployment.expansion import expand_template, first_template
+from etl.deployment.kept_customization import keep_customization
 from etl.deployment.listener import Listener
 from etl.deployment.live_state import live_state
 from etl.deployment.migration import publish_contract, run_migration
@@ -149,6 +150,8 @@ class DeploymentExecutor:
     def _core(self, step: Step) -> None:
         self._apply(self._core_build())
         self._protect(step.stack)
+        if self.target.local is not None:
+            keep_customization(self.target, self.build.settings)
 
     def _core_build(self) -> StackBuild:
         """Return the core's build, connected to the platform's database if there is one."""

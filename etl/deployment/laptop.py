@@ -7,13 +7,14 @@ Only the receiver of the calls differs from an account in AWS: the deployment it
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etl.aws.contract_objects import contract_text, contracts_in_force, further_names
 from etl.aws.target import DEFAULT_STACK, NoStackError, Target
+from etl.deployment.kept_customization import KeptCustomization, kept_customization
 from infrastructure.names import SECRET_OUTPUT
 from infrastructure.setting_fields import settings_of
 from infrastructure.settings import (
@@ -123,8 +124,7 @@ def bring_up(
     delivery: Delivery | None = None,
     sweep: str | None = None,
     channels: bool | None = None,
-    customization: Path | None = None,
-    own_functions: Mapping[str, str] | None = None,
+    additions: KeptCustomization | None = None,
     die_with_parent: bool = False,
     notify: Notify = silent,
 ) -> Target:
@@ -133,11 +133,11 @@ def bring_up(
     Without a contract the stack keeps those that it runs, or gets the example fleet's; ``further``:
     contracts after the first one. Where it runs another one, ``switch`` is asked, and
     :class:`ContractSwitchError` raised unless it agrees.
-    ``customization``: file that adds states to the workflow, without which it has none of them,
-    and ``own_functions`` what these invoke.
+    ``additions``: what adds states to the workflow; ``None``: as it runs.
     ``channels``: whether to post notifications to channels; ``None``: as it runs.
     ``die_with_parent`` ends the stand-ins with this process. Raises ``ContractError`` for a
-    contract that can't be read, before anything is started.
+    contract that can't be read, before anything is started, and ``CustomizationError`` where the
+    file that customizes the workflow now is gone.
     """
     from etl.deployment.deploy import deploy
     from etl.deployment.pipeline_contracts import check_first, read_contracts
@@ -148,10 +148,12 @@ def bring_up(
     now = local_target(state, stack, local)  # of its own: what it reads is old once deployed
     running = deployed_contracts(now)
     if wanted is not None and running is not None:
-        check_first(running, wanted)
+        check_first(running, wanted, replace_first=True)  # the question says what that means
         question = switch_question(stack, running, wanted)
         if question and not switch(question):
             raise ContractSwitchError(question, several=len(running) > 1)
+    if additions is None:
+        additions = KeptCustomization() if running is None else kept_customization(now)
     if contract is None:
         contract, *further = [DEFAULT_CONTRACT] if running is None else _copies(now, running)
     chosen: dict[str, Any] = {
@@ -161,8 +163,8 @@ def bring_up(
         "queue_window_seconds": window,
         "queue_delivery": delivery,
         "channels": _has_channels(now) if channels is None else channels,
-        "customization": customization,
-        "own_functions": own_functions,
+        "customization": additions.customization,
+        "own_functions": additions.own_functions,
     }
     settings = replace(
         laptop_settings(target, contract, *further),

@@ -37,18 +37,25 @@ def read_contracts(files: Sequence[Path]) -> ContractSet:
     return contracts
 
 
-def check_first(running: ContractSet, wanted: ContractSet) -> None:
-    """Refuse to move the first contract behind another one.
+def check_first(running: ContractSet, wanted: ContractSet, *, replace_first: bool = False) -> None:
+    """Refuse to move the first contract behind another one, and a further one into its place.
 
-    Keys in S3 and messages in the queue don't name it: they would be read by the other one. Raises
-    ``ContractError``.
+    Keys in S3 and messages in the queue don't name the first one: they would be read by the other
+    one. ``replace_first`` allows the latter. Raises ``ContractError``.
     """
-    first = running.first.name
-    if first in wanted.names and wanted.first.name != first:
+    first, new = running.first.name, wanted.first.name
+    if first in wanted.names and new != first:
         raise ContractError(
             f"The first contract of the pipeline is {first}, and its objects in S3 have no "
-            f"contract's name in their keys: as the first one, {wanted.first.name} would be "
-            f"applied to them. List {first} first."
+            f"contract's name in their keys: as the first one, {new} would be applied to them. "
+            f"List {first} first."
+        )
+    if new in running.names[1:] and not replace_first:
+        raise ContractError(
+            f"Without {first}, the first contract of the pipeline, {new} would take its place, and "
+            f"messages in the queue and keys in S3 don't name the first one: {new} would read "
+            f"what waits of {first}, and what a replay loads again. Keep {first} listed; or, once "
+            "`etl status` shows that nothing waits, say --replace-first."
         )
 
 

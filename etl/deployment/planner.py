@@ -53,11 +53,14 @@ def make_plan(
     settings: DeploySettings,
     platform: PlatformSettings | None,
     notify: Notify = silent,
+    *,
+    replace_first: bool = False,
 ) -> tuple[DeployPlan, DeploymentBuild]:
     """Make the plan of a deployment, and build what it would apply.
 
-    Raises what ``build_deployment`` raises, and ``StackError`` where CloudFormation rejects a
-    template or a stack has to be repaired first.
+    ``replace_first``: whether a further contract may take the place of the first one; without it,
+    ``ContractError`` is raised there. Raises what ``build_deployment`` raises, and ``StackError``
+    where CloudFormation rejects a template or a stack has to be repaired first.
     """
     now = read_current_state(target, platform=platform is not None)
     refuse_stuck(now)
@@ -72,7 +75,7 @@ def make_plan(
     formation = target.client("cloudformation")
     stacks = [one.stack for one in reviews if is_in_use(one.status)]
     protection = Protection.of(build.settings)
-    contracts = _review_contracts(target, build.settings, now)
+    contracts = _review_contracts(target, build.settings, now, replace_first=replace_first)
     plan = DeployPlan(
         stack=target.stack,
         region=target.session.region_name,
@@ -167,12 +170,13 @@ def _differences(old: dict[str, str], new: dict[str, str]) -> list[PropertyChang
 
 
 def _review_contracts(
-    target: Target, settings: DeploySettings, now: CurrentState
+    target: Target, settings: DeploySettings, now: CurrentState, *, replace_first: bool
 ) -> ContractReviews:
     names: dict[str, str] = {}
     if is_in_use(now.core_status):
         names = outputs(target.client("cloudformation"), now.core)
-    return review_contracts(owned_s3(target), names, read_contracts(settings.contracts))
+    contracts = read_contracts(settings.contracts)
+    return review_contracts(owned_s3(target), names, contracts, replace_first=replace_first)
 
 
 def _shared_with_others(formation: CloudFormationClient, settings: DeploySettings) -> Iterator[str]:

@@ -114,7 +114,7 @@ def check_change_set(examination: Examination) -> Iterator[CheckResult]:
         yield not_checked(name, "not agreed to", "run it without --read-only, and answer yes")
         return
     settings, platform = examination.settings
-    plan, build = make_plan(examination.target, settings, platform)
+    plan, build = make_plan(examination.target, settings, platform, replace_first=True)
     present = intact_keys(owned_s3(examination.target), build.core)
     if not present and not build.core.template_fits_request:
         yield from _small_change_set(examination, build.core)

@@ -16,7 +16,7 @@ from layers.folders import ROOT
 __all__ = ["PUBLIC_MODULES", "constant_text", "public_names_page"]
 
 PAGE = ROOT / "docs" / "workflow-as-code.md"
-PUBLIC_MODULES = ("etl.workflow", "etl.testing")
+PUBLIC_MODULES = ("etl.workflow", "etl.notebook", "etl.testing")
 """Modules whose ``__all__`` is public."""
 BEGIN, END = "<!-- names -->\n", "<!-- end of names -->\n"
 _SDK = "stepfunctions."

@@ -1,7 +1,7 @@
 """Pages whose commands are given to a shell, one after the other, and show what that printed.
 
 A block of ``console`` is a list of commands behind ``$`` with their output. A variable that one
-sets is there for all that follow. What a page needs and doesn't show stands in a comment:
+sets is there for all that follow, and so is the folder that one goes to. What a page needs and doesn't show stands in a comment:
 ``<!-- test: COMMAND -->``.
 """
 
@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -43,47 +45,35 @@ LIKE_ON_THE_PAGE = (
     (r"\b[0-9a-f]{64}\b", "9b2e" * 16),
     (r"(?<=\()[0-9a-f]{12}(?=\))", "7c19e02ab4f3"),
     (r"\d+(\.\d+)? MB", "67.2 MB"),
+    (r"(?<= passed in )\d+\.\d+s", "2.14s"),  # pytest
     (r"\barn:aws:iot:[\w:/-]*cert/\w+", "arn:aws:iot:us-east-1:000000000000:cert/9b2e..."),
 )
 """What differs from one run to the next, and what the page has in its place."""
 
 
 class Shell:
-    """A folder like a fresh clone's, with ``etl`` and ``aws`` at hand and stand-ins of its own."""
+    """Runs the commands of a page in a folder; a variable or a folder that one sets is kept."""
 
-    def __init__(self, folder: Path, state: Path) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self.folder = folder
-        self.state = state
-        shutil.copytree(ROOT / "contracts", folder / "contracts")
-        programs = folder / ".programs"
-        programs.mkdir()
-        self._program(programs / "etl", "etl.cli.main")
-        self._program(programs / "aws", "tests.end_to_end.aws_command", str(state))
-        self._program(programs / "as-device", "tests.end_to_end.as_device", str(state))
-        self._program(programs / "as-owner", "tests.end_to_end.as_owner", str(state))
-        self.environment = os.environ | {
-            "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
-            "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'layers' / 'shared'}",
-            "ETL_STATE": str(state),
+        self.kept = folder / ".variables"
+        self.environment = {
+            **environment,
             "COLUMNS": str(WIDTH),
             "TERM": "dumb",
             "PAGER": "cat",
             "LC_ALL": "C.UTF-8",
         }
 
-    def _program(self, place: Path, module: str, *first: str) -> None:
-        given = " ".join(f"'{each}'" for each in first)
-        place.write_text(f"#!/bin/sh\nexec '{sys.executable}' -m {module} {given} \"$@\"\n")
-        place.chmod(0o755)
-
     def give(self, commands: list[str]) -> list[str]:
         """What each command printed, on both of its streams, and its status where it failed."""
         mark = "\x1e"
-        script = "set -a; [ ! -f .variables ] || . ./.variables\n" + "".join(
+        kept = shlex.quote(str(self.kept))
+        script = f'set -a; [ ! -f {kept} ] || {{ . {kept}; cd "$PWD"; }}\n' + "".join(
             f'{command}\nstatus=$?; [ $status = 0 ] || echo "(exit status $status)"; echo "{mark}"\n'
             for command in commands
         )
-        script += "export -p > .variables\n"
+        script += f"export -p > {kept}\n"
         done = subprocess.run(
             ["bash", "-c", script],
             cwd=self.folder,
@@ -99,6 +89,32 @@ class Shell:
         assert len(printed) == len(commands) + 1, done.stdout
         assert "Traceback" not in done.stdout, done.stdout
         return [normalized(text) for text in printed[:-1]]
+
+
+def clone_shell(folder: Path, state: Path) -> Shell:
+    """A folder like a fresh clone's, with ``etl`` and ``aws`` at hand and stand-ins of its own."""
+    shutil.copytree(ROOT / "contracts", folder / "contracts")
+    programs = folder / ".programs"
+    programs.mkdir()
+    _program(programs / "etl", "etl.cli.main")
+    _program(programs / "aws", "tests.end_to_end.aws_command", str(state))
+    _program(programs / "as-device", "tests.end_to_end.as_device", str(state))
+    _program(programs / "as-owner", "tests.end_to_end.as_owner", str(state))
+    return Shell(
+        folder,
+        os.environ
+        | {
+            "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'layers' / 'shared'}",
+            "ETL_STATE": str(state),
+        },
+    )
+
+
+def _program(place: Path, module: str, *first: str) -> None:
+    given = " ".join(f"'{each}'" for each in first)
+    place.write_text(f"#!/bin/sh\nexec '{sys.executable}' -m {module} {given} \"$@\"\n")
+    place.chmod(0o755)
 
 
 def of_today(command: str) -> str:
@@ -131,3 +147,14 @@ def performed(page: str, shell: Shell) -> str:
         return "".join(f"$ {command}\n" + (f"{text}\n" if text else "") for command, text in both)
 
     return STEP.sub(act, page)
+
+
+def check_page(page: Path, shell: Shell) -> None:
+    """Perform a page and compare what it shows; with UPDATE_GOLDEN=1, write it first."""
+    shown = performed(page.read_text(encoding="utf-8"), shell)
+    if os.environ.get("UPDATE_GOLDEN"):
+        page.write_text(shown, encoding="utf-8")
+    assert page.read_text(encoding="utf-8") == shown, (
+        f"docs/{page.name} is not what the commands print now. Where the change is meant, run the "
+        "test with UPDATE_GOLDEN=1 and review the difference."
+    )

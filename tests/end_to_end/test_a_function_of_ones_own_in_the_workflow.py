@@ -6,7 +6,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import time
 import zipfile
 from collections import Counter
 from dataclasses import dataclass
@@ -15,23 +14,29 @@ from typing import Any
 
 import pytest
 
-from etl.aws.s3 import listed
-from etl.aws.sqs import queue_depth
 from etl.aws.target import Target
-from etl.deployment.laptop import bring_up, local_target, start_stand_ins
+from etl.deployment.kept_customization import KeptCustomization
+from etl.deployment.laptop import local_target, start_stand_ins
 from etl.operations.batches import batches_of
-from etl.operations.executions import Execution, follow, start
+from etl.operations.executions import Execution, follow
 from etl.operations.publishing import publish_file
 from etl.operations.reconciliation import reconcile
 from etl.operations.replaying import load_again
 from etl.workflow import WorkflowEditor, build_workflow
 from telemetry.layout import outcome_key
+from tests.end_to_end.by_schedule import (
+    PATIENCE_SECONDS,
+    await_messages,
+    drain,
+    raw_keys,
+    rows,
+    up,
+)
 from tests.unit.workflow.test_the_definition import children
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 STACK = "own"
-SECONDS = 60.0
 CONTRACT = """\
 name = "climate"
 topic = "site/{device}/climate"
@@ -108,13 +113,8 @@ class Pipeline:
         file = self.folder / "messages.ndjson"
         file.write_text("\n".join(lines))
         publish_file(self.target, self.target.contract, file)
-        deadline, waiting = time.monotonic() + SECONDS, -1
-        while waiting != len(lines):
-            assert time.monotonic() < deadline, waiting
-            waiting = queue_depth(self.target.client("sqs"), self.target.outputs["QueueUrl"]).total
-            time.sleep(0.2)
-        *_, (execution, _) = follow(self.target, start(self.target))
-        return execution
+        await_messages(self.target, len(lines))
+        return drain(self.target)
 
     def calls(self) -> list[dict[str, Any]]:
         """Events that the function got since the last time."""
@@ -124,13 +124,8 @@ class Pipeline:
         return [json.loads(line) for line in lines]
 
     def rows(self) -> int:
-        with self.target.connect() as connection, connection.cursor() as cursor:
-            cursor.execute("SELECT count(*)::int FROM telemetry.climate")
-            (found,) = cursor.fetchone()
+        ((found,),) = rows(self.target, "SELECT count(*)::int FROM telemetry.climate")
         return int(found)
-
-    def raw_keys(self) -> list[str]:
-        return [one["Key"] for one in listed(self.target.client("s3"), self.target.bucket, "raw/")]
 
 
 @pytest.fixture(scope="module")
@@ -151,17 +146,8 @@ def pipeline(state: Path, tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
         Code={"ZipFile": code.getvalue()},
         Environment={"Variables": {"FOLDER": str(folder)}},
     )
-    target = bring_up(
-        state,
-        STACK,
-        folder / "climate.toml",
-        customization=folder / "customize.py",
-        own_functions={"enrich": "plant-enrich"},
-        trigger="schedule",
-        schedule="rate(1 day)",
-        sweep="rate(1 day)",
-        die_with_parent=True,
-    )
+    additions = KeptCustomization(folder / "customize.py", {"enrich": "plant-enrich"})
+    target = up(state, STACK, folder / "climate.toml", additions=additions)
     return Pipeline(target, folder)
 
 
@@ -169,7 +155,7 @@ def test_it_sees_every_batch_after_validate_and_the_rows_arrive(pipeline: Pipeli
     execution = pipeline.run()
     assert execution.status == "SUCCEEDED", execution.cause
     seen = pipeline.calls()
-    assert Counter(one["raw_key"] for one in seen) == Counter(pipeline.raw_keys())
+    assert Counter(one["raw_key"] for one in seen) == Counter(raw_keys(pipeline.target))
     assert {one["verdict"] for one in seen} == {"pass"}
     page = Path("docs/workflow-as-code.md").read_text(encoding="utf-8")
     documented = "`bucket`, `batch_id`, `raw_key`, `execution`, `purpose`, `report_key`, `copy_key`"
@@ -205,12 +191,12 @@ def test_a_failure_that_passes_is_retried(pipeline: Pipeline) -> None:
 
 def test_a_failure_for_good_fails_the_batch_and_a_replay_loads_it(pipeline: Pipeline) -> None:
     before, target = pipeline.rows(), pipeline.target
-    earlier = set(pipeline.raw_keys())
+    earlier = set(raw_keys(pipeline.target))
     (pipeline.folder / "refuse").touch()
     execution = pipeline.run()
     assert (execution.status, execution.error) == ("FAILED", "BatchesFailed")
     assert "RefusedError" in str(execution.cause)
-    failed = sorted(set(pipeline.raw_keys()) - earlier)
+    failed = sorted(set(raw_keys(pipeline.target)) - earlier)
     assert [one["raw_key"] for one in pipeline.calls()] == failed, "an unknown error is final"
     for key in failed:
         outcome = outcome_key(key, execution.name, "failed")
@@ -223,7 +209,7 @@ def test_a_failure_for_good_fails_the_batch_and_a_replay_loads_it(pipeline: Pipe
         pass
     assert [one["raw_key"] for one in pipeline.calls()] == failed
     assert pipeline.rows() == before + 4
-    found = reconcile(target, SECONDS)
+    found = reconcile(target, PATIENCE_SECONDS)
     assert found.problems() == []
     assert found.verdict.status == "balanced"
 
@@ -240,7 +226,7 @@ def test_a_notebook_makes_the_same_machine_beside_the_pipelines(pipeline: Pipeli
     )
     workflow.create()
     pipeline.calls()
-    prefix = f"{pipeline.raw_keys()[0].rpartition('/')[0]}/"
+    prefix = f"{raw_keys(pipeline.target)[0].rpartition('/')[0]}/"
     execution = workflow.execute(inputs={"prefix": prefix})
     *_, (ended, _) = follow(pipeline.target, execution.execution_arn)
     assert ended.status == "SUCCEEDED", ended.cause
@@ -248,10 +234,18 @@ def test_a_notebook_makes_the_same_machine_beside_the_pipelines(pipeline: Pipeli
     assert (seen["status"], seen["failed"]) == ("succeeded", 0)
 
 
+def test_it_stays_where_nothing_is_said_of_it(pipeline: Pipeline, state: Path) -> None:
+    target = up(state, STACK)
+    machine = target.client("stepfunctions").describe_state_machine(
+        stateMachineArn=target.outputs["StateMachineArn"]
+    )
+    assert "Enrich" in children(json.loads(machine["definition"]))
+
+
 def test_without_the_customization_the_state_and_the_permission_go(
     pipeline: Pipeline, state: Path
 ) -> None:
-    target = bring_up(state, STACK, None, trigger="schedule", schedule="rate(1 day)")
+    target = up(state, STACK, additions=KeptCustomization())
     machine = target.client("stepfunctions").describe_state_machine(
         stateMachineArn=target.outputs["StateMachineArn"]
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -14,23 +13,27 @@ import pytest
 
 from etl.aws.contract_objects import contracts_in_force, further_names
 from etl.aws.s3 import listed
-from etl.aws.sqs import queue_depth
 from etl.aws.target import Target
 from etl.deployment.laptop import bring_up, local_target
 from etl.operations.batches import Batch, batches_of
-from etl.operations.executions import Execution, follow, start
 from etl.operations.publishing import publish_file
 from etl.operations.reconciliation import reconcile
 from etl.operations.rejects import RejectFilter, read_rejects
 from etl.operations.replaying import load_again
-from infrastructure.settings import TriggerMode
 from telemetry.contract import Contract
 from telemetry.layout import parse_raw_key
+from tests.end_to_end.by_schedule import (
+    PATIENCE_SECONDS,
+    await_messages,
+    drain,
+    raw_keys,
+    rows,
+    up,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 STACK = "two"
-PATIENCE_SECONDS = 60.0
 CLIMATE = """\
 name = "climate"
 topic = "site/{device}/north/+"
@@ -109,44 +112,6 @@ class Fleet:
         return json.dumps({"topic": f"site/box-{self.sent % 2 + 1}/{end}", "payload": message})
 
 
-def up(state: Path, *files: Path, stack: str = STACK, trigger: TriggerMode = "schedule") -> Target:
-    """The stack with these contracts; by schedule, nothing but this test starts an execution."""
-    first, *further = files
-    return bring_up(
-        state,
-        stack,
-        first,
-        further=further,
-        switch=lambda _question: True,
-        trigger=trigger,
-        window=1,
-        schedule="rate(1 day)",
-        sweep="rate(1 day)",
-        die_with_parent=True,
-    )
-
-
-def await_messages(target: Target, number: int) -> None:
-    """Wait until the rules have put so many messages into the queue."""
-    deadline, waiting = time.monotonic() + PATIENCE_SECONDS, -1
-    while waiting != number:
-        assert time.monotonic() < deadline, (waiting, number)
-        waiting = queue_depth(target.client("sqs"), target.outputs["QueueUrl"]).total
-        time.sleep(0.2)
-
-
-def drain(target: Target) -> Execution:
-    """Run the pipeline over all that waits."""
-    *_, (execution, _) = follow(target, start(target))
-    return execution
-
-
-def rows(target: Target, statement: str) -> list[tuple[Any, ...]]:
-    with target.connect() as connection, connection.cursor() as cursor:
-        cursor.execute(statement)
-        return cursor.fetchall()
-
-
 def times(target: Target, table: str) -> list[str]:
     found = rows(target, f"SELECT to_char(ts, 'MI:SS') FROM telemetry.{table} ORDER BY 1")
     return [text for (text,) in found]
@@ -162,8 +127,7 @@ def ledger(target: Target) -> list[tuple[Any, ...]]:
 
 
 def batches(target: Target) -> list[Batch]:
-    keys = [one["Key"] for one in listed(target.client("s3"), target.bucket, "raw/")]
-    return batches_of(target, keys)
+    return batches_of(target, raw_keys(target))
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +146,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Fleet:
 @pytest.fixture(scope="module")
 def both(state: Path, files: tuple[Path, Path], fleet: Fleet) -> Target:
     """The pipeline of both contracts, with eight messages of each loaded, four of them in common."""
-    target = up(state, *files)
+    target = up(state, STACK, *files)
     fleet.publish(target, *[MINE] * 4, *[BOTH] * 4, *[THEIRS] * 4)
     await_messages(target, 16)
     execution = drain(target)
@@ -254,7 +218,7 @@ def test_messages_of_a_removed_contract_are_rejects_until_it_is_back(
     fleet.publish(both, *[THEIRS] * 3, MINE, BOTH)
     await_messages(both, 6)
 
-    alone = up(state, files[0])
+    alone = up(state, STACK, files[0])
     assert alone.contracts.names == ("climate",)
     assert "FurtherContracts" not in alone.outputs
     left = [one["Key"] for one in listed(alone.client("s3"), alone.bucket, "contract/further/")]
@@ -268,7 +232,7 @@ def test_messages_of_a_removed_contract_are_rejects_until_it_is_back(
     assert found == {"no_contract": 4}
     assert (len(times(alone, "climate")), len(times(alone, "states"))) == (10, 8)
 
-    again = up(state, *files)
+    again = up(state, STACK, *files)
     assert [one.status for one in batches_of(again, [one.key for one in states])] == [
         "loaded"
     ] * len(states)
@@ -285,7 +249,7 @@ def test_messages_of_a_removed_contract_are_rejects_until_it_is_back(
 def test_a_contract_that_is_added_under_traffic_rejects_nothing(
     state: Path, files: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    target = up(state, files[0], stack="traffic", trigger="queue")
+    target = up(state, "traffic", files[0], trigger="queue")
     deployed, fleet = threading.Event(), Fleet(tmp_path)
 
     def publish() -> None:
@@ -297,7 +261,7 @@ def test_a_contract_that_is_added_under_traffic_rejects_nothing(
     publisher = threading.Thread(target=publish)
     publisher.start()
     try:
-        again = up(state, *files, stack="traffic", trigger="queue")
+        again = up(state, "traffic", *files, trigger="queue")
     finally:
         deployed.set()
         publisher.join()

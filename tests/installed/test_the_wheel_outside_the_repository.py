@@ -13,10 +13,20 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import yaml
 
+from tests.end_to_end.pages import Shell, check_page
 from tests.installed.conftest import ROOT, Installed, megabytes
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+
+DATABASE = """\
+[database]
+host = "db.example.com"
+owner_secret_arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:owner-AbCdEf"
+ssl_mode = "require"
+"""
+"""What a project adds to the settings before `etl settings check` passes."""
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +168,39 @@ def test_the_projects_own_tests_pass(installed: Installed, plant: Path) -> None:
     assert "2 passed" in installed.run("pytest -q", plant)
 
 
+def steps(workflow: Path) -> Iterator[tuple[str, str]]:
+    """Job and command of each step of a workflow that runs one."""
+    found = yaml.safe_load(workflow.read_text())
+    for name, job in found["jobs"].items():
+        yield from ((name, step["run"]) for step in job["steps"] if "run" in step)
+
+
+def test_the_steps_of_the_projects_workflow_pass(installed: Installed, plant: Path) -> None:
+    """As GitHub runs them, but for the account: without a region, plan and deploy act on this machine."""
+    settings = plant / "pipeline.toml"
+    as_generated = settings.read_text()
+    assert as_generated.count("[database]\n") == 1
+    settings.write_text(as_generated.replace("[database]\n", DATABASE))
+    installed.run("etl up", plant, title="etl up, of a project whose data was deleted")
+    environment = installed.environment | {"PIP_FIND_LINKS": str(installed.wheel.parent)}
+    performed = list(steps(plant / ".github" / "workflows" / "pipeline.yml"))
+    try:
+        for job, command in performed:
+            begin = time.monotonic()
+            done = subprocess.run(
+                ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", command],
+                cwd=plant, env=environment, stdin=subprocess.DEVNULL,
+                capture_output=True, text=True, check=False, timeout=600,
+            )  # fmt: skip
+            assert done.returncode == 0, f"{job}: {command}\n{done.stdout}\n{done.stderr}"
+            took = f"{time.monotonic() - begin:.1f} s"
+            installed.measured.append((f"workflow, {job}: {command}", took))
+    finally:
+        settings.write_text(as_generated)
+    assert {job for job, _ in performed} == {"test", "plan", "deploy"}
+    installed.run("etl down --delete --yes", plant)
+
+
 def test_the_projects_notebook_shows_the_rows(installed: Installed, plant: Path) -> None:
     installed.install("[notebooks]")
     installed.run("etl up", plant, title="etl up, of a project whose data was deleted")
@@ -168,3 +211,15 @@ def test_the_projects_notebook_shows_the_rows(installed: Installed, plant: Path)
     assert "143.0" in shown
     assert '"output_type": "error"' not in shown
     installed.run("etl down --delete --yes", plant)
+
+
+def test_the_tutorial_shows_what_its_commands_print(installed: Installed) -> None:
+    folder = installed.folder / "tutorial"
+    folder.mkdir()
+    begin = time.monotonic()
+    try:
+        check_page(ROOT / "docs" / "tutorial.md", Shell(folder, installed.environment))
+    finally:
+        with suppress(AssertionError, OSError):
+            installed.run("etl down", folder / "greenhouse")  # where a command failed before it did
+    installed.measured.append(("the tutorial's commands", f"{time.monotonic() - begin:.1f} s"))

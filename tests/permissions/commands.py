@@ -191,6 +191,7 @@ def _read(commands: _Commands) -> None:
         ("contract", "describe"),
         ("export", str(commands.folder / "rows.csv"), "--cursor", str(commands.folder / "cursor")),
         ("export", str(commands.folder / "rows.parquet")),
+        ("lineage", str(commands.folder / "lineage.ndjson")),
         ("conflicts", "export"),
         ("quarantine", "list"),
         ("quarantine", "show", "first"),

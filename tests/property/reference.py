@@ -462,7 +462,7 @@ def _senml(contract: Contract, message: Any, pack: list[Any], arrived: int | Non
         if time is None or (isinstance(time, Spelled) and float(time) < 268435456):
             now = None if arrived is None else Spelled(Decimal(arrived).scaleb(-3))
             time = None if now is None else _added(now, time)
-        if time is not None or "t" in record:
+        if time is not None or base["bt"] is not None or "t" in record:
             record["t"] = time
         record.update({name: base[name] for name in named if base[name] is not None})
         parts.append((index, (message, record, {})))

@@ -18,7 +18,7 @@ SERVICE_CALL_SECONDS = 10
 
 
 def function_arn(name: str) -> str:
-    """Placeholder of a function's ARN."""
+    """Placeholder of a function's ARN, such as ``${TransformFunctionArn}`` for ``transform``."""
     return f"${{{function(name).title}FunctionArn}}"
 
 

@@ -79,3 +79,19 @@ def test_a_directory_in_the_place_of_the_file_is_left(tmp_path: Path) -> None:
     with pytest.raises(ContractFileError):
         save(tmp_path / "lab.toml", "x", replace=True)
     assert [one.name for one in tmp_path.iterdir()] == ["lab.toml"]
+
+
+def test_in_a_project_it_is_the_projects_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pipeline.toml").write_text('stack = "plant"\n')
+    (tmp_path / "contracts").mkdir()
+    (tmp_path / "deep" / "below").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "deep" / "below")
+    assert can_save()
+    path = contract_path("lab")
+    assert path == Path("../../contracts/lab.toml")
+    assert save(path, "x", replace=False) == "saved"
+    assert (tmp_path / "contracts" / "lab.toml").read_text() == "x"
+    monkeypatch.chdir(tmp_path)
+    assert contract_path("lab") == Path("contracts/lab.toml")

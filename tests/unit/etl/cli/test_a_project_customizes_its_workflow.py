@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 from etl.cli.deploy_options import project_additions
 from etl.cli.main import app
 from etl.deployment import laptop
+from etl.deployment.kept_customization import KeptCustomization
 
 SETTINGS = """\
 stack = "plant"
@@ -74,12 +75,17 @@ def test_up_deploys_with_it_from_any_folder_of_the_project(
     (project / "below").mkdir()
     monkeypatch.chdir(project / "below")
     assert etl("up").exit_code == 7
-    assert taken["customization"].resolve() == project / "customize.py"
-    assert taken["own_functions"] == {"enrich": "plant-enrich"}
+    assert taken["additions"].customization.resolve() == project / "customize.py"
+    assert taken["additions"].own_functions == {"enrich": "plant-enrich"}
 
 
-def test_outside_a_project_nothing_is_added(
+def test_a_project_without_it_takes_it_away(project: Path) -> None:
+    (project / "pipeline.toml").write_text('stack = "plant"\ncontract = "reading.toml"\n')
+    assert project_additions() == KeptCustomization()
+
+
+def test_outside_a_project_nothing_is_said_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert project_additions() == {}
+    assert project_additions() is None

@@ -120,8 +120,14 @@ def test_the_first_contract_is_not_moved_behind_another(tmp_path):
         check_first(running, named(tmp_path, "status", "uplink"))
 
 
-@pytest.mark.parametrize(
-    "wanted", [("uplink",), ("uplink", "alarm"), ("status",), ("alarm", "status")]
-)
-def test_others_are_added_and_removed_and_take_the_place_of_the_first(tmp_path, wanted):
+@pytest.mark.parametrize("wanted", [("uplink",), ("uplink", "alarm"), ("alarm", "status")])
+def test_others_are_added_and_removed_and_a_new_one_takes_the_place_of_the_first(tmp_path, wanted):
     check_first(named(tmp_path, "uplink", "status"), named(tmp_path, *wanted))
+
+
+@pytest.mark.parametrize("wanted", [("status",), ("status", "alarm")])
+def test_a_further_one_takes_the_place_of_the_first_only_where_that_is_said(tmp_path, wanted):
+    running, contracts = named(tmp_path, "uplink", "status"), named(tmp_path, *wanted)
+    with pytest.raises(ContractError, match="status would read what waits of uplink"):
+        check_first(running, contracts)
+    check_first(running, contracts, replace_first=True)

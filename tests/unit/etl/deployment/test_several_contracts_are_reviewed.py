@@ -33,9 +33,9 @@ class Deployed:
         names = ",".join(read_contracts(files).names[1:])
         self.outputs = {"DataBucketName": BUCKET, **({"FurtherContracts": names} if names else {})}
 
-    def review(self, *files: Path) -> ContractReviews:
+    def review(self, *files: Path, **options: bool) -> ContractReviews:
         s3: Any = self.s3
-        return review_contracts(s3, self.outputs, read_contracts(files))
+        return review_contracts(s3, self.outputs, read_contracts(files), **options)
 
 
 @pytest.fixture
@@ -123,7 +123,9 @@ def test_a_removed_one_is_named_with_its_table_and_what_becomes_of_its_messages(
 
 
 def test_of_a_removed_first_one_the_messages_are_read_by_the_next(s3, uplink, status):
-    found = Deployed(s3, [uplink, status]).review(status)
+    with pytest.raises(ContractError, match="--replace-first"):
+        Deployed(s3, [uplink, status]).review(status)
+    found = Deployed(s3, [uplink, status]).review(status, replace_first=True)
     assert found.first.changes == []
     assert "are read by status" in found.removed[0].remark
     assert "no_contract" not in found.removed[0].remark
@@ -162,7 +164,7 @@ def test_messages_of_a_renamed_first_one_are_read_by_whichever_is_first(
 ):
     other = write_contract(tmp_path, "join", table="uplink")
     for files in ((other, status), (status, other)):
-        found = Deployed(s3, [uplink, status]).review(*files)
+        found = Deployed(s3, [uplink, status]).review(*files, replace_first=True)
         [remark] = [text for one in (found.first, *found.further) for text in one.remarks]
         assert f"are read by {files[0].stem}." in remark
         assert "no_contract" not in remark
