@@ -103,7 +103,8 @@ def _stage() -> list[Statement]:
 
 def _transform() -> list[Statement]:
     return [
-        objects("s3:GetObject", "raw"),
+        # Of the others it asks whether they are there, to be written over.
+        objects("s3:GetObject", "raw", "clean", "rejected"),
         objects("s3:PutObject", "clean", "copy", "rejected", "reports"),
         bucket_listing(),
         key_for("s3", "Decrypt", "GenerateDataKey"),
@@ -140,8 +141,8 @@ def _summarize() -> list[Statement]:
 
 def _sweep() -> list[Statement]:
     return [
-        objects("s3:GetObject", "outcomes", "manifests"),
-        objects("s3:PutObject", "manifests"),
+        objects("s3:GetObject", "outcomes", "manifests", "sweep"),
+        objects("s3:PutObject", "manifests", "sweep"),
         bucket_listing(),
         key_for("s3", "Decrypt", "GenerateDataKey"),
         allow(["states:ListExecutions", "states:StartExecution"], _machine(), sid="Start"),
