@@ -305,7 +305,7 @@ def _filtered_parquet(target: Target, key: str, column: str, device: str) -> tup
     except s3.exceptions.NoSuchKey:
         raise ErasureError(
             f"A batch was made with an older contract and has no object {key} (storage.clean = "
-            "false, or it has expired), so that its rows can't be told apart: replay the batch "
+            "false, or it has expired), so that its rows can't be counted anew: replay the batch "
             "with today's contract, then run this command again."
         ) from None
     frame = pl.read_parquet(io.BytesIO(body))

@@ -1,4 +1,4 @@
-"""What the last look at all days has left behind: on which days batches are not settled.
+"""The last look at all days, and the older days on which it found batches that are not settled.
 
 Batches of today and yesterday change all the time, older ones hardly ever. So the schedule's sweeps
 list those two days, and all days once a day (UTC). The older days on which that look found a batch

@@ -75,8 +75,8 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def _older_days(bucket: str, today: date, days: int) -> list[date] | None:
-    """The days to list beside the recent ones; ``None`` where all are to be listed, as nobody has
-    today."""
+    """The days to list beside the recent ones; ``None`` where all are to be listed, as no sweep has
+    done it today."""
     look = read_look(bucket)
     if look is None or (look.on, look.days) != (today, days):
         return None

@@ -23,7 +23,7 @@ class Stored:
     """Its checksum, where that has been counted already."""
     only_over: bool = False
     """True for an object that is written only over an earlier one of its key, which the batch left
-    there when it was transformed before; a new one would tell nobody anything."""
+    there when it was transformed before; as a new object it would say nothing."""
 
     @property
     def checksum(self) -> Checksum:
