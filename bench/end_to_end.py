@@ -30,7 +30,7 @@ from bench.load import CONTRACT, LOADER
 from bench.measurement import Case, Measurement, interleaved, print_results, seconds_of
 from bench.messages import raw_lines
 from bench.peers import plain_python
-from functions.load.batch import Range, parse_batch, parse_groups
+from functions.load.batch import Range, groups_of, parse_batch
 from functions.load.loading import load_batch
 from functions.load.source import RangeReader, merge_ranges, verified
 from functions.migrate.migration import migrate
@@ -86,15 +86,13 @@ class Bench:
             bodies = {stored.key: stored.body for stored in objects}
             event = {"execution": "bench", "verdict": "pass"}
             batch = parse_batch(event, objects[-1].body)
-            assert batch.groups_key is not None
-            groups = bodies[batch.groups_key]
             with closing(psycopg2.connect(dsn)) as connection:
                 load_batch(
                     connection,
                     CONTRACT,
                     batch,
                     Stored(bodies[report["copy"]["key"]], batch.copy_checksum),
-                    lambda: parse_groups(groups),
+                    lambda: groups_of(batch, bodies.__getitem__),
                 )
 
         return self._checked(qualified(CONTRACT), work)

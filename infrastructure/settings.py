@@ -349,6 +349,13 @@ class DeploySettings:
         least=0,
         most=LONGEST_IN_S3,
     )
+    clean: bool = setting(
+        True,
+        "Write each batch's rows as Parquet, too, for Athena and notebooks. False saves a request "
+        "per batch; `etl reconcile --deep` then skips batches without such an object, and an "
+        "erasure in a batch of an older contract needs a replay first.",
+        key="storage.clean",
+    )
     clean_days: int = setting(
         0,
         "Days after which objects of the Parquet zone expire; 0: never. `etl reconcile --deep` "

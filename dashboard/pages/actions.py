@@ -115,7 +115,7 @@ def _already_loaded(pipeline: Pipeline, batches: list[Batch]) -> int:
     """Number of the batches that their deployed contracts have loaded, by the ledger; 0 without a
     ledger."""
     contracts = pipeline.target.contracts
-    digests = {b.raw.batch_id: contract_of(contracts, b.raw).digest for b in batches}
+    digests = {b.raw.batch_id: contract_of(contracts, b.key).digest for b in batches}
     try:
         rows = batches_of(pipeline, [batch.raw.batch_id for batch in batches])
     except psycopg2.Error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,7 +16,8 @@ from dashboard.sources import ledger, rejected
 from dashboard.sources.pipeline import Pipeline
 from dashboard.sources.quality import QuarantinedBatch, quarantined_batches
 from etl.operations.batch_selection import BatchFilter, find_batches
-from etl.operations.quarantine import read_report
+from etl.operations.batches import Batch
+from etl.operations.quarantine import judged_report
 from etl.operations.time_range import TimeRange, TimeRangeError
 from telemetry.contract.contract_set import NO_CONTRACT
 
@@ -37,6 +39,16 @@ def _span(since: str) -> TimeRange:
         return TimeRange()
     start = datetime.now(UTC) - SINCE[since][1]
     return TimeRange(start.replace(second=0, microsecond=0))
+
+
+def batch_of(
+    pipeline: Pipeline, name: str
+) -> tuple[Batch | None, dict[str, Any] | None, ledger.LedgerBatch | None]:
+    """A staged batch, its report with the verdict, and its row of the ledger, as far as they are
+    there."""
+    staged = next(iter(find_batches(pipeline.target, BatchFilter(batches=(name,)))), None)
+    report = None if staged is None else judged_report(pipeline.target, staged)
+    return staged, report, ledger.batches_of(pipeline, [name]).get(name)
 
 
 def deployed_digests(pipeline: Pipeline) -> dict[str, str]:
@@ -119,15 +131,7 @@ def routes(room: ControlRoom) -> list[BaseRoute]:
 
     def batch(request: Request) -> Response:
         name = request.path_params["batch"]
-        found = room.ask(
-            ("batch", name),
-            lambda p: (
-                next(iter(find_batches(p.target, BatchFilter(batches=(name,)))), None),
-                read_report(p.target, name),
-                ledger.batches_of(p, [name]).get(name),
-            ),
-            MEDIUM_SECONDS,
-        )
+        found = room.ask(("batch", name), lambda p: batch_of(p, name), MEDIUM_SECONDS)
         staged, report, row = found.value or (None, None, None)
         return room.pages.answer(
             request,

@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
-from etl.cli.context import guard, target_of
+from etl.cli.context import guard, notes, target_of
 from etl.operations.athena import FIRST_DAY, athena_statements
 from etl.operations.contract_choice import named_contract
+from infrastructure.names import has_clean_zone
 
 __all__ = ["register"]
 
@@ -47,6 +48,12 @@ def athena(
         further = [one.name for one in target.contracts.further]
         key_name = contract.name if contract.name in further else None
         bucket = bucket or target.bucket
+        if not has_clean_zone(target.outputs):
+            notes.print(
+                "storage.clean = false: batches get no object in the Parquet zone. Athena sees "
+                "only those from before.",
+                soft_wrap=True,
+            )
     for statement in athena_statements(contract, bucket, since=since, key_name=key_name):
         sys.stdout.write(f"{statement};\n\n")
 

@@ -40,8 +40,8 @@ from etl.operations.contract_choice import has_several, key_names, name_of
 from etl.operations.escaping import escape_text
 from etl.operations.quarantine import (
     QuarantinedBatch,
+    judged_report,
     quarantined_batches,
-    read_report,
     report_page,
     with_reports,
 )
@@ -135,9 +135,9 @@ def show(
     target = target_of(context.obj)
     (found,) = find_batches(target, BatchFilter(batches=(batch,)))
     if as_json:
-        print_json(batch_as_dict(found) | {"report": read_report(target, batch)})
+        print_json(batch_as_dict(found) | {"report": judged_report(target, found)})
         return
-    page = report_page(target, batch) or f"# Batch {batch}: not checked yet\n"
+    page = report_page(target, found) or f"# Batch {batch}: not checked yet\n"
     for line in page.splitlines():
         console.print(Text(escape_text(line)), soft_wrap=True)
     staged = f"{found.staged_at:%Y-%m-%d %H:%M:%S} UTC"

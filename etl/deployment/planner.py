@@ -32,6 +32,7 @@ from etl.deployment.stack_build import DeploymentBuild, StackBuild
 from etl.deployment.stack_diff import StackReview, review_resources, state_changes
 from etl.deployment.steps import deployment_steps
 from etl.deployment.template_diff import PropertyChange, diff_resources
+from infrastructure.names import has_clean_zone
 from infrastructure.platform.settings import PlatformSettings
 from infrastructure.settings import DeploySettings
 from layers.notify import Notify, silent
@@ -89,6 +90,7 @@ def make_plan(
         remarks=[
             *protection_remarks(formation, stacks, protection),
             *(one.remark for one in contracts.removed),
+            *_clean_zone(target, build.settings, now),
             *_shared_with_others(formation, build.settings),
         ],
     )
@@ -177,6 +179,25 @@ def _review_contracts(
         names = outputs(target.client("cloudformation"), now.core)
     contracts = read_contracts(settings.contracts)
     return review_contracts(owned_s3(target), names, contracts, replace_first=replace_first)
+
+
+def _clean_zone(target: Target, settings: DeploySettings, now: CurrentState) -> Iterator[str]:
+    """Describe what becomes of the Parquet zone, where the plan changes that."""
+    values: dict[str, str] = {}
+    if is_in_use(now.core_status):
+        values = outputs(target.client("cloudformation"), now.core)
+    had = has_clean_zone(values)
+    if had and not settings.clean:
+        yield (
+            "storage.clean = false: batches get no object in the Parquet zone any more (clean/). "
+            "Athena and notebooks don't see them, and `etl reconcile --deep` skips them. "
+            "Objects that are there stay, and a replay of their batch brings them up to date."
+        )
+    elif not had and settings.clean:
+        yield (
+            "storage.clean = true: batches get an object in the Parquet zone (clean/) from now on; "
+            "earlier ones get theirs by `etl replay --repair`."
+        )
 
 
 def _shared_with_others(formation: CloudFormationClient, settings: DeploySettings) -> Iterator[str]:

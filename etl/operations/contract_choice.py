@@ -32,13 +32,13 @@ def has_several(target: Target) -> bool:
     return len(target.contracts) > 1
 
 
-def contract_of(contracts: ContractSet, raw: RawKey | None) -> Contract:
-    """The contract of a batch.
+def contract_of(contracts: ContractSet, raw_key: str) -> Contract:
+    """The contract of a batch, by its raw key.
 
     The first one for a batch whose contract the pipeline has no more: its messages are processed
     under that one, as rejects.
     """
-    return contracts.of_key(raw.contract if raw is not None else None) or contracts.first
+    return contracts.of_raw_key(raw_key) or contracts.first
 
 
 def named_contract(target: Target, name: str | None) -> Contract:

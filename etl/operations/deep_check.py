@@ -192,6 +192,9 @@ def _clean_rows(target: Target, batch: _Loaded, skipped: Counter[str]) -> pl.Dat
         report = json.loads(found["Body"].read())
         # The report knows the key of its time, from before the partition had its present name.
         key = report.get("clean_key") or clean_key(raw)
+        if key not in report.get("objects", {key: None}):
+            skipped["it has no clean object: storage.clean was false"] += 1
+            return None
         body = s3.get_object(Bucket=target.bucket, Key=key)["Body"].read()
     except s3.exceptions.NoSuchKey:
         skipped["its report or its clean object is missing"] += 1

@@ -39,7 +39,6 @@ from telemetry.layout import (
     rejected_key,
     report_key,
 )
-from telemetry.report_markdown import as_markdown
 from telemetry.reports import report_body
 
 if TYPE_CHECKING:
@@ -108,8 +107,7 @@ def rewrite_raw(target: Target, key: str, device: str, *, whole: bool) -> bool:
 def contract_of_object(target: Target, key: str) -> Contract:
     """The contract of a raw object. Raises :class:`ErasureError` where the pipeline has it no
     more: what its messages hold can't be known."""
-    raw = parse_raw_key(key)
-    contract = target.contracts.of_key(raw.contract if raw is not None else None)
+    contract = target.contracts.of_raw_key(key)
     if contract is None:
         raise ErasureError(
             f"{key} is of a contract that the pipeline has no more. Add the contract again, then "
@@ -196,7 +194,8 @@ def rewrite_derived(target: Target, key: str, device: str) -> dict[str, Any] | N
             before = {**report, "raw_key": key}
             written, counts = rewrite(target, contract, raw, lines, before, device)
         elif _stale(target, raw, {}):  # Transform did not get to its end
-            written, _ = _transformed(target, contract, raw, lines, {"raw_key": key}, device)
+            before = {"raw_key": key}
+            written, _ = _transformed(target, contract, raw, lines, before, device)
         for name, (body, content_type) in written.items():
             s3.put_object(Bucket=bucket, Key=name, Body=body, ContentType=content_type)
         stale = _stale(target, raw, written)
@@ -209,41 +208,45 @@ def rewrite_derived(target: Target, key: str, device: str) -> dict[str, Any] | N
 
 def _stale(target: Target, raw: RawKey, written: Mapping[str, Any]) -> list[str]:
     """Objects of the batch that were not written again."""
-    prefixes = (clean_key(raw), rejected_key(raw), f"copy/{raw.batch_id}.")
+    # The page beside the report was written until reports had their verdict in the outcome.
+    page = report_key(raw.batch_id).removesuffix(".json") + ".md"
+    prefixes = (clean_key(raw), rejected_key(raw), f"copy/{raw.batch_id}.", page)
     s3 = target.client("s3")
     present = (entry["Key"] for prefix in prefixes for entry in listed(s3, target.bucket, prefix))
     return [name for name in present if name not in written]
 
 
 def _transformed(
-    _target: Target,
+    target: Target,
     contract: Contract,
     raw: RawKey,
     lines: bytes,
     before: dict[str, Any],
     device: str,
 ) -> tuple[Written, dict[str, Any]]:
-    """The objects as Transform makes them of the raw object now, with Validate's verdict."""
+    """The objects as Transform makes them of the raw object now, with Validate's verdict.
+
+    No object is made in the clean zone for a batch that has none there.
+    """
     from functions.transform.handler import transform
 
-    objects, report = transform(
-        lines, contract, before["raw_key"], str(before.get("execution", ""))
+    execution, name = str(before.get("execution", "")), clean_key(raw)
+    clean = name in before.get("objects", {name: None}) or any(
+        entry["Key"] == name for entry in listed(target.client("s3"), target.bucket, name)
     )
-    written: Written = {stored.key: (stored.body, stored.content_type) for stored in objects}
+    objects, report = transform(lines, contract, before["raw_key"], execution, clean=clean)
+    written: Written = {
+        stored.key: (stored.body, stored.content_type) for stored in objects if not stored.only_over
+    }
     return written | _report(raw, report, before, device), _counts(report)
 
 
 def _report(raw: RawKey, report: dict[str, Any], before: dict[str, Any], device: str) -> Written:
-    """The report and its page, with the verdict of before. A finding may quote a reading."""
+    """The report with the verdict of before. A finding may quote a reading."""
     named = (json.dumps(one, ensure_ascii=False) for one in before.get("findings", ()))
     findings = [json.loads(one) for one in named if device not in one]
     judged = {**report, "verdict": before.get("verdict"), "findings": findings}
-    key = report_key(raw.batch_id)
-    written: Written = {key: (report_body(judged), "application/json")}
-    if judged["verdict"] is not None:
-        page = as_markdown(judged).encode()
-        written[key.removesuffix(".json") + ".md"] = (page, "text/markdown; charset=utf-8")
-    return written
+    return {report_key(raw.batch_id): (report_body(judged), "application/json")}
 
 
 def _counts(report: Mapping[str, Any]) -> dict[str, Any]:
@@ -279,13 +282,14 @@ def _filtered(
         "rejected": sum(by_reason.values()),
         "rejected_by": by_reason,
     }
-    report = {**before, **counts}
+    # Its COPY object is deleted, and the groups of that name devices.
+    copy = {name: value for name, value in before.get("copy", {}).items() if name != "groups"}
+    report = {**before, **counts, **({"copy": copy} if copy else {})}
     left = sum(report.get(name, 0) for name in COUNTS if name not in ("read", "forgotten"))
     report["forgotten"] = report["read"] - left
-    written: Written = {
-        clean: (parquet, "application/vnd.apache.parquet"),
-        rejected: (rejects, "application/x-ndjson+gzip"),
-    }
+    written: Written = {clean: (parquet, "application/vnd.apache.parquet")}
+    if rejects is not None:
+        written[rejected] = (rejects, "application/x-ndjson+gzip")
     sums = {name: Checksum.of(body).as_dict() for name, (body, _) in written.items()}
     report["objects"] = {**report.get("objects", {}), **sums}
     return written | _report(raw, report, before, device), _counts(report)
@@ -295,7 +299,15 @@ def _filtered_parquet(target: Target, key: str, column: str, device: str) -> tup
     """The Parquet object without the device's rows, and the number of rows left."""
     import polars as pl
 
-    body = target.client("s3").get_object(Bucket=target.bucket, Key=key)["Body"].read()
+    s3 = target.client("s3")
+    try:
+        body = s3.get_object(Bucket=target.bucket, Key=key)["Body"].read()
+    except s3.exceptions.NoSuchKey:
+        raise ErasureError(
+            f"A batch was made with an older contract and has no object {key} (storage.clean = "
+            "false, or it has expired), so that its rows can't be counted anew: replay the batch "
+            "with today's contract, then run this command again."
+        ) from None
     frame = pl.read_parquet(io.BytesIO(body))
     if column not in frame.columns:
         raise ErasureError(
@@ -310,9 +322,14 @@ def _filtered_parquet(target: Target, key: str, column: str, device: str) -> tup
 
 def _filtered_rejects(
     target: Target, key: str, lines: bytes, names: DeviceNames, device: str
-) -> tuple[bytes, Counter[str]]:
-    """The rejects that are not the device's, and the number of those that were, by reason."""
-    body = target.client("s3").get_object(Bucket=target.bucket, Key=key)["Body"].read()
+) -> tuple[bytes | None, Counter[str]]:
+    """The rejects that are not the device's, and the number of those that were, by reason; no
+    rejects where there is no object of them."""
+    s3 = target.client("s3")
+    try:
+        body = s3.get_object(Bucket=target.bucket, Key=key)["Body"].read()
+    except s3.exceptions.NoSuchKey:
+        return None, Counter()
     texts = gzip.decompress(body).splitlines()
     gone, kept = Counter[str](), []
     payloads = _payloads(lines) if texts else {}

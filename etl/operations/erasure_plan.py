@@ -221,8 +221,7 @@ def search(target: Target, plan: ErasurePlan, notify: Notify) -> None:
 
 def _searchable(target: Target, plan: ErasurePlan, key: str) -> Contract | None:
     """The contract to read a raw object by; ``None`` where it names no device, or is no more."""
-    raw = parse_raw_key(key)
-    contract = target.contracts.of_key(raw.contract if raw is not None else None)
+    contract = target.contracts.of_raw_key(key)
     if contract is None:
         plan.unknown.append(key)
         return None

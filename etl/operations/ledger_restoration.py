@@ -126,7 +126,7 @@ def _row(target: Target, batch: Batch) -> dict[str, Any] | None:
         "batch_id": batch.raw.batch_id,
         "raw_key": batch.key,
         "execution": outcome.execution,
-        "contract": str(report.get("contract") or contract_of(target.contracts, batch.raw).name),
+        "contract": str(report.get("contract") or contract_of(target.contracts, batch.key).name),
         "contract_digest": RESTORED,
         "status": outcome.status,
         "messages": batch.raw.messages,

@@ -1,4 +1,4 @@
-"""Batches in quarantine, with the reports that say why.
+"""Batches in quarantine, with the reports that say why; and the report and verdict of any batch.
 
 Reads only S3, so it works while the database can't be reached.
 """
@@ -14,10 +14,18 @@ from typing import Any
 from etl.aws.target import Target
 from etl.operations.batch_selection import batches_in
 from etl.operations.batches import Batch
+from etl.operations.report_markdown import as_markdown
 from etl.operations.time_range import TimeRange
-from telemetry.layout import report_key
+from telemetry.layout import outcome_key, report_key
 
-__all__ = ["QuarantinedBatch", "quarantined_batches", "read_report", "report_page", "with_reports"]
+__all__ = [
+    "QuarantinedBatch",
+    "judged_report",
+    "quarantined_batches",
+    "read_report",
+    "report_page",
+    "with_reports",
+]
 
 READERS = 8
 
@@ -62,10 +70,39 @@ def read_report(target: Target, batch_id: str) -> dict[str, Any] | None:
     return None if body is None else dict(json.loads(body))
 
 
-def report_page(target: Target, batch_id: str) -> str | None:
-    """The report as Markdown, as Validate wrote it, or ``None``."""
-    body = _read(target, report_key(batch_id).removesuffix(".json") + ".md")
-    return None if body is None else body.decode()
+def judged_report(target: Target, batch: Batch) -> dict[str, Any] | None:
+    """The report of a batch with its verdict, for a reader, or ``None``.
+
+    The verdict of a batch without findings is not in the report but in the outcome of the execution
+    that made the report. Without that outcome, as where the execution died before or in Load, the
+    verdict stays ``None``: such a batch is not one that has passed.
+    """
+    report = read_report(target, batch.raw.batch_id)
+    if report is None:
+        return None
+    if isinstance(copy := report.get("copy"), dict):
+        copy.pop("groups", None)  # packed: nothing to read
+    if report.get("verdict") is not None:
+        return report
+    return {**report, "verdict": _verdict_of(target, batch, str(report.get("execution")))}
+
+
+def _verdict_of(target: Target, batch: Batch, execution: str) -> str | None:
+    """The verdict by which an execution has loaded the batch; ``None`` if it has not."""
+    if all((one.execution, one.status) != (execution, "loaded") for one in batch.outcomes):
+        return None
+    body = _read(target, outcome_key(batch.key, execution, "loaded"))
+    try:
+        # A Load of before wrote none, and its Validate had no findings.
+        return str(json.loads(body or b"").get("verdict", "pass"))
+    except (ValueError, AttributeError):
+        return None
+
+
+def report_page(target: Target, batch: Batch) -> str | None:
+    """The report of a batch as Markdown, or ``None`` where it has none."""
+    report = judged_report(target, batch)
+    return None if report is None else as_markdown(report)
 
 
 def _read(target: Target, key: str) -> bytes | None:

@@ -230,12 +230,16 @@ def _objects(target: Target, reject_filter: RejectFilter) -> Iterator[_Object]:
 
 
 def _of_batch(s3: S3Client, bucket: str, batch_id: str) -> _Object | None:
-    """The object that a batch's report names; ``None`` where there is no such batch."""
+    """The object that a batch's report names; ``None`` where there is no such batch, or no reject
+    in it."""
     try:
         body = s3.get_object(Bucket=bucket, Key=report_key(batch_id))["Body"].read()
-        return _parsed(str(json.loads(body)["rejected_key"]))
     except s3.exceptions.NoSuchKey:
         return None
+    report = json.loads(body)
+    key = str(report["rejected_key"])
+    # Older reports have no checksums of objects, and their batches always an object of rejects.
+    return _parsed(key) if key in report.get("objects", {key: None}) else None
 
 
 def _listed(s3: S3Client, bucket: str, time_range: TimeRange) -> Iterator[_Object]:

@@ -8,6 +8,7 @@ from etl.aws.contract_objects import CONTRACT_KEY, FURTHER
 from etl.aws.target import DATABASE_CA_KEY
 from etl.reference.markdown import generated, table
 from functions.provision.allow_list import ALLOW_LIST_KEY
+from functions.sweep.full_look import LOOK_KEY
 from infrastructure.core import storage
 from infrastructure.settings import DeploySettings
 from telemetry.layout import (
@@ -101,7 +102,7 @@ def _rows() -> list[tuple[str, str, str]]:
         (
             clean_key(raw),
             "clean readings as Parquet, for analysts",
-            "unlimited (`storage.clean_days`)",
+            "unlimited (`storage.clean_days`); none with `storage.clean = false`",
         ),
         (
             raw_key("raw/2026/11/23/drain-1/", "b7f3", 512, further.contract),
@@ -112,12 +113,12 @@ def _rows() -> list[tuple[str, str, str]]:
         (copy_key(raw, "4f1c9a"), "rows for COPY, sorted by the key", intermediate),
         (
             copy_groups_key(raw, "4f1c9a"),
-            "positions of each device's rows in that object",
+            "positions of each device's rows in that object, if they are too many for the report",
             intermediate,
         ),
         (
             rejected_key(raw),
-            "rejects exactly as sent, with their reasons",
+            "rejects exactly as sent, with their reasons; only of batches that have any",
             "unlimited (`storage.rejected_days`)",
         ),
         (report_key(raw.batch_id), "counts of Transform and findings of Validate", "unlimited"),
@@ -126,6 +127,7 @@ def _rows() -> list[tuple[str, str, str]]:
             "outcome of the batch in an execution",
             "unlimited",
         ),
+        (LOOK_KEY, "older days with batches that are not settled, for the sweep", "unlimited"),
         (manifest_key("drain-1"), "list of the batches of an execution", bookkeeping),
         (drain_manifest_key("drain-1", 0), "that of one drain of a drain loop", bookkeeping),
         (receipt_key("p-20261123"), "receipt of a publisher: what it has sent", bookkeeping),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import astuple, dataclass
 from typing import Any
 
@@ -10,13 +11,14 @@ from telemetry.checksums import Checksum, parse_checksum, verify
 from telemetry.errors import BatchCorruptError
 from telemetry.layout import Status
 from telemetry.manifest import Purpose, purpose_of
-from telemetry.reports import parse_report
+from telemetry.reports import parse_report, unpack
 
 __all__ = [
     "Batch",
     "Counts",
     "Group",
     "Range",
+    "groups_of",
     "parse_batch",
     "parse_groups",
     "replay_remedy",
@@ -61,6 +63,8 @@ class Batch:
     """Columns of the COPY object, in order."""
     groups_key: str | None
     """Key of the object that :func:`parse_groups` reads, if Transform wrote one."""
+    groups: str | None = None
+    """The same content, packed, where the report has it."""
     conflicts: int = 0
     """Readings with the key of another one of the batch and other values."""
     set_aside: int = 0
@@ -155,6 +159,7 @@ def parse_batch(event: dict[str, Any], report: bytes) -> Batch:
             copy_key=str(copy["key"]),
             columns=tuple(copy["columns"]),
             groups_key=copy.get("groups_key"),
+            groups=copy.get("groups"),
             first_received_at=content.get("first_received_at"),
             last_received_at=content.get("last_received_at"),
             copy_checksum=parse_checksum(copy if "sha256" in copy else objects.get(copy["key"])),
@@ -171,6 +176,18 @@ def parse_batch(event: dict[str, Any], report: bytes) -> Batch:
 def replay_remedy(raw_key: str) -> str:
     """Sentence that says how a batch with a damaged object is loaded after all."""
     return f"Nothing was loaded: replay the batch from {raw_key}, which writes all objects again."
+
+
+def groups_of(batch: Batch, read: Callable[[str], bytes]) -> list[Group]:
+    """The groups of the batch's COPY object: of its report, or of the object that ``read`` fetches.
+
+    None where its key has no timestamp. Raises :class:`BatchCorruptError` where they are not what
+    Transform wrote.
+    """
+    if batch.groups is not None:
+        return parse_groups(unpack(batch.groups))
+    key = batch.groups_key
+    return verified_groups(read(key), batch) if key is not None else []
 
 
 def verified_groups(content: bytes, batch: Batch) -> list[Group]:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from functions.load.batch import Batch, Group, parse_batch, verified_groups
+from functions.load.batch import Batch, Group, groups_of, parse_batch
 from functions.load.loading import Finding, Loaded, load_batch
 from functions.load.metrics import measure
 from functions.load.rollup_invalidation import REFRESH_SECONDS, refresh
@@ -27,7 +27,6 @@ from telemetry.database import connect
 from telemetry.entry import lambda_entry, seconds_left
 from telemetry.layout import outcome_key, parse_raw_key
 from telemetry.logs import log
-from telemetry.report_markdown import as_markdown
 from telemetry.reports import parse_report, report_body
 from telemetry.storage import get_object, open_object, put_object
 from telemetry.tracing import step
@@ -51,7 +50,7 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
         with step("write outcome"):
             if loaded.finding is not None:
                 _write_finding(bucket, event["report_key"], loaded.finding)
-            _write_outcome(bucket, batch, loaded)
+            _write_outcome(bucket, batch, loaded, event["verdict"])
         _report(batch, loaded)
         with step("refresh rollups"):
             refresh(connection, contract, seconds=min(REFRESH_SECONDS, seconds_left() / 4))
@@ -75,12 +74,11 @@ def _contract_of(batch: Batch) -> tuple[Contract, Batch]:
     before stays, whatever an operator asks for: the rows are in that contract's table.
     """
     contracts, place = load_contracts(), parse_raw_key(batch.raw_key)
-    name = None if place is None else place.contract
-    contract = contracts.of_key(name)
+    contract = contracts.of_raw_key(batch.raw_key)
     if contract is None and batch.purpose in ("replay", "repair"):
         batch = replace(batch, purpose="load")
     contract = contract or contracts.first
-    if name is not None or len(contracts) > 1:
+    if (place is not None and place.contract is not None) or len(contracts) > 1:
         # A pipeline of one contract loads what an earlier one of another name has made.
         require_contract(contract, batch.contract)
     return contract, batch
@@ -96,8 +94,7 @@ def _connected(contract: Contract, batch: Batch) -> Connection:
 
 def _load(connection: Connection, contract: Contract, bucket: str, batch: Batch) -> Loaded:
     def groups() -> Sequence[Group]:
-        key = batch.groups_key
-        return verified_groups(get_object(bucket, key), batch) if key is not None else ()
+        return groups_of(batch, partial(get_object, bucket))
 
     source = StoredCopy.of(bucket, batch)
     objects = partial(open_object, bucket)
@@ -106,22 +103,24 @@ def _load(connection: Connection, contract: Contract, bucket: str, batch: Batch)
     )
 
 
-def _write_outcome(bucket: str, batch: Batch, loaded: Loaded) -> None:
-    """Writes the outcome of this execution, also of a repeated batch: Summarize reads it."""
+def _write_outcome(bucket: str, batch: Batch, loaded: Loaded, verdict: str) -> None:
+    """Writes the outcome of this execution, also of a repeated batch: Summarize reads it.
+
+    The verdict is Validate's, which is in the report only if there are findings.
+    """
     entry = loaded.entry
     key = outcome_key(batch.raw_key, batch.execution, entry.status)
-    put_object(bucket, key, json.dumps(asdict(entry)).encode(), "application/json")
+    content = {**asdict(entry), "verdict": verdict}
+    put_object(bucket, key, json.dumps(content).encode(), "application/json")
 
 
 def _write_finding(bucket: str, key: str, finding: Finding) -> None:
-    """Adds the finding to the report, as Validate does, and to its page."""
+    """Adds the finding to the report, as Validate does."""
     log.warning(finding.sentence, check=finding.check, level_found=finding.level)
     report = parse_report(get_object(bucket, key), key)
     findings = [one for one in report["findings"] if one["check"] != finding.check]
     report |= {"verdict": finding.level, "findings": [*findings, asdict(finding)]}
     put_object(bucket, key, report_body(report), "application/json")
-    page = as_markdown(report).encode()
-    put_object(bucket, key.removesuffix(".json") + ".md", page, "text/markdown; charset=utf-8")
 
 
 def _report(batch: Batch, loaded: Loaded) -> None:

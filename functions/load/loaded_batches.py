@@ -17,8 +17,8 @@ from functions.load.source import RangeReader, Readable, verified
 from telemetry.checksums import ChecksummedStream, verify
 from telemetry.contract import Contract
 from telemetry.ddl import LEDGER, quote_name, quote_text
-from telemetry.errors import BatchCorruptError
-from telemetry.layout import copy_groups_key, copy_key, parse_raw_key
+from telemetry.errors import BatchCorruptError, BatchMissingError
+from telemetry.layout import copy_groups_key, copy_key, parse_raw_key, report_key
 from telemetry.places import (
     TAIL_BYTES,
     ArrivalPlaces,
@@ -28,6 +28,7 @@ from telemetry.places import (
     parse_places,
     place_at,
 )
+from telemetry.reports import parse_report, unpack
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
@@ -123,17 +124,37 @@ class StoredBatch:
             raise BatchCorruptError(f"{raw_key} is not the key of a raw micro-batch.")
         self._key = copy_key(raw, contract_digest)
         self._groups_key = copy_groups_key(raw, contract_digest)
+        self._report_key = report_key(raw.batch_id)
+        self._digest = contract_digest
 
     def groups(self, contract: Contract) -> list[Group] | None:
-        """The groups of its rows; ``None`` where they don't have the contract's key."""
-        with self._objects(self._groups_key) as stream:
-            content = _whole(stream)
+        """The groups of its rows; ``None`` where they don't have the contract's key, or where there
+        are none, so that all lines have to be read."""
+        content = self._groups_in_report()
+        if content is None:
+            try:
+                with self._objects(self._groups_key) as stream:
+                    content = _whole(stream)
+            except BatchMissingError:
+                return None
         try:
             members = json.loads(content)
             key = (*members["columns"], members["time"])
         except (ValueError, KeyError, TypeError) as error:
             raise BatchCorruptError(f"{self._groups_key} can't be parsed: {error!r}.") from error
         return parse_groups(content) if key == contract.key else None
+
+    def _groups_in_report(self) -> bytes | None:
+        """The groups that the batch's report has of this COPY object; ``None`` where it has none,
+        is of another contract's, or can't be read."""
+        try:
+            with self._objects(self._report_key) as stream:
+                report = parse_report(_whole(stream), self._report_key)
+            if report.get("contract_digest") != self._digest or "groups" not in report["copy"]:
+                return None
+            return unpack(report["copy"]["groups"])
+        except (BatchMissingError, BatchCorruptError, KeyError, TypeError):
+            return None
 
     def footer(self) -> Footer:
         """The description of the object; raises :class:`BatchCorruptError` where it has none."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date, timedelta
+from datetime import date
 from functools import partial
 
 from functions.sweep.batch_state import Running
@@ -57,9 +57,9 @@ def _batches_of(bucket: str, arn: str) -> tuple[str, str, set[str]]:
     return name, "", {item.key for item in items}
 
 
-def staged_batches(bucket: str, today: date, days: int) -> list[Batch]:
-    """Batches of these days with their outcomes, and of tomorrow for a clock that is ahead."""
-    prefixes = [day_prefix(today - timedelta(days=back)) for back in range(-1, days + 1)]
+def staged_batches(bucket: str, days: Iterable[date]) -> list[Batch]:
+    """Batches of these days with their outcomes."""
+    prefixes = [day_prefix(day) for day in days]
 
     def below(prefix: str) -> list[Batch]:
         return batches_below(partial(list_objects, bucket), prefix)

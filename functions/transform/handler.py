@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from dataclasses import dataclass
 from typing import Any
 
 from functions.transform.bodies import clean_bodies, rejected_bodies
 from functions.transform.isolation import UNREADABLE
-from telemetry import layout, metrics
-from telemetry.checksums import Checksum
+from functions.transform.stored import Stored, store
+from telemetry import layout, metrics, settings
 from telemetry.contract import NO_CONTRACT, Contract, ContractSet, load_contracts
 from telemetry.entry import lambda_entry
 from telemetry.errors import BatchCorruptError, BatchMissingError
@@ -18,8 +17,8 @@ from telemetry.forgotten import without_forgotten
 from telemetry.logs import log
 from telemetry.manifest import Purpose, purpose_of
 from telemetry.metric_table import reason_kind
-from telemetry.reports import report_body
-from telemetry.storage import get_object, put_object
+from telemetry.reports import pack, report_body
+from telemetry.storage import get_object
 from telemetry.tracing import step
 
 __all__ = ["handle"]
@@ -27,22 +26,10 @@ __all__ = ["handle"]
 COUNTS = ("read", "accepted", "duplicates", "conflicts", "rejected", "set_aside")
 UNREADABLE_BATCH = "unreadable_batch"
 """Reason of the rejects of a batch that could not be read."""
-
-
-@dataclass(frozen=True)
-class Stored:
-    """One object to be written."""
-
-    key: str
-    body: bytes
-    content_type: str
-    known: Checksum | None = None
-    """Its checksum, where that has been counted already."""
-
-    @property
-    def checksum(self) -> Checksum:
-        """Checksum of the body."""
-        return self.known or Checksum.of(self.body)
+EMPTY_GZIP = 20
+"""Bytes of a gzip file of nothing."""
+MOST_PACKED = 1 << 17
+"""Most characters of packed groups in a report, which several readers fetch whole."""
 
 
 @lambda_entry
@@ -60,10 +47,11 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
     with step("fetch"):
         raw = _fetch(bucket, key, purpose_of(event))
     contract, reason = _contract_of(key, load_contracts())
-    objects, report = transform(raw, contract, key, event["execution"], reason=reason)
+    objects, report = transform(
+        raw, contract, key, event["execution"], reason=reason, clean=writes_clean()
+    )
     with step("store"):
-        for stored in objects:
-            put_object(bucket, stored.key, stored.body, stored.content_type)
+        store(bucket, objects)
     counts = {name: report[name] for name in COUNTS}
     unreadable = sum(
         n for why, n in report["rejected_by"].items() if reason_kind(why) == UNREADABLE
@@ -83,10 +71,14 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def writes_clean() -> bool:
+    """True unless the deployment does without the clean zone (``storage.clean``)."""
+    return settings.text("WRITE_CLEAN", "true") != "false"
+
+
 def _contract_of(key: str, contracts: ContractSet) -> tuple[Contract, str | None]:
     """The contract to process a batch under, and the reason to reject all its messages, if any."""
-    place = layout.parse_raw_key(key)
-    contract = contracts.first if place is None else contracts.of_key(place.contract)
+    contract = contracts.of_raw_key(key)
     if contract is not None:
         return contract, None
     log.warning("The pipeline has no contract for this batch", key=key, contracts=contracts.names)
@@ -124,12 +116,14 @@ def transform(
     execution: str,
     *,
     reason: str | None = None,
+    clean: bool = True,
 ) -> tuple[list[Stored], dict[str, Any]]:
     """The objects that a raw micro-batch comes to, the report last, and the report itself.
 
     Of one that can't be read (``None``) each message that its name counts is a reject, so that all
     of them are accounted for; with a ``reason`` every message is one for that reason, whatever it
-    holds. Pure: the same lines under the same key give the same bytes.
+    holds. Without ``clean``, and without rejects, the object is only written over an earlier one.
+    Pure: the same lines under the same key give the same bytes.
     """
     place = layout.parse_raw_key(key)
     if place is None:
@@ -140,24 +134,28 @@ def transform(
     else:
         rows, bodies = rejected_bodies(lines, contract, reason)
     copy_key = layout.copy_key(place, contract.digest)
+    clean_key, rejected_key = layout.clean_key(place), layout.rejected_key(place)
+    any_rejects = len(bodies.rejects) > EMPTY_GZIP
     objects = [
-        Stored(layout.clean_key(place), bodies.parquet, "application/vnd.apache.parquet"),
+        Stored(clean_key, bodies.parquet, "application/vnd.apache.parquet", only_over=not clean),
         Stored(copy_key, bodies.copy, "text/csv; charset=utf-8", bodies.whole),
-        Stored(layout.rejected_key(place), bodies.rejects, "application/x-ndjson+gzip"),
+        Stored(
+            rejected_key, bodies.rejects, "application/x-ndjson+gzip", only_over=not any_rejects
+        ),
     ]
-    copy = {
+    copy: dict[str, Any] = {
         "key": copy_key,
         "rows": rows.height,
         **bodies.lines.as_dict(),
         "columns": rows.columns,
     }
     if bodies.groups is not None:
-        copy["groups_key"] = layout.copy_groups_key(place, contract.digest)
-        objects.append(
-            Stored(
-                layout.copy_groups_key(place, contract.digest), bodies.groups, "application/json"
-            )
-        )
+        packed = pack(bodies.groups)
+        if len(packed) <= MOST_PACKED:
+            copy["groups"] = packed
+        else:
+            copy["groups_key"] = layout.copy_groups_key(place, contract.digest)
+            objects.append(Stored(copy["groups_key"], bodies.groups, "application/json"))
     report: dict[str, Any] = {"batch_id": place.batch_id, "raw_key": key, "execution": execution}
     report |= bodies.description
     forgotten = without_forgotten(lines)[1]
@@ -168,8 +166,8 @@ def transform(
         lost = place.messages
         report |= {"messages": lost, "read": lost, "rejected": lost}
         report["rejected_by"] = {UNREADABLE_BATCH: lost} if lost else {}
-    report |= {"clean_key": layout.clean_key(place), "rejected_key": layout.rejected_key(place)}
-    written = {stored.key: stored.checksum.as_dict() for stored in objects}
+    report |= {"clean_key": clean_key, "rejected_key": rejected_key}
+    written = {one.key: one.checksum.as_dict() for one in objects if not one.only_over}
     report |= {"copy": copy, "objects": written, "verdict": None, "findings": []}
     body = report_body(report)
     objects.append(Stored(layout.report_key(place.batch_id), body, "application/json"))

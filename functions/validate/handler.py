@@ -1,4 +1,4 @@
-"""Validate: judges a batch by its report and writes the verdict into it."""
+"""Validate: judges a batch by its report, and writes what it finds into it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from functions.validate.judge import judge, overrule
 from telemetry.contract import Checks, Contract, load_contracts
 from telemetry.entry import lambda_entry
 from telemetry.errors import BatchCorruptError
-from telemetry.layout import parse_raw_key
 from telemetry.logs import log
 from telemetry.manifest import Purpose, purpose_of
-from telemetry.report_markdown import as_markdown
 from telemetry.reports import parse_report, report_body
 from telemetry.storage import get_object, put_object
 from telemetry.tracing import step
@@ -37,7 +35,8 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
     with step("judge"):
         report = judged(body, checks, key, entries, purpose_of(event))
     with step("write verdict"):
-        _write(bucket, key, report)
+        if _says_more(report, parse_report(body, key)):
+            put_object(bucket, key, report_body(report), "application/json")
         if compares and report["verdict"] in ("pass", "warn") and report["accepted"]:
             remember(bucket, past, _entry(report))
     for finding in report["findings"]:
@@ -48,15 +47,15 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
 
 def _contract_of(event: dict[str, Any]) -> Contract:
     """The contract that Transform has processed the batch under, as its raw key says."""
-    contracts, place = load_contracts(), parse_raw_key(str(event.get("raw_key")))
-    return (None if place is None else contracts.of_key(place.contract)) or contracts.first
+    contracts = load_contracts()
+    return contracts.of_raw_key(str(event.get("raw_key"))) or contracts.first
 
 
-def _write(bucket: str, key: str, report: dict[str, Any]) -> None:
-    """Writes the report with the verdict, as JSON and as Markdown."""
-    put_object(bucket, key, report_body(report), "application/json")
-    page = as_markdown(report).encode()
-    put_object(bucket, key.removesuffix(".json") + ".md", page, "text/markdown; charset=utf-8")
+def _says_more(report: dict[str, Any], stored: dict[str, Any]) -> bool:
+    """True if the report has to be written: a batch that passes has nothing to add to Transform's,
+    but one that is judged again may have findings there that don't hold any more."""
+    passes = report["verdict"] == "pass" and not report["findings"]
+    return not passes or bool(stored.get("verdict") or stored.get("findings"))
 
 
 def _entry(report: dict[str, Any]) -> Entry:

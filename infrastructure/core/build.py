@@ -29,6 +29,7 @@ from infrastructure.core.policies import GOES_WITH_THE_STACK
 from infrastructure.core.provisioning import add_provisioning
 from infrastructure.core.storage import add_storage
 from infrastructure.core.topic_rules import rule_title, title_of
+from infrastructure.names import CLEAN_OUTPUT, NO_CLEAN_ZONE
 from infrastructure.role_settings import limit_roles
 from infrastructure.settings import DeploySettings
 from telemetry.contract import Contract, ContractSet
@@ -75,6 +76,8 @@ def build_template(
     add_alarms(template, contracts)
     add_dashboard(template, alarms_of(contracts))
     _add_outputs(template, contracts)
+    if not settings.clean:
+        template.add_output(Output(CLEAN_OUTPUT, Value=NO_CLEAN_ZONE))
     if settings.fleet_provisioning:
         add_provisioning(template)
     if settings.channels:

@@ -24,6 +24,7 @@ from infrastructure.core.parameters import (
 )
 from infrastructure.core.permissions import (
     function_statements,
+    no_clean_zone_statement,
     owner_key_statement,
     partition_statement,
     vpc_statements,
@@ -77,7 +78,7 @@ def add_compute(
         )
     for spec in settings.functions:
         template.add_resource(_log_group(spec))
-        template.add_resource(_role(spec, contracts))
+        template.add_resource(_role(spec, contracts, settings))
         template.add_resource(_function(spec, contracts, settings, layer_keys, function_keys))
     template.add_resource(_queue_trigger())
 
@@ -92,7 +93,7 @@ def _log_group(spec: FunctionSpec) -> logs.LogGroup:
     )
 
 
-def _role(spec: FunctionSpec, contracts: ContractSet) -> Any:
+def _role(spec: FunctionSpec, contracts: ContractSet, settings: DeploySettings) -> Any:
     write_logs = allow(
         ["logs:CreateLogStream", "logs:PutLogEvents"],
         GetAtt(f"{spec.title}LogGroup", "Arn"),
@@ -102,6 +103,8 @@ def _role(spec: FunctionSpec, contracts: ContractSet) -> Any:
     policies: list[Any] = [inline("Own", *statements)]
     if spec.database:
         policies.append(If(HAS_VPC, inline("Vpc", *vpc_statements(spec.name)), NoValue))
+    if spec.name == "transform" and not settings.clean:
+        policies.append(inline("NoCleanZone", no_clean_zone_statement()))
     if spec.name == "migrate":
         if any(contract.partition != "none" for contract in contracts):
             policies.append(inline("Partitions", partition_statement()))
@@ -184,6 +187,8 @@ def _environment(
         variables["MAX_CONCURRENCY"] = Ref("MaxConcurrency")
     if spec.name in {"extract", "stage"} and any(map(inflates, contracts)):
         variables["BATCH_BYTES"] = str(COMPRESSED_BATCH_BYTES)
+    if spec.name == "transform" and not settings.clean:
+        variables["WRITE_CLEAN"] = "false"
     if spec.name in {"stage", "sweep"}:
         variables["STATE_MACHINE_ARN"] = state_machine_arn()
     if spec.name == "summarize":

@@ -272,7 +272,7 @@ def _add_sweep_schedule(template: Template) -> None:
             Target=scheduler.Target(
                 Arn=GetAtt("SweepFunction", "Arn"),
                 RoleArn=GetAtt("SweepScheduleRole", "Arn"),
-                Input="{}",
+                Input=json.dumps({"recent": True}),
                 # The next sweep makes up for a missed one.
                 RetryPolicy=scheduler.RetryPolicy(
                     MaximumRetryAttempts=2, MaximumEventAgeInSeconds=60

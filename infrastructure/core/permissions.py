@@ -9,7 +9,13 @@ from troposphere import GetAtt, Ref, Sub
 
 from infrastructure.core.policies import allow, bucket_listing, key_for, objects, own_arn, via
 
-__all__ = ["function_statements", "owner_key_statement", "partition_statement", "vpc_statements"]
+__all__ = [
+    "function_statements",
+    "no_clean_zone_statement",
+    "owner_key_statement",
+    "partition_statement",
+    "vpc_statements",
+]
 
 Statement = dict[str, Any]
 
@@ -72,6 +78,12 @@ def partition_statement() -> Statement:
     return bucket_listing("raw", "clean")
 
 
+def no_clean_zone_statement() -> Statement:
+    """Permission that Transform needs where batches get no object in the clean zone: it asks
+    whether there is one from before, which it then writes over."""
+    return objects("s3:GetObject", "clean")
+
+
 def _extract() -> list[Statement]:
     return [
         allow(
@@ -105,7 +117,8 @@ def _stage() -> list[Statement]:
 
 def _transform() -> list[Statement]:
     return [
-        objects("s3:GetObject", "raw"),
+        # Of rejects it asks whether there are any from before, which it then writes over.
+        objects("s3:GetObject", "raw", "rejected"),
         objects("s3:PutObject", "clean", "copy", "rejected", "reports"),
         bucket_listing(),
         key_for("s3", "Decrypt", "GenerateDataKey"),
@@ -142,8 +155,8 @@ def _summarize() -> list[Statement]:
 
 def _sweep() -> list[Statement]:
     return [
-        objects("s3:GetObject", "outcomes", "manifests"),
-        objects("s3:PutObject", "manifests"),
+        objects("s3:GetObject", "outcomes", "manifests", "sweep"),
+        objects("s3:PutObject", "manifests", "sweep"),
         bucket_listing(),
         key_for("s3", "Decrypt", "GenerateDataKey"),
         allow(["states:ListExecutions", "states:StartExecution"], _machine(), sid="Start"),

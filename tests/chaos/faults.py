@@ -97,20 +97,17 @@ CALLS = {
         "PutObject clean/",
         "PutObject copy/",
         "PutObject rejected/",
-        "PutObject copy/*.groups.json",
         "PutObject reports/",
     ),
     "validate": (
         "GetObject reports/",
         "GetObject quality/",
         "PutObject reports/",
-        "PutObject reports/*.md",
         "PutObject quality/",
     ),
     "load": (
         "GetObject reports/",
         "GetSecretValue",
-        "GetObject copy/*.groups.json",
         "GetObject copy/",
         "PutObject outcomes/",
     ),
@@ -123,19 +120,19 @@ CALLS = {
         "StartExecution",
     ),
 }
-"""Calls of AWS that every micro-batch (or execution) makes; but only where a contract's key has a
-time, a batch has groups."""
+"""Calls of AWS that every micro-batch (or execution) makes, or each one with rejects: these make
+findings, which Validate writes into the report."""
 
 READ_BODIES = {
     "transform": ("raw/",),
     "validate": ("reports/",),
-    "load": ("reports/", "copy/*.groups.json", "copy/"),
+    "load": ("reports/", "copy/"),
 }
 MAY_BE_TRUNCATED = {
     # S3 writes an object whole or not at all, so this is what a person or a bug elsewhere would
     # do. Of a raw object it would be the loss of what it holds: there is no other copy. So raw
     # objects are neither torn nor truncated here.
-    "transform": ("PutObject copy/", "PutObject copy/*.groups.json", "PutObject reports/"),
+    "transform": ("PutObject copy/", "PutObject reports/"),
     "validate": ("PutObject reports/",),
 }
 

@@ -173,6 +173,15 @@ def _is_conflict(line: dict[str, Any]) -> bool:
     return bool(line["reasons"] == ["conflict"])
 
 
+def _rejected_lines(s3: Any, bucket: str, key: str) -> list[dict[str, Any]]:
+    """The rejects of a batch; a batch without any has no object of them."""
+    try:
+        body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    except s3.exceptions.NoSuchKey:
+        return []
+    return [json.loads(line) for line in gzip.decompress(body).splitlines()]
+
+
 def _wrong_rejects(rig: Rig, truths: Truths, entries: dict[str, dict[str, Any]]) -> list[str]:
     """Each reject is kept once for each batch its message is in, and verbatim."""
     s3, bucket = rig.client("s3"), rig.target.bucket
@@ -181,8 +190,7 @@ def _wrong_rejects(rig: Rig, truths: Truths, entries: dict[str, dict[str, Any]])
     for batch in entries.values():
         raw = layout.parse_raw_key(batch["raw_key"])
         assert raw is not None
-        body = s3.get_object(Bucket=bucket, Key=layout.rejected_key(raw))["Body"].read()
-        lines = [json.loads(line) for line in gzip.decompress(body).splitlines()]
+        lines = _rejected_lines(s3, bucket, layout.rejected_key(raw))
         for name, of_name in (("conflicts", True), ("rejected", False)):
             readings = sum(  # a flood is told in short
                 line.get("readings", 1) for line in lines if _is_conflict(line) is of_name

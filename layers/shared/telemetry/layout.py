@@ -9,13 +9,15 @@
     clean/<contract>/staged_on=2026-11-23/<batch>.parquet      that of a further contract
     copy/<batch>.<contract>.csv                                rows ready for COPY, in key order,
                                                                and their places by arrival
-    copy/<batch>.<contract>.groups.json                        byte ranges of each device's rows
+    copy/<batch>.<contract>.groups.json                        byte ranges of each device's rows,
+                                                               where the report has no room for them
     rejected/date=2026-11-23/<batch>.ndjson.gz                 rejects, verbatim, with reasons
     reports/<batch>.json                                       counts and findings of a batch
     outcomes/2026/11/23/<execution>/<batch>.n<messages>.ndjson.gz/<other>.<status>.json
                                                                how the batch ended in an execution
     manifests/<execution>.json                                 the batches an execution processes
     manifests/<execution>/<drain>.json                         those of one drain of a drain loop
+    sweep/look.json                                            older days that each sweep looks at
     receipts/<publication>.json                                the messages that a publisher sent
     receipts/<publication>.messages                            digests of these messages
     erasures/<request>.json                                    the batches that an erasure changes

@@ -14,6 +14,7 @@ from itertools import combinations
 
 from telemetry.contract.model import Contract
 from telemetry.errors import ContractError
+from telemetry.layout import parse_raw_key
 
 __all__ = ["NO_CONTRACT", "ContractSet"]
 
@@ -86,6 +87,14 @@ class ContractSet:
         if name is None:
             return self.first
         return next((one for one in self.contracts if one.name == name), None)
+
+    def of_raw_key(self, key: str) -> Contract | None:
+        """The contract of the batch with this raw key; ``None`` where the pipeline has it no more.
+
+        A key that is not that of a raw object counts as the first contract's.
+        """
+        raw = parse_raw_key(key)
+        return self.of_key(None if raw is None else raw.contract)
 
     def key_name(self, contract: Contract) -> str | None:
         """The name of a contract in keys; ``None`` for the first one."""

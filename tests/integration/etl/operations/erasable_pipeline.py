@@ -18,7 +18,8 @@ import polars as pl
 from etl.operations.erasure import ErasureRecord, erase_device, plan_erasure
 from etl.operations.receipts import Acknowledgements, Receipt, message_digest, write_receipt
 from etl.operations.reconciliation import Reconciliation, gather
-from functions.load.batch import parse_batch, parse_groups
+from etl.operations.report_markdown import as_markdown
+from functions.load.batch import groups_of, parse_batch
 from functions.load.loading import Loaded, load_batch
 from functions.load.source import RangeReader, merge_ranges
 from functions.migrate.analytics import bring_up_to_date
@@ -27,7 +28,6 @@ from functions.transform.handler import transform
 from telemetry.contract import Contract, ContractSet
 from telemetry.errors import BatchMissingError
 from telemetry.layout import outcome_key, parse_raw_key, raw_key, report_key
-from telemetry.report_markdown import as_markdown
 from telemetry.reports import report_body
 from tests.fixtures.aws_fakes import FakeS3, FakeSqs, FakeStates, etag
 from tests.fixtures.telemetry_database import CONTRACT, TelemetryDatabase, timestamp
@@ -219,8 +219,8 @@ class ErasablePipeline:
         self._put(name.removesuffix(".json") + ".md", as_markdown(report).encode())
         event = {"verdict": verdict, "execution": "run", "purpose": purpose}
         batch = parse_batch(event, report_body(report))
-        assert batch.groups_key is not None
-        groups = parse_groups(self.s3.objects[batch.groups_key])
+        groups = groups_of(batch, self.s3.objects.__getitem__)
+        assert groups
         with closing(self.database.connect_loader()) as connection:
             loaded = load_batch(connection, contract, batch, _Copy(self, batch),
                                 lambda: groups, objects=self.open)  # fmt: skip

@@ -17,6 +17,7 @@ from telemetry.checksums import Checksum
 from telemetry.contract import parse_contract
 from telemetry.errors import BatchCorruptError, BatchMissingError, StorageUnavailableError
 from telemetry.places import parse_footer, parse_places, place_at
+from telemetry.reports import unpack
 from tests.fixtures.aws_fakes import BUCKET, FakeAws, LambdaContext, aws_error
 from tests.unit.functions.transform.envelopes_for import KEY, line, lines
 
@@ -88,16 +89,60 @@ def test_rejects_of_before_are_replaced_by_none(run: Any, aws: FakeAws) -> None:
     assert gzip.decompress(aws.s3.objects[key]) == b""
 
 
-def test_it_writes_five_objects_the_report_last(run: Any, aws: FakeAws) -> None:
+def test_it_writes_four_objects_the_report_last(run: Any, aws: FakeAws) -> None:
     run()
     assert list(aws.s3.objects) == [
         KEY,
         "clean/staged_on=2026-03-01/batch.parquet",
         f"copy/batch.{DIGEST}.csv",
         "rejected/date=2026-03-01/batch.ndjson.gz",
-        f"copy/batch.{DIGEST}.groups.json",
         "reports/batch.json",
     ]
+
+
+def test_without_rejects_there_is_no_object_of_rejects(run: Any, aws: FakeAws) -> None:
+    aws.s3.objects[KEY] = gzip.compress(lines({"r": [{"id": 1, "ts": "2026-03-01T00:00:00Z"}]}))
+    run()
+    assert not [key for key in aws.s3.objects if key.startswith("rejected/")]
+    report = json.loads(aws.s3.objects["reports/batch.json"])
+    assert not [key for key in report["objects"] if key.startswith("rejected/")]
+    assert aws.s3.calls.count("put_object") == 3
+
+
+def test_where_the_role_may_not_ask_yet_the_object_is_written(run: Any, aws: FakeAws) -> None:
+    aws.s3.objects[KEY] = gzip.compress(lines({"r": [{"id": 1, "ts": "2026-03-01T00:00:00Z"}]}))
+    aws.s3.fail("head_object", aws_error("403", 403))
+    run()
+    assert gzip.decompress(aws.s3.objects["rejected/date=2026-03-01/batch.ndjson.gz"]) == b""
+
+
+def test_without_the_clean_zone_only_what_is_there_is_kept_up_to_date(
+    run: Any, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = "clean/staged_on=2026-03-01/batch.parquet"
+    monkeypatch.setenv("WRITE_CLEAN", "false")
+    run()
+    assert key not in aws.s3.objects
+    report = json.loads(aws.s3.objects["reports/batch.json"])
+    assert key not in report["objects"]
+    aws.s3.objects[key] = b"of an earlier contract"
+    run()
+    assert pl.read_parquet(io.BytesIO(aws.s3.objects[key]))["v"].to_list() == [1.5]
+
+
+def test_groups_that_are_too_many_for_the_report_are_an_object(
+    run: Any, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run()
+    packed = json.loads(aws.s3.objects["reports/batch.json"])["copy"]["groups"]
+    monkeypatch.setattr("functions.transform.handler.MOST_PACKED", len(packed) - 1)
+    run()
+    report = json.loads(aws.s3.objects["reports/batch.json"])
+    key = f"copy/batch.{DIGEST}.groups.json"
+    assert report["copy"]["groups_key"] == key
+    assert "groups" not in report["copy"]
+    assert aws.s3.objects[key] == unpack(packed)
+    assert report["objects"][key] == Checksum.of(unpack(packed)).as_dict()
 
 
 LINES = b"1,2026-03-01T00:00:00.000000+00:00,1.5,\n"
@@ -115,8 +160,8 @@ def test_the_objects_hold_the_rows(run: Any, aws: FakeAws) -> None:
     clean = pl.read_parquet(io.BytesIO(aws.s3.objects["clean/staged_on=2026-03-01/batch.parquet"]))
     assert clean.columns == ["id", "ts", "v", "note"]
     assert clean["v"].to_list() == [1.5]
-    groups = json.loads(aws.s3.objects[f"copy/batch.{DIGEST}.groups.json"])
-    assert groups == {
+    copy = json.loads(aws.s3.objects["reports/batch.json"])["copy"]
+    assert json.loads(unpack(copy["groups"])) == {
         "columns": ["id"],
         "time": "ts",
         "groups": [
@@ -138,12 +183,12 @@ def test_the_report_says_everything_that_was_found(run: Any, aws: FakeAws) -> No
     assert report["messages"] == 4
     assert report["empty_messages"] == 1
     assert report["rejected_by"] == {"missing:ts": 1, "not_json": 1}
+    assert report["copy"].pop("groups")
     assert report["copy"] == {
         "key": f"copy/batch.{DIGEST}.csv",
         "rows": 1,
         **Checksum.of(LINES).as_dict(),
         "columns": ["id", "ts", "v", "note"],
-        "groups_key": f"copy/batch.{DIGEST}.groups.json",
     }
     assert report["contract"] == "lab"
     assert report["verdict"] is None

@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from etl.operations.report_markdown import as_markdown
 from functions.transform.report import _sketch
 from functions.validate.drift import stability_index
 from functions.validate.handler import handle
@@ -151,6 +152,6 @@ def test_the_function_judges_against_the_past_remembers_and_reports(
         assert handle(event, LambdaContext())["verdict"] == verdicts[-1]
     assert verdicts == ["pass"] * 6 + ["warn"]
     assert len(read_history(BUCKET, KEY)[0]) == 7
-    page = aws.s3.objects["reports/b6.md"].decode()
+    page = as_markdown(json.loads(aws.s3.objects["reports/b6.json"]))
     assert "# Batch b6: warn" in page
     assert "drift.temperature_c" in page

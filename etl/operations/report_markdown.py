@@ -1,4 +1,4 @@
-"""The report as Markdown, beside the JSON. Pure."""
+"""The report of a batch as Markdown, for whoever asks for it. Pure."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ __all__ = ["as_markdown"]
 
 
 def as_markdown(report: dict[str, Any]) -> str:
-    """A page about one judged batch."""
-    lines = [f"# Batch {report.get('batch_id', '')}: {report['verdict']}", ""]
+    """A page about one batch. Without a verdict it says that the batch has none."""
+    verdict = report["verdict"]
+    lines = [f"# Batch {report.get('batch_id', '')}: {verdict or 'no verdict yet'}", ""]
     lines += [f"* **{f['check']}** ({f['level']}): {f['sentence']}" for f in report["findings"]]
-    if not report["findings"]:
+    if verdict is None:
+        lines.append("It was transformed; no execution has checked and loaded it since.")
+    elif not report["findings"]:
         lines.append("Every check of the contract holds.")
     counts = ("messages", "read", "accepted", "duplicates", "conflicts", "rejected")
     lines += ["", "| readings | |", "|---|---:|"]
