@@ -3,6 +3,10 @@
 They are gathered during an invocation and written to standard output once at its end, by
 :mod:`telemetry.entry`: CloudWatch reads them from the log, no call is made. What may be emitted is
 declared in :mod:`telemetry.metric_table`.
+
+What the level of observability (environment variable ``OBSERVABILITY``) leaves out is no metric,
+and costs nothing but its characters: one more line has it, under :data:`BELOW`, for CloudWatch Logs
+Insights to search.
 """
 
 from __future__ import annotations
@@ -12,9 +16,19 @@ import os
 import sys
 from collections.abc import Mapping
 
-from telemetry.metric_table import METRICS, NAMESPACE, PIPELINE
+from telemetry.metric_table import (
+    METRICS,
+    NAMESPACE,
+    OBSERVABILITY,
+    PIPELINE,
+    covers,
+    level_of,
+)
 
-__all__ = ["UndeclaredMetricError", "flush", "record"]
+__all__ = ["BELOW", "UndeclaredMetricError", "flush", "record"]
+
+BELOW = "figures"
+"""Field of the log line with the values that are no metrics at this level."""
 
 Own = tuple[str, str] | None
 """A metric's own dimension and its value."""
@@ -52,8 +66,18 @@ def flush(identity: Mapping[str, str] | None = None) -> None:
     metrics: searchable, and not billed as dimensions are.
     """
     try:
+        level = level_of(os.environ.get(OBSERVABILITY))
+        below: dict[str, list[float]] = {}
         for own, values in _gathered.items():
-            _write(own, values, identity or {})
+            metrics = [one for one in values if covers(level, METRICS[one[0]].level)]
+            if metrics:
+                _write(own, metrics, identity or {})
+            for name, value in values:
+                if not covers(level, METRICS[name].level):
+                    # Under the names that `etl metrics` has for them, such as StageSeconds/load.
+                    below.setdefault(f"{name}/{own[1]}" if own else name, []).append(value)
+        if below:
+            sys.stdout.write(json.dumps({BELOW: below, **(identity or {})}) + "\n")
     finally:
         _gathered.clear()
 
