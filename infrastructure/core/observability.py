@@ -10,9 +10,9 @@
   ``ALL`` also each state that succeeded. The map's children are Express executions without a
   history, so below ``full`` nothing records the steps of a batch that went well, except its
   report, its outcome and the ledger.
-- **Lambda's own lines.** ``WARN`` has the invocations that Lambda ended (time-out, memory), ``INFO``
-  also start and REPORT of each one. (docs.aws.amazon.com/lambda/latest/dg/
-  monitoring-cloudwatchlogs-log-level.html, read 2026-11.)
+- **Lambda's own lines.** ``WARN`` has the invocations that Lambda ended (time-out, memory),
+  ``INFO`` also start and REPORT of each one; the page is
+  docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html, read 2026-11.
 """
 
 from __future__ import annotations

@@ -39,6 +39,7 @@ CORE_OUTPUTS = {
     "KeyArn": "arn:aws:kms:eu-central-1:1:key/k",
     "MigrateFunctionName": "plant-migrate",
     "DataBucketName": "data",
+    "Observability": "lean",
     "TopicFilter": "telemetry/fleet/+",
     "DevicePolicyName": "plant-DevicePolicy",
 }
