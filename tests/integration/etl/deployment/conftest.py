@@ -58,6 +58,7 @@ def account(emulator: EmulatorStack) -> Account:
         max_concurrency=2,
         schedule_expression="rate(1 day)",
         retain_data=False,
+        observability="full",
     )
     return Account(emulator, settings)
 
