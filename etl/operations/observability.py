@@ -27,7 +27,7 @@ def untraced(level: Level) -> str:
     """Why an execution may have no trace."""
     if level == "full":
         return "traces are kept for 30 days"
-    share = f"{TRACE_SHARES[level]:.0%}"
+    share = f"{TRACE_SHARES[level] * 100:.0f} %"
     return (
         f"at level {level} {share} of the executions are traced, for 30 days; {SETTING} = full "
         "traces more"

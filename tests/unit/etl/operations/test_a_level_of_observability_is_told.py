@@ -107,7 +107,7 @@ def test_only_what_is_above_the_level_is_named_so(level):
 
 def test_a_missing_trace_is_explained_by_the_share():
     assert untraced("full") == "traces are kept for 30 days"
-    assert "5% of the executions are traced" in untraced("lean")
+    assert "5 % of the executions are traced" in untraced("lean")
 
 
 def test_an_alarm_that_the_level_lacks_is_not_a_mistyped_one(monkeypatch):
