@@ -147,7 +147,7 @@ def propose(demand: Demand, found: Sequence[Offer]) -> Offer:
 
 
 def reason(demand: Demand, chosen: Offer, found: Sequence[Offer]) -> str:
-    """Why this trigger was chosen, for the comment in the settings file."""
+    """The reason for this trigger, with the others' prices, for a comment in the settings file."""
     others = "; ".join(f"{one.name}: {_price(one)}" for one in found if one is not chosen)
     verdict = (
         "the cheapest trigger that keeps this"

@@ -17,14 +17,14 @@ def deployed_level(target: Target) -> Level:
 
 
 def not_recorded(level: Level, needed: Level) -> str:
-    """Why there is no value, and the setting that records it; empty where the level records it."""
+    """The reason for a missing value, and the setting that records it; empty where the level does."""
     if covers(level, needed):
         return ""
     return f"not recorded at level {level} ({SETTING} = {needed} records it)"
 
 
 def untraced(level: Level) -> str:
-    """Why an execution may have no trace."""
+    """The reason for which an execution may have no trace."""
     if level == "full":
         return "traces are kept for 30 days"
     share = f"{TRACE_SHARES[level] * 100:.0f} %"
@@ -35,7 +35,7 @@ def untraced(level: Level) -> str:
 
 
 def absent_alarm(level: Level, name: str) -> str:
-    """Why a pipeline of this level has no alarm of this name; empty where no level has it."""
+    """The level that has an alarm of this name, as a sentence; empty where this one or none has."""
     from infrastructure.core.alarms import ALARMS
     from infrastructure.core.channels import CHANNEL_ALARMS
 

@@ -26,7 +26,7 @@ __all__ = ["Counts", "counts"]
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
-    """What one pipeline with one contract has at a level, and what options add to it."""
+    """Counts of one pipeline with one contract at a level, and of what options add to it."""
 
     metrics: int
     """Custom metrics, at most; without channels."""

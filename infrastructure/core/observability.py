@@ -2,7 +2,7 @@
 
 - **Traces.** Whether a trace is recorded is decided once, where it begins. Step Functions asks
   X-Ray's rules, so below ``full`` there is one for this state machine: it decides about executions
-  that a schedule starts. Lambda has a rule of its own that nobody can change (the first request of
+  that a schedule starts. Lambda has a rule of its own that no one can change (the first request of
   each second and 5 % of the others: docs.aws.amazon.com/lambda/latest/dg/services-xray.html, read
   2026-11), so Stage and Sweep, which nothing traced calls, begin no trace, and decide themselves
   about the executions that they start (:func:`telemetry.tracing.start_options`).

@@ -4,9 +4,8 @@ They are gathered during an invocation and written to standard output once at it
 :mod:`telemetry.entry`: CloudWatch reads them from the log, no call is made. What may be emitted is
 declared in :mod:`telemetry.metric_table`.
 
-What the level of observability (environment variable ``OBSERVABILITY``) leaves out is no metric,
-and costs nothing but its characters: one more line has it, under :data:`BELOW`, for CloudWatch Logs
-Insights to search.
+Values that the level of observability (environment variable ``OBSERVABILITY``) leaves out go into
+one more line, under :data:`BELOW`: CloudWatch makes no metrics of them and Logs Insights finds them.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from telemetry.metric_table import (
 __all__ = ["BELOW", "UndeclaredMetricError", "flush", "record"]
 
 BELOW = "figures"
-"""Field of the log line with the values that are no metrics at this level."""
+"""Field of the log line with the values that the level leaves out of the metrics."""
 
 Own = tuple[str, str] | None
 """A metric's own dimension and its value."""
