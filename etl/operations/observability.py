@@ -17,7 +17,7 @@ def deployed_level(target: Target) -> Level:
 
 
 def not_recorded(level: Level, needed: Level) -> str:
-    """The reason for a missing value, and the setting that records it; empty where the level does."""
+    """The reason for a missing value, with the setting that records it; empty if the level does."""
     if covers(level, needed):
         return ""
     return f"not recorded at level {level} ({SETTING} = {needed} records it)"

@@ -104,11 +104,11 @@ def _parameter(spec: AlarmSpec) -> str:
 
 def _count() -> str:
     always = sum(not spec.is_optional for spec in ALARMS)
+    more = counted(series(channels=True) - series(), "metric")
     return (
         f"At the level `full` a pipeline has at most **{series()} metrics** of its own, and "
-        f"**{always} alarms** (one more with the alarm `no-data`). "
-        f"[Channels](how-to-notify.md) add {counted(series(channels=True) - series(), 'metric')} and "
-        f"{counted(len(CHANNEL_ALARMS), 'alarm')}, a table with partitions adds "
+        f"**{always} alarms** (one more with the alarm `no-data`). [Channels](how-to-notify.md) "
+        f"add {more} and {counted(len(CHANNEL_ALARMS), 'alarm')}, a table with partitions adds "
         f"[`{MAINTENANCE_ALARM.name}`](runbook.md#{MAINTENANCE_ALARM.name})."
     )
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from troposphere import If, Ref, Template, xray
+from troposphere import If, Template, xray
 
 from infrastructure.core.parameters import OBSERVES_FULL, OBSERVES_LESS, OBSERVES_STANDARD
 from telemetry.metric_table import Level
@@ -32,6 +32,7 @@ __all__ = [
     "add_sampling_rule",
     "log_level",
     "rule_name",
+    "service_name",
     "system_log_level",
     "tracing_mode",
 ]
@@ -42,6 +43,8 @@ BEGINNERS = frozenset({"stage", "sweep"})
 """Functions that start executions and that no state machine calls."""
 LONGEST_RULE_NAME = 32
 """Characters of a rule's name (docs.aws.amazon.com/xray/latest/api/API_SamplingRule.html)."""
+LONGEST_PATTERN = 64
+"""Characters of the pattern for a service's name (the same page)."""
 DIGEST_CHARACTERS = 8
 PRIORITY = 1000
 """Any number below that of X-Ray's default rule, 10,000."""
@@ -70,6 +73,11 @@ def rule_name(stack: str) -> str:
     return f"{stack[: LONGEST_RULE_NAME - DIGEST_CHARACTERS - 1]}-{digest}"
 
 
+def service_name(stack: str) -> str:
+    """Pattern of the state machine's name, which is the stack's, as long as a rule may have one."""
+    return stack if len(stack) <= LONGEST_PATTERN else f"{stack[: LONGEST_PATTERN - 1]}*"
+
+
 def add_sampling_rule(template: Template, stack: str) -> None:
     """Add the rule that decides which executions of this state machine are traced."""
     share = If(OBSERVES_STANDARD, TRACE_SHARES["standard"], TRACE_SHARES["lean"])
@@ -82,9 +90,10 @@ def add_sampling_rule(template: Template, stack: str) -> None:
                 Priority=PRIORITY,
                 ReservoirSize=0,
                 FixedRate=share,
-                ResourceARN=Ref("StateMachine"),
+                # Name and origin of the segments that Step Functions sends for this machine.
+                ServiceName=service_name(stack),
                 ServiceType="AWS::StepFunctions::StateMachine",
-                ServiceName="*",
+                ResourceARN="*",
                 Host="*",
                 HTTPMethod="*",
                 URLPath="*",

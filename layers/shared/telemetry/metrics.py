@@ -5,7 +5,7 @@ They are gathered during an invocation and written to standard output once at it
 declared in :mod:`telemetry.metric_table`.
 
 Values that the level of observability (environment variable ``OBSERVABILITY``) leaves out go into
-one more line, under :data:`BELOW`: CloudWatch makes no metrics of them and Logs Insights finds them.
+one more line, under :data:`BELOW`, of which CloudWatch makes no metrics; Logs Insights finds them.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fnmatch import fnmatch
 from itertools import pairwise
 from typing import Any
 
@@ -16,7 +17,7 @@ from infrastructure.core.build import build_template
 from infrastructure.core.channels import CHANNEL_ALARMS
 from infrastructure.core.levels import counts
 from infrastructure.core.maintenance import MAINTENANCE_ALARM
-from infrastructure.core.observability import rule_name
+from infrastructure.core.observability import rule_name, service_name
 from infrastructure.settings import DeploySettings
 from telemetry.contract import ContractSet
 from telemetry.metric_table import LEVELS, METRICS, NAMESPACE, Level, covers, level_of, series
@@ -161,3 +162,5 @@ def test_the_name_of_a_sampling_rule_is_short_and_the_stacks_own(stack):
     assert len(name) <= 32
     assert name[:23] == stack[:23]
     assert rule_name(f"{stack}-other") != name
+    assert fnmatch(stack, service_name(stack))
+    assert len(service_name(stack)) <= 64
