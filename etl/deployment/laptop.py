@@ -28,6 +28,7 @@ from local.database import ensure_database
 from local.emulator.launcher import ensure_environment
 from local.stack import LocalStack, has_data, read, start
 from telemetry.errors import UserError
+from telemetry.metric_table import Level
 
 if TYPE_CHECKING:
     from telemetry.contract import ContractSet
@@ -121,6 +122,7 @@ def bring_up(
     window: int | None = None,
     sweep: str | None = None,
     channels: bool | None = None,
+    observability: Level | None = None,
     customization: Path | None = None,
     own_functions: Mapping[str, str] | None = None,
     die_with_parent: bool = False,
@@ -158,6 +160,7 @@ def bring_up(
         "sweep_expression": sweep,
         "queue_window_seconds": window,
         "channels": _has_channels(now) if channels is None else channels,
+        "observability": observability,
         "customization": customization,
         "own_functions": own_functions,
     }
