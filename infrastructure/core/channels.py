@@ -38,7 +38,7 @@ CHANNEL_ALARMS: tuple[AlarmSpec, ...] = (
         dimensions={PIPELINE: Ref("AWS::StackName")},
         statistic="Sum",
         threshold=1,
-        level="standard",
+        level="lean",
         meaning="A channel did not take a notification: the others did.",
         first="See why: etl logs notify --search failed; then try it: etl channels test.",
     ),

@@ -243,7 +243,7 @@ _ALL = (
         "NotificationsFailed",
         "notify",
         "Notifications that a channel did not take; only with channels.",
-        "standard",
+        "lean",
     ),
 )
 

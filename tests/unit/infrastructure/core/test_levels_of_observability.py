@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from fnmatch import fnmatch
 from itertools import pairwise
@@ -85,6 +86,13 @@ def test_no_resource_of_a_level_refers_to_one_that_it_lacks(template, settings, 
     for name, body in (*stack.resources.items(), *stack.outputs.items()):
         for reference in stack.references(body):
             assert reference in known or reference.startswith("AWS::"), (name, reference)
+
+
+def test_no_first_step_of_an_alarm_asks_for_a_metric_that_its_level_lacks():
+    for spec in EVERY_ALARM:
+        for name in re.findall(r"etl metrics (\w+)", spec.first):
+            if name in METRICS:
+                assert covers(spec.level, METRICS[name].level), spec.name
 
 
 def test_alarms_on_loss_and_standstill_are_in_every_level(template, settings):
