@@ -71,11 +71,11 @@ def build_template(
     add_ingest(template, contracts, settings.stack)
     add_compute(template, contracts, settings, artifacts.layers, artifacts.functions)
     add_orchestration(template, definition)
-    add_sampling_rule(template, settings.stack)
     if any(contract.partition != "none" for contract in contracts):
         add_maintenance(template, settings.maintenance_expression)
     add_alarms(template, contracts)
     add_dashboard(template, alarms_of(contracts))
+    add_sampling_rule(template, settings.stack)
     _add_outputs(template, contracts)
     if settings.fleet_provisioning:
         add_provisioning(template)
