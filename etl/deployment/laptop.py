@@ -155,11 +155,11 @@ def bring_up(
     if contract is None:
         contract, *further = [DEFAULT_CONTRACT] if running is None else _copies(now, running)
     chosen: dict[str, Any] = {
+        "observability": observability,
         "trigger_mode": trigger,
         "schedule_expression": schedule,
         "sweep_expression": sweep,
         "queue_window_seconds": window,
-        "observability": observability,
         "channels": _has_channels(now) if channels is None else channels,
         "customization": customization,
         "own_functions": own_functions,

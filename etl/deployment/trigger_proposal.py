@@ -22,12 +22,11 @@ LEVEL: Level = "lean"
 """Level of observability that is proposed: it has the alarms on lost and waiting data."""
 MOST_DRAINED = 10_000
 """Readings per second up to which one drain loop is proposed: it receives with one function."""
-DRAIN_WINDOW = 25
-"""Seconds of a window that suffices for a latency of 30 s."""
 OVERHEAD_SECONDS = 5
 """Most of the latency that is not the window: drain or staging, the map's start, three functions,
-the transaction."""
-LEAST_DRAIN_WINDOW = 5
+the transaction. So a window of 25 s is offered for a latency of 30 s."""
+LEAST_DRAIN_WINDOW, LONGEST_DRAIN_WINDOW = 5, 120
+"""Seconds. A longer window is cheaper, up to where the schedule is."""
 SMALL_WINDOW = 20
 """Longest window of the queue's mapping that is offered; longer ones are the drain's."""
 
@@ -93,7 +92,7 @@ class Offer:
 def offers(demand: Demand) -> tuple[Offer, ...]:
     """Every trigger with its price, in the order in which they get faster."""
     spare = demand.latency - OVERHEAD_SECONDS
-    drain = round(max(LEAST_DRAIN_WINDOW, min(DRAIN_WINDOW, spare)))
+    drain = round(max(LEAST_DRAIN_WINDOW, min(LONGEST_DRAIN_WINDOW, spare)))
     mapping = round(max(1, min(SMALL_WINDOW, spare)))
     scheduled = [
         (f"schedule, each {'minute' if minutes == 1 else f'{minutes} minutes'}", minutes * 60.0)

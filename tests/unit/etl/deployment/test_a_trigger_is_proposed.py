@@ -69,11 +69,20 @@ def test_a_latency_that_a_schedule_keeps_gets_the_schedule():
     }
 
 
-def test_a_small_latency_gets_a_small_window_of_the_mapping():
-    quick = Demand(devices=100, rate=10, readings_per_message=50, latency=8)
+def test_the_smallest_latency_gets_the_smallest_window_of_the_mapping():
+    quick = Demand(devices=100, rate=10, readings_per_message=50, latency=2)
     chosen = propose(quick, offers(quick)).settings
     assert (chosen["run.trigger"], chosen["run.queue_delivery"]) == ("queue", "mapping")
-    assert chosen["run.queue_window_seconds"] <= 3
+    assert chosen["run.queue_window_seconds"] == 1
+
+
+@given(st.floats(1, 1_000))
+def test_the_windows_leave_time_for_the_work(latency):
+    demand = Demand(devices=100, rate=10, readings_per_message=50, latency=latency)
+    queued = {o.pipeline.delivery: o for o in offers(demand) if o.pipeline.trigger == "queue"}
+    drain, mapping = (queued[kind].pipeline.window_seconds for kind in ("drain", "mapping"))
+    assert 5 <= drain <= max(5, min(120, latency - 4))
+    assert 1 <= mapping <= max(1, min(20, latency - 4))
 
 
 def test_half_a_minute_is_kept_by_a_window_that_leaves_time_for_the_work():
