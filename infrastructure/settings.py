@@ -16,6 +16,7 @@ from infrastructure.role_settings import RoleSettings
 from infrastructure.setting_fields import about, parameter_values, setting
 from layers.folders import INSTALLED, ROOT
 from layers.target import AWS_TARGET, RuntimeTarget
+from telemetry.metric_table import Level
 from workflow.settings import DefinitionSettings
 
 __all__ = [
@@ -307,6 +308,16 @@ class DeploySettings:
         key="operation.runbook_url",
         pattern=r"^https://[\w./:%~-]+$",
         example="https://docs.example.com/telemetry",
+    )
+    observability: Level = setting(
+        "lean",
+        "How much the pipeline reports about itself, see docs/metrics.md. lean: alarms on lost "
+        "and waiting data, and the metrics that these need; standard: also delays, results of "
+        "readings and what AWS IoT refuses; full: also each stage and function, each execution's "
+        "steps and traces, and a CloudWatch dashboard.",
+        key="operation.observability",
+        parameter="Observability",
+        local="full",
     )
     log_retention_days: int = setting(
         30,

@@ -28,6 +28,7 @@ from etl.cli.wait_line import waiting
 from etl.operations.alarm_delivery import TEST_QUEUE, WAIT_SECONDS, listening, refused_actions
 from etl.operations.alarms import Alarm, StateChange, alarm, alarms, changes, trigger
 from etl.operations.escaping import escape_text
+from etl.operations.observability import SETTING, deployed_level
 
 __all__ = ["register"]
 
@@ -185,6 +186,9 @@ def _print(target: Target, found: list[Alarm]) -> None:
         why = one.reason if one.state == "ALARM" else ""
         table.add_row(one.short, Text(word, style), f"{one.since:%Y-%m-%d %H:%M:%S}", Text(why))
     print_table(table)
+    level = deployed_level(target)
+    if level != "full":
+        notes.print(f"these are the alarms of level {level}; {SETTING} = full has all")
     for one in found:
         if one.state == "ALARM":
             console.print(Text(f"\n{one.short}: ", "bold red").append(one.description, "default"))

@@ -178,12 +178,13 @@ def trace(
     as_json: JsonOption = False,
 ) -> None:
     """Print the timeline of an execution: each stage of its trace."""
+    from etl.operations.observability import deployed_level, untraced
     from etl.operations.traces import load_trace, timeline
 
     target = target_of(context.obj)
     found = load_trace(target, execution_arn(target, execution))
     if found is None:
-        raise fail(f"X-Ray has no trace of '{execution}' (traces are kept for 30 days)")
+        raise fail(f"X-Ray has no trace of '{execution}' ({untraced(deployed_level(target))})")
     if as_json:
         print_json(found)
         return

@@ -16,7 +16,9 @@ from etl.cli.context import JsonOption, console, fail, guard, notes, print_json,
 from etl.cli.sparkline import sparkline, values_per_period
 from etl.cli.wait_line import waiting
 from etl.operations.metrics import Series, Signal, all_signals, choose_period, read
+from etl.operations.observability import SETTING, deployed_level, not_recorded
 from etl.operations.time_range import parse_since
+from telemetry.metric_table import Level
 
 __all__ = ["register"]
 
@@ -52,21 +54,25 @@ def metrics(
     if period is not None and period % 60:
         raise typer.BadParameter("must be a multiple of 60", param_hint="--period")
     target, now = target_of(context.obj), datetime.now(UTC)
+    level = deployed_level(target)
     begin = parse_since(start, now)
     signals = _chosen(all_signals(target), name)
     seconds = period or choose_period(now - begin, LIST_POINTS if name is None else ONE_POINTS)
     with waiting("asking CloudWatch for the values"):
         found = read(target, signals, since=begin, until=now, period=seconds)
     if as_json:
-        print_json([_as_dict(series) for series in found if series.points or name or everything])
+        print_json([_as_dict(one, level) for one in found if one.points or name or everything])
     elif name is None:
         moved = [s for s in found if any(point.value for point in s.points)]
-        _list(found if everything else moved, len(found), begin, now)
+        _list(found if everything else moved, found, level, begin, now)
     else:
+        absent = {not_recorded(level, s.signal.level) for s in found if not s.points} - {""}
         for series in found:
-            if series.points or len(found) == 1 or everything:
+            if series.points or (len(found) == 1 and not absent) or everything:
                 _one(series, begin, now)
-        if not any(series.points for series in found):
+        for reason in sorted(absent):
+            notes.print(f"{found[0].signal.metric}: {reason}", soft_wrap=True)
+        if not absent and not any(series.points for series in found):
             notes.print(f"no data since {begin:%Y-%m-%d %H:%M} UTC")
 
 
@@ -86,20 +92,28 @@ def _chosen(signals: list[Signal], name: str | None) -> list[Signal]:
     return found
 
 
-def _list(found: list[Series], total: int, begin: datetime, now: datetime) -> None:
+def _list(
+    shown: list[Series], found: list[Series], level: Level, begin: datetime, now: datetime
+) -> None:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))  # narrow: a terminal has 80 columns
     table.add_column("metric", no_wrap=True)
     table.add_column("", justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     table.add_column(f"since {begin:%H:%M} UTC", no_wrap=True)
-    for series in found:
+    for series in shown:
         signal = series.signal
         line = sparkline(values_per_period(series, begin, now))
+        if not series.points and not_recorded(level, signal.level):
+            line = f"not at {level}"
         value = _formatted(series.total, signal) if series.points else ""
         table.add_row(signal.name, value, _word(signal.statistic), Text(line, "cyan"))
     console.print(table)
-    if len(found) < total:
-        notes.print(f"{total - len(found)} more are zero or have no data (--all lists them)")
+    absent = [s for s in found if not s.points and not_recorded(level, s.signal.level)]
+    hidden = len(found) - len(shown) - (len(absent) if shown is not found else 0)
+    if hidden:
+        notes.print(f"{hidden} more are zero or have no data (--all lists them)")
+    if absent:
+        notes.print(f"{len(absent)} are not recorded at level {level} ({SETTING} = full does)")
 
 
 def _one(series: Series, begin: datetime, now: datetime) -> None:
@@ -127,8 +141,11 @@ def _formatted(value: float, signal: Signal) -> str:
     return f"{value:,.{digits}f}{UNITS.get(signal.unit, '')}"
 
 
-def _as_dict(series: Series) -> dict[str, Any]:
+def _as_dict(series: Series, level: Level) -> dict[str, Any]:
     signal = asdict(series.signal) | {"dimensions": dict(series.signal.dimensions)}
+    reason = not_recorded(level, signal.pop("level"))
+    if reason and not series.points:
+        signal["not_recorded"] = reason
     points = [{"time": point.time.isoformat(), "value": point.value} for point in series.points]
     return signal | {"period": series.period, "points": points}
 

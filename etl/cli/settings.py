@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -28,14 +29,37 @@ def init(
         list[str],
         typer.Option("--contract", metavar="FILE", help="File of the contract; repeatable."),
     ] = [EXAMPLE_CONTRACT],  # noqa: B006 - never changed
+    devices: Annotated[int | None, typer.Option(min=1, help="Number of devices.")] = None,
+    rate: Annotated[
+        float | None, typer.Option(min=0.001, help="Readings per second, over all devices.")
+    ] = None,
+    interval: Annotated[
+        float | None,
+        typer.Option(min=0.001, help="In place of --rate: seconds between a device's readings."),
+    ] = None,
+    readings: Annotated[
+        int | None, typer.Option("--readings-per-message", min=1, help="Readings in a message.")
+    ] = None,
+    latency: Annotated[
+        float | None,
+        typer.Option(min=1, help="Seconds within which a message should be rows."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
-    """Write a settings file with every key, its default and its purpose."""
+    """Write a settings file with every key, its default and its purpose.
+
+    On a terminal it asks about the fleet, shows what each trigger costs, and sets the cheapest one
+    that is fast enough. The options answer for you; without a terminal nothing is asked.
+    """
+    from etl.cli.settings_questions import demand_of, show_offers
     from etl.deployment.settings_example import example
 
     if file.exists() and not force:
         raise fail(f"{file} already exists: name another file, or overwrite it with --force.")
-    file.write_text(example(stack, *contracts), encoding="utf-8")
+    demand = demand_of(devices, rate, interval, readings, latency, on_terminal=sys.stdin.isatty())
+    values, reason = ({}, "") if demand is None else show_offers(demand)
+    text = example(stack, *contracts, values=values, reason=reason)
+    file.write_text(text, encoding="utf-8")
     console.print(f"wrote {file}: review it, then run `etl plan`", soft_wrap=True)
 
 

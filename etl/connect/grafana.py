@@ -18,6 +18,7 @@ from etl.connect.grafana_panels import (
     chart,
     grid,
     metric,
+    recorded_at,
     sql,
     stat,
     table,
@@ -205,7 +206,12 @@ def _pipeline() -> list[Panel]:
             "From AWS IoT Core to PostgreSQL; no device's clock is in it.",
             unit="s",
         ),
-        chart("Wait in the queue", [metric("QueueSeconds", "longest", "A")], unit="s"),
+        chart(
+            "Wait in the queue",
+            [metric("QueueSeconds", "longest", "A")],
+            recorded_at("QueueSeconds"),
+            unit="s",
+        ),
         chart(
             "Micro-batches",
             [
@@ -215,7 +221,7 @@ def _pipeline() -> list[Panel]:
                 metric("BatchesNeedAttention", "need attention", "D"),
             ],
         ),
-        chart("Duration of a stage, median", stages, unit="s"),
+        chart("Duration of a stage, median", stages, recorded_at("StageSeconds"), unit="s"),
         chart("Rejected readings", [metric("RejectShare", "percent", "A")], unit="percent"),
     ]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from telemetry.metric_table import METRICS, NAMESPACE, PIPELINE
+from telemetry.metric_table import LEVELS, METRICS, NAMESPACE, PIPELINE, covers
 
 __all__ = [
     "CLOUDWATCH",
@@ -19,6 +19,7 @@ __all__ = [
     "chart",
     "grid",
     "metric",
+    "recorded_at",
     "sql",
     "stat",
     "table",
@@ -80,6 +81,18 @@ def metric(name: str, label: str, ref: str, *, statistic: str = "", of: str = ""
         "expression": "",
         "label": label,
     }
+
+
+def recorded_at(name: str) -> str:
+    """The levels of observability that record a metric, as a sentence; empty where all do.
+
+    Raises ``KeyError`` where the pipeline has no such metric.
+    """
+    needed = METRICS[name].level
+    if needed == LEVELS[0]:
+        return ""
+    levels = " or ".join(level for level in LEVELS if covers(level, needed))
+    return f"Recorded where operation.observability is {levels}."
 
 
 def stat(

@@ -8,12 +8,14 @@ from typing import Literal
 from infrastructure.names import QUEUE_BATCH_SIZE
 from infrastructure.settings import DeploySettings
 
-__all__ = ["SECONDS_A_MONTH", "Fleet", "Pipeline", "Trigger"]
+__all__ = ["SECONDS_A_MONTH", "Delivery", "Fleet", "Level", "Pipeline", "Trigger"]
 
 SECONDS_A_MONTH = 730 * 3600.0
 """A twelfth of a year, as in AWS's pricing calculator."""
 
-Trigger = Literal["queue", "schedule"]
+Trigger = Literal["queue", "schedule", "both"]
+Delivery = Literal["drain", "mapping"]
+Level = Literal["lean", "standard", "full"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +52,12 @@ class Pipeline:
     """Configuration of the stack; the defaults are those of the template and the functions."""
 
     trigger: Trigger = "queue"
+    delivery: Delivery = "mapping"
+    """Setting ``run.queue_delivery``: how the queue trigger delivers. ``drain``: a loop that empties
+    the queue once per window. ``mapping``: one execution for each batch of the event source
+    mapping. Without meaning where the trigger is ``schedule``."""
+    observability: Level = "full"
+    """Setting ``operation.observability``: metrics, alarms, dashboard, logs and traces."""
     window_seconds: float = float(DeploySettings.queue_window_seconds)
     """Template parameter ``QueueWindowSeconds``."""
     trigger_batch: int = QUEUE_BATCH_SIZE

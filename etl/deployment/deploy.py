@@ -27,7 +27,7 @@ from etl.deployment.listener import Listener
 from etl.deployment.stack_build import DeploymentBuild, build_core, build_platform
 from etl.deployment.steps import deployment_steps
 from infrastructure.platform.settings import PlatformSettings
-from infrastructure.platform.stack_links import core_settings, given_core
+from infrastructure.platform.stack_links import core_settings, given_core, with_lower_level
 from infrastructure.settings import DeploySettings
 from layers.build import BUILD_FOLDER
 from layers.notify import Notify, silent
@@ -57,7 +57,7 @@ def deploy(
     build = build_deployment(target, settings, platform, now, notify, folder=folder)
     proxy = platform is not None and platform.proxy
     executor = DeploymentExecutor(target, build, Listener(notify=notify))
-    executor.run(deployment_steps(now, proxy=proxy, migrate=migrate))
+    executor.run(deployment_steps(now, proxy=proxy, migrate=migrate, relink=build.must_relink))
     return outputs(target.client("cloudformation"), target.stack)
 
 
@@ -79,7 +79,8 @@ def build_deployment(
     if platform is not None:
         settings = _with_platform(settings, outputs(formation, platform.stack))
         if core_is_linked(now):
-            platform = given_core(platform, now.core, outputs(formation, now.core))
+            linked = given_core(platform, now.core, outputs(formation, now.core))
+            platform = with_lower_level(linked, settings.observability)
     core = build_core(
         settings,
         account=target.client("sts").get_caller_identity()["Account"],

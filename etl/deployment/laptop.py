@@ -30,6 +30,7 @@ from local.database import ensure_database
 from local.emulator.launcher import ensure_environment
 from local.stack import LocalStack, has_data, read, start
 from telemetry.errors import UserError
+from telemetry.metric_table import Level
 
 if TYPE_CHECKING:
     from telemetry.contract import ContractSet
@@ -123,6 +124,7 @@ def bring_up(
     window: int | None = None,
     delivery: Delivery | None = None,
     sweep: str | None = None,
+    observability: Level | None = None,
     channels: bool | None = None,
     additions: KeptCustomization | None = None,
     die_with_parent: bool = False,
@@ -157,6 +159,7 @@ def bring_up(
     if contract is None:
         contract, *further = [DEFAULT_CONTRACT] if running is None else _copies(now, running)
     chosen: dict[str, Any] = {
+        "observability": observability,
         "trigger_mode": trigger,
         "schedule_expression": schedule,
         "sweep_expression": sweep,

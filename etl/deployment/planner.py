@@ -81,7 +81,9 @@ def make_plan(
         stack=target.stack,
         region=target.session.region_name,
         local=target.local is not None,
-        steps=deployment_steps(now, proxy=platform is not None and platform.proxy),
+        steps=deployment_steps(
+            now, proxy=platform is not None and platform.proxy, relink=build.must_relink
+        ),
         stacks=reviews,
         contract=contracts.first,
         further_contracts=contracts.further,

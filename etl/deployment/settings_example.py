@@ -22,20 +22,27 @@ _HEAD = """\
 
 
 def example(
-    stack: str = "telemetry", contract: str = EXAMPLE_CONTRACT, *further_contracts: str
+    stack: str = "telemetry",
+    contract: str = EXAMPLE_CONTRACT,
+    *further_contracts: str,
+    values: Mapping[str, Any] | None = None,
+    reason: str = "",
 ) -> str:
     """A settings file in TOML, every key with its comment.
 
-    Only the stack and the contracts are set; all other keys are commented out, at their defaults.
+    Only the stack, the contracts and ``values`` (by key) are set; all other keys are commented out,
+    at their defaults. ``reason``: why these values were chosen, above the first of them.
     """
     several = [contract, *further_contracts]
     named = {"contracts": several} if further_contracts else {"contract": contract}
-    chosen = {"stack": stack, **named}
+    chosen = {"stack": stack, **named, **(values or {})}
+    explained = next((key for key in known_settings() if key in (values or {})), "")
     lines = [_HEAD]
     for table, title in TABLES.items():
         lines += ["", *_comment(f"{title}."), *_head_of(table), ""]
         for one in _settings(table):
-            lines += [*_comment(_text(one)), _line(one, chosen), ""]
+            why = _comment(reason) if one.key == explained and reason else []
+            lines += [*_comment(_text(one)), *why, _line(one, chosen), ""]
         if table in FREE_TABLES:
             name, value = FREE_TABLES[table]
             lines += [f'# {name} = "{value}"', ""]

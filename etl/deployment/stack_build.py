@@ -69,6 +69,14 @@ class DeploymentBuild:
     core: StackBuild
     platform: PlatformBuild | None
 
+    @property
+    def must_relink(self) -> bool:
+        """True where the core gets alarms that the platform's composite alarms don't name yet."""
+        return (
+            self.platform is not None
+            and self.platform.settings.observability != self.settings.observability
+        )
+
 
 def build_core(
     settings: DeploySettings,

@@ -58,11 +58,13 @@ class Step:
         return asdict(self)
 
 
-def deployment_steps(now: CurrentState, *, proxy: bool = False, migrate: bool = True) -> list[Step]:
+def deployment_steps(
+    now: CurrentState, *, proxy: bool = False, migrate: bool = True, relink: bool = False
+) -> list[Step]:
     """List the steps of a deployment in order.
 
     ``proxy``: the platform has a database proxy. ``migrate``: false where the database's schema is
-    someone else's.
+    someone else's. ``relink``: the core gets alarms that the platform's composite alarms name.
     """
     steps = list(_recovery(now.core, now.core_status))
     if now.platform:
@@ -80,6 +82,8 @@ def deployment_steps(now: CurrentState, *, proxy: bool = False, migrate: bool = 
         steps.append(Step("link", now.platform, text))
         if proxy:
             steps.append(Step("core again", now.core, "connect through the proxy"))
+    elif now.platform and relink:
+        steps.append(Step("link", now.platform, "composite alarms over the core's new alarms"))
     return steps
 
 

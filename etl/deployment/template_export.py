@@ -113,6 +113,7 @@ def links(build: DeploymentBuild) -> Links:
     settings, stack = build.platform.settings, build.core.stack
     known = json.loads(build.platform.stack.template)["Outputs"].keys()
     outputs = _InWords()
+    outputs["Observability"] = "the core's output `Observability`"
     outputs["QueueArn"] = ":the last part of the core's output `QueueArn`"
     before, after = settings.parameters(), given_core(settings, stack, outputs).parameters()
     return Links(

@@ -13,6 +13,7 @@ from etl.doctor.canary import CanaryBatch, send_canary, wait_for_batch
 from etl.doctor.check_result import CheckResult, failed, not_checked, passed
 from etl.doctor.examination import Examination
 from etl.operations.executions import execution_arn
+from etl.operations.observability import deployed_level, untraced
 from etl.operations.traces import load_trace
 from etl.pictures.gantt import FUNCTION_CODE
 from telemetry.ddl import LEDGER
@@ -133,8 +134,11 @@ def _trace(target: Target, batch: CanaryBatch) -> CheckResult:
             break
         time.sleep(POLL_SECONDS)
     if trace is None:
+        level = deployed_level(target)
+        why = "" if level == "full" else f" ({untraced(level)})"
         return not_checked(
-            name, "X-Ray has no trace of the execution: it samples, so it may have left this out"
+            name,
+            "X-Ray has no trace of the execution: it samples, so it may have left this out" + why,
         )
     if missing:
         return failed(

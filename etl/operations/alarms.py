@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from etl.aws.cloudformation import stack_resources
 from etl.aws.target import Target
 from etl.operations.batch_selection import NotFoundError
+from etl.operations.observability import absent_alarm, deployed_level
 from telemetry.alarm_text import headline_of, runbook_of
 
 if TYPE_CHECKING:
@@ -93,6 +94,8 @@ def alarm(target: Target, name: str) -> Alarm:
     for one in every:
         if name in (one.name, one.short):
             return one
+    if reason := absent_alarm(deployed_level(target), name.removeprefix(f"{target.stack}-")):
+        raise NotFoundError(reason)
     names = ", ".join(sorted(one.short for one in every)) or "none"
     raise NotFoundError(f"There is no alarm '{name}'. Alarms of this stack: {names}.")
 

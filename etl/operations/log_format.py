@@ -11,6 +11,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from telemetry.metrics import BELOW
+
 __all__ = ["LogLine", "parse_log_line"]
 
 LAMBDA_LINES = ("START RequestId:", "END RequestId:", "REPORT RequestId:")
@@ -19,6 +21,8 @@ OMITTED_FIELDS = frozenset(
      "xray_trace_id", "exception", "exception_name"}
 )  # fmt: skip
 """Fields that are shown elsewhere in the line, or that only serve to search for it."""
+METRIC_FIELDS = frozenset({"_aws", BELOW})
+"""Fields by which a line is known that holds only metrics, or what is none at this level."""
 PLATFORM = "platform."
 """Beginning of the type of Lambda's own lines, where the log format is JSON."""
 LONGEST_VALUE = 200
@@ -46,7 +50,7 @@ def parse_log_line(text: str) -> LogLine | None:
     if content is not None and str(content.get("type", "")).startswith(PLATFORM):
         return _platform_line(content.get("record"))
     if content is None or "message" not in content:
-        return None if content is not None and "_aws" in content else LogLine(text)
+        return None if content is not None and METRIC_FIELDS & content.keys() else LogLine(text)
     return LogLine(
         message=_shown(content["message"]),
         level=str(content.get("level", "")),

@@ -20,7 +20,7 @@ from etl.aws.contract_objects import further_names
 from etl.aws.target import Target
 from etl.operations.topic_rules import basic_ingest_prefix
 from functions.inventory import FUNCTIONS
-from telemetry.metric_table import METRICS, NAMESPACE, PIPELINE
+from telemetry.metric_table import METRICS, NAMESPACE, PIPELINE, Level
 
 if TYPE_CHECKING:
     from types_boto3_cloudwatch.type_defs import MetricDataQueryTypeDef, MetricTypeDef
@@ -52,6 +52,8 @@ class Signal:
     statistic: str
     """Statistic over the values of a period: ``Sum``, ``Average``, ``Maximum``, ``p50``."""
     meaning: str
+    level: Level = "lean"
+    """Lowest level of observability at which it is recorded; AWS's own are at every level."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,7 @@ def _own(stack: str) -> Iterator[Signal]:
                 unit=metric.unit,
                 statistic=metric.statistic,
                 meaning=metric.meaning,
+                level=metric.level,
             )
 
 

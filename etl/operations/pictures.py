@@ -18,6 +18,7 @@ from typing import Any
 
 from etl.aws.target import Target
 from etl.operations.executions import POLL_SECONDS, Execution, describe, execution_arn, history
+from etl.operations.observability import deployed_level, untraced
 from etl.operations.traces import load_trace
 from etl.pictures.gantt import gantt_svg
 from etl.pictures.machine import machine_svg
@@ -128,7 +129,9 @@ def draw_trace(target: Target, execution: str, patience: float = TRACE_PATIENCE_
             break
         time.sleep(0.2)
     if trace is None or not trace["spans"]:
-        raise NoTraceError(f"X-Ray has no trace of '{execution}' (traces are kept for 30 days)")
+        raise NoTraceError(
+            f"X-Ray has no trace of '{execution}' ({untraced(deployed_level(target))})"
+        )
     name = arn.rpartition(":")[2]
     summary = f"trace {trace['trace_id']} of execution {name}: {len(trace['spans'])} spans"
     return Picture(gantt_svg(trace, f"Execution {name}"), summary)

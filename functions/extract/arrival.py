@@ -23,6 +23,7 @@ from telemetry.errors import TelemetryError
 from telemetry.layout import raw_prefix
 from telemetry.logs import log
 from telemetry.manifest import ExecutionInput, Item
+from telemetry.tracing import start_options
 
 __all__ = ["Arrival", "stage_arrival"]
 
@@ -111,7 +112,10 @@ def _start(state_machine: str, name: str, given: ExecutionInput) -> bool:
     states = client("stepfunctions")
     try:
         states.start_execution(
-            stateMachineArn=state_machine, name=name, input=json.dumps(given.as_dict())
+            stateMachineArn=state_machine,
+            name=name,
+            input=json.dumps(given.as_dict()),
+            **start_options(name),
         )
     except states.exceptions.ExecutionAlreadyExists:
         log.info("Messages were delivered again: their execution exists", execution=name)

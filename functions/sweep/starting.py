@@ -14,6 +14,7 @@ from telemetry.clients import calling, client
 from telemetry.logs import log
 from telemetry.manifest import ExecutionInput, Item, execution_arn, manifest_body
 from telemetry.storage import put_object
+from telemetry.tracing import start_options
 
 if TYPE_CHECKING:
     from types_boto3_stepfunctions.type_defs import DescribeExecutionOutputTypeDef
@@ -58,7 +59,10 @@ def _started(state_machine: str, name: str, given: ExecutionInput) -> bool:
     with calling("stepfunctions", f"start {name}"):
         try:
             states.start_execution(
-                stateMachineArn=state_machine, name=name, input=json.dumps(given.as_dict())
+                stateMachineArn=state_machine,
+                name=name,
+                input=json.dumps(given.as_dict()),
+                **start_options(name),
             )
         except states.exceptions.ExecutionAlreadyExists:
             return False

@@ -7,7 +7,12 @@ from typing import Any
 
 from troposphere import Ref, Sub, Template, cloudwatch
 
-from infrastructure.core.parameters import HAS_NO_DATA_ALARM
+from infrastructure.core.parameters import (
+    HAS_NO_DATA_ALARM,
+    OBSERVES_FULL,
+    OBSERVES_STANDARD,
+)
+from telemetry.metric_table import Level
 
 __all__ = [
     "HOUR",
@@ -23,6 +28,12 @@ RUNBOOK = "docs/runbook.md"
 MINUTES_5, HOUR = 300, 3600
 LONGEST_DESCRIPTION = 1024
 """Characters of an alarm's description that PutMetricAlarm accepts."""
+CONDITIONS: dict[Level, str | None] = {
+    "lean": None,
+    "standard": OBSERVES_STANDARD,
+    "full": OBSERVES_FULL,
+}
+"""Condition under which the template has the alarms of a level."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +62,9 @@ class AlarmSpec:
     missing: str = "notBreaching"
     """Treatment of periods without data, in CloudWatch's words."""
     condition: str | None = None
+    """Condition beside the level's; only for alarms of the level ``lean``: a resource has one."""
+    level: Level = "full"
+    """Lowest level of observability at which the pipeline has the alarm."""
     page: str = RUNBOOK
     """Page of the docs with the section of the alarm's name."""
     query: str = ""
@@ -59,6 +73,10 @@ class AlarmSpec:
     """Name of the further contract that the alarm is about; empty: of the first one, or of all."""
     ending: str = ""
     """The same in PascalCase, for the logical id."""
+
+    def __post_init__(self) -> None:
+        if self.condition is not None and self.level != "lean":
+            raise ValueError(f"{self.name}: a condition and a level would need two conditions")
 
     @property
     def is_optional(self) -> bool:
@@ -107,8 +125,9 @@ def _alarm(spec: AlarmSpec) -> cloudwatch.Alarm:
         OKActions=[Ref("AlertTopic")],
         **properties,
     )
-    if spec.condition is not None:
-        alarm.Condition = spec.condition
+    condition = spec.condition or CONDITIONS[spec.level]
+    if condition is not None:
+        alarm.Condition = condition
     return alarm
 
 

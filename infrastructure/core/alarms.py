@@ -18,7 +18,7 @@ from infrastructure.core.iot_alarms import of_the_broker, of_the_rule
 from infrastructure.core.parameters import HAS_NO_DATA_ALARM
 from infrastructure.core.topic_rules import rule_title, title_of
 from telemetry.contract import ContractSet
-from telemetry.metric_table import NAMESPACE, PIPELINE
+from telemetry.metric_table import NAMESPACE, PIPELINE, Level
 
 __all__ = ["ALARMS", "add_alarms", "alarms_of"]
 
@@ -51,7 +51,9 @@ def alarms_of(contracts: ContractSet) -> tuple[AlarmSpec, ...]:
 
 
 def _of_executions() -> list[AlarmSpec]:
-    def alarm(name: str, metric: str, parameter: str, meaning: str, first: str) -> AlarmSpec:
+    def alarm(
+        name: str, metric: str, parameter: str, level: Level, meaning: str, first: str
+    ) -> AlarmSpec:
         return AlarmSpec(
             name=name,
             namespace="AWS/States",
@@ -59,6 +61,7 @@ def _of_executions() -> list[AlarmSpec]:
             dimensions={"StateMachineArn": Ref("StateMachine")},
             statistic="Sum",
             threshold=Ref(parameter),
+            level=level,
             meaning=meaning,
             first=first,
         )
@@ -68,6 +71,7 @@ def _of_executions() -> list[AlarmSpec]:
             "executions-failed",
             "ExecutionsFailed",
             "AlarmAtFailedExecutions",
+            "lean",
             "Executions of the workflow failed: batches are in S3 and not in the table.",
             "See which, and why: etl executions, then etl replay --failed once the cause is fixed.",
         ),
@@ -75,6 +79,7 @@ def _of_executions() -> list[AlarmSpec]:
             "executions-timed-out",
             "ExecutionsTimedOut",
             "AlarmAtTimedOutExecutions",
+            "standard",
             "An execution exceeded its time limit and was stopped.",
             "See where the time went: etl executions, then etl trace NAME.",
         ),
@@ -93,6 +98,7 @@ def _of_data() -> list[AlarmSpec]:
             metric="RejectShare",
             statistic="Average",
             threshold=Ref("AlarmAtRejectPercent"),
+            level="lean",
             meaning="An unusually large share of the readings is rejected.",
             first="See the reasons: etl rejects list. Rejected readings are kept unchanged.",
         ),
@@ -102,6 +108,7 @@ def _of_data() -> list[AlarmSpec]:
             metric="MessagesUnreadable",
             statistic="Sum",
             threshold=1,
+            level="standard",
             meaning="The pipeline's own code raised an error on messages: they are rejects now.",
             first="See which: etl rejects list --reason unreadable; and where the error is: "
             "etl logs transform --search ERROR.",
@@ -114,6 +121,7 @@ def _of_data() -> list[AlarmSpec]:
             threshold=1,
             periods=3,
             datapoints=3,
+            level="standard",
             meaning="The rollups can't be refreshed: the views stay exact and become slower.",
             first="See why: etl logs load --search Rollups; then etl rollups refresh.",
         ),
@@ -125,6 +133,7 @@ def _of_data() -> list[AlarmSpec]:
             threshold=Ref("AlarmAtLagSeconds"),
             periods=3,
             datapoints=2,
+            level="standard",
             meaning="Readings reach the table long after the devices took them.",
             first="See whether the pipeline or the devices are late: etl metrics "
             "ArrivalToRowSeconds.",
@@ -135,6 +144,7 @@ def _of_data() -> list[AlarmSpec]:
             metric="BatchesQuarantined",
             statistic="Sum",
             threshold=Ref("AlarmAtQuarantinedBatches"),
+            level="lean",
             meaning="The contract's checks quarantined batches.",
             first="See why: etl quarantine list; then release or discard them.",
         ),
@@ -144,6 +154,7 @@ def _of_data() -> list[AlarmSpec]:
             metric="BatchesNeedAttention",
             statistic="Maximum",
             threshold=Ref("AlarmAtBatchesNeedAttention"),
+            level="lean",
             period=900,
             missing="ignore",
             meaning="Batches failed permanently or too often: the sweep no longer retries them.",
@@ -161,6 +172,7 @@ def _of_data() -> list[AlarmSpec]:
             datapoints=0,
             missing="breaching",
             condition=HAS_NO_DATA_ALARM,
+            level="lean",
             meaning="No message has arrived from any device for the configured time.",
             first="See where messages stop: etl status, etl metrics MessagesStaged.",
         ),
@@ -178,6 +190,7 @@ def _of_queues() -> list[AlarmSpec]:
             dimensions={"QueueName": GetAtt(queue, "QueueName")},
             statistic="Maximum",
             threshold=Ref(parameter),
+            level="lean",
             meaning=meaning,
             first=first,
         )
@@ -234,6 +247,9 @@ def _errors(name: str) -> AlarmSpec:
         statistic="Sum",
         period=HOUR if name in ASYNCHRONOUS else MINUTES_5,
         threshold=Ref("AlarmAtFunctionErrors"),
+        # Nothing but this alarm shows that batches are no longer retried; the other functions'
+        # errors fail an execution, or leave messages in the queue.
+        level="lean" if name == "sweep" else "full",
         meaning=f"The function {name} fails repeatedly; single failures are retried.",
         first=f"See why: etl logs {name} --search ERROR.",
     )

@@ -23,8 +23,9 @@ from infrastructure.core.dashboard import add_dashboard
 from infrastructure.core.device_policy import basic_ingest
 from infrastructure.core.ingest import add_ingest
 from infrastructure.core.maintenance import add_maintenance
+from infrastructure.core.observability import add_sampling_rule
 from infrastructure.core.orchestration import add_orchestration
-from infrastructure.core.parameters import add_conditions, add_parameters
+from infrastructure.core.parameters import OBSERVES_FULL, add_conditions, add_parameters
 from infrastructure.core.policies import GOES_WITH_THE_STACK
 from infrastructure.core.provisioning import add_provisioning
 from infrastructure.core.storage import add_storage
@@ -75,6 +76,7 @@ def build_template(
         add_maintenance(template, settings.maintenance_expression)
     add_alarms(template, contracts)
     add_dashboard(template, alarms_of(contracts))
+    add_sampling_rule(template, settings.stack)
     _add_outputs(template, contracts)
     if not settings.clean:
         template.add_output(Output(CLEAN_OUTPUT, Value=NO_CLEAN_ZONE))
@@ -152,7 +154,7 @@ def _add_outputs(template: Template, contracts: ContractSet) -> None:
         "AnalystSecretArn": GetAtt("AnalystSecret", "Id"),
         "KeyArn": GetAtt("DataKey", "Arn"),
         "StateMachineLogGroupName": Ref("StateMachineLogGroup"),
-        "DashboardName": Ref("Dashboard"),
+        "Observability": Ref("Observability"),
     }
     if contracts.further:
         values["FurtherContracts"] = ",".join(contracts.names[1:])
@@ -163,6 +165,7 @@ def _add_outputs(template: Template, contracts: ContractSet) -> None:
         values[f"{spec.title}LogGroupName"] = Ref(f"{spec.title}LogGroup")
     for name, value in values.items():
         template.add_output(Output(name, Value=value))
+    template.add_output(Output("DashboardName", Value=Ref("Dashboard"), Condition=OBSERVES_FULL))
 
 
 def _outputs_of(contracts: ContractSet, contract: Contract) -> dict[str, Any]:

@@ -38,6 +38,7 @@ CHANNEL_ALARMS: tuple[AlarmSpec, ...] = (
         dimensions={PIPELINE: Ref("AWS::StackName")},
         statistic="Sum",
         threshold=1,
+        level="lean",
         meaning="A channel did not take a notification: the others did.",
         first="See why: etl logs notify --search failed; then try it: etl channels test.",
     ),
@@ -51,6 +52,7 @@ CHANNEL_ALARMS: tuple[AlarmSpec, ...] = (
         period=HOUR,
         # A notification that no repetition delivers is three failed invocations.
         threshold=3,
+        level="lean",
         meaning="The function notify fails: notifications reach no channel, or some of them.",
         first="See why: etl logs notify --search ERROR.",
     ),

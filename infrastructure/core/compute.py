@@ -16,6 +16,7 @@ from troposphere import GetAtt, If, NoValue, Ref, Sub, Template, awslambda, logs
 
 from functions.inventory import FunctionSpec
 from infrastructure.core.findings import accepted
+from infrastructure.core.observability import system_log_level, tracing_mode
 from infrastructure.core.parameters import (
     HAS_OWNER_HOST,
     HAS_OWNER_KEY,
@@ -43,7 +44,7 @@ from infrastructure.settings import DATABASE_CA, DeploySettings
 from layers.target import LAYERS, OPTIONAL_LAYERS
 from telemetry.contract import ContractSet
 from telemetry.contract.packing import inflates
-from telemetry.metric_table import NAMESPACE
+from telemetry.metric_table import NAMESPACE, OBSERVABILITY
 
 __all__ = ["add_compute", "state_machine_arn"]
 
@@ -140,12 +141,12 @@ def _function(
         Timeout=spec.timeout,
         Role=GetAtt(f"{spec.title}Role", "Arn"),
         Environment=awslambda.Environment(Variables=_environment(spec, contracts, settings)),
-        TracingConfig=awslambda.TracingConfig(Mode="Active"),
+        TracingConfig=awslambda.TracingConfig(Mode=tracing_mode(spec.name)),
         LoggingConfig=FunctionLoggingConfig(
             LogFormat="JSON",
             ApplicationLogLevel="INFO",
             # INFO keeps Lambda's REPORT line: duration, memory and cold start of each invocation.
-            SystemLogLevel="INFO",
+            SystemLogLevel=system_log_level(),
             LogGroup=Ref(f"{spec.title}LogGroup"),
         ),
         Metadata=_accepted(spec),
@@ -180,6 +181,7 @@ def _environment(
         "PIPELINE": Ref("AWS::StackName"),
         "POWERTOOLS_SERVICE_NAME": spec.name,
         "POWERTOOLS_METRICS_NAMESPACE": NAMESPACE,
+        OBSERVABILITY: Ref("Observability"),
     }
     if spec.name in {"extract", "stage"}:
         variables["QUEUE_URL"] = Ref("TelemetryQueue")

@@ -18,6 +18,7 @@ from troposphere import Sub, Template, cloudwatch
 from functions.inventory import FUNCTIONS, function
 from infrastructure.core.alarm_spec import RUNBOOK, AlarmSpec
 from infrastructure.core.alarms import ALARMS
+from infrastructure.core.parameters import OBSERVES_FULL
 from telemetry.metric_table import METRICS, NAMESPACE, PIPELINE, REASONS, STAGES
 
 __all__ = ["add_dashboard", "dashboard_body"]
@@ -33,12 +34,17 @@ Line = list[Any]
 
 
 def add_dashboard(template: Template, alarms: Sequence[AlarmSpec]) -> None:
-    """Add the dashboard, which has the stack's name."""
+    """Add the dashboard, which has the stack's name, where the level has all that it shows."""
     body = json.dumps(dashboard_body(alarms), separators=(",", ":"))
     # A parameter's number is a text until CloudFormation has put it in.
     body = re.sub(r'"value":"(\$\{\w+\})"', r'"value":\1', body)
     template.add_resource(
-        cloudwatch.Dashboard("Dashboard", DashboardName=Sub(STACK), DashboardBody=Sub(body))
+        cloudwatch.Dashboard(
+            "Dashboard",
+            Condition=OBSERVES_FULL,
+            DashboardName=Sub(STACK),
+            DashboardBody=Sub(body),
+        )
     )
 
 

@@ -30,6 +30,7 @@ def of_the_rule(rule: str = FIRST_RULE, **about: str) -> list[AlarmSpec]:
             # It has a second dimension, ActionType, whose values are not documented.
             query=ERRORS_OF_RULE.replace(FIRST_RULE, rule),
             condition=HAS_METRIC_QUERIES,
+            level="lean",
             **fields,
         ),
         _alarm(
@@ -37,6 +38,7 @@ def of_the_rule(rule: str = FIRST_RULE, **about: str) -> list[AlarmSpec]:
             "RuleMessageThrottled",
             "AWS IoT throttles the topic rule: messages are lost.",
             "See how many arrive: etl metrics MessagesStaged; then have the quota raised.",
+            level="lean",
             **fields,
         ),
         _alarm(
@@ -80,6 +82,7 @@ def _alarm(name: str, metric: str, meaning: str, first: str, **fields: Any) -> A
             "metric": metric,
             "statistic": "Sum",
             "threshold": 1,
+            "level": "standard",
             "meaning": meaning,
             "first": first,
             **fields,

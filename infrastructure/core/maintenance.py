@@ -26,6 +26,7 @@ MAINTENANCE_ALARM = AlarmSpec(
     period=HOUR,
     # A scheduled event is tried three times; a deployment invokes once, and tells its own error.
     threshold=3,
+    level="lean",
     meaning="The maintenance of the table's partitions failed, also when repeated: none is made "
     "ahead, and old rows stay. New rows are loaded all the same.",
     first="See why: etl logs migrate --search ERROR; then run it again: etl table maintain.",

@@ -1,7 +1,8 @@
 """State machine, the schedules of drain and sweep, and the topic for notifications.
 
-Logging is ``ALL`` with execution data: the map's Express executions have no history, so their log
-is the only record of what happened to a batch, and the data is only references.
+Logging is with execution data, which is only references: the map's Express executions have no
+history, so their log is the only record of the steps of a batch. Which of them it has is the level
+of observability's (:mod:`infrastructure.core.observability`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from troposphere import GetAtt, Ref, Sub, Template, logs, scheduler, sns, stepfu
 
 from functions.inventory import function
 from infrastructure.core.compute import state_machine_arn
+from infrastructure.core.observability import log_level
 from infrastructure.core.parameters import DRAIN_TRIGGER, HAS_EMAIL, SCHEDULE_TRIGGER
 from infrastructure.core.policies import (
     GOES_WITH_THE_STACK,
@@ -77,7 +79,7 @@ def _state_machine(definition: dict[str, Any]) -> stepfunctions.StateMachine:
             "DataBucketName": Ref("DataBucket"),
         },
         LoggingConfiguration=stepfunctions.LoggingConfiguration(
-            Level="ALL",
+            Level=log_level(),
             IncludeExecutionData=True,
             Destinations=[
                 stepfunctions.LogDestination(

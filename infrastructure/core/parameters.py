@@ -16,6 +16,9 @@ __all__ = [
     "HAS_OWNER_KEY",
     "HAS_VPC",
     "MAPPING_TRIGGER",
+    "OBSERVES_FULL",
+    "OBSERVES_LESS",
+    "OBSERVES_STANDARD",
     "QUEUE_TRIGGER",
     "SCHEDULE_TRIGGER",
     "add_conditions",
@@ -33,6 +36,11 @@ HAS_OWNER_KEY = "HasOwnerKey"
 HAS_VPC = "HasVpc"
 HAS_NO_DATA_ALARM = "HasNoDataAlarm"
 HAS_METRIC_QUERIES = "HasMetricQueries"
+OBSERVES_STANDARD = "ObservesStandard"
+"""The level of observability is ``standard`` or ``full``."""
+OBSERVES_FULL = "ObservesFull"
+OBSERVES_LESS = "ObservesLess"
+"""The level is below ``full``."""
 
 
 def add_parameters(template: Template) -> None:
@@ -58,6 +66,10 @@ def add_conditions(template: Template) -> None:
         template.add_condition(name, And(Condition(QUEUE_TRIGGER), chosen))
     template.add_condition(HAS_EMAIL, Not(Equals(Ref("AlertEmail"), "")))
     template.add_condition(HAS_NO_DATA_ALARM, Not(Equals(Ref("AlarmAfterSilentMinutes"), 0)))
+    level = Ref("Observability")
+    template.add_condition(OBSERVES_STANDARD, Not(Equals(level, "lean")))
+    template.add_condition(OBSERVES_FULL, Equals(level, "full"))
+    template.add_condition(OBSERVES_LESS, Not(Equals(level, "full")))
     # No page of AWS says that an alarm may query metrics in its regions in China.
     template.add_condition(HAS_METRIC_QUERIES, Not(Equals(Ref("AWS::Partition"), "aws-cn")))
     template.add_condition(HAS_OWNER_HOST, Not(Equals(Ref("OwnerDatabaseHost"), "")))

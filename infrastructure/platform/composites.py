@@ -1,19 +1,28 @@
 """Composite alarms: one alarm to be on call for, whichever alarm below it fires.
 
-They name the core's alarms, which must exist, so they are created in the second phase.
+They name the core's alarms, which must exist, so they are created in the second phase, and name
+those of the core's level of observability.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from troposphere import Ref, Sub, Template, cloudwatch
+from troposphere import If, Ref, Sub, Template, cloudwatch
 
 from infrastructure.core.alarm_spec import alarm_title
+from infrastructure.core.alarms import ALARMS
 from infrastructure.platform.alarms import PAGE, alarm_name
-from infrastructure.platform.conditions import HAS_CORE, MONITORED_DATABASE
+from infrastructure.platform.conditions import (
+    HAS_CORE,
+    MONITORED_DATABASE,
+    OBSERVES_FULL,
+    OBSERVES_STANDARD,
+)
+from telemetry.metric_table import LEVELS, Level, covers
 
-__all__ = ["COMPOSITES", "CORE_ALARMS", "Composite", "add_composites"]
+__all__ = ["COMPOSITES", "CORE_ALARMS", "Composite", "add_composites", "rule"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,15 +87,30 @@ def add_composites(template: Template) -> None:
                 ],
                 AlarmName=alarm_name(spec.name),
                 AlarmDescription=f"{spec.meaning} {spec.first} See {PAGE}#{spec.name}",
-                AlarmRule=Sub(_rule(spec)),
+                AlarmRule=_rules(spec),
                 AlarmActions=[Ref("AlertTopicArn")],
                 OKActions=[Ref("AlertTopicArn")],
             )
         )
 
 
-def _rule(spec: Composite) -> str:
-    sides = [_any(names) for names in (spec.any_of, spec.while_any_of) if names]
+def _rules(spec: Composite) -> Any:
+    """The rule for the core's level of observability."""
+    by_level = {level: rule(spec, level) for level in LEVELS}
+    full, standard, lean = (Sub(by_level[level]) for level in ("full", "standard", "lean"))
+    if len(set(by_level.values())) == 1:
+        return full
+    return If(OBSERVES_FULL, full, If(OBSERVES_STANDARD, standard, lean))
+
+
+def rule(spec: Composite, level: Level) -> str:
+    """The rule over the alarms that there are at a level; ``${CoreStack}``: the core's name."""
+    absent = {core.name for core in ALARMS if not covers(level, core.level)}
+    sides = [
+        _any(tuple(name for name in names if name not in absent))
+        for names in (spec.any_of, spec.while_any_of)
+        if names
+    ]
     return " AND ".join(f"({side})" for side in sides)
 
 

@@ -32,6 +32,8 @@ __all__ = [
     "MONITORED_DATABASE",
     "NEW_DATABASE",
     "NEW_NETWORK",
+    "OBSERVES_FULL",
+    "OBSERVES_STANDARD",
     "S3_ENDPOINT",
     "SECRETS_ENDPOINT",
     "THREE_ZONES",
@@ -67,6 +69,8 @@ MONITORED_DATABASE = "WatchedDatabase"
 HAS_TRACE_GROUP = "HasTraceGroup"
 HAS_BUDGET = "HasBudget"
 HAS_BUDGET_TAG = "HasBudgetTag"
+OBSERVES_STANDARD = "CoreObservesStandard"
+OBSERVES_FULL = "CoreObservesFull"
 
 
 def given_or_new(condition: str, given: Any, new: Any) -> If:
@@ -148,6 +152,10 @@ def _second_phase() -> dict[str, Any]:
             Condition(HAS_CORE), Or(Condition(NEW_DATABASE), Condition(GIVEN_INSTANCE))
         ),
         HAS_TRACE_GROUP: And(Condition(HAS_CORE), filled("TraceGroupName")),
+        OBSERVES_STANDARD: Or(
+            Equals(Ref("Observability"), "standard"), Equals(Ref("Observability"), "full")
+        ),
+        OBSERVES_FULL: Equals(Ref("Observability"), "full"),
     }
 
 

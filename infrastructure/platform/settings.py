@@ -19,6 +19,9 @@ __all__ = ["PlatformSettings"]
 _CIDR = r"(\d{1,3}\.){3}\d{1,3}/"
 _ARN = r"^(arn:[^:]+:%s:[^:]*:[^:]*:.+)?$"
 
+CoreLevel = Literal["", "lean", "standard", "full"]
+"""Level of observability of the core stack; empty: there is no core yet."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PlatformSettings:
@@ -259,6 +262,12 @@ class PlatformSettings:
         "The core stack's telemetry queue, whose backlog is watched: the last part of its output "
         "QueueArn.",
         parameter="QueueName",
+    )
+    observability: CoreLevel = setting(
+        "",
+        "The core stack's output Observability: the composite alarms name only alarms that the "
+        "core has at this level.",
+        parameter="Observability",
     )
     backlog_minutes: int = setting(
         30,

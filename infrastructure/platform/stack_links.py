@@ -16,17 +16,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from infrastructure.platform.limits import TRACE_GROUP_NAME
 from infrastructure.platform.settings import PlatformSettings
 from infrastructure.settings import DeploySettings
+from telemetry.metric_table import LEVELS, OBSERVABILITY, Level, level_of
 
 if TYPE_CHECKING:
     from types_boto3_ec2 import EC2Client
     from types_boto3_ec2.type_defs import FilterTypeDef
 
-__all__ = ["close_default_group", "core_settings", "given_core", "s3_prefix_list"]
+__all__ = [
+    "close_default_group",
+    "core_settings",
+    "given_core",
+    "s3_prefix_list",
+    "with_lower_level",
+]
 
 
 def given_core(
@@ -42,6 +49,18 @@ def given_core(
         loader_secret_arn=outputs["LoaderSecretArn"],
         core_key_arn=outputs["KeyArn"],
         analyst_secret_arn=outputs["AnalystSecretArn"],
+        # A core of an earlier version has no such output, and everything.
+        observability=cast("Level", outputs.get(OBSERVABILITY.title(), "full")),
+    )
+
+
+def with_lower_level(settings: PlatformSettings, level: Level) -> PlatformSettings:
+    """The settings with the lower of their level of observability and the new one of the core.
+
+    While both stacks change, the composite alarms name what the core has before and after.
+    """
+    return replace(
+        settings, observability=min(level_of(settings.observability), level, key=LEVELS.index)
     )
 
 

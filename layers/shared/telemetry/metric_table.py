@@ -10,21 +10,30 @@ metric, where CloudWatch Logs Insights finds it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 __all__ = [
+    "LEVELS",
     "METRICS",
     "NAMESPACE",
+    "OBSERVABILITY",
     "OTHER",
     "PIPELINE",
     "REASONS",
     "STAGES",
+    "Level",
     "Metric",
     "Statistic",
     "Unit",
+    "covers",
+    "level_of",
     "reason_kind",
     "series",
 ]
+
+Level = Literal["lean", "standard", "full"]
+"""Levels of observability, each with all that the one before it has."""
+LEVELS: tuple[Level, ...] = get_args(Level)
 
 Unit = Literal["Count", "Seconds", "Percent"]
 """Units in CloudWatch's spelling."""
@@ -33,6 +42,8 @@ Statistic = Literal["Sum", "Average", "Maximum", "p50"]
 NAMESPACE = "TelemetryETL"
 PIPELINE = "Pipeline"
 """Dimension of every metric: the stack."""
+OBSERVABILITY = "OBSERVABILITY"
+"""Environment variable with the level; also, capitalized, the template's parameter and output."""
 OTHER = "other"
 
 STAGES = ("extract", "stage", "transform", "validate", "load")
@@ -61,6 +72,18 @@ class Metric:
     """Dimension beside ``Pipeline``."""
     values: tuple[str, ...] = ()
     """All values of this dimension."""
+    level: Level = "full"
+    """Lowest level at which CloudWatch has it; below, its values are in the log alone."""
+
+
+def level_of(text: str | None) -> Level:
+    """The level of this name; ``full`` for none, and for one that is not known."""
+    return next((level for level in LEVELS if level == text), "full")
+
+
+def covers(level: Level, needed: Level) -> bool:
+    """True where ``level`` has what begins at the level ``needed``."""
+    return LEVELS.index(needed) <= LEVELS.index(level)
 
 
 def reason_kind(reason: str) -> str:
@@ -69,23 +92,28 @@ def reason_kind(reason: str) -> str:
     return kind if kind in REASONS else OTHER
 
 
-def series(*, channels: bool = False) -> int:
+def series(*, channels: bool = False, level: Level = "full") -> int:
     """Metrics that CloudWatch bills for one pipeline, at most; ``channels``: with channels."""
     return sum(
         max(1, len(metric.values))
         for metric in METRICS.values()
-        if channels or metric.emitted_by != ("notify",)
+        if covers(level, metric.level) and (channels or metric.emitted_by != ("notify",))
     )
 
 
-def _count(name: str, by: str, meaning: str) -> Metric:
+def _count(name: str, by: str, meaning: str, level: Level = "full") -> Metric:
     return Metric(
-        name=name, unit="Count", statistic="Sum", emitted_by=tuple(by.split()), meaning=meaning
+        name=name,
+        unit="Count",
+        statistic="Sum",
+        emitted_by=tuple(by.split()),
+        meaning=meaning,
+        level=level,
     )
 
 
 _ALL = (
-    _count("MessagesStaged", "extract stage", "Messages that were written to S3."),
+    _count("MessagesStaged", "extract stage", "Messages that were written to S3.", "lean"),
     _count("BatchesStaged", "extract stage", "Micro-batches that these messages became."),
     _count(
         "MessagesNotDeleted",
@@ -103,18 +131,29 @@ _ALL = (
         "MessagesUnreadable",
         "transform",
         "Messages on which the pipeline's own code raised an error, kept as rejects.",
+        "standard",
     ),
-    _count("ReadingsRead", "load", "Readings in the batches that the ledger has settled."),
-    _count("ReadingsInserted", "load", "Readings that became a new row."),
-    _count("ReadingsUpdated", "load", "Readings that changed a row."),
-    _count("ReadingsUnchanged", "load", "Readings that equal the existing row of their key."),
-    _count("ReadingsDuplicate", "load", "Readings that equal another one of their batch."),
+    _count(
+        "ReadingsRead", "load", "Readings in the batches that the ledger has settled.", "standard"
+    ),
+    _count("ReadingsInserted", "load", "Readings that became a new row.", "lean"),
+    _count("ReadingsUpdated", "load", "Readings that changed a row.", "standard"),
+    _count(
+        "ReadingsUnchanged",
+        "load",
+        "Readings that equal the existing row of their key.",
+        "standard",
+    ),
+    _count(
+        "ReadingsDuplicate", "load", "Readings that equal another one of their batch.", "standard"
+    ),
     _count(
         "ReadingsConflicting",
         "load",
         "Readings that lost against another one of their key, with other values; they are kept.",
+        "standard",
     ),
-    _count("ReadingsRejected", "load", "Readings kept as rejects, with a reason."),
+    _count("ReadingsRejected", "load", "Readings kept as rejects, with a reason.", "lean"),
     _count("ReadingsSetAside", "load", "Messages of another kind than those with readings."),
     Metric(
         name="ReadingsRejectedByReason",
@@ -129,6 +168,7 @@ _ALL = (
         "RollupRefreshesFailed",
         "load",
         "Refreshes of the rollups that failed: views stay exact and become slower.",
+        "standard",
     ),
     Metric(
         name="RejectShare",
@@ -136,6 +176,7 @@ _ALL = (
         statistic="Average",
         emitted_by=("load",),
         meaning="Rejected readings of a batch, of those read.",
+        level="lean",
     ),
     Metric(
         name="LagMedianSeconds",
@@ -146,6 +187,7 @@ _ALL = (
             "Time from the reading's own time (the device's clock) to its row: the median reading "
             "of a batch. Replays and tables without a time are left out."
         ),
+        level="standard",
     ),
     Metric(
         name="LagMaxSeconds",
@@ -163,6 +205,7 @@ _ALL = (
             "From the arrival of a batch's first message at AWS IoT to its rows. No device's clock "
             "is in it. Replays are left out."
         ),
+        level="lean",
     ),
     Metric(
         name="StageSeconds",
@@ -173,21 +216,34 @@ _ALL = (
         dimension="Stage",
         values=STAGES,
     ),
-    _count("BatchesLoaded", "summarize", "Batches of ended executions that were loaded."),
-    _count("BatchesFailed", "summarize", "Batches that failed; the sweep retries most of them."),
-    _count("BatchesQuarantined", "summarize", "Batches that the contract's checks quarantined."),
-    _count("BatchesSwept", "sweep", "Stranded batches over which a sweep started an execution."),
+    _count(
+        "BatchesLoaded", "summarize", "Batches of ended executions that were loaded.", "standard"
+    ),
+    _count(
+        "BatchesFailed", "summarize", "Batches that failed; the sweep retries most of them.", "lean"
+    ),
+    _count(
+        "BatchesQuarantined", "summarize", "Batches that the contract's checks quarantined.", "lean"
+    ),
+    _count(
+        "BatchesSwept",
+        "sweep",
+        "Stranded batches over which a sweep started an execution.",
+        "standard",
+    ),
     Metric(
         name="BatchesNeedAttention",
         unit="Count",
         statistic="Maximum",
         emitted_by=("sweep",),
         meaning="Batches that need attention, as the last sweep found them.",
+        level="lean",
     ),
     _count(
         "NotificationsFailed",
         "notify",
         "Notifications that a channel did not take; only with channels.",
+        "lean",
     ),
 )
 

@@ -3,6 +3,9 @@
 They are gathered during an invocation and written to standard output once at its end, by
 :mod:`telemetry.entry`: CloudWatch reads them from the log, no call is made. What may be emitted is
 declared in :mod:`telemetry.metric_table`.
+
+Values that the level of observability (environment variable ``OBSERVABILITY``) leaves out go into
+one more line, under :data:`BELOW`, of which CloudWatch makes no metrics; Logs Insights finds them.
 """
 
 from __future__ import annotations
@@ -12,9 +15,19 @@ import os
 import sys
 from collections.abc import Mapping
 
-from telemetry.metric_table import METRICS, NAMESPACE, PIPELINE
+from telemetry.metric_table import (
+    METRICS,
+    NAMESPACE,
+    OBSERVABILITY,
+    PIPELINE,
+    covers,
+    level_of,
+)
 
-__all__ = ["UndeclaredMetricError", "flush", "record"]
+__all__ = ["BELOW", "UndeclaredMetricError", "flush", "record"]
+
+BELOW = "figures"
+"""Field of the log line with the values that the level leaves out of the metrics."""
 
 Own = tuple[str, str] | None
 """A metric's own dimension and its value."""
@@ -52,8 +65,18 @@ def flush(identity: Mapping[str, str] | None = None) -> None:
     metrics: searchable, and not billed as dimensions are.
     """
     try:
+        level = level_of(os.environ.get(OBSERVABILITY))
+        below: dict[str, list[float]] = {}
         for own, values in _gathered.items():
-            _write(own, values, identity or {})
+            metrics = [one for one in values if covers(level, METRICS[one[0]].level)]
+            if metrics:
+                _write(own, metrics, identity or {})
+            for name, value in values:
+                if not covers(level, METRICS[name].level):
+                    # Under the names that `etl metrics` has for them, such as StageSeconds/load.
+                    below.setdefault(f"{name}/{own[1]}" if own else name, []).append(value)
+        if below:
+            sys.stdout.write(json.dumps({BELOW: below, **(identity or {})}) + "\n")
     finally:
         _gathered.clear()
 

@@ -9,12 +9,20 @@ Nothing but this module knows the SDK, so that a change touches one file.
 
 from __future__ import annotations
 
+import hashlib
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-__all__ = ["annotate", "step", "trace_id"]
+from telemetry.metric_table import OBSERVABILITY, Level, level_of
+
+__all__ = ["TRACE_SHARES", "annotate", "start_options", "step", "trace_id"]
+
+TRACE_SHARES: dict[Level, float] = {"lean": 0.05, "standard": 0.2, "full": 1.0}
+"""Share of the executions that are traced at each level of observability. At ``full`` AWS decides:
+the first of each second, and 5 % of the others."""
 
 TRACE_HEADER = "_X_AMZN_TRACE_ID"
 """Set by Lambda's runtime for each invocation, such as ``Root=1-...;Parent=...;Sampled=1``."""
@@ -27,6 +35,20 @@ def trace_id() -> str | None:
         if name == "Root" and value:
             return value
     return None
+
+
+def start_options(name: str) -> dict[str, str]:
+    """Options of ``StartExecution`` that decide whether the execution of this name is traced.
+
+    Empty at the level ``full``, where AWS decides. A repeated start decides the same again.
+    """
+    level = level_of(os.environ.get(OBSERVABILITY))
+    if level == "full":
+        return {}
+    digest = hashlib.sha256(name.encode()).hexdigest()
+    sampled = int(digest[:8], 16) < TRACE_SHARES[level] * 2**32
+    root = f"1-{int(time.time()):08x}-{digest[8:32]}"
+    return {"traceHeader": f"Root={root};Sampled={int(sampled)}"}
 
 
 @contextmanager

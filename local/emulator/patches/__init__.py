@@ -22,6 +22,7 @@ from local.emulator.patches import (
     metrics,
     persistence,
     queues,
+    sampling,
     throttling,
     timeouts,
     tracing,
@@ -47,4 +48,5 @@ def apply() -> None:
     asynchronous.apply()
     persistence.apply()
     access.apply()
+    sampling.apply()
     tracing.apply()  # last: it wraps what the others put in place

@@ -11,7 +11,7 @@ import pytest
 from etl.cost.bill import bill
 from etl.cost.settings import Fleet, Pipeline
 from telemetry import metrics
-from telemetry.metric_table import METRICS, OTHER, REASONS, reason_kind, series
+from telemetry.metric_table import LEVELS, METRICS, OTHER, REASONS, reason_kind, series
 from telemetry.metrics import UndeclaredMetricError
 
 CODE = [*Path("functions").rglob("*.py"), Path("layers/shared/telemetry/entry.py")]
@@ -130,3 +130,35 @@ def test_partitions_cost_the_alarm_on_their_maintenance():
     one = Fleet(devices=1, rate=1.0)
     bills = [bill(one, Pipeline(partitions=partitions)).dollars() for partitions in (False, True)]
     assert bills[1] - bills[0] == pytest.approx(0.10)  # one alarm, a month
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_what_is_below_the_level_is_in_the_log_and_no_metric(capsys, monkeypatch, level):
+    monkeypatch.setenv("OBSERVABILITY", level)
+    for metric in METRICS.values():
+        for of in metric.values or (None,):
+            metrics.record(metric.name, 2, of=of)
+    metrics.flush({"execution": "run-7", "batch_id": "b"})
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    billed = {
+        (one["Name"], line.get("Stage") or line.get("Reason"))
+        for line in lines
+        if "_aws" in line
+        for one in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]
+    }
+    assert len(billed) == series(channels=True, level=level)
+    rest = [line for line in lines if "_aws" not in line]
+    figures = rest[0]["figures"] if rest else {}
+    assert len(rest) == (level != "full")
+    assert all(line["execution"] == "run-7" and line["batch_id"] == "b" for line in lines)
+    # Nothing is lost, and nothing is in both.
+    assert len(billed) + len(figures) == series(channels=True)
+    assert all(values == [2.0] for values in figures.values())
+    assert ("StageSeconds/load" in figures) is (level != "full")
+
+
+def test_a_line_with_figures_is_shown_only_raw():
+    from etl.operations.log_format import parse_log_line
+
+    assert parse_log_line('{"figures": {"StageSeconds/load": [0.4]}, "execution": "e"}') is None
+    assert parse_log_line('{"message": "m", "figures": 3}') is not None

@@ -60,6 +60,7 @@ def account(emulator: EmulatorStack) -> Account:
         queue_delivery="mapping",
         schedule_expression="rate(1 day)",
         retain_data=False,
+        observability="full",
     )
     return Account(emulator, settings)
 

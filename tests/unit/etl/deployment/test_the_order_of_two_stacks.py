@@ -52,6 +52,13 @@ def test_once_linked_each_stack_is_changed_once():
     ]
 
 
+def test_a_core_with_more_alarms_is_linked_again_after_they_exist():
+    now = CurrentState(core="s", **THERE, linked=True)
+    assert [step.kind for step in deployment_steps(now, relink=True)][-2:] == ["contract", "link"]
+    alone = CurrentState(core="s", core_status="UPDATE_COMPLETE")
+    assert "link" not in [step.kind for step in deployment_steps(alone, relink=True)]
+
+
 def test_a_core_that_is_gone_is_linked_again():
     facts = {**THERE, "core_status": None}
     assert "link s-platform" in kinds(**facts, linked=True)

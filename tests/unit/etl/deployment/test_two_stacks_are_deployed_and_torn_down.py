@@ -39,6 +39,7 @@ CORE_OUTPUTS = {
     "KeyArn": "arn:aws:kms:eu-central-1:1:key/k",
     "MigrateFunctionName": "plant-migrate",
     "DataBucketName": "data",
+    "Observability": "lean",
     "TopicFilter": "telemetry/fleet/+",
     "DevicePolicyName": "plant-DevicePolicy",
 }
@@ -165,7 +166,10 @@ class Account:
 
 @pytest.fixture
 def formation() -> FakeFormation:
-    return FakeFormation(plant=lambda _: CORE_OUTPUTS, plant_platform=platform_outputs)
+    def core_outputs(parameters: dict[str, str]) -> dict[str, str]:
+        return {**CORE_OUTPUTS, "Observability": parameters["Observability"]}
+
+    return FakeFormation(plant=core_outputs, plant_platform=platform_outputs)
 
 
 @pytest.fixture
@@ -245,6 +249,26 @@ def test_a_second_deployment_changes_nothing(formation, place, platform):
     formation.log.clear()
     deploy(place, platform)
     assert formation.log == ["migrate by plant-migrate"]
+
+
+def test_composite_alarms_name_only_what_the_core_has_at_any_moment(formation, place):
+    """They are narrowed before the core loses alarms, and widened once it has more."""
+    deploy(place)
+    named = formation.stacks["plant-platform"].parameters
+    assert named["Observability"] == "lean"
+    formation.log.clear()
+    deploy(place, observability="full")
+    assert formation.log[-1] == "update plant-platform"
+    assert formation.log.index("update plant") < len(formation.log) - 1
+    assert formation.stacks["plant-platform"].parameters["Observability"] == "full"
+    formation.log.clear()
+    deploy(place, observability="full")
+    assert formation.log == ["migrate by plant-migrate"]
+    deploy(place, observability="standard")
+    updates = [line for line in formation.log if line.startswith("update")]
+    assert updates[0] == "update plant-platform"
+    assert updates.count("update plant-platform") == 1
+    assert formation.stacks["plant-platform"].parameters["Observability"] == "standard"
 
 
 def test_a_platform_that_is_added_later_brings_the_core_its_database(formation, place):

@@ -82,7 +82,8 @@ class Resolved:
             case "Fn::Join":
                 return given[0].join(self._test(given[1]))
             case "Fn::Equals":
-                return self._test(given[0]) == self._test(given[1])
+                # CloudFormation compares texts: the parameter "0" equals the number 0.
+                return str(self._test(given[0])) == str(self._test(given[1]))
             case "Fn::EachMemberEquals":
                 return all(member == given[1] for member in self._test(given[0]))
             case "Fn::Not":

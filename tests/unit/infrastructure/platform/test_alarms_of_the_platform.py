@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from infrastructure.core.alarms import ALARMS
 from infrastructure.platform.alarms import MATH_ALARMS, alarm_title
 from infrastructure.platform.composites import COMPOSITES, CORE_ALARMS
+from telemetry.metric_table import LEVELS, covers
 from tests.unit.infrastructure.platform.deployments import SETTINGS
 from tests.unit.infrastructure.platform.resolving import Resolved
 
@@ -73,8 +76,9 @@ def test_a_composite_waits_for_the_alarms_of_its_own_stack(resources):
         assert set(waited) == {alarm_title(name) for name in named}
 
 
-def test_the_cause_is_the_database_only_while_both_sides_fire(resources):
-    rule = properties(resources, "database-is-the-cause")["AlarmRule"]["Fn::Sub"]
+def test_the_cause_is_the_database_only_while_both_sides_fire(template):
+    made = Resolved(template, replace(SETTINGS["everything"], observability="full").parameters())
+    rule = properties(made.resources, "database-is-the-cause")["AlarmRule"]["Fn::Sub"]
     one, other = rule.split(" AND ")
     assert "load-slow" in one
     assert "database-cpu" in other
@@ -97,3 +101,16 @@ def test_the_cores_alarms_that_are_named_are_there():
     core = pytest.importorskip("infrastructure.core.alarms")
     always = {spec.name for spec in core.ALARMS if spec.condition is None}
     assert always >= CORE_ALARMS
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_composite_names_only_alarms_that_the_core_has_at_its_level(template, level):
+    made = Resolved(template, replace(SETTINGS["everything"], observability=level).parameters())
+    own = {spec.name for spec in MATH_ALARMS}
+    there = {spec.name for spec in ALARMS if covers(level, spec.level)}
+    for spec in COMPOSITES:
+        text = properties(made.resources, spec.name)["AlarmRule"]["Fn::Sub"]
+        named = set(re.findall(r"CoreStack}-([a-z-]+)", text))
+        assert named - own <= there
+        # All that there is of those that it may name.
+        assert named == {*spec.any_of, *spec.while_any_of} & (own | there)

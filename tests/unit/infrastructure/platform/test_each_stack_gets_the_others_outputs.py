@@ -16,6 +16,7 @@ from infrastructure.platform.stack_links import (
     core_settings,
     given_core,
     s3_prefix_list,
+    with_lower_level,
 )
 from infrastructure.settings import DatabaseSettings, DeploySettings
 from tests.unit.infrastructure.platform.deployments import (
@@ -77,6 +78,16 @@ def test_the_core_gets_outputs_of_the_platform():
     assert (told["DatabasePort"], told["DatabaseName"]) == ("5433", "readings")
     assert (told["OwnerSecretArn"], told["OwnerKeyArn"]) == (OWNER, KEY)
     assert (told["SubnetIds"], told["SecurityGroupIds"]) == ("subnet-1,subnet-2", "sg-1")
+
+
+def test_the_platform_gets_the_level_of_observability():
+    """Composite alarms name only what the core has; one of an earlier version has everything."""
+    assert given_core(NEW, "golden", CORE_OUTPUTS).observability == "full"
+    told = given_core(NEW, "golden", {**CORE_OUTPUTS, "Observability": "standard"})
+    assert told.parameters()["Observability"] == "standard"
+    # While both change, only what is there before and after.
+    for new, then in (("lean", "lean"), ("standard", "standard"), ("full", "standard")):
+        assert with_lower_level(told, new).observability == then
 
 
 def test_what_the_platform_does_not_have_stays_as_it_was_given():
