@@ -147,7 +147,7 @@ def counted_stack(
             xray_endpoint_url=found.endpoint_url,
             region=endpoint.region,
             access_key_id="test",
-            secret_access_key="test",  # noqa: S106 - the emulator's
+            secret_access_key="test",
             session_token=endpoint.session_token,
             mqtt_host=endpoint.mqtt_host,
             mqtt_port=endpoint.mqtt_port,

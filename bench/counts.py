@@ -3,10 +3,10 @@
 Usage: ``python -m bench.counts``; ``--print`` writes no file. The pipeline runs for real on this
 machine's stand-ins, started in each way that it can be: by the queue's mapping, by the schedule
 (with one batch, with three, and with an empty queue) and, where the workflow has it, as a loop of
-drains. Recorded for each part of an execution, by :mod:`bench.tally`: Standard transitions, children
-of the map, requests to S3 by kind, invocations, events that Step Functions logs; for each function
-its requests and the bytes that it logs; for the sweep its lists. Written to
-``etl/cost/recorded.json``.
+drains. Recorded are, for each part of an execution (:mod:`bench.tally`), Standard transitions,
+children of the map, requests to S3 by kind, invocations and the events that Step Functions logs;
+for each function its requests and the bytes that it logs; for the sweep its lists. They are written
+to ``etl/cost/recorded.json``.
 
 Not recorded: durations, which AWS alone can tell, and what Lambda itself logs
 (:mod:`etl.cost.platform_lines`).
@@ -166,7 +166,7 @@ class Recorder:
         self.requests = requests
         self.logged.update(logged)
         for events in [self._history(arn), *children]:
-            self.invoked.update(_functions(events, self.definition))
+            self.invoked.update(_functions(events))
         if "stage" in requests:
             self.invoked["stage"] += 1
         return tally(self.definition, self._history(arn), children, requests)
@@ -189,14 +189,14 @@ def _entered(events: list[dict[str, Any]], kind: str) -> int:
     return sum(event["type"] == f"{kind}StateEntered" for event in events)
 
 
-def _functions(events: list[dict[str, Any]], definition: dict[str, Any]) -> Counter[str]:
+def _functions(events: list[dict[str, Any]]) -> Counter[str]:
     """Calls of each function of the pipeline, whose states are called like it."""
     names = (_name(event).lower() for event in events)
     return Counter(name for name in names if name in IN_THE_WORKFLOW)
 
 
 def record(stack: CountedStack) -> dict[str, Any]:
-    """All counts, as the file has them. Raises :class:`NotAdditiveError` where they don't add up."""
+    """All counts, as the file has them; :class:`NotAdditiveError` where they don't add up."""
     recorder = Recorder(stack)
     idle = recorder.scheduled(0)
     empty = recorder.requests["extract"]["ReceiveMessage"]

@@ -112,9 +112,7 @@ def batch_part(one: Tally, three: Tally) -> Tally:
     return _divided(minus(three, one), 2)
 
 
-def loop_parts(
-    runs: Mapping[tuple[int, int], Tally], batch: Tally
-) -> tuple[Tally, Tally, Tally]:
+def loop_parts(runs: Mapping[tuple[int, int], Tally], batch: Tally) -> tuple[Tally, Tally, Tally]:
     """Counts of an execution that loops, of a drain with one batch and of one without.
 
     ``runs``: executions by the number of their drains with and without a batch: two with one of

@@ -12,7 +12,7 @@ from etl.cost.settings import Fleet, Pipeline
 from etl.cost.simulation import simulate, simulate_scaled_up
 
 FLEET = Fleet(rate=100_000, devices=100_000)
-QUEUE, SCHEDULE = Pipeline(), Pipeline(trigger="schedule")
+QUEUE, SCHEDULE = Pipeline(delivery="mapping"), Pipeline(trigger="schedule")
 
 
 def test_a_small_fleet_is_a_window_behind():
