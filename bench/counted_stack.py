@@ -69,7 +69,7 @@ class CountedStack:
             self.client("sqs").send_message_batch(QueueUrl=url, Entries=entries)
 
     def _bodies(self, count: int, each: int) -> list[str]:
-        """Envelopes of sound readings that are newer than all before: an ordinary batch."""
+        """Envelopes of readings without faults, newer than all before: an ordinary batch."""
         self._sent += 1
         start, share = messages.START, messages.FAULTY
         messages.START, messages.FAULTY = start + timedelta(hours=self._sent), 0.0

@@ -129,7 +129,7 @@ class Recorder:
                 client.copy_object(Bucket=bucket, Key=key.replace(day, other), CopySource=source)
 
     def sweeps(self) -> list[dict[str, Any]]:
-        """For each schedule of the sweep: how often, and its lists at a first and a later time."""
+        """The schedules of the sweep: how often, and the lists of a first and of a later sweep."""
         scheduler, found = self.stack.client("scheduler"), []
         arn = self.stack.client("lambda").get_function_configuration(
             FunctionName=f"{self.stack.target.stack}-sweep"
@@ -242,7 +242,7 @@ def _loop(recorder: Recorder, batch: Tally) -> dict[str, Tally]:
 def _per_call(
     recorder: Recorder, requests: dict[str, Counter[str]], larger: Counter[str]
 ) -> dict[str, Any]:
-    """For each function: its requests for a call and for a message, and the bytes of its log.
+    """Requests of each function for a call and for a message, and the bytes of its log.
 
     ``larger``: Extract's requests of a drain with more batches of the same size.
     """

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 REQUESTS = Path(__file__).with_name("requests.ndjson")
-FUNCTION = os.environ["AWS_LAMBDA_FUNCTION_NAME"].rpartition("-")[2]
+FUNCTION = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "").rpartition("-")[2]
 OF_OBJECTS = {"PUT": "PutObject", "HEAD": "HeadObject", "DELETE": "DeleteObject"}
 TARGET = "x-amz-target"
 
@@ -70,4 +70,5 @@ def wrap_requests() -> None:
     connection.endheaders = endheaders  # type: ignore[method-assign]
 
 
-wrap_requests()
+if FUNCTION:
+    wrap_requests()

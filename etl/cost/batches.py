@@ -61,7 +61,7 @@ class Batches:
     """The micro-batches of a stream that one trigger makes."""
 
     start: Start
-    """How their executions start."""
+    """The way in which their executions start."""
     messages: float
     """Messages in a batch."""
     readings: float
@@ -110,8 +110,9 @@ def scheduled_share(fleet: Fleet, pipeline: Pipeline) -> float:
     """Share of the messages that the schedule's executions take where both triggers are on.
 
     Lambda's pollers hold what arrives, so that a scheduled drain gets its receivers' share of the
-    messages that arrive until all of them have polled for a second in vain. Between two drains of a
-    loop nobody holds the messages: a scheduled drain takes all that wait, half a window on average.
+    messages that arrive until all of them have polled for a second in vain. Between two drains of
+    a loop the messages wait in the queue: a scheduled drain takes all that wait, those of half a
+    window on average.
     """
     if pipeline.delivery == "drain":
         return min(0.99, pipeline.window_seconds / 2 / pipeline.period_seconds)

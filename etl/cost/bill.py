@@ -40,7 +40,7 @@ class Bill:
     fleet: Fleet
     pipeline: Pipeline
     batches: Batches
-    """Those of the queue trigger where both triggers are on."""
+    """The queue trigger's where both triggers are on."""
     lines: tuple[Line, ...]
 
     def dollars(self, *groups: Group) -> float:

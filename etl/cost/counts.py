@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 Start = Literal["mapping", "schedule", "drain"]
-"""How executions start: by the queue's event source mapping, by the schedule, or as a loop."""
+"""Ways to start an execution: the queue's event source mapping, the schedule, a loop."""
 PartName = Literal["execution", "idle_execution", "drain", "idle_drain"]
 
 OF_A_BATCH = ("transform", "validate", "load")

@@ -53,7 +53,7 @@ def rounded(number: float) -> str:
 
 
 def way_name(pipeline: Pipeline) -> str:
-    """What starts executions, with the time that decides on its latency."""
+    """The trigger as text, with the time that decides on its latency."""
     window, period = f"{pipeline.window_seconds:g} s", _period(pipeline.period_seconds)
     by_queue = (
         f"queue, drained every {window}"

@@ -29,7 +29,7 @@ class Latency:
     typical: float
     """The mean."""
     longest: float
-    """That of the message that waits longest."""
+    """The latency of the message that waits longest."""
 
 
 def latency(fleet: Fleet, pipeline: Pipeline) -> Latency:

@@ -1,4 +1,4 @@
-"""What each level of observability has, for the bill: metrics, alarms, traces and logs."""
+"""The levels of observability, for the bill: metrics, alarms, traces and logs of each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SOURCE = "infrastructure.core.levels"
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
-    """What one pipeline with one contract has at a level, and what options add to it."""
+    """Counts of one pipeline with one contract at a level, and of what options add to it."""
 
     metrics: int
     alarms: int
