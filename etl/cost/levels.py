@@ -49,17 +49,18 @@ FULL = Counts(
 PLANNED: dict[Level, Counts] = {
     "lean": Counts(
         metrics=8,
-        alarms=8,
+        alarms=10,
         dashboards=0,
         traces_share=0.05,
         log_level="ERROR",
         system_log_level="WARN",
+        contract_alarms=2,
     ),
     "standard": Counts(
-        metrics=20,
-        alarms=16,
+        metrics=18,
+        alarms=17,
         dashboards=0,
-        traces_share=0.05,
+        traces_share=0.2,
         log_level="ERROR",
         system_log_level="INFO",
     ),

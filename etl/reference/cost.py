@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from etl.cost import usage
-from etl.cost.batches import drain_capacity, payload_bytes, scheduled_share
+from etl.cost.batches import drain_capacity, payload_bytes
 from etl.cost.bill import DATABASE_GB, TARGET, ZONES, bill, further_contract, optional
-from etl.cost.counts import batch_part, children_functions, logged_bytes, part, recorded
+from etl.cost.counts import recorded
 from etl.cost.durations import (
     MAP_END_SECONDS,
     MAP_START_SECONDS,
@@ -17,7 +17,6 @@ from etl.cost.durations import (
     S3_SECONDS,
     SQS_SECONDS,
     STATE_SECONDS,
-    billed_seconds,
     database_seconds,
     measurements,
 )
@@ -26,7 +25,14 @@ from etl.cost.platform_lines import platform_bytes
 from etl.cost.prices import AS_OF, prices
 from etl.cost.settings import Fleet, Pipeline
 from etl.cost.simulation import simulate
-from etl.reference.cost_scale import SCALES, fleet, needed, reached_quotas, simulated
+from etl.reference.cost_scale import (
+    SCALES,
+    fleet,
+    measured_seconds,
+    needed,
+    reached_quotas,
+    simulated,
+)
 from etl.reference.cost_ways import (
     DRAIN,
     MAPPING,
@@ -34,8 +40,10 @@ from etl.reference.cost_ways import (
     WAYS,
     by_level,
     by_way,
+    logged_kilobytes,
     neighbours,
     parts,
+    second_trigger,
 )
 from etl.reference.markdown import generated, table
 from infrastructure.settings import DeploySettings
@@ -61,7 +69,7 @@ def cost_page() -> str:
         neighbours=neighbours(),
         parts=parts(),
         level=Pipeline.observability,
-        **_second_trigger(),
+        **second_trigger(),
         **_second_contract(),
         by_service=_by_service(),
         batching=_batching(),
@@ -83,7 +91,7 @@ def cost_page() -> str:
         optional=_optional(),
         database_gb=DATABASE_GB,
         zones=ZONES,
-        measured=_measured(),
+        measured=measured_seconds(),
         prices=_prices(),
         as_of=AS_OF,
         **_assumptions(),
@@ -102,22 +110,11 @@ def _assumptions() -> dict[str, object]:
         "state": STATE_SECONDS * 1000,
         "recorded": recorded()["recorded"],
         "platform": platform_bytes("INFO"),
-        **_logs(),
+        **logged_kilobytes(),
         "event": usage.EVENT_BYTES,
         "objects": usage.OBJECTS_A_KEY_REQUEST,
         "machine": measured["machine"],
         "date": measured["measured"],
-    }
-
-
-def _logs() -> dict[str, object]:
-    """KB that an execution with one batch writes, by who writes it."""
-    names = ("stage", *children_functions(), "summarize")
-    events = part("mapping", "execution").events + batch_part().events
-    return {
-        "own_logs": sum(map(logged_bytes, names)) / 1000,
-        "lambda_logs": len(names) * platform_bytes("INFO") / 1000,
-        "states_logs": events * usage.EVENT_BYTES // 1000,
     }
 
 
@@ -159,19 +156,6 @@ def _second_contract() -> dict[str, str]:
         fixed, batches = further_contract(bill(fleet(100), replace(pipeline, contracts=2)))
         found |= {"contract_fixed": dollars(fixed), f"contract_{name}": dollars(batches)}
     return found
-
-
-def _second_trigger() -> dict[str, str]:
-    """Monthly dollars that a schedule adds to the queue trigger: where it finds nothing, and where
-    it takes its share of 10 readings per second."""
-    found: dict[str, str] = {}
-    for rate, when in ((1e-6, "idle"), (10.0, "busy")):
-        for name, pipeline in (("drain", DRAIN), ("mapping", MAPPING)):
-            both = bill(Fleet(rate=rate, devices=1), replace(pipeline, trigger="both"))
-            more = both.dollars() - bill(Fleet(rate=rate, devices=1), pipeline).dollars()
-            found[f"both_{when}_{name}"] = dollars(more)
-    share = scheduled_share(Fleet(rate=10.0, devices=1), replace(DRAIN, trigger="both"))
-    return {**found, "both_share": f"{share:.0%}"}
 
 
 def _by_scale() -> str:
@@ -270,13 +254,8 @@ def _settings() -> str:
                 reached,
             ]
         )
-    head = [
-        "at 5,000 readings/s",
-        "readings per batch",
-        "IoT rules",
-        "the pipeline",
-        "storage, 1 year",
-    ]
+    head = ["at 5,000 readings/s", "readings per batch", "IoT rules"]
+    head += ["the pipeline", "storage, 1 year"]
     return table([*head, "sum", f"under ${TARGET}"], rows, numbers=True)
 
 
@@ -304,15 +283,6 @@ def _optional() -> str:
         for line in optional()
     ]
     return table(["part", "usage per month", "dollars per month"], rows, numbers=True)
-
-
-def _measured() -> str:
-    rows = []
-    for name in measurements()["functions"]:
-        seconds = [billed_seconds(name, n, 50 * n, SCHEDULE) for n in (20, 200, 600)]
-        rows.append([name, *(f"{one:.2f} s" for one in seconds)])
-    head = ["billed seconds per call", "1,000 readings", "10,000 readings", "30,000 readings"]
-    return table(head, rows, numbers=True)
 
 
 def _prices() -> str:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from functools import cache
 
 from etl.cost.bill import Bill, bill
+from etl.cost.durations import billed_seconds, measurements
 from etl.cost.formatting import REACHED, bottleneck, most_used_quota, rounded
 from etl.cost.quotas import quotas
 from etl.cost.result import SimulationResult
+from etl.cost.scaling import simulate_scaled_up
 from etl.cost.settings import Fleet, Pipeline
-from etl.cost.simulation import simulate, simulate_scaled_up
+from etl.cost.simulation import simulate
 from etl.reference.cost_ways import MAPPING
 from etl.reference.markdown import table
 
-__all__ = ["SCALES", "fleet", "needed", "reached_quotas", "simulated"]
+__all__ = ["SCALES", "fleet", "measured_seconds", "needed", "reached_quotas", "simulated"]
 
 SCALES = (10, 100, 1_000, 10_000, 100_000, 1_000_000)
 NEVER_REACHED = {"iot_connection", "map_concurrency"}
@@ -114,3 +116,13 @@ def reached_quotas() -> str:
     ]
     head = ["quota", "default", "reached at, 50 per message", "reached at, 1 per message"]
     return table([*head, "adjustable", "remedy", "checked"], rows, numbers=True)
+
+
+def measured_seconds() -> str:
+    """A table of the billed seconds of each function, by the size of the batch."""
+    rows = []
+    for name in measurements()["functions"]:
+        seconds = [billed_seconds(name, n, 50 * n, Pipeline()) for n in (20, 200, 600)]
+        rows.append([name, *(f"{one:.2f} s" for one in seconds)])
+    head = ["billed seconds per call", "1,000 readings", "10,000 readings", "30,000 readings"]
+    return table(head, rows, numbers=True)

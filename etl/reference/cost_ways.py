@@ -4,16 +4,39 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from etl.cost.batches import scheduled_share
 from etl.cost.bill import Line, bill
-from etl.cost.counts import Part, PartName, Start, batch_part, part, recorded
+from etl.cost.counts import (
+    Part,
+    PartName,
+    Start,
+    batch_part,
+    children_functions,
+    logged_bytes,
+    part,
+    recorded,
+)
 from etl.cost.formatting import dollars, seconds_text
 from etl.cost.latency import latency
 from etl.cost.levels import LEVELS, counts
 from etl.cost.neighbours import own_lambda, server
+from etl.cost.platform_lines import platform_bytes
 from etl.cost.settings import Fleet, Pipeline
+from etl.cost.usage import EVENT_BYTES
 from etl.reference.markdown import table
 
-__all__ = ["DRAIN", "MAPPING", "SCHEDULE", "WAYS", "by_level", "by_way", "neighbours", "parts"]
+__all__ = [
+    "DRAIN",
+    "MAPPING",
+    "SCHEDULE",
+    "WAYS",
+    "by_level",
+    "by_way",
+    "logged_kilobytes",
+    "neighbours",
+    "parts",
+    "second_trigger",
+]
 
 DRAIN = Pipeline(trigger="queue", delivery="drain", window_seconds=25.0)
 MAPPING = Pipeline(trigger="queue", delivery="mapping", window_seconds=20.0)
@@ -143,3 +166,27 @@ def _assumed() -> str:
     return (
         "\nThe parts of `queue, drain` are those of its design; they have not been recorded yet.\n"
     )
+
+
+def second_trigger() -> dict[str, str]:
+    """Monthly dollars that a schedule adds to the queue trigger: where it finds nothing, and where
+    it takes its share of 10 readings per second."""
+    found: dict[str, str] = {}
+    for rate, when in ((1e-6, "idle"), (10.0, "busy")):
+        for name, pipeline in (("drain", DRAIN), ("mapping", MAPPING)):
+            both = bill(Fleet(rate=rate, devices=1), replace(pipeline, trigger="both"))
+            more = both.dollars() - bill(Fleet(rate=rate, devices=1), pipeline).dollars()
+            found[f"both_{when}_{name}"] = dollars(more)
+    share = scheduled_share(Fleet(rate=10.0, devices=1), replace(DRAIN, trigger="both"))
+    return {**found, "both_share": f"{share:.0%}"}
+
+
+def logged_kilobytes() -> dict[str, object]:
+    """KB that an execution with one batch writes, by who writes it."""
+    names = ("stage", *children_functions(), "summarize")
+    events = part("mapping", "execution").events + batch_part().events
+    return {
+        "own_logs": sum(map(logged_bytes, names)) / 1000,
+        "lambda_logs": len(names) * platform_bytes("INFO") / 1000,
+        "states_logs": events * EVENT_BYTES // 1000,
+    }
