@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated
+from collections.abc import Iterator, Sequence
+from typing import Annotated, TypeVar, get_args
 
 import typer
 from rich.console import Group
@@ -20,13 +20,19 @@ from etl.cost.formatting import (
     dollars_per_million,
     most_used_quota,
     rounded,
+    seconds_text,
+    way_name,
 )
+from etl.cost.latency import latency
+from etl.cost.levels import LEVELS
 from etl.cost.prices import AS_OF, REGION
 from etl.cost.result import SimulationResult
-from etl.cost.settings import Fleet, Pipeline, Trigger
+from etl.cost.settings import Delivery, Fleet, Pipeline, Trigger
 from etl.cost.simulation import simulate
 
 __all__ = ["register", "summary"]
+
+Name = TypeVar("Name", bound=str)
 
 
 def summary(made: Bill, result: SimulationResult) -> Group:
@@ -46,15 +52,19 @@ def summary(made: Bill, result: SimulationResult) -> Group:
         verdict = "falls behind"
     slow = bottleneck(result)
     storage = dollars_per_million(made.per_million("storage"))
+    time = latency(fleet, made.pipeline)
     return Group(
         f"readings/s: {rounded(fleet.rate)}; devices: {fleet.devices:,}; "
-        f"readings per message: {fleet.readings_per_message}; trigger: {made.pipeline.trigger}",
+        f"readings per message: {fleet.readings_per_message}; "
+        f"observability: {made.pipeline.observability}",
+        f"trigger: {way_name(made.pipeline)}",
         table,
         f"readings per batch: {rounded(batches.readings)}; "
         f"batches per hour: {rounded(batches.rate * 3600)}",
         f"without IoT's messages: {dollars_per_million(made.beyond_messages)} per million "
         f"(storage {storage}; target: under ${TARGET})",
         *_contracts(made),
+        f"latency: {seconds_text(time.typical)} on average, at most {seconds_text(time.longest)}",
         f"simulated: {verdict}",
         *([f"bottleneck: {slow}"] if slow else []),
         f"most used AWS quota: {most_used_quota(result)}",
@@ -76,12 +86,27 @@ def _contracts(made: Bill) -> Iterator[str]:
 def comparison(fleet: Fleet, pipeline: Pipeline) -> Table:
     """The bills of other configurations, one row each."""
     table = Table()
-    for heading in ("", "per month", "per million readings", "without IoT's messages"):
+    for heading in ("", "per month", "per million readings", "without IoT's messages", "latency"):
         table.add_column(heading, justify="right" if heading else "left")
     for name, made in alternatives(fleet, pipeline):
         per_million = (made.per_million(), made.beyond_messages)
-        table.add_row(name, dollars(made.dollars()), *map(dollars_per_million, per_million))
+        time = latency(made.fleet, made.pipeline)
+        table.add_row(
+            name,
+            dollars(made.dollars()),
+            *map(dollars_per_million, per_million),
+            f"{seconds_text(time.typical)}, at most {seconds_text(time.longest)}",
+        )
     return table
+
+
+def _one_of(option: str, given: str, choices: Sequence[Name]) -> Name:
+    """The choice of that name. Raises the error of the command line where there is none."""
+    for choice in choices:
+        if choice == given:
+            return choice
+    *most, last = choices
+    raise fail(f"{option} must be {', '.join(most)} or {last}, not {given!r}")
 
 
 @guard
@@ -104,8 +129,19 @@ def cost(
         bool, typer.Option("--basic-ingest", help="Devices publish through Basic Ingest.")
     ] = False,
     trigger: Annotated[
-        str, typer.Option(help="Trigger of the pipeline: queue or schedule.")
+        str, typer.Option(help="Trigger of the pipeline: queue, schedule or both.")
     ] = "queue",
+    delivery: Annotated[
+        str,
+        typer.Option(
+            help="Delivery of the queue trigger: drain, one execution that empties the queue once "
+            "per window, or mapping, an execution for each batch."
+        ),
+    ] = Pipeline.delivery,
+    observability: Annotated[
+        str,
+        typer.Option(help="Metrics, alarms, dashboard, logs and traces: lean, standard or full."),
+    ] = Pipeline.observability,
     window: Annotated[
         float, typer.Option(min=1, max=300, help="Seconds that the queue trigger gathers messages.")
     ] = Pipeline.window_seconds,
@@ -139,9 +175,6 @@ def cost(
     as_json: JsonOption = False,
 ) -> None:
     """Estimate the monthly AWS bill of a fleet by service, and whether the pipeline keeps up."""
-    chosen: dict[str, Trigger] = {"queue": "queue", "schedule": "schedule"}
-    if trigger not in chosen:
-        raise fail(f"--trigger must be queue or schedule, not {trigger!r}")
     fleet = Fleet(
         devices=devices,
         rate=rate,
@@ -150,7 +183,9 @@ def cost(
         basic_ingest=basic_ingest,
     )
     pipeline = Pipeline(
-        trigger=chosen[trigger],
+        trigger=_one_of("--trigger", trigger, get_args(Trigger)),
+        delivery=_one_of("--delivery", delivery, get_args(Delivery)),
+        observability=_one_of("--observability", observability, LEVELS),
         window_seconds=window,
         period_seconds=period,
         batch_messages=batch,
@@ -171,6 +206,7 @@ def cost(
                     "dollars_a_month": other.dollars(),
                     "dollars_a_million_readings": other.per_million(),
                     "beyond_messages": other.beyond_messages,
+                    "latency_seconds": vars(latency(other.fleet, other.pipeline)),
                 }
                 for name, other in alternatives(fleet, pipeline)
             ]

@@ -10,7 +10,7 @@ from etl.cost.prices import Price, price
 from etl.cost.settings import Fleet, Pipeline
 from etl.cost.usage import Group, Usage, monthly_usage
 
-__all__ = ["TARGET", "Bill", "Line", "bill", "further_contract", "optional"]
+__all__ = ["TARGET", "Bill", "Line", "bill", "further_contract", "lines_of", "optional"]
 
 TARGET = 0.02
 """Target in dollars per million readings, without IoT's price for messages."""
@@ -40,6 +40,7 @@ class Bill:
     fleet: Fleet
     pipeline: Pipeline
     batches: Batches
+    """The queue trigger's where both triggers are on."""
     lines: tuple[Line, ...]
 
     def dollars(self, *groups: Group) -> float:
@@ -84,13 +85,13 @@ def bill(fleet: Fleet, pipeline: Pipeline | None = None) -> Bill:
     """The bill without database and network."""
     pipeline = pipeline or Pipeline()
     return Bill(
-        fleet, pipeline, batches_of(fleet, pipeline), _lines(monthly_usage(fleet, pipeline))
+        fleet, pipeline, batches_of(fleet, pipeline), lines_of(monthly_usage(fleet, pipeline))
     )
 
 
 def optional() -> Sequence[Line]:
     """Monthly lines for a database and its network, which no bill includes."""
-    return _lines(
+    return lines_of(
         (
             Usage("db_hours", HOURS, "optional"),
             Usage("db_storage", DATABASE_GB, "optional"),
@@ -101,8 +102,8 @@ def optional() -> Sequence[Line]:
     )
 
 
-def _lines(uses: Iterable[Usage]) -> tuple[Line, ...]:
-    """One line for each price and group."""
+def lines_of(uses: Iterable[Usage]) -> tuple[Line, ...]:
+    """Bill lines of this usage, one for each price and group."""
     found: dict[tuple[str, Group], float] = {}
     for use in uses:
         found[use.price, use.group] = found.get((use.price, use.group), 0.0) + use.amount

@@ -7,9 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from etl.cost.bill import TARGET, Bill, bill
+from etl.cost.latency import latency
+from etl.cost.levels import LEVELS
 from etl.cost.quotas import quota
 from etl.cost.result import SimulationResult
-from etl.cost.settings import Fleet, Pipeline
+from etl.cost.settings import Delivery, Fleet, Pipeline
 
 __all__ = [
     "REACHED",
@@ -20,11 +22,15 @@ __all__ = [
     "dollars_per_million",
     "most_used_quota",
     "rounded",
+    "seconds_text",
+    "way_name",
+    "ways",
 ]
 
 SMALLEST = 0.00005
 REACHED = 0.995
 """Share of a quota from which it counts as reached."""
+DELIVERIES: tuple[Delivery, ...] = ("drain", "mapping")
 
 
 def dollars(amount: float) -> str:
@@ -46,19 +52,61 @@ def rounded(number: float) -> str:
     return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"
 
 
+def way_name(pipeline: Pipeline) -> str:
+    """The trigger as text, with the time that decides on its latency."""
+    window, period = f"{pipeline.window_seconds:g} s", _period(pipeline.period_seconds)
+    by_queue = (
+        f"queue, drained every {window}"
+        if pipeline.delivery == "drain"
+        else f"queue, mapping with a window of {window}"
+    )
+    return {
+        "queue": by_queue,
+        "schedule": f"schedule, every {period}",
+        "both": f"both: {by_queue}; schedule, every {period}",
+    }[pipeline.trigger]
+
+
+def _period(seconds: float) -> str:
+    minutes = seconds / 60
+    return "minute" if minutes == 1 else f"{minutes:g} minutes"
+
+
+def seconds_text(seconds: float) -> str:
+    """Seconds as text, in minutes from two of them on."""
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
+
+
+def ways(pipeline: Pipeline) -> list[Pipeline]:
+    """The pipeline with each way in which executions may start, its own window and period kept."""
+    drain, mapping = (
+        replace(pipeline, trigger="queue", delivery=delivery) for delivery in DELIVERIES
+    )
+    scheduled = replace(pipeline, trigger="schedule")
+    others = [
+        drain,
+        mapping,
+        replace(mapping, window_seconds=1.0),
+        scheduled,
+        replace(scheduled, period_seconds=300.0),
+        replace(pipeline, trigger="both"),
+    ]
+    return list(dict.fromkeys(others))
+
+
 def alternatives(fleet: Fleet, pipeline: Pipeline) -> list[tuple[str, Bill]]:
     """Bills of other configurations: one change at a time, then all that save together."""
     each = fleet.readings_per_message
     direct = replace(fleet, basic_ingest=True)
-    other: Pipeline = replace(
-        pipeline, trigger="schedule" if pipeline.trigger == "queue" else "queue"
-    )
-    wide = replace(pipeline, window_seconds=300.0)
-    scheduled = replace(pipeline, trigger="schedule")
     options = [
         ("as given", fleet, pipeline),
         ("Basic Ingest", direct, pipeline),
-        (f"trigger: {other.trigger}", fleet, other),
+        *((way_name(other), fleet, other) for other in ways(pipeline) if other != pipeline),
+        *(
+            (f"observability: {level}", fleet, replace(pipeline, observability=level))
+            for level in LEVELS
+            if level != pipeline.observability
+        ),
         ("1 reading per message", replace(fleet, readings_per_message=1), pipeline),
         (
             f"{2 * each} readings per message",
@@ -69,11 +117,12 @@ def alternatives(fleet: Fleet, pipeline: Pipeline) -> list[tuple[str, Bill]]:
         (
             f"schedule, Basic Ingest, {2 * each} readings per message",
             replace(direct, readings_per_message=2 * each),
-            scheduled,
+            replace(pipeline, trigger="schedule"),
         ),
     ]
-    if pipeline.trigger == "queue":
-        options.insert(3, ("QueueWindowSeconds 300", fleet, wide))
+    if pipeline.trigger != "schedule" and pipeline.delivery == "mapping":
+        wide = replace(pipeline, window_seconds=300.0)
+        options.insert(2, ("QueueWindowSeconds 300", fleet, wide))
     return [(name, bill(f, p)) for name, f, p in options]
 
 
@@ -88,8 +137,8 @@ def bottleneck(result: SimulationResult) -> str:
     """The part that is too slow, with the setting that helps; empty where the pipeline keeps up."""
     if result.keeps_up:
         return ""
-    if result.pipeline.trigger == "schedule":
-        return "Extract (raise DRAIN_SECONDS or its memory, or use the queue trigger)"
+    if not result.by_mapping:
+        return "Extract (raise DRAIN_SECONDS or its memory, or let the queue's mapping deliver)"
     if result.database_busy >= result.trigger_busy:
         return "PostgreSQL (more processors, or several databases)"
     return "the queue trigger (raise QueueConcurrency)"
@@ -98,6 +147,7 @@ def bottleneck(result: SimulationResult) -> str:
 def cost_data(made: Bill, result: SimulationResult) -> dict[str, Any]:
     """The bill and the simulation as plain data, for scripts."""
     fleet, batches = made.fleet, made.batches
+    time = latency(fleet, made.pipeline)
     lines: Sequence[dict[str, Any]] = [
         {
             "service": line.price.service,
@@ -124,6 +174,7 @@ def cost_data(made: Bill, result: SimulationResult) -> dict[str, Any]:
         "lines": list(lines),
         "keeps_up": result.keeps_up,
         "lag_seconds": result.lag,
+        "latency_seconds": {"typical": time.typical, "longest": time.longest},
         "concurrency": result.concurrency,
         "quotas": result.quotas(),
     }

@@ -43,6 +43,11 @@ class SimulationResult:
     """Share of the time in which the database's writers were busy."""
 
     @property
+    def by_mapping(self) -> bool:
+        """True if the queue's event source mapping starts the executions."""
+        return self.pipeline.trigger != "schedule" and self.pipeline.delivery == "mapping"
+
+    @property
     def keeps_up(self) -> bool:
         """True if rows are loaded as fast as messages arrive."""
         return self.loaded_share >= KEEPING_UP
@@ -60,7 +65,7 @@ class SimulationResult:
             "iot_connection": self.fleet.messages / self.fleet.devices,
             "sqs_in_flight": self.in_flight,
             "lambda_concurrency": self.concurrency,
-            "trigger_concurrency": self.pipeline.pollers * (self.pipeline.trigger == "queue"),
+            "trigger_concurrency": self.pipeline.pollers * self.by_mapping,
             "states_start": self.starts,
             "states_transitions": self.transitions,
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from infrastructure.names import QUEUE_BATCH_SIZE
 from infrastructure.settings import DeploySettings
@@ -47,19 +47,28 @@ class Fleet:
         return self.rate * SECONDS_A_MONTH / 1e6
 
 
+def _deployed(setting: str, otherwise: Any) -> Any:
+    """Default of that setting of a deployment; ``otherwise`` where it has no such setting."""
+    return getattr(DeploySettings, setting, otherwise)
+
+
+DELIVERY: Delivery = _deployed("queue_delivery", "mapping")
+OBSERVABILITY: Level = _deployed("observability", "full")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Pipeline:
     """Configuration of the stack; the defaults are those of the template and the functions."""
 
     trigger: Trigger = "queue"
-    delivery: Delivery = "mapping"
-    """Setting ``run.queue_delivery``: how the queue trigger delivers. ``drain``: a loop that empties
-    the queue once per window. ``mapping``: one execution for each batch of the event source
-    mapping. Without meaning where the trigger is ``schedule``."""
-    observability: Level = "full"
+    delivery: Delivery = DELIVERY
+    """Setting ``run.queue_delivery``: how the queue trigger delivers. ``drain``: a loop that
+    empties the queue once per window. ``mapping``: one execution for each batch of the event
+    source mapping. Without meaning where the trigger is ``schedule``."""
+    observability: Level = OBSERVABILITY
     """Setting ``operation.observability``: metrics, alarms, dashboard, logs and traces."""
     window_seconds: float = float(DeploySettings.queue_window_seconds)
-    """Template parameter ``QueueWindowSeconds``."""
+    """Template parameter ``QueueWindowSeconds``: seconds for which the queue trigger gathers."""
     trigger_batch: int = QUEUE_BATCH_SIZE
     """Largest number of messages in one batch of the queue trigger."""
     pollers: int = DeploySettings.queue_concurrency

@@ -5,8 +5,11 @@ Messages arrive at a constant rate. Each batch is followed through the pipeline:
 ::
 
     queue --> poller gathers, Stage runs ----.
-          \\-> one drain a period ------------+--> start --> Map's slots --> Transform, Validate
+          \\-> one drain a period or window --+--> start --> Map's slots --> Transform, Validate
                                                                   --> Load, once PostgreSQL has room
+
+A loop of drains begins the next one when the window is over and all batches of the last one are
+loaded. Where both triggers are on, the queue's is simulated with all messages.
 
 Every function call holds one of the account's concurrent executions, also a Load that waits.
 Durations are those of the bill, with random variation from a fixed seed. PostgreSQL is a number of
@@ -19,57 +22,39 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, replace
 
-from etl.cost.batches import batches_of, drain_capacity
-from etl.cost.durations import billed_seconds, database_seconds
+from etl.cost.batches import LOOP_SECONDS, batches_of, drain_capacity
+from etl.cost.counts import batch_part, part
+from etl.cost.durations import (
+    MAP_END_SECONDS,
+    MAP_START_SECONDS,
+    STATE_SECONDS,
+    billed_seconds,
+    database_seconds,
+)
 from etl.cost.events import Action, Clock, Resource
 from etl.cost.quotas import quota
 from etl.cost.result import SimulationResult
 from etl.cost.settings import Fleet, Pipeline
-from etl.cost.usage import BUSY_STATES, CHILD_TRANSITIONS, STATE_SECONDS
 
-__all__ = ["simulate", "simulate_scaled_up"]
+__all__ = ["simulate"]
 
 SPREAD = 0.15
 """Standard deviation of a duration, as a share of it."""
 BATCHES = 400
 """Batches that are simulated at least."""
+SECONDS = 30.0
+"""Simulated time at least: the first batches take a few seconds until they are loaded."""
 GATHERINGS = 40
 """Simulated time at least, as a multiple of the time that gathering one batch takes."""
-BUSY = 0.9
-"""Share of its time from which a busy part counts as the bottleneck."""
-LONGEST_DRAIN = 0.8
-"""Longest drain as a share of the period: deleting and staging take the rest."""
-
-
-def simulate_scaled_up(fleet: Fleet, pipeline: Pipeline) -> SimulationResult:
-    """Simulates with more and more pollers and writers until the pipeline keeps up.
-
-    The number of a part grows twofold while that part is the bottleneck or is nearly always busy:
-    in a longer run its queue would grow. Returns a result that does not keep up where no growth
-    helps.
-    """
-    while True:
-        result = simulate(fleet, pipeline)
-        busy = max(result.database_busy, result.trigger_busy)
-        if result.keeps_up and (pipeline.trigger == "schedule" or busy <= BUSY):
-            return result
-        before = pipeline
-        if result.database_busy > BUSY:
-            pipeline = replace(pipeline, database_writers=2 * pipeline.database_writers)
-        if pipeline.trigger == "schedule":
-            longest = LONGEST_DRAIN * pipeline.period_seconds
-            pipeline = replace(pipeline, drain_seconds=min(longest, 2 * pipeline.drain_seconds))
-        elif result.trigger_busy > BUSY:
-            most = int(quota("trigger_concurrency").limit)
-            pipeline = replace(pipeline, pollers=min(most, 2 * pipeline.pollers))
-        if pipeline == before:
-            return result
 
 
 def simulate(fleet: Fleet, pipeline: Pipeline, *, seed: int = 1) -> SimulationResult:
     """Simulates one run, long enough to see whether the pipeline keeps up."""
+    if pipeline.trigger == "both":
+        alone = simulate(fleet, replace(pipeline, trigger="queue"), seed=seed)
+        return replace(alone, pipeline=pipeline)
     batches = batches_of(fleet, replace(pipeline, contracts=1))
-    seconds = max(BATCHES / batches.rate, GATHERINGS * batches.delay)
+    seconds = max(SECONDS, BATCHES / batches.rate, GATHERINGS * batches.delay)
     run = _Run(fleet, pipeline, seconds, random.Random(seed))  # noqa: S311 - no secret is made of it
     run.start()
     run.clock.run(seconds)
@@ -94,20 +79,24 @@ class _Run:
         self.writers = Resource(self.clock, pipeline.database_writers)
         self.loads = Resource(self.clock, float("inf"))
         # Without a window, batches have their largest size; contracts share what is gathered.
-        widest = replace(pipeline, window_seconds=float("inf"), contracts=1)
+        widest = replace(pipeline, delivery="mapping", window_seconds=float("inf"), contracts=1)
         self.largest = batches_of(fleet, widest).messages
-        self.usual = batches_of(fleet, pipeline).messages
+        usual = batches_of(fleet, pipeline)
+        self.way, self.usual = usual.start, usual.messages
         self.received = 0.0
         self.in_flight = 0.0
-        self.started = self.children = 0
+        self.started = self.children = self.drains = 0
         self.worked = 0.0
         self.loaded_late = 0.0
         self._next_start = 0.0
 
     def start(self) -> None:
-        """Schedules the first pollers, or the first period."""
-        if self.pipeline.trigger == "schedule":
+        """Schedules the first pollers, or the first drain."""
+        if self.way == "schedule":
             self.clock.after(self.pipeline.period_seconds, self._tick)
+            return
+        if self.way == "drain":
+            self.clock.after(self.pipeline.window_seconds, self._turn)
             return
         delay = batches_of(self.fleet, self.pipeline).delay
         for number in range(self.pipeline.pollers):
@@ -121,10 +110,14 @@ class _Run:
         result.loaded_share = self.loaded_late / (self.fleet.messages * seconds / 2)
         result.concurrency = self.calls.peak
         result.connections = self.loads.peak
+        if self.way == "drain":
+            self.started = max(1, round(seconds / LOOP_SECONDS))
         result.starts = self.started / seconds
-        states = self.started * BUSY_STATES[self.pipeline.trigger]
-        result.transitions = (states + self.children * CHILD_TRANSITIONS) / seconds
-        pollers = self.pipeline.pollers if self.pipeline.trigger == "queue" else 1
+        states = self.started * part(self.way, "execution").transitions
+        states += self.drains * part(self.way, "drain").transitions
+        states += self.children * batch_part().transitions
+        result.transitions = states / seconds
+        pollers = self.pipeline.pollers if self.way == "mapping" else 1
         result.trigger_busy = min(1.0, self.worked / seconds / pollers)
         capacity = seconds * self.pipeline.database_writers
         result.database_busy = min(1.0, self.writers.held_seconds / capacity)
@@ -170,7 +163,7 @@ class _Run:
             self.calls.release()
             self.in_flight -= batch.messages
             parts = max(1, min(self.pipeline.contracts, int(batch.messages)))
-            self._start([_Batch(batch.messages / parts, batch.oldest)] * parts)
+            self._start([_Batch(batch.messages / parts, batch.oldest)] * parts, lambda: None)
             self._gather()
 
         self.calls.acquire(lambda: self.clock.after(seconds, staged))
@@ -180,14 +173,26 @@ class _Run:
         self.in_flight += messages
         self.result.in_flight = max(self.result.in_flight, self.in_flight)
 
-    # Schedule
+    # Schedule, and loop of drains
 
     def _tick(self) -> None:
         self.clock.after(self.pipeline.period_seconds, self._tick)
-        self.calls.acquire(self._drain)
+        self.calls.acquire(lambda: self._drain(lambda: None))
 
-    def _drain(self) -> None:
-        share = self.pipeline.drain_seconds / self.pipeline.period_seconds
+    def _turn(self) -> None:
+        """One drain of a loop, followed by the next one."""
+        due = self.clock.now + self.pipeline.window_seconds
+        self.drains += 1
+
+        def loaded() -> None:
+            self.clock.after(max(due - self.clock.now, MAP_END_SECONDS), self._turn)
+
+        self.calls.acquire(lambda: self._drain(loaded))
+
+    def _drain(self, loaded: Action) -> None:
+        loops = self.way == "drain"
+        period = self.pipeline.window_seconds if loops else self.pipeline.period_seconds
+        share = self.pipeline.drain_seconds / period
         rate = drain_capacity(self.fleet, self.pipeline) / min(1.0, share)
         spare = rate - self.fleet.messages
         enough = self._waiting() / spare if spare > 0 else float("inf")
@@ -203,31 +208,42 @@ class _Run:
             number = max(1, round(messages / self.usual))
             each = messages / number
             gap = each / self.fleet.messages
-            self._start([_Batch(each, first + gap * place) for place in range(number)])
+            self._start([_Batch(each, first + gap * place) for place in range(number)], loaded)
 
         self.clock.after(self._spread(seconds), staged)
 
     # Workflow
 
-    def _start(self, batches: list[_Batch]) -> None:
-        """Starts an execution as soon as the quota on StartExecution allows."""
+    def _start(self, batches: list[_Batch], loaded: Action) -> None:
+        """Starts an execution as soon as the quota on StartExecution allows, or goes on with one;
+        ``loaded`` is run once all its batches are."""
         now = self.clock.now
-        begin = max(now, self._next_start)
-        self._next_start = begin + 1 / quota("states_start").limit
-        self.started += 1
+        begin = now
+        if self.way != "drain":
+            begin = max(now, self._next_start)
+            self._next_start = begin + 1 / quota("states_start").limit
+            self.started += 1
         slots = Resource(self.clock, self.pipeline.map_concurrency)
+        rest = len(batches)
+
+        def one_loaded() -> None:
+            nonlocal rest
+            rest -= 1
+            if not rest:
+                loaded()
 
         def run() -> None:
             for batch in batches:
-                self._child(batch, slots)
+                self._child(batch, slots, one_loaded)
 
-        self.clock.after(begin - now + 2 * STATE_SECONDS, run)
+        self.clock.after(begin - now + 2 * STATE_SECONDS + MAP_START_SECONDS, run)
 
-    def _child(self, batch: _Batch, slots: Resource) -> None:
+    def _child(self, batch: _Batch, slots: Resource, loaded: Action) -> None:
         self.children += 1
 
         def done() -> None:
             slots.release()
+            loaded()
             self.result.lags.append(self.clock.now - batch.oldest)
             if self.clock.now > self.result.seconds / 2:
                 self.loaded_late += batch.messages

@@ -9,19 +9,42 @@ from pathlib import Path
 from etl.cost import usage
 from etl.cost.batches import drain_capacity, payload_bytes
 from etl.cost.bill import DATABASE_GB, TARGET, ZONES, bill, further_contract, optional
+from etl.cost.counts import recorded
 from etl.cost.durations import (
+    MAP_END_SECONDS,
+    MAP_START_SECONDS,
     MB_PER_VCPU,
     S3_SECONDS,
     SQS_SECONDS,
-    billed_seconds,
+    STATE_SECONDS,
     database_seconds,
     measurements,
 )
 from etl.cost.formatting import dollars, dollars_per_million, rounded
+from etl.cost.platform_lines import platform_bytes
 from etl.cost.prices import AS_OF, prices
 from etl.cost.settings import Fleet, Pipeline
 from etl.cost.simulation import simulate
-from etl.reference.cost_scale import SCALES, TRIGGERS, fleet, needed, reached_quotas, simulated
+from etl.reference.cost_scale import (
+    SCALES,
+    fleet,
+    measured_seconds,
+    needed,
+    reached_quotas,
+    simulated,
+)
+from etl.reference.cost_ways import (
+    DRAIN,
+    MAPPING,
+    SCHEDULE,
+    WAYS,
+    by_level,
+    by_way,
+    logged_kilobytes,
+    neighbours,
+    parts,
+    second_trigger,
+)
 from etl.reference.markdown import generated, table
 from infrastructure.settings import DeploySettings
 
@@ -36,12 +59,17 @@ COMPACT = 85.0
 def cost_page() -> str:
     """The page, as Markdown."""
     rows_per_second = 1_000_000 / database_seconds(0, 1_000_000)
-    drained = drain_capacity(fleet(1_000), Pipeline(trigger="schedule")) * 50
+    drained, looped = (drain_capacity(fleet(1_000), one) * 50 for one in (SCHEDULE, DRAIN))
     text = TEMPLATE.read_text(encoding="utf-8").format(
         generated=generated("etl/reference/cost_page.md and etl/cost/"),
         key_figures=_key_figures(),
         by_scale=_by_scale(),
-        idle_schedule=_idle_schedule(),
+        by_way=by_way(),
+        by_level=by_level(),
+        neighbours=neighbours(),
+        parts=parts(),
+        level=Pipeline.observability,
+        **second_trigger(),
         **_second_contract(),
         by_service=_by_service(),
         batching=_batching(),
@@ -52,8 +80,10 @@ def cost_page() -> str:
         example=_example(),
         database=rounded(rows_per_second),
         drain=rounded(drained),
-        simulated_queue=simulated("queue"),
-        simulated_schedule=simulated("schedule"),
+        loop=rounded(looped),
+        simulated_drain=simulated(DRAIN),
+        simulated_mapping=simulated(MAPPING),
+        simulated_schedule=simulated(SCHEDULE),
         connections=DeploySettings.loader_connections,
         needed_50=needed(50),
         needed_1=needed(1),
@@ -61,7 +91,7 @@ def cost_page() -> str:
         optional=_optional(),
         database_gb=DATABASE_GB,
         zones=ZONES,
-        measured=_measured(),
+        measured=measured_seconds(),
         prices=_prices(),
         as_of=AS_OF,
         **_assumptions(),
@@ -75,8 +105,12 @@ def _assumptions() -> dict[str, object]:
         "s3": S3_SECONDS * 1000,
         "sqs": SQS_SECONDS * 1000,
         "whole": MB_PER_VCPU,
-        "metrics": usage.METRICS,
-        "alarms": usage.ALARMS,
+        "map_start": MAP_START_SECONDS,
+        "map_end": MAP_END_SECONDS,
+        "state": STATE_SECONDS * 1000,
+        "recorded": recorded()["recorded"],
+        "platform": platform_bytes("INFO"),
+        **logged_kilobytes(),
         "event": usage.EVENT_BYTES,
         "objects": usage.OBJECTS_A_KEY_REQUEST,
         "machine": measured["machine"],
@@ -90,16 +124,15 @@ def _reading_bytes() -> float:
 
 
 def _keeps_up(rate: float, pipeline: Pipeline) -> bool:
-    """True if a scheduled drain can take the rate; the queue trigger can have more pollers."""
+    """True if a drain can take the rate; the queue's mapping can have more pollers."""
     devices = fleet(rate)
-    return pipeline.trigger == "queue" or drain_capacity(devices, pipeline) > devices.messages
+    return pipeline == MAPPING or drain_capacity(devices, pipeline) > devices.messages
 
 
 def _key_figures() -> str:
     rows = []
     for rate in (1_000, 5_000, 100_000):
-        for trigger, basic in ((t, b) for t in TRIGGERS for b in (False, True)):
-            pipeline = Pipeline(trigger=trigger)
+        for (trigger, pipeline), basic in ((way, b) for way in WAYS for b in (False, True)):
             if _keeps_up(rate, pipeline):
                 made = bill(fleet(rate, basic_ingest=basic), pipeline)
                 name = trigger + (", Basic Ingest" if basic else "")
@@ -117,19 +150,12 @@ def _key_figures() -> str:
 def _second_contract() -> dict[str, str]:
     """Dollars per month that a second contract adds at 100 readings per second."""
     found: dict[str, str] = {}
-    for trigger in TRIGGERS:
-        fixed, batches = further_contract(bill(fleet(100), Pipeline(trigger=trigger, contracts=2)))
-        found |= {"contract_fixed": dollars(fixed), f"contract_{trigger}": dollars(batches)}
+    for name, pipeline in zip(
+        ("drain", "mapping", "schedule"), (DRAIN, MAPPING, SCHEDULE), strict=True
+    ):
+        fixed, batches = further_contract(bill(fleet(100), replace(pipeline, contracts=2)))
+        found |= {"contract_fixed": dollars(fixed), f"contract_{name}": dollars(batches)}
     return found
-
-
-def _idle_schedule() -> str:
-    """Monthly dollars of a schedule that always finds an empty queue."""
-    idle = Fleet(rate=1e-6, devices=1)
-    queue, schedule = (
-        bill(idle, Pipeline(trigger=trigger)).dollars("fixed") for trigger in TRIGGERS
-    )
-    return dollars(schedule - queue)
 
 
 def _by_scale() -> str:
@@ -138,14 +164,14 @@ def _by_scale() -> str:
     )
     head = ["readings/s", "trigger", "IoT messages", "IoT connections", "IoT rules", "the pipeline"]
     rows = []
-    for pipeline in (Pipeline(trigger=trigger) for trigger in TRIGGERS):
+    for name, pipeline in WAYS:
         for rate in (rate for rate in SCALES if _keeps_up(rate, pipeline)):
             made = bill(fleet(rate), pipeline)
             parts = [dollars_per_million(made.per_million(group)) for group in groups]
             rows.append(
                 [
                     rounded(rate),
-                    pipeline.trigger,
+                    name,
                     *parts,
                     f"**{dollars_per_million(made.per_million())}**",
                 ]
@@ -154,16 +180,12 @@ def _by_scale() -> str:
 
 
 def _by_service() -> str:
-    made = [
-        bill(fleet(rate), Pipeline(trigger=trigger))
-        for rate, trigger in zip((1_000, 1_000, 100_000), (*TRIGGERS, TRIGGERS[0]), strict=True)
-    ]
-    head = ["service", "1,000/s, queue", "1,000/s, schedule", "100,000/s, queue"]
+    made = [bill(fleet(1_000), pipeline) for _, pipeline in WAYS]
+    made.append(bill(fleet(100_000), MAPPING))
+    head = ["service", *(f"1,000/s, {name}" for name, _ in WAYS), f"100,000/s, {WAYS[1][0]}"]
     services = [dict(one.services()) for one in made]
-    rows = [
-        [name, *(dollars(found.get(name, 0.0)) for found in services)]
-        for name, _ in made[2].services()
-    ]
+    names = dict.fromkeys(name for one in reversed(made) for name, _ in one.services())
+    rows = [[name, *(dollars(found.get(name, 0.0)) for found in services)] for name in names]
     rows.append(["**total**", *(f"**{dollars(one.dollars())}**" for one in made)])
     return table(head, rows, numbers=True)
 
@@ -172,7 +194,7 @@ def _batching() -> str:
     rows = []
     for each in MESSAGES:
         through, direct = (
-            bill(fleet(10_000, readings_per_message=each, basic_ingest=basic))
+            bill(fleet(10_000, readings_per_message=each, basic_ingest=basic), MAPPING)
             for basic in (False, True)
         )
         saved = through.dollars() - direct.dollars()
@@ -197,16 +219,16 @@ def _batching() -> str:
 
 def _settings() -> str:
     base = fleet(5_000)
-    queue, schedule = Pipeline(), Pipeline(trigger="schedule")
-    wide = replace(queue, window_seconds=300.0)
+    schedule, wide = SCHEDULE, replace(MAPPING, window_seconds=300.0)
     options: list[tuple[str, Fleet, Pipeline]] = [
-        ("queue, window 20 s (as deployed)", base, queue),
-        ("queue, window 300 s", base, wide),
+        ("queue, mapping, window 20 s", base, MAPPING),
+        ("queue, mapping, window 300 s", base, wide),
+        ("queue, drained every 25 s", base, DRAIN),
         ("schedule, every minute", base, schedule),
         ("schedule, every 5 minutes", base, replace(schedule, period_seconds=300.0)),
     ]
     compact = replace(base, reading_bytes=COMPACT)
-    options += [(f"{name}, compact readings", compact, one) for name, _, one in options[1:3]]
+    options += [(f"{name}, compact readings", compact, one) for name, _, one in options[1:4]]
     more = replace(compact, readings_per_message=200)
     options += [
         ("schedule, 100 readings per message", replace(base, readings_per_message=100), schedule)
@@ -219,7 +241,7 @@ def _settings() -> str:
         reached = (
             "yes" if made.beyond_messages < TARGET else "without storage" if work < TARGET else "no"
         )
-        parts = [
+        costs = [
             made.per_million("rules"),
             made.per_million("readings"),
             made.per_million("storage"),
@@ -228,17 +250,12 @@ def _settings() -> str:
             [
                 name,
                 rounded(made.batches.readings),
-                *map(dollars_per_million, [*parts, made.beyond_messages]),
+                *map(dollars_per_million, [*costs, made.beyond_messages]),
                 reached,
             ]
         )
-    head = [
-        "at 5,000 readings/s",
-        "readings per batch",
-        "IoT rules",
-        "the pipeline",
-        "storage, 1 year",
-    ]
+    head = ["at 5,000 readings/s", "readings per batch", "IoT rules"]
+    head += ["the pipeline", "storage, 1 year"]
     return table([*head, "sum", f"under ${TARGET}"], rows, numbers=True)
 
 
@@ -247,8 +264,7 @@ def _example() -> str:
 
     from etl.cli.cost import summary
 
-    chosen, pipeline = Fleet(devices=2_000, rate=1_000.0, basic_ingest=True), Pipeline()
-    pipeline = replace(pipeline, trigger="schedule")
+    chosen, pipeline = Fleet(devices=2_000, rate=1_000.0, basic_ingest=True), SCHEDULE
     console = Console(file=io.StringIO(), width=88, force_terminal=False, highlight=False)
     console.print(summary(bill(chosen, pipeline), simulate(chosen, pipeline)))
     written = console.file.getvalue()  # type: ignore[attr-defined]
@@ -267,15 +283,6 @@ def _optional() -> str:
         for line in optional()
     ]
     return table(["part", "usage per month", "dollars per month"], rows, numbers=True)
-
-
-def _measured() -> str:
-    rows = []
-    for name in measurements()["functions"]:
-        seconds = [billed_seconds(name, n, 50 * n, Pipeline()) for n in (20, 200, 600)]
-        rows.append([name, *(f"{one:.2f} s" for one in seconds)])
-    head = ["billed seconds per call", "1,000 readings", "10,000 readings", "30,000 readings"]
-    return table(head, rows, numbers=True)
 
 
 def _prices() -> str:

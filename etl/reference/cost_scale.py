@@ -5,16 +5,18 @@ from __future__ import annotations
 from functools import cache
 
 from etl.cost.bill import Bill, bill
+from etl.cost.durations import billed_seconds, measurements
 from etl.cost.formatting import REACHED, bottleneck, most_used_quota, rounded
 from etl.cost.quotas import quotas
 from etl.cost.result import SimulationResult
-from etl.cost.settings import Fleet, Pipeline, Trigger
-from etl.cost.simulation import simulate, simulate_scaled_up
+from etl.cost.scaling import simulate_scaled_up
+from etl.cost.settings import Fleet, Pipeline
+from etl.cost.simulation import simulate
+from etl.reference.cost_ways import MAPPING
 from etl.reference.markdown import table
 
-__all__ = ["SCALES", "TRIGGERS", "fleet", "needed", "reached_quotas", "simulated"]
+__all__ = ["SCALES", "fleet", "measured_seconds", "needed", "reached_quotas", "simulated"]
 
-TRIGGERS: tuple[Trigger, ...] = ("queue", "schedule")
 SCALES = (10, 100, 1_000, 10_000, 100_000, 1_000_000)
 NEVER_REACHED = {"iot_connection", "map_concurrency"}
 """Each device here sends one reading per second, and an execution of the trigger has one batch."""
@@ -31,11 +33,11 @@ def _scaled_up(devices: Fleet, pipeline: Pipeline) -> SimulationResult:
     return simulate_scaled_up(devices, pipeline)
 
 
-def simulated(trigger: Trigger) -> str:
-    """A table of simulations at each scale, with the settings as deployed."""
+def simulated(pipeline: Pipeline) -> str:
+    """A table of simulations of that pipeline at each scale."""
     rows = []
     for rate in SCALES:
-        result = simulate(fleet(rate), Pipeline(trigger=trigger))
+        result = simulate(fleet(rate), pipeline)
         made: Bill = bill(result.fleet, result.pipeline)
         rows.append(
             [
@@ -56,7 +58,7 @@ def needed(each: int) -> str:
     """A table of the pollers and writers needed to keep up; ``each``: readings per message."""
     rows = []
     for rate in SCALES[3:]:
-        result: SimulationResult = _scaled_up(fleet(rate, readings_per_message=each), Pipeline())
+        result: SimulationResult = _scaled_up(fleet(rate, readings_per_message=each), MAPPING)
         over = [quotas()[key].name for key, share in result.quotas().items() if share >= REACHED]
         rows.append(
             [
@@ -86,7 +88,7 @@ def _reached_at() -> dict[str, list[str]]:
     """Readings per second at which each quota is reached, extrapolated from the largest fleet."""
     found: dict[str, list[str]] = {key: [] for key in quotas()}
     for each in (50, 1):
-        result = _scaled_up(fleet(SCALES[-1], readings_per_message=each), Pipeline())
+        result = _scaled_up(fleet(SCALES[-1], readings_per_message=each), MAPPING)
         shares = result.quotas()
         for key, texts in found.items():
             texts.append("-" if key in NEVER_REACHED else _about(SCALES[-1] / shares[key]))
@@ -114,3 +116,13 @@ def reached_quotas() -> str:
     ]
     head = ["quota", "default", "reached at, 50 per message", "reached at, 1 per message"]
     return table([*head, "adjustable", "remedy", "checked"], rows, numbers=True)
+
+
+def measured_seconds() -> str:
+    """A table of the billed seconds of each function, by the size of the batch."""
+    rows = []
+    for name in measurements()["functions"]:
+        seconds = [billed_seconds(name, n, 50 * n, Pipeline()) for n in (20, 200, 600)]
+        rows.append([name, *(f"{one:.2f} s" for one in seconds)])
+    head = ["billed seconds per call", "1,000 readings", "10,000 readings", "30,000 readings"]
+    return table(head, rows, numbers=True)

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from bench.linear_fit import fit
-from etl.cost.durations import measurements, requests
+from etl.cost.durations import measured_requests, measurements
 
 SLOWER = 10
 """Times that a machine may be slower than the one measured, busy with other tests as it is."""
@@ -34,7 +34,7 @@ def test_the_functions_use_what_was_measured() -> None:
     assert {call["function"] for call in calls} == set(measurements()["functions"])
     for call in calls:
         name, size = call["function"], (call["messages"], call["readings"])
-        expected = {o: round(n) for o, n in requests(name, *size).items()}
+        expected = {o: round(n) for o, n in measured_requests(name, *size).items()}
         assert call["requests"] == expected, (name, size)
         cpu = measurements()["functions"][name]["cpu_seconds"]
         usual = cpu["call"] + cpu["message"] * size[0] + cpu["reading"] * size[1]

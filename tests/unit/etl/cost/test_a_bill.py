@@ -8,12 +8,14 @@ import pytest
 
 from etl.cost.batches import batches_of
 from etl.cost.bill import bill
-from etl.cost.durations import billed_seconds, measurements, requests
+from etl.cost.counts import batch_part, part, requests, sweeps
+from etl.cost.durations import billed_seconds, measurements
 from etl.cost.settings import Fleet, Pipeline
 from functions.inventory import function
 
 MONTH = 730 * 3600
-QUEUE, SCHEDULE = Pipeline(), Pipeline(trigger="schedule")
+QUEUE = Pipeline(delivery="mapping", observability="full")
+SCHEDULE = replace(QUEUE, trigger="schedule")
 # 50 readings of 80 bytes: one message of 4 KB and a bit, 5.6 KB in the queue.
 FLEET = Fleet(devices=100, rate=500, readings_per_message=50, reading_bytes=80)
 MESSAGES = 10 * MONTH
@@ -26,7 +28,7 @@ def amount(made, key, *groups):
 
 
 def test_iot_bills_messages_rules_and_minutes():
-    made = bill(FLEET)
+    made = bill(FLEET, QUEUE)
     assert amount(made, "iot_messages", "messaging") == pytest.approx(MESSAGES)
     assert amount(made, "iot_rules") == amount(made, "iot_actions") == pytest.approx(MESSAGES)
     assert amount(made, "iot_minutes") == pytest.approx(100 * 730 * 60)
@@ -49,16 +51,18 @@ def test_basic_ingest_saves_the_messages_and_nothing_else():
 
 
 def test_sqs_bills_a_send_for_each_message_and_the_rest_by_tens_and_64_kb():
-    assert amount(bill(FLEET), "sqs_requests", "readings") == pytest.approx(MESSAGES * 1.2)
+    assert amount(bill(FLEET, QUEUE), "sqs_requests", "readings") == pytest.approx(MESSAGES * 1.2)
     # Ten of them are more than 64 KB: each receipt counts twice.
-    larger = bill(replace(FLEET, reading_bytes=100))
+    larger = bill(replace(FLEET, reading_bytes=100), QUEUE)
     assert amount(larger, "sqs_requests", "readings") == pytest.approx(MESSAGES * 1.3)
 
 
 def test_a_scheduled_execution_costs_its_states_and_one_for_each_child():
     made = bill(FLEET, SCHEDULE)
     executions = MONTH / 60
-    assert amount(made, "states_transitions", "readings") == pytest.approx(executions * 8)
+    each = part("schedule", "execution").transitions + batch_part().transitions
+    assert each == 8
+    assert amount(made, "states_transitions", "readings") == pytest.approx(executions * each)
     assert amount(made, "states_requests") == pytest.approx(executions)
     assert amount(made, "schedules") == pytest.approx(executions + MONTH / 900)
 
@@ -78,8 +82,11 @@ def test_lambda_is_billed_by_memory_and_seconds():
         for name in ("extract", "transform", "validate", "load")
     )
     expected += function("summarize").memory / 1024 * billed_seconds("summarize", 1, 50, SCHEDULE)
-    listed = batch.rate * 86_400 * 15 * 2 / 1000  # lists of a sweep; each takes a tenth of a second
-    swept = 96 * 730 / 24 * listed * 0.1 * 0.5
+    # Lists of the sweeps, each of which takes a tenth of a second.
+    swept = sum(
+        number * 730 / 24 * batch.rate * 86_400 * least / 1000 * 0.1 * 0.5
+        for number, least in sweeps()
+    )
     got = amount(made, "lambda_seconds", "readings")
     assert got == pytest.approx(expected * batch.rate * MONTH + swept)
 
@@ -90,7 +97,7 @@ def test_half_the_memory_is_half_the_processor():
     work = cpu["call"] + cpu["message"] * 100 + cpu["reading"] * 5000
     inside = parts["database_seconds"]
     waits = inside["call"] + inside["message"] * 100 + inside["reading"] * 5000
-    calls = sum(requests("load", 100, 5000).values()) * 0.03
+    calls = sum(requests("load", 100).values()) * 0.03
     seconds = billed_seconds("load", 100, 5000, QUEUE)
     assert seconds == pytest.approx(work * 1769 / 512 + waits + calls + 0.03)
 
@@ -103,7 +110,7 @@ def test_raw_objects_grow_cold_only_where_they_are_large_enough():
 
 
 def test_channels_cost_a_metric_two_alarms_and_a_secret():
-    without, made = bill(FLEET), bill(FLEET, replace(QUEUE, channels=True))
+    without, made = bill(FLEET, QUEUE), bill(FLEET, replace(QUEUE, channels=True))
     for key, more in (("metrics", 1), ("alarms", 2), ("secrets", 1)):
         assert amount(made, key) - amount(without, key) == more, key
     assert made.dollars() - without.dollars() == pytest.approx(0.3 + 2 * 0.1 + 0.4)

@@ -9,7 +9,7 @@ import pytest
 from etl.cost.batches import batches_of, body_bytes, drain_capacity
 from etl.cost.settings import Fleet, Pipeline
 
-QUEUE, SCHEDULE = Pipeline(), Pipeline(trigger="schedule")
+QUEUE, SCHEDULE = Pipeline(delivery="mapping"), Pipeline(trigger="schedule")
 
 
 def test_pollers_share_out_what_comes_in_a_window():

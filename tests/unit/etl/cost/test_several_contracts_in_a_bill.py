@@ -23,6 +23,7 @@ from infrastructure.settings import DeploySettings
 from telemetry.contract import Contract, ContractSet, parse_contract
 
 FLEET = Fleet(devices=100, rate=100.0)
+EACH = Pipeline(delivery="mapping", observability="full")
 
 
 def run(*arguments: str) -> str:
@@ -33,8 +34,8 @@ def run(*arguments: str) -> str:
 
 @pytest.mark.parametrize("trigger", ["queue", "schedule"])
 def test_each_adds_its_alarms_and_its_batches(trigger: Trigger):
-    one = bill(FLEET, Pipeline(trigger=trigger))
-    three = bill(FLEET, Pipeline(trigger=trigger, contracts=3))
+    one = bill(FLEET, replace(EACH, trigger=trigger))
+    three = bill(FLEET, replace(EACH, trigger=trigger, contracts=3))
     fixed, batches = further_contract(three)
     assert fixed == pytest.approx(0.30)
     assert batches > 0
@@ -64,7 +65,7 @@ def test_what_the_template_adds_is_what_the_bill_counts(
 )
 def test_executions_stay_and_no_batch_is_smaller_than_a_message(rate, contracts, trigger):
     fleet = Fleet(rate=rate)
-    one = Pipeline(trigger=trigger)
+    one = replace(EACH, trigger=trigger)
     before, after = batches_of(fleet, one), batches_of(fleet, replace(one, contracts=contracts))
     assert after.executions == before.executions
     assert after.delay == before.delay
@@ -74,7 +75,7 @@ def test_executions_stay_and_no_batch_is_smaller_than_a_message(rate, contracts,
 
 
 def test_the_simulation_loads_a_batch_for_each():
-    one, two = (simulate(FLEET, Pipeline(contracts=number)) for number in (1, 2))
+    one, two = (simulate(FLEET, replace(EACH, contracts=number)) for number in (1, 2))
     assert two.keeps_up
     assert two.starts == pytest.approx(one.starts, rel=0.1)
     assert two.transitions - one.transitions == pytest.approx(one.starts, rel=0.1)
@@ -82,12 +83,12 @@ def test_the_simulation_loads_a_batch_for_each():
 
 def test_the_command_says_so_and_reads_the_number_from_the_settings(tmp_path):
     said = "contracts: 2; each after the first one adds $0.30 per month fixed (alarms of its topic"
-    assert said in run("--contracts", "2")
+    assert said in run("--contracts", "2", "--observability", "full")
     assert "contracts:" not in run()
     for name in ("one.toml", "two.toml"):
         (tmp_path / name).touch()
     settings = tmp_path / "pipeline.toml"
     settings.write_text('contracts = ["one.toml", "two.toml"]\n')
-    assert said in run("--settings", str(settings))
+    assert said in run("--settings", str(settings), "--observability", "full")
     plain = json.loads(run("--settings", str(settings), "--contracts", "3", "--json"))
     assert plain["pipeline"]["contracts"] == 3

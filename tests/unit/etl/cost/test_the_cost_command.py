@@ -34,7 +34,7 @@ def test_scripts_get_every_line_with_its_source():
 
 
 def test_comparing_shows_what_basic_ingest_saves():
-    result = run("--compare")
+    result = run("--compare", "--delivery", "mapping")
     assert "Basic Ingest" in result.output
     assert "QueueWindowSeconds 300" in result.output
 
@@ -49,4 +49,4 @@ def test_a_pipeline_that_falls_behind_names_the_bottleneck():
 def test_another_trigger_is_refused():
     result = run("--trigger", "often")
     assert result.exit_code == 1
-    assert "queue or schedule" in result.output
+    assert "queue, schedule or both" in result.output

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import get_args
 
 import pytest
 
 from etl.cost.bill import bill, optional
+from etl.cost.neighbours import own_lambda, server
 from etl.cost.prices import Checked, prices
 from etl.cost.quotas import quotas
 from etl.cost.settings import Fleet, Pipeline
 from etl.cost.simulation import simulate
+
+EACH = Pipeline(delivery="mapping", observability="full")
 
 
 @pytest.mark.parametrize("one", prices().values(), ids=prices().keys())
@@ -33,9 +37,12 @@ def test_a_quota_has_a_page_and_a_remedy(one):
 
 def test_no_price_is_there_for_nothing():
     lines = [
-        line for t in ("queue", "schedule") for line in bill(Fleet(), Pipeline(trigger=t)).lines
+        line
+        for t in ("queue", "schedule")
+        for line in bill(Fleet(), replace(EACH, trigger=t)).lines
     ]
-    assert {line.price.key for line in [*lines, *optional()]} == set(prices())
+    lines += [*own_lambda(Fleet()), *server(Fleet(), broker=True), *optional()]
+    assert {line.price.key for line in lines} == set(prices())
 
 
 def test_the_simulation_knows_all_quotas_but_the_maps_own():

@@ -8,11 +8,12 @@ import pytest
 
 from etl.cost.events import Clock, Resource
 from etl.cost.formatting import bottleneck, most_used_quota
+from etl.cost.scaling import simulate_scaled_up
 from etl.cost.settings import Fleet, Pipeline
-from etl.cost.simulation import simulate, simulate_scaled_up
+from etl.cost.simulation import simulate
 
 FLEET = Fleet(rate=100_000, devices=100_000)
-QUEUE, SCHEDULE = Pipeline(), Pipeline(trigger="schedule")
+QUEUE, SCHEDULE = Pipeline(delivery="mapping"), Pipeline(trigger="schedule")
 
 
 def test_a_small_fleet_is_a_window_behind():
