@@ -21,8 +21,8 @@ from telemetry.ddl import LEDGER
 __all__ = ["PARTS", "boundaries", "mean_parts", "parts_of"]
 
 PARTS = ("gathering", "stage", "start", "transform", "validate", "load")
-"""In order. *stage*: the function that stages, or drains, until the execution goes on; *start*:
-states before the first one of the batch, and the start of the map."""
+"""Parts in their order. *stage*: the function that stages, or drains, until the execution goes on;
+*start*: states before the first one of the batch, and the start of the map."""
 MOST_EXECUTIONS = 30
 STATES = ("Transform", "Validate", "Load")
 Span = dict[str, Any]
@@ -64,7 +64,7 @@ def parts_of(sample: Sample, times: Sequence[float]) -> dict[str, float]:
 
 
 def boundaries(spans: Sequence[Span]) -> dict[str, tuple[float, ...]]:
-    """Of each batch of a trace, the starts of the parts after the first one, in order.
+    """Return, for each batch of a trace, the starts of the parts after the first one, in order.
 
     Spans are in nesting order, so those of one batch follow the span of its iteration.
     """
@@ -96,7 +96,7 @@ def _iterations(spans: Sequence[Span]) -> Iterator[tuple[Span, str, Mapping[str,
 
 
 def _staging(spans: Sequence[Span], before: float) -> tuple[float, float]:
-    """When the last staging before a moment began, and when the execution went on after it.
+    """Times at which the last staging before a moment began and at which the execution went on.
 
     That is the drain of a state of the execution, or the function that started the execution.
     """
