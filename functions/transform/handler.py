@@ -19,7 +19,7 @@ from telemetry.logs import log
 from telemetry.manifest import Purpose, purpose_of
 from telemetry.metric_table import reason_kind
 from telemetry.reports import report_body
-from telemetry.storage import get_object, put_object
+from telemetry.storage import get_object, put_object, put_objects
 from telemetry.tracing import step
 
 __all__ = ["handle"]
@@ -62,8 +62,9 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
     contract, reason = _contract_of(key, load_contracts())
     objects, report = transform(raw, contract, key, event["execution"], reason=reason)
     with step("store"):
-        for stored in objects:
-            put_object(bucket, stored.key, stored.body, stored.content_type)
+        *parts, last = [(one.key, one.body, one.content_type) for one in objects]
+        put_objects(bucket, parts)
+        put_object(bucket, *last)  # the report: whoever reads it finds what it names
     counts = {name: report[name] for name in COUNTS}
     unreadable = sum(
         n for why, n in report["rejected_by"].items() if reason_kind(why) == UNREADABLE
