@@ -2,8 +2,9 @@
 
 Usage: ``python -m bench.latency [--quick] [WAY...]``, in the environment of ``make test``. Each way
 (trigger and window) is deployed, warmed, and measured at several rates and sizes of messages. A
-full run writes ``bench/latency.json`` and, from it, ``docs/latency.md``; if ways are named, only
-these are measured, and the others keep their last figures. ``--quick`` only prints.
+full run writes ``etl/reference/latency.json``, of which ``make reference`` makes
+``docs/latency.md``; if ways are named, only these are measured, and the others keep their last
+figures. ``--quick`` only prints.
 
 The process that publishes also waits for the rows, so one clock stamps both ends
 (:mod:`bench.latency_probe`). A way whose settings this version does not have is left out.
@@ -17,13 +18,14 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import psutil
 
-from bench.latency_probe import Probe, Sample
+from bench.latency_probe import MessagesMissingError, Probe, Sample
 from bench.latency_stages import mean_parts
 from bench.machine import processor
 from etl.aws.target import Target
@@ -31,8 +33,7 @@ from etl.deployment.laptop import bring_up
 from infrastructure.settings import DEFAULT_CONTRACT
 from local.stack import stop
 
-RESULTS = Path(__file__).with_suffix(".json")
-PAGE = Path(__file__).parents[1] / "docs" / "latency.md"
+RESULTS = Path(__file__).parents[1] / "etl" / "reference" / "latency.json"
 SETTLE_SECONDS = 3.0
 """Time without messages in which the load of everything else on the machine is measured."""
 
@@ -137,7 +138,7 @@ def deployed(way: Way, state: Path) -> Target | None:
 
 
 def measure(way: Way, state: Path) -> Iterator[Result]:
-    """Each case of a way."""
+    """Each case of a way; one whose rows do not come in time is left out."""
     target = deployed(way, state)
     if target is None:
         print(f"{way.name}: not measured, this version has no such setting", file=sys.stderr)
@@ -148,7 +149,12 @@ def measure(way: Way, state: Path) -> Iterator[Result]:
         for rate, readings in way.cases:
             others = psutil.cpu_percent(SETTLE_SECONDS) / 100
             psutil.cpu_percent()
-            samples = probe.run(rate, readings, way.seconds, way.patience)
+            try:
+                samples = probe.run(rate, readings, way.seconds, way.patience)
+            except MessagesMissingError as error:
+                print(f"{way.name}, {rate}/s x {readings}: left out, {error}", file=sys.stderr)
+                probe.forget()
+                continue
             busy = psutil.cpu_percent() / 100
             parts = mean_parts(target, samples)
             yield summarized(
@@ -165,25 +171,22 @@ def line(result: Result) -> str:
 
 
 def read_results() -> dict[str, Any]:
-    """The last results: ``{"machine": {...}, "results": [...]}``."""
+    """The last results: ``{"machine": text, "measured": date, "results": [...]}``."""
     if not RESULTS.exists():
-        return {"machine": {}, "results": []}
+        return {"results": []}
     document: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8"))
     return document
 
 
 def write_results(found: Sequence[Result]) -> None:
-    """Writes the results, those of ways that were not measured as they were, and the page."""
-    from bench.latency_page import page
-
+    """Writes the results; those of ways that were not measured stay as they were."""
     measured = {one.way for one in found}
     kept = [one for one in read_results()["results"] if one["way"] not in measured]
     order = [way.name for way in WAYS]
     results = sorted([*kept, *map(asdict, found)], key=lambda one: order.index(one["way"]))
-    machine = {"processor": processor(), "cores": str(os.cpu_count())}
-    document = {"machine": machine, "results": results}
+    machine = f"{processor()}, {os.cpu_count()} cores"
+    document = {"machine": machine, "measured": f"{datetime.now(UTC):%Y-%m-%d}", "results": results}
     RESULTS.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    PAGE.write_text(page(document), encoding="utf-8")
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -194,18 +197,18 @@ def main(arguments: Sequence[str]) -> None:
     if quick:
         ways = [Way(ways[0].name, ways[0].settings, 6, ways[0].patience, ((10, 50),))]
     print(f"{'':26} {'':12} {'p50':>8} {'p95':>8} {'p99':>8} {'max':>8}")
-    found = []
     with TemporaryDirectory(prefix="telemetry-bench-") as name:
         state = Path(name) / "state"
         try:
             for way in ways:
+                found = []
                 for result in measure(way, state):
                     print(line(result), flush=True)
                     found.append(result)
+                if not quick:
+                    write_results(found)
         finally:
             stop(state)
-    if not quick:
-        write_results(found)
 
 
 if __name__ == "__main__":

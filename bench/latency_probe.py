@@ -24,7 +24,7 @@ from local.devices.fleet import device_topic
 from local.devices.mqtt import DeviceConnection
 from telemetry.ddl import LEDGER, qualified
 
-__all__ = ["Probe", "Sample", "payload"]
+__all__ = ["MessagesMissingError", "Probe", "Sample", "payload"]
 
 CHANNEL = "bench_loaded"
 MOST_DEVICES = 10
@@ -132,6 +132,11 @@ class Probe:
             if time.monotonic() > deadline:
                 raise MessagesMissingError(f"{missing} messages have no row after {patience} s")
             time.sleep(0.05)
+
+    def forget(self) -> None:
+        """Wait no longer for the messages whose rows have not come."""
+        with self._lock:
+            self._waiting.clear()
 
     def _publish(self, rate: float, readings: int, seconds: float) -> None:
         devices = self._identities[: max(1, min(MOST_DEVICES, int(rate)))]
