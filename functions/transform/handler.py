@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from functions.transform.bodies import clean_bodies, rejected_bodies
@@ -18,8 +19,9 @@ from telemetry.forgotten import without_forgotten
 from telemetry.logs import log
 from telemetry.manifest import Purpose, purpose_of
 from telemetry.metric_table import reason_kind
+from telemetry.parallel import run_in_parallel
 from telemetry.reports import report_body
-from telemetry.storage import get_object, put_object, put_objects
+from telemetry.storage import get_object, put_object
 from telemetry.tracing import step
 
 __all__ = ["handle"]
@@ -62,9 +64,11 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
     contract, reason = _contract_of(key, load_contracts())
     objects, report = transform(raw, contract, key, event["execution"], reason=reason)
     with step("store"):
-        *parts, last = [(one.key, one.body, one.content_type) for one in objects]
-        put_objects(bucket, parts)
-        put_object(bucket, *last)  # the report: whoever reads it finds what it names
+        *named, report_last = [
+            partial(put_object, bucket, one.key, one.body, one.content_type) for one in objects
+        ]
+        run_in_parallel(named)
+        report_last()  # so that whoever reads it finds the objects that it names
     counts = {name: report[name] for name in COUNTS}
     unreadable = sum(
         n for why, n in report["rejected_by"].items() if reason_kind(why) == UNREADABLE

@@ -9,8 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,12 +28,7 @@ __all__ = [
     "list_objects",
     "open_object",
     "put_object",
-    "put_objects",
 ]
-
-Upload = tuple[str, bytes, str]
-"""Key, body and content type of an object to be written."""
-PARALLEL_WRITES = 8
 
 
 @dataclass(frozen=True)
@@ -97,24 +91,6 @@ def put_object(
     """Writes the object whole: a reader sees the old one or the new one, never a part."""
     with calling("s3", f"write s3://{bucket}/{key}"):
         client("s3").put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
-
-
-def put_objects(bucket: str, objects: Sequence[Upload]) -> None:
-    """Writes objects at the same time, as :func:`put_object` does each; returns once all are there.
-
-    A write costs tens of milliseconds wherever S3 is, nearly all of it waiting. Where some fail,
-    the others are written, and the error of the first of them (in the order given) is raised.
-    """
-    if len(objects) < 2:  # not worth a thread
-        for each in objects:
-            put_object(bucket, *each)
-        return
-    client("s3")  # built once, before the threads ask for it
-    with ThreadPoolExecutor(min(len(objects), PARALLEL_WRITES), "put") as pool:
-        writes = [pool.submit(put_object, bucket, *each) for each in objects]
-        wait(writes)
-    for write in writes:
-        write.result()
 
 
 def list_objects(bucket: str, prefix: str) -> Iterator[StoredObject]:

@@ -1,6 +1,3 @@
-import threading
-from typing import Any
-
 import pytest
 
 from telemetry import storage
@@ -41,27 +38,3 @@ def test_a_listing_goes_over_all_pages_in_order(aws: FakeAws):
         (f"raw/{number}", number) for number in range(5)
     ]
     assert list(storage.list_objects(BUCKET, "nothing/")) == []
-
-
-def test_objects_are_written_at_the_same_time(aws: FakeAws, monkeypatch: pytest.MonkeyPatch):
-    write, meeting = aws.s3.put_object, threading.Barrier(3)
-
-    def meet(**request: Any) -> Any:
-        meeting.wait(60)  # breaks unless all three are under way
-        return write(**request)
-
-    monkeypatch.setattr(aws.s3, "put_object", meet)
-    storage.put_objects(BUCKET, [(key, key.encode(), "text/plain") for key in ("a", "b", "c")])
-    assert aws.s3.objects == {"a": b"a", "b": b"b", "c": b"c"}
-
-
-@pytest.mark.parametrize("number", [0, 1, 3])
-def test_a_write_that_fails_keeps_no_other_from_being_written(aws: FakeAws, number: int):
-    keys = [str(each) for each in range(number)]
-    storage.put_objects(BUCKET, [(key, b"1", "text/plain") for key in keys])
-    assert list(aws.s3.objects) == keys
-    aws.s3.fail("put_object", aws_error("SlowDown", 503), times=1)
-    if number:
-        with pytest.raises(StorageUnavailableError):
-            storage.put_objects(BUCKET, [(key, b"2", "text/plain") for key in keys])
-    assert sorted(aws.s3.objects.values()) == [b"1"] * bool(number) + [b"2"] * max(0, number - 1)
