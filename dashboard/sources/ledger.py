@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dashboard.sources.pipeline import Pipeline
+from etl.operations.arrival_latency import STATEMENT, ArrivalLatency, parse_latency
 from etl.operations.time_range import FIRST, LAST, TimeRange
 from telemetry.ddl.analytics import AHEAD
 
@@ -46,6 +47,8 @@ class Throughput:
     """Every minute of the hour, oldest first."""
     delay_seconds: float | None
     """Median time from a batch's newest reading to its rows; ``None`` without batches that tell."""
+    latency: ArrivalLatency | None = None
+    """Time from the arrival of messages to their rows; ``None`` without loaded batches."""
 
     @property
     def per_minute(self) -> float:
@@ -153,6 +156,7 @@ def throughput(pipeline: Pipeline) -> Throughput:
             for m in minutes
         ],
         None if delay is None else float(delay),
+        parse_latency(pipeline.database.query(STATEMENT)[0]),
     )
 
 

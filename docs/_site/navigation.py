@@ -55,6 +55,7 @@ PAGES = {
         "guarantees",
         "loading",
         "performance",
+        "latency",
         "cost",
         "platform",
         "threat-model",

@@ -7,13 +7,14 @@ or *not known*; backlog and lag only inform, because the alarms have their limit
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from etl.aws.sqs import queue_depth
 from etl.aws.target import LoginUnreadableError, Target
 from etl.operations.alarms import Alarm, alarms
+from etl.operations.arrival_latency import STATEMENT, ArrivalLatency, parse_latency
 from etl.operations.dead_letters import DEAD_LETTERS, RULE_ERRORS, depth
 from etl.operations.executions import latest
 from etl.operations.failed_executions import failed_since, unprocessed_batches
@@ -72,6 +73,8 @@ class LedgerFacts:
     """State of the table's partitions; ``None`` where it has none."""
     lives: Mapping[str, LifeCheck] = field(default_factory=dict)
     """The same by contract, in a pipeline of several; those whose tables have none left out."""
+    latency: ArrivalLatency | None = None
+    """Time from arrival to row in the last hour; ``None`` where nothing was loaded in it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,6 +177,8 @@ class PipelineStatus:
         elif (only := self.ledger.life) is not None:
             yield Check("partitions", only.sentence, only.well, only.remedy)
         yield Check("lag", _lag(self.ledger))
+        if self.ledger.latency is not None:
+            yield Check("latency", self.ledger.latency.sentence)
 
     def _backlog(self) -> Check:
         text = f"{counted(self.queued, 'message')} in the queue"
@@ -236,6 +241,7 @@ class PipelineStatus:
             "quarantined_batches": ledger and ledger.quarantined,
             "last_load_seconds": ledger and ledger.last_load_seconds,
             "newest_reading_seconds": ledger and ledger.newest_reading_seconds,
+            "latency_seconds": ledger and ledger.latency and asdict(ledger.latency),
             "partitions": ledger and ledger.life and ledger.life.sentence,
             **(
                 {"partitions_by_contract": {n: one.sentence for n, one in ledger.lives.items()}}
@@ -341,13 +347,16 @@ def _ledger_facts(connection: Connection, contracts: ContractSet) -> LedgerFacts
             "FROM etl.ledger"
         )
         [(quarantined, *seconds)] = cursor.fetchall()
+        cursor.execute(STATEMENT)
+        names = [column.name for column in cursor.description or ()]
+        latency = parse_latency(dict(zip(names, cursor.fetchall()[0], strict=True)))
         now = datetime.now(UTC)
         checked = {one.name: check_life(cursor, one, now) for one in contracts}
     life = checked[contracts.first.name]
     lives = {name: one for name, one in checked.items() if one is not None}
     last_load, newest = (None if one is None else float(one) for one in seconds)
     several = lives if len(contracts) > 1 else {}
-    return LedgerFacts(int(quarantined), last_load, newest, life, several)
+    return LedgerFacts(int(quarantined), last_load, newest, life, several, latency)
 
 
 def _age(target: Target, at: datetime) -> float | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from etl.deployment.settings_example import reference
 from etl.reference.commands import commands_page
 from etl.reference.cost import cost_page
+from etl.reference.latency import latency_page
 from etl.reference.layout import layout_page
 from etl.reference.metrics import metrics_page
 from etl.reference.parameters import parameters_page
@@ -29,6 +30,7 @@ def _settings_page() -> str:
 PAGES: dict[str, Callable[[], str]] = {
     "cli.md": commands_page,
     "cost.md": cost_page,
+    "latency.md": latency_page,
     "layout.md": layout_page,
     "metrics.md": metrics_page,
     "parameters.md": parameters_page,

@@ -47,6 +47,7 @@ def _measure_delay(batch: Batch, now: datetime) -> None:
         ("LagMedianSeconds", batch.median_time),
         ("LagMaxSeconds", batch.min_time),
         ("ArrivalToRowSeconds", batch.first_arrival),
+        ("NewestArrivalToRowSeconds", batch.last_received_at),
     ):
         if moment is None:
             continue

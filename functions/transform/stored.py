@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from telemetry.checksums import Checksum
 from telemetry.clients import calling, client
+from telemetry.parallel import run_in_parallel
 from telemetry.storage import put_object
 
 __all__ = ["Stored", "store"]
@@ -31,11 +33,19 @@ class Stored:
         return self.known or Checksum.of(self.body)
 
 
-def store(bucket: str, objects: Iterable[Stored]) -> None:
-    """Writes the objects in their order."""
-    for stored in objects:
-        if not stored.only_over or _may_exist(bucket, stored.key):
-            put_object(bucket, stored.key, stored.body, stored.content_type)
+def store(bucket: str, objects: Sequence[Stored]) -> None:
+    """Writes the objects at the same time, and then the last one, the report that names them.
+
+    So whoever reads the report finds the others.
+    """
+    *named, report = objects
+    run_in_parallel([partial(_write, bucket, stored) for stored in named])
+    _write(bucket, report)
+
+
+def _write(bucket: str, stored: Stored) -> None:
+    if not stored.only_over or _may_exist(bucket, stored.key):
+        put_object(bucket, stored.key, stored.body, stored.content_type)
 
 
 def _may_exist(bucket: str, key: str) -> bool:

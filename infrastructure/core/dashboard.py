@@ -125,6 +125,7 @@ def _delay() -> Widget:
     lines = [
         _own("LagMedianSeconds", "by the device's clock, median"),
         _own("ArrivalToRowSeconds", "from AWS IoT, median"),
+        _own("NewestArrivalToRowSeconds", "from AWS IoT, newest of a batch"),
         _own("ArrivalToRowSeconds", "from AWS IoT, slowest", RED, stat="Maximum"),
     ]
     return _chart("Time from reading to row (s)", lines, limits=["lag"])

@@ -61,6 +61,7 @@ def test_the_metrics_agree_with_the_ledger_to_the_unit(pipeline: Target) -> None
         time.sleep(0.5)
     # Seconds, not milliseconds; a busy machine may take some hundred of them.
     assert 0 < found["ArrivalToRowSeconds"].total < 600
+    assert 0 < found["NewestArrivalToRowSeconds"].total < 600
     assert 0 < found["LagMedianSeconds"].total < 600
 
 

@@ -208,6 +208,16 @@ _ALL = (
         level="lean",
     ),
     Metric(
+        name="NewestArrivalToRowSeconds",
+        unit="Seconds",
+        statistic="p50",
+        emitted_by=("load",),
+        meaning=(
+            "As ArrivalToRowSeconds, for the last message of a batch with an accepted reading: "
+            "what is left without the waiting for a batch to fill."
+        ),
+    ),
+    Metric(
         name="StageSeconds",
         unit="Seconds",
         statistic="p50",

@@ -2,9 +2,11 @@
 
 AWS: a mapping invokes the function when the batch is full (up to 10,000 messages with a window),
 when the batching window has passed since the first message, or when the payload reaches 6 MB,
-whichever comes first; without a window it takes what is there. MiniStack 1.5.33 takes at most 10
-messages and knows no window. Remove when the released emulator fills a batch of 100 within its
-window. (Partial batch failures it reports as AWS does.)
+whichever comes first; without a window it takes what is there. Its pollers wait at the queue for
+messages (long polling). MiniStack 1.5.33 takes at most 10 messages and knows no window; while
+messages come in, its poller sleeps for 50 ms between two looks, which delays both the beginning of
+a window and its end. Remove when the released emulator fills a batch of 100 within its window, and
+hands over at its end. (Partial batch failures it reports as AWS does.)
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from ministack.services import lambda_svc, sqs
 __all__ = ["RELIES_ON", "Gathering", "apply"]
 
 RELIES_ON = (
-    "core.concurrency.esm_wake", "services.lambda_svc._iter_all_esms",
+    "core.concurrency.esm_wake", "services.lambda_svc._ESM_IDLE_WAKE_GAP_SECONDS",
+    "services.lambda_svc._iter_all_esms",
     "services.lambda_svc._sqs_esm_concurrency", "services.sqs._collect_msgs",
     "services.sqs._expire_retained", "services.sqs._get_q",
     "services.sqs._receive_messages_for_esm",
@@ -33,6 +36,8 @@ _PAYLOAD_BYTES = 6 * 1024 * 1024
 _RECORD_OVERHEAD = 900
 """Bytes that a record's identifiers, attributes and receipt add to its body, about."""
 _RECEIVE_STEP = 500
+_LOOK_SECONDS = 0.01
+"""Least time between two looks at the queues: each walks over what has been gathered."""
 
 
 @dataclass
@@ -86,6 +91,7 @@ _gatherings: dict[str, Gathering] = {}
 def apply() -> None:
     """Gather messages for each mapping as AWS does."""
     sqs._receive_messages_for_esm = _receive
+    lambda_svc._ESM_IDLE_WAKE_GAP_SECONDS = _LOOK_SECONDS
     _read_concurrency_as_number()
 
 

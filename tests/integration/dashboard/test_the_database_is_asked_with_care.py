@@ -16,6 +16,7 @@ from dashboard.errors import page_error
 from dashboard.pages.fleet import _range
 from dashboard.sources import fleet, ledger
 from dashboard.sources.pipeline import Database
+from etl.operations.arrival_latency import ArrivalLatency
 from etl.operations.time_range import ALWAYS, TimeRange
 from telemetry.contract import Contract, ContractSet
 from tests.fixtures.telemetry_database import CONTRACT, TelemetryDatabase
@@ -103,7 +104,37 @@ def test_a_reading_stamped_ahead_is_no_delay(database: TelemetryDatabase, pipeli
     assert {least >= 0 for (least,) in database.query(daily)} == {True}
 
 
+def test_the_latency_is_that_of_the_oldest_and_the_newest_message(
+    database: TelemetryDatabase, pipeline: Any
+) -> None:
+    minute = timedelta(minutes=1)
+
+    def arrived(batch: str, oldest: float, newest: float, **changes: Any) -> None:
+        times = {
+            "first_received_at": NOW - minute - timedelta(seconds=oldest),
+            "last_received_at": NOW - minute - timedelta(seconds=newest),
+        }
+        book(database, batch, minute, **times | changes)
+
+    arrived("a", 5, 1)
+    arrived("b", 7, 2)
+    arrived("c", 60, 3)
+    arrived("replayed", 9000, 8000, loads=2)
+    arrived("in quarantine", 9000, 8000, status="quarantined")
+    book(database, "of an older version", minute)
+    assert ledger.throughput(pipeline).latency == ArrivalLatency(newest=2, oldest=7, longest=60)
+
+
+def test_a_clock_of_ours_that_is_a_moment_ahead_makes_no_negative_latency(
+    database: TelemetryDatabase, pipeline: Any
+) -> None:
+    ahead = NOW - timedelta(seconds=59)
+    book(database, "ahead", timedelta(minutes=1), first_received_at=ahead, last_received_at=ahead)
+    assert ledger.throughput(pipeline).latency == ArrivalLatency(0, 0, 0)
+
+
 def test_an_empty_ledger_is_no_error(pipeline: Any) -> None:
+    assert ledger.throughput(pipeline).latency is None
     assert ledger.throughput(pipeline).delay_seconds is None
     assert ledger.throughput(pipeline).per_minute == 0
     assert ledger.extent(pipeline).first is None

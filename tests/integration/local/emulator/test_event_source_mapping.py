@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 import time
 import uuid
 from itertools import count
@@ -109,6 +110,45 @@ def test_a_batch_that_is_not_full_is_handed_over_when_its_window_ends(mapped):
     mapping.calls(1)
     assert time.monotonic() - began >= 2.0
     assert sum(len(call) for call in mapping.calls(5)) == 5
+
+
+# Prints how long after the end of its window, counted from its first message, a batch came.
+LATE = """
+import time
+def handle(event, context):
+    sent = min(int(one["attributes"]["SentTimestamp"]) for one in event["Records"])
+    print("late", time.time() - sent / 1000 - 1)
+"""
+
+
+def test_messages_that_keep_coming_do_not_delay_the_end_of_a_window(emulator, function):
+    sqs, logs, mappings = (emulator.client(name) for name in ("sqs", "logs", "lambda"))
+    url = sqs.create_queue(QueueName=f"q-{uuid.uuid4().hex[:10]}")["QueueUrl"]
+    queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
+    arn = function(LATE)
+    mapping = mappings.create_event_source_mapping(
+        FunctionName=arn, EventSourceArn=queue["QueueArn"], BatchSize=1000,
+        MaximumBatchingWindowInSeconds=1,
+    )["UUID"]  # fmt: skip
+    group = f"/aws/lambda/{arn.rpartition(':')[2]}"
+
+    def lateness():
+        """Of the windows that end within the next ten seconds, the median."""
+        since = time.time()
+        while time.time() < since + 10:
+            sqs.send_message(QueueUrl=url, MessageBody="x")
+            time.sleep(0.01)
+        found = logs.filter_log_events(logGroupName=group, startTime=int(since * 1000))["events"]
+        lines = [one["message"].split() for one in found]
+        return statistics.median(float(line[1]) for line in lines if line[:1] == ["late"])
+
+    try:
+        measured = [lateness()]
+        while measured[-1] > 0.035 and len(measured) < 6:
+            measured.append(lateness())  # a busy machine is slow at times, not always
+    finally:
+        mappings.delete_event_source_mapping(UUID=mapping)
+    assert measured[-1] <= 0.035, measured
 
 
 def test_a_full_batch_does_not_wait_for_its_window(mapped):

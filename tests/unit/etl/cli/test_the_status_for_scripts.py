@@ -19,6 +19,7 @@ from etl.cli.context import message_of
 from etl.cli.main import app
 from etl.operations import pipeline_status
 from etl.operations.alarms import Alarm
+from etl.operations.arrival_latency import ArrivalLatency
 from etl.operations.pipeline_status import LedgerFacts, PipelineStatus, in_words
 from etl.operations.triggers import Trigger
 from etl.operations.verdict import Reason, Verdict
@@ -122,6 +123,20 @@ def test_messages_that_are_under_way_need_nobody() -> None:
         "rows were last loaded 8 seconds ago; the newest reading is 2 minutes old"
     )
     assert lines["failed executions"] == "none in the last 24 hours"
+    assert "latency" not in lines  # nothing was loaded in the last hour
+
+
+def test_the_latency_of_the_last_hour_only_informs() -> None:
+    latency = ArrivalLatency(newest=0.25, oldest=1.2, longest=65)
+    fresh = replace(HEALTHY, ledger=replace(LEDGER, latency=latency))
+    line = next(check for check in fresh.checks if check.name == "latency")
+    assert line.well is None
+    assert line.sentence == (
+        "in the last hour, rows followed the arrival of their message by 250 ms (newest of a "
+        "batch) to 1.20 s (oldest), 1 min 5 s at most"
+    )
+    assert fresh.as_dict()["latency_seconds"] == {"newest": 0.25, "oldest": 1.2, "longest": 65}
+    assert HEALTHY.as_dict()["latency_seconds"] is None
 
 
 def test_a_trigger_that_is_off_is_no_problem_while_the_other_one_drains_or_nothing_waits() -> None:

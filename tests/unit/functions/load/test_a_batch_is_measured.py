@@ -24,6 +24,7 @@ def batch(**changes: Any) -> Batch:
         "min_time": "2026-11-23T11:00:00+00:00", "max_time": "2026-11-23T11:59:59+00:00",
         "copy_key": "copy/b", "columns": (), "groups_key": None,
         "median_time": "2026-11-23T11:59:00+00:00", "first_arrival": "2026-11-23T11:59:30+00:00",
+        "last_received_at": "2026-11-23T11:59:58.500000+00:00",
     }  # fmt: skip
     return Batch(**fields | changes)
 
@@ -69,6 +70,7 @@ def test_the_delay_is_reported_by_the_devices_clock_and_by_ours(capsys):
     assert found["LagMedianSeconds"] == [60.0]
     assert found["LagMaxSeconds"] == [3600.0]
     assert found["ArrivalToRowSeconds"] == [30.0]
+    assert found["NewestArrivalToRowSeconds"] == [1.5]
 
 
 def test_a_clock_that_is_a_moment_ahead_makes_no_negative_delay(capsys):
@@ -89,7 +91,10 @@ def test_a_clock_that_is_wrong_says_nothing_about_the_delay(capsys):
         (batch(purpose="release"), {}),
         (batch(), {"loads": 2}),
         (batch(status="quarantined"), {}),
-        (batch(median_time=None, min_time=None, first_arrival=None), {}),
+        (
+            batch(median_time=None, min_time=None, first_arrival=None, last_received_at=None),
+            {},
+        ),
     ],
     ids=["replay", "release", "loaded before", "quarantined", "without times"],
 )

@@ -212,6 +212,13 @@ def test_running_it_again_writes_the_same_bytes(run: Any, aws: FakeAws) -> None:
     assert aws.s3.objects == first
 
 
+def test_the_report_is_written_after_all_that_it_names(run: Any, aws: FakeAws) -> None:
+    run()
+    report = json.loads(aws.s3.objects["reports/batch.json"])
+    assert list(aws.s3.objects)[-1] == "reports/batch.json"
+    assert set(report["objects"]) < set(aws.s3.objects)
+
+
 def test_an_object_that_is_gone_is_a_missing_batch(run: Any, aws: FakeAws) -> None:
     del aws.s3.objects[KEY]
     with pytest.raises(BatchMissingError):
