@@ -129,7 +129,7 @@ def test_an_execution_started_by_hand_is_traced(lean: Target) -> None:
 def test_the_doctor_does_not_take_a_level_for_a_fault(
     lean: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("etl.doctor.pipeline.TRACE_SECONDS", 4.0)
+    monkeypatch.setattr("etl.doctor.pipeline.BEGINNING_SECONDS", 4.0)
     done = run(lean, "doctor", "--json", "--wait", "120")
     checks = {one["name"]: one for one in json.loads(done.stdout)}
     assert {one["status"] for one in checks.values()} <= {"pass", "not checked"}, done.output
