@@ -25,6 +25,8 @@ TRACED = ("transform", "validate", "load", "summarize")
 """Functions that every execution with a batch runs."""
 TRACE_SECONDS = 60.0
 """Longest wait for a trace: X-Ray makes one available after some seconds."""
+BEGINNING_SECONDS = 15.0
+"""Longest wait for the first part of a trace, where only a share of the executions is traced."""
 POLL_SECONDS = 2.0
 STILL_UNDER_WAY = (
     "wait longer (--wait), as a schedule may be longer than that; then `etl status` and "
@@ -125,16 +127,18 @@ def _trace(target: Target, batch: CanaryBatch) -> CheckResult:
     name = f"{NAME}: trace"
     arn = execution_arn(target, batch.executions[-1])
     wanted = {f"{target.stack}-{function}" for function in TRACED}
-    deadline = time.monotonic() + TRACE_SECONDS
+    level, begun = deployed_level(target), time.monotonic()
+    deadline = begun + TRACE_SECONDS
+    # Below the level full most executions have no trace, for which it would wait in vain.
+    first = deadline if level == "full" else begun + min(TRACE_SECONDS, BEGINNING_SECONDS)
     missing, trace = wanted, None
     while True:
         trace = load_trace(target, arn)
         missing = wanted - _traced(trace)
-        if not missing or time.monotonic() >= deadline:
+        if not missing or time.monotonic() >= (first if trace is None else deadline):
             break
         time.sleep(POLL_SECONDS)
     if trace is None:
-        level = deployed_level(target)
         why = "" if level == "full" else f" ({untraced(level)})"
         return not_checked(
             name,

@@ -193,12 +193,12 @@ def rewrite_derived(target: Target, key: str, device: str) -> dict[str, Any] | N
             rewrite = _transformed if again else _filtered
             before = {**report, "raw_key": key}
             written, counts = rewrite(target, contract, raw, lines, before, device)
-        elif _stale(target, raw, {}):  # Transform did not get to its end
+        elif _present(target, raw):  # Transform did not get to its end
             before = {"raw_key": key}
             written, _ = _transformed(target, contract, raw, lines, before, device)
         for name, (body, content_type) in written.items():
             s3.put_object(Bucket=bucket, Key=name, Body=body, ContentType=content_type)
-        stale = _stale(target, raw, written)
+        stale = _ever_present(target, raw) - written.keys()
         delete_versions(target, stale)
         delete_old_versions(target, [key, *written])  # of the raw object after an interruption too
         if s3.head_object(Bucket=bucket, Key=key)["ETag"] == found["ETag"]:
@@ -206,14 +206,29 @@ def rewrite_derived(target: Target, key: str, device: str) -> dict[str, Any] | N
     raise ErasureError(f"{key} is being changed by another program: try again.")
 
 
-def _stale(target: Target, raw: RawKey, written: Mapping[str, Any]) -> list[str]:
-    """Objects of the batch that were not written again."""
-    # The page beside the report was written until reports had their verdict in the outcome.
+def _derived(raw: RawKey) -> tuple[str, ...]:
+    """Beginnings of the names of the batch's objects, but for its report."""
+    # The page beside the report was written until the verdict of most reports was in the outcome.
     page = report_key(raw.batch_id).removesuffix(".json") + ".md"
-    prefixes = (clean_key(raw), rejected_key(raw), f"copy/{raw.batch_id}.", page)
+    return (clean_key(raw), rejected_key(raw), f"copy/{raw.batch_id}.", page)
+
+
+def _present(target: Target, raw: RawKey) -> set[str]:
+    """Names of these objects that are there."""
     s3 = target.client("s3")
-    present = (entry["Key"] for prefix in prefixes for entry in listed(s3, target.bucket, prefix))
-    return [name for name in present if name not in written]
+    return {entry["Key"] for prefix in _derived(raw) for entry in listed(s3, target.bucket, prefix)}
+
+
+def _ever_present(target: Target, raw: RawKey) -> set[str]:
+    """Names of these objects, also of those of which only older versions are left, as after an
+    erasure that was interrupted between deleting an object and its versions."""
+    pages = target.client("s3").get_paginator("list_object_versions")
+    return _present(target, raw) | {
+        one["Key"]
+        for prefix in _derived(raw)
+        for page in pages.paginate(Bucket=target.bucket, Prefix=prefix)
+        for one in (*page.get("Versions", ()), *page.get("DeleteMarkers", ()))
+    }
 
 
 def _transformed(
@@ -305,7 +320,7 @@ def _filtered_parquet(target: Target, key: str, column: str, device: str) -> tup
     except s3.exceptions.NoSuchKey:
         raise ErasureError(
             f"A batch was made with an older contract and has no object {key} (storage.clean = "
-            "false, or it has expired), so that its rows can't be counted anew: replay the batch "
+            "false, or it has expired), so that its rows can't be counted again: replay the batch "
             "with today's contract, then run this command again."
         ) from None
     frame = pl.read_parquet(io.BytesIO(body))

@@ -182,6 +182,7 @@ def test_what_a_stopped_loop_leaves_is_loaded_by_the_sweep(pipeline: Target) -> 
     assert account(pipeline).problems() == []
 
 
+@pytest.mark.slow  # two starts of the schedule are a minute apart
 def test_the_schedule_starts_loops_that_take_over_from_each_other(pipeline: Target) -> None:
     """Last: it deploys the queue trigger with its drain loop."""
     target = bring_up(

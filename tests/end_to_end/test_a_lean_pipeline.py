@@ -124,3 +124,15 @@ def test_an_execution_started_by_hand_is_traced(lean: Target) -> None:
     while (traced := run(lean, "trace", newest)).exit_code and time.monotonic() < deadline:
         time.sleep(0.5)
     assert traced.exit_code == 0, traced.output
+
+
+def test_the_doctor_does_not_take_a_level_for_a_fault(
+    lean: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("etl.doctor.pipeline.BEGINNING_SECONDS", 4.0)
+    done = run(lean, "doctor", "--json", "--wait", "120")
+    checks = {one["name"]: one for one in json.loads(done.stdout)}
+    assert {one["status"] for one in checks.values()} <= {"pass", "not checked"}, done.output
+    assert "10 alarms" in checks["alarms: actions"]["finding"]
+    trace = checks["canary: trace"]
+    assert trace["status"] == "pass" or "at level lean 5 %" in trace["finding"], trace

@@ -28,7 +28,7 @@ from functions.transform.handler import transform
 from telemetry.contract import Contract, ContractSet
 from telemetry.errors import BatchMissingError
 from telemetry.layout import outcome_key, parse_raw_key, raw_key, report_key
-from telemetry.reports import report_body
+from telemetry.reports import report_body, unpack
 from tests.fixtures.aws_fakes import FakeS3, FakeSqs, FakeStates, etag
 from tests.fixtures.telemetry_database import CONTRACT, TelemetryDatabase, timestamp
 
@@ -93,7 +93,15 @@ def _unpacked(body: bytes) -> bytes:
     text = gzip.decompress(body) if body.startswith(b"\x1f\x8b") else body
     if body.startswith(b"PAR1"):
         text = pl.read_parquet(io.BytesIO(body)).write_csv().encode()
-    return text + b"\n".join(_payloads(text))
+    return text + b"\n".join(_payloads(text)) + _groups(text)
+
+
+def _groups(text: bytes) -> bytes:
+    """The groups that a report holds, which name devices."""
+    try:
+        return unpack(json.loads(text)["copy"]["groups"])
+    except (ValueError, KeyError, TypeError):
+        return b""
 
 
 def _payloads(text: bytes) -> Iterator[bytes]:
@@ -220,7 +228,7 @@ class ErasablePipeline:
         event = {"verdict": verdict, "execution": "run", "purpose": purpose}
         batch = parse_batch(event, report_body(report))
         groups = groups_of(batch, self.s3.objects.__getitem__)
-        assert groups
+        assert batch.groups is not None
         with closing(self.database.connect_loader()) as connection:
             loaded = load_batch(connection, contract, batch, _Copy(self, batch),
                                 lambda: groups, objects=self.open)  # fmt: skip
