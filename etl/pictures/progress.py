@@ -92,7 +92,8 @@ def progress_from(
     taken = set(itertools.pairwise(order))
     for step in machine.steps.values():
         if step.kind == "Map" and step.name in steps:
-            steps[step.name] = _with_counts(steps[step.name], _run_of(step, machine, map_runs))
+            runs = _runs_of(step, machine, map_runs)
+            steps[step.name] = _with_counts(steps[step.name], runs)
     for step in machine.steps.values():
         for inner in step.inner:
             found = _from_trace(inner, spans, steps.get(step.name))
@@ -167,24 +168,34 @@ def _added(earlier: StepProgress, later: StepProgress) -> StepProgress:
 # -- the items of a Map -------------------------------------------------------------------------
 
 
-def _run_of(
+def _runs_of(
     step: Step, machine: Machine, map_runs: Iterable[Mapping[str, Any]]
-) -> Mapping[str, Any] | None:
-    """The latest run of this Map, whose ARN ends with its label: ``.../<label>:<id>``."""
+) -> list[Mapping[str, Any]]:
+    """The runs of this Map, whose ARNs end with its label: ``.../<label>:<id>``."""
     runs = sorted(map_runs, key=lambda run: str(run.get("startDate", "")))
     maps = [s for s in machine.steps.values() if s.kind == "Map"]
     matching = [r for r in runs if f"/{step.label}:" in str(r.get("mapRunArn", ""))]
     if not matching and len(maps) == 1:
         matching = runs
-    return matching[-1] if matching else None
+    return matching
 
 
-def _with_counts(step: StepProgress, run: Mapping[str, Any] | None) -> StepProgress:
-    if run is None:
+def _with_counts(step: StepProgress, runs: Sequence[Mapping[str, Any]]) -> StepProgress:
+    """The step with the numbers of its items: of the latest run, as an attempt that is repeated
+    runs every item again, or of all where a loop came by several times, with others each time."""
+    if not runs:
         return step
-    items = run["itemCounts"]
-    lost = items["failed"] + items["timedOut"] + items["aborted"]
-    counts = ItemCounts(items["succeeded"], lost, items["running"], items["pending"])
+    counted = [run["itemCounts"] for run in (runs if step.visits > 1 else runs[-1:])]
+
+    def total(*names: str) -> int:
+        return sum(int(items[name]) for items in counted for name in names)
+
+    counts = ItemCounts(
+        total("succeeded"),
+        total("failed", "timedOut", "aborted"),
+        total("running"),
+        total("pending"),
+    )
     return replace(step, counts=counts)
 
 

@@ -23,7 +23,7 @@ __all__ = ["Pipeline", "Run"]
 
 _PRELOAD = Path(__file__).with_name("preload.py")
 TOLERATED_SHARE = 0.5
-BATCH = re.compile(r"NAME-[0-9a-f]{6}-(?=\d{4}\.)")
+BATCH = re.compile(r"NAME-(d\d{4}-)?[0-9a-f]{6}-(?=\d{4}\.)")
 """Beginning of the name of a batch that Extract staged, with the id of its attempt."""
 DAY = "2026/11/23"
 
@@ -53,7 +53,7 @@ class Run:
     def without_names(self, text: str) -> str:
         """A text as it would be in any other run."""
         text = text.replace(self.name, "NAME").replace(self.device, "DEVICE")
-        return BATCH.sub("NAME-ID-", text)
+        return BATCH.sub(r"NAME-\1ID-", text)
 
 
 class Pipeline(Rig):

@@ -66,7 +66,7 @@ def _without_a_target(definition: Definition) -> None:
 
 
 def _with_a_broken_path(definition: Definition) -> None:
-    definition["States"]["Anything staged?"]["Choices"][0]["Variable"] = "$.["
+    definition["States"]["Anything staged?"]["Choices"][-1]["Variable"] = "$.["
 
 
 def _with_two_ends(definition: Definition) -> None:

@@ -58,12 +58,14 @@ def _of(state: dict[str, Any], stack: Stack, keys: list[str]) -> Asked:
 
 def _of_map(state: dict[str, Any], stack: Stack, keys: list[str]) -> Asked:
     assert state["ItemReader"]["Resource"].endswith(":::s3:getObject")
-    assert state["ResultWriter"]["Resource"].endswith(":::s3:putObject")
     manifests = [key for key in keys if key.startswith("manifests/")]
     assert manifests
     for key in manifests:
         yield "s3:GetObject", f"{stack.bucket}/{key}", ()
         yield "kms:Decrypt", stack.key, stack.via("s3")
+    if "ResultWriter" not in state:
+        return
+    assert state["ResultWriter"]["Resource"].endswith(":::s3:putObject")
     prefix = state["ResultWriter"]["Parameters"]["Prefix"]
     # The emulator writes no results; AWS writes manifest.json and the results of the children.
     yield from _written(stack, [f"{prefix}/6a1b/manifest.json", f"{prefix}/6a1b/FAILED_0.json"])

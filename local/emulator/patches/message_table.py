@@ -97,13 +97,15 @@ class MessageTable:
         """The message whose newest receipt handle this is."""
         return self._by_receipt.get(handle)
 
-    def remove(self, message: Message) -> None:
-        """Drop a message; nothing happens where it is gone already."""
-        self._by_id.pop(message["id"], None)
-        if self.store is not None:
-            self.store.delete("messages", self._url, message["id"])
-        if message["receipt_handle"] is not None:
-            self._by_receipt.pop(message["receipt_handle"], None)
+    def remove(self, *messages: Message) -> None:
+        """Drop messages; nothing happens where one is gone already."""
+        if self.store is not None and messages:
+            # Together: a transaction of its own for each takes longer than all else of a request.
+            self.store.delete("messages", self._url, *(message["id"] for message in messages))
+        for message in messages:
+            self._by_id.pop(message["id"], None)
+            if message["receipt_handle"] is not None:
+                self._by_receipt.pop(message["receipt_handle"], None)
 
     def oldest(self) -> Message | None:
         """The message that arrived first."""

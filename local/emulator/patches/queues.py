@@ -84,16 +84,18 @@ def collect(queue: Queue, limit: int, visibility_seconds: int) -> list[Message]:
     return received
 
 
-def delete(queue: Queue, handle: str) -> bool:
-    """Delete by receipt handle; ``False`` only for what never was one.
+def delete(queue: Queue, *handles: str) -> list[bool]:
+    """Delete by receipt handles; ``False`` for each that never was one.
 
     As on AWS, a handle of a message that is gone, or has been received again since, is accepted.
     """
-    message = table_of(queue).with_receipt(handle)
-    if message is not None:
-        table_of(queue).remove(message)
-        return True
-    return bool(_RECEIPT_HANDLE.match(handle))
+    table = table_of(queue)
+    found = [table.with_receipt(handle) for handle in handles]
+    table.remove(*(message for message in found if message is not None))
+    return [
+        message is not None or bool(_RECEIPT_HANDLE.match(handle))
+        for message, handle in zip(found, handles, strict=True)
+    ]
 
 
 def _move_to_dead_letters(message: Message, queue: Queue, dead_letters: Queue, now: float) -> None:
@@ -126,12 +128,11 @@ def _sweep_nothing(queue: Queue) -> None:
 
 
 def _delete_for_mapping(url: str, handles: set[str]) -> None:
-    for handle in handles:
-        delete(sqs._get_q(url), handle)
+    delete(sqs._get_q(url), *handles)
 
 
 def _delete_message(queue: Queue, request: Message) -> Message:
-    if not delete(queue, request.get("ReceiptHandle", "")):
+    if not all(delete(queue, request.get("ReceiptHandle", ""))):
         raise _invalid_handle()
     return {}
 
@@ -139,7 +140,7 @@ def _delete_message(queue: Queue, request: Message) -> Message:
 def _delete_message_batch(queue: Queue, request: Message) -> Message:
     entries = request.get("Entries", [])
     sqs._validate_batch_entries(entries, "DeleteMessageBatchRequestEntry")
-    return _each(entries, lambda entry: delete(queue, entry.get("ReceiptHandle", "")))
+    return _answer(entries, delete(queue, *(entry.get("ReceiptHandle", "") for entry in entries)))
 
 
 def _change_visibility(queue: Queue, request: Message) -> Message:
@@ -151,7 +152,7 @@ def _change_visibility(queue: Queue, request: Message) -> Message:
 def _change_visibility_batch(queue: Queue, request: Message) -> Message:
     entries = request.get("Entries", [])
     sqs._validate_batch_entries(entries, "ChangeMessageVisibilityBatchRequestEntry")
-    return _each(entries, lambda entry: _hide(queue, entry))
+    return _answer(entries, [_hide(queue, entry) for entry in entries])
 
 
 def _hide(queue: Queue, entry: Message) -> bool:
@@ -168,13 +169,13 @@ def _hide(queue: Queue, entry: Message) -> bool:
     return True
 
 
-def _each(entries: list[Message], act: Callable[[Message], bool]) -> Message:
+def _answer(entries: list[Message], done: list[bool]) -> Message:
     """The answer of a batch operation."""
     error = {"Code": "ReceiptHandleIsInvalid", "SenderFault": True}
     error["Message"] = "The input receipt handle is invalid."
     successful, failed = [], []
-    for entry in entries:
-        if act(entry):
+    for entry, is_done in zip(entries, done, strict=True):
+        if is_done:
             successful.append({"Id": entry.get("Id", "")})
         else:
             failed.append({"Id": entry.get("Id", ""), **error})

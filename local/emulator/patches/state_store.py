@@ -27,8 +27,10 @@ class StateStore:
         file.touch(mode=0o600)
         self._lock = threading.Lock()
         self._connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
-        for statement in ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = OFF"):
-            self._connection.execute(statement)
+        # FAST: where SQLite was built to overwrite what is deleted, doing so on pages that would
+        # not be written otherwise takes most of the time of a deletion.
+        for setting in ("journal_mode = WAL", "synchronous = OFF", "secure_delete = FAST"):
+            self._connection.execute(f"PRAGMA {setting}")
         for table in self.TABLES:
             self._connection.execute(
                 f"CREATE TABLE IF NOT EXISTS {table} (number INTEGER PRIMARY KEY, "
@@ -43,9 +45,10 @@ class StateStore:
             (owner, key, text),
         )
 
-    def delete(self, table: str, owner: str, key: str) -> None:
-        """Delete a row; nothing happens where there is none."""
-        self._execute(f"DELETE FROM {table} WHERE owner = ? AND key = ?", (owner, key))  # noqa: S608
+    def delete(self, table: str, owner: str, *keys: str) -> None:
+        """Delete rows, in one transaction; nothing happens where there is none."""
+        places = ", ".join("?" * len(keys))
+        self._execute(f"DELETE FROM {table} WHERE owner = ? AND key IN ({places})", (owner, *keys))  # noqa: S608
 
     def clear(self, table: str, owner: str) -> None:
         """Delete all rows of an owner."""

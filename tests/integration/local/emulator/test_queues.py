@@ -118,6 +118,21 @@ def test_what_never_was_a_receipt_handle_is_refused(sqs, queue):
         sqs.delete_message(QueueUrl=queue, ReceiptHandle="nonsense")
 
 
+def test_a_batch_is_deleted_whatever_else_is_in_it(sqs, queue):
+    send(sqs, queue, ["a", "b", "c"])
+    gone, *others = [one["ReceiptHandle"] for one in receive(sqs, queue)]
+    sqs.delete_message(QueueUrl=queue, ReceiptHandle=gone)
+    handles = [gone, "nonsense", *others]
+    entries = [{"Id": str(n), "ReceiptHandle": handle} for n, handle in enumerate(handles)]
+    answer = sqs.delete_message_batch(QueueUrl=queue, Entries=entries)
+    assert [one["Id"] for one in answer["Successful"]] == ["0", "2", "3"]
+    assert [(one["Id"], one["Code"]) for one in answer["Failed"]] == [
+        ("1", "ReceiptHandleIsInvalid")
+    ]
+    counts = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])["Attributes"]
+    assert counts["ApproximateNumberOfMessagesNotVisible"] == "0"
+
+
 def test_a_delayed_message_is_not_visible_before_its_time(sqs, queue):
     sqs.send_message(QueueUrl=queue, MessageBody="much later", DelaySeconds=900)
     sent = time.time()

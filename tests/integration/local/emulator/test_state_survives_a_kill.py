@@ -84,11 +84,17 @@ def test_no_accepted_message_is_lost_and_no_deleted_one_comes_back(server: Emula
         sqs.send_message(QueueUrl=url, MessageBody=str(number))
     [first] = sqs.receive_message(QueueUrl=url, VisibilityTimeout=600)["Messages"]
     sqs.delete_message(QueueUrl=url, ReceiptHandle=first["ReceiptHandle"])
+    batch = sqs.receive_message(QueueUrl=url, VisibilityTimeout=600, MaxNumberOfMessages=3)
+    entries = [
+        {"Id": one["MessageId"], "ReceiptHandle": one["ReceiptHandle"]} for one in batch["Messages"]
+    ]
+    assert len(sqs.delete_message_batch(QueueUrl=url, Entries=entries)["Successful"]) == 3
     [in_flight] = sqs.receive_message(QueueUrl=url, VisibilityTimeout=600)["Messages"]
     kill(server)
     found = bodies(server.start(), url)
     assert in_flight["Body"] in found
-    assert found == {str(number) for number in range(20)} - {first["Body"]}
+    deleted = {first["Body"], *(one["Body"] for one in batch["Messages"])}
+    assert found == {str(number) for number in range(20)} - deleted
 
 
 def test_objects_are_there_the_moment_they_are_accepted(server: Emulator) -> None:

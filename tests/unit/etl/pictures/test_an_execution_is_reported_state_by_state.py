@@ -121,6 +121,20 @@ def test_a_run_of_another_map_is_not_taken_for_it() -> None:
     assert progress.steps["Load batches"].counts == ItemCounts(5)
 
 
+def test_a_map_in_a_loop_has_the_items_of_all_its_visits() -> None:
+    events = [
+        event
+        for t in (0, 10)
+        for event in (entered("Load batches", t), exited("Load batches", t + 2))
+    ]
+    runs = [run(succeeded=5, failed=1), {**run(succeeded=2), "startDate": "2"}]
+    loaded = told("RUNNING", *events, map_runs=runs).steps["Load batches"]
+    assert (loaded.visits, loaded.counts) == (2, ItemCounts(7, 1))
+    # Entered once, it is a retry, which runs every item again.
+    once = told("RUNNING", *events[:2], map_runs=runs).steps["Load batches"]
+    assert once.counts == ItemCounts(2)
+
+
 def span(name: str, depth: int, end: float = 1.0, **fields: Any) -> dict[str, Any]:
     return {"name": name, "depth": depth, "start": 0.0, "end": end, "fault": False, **fields}
 
