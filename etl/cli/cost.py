@@ -154,6 +154,9 @@ def cost(
     months: Annotated[
         int, typer.Option(min=1, help="Months for which objects in S3 are kept.")
     ] = Pipeline.months_kept,
+    clean: Annotated[
+        bool, typer.Option(help="The cleaned readings are kept in S3 as Parquet too.")
+    ] = Pipeline.clean,
     channels: Annotated[
         bool, typer.Option("--channels", help="Notifications go to channels too.")
     ] = False,
@@ -191,6 +194,7 @@ def cost(
         batch_messages=batch,
         trigger_batch=min(batch, Pipeline.trigger_batch),
         months_kept=months,
+        clean=clean,
         channels=channels,
         partitions=partitions,
         contracts=contracts or len(pipeline_of(context, settings).contracts),

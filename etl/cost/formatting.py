@@ -114,6 +114,7 @@ def alternatives(fleet: Fleet, pipeline: Pipeline) -> list[tuple[str, Bill]]:
             pipeline,
         ),
         ("objects kept 1 month", fleet, replace(pipeline, months_kept=1)),
+        *([("no Parquet", fleet, replace(pipeline, clean=False))] if pipeline.clean else []),
         (
             f"schedule, Basic Ingest, {2 * each} readings per message",
             replace(direct, readings_per_message=2 * each),

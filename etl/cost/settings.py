@@ -86,6 +86,8 @@ class Pipeline:
     """Batches of one execution processed in parallel; template parameter ``MaxConcurrency``."""
     months_kept: int = 12
     """Months for which objects are kept in S3; the bill is that of the last of them."""
+    clean: bool = True
+    """Setting ``storage.clean``: the cleaned readings are kept as Parquet too."""
     channels: bool = False
     """Setting ``operation.channels``."""
     partitions: bool = False

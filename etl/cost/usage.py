@@ -90,7 +90,7 @@ def monthly_usage(fleet: Fleet, pipeline: Pipeline) -> list[Usage]:
             *queue_usage(share, trigger, batches),
             *_functions(trigger, batches),
             *_workflow(trigger, batches, level),
-            *_requests(batches),
+            *_requests(trigger, batches),
             *_storage(share, trigger, batches),
             *_logs(batches, level),
         ]
@@ -196,9 +196,12 @@ def _workflow(pipeline: Pipeline, batches: Batches, level: Counts) -> Iterator[U
     yield Usage("traces", _a_month(batches.idle_executions) * share, "fixed")
 
 
-def _requests(batches: Batches) -> Iterator[Usage]:
+def _requests(pipeline: Pipeline, batches: Batches) -> Iterator[Usage]:
     for one, rate, group in _parts(batches):
-        puts, gets = (_a_month(rate) * number for number in (one.puts + one.lists, one.gets))
+        # The batches were recorded with a clean object each.
+        without = one.children * (not pipeline.clean)
+        puts = _a_month(rate) * (one.puts - without + one.lists)
+        gets = _a_month(rate) * one.gets
         yield Usage("s3_put", puts, group)
         yield Usage("s3_get", gets, group)
         yield Usage("key_requests", (puts + gets) / OBJECTS_A_KEY_REQUEST, group)
@@ -237,7 +240,8 @@ def _storage(fleet: Fleet, pipeline: Pipeline, batches: Batches) -> Iterator[Usa
         yield Usage("s3_glacier", raw_gb * max(0, months - 3), "storage")
         yield Usage("s3_to_infrequent", number * (months > 1), "storage")
         yield Usage("s3_to_glacier", number * (months > 3), "storage")
-    kept = sum(object_bytes(kind, *size) for kind in ("clean", "rejected", "reports"))
+    kinds = ("clean",) * pipeline.clean + ("rejected", "reports")
+    kept = sum(object_bytes(kind, *size) for kind in kinds)
     yield Usage("s3_standard", kept * number / GB * months, "storage")
     week = object_bytes("copy", *size) + object_bytes("copy_groups", *size)
     yield Usage("s3_standard", week * number / GB * 7 / MONTH_DAYS, "storage")

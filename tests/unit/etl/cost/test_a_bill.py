@@ -116,6 +116,12 @@ def test_channels_cost_a_metric_two_alarms_and_a_secret():
     assert made.dollars() - without.dollars() == pytest.approx(0.3 + 2 * 0.1 + 0.4)
 
 
+def test_without_the_clean_zone_a_batch_has_one_object_less():
+    made, without = bill(FLEET, SCHEDULE), bill(FLEET, replace(SCHEDULE, clean=False))
+    assert amount(made, "s3_put") - amount(without, "s3_put") == pytest.approx(MONTH / 60)
+    assert without.dollars("storage") < made.dollars("storage")
+
+
 def test_a_bill_adds_up():
     made = bill(FLEET)
     groups = ("messaging", "devices", "rules", "readings", "storage", "fixed")
