@@ -24,11 +24,11 @@ from etl.cost.formatting import (
     way_name,
 )
 from etl.cost.latency import latency
-from etl.cost.levels import LEVELS
 from etl.cost.prices import AS_OF, REGION
 from etl.cost.result import SimulationResult
 from etl.cost.settings import Delivery, Fleet, Pipeline, Trigger
 from etl.cost.simulation import simulate
+from telemetry.metric_table import LEVELS
 
 __all__ = ["register", "summary"]
 

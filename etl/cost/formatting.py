@@ -8,10 +8,10 @@ from typing import Any
 
 from etl.cost.bill import TARGET, Bill, bill
 from etl.cost.latency import latency
-from etl.cost.levels import LEVELS
 from etl.cost.quotas import quota
 from etl.cost.result import SimulationResult
 from etl.cost.settings import Delivery, Fleet, Pipeline
+from telemetry.metric_table import LEVELS
 
 __all__ = [
     "REACHED",

@@ -23,10 +23,10 @@ from etl.cost.counts import (
     sweeps,
 )
 from etl.cost.durations import billed_seconds, child_seconds, object_bytes
-from etl.cost.levels import FULL, Counts, counts
 from etl.cost.platform_lines import platform_bytes
 from etl.cost.settings import SECONDS_A_MONTH, Fleet, Pipeline
 from functions.inventory import function
+from infrastructure.core.levels import Counts, counts
 
 __all__ = ["Group", "Usage", "iot_usage", "monthly_usage", "queue_usage", "units"]
 
@@ -59,6 +59,7 @@ SWEEP_GB, LIST_KEYS = 0.5, 1_000
 SWEEP_SECONDS_A_LIST = 0.1
 SECRETS, EMAILS = 2, 100
 """Counts for one stack. Emails are sent on failures; assumed."""
+FULL = counts("full")
 METRICS, ALARMS = FULL.metrics, FULL.alarms
 """Counts for one stack at level ``full``, without the alarm on silence."""
 CHANNEL_METRICS, CHANNEL_ALARMS, CHANNEL_SECRETS = FULL.channel_metrics, FULL.channel_alarms, 1

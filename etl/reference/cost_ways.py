@@ -18,12 +18,13 @@ from etl.cost.counts import (
 )
 from etl.cost.formatting import dollars, seconds_text
 from etl.cost.latency import latency
-from etl.cost.levels import LEVELS, counts
 from etl.cost.neighbours import own_lambda, server
 from etl.cost.platform_lines import platform_bytes
 from etl.cost.settings import Fleet, Pipeline
 from etl.cost.usage import EVENT_BYTES
 from etl.reference.markdown import table
+from infrastructure.core.levels import counts
+from telemetry.metric_table import LEVELS
 
 __all__ = [
     "DRAIN",

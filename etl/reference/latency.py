@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -70,18 +69,9 @@ def latency_page() -> str:
     return text.rstrip() + "\n"
 
 
-def _pipeline(settings: Mapping[str, Any]) -> Pipeline | None:
-    """The pipeline of a way; ``None`` where the model does not know its delivery."""
-    known = {field.name for field in fields(Pipeline)}
-    if "delivery" not in known and settings.get("delivery") == "drain":
-        return None
-    return Pipeline(**{name: value for name, value in settings.items() if name in known})
-
-
 def _ways() -> Iterator[tuple[str, Pipeline]]:
     for name, settings in WAYS.items():
-        if (pipeline := _pipeline(settings)) is not None:
-            yield name, pipeline
+        yield name, Pipeline(**settings)
 
 
 def _summary(cases: Sequence[Case]) -> str:
@@ -119,7 +109,7 @@ def _parts(cases: Sequence[Case]) -> str:
 
 
 def _aws_parts() -> str:
-    parts = estimate.parts(Pipeline(window_seconds=1.0))
+    parts = estimate.parts(dict(_ways())["queue, window 1 s"])
     rows = [[name, f"{seconds:.2f}", basis] for name, seconds, basis in parts]
     return table(["part", "seconds", "basis"], rows)
 

@@ -83,7 +83,7 @@ def _steps(pipeline: Pipeline) -> dict[str, float]:
 
 
 def _has_mapping(pipeline: Pipeline) -> bool:
-    return pipeline.trigger != "schedule" and getattr(pipeline, "delivery", "mapping") != "drain"
+    return pipeline.trigger != "schedule" and pipeline.delivery == "mapping"
 
 
 def _interval(pipeline: Pipeline) -> float:

@@ -44,6 +44,7 @@ WRITERS = {
     "destroy": "one value of the stack",
     "diagram": "an SVG of the workflow",
     "export_destination": "rows, never to a terminal",
+    "lineage_delivery": "JSON of ASCII alone",
     "main": "the version",
     "pgadmin": "file names of the user",
     "reject_export": "JSON of ASCII alone, or cells without unprintable characters",

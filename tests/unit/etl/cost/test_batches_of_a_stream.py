@@ -14,8 +14,8 @@ QUEUE, SCHEDULE = Pipeline(delivery="mapping"), Pipeline(trigger="schedule")
 
 def test_pollers_share_out_what_comes_in_a_window():
     batches = batches_of(Fleet(rate=1_000, readings_per_message=50), QUEUE)
-    assert batches.messages == pytest.approx(20 * 20 / 5)
-    assert batches.delay == pytest.approx(20)
+    assert batches.messages == pytest.approx(20 * QUEUE.window_seconds / 5)
+    assert batches.delay == pytest.approx(QUEUE.window_seconds)
 
 
 def test_a_lonely_message_is_a_batch():

@@ -11,9 +11,10 @@ from typer.testing import CliRunner
 from etl.cli.main import app
 from etl.cost.bill import bill
 from etl.cost.counts import logged_bytes
-from etl.cost.levels import LEVELS, counts
 from etl.cost.platform_lines import LINE_BYTES, LINES, platform_bytes
 from etl.cost.settings import Fleet, Pipeline
+from infrastructure.core.levels import counts
+from telemetry.metric_table import LEVELS
 
 FLEET = Fleet(devices=10, rate=10.0)
 MAPPING = Pipeline(trigger="queue", delivery="mapping", window_seconds=20)

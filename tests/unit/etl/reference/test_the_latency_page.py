@@ -42,7 +42,10 @@ def test_each_way_has_a_line_with_its_estimate_and_its_cost():
 
 
 def test_a_longer_window_is_a_longer_latency():
-    found = [estimated(Pipeline(window_seconds=window)) for window in (1.0, 5.0, 20.0)]
+    found = [
+        estimated(Pipeline(delivery="mapping", window_seconds=window))
+        for window in (1.0, 5.0, 20.0)
+    ]
     assert [one.p50 for one in found] == sorted({one.p50 for one in found})
     assert [one.p99 for one in found] == sorted({one.p99 for one in found})
     for window, one in zip((1.0, 5.0, 20.0), found, strict=True):
@@ -50,11 +53,11 @@ def test_a_longer_window_is_a_longer_latency():
 
 
 def test_the_promise_for_a_window_of_a_second_holds_by_the_estimate():
-    assert estimated(Pipeline(window_seconds=1.0)).p99 < 3.5
+    assert estimated(Pipeline(delivery="mapping", window_seconds=1.0)).p99 < 3.5
 
 
 def test_the_parts_add_up_to_about_the_median():
-    pipeline = Pipeline(window_seconds=1.0)
+    pipeline = Pipeline(delivery="mapping", window_seconds=1.0)
     assert sum(seconds for _, seconds, _ in parts(pipeline)) == pytest.approx(
         estimated(pipeline).p50, rel=0.1
     )
