@@ -346,16 +346,18 @@ class DeploySettings:
         local=False,
     )
     infrequent_access_days: int = setting(
-        30,
-        "Days after which raw objects move to S3 Standard-IA: 0 for never, else at least 30.",
+        0,
+        "Days after which raw objects move to S3 Standard-IA: 0 for never, else at least 30. Worth "
+        "it before glacier_days only where old batches are often replayed.",
         key="storage.infrequent_access_days",
         least=0,
         most=LONGEST_IN_S3,
     )
     glacier_days: int = setting(
-        90,
-        "Days after which raw objects move to Glacier Instant Retrieval: 0 for never, else at "
-        "least 30 more than infrequent_access_days. They stay readable at once, and never expire.",
+        30,
+        "Days after which raw objects move to Glacier Instant Retrieval: 0 for never; with "
+        "infrequent_access_days, at least 30 more. They stay readable at once, and never expire; "
+        "reading a GB costs $0.03.",
         key="storage.glacier_days",
         least=0,
         most=LONGEST_IN_S3,

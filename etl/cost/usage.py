@@ -27,6 +27,7 @@ from etl.cost.platform_lines import platform_bytes
 from etl.cost.settings import SECONDS_A_MONTH, Fleet, Pipeline
 from functions.inventory import function
 from infrastructure.core.levels import Counts, counts
+from infrastructure.settings import DeploySettings
 
 __all__ = ["Group", "Usage", "iot_usage", "monthly_usage", "queue_usage", "units"]
 
@@ -40,9 +41,11 @@ SQS_BATCH = 10
 MONTH_DAYS = 730 / 24
 GB = 1e9
 SMALL_OBJECT = 128 * 1024
-"""Bytes below which S3's lifecycle rules move no object to a colder class
+"""Bytes below which S3's lifecycle rules move no object to a warm class
 (https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-transition-general-considerations.html)."""
 
+MONTHS_UNTIL_GLACIER = DeploySettings.glacier_days / 30
+"""Months after which the lifecycle moves a raw object; the default has no class in between."""
 EXPRESS_GB = 64 / 1024
 """Memory of an Express execution, billed in chunks of 64 MB; ours needs a few kilobytes."""
 EVENT_BYTES = 1_000
@@ -233,14 +236,10 @@ def _storage(fleet: Fleet, pipeline: Pipeline, batches: Batches) -> Iterator[Usa
     raw = object_bytes("raw", *size) * payload_bytes(fleet)
     raw /= payload_bytes(replace(fleet, reading_bytes=None))
     raw_gb = raw * number / GB
-    if raw < SMALL_OBJECT:
-        yield Usage("s3_standard", raw_gb * months, "storage")
-    else:
-        yield Usage("s3_standard", raw_gb * min(1, months), "storage")
-        yield Usage("s3_infrequent", raw_gb * max(0, min(2, months - 1)), "storage")
-        yield Usage("s3_glacier", raw_gb * max(0, months - 3), "storage")
-        yield Usage("s3_to_infrequent", number * (months > 1), "storage")
-        yield Usage("s3_to_glacier", number * (months > 3), "storage")
+    warm = months if raw < SMALL_OBJECT else min(months, MONTHS_UNTIL_GLACIER)
+    yield Usage("s3_standard", raw_gb * warm, "storage")
+    yield Usage("s3_glacier", raw_gb * (months - warm), "storage")
+    yield Usage("s3_to_glacier", number * (months > warm), "storage")
     kinds = ("clean",) * pipeline.clean + ("rejected", "reports")
     kept = sum(object_bytes(kind, *size) for kind in kinds)
     yield Usage("s3_standard", kept * number / GB * months, "storage")

@@ -91,8 +91,8 @@ def _rows() -> list[tuple[str, str, str]]:
     raw = parse_raw_key(key)
     assert isinstance(raw, RawKey)  # noqa: S101 - raw_key made it
     colder = (
-        f"unlimited; Standard-IA after {DeploySettings.infrequent_access_days} days, "
-        f"Glacier Instant Retrieval after {DeploySettings.glacier_days} days (`storage.*_days`)"
+        f"unlimited; Glacier Instant Retrieval after {DeploySettings.glacier_days} days "
+        "(`storage.*_days`)"
     )
     intermediate = f"{storage.DAYS_OF_INTERMEDIATES} days"
     bookkeeping = f"{storage.DAYS_OF_BOOKKEEPING} days"

@@ -106,7 +106,12 @@ def test_raw_objects_grow_cold_only_where_they_are_large_enough():
     small = bill(Fleet(rate=10, devices=10), QUEUE)
     large = bill(Fleet(rate=5_000, devices=10), SCHEDULE)
     assert amount(small, "s3_glacier") == 0
-    assert amount(large, "s3_glacier") == pytest.approx(9 * amount(large, "s3_infrequent") / 2)
+    year, month = (
+        bill(Fleet(rate=5_000, devices=10), replace(SCHEDULE, months_kept=n)) for n in (12, 1)
+    )
+    assert amount(month, "s3_glacier") == amount(month, "s3_to_glacier") == 0
+    assert amount(year, "s3_glacier") == amount(large, "s3_glacier") > 0
+    assert amount(year, "s3_to_glacier") > 0
 
 
 def test_channels_cost_a_metric_two_alarms_and_a_secret():

@@ -54,8 +54,8 @@ def test_a_plain_table_is_not_partitioned_without_a_person(keys: dict[str, str])
     ("days", "named"),
     [
         ({"infrequent_access_days": 29}, "storage.infrequent_access_days: 29"),
-        ({"glacier_days": 59}, "storage.glacier_days: 59"),
-        ({"infrequent_access_days": 61}, "storage.glacier_days: 90"),
+        ({"infrequent_access_days": 30, "glacier_days": 59}, "storage.glacier_days: 59"),
+        ({"infrequent_access_days": 61}, "storage.glacier_days: 30"),
     ],
 )
 def test_moves_that_s3_refuses_are_named_before_the_deployment(
