@@ -93,9 +93,10 @@ def _extract() -> list[Statement]:
         ),
         key_for("sqs", "Decrypt"),
         objects("s3:PutObject", "raw", "manifests"),
-        # The manifests of a loop's drains are put together at its end.
+        # The manifests of a loop's drains are put together at its end. It wrote them itself, so that
+        # none is missing, and its listing needs no more than its own prefix.
         objects("s3:GetObject", "manifests"),
-        bucket_listing(),
+        bucket_listing("raw"),
         key_for("s3", "Decrypt", "GenerateDataKey"),
     ]
 
