@@ -46,7 +46,7 @@ METHOD = """\
   receive, make envelopes, compress and delete, without the time of SQS, S3 or the network.
 - **Real data**: all messages wait in the queue; the time is measured from the start of the first
   execution until all have ended and the queue is empty; then every reading must be accounted for.
-  All servers of the local stack share the machine, and *core time* is the processor time of them all.
+  All servers of the local stack share the machine; *core time* is the processor time of them all.
 """
 BOUNDS = Path(__file__).parent / "bounds.md"
 """Written by hand after profiling; part of the page."""
