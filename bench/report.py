@@ -46,9 +46,11 @@ METHOD = """\
   psql copies the same rows, cleaned before. All processes share the machine, the server included.
 - **Peak memory**: resident set of a new process that transforms 64 MiB of lines.
 - **Cold import**: import of each function's handler in a new process, with cached byte code.
+- **Extract**: processor time of a drain, in all its threads, of a queue whose answers are prepared:
+  receive, make envelopes, compress and delete, without the time of SQS, S3 or the network.
 - **Real data**: all messages wait in the queue; the time is measured from the start of the first
-  execution until every reading is accounted for. All servers of the local stack share the
-  machine.
+  execution until all have ended and the queue is empty; then every reading must be accounted for.
+  All servers of the local stack share the machine; *core time* is the processor time of them all.
 """
 BOUNDS = Path(__file__).parent / "bounds.md"
 """Written by hand after profiling; part of the page."""

@@ -22,8 +22,8 @@ from bench.report import IMAGE, page, plot
 
 ROOT = Path(__file__).parents[1]
 LAST_RUNS = ROOT / ".build" / "bench"
-SUBJECTS = ("transform", "load", "end_to_end", "raw_to_rows", "footprint", "real_data")
-IN_TEST_ENVIRONMENT = frozenset({"footprint", "real_data"})
+SUBJECTS = ("transform", "load", "end_to_end", "raw_to_rows", "extract", "footprint", "real_data")
+IN_TEST_ENVIRONMENT = frozenset({"extract", "footprint", "real_data"})
 
 
 def run(subject: str, *, quick: bool) -> list[Measurement]:
