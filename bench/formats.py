@@ -3,7 +3,8 @@
 Usage: ``python -m bench.formats [--quick]``, in the interpreter of the tests, which has the
 libraries of binary formats. All cases have the same readings of five values, 50 to a message, or
 one of each value where that is the format's way, and are measured in turn by processor time, so
-that a busy machine changes little. Printed as the rows of the table in ``docs/contract.md``.
+that a busy machine changes little. Printed as the rows of the table of speeds in
+``docs/contract-messages.md``.
 """
 
 from __future__ import annotations

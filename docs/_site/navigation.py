@@ -40,6 +40,9 @@ PAGES = {
     ],
     "Look up": [
         "contract",
+        "contract-messages",
+        "contract-formats",
+        "contract-types",
         "payload-families",
         "cli",
         "settings",

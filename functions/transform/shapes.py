@@ -1,7 +1,7 @@
 """Unpacks the readings of a message: one small function per shape, from JSON values to parts.
 
 This is the definition, one message at a time, for the careful reader. A part is a reading before
-its values are taken out of it. What each shape takes is described in ``docs/contract.md``.
+its values are taken out of it. What each shape takes is described in ``docs/contract-messages.md``.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A reader takes texts (null where there is none) and gives typed values, null where it can't read
 the text; and which of the values are numbers that the type can't hold. What each accepts is
-described in ``docs/contract.md``.
+described in ``docs/contract-types.md``.
 """
 
 from __future__ import annotations

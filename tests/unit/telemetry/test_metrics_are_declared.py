@@ -13,6 +13,7 @@ from etl.cost.settings import Fleet, Pipeline
 from telemetry import metrics
 from telemetry.metric_table import LEVELS, METRICS, OTHER, REASONS, reason_kind, series
 from telemetry.metrics import UndeclaredMetricError
+from tests.unit.telemetry.contract.documented import PAGE
 
 CODE = [*Path("functions").rglob("*.py"), Path("layers/shared/telemetry/entry.py")]
 
@@ -104,7 +105,7 @@ def test_the_name_of_a_column_never_becomes_a_dimension():
 
 
 def test_every_reason_that_transform_gives_has_a_kind():
-    documented = Path("docs/contract.md").read_text()
+    documented = PAGE
     for kind in set(REASONS) - {OTHER}:
         spelled = (f"`{kind}`", f"`{kind}:<column>`", f"`{kind}:<error>`")
         assert any(reason in documented for reason in spelled), kind

@@ -337,14 +337,14 @@ class Contract:
     parents: MemberPath | None = None
     """Path of an array of objects that ``readings`` is within, where there are two levels."""
     shape: Shape = "objects"
-    """Shape of a message: see ``docs/contract.md``."""
+    """Shape of a message: see ``docs/contract-messages.md``."""
     fields: tuple[str, ...] = ()
     """Names of the positions of a row, where ``shape`` is ``rows``."""
     pairs: PairMembers | None = None
     """Members of a pair, where ``shape`` is ``pairs``; ``None``: pairs are arrays of two."""
     format: Format = "json"
-    """Format of payloads: see ``docs/contract.md``. Those that are lists of lines have the empty
-    path as ``readings``."""
+    """Format of payloads: see ``docs/contract-formats.md``. Those that are lists of lines have the
+    empty path as ``readings``."""
     delimiter: str = ","
     """Character between the values of a line, where ``format`` is ``csv``."""
     decoder: Decoder | None = None

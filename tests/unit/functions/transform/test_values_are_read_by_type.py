@@ -1,4 +1,4 @@
-"""Which spellings each type takes, and what it makes of them: the tables of docs/contract.md."""
+"""Which spellings each type takes, and what it makes of them: the tables of docs/contract-types.md."""
 
 from __future__ import annotations
 

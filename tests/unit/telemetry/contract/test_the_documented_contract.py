@@ -1,10 +1,9 @@
-"""The contract in docs/contract.md is a real one, and the page knows every key and reason."""
+"""The contract in docs/contract.md is a real one, and its pages know every key and reason."""
 
 from __future__ import annotations
 
 import re
 import tomllib
-from pathlib import Path
 from typing import get_args
 
 from etl.authoring.units import resolve_units
@@ -19,9 +18,7 @@ from telemetry.contract.parse import COLUMN_KEYS, TABLE_KEYS
 from telemetry.contract.parts import PARTS_KEYS
 from telemetry.contract.patterns import DIRECTIVES
 from tests.unit.functions.transform.envelopes_for import line
-
-PAGE = (Path(__file__).parents[4] / "docs" / "contract.md").read_text(encoding="utf-8")
-
+from tests.unit.telemetry.contract.documented import PAGE
 
 EXAMPLES = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
 

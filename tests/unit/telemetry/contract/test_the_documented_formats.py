@@ -1,10 +1,9 @@
-"""Each example of a format in docs/contract.md gives the rows that stand below it."""
+"""Each example of a format in docs/contract-formats.md gives the rows that stand below it."""
 
 from __future__ import annotations
 
 import re
 import tomllib
-from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -16,8 +15,8 @@ from telemetry.contract.files import with_files
 from telemetry.contract.model import Format
 from tests.unit.functions.transform.envelopes_for import line
 from tests.unit.functions.transform.formats.descriptors import descriptor_set
+from tests.unit.telemetry.contract.documented import PAGE
 
-PAGE = (Path(__file__).parents[4] / "docs" / "contract.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
 FOUR = zip(BLOCKS, BLOCKS[1:], BLOCKS[2:], [*BLOCKS[3:], ("", "")], strict=False)
 EXAMPLES = [
