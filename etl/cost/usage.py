@@ -25,6 +25,7 @@ from etl.cost.counts import (
 from etl.cost.durations import billed_seconds, child_seconds, object_bytes
 from etl.cost.platform_lines import platform_bytes
 from etl.cost.settings import SECONDS_A_MONTH, Fleet, Pipeline
+from functions.extract.batches import LARGE
 from functions.inventory import function
 from infrastructure.core.levels import Counts, counts
 from infrastructure.settings import DeploySettings
@@ -44,6 +45,8 @@ SMALL_OBJECT = 128 * 1024
 """Bytes below which S3's lifecycle rules move no object to a warm class
 (https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-transition-general-considerations.html)."""
 
+LARGE_TO_SMALL = 1.38
+"""Raw bytes of a large batch, which is compressed fast, for those of a small one, as measured."""
 MONTHS_UNTIL_GLACIER = DeploySettings.glacier_days / 30
 """Months after which the lifecycle moves a raw object; the default has no class in between."""
 EXPRESS_GB = 64 / 1024
@@ -235,6 +238,8 @@ def _storage(fleet: Fleet, pipeline: Pipeline, batches: Batches) -> Iterator[Usa
     # Longer names and numbers enlarge the payload and the raw object by the same factor.
     raw = object_bytes("raw", *size) * payload_bytes(fleet)
     raw /= payload_bytes(replace(fleet, reading_bytes=None))
+    if body_bytes(fleet) * batches.messages >= LARGE:
+        raw *= LARGE_TO_SMALL
     raw_gb = raw * number / GB
     warm = months if raw < SMALL_OBJECT else min(months, MONTHS_UNTIL_GLACIER)
     yield Usage("s3_standard", raw_gb * warm, "storage")

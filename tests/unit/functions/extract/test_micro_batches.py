@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.extract import batches
-from functions.extract.batches import Accumulator, BatchLimits, Line, compress
+from functions.extract.batches import LARGE, Accumulator, BatchLimits, Line, compress
 
 
 def messages(*sizes):
@@ -51,6 +51,15 @@ def test_compressed_lines_come_back_and_are_the_same_every_time(lines):
 
 def test_the_archive_carries_no_time():
     assert compress([b"line\n"])[4:8] == b"\0\0\0\0"
+
+
+def test_a_large_batch_is_compressed_faster_and_less():
+    lines = [b"%d of %d\n" % (number * number, number) for number in range(200_000)]
+    small, large = lines[: len(lines) // 2], lines * 2
+    assert sum(map(len, small)) < LARGE <= sum(map(len, large))
+    share = [len(compress(some)) / sum(map(len, some)) for some in (small, large)]
+    assert share[0] < share[1]
+    assert gzip.decompress(compress(large)) == b"".join(large)
 
 
 def test_many_lines_are_one_archive_member():
