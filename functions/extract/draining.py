@@ -6,11 +6,12 @@
 
 There is one open micro-batch for each contract of which messages came.
 
-A receiver ends at its first empty response, so the drain ends when the queue is empty for all of
-them, or at the time limit. Nothing is received while one micro-batch is being written to S3 and
-another is full: memory is bounded, however slow S3 and however long the queue. Whatever fails
-meanwhile, a message is either still in the queue, or in S3, or in both, which the key in PostgreSQL
-makes harmless.
+A receiver ends at its first response without a message that was sent before the drain began: what
+comes in meanwhile is for the next drain, or a steady stream would keep this one going. So the drain
+ends when all of them have seen the end of the queue, or at the time limit. Nothing is received while
+one micro-batch is being written to S3 and another is full: memory is bounded, however slow S3 and
+however long the queue. Whatever fails meanwhile, a message is either still in the queue, or in S3,
+or in both, which the key in PostgreSQL makes harmless.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ __all__ = ["Drained", "Stage", "drain"]
 
 UNSTAGED = 2
 """Full micro-batches at which receiving pauses: one being staged and one waiting."""
+
+CLOCKS_DIFFER = 5.0
+"""Most seconds by which the clock of SQS may be ahead of ours."""
 
 Stage = Callable[[MicroBatch], None]
 """Puts a micro-batch into S3; when it returns, the batch is safe. One call at a time."""
@@ -54,6 +58,10 @@ class _Drain:
     limits: BatchLimits
     until: float
     """``time.monotonic()`` after which nothing more is received."""
+    started: float
+    """``time.monotonic()`` at which the drain began."""
+    began: float
+    """The same in epoch seconds."""
     deleters: ThreadPoolExecutor
     deletions: list[Future[int]] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
@@ -67,18 +75,32 @@ class _Drain:
         self.accumulator = Accumulator(self.limits)
 
     def receive_until_quiet(self) -> None:
-        """Receives until the queue is empty. An error stops all receivers, and is raised."""
+        """Receives until nothing older than the drain comes.
+
+        An error stops all receivers, and is raised.
+        """
         try:
             while self.has_room():
                 messages = self.queue.receive()
                 if not messages:
                     return
                 self.take(messages)
+                if all(self.is_new(message) for message in messages):
+                    return
         except BaseException:
             self.stop.set()
             with self.room:
                 self.room.notify_all()
             raise
+
+    def is_new(self, message: Message) -> bool:
+        """True if the message was sent after the drain began; False if in doubt.
+
+        A message sent later than now shows that one of the two clocks is wrong.
+        """
+        if message.sent is None:
+            return False
+        return 0 < message.sent - self.began <= time.monotonic() - self.started + CLOCKS_DIFFER
 
     def has_room(self) -> bool:
         """Waits for room for more messages; returns whether there is time left for them."""
@@ -135,12 +157,12 @@ def drain(
     Deleting takes about as long as receiving did, and comes on top for the last micro-batch.
     Raises the first :class:`TelemetryError`; what was staged until then stays staged.
     """
-    until = time.monotonic() + seconds
+    started, began = time.monotonic(), time.time()
     first = queue.receive()
     if not first:  # an idle pipeline costs one request, not one for each receiver
         return Drained()
     with ThreadPoolExecutor(receivers, "delete") as deleters:
-        work = _Drain(queue, stage, limits, until, deleters)
+        work = _Drain(queue, stage, limits, started + seconds, started, began, deleters)
         work.take(first)
         with ThreadPoolExecutor(receivers, "receive") as threads:
             running = [threads.submit(work.receive_until_quiet) for _ in range(receivers)]
