@@ -110,8 +110,9 @@ def _state_machine(stack: Stack) -> Iterator[Request]:
     execution = stack.arn("states", f"execution:{stack.name}:6a1b")
     for action in ("DescribeExecution", "StopExecution"):
         yield Request(role, f"states:{action}", execution, (), MAP)
-    child = stack.arn("states", f"execution:{stack.name}/Batches:6a1b")
-    yield Request(role, "states:RedriveExecution", child, (), MAP)
+    for label in ("Batches", "Drained"):
+        child = stack.arn("states", f"execution:{stack.name}/{label}:6a1b")
+        yield Request(role, "states:RedriveExecution", child, (), MAP)
     result = f"{stack.bucket}/map-results/6a1b/manifest.json"
     for action in ("PutObject", "GetObject", "ListMultipartUploadParts", "AbortMultipartUpload"):
         yield Request(role, f"s3:{action}", result, (), MAP)
