@@ -27,6 +27,7 @@ from etl.operations.device_names import DeviceNames
 from etl.operations.quarantine import read_report
 from etl.operations.receipts import RECORD, message_digest, read_receipts
 from etl.operations.rejects import parse_lines
+from etl.operations.report_markdown import as_markdown
 from telemetry.checksums import Checksum
 from telemetry.contract import Contract
 from telemetry.errors import UserError
@@ -208,9 +209,12 @@ def rewrite_derived(target: Target, key: str, device: str) -> dict[str, Any] | N
 
 def _derived(raw: RawKey) -> tuple[str, ...]:
     """Beginnings of the names of the batch's objects, but for its report."""
-    # The page beside the report was written until the verdict of most reports was in the outcome.
-    page = report_key(raw.batch_id).removesuffix(".json") + ".md"
-    return (clean_key(raw), rejected_key(raw), f"copy/{raw.batch_id}.", page)
+    return (clean_key(raw), rejected_key(raw), f"copy/{raw.batch_id}.", _page_key(raw))
+
+
+def _page_key(raw: RawKey) -> str:
+    """Key of the page beside the report, which older versions of Validate and Load wrote."""
+    return report_key(raw.batch_id).removesuffix(".json") + ".md"
 
 
 def _present(target: Target, raw: RawKey) -> set[str]:
@@ -246,22 +250,30 @@ def _transformed(
     from functions.transform.handler import transform
 
     execution, name = str(before.get("execution", "")), clean_key(raw)
-    clean = name in before.get("objects", {name: None}) or any(
-        entry["Key"] == name for entry in listed(target.client("s3"), target.bucket, name)
-    )
+    present = _present(target, raw)
+    clean = name in before.get("objects", {name: None}) or name in present
     objects, report = transform(lines, contract, before["raw_key"], execution, clean=clean)
     written: Written = {
-        stored.key: (stored.body, stored.content_type) for stored in objects if not stored.only_over
+        stored.key: (stored.body, stored.content_type)
+        for stored in objects
+        if not stored.only_over or stored.key in present
     }
-    return written | _report(raw, report, before, device), _counts(report)
+    return written | _report(target, raw, report, before, device), _counts(report)
 
 
-def _report(raw: RawKey, report: dict[str, Any], before: dict[str, Any], device: str) -> Written:
-    """The report with the verdict of before. A finding may quote a reading."""
+def _report(
+    target: Target, raw: RawKey, report: dict[str, Any], before: dict[str, Any], device: str
+) -> Written:
+    """The report, and its page where there is one, with the verdict of before. A finding may quote
+    a reading."""
     named = (json.dumps(one, ensure_ascii=False) for one in before.get("findings", ()))
     findings = [json.loads(one) for one in named if device not in one]
     judged = {**report, "verdict": before.get("verdict"), "findings": findings}
-    return {report_key(raw.batch_id): (report_body(judged), "application/json")}
+    written: Written = {report_key(raw.batch_id): (report_body(judged), "application/json")}
+    if _page_key(raw) in _present(target, raw):
+        page = as_markdown(judged).encode()
+        written[_page_key(raw)] = (page, "text/markdown; charset=utf-8")
+    return written
 
 
 def _counts(report: Mapping[str, Any]) -> dict[str, Any]:
@@ -307,7 +319,7 @@ def _filtered(
         written[rejected] = (rejects, "application/x-ndjson+gzip")
     sums = {name: Checksum.of(body).as_dict() for name, (body, _) in written.items()}
     report["objects"] = {**report.get("objects", {}), **sums}
-    return written | _report(raw, report, before, device), _counts(report)
+    return written | _report(target, raw, report, before, device), _counts(report)
 
 
 def _filtered_parquet(target: Target, key: str, column: str, device: str) -> tuple[bytes, int]:

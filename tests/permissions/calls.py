@@ -52,6 +52,14 @@ def _get_object(call: Call, stack: Stack) -> Asked:
         yield "kms:Decrypt", stack.key, stack.via("s3")
 
 
+def _head_object(call: Call, _: Stack) -> Asked:
+    # Without a checksum asked for, no key is used: https://docs.aws.amazon.com/AmazonS3/latest/API/
+    bucket = f"arn:aws:s3:::{call.given['Bucket']}"
+    yield "s3:GetObject", f"{bucket}/{call.given['Key']}", ()
+    if call.error in ("404", "NoSuchKey"):
+        yield "s3:ListBucket", bucket, ()
+
+
 def _put_object(call: Call, stack: Stack) -> Asked:
     place = f"arn:aws:s3:::{call.given['Bucket']}/{call.given['Key']}"
     yield "s3:PutObject", place, ()
@@ -105,6 +113,7 @@ def _describe_execution(call: Call, _: Stack) -> Asked:
 
 _ASKED: dict[tuple[str, str], Any] = {
     ("s3", "GetObject"): _get_object,
+    ("s3", "HeadObject"): _head_object,
     ("s3", "PutObject"): _put_object,
     ("s3", "ListObjectsV2"): _list_objects,
     ("sqs", "ReceiveMessage"): _receive,

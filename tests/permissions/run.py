@@ -250,7 +250,7 @@ def _sweep_beside_an_execution(rig: RecordedRig) -> None:
     while time.monotonic() < until:
         rig.send(20)
         rig.start_execution()
-        rig.sweep()
+        rig.sweep(recent=True)
         rig.wait_until_idle()
         if any(c.operation == "DescribeExecution" for c in read_calls(rig.calls)):
             return

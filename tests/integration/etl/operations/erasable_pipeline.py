@@ -185,8 +185,10 @@ class ErasablePipeline:
         return {"Payload": io.BytesIO(json.dumps(answer).encode())}
 
     def stage(self, name: str, messages: Sequence[Message], contract: str | None = None) -> str:
-        """Puts a raw object, as Extract does."""
-        lines = [self.line(f"{name}-{n}", client, payload_of(elements), n)
+        """Puts a raw object, as Extract does. Batches arrive one after the other, so that a message
+        that is left out of one changes nothing about the order of the others."""
+        first = 1000 * len(self.keys)
+        lines = [self.line(f"{name}-{n}", client, payload_of(elements), first + n)
                  for n, (client, elements) in enumerate(messages)]  # fmt: skip
         key = raw_key(f"{DAY}/", name, len(lines), contract)
         self.s3.objects[key] = gzip.compress(b"".join(lines), mtime=0)

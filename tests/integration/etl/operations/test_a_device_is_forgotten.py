@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 from etl.operations.erased_objects import ErasureError
 from etl.operations.erasure import erase_device, plan_erasure
 from functions.migrate.analytics import bring_up_to_date
+from functions.transform.handler import transform
 from telemetry.contract.model import Source
 from telemetry.manifest import ExecutionInput, Item, manifest_body
 from tests.fixtures.telemetry_database import TelemetryDatabase
+from tests.integration.etl.operations import erasable_pipeline
 from tests.integration.etl.operations.erasable_pipeline import (
     FLEET,
     ErasablePipeline,
@@ -227,3 +229,38 @@ def test_all_else_is_as_if_it_had_never_sent(
     sent = [(e[0] or client) for m in batches for client, es in m for e in es]
     assert found.ledger.forgotten == sent.count("secret")
     assert pipeline.forget("secret").messages == 0
+
+
+def test_a_batch_without_an_object_in_the_clean_zone_gets_none(
+    pipeline: ErasablePipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``storage.clean = false``: all else is made of the raw object."""
+    without_clean_zone(pipeline, monkeypatch)
+    pipeline.forget("secret")
+    assert b"secret" not in pipeline.s3.everything()
+    assert not [key for key in pipeline.s3.objects if key.startswith("clean/")]
+    assert pipeline.reconcile().problems() == []
+
+
+def test_without_that_object_a_batch_of_an_older_contract_has_to_be_replayed_first(
+    pipeline: ErasablePipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_clean_zone(pipeline, monkeypatch)
+    pipeline.contract = replace(FLEET, digest="fedcba9876543210")
+    with pytest.raises(ErasureError, match=r"storage\.clean.*replay the batch"):
+        pipeline.forget("secret")
+    for key in pipeline.keys:
+        pipeline.load(key, "replay")
+    pipeline.forget("secret")
+    assert b"secret" not in pipeline.s3.everything()
+
+
+def without_clean_zone(pipeline: ErasablePipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fills the pipeline as Transform does it with that setting."""
+
+    def written(*given: Any) -> Any:
+        objects, report = transform(*given, clean=False)
+        return [one for one in objects if not one.only_over], report
+
+    monkeypatch.setattr(erasable_pipeline, "transform", written)
+    filled(pipeline, MIXED)
