@@ -46,7 +46,7 @@ class CountedStack:
     recorder: Path
     _read: int = 0
     """Bytes of the recorder's file that were counted already."""
-    _logged: dict[str, int] = field(default_factory=dict)
+    _logged: dict[str, Counter[str]] = field(default_factory=dict)
     _sent: int = 0
 
     def client(self, service: str) -> Any:
@@ -82,8 +82,8 @@ class CountedStack:
             del envelope["message_id"]
         return [json.dumps(envelope, separators=(",", ":")) for envelope in envelopes]
 
-    def take(self) -> tuple[dict[str, Counter[str]], Counter[str]]:
-        """Requests by function and operation, and bytes logged by function, since the last time."""
+    def take(self) -> tuple[dict[str, Counter[str]], dict[str, Counter[str]]]:
+        """Requests by operation, and calls and bytes logged, by function since the last time."""
         time.sleep(SETTLE_SECONDS)
         requests: dict[str, Counter[str]] = {}
         file = self.recorder.with_name("requests.ndjson")
@@ -94,10 +94,10 @@ class CountedStack:
                     found = json.loads(line)
                     requests.setdefault(found["function"], Counter())[found["operation"]] += 1
                 self._read = lines.tell()
-        return requests, self._log_bytes()
+        return requests, self._log()
 
-    def _log_bytes(self) -> Counter[str]:
-        logs, new = self.client("logs"), Counter[str]()
+    def _log(self) -> dict[str, Counter[str]]:
+        logs, new = self.client("logs"), {}
         groups = [
             group["logGroupName"]
             for page in logs.get_paginator("describe_log_groups").paginate()
@@ -106,14 +106,14 @@ class CountedStack:
         ]
         for group in groups:
             pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group)
-            written = sum(
-                len(event["message"].encode()) + LINE_BYTES
-                for page in pages
-                for event in page["events"]
-                if not event["message"].startswith(PLATFORM_LINES)
-            )
+            written: Counter[str] = Counter()
+            for line in (event["message"] for page in pages for event in page["events"]):
+                if line.startswith(PLATFORM_LINES):
+                    written["calls"] += line.startswith(PLATFORM_LINES[0])
+                else:
+                    written["bytes"] += len(line.encode()) + LINE_BYTES
             name = group.rpartition("-")[2]
-            new[name] = written - self._logged.get(name, 0)
+            new[name] = written - self._logged.get(name, Counter())
             self._logged[name] = written
         return new
 

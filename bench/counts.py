@@ -57,8 +57,7 @@ class Recorder:
     def __init__(self, stack: CountedStack) -> None:
         self.stack = stack
         self.requests: dict[str, Counter[str]] = {}
-        self.logged: Counter[str] = Counter()
-        self.invoked: Counter[str] = Counter()
+        self.logged: dict[str, Counter[str]] = {}
 
     @property
     def definition(self) -> dict[str, Any]:
@@ -114,6 +113,10 @@ class Recorder:
         extracts = sum(_name(event) == "Extract" for event in events)
         return (loaded, extracts - loaded), found
 
+    def bytes_a_call(self, name: str) -> int:
+        """Bytes that a call of the function logged in the last execution, without Lambda's."""
+        return round(self.logged[name]["bytes"] / self.logged[name]["calls"])
+
     def fill_days(self) -> None:
         """Put a settled batch under each of the days that a sweep may look at."""
         client, bucket = self.stack.client("s3"), self.stack.target.bucket
@@ -164,11 +167,7 @@ class Recorder:
         requests, logged = self.stack.take()
         children = [list(self._history(child)) for child in self._children(arn)]
         self.requests = requests
-        self.logged.update(logged)
-        for events in [self._history(arn), *children]:
-            self.invoked.update(_functions(events))
-        if "stage" in requests:
-            self.invoked["stage"] += 1
+        self.logged = logged
         return tally(self.definition, self._history(arn), children, requests)
 
     def _children(self, arn: str) -> list[str]:
@@ -189,12 +188,6 @@ def _entered(events: list[dict[str, Any]], kind: str) -> int:
     return sum(event["type"] == f"{kind}StateEntered" for event in events)
 
 
-def _functions(events: list[dict[str, Any]]) -> Counter[str]:
-    """Calls of each function of the pipeline, whose states are called like it."""
-    names = (_name(event).lower() for event in events)
-    return Counter(name for name in names if name in IN_THE_WORKFLOW)
-
-
 def record(stack: CountedStack) -> dict[str, Any]:
     """All counts, as the file has them; :class:`NotAdditiveError` where they don't add up."""
     recorder = Recorder(stack)
@@ -202,6 +195,7 @@ def record(stack: CountedStack) -> dict[str, Any]:
     empty = recorder.requests["extract"]["ReceiveMessage"]
     one = recorder.scheduled(MESSAGES)
     requests = recorder.requests
+    logged = {name: recorder.bytes_a_call(name) for name in requests}
     recorder.in_batches_of(MESSAGES)
     batch = batch_part(one, recorder.scheduled(BATCHES * MESSAGES))
     larger = recorder.requests["extract"]
@@ -216,7 +210,8 @@ def record(stack: CountedStack) -> dict[str, Any]:
     stack.deploy(trigger_mode="queue", queue_window_seconds=5, **_by_mapping(stack))
     starts["mapping"] = {"execution": minus(recorder.delivered(MESSAGES), batch)}
     requests = {**requests, "stage": recorder.requests["stage"]}
-    functions = _per_call(recorder, requests, larger)
+    logged["stage"] = recorder.bytes_a_call("stage")
+    functions = _per_call(requests, larger, logged)
     return {**found, "empty_receives": empty, "starts": starts, "functions": functions}
 
 
@@ -240,7 +235,7 @@ def _loop(recorder: Recorder, batch: Tally) -> dict[str, Tally]:
 
 
 def _per_call(
-    recorder: Recorder, requests: dict[str, Counter[str]], larger: Counter[str]
+    requests: dict[str, Counter[str]], larger: Counter[str], logged: dict[str, int]
 ) -> dict[str, Any]:
     """Requests of each function for a call and for a message, and the bytes of its log.
 
@@ -257,8 +252,7 @@ def _per_call(
                 each = round((larger[operation] - number) / ((BATCHES - 1) * MESSAGES), 3)
             call = max(0, round(number - each * MESSAGES))
             lines[operation] = {"call": call, "message": each}
-        logged = round(recorder.logged[name] / recorder.invoked[name])
-        found[name] = {"requests": lines, "logged_bytes": logged}
+        found[name] = {"requests": lines, "logged_bytes": logged[name]}
     return found
 
 

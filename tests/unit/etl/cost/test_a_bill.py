@@ -14,7 +14,7 @@ from etl.cost.settings import Fleet, Pipeline
 from functions.inventory import function
 
 MONTH = 730 * 3600
-QUEUE = Pipeline(delivery="mapping", observability="full")
+QUEUE = Pipeline(delivery="mapping", window_seconds=20.0, observability="full")
 SCHEDULE = replace(QUEUE, trigger="schedule")
 # 50 readings of 80 bytes: one message of 4 KB and a bit, 5.6 KB in the queue.
 FLEET = Fleet(devices=100, rate=500, readings_per_message=50, reading_bytes=80)

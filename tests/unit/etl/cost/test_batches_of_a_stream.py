@@ -9,7 +9,8 @@ import pytest
 from etl.cost.batches import batches_of, body_bytes, drain_capacity
 from etl.cost.settings import Fleet, Pipeline
 
-QUEUE, SCHEDULE = Pipeline(delivery="mapping"), Pipeline(trigger="schedule")
+QUEUE = Pipeline(delivery="mapping", window_seconds=20.0)
+SCHEDULE = Pipeline(trigger="schedule")
 
 
 def test_pollers_share_out_what_comes_in_a_window():

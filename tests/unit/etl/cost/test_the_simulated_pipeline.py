@@ -13,7 +13,8 @@ from etl.cost.settings import Fleet, Pipeline
 from etl.cost.simulation import simulate
 
 FLEET = Fleet(rate=100_000, devices=100_000)
-QUEUE, SCHEDULE = Pipeline(delivery="mapping"), Pipeline(trigger="schedule")
+QUEUE = Pipeline(delivery="mapping", window_seconds=20.0)
+SCHEDULE = Pipeline(trigger="schedule")
 
 
 def test_a_small_fleet_is_a_window_behind():
