@@ -42,6 +42,7 @@ WAYS: Mapping[str, Mapping[str, Any]] = {
     "schedule, 60 s": {"trigger": "schedule", "period_seconds": 60.0},
 }
 """Each way of starting, and the settings of :class:`~etl.cost.settings.Pipeline` that are it."""
+SHORTEST = "queue, window 1 s"
 RATES = (10, 100, 1_000)
 """Readings per second of the table of costs."""
 WINDOW = (10, 500)
@@ -76,11 +77,14 @@ def _ways() -> Iterator[tuple[str, Pipeline]]:
 
 def _summary(cases: Sequence[Case]) -> str:
     rows = []
-    for name, pipeline in _ways():
-        aws = estimate.estimated(pipeline)
+    estimates = {name: estimate.estimated(pipeline) for name, pipeline in _ways()}
+    for name in WAYS:
+        aws = estimates.get(name)
         found = [one for one in cases if _is_typical(one, name)]
         here = [_seconds(found[0][each]) for each in ("p50", "p99")] if found else ["", ""]
-        rows.append([name, *here, _seconds(aws.p50), _seconds(aws.p99)])
+        there = [_seconds(each) for each in (aws.p50, aws.p99)] if aws else ["", ""]
+        if found or aws:
+            rows.append([name, *here, *there])
     return table(["trigger", "here, p50", "here, p99", "AWS, p50", "AWS, p99"], rows, numbers=True)
 
 
@@ -109,7 +113,7 @@ def _parts(cases: Sequence[Case]) -> str:
 
 
 def _aws_parts() -> str:
-    parts = estimate.parts(dict(_ways())["queue, window 1 s"])
+    parts = estimate.parts(dict(_ways())[SHORTEST])
     rows = [[name, f"{seconds:.2f}", basis] for name, seconds, basis in parts]
     return table(["part", "seconds", "basis"], rows)
 
@@ -124,7 +128,7 @@ def _dollars() -> str:
 
 def _validate(cases: Sequence[Case]) -> str:
     """A table of what Validate's own invocation costs."""
-    (here,) = [one for one in cases if _is_typical(one, "queue, window 1 s")]
+    (here,) = [one for one in cases if _is_typical(one, SHORTEST)]
     billed = billed_seconds("validate", *WINDOW, Pipeline())
     aws = billed + estimate.INVOKE_SECONDS
     cold = estimate.COLD_SECONDS["validate"]

@@ -41,23 +41,25 @@ def test_each_way_has_a_line_with_its_estimate_and_its_cost():
         assert len([line for line in PAGE.splitlines() if line.startswith(f"| {name} |")]) >= 2
 
 
+def gathering_for(seconds: int) -> Pipeline:
+    """A pipeline whose event source mapping has this window."""
+    return dict(latency._ways())[f"queue, window {seconds} s"]
+
+
 def test_a_longer_window_is_a_longer_latency():
-    found = [
-        estimated(Pipeline(delivery="mapping", window_seconds=window))
-        for window in (1.0, 5.0, 20.0)
-    ]
+    found = [estimated(gathering_for(window)) for window in (1, 5, 20)]
     assert [one.p50 for one in found] == sorted({one.p50 for one in found})
     assert [one.p99 for one in found] == sorted({one.p99 for one in found})
-    for window, one in zip((1.0, 5.0, 20.0), found, strict=True):
+    for window, one in zip((1, 5, 20), found, strict=True):
         assert window / 2 < one.p50 < one.p99
 
 
 def test_the_promise_for_a_window_of_a_second_holds_by_the_estimate():
-    assert estimated(Pipeline(delivery="mapping", window_seconds=1.0)).p99 < 3.5
+    assert estimated(gathering_for(1)).p99 < 3.5
 
 
 def test_the_parts_add_up_to_about_the_median():
-    pipeline = Pipeline(delivery="mapping", window_seconds=1.0)
+    pipeline = gathering_for(1)
     assert sum(seconds for _, seconds, _ in parts(pipeline)) == pytest.approx(
         estimated(pipeline).p50, rel=0.1
     )
