@@ -75,7 +75,7 @@ def _print(line: str) -> bool:
 
 def _lines(events: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     for event in events:
-        yield json.dumps(event, ensure_ascii=False) + "\n"
+        yield json.dumps(event, ensure_ascii=True) + "\n"
 
 
 def post_events(events: Iterable[Mapping[str, Any]], address: str) -> int:

@@ -29,6 +29,7 @@ from etl.operations.batches import Batch
 from etl.operations.conflicts import ConflictCount
 from etl.operations.dead_letters import DeadLetter
 from etl.operations.executions import Execution
+from etl.operations.lineage_delivery import write_events
 from etl.operations.quarantine import QuarantinedBatch
 from etl.operations.rejects import Reject
 from telemetry.contract import ContractSet, load_contract
@@ -44,6 +45,7 @@ WRITERS = {
     "destroy": "one value of the stack",
     "diagram": "an SVG of the workflow",
     "export_destination": "rows, never to a terminal",
+    "lineage_delivery": "JSON of ASCII alone",
     "main": "the version",
     "pgadmin": "file names of the user",
     "reject_export": "JSON of ASCII alone, or cells without unprintable characters",
@@ -100,6 +102,13 @@ def test_an_error_message_is_escaped(capsys: pytest.CaptureFixture[str]) -> None
     with pytest.raises(BaseException):  # noqa: B017, PT011 - typer's own way to end a command
         command()
     assert OBEYED.search(capsys.readouterr().err) is None
+
+
+def test_events_are_of_ascii_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    write_events([{"description": HOSTILE}], "-", overwrite=False)
+    written = capsys.readouterr().out
+    assert OBEYED.search(written.rstrip("\n")) is None
+    assert json.loads(written) == {"description": HOSTILE}
 
 
 @pytest.fixture

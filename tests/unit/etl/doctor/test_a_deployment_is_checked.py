@@ -122,7 +122,7 @@ def large_build(template: str) -> Any:
 def change_set(
     monkeypatch: pytest.MonkeyPatch, formation: FakeFormation, plan: Any, build: Any
 ) -> list[Any]:
-    monkeypatch.setattr(deployment, "make_plan", lambda *_: (plan, build))
+    monkeypatch.setattr(deployment, "make_plan", lambda *_, **__: (plan, build))
     monkeypatch.setattr(deployment, "intact_keys", lambda *_: set())
     monkeypatch.setattr(deployment, "owned_s3", lambda _: None)
     with account() as aws:
