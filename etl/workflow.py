@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from etl.operations.notebook_workflow import build_workflow, trace_executions
+from etl.deployment.notebook_workflow import build_workflow, trace_executions
 from workflow.definition import function_arn
 from workflow.editor import BATCH_STEPS, EXECUTION_STEPS, Customize, WorkflowEditor
 from workflow.limits import DefinitionError

@@ -29,6 +29,7 @@ from etl.operations.batches import Batch
 from etl.operations.conflicts import ConflictCount
 from etl.operations.dead_letters import DeadLetter
 from etl.operations.executions import Execution
+from etl.operations.lineage_delivery import write_events
 from etl.operations.quarantine import QuarantinedBatch
 from etl.operations.rejects import Reject
 from telemetry.contract import ContractSet, load_contract
@@ -101,6 +102,13 @@ def test_an_error_message_is_escaped(capsys: pytest.CaptureFixture[str]) -> None
     with pytest.raises(BaseException):  # noqa: B017, PT011 - typer's own way to end a command
         command()
     assert OBEYED.search(capsys.readouterr().err) is None
+
+
+def test_events_are_of_ascii_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    write_events([{"description": HOSTILE}], "-", overwrite=False)
+    written = capsys.readouterr().out
+    assert OBEYED.search(written.rstrip("\n")) is None
+    assert json.loads(written) == {"description": HOSTILE}
 
 
 @pytest.fixture
