@@ -8,10 +8,10 @@ There is one open micro-batch for each contract of which messages came.
 
 A receiver ends at its first response without a message that was sent before the drain began: what
 comes in meanwhile is for the next drain, or a steady stream would keep this one going. So the drain
-ends when all of them have seen the end of the queue, or at the time limit. Nothing is received while
-one micro-batch is being written to S3 and another is full: memory is bounded, however slow S3 and
-however long the queue. Whatever fails meanwhile, a message is either still in the queue, or in S3,
-or in both, which the key in PostgreSQL makes harmless.
+ends when all of them have seen the end of the queue, or at the time limit. Nothing is received
+while one micro-batch is being written to S3 and another is full: memory is bounded, however slow S3
+and however long the queue. Whatever fails meanwhile, a message is either still in the queue, or in
+S3, or in both, which the key in PostgreSQL makes harmless.
 """
 
 from __future__ import annotations
