@@ -81,7 +81,7 @@ def _extract() -> list[Statement]:
         ),
         key_for("sqs", "Decrypt"),
         objects("s3:PutObject", "raw", "manifests"),
-        # The manifests of a loop's drains are put together at its end. It wrote them itself, so that
+        # The manifests of a loop's drains are put together at its end. It wrote them itself, so
         # none is missing, and its listing needs no more than its own prefix.
         objects("s3:GetObject", "manifests"),
         bucket_listing("raw"),
