@@ -6,7 +6,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +105,23 @@ def test_a_drain_costs_five_transitions_with_a_batch_and_three_without(pipeline:
         "Summarize", "How did it end?", "All loaded",
     ]  # fmt: skip
     assert children(pipeline, arn) == 1
+
+
+def test_a_start_before_its_interval_costs_two_transitions_more(pipeline: Target) -> None:
+    """EventBridge Scheduler usually starts in the minute before: the loop waits until it begins."""
+    simulate(pipeline, pipeline.contract, PLAN)
+    begin = datetime.now(UTC) + timedelta(seconds=5)
+    scheduled = (begin - timedelta(seconds=60)).isoformat()
+    given = {"drains": {"scheduled": scheduled, "every": EVERY, "seconds": EVERY}}
+    arn = start(pipeline, given)
+    *_, (execution, _) = follow(pipeline, arn)
+    assert execution.status == "SUCCEEDED", execution
+    early, drain = drains(visits(pipeline, arn))
+    assert early == ["Extract", "Anything staged?"]
+    assert drain[:3] == ["Wait for the next drain", "Extract", "Anything staged?"]
+    assert drain[3:] == ["Load batches", "Summarize", "How did it end?", "All loaded"]
+    loads = (e for e in history(pipeline, arn) if e["type"] == "MapStateEntered")
+    assert next(loads)["timestamp"] >= begin
 
 
 def test_a_loop_without_messages_has_nothing_to_do(pipeline: Target) -> None:
