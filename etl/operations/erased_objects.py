@@ -14,7 +14,7 @@ import gzip
 import io
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +43,11 @@ from telemetry.layout import (
 from telemetry.reports import report_body
 
 if TYPE_CHECKING:
-    from types_boto3_s3.type_defs import ObjectIdentifierTypeDef
+    from types_boto3_s3.type_defs import (
+        DeleteMarkerEntryTypeDef,
+        ObjectIdentifierTypeDef,
+        ObjectVersionTypeDef,
+    )
 
 __all__ = [
     "ErasureError",
@@ -226,12 +230,8 @@ def _present(target: Target, raw: RawKey) -> set[str]:
 def _ever_present(target: Target, raw: RawKey) -> set[str]:
     """Names of these objects, also of those of which only older versions are left, as after an
     erasure that was interrupted between deleting an object and its versions."""
-    pages = target.client("s3").get_paginator("list_object_versions")
     return _present(target, raw) | {
-        one["Key"]
-        for prefix in _derived(raw)
-        for page in pages.paginate(Bucket=target.bucket, Prefix=prefix)
-        for one in (*page.get("Versions", ()), *page.get("DeleteMarkers", ()))
+        one["Key"] for prefix in _derived(raw) for one in _all_versions(target, prefix)
     }
 
 
@@ -401,17 +401,25 @@ def delete_versions(target: Target, keys: Iterable[str]) -> None:
 
 
 def _versions(target: Target, key: str, *, latest: bool) -> list[ObjectIdentifierTypeDef]:
+    return [
+        {"Key": key, "VersionId": one["VersionId"]}
+        for one in _all_versions(target, key)
+        if one["Key"] == key and (latest or not one["IsLatest"])
+    ]
+
+
+def _all_versions(
+    target: Target, prefix: str
+) -> Iterator[ObjectVersionTypeDef | DeleteMarkerEntryTypeDef]:
+    """All versions and delete markers of the objects below a prefix."""
     pages = (
         target.client("s3")
         .get_paginator("list_object_versions")
-        .paginate(Bucket=target.bucket, Prefix=key)
+        .paginate(Bucket=target.bucket, Prefix=prefix)
     )
-    return [
-        {"Key": key, "VersionId": one["VersionId"]}
-        for page in pages
-        for one in (*page.get("Versions", ()), *page.get("DeleteMarkers", ()))
-        if one["Key"] == key and (latest or not one["IsLatest"])
-    ]
+    for page in pages:
+        yield from page.get("Versions", ())
+        yield from page.get("DeleteMarkers", ())
 
 
 def _delete(target: Target, versions: list[ObjectIdentifierTypeDef]) -> None:
