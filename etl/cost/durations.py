@@ -57,6 +57,9 @@ nothing. A Map of 100 children that do nothing took more than 7 s, and its child
 them (https://repost.aws/questions/QUn5oKgcnjRTemt39V9hdtyw, read 2026-11). Rows are in the table
 before the Map ends, so that only a loop of drains waits for its end."""
 
+TRANSFORM_ROUNDS = 3
+"""Transform reads the raw object, writes its objects at the same time, and then the report."""
+
 _SECONDS = {
     "GetObject": S3_SECONDS,
     "PutObject": S3_SECONDS,
@@ -99,6 +102,8 @@ def billed_seconds(name: str, messages: float, readings: float, pipeline: Pipeli
     calls = sum(_SECONDS.get(o, S3_SECONDS) * n for o, n in requests(name, messages).items())
     if name == "extract":
         return seconds + calls / pipeline.receivers + EMPTY_SECONDS
+    if name == "transform":
+        calls = TRANSFORM_ROUNDS * S3_SECONDS
     if name == "load":
         calls += CONNECT_SECONDS + _evaluate(parts["database_seconds"], messages, readings)
     return float(seconds + calls)
