@@ -76,4 +76,4 @@ def measure(messages: int, rounds: int) -> list[Measurement]:
 
 
 if __name__ == "__main__":
-    print_results(measure(300, 1) if "--quick" in sys.argv else measure(3_000, 3))
+    print_results(measure(300, 1) if "--quick" in sys.argv else measure(1_500, 3))

@@ -21,7 +21,7 @@ BATCH = 10
 DELETED = json.dumps({"Successful": [{"Id": str(place)} for place in range(BATCH)]}).encode()
 EMPTY = b"{}"
 RECEIPT = "AQEB" + "w" * 180
-"""Of the length that SQS's have."""
+"""A receipt handle of the length that SQS gives."""
 
 
 def answers(bodies: Sequence[str]) -> list[bytes]:
