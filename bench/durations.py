@@ -12,7 +12,6 @@ here, and ``etl/cost/durations.py`` has the assumed ones.
 
 from __future__ import annotations
 
-import gzip
 import io
 import json
 import os
@@ -32,6 +31,7 @@ from bench.linear_fit import fit
 from bench.machine import processor
 from etl.aws.target import Target
 from etl.deployment.laptop import bring_up
+from functions.extract.batches import compress
 from functions.transform.handler import transform as whole_transform
 from local.stack import stop
 from telemetry import clients, layout
@@ -151,7 +151,7 @@ def run_batch(probe: Probe, target: Target, number: int, count: int, each: int) 
     _drain(probe, target, size, bodies, number)
     execution = f"measured-{number}"
     key = layout.raw_key(layout.raw_prefix(execution, messages.START), execution, count)
-    packed = gzip.compress(raw, 1, mtime=0)
+    packed = compress(raw.splitlines(keepends=True))
     target.client("s3").put_object(Bucket=target.bucket, Key=key, Body=packed)
     event = {"bucket": target.bucket, "key": key, "size": len(packed), "execution": execution}
     event |= {"purpose": "load"}

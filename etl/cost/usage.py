@@ -248,7 +248,7 @@ def _storage(fleet: Fleet, pipeline: Pipeline, batches: Batches) -> Iterator[Usa
     kinds = ("clean",) * pipeline.clean + ("rejected", "reports")
     kept = sum(object_bytes(kind, *size) for kind in kinds)
     yield Usage("s3_standard", kept * number / GB * months, "storage")
-    week = object_bytes("copy", *size) + object_bytes("copy_groups", *size)
+    week = object_bytes("copy", *size)
     yield Usage("s3_standard", week * number / GB * 7 / MONTH_DAYS, "storage")
 
 
