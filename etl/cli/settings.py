@@ -56,7 +56,8 @@ def init(
 
     if file.exists() and not force:
         raise fail(f"{file} already exists: name another file, or overwrite it with --force.")
-    demand = demand_of(devices, rate, interval, readings, latency, on_terminal=sys.stdin.isatty())
+    on_terminal = sys.stdin is not None and sys.stdin.isatty()  # None: it is closed
+    demand = demand_of(devices, rate, interval, readings, latency, on_terminal=on_terminal)
     values, reason = ({}, "") if demand is None else show_offers(demand)
     text = example(stack, *contracts, values=values, reason=reason)
     file.write_text(text, encoding="utf-8")

@@ -41,7 +41,9 @@ __all__ = ["simulate"]
 SPREAD = 0.15
 """Standard deviation of a duration, as a share of it."""
 BATCHES = 400
-"""Batches that are simulated at least."""
+"""Batches that are simulated, where they don't take longer than :data:`LONGEST`."""
+LONGEST, FEW_BATCHES = 1e6, 20
+"""Simulated seconds for a fleet that sends hardly anything, or for so many batches of it."""
 SECONDS = 30.0
 """Simulated time at least: the first batches take a few seconds until they are loaded."""
 GATHERINGS = 40
@@ -54,7 +56,8 @@ def simulate(fleet: Fleet, pipeline: Pipeline, *, seed: int = 1) -> SimulationRe
         alone = simulate(fleet, replace(pipeline, trigger="queue"), seed=seed)
         return replace(alone, pipeline=pipeline)
     batches = batches_of(fleet, replace(pipeline, contracts=1))
-    seconds = max(SECONDS, BATCHES / batches.rate, GATHERINGS * batches.delay)
+    enough = min(BATCHES / batches.rate, max(LONGEST, FEW_BATCHES / batches.rate))
+    seconds = max(SECONDS, enough, GATHERINGS * batches.delay)
     run = _Run(fleet, pipeline, seconds, random.Random(seed))  # noqa: S311 - no secret is made of it
     run.start()
     run.clock.run(seconds)
@@ -138,7 +141,8 @@ class _Run:
     def _gather(self) -> None:
         """One poller gathers waiting messages and its share of new ones for one batch."""
         share = self.fleet.messages / self.pipeline.pollers
-        oldest = self.received / self.fleet.messages
+        # A window begins with a message, not with the part of one that has come by then.
+        oldest = min((self.received + 1) / self.fleet.messages, self.clock.now)
         waiting = max(0.0, min(self.largest, self._waiting()))
         self._receive(waiting)
         wait = min(self.pipeline.window_seconds, (self.largest - waiting) / share)

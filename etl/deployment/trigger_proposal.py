@@ -7,6 +7,7 @@ and writes what follows from the proposal: :meth:`Offer.settings`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,7 @@ OVERHEAD_SECONDS = 5
 the transaction. So a window of 25 s is offered for a latency of 30 s."""
 LEAST_DRAIN_WINDOW, LONGEST_DRAIN_WINDOW = 5, 120
 """Seconds. A longer window is cheaper, up to where the schedule is."""
+SECONDS_A_DAY = 86_400
 SMALL_WINDOW = 20
 """Longest window of the queue's mapping that is offered; longer ones are the drain's."""
 
@@ -35,8 +37,8 @@ SMALL_WINDOW = 20
 class Demand:
     """A fleet, and the latency that its rows may have.
 
-    Raises ``ValueError`` for numbers below their least: 1 device, 1 reading in a message; rate and
-    latency above 0.
+    Raises ``ValueError`` for numbers below their least: 1 device, 1 reading in a message; latency
+    above 0, and a message a day of the whole fleet. All have to be finite.
     """
 
     devices: int
@@ -47,9 +49,12 @@ class Demand:
     """Seconds from a message's arrival at AWS IoT to its rows."""
 
     def __post_init__(self) -> None:
-        if self.latency <= 0:
+        if not self.latency > 0:
             raise ValueError("the latency must be greater than 0")
-        _ = self.fleet  # checks the others
+        if not math.isfinite(self.rate):
+            raise ValueError("the rate must be a finite number")
+        if self.fleet.messages < 1 / SECONDS_A_DAY:  # the fleet checks the others
+            raise ValueError("the fleet sends less than a message a day")
 
     @property
     def fleet(self) -> Fleet:

@@ -21,6 +21,8 @@ from telemetry.storage import get_object, put_object
 __all__ = ["LOOK_KEY", "FullLook", "days_back", "read_look", "write_look"]
 
 LOOK_KEY = "sweep/look.json"
+# An infinite number and endless nesting are JSON to Python.
+_DAMAGE = (TelemetryError, ArithmeticError, LookupError, ValueError, TypeError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def read_look(bucket: str) -> FullLook | None:
         )
     except BatchMissingError:
         return None
-    except (TelemetryError, ValueError, KeyError, TypeError) as error:
+    except _DAMAGE as error:
         log.warning("The last look can't be read: all days are listed", cause=str(error))
         return None
 

@@ -18,7 +18,7 @@ from infrastructure.core.iot_alarms import of_the_broker, of_the_rule
 from infrastructure.core.parameters import HAS_NO_DATA_ALARM
 from infrastructure.core.topic_rules import rule_title, title_of
 from telemetry.contract import ContractSet
-from telemetry.metric_table import NAMESPACE, PIPELINE, Level
+from telemetry.metric_table import NAMESPACE, PIPELINE
 
 __all__ = ["ALARMS", "add_alarms", "alarms_of"]
 
@@ -51,9 +51,7 @@ def alarms_of(contracts: ContractSet) -> tuple[AlarmSpec, ...]:
 
 
 def _of_executions() -> list[AlarmSpec]:
-    def alarm(
-        name: str, metric: str, parameter: str, level: Level, meaning: str, first: str
-    ) -> AlarmSpec:
+    def alarm(name: str, metric: str, parameter: str, meaning: str, first: str) -> AlarmSpec:
         return AlarmSpec(
             name=name,
             namespace="AWS/States",
@@ -61,7 +59,7 @@ def _of_executions() -> list[AlarmSpec]:
             dimensions={"StateMachineArn": Ref("StateMachine")},
             statistic="Sum",
             threshold=Ref(parameter),
-            level=level,
+            level="lean",
             meaning=meaning,
             first=first,
         )
@@ -71,7 +69,6 @@ def _of_executions() -> list[AlarmSpec]:
             "executions-failed",
             "ExecutionsFailed",
             "AlarmAtFailedExecutions",
-            "lean",
             "Executions of the workflow failed: batches are in S3 and not in the table.",
             "See which, and why: etl executions, then etl replay --failed once the cause is fixed.",
         ),
@@ -79,7 +76,8 @@ def _of_executions() -> list[AlarmSpec]:
             "executions-timed-out",
             "ExecutionsTimedOut",
             "AlarmAtTimedOutExecutions",
-            "standard",
+            # Nothing but this alarm shows executions that always run out of time: their batches
+            # have no outcome, so that no sweep finds that they need attention.
             "An execution exceeded its time limit and was stopped.",
             "See where the time went: etl executions, then etl trace NAME.",
         ),

@@ -32,7 +32,7 @@ HALF_AN_HOUR = 1800
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """One metric of an expression, over five minutes; ``id`` is its name in the expression."""
+    """One metric of an expression, over its periods; ``id`` is its name in the expression."""
 
     id: str
     namespace: str
@@ -55,7 +55,9 @@ class MathAlarm:
     first: str
     """The first step to take."""
     periods: Any = 3
-    """Number of consecutive periods of five minutes."""
+    """Number of consecutive periods."""
+    period: int = MINUTES_5
+    """Seconds."""
     condition: str = HAS_CORE
     missing: str = "notBreaching"
 
@@ -74,7 +76,10 @@ def add_alarms(template: Template) -> None:
                 Condition=spec.condition,
                 AlarmName=alarm_name(spec.name),
                 AlarmDescription=f"{spec.meaning} {spec.first} See {PAGE}#{spec.name}",
-                Metrics=[_expression(spec), *(_query(metric) for metric in spec.metrics)],
+                Metrics=[
+                    _expression(spec),
+                    *(_query(metric, spec.period) for metric in spec.metrics),
+                ],
                 ComparisonOperator="GreaterThanThreshold",
                 Threshold=spec.threshold,
                 EvaluationPeriods=spec.periods,
@@ -91,7 +96,7 @@ def _expression(spec: MathAlarm) -> cloudwatch.MetricDataQuery:
     )
 
 
-def _query(metric: Metric) -> cloudwatch.MetricDataQuery:
+def _query(metric: Metric, period: int) -> cloudwatch.MetricDataQuery:
     return cloudwatch.MetricDataQuery(
         Id=metric.id,
         ReturnData=False,
@@ -104,7 +109,7 @@ def _query(metric: Metric) -> cloudwatch.MetricDataQuery:
                     for name, value in metric.dimensions.items()
                 ],
             ),
-            Period=MINUTES_5,
+            Period=period,
             Stat=metric.statistic,
         ),
     )
@@ -157,7 +162,10 @@ def _of_proxy(metric: str, statistic: str, **dimensions: str) -> Metric:
 _PIPELINE = (
     MathAlarm(
         name="failure-share",
-        expression="IF(started > 0, 100 * (FILL(failed, 0) + FILL(late, 0)) / started, 0)",
+        # A drain loop starts every ten minutes and ends eleven minutes later, so that in five
+        # minutes executions start or fail, and hardly ever both.
+        expression="IF(FILL(failed, 0) + FILL(late, 0) > 1, "
+        "100 * (FILL(failed, 0) + FILL(late, 0)) / FILL(started, 1), 0)",
         label="Executions that failed or timed out, %",
         metrics=(
             _of_executions("ExecutionsStarted", "started"),
@@ -165,7 +173,10 @@ _PIPELINE = (
             _of_executions("ExecutionsTimedOut", "late"),
         ),
         threshold=20,
-        meaning="One in five executions has failed for 15 minutes: not a single bad batch.",
+        period=HALF_AN_HOUR,
+        periods=1,
+        meaning="One in five executions of half an hour failed, and several: not a single bad "
+        "batch.",
         first="See what they have in common: etl executions.",
     ),
     MathAlarm(

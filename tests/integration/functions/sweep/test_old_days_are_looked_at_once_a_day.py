@@ -163,7 +163,14 @@ def test_a_sweep_of_a_person_does_not_stand_for_the_daily_look(sweep: Sweeps) ->
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"[]", b'{"on": "tomorrow"}', b'{"on": "2026-03-20", "days": 3, "unsettled": []}'],
+    [
+        b"",
+        b"[]",
+        b'{"on": "tomorrow"}',
+        b'{"on": "2026-03-20", "days": 3, "unsettled": []}',
+        b'{"on": "2026-03-20", "days": 1e999, "unsettled": []}',
+        b"[" * 100_000,
+    ],
 )
 def test_without_a_look_that_can_be_read_all_days_are_listed(
     sweep: Sweeps, aws: FakeAws, content: bytes

@@ -85,3 +85,17 @@ def test_rate_and_interval_say_the_same(init):
     done, _ = init("--rate", "10", "--interval", "4")
     assert done.exit_code == 1
     assert "exclude each other" in done.output
+
+
+def test_a_closed_standard_input_is_no_terminal(tmp_path, monkeypatch):
+    monkeypatch.setattr("etl.cli.settings.sys", SimpleNamespace(stdin=None))
+    file = tmp_path / "pipeline.toml"
+    done = CliRunner().invoke(app, ["settings", "init", str(file)])
+    assert done.exit_code == 0, done.output
+    assert file.read_text() == example()
+
+
+def test_an_endless_rate_is_refused(init):
+    done, _ = init("--rate", "inf")
+    assert done.exit_code == 1
+    assert "can't be priced" in done.output

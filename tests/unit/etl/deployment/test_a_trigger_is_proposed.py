@@ -121,3 +121,22 @@ def test_the_settings_are_valid_and_the_file_says_why(tmp_path, monkeypatch, lat
 def test_what_can_not_be_priced_is_an_error(changed):
     with pytest.raises(ValueError, match="greater than 0"):
         Demand(**{"devices": 1, "rate": 1, "readings_per_message": 1, "latency": 1, **changed})
+
+
+@pytest.mark.parametrize("gap", [30.0, 500.0, 20_000.0])
+def test_a_fleet_of_rare_messages_does_not_wait_for_the_next_one(gap):
+    # Lambda's window begins with a message and ends without another one.
+    demand = Demand(devices=1, rate=1 / gap, readings_per_message=1, latency=30)
+    found = offers(demand)
+    mapping = next(one for one in found if one.name.startswith("queue, mapping"))
+    assert 20 < mapping.latency < 30
+    assert propose(demand, found).dollars == min(one.dollars for one in found if one.fits(demand))
+    assert mapping.fits(demand)
+
+
+@pytest.mark.parametrize(
+    ("rate", "readings"), [(float("inf"), 1), (float("nan"), 1), (1.0, 10**9), (1e-300, 1)]
+)
+def test_a_fleet_that_cannot_be_simulated_is_refused(rate, readings):
+    with pytest.raises(ValueError, match=r"finite|less than a message|greater than 0"):
+        Demand(devices=1, rate=rate, readings_per_message=readings, latency=30)

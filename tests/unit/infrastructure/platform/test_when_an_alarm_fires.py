@@ -71,3 +71,24 @@ def test_every_alarm_was_heard_and_was_silent_above():
     (mark,) = test_an_alarm_fires_when_it_should.pytestmark
     told = {(name, expected) for name, _, expected in mark.args[1]}
     assert told == {(name, expected) for name in ALARMS for expected in (True, False)}
+
+
+@pytest.mark.parametrize("phase", range(0, 600, 60))
+@pytest.mark.parametrize(("failing", "expected"), [(range(12, 100), True), ({12}, False)])
+def test_the_share_of_failures_is_seen_where_loops_end_long_after_their_start(
+    failing, expected, phase
+):
+    """Loops start every ten minutes, and end eleven minutes later."""
+    spec = ALARMS["failure-share"]
+    begins = [phase + 600 * number for number in range(40)]
+    fails = [begin + 660 for number, begin in enumerate(begins) if number in failing]
+
+    def counted(moments: list[int], period: int) -> int | None:
+        return sum(moment // spec.period == period for moment in moments) or None
+
+    above = [
+        fires(spec, started=counted(begins, n), failed=counted(fails, n), late=None)
+        for n in range(24_000 // spec.period)
+    ]
+    told = any(all(above[n : n + spec.periods]) for n in range(len(above) - spec.periods + 1))
+    assert told is expected
