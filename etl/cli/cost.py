@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Annotated, TypeVar, get_args
 
@@ -100,6 +101,13 @@ def comparison(fleet: Fleet, pipeline: Pipeline) -> Table:
     return table
 
 
+def _check_finite(**options: float | None) -> None:
+    """Raises :class:`typer.BadParameter` for an option that is infinite or no number."""
+    for name, value in options.items():
+        if value is not None and not math.isfinite(value):
+            raise typer.BadParameter("must be finite", param_hint=f"--{name.replace('_', '-')}")
+
+
 def _one_of(option: str, given: str, choices: Sequence[Name]) -> Name:
     """The choice of that name. Raises the error of the command line where there is none."""
     for choice in choices:
@@ -178,6 +186,7 @@ def cost(
     as_json: JsonOption = False,
 ) -> None:
     """Estimate the monthly AWS bill of a fleet by service, and whether the pipeline keeps up."""
+    _check_finite(rate=rate, window=window, period=period, reading_bytes=reading_bytes)
     fleet = Fleet(
         devices=devices,
         rate=rate,

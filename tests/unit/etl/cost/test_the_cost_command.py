@@ -50,3 +50,11 @@ def test_another_trigger_is_refused():
     result = run("--trigger", "often")
     assert result.exit_code == 1
     assert "queue, schedule or both" in result.output
+
+
+@pytest.mark.parametrize("option", ["--rate", "--window", "--period", "--reading-bytes"])
+@pytest.mark.parametrize("value", ["inf", "nan"])
+def test_a_number_without_end_is_refused(option, value):
+    result = run(option, value)
+    assert result.exit_code == 2
+    assert option in result.output
