@@ -11,7 +11,7 @@ from etl.operations.batches import batches_of, manifest_of
 from etl.operations.execution_search import FAILED, last_change, newest_first
 from etl.operations.time_range import FIRST
 
-__all__ = ["MOST_FAILED", "failed_since", "unprocessed_batches"]
+__all__ = ["MOST_FAILED", "failed_since", "in_few_folders", "unprocessed_batches"]
 
 MOST_FOLDERS = 200
 """Executions that staged the batches of one, whose folders are listed. A drain loop has hundreds of
@@ -34,13 +34,14 @@ def unprocessed_batches(target: Target, names: Iterator[str], most: int) -> dict
     """
     found = {}
     for name in islice(names, most):
-        keys = _in_few_folders([item.key for item in manifest_of(target, name)])
+        keys = in_few_folders([item.key for item in manifest_of(target, name)])
         if left := sum(not batch.settled for batch in batches_of(target, keys)):
             found[name] = left
     return found
 
 
-def _in_few_folders(keys: list[str]) -> list[str]:
+def in_few_folders(keys: list[str]) -> list[str]:
+    """Those of the keys that lie in the first :data:`MOST_FOLDERS` folders: few listings."""
     folders = dict.fromkeys(key.rpartition("/")[0] for key in keys)
     few = set(islice(folders, MOST_FOLDERS))
     return [key for key in keys if key.rpartition("/")[0] in few]
