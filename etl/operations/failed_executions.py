@@ -41,7 +41,7 @@ def unprocessed_batches(target: Target, names: Iterator[str], most: int) -> dict
 
 
 def in_few_folders(keys: list[str]) -> list[str]:
-    """Those of the keys that lie in the first :data:`MOST_FOLDERS` folders: few listings."""
+    """Leave out the keys beyond the first :data:`MOST_FOLDERS` folders: each one is listed."""
     folders = dict.fromkeys(key.rpartition("/")[0] for key in keys)
     few = set(islice(folders, MOST_FOLDERS))
     return [key for key in keys if key.rpartition("/")[0] in few]
