@@ -18,7 +18,7 @@ from etl.operations import failed_executions
 from etl.operations.batches import Batch, manifest_of
 from etl.operations.execution_search import ExecutionFilter, is_idle, search
 from etl.operations.executions import Execution, describe, execution_arn, latest
-from etl.operations.failed_executions import MOST_FAILED
+from etl.operations.failed_executions import MOST_FAILED, in_few_folders
 from etl.operations.pictures import Picture, draw_execution, draw_trace
 from etl.pictures.history import error_message
 from telemetry.layout import outcome_key
@@ -153,17 +153,16 @@ def detail(pipeline: Pipeline, name: str) -> ExecutionDetail:
     target = pipeline.target
     execution = describe(target, execution_arn(target, name))
     items = manifest_of(target, execution.name)
+    keys = in_few_folders([item.key for item in items])
+    staged = {batch.key: batch for batch in staged_batches.batches_of(target, keys)}
+    items.sort(key=lambda item: _status(execution, staged.get(item.key)) != "failed")
     listed = items[:MOST_BATCHES]
-    staged = {
-        batch.key: batch
-        for batch in staged_batches.batches_of(target, (item.key for item in listed))
-    }
-    rows = _rows(pipeline, [batch.raw.batch_id for batch in staged.values()])
+    shown = (staged[item.key] for item in listed if item.key in staged)
+    rows = _rows(pipeline, [batch.raw.batch_id for batch in shown])
     with ThreadPoolExecutor(READERS) as readers:
         batches = list(
             readers.map(lambda item: _batch(target, execution, item, staged, rows), listed)
         )
-    batches.sort(key=lambda batch: batch.status != "failed")
     return ExecutionDetail(execution, batches, len(items))
 
 
@@ -184,16 +183,20 @@ def _batch(
     rows: dict[str, LedgerBatch],
 ) -> ExecutionBatch:
     batch = staged.get(item.key)
-    ends = [o.status for o in (batch.outcomes if batch else ()) if o.execution == execution.name]
-    status: str = "running" if execution.status == "RUNNING" else "staged"
-    if ends:  # one that failed first and was loaded by a retry has both
-        status = next((end for end in ends if end != "failed"), "failed")
+    status = _status(execution, batch)
     failure = _failure(target, item.key, execution.name) if status == "failed" else {}
     cause = error_message(failure.get("cause"))
     return ExecutionBatch(
         item, batch, rows.get(batch.raw.batch_id) if batch else None, status,
         failure.get("error"), cause,
     )  # fmt: skip
+
+
+def _status(execution: Execution, batch: Batch | None) -> str:
+    ends = [o.status for o in (batch.outcomes if batch else ()) if o.execution == execution.name]
+    if ends:  # one that failed first and was loaded by a retry has both
+        return next((end for end in ends if end != "failed"), "failed")
+    return "running" if execution.status == "RUNNING" else "staged"
 
 
 def _failure(target: Target, raw: str, execution: str) -> dict[str, Any]:
