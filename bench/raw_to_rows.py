@@ -29,7 +29,7 @@ from bench.end_to_end import Stored
 from bench.load import CONTRACT, LOADER, PSQL
 from bench.measurement import Case, Measurement, interleaved, print_results, seconds_of
 from bench.messages import raw_objects
-from functions.load.batch import parse_batch, parse_groups
+from functions.load.batch import groups_of, parse_batch
 from functions.load.loading import load_batch
 from functions.migrate.migration import migrate
 from functions.transform.handler import transform
@@ -51,11 +51,11 @@ def transform_and_load(dsn: str, number: int, raw: bytes) -> int:
     objects, report = transform(gzip.decompress(raw), CONTRACT, KEY.format(number), "bench")
     bodies = {stored.key: stored.body for stored in objects}
     batch = parse_batch({"execution": "bench", "verdict": "pass"}, objects[-1].body)
-    assert batch.groups_key is not None
-    groups = bodies[batch.groups_key]
     source = Stored(bodies[report["copy"]["key"]], batch.copy_checksum)
     with closing(psycopg2.connect(dsn)) as connection:
-        load_batch(connection, CONTRACT, batch, source, lambda: parse_groups(groups))
+        load_batch(
+            connection, CONTRACT, batch, source, lambda: groups_of(batch, bodies.__getitem__)
+        )
     return batch.accepted
 
 

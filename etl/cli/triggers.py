@@ -63,7 +63,9 @@ def switch_off(context: typer.Context) -> None:
         console.print(Text(f"{one.name} is off"), soft_wrap=True)
     for arn in running_loops(target):
         sentence = "a drain loop goes on until its interval ends; to stop it at once: "
+        endpoint = target.client("stepfunctions").meta.endpoint_url if target.local else ""
         command = f"aws stepfunctions stop-execution --execution-arn {arn}"
+        command += f" --endpoint-url {endpoint}" if endpoint else ""
         console.print(Text(sentence + command), soft_wrap=True)
 
 
