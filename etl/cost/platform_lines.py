@@ -20,12 +20,13 @@ LINE_BYTES = 26
 """Bytes that CloudWatch Logs adds to each event
 (https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html)."""
 
-REQUEST = "6d68ca91-49c9-448d-89b8-7ca3e6dc66aa"
+REQUEST = f"{0:08}-{0:04}-{0:04}-{0:04}-{0:012}"
 TRACING = {
-    "spanId": "54565fb41ac79632",
+    "spanId": "0" * 16,
     "type": "X-Amzn-Trace-Id",
-    "value": "Root=1-62e900b2-710d76f009d6e7785905449a;Parent=0efbd19962d95b05;Sampled=1",
+    "value": f"Root=1-{0:08}-{0:024};Parent={0:016};Sampled=1",
 }
+"""Ids as long as AWS's; only their length counts."""
 LINES: tuple[dict[str, Any], ...] = (
     {
         "time": "2026-11-12T00:00:15.064Z",
