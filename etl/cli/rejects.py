@@ -29,7 +29,14 @@ from etl.cli.wait_line import waiting
 from etl.operations.contract_choice import chosen_contracts, has_several
 from etl.operations.escaping import escape_text
 from etl.operations.reject_export import Format, as_dict, output, write
-from etl.operations.rejects import Reject, RejectCounts, RejectFilter, count, read_rejects
+from etl.operations.rejects import (
+    Reject,
+    RejectCounts,
+    RejectFilter,
+    count,
+    most_first,
+    read_rejects,
+)
 from etl.operations.time_range import TimeRange
 from telemetry.contract.contract_set import NO_CONTRACT
 
@@ -182,12 +189,12 @@ def _tables(counts: RejectCounts, most: int) -> Group:
     if not counts.rejects:
         return Group("no rejects")
     total = f"{counted(counts.rejects, 'reject')} in {counted(counts.batches, 'micro-batch')}"
-    by_contract = counts.by_contract.most_common()
+    by_contract = most_first(counts.by_contract)
     return Group(
         total,
         *([_table("contract", by_contract, most)] if by_contract else []),
-        _table("reason", counts.by_reason.most_common(), most),
-        _table("device", counts.by_device.most_common(), most),
+        _table("reason", most_first(counts.by_reason), most),
+        _table("device", most_first(counts.by_device), most),
         _table("day", sorted(counts.by_day.items()), most),
     )
 

@@ -31,7 +31,15 @@ if TYPE_CHECKING:
     from botocore.response import StreamingBody
     from types_boto3_s3 import S3Client
 
-__all__ = ["Reject", "RejectCounts", "RejectFilter", "count", "parse_lines", "read_rejects"]
+__all__ = [
+    "Reject",
+    "RejectCounts",
+    "RejectFilter",
+    "count",
+    "most_first",
+    "parse_lines",
+    "read_rejects",
+]
 
 REJECTED = "rejected/"
 EMPTY_GZIP = 20
@@ -108,6 +116,11 @@ class RejectFilter:
         return not self.devices or not names.isdisjoint(self.devices)
 
 
+def most_first(counts: Counter[str]) -> list[tuple[str, int]]:
+    """Names with their counts, the most frequent first, equal ones by name."""
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+
+
 @dataclass
 class RejectCounts:
     """Numbers of rejects by reason, device and day. One with two reasons counts under both."""
@@ -125,10 +138,10 @@ class RejectCounts:
         return {
             "rejects": self.rejects,
             "batches": self.batches,
-            "by_reason": dict(self.by_reason.most_common()),
-            "by_device": dict(self.by_device.most_common()),
+            "by_reason": dict(most_first(self.by_reason)),
+            "by_device": dict(most_first(self.by_device)),
             "by_day": dict(sorted(self.by_day.items())),
-            **({"by_contract": dict(self.by_contract.most_common())} if self.by_contract else {}),
+            **({"by_contract": dict(most_first(self.by_contract))} if self.by_contract else {}),
         }
 
 
