@@ -894,7 +894,7 @@ def _read(column: Column, text: str, received_at: int | None, beside: list[Any])
 def _large_whole(text: str, column: Column) -> int:
     """Digit by digit: a double of that size is whole, whatever fraction was sent."""
     number = Decimal(text)
-    if number.adjusted() > 100:
+    if number.adjusted() >= 20:  # beyond every integer type, whatever its fraction
         raise BadError("out_of_range")
     last = Decimal(1) if column.round is not None else Decimal(1).scaleb(-18)
     number = number.quantize(last, ROUND_HALF_UP, Context(prec=1000))
