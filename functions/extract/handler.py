@@ -91,22 +91,22 @@ def _drained_in_a_loop(bucket: str, prefix: str, execution: str, loop: DrainLoop
     """One drain of several, and what follows it."""
     now = datetime.now(UTC)
     name = batch_name(execution, loop.drain)
-    prefix = f"{prefix}{name}"
+    own_prefix = f"{prefix}{name}"
     if loop.too_early(now):
-        given = _manifest(bucket, prefix, execution, ())
+        given = _manifest(bucket, own_prefix, execution, ())
         return {**given.as_dict(), "again": loop.same_drain().as_dict()}
     if not loop.is_over(now):
-        _drain(Stager(bucket, prefix.removesuffix(name), name))
+        _drain(Stager(bucket, prefix, name))
     with step("list staged"):
         # Also at the end, as a dead attempt may have staged before it.
-        items = list_staged(bucket, prefix)
+        items = list_staged(bucket, own_prefix)
     following = loop.next_drain(now, staged=bool(items))
     if following is not None:
-        given = _manifest(bucket, prefix, execution, items, loop.drain)
+        given = _manifest(bucket, own_prefix, execution, items, loop.drain)
         return {**given.as_dict(), "again": following.as_dict()}
     if not loop.loaded:  # the only drain with batches, if any: its manifest is the execution's
-        return _manifest(bucket, prefix, execution, items).as_dict()
-    given = _manifest(bucket, prefix, execution, items, loop.drain)
+        return _manifest(bucket, own_prefix, execution, items).as_dict()
+    given = _manifest(bucket, own_prefix, execution, items, loop.drain)
     drains = loop.with_this(staged=bool(items))
     return {**given.as_dict(), "whole": write_whole_manifest(bucket, execution, drains)}
 
