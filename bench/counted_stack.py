@@ -19,6 +19,7 @@ from typing import Any
 
 from bench import messages
 from etl.aws.target import Target
+from etl.cost.platform_lines import LINE_BYTES
 from etl.deployment.deploy import deploy
 from infrastructure.settings import DatabaseSettings, DeploySettings, TriggerMode
 from layers.target import host_target
@@ -118,11 +119,6 @@ class CountedStack:
         return new
 
 
-LINE_BYTES = 26
-"""Bytes that CloudWatch Logs adds to each event
-(https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html)."""
-
-
 @contextmanager
 def counted_stack(
     state: Path, *, trigger: TriggerMode = "schedule", further: Sequence[Path] = ()
@@ -141,21 +137,8 @@ def counted_stack(
     )
     try:
         endpoint, database = emulator.start(), postgres.start()
-        local = LocalStack(
-            state=state,
-            endpoint_url=endpoint.endpoint_url,
-            xray_endpoint_url=found.endpoint_url,
-            region=endpoint.region,
-            access_key_id="test",
-            secret_access_key="test",
-            session_token=endpoint.session_token,
-            mqtt_host=endpoint.mqtt_host,
-            mqtt_port=endpoint.mqtt_port,
-            mqtt_ca=endpoint.mqtt_ca,
-            database=database,
-            processes={"supervisor": ProcessId.of(os.getpid())},
-            log_files={},
-        )
+        processes = {"supervisor": ProcessId.of(os.getpid())}
+        local = LocalStack.of(state, endpoint, found, database, processes)
         target = Target(STACK, local.region, None, state, local)
         stack = CountedStack(target, _settings(target, local, trigger, further), recorder)
         stack.deploy()

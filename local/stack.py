@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
@@ -28,6 +28,10 @@ from layers.folders import ROOT, child_environment
 from local.database import Database
 from local.health import ServerHealth, read_health
 from telemetry.errors import UserError
+
+if TYPE_CHECKING:
+    from local.emulator.launcher import EmulatorEndpoint
+    from local.traces.launcher import TraceEndpoint
 
 __all__ = [
     "LocalStack",
@@ -102,6 +106,33 @@ class LocalStack:
     processes: dict[str, ProcessId]
     """Processes by role: supervisor, postgres, emulator, traces."""
     log_files: dict[str, Path]
+
+    @classmethod
+    def of(
+        cls,
+        state: Path,
+        emulator: EmulatorEndpoint,
+        traces: TraceEndpoint,
+        database: Database,
+        processes: dict[str, ProcessId],
+        log_files: dict[str, Path] | None = None,
+    ) -> LocalStack:
+        """The stack of servers that have been started."""
+        return cls(
+            state=state,
+            endpoint_url=emulator.endpoint_url,
+            xray_endpoint_url=traces.endpoint_url,
+            region=emulator.region,
+            access_key_id="test",
+            secret_access_key="test",  # noqa: S106  # the session token is the secret
+            session_token=emulator.session_token,
+            mqtt_host=emulator.mqtt_host,
+            mqtt_port=emulator.mqtt_port,
+            mqtt_ca=emulator.mqtt_ca,
+            database=database,
+            processes=processes,
+            log_files=log_files or {},
+        )
 
     def client_settings(self, service: str) -> dict[str, str]:
         """Keyword arguments for ``boto3.client(service, ...)``."""

@@ -84,26 +84,14 @@ class Supervisor:
             keep=True,
         )
         emulator = self._emulator.start()
-        self._stack = LocalStack(
-            state=self.state,
-            endpoint_url=emulator.endpoint_url,
-            xray_endpoint_url=traces.endpoint_url,
-            region=emulator.region,
-            access_key_id="test",
-            secret_access_key="test",  # noqa: S106  # the session token is the secret
-            session_token=emulator.session_token,
-            mqtt_host=emulator.mqtt_host,
-            mqtt_port=emulator.mqtt_port,
-            mqtt_ca=emulator.mqtt_ca,
-            database=database,
-            processes={role: ProcessId.of(pid) for role, pid in self._pids().items()},
-            log_files={
-                "supervisor": self.state / "supervisor.log",
-                "postgres": self._postgres.log_file,
-                "emulator": self._emulator.log_file,
-                "traces": self._traces.log_file,
-            },
-        )
+        processes = {role: ProcessId.of(pid) for role, pid in self._pids().items()}
+        log_files = {
+            "supervisor": self.state / "supervisor.log",
+            "postgres": self._postgres.log_file,
+            "emulator": self._emulator.log_file,
+            "traces": self._traces.log_file,
+        }
+        self._stack = LocalStack.of(self.state, emulator, traces, database, processes, log_files)
         now = utc_now()
         self.health = Health(
             {

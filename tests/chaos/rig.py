@@ -81,21 +81,8 @@ class Rig:
         )
         found = self._emulator.start()
         database = self.postgres.start()
-        local = LocalStack(
-            state=self.state,
-            endpoint_url=found.endpoint_url,
-            xray_endpoint_url=traces.endpoint_url,
-            region=found.region,
-            access_key_id="test",
-            secret_access_key="test",
-            session_token=found.session_token,
-            mqtt_host=found.mqtt_host,
-            mqtt_port=found.mqtt_port,
-            mqtt_ca=found.mqtt_ca,
-            database=database,
-            processes={"supervisor": ProcessId.of(os.getpid())},
-            log_files={},
-        )
+        processes = {"supervisor": ProcessId.of(os.getpid())}
+        local = LocalStack.of(self.state, found, traces, database, processes)
         self.target = Target(STACK, local.region, None, self.state, local)
         self._settings = self._deploy_settings(local)
         self.deploy()
